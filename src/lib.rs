@@ -1,1 +1,22 @@
-//! skeleton
+//! imgspec builds all container images of a repository from one declarative file: only what changed, bases first, as
+//! parallel as the graph allows, with whichever builder the machine has.
+//!
+//! The way of the data, one module an arrow:
+//!
+//! ```text
+//! imgspec.kdl ─ manifest ▶ Workspace ─ graph ▶ Graph ─ recipe ▶ Recipes ─ fingerprint ▶ Keys ─ plan ▶ Plan ─ run ▶ Events + Records
+//!                                                                              ▲  store ◀────────────────────────────┘
+//! ```
+//!
+//! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
+//! images; only [`report`] prints.
+
+pub mod backend;
+pub mod diagnostic;
+pub mod fingerprint;
+pub mod graph;
+pub mod recipe;
+pub mod run;
+pub mod spec;
+pub mod suggest;
+pub mod workspace;

@@ -1,0 +1,216 @@
+//! What carries recipes out: the trait, and the list of backends.
+//!
+//! The choice made: a backend knows one recipe and one job at a time; the graph, keys, records and retries are the
+//! callers' affair. What differs between backends is behind this trait, nothing else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::fingerprint::{Files, Key};
+use crate::recipe::Recipe;
+
+/// A builder of images.
+pub trait Backend: Send + Sync {
+    /// The name that `builder` and `--builder` give it.
+    fn name(&self) -> &'static str;
+
+    /// The higher wins where nothing else decides.
+    fn priority(&self) -> u8;
+
+    /// Whether it can build here, in words for `doctor`; may start a process.
+    fn availability(&self) -> Availability;
+
+    /// What of this recipe it cannot carry out; pure.
+    fn check(&self, recipe: &Recipe) -> Vec<Unsupported>;
+
+    /// The files that it would be given: Dockerfile and context, as they would be sent.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or changed since it was hashed.
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError>;
+
+    /// What exists of these references, in the same order; asked for all at once.
+    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence>;
+
+    /// Builds one image. The reference names the result only when this returns it.
+    ///
+    /// # Errors
+    /// When the build fails, is cancelled, or its files changed; nothing then has the reference.
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError>;
+
+    /// Sends what the reference names in the local store to its registry.
+    ///
+    /// # Errors
+    /// When the registry refuses or cannot be reached, or on a cancel.
+    fn push(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError>;
+}
+
+/// Whether a backend can build here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// It can.
+    Ready {
+        /// Its parts and their versions, a line each: `("docker", "28.2.2")`.
+        versions: Vec<(String, String)>,
+        /// What is worth knowing: which image store, a slow fallback.
+        remarks: Vec<String>,
+    },
+    /// It cannot.
+    Missing {
+        /// Why, in words.
+        why: String,
+        /// What to do.
+        mend: String,
+    },
+}
+
+/// A field that a backend cannot honour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The manifest's name of the field, such as `platform`.
+    pub field: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// An image to look for.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// `registry/name:tag`.
+    pub reference: &'a str,
+    /// Where it must be.
+    pub place: StoreKind,
+}
+
+/// Where an artifact can be.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreKind {
+    /// The backend's own store on this machine (or its daemon's).
+    Local,
+    /// The registry that the reference names.
+    Registry,
+}
+
+/// What was found of a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Existence {
+    /// It is there.
+    Present {
+        /// The image's `dev.imgspec.key` label.
+        key: Option<String>,
+        /// Image id or manifest digest.
+        digest: String,
+    },
+    /// It is not there.
+    Absent,
+    /// Nobody could say; never read as "present".
+    Unknown {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// All that a backend needs to build one image.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The image's id.
+    pub image: &'a str,
+    /// What to do.
+    pub recipe: &'a Recipe,
+    /// The image's key, for its label.
+    pub key: &'a Key,
+    /// What the result is called.
+    pub reference: &'a str,
+    /// The digests of the recipe's file sets, in the order of [`Recipe::file_sets`]: what is sent must be just this.
+    pub files: &'a [Arc<Files>],
+    /// What the images that the recipe needs are, by id.
+    pub bases: BTreeMap<String, Artifact>,
+    /// The workspace root, absolute.
+    pub root: &'a Path,
+    /// A folder of this image's own for contexts; emptied by whoever uses it.
+    pub scratch: PathBuf,
+}
+
+/// A built image, as its backend can find it again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Artifact {
+    /// The backend that made it.
+    pub backend: String,
+    /// `registry/name:tag`.
+    pub reference: String,
+    /// Image id or manifest digest, `sha256:…`.
+    pub digest: String,
+}
+
+/// Hears what happens in a build.
+pub trait Notes: Sync {
+    /// A step began: which, of how many (0: unknown), in words.
+    fn step(&self, step: usize, of: usize, name: &str);
+    /// A step was found in the cache.
+    fn cached(&self, name: &str);
+    /// A line of output.
+    fn log(&self, line: &str);
+}
+
+/// Why a build ended without an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// The recipe cannot be carried out: a command failed, a package is not there. Trying again would not help.
+    #[error("{0}")]
+    Failed(String),
+    /// Something passing: the network, the registry, the daemon. Worth another try.
+    #[error("{0}")]
+    Transient(String),
+    /// A file is not what was hashed.
+    #[error("`{path}` changed while it was being read")]
+    Moved {
+        /// The file, relative to the workspace root.
+        path: String,
+    },
+    /// The run was interrupted.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// A request to stop, shared by all who work on a run: first politely, then at once.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicU8>);
+
+impl Cancel {
+    /// Asks to stop; a second time asks to stop at once.
+    pub fn request(&self) {
+        let _ = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |level| {
+                Some(level.saturating_add(1).min(2))
+            });
+    }
+
+    /// Whether to stop.
+    #[must_use]
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 0
+    }
+
+    /// Whether to stop at once, without grace.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > 1
+    }
+}

@@ -1,0 +1,177 @@
+//! One thing that is wrong (or doubtful) with what the user wrote: data only.
+//!
+//! Knows nothing of terminals: `report` draws diagnostics, `check --format json` serialises them. The choice made: a place
+//! is a byte range of a source that [`Sources`] keeps, so every stage after the parser can still point at the manifest.
+
+use std::ops::Range;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nothing is built until it is mended.
+    Error,
+    /// It may be meant, but should be looked at.
+    Warning,
+}
+
+/// Names one text of [`Sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(u32);
+
+/// One text that was read.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The path as shown to the user, relative to the workspace root.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// All texts that were read, so that places can be shown.
+#[derive(Debug, Clone, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// Keeps a text and returns its id.
+    pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
+        let id = SourceId(u32::try_from(self.0.len()).expect("fewer than 4 billion files"));
+        self.0.push(Source {
+            path: path.into(),
+            text: text.into(),
+        });
+        id
+    }
+
+    /// The text with this id.
+    #[must_use]
+    pub fn get(&self, id: SourceId) -> &Source {
+        &self.0[id.0 as usize]
+    }
+
+    /// Line and column of a place, both from 1; the column counts characters.
+    #[must_use]
+    pub fn line_column(&self, place: &Place) -> (usize, usize) {
+        let text = &self.get(place.source).text;
+        let start = (0..=place.span.start.min(text.len()))
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
+        let before = &text[..start];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        (line, column)
+    }
+}
+
+/// A byte range of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The source.
+    pub source: SourceId,
+    /// The bytes, end excluded.
+    pub span: Range<usize>,
+}
+
+/// A place with a word about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub place: Place,
+    /// What is to be seen there; may be empty.
+    pub text: String,
+}
+
+/// A sure mend: the text that should stand at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// What is replaced.
+    pub place: Place,
+    /// What it is replaced with.
+    pub replacement: String,
+}
+
+/// One mistake or doubt. The words are lower case, without a full stop, names in back-ticks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable name of the kind of mistake, such as `unknown-field`.
+    pub code: &'static str,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// Where; none only when the mistake is in no file (a flag, a missing manifest).
+    pub place: Option<Label>,
+    /// Other places that belong to it: the first definition, the hops of a cycle.
+    pub related: Vec<Label>,
+    /// What to do.
+    pub help: Vec<String>,
+    /// The mend, where sure.
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    /// An error without a place yet.
+    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            place: None,
+            related: Vec::new(),
+            help: Vec::new(),
+            fix: None,
+        }
+    }
+
+    /// A warning without a place yet.
+    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, message)
+        }
+    }
+
+    /// Says where it is, with a word about what is there.
+    #[must_use]
+    pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.place = Some(Label {
+            place,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn with(mut self, place: Place, text: impl Into<String>) -> Self {
+        self.related.push(Label {
+            place,
+            text: text.into(),
+        });
+        self
+    }
+
+    /// Adds a word on what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Adds the mend.
+    #[must_use]
+    pub fn fix(mut self, place: Place, replacement: impl Into<String>) -> Self {
+        self.fix = Some(Fix {
+            place,
+            replacement: replacement.into(),
+        });
+        self
+    }
+
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}

@@ -1,0 +1,459 @@
+//! Which image needs which: order, bases, dependents, what a change affects, selection, cycles.
+//!
+//! Alone knows petgraph; does no I/O. The choice made: an [`ImageId`] is the image's place in the manifest, so ties are
+//! broken by it everywhere and the same manifest gives the same order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+
+use petgraph::Direction;
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+use crate::spec::{Base, CopyFrom, ImageSpec};
+use crate::workspace::Image;
+
+/// One image of the workspace: its place in the manifest, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageId(pub u32);
+
+impl ImageId {
+    /// The id as an index into a list that has one entry an image.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Why one image needs another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EdgeKind {
+    /// It is built on it.
+    Base,
+    /// It copies files out of it.
+    Copy,
+}
+
+/// One step of a cycle: `from` needs `to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// The image that says it.
+    pub from: ImageId,
+    /// The image that it needs.
+    pub to: ImageId,
+    /// How.
+    pub kind: EdgeKind,
+    /// For a copy, which of the image's `copy` entries says it, from 0.
+    pub copy: Option<usize>,
+}
+
+/// Images that need one another in a circle: each hop's `to` is the next hop's `from`, the last one's the first.
+pub type Cycle = Vec<Hop>;
+
+/// The images of a workspace and who needs whom. An edge goes from an image to what it needs.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    names: Vec<String>,
+    edges: DiGraph<(), EdgeKind>,
+    order: Vec<ImageId>,
+}
+
+/// What a word of a selection can be wrong in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no image matches `{pattern}`")]
+pub struct UnknownSelection {
+    /// The word as given.
+    pub pattern: String,
+    /// The id that was probably meant.
+    pub suggestion: Option<String>,
+}
+
+impl Graph {
+    /// Builds the graph of the images.
+    ///
+    /// # Errors
+    /// All cycles, one for each knot of images, each starting at its first image in manifest order. An edge to an id that
+    /// no image has is left out: the manifest has reported it.
+    pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
+        let specs: Vec<(&str, &ImageSpec)> = images
+            .iter()
+            .map(|image| (image.id.as_str(), &image.spec))
+            .collect();
+        let hops = hops(&specs);
+        let mut edges = DiGraph::with_capacity(specs.len(), hops.len());
+        for _ in &specs {
+            edges.add_node(());
+        }
+        for hop in &hops {
+            if !edges
+                .edges_connecting(node(hop.from), node(hop.to))
+                .any(|edge| *edge.weight() == hop.kind)
+            {
+                edges.add_edge(node(hop.from), node(hop.to), hop.kind);
+            }
+        }
+        let cycles = cycles(&edges, &hops);
+        if !cycles.is_empty() {
+            return Err(cycles);
+        }
+        let order = order(&edges);
+        Ok(Self {
+            names: specs.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            edges,
+            order,
+        })
+    }
+
+    /// All images in manifest order.
+    pub fn ids(&self) -> impl Iterator<Item = ImageId> + use<> {
+        (0..u32::try_from(self.names.len()).expect("fewer than 4 billion images")).map(ImageId)
+    }
+
+    /// How many images there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is no image.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The name of an image.
+    #[must_use]
+    pub fn name(&self, id: ImageId) -> &str {
+        &self.names[id.index()]
+    }
+
+    /// The image of this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<ImageId> {
+        self.ids().find(|id| self.name(*id) == name)
+    }
+
+    /// All images, bases first, ties in manifest order.
+    #[must_use]
+    pub fn order(&self) -> &[ImageId] {
+        &self.order
+    }
+
+    /// What an image needs, with how, in manifest order.
+    #[must_use]
+    pub fn needs(&self, id: ImageId) -> Vec<(ImageId, EdgeKind)> {
+        let mut found: Vec<_> = self
+            .edges
+            .edges(node(id))
+            .map(|edge| (image(edge.target()), *edge.weight()))
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The images that an image needs, each once, in manifest order.
+    #[must_use]
+    pub fn bases(&self, id: ImageId) -> Vec<ImageId> {
+        self.neighbours(id, Direction::Outgoing)
+    }
+
+    /// The images that need an image, each once, in manifest order.
+    #[must_use]
+    pub fn dependents(&self, id: ImageId) -> Vec<ImageId> {
+        self.neighbours(id, Direction::Incoming)
+    }
+
+    /// The given images and all that are, at any distance, built on them.
+    #[must_use]
+    pub fn affected(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
+        self.reach(from, Direction::Incoming)
+    }
+
+    /// The given images and all that they, at any distance, are built on.
+    #[must_use]
+    pub fn with_bases(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
+        self.reach(from, Direction::Outgoing)
+    }
+
+    /// The images that a selection names: ids and globs; `base...` with all that is built on it, `...train` with its
+    /// bases; `!x` takes away. No words, or only words that take away, start from everything.
+    ///
+    /// # Errors
+    /// Every word that matches no image.
+    pub fn select<S: AsRef<str>>(
+        &self,
+        words: &[S],
+    ) -> Result<BTreeSet<ImageId>, Vec<UnknownSelection>> {
+        let all: BTreeSet<ImageId> = self.ids().collect();
+        let only_minus = words.iter().all(|word| word.as_ref().starts_with('!'));
+        let mut chosen = if only_minus { all } else { BTreeSet::new() };
+        let mut unknown = Vec::new();
+        for word in words {
+            let word = word.as_ref();
+            let (minus, pattern) = word
+                .strip_prefix('!')
+                .map_or((false, word), |rest| (true, rest));
+            match self.matching(pattern) {
+                Err(error) => unknown.push(error),
+                Ok(found) if minus => chosen.retain(|id| !found.contains(id)),
+                Ok(found) => chosen.extend(found),
+            }
+        }
+        if unknown.is_empty() {
+            Ok(chosen)
+        } else {
+            Err(unknown)
+        }
+    }
+
+    fn matching(&self, pattern: &str) -> Result<BTreeSet<ImageId>, UnknownSelection> {
+        let (with_bases, rest) = pattern
+            .strip_prefix("...")
+            .map_or((false, pattern), |rest| (true, rest));
+        let (with_dependents, name) = rest
+            .strip_suffix("...")
+            .map_or((false, rest), |rest| (true, rest));
+        let found: BTreeSet<ImageId> = match self.find(name) {
+            Some(id) => BTreeSet::from([id]),
+            None => globset::Glob::new(name)
+                .map(|glob| glob.compile_matcher())
+                .map(|glob| {
+                    self.ids()
+                        .filter(|id| glob.is_match(self.name(*id)))
+                        .collect()
+                })
+                .unwrap_or_default(),
+        };
+        if found.is_empty() {
+            let suggestion = crate::suggest::closest(name, self.names.iter().map(String::as_str))
+                .map(str::to_owned);
+            return Err(UnknownSelection {
+                pattern: pattern.to_owned(),
+                suggestion,
+            });
+        }
+        let mut all = found.clone();
+        if with_bases {
+            all.extend(self.with_bases(&found));
+        }
+        if with_dependents {
+            all.extend(self.affected(&found));
+        }
+        Ok(all)
+    }
+
+    fn neighbours(&self, id: ImageId, direction: Direction) -> Vec<ImageId> {
+        let set: BTreeSet<ImageId> = self
+            .edges
+            .neighbors_directed(node(id), direction)
+            .map(image)
+            .collect();
+        set.into_iter().collect()
+    }
+
+    fn reach(&self, from: &BTreeSet<ImageId>, direction: Direction) -> BTreeSet<ImageId> {
+        let mut seen = from.clone();
+        let mut queue: Vec<ImageId> = from.iter().copied().collect();
+        while let Some(id) = queue.pop() {
+            queue.extend(
+                self.edges
+                    .neighbors_directed(node(id), direction)
+                    .map(image)
+                    .filter(|next| seen.insert(*next)),
+            );
+        }
+        seen
+    }
+}
+
+fn node(id: ImageId) -> NodeIndex {
+    NodeIndex::new(id.index())
+}
+
+fn image(node: NodeIndex) -> ImageId {
+    ImageId(u32::try_from(node.index()).expect("petgraph's default index is 32 bits"))
+}
+
+/// Everything that the specs say they need, in manifest order.
+fn hops(specs: &[(&str, &ImageSpec)]) -> Vec<Hop> {
+    let by_name: std::collections::HashMap<&str, ImageId> = specs
+        .iter()
+        .enumerate()
+        .map(|(at, (name, _))| (*name, image(NodeIndex::new(at))))
+        .collect();
+    let mut hops = Vec::new();
+    for (at, (_, spec)) in specs.iter().enumerate() {
+        let from = image(NodeIndex::new(at));
+        if let Some(Base::Image(name)) = &spec.base_image
+            && let Some(to) = by_name.get(name.as_str())
+        {
+            hops.push(Hop {
+                from,
+                to: *to,
+                kind: EdgeKind::Base,
+                copy: None,
+            });
+        }
+        for (copy, entry) in spec.copy.iter().enumerate() {
+            if let CopyFrom::Image { image, .. } = &entry.from
+                && let Some(to) = by_name.get(image.as_str())
+            {
+                hops.push(Hop {
+                    from,
+                    to: *to,
+                    kind: EdgeKind::Copy,
+                    copy: Some(copy),
+                });
+            }
+        }
+    }
+    hops
+}
+
+/// Kahn's algorithm with the smallest ready id first: petgraph's `toposort` gives independent nodes in an order of its own.
+fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
+    let mut left: Vec<usize> = edges
+        .node_indices()
+        .map(|at| edges.edges(at).count())
+        .collect();
+    let mut ready: BinaryHeap<Reverse<usize>> = (0..left.len())
+        .filter(|at| left[*at] == 0)
+        .map(Reverse)
+        .collect();
+    let mut order = Vec::with_capacity(left.len());
+    while let Some(Reverse(at)) = ready.pop() {
+        order.push(image(NodeIndex::new(at)));
+        for edge in edges.edges_directed(NodeIndex::new(at), Direction::Incoming) {
+            let dependent = edge.source().index();
+            left[dependent] -= 1;
+            if left[dependent] == 0 {
+                ready.push(Reverse(dependent));
+            }
+        }
+    }
+    order
+}
+
+/// One cycle for each strongly connected component, as short as can be from its first image.
+fn cycles(edges: &DiGraph<(), EdgeKind>, hops: &[Hop]) -> Vec<Cycle> {
+    let mut found: Vec<Cycle> = tarjan_scc(edges)
+        .into_iter()
+        .filter(|knot| knot.len() > 1 || edges.contains_edge(knot[0], knot[0]))
+        .map(|knot| {
+            let inside: BTreeSet<ImageId> = knot.into_iter().map(image).collect();
+            let start = *inside.first().expect("a component has a node");
+            way_back(start, &inside, hops)
+        })
+        .collect();
+    found.sort_by_key(|cycle| cycle[0].from);
+    found
+}
+
+/// The shortest way from `start` back to itself, breadth first.
+fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
+    let mut came_by: std::collections::HashMap<ImageId, Hop> = std::collections::HashMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(at) = queue.pop_front() {
+        for hop in hops
+            .iter()
+            .filter(|hop| hop.from == at && inside.contains(&hop.to))
+        {
+            if hop.to == start {
+                let mut way = vec![*hop];
+                while way[0].from != start {
+                    way.insert(0, came_by[&way[0].from]);
+                }
+                return way;
+            }
+            if !came_by.contains_key(&hop.to) {
+                came_by.insert(hop.to, *hop);
+                queue.push_back(hop.to);
+            }
+        }
+    }
+    unreachable!("BUG: a strongly connected component has a way back to each of its nodes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Copy, ImageSpec};
+    use crate::workspace::Places;
+
+    fn images(text: &str) -> Vec<Image> {
+        text.split_whitespace()
+            .map(|word| {
+                let (id, needs) = word.split_once(':').unwrap_or((word, ""));
+                let mut spec = ImageSpec::default();
+                for need in needs.split(',').filter(|need| !need.is_empty()) {
+                    match need.strip_prefix('+') {
+                        Some(copied) => spec.copy.push(Copy {
+                            from: CopyFrom::Image {
+                                image: copied.into(),
+                                path: "/x".into(),
+                            },
+                            to: None,
+                            owner: None,
+                        }),
+                        None => spec.base_image = Some(Base::Image(need.into())),
+                    }
+                }
+                Image {
+                    id: id.into(),
+                    spec,
+                    folder: crate::spec::WorkspacePath::default(),
+                    places: Places::default(),
+                }
+            })
+            .collect()
+    }
+
+    fn names(graph: &Graph, ids: impl IntoIterator<Item = ImageId>) -> String {
+        ids.into_iter()
+            .map(|id| graph.name(id))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn bases_come_first_and_ties_follow_the_manifest() {
+        let graph = Graph::new(&images("app:py tools py:os,+tools os")).unwrap();
+        assert_eq!(
+            names(&graph, graph.order().iter().copied()),
+            "tools os py app"
+        );
+    }
+
+    #[test]
+    fn a_change_affects_dependents_through_bases_and_copies() {
+        let graph = Graph::new(&images("os tools py:os app:py,+tools other:os")).unwrap();
+        let from = BTreeSet::from([graph.find("tools").unwrap()]);
+        assert_eq!(names(&graph, graph.affected(&from)), "tools app");
+    }
+
+    #[test]
+    fn all_cycles_are_found_each_from_its_first_image() {
+        let cycles = Graph::new(&images("a:a b:c c:d d:b e ok:e")).unwrap_err();
+        let shown: Vec<Vec<(u32, u32)>> = cycles
+            .iter()
+            .map(|cycle| cycle.iter().map(|hop| (hop.from.0, hop.to.0)).collect())
+            .collect();
+        assert_eq!(shown, [vec![(0, 0)], vec![(1, 2), (2, 3), (3, 1)]]);
+    }
+
+    #[test]
+    fn selections_name_ids_globs_sides_and_what_to_leave_out() {
+        let graph = Graph::new(&images("os py:os train:py serve:py docs")).unwrap();
+        let select = |words: &[&str]| graph.select(words).map(|ids| names(&graph, ids));
+        assert_eq!(select(&[]).unwrap(), "os py train serve docs");
+        assert_eq!(select(&["py..."]).unwrap(), "py train serve");
+        assert_eq!(select(&["...train"]).unwrap(), "os py train");
+        assert_eq!(select(&["*r*", "!serve"]).unwrap(), "train");
+        assert_eq!(select(&["!docs"]).unwrap(), "os py train serve");
+        let unknown = select(&["trian", "nothing*"]).unwrap_err();
+        assert_eq!(unknown[0].suggestion.as_deref(), Some("train"));
+        assert_eq!(unknown.len(), 2);
+    }
+}

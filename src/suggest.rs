@@ -1,0 +1,46 @@
+//! "Did you mean": the known word that is closest to an unknown one.
+//!
+//! Knows nothing of what the words are. The choice made: Damerau-Levenshtein, with a distance that grows with the length, so
+//! that short words are not "corrected" into unrelated ones.
+
+/// The known word closest to `word`, if one is close enough to be meant; the first of equals.
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = match word.chars().count() {
+        0..=1 => 0,
+        2..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
+    };
+    let folded = fold(word);
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&folded, &fold(candidate)),
+                candidate,
+            )
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Case and the choice between `-` and `_` are slips, not distances.
+fn fold(word: &str) -> String {
+    word.to_lowercase().replace('_', "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn slips_are_mended_and_strangers_are_not() {
+        let known = ["base-image", "packages", "env", "cmd"];
+        assert_eq!(closest("base_image", known), Some("base-image"));
+        assert_eq!(closest("pakcages", known), Some("packages"));
+        assert_eq!(closest("evn", known), Some("env"));
+        assert_eq!(closest("x", known), None);
+        assert_eq!(closest("volumes", known), None);
+    }
+}

@@ -1,0 +1,58 @@
+//! All images of a repository, with where each was said: the result of reading manifests.
+//!
+//! Data only; knows nothing of KDL. The choice made: an image keeps a map from field to place, so that later stages (graph,
+//! file checks, backends) can point at the manifest without knowing its syntax.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::diagnostic::{Place, Sources};
+use crate::spec::{ImageSpec, WorkspacePath};
+
+/// The folder, inside the workspace, that holds records, logs and build contexts.
+pub const STATE_FOLDER: &str = ".imgspec";
+
+/// The root manifest and all that it includes.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace {
+    /// The folder of the root manifest, absolute.
+    pub root: PathBuf,
+    /// The images, in the order of the manifests.
+    pub images: Vec<Image>,
+    /// The manifests' texts.
+    pub sources: Sources,
+}
+
+/// One image of the workspace.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// Its id, unique in the workspace.
+    pub id: String,
+    /// What it is asked to be.
+    pub spec: ImageSpec,
+    /// The folder of the manifest that declares it: the home of its `.dockerignore`.
+    pub folder: WorkspacePath,
+    /// Where its fields were said.
+    pub places: Places,
+}
+
+/// Where the fields of one image were said, by the manifest's name of the field: `base-image`, or `packages[2]` for one
+/// value of a list, or the empty name for the image's own head.
+#[derive(Debug, Clone, Default)]
+pub struct Places(BTreeMap<String, Place>);
+
+impl Places {
+    /// Notes a place.
+    pub fn insert(&mut self, field: impl Into<String>, place: Place) {
+        self.0.insert(field.into(), place);
+    }
+
+    /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&Place> {
+        self.0
+            .get(field)
+            .or_else(|| self.0.get(field.split(['[', '.']).next().unwrap_or("")))
+            .or_else(|| self.0.get(""))
+    }
+}
