@@ -12,11 +12,20 @@
 //! images; only [`report`] prints.
 
 pub mod backend;
+pub mod check;
+pub mod cli;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
+pub mod manifest;
+pub mod plan;
 pub mod recipe;
+pub mod reference;
+pub mod report;
 pub mod run;
+pub mod session;
 pub mod spec;
+pub mod store;
 pub mod suggest;
+pub mod view;
 pub mod workspace;

@@ -1,2 +1,142 @@
-//! Plan → Events and Records: the scheduler, its workers, and the clean end of both.
+//! Plan → Events and Records: one coordinator that owns all state, workers that build, and the clean end of both.
+//!
+//! Knows nothing of screens and of what builders do. The choice made: the coordinator runs on the calling thread and hears
+//! of everything through one channel; workers are a rayon pool of `jobs` threads of its own (hashing never waits behind a
+//! build), and nothing but the coordinator changes the state of the run.
+
+mod coordinator;
 pub mod event;
+mod scheduler;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+pub use event::Event;
+pub use scheduler::{Ending, Scheduler, State};
+
+use crate::backend::{Artifact, Backend, BuildError};
+use crate::fingerprint::Key;
+use crate::graph::{Graph, ImageId};
+use crate::recipe::Recipe;
+use crate::store::Store;
+use crate::workspace::Workspace;
+
+/// What a run stands on: everything that does not change while it goes on.
+#[derive(Clone, Copy)]
+pub struct Setting<'a> {
+    /// The images.
+    pub workspace: &'a Workspace,
+    /// Who needs whom.
+    pub graph: &'a Graph,
+    /// What each is made of, in the order of the ids.
+    pub recipes: &'a [Recipe],
+    /// Who builds each, in the order of the ids.
+    pub backends: &'a [Arc<dyn Backend>],
+    /// Where records are kept.
+    pub store: &'a Store,
+}
+
+/// When results go to their registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Push {
+    /// Never.
+    #[default]
+    No,
+    /// Each as soon as it is built.
+    Each,
+    /// All, after the last one was built; none when one failed.
+    AllOrNothing,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many images are built at once, at least 1.
+    pub jobs: usize,
+    /// Whether the first failure stops everything.
+    pub fail_fast: bool,
+    /// When to push.
+    pub push: Push,
+    /// How often an image is tried in all when failures are passing ones, at least 1.
+    pub attempts: u32,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Every image of the plan that is there now, fresh or built, in the order of the plan.
+    pub images: Vec<Outcome>,
+    /// Ids of the images that failed to build or to be pushed.
+    pub failed: Vec<String>,
+    /// Ids of the images that were skipped because of them.
+    pub skipped: Vec<String>,
+    /// Ids of the images that were stopped.
+    pub cancelled: Vec<String>,
+    /// Whether the user interrupted it.
+    pub interrupted: bool,
+}
+
+/// What became of one image.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The image's id.
+    pub image: String,
+    /// Its key.
+    pub key: Key,
+    /// What was built or found.
+    pub artifact: Artifact,
+    /// How long its build took; none when it was fresh.
+    pub seconds: Option<f64>,
+}
+
+/// What reaches the coordinator.
+enum Message {
+    Event(Event),
+    Built { id: ImageId, result: Result<worker::Built, Trouble>, seconds: f64 },
+    Pushed { id: ImageId, result: Result<(), Trouble>, seconds: f64 },
+    Interrupt,
+}
+
+/// Why a worker came back without a result.
+struct Trouble {
+    error: BuildError,
+    log: Option<String>,
+    tail: Vec<String>,
+}
+
+/// Where everything that concerns a run arrives; made before the run so that signals have somewhere to go.
+pub struct Mailbox {
+    sender: SyncSender<Message>,
+    receiver: Receiver<Message>,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
+        let (sender, receiver) = sync_channel(4096);
+        Self { sender, receiver }
+    }
+}
+
+impl Mailbox {
+    /// A handle that interrupts the run: the first time politely, the second time at once.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(self.sender.clone())
+    }
+}
+
+/// Interrupts a run; may be kept and used after the run ended, without effect.
+#[derive(Clone)]
+pub struct Interrupter(SyncSender<Message>);
+
+impl Interrupter {
+    /// Interrupts.
+    pub fn interrupt(&self) {
+        // A run that has ended hears nothing: that is right.
+        let _ = self.0.send(Message::Interrupt);
+    }
+}
+
+pub use coordinator::run;

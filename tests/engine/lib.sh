@@ -1,18 +1,46 @@
 # What tests/engine/up and down share; sourced, never run. The one choice made: everything of an engine (programs, data, sockets,
 # logs, the record of what to undo) lies in one folder, so that engines do not disturb each other, nor a Docker that the machine has.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 MARK=.imgspec-engine # only a folder that has this file in it is ever removed
 STORES=(classic containerd)
-NET=10.198 # engines take their bridges' networks out of here: $NET.(2n).0/23 for bridge number n
+NET=10.198 # engines take the networks of their bridges out of here: $NET.(2n).0/23 for bridge number n
 
 say() { printf '%s\n' "engine: $*" >&2; }
-die() { say "$*"; exit 1; }
+die() {
+    say "$*"
+    exit 1
+}
 
 state_dir() { # the argument of --state, or the default, as an absolute path
-    local dir=${1:-${TMPDIR:-/tmp}/imgspec-engine}
-    [[ $dir != *[[:space:]\"\'\\,:]* ]] || die "--state $dir: blanks, quotes, backslashes, commas and colons are not for mount options"
-    realpath -m -- "$dir"
+    local dir
+    dir=$(realpath -m -- "${1:-${TMPDIR:-/tmp}/imgspec-engine}")
+    [[ $dir =~ ^[[:alnum:]/._@+=-]+$ ]] || die "--state $dir: letters, digits and ._@+=- only, as it becomes part of mount options"
+    ((${#dir} <= 70)) || die "--state $dir: too long for the path of a socket"
+    echo "$dir"
+}
+
+cannot_start() { # prints why no private engine can be started here and fails, or succeeds
+    # shellcheck disable=SC1091
+    if [[ ! -r /etc/os-release || $(. /etc/os-release && echo "$ID") != debian ]]; then
+        echo "a private engine is made of Debian's packages, and this is not Debian"
+    elif ((EUID != 0)); then
+        echo "a private engine needs root"
+    elif ! unshare -m true 2>/dev/null; then
+        echo "a private engine needs the right to mount, which root lacks here (a container?)"
+    else
+        return 0
+    fi
+    return 1
+}
+
+lock() { # of DIR, until this process ends
+    while :; do
+        mkdir -p "$DIR"
+        exec 9>"$DIR/lock"
+        flock 9
+        [[ $DIR/lock -ef /proc/$$/fd/9 ]] && return # else a `down` has removed it while we waited
+    done
 }
 
 # -- processes: DIR/pids has a line "NAME PID" for each; a pid counts only while its command line still names DIR
@@ -21,7 +49,7 @@ pid_of() { awk -v name="$1" '$1 == name { pid = $2 } END { print pid }' "$DIR/pi
 alive() { # NAME
     local pid
     pid=$(pid_of "$1")
-    [[ -n $pid && -r /proc/$pid/cmdline ]] && tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$DIR/"
+    [[ -n $pid ]] && grep -qaF -- "$DIR/" "/proc/$pid/cmdline" 2>/dev/null
 }
 
 forget() { # NAME
@@ -30,7 +58,7 @@ forget() { # NAME
     mv "$DIR/pids.new" "$DIR/pids"
 }
 
-start() { # NAME COMMAND…: in a session of its own, with no descriptor of ours but its log
+start() { # NAME COMMAND…: in a session of its own, with no descriptor of ours
     local name=$1 log=$DIR/$1.log
     shift
     forget "$name"
@@ -45,63 +73,68 @@ start() { # NAME COMMAND…: in a session of its own, with no descriptor of ours
     disown "$!"
 }
 
-stop() { # NAME: asks, waits up to 15 s, then kills
+stop() { # NAME TENTHS: asks, waits so long, then kills
     local pid i
-    if alive "$1"; then
-        pid=$(pid_of "$1")
-        kill "$pid" 2>/dev/null || true
-        for ((i = 0; i < 150; i++)); do
-            alive "$1" || break
-            sleep 0.1
-        done
-        ! alive "$1" || kill -9 "$pid" 2>/dev/null || true
-    fi
+    pid=$(pid_of "$1")
+    ! alive "$1" || kill "$pid" 2>/dev/null || true
+    for ((i = 0; i < $2; i++)); do
+        alive "$1" || break
+        sleep 0.1
+    done
+    ! alive "$1" || kill -9 "$pid" 2>/dev/null || true
     forget "$1"
 }
 
-stop_leftovers() { # shims and containers of an engine whose daemon was killed: known by their socket, or by a root inside DIR
-    local proc pid
-    for proc in /proc/[0-9]*; do
-        pid=${proc##*/}
-        [[ $pid != "$$" ]] || continue
-        if tr '\0' ' ' 2>/dev/null <"$proc/cmdline" | grep -qF -- "-address $1/" ||
-            awk -v dir="$1/" '$5 == "/" && index($0, dir) { found = 1 } END { exit !found }' "$proc/mountinfo" 2>/dev/null; then
-            kill -9 "$pid" 2>/dev/null || true
-        fi
+stop_leftovers() { # FOLDER: shims and containers of a daemon that was killed, known by their socket or by a root inside FOLDER
+    local found
+    {
+        grep -laF -- "$1/containerd.sock" /proc/[0-9]*/cmdline || true
+        grep -l -- "^[0-9]* [0-9]* [^ ]* [^ ]* / .*${1//./\\.}/" /proc/[0-9]*/mountinfo || true
+    } 2>/dev/null | while IFS=/ read -r _ _ found _; do
+        kill -9 "$found" 2>/dev/null || true
     done
 }
 
 unmount_below() { # FOLDER: deepest first
     awk -v dir="$1/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r at; do
-        umount -l "$(printf '%b' "$at")" 2>/dev/null || true
+        umount -l "$at" 2>/dev/null || true
     done
 }
 
-# -- network: one bridge a daemon, whose rules are ours and not Docker's: daemons that share the tables would flush each other's
-rules() { # -I or -D, NUMBER
-    local net=$NET.$((2 * $2)).0/23 failed=0
-    iptables -w "$1" FORWARD -s "$net" -j ACCEPT 2>/dev/null || failed=1
-    iptables -w "$1" FORWARD -d "$net" -j ACCEPT 2>/dev/null || failed=1
-    iptables -w -t nat "$1" POSTROUTING -s "$net" ! -d "$net" -j MASQUERADE 2>/dev/null || failed=1
-    return $failed
+stop_store() { # STORE
+    local patience=150
+    alive "containerd-$1" || patience=0 # without it dockerd cannot end in peace
+    stop "dockerd-$1" $patience
+    stop "containerd-$1" 50
+    stop_leftovers "$DIR/$1"
+    unmount_below "$DIR/$1"
 }
 
-bridge_up() { # STORE: writes the number of its bridge to DIR/STORE/bridge
+# -- network: one bridge a daemon, whose rules are ours and not Docker's: daemons that share the tables would flush each other's
+rules() { # -I or -D, NUMBER; -D fails when there was nothing to delete
+    local net=$NET.$((2 * $2)).0/23 done=1
+    iptables -w "$1" FORWARD -s "$net" -j ACCEPT 2>/dev/null && done=0
+    iptables -w "$1" FORWARD -d "$net" -j ACCEPT 2>/dev/null && done=0
+    iptables -w -t nat "$1" POSTROUTING -s "$net" ! -d "$net" -j MASQUERADE 2>/dev/null && done=0
+    return $done
+}
+
+bridge_up() { # STORE: DIR/STORE/bridge says which number it got
     local n file=$DIR/$1/bridge
     if [[ -s $file ]] && ip link show "imgspec$(<"$file")" >/dev/null 2>&1; then
         n=$(<"$file")
     else
         for ((n = 0; n < 128; n++)); do
             [[ -z $(ip -4 route show root "$NET.$((2 * n)).0/23") ]] || continue
-            ip link add "imgspec$n" type bridge 2>/dev/null && break # the name is taken by one of us only
+            ip link add "imgspec$n" type bridge 2>/dev/null && break # fails when another engine was faster
         done
-        ((n < 128)) || die "no free network in $NET.0.0/16"
+        ((n < 128)) || die "no network is free in $NET.0.0/16, or no bridge can be made"
         echo "$n" >"$file"
     fi
     ip addr replace "$NET.$((2 * n)).1/24" dev "imgspec$n"
     ip link set "imgspec$n" up
     while rules -D "$n"; do :; done
-    rules -I "$n" || die "iptables cannot add the rules that builds need to reach the network"
+    rules -I "$n" || die "iptables cannot add the rules by which builds reach the network"
 }
 
 bridge_down() { # STORE
@@ -113,18 +146,18 @@ bridge_down() { # STORE
     rm -f "$file"
 }
 
-# -- cache: a file counts only if its checksum beside it says so, and appears there whole
+# -- cache: a file counts only if the checksum beside it says so, and appears there whole; nothing needs it
 cache_open() {
     CACHE=${IMGSPEC_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/imgspec-tests}
     if ! mkdir -p "$CACHE" 2>/dev/null || [[ ! -w $CACHE ]]; then
         CACHE=$DIR/cache
         mkdir -p "$CACHE"
     fi
-    find "$CACHE" -maxdepth 1 -mindepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null || true # not used for a month
+    find "$CACHE" -mindepth 1 -maxdepth 1 \( -mtime +30 -o -name '.new-*' -mtime +0 \) -exec rm -rf {} + # not used for a month
 }
 
-whole() { # FILE SUMFILE
-    [[ -s $1 && -s $2 && $(<"$2") == "$(sha256sum <"$1")" ]]
+key_of() { # FUNCTION…: changes when what the functions do changes, or standard input
+    { declare -f "$@" && cat; } | sha256sum | cut -c1-12
 }
 
 cached() { # NAME DESTINATION COMMAND…: DESTINATION becomes the file that COMMAND makes at the path it gets as last argument
@@ -132,19 +165,19 @@ cached() { # NAME DESTINATION COMMAND…: DESTINATION becomes the file that COMM
     shift 2
     rm -f "$to"
     if ln "$CACHE/$name" "$to" 2>/dev/null || cp "$CACHE/$name" "$to" 2>/dev/null; then
-        if whole "$to" "$CACHE/$name.sha256"; then
+        if [[ $(sha256sum <"$to") == "$(cat "$CACHE/$name.sha256" 2>/dev/null)" ]]; then
             touch "$CACHE/$name" "$CACHE/$name.sha256"
-            return 0
+            return
         fi
         say "$CACHE/$name is damaged: made anew"
         rm -f "$to"
     fi
     new=$(mktemp -d "$CACHE/.new-XXXXXXXX")
-    "$@" "$new/file" || { rm -rf "$new"; return 1; }
+    "$@" "$new/file"
     sha256sum <"$new/file" >"$new/sum"
     sync "$new/file" "$new/sum"
     ln "$new/file" "$to" 2>/dev/null || cp "$new/file" "$to"
-    mv "$new/sum" "$CACHE/$name.sha256"
     mv "$new/file" "$CACHE/$name"
-    rm -rf "$new"
+    mv "$new/sum" "$CACHE/$name.sha256"
+    rmdir "$new"
 }

@@ -1,0 +1,204 @@
+//! A backend that builds nothing: it takes its time, fails on demand and keeps count. For tests and demos.
+//!
+//! Knows nothing of containers; its "images" are small files in a folder. The choice made: it reads and checks the very
+//! files that a real backend would send, and names a result only after success, so that everything around a build —
+//! keys, records, kills, races — is exercised for real.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind, Unsupported, Wanted, context,
+};
+use crate::recipe::{Recipe, Step};
+
+/// What the fake does, and where it keeps its images.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// How long a build takes.
+    pub time: Duration,
+    /// Images whose build always fails.
+    pub fail: Vec<String>,
+    /// Images whose first builds fail in passing, and how many of them.
+    pub stumble: BTreeMap<String, u32>,
+    /// The folder of its images.
+    pub folder: PathBuf,
+}
+
+impl Wishes {
+    /// Reads the wishes from variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL` (`a,b`),
+    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`) and `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state folder).
+    #[must_use]
+    pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
+        let list = |name: &str| env(name).unwrap_or_default().split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let seconds = env("IMGSPEC_FAKE_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(0.3_f64);
+        let stumble = list("IMGSPEC_FAKE_STUMBLE");
+        Self {
+            time: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            fail: list("IMGSPEC_FAKE_FAIL"),
+            stumble: stumble.iter().filter_map(|word| word.split_once(':')).filter_map(|(image, times)| Some((image.to_owned(), times.parse().ok()?))).collect(),
+            folder: env("IMGSPEC_FAKE_STORE").map_or_else(|| state.join("fake"), PathBuf::from),
+        }
+    }
+}
+
+/// The fake backend.
+#[derive(Debug, Default)]
+pub struct Fake {
+    wishes: Wishes,
+    stumbled: Mutex<BTreeMap<String, u32>>,
+}
+
+/// One image of the fake's stores.
+#[derive(Serialize, Deserialize)]
+struct Image {
+    reference: String,
+    key: String,
+    digest: String,
+}
+
+impl Fake {
+    /// A fake with these wishes.
+    #[must_use]
+    pub fn new(wishes: Wishes) -> Self {
+        Self { wishes, stumbled: Mutex::default() }
+    }
+
+    fn path(&self, place: StoreKind, reference: &str) -> PathBuf {
+        let store = match place {
+            StoreKind::Local => "local",
+            StoreKind::Registry => "registry",
+        };
+        self.wishes.folder.join(store).join(format!("{}.json", reference.replace(['/', ':'], "+")))
+    }
+
+    fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
+        let path = self.path(place, &image.reference);
+        let folder = path.parent().expect("a joined path has a parent");
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&mut file, image)?;
+        file.persist(&path)?;
+        Ok(())
+    }
+
+    /// One line a build, so that tests can count builds of many processes.
+    fn count(&self, image: &str) -> std::io::Result<()> {
+        std::fs::create_dir_all(&self.wishes.folder)?;
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(self.wishes.folder.join("builds.log"))?;
+        log.write_all(format!("{image}\n").as_bytes())
+    }
+
+    fn stumbles(&self, image: &str) -> bool {
+        let times = self.wishes.stumble.get(image).copied().unwrap_or(0);
+        let mut stumbled = self.stumbled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let so_far = stumbled.entry(image.to_owned()).or_insert(0);
+        *so_far += 1;
+        *so_far <= times
+    }
+
+    fn take_time(&self, steps: usize, job: &Job<'_>, notes: &dyn Notes, cancel: &Cancel) -> Result<(), BuildError> {
+        let share = self.wishes.time / u32::try_from(steps.max(1)).expect("a handful of steps");
+        for (at, step) in job.recipe.steps.iter().enumerate() {
+            notes.step(at + 1, steps, &words(step));
+            pause(share, cancel)?;
+        }
+        if job.recipe.steps.is_empty() { pause(share, cancel) } else { Ok(()) }
+    }
+}
+
+impl Backend for Fake {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn priority(&self) -> u8 {
+        0
+    }
+
+    fn availability(&self) -> Availability {
+        Availability::Ready { versions: Vec::new(), remarks: vec!["builds nothing; for tests and demos".to_owned()] }
+    }
+
+    fn check(&self, _: &Recipe) -> Vec<Unsupported> {
+        Vec::new()
+    }
+
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        context::stage(job, to, &Cancel::default())
+    }
+
+    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+        let find = |wanted: &Wanted<'_>| match std::fs::read(self.path(wanted.place, wanted.reference)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Existence::Absent,
+            Err(error) => Existence::Unknown { why: error.to_string() },
+            Ok(bytes) => match serde_json::from_slice::<Image>(&bytes) {
+                Ok(image) => Existence::Present { key: Some(image.key), digest: image.digest },
+                Err(error) => Existence::Unknown { why: error.to_string() },
+            },
+        };
+        wanted.iter().map(find).collect()
+    }
+
+    fn build(&self, job: &Job<'_>, notes: &dyn Notes, cancel: &Cancel) -> Result<Artifact, BuildError> {
+        self.count(job.image).map_err(failed)?;
+        let staged = context::stage(job, &job.scratch, cancel);
+        let _ = std::fs::remove_dir_all(&job.scratch);
+        staged?;
+        notes.log(&format!("pretending to build {}", job.image));
+        self.take_time(job.recipe.steps.len(), job, notes, cancel)?;
+        if self.stumbles(job.image) {
+            return Err(BuildError::Transient("the pretended network is down".to_owned()));
+        }
+        if self.wishes.fail.iter().any(|image| image == job.image) {
+            notes.log("error: told to fail");
+            return Err(BuildError::Failed("told to fail".to_owned()));
+        }
+        let digest = format!("sha256:{}", blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex());
+        let image = Image { reference: job.reference.to_owned(), key: job.key.to_string(), digest: digest.clone() };
+        self.keep(StoreKind::Local, &image).map_err(failed)?;
+        Ok(Artifact { backend: self.name().to_owned(), reference: job.reference.to_owned(), digest })
+    }
+
+    fn push(&self, job: &Job<'_>, artifact: &Artifact, _: &dyn Notes, cancel: &Cancel) -> Result<(), BuildError> {
+        pause(self.wishes.time / 4, cancel)?;
+        let image = Image { reference: job.reference.to_owned(), key: job.key.to_string(), digest: artifact.digest.clone() };
+        self.keep(StoreKind::Registry, &image).map_err(failed)
+    }
+}
+
+fn words(step: &Step) -> String {
+    match step {
+        Step::Apt { packages } => format!("apt-packages {}", packages.join(" ")),
+        Step::Python { version } => format!("python-version {version}"),
+        Step::Env(_) => "env".to_owned(),
+        Step::Pip(_) => "packages".to_owned(),
+        Step::Workdir(folder) => format!("workdir {folder}"),
+        Step::Copy(copy) => format!("copy to {}", copy.to),
+        Step::Run { command } => command.clone(),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn failed(error: std::io::Error) -> BuildError {
+    BuildError::Failed(format!("the fake's store cannot be written: {error}"))
+}
+
+fn pause(time: Duration, cancel: &Cancel) -> Result<(), BuildError> {
+    let end = Instant::now() + time;
+    loop {
+        if cancel.is_requested() {
+            return Err(BuildError::Cancelled);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(Duration::from_millis(5)));
+    }
+}

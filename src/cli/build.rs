@@ -1,0 +1,218 @@
+//! `graph build`: builds what changed, bases first, in parallel.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Context, Failure, Progress, Selection, eprint_text, exit, width};
+use crate::plan::{self, Judgement, WhenUnknown};
+use crate::report;
+use crate::run::{Interrupter, Mailbox, Options, Push, Summary};
+use crate::session::Planned;
+
+#[derive(Args)]
+pub(super) struct BuildArgs {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    choice: Choice,
+    /// Build at most this many images at once [default: the number of processors, at least 4]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Stop everything at the first failure
+    #[arg(long)]
+    fail_fast: bool,
+    /// Only show what would be done; the same as `graph plan`
+    #[arg(long)]
+    dry_run: bool,
+    /// Try an image this often when failures are passing ones (network, registry, daemon)
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+    /// Write a JSON object with reference, digest, key, backend and seconds of each image to this file
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
+
+/// What decides which images are built; shared with `graph plan`, which must say the same.
+#[derive(Args, Clone)]
+pub(super) struct Choice {
+    /// The builder for images that name none: docker, fake
+    #[arg(long, value_name = "BUILDER")]
+    pub(super) builder: Option<String>,
+    /// Build what was asked for even if it is fresh
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Do not build bases: they must be fresh
+    #[arg(long)]
+    no_bases: bool,
+    /// Push results to their registries: each when it is built, or all when all are built
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
+    push: Option<PushHow>,
+    /// What to do when nobody can say whether an image exists
+    #[arg(long, value_name = "WHAT", default_value = "build")]
+    when_unknown: Unknown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PushHow {
+    Each,
+    AllOrNothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Unknown {
+    Build,
+    Fail,
+    Assume,
+}
+
+impl Choice {
+    pub(super) fn push(&self) -> Push {
+        match self.push {
+            None => Push::No,
+            Some(PushHow::Each) => Push::Each,
+            Some(PushHow::AllOrNothing) => Push::AllOrNothing,
+        }
+    }
+
+    fn judgement(&self) -> Judgement {
+        let when_unknown = match self.when_unknown {
+            Unknown::Build => WhenUnknown::Build,
+            Unknown::Fail => WhenUnknown::Fail,
+            Unknown::Assume => WhenUnknown::Assume,
+        };
+        Judgement { force: self.force, when_unknown }
+    }
+
+    /// Plans, and refuses what the flags rule out.
+    pub(super) fn plan(&self, session: &crate::session::Session, selection: &Selection) -> Result<Planned, Failure> {
+        let asked = session.select(&selection.images)?;
+        if self.push.is_some() && !asked.iter().any(|id| session.workspace.images[id.index()].spec.registry.is_some()) {
+            return Err(Failure::usage("none of the images has a registry to push to", "give them a `registry`, or leave `--push` out"));
+        }
+        let planned = session.plan(&asked, self.judgement(), self.push());
+        let unknown = plan::unknown(&session.graph, &planned.plan);
+        if self.when_unknown == Unknown::Fail && !unknown.is_empty() {
+            let list: Vec<String> = unknown.iter().map(|(image, why)| format!("`{image}` ({why})")).collect();
+            return Err(Failure::usage(
+                format!("nobody can say whether these images exist: {}", list.join(", ")),
+                "mend the access, or choose `--when-unknown build`",
+            ));
+        }
+        let unasked: Vec<&str> = planned.plan.builds().filter(|image| !image.asked).map(|image| session.graph.name(image.id)).collect();
+        if self.no_bases && !unasked.is_empty() {
+            return Err(Failure::usage(
+                format!("these bases are not fresh, and `--no-bases` forbids to build them: {}", unasked.join(", ")),
+                "build them first, or leave `--no-bases` out",
+            ));
+        }
+        Ok(planned)
+    }
+}
+
+pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
+    if args.dry_run {
+        return super::plan::show(&args.choice, &args.selection, super::Format::Text, context);
+    }
+    let session = context.open(args.choice.builder.as_deref())?;
+    let planned = args.choice.plan(&session, &args.selection)?;
+    if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
+        return Err(Failure::usage(why, mend));
+    }
+    let options = Options { jobs: jobs(args.jobs), fail_fast: args.fail_fast, push: args.choice.push(), attempts: args.attempts };
+    let mut screen = report::reporter(progress(context), context.screen.color, verbosity(context), width());
+    // Until here an interrupt may just end the program: nothing has been begun.
+    let mailbox = Mailbox::default();
+    hear_signals(mailbox.interrupter())?;
+    let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event));
+    screen.finish();
+    if let Some(file) = &args.metadata_file {
+        write_metadata(&context.folder.join(file), &summary)?;
+    }
+    Ok(code(&summary))
+}
+
+fn code(summary: &Summary) -> u8 {
+    if summary.interrupted {
+        exit::INTERRUPTED
+    } else if summary.failed.is_empty() {
+        exit::DONE
+    } else {
+        exit::FAILED
+    }
+}
+
+fn jobs(flag: Option<u16>) -> usize {
+    flag.map_or_else(|| std::thread::available_parallelism().map_or(4, |count| count.get().max(4)), usize::from)
+}
+
+fn progress(context: &Context) -> report::Progress {
+    match context.screen.progress {
+        Progress::Auto => report::Progress::Auto,
+        Progress::Tty => report::Progress::Tty,
+        Progress::Plain => report::Progress::Plain,
+        Progress::Json => report::Progress::Json,
+    }
+}
+
+fn verbosity(context: &Context) -> report::Verbosity {
+    match (context.screen.quiet, context.screen.verbose) {
+        (true, _) => report::Verbosity::Quiet,
+        (false, true) => report::Verbosity::Verbose,
+        (false, false) => report::Verbosity::Normal,
+    }
+}
+
+/// A thread that turns signals into interrupts; it lives as long as the program.
+fn hear_signals(interrupter: Interrupter) -> Result<(), Failure> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+    let mut signals = signals.map_err(|error| Failure::usage(format!("signals cannot be heard: {error}"), "this is a fault of the system"))?;
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            eprint_text("\n");
+            interrupter.interrupt();
+        }
+    });
+    Ok(())
+}
+
+/// What `--metadata-file` says of one image.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    reference: &'a str,
+    digest: &'a str,
+    key: String,
+    backend: &'a str,
+    seconds: Option<f64>,
+}
+
+fn write_metadata(path: &Path, summary: &Summary) -> Result<(), Failure> {
+    let images: BTreeMap<&str, Metadata<'_>> = summary
+        .images
+        .iter()
+        .map(|outcome| {
+            let artifact = &outcome.artifact;
+            let metadata = Metadata {
+                reference: &artifact.reference,
+                digest: &artifact.digest,
+                key: outcome.key.to_string(),
+                backend: &artifact.backend,
+                seconds: outcome.seconds,
+            };
+            (outcome.image.as_str(), metadata)
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&images).expect("our own values serialise");
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
+        writeln!(file, "{text}")?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    });
+    written.map_err(|error| Failure::usage(format!("the metadata file `{}` cannot be written: {error}", path.display()), "the images are built all the same"))
+}

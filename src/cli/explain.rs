@@ -1,0 +1,80 @@
+//! `explain`: what an image's key is made of, and what differs from its last build.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, Failure, Format, exit, print_json, print_text};
+use crate::fingerprint::{self, Change, Input};
+use crate::plan::facts;
+use crate::report::words;
+use crate::store::RecordState;
+
+#[derive(Args)]
+pub(super) struct ExplainArgs {
+    /// The image's id
+    image: String,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Explanation<'a> {
+    image: &'a str,
+    key: String,
+    reference: String,
+    recorded: Option<String>,
+    inputs: &'a [Input],
+    changes: Option<Vec<Change>>,
+}
+
+pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> {
+    let session = context.open(None)?;
+    let ids = session.select(std::slice::from_ref(&args.image))?;
+    let id = match Vec::from_iter(ids).as_slice() {
+        [id] => *id,
+        many => return Err(Failure::usage(format!("`{}` names {}", args.image, words::count(many.len(), "image")), "name one")),
+    };
+    let inputs = facts::inputs(session.setting(), &session.prints, id);
+    let record = match session.store.read(session.graph.name(id)) {
+        RecordState::Found(record) => Some(record),
+        RecordState::Missing | RecordState::Unreadable(_) => None,
+    };
+    let old = record.as_ref().and_then(|record| session.store.inputs(record));
+    let explanation = Explanation {
+        image: session.graph.name(id),
+        key: session.prints.key(id).to_string(),
+        reference: session.reference(id),
+        recorded: record.as_ref().map(|record| record.key.to_string()),
+        changes: old.map(|old| fingerprint::diff(&old, &inputs)),
+        inputs: &inputs,
+    };
+    match args.format {
+        Format::Json => print_json(&explanation)?,
+        Format::Text => print_text(&text(&explanation, context))?,
+    }
+    Ok(exit::DONE)
+}
+
+fn text(explanation: &Explanation<'_>, context: &Context) -> String {
+    let paint = words::Paint::new(context.screen.color_out);
+    let width = explanation.inputs.iter().map(|input| input.name.chars().count()).max().unwrap_or(0).min(48);
+    let mut text = format!("{}\n", paint.text(words::Style::Strong, explanation.reference.as_str()));
+    text.push_str(&format!("key {}\n\n", explanation.key));
+    for input in explanation.inputs {
+        text.push_str(&format!("  {:width$}  {}\n", input.name, words::harmless(&input.value)));
+    }
+    text.push('\n');
+    match (&explanation.recorded, &explanation.changes) {
+        (None, _) => text.push_str("never built\n"),
+        (Some(key), _) if *key == explanation.key => text.push_str("nothing differs from the last build\n"),
+        (Some(_), None) => text.push_str("differs from the last build; what it was made of is not known any more\n"),
+        (Some(_), Some(changes)) => {
+            text.push_str("since the last build:\n");
+            for change in changes {
+                text.push_str(&format!("  {}\n", paint.text(words::Style::Changed, &words::harmless(&change.to_string()))));
+            }
+        }
+    }
+    text
+}

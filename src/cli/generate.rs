@@ -1,0 +1,27 @@
+//! `completions` and `man`: what is made from the arguments' own descriptions.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::{Cli, Failure, exit, print_text};
+
+#[derive(Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "imgspec", &mut script);
+    print_text(&String::from_utf8_lossy(&script))?;
+    Ok(exit::DONE)
+}
+
+pub(super) fn man() -> Result<u8, Failure> {
+    let mut page = Vec::new();
+    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    rendered.map_err(|error| Failure::usage(format!("the manual page cannot be made: {error}"), "please report it"))?;
+    print_text(&String::from_utf8_lossy(&page))?;
+    Ok(exit::DONE)
+}

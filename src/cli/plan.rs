@@ -1,0 +1,111 @@
+//! `graph plan`: what `graph build` would do, and why.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::build::Choice;
+use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
+use crate::plan::{Action, Plan, Reason};
+use crate::report::words;
+use crate::session::Session;
+
+#[derive(Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    choice: Choice,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+/// How many reasons of one image are shown before the rest is counted.
+const SHOWN: usize = 8;
+
+pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
+    show(&args.choice, &args.selection, args.format, context)
+}
+
+pub(super) fn show(choice: &Choice, selection: &Selection, format: Format, context: &Context) -> Result<u8, Failure> {
+    let session = context.open(choice.builder.as_deref())?;
+    let planned = choice.plan(&session, selection)?;
+    match format {
+        Format::Json => print_json(&Document::new(&session, &planned.plan))?,
+        Format::Text => print_text(&text(&session, &planned.plan, context))?,
+    }
+    Ok(exit::DONE)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    images: Vec<ImageDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct ImageDocument<'a> {
+    image: &'a str,
+    action: &'static str,
+    reasons: &'a [Reason],
+    bases: Vec<&'a str>,
+}
+
+impl<'a> Document<'a> {
+    fn new(session: &'a Session, plan: &'a Plan) -> Self {
+        let graph = &session.graph;
+        let images = plan.images.iter().map(|image| ImageDocument {
+            image: graph.name(image.id),
+            // What is only pushed is said by its reason: a reader that knows two actions stays right.
+            action: if image.action == Action::Fresh { "fresh" } else { "build" },
+            reasons: &image.reasons,
+            bases: graph.bases(image.id).into_iter().map(|base| graph.name(base)).collect(),
+        });
+        Self { images: images.collect() }
+    }
+}
+
+fn text(session: &Session, plan: &Plan, context: &Context) -> String {
+    let paint = words::Paint::new(context.screen.color_out);
+    let name = |id| session.graph.name(id);
+    let width = plan.images.iter().map(|image| name(image.id).len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for image in &plan.images {
+        let (word, style) = match image.action {
+            Action::Fresh => ("fresh", words::Style::Dim),
+            Action::Push => ("push ", words::Style::Changed),
+            Action::Build => ("build", words::Style::Changed),
+        };
+        let took = image.seconds.filter(|_| image.action == Action::Build).map(|seconds| format!("  (took {})", words::duration(seconds)));
+        let head = format!("{:width$}  {}", name(image.id), paint.text(style, word));
+        let first = image.reasons.first().map(|reason| format!("  {reason}")).unwrap_or_default();
+        text.push_str(format!("{head}{first}{}", took.unwrap_or_default()).trim_end());
+        text.push('\n');
+        for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
+            text.push_str(&format!("{:width$}         {reason}\n", ""));
+        }
+        if image.reasons.len() > SHOWN {
+            let more = image.reasons.len() - SHOWN;
+            text.push_str(&format!("{:width$}         and {more} more; `imgspec explain {}` lists them\n", "", name(image.id)));
+        }
+    }
+    text.push_str(&summary(session, plan));
+    text
+}
+
+fn summary(session: &Session, plan: &Plan) -> String {
+    let count = |action| plan.images.iter().filter(|image| image.action == action).count();
+    let (build, push) = (count(Action::Build), count(Action::Push));
+    let mut parts = vec![format!("{} to build", build)];
+    if push > 0 {
+        parts.push(format!("{push} to push"));
+    }
+    parts.push(format!("{} fresh", count(Action::Fresh)));
+    let mut line = parts.join(", ");
+    let is_timed = plan.builds().any(|image| image.seconds.is_some());
+    let (path, seconds) = plan.critical_path(&session.graph);
+    if build > 0 && is_timed {
+        let path: Vec<&str> = path.into_iter().map(|id| session.graph.name(id)).collect();
+        line.push_str(&format!("; at least {} ({})", words::duration(seconds), path.join(" -> ")));
+    }
+    format!("{line}\n")
+}

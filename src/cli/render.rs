@@ -1,0 +1,86 @@
+//! `render`: the files that a builder would be given for an image.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, Failure, exit, print_text};
+use crate::backend::{Artifact, BuildError, Job};
+use crate::graph::ImageId;
+use crate::session::Session;
+use crate::store::RecordState;
+use crate::workspace::STATE_FOLDER;
+
+#[derive(Args)]
+pub(super) struct RenderArgs {
+    /// The image's id
+    image: String,
+    /// Write the files to this folder, which must be empty or absent, instead of printing the Dockerfile
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// The builder for images that name none
+    #[arg(long, value_name = "BUILDER")]
+    builder: Option<String>,
+}
+
+pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
+    let session = context.open(args.builder.as_deref())?;
+    let Some(id) = session.graph.find(&args.image) else {
+        session.select(std::slice::from_ref(&args.image))?;
+        return Err(Failure::usage(format!("`{}` is no image's id", args.image), "name one image"));
+    };
+    match &args.output {
+        Some(folder) => {
+            let folder = context.folder.join(folder);
+            if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+                return Err(Failure::usage(format!("`{}` is not empty", folder.display()), "name a new folder"));
+            }
+            render(&session, id, &folder)?;
+        }
+        None => {
+            let folder = tempfile::tempdir().map_err(|error| Failure::usage(format!("no temporary folder: {error}"), "is the disk full?"))?;
+            render(&session, id, folder.path())?;
+            let text = std::fs::read_to_string(folder.path().join("Dockerfile"));
+            print_text(&text.map_err(|_| Failure::usage("this builder is given no Dockerfile", "use `-o DIR` to see what it is given"))?)?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
+fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Failure> {
+    let key = session.prints.key(id);
+    let reference = session.reference(id);
+    let files = session.prints.files(id);
+    let name = session.graph.name(id);
+    let job = Job {
+        image: name,
+        recipe: &session.recipes[id.index()],
+        key: &key,
+        reference: &reference,
+        files: &files,
+        bases: bases(session, id),
+        root: &session.workspace.root,
+        scratch: session.workspace.root.join(STATE_FOLDER).join("contexts").join(name),
+    };
+    session.backends[id.index()].render(&job, to).map_err(|error| match error {
+        BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
+        _ => Failure::usage(error.to_string(), "the files could not be written"),
+    })
+}
+
+/// The bases as they would be named now: what was built last where the key is the same, else what they will be called.
+fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
+    let artifact = |base: ImageId| {
+        let name = session.graph.name(base);
+        match session.store.read(name) {
+            RecordState::Found(record) if record.key == session.prints.key(base) => record.artifact,
+            _ => Artifact {
+                backend: session.backends[base.index()].name().to_owned(),
+                reference: session.reference(base),
+                digest: String::new(),
+            },
+        }
+    };
+    session.graph.bases(id).into_iter().map(|base| (session.graph.name(base).to_owned(), artifact(base))).collect()
+}

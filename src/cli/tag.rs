@@ -1,0 +1,53 @@
+//! `tag`: what images are called as their files are now.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
+
+#[derive(Args)]
+pub(super) struct TagArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Tag<'a> {
+    image: &'a str,
+    reference: String,
+    tag: String,
+    key: String,
+    platforms: &'a [String],
+}
+
+pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
+    let session = context.open(None)?;
+    let chosen = session.select(&args.selection.images)?;
+    let tags: Vec<Tag<'_>> = chosen
+        .into_iter()
+        .map(|id| {
+            let reference = session.reference(id);
+            Tag {
+                image: session.graph.name(id),
+                tag: reference.rsplit_once(':').map_or("", |(_, tag)| tag).to_owned(),
+                reference,
+                key: session.prints.key(id).to_string(),
+                platforms: &session.recipes[id.index()].platforms,
+            }
+        })
+        .collect();
+    match (args.format, tags.as_slice()) {
+        (Format::Json, tags) => print_json(&tags)?,
+        // One image that was named: just its reference, for a shell's `$(…)`.
+        (Format::Text, [only]) if !args.selection.images.is_empty() => print_text(&format!("{}\n", only.reference))?,
+        (Format::Text, tags) => {
+            let width = tags.iter().map(|tag| tag.image.len()).max().unwrap_or(0);
+            let lines: String = tags.iter().map(|tag| format!("{:width$}  {}\n", tag.image, tag.reference)).collect();
+            print_text(&lines)?;
+        }
+    }
+    Ok(exit::DONE)
+}

@@ -1,0 +1,84 @@
+//! What is known of every image before the plan: records, and what exists where.
+//!
+//! Asks the store and the backends; decides nothing. The choice made: each backend is asked once, for all its images
+//! together, and differences of inputs are looked up only for images that have to be built.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Facts;
+use crate::backend::{Existence, StoreKind, Wanted};
+use crate::fingerprint::{self, Change, Fingerprints};
+use crate::graph::ImageId;
+use crate::reference;
+use crate::run::Setting;
+use crate::store::{Record, RecordState};
+
+/// Gathers what is known of the images in `relevant`; the others count as absent. `with_registry` also asks registries.
+#[must_use]
+pub fn gather(
+    setting: Setting<'_>,
+    prints: &Fingerprints,
+    relevant: &BTreeSet<ImageId>,
+    with_registry: bool,
+) -> Vec<Facts> {
+    let found = existences(setting, prints, relevant, with_registry);
+    let facts = |id: ImageId| {
+        let (record, unreadable) = match relevant.contains(&id).then(|| setting.store.read(setting.graph.name(id))) {
+            Some(RecordState::Found(record)) => (Some(record), None),
+            Some(RecordState::Unreadable(why)) => (None, Some(why)),
+            Some(RecordState::Missing) | None => (None, None),
+        };
+        let place = |place| found.get(&(id, place)).cloned();
+        let local = place(StoreKind::Local).unwrap_or(Existence::Absent);
+        let registry = place(StoreKind::Registry);
+        let key = prints.key(id);
+        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == key.to_string());
+        let changes = match &record {
+            Some(record) if record.key != key && !is_this(&local) => changes(setting, prints, id, record),
+            _ => Vec::new(),
+        };
+        Facts { key, record, unreadable, local, registry, changes }
+    };
+    setting.graph.ids().map(facts).collect()
+}
+
+/// What differs from what was recorded, without the keys of bases: the plan tells of those in its own words.
+fn changes(setting: Setting<'_>, prints: &Fingerprints, id: ImageId, record: &Record) -> Vec<Change> {
+    let Some(old) = setting.store.inputs(record) else { return Vec::new() };
+    let new = inputs(setting, prints, id);
+    fingerprint::diff(&old, &new).into_iter().filter(|change| !change.is_base_key()).collect()
+}
+
+/// Every input of an image as it is now.
+#[must_use]
+pub fn inputs(setting: Setting<'_>, prints: &Fingerprints, id: ImageId) -> Vec<fingerprint::Input> {
+    let bases = setting.graph.bases(id);
+    let keys: Vec<_> = bases.iter().map(|base| (setting.graph.name(*base).to_owned(), prints.key(*base))).collect();
+    fingerprint::inputs(&setting.recipes[id.index()], &prints.files(id), &keys)
+}
+
+fn existences(
+    setting: Setting<'_>,
+    prints: &Fingerprints,
+    relevant: &BTreeSet<ImageId>,
+    with_registry: bool,
+) -> BTreeMap<(ImageId, StoreKind), Existence> {
+    let references: BTreeMap<ImageId, String> =
+        relevant.iter().map(|id| (*id, reference::of(&setting.workspace.images[id.index()], &prints.key(*id)))).collect();
+    let mut by_backend: BTreeMap<&str, Vec<(ImageId, StoreKind)>> = BTreeMap::new();
+    for id in relevant {
+        let wanted = by_backend.entry(setting.backends[id.index()].name()).or_default();
+        wanted.push((*id, StoreKind::Local));
+        if with_registry && setting.workspace.images[id.index()].spec.registry.is_some() {
+            wanted.push((*id, StoreKind::Registry));
+        }
+    }
+    let mut found = BTreeMap::new();
+    for wanted in by_backend.into_values() {
+        let backend = &setting.backends[wanted[0].0.index()];
+        let questions: Vec<Wanted<'_>> =
+            wanted.iter().map(|(id, place)| Wanted { reference: &references[id], place: *place }).collect();
+        found.extend(wanted.into_iter().zip(backend.exists(&questions)));
+    }
+    found
+}

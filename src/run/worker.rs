@@ -1,0 +1,248 @@
+//! Builds one image, or pushes one: retries, log, record. Knows nothing of the graph and of other images.
+//!
+//! The choice made: the record is written here, right after the tag, so that a success is kept whatever happens to the run.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{Event, Message, Trouble};
+use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes};
+use crate::fingerprint::{self, Files, Key};
+use crate::graph::ImageId;
+use crate::recipe::Recipe;
+use crate::store::{Record, RecordState, Store};
+use crate::workspace::STATE_FOLDER;
+
+/// Lines of a failed build's log that are shown.
+const TAIL: usize = 20;
+
+/// The wait before each further attempt; the last one repeats.
+const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+
+/// Everything that a worker needs to build one image.
+pub(super) struct Assignment<'a> {
+    pub(super) id: ImageId,
+    pub(super) image: &'a str,
+    pub(super) recipe: &'a Recipe,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) key: Key,
+    pub(super) files: Vec<Arc<Files>>,
+    pub(super) reference: String,
+    pub(super) bases: BTreeMap<String, Artifact>,
+    pub(super) base_keys: Vec<(String, Key)>,
+    /// What was recorded when the run was planned: another run may have built it since.
+    pub(super) planned_on: Option<Record>,
+    pub(super) attempts: u32,
+    pub(super) root: &'a Path,
+    pub(super) store: &'a Store,
+    pub(super) cancel: Cancel,
+    pub(super) messages: SyncSender<Message>,
+}
+
+/// What a worker brings back.
+pub(super) struct Built {
+    pub(super) artifact: Artifact,
+    /// Another run built it while this one waited for its turn.
+    pub(super) by_another_run: bool,
+}
+
+impl Assignment<'_> {
+    /// Builds the image and tells the coordinator.
+    pub(super) fn build(self) {
+        let started = Instant::now();
+        let result = guarded(|| self.build_in_turn());
+        let seconds = started.elapsed().as_secs_f64();
+        self.send(Message::Built { id: self.id, result, seconds });
+    }
+
+    /// Pushes the image and tells the coordinator.
+    pub(super) fn push(self, artifact: &Artifact) {
+        let started = Instant::now();
+        let result = guarded(|| {
+            let log = Log::open(&self, "push.log")?;
+            self.try_often(&log, |job, notes| self.backend.push(job, artifact, notes, &self.cancel))
+        });
+        let seconds = started.elapsed().as_secs_f64();
+        self.send(Message::Pushed { id: self.id, result, seconds });
+    }
+
+    /// One run at a time builds an image; who waited for another may find the work done.
+    fn build_in_turn(&self) -> Result<Built, Trouble> {
+        let lock = self.store.lock_image(self.image, &|| self.cancel.is_requested());
+        let _turn = lock.map_err(|error| plain(format!("its lock cannot be taken: {error}")))?.ok_or_else(cancelled)?;
+        if let Some(artifact) = self.built_meanwhile() {
+            return Ok(Built { artifact, by_another_run: true });
+        }
+        let log = Log::open(self, "log")?;
+        let started = Instant::now();
+        let artifact = self.try_often(&log, |job, notes| self.backend.build(job, notes, &self.cancel))?;
+        self.record(&artifact, started.elapsed().as_secs_f64());
+        Ok(Built { artifact, by_another_run: false })
+    }
+
+    /// What another run built of the very same inputs and bases since this run was planned.
+    fn built_meanwhile(&self) -> Option<Artifact> {
+        let RecordState::Found(record) = self.store.read(self.image) else { return None };
+        let bases_are_ours = self.bases.iter().all(|(name, base)| record.bases.get(name) == Some(&base.digest));
+        let is_new = self.planned_on.as_ref() != Some(&record);
+        (is_new && record.key == self.key && record.artifact.reference == self.reference && bases_are_ours)
+            .then_some(record.artifact)
+    }
+
+    fn try_often<T>(&self, log: &Log<'_>, work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>) -> Result<T, Trouble> {
+        let job = self.job();
+        let mut attempt = 1;
+        loop {
+            match work(&job, log) {
+                Err(BuildError::Transient(why)) if attempt < self.attempts => {
+                    let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
+                    attempt += 1;
+                    let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
+                    let image = self.image.to_owned();
+                    self.send(Message::Event(Event::ImageRetry { image, attempt, of: self.attempts, wait_ms, why }));
+                    self.sleep(wait)?;
+                }
+                result => return result.map_err(|error| log.trouble(error)),
+            }
+        }
+    }
+
+    fn sleep(&self, wait: Duration) -> Result<(), Trouble> {
+        let end = Instant::now() + wait;
+        while Instant::now() < end {
+            if self.cancel.is_requested() {
+                return Err(cancelled());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn job(&self) -> Job<'_> {
+        Job {
+            image: self.image,
+            recipe: self.recipe,
+            key: &self.key,
+            reference: &self.reference,
+            files: &self.files,
+            bases: self.bases.clone(),
+            root: self.root,
+            scratch: self.root.join(STATE_FOLDER).join("contexts").join(self.image),
+        }
+    }
+
+    /// Keeps the success. One that cannot be kept is still there under its name, where the next run finds it by key.
+    fn record(&self, artifact: &Artifact, seconds: f64) {
+        let record = Record {
+            version: crate::store::VERSION,
+            image: self.image.to_owned(),
+            key: self.key,
+            artifact: artifact.clone(),
+            platforms: self.recipe.platforms.clone(),
+            seconds,
+            finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            bases: self.bases.iter().map(|(name, base)| (name.clone(), base.digest.clone())).collect(),
+        };
+        let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
+        if let Err(error) = self.store.write(&record, &inputs) {
+            let message = format!("`{}` is built but could not be recorded: {error}", self.image);
+            self.send(Message::Event(Event::Warning { message }));
+        }
+    }
+
+    fn send(&self, message: Message) {
+        // The coordinator outlives its workers; when it is gone nobody is left to tell.
+        let _ = self.messages.send(message);
+    }
+}
+
+/// A backend that panics has failed; the run goes on.
+fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(plain(format!("internal error: {}; please report it", words.unwrap_or("a panic without words"))))
+    })
+}
+
+fn plain(message: String) -> Trouble {
+    Trouble { error: BuildError::Failed(message), log: None, tail: Vec::new() }
+}
+
+fn cancelled() -> Trouble {
+    Trouble { error: BuildError::Cancelled, log: None, tail: Vec::new() }
+}
+
+/// The log of one build: a file, its last lines, and the events for the screen.
+struct Log<'a> {
+    image: &'a str,
+    path: PathBuf,
+    root: &'a Path,
+    messages: SyncSender<Message>,
+    lines: Mutex<Lines>,
+}
+
+struct Lines {
+    file: BufWriter<File>,
+    tail: VecDeque<String>,
+    /// The file could not be written: said once.
+    is_broken: bool,
+}
+
+impl<'a> Log<'a> {
+    fn open(work: &Assignment<'a>, ending: &str) -> Result<Self, Trouble> {
+        let path = work.root.join(STATE_FOLDER).join("logs").join(format!("{}.{ending}", work.image));
+        let folder = path.parent().expect("a joined path has a parent");
+        let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
+        let file = file.map_err(|error| plain(format!("its log `{}` cannot be written: {error}", path.display())))?;
+        let lines = Mutex::new(Lines { file: BufWriter::new(file), tail: VecDeque::new(), is_broken: false });
+        Ok(Self { image: work.image, path, root: work.root, messages: work.messages.clone(), lines })
+    }
+
+    fn trouble(&self, error: BuildError) -> Trouble {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.path.strip_prefix(self.root).unwrap_or(&self.path).display().to_string();
+        Trouble { error, log: Some(log), tail: lines.tail.iter().cloned().collect() }
+    }
+
+    fn write(&self, line: &str) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.tail.len() == TAIL {
+            lines.tail.pop_front();
+        }
+        lines.tail.push_back(line.to_owned());
+        // Flushed by the line: someone may be following the file, and a kill must not lose it.
+        let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
+        if let Err(error) = written
+            && !std::mem::replace(&mut lines.is_broken, true)
+        {
+            let message = format!("the log `{}` is incomplete: {error}", self.path.display());
+            let _ = self.messages.send(Message::Event(Event::Warning { message }));
+        }
+    }
+
+    fn send(&self, event: Event) {
+        let _ = self.messages.send(Message::Event(event));
+    }
+}
+
+impl Notes for Log<'_> {
+    fn step(&self, step: usize, of: usize, name: &str) {
+        self.write(&format!("== {name}"));
+        self.send(Event::ImageStep { image: self.image.to_owned(), step, of, name: name.to_owned() });
+    }
+
+    fn cached(&self, name: &str) {
+        self.write(&format!("== {name} (cached)"));
+        self.send(Event::ImageCached { image: self.image.to_owned(), name: name.to_owned() });
+    }
+
+    fn log(&self, line: &str) {
+        self.write(line);
+        self.send(Event::ImageLog { image: self.image.to_owned(), line: line.to_owned() });
+    }
+}
