@@ -85,14 +85,19 @@ stop() { # NAME TENTHS: asks, waits so long, then kills
     forget "$1"
 }
 
-stop_leftovers() { # FOLDER: shims and containers of a daemon that was killed, known by their socket or by a root inside FOLDER
-    local found
-    {
-        grep -laF -- "$1/containerd.sock" /proc/[0-9]*/cmdline || true
-        grep -l -- "^[0-9]* [0-9]* [^ ]* [^ ]* / .*${1//./\\.}/" /proc/[0-9]*/mountinfo || true
-    } 2>/dev/null | while IFS=/ read -r _ _ found _; do
-        kill -9 "$found" 2>/dev/null || true
+kill_named_by() { # lines of /proc/PID/…
+    local pid
+    while IFS=/ read -r _ _ pid _; do
+        kill -9 "$pid" 2>/dev/null || true
     done
+}
+
+kill_containers() { # FOLDER: all whose root lies inside
+    { grep -l -- "^[0-9]* [0-9]* [^ ]* [^ ]* / .*${1//./\\.}/" /proc/[0-9]*/mountinfo 2>/dev/null || true; } | kill_named_by
+}
+
+kill_shims() { # FOLDER: what a containerd that was killed left behind
+    { grep -laF -- "$1/containerd.sock" /proc/[0-9]*/cmdline 2>/dev/null || true; } | kill_named_by
 }
 
 unmount_below() { # FOLDER: deepest first
@@ -103,10 +108,12 @@ unmount_below() { # FOLDER: deepest first
 
 stop_store() { # STORE
     local patience=150
+    kill_containers "$DIR/$1"
     alive "containerd-$1" || patience=0 # without it dockerd cannot end in peace
     stop "dockerd-$1" $patience
     stop "containerd-$1" 50
-    stop_leftovers "$DIR/$1"
+    kill_shims "$DIR/$1"
+    kill_containers "$DIR/$1"
     unmount_below "$DIR/$1"
 }
 

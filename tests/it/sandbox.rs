@@ -1,0 +1,151 @@
+//! A workspace in a temporary folder, and the real program run in it: own HOME, own state, nothing of the machine.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+pub struct Sandbox {
+    folder: tempfile::TempDir,
+    env: BTreeMap<String, String>,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("home")).expect("a home");
+        std::fs::create_dir(folder.path().join("work")).expect("a workspace");
+        Self { folder, env: BTreeMap::from([("IMGSPEC_FAKE_SECONDS".into(), "0".into())]) }
+    }
+
+    pub fn with(files: &[(&str, &str)]) -> Self {
+        let sandbox = Self::new();
+        for (path, text) in files {
+            sandbox.write(path, text);
+        }
+        sandbox
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root().join(path)
+    }
+
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    }
+
+    pub fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
+        command.args(arguments).current_dir(self.root()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.folder.path().join("home")).envs(&self.env);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&mut self.command(arguments))
+    }
+
+    /// `graph build` with the fake backend.
+    #[track_caller]
+    pub fn build(&self, more: &[&str]) -> Ran {
+        self.run(&[&["graph", "build", "--builder", "fake"], more].concat())
+    }
+
+    /// What `graph plan` says, as `image action reason,reason`.
+    #[track_caller]
+    pub fn plan(&self, more: &[&str]) -> Vec<String> {
+        let ran = self.run(&[&["graph", "plan", "--builder", "fake", "--format", "json"], more].concat()).success();
+        let images = ran.json()["images"].as_array().expect("images").clone();
+        images
+            .iter()
+            .map(|image| {
+                let reasons = image["reasons"].as_array().expect("reasons").iter().map(|reason| {
+                    let kind = reason["kind"].as_str().expect("a kind");
+                    reason["input"].as_str().map_or(kind.to_owned(), |input| format!("{kind}:{input}"))
+                });
+                let reasons = reasons.collect::<Vec<_>>().join(",");
+                format!("{} {} {reasons}", image["image"].as_str().expect("an id"), image["action"].as_str().expect("an action"))
+                    .trim_end()
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    pub fn spawn(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).spawn().expect("the program starts")
+    }
+
+    /// The images that were built since the last call, sorted.
+    pub fn built(&self) -> Vec<String> {
+        let log = self.path(".imgspec/fake/builds.log");
+        let mut built: Vec<String> = std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect();
+        let _ = std::fs::remove_file(log);
+        built.sort();
+        built
+    }
+}
+
+#[derive(Debug)]
+#[must_use = "say what is expected of it"]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    #[track_caller]
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the program starts");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    #[track_caller]
+    pub fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn success(self) -> Self {
+        self.code(0)
+    }
+
+    #[track_caller]
+    pub fn says(self, words: &str) -> Self {
+        let all = format!("{}{}", self.stdout, self.stderr);
+        assert!(all.contains(words), "`{words}` is not in\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
+    }
+}
+
+/// Whether a path is there, following nothing.
+pub fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
