@@ -164,3 +164,103 @@ fn remaining(graph: &Graph, plan: &Plan) -> Vec<f64> {
     }
     remaining
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::Planned;
+    use crate::spec::{Base, Copy, CopyFrom, ImageSpec, WorkspacePath};
+    use crate::workspace::{Image, Places};
+
+    /// Images `i0`, `i1` …; each needs the given earlier ones.
+    fn graph(needs: &[Vec<usize>]) -> Graph {
+        let image = |(at, needs): (usize, &Vec<usize>)| {
+            let mut spec = ImageSpec { base_image: Some(Base::Scratch), ..ImageSpec::default() };
+            for need in needs {
+                let from = CopyFrom::Image { image: format!("i{need}"), path: "/x".into() };
+                spec.copy.push(Copy { from, to: None, owner: None });
+            }
+            Image { id: format!("i{at}"), spec, folder: WorkspacePath::default(), places: Places::default() }
+        };
+        Graph::new(&needs.iter().enumerate().map(image).collect::<Vec<_>>()).expect("no cycle")
+    }
+
+    fn plan(graph: &Graph, seconds: &[f64]) -> Plan {
+        let planned = |id: &ImageId| Planned {
+            id: *id,
+            action: Action::Build,
+            reasons: Vec::new(),
+            asked: true,
+            seconds: seconds.get(id.index()).copied(),
+        };
+        Plan { images: graph.order().iter().map(planned).collect() }
+    }
+
+    #[test]
+    fn the_longest_remaining_path_starts_first_and_ties_follow_the_manifest() {
+        let graph = graph(&[vec![], vec![], vec![], vec![1]]);
+        let plan = plan(&graph, &[3.0, 2.0, 3.0, 5.0]);
+        let mut scheduler = Scheduler::new(&graph, &plan);
+        let started: Vec<u32> = std::iter::from_fn(|| scheduler.start()).map(|id| id.0).collect();
+        assert_eq!(started, [1, 0, 2]);
+    }
+
+    #[test]
+    fn a_failure_skips_what_needs_it_and_a_cancel_stops_the_rest() {
+        let graph = graph(&[vec![], vec![0], vec![1], vec![]]);
+        let plan = plan(&graph, &[]);
+        let mut scheduler = Scheduler::new(&graph, &plan);
+        assert_eq!(scheduler.start(), Some(ImageId(0)));
+        assert_eq!(scheduler.finish(ImageId(0), Ending::Failed), [ImageId(1), ImageId(2)]);
+        assert_eq!(scheduler.cancel(), [ImageId(3)]);
+        assert!(!scheduler.is_busy());
+        assert_eq!(scheduler.state(ImageId(2)), State::Skipped);
+    }
+
+    #[test]
+    fn an_image_that_must_begin_again_is_ready_again() {
+        let graph = graph(&[vec![], vec![0]]);
+        let plan = plan(&graph, &[]);
+        let mut scheduler = Scheduler::new(&graph, &plan);
+        let first = scheduler.start().unwrap();
+        scheduler.finish(first, Ending::Again);
+        assert_eq!(scheduler.start(), Some(first));
+        scheduler.finish(first, Ending::Built);
+        assert_eq!(scheduler.start(), Some(ImageId(1)));
+    }
+
+    fn graphs() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        (1..24_usize).prop_flat_map(|images| {
+            (0..images).map(|at| proptest::collection::btree_set(0..at.max(1), 0..4).prop_map(move |needs| needs.into_iter().filter(|need| *need < at).collect())).collect::<Vec<_>>()
+        })
+    }
+
+    proptest! {
+        /// Whatever the graph, the order of endings and the failures: nothing starts before what it needs is built, each
+        /// image ends in exactly one state, and what is skipped is exactly what stands on a failure.
+        #[test]
+        fn every_run_ends_with_every_image_accounted_for(needs in graphs(), choices in proptest::collection::vec((0..100_usize, 0..10_u8), 200), jobs in 1..5_usize) {
+            let graph = graph(&needs);
+            let plan = plan(&graph, &[]);
+            let mut scheduler = Scheduler::new(&graph, &plan);
+            let (mut running, mut failed, mut choices) = (Vec::new(), std::collections::BTreeSet::new(), choices.into_iter().cycle());
+            while scheduler.is_busy() {
+                while running.len() < jobs && let Some(id) = scheduler.start() {
+                    prop_assert!(graph.bases(id).iter().all(|base| scheduler.state(*base) == State::Built));
+                    running.push(id);
+                }
+                let (which, how) = choices.next().expect("endless");
+                let id = running.swap_remove(which % running.len());
+                let ending = match how { 0 => Ending::Failed, 1 => Ending::Again, _ => Ending::Built };
+                if ending == Ending::Failed { failed.insert(id); }
+                scheduler.finish(id, ending);
+            }
+            prop_assert!(running.is_empty());
+            let above: std::collections::BTreeSet<ImageId> = graph.affected(&failed).difference(&failed).copied().collect();
+            prop_assert_eq!(scheduler.all(State::Skipped).collect::<std::collections::BTreeSet<_>>(), above.clone());
+            prop_assert_eq!(scheduler.all(State::Built).count() + failed.len() + above.len(), graph.len());
+        }
+    }
+}

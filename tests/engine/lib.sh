@@ -108,7 +108,11 @@ unmount_below() { # FOLDER: deepest first
 
 stop_store() { # STORE
     local patience=150
-    kill_containers "$DIR/$1"
+    if alive "dockerd-$1"; then
+        kill "$(pid_of "dockerd-$1")" 2>/dev/null || true
+        sleep 0.3
+        kill_containers "$DIR/$1" # now that it restarts none; it would give each 10 s
+    fi
     alive "containerd-$1" || patience=0 # without it dockerd cannot end in peace
     stop "dockerd-$1" $patience
     stop "containerd-$1" 50
@@ -179,7 +183,7 @@ cached() { # NAME DESTINATION COMMAND…: DESTINATION becomes the file that COMM
         say "$CACHE/$name is damaged: made anew"
         rm -f "$to"
     fi
-    new=$(mktemp -d "$CACHE/.new-XXXXXXXX")
+    new=$(mktemp -d "$CACHE/.new-$$-XXXXXXXX")
     "$@" "$new/file"
     sha256sum <"$new/file" >"$new/sum"
     sync "$new/file" "$new/sum"
