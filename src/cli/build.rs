@@ -9,11 +9,11 @@ use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Context, Failure, Progress, Selection, eprint_text, exit, width};
-use crate::plan::{self, Judgement, WhenUnknown};
+use super::{Context, Failure, Progress, Selection, eprint_text, exit};
+use crate::plan::{self, Judgement, Plan, WhenUnknown};
 use crate::report;
 use crate::run::{Interrupter, Mailbox, Options, Push, Summary};
-use crate::session::Planned;
+use crate::session::{Planned, Session};
 
 #[derive(Args)]
 pub(super) struct BuildArgs {
@@ -90,7 +90,7 @@ impl Choice {
     }
 
     /// Plans, and refuses what the flags rule out.
-    pub(super) fn plan(&self, session: &crate::session::Session, selection: &Selection) -> Result<Planned, Failure> {
+    pub(super) fn plan(&self, session: &Session, selection: &Selection) -> Result<Planned, Failure> {
         let asked = session.select(&selection.images)?;
         if self.push.is_some() && !asked.iter().any(|id| session.workspace.images[id.index()].spec.registry.is_some()) {
             return Err(Failure::usage("none of the images has a registry to push to", "give them a `registry`, or leave `--push` out"));
@@ -125,7 +125,7 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
         return Err(Failure::usage(why, mend));
     }
     let options = Options { jobs: jobs(args.jobs), fail_fast: args.fail_fast, push: args.choice.push(), attempts: args.attempts };
-    let mut screen = report::reporter(progress(context), context.screen.color, verbosity(context), width());
+    let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here an interrupt may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
     hear_signals(mailbox.interrupter())?;
@@ -151,21 +151,22 @@ fn jobs(flag: Option<u16>) -> usize {
     flag.map_or_else(|| std::thread::available_parallelism().map_or(4, |count| count.get().max(4)), usize::from)
 }
 
-fn progress(context: &Context) -> report::Progress {
-    match context.screen.progress {
+fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {
+    let progress = match context.screen.progress {
         Progress::Auto => report::Progress::Auto,
         Progress::Tty => report::Progress::Tty,
         Progress::Plain => report::Progress::Plain,
         Progress::Json => report::Progress::Json,
-    }
-}
-
-fn verbosity(context: &Context) -> report::Verbosity {
-    match (context.screen.quiet, context.screen.verbose) {
+    };
+    let verbosity = match (context.screen.quiet, context.screen.verbose) {
         (true, _) => report::Verbosity::Quiet,
         (false, true) => report::Verbosity::Verbose,
         (false, false) => report::Verbosity::Normal,
-    }
+    };
+    // A prediction needs every build to have been timed before.
+    let is_timed = plan.builds().all(|image| image.seconds.is_some());
+    let predicted = is_timed.then(|| plan.critical_path(&session.graph).1);
+    report::Settings { progress, verbosity, color: context.screen.color, predicted }
 }
 
 /// A thread that turns signals into interrupts; it lives as long as the program.

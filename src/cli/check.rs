@@ -5,7 +5,8 @@ use clap::Args;
 use super::{Context, Failure, Format, env, eprint_text, exit, print_json, width};
 use crate::check;
 use crate::diagnostic::Diagnostic;
-use crate::report::{diagnostics, words};
+use crate::report::diagnostics;
+use crate::report::words::Count;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -33,9 +34,9 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
 fn verdict(found: &[Diagnostic], errors: usize, images: usize) -> String {
     let warnings = found.len() - errors;
     match (errors, warnings) {
-        (0, 0) => format!("{} checked: nothing is wrong", words::count(images, "image")),
-        (0, _) => format!("{} checked: {}", words::count(images, "image"), words::count(warnings, "warning")),
-        (_, 0) => words::count(errors, "error"),
-        _ => format!("{}, {}", words::count(errors, "error"), words::count(warnings, "warning")),
+        (0, 0) => format!("{} checked: nothing is wrong", Count(images, "image")),
+        (0, _) => format!("{} checked: {}", Count(images, "image"), Count(warnings, "warning")),
+        (_, 0) => Count(errors, "error").to_string(),
+        _ => format!("{}, {}", Count(errors, "error"), Count(warnings, "warning")),
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
-use crate::report::words;
+use crate::report::words::Count;
 
 #[derive(Args)]
 pub(super) struct CleanArgs {
@@ -20,8 +20,8 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         Failure::usage(format!("the state folder cannot be cleaned: {error}"), "is a build running, or the folder not yours?")
     })?;
     if !context.screen.quiet {
-        let (records, files) = (words::count(cleaned.records, "record"), words::count(cleaned.files, "file"));
-        eprint_text(&format!("removed {records} and {files} ({})\n", words::bytes(cleaned.bytes)));
+        let (records, files) = (Count(cleaned.records, "record"), Count(cleaned.files, "other file"));
+        eprint_text(&format!("removed {records} and {files}\n"));
     }
     Ok(exit::DONE)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, Failure, Format, env, exit, print_json, print_text};
 use crate::backend::Availability;
-use crate::report::words::{Paint, Style};
+use crate::report::line::{Line, Style};
 use crate::session;
 
 #[derive(Args)]
@@ -47,11 +47,11 @@ fn finding(builder: &'static str, availability: Availability) -> Finding {
 }
 
 fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
-    let paint = Paint::new(context.screen.color_out);
     let mut text = format!("imgspec {}\n", env!("CARGO_PKG_VERSION"));
     for finding in findings {
         let (mark, style) = if finding.ready { ("ready", Style::Good) } else { ("missing", Style::Bad) };
-        text.push_str(&format!("\n{}  {}\n", paint.text(Style::Strong, finding.builder), paint.text(style, mark)));
+        let head = Line::new().add(Style::Bold, finding.builder).add(Style::Plain, "  ").add(style, mark);
+        text.push_str(&format!("\n{}\n", head.paint(context.screen.color_out)));
         for (part, version) in &finding.versions {
             text.push_str(&format!("  {part:12} {version}\n"));
         }

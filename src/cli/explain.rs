@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{Context, Failure, Format, exit, print_json, print_text};
 use crate::fingerprint::{self, Change, Input};
 use crate::plan::facts;
-use crate::report::words;
+use crate::report::line::{Line, Style};
+use crate::report::words::Count;
 use crate::store::RecordState;
 
 #[derive(Args)]
@@ -33,7 +34,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
     let ids = session.select(std::slice::from_ref(&args.image))?;
     let id = match Vec::from_iter(ids).as_slice() {
         [id] => *id,
-        many => return Err(Failure::usage(format!("`{}` names {}", args.image, words::count(many.len(), "image")), "name one")),
+        many => return Err(Failure::usage(format!("`{}` names {}", args.image, Count(many.len(), "image")), "name one")),
     };
     let inputs = facts::inputs(session.setting(), &session.prints, id);
     let record = match session.store.read(session.graph.name(id)) {
@@ -57,12 +58,13 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
 }
 
 fn text(explanation: &Explanation<'_>, context: &Context) -> String {
-    let paint = words::Paint::new(context.screen.color_out);
+    let color = context.screen.color_out;
     let width = explanation.inputs.iter().map(|input| input.name.chars().count()).max().unwrap_or(0).min(48);
-    let mut text = format!("{}\n", paint.text(words::Style::Strong, explanation.reference.as_str()));
+    let mut text = format!("{}\n", Line::new().add(Style::Bold, &explanation.reference).paint(color));
     text.push_str(&format!("key {}\n\n", explanation.key));
     for input in explanation.inputs {
-        text.push_str(&format!("  {:width$}  {}\n", input.name, words::harmless(&input.value)));
+        let line = Line::new().add(Style::Plain, "  ").column(Style::Plain, &input.name, width).add(Style::Dim, format!("  {}", input.value));
+        text.push_str(&format!("{}\n", line.paint(color)));
     }
     text.push('\n');
     match (&explanation.recorded, &explanation.changes) {
@@ -72,7 +74,7 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
         (Some(_), Some(changes)) => {
             text.push_str("since the last build:\n");
             for change in changes {
-                text.push_str(&format!("  {}\n", paint.text(words::Style::Changed, &words::harmless(&change.to_string()))));
+                text.push_str(&format!("  {}\n", Line::new().add(Style::Doubtful, change.to_string()).paint(color)));
             }
         }
     }

@@ -294,7 +294,7 @@ fn env(name: &str) -> Option<String> {
 
 /// Columns of the terminal on standard error; none when there is none.
 fn width() -> Option<usize> {
-    report::terminal_width()
+    std::io::stderr().is_terminal().then(|| usize::from(report::terminal::size()().1))
 }
 
 /// Prints a result on standard output.

@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::build::Choice;
 use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
 use crate::plan::{Action, Plan, Reason};
-use crate::report::words;
+use crate::report::line::{Line, Style};
+use crate::report::words::Seconds;
 use crate::session::Session;
 
 #[derive(Args)]
@@ -65,23 +66,29 @@ impl<'a> Document<'a> {
 }
 
 fn text(session: &Session, plan: &Plan, context: &Context) -> String {
-    let paint = words::Paint::new(context.screen.color_out);
+    let color = context.screen.color_out;
     let name = |id| session.graph.name(id);
     let width = plan.images.iter().map(|image| name(image.id).len()).max().unwrap_or(0);
     let mut text = String::new();
     for image in &plan.images {
         let (word, style) = match image.action {
-            Action::Fresh => ("fresh", words::Style::Dim),
-            Action::Push => ("push ", words::Style::Changed),
-            Action::Build => ("build", words::Style::Changed),
+            Action::Fresh => ("fresh", Style::Dim),
+            Action::Push => ("push", Style::Doubtful),
+            Action::Build => ("build", Style::Doubtful),
         };
-        let took = image.seconds.filter(|_| image.action == Action::Build).map(|seconds| format!("  (took {})", words::duration(seconds)));
-        let head = format!("{:width$}  {}", name(image.id), paint.text(style, word));
-        let first = image.reasons.first().map(|reason| format!("  {reason}")).unwrap_or_default();
-        text.push_str(format!("{head}{first}{}", took.unwrap_or_default()).trim_end());
+        let mut line = Line::new().column(Style::Bold, name(image.id), width + 2).column(style, word, 5);
+        if let Some(reason) = image.reasons.first() {
+            line = line.add(Style::Plain, format!("  {reason}"));
+        }
+        if let (Action::Build, Some(seconds)) = (image.action, image.seconds) {
+            line = line.add(Style::Dim, format!("  (took {})", Seconds(seconds)));
+        }
+        text.push_str(line.paint(color).trim_end());
         text.push('\n');
         for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
-            text.push_str(&format!("{:width$}         {reason}\n", ""));
+            let line = Line::new().add(Style::Plain, format!("{:width$}         {reason}", ""));
+            text.push_str(&line.paint(color));
+            text.push('\n');
         }
         if image.reasons.len() > SHOWN {
             let more = image.reasons.len() - SHOWN;
@@ -105,7 +112,7 @@ fn summary(session: &Session, plan: &Plan) -> String {
     let (path, seconds) = plan.critical_path(&session.graph);
     if build > 0 && is_timed {
         let path: Vec<&str> = path.into_iter().map(|id| session.graph.name(id)).collect();
-        line.push_str(&format!("; at least {} ({})", words::duration(seconds), path.join(" -> ")));
+        line.push_str(&format!("; at least {} ({})", Seconds(seconds), path.join(" -> ")));
     }
     format!("{line}\n")
 }
