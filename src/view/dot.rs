@@ -40,7 +40,7 @@ pub(super) fn render(drawing: &Drawing) -> String {
 /// The id, below it the reference and the note, a line each.
 fn label(node: &Node) -> String {
     let lines: Vec<String> = std::iter::once(&node.name)
-        .chain(&node.reference)
+        .chain([&node.reference])
         .chain(&node.note)
         .map(|line| escape(line))
         .collect();
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_reference_cannot_leave_its_string() {
         let mut drawing = drawing("a");
-        drawing.nodes[0].reference = Some("x\"]; evil [label=\"\\\n\\N".into());
+        drawing.nodes[0].reference = "x\"]; evil [label=\"\\\n\\N".into();
         assert!(render(&drawing).contains(r#"[label="a\nx\"]; evil [label=\"\\ \\N"];"#));
     }
 }

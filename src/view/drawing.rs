@@ -27,8 +27,8 @@ pub struct Node {
     pub name: String,
     /// The drawn images that it needs, each once: as base or to copy from.
     pub bases: Vec<String>,
-    /// `registry/name:tag`; none when nobody computed it.
-    pub reference: Option<String>,
+    /// `registry/name:tag`.
+    pub reference: String,
     /// What a plan or a run says about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
@@ -73,12 +73,12 @@ pub struct Edge {
 }
 
 impl Drawing {
-    /// Draws these images of a graph; `reference` may know what they are called.
+    /// Draws these images of a graph; `reference` knows what they are called.
     #[must_use]
     pub fn new(
         graph: &Graph,
         only: &BTreeSet<ImageId>,
-        mut reference: impl FnMut(ImageId) -> Option<String>,
+        mut reference: impl FnMut(ImageId) -> String,
     ) -> Self {
         let name = |id: ImageId| graph.name(id).to_owned();
         let nodes = only
@@ -141,7 +141,7 @@ pub(super) mod tests {
             drawing.nodes.push(Node {
                 name: name.to_owned(),
                 bases,
-                reference: Some(format!("r:5000/{name}:0a1b")),
+                reference: format!("r:5000/{name}:0a1b"),
                 state: None,
                 note: None,
             });
@@ -176,7 +176,7 @@ pub(super) mod tests {
     fn a_graph_is_drawn_in_manifest_order() {
         let graph = graph();
         let drawing = Drawing::new(&graph, &graph.ids().collect(), |id| {
-            Some(format!("r:5000/{}:0a1b", graph.name(id)))
+            format!("r:5000/{}:0a1b", graph.name(id))
         });
         assert_eq!(drawing, super::tests::drawing("os py:os app:py"));
     }
@@ -185,7 +185,7 @@ pub(super) mod tests {
     fn a_selection_leaves_no_edge_to_what_is_not_drawn() {
         let graph = graph();
         let only = graph.select(&["os", "app"]).unwrap();
-        let drawing = Drawing::new(&graph, &only, |_| None);
+        let drawing = Drawing::new(&graph, &only, |_| String::new());
         assert_eq!(drawing.edges, []);
         assert!(drawing.nodes.iter().all(|node| node.bases.is_empty()));
     }

@@ -51,7 +51,7 @@ fn class(drawing: &Drawing, state: State) -> String {
 
 fn label(node: &Node) -> String {
     let lines: Vec<String> = std::iter::once(&node.name)
-        .chain(&node.reference)
+        .chain([&node.reference])
         .chain(&node.note)
         .map(|line| escape(line))
         .collect();
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_reference_cannot_leave_its_label() {
         let mut drawing = drawing("a");
-        drawing.nodes[0].reference = Some("x\"]\nclick a href \"javascript:<b>`#quot;".into());
+        drawing.nodes[0].reference = "x\"]\nclick a href \"javascript:<b>`#quot;".into();
         let text = render(&drawing);
         assert_eq!(text.lines().count(), 2);
         assert!(text.contains("x#34;#93; click a href #34;javascript:#60;b#62;#96;#35;quot;\"]"));

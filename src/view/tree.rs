@@ -123,7 +123,7 @@ impl<'a> Tree<'a> {
             words[0].push_str(" (copies)");
         }
         words.extend(node.state.map(|state| state.word().to_owned()));
-        words.extend(node.reference.as_deref().map(printable));
+        words.push(printable(&node.reference));
         words.extend(node.note.as_deref().map(printable));
         words.join("  ")
     }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_reference_cannot_break_a_line() {
         let mut drawing = drawing("a");
-        drawing.nodes[0].reference = Some("x\n\u{1b}[2Jy".into());
+        drawing.nodes[0].reference = "x\n\u{1b}[2Jy".into();
         assert_eq!(render(&drawing), "a  x  [2Jy\n");
     }
 
