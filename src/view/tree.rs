@@ -9,9 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Drawing, Edge, Node, printable};
 use crate::graph::EdgeKind;
 
+/// Words are aligned up to this column: one deep or long name must not push all others away.
+const WIDEST: usize = 48;
+
 pub(super) fn render(drawing: &Drawing) -> String {
     let tree = Tree::new(drawing);
-    let mut out = String::new();
+    let mut lines: Vec<(String, String)> = Vec::new();
     // A stack of our own: a chain of thousands of images must not be a chain of thousands of calls.
     let mut stack: Vec<Branch<'_>> = Vec::new();
     for root in drawing.nodes.iter().rev() {
@@ -20,14 +23,32 @@ pub(super) fn render(drawing: &Drawing) -> String {
         }
     }
     while let Some(branch) = stack.pop() {
-        out.push_str(&branch.head);
-        out.push_str(&tree.line(&branch));
-        out.push('\n');
+        lines.push((
+            format!("{}{}", branch.head, tree.name(&branch)),
+            words(&branch),
+        ));
         if branch.is_full {
             stack.extend(tree.below(&branch).into_iter().rev());
         }
     }
-    out
+    aligned(&lines)
+}
+
+/// The words in a column right of the names, as long as that is not too far right.
+fn aligned(lines: &[(String, String)]) -> String {
+    let width = lines
+        .iter()
+        .filter(|(_, words)| !words.is_empty())
+        .map(|(name, _)| name.chars().count())
+        .filter(|width| *width <= WIDEST)
+        .max()
+        .unwrap_or(0);
+    lines.iter().fold(String::new(), |mut out, (name, words)| {
+        let line = format!("{name:width$}  {words}");
+        out.push_str(line.trim_end());
+        out.push('\n');
+        out
+    })
 }
 
 /// One line to come.
@@ -110,23 +131,31 @@ impl<'a> Tree<'a> {
             .collect()
     }
 
-    /// `train (copies)  build  r/train:0a1b  why`, or where the image stands in full.
-    fn line(&self, branch: &Branch<'a>) -> String {
-        let node = branch.node;
-        if !branch.is_full {
-            let how = if branch.is_copy { "copies, " } else { "" };
-            let home = &self.homes[node.name.as_str()].to;
-            return format!("{} ({how}see below `{home}`)", node.name);
+    /// `train`, `train (copies)`, or where the image stands in full.
+    fn name(&self, branch: &Branch<'a>) -> String {
+        let name = &branch.node.name;
+        match (branch.is_full, branch.is_copy) {
+            (true, false) => name.clone(),
+            (true, true) => format!("{name} (copies)"),
+            (false, is_copy) => {
+                let how = if is_copy { "copies, " } else { "" };
+                format!("{name} ({how}see below `{}`)", self.homes[name.as_str()].to)
+            }
         }
-        let mut words = vec![node.name.clone()];
-        if branch.is_copy {
-            words[0].push_str(" (copies)");
-        }
-        words.extend(node.state.map(|state| state.word().to_owned()));
-        words.push(printable(&node.reference));
-        words.extend(node.note.as_deref().map(printable));
-        words.join("  ")
     }
+}
+
+/// `build  r/train:0a1b  why`, where the image stands in full.
+fn words(branch: &Branch<'_>) -> String {
+    if !branch.is_full {
+        return String::new();
+    }
+    let node = branch.node;
+    let mut words = Vec::new();
+    words.extend(node.state.map(|state| format!("{:6}", state.word())));
+    words.push(printable(&node.reference));
+    words.extend(node.note.as_deref().map(printable));
+    words.join("  ")
 }
 
 #[cfg(test)]
@@ -138,33 +167,33 @@ mod tests {
     #[test]
     fn dependents_stand_below_their_base() {
         insta::assert_snapshot!(render(&drawing("os py:os train:py serve:py docs:os apart")), @r#"
-        os  r:5000/os:0a1b
-        ├─ py  r:5000/py:0a1b
+        os           r:5000/os:0a1b
+        ├─ py        r:5000/py:0a1b
         │  ├─ train  r:5000/train:0a1b
         │  └─ serve  r:5000/serve:0a1b
-        └─ docs  r:5000/docs:0a1b
-        apart  r:5000/apart:0a1b
+        └─ docs      r:5000/docs:0a1b
+        apart        r:5000/apart:0a1b
         "#);
     }
 
     #[test]
     fn a_diamond_stands_in_full_once_below_its_base() {
         insta::assert_snapshot!(render(&diamond()), @r#"
-        os  r:5000/os:0a1b
-        ├─ tools  r:5000/tools:0a1b
+        os         r:5000/os:0a1b
+        ├─ tools   r:5000/tools:0a1b
         │  └─ app (copies, see below `py`)
-        └─ py  r:5000/py:0a1b
+        └─ py      r:5000/py:0a1b
            └─ app  r:5000/app:0a1b
-        docs  r:5000/docs:0a1b
+        docs       r:5000/docs:0a1b
         "#);
     }
 
     #[test]
     fn an_image_without_a_base_here_stands_below_what_it_copies_from() {
         insta::assert_snapshot!(render(&drawing("a b site:+a,+b")), @r#"
-        a  r:5000/a:0a1b
+        a                 r:5000/a:0a1b
         └─ site (copies)  r:5000/site:0a1b
-        b  r:5000/b:0a1b
+        b                 r:5000/b:0a1b
         └─ site (copies, see below `a`)
         "#);
     }
@@ -179,19 +208,19 @@ mod tests {
         app.state = Some(State::Build);
         app.note = Some("`src/app.py` changed".into());
         insta::assert_snapshot!(render(&drawing), @r#"
-        os  fresh  r:5000/os:0a1b
-        ├─ tools  fresh  r:5000/tools:0a1b
+        os         fresh   r:5000/os:0a1b
+        ├─ tools   fresh   r:5000/tools:0a1b
         │  └─ app (copies, see below `py`)
-        └─ py  fresh  r:5000/py:0a1b
-           └─ app  build  r:5000/app:0a1b  `src/app.py` changed
-        docs  fresh  r:5000/docs:0a1b
+        └─ py      fresh   r:5000/py:0a1b
+           └─ app  build   r:5000/app:0a1b  `src/app.py` changed
+        docs       fresh   r:5000/docs:0a1b
         "#);
     }
 
     #[test]
     fn an_image_that_is_base_and_copied_from_is_shown_once() {
         let text = render(&drawing("py app:py,+py"));
-        assert_eq!(text, "py  r:5000/py:0a1b\n└─ app  r:5000/app:0a1b\n");
+        assert_eq!(text, "py      r:5000/py:0a1b\n└─ app  r:5000/app:0a1b\n");
     }
 
     #[test]
