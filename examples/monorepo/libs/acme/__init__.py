@@ -1,0 +1,1 @@
+"""What Acme's programs share: events, features, models, and a small JSON service."""

@@ -1,0 +1,1 @@
+"""Scores all customers at once."""

@@ -1,0 +1,1 @@
+"""Keeps the features of customers for services that need them now."""

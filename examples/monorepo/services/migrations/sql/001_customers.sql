@@ -1,0 +1,4 @@
+create table customers (
+    id text primary key,
+    joined integer not null
+);

@@ -1,0 +1,1 @@
+"""Scores one customer at a time."""

@@ -1,0 +1,77 @@
+//! Events as JSON lines, for programs.
+//!
+//! Decides nothing: a line is the event's own serialisation (docs/json.md), whatever `-q` and `-v` say. The choice made:
+//! they go to stderr like every progress, so that stdout stays free for a command's result.
+
+use std::io::Write;
+
+use super::{Output, Report};
+use crate::run::event::Event;
+
+/// Writes each event as one line of JSON.
+pub struct Json(Output);
+
+impl Json {
+    /// Writes to this stream.
+    #[must_use]
+    pub fn new(stream: Box<dyn Write + Send>) -> Self {
+        Self(Output::new(stream))
+    }
+}
+
+impl Report for Json {
+    fn event(&mut self, event: &Event) {
+        let line = serde_json::to_string(event).expect("events hold only text and numbers");
+        self.0.line(&line);
+    }
+
+    fn finish(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{Closed, Shared, log, play, story};
+
+    fn shown(events: &[Event]) -> String {
+        let stream = Shared::default();
+        let mut json = Json::new(Box::new(stream.clone()));
+        play(&mut json, events);
+        json.finish();
+        stream.text()
+    }
+
+    #[test]
+    fn each_event_is_one_line_of_its_own_json() {
+        let text = shown(&story());
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let events: Vec<serde_json::Value> = story()
+            .iter()
+            .map(|event| serde_json::to_value(event).unwrap())
+            .collect();
+        assert_eq!(lines, events);
+    }
+
+    #[test]
+    fn the_bytes_are_those_that_docs_json_md_promises() {
+        insta::assert_snapshot!(shown(&story()));
+    }
+
+    #[test]
+    fn control_characters_stay_escaped_inside_strings() {
+        let text = shown(&[log("a", "x\u{1b}[2J\ny")]);
+        assert_eq!(
+            text,
+            "{\"event\":\"image-log\",\"image\":\"a\",\"line\":\"x\\u001b[2J\\ny\"}\n"
+        );
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_panic() {
+        let mut json = Json::new(Box::new(Closed::default()));
+        play(&mut json, &story());
+    }
+}

@@ -1,0 +1,181 @@
+//! One line of styled pieces, cut to a width before it is painted.
+//!
+//! Knows nothing of what it says. The choice made: pieces are cleaned when they come in and coloured when they go out, so a
+//! cut never lands inside an escape sequence and no text of strangers brings one along.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::clean::clean;
+
+/// How a piece looks where colour is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// As everything else.
+    Plain,
+    /// What matters: names.
+    Bold,
+    /// What can be overlooked.
+    Dim,
+    /// It went well.
+    Good,
+    /// It failed.
+    Bad,
+    /// It should be looked at.
+    Doubtful,
+}
+
+impl Style {
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Bold => Some("1"),
+            Self::Dim => Some("2"),
+            Self::Good => Some("32"),
+            Self::Bad => Some("31"),
+            Self::Doubtful => Some("33"),
+        }
+    }
+}
+
+/// A line that is being put together.
+#[derive(Debug, Clone, Default)]
+pub struct Line(Vec<(Style, String)>);
+
+impl Line {
+    /// An empty line.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a piece; whatever could act on a terminal is taken out.
+    #[must_use]
+    pub fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {
+        self.0.push((style, clean(text.as_ref())));
+        self
+    }
+
+    /// Adds a piece that is filled with blanks up to `width` columns.
+    #[must_use]
+    pub fn column(self, style: Style, text: &str, width: usize) -> Self {
+        let text = clean(text);
+        let blanks = width.saturating_sub(text.width());
+        self.add(style, text).add(Style::Plain, " ".repeat(blanks))
+    }
+
+    /// The whole line.
+    #[must_use]
+    pub fn paint(&self, color: bool) -> String {
+        self.0
+            .iter()
+            .map(|(style, text)| painted(*style, text, color))
+            .collect()
+    }
+
+    /// The line in at most `width` columns, painted.
+    #[must_use]
+    pub fn fit(&self, width: usize, color: bool) -> String {
+        self.clone().cut_to(width).paint(color)
+    }
+
+    /// The line in at most `width` columns, an `…` where it was cut.
+    #[must_use]
+    pub fn cut_to(mut self, width: usize) -> Self {
+        let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
+        if whole <= width {
+            return self;
+        }
+        let mut left = width;
+        let fitting = self
+            .0
+            .iter()
+            .take_while(|(_, text)| {
+                let fits = text.width() < left;
+                left = left.saturating_sub(if fits { text.width() } else { 0 });
+                fits
+            })
+            .count();
+        self.0.truncate(fitting + 1);
+        if let Some((_, last)) = self.0.last_mut() {
+            *last = cut(last, left);
+        }
+        self
+    }
+}
+
+/// As much of the text as leaves a column for the `…`.
+fn cut(text: &str, width: usize) -> String {
+    let mut left = width.saturating_sub(1);
+    let mut out: String = text
+        .chars()
+        .take_while(|char| {
+            let columns = char.width().unwrap_or(0);
+            let fits = columns <= left;
+            left = left.saturating_sub(columns);
+            fits
+        })
+        .collect();
+    if width > 0 {
+        out.push('…');
+    }
+    out
+}
+
+fn painted(style: Style, text: &str, color: bool) -> String {
+    match style.code() {
+        Some(code) if color && !text.is_empty() => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        Line::new()
+            .add(Style::Good, "✔ ")
+            .column(Style::Bold, "train", 8)
+            .add(Style::Plain, "built")
+    }
+
+    #[test]
+    fn columns_are_filled_and_colour_is_a_choice() {
+        assert_eq!(line().paint(false), "✔ train   built");
+        assert_eq!(
+            line().paint(true),
+            "\u{1b}[32m✔ \u{1b}[0m\u{1b}[1mtrain\u{1b}[0m   built"
+        );
+    }
+
+    #[test]
+    fn a_cut_line_has_just_the_width() {
+        assert_eq!(line().fit(15, false), "✔ train   built");
+        assert_eq!(line().fit(14, false), "✔ train   bui…");
+        assert_eq!(line().fit(4, false), "✔ t…");
+        assert_eq!(line().fit(1, false), "…");
+        assert_eq!(line().fit(0, false), "");
+    }
+
+    #[test]
+    fn a_cut_never_opens_a_colour_that_it_does_not_close() {
+        assert_eq!(
+            line().fit(5, true),
+            "\u{1b}[32m✔ \u{1b}[0m\u{1b}[1mtr…\u{1b}[0m"
+        );
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        let line = Line::new().add(Style::Plain, "你好世界");
+        assert_eq!(line.fit(8, false), "你好世界");
+        assert_eq!(line.fit(7, false), "你好世…");
+        assert_eq!(line.fit(6, false), "你好…");
+    }
+
+    #[test]
+    fn a_piece_cannot_bring_colours_of_its_own() {
+        let line = Line::new().add(Style::Plain, "\u{1b}[31mred\u{1b}[2J");
+        assert_eq!(line.paint(true), "red");
+    }
+}

@@ -1,0 +1,288 @@
+//! Events as plain lines: for pipes, files and build servers, and for `-q`.
+//!
+//! Stable and greppable: `IMAGE: what happened`, output lines `IMAGE | …`, no control characters, no redrawing. The choice
+//! made: steps are shown although lines are not, because build servers kill what is silent for long.
+
+use std::io::Write;
+
+use super::clean::{clean, clean_output};
+use super::line::Line;
+use super::story::{self, End};
+use super::words::{Count, Seconds};
+use super::{Output, Report, Verbosity};
+use crate::run::event::Event;
+
+/// Writes what matters, a line each.
+pub struct Plain {
+    output: Output,
+    verbosity: Verbosity,
+    fresh: Vec<String>,
+}
+
+impl Plain {
+    /// Writes to this stream, as much as asked for.
+    #[must_use]
+    pub fn new(stream: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
+        Self {
+            output: Output::new(stream),
+            verbosity,
+            fresh: Vec::new(),
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.output.line(&clean(text));
+    }
+
+    fn say_all(&mut self, lines: &[Line]) {
+        for line in lines {
+            self.output.line(&line.paint(false));
+        }
+    }
+
+    /// Fresh images come first and together: they are held back until something else happens.
+    fn flush_fresh(&mut self) {
+        if !self.fresh.is_empty() {
+            let line = story::fresh(&std::mem::take(&mut self.fresh));
+            self.say(&line);
+        }
+    }
+
+    fn failure(&mut self, event: &Event) {
+        if let Event::ImageFailed {
+            image,
+            error,
+            log,
+            tail,
+            seconds,
+        } = event
+        {
+            self.say(&format!(
+                "{image}: failed after {}: {error}",
+                Seconds(*seconds)
+            ));
+            self.say_all(&story::tail(tail, log.as_deref()));
+        }
+    }
+
+    fn normal(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { build, fresh, jobs } => self.say(&format!(
+                "{} to build, {fresh} fresh, {jobs} at once",
+                Count(*build, "image")
+            )),
+            Event::ImageFresh { image, .. } => self.fresh.push(image.clone()),
+            Event::ImageFailed { .. } => self.failure(event),
+            Event::Warning { message } => self.say(&format!("warning: {message}")),
+            Event::RunFinished { .. } => self.say_all(&[summary(event)]),
+            event => {
+                if let Some((image, text)) = progress(event) {
+                    self.say(&format!("{image}: {text}"));
+                }
+            }
+        }
+    }
+
+    fn verbose(&mut self, event: &Event) {
+        match event {
+            Event::ImageFresh { image, reference } => {
+                self.say(&format!("{image}: fresh: {reference}"));
+            }
+            Event::ImageCached { image, name } => self.say(&format!("{image}: cached: {name}")),
+            Event::ImageLog { image, line } => {
+                self.say(&format!("{image} | {}", clean_output(line)));
+            }
+            event => self.normal(event),
+        }
+    }
+}
+
+impl Report for Plain {
+    fn event(&mut self, event: &Event) {
+        if !matches!(event, Event::ImageFresh { .. } | Event::RunStarted { .. }) {
+            self.flush_fresh();
+        }
+        match self.verbosity {
+            Verbosity::Quiet => self.failure(event),
+            Verbosity::Normal => self.normal(event),
+            Verbosity::Verbose => self.verbose(event),
+        }
+    }
+
+    fn finish(&mut self) {
+        self.flush_fresh();
+    }
+}
+
+/// The last line of a run, from its last event.
+pub(super) fn summary(event: &Event) -> Line {
+    let Event::RunFinished {
+        built,
+        pushed,
+        fresh,
+        failed,
+        skipped,
+        cancelled,
+        seconds,
+    } = event
+    else {
+        return Line::new();
+    };
+    story::summary(&End {
+        built: *built,
+        pushed: *pushed,
+        fresh: *fresh,
+        failed,
+        skipped: skipped.len(),
+        cancelled: cancelled.len(),
+        seconds: *seconds,
+    })
+}
+
+/// How an image gets on: the image, and what happened to it.
+fn progress(event: &Event) -> Option<(&str, String)> {
+    Some(match event {
+        Event::ImageStarted {
+            image,
+            backend,
+            reasons,
+            ..
+        } => (
+            image,
+            format!("started with {backend}{}", with(": ", &reasons.join(", "))),
+        ),
+        Event::ImageStep {
+            image,
+            step,
+            of,
+            name,
+        } => (image, format!("{}{name}", counted(*step, *of))),
+        Event::ImageRetry {
+            image,
+            attempt,
+            of,
+            wait_ms,
+            why,
+        } => (image, story::retry(*attempt, *of, *wait_ms, why)),
+        Event::ImageBuilt {
+            image,
+            reference,
+            seconds,
+            ..
+        } => (image, done("built", *seconds, reference)),
+        Event::ImagePushed {
+            image,
+            reference,
+            seconds,
+        } => (image, done("pushed", *seconds, reference)),
+        Event::ImageSkipped { image, because } => {
+            (image, format!("skipped {}", story::because(because)))
+        }
+        Event::ImageCancelled { image } => (image, "cancelled".to_owned()),
+        _ => return None,
+    })
+}
+
+fn done(word: &str, seconds: f64, reference: &str) -> String {
+    format!("{word} in {}: {reference}", Seconds(seconds))
+}
+
+/// `step 3/7 `, as far as it is known.
+fn counted(step: usize, of: usize) -> String {
+    match (step, of) {
+        (0, _) => String::new(),
+        (step, 0) => format!("step {step} "),
+        (step, of) => format!("step {step}/{of} "),
+    }
+}
+
+fn with(before: &str, text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!("{before}{text}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{Closed, Shared, fresh, log, play, started, story};
+
+    fn shown(verbosity: Verbosity, events: &[Event]) -> String {
+        let stream = Shared::default();
+        let mut plain = Plain::new(Box::new(stream.clone()), verbosity);
+        play(&mut plain, events);
+        plain.finish();
+        stream.text()
+    }
+
+    #[test]
+    fn a_run_is_told_line_by_line() {
+        insta::assert_snapshot!(shown(Verbosity::Normal, &story()), @r#"
+        4 images to build, 2 fresh, 2 at once
+        2 images fresh: os, tools
+        python: started with docker: `src/train.py` changed
+        python: step 1/2 apt-get install git
+        python: built in 3.2s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
+        python: pushed in 0.8s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
+        train: started with docker: `src/train.py` changed
+        train: attempt 2 of 4 in 1.5s: the registry answered 503
+        warning: the disk is nearly full
+        train: failed after 1.2s: `python -m compileall` ended with exit code 1
+          | Compiling 'main.py'...
+          | SyntaxError: invalid syntax
+          the whole log: .imgspec/logs/train.log
+        serve: skipped because `train` failed
+        docs: cancelled
+        built 1, pushed 1, fresh 2, failed 1 (train), skipped 1, cancelled 1 in 12.3s
+        "#);
+    }
+
+    #[test]
+    fn verbose_adds_output_cached_steps_and_fresh_references() {
+        insta::assert_snapshot!(shown(Verbosity::Verbose, &story()[1..7]), @r#"
+        os: fresh: ghcr.io/acme/os:0123456789abcdef0123456789abcdef
+        tools: fresh: ghcr.io/acme/tools:0123456789abcdef0123456789abcdef
+        python: started with docker: `src/train.py` changed
+        python: step 1/2 apt-get install git
+        python | Get:1 git
+        python: cached: copy src
+        "#);
+    }
+
+    #[test]
+    fn quiet_tells_only_failures() {
+        insta::assert_snapshot!(shown(Verbosity::Quiet, &story()), @r#"
+        train: failed after 1.2s: `python -m compileall` ended with exit code 1
+          | Compiling 'main.py'...
+          | SyntaxError: invalid syntax
+          the whole log: .imgspec/logs/train.log
+        "#);
+    }
+
+    #[test]
+    fn fresh_images_are_told_even_when_nothing_else_happens() {
+        let text = shown(Verbosity::Normal, &[started(0, 1), fresh("os")]);
+        assert_eq!(
+            text,
+            "0 images to build, 1 fresh, 2 at once\n1 image fresh: os\n"
+        );
+    }
+
+    #[test]
+    fn a_hostile_build_cannot_forge_a_line_or_send_a_control_character() {
+        let text = shown(
+            Verbosity::Verbose,
+            &[log("a", "x\r\u{1b}[2K\nb: built in 0.1s\u{7}")],
+        );
+        assert_eq!(text, "a |  b: built in 0.1s?\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_panic() {
+        let mut plain = Plain::new(Box::new(Closed::default()), Verbosity::Verbose);
+        play(&mut plain, &story());
+        plain.finish();
+    }
+}

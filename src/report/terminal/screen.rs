@@ -1,0 +1,308 @@
+//! What a terminal shows of a run at one moment: running images and the total.
+//!
+//! Pure: the time comes in, lines go out; knows no terminal. The choice made: the screen never has more rows than fit, so
+//! nothing below ever scrolls the lines above away.
+
+use std::collections::BTreeSet;
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::report::line::{Line, Style};
+use crate::report::words::Seconds;
+use crate::run::event::Event;
+
+/// Rows that are left to lines above, the total and the cursor.
+const SPARE_ROWS: usize = 3;
+
+/// Names are filled up to the widest one seen, within these bounds.
+const NAME: std::ops::RangeInclusive<usize> = 8..=32;
+
+/// Columns of the total bar.
+const BAR: usize = 20;
+
+/// One picture a tenth of a second.
+const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+
+/// The state of a run, as far as it can be seen.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    running: Vec<Running>,
+    over: BTreeSet<String>,
+    total: usize,
+    failed: usize,
+    widest: usize,
+    started: f64,
+    predicted: Option<f64>,
+}
+
+/// One image that is being built or pushed.
+#[derive(Debug)]
+struct Running {
+    image: String,
+    since: f64,
+    step: String,
+    words: String,
+}
+
+/// The lines of one moment.
+#[derive(Debug)]
+pub(super) struct Lines {
+    running: Vec<Line>,
+    total: Option<Line>,
+}
+
+impl Screen {
+    /// An empty screen of a run that may be known to take about so many seconds.
+    pub(super) fn new(predicted: Option<f64>) -> Self {
+        Self {
+            predicted,
+            ..Self::default()
+        }
+    }
+
+    /// How many columns names take.
+    pub(super) fn name_width(&self) -> usize {
+        self.widest.clamp(*NAME.start(), *NAME.end())
+    }
+
+    /// Takes in what happened now.
+    pub(super) fn heed(&mut self, event: &Event, now: f64) {
+        match event {
+            Event::RunStarted { build, .. } => {
+                self.total = *build;
+                self.started = now;
+            }
+            Event::ImageStarted { image, .. } => self.step(image, String::new(), "", now),
+            Event::ImageStep {
+                image,
+                step,
+                of,
+                name,
+            } => self.step(image, counted(*step, *of), name, now),
+            Event::ImageRetry {
+                image, attempt, of, ..
+            } => {
+                let words = format!("waits for attempt {attempt} of {of}");
+                self.step(image, String::new(), &words, now);
+            }
+            Event::ImageFailed { image, .. } => {
+                self.failed += 1;
+                self.end(image);
+            }
+            Event::ImageBuilt { image, .. }
+            | Event::ImagePushed { image, .. }
+            | Event::ImageSkipped { image, .. }
+            | Event::ImageCancelled { image } => self.end(image),
+            Event::RunFinished { .. } => self.running.clear(),
+            Event::ImageFresh { .. }
+            | Event::ImageCached { .. }
+            | Event::ImageLog { .. }
+            | Event::Warning { .. } => {}
+        }
+    }
+
+    fn step(&mut self, image: &str, step: String, words: &str, now: f64) {
+        self.widen(image);
+        if let Some(running) = self.running.iter_mut().find(|one| one.image == image) {
+            running.step = step;
+            words.clone_into(&mut running.words);
+        } else {
+            self.running.push(Running {
+                image: image.to_owned(),
+                since: now,
+                step,
+                words: words.to_owned(),
+            });
+        }
+    }
+
+    fn end(&mut self, image: &str) {
+        self.widen(image);
+        self.running.retain(|running| running.image != image);
+        self.over.insert(image.to_owned());
+    }
+
+    fn widen(&mut self, image: &str) {
+        self.widest = self.widest.max(image.width());
+    }
+
+    /// The lines of this moment; none before a run and in one without work.
+    pub(super) fn lines(&self, now: f64) -> Lines {
+        let picture = SPINNER[tenths(now) % SPINNER.len()];
+        Lines {
+            running: self
+                .running
+                .iter()
+                .map(|running| self.running_line(running, picture, now))
+                .collect(),
+            total: (self.total > 0).then(|| self.total_line(now)),
+        }
+    }
+
+    fn running_line(&self, running: &Running, picture: &str, now: f64) -> Line {
+        let seconds = Seconds(now - running.since);
+        Line::new()
+            .add(Style::Good, format!("{picture} "))
+            .column(Style::Bold, &running.image, self.name_width())
+            .add(Style::Plain, format!("  {:<6}{seconds:>8}  ", running.step))
+            .add(Style::Dim, &running.words)
+    }
+
+    /// `━━━━━━━━──────────── 12/40, 1 failed  41.2s of about 2m 10s`
+    fn total_line(&self, now: f64) -> Line {
+        let over = self.over.len().min(self.total);
+        let filled = BAR * over / self.total.max(1);
+        let line = Line::new()
+            .add(Style::Good, "━".repeat(filled))
+            .add(Style::Dim, "─".repeat(BAR - filled))
+            .add(Style::Plain, format!(" {over}/{}", self.total));
+        let line = match self.failed {
+            0 => line,
+            failed => line
+                .add(Style::Plain, ", ")
+                .add(Style::Bad, format!("{failed} failed")),
+        };
+        let predicted = self.predicted.map_or(String::new(), |predicted| {
+            format!(" of about {}", Seconds(predicted))
+        });
+        line.add(
+            Style::Plain,
+            format!("  {}{predicted}", Seconds(now - self.started)),
+        )
+    }
+}
+
+impl Lines {
+    /// The lines in a terminal of this size; what does not fit is counted.
+    pub(super) fn fit(&self, columns: usize, rows: usize, color: bool) -> Vec<String> {
+        let room = rows.saturating_sub(SPARE_ROWS).max(1);
+        let hidden = self.running.len().saturating_sub(room);
+        let more =
+            (hidden > 0).then(|| Line::new().add(Style::Dim, format!("  + {hidden} more running")));
+        self.running
+            .iter()
+            .take(room)
+            .chain(&more)
+            .chain(&self.total)
+            .map(|line| line.fit(columns, color))
+            .collect()
+    }
+}
+
+fn counted(step: usize, of: usize) -> String {
+    match (step, of) {
+        (0, _) => String::new(),
+        (step, 0) => step.to_string(),
+        (step, of) => format!("{step}/{of}"),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, and any picture will do"
+)]
+fn tenths(seconds: f64) -> usize {
+    (seconds * 10.0) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::{begun, built, failed, log, started, step};
+
+    fn screen(events: &[(f64, Event)]) -> Screen {
+        let mut screen = Screen::new(Some(130.0));
+        for (now, event) in events {
+            screen.heed(event, *now);
+        }
+        screen
+    }
+
+    fn shown(screen: &Screen, now: f64, columns: usize, rows: usize) -> String {
+        screen.lines(now).fit(columns, rows, false).join("\n")
+    }
+
+    #[test]
+    fn running_images_show_their_step_and_seconds() {
+        let screen = screen(&[
+            (0.0, started(4, 0)),
+            (0.5, begun("python")),
+            (0.5, begun("feature-store")),
+            (1.0, step("python", 1, 3, "apt-get install git")),
+            (2.0, step("feature-store", 0, 0, "copy src to /app/src")),
+            (2.5, log("python", "no line of output is shown here")),
+        ]);
+        insta::assert_snapshot!(shown(&screen, 12.8, 60, 24), @r#"
+        ⠇ python         1/3      12.3s  apt-get install git
+        ⠇ feature-store           12.3s  copy src to /app/src
+        ──────────────────── 0/4  12.8s of about 2m 10s
+        "#);
+    }
+
+    #[test]
+    fn finished_images_leave_the_screen_and_fill_the_bar() {
+        let screen = screen(&[
+            (0.0, started(4, 0)),
+            (0.0, begun("a")),
+            (0.0, begun("b")),
+            (3.0, built("a", 3.0)),
+            (4.0, failed("b")),
+        ]);
+        insta::assert_snapshot!(shown(&screen, 4.0, 80, 24), @r#"
+        ━━━━━━━━━━────────── 2/4, 1 failed  4.0s of about 2m 10s
+        "#);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_long_lines_are_cut() {
+        let mut events = vec![(0.0, started(9, 0))];
+        for image in ["a", "b", "c", "d", "e", "f", "g"] {
+            events.push((0.0, begun(image)));
+            events.push((0.0, step(image, 1, 2, "a step of very many words")));
+        }
+        let screen = screen(&events);
+        insta::assert_snapshot!(shown(&screen, 1.0, 40, 6), @r#"
+        ⠋ a         1/2       1.0s  a step of v…
+        ⠋ b         1/2       1.0s  a step of v…
+        ⠋ c         1/2       1.0s  a step of v…
+          + 4 more running
+        ──────────────────── 0/9  1.0s of about…
+        "#);
+        assert!(shown(&screen, 1.0, 40, 6).lines().count() < 6);
+        assert_eq!(shown(&screen, 1.0, 40, 0).lines().count(), 3);
+    }
+
+    #[test]
+    fn an_image_that_is_pushed_after_its_build_shows_again() {
+        let screen = screen(&[
+            (0.0, started(1, 0)),
+            (0.0, begun("a")),
+            (1.0, built("a", 1.0)),
+            (1.0, step("a", 0, 0, "push")),
+        ]);
+        insta::assert_snapshot!(shown(&screen, 2.0, 60, 24), @r#"
+        ⠋ a                   1.0s  push
+        ━━━━━━━━━━━━━━━━━━━━ 1/1  2.0s of about 2m 10s
+        "#);
+    }
+
+    #[test]
+    fn a_run_without_work_shows_nothing() {
+        assert_eq!(shown(&screen(&[(0.0, started(0, 9))]), 1.0, 80, 24), "");
+    }
+
+    #[test]
+    fn a_hostile_step_name_stays_on_its_line() {
+        let screen = screen(&[
+            (0.0, started(1, 0)),
+            (
+                0.0,
+                step("a", 1, 1, "x\u{1b}[1A\u{1b}[2Kforged\n✔ b  built"),
+            ),
+        ]);
+        let text = shown(&screen, 0.0, 80, 24);
+        assert!(!text.contains('\u{1b}'));
+        assert_eq!(text.lines().count(), 2);
+    }
+}

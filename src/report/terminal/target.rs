@@ -1,0 +1,79 @@
+//! stderr as indicatif's terminal.
+//!
+//! The choice made: our own instead of indicatif's, which goes silent when stderr is no terminal, so that `--progress tty`
+//! works under tools that record a session. Every failure is indicatif's to ignore: a closed pipe is no error.
+
+use std::io::{Result, Write};
+
+use indicatif::TermLike;
+
+/// What a terminal without a size is taken for.
+const DEFAULT: (u16, u16) = (80, 24);
+
+/// Columns and rows of the terminal on stderr.
+pub(super) fn size() -> (u16, u16) {
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
+        _ => DEFAULT,
+    }
+}
+
+/// The process's stderr.
+#[derive(Debug)]
+pub(super) struct Stderr;
+
+impl Stderr {
+    fn put(text: &str) -> Result<()> {
+        std::io::stderr().write_all(text.as_bytes())
+    }
+
+    /// Moves the cursor; `0` would mean `1` to a terminal.
+    fn go(count: usize, direction: char) -> Result<()> {
+        match count {
+            0 => Ok(()),
+            count => Self::put(&format!("\u{1b}[{count}{direction}")),
+        }
+    }
+}
+
+impl TermLike for Stderr {
+    fn width(&self) -> u16 {
+        size().0
+    }
+
+    fn height(&self) -> u16 {
+        size().1
+    }
+
+    fn move_cursor_up(&self, count: usize) -> Result<()> {
+        Self::go(count, 'A')
+    }
+
+    fn move_cursor_down(&self, count: usize) -> Result<()> {
+        Self::go(count, 'B')
+    }
+
+    fn move_cursor_right(&self, count: usize) -> Result<()> {
+        Self::go(count, 'C')
+    }
+
+    fn move_cursor_left(&self, count: usize) -> Result<()> {
+        Self::go(count, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> Result<()> {
+        Self::put(&format!("{text}\n"))
+    }
+
+    fn write_str(&self, text: &str) -> Result<()> {
+        Self::put(text)
+    }
+
+    fn clear_line(&self) -> Result<()> {
+        Self::put("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> Result<()> {
+        std::io::stderr().flush()
+    }
+}

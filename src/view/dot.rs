@@ -1,0 +1,110 @@
+//! A drawing in Graphviz's language.
+//!
+//! The choice made: an arrow goes from an image to what it needs, as everywhere in imgspec, and bases are on top; nodes are
+//! named by their ids, so a picture keeps its shape when images are added.
+
+use std::fmt::Write as _;
+
+use super::{Drawing, Node, State, printable};
+use crate::graph::EdgeKind;
+
+pub(super) fn render(drawing: &Drawing) -> String {
+    let mut out = String::from(
+        "digraph imgspec {\n  rankdir=BT;\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"];\n",
+    );
+    for node in &drawing.nodes {
+        let _ = writeln!(
+            out,
+            "  {} [label={}{}];",
+            quote(&node.name),
+            label(node),
+            colour(node.state)
+        );
+    }
+    for edge in &drawing.edges {
+        let style = match edge.kind {
+            EdgeKind::Base => "",
+            EdgeKind::Copy => " [style=dashed, label=\"copy\"]",
+        };
+        let _ = writeln!(
+            out,
+            "  {} -> {}{style};",
+            quote(&edge.from),
+            quote(&edge.to)
+        );
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// The id, below it the reference and the note, a line each.
+fn label(node: &Node) -> String {
+    let lines: Vec<String> = std::iter::once(&node.name)
+        .chain([&node.reference])
+        .chain(&node.note)
+        .map(|line| escape(line))
+        .collect();
+    format!("\"{}\"", lines.join("\\n"))
+}
+
+fn colour(state: Option<State>) -> &'static str {
+    match state {
+        None => "",
+        Some(State::Fresh) => ", fillcolor=\"#e8f5e9\"",
+        Some(State::Build) => ", fillcolor=\"#fff3cd\"",
+        Some(State::Failed) => ", fillcolor=\"#f8d7da\"",
+    }
+}
+
+fn quote(text: &str) -> String {
+    format!("\"{}\"", escape(text))
+}
+
+/// In a quoted string only the quote ends it, but labels give a backslash a meaning of its own.
+fn escape(text: &str) -> String {
+    printable(text).replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::render;
+    use crate::view::State;
+    use crate::view::drawing::tests::{diamond, drawing};
+
+    #[test]
+    fn images_are_boxes_and_copies_are_dashed() {
+        insta::assert_snapshot!(render(&diamond()), @r#"
+        digraph imgspec {
+          rankdir=BT;
+          node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];
+          "os" [label="os\nr:5000/os:0a1b"];
+          "tools" [label="tools\nr:5000/tools:0a1b"];
+          "py" [label="py\nr:5000/py:0a1b"];
+          "app" [label="app\nr:5000/app:0a1b"];
+          "docs" [label="docs\nr:5000/docs:0a1b"];
+          "tools" -> "os";
+          "py" -> "os";
+          "app" -> "py";
+          "app" -> "tools" [style=dashed, label="copy"];
+        }
+        "#);
+    }
+
+    #[test]
+    fn states_are_colours_and_notes_are_lines() {
+        let mut drawing = drawing("a");
+        drawing.nodes[0].state = Some(State::Build);
+        drawing.nodes[0].note = Some("never built".into());
+        assert!(
+            render(&drawing)
+                .contains(r##""a" [label="a\nr:5000/a:0a1b\nnever built", fillcolor="#fff3cd"];"##)
+        );
+    }
+
+    #[test]
+    fn a_reference_cannot_leave_its_string() {
+        let mut drawing = drawing("a");
+        drawing.nodes[0].reference = "x\"]; evil [label=\"\\\n\\N".into();
+        assert!(render(&drawing).contains(r#"[label="a\nx\"]; evil [label=\"\\ \\N"];"#));
+    }
+}

@@ -1,0 +1,140 @@
+//! A drawing in Mermaid's language.
+//!
+//! The choice made: nodes are named after their ids in letters and digits only, because Mermaid gives words such as `end`
+//! and signs such as `-` a meaning; labels are quoted, with entities for whatever a quote, Markdown or HTML would catch.
+
+use std::fmt::Write as _;
+
+use super::{Drawing, Node, State, printable};
+use crate::graph::EdgeKind;
+
+pub(super) fn render(drawing: &Drawing) -> String {
+    let mut out = String::from("flowchart BT\n");
+    for node in &drawing.nodes {
+        let _ = writeln!(out, "  {}[\"{}\"]", id(&node.name), label(node));
+    }
+    for edge in &drawing.edges {
+        let arrow = match edge.kind {
+            EdgeKind::Base => "-->",
+            EdgeKind::Copy => "-. copy .->",
+        };
+        let _ = writeln!(out, "  {} {arrow} {}", id(&edge.from), id(&edge.to));
+    }
+    for state in [State::Fresh, State::Build, State::Failed] {
+        out.push_str(&class(drawing, state));
+    }
+    out
+}
+
+/// The images of a state, and how they look; nothing when there are none.
+fn class(drawing: &Drawing, state: State) -> String {
+    let ids: Vec<String> = drawing
+        .nodes
+        .iter()
+        .filter(|node| node.state == Some(state))
+        .map(|node| id(&node.name))
+        .collect();
+    if ids.is_empty() {
+        return String::new();
+    }
+    let colour = match state {
+        State::Fresh => "#e8f5e9",
+        State::Build => "#fff3cd",
+        State::Failed => "#f8d7da",
+    };
+    let word = state.word();
+    format!(
+        "  classDef {word} fill:{colour},color:#222\n  class {} {word}\n",
+        ids.join(",")
+    )
+}
+
+fn label(node: &Node) -> String {
+    let lines: Vec<String> = std::iter::once(&node.name)
+        .chain([&node.reference])
+        .chain(&node.note)
+        .map(|line| escape(line))
+        .collect();
+    lines.join("<br/>")
+}
+
+/// `i_` and the id, each sign as `_` and its code: `ml-base` is `i_ml_2dbase`; no two ids give the same.
+fn id(name: &str) -> String {
+    let mut out = String::from("i_");
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            out.push(byte.into());
+        } else {
+            let _ = write!(out, "_{byte:02x}");
+        }
+    }
+    out
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for char in printable(text).chars() {
+        match char {
+            '"' | '#' | '&' | '<' | '>' | '`' | '\\' | '*' | '[' | ']' | '{' | '}' => {
+                let _ = write!(out, "#{};", u32::from(char));
+            }
+            char => out.push(char),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{id, render};
+    use crate::view::State;
+    use crate::view::drawing::tests::{diamond, drawing};
+
+    #[test]
+    fn images_are_boxes_and_copies_are_dotted() {
+        insta::assert_snapshot!(render(&diamond()), @r#"
+        flowchart BT
+          i_os["os<br/>r:5000/os:0a1b"]
+          i_tools["tools<br/>r:5000/tools:0a1b"]
+          i_py["py<br/>r:5000/py:0a1b"]
+          i_app["app<br/>r:5000/app:0a1b"]
+          i_docs["docs<br/>r:5000/docs:0a1b"]
+          i_tools --> i_os
+          i_py --> i_os
+          i_app --> i_py
+          i_app -. copy .-> i_tools
+        "#);
+    }
+
+    #[test]
+    fn states_are_classes() {
+        let mut drawing = diamond();
+        drawing.nodes[0].state = Some(State::Fresh);
+        drawing.nodes[2].state = Some(State::Build);
+        drawing.nodes[3].state = Some(State::Build);
+        let text = render(&drawing);
+        let tail: Vec<&str> = text.lines().skip(10).collect();
+        insta::assert_snapshot!(tail.join("\n"), @r#"
+        classDef fresh fill:#e8f5e9,color:#222
+        class i_os fresh
+        classDef build fill:#fff3cd,color:#222
+        class i_py,i_app build
+        "#);
+    }
+
+    #[test]
+    fn no_id_is_a_word_of_mermaid_and_no_two_are_one() {
+        assert_eq!(id("end"), "i_end");
+        assert_eq!(id("serve-py3.11"), "i_serve_2dpy3_2e11");
+        assert_ne!(id("a-b"), id("a_2db"));
+    }
+
+    #[test]
+    fn a_reference_cannot_leave_its_label() {
+        let mut drawing = drawing("a");
+        drawing.nodes[0].reference = "x\"]\nclick a href \"javascript:<b>`#quot;".into();
+        let text = render(&drawing);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("x#34;#93; click a href #34;javascript:#60;b#62;#96;#35;quot;\"]"));
+    }
+}

@@ -1,0 +1,1 @@
+"""Trains a very small model and reports how it went."""
