@@ -18,5 +18,6 @@ pub mod graph;
 pub mod recipe;
 pub mod run;
 pub mod spec;
+pub mod store;
 pub mod suggest;
 pub mod workspace;
