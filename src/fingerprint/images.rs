@@ -41,6 +41,9 @@ pub enum FingerprintError {
 }
 
 /// The fingerprints of all images, by id; each set that was not read before is read now.
+///
+/// # Panics
+/// When the graph and the recipes are not of the same workspace.
 pub fn fingerprint(
     graph: &Graph,
     recipes: &[Recipe],
@@ -90,6 +93,9 @@ fn one(
 
 /// Reads the files of some images again and brings all fingerprints up to date; returns the images whose fingerprint is
 /// another than before, with those built on them.
+///
+/// # Panics
+/// When the graph and the recipes are not of the same workspace.
 pub fn refresh(
     graph: &Graph,
     recipes: &[Recipe],

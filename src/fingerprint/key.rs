@@ -340,4 +340,6 @@ impl<S: Sink> Encoder<'_, S> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

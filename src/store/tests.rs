@@ -132,14 +132,14 @@ fn a_write_that_fails_leaves_the_old_record() {
 fn trap_18_writers_at_once_never_leave_a_mixture() {
     let (_folder, store) = store();
     store.write(&record("app", 0), &input("0")).unwrap();
-    let (writers, writes) = (4, 10);
+    let (writers, each) = (4, 10);
     let left = AtomicUsize::new(writers);
     std::thread::scope(|scope| {
         for writer in 0..writers {
             let (store, left) = (&store, &left);
             scope.spawn(move || {
-                for at in 0..writes {
-                    let key = u8::try_from(writer * writes + at).unwrap();
+                for at in 0..each {
+                    let key = u8::try_from(writer * each + at).unwrap();
                     store
                         .write(&record("app", key), &input(&key.to_string()))
                         .unwrap();

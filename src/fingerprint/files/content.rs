@@ -99,7 +99,7 @@ pub(super) fn hash(at: &Path) -> Result<Content, Trouble> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
         let (file, before) = open(at)?;
-        let (size, digest) = digest(&file, buffer)?;
+        let (size, digest) = digest(&file, before.size, buffer)?;
         finish(&file, before, size, digest)
     })
 }
@@ -127,32 +127,38 @@ fn open(at: &Path) -> Result<(File, Mark), Trouble> {
     }
 }
 
-fn digest(mut file: &File, buffer: &mut [u8]) -> io::Result<(u64, [u8; 32])> {
-    let mut filled = 0;
+/// Hashes what is left of a file; `expected` is its size, which saves asking for more after the last byte of a small file.
+fn digest(file: &File, expected: u64, buffer: &mut [u8]) -> io::Result<(u64, [u8; 32])> {
+    let mut filled = fill(file, buffer, expected)?;
+    if filled < buffer.len() {
+        return Ok((filled as u64, *blake3::hash(&buffer[..filled]).as_bytes()));
+    }
+    let mut hasher = blake3::Hasher::new();
     let mut size = 0;
-    let mut hasher: Option<blake3::Hasher> = None;
-    loop {
-        let read = match file.read(&mut buffer[filled..]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        filled += read;
-        size += read as u64;
-        if read == 0 || filled == buffer.len() {
-            match (&mut hasher, read) {
-                (None, 0) => return Ok((size, *blake3::hash(&buffer[..filled]).as_bytes())),
-                (hasher, _) => {
-                    hasher
-                        .get_or_insert_with(blake3::Hasher::new)
-                        .update(&buffer[..filled]);
-                    filled = 0;
-                }
-            }
+    // A file that grows as fast as it is read has an end here too.
+    while filled > 0 && size <= expected {
+        hasher.update(&buffer[..filled]);
+        size += filled as u64;
+        filled = fill(file, buffer, expected.saturating_sub(size))?;
+    }
+    Ok((size, *hasher.finalize().as_bytes()))
+}
+
+/// Reads until the buffer is full, the file ends, or as much is read as was expected.
+fn fill(mut file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-        if let (Some(hasher), 0) = (&hasher, read) {
-            return Ok((size, *hasher.finalize().as_bytes()));
+        if filled as u64 == expected {
+            break;
         }
     }
+    Ok(filled)
 }
 
 fn finish(file: &File, before: Mark, size: u64, digest: [u8; 32]) -> Result<Content, Trouble> {
@@ -177,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("file");
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
-            let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..size).map(|at| at.to_le_bytes()[0]).collect();
             std::fs::write(&at, &bytes).unwrap();
             let content = hash(&at).unwrap();
             assert_eq!(content.digest, *blake3::hash(&bytes).as_bytes(), "{size}");

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use proptest::prelude::*;
-
 use super::super::listing::inputs;
 use super::*;
 use crate::recipe::FileSet;
@@ -194,11 +192,11 @@ const EDITS: &[(&str, Edit)] = &[
     ("platform", |it| it.platforms[0] = "linux/arm64".into()),
     ("platforms", |it| it.platforms.push("linux/arm64".into())),
     ("registry base", |it| {
-        it.base = Base::Registry("ml-base".into())
+        it.base = Base::Registry("ml-base".into());
     }),
     ("scratch", |it| it.base = Base::Scratch),
     ("base called scratch", |it| {
-        it.base = Base::Registry("scratch".into())
+        it.base = Base::Registry("scratch".into());
     }),
     ("the other base", |it| it.base = Base::Image("tools".into())),
     ("apt split", |it| {
@@ -215,38 +213,38 @@ const EDITS: &[(&str, Edit)] = &[
     ("apt order", |it| {
         it.steps[0] = Step::Apt {
             packages: texts("libgomp1 git"),
-        }
+        };
     }),
     ("apt framing", |it| {
         it.steps[0] = Step::Apt {
             packages: texts("gitl ibgomp1"),
-        }
+        };
     }),
     ("apt empty", |it| {
         it.steps[0] = Step::Apt {
             packages: Vec::new(),
-        }
+        };
     }),
     ("no apt", |it| drop(it.steps.remove(0))),
     ("python", |it| {
         it.steps[1] = Step::Python {
             version: "3.13".into(),
-        }
+        };
     }),
     ("env value", |it| {
-        it.steps[2] = Step::Env(vec![("MODE".into(), "serve".into())])
+        it.steps[2] = Step::Env(vec![("MODE".into(), "serve".into())]);
     }),
     ("env name", |it| {
-        it.steps[2] = Step::Env(vec![("MOD".into(), "Etrain".into())])
+        it.steps[2] = Step::Env(vec![("MOD".into(), "Etrain".into())]);
     }),
     ("interpreter", |it| pip(it).interpreter = Interpreter::Base),
     ("python-exec", |it| {
-        pip(it).interpreter = Interpreter::Exec("managed".into())
+        pip(it).interpreter = Interpreter::Exec("managed".into());
     }),
     ("packages", |it| pip(it).packages.push("scipy".into())),
     ("no index", |it| pip(it).index = None),
     ("index", |it| {
-        pip(it).index = Some("https://example.net/simple".into())
+        pip(it).index = Some("https://example.net/simple".into());
     }),
     ("extra index", |it| pip(it).extra_indexes.clear()),
     ("extra args", |it| pip(it).extra_args = texts("--no-deps")),
@@ -254,35 +252,35 @@ const EDITS: &[(&str, Edit)] = &[
     ("copy to", |it| copy(it, 5).to = "/app/src/".into()),
     ("copy owner", |it| copy(it, 5).owner = None),
     ("copy other owner", |it| {
-        copy(it, 5).owner = Some("root".into())
+        copy(it, 5).owner = Some("root".into());
     }),
     ("copy image owner", |it| {
-        copy(it, 6).owner = Some("app".into())
+        copy(it, 6).owner = Some("app".into());
     }),
     ("copy image path", |it| {
         copy(it, 6).from = CopySource::Image {
             image: "tools".into(),
             path: "/bin".into(),
-        }
+        };
     }),
     ("command", |it| {
         it.steps[7] = Step::Run {
             command: "true".into(),
-        }
+        };
     }),
     ("commands", |it| {
         it.steps.push(Step::Run {
             command: "true".into(),
-        })
+        });
     }),
     ("order of steps", |it| it.steps.swap(4, 7)),
     ("order of copies", |it| it.steps.swap(5, 6)),
     ("no entrypoint", |it| it.config.entrypoint = None),
     ("empty entrypoint", |it| {
-        it.config.entrypoint = Some(Vec::new())
+        it.config.entrypoint = Some(Vec::new());
     }),
     ("entrypoint as cmd", |it| {
-        std::mem::swap(&mut it.config.entrypoint, &mut it.config.cmd)
+        std::mem::swap(&mut it.config.entrypoint, &mut it.config.cmd);
     }),
     ("user", |it| it.config.user = None),
     ("labels", |it| it.config.labels.clear()),
@@ -384,122 +382,5 @@ fn trap_12_user_and_password_of_an_index_are_in_no_key_and_no_listing() {
         ("https://h", "https://h"),
     ] {
         assert_eq!(without_credentials(text), kept);
-    }
-}
-
-fn text() -> impl Strategy<Value = String> {
-    "[a,\\[\\]0. ]{0,3}"
-}
-
-fn words() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec(text(), 0..3)
-}
-
-fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
-    prop::collection::vec((text(), text()), 0..3)
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let interpreter = prop_oneof![
-        Just(Interpreter::Managed),
-        Just(Interpreter::Base),
-        text().prop_map(Interpreter::Exec)
-    ];
-    let pip = (
-        interpreter,
-        words(),
-        prop::option::of(text()),
-        words(),
-        words(),
-    )
-        .prop_map(
-            |(interpreter, packages, index, extra_indexes, extra_args)| {
-                Step::Pip(Pip {
-                    interpreter,
-                    requirements: None,
-                    packages,
-                    index,
-                    extra_indexes,
-                    extra_args,
-                })
-            },
-        );
-    let copy = (text(), text(), prop::option::of(text())).prop_map(|(path, to, owner)| {
-        let image = "tools".to_owned();
-        let from = CopySource::Image { image, path };
-        Step::Copy(CopyStep { from, to, owner })
-    });
-    prop_oneof![
-        words().prop_map(|packages| Step::Apt { packages }),
-        text().prop_map(|version| Step::Python { version }),
-        pairs().prop_map(Step::Env),
-        pip,
-        text().prop_map(Step::Workdir),
-        copy,
-        text().prop_map(|command| Step::Run { command }),
-    ]
-}
-
-fn recipe() -> impl Strategy<Value = Recipe> {
-    let base = prop_oneof![
-        Just(Base::Scratch),
-        Just(Base::Image("tools".into())),
-        text().prop_map(Base::Registry)
-    ];
-    let config = (
-        prop::option::of(words()),
-        prop::option::of(words()),
-        prop::option::of(text()),
-        pairs(),
-    )
-        .prop_map(|(entrypoint, cmd, user, labels)| Config {
-            entrypoint,
-            cmd,
-            user,
-            labels,
-        });
-    (words(), base, prop::collection::vec(step(), 0..4), config).prop_map(
-        |(platforms, base, steps, config)| Recipe {
-            platforms,
-            base,
-            steps,
-            config,
-        },
-    )
-}
-
-/// The very bytes that are hashed.
-#[derive(Default)]
-struct Bytes(Vec<(String, String)>);
-
-impl Sink for Bytes {
-    fn input(&mut self, name: &str, value: Value<'_>) {
-        let value = match value {
-            Value::Text(text) => format!("text {text}"),
-            Value::Url(text) => format!("url {text}"),
-            Value::Number(number) => format!("number {number}"),
-            Value::Count(count) => format!("count {count}"),
-            Value::Image { key, .. } => format!("key {key}"),
-            Value::Files(files) => format!("files {:?}", files.digest),
-        };
-        self.0.push((name.to_owned(), value));
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn different_recipes_never_encode_equally_and_the_listing_tells_them_apart(one in recipe(), two in recipe()) {
-        let bases = sample_bases();
-        let encoded = |recipe: &Recipe| {
-            let mut bytes = Bytes::default();
-            encode(recipe, &[], &bases, &mut bytes);
-            bytes.0
-        };
-        let differ = one != two;
-        prop_assert_eq!(encoded(&one) != encoded(&two), differ);
-        prop_assert_eq!(key(&one, &[], &bases) != key(&two, &[], &bases), differ);
-        prop_assert_eq!(listed(&one, &[], &bases) != listed(&two, &[], &bases), differ);
     }
 }
