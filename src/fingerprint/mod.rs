@@ -3,8 +3,21 @@
 //! Reads files, writes none; knows no builder. The choice made: a key is the hash of an encoding that is written once,
 //! through a trait, and read twice — hashed, and listed for `explain` — so the two cannot disagree.
 
+pub mod files;
+pub mod ignore;
+mod images;
+mod key;
+mod listing;
+
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use files::{FileReader, FilesError, read_files};
+pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
+pub use key::key;
+pub use listing::{Change, Input, diff, inputs};
 
 /// The identity of what was asked for: the same key, the same image.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +43,44 @@ impl fmt::Display for Key {
     }
 }
 
+/// A text is no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a key has 64 hexadecimal digits in lower case")]
+pub struct BadKey;
+
+impl FromStr for Key {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let digit = |byte: u8| match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(BadKey),
+        };
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() {
+            return Err(BadKey);
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = digit(digits[0])? << 4 | digit(digits[1])?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl serde::Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Debug for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Key({self})")
@@ -37,16 +88,47 @@ impl fmt::Debug for Key {
 }
 
 /// The content of one file set, as it was when it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Files {
     /// The folder that the entries' paths are relative to, absolute.
     pub folder: PathBuf,
-    /// Whether the set is one file rather than a folder.
+    /// The same folder as the manifest names it, from the workspace root; only for people.
+    pub place: String,
+    /// Whether the set is one file rather than a folder. The file's path may be a link, to be followed.
     pub single: bool,
-    /// What is in the set, by path; a folder's own root is not listed.
+    /// Of a set of requirements files the path, within the set, of the one that names the others.
+    pub main: Option<String>,
+    /// What is in the set, sorted by path; a folder's own root is not listed.
     pub entries: Vec<Entry>,
     /// The hash of all entries.
     pub digest: [u8; 32],
+    /// How it was read; none if it was not read from disk.
+    seen: Option<Arc<files::Seen>>,
+}
+
+/// The same files, wherever and whenever they were read.
+impl PartialEq for Files {
+    fn eq(&self, other: &Self) -> bool {
+        self.single == other.single && self.main == other.main && self.entries == other.entries
+    }
+}
+
+impl Eq for Files {}
+
+impl Files {
+    /// Files as given, not read from disk.
+    #[must_use]
+    pub fn new(folder: PathBuf, single: bool, main: Option<String>, entries: Vec<Entry>) -> Self {
+        let mut files = Self {
+            folder,
+            single,
+            main,
+            entries,
+            ..Self::default()
+        };
+        files.digest = key::digest_of(&files);
+        files
+    }
 }
 
 /// One file, folder or link of a file set.
@@ -77,4 +159,29 @@ pub enum EntryKind {
         /// What it points to, as written.
         target: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        let key = Key::new(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()));
+        let text = key.to_string();
+        assert_eq!(text.parse(), Ok(key));
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(json, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Key>(&json).unwrap(), key);
+        for bad in [
+            "",
+            "0",
+            &text[1..],
+            &text.to_uppercase(),
+            &format!("{text}00"),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(bad.parse::<Key>(), Err(BadKey), "{bad}");
+        }
+    }
 }

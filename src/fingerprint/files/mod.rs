@@ -1,0 +1,341 @@
+//! File sets as they are on disk: what is in them, with digests.
+//!
+//! Reads files, writes none; knows no recipe. The choices made: a set is read once for all images that use it; files are
+//! hashed in parallel by threads of their own, so a run's workers are never among them; what was read can later be asked
+//! cheaply whether it is still so. Measured in `docs/design/key.md`.
+
+mod content;
+mod error;
+mod find;
+mod requirements;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+pub use error::{FilesError, Said};
+
+use super::{Entry, EntryKind, Files};
+use crate::recipe::FileSet;
+use crate::spec::WorkspacePath;
+use content::{Content, Mark, Trouble};
+use find::{Found, Item, Kind};
+
+/// Reads file sets, each once.
+#[derive(Debug)]
+pub struct FileReader {
+    root: PathBuf,
+    pool: ThreadPool,
+    read: Mutex<BTreeMap<FileSet, Result<Arc<Files>, FilesError>>>,
+}
+
+impl FileReader {
+    /// A reader of the files of the workspace at this root.
+    ///
+    /// # Errors
+    /// When the root is not there, or no thread can be started.
+    pub fn new(root: &Path) -> Result<Self, FilesError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .thread_name(|at| format!("hash-{at}"))
+            .build()
+            .map_err(|error| FilesError::Unreadable {
+                path: ".".to_owned(),
+                why: error.to_string(),
+            })?;
+        Ok(Self {
+            root: real_root(root)?,
+            pool,
+            read: Mutex::default(),
+        })
+    }
+
+    /// The workspace root, absolute and without links.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The files of a set, as they were when it was first asked for.
+    ///
+    /// # Errors
+    /// See [`FilesError`]; remembered like a success.
+    pub fn read(&self, set: &FileSet) -> Result<Arc<Files>, FilesError> {
+        self.read_all(&[set]).swap_remove(0)
+    }
+
+    /// The files of several sets, in the order given; those not yet read are read in parallel.
+    pub fn read_all(&self, sets: &[&FileSet]) -> Vec<Result<Arc<Files>, FilesError>> {
+        let missing: Vec<&FileSet> = {
+            let read = self.lock();
+            let missing: std::collections::BTreeSet<&FileSet> = sets
+                .iter()
+                .copied()
+                .filter(|set| !read.contains_key(set))
+                .collect();
+            missing.into_iter().collect()
+        };
+        // Two threads may read the same set at once: that is waste, whereas one waiting for the other inside the pool
+        // could wait for itself.
+        let found: Vec<_> = self.in_pool(|| {
+            missing
+                .par_iter()
+                .map(|set| read_set(&self.root, set).map(Arc::new))
+                .collect()
+        });
+        let mut read = self.lock();
+        for (set, files) in missing.into_iter().zip(found) {
+            read.entry(set.clone()).or_insert(files);
+        }
+        sets.iter().map(|set| read[*set].clone()).collect()
+    }
+
+    /// Forgets a set, so that it is read again when next asked for.
+    pub fn forget(&self, set: &FileSet) {
+        self.lock().remove(set);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Result<Arc<Files>, FilesError>>> {
+        // Nothing is left half-done under the lock.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs in the pool. A worker of another pool that waits for one takes up other work meanwhile (a whole build), so it
+    /// waits through a thread that has none.
+    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let foreign =
+            rayon::current_thread_index().is_some() && self.pool.current_thread_index().is_none();
+        if !foreign {
+            return self.pool.install(work);
+        }
+        std::thread::scope(|scope| {
+            scope
+                .spawn(|| self.pool.install(work))
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+/// Reads one file set.
+///
+/// # Errors
+/// See [`FilesError`].
+pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
+    read_set(&real_root(root)?, set)
+}
+
+fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
+    root.canonicalize()
+        .map_err(|error| find::refused(&root.display().to_string(), &error))
+}
+
+/// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
+fn read_set(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
+    match read_once(root, set) {
+        Err(FilesError::Moved { .. }) => read_once(root, set),
+        result => result,
+    }
+}
+
+fn read_once(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
+    let read = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs().cast_signed());
+    let (mut files, marks) = match set {
+        FileSet::Tree { path, ignore } => read_tree(root, path, ignore)?,
+        FileSet::Requirements { path } => read_requirements(root, path)?,
+    };
+    files.digest = super::key::digest_of(&files);
+    files.seen = Some(Arc::new(Seen {
+        root: root.to_owned(),
+        set: set.clone(),
+        read,
+        marks,
+    }));
+    Ok(files)
+}
+
+type Marked = (Files, Vec<Option<Mark>>);
+
+fn read_tree(
+    root: &Path,
+    path: &WorkspacePath,
+    ignore: &WorkspacePath,
+) -> Result<Marked, FilesError> {
+    let found = find::find(root, path, ignore)?;
+    let place = if found.single {
+        path.parent().as_str().to_owned()
+    } else {
+        path.as_str().to_owned()
+    };
+    let measured: Vec<Result<(Entry, Option<Mark>), FilesError>> = found
+        .items
+        .par_iter()
+        .map(|item| measure(item, &place))
+        .collect();
+    // The first in path order fails the set, whichever thread was first.
+    let (entries, marks) = measured
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    let files = Files {
+        folder: found.folder,
+        place,
+        single: found.single,
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks))
+}
+
+fn measure(item: &Item, place: &str) -> Result<(Entry, Option<Mark>), FilesError> {
+    let (kind, mark) = match &item.kind {
+        Kind::Folder => (EntryKind::Folder, None),
+        Kind::Link(target) => {
+            let target = target.clone();
+            (EntryKind::Link { target }, None)
+        }
+        Kind::File(at) => {
+            let content = content::hash(at)
+                .map_err(|trouble| troubled(&find::join(place, &item.path), &trouble))?;
+            (file_entry(&content), Some(content.mark))
+        }
+    };
+    let path = item.path.clone();
+    Ok((Entry { path, kind }, mark))
+}
+
+fn file_entry(content: &Content) -> EntryKind {
+    EntryKind::File {
+        executable: content.executable,
+        size: content.size,
+        digest: content.digest,
+    }
+}
+
+fn troubled(path: &str, trouble: &Trouble) -> FilesError {
+    match trouble {
+        Trouble::Moved => FilesError::Moved {
+            path: path.to_owned(),
+        },
+        Trouble::Refused(error) => find::refused(path, error),
+    }
+}
+
+fn read_requirements(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
+    let read = requirements::read(root, main)?;
+    let common = requirements::common_folder(&read);
+    let within = |path: &WorkspacePath| {
+        let path = path.as_str();
+        path.strip_prefix(common.as_str())
+            .map_or(path, |path| path.trim_start_matches('/'))
+            .to_owned()
+    };
+    let entries = read
+        .iter()
+        .map(|file| Entry {
+            path: within(&file.path),
+            kind: file_entry(&file.content),
+        })
+        .collect();
+    let marks = read.iter().map(|file| Some(file.content.mark)).collect();
+    let files = Files {
+        folder: common.under(root),
+        place: common.as_str().to_owned(),
+        single: false,
+        main: Some(within(main)),
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks))
+}
+
+/// How a set was read, to see later whether it would be read the same.
+#[derive(Debug)]
+pub(super) struct Seen {
+    root: PathBuf,
+    set: FileSet,
+    /// Seconds since 1970 when the reading began.
+    read: i64,
+    /// One for each entry; none for what is no file.
+    marks: Vec<Option<Mark>>,
+}
+
+impl Files {
+    /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
+    #[must_use]
+    pub fn unchanged(&self) -> bool {
+        self.moved().is_none()
+    }
+
+    /// The first thing that is not as it was read, from the workspace root; none if all is.
+    ///
+    /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
+    /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from
+    /// disk (in tests) are always as they were.
+    #[must_use]
+    pub fn moved(&self) -> Option<String> {
+        let seen = self.seen.as_ref()?;
+        let now = match seen.items(self) {
+            Ok(found) => found,
+            Err(error) => return Some(error.path().to_owned()),
+        };
+        let mut now = now.into_iter();
+        for (entry, mark) in self.entries.iter().zip(&seen.marks) {
+            let Some(item) = now.next() else {
+                return Some(find::join(&self.place, &entry.path));
+            };
+            if item.path != entry.path || !seen.is_same(entry, mark.as_ref(), &item) {
+                return Some(find::join(&self.place, item.path.as_str().min(&entry.path)));
+            }
+        }
+        now.next().map(|item| find::join(&self.place, &item.path))
+    }
+}
+
+impl Seen {
+    /// What is in the set now.
+    fn items(&self, files: &Files) -> Result<Vec<Item>, FilesError> {
+        match &self.set {
+            FileSet::Tree { path, ignore } => {
+                find::find(&self.root, path, ignore).map(|Found { items, .. }| items)
+            }
+            // The same contents name the same files.
+            FileSet::Requirements { .. } => files
+                .entries
+                .iter()
+                .map(|entry| {
+                    let place = find::join(&files.place, &entry.path);
+                    let path = WorkspacePath::resolve(&WorkspacePath::default(), &place)
+                        .ok_or(FilesError::Moved { path: place })?;
+                    Ok(Item {
+                        path: entry.path.clone(),
+                        kind: Kind::File(find::resolve(&self.root, &path, None)?),
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    fn is_same(&self, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
+        match (&entry.kind, &now.kind) {
+            (EntryKind::Folder, Kind::Folder) => true,
+            (EntryKind::Link { target }, Kind::Link(now)) => target == now,
+            (file @ EntryKind::File { .. }, Kind::File(at)) => {
+                let untouched = mark.is_some_and(|mark| {
+                    !mark.is_racy(self.read) && Mark::now(at).is_ok_and(|now| now == *mark)
+                });
+                untouched || content::hash(at).is_ok_and(|now| file_entry(&now) == *file)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! Requirements files: which other files they name, and which of their lines a build could not follow.
+//!
+//! Knows pip's and uv's syntax as far as it names files. The choice made: versions, markers and indexes are the installer's
+//! affair; a line is looked at only for paths. What `${NAME}` stands for is not known here and is left alone.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::content::{self, Content, Trouble};
+use super::error::{FilesError, Said};
+use super::find::{refused, resolve};
+use crate::spec::WorkspacePath;
+
+/// A requirements file that was read.
+pub(super) struct Read {
+    /// As it is named.
+    pub(super) path: WorkspacePath,
+    /// What it holds.
+    pub(super) content: Content,
+}
+
+/// Reads a requirements file and all that it leads to, each once, sorted by path.
+pub(super) fn read(root: &Path, path: &WorkspacePath) -> Result<Vec<Read>, FilesError> {
+    let mut ahead: Vec<(WorkspacePath, Option<Said>)> = vec![(path.clone(), None)];
+    let mut seen = BTreeSet::from([path.clone()]);
+    let mut files = Vec::new();
+    while let Some((path, said)) = ahead.pop() {
+        let real = resolve(root, &path, said.as_ref())?;
+        let (content, bytes) = content::load(&real).map_err(|trouble| match trouble {
+            Trouble::Moved => FilesError::Moved {
+                path: path.to_string(),
+            },
+            Trouble::Refused(error) => refused(path.as_str(), &error),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| FilesError::Text {
+            path: path.to_string(),
+        })?;
+        // The last of the list is the next to be read: a mistake in the first file is told first.
+        for (next, said) in includes(&path, &text)?.into_iter().rev() {
+            if seen.insert(next.clone()) {
+                ahead.push((next, Some(said)));
+            }
+        }
+        files.push(Read { path, content });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The deepest folder that all files are in, however deep.
+pub(super) fn common_folder(files: &[Read]) -> WorkspacePath {
+    let mut common = files
+        .first()
+        .map(|file| file.path.parent())
+        .unwrap_or_default();
+    for file in files {
+        while !is_below(&file.path, &common) {
+            common = common.parent();
+        }
+    }
+    common
+}
+
+fn is_below(path: &WorkspacePath, folder: &WorkspacePath) -> bool {
+    let mut parts = path.parts();
+    folder.parts().all(|part| parts.next() == Some(part))
+}
+
+/// The files that a requirements file names, with who says so.
+fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Said)>, FilesError> {
+    let mut found = Vec::new();
+    for (line, text) in logical_lines(text) {
+        let said = Said {
+            file: file.to_string(),
+            line,
+        };
+        for word in words_of(&text) {
+            match word {
+                Word::Local(text) => return Err(FilesError::LocalRequirement { text, said }),
+                Word::Include(given) => match WorkspacePath::resolve(&file.parent(), &given) {
+                    Some(path) => found.push((path, said.clone())),
+                    None => {
+                        return Err(FilesError::Outside {
+                            path: given,
+                            said: Some(said),
+                        });
+                    }
+                },
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Lines after joining those that end in `\` and removing comments, each with the number of its first.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    let mut open = false;
+    for (at, line) in text.lines().enumerate() {
+        let comment = comment_start(line);
+        let continues = line.ends_with('\\') && comment.is_none();
+        let kept = match comment {
+            Some(start) => &line[..start],
+            None => line.strip_suffix('\\').unwrap_or(line),
+        };
+        match lines.last_mut() {
+            Some((_, last)) if open => last.push_str(kept),
+            _ => lines.push((at + 1, kept.to_owned())),
+        }
+        open = continues;
+    }
+    lines
+}
+
+/// Where a comment begins: `#` at the start or after white space.
+fn comment_start(line: &str) -> Option<usize> {
+    let mut before = ' ';
+    line.char_indices().find_map(|(at, char)| {
+        let starts = char == '#' && before.is_whitespace();
+        before = char;
+        starts.then_some(at)
+    })
+}
+
+/// What a line says of files.
+#[derive(Debug, PartialEq, Eq)]
+enum Word {
+    /// Another requirements or constraints file.
+    Include(String),
+    /// A path to install from.
+    Local(String),
+}
+
+/// What the value of an option is.
+#[derive(Clone, Copy)]
+enum Names {
+    /// A requirements or constraints file.
+    File,
+    /// Something to install, or a place to look for it.
+    Source,
+}
+
+const OPTIONS: [(&str, Names); 12] = [
+    ("--requirement", Names::File),
+    ("--requirements", Names::File),
+    ("-r", Names::File),
+    ("--constraint", Names::File),
+    ("--constraints", Names::File),
+    ("-c", Names::File),
+    ("--editable", Names::Source),
+    ("-e", Names::Source),
+    ("--find-links", Names::Source),
+    ("-f", Names::Source),
+    ("--extra-index-url", Names::Source),
+    ("--index-url", Names::Source),
+];
+
+fn words_of(line: &str) -> Vec<Word> {
+    let line = line.trim();
+    if !line.starts_with('-') {
+        let local = Some(requirement_source(line)).filter(|source| is_path(source));
+        return local
+            .map(|_| Word::Local(specifier(line).to_owned()))
+            .into_iter()
+            .collect();
+    }
+    let words =
+        shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect());
+    let mut words = words.iter();
+    let mut found = Vec::new();
+    while let Some(word) = words.next() {
+        let Some((names, value)) = option(word) else {
+            continue;
+        };
+        let Some(value) = value.or_else(|| words.next().cloned()) else {
+            continue;
+        };
+        found.extend(option_value(names, value));
+    }
+    found
+}
+
+/// The option that a word is, and its value if that is in the same word.
+fn option(word: &str) -> Option<(Names, Option<String>)> {
+    OPTIONS.iter().find_map(|(name, names)| {
+        let rest = word.strip_prefix(name)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some((*names, Some(value.to_owned()))),
+            None if rest.is_empty() => Some((*names, None)),
+            None if name.starts_with("--") => None,
+            None => Some((*names, Some(rest.to_owned()))),
+        }
+    })
+}
+
+fn option_value(names: Names, value: String) -> Option<Word> {
+    let is_url = value.contains("://") || value.starts_with("${");
+    match names {
+        _ if is_file_url(&value) => Some(Word::Local(value)),
+        Names::File if value.contains("://") => None,
+        Names::File => Some(Word::Include(value)),
+        Names::Source => (!is_url).then_some(Word::Local(value)),
+    }
+}
+
+/// A requirement without options and markers.
+fn specifier(line: &str) -> &str {
+    let end = [" ;", " --", "\t;", "\t--"]
+        .iter()
+        .filter_map(|stop| line.find(stop))
+        .min()
+        .unwrap_or(line.len());
+    line[..end].trim()
+}
+
+/// What a requirement is to be installed from: what follows `name @`, or the requirement itself.
+fn requirement_source(line: &str) -> &str {
+    let specifier = specifier(line);
+    let is_name = |text: &str| {
+        text.chars()
+            .all(|char| char.is_alphanumeric() || "-_.,[] ".contains(char))
+    };
+    match specifier.split_once('@') {
+        Some((name, source)) if is_name(name) && !name.trim().is_empty() => source.trim(),
+        _ => specifier.split(';').next().unwrap_or_default().trim(),
+    }
+}
+
+/// Whether a requirement's source is a path on this machine.
+fn is_path(source: &str) -> bool {
+    const ARCHIVES: [&str; 7] = [
+        ".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz",
+    ];
+    if is_file_url(source) {
+        return true;
+    }
+    if source.contains("://") || source.starts_with("${") {
+        return false;
+    }
+    let lower = source.to_lowercase();
+    source.starts_with(['.', '~'])
+        || source.contains('/')
+        || ARCHIVES.iter().any(|ending| lower.ends_with(ending))
+}
+
+fn is_file_url(source: &str) -> bool {
+    let lower = source.to_lowercase();
+    lower.starts_with("file:") || lower.contains("+file:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined_and_comments_removed() {
+        let text = "a \\\n  b # c \\\n# d\nurl#egg=x\n\\\n-r \\\nx.txt";
+        let lines: Vec<(usize, String)> = logical_lines(text)
+            .into_iter()
+            .map(|(line, text)| (line, text.trim().to_owned()))
+            .filter(|(_, text)| !text.is_empty())
+            .collect();
+        let expected = [(1, "a   b"), (4, "url#egg=x"), (5, "-r x.txt")];
+        assert_eq!(lines, expected.map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn included_files_are_seen_in_all_spellings() {
+        for line in [
+            "-r a.txt",
+            "-ra.txt",
+            "-c a.txt",
+            "--requirement a.txt",
+            "--requirement=a.txt",
+            "--constraint=a.txt",
+            "  --constraint 'a.txt'",
+            "--no-index -r a.txt",
+        ] {
+            assert_eq!(words_of(line), [Word::Include("a.txt".into())], "{line}");
+        }
+        assert!(words_of("-r https://example.org/a.txt").is_empty());
+    }
+
+    #[test]
+    fn paths_on_this_machine_are_refused_and_nothing_else_is() {
+        for line in [
+            ".",
+            "./pkg",
+            "../pkg[extra]",
+            "/opt/pkg",
+            "libs/pkg",
+            "-e .",
+            "-e./pkg",
+            "--editable=../pkg",
+            "file:///opt/pkg",
+            "pkg @ file:///opt/pkg",
+            "pkg[a,b]@./pkg",
+            "-e git+file:///opt/pkg",
+            "pkg-1.0-py3-none-any.whl",
+            "pkg.tar.gz ; python_version > '3'",
+            "--find-links wheels",
+            "-r file:///opt/a.txt",
+        ] {
+            assert!(matches!(&words_of(line)[..], [Word::Local(_)]), "{line}");
+        }
+        for line in [
+            "numpy",
+            "numpy==1.2 ; sys_platform == 'linux/x'",
+            "numpy[a]>=1,<2 --hash=sha256:00 --hash=sha256:11",
+            "pkg @ https://example.org/pkg.whl",
+            "https://example.org/pkg-1.0-py3-none-any.whl",
+            "-e git+https://example.org/pkg#egg=pkg",
+            "git+ssh://git@example.org/pkg",
+            "--index-url https://example.org/simple",
+            "--extra-index-url=${INDEX}",
+            "${WHEELS}/pkg.whl",
+            "--pre",
+            "",
+        ] {
+            assert!(words_of(line).is_empty(), "{line}");
+        }
+    }
+}

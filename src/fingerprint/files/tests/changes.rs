@@ -1,0 +1,148 @@
+//! Requirements with what they include; what changed since it was read; sets that are read once.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn requirements_bring_what_they_include_each_once() {
+    let tree = Tree::new(&[]);
+    tree.write(
+        "svc/app/requirements.txt",
+        "-r ../common.txt\nnumpy # x\n-c pins/all.txt\n",
+    );
+    tree.write("svc/common.txt", "-r app/requirements.txt\n");
+    tree.write("svc/app/pins/all.txt", "numpy==1\n");
+    let files = tree.requirements("svc/app/requirements.txt").unwrap();
+    assert_eq!(
+        paths(&files),
+        ["app/pins/all.txt", "app/requirements.txt", "common.txt"]
+    );
+    assert_eq!(files.main.as_deref(), Some("app/requirements.txt"));
+    assert_eq!(
+        (files.folder.clone(), files.place.as_str()),
+        (tree.at("svc"), "svc")
+    );
+    tree.write("svc/app/pins/all.txt", "numpy==2\n");
+    let changed = tree.requirements("svc/app/requirements.txt").unwrap();
+    assert_ne!(changed.digest, files.digest);
+}
+
+#[test]
+fn mistakes_in_requirements_name_file_and_line() {
+    let tree = Tree::new(&[]);
+    tree.write("a/main.txt", "\n-r more.txt\n");
+    for (text, error) in [
+        (
+            "x\n./pkg\n",
+            "`./pkg` is a path on this machine, which the build does not see",
+        ),
+        ("x\n-r no.txt\n", "`a/no.txt` does not exist"),
+        (
+            "x\n-c ../../x.txt\n",
+            "`../../x.txt` lies outside the workspace",
+        ),
+    ] {
+        tree.write("a/more.txt", text);
+        let found = tree.requirements("a/main.txt").unwrap_err();
+        assert_eq!(found.to_string(), error);
+        assert_eq!(found.place(), Some(("a/more.txt", 2)));
+    }
+    fs::write(tree.at("a/more.txt"), b"\xff").unwrap();
+    let found = tree.requirements("a/main.txt").unwrap_err();
+    assert_eq!(
+        found,
+        FilesError::Text {
+            path: "a/more.txt".into()
+        }
+    );
+}
+
+#[test]
+fn trap_14_and_15_what_changed_since_it_was_read_is_noticed_whatever_the_clock_says() {
+    let tree = Tree::new(&["src/a", "src/b", "src/d/c"]);
+    let files = tree.read("src").unwrap();
+    assert_eq!(files.moved(), None);
+    let time = fs::metadata(tree.at("src/b")).unwrap().modified().unwrap();
+    tree.write("src/b", "SRC/B");
+    fs::File::open(tree.at("src/b"))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    assert_eq!(files.moved().as_deref(), Some("src/b"));
+    tree.write("src/b", "src/b");
+    assert!(files.unchanged(), "the same bytes again are no change");
+    tree.write("src/new", "");
+    assert_eq!(files.moved().as_deref(), Some("src/new"));
+    fs::remove_file(tree.at("src/new")).unwrap();
+    fs::set_permissions(tree.at("src/d/c"), Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(files.moved().as_deref(), Some("src/d/c"));
+    fs::remove_dir_all(tree.at("src")).unwrap();
+    assert_eq!(files.moved().as_deref(), Some("src"));
+}
+
+#[test]
+fn old_files_are_not_read_again_unless_their_times_changed() {
+    let tree = Tree::new(&["src/a"]);
+    let mark = Mark::now(&tree.at("src/a")).unwrap();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let now = i64::try_from(now).unwrap();
+    assert!(mark.is_racy(now));
+    assert!(!mark.is_racy(now + 5));
+    std::thread::sleep(Duration::from_millis(20));
+    tree.write("src/a", "SRC/A");
+    assert_ne!(Mark::now(&tree.at("src/a")).unwrap(), mark);
+}
+
+#[test]
+fn changes_of_requirements_are_noticed() {
+    let tree = Tree::new(&[]);
+    tree.write("r.txt", "-r s.txt\n");
+    tree.write("s.txt", "numpy\n");
+    let files = tree.requirements("r.txt").unwrap();
+    assert!(files.unchanged());
+    tree.write("s.txt", "torch\n");
+    assert_eq!(files.moved().as_deref(), Some("s.txt"));
+}
+
+#[test]
+fn a_reader_reads_a_set_once_until_told_to_forget_it() {
+    let tree = Tree::new(&["a"]);
+    let reader = FileReader::new(tree.0.path()).unwrap();
+    let set = FileSet::Tree {
+        path: at("a"),
+        ignore: at(""),
+    };
+    let missing = FileSet::Tree {
+        path: at("b"),
+        ignore: at(""),
+    };
+    let first = reader.read(&set).unwrap();
+    tree.write("a", "changed");
+    tree.write("b", "new");
+    let both = reader.read_all(&[&missing, &set]);
+    assert!(Arc::ptr_eq(both[1].as_ref().unwrap(), &first));
+    assert!(both[0].is_ok());
+    reader.forget(&set);
+    assert_ne!(reader.read(&set).unwrap().digest, first.digest);
+}
+
+#[test]
+fn a_worker_of_another_pool_can_ask_the_reader() {
+    let tree = Tree::new(&["a"]);
+    let reader = FileReader::new(tree.0.path()).unwrap();
+    let set = FileSet::Tree {
+        path: at("a"),
+        ignore: at(""),
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .unwrap();
+    assert!(pool.install(|| reader.read(&set)).is_ok());
+}

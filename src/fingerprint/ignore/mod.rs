@@ -1,0 +1,348 @@
+//! Docker's `.dockerignore`: which paths of a folder are left out.
+//!
+//! Pure: text and paths in, verdicts out. The choice made: the verdict is that of the builders' walk, where a rule that has
+//! matched a folder holds for all that is in it, and a rule that could not have changed a folder's verdict is not asked
+//! about that folder. (So `a/*.log` with a later `!a` leaves `a/x.log` out, as `BuildKit` does.)
+
+mod pattern;
+
+use pattern::Pattern;
+
+/// The name of the file that holds the rules.
+pub const IGNORE_FILE: &str = ".dockerignore";
+
+/// The rules of one `.dockerignore`, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rules(Vec<Rule>);
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its line, from 1.
+    pub line: usize,
+    /// What the line says, trimmed.
+    pub text: String,
+    exception: bool,
+    pattern: Pattern,
+}
+
+/// A line that is no rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no pattern: {why}")]
+pub struct BadRule {
+    /// Its line, from 1.
+    pub line: usize,
+    /// What the line says, trimmed.
+    pub text: String,
+    /// Why it is no rule.
+    pub why: String,
+}
+
+/// What the rules say of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The rule that leaves the path out, by its place in the list.
+    by: Option<usize>,
+    /// The rules that matched the path or a folder that it is in.
+    matched: Vec<bool>,
+}
+
+impl Verdict {
+    /// Whether the path is left out.
+    #[must_use]
+    pub fn excluded(&self) -> bool {
+        self.by.is_some()
+    }
+}
+
+impl Rules {
+    /// Reads the text of a `.dockerignore`.
+    ///
+    /// # Errors
+    /// The first line that is no rule.
+    pub fn read(text: &str) -> Result<Self, BadRule> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        text.lines()
+            .enumerate()
+            .filter_map(|(at, line)| read_line(at + 1, line).transpose())
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether there is no rule.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Judges a path, given the verdict on the folder that it is in; none for the topmost.
+    #[must_use]
+    pub fn judge(&self, path: &str, folder: Option<&Verdict>) -> Verdict {
+        let mut verdict = Verdict {
+            by: None,
+            matched: vec![false; self.0.len()],
+        };
+        for (at, rule) in self.0.iter().enumerate() {
+            let inherited = folder.is_some_and(|folder| folder.matched[at]);
+            // A rule that would change nothing is not asked.
+            if inherited || (rule.exception == verdict.excluded() && rule.pattern.matches(path)) {
+                verdict.matched[at] = true;
+                verdict.by = (!rule.exception).then_some(at);
+            }
+        }
+        verdict
+    }
+
+    /// Judges a path from the topmost folder on.
+    #[must_use]
+    pub fn judge_whole(&self, path: &str) -> Option<Verdict> {
+        if path.is_empty() || path == "." {
+            return None;
+        }
+        let ends = path.match_indices('/').map(|(at, _)| at);
+        ends.chain([path.len()]).fold(None, |folder, end| {
+            Some(self.judge(&path[..end], folder.as_ref()))
+        })
+    }
+
+    /// Whether a path, relative to the folder of the rules, is left out.
+    #[must_use]
+    pub fn excludes(&self, path: &str) -> bool {
+        self.judge_whole(path)
+            .is_some_and(|verdict| verdict.excluded())
+    }
+
+    /// The rule behind a verdict that leaves a path out.
+    #[must_use]
+    pub fn cause(&self, verdict: &Verdict) -> Option<&Rule> {
+        verdict.by.map(|at| &self.0[at])
+    }
+
+    /// Whether nothing below an excluded folder can be in again, so that it need not be read.
+    #[must_use]
+    pub fn may_prune(&self, folder: &str) -> bool {
+        !self
+            .0
+            .iter()
+            .any(|rule| rule.exception && rule.pattern.may_match_below(folder))
+    }
+}
+
+fn read_line(line: usize, text: &str) -> Result<Option<Rule>, BadRule> {
+    let shown = text.trim();
+    if text.starts_with('#') || shown.is_empty() {
+        return Ok(None);
+    }
+    let bad = |why: String| BadRule {
+        line,
+        text: shown.to_owned(),
+        why,
+    };
+    let (exception, pattern) = match shown.strip_prefix('!') {
+        Some(rest) => (true, rest.trim()),
+        None => (false, shown),
+    };
+    let cleaned = if pattern.is_empty() {
+        String::new()
+    } else {
+        clean(pattern)
+    };
+    let relative = cleaned
+        .strip_prefix('/')
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(&cleaned);
+    // The builders trim and clean once when they read the file and once more when they make the matcher.
+    let pattern = match relative.trim() {
+        "" => String::new(),
+        "/" if exception => String::new(),
+        relative => clean(relative),
+    };
+    if pattern.is_empty() {
+        return Err(bad("nothing follows the `!`".to_owned()));
+    }
+    Ok(Some(Rule {
+        line,
+        text: shown.to_owned(),
+        exception,
+        pattern: Pattern::read(&pattern).map_err(bad)?,
+    }))
+}
+
+/// The shortest path of the same meaning: no empty, `.` or resolvable `..` parts, no `/` at the end.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if rooted => {}
+            part => parts.push(part),
+        }
+    }
+    match (rooted, parts.join("/")) {
+        (true, path) => format!("/{path}"),
+        (false, path) if path.is_empty() => ".".to_owned(),
+        (false, path) => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn left_out(rules: &str, paths: &[&str]) -> Vec<String> {
+        let rules = Rules::read(rules).unwrap();
+        paths
+            .iter()
+            .filter(|path| rules.excludes(path))
+            .map(|path| (*path).to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn trap_7_lines_are_read_as_docker_does() {
+        let rules = "\u{feff}# comment\n /a \n\n  # b\r\nc/../d/\n! /e\n./f\n!! g";
+        let read = Rules::read(rules).unwrap();
+        let shown: Vec<(usize, bool, &Pattern)> = read
+            .0
+            .iter()
+            .map(|rule| (rule.line, rule.exception, &rule.pattern))
+            .collect();
+        let exact = |text: &str| Pattern::Exact(text.to_owned());
+        assert_eq!(
+            shown,
+            [
+                (2, false, &exact("a")),
+                (4, false, &exact("# b")),
+                (5, false, &exact("d")),
+                (6, true, &exact("e")),
+                (7, false, &exact("f")),
+                (8, true, &exact("! g")),
+            ]
+        );
+    }
+
+    #[test]
+    fn trap_7_names_match_only_at_the_top_and_folders_take_all_in_them() {
+        assert_eq!(
+            left_out(
+                "log\n*.pyc\nnode_modules/",
+                &[
+                    "log",
+                    "log/x",
+                    "a/log",
+                    "x.pyc",
+                    "a/x.pyc",
+                    "node_modules",
+                    "node_modules/a/b"
+                ]
+            ),
+            ["log", "log/x", "x.pyc", "node_modules", "node_modules/a/b"]
+        );
+    }
+
+    #[test]
+    fn trap_7_an_exception_reaches_below_an_excluded_folder() {
+        let rules = "docs\n!docs/README.md\n**/*.tmp\n!keep";
+        assert_eq!(
+            left_out(
+                rules,
+                &[
+                    "docs",
+                    "docs/a",
+                    "docs/README.md",
+                    "docs/x/y",
+                    "a.tmp",
+                    "b/a.tmp",
+                    "keep/a.tmp"
+                ]
+            ),
+            [
+                "docs",
+                "docs/a",
+                "docs/x/y",
+                "a.tmp",
+                "b/a.tmp",
+                "keep/a.tmp"
+            ]
+        );
+    }
+
+    #[test]
+    fn trap_7_the_last_rule_wins() {
+        assert_eq!(left_out("*.md\n!a.md", &["a.md", "b.md"]), ["b.md"]);
+        assert_eq!(left_out("!a.md\n*.md", &["a.md", "b.md"]), ["a.md", "b.md"]);
+        let only = "**\n!util/web\nutil/web/foo";
+        let paths = ["util/web/a", "util/web/foo", "util/x"];
+        assert_eq!(left_out(only, &paths), ["util/web/foo", "util/x"]);
+    }
+
+    #[test]
+    fn trap_7_a_rule_that_changes_nothing_of_a_folder_does_not_hold_for_what_is_in_it() {
+        // Not what one expects, but what BuildKit's walk does.
+        assert_eq!(left_out("a/*.log\n!a", &["a/x.log"]), ["a/x.log"]);
+        assert!(left_out("a\n!a/b\na", &["a/b"]).is_empty());
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let bad = Rules::read("ok\n\n[a").unwrap_err();
+        assert_eq!((bad.line, bad.text.as_str()), (3, "[a"));
+        assert_eq!(bad.to_string(), "`[a` is no pattern: the `[` is not closed");
+        assert_eq!(Rules::read("!").unwrap_err().why, "nothing follows the `!`");
+        assert_eq!(Rules::read("! /").unwrap_err().line, 1);
+    }
+
+    #[test]
+    fn an_excluded_folder_is_pruned_only_when_no_exception_can_reach_into_it() {
+        let rules = Rules::read("a\nb\n!a/x/y\n!c*/d").unwrap();
+        assert!(!rules.may_prune("a"));
+        assert!(!rules.may_prune("a/x"));
+        assert!(rules.may_prune("a/z"));
+        assert!(rules.may_prune("b"));
+        assert!(!rules.may_prune("cc"));
+        assert!(!Rules::read("a\n!**/x").unwrap().may_prune("a"));
+    }
+
+    /// The builders' two ways of asking agree where no rule is hidden by an earlier one; this is the simpler.
+    fn by_parents(rules: &Rules, path: &str) -> bool {
+        rules.0.iter().any(|rule| {
+            let ends = path.match_indices('/').map(|(at, _)| at);
+            ends.chain([path.len()])
+                .any(|end| rule.pattern.matches(&path[..end]))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn without_exceptions_any_rule_on_any_parent_leaves_a_path_out(
+            lines in prop::collection::vec("[ab*?/]{1,5}", 1..4), path in "[ab]{1,2}(/[ab]{1,2}){0,3}"
+        ) {
+            let rules = Rules::read(&lines.join("\n")).unwrap();
+            prop_assert_eq!(rules.excludes(&path), by_parents(&rules, &path));
+        }
+
+        #[test]
+        fn nothing_below_a_pruned_folder_would_have_been_in(
+            lines in prop::collection::vec("!?[ab*/]{1,5}", 1..5),
+            folder in "[ab]{1,2}(/[ab]{1,2})?", tail in "[ab]{1,2}(/[ab]{1,2})?"
+        ) {
+            let below = format!("{folder}/{tail}");
+            if let Ok(rules) = Rules::read(&lines.join("\n"))
+                && rules.excludes(&folder)
+                && rules.may_prune(&folder)
+            {
+                prop_assert!(rules.excludes(&below));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>(), path in any::<String>()) {
+            if let Ok(rules) = Rules::read(&text) {
+                let _ = rules.excludes(&path);
+            }
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! One pattern of a `.dockerignore`: text → matcher.
+//!
+//! Knows paths as text with `/` between parts; knows nothing of files, parents or `!`. The choice made: the quirks of the
+//! builders' matcher are kept (`**x` is "ends in x", `dir**` is "begins with dir", `[^a]` and `[.-0]` match `/`), and what only
+//! happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`, `[[:alpha:]]`), is
+//! refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
+
+/// What a pattern became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pattern {
+    /// The path is this text.
+    Exact(String),
+    /// The path begins with this text.
+    Prefix(String),
+    /// The path ends in this text; of `/x` also `x` itself.
+    Suffix(String),
+    /// The path is matched token by token.
+    Glob(Vec<Token>),
+}
+
+/// One part of a glob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Token {
+    /// This character.
+    Char(char),
+    /// `?`: any character but `/`.
+    Any,
+    /// `*`: any number of characters but `/`.
+    Star,
+    /// `**` before more: nothing, or what [`Token::Folders`] takes.
+    MaybeFolders,
+    /// Any characters, the last of them `/`; always after [`Token::MaybeFolders`].
+    Folders,
+    /// `**` at the end: everything.
+    Rest,
+    /// `[…]`: one character of these, or with `^` one of none of them.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+    /// `^` outside brackets: the beginning of the path.
+    Start,
+}
+
+/// What the pattern is so far, as its characters are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Exact,
+    Prefix,
+    Suffix,
+    Glob,
+}
+
+impl Pattern {
+    /// Reads a cleaned pattern; the error says why it is none.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut shape = Shape::Exact;
+        let mut tokens = Vec::new();
+        let mut rest = text.chars().peekable();
+        let mut first = true;
+        while let Some(next) = rest.next() {
+            match next {
+                '*' if rest.next_if_eq(&'*').is_some() => {
+                    rest.next_if_eq(&'/');
+                    shape = double_star(&mut tokens, shape, first, rest.peek().is_none());
+                }
+                '*' | '?' => {
+                    tokens.push(if next == '*' { Token::Star } else { Token::Any });
+                    shape = Shape::Glob;
+                }
+                '\\' => {
+                    tokens.push(Token::Char(escaped(rest.next())?));
+                    shape = Shape::Glob;
+                }
+                '[' => {
+                    tokens.push(class(&mut rest)?);
+                    shape = Shape::Glob;
+                }
+                ']' => {
+                    tokens.push(Token::Char(']'));
+                    shape = Shape::Glob;
+                }
+                '^' => tokens.push(Token::Start),
+                other => tokens.push(Token::Char(other)),
+            }
+            first = false;
+        }
+        Ok(match shape {
+            Shape::Exact => Self::Exact(text.to_owned()),
+            Shape::Prefix => Self::Prefix(text[..text.len() - 2].to_owned()),
+            Shape::Suffix => Self::Suffix(text[2..].to_owned()),
+            Shape::Glob => Self::Glob(tokens),
+        })
+    }
+
+    /// Whether it matches the whole path.
+    pub(super) fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact(text) => path == text,
+            Self::Prefix(head) => path.starts_with(head.as_str()),
+            Self::Suffix(tail) => {
+                path.ends_with(tail.as_str()) || tail.strip_prefix('/') == Some(path)
+            }
+            Self::Glob(tokens) => glob(tokens, path),
+        }
+    }
+
+    /// Whether it could match any path below the folder; may say yes too often.
+    pub(super) fn may_match_below(&self, folder: &str) -> bool {
+        let below = format!("{folder}/");
+        match self {
+            Self::Exact(text) => text.starts_with(&below),
+            Self::Prefix(head) => head.starts_with(&below) || below.starts_with(head.as_str()),
+            Self::Suffix(_) => true,
+            Self::Glob(tokens) => {
+                let head: String = tokens
+                    .iter()
+                    .map_while(|token| match token {
+                        Token::Char(char) => Some(*char),
+                        _ => None,
+                    })
+                    .collect();
+                head.starts_with(&below) || below.starts_with(&head)
+            }
+        }
+    }
+}
+
+/// `**`, with the `/` after it if there was one.
+fn double_star(tokens: &mut Vec<Token>, shape: Shape, first: bool, last: bool) -> Shape {
+    if last {
+        tokens.push(Token::Rest);
+    } else {
+        tokens.extend([Token::MaybeFolders, Token::Folders]);
+    }
+    match (first, last, shape) {
+        (true, ..) => Shape::Suffix,
+        (false, true, Shape::Exact) => Shape::Prefix,
+        _ => Shape::Glob,
+    }
+}
+
+/// The character after a backslash.
+fn escaped(next: Option<char>) -> Result<char, String> {
+    match next {
+        None => Err("nothing follows the `\\`".to_owned()),
+        Some(char) if char.is_ascii() && !char.is_ascii_alphanumeric() => Ok(char),
+        Some(char) => Err(format!("`\\{char}` has no meaning of its own")),
+    }
+}
+
+/// What is in brackets, after the opening one.
+fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, String> {
+    let negated = rest.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
+    loop {
+        if !ranges.is_empty() && rest.next_if_eq(&']').is_some() {
+            return Ok(Token::Class { negated, ranges });
+        }
+        let low = class_char(rest)?;
+        let high = match rest.next_if_eq(&'-') {
+            Some(_) => class_char(rest)?,
+            None => low,
+        };
+        if low > high {
+            return Err(format!("the range `{low}-{high}` is backwards"));
+        }
+        ranges.push((low, high));
+    }
+}
+
+fn class_char(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<char, String> {
+    match rest.next() {
+        None => Err("the `[` is not closed".to_owned()),
+        Some('\\') => escaped(rest.next()),
+        Some(char @ ('-' | ']' | '*' | '?')) => {
+            Err(format!("`{char}` in brackets needs a `\\` before it"))
+        }
+        Some('[') if rest.peek() == Some(&':') => {
+            Err("`[` in brackets needs a `\\` before it".to_owned())
+        }
+        Some(char) => Ok(char),
+    }
+}
+
+/// Steps through the path with the set of tokens that may come next.
+fn glob(tokens: &[Token], path: &str) -> bool {
+    let mut now = vec![false; tokens.len() + 1];
+    let mut next = now.clone();
+    reach(tokens, &mut now, 0, true);
+    for char in path.chars() {
+        next.fill(false);
+        for at in (0..tokens.len()).filter(|at| now[*at]) {
+            let (stays, passes) = consume(&tokens[at], char);
+            if stays {
+                reach(tokens, &mut next, at, false);
+            }
+            if passes {
+                reach(tokens, &mut next, at + 1, false);
+            }
+        }
+        std::mem::swap(&mut now, &mut next);
+    }
+    now[tokens.len()]
+}
+
+/// Marks a token as possible next, and those after it that may be skipped to.
+fn reach(tokens: &[Token], states: &mut [bool], from: usize, start: bool) {
+    let mut at = from;
+    loop {
+        if states[at] {
+            return;
+        }
+        states[at] = true;
+        match tokens.get(at) {
+            Some(Token::Star | Token::Rest) => at += 1,
+            Some(Token::Start) if start => at += 1,
+            Some(Token::MaybeFolders) => {
+                states[at + 1] = true;
+                at += 2;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Whether the token takes the character and stays, and whether it takes it and is done.
+fn consume(token: &Token, char: char) -> (bool, bool) {
+    match token {
+        Token::Char(wanted) => (false, *wanted == char),
+        Token::Any => (false, char != '/'),
+        Token::Star => (char != '/', false),
+        Token::Rest => (char != '\n', false),
+        Token::Folders => (char != '\n', char == '/'),
+        Token::Class { negated, ranges } => {
+            let inside = ranges
+                .iter()
+                .any(|(low, high)| (*low..=*high).contains(&char));
+            (false, inside != *negated)
+        }
+        Token::MaybeFolders | Token::Start => (false, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(pattern: &str, path: &str) -> bool {
+        Pattern::read(pattern).unwrap().matches(path)
+    }
+
+    #[test]
+    fn trap_7_stars_stop_at_slashes_and_double_stars_do_not() {
+        for (pattern, path, wanted) in [
+            ("abc", "abc", true),
+            ("abc", "x/abc", false),
+            ("*", "abc", true),
+            ("*.go", "a/b.go", false),
+            ("a*/b", "abc/b", true),
+            ("a*/b", "a/c/b", false),
+            ("a*b?c*x", "abxbbxdbxebxczzx", true),
+            ("a*b?c*x", "abxbbxdbxebxczzy", false),
+            ("a?b", "a☺b", true),
+            ("a?b", "a/b", false),
+            ("**", "a/b", true),
+            ("**/dir", "dir", true),
+            ("**/dir", "x/y/dir", true),
+            ("**/dir", "xdir", false),
+            ("**dir", "xdir", true),
+            ("dir/**", "dir", false),
+            ("dir/**", "dir/a/b", true),
+            ("dir**", "dirty/a", true),
+            ("**/dir2/*", "dir/dir2/file", true),
+            ("**/*.txt", "file.txt", true),
+            ("**/*.txt", "a/b/file.txt", true),
+            ("**/**/*.txt", "a/file.txt", true),
+            ("a**/*.txt", "a/dir/file.txt", true),
+            ("a/**/c", "a/c", true),
+            ("a/**/c", "a/b/b/c", true),
+            ("a/**/c", "a/bc", false),
+            ("**.txt*", "x.txt1", false),
+            ("***", "a/b", true),
+            (".*", "foo", false),
+            ("abc.def", "abcZdef", false),
+            ("a.|)$(}+{bc", "a.|)$(}+{bc", true),
+        ] {
+            assert_eq!(matches(pattern, path), wanted, "`{pattern}` on `{path}`");
+        }
+    }
+
+    #[test]
+    fn trap_7_brackets_negate_with_a_caret_and_escape_with_a_backslash() {
+        for (pattern, path, wanted) in [
+            ("ab[b-d]", "abc", true),
+            ("ab[^c]", "abc", false),
+            ("a[^a]b", "a☺b", true),
+            ("a[^b]c", "a/c", true),
+            ("[!a]b", "cb", false),
+            ("[!a]b", "!b", true),
+            ("[a-ζ]*", "α", true),
+            ("[\\]a]", "]", true),
+            ("[\\-x]", "-", true),
+            ("[x\\-]", "z", false),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "axb", false),
+            ("a\\\\", "a\\", true),
+            ("a]", "a]", true),
+            ("^a", "^a", true),
+            ("^a*", "ab", true),
+            ("a^b*", "a^b", false),
+        ] {
+            assert_eq!(matches(pattern, path), wanted, "`{pattern}` on `{path}`");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        for pattern in [
+            "[",
+            "[^",
+            "[]a]",
+            "[-]",
+            "[x-]",
+            "[-x]",
+            "a[",
+            "[a-b-c]",
+            "[^bc",
+            "\\",
+            "a\\d",
+            "[z-a]",
+            "[a*]",
+            "[[:alpha:]]",
+            "\\é",
+        ] {
+            assert!(Pattern::read(pattern).is_err(), "`{pattern}`");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_many_stars_is_not_slow() {
+        let pattern = "*a".repeat(200) + "b";
+        assert!(!matches(&pattern, &"a".repeat(4000)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_cannot_match_below_a_folder_never_does(
+            pattern in "[ab*?/]{1,8}", folder in "[ab]{1,2}(/[ab]{1,2})?", tail in "[ab]{1,2}(/[ab]{1,2})?"
+        ) {
+            let pattern = Pattern::read(&pattern).unwrap();
+            if pattern.matches(&format!("{folder}/{tail}")) {
+                prop_assert!(pattern.may_match_below(&folder));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(pattern in any::<String>(), path in any::<String>()) {
+            if let Ok(pattern) = Pattern::read(&pattern) {
+                pattern.matches(&path);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The keys of all images of a workspace, bases first.
+//!
+//! Reads files through a [`FileReader`], each set once. The choice made: an image whose files cannot be read takes only
+//! itself and what is built on it out; the others have their keys.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{FileReader, Files, FilesError, Input, Key, inputs, key};
+use crate::graph::{Graph, ImageId};
+use crate::recipe::{FileSet, Recipe};
+
+/// The key of an image, with what went into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The key.
+    pub key: Key,
+    /// The recipe's files, in the order of [`Recipe::file_sets`].
+    pub files: Vec<Arc<Files>>,
+    /// The images that the recipe needs, and their keys.
+    pub bases: Vec<(String, Key)>,
+}
+
+impl Fingerprint {
+    /// All inputs of the key, in words; the recipe is the one that the key was made of.
+    #[must_use]
+    pub fn inputs(&self, recipe: &Recipe) -> Vec<Input> {
+        inputs(recipe, &self.files, &self.bases)
+    }
+}
+
+/// Why an image has no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FingerprintError {
+    /// An image that it needs has none.
+    #[error("the image `{0}`, which it needs, has no key")]
+    Base(String),
+    /// Its files cannot be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+}
+
+/// The fingerprints of all images, by id; each set that was not read before is read now.
+///
+/// # Panics
+/// When the graph and the recipes are not of the same workspace.
+pub fn fingerprint(
+    graph: &Graph,
+    recipes: &[Recipe],
+    reader: &FileReader,
+) -> Vec<Result<Fingerprint, FingerprintError>> {
+    let sets: BTreeSet<&FileSet> = recipes.iter().flat_map(Recipe::file_sets).collect();
+    let sets: Vec<&FileSet> = sets.into_iter().collect();
+    let read: HashMap<&FileSet, _> = sets.iter().copied().zip(reader.read_all(&sets)).collect();
+    let ids: HashMap<&str, ImageId> = graph.ids().map(|id| (graph.name(id), id)).collect();
+    let mut done: Vec<Option<Result<Fingerprint, FingerprintError>>> = vec![None; recipes.len()];
+    for id in graph.order() {
+        let recipe = &recipes[id.index()];
+        let base_key = |name: &str| {
+            let base = ids.get(name).and_then(|base| done[base.index()].as_ref());
+            match base {
+                Some(Ok(base)) => Ok((name.to_owned(), base.key)),
+                _ => Err(FingerprintError::Base(name.to_owned())),
+            }
+        };
+        done[id.index()] = Some(one(recipe, &read, base_key));
+    }
+    done.into_iter()
+        .map(|one| one.expect("the order holds every image"))
+        .collect()
+}
+
+fn one(
+    recipe: &Recipe,
+    read: &HashMap<&FileSet, Result<Arc<Files>, FilesError>>,
+    base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,
+) -> Result<Fingerprint, FingerprintError> {
+    // An image's own mistake is told rather than its base's.
+    let files = recipe
+        .file_sets()
+        .map(|set| read[set].clone())
+        .collect::<Result<Vec<_>, _>>()?;
+    let bases = recipe
+        .images()
+        .map(base_key)
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Fingerprint {
+        key: key(recipe, &files, &bases),
+        files,
+        bases,
+    })
+}
+
+/// Reads the files of some images again and brings all fingerprints up to date; returns the images whose fingerprint is
+/// another than before, with those built on them.
+///
+/// # Panics
+/// When the graph and the recipes are not of the same workspace.
+pub fn refresh(
+    graph: &Graph,
+    recipes: &[Recipe],
+    reader: &FileReader,
+    ids: &BTreeSet<ImageId>,
+    all: &mut Vec<Result<Fingerprint, FingerprintError>>,
+) -> BTreeSet<ImageId> {
+    for set in ids.iter().flat_map(|id| recipes[id.index()].file_sets()) {
+        reader.forget(set);
+    }
+    let before = std::mem::replace(all, fingerprint(graph, recipes, reader));
+    let same_key = |a: &Result<Fingerprint, _>, b: &Result<Fingerprint, _>| match (a, b) {
+        (Ok(a), Ok(b)) => a.key == b.key,
+        (Err(a), Err(b)) => a == b,
+        _ => false,
+    };
+    graph
+        .ids()
+        .filter(|id| !same_key(&before[id.index()], &all[id.index()]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Base, Copy, CopyFrom, ImageSpec, WorkspacePath};
+    use crate::workspace::{Image, Places, Workspace};
+
+    fn image(id: &str, base: Option<&str>, copy: &str) -> Image {
+        Image {
+            id: id.into(),
+            spec: ImageSpec {
+                base_image: base.map(|base| Base::Image(base.into())),
+                copy: vec![Copy {
+                    from: CopyFrom::Workspace {
+                        path: WorkspacePath::resolve(&WorkspacePath::default(), copy).unwrap(),
+                        given: copy.into(),
+                    },
+                    to: None,
+                    owner: None,
+                }],
+                ..ImageSpec::default()
+            },
+            folder: WorkspacePath::default(),
+            places: Places::default(),
+        }
+    }
+
+    struct Stack {
+        folder: tempfile::TempDir,
+        graph: Graph,
+        recipes: Vec<Recipe>,
+    }
+
+    /// `app` is built on `base`; `other` stands alone. Each copies the file of its name.
+    fn stack() -> Stack {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["app", "base", "other"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let workspace = Workspace {
+            images: vec![
+                image("app", Some("base"), "app"),
+                image("base", None, "base"),
+                image("other", None, "other"),
+            ],
+            ..Workspace::default()
+        };
+        Stack {
+            graph: Graph::new(&workspace.images).unwrap(),
+            recipes: crate::recipe::lower(&workspace),
+            folder,
+        }
+    }
+
+    fn names(graph: &Graph, ids: BTreeSet<ImageId>) -> Vec<&str> {
+        ids.into_iter().map(|id| graph.name(id)).collect()
+    }
+
+    #[test]
+    fn a_changed_file_changes_its_image_and_all_built_on_it() {
+        let Stack {
+            folder,
+            graph,
+            recipes,
+        } = stack();
+        let reader = FileReader::new(folder.path()).unwrap();
+        let mut all = fingerprint(&graph, &recipes, &reader);
+        let everything: BTreeSet<ImageId> = graph.ids().collect();
+        assert!(refresh(&graph, &recipes, &reader, &everything, &mut all).is_empty());
+        std::fs::write(folder.path().join("base"), "changed").unwrap();
+        let base = BTreeSet::from([graph.find("base").unwrap()]);
+        let changed = refresh(&graph, &recipes, &reader, &base, &mut all);
+        assert_eq!(names(&graph, changed), ["app", "base"]);
+        assert_eq!(
+            all,
+            fingerprint(&graph, &recipes, &FileReader::new(folder.path()).unwrap())
+        );
+    }
+
+    #[test]
+    fn an_image_without_files_takes_only_its_dependents_out() {
+        let Stack {
+            folder,
+            graph,
+            recipes,
+        } = stack();
+        std::fs::remove_file(folder.path().join("base")).unwrap();
+        let all = fingerprint(&graph, &recipes, &FileReader::new(folder.path()).unwrap());
+        let error = |at: usize| all[at].as_ref().unwrap_err().to_string();
+        assert_eq!(error(0), "the image `base`, which it needs, has no key");
+        assert_eq!(error(1), "`base` does not exist");
+        assert!(all[2].is_ok());
+    }
+}

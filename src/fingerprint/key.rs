@@ -1,0 +1,345 @@
+//! Recipe, files and bases → key: the encoding, written once.
+//!
+//! Pure. [`encode`] tells a [`Sink`] every input by name, in a fixed order; one sink hashes them, the other (in `listing`)
+//! writes them down for people. The choices made: what is hashed is a sequence of (name, tag, value), each with its length
+//! before it, so no two recipes give the same bytes; a sequence says how long it is; recipes are taken apart without `..`, so
+//! a new field does not compile until someone says here how it counts. See `docs/design/key.md`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Entry, EntryKind, Files, Key};
+use crate::recipe::{
+    Config, CopySource, CopyStep, FORMAT, Interpreter, Pip, Recipe, Step, UV_IMAGE,
+};
+use crate::spec::Base;
+
+/// Version of the encoding: raised when its bytes change.
+const KEY_FORMAT: u32 = 1;
+
+/// Hears every input of a key.
+pub(super) trait Sink {
+    /// One input. The name is hashed as well: it tells inputs apart.
+    fn input(&mut self, name: &str, value: Value<'_>);
+}
+
+/// The value of an input.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A text that may hold a URL, whose user and password are no input.
+    Url(&'a str),
+    /// A version of ours.
+    Number(u32),
+    /// How many values of this name follow.
+    Count(usize),
+    /// Another image of the workspace: its key counts, its id is for people.
+    Image { id: &'a str, key: &'a Key },
+    /// A file set.
+    Files(&'a Files),
+}
+
+/// The key of an image: of its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the images that it
+/// needs, by id.
+///
+/// # Panics
+/// When files or keys are missing: the caller has read them.
+#[must_use]
+pub fn key(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Key {
+    let mut hash = Hash(blake3::Hasher::new_derive_key("imgspec 2026 key v1"));
+    encode(recipe, files, bases, &mut hash);
+    Key::new(*hash.0.finalize().as_bytes())
+}
+
+/// The digest of a file set: everything of it that counts.
+pub(super) fn digest_of(files: &Files) -> [u8; 32] {
+    let mut hash = Hash(blake3::Hasher::new_derive_key("imgspec 2026 files v1"));
+    hash.byte(u8::from(files.single));
+    hash.byte(u8::from(files.main.is_some()));
+    hash.text(files.main.as_deref().unwrap_or_default());
+    for Entry { path, kind } in &files.entries {
+        hash.text(path);
+        match kind {
+            EntryKind::Folder => hash.byte(0),
+            EntryKind::File {
+                executable,
+                // The digest knows it.
+                size: _,
+                digest,
+            } => {
+                hash.byte(if *executable { 2 } else { 1 });
+                hash.0.update(digest);
+            }
+            EntryKind::Link { target } => {
+                hash.byte(3);
+                hash.text(target);
+            }
+        }
+    }
+    *hash.0.finalize().as_bytes()
+}
+
+/// The sink that hashes.
+struct Hash(blake3::Hasher);
+
+impl Hash {
+    fn byte(&mut self, byte: u8) {
+        self.0.update(&[byte]);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.update(&(text.len() as u64).to_le_bytes());
+        self.0.update(text.as_bytes());
+    }
+}
+
+impl Sink for Hash {
+    fn input(&mut self, name: &str, value: Value<'_>) {
+        self.text(name);
+        match value {
+            Value::Text(text) => {
+                self.byte(0);
+                self.text(text);
+            }
+            Value::Url(text) => {
+                self.byte(1);
+                self.text(&without_credentials(text));
+            }
+            Value::Number(number) => {
+                self.byte(2);
+                self.0.update(&number.to_le_bytes());
+            }
+            Value::Count(count) => {
+                self.byte(3);
+                self.0.update(&(count as u64).to_le_bytes());
+            }
+            Value::Image { id: _, key } => {
+                self.byte(4);
+                self.0.update(&key.0);
+            }
+            Value::Files(files) => {
+                self.byte(5);
+                self.0.update(&files.digest);
+            }
+        }
+    }
+}
+
+/// A text without the `user:password@` of its URLs: who may fetch something does not change what is fetched, and a secret
+/// must get into no key and no record.
+pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("://").map(|at| at + 3) {
+        let authority = &rest[start..];
+        let end = authority
+            .find(|char: char| char.is_whitespace() || "/?#".contains(char))
+            .unwrap_or(authority.len());
+        let host = authority[..end].rfind('@').map_or(0, |at| at + 1);
+        kept.push_str(&rest[..start]);
+        kept.push_str(&authority[host..end]);
+        rest = &authority[end..];
+    }
+    if kept.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(kept + rest)
+}
+
+/// Tells the sink every input of an image's key.
+pub(super) fn encode(
+    recipe: &Recipe,
+    files: &[Arc<Files>],
+    bases: &[(String, Key)],
+    sink: &mut impl Sink,
+) {
+    let Recipe {
+        platforms,
+        base,
+        steps,
+        config,
+    } = recipe;
+    let mut encoder = Encoder {
+        sink,
+        files: files.iter(),
+        bases,
+        seen: BTreeMap::new(),
+    };
+    encoder.sink.input("key-format", Value::Number(KEY_FORMAT));
+    encoder.sink.input("recipe-format", Value::Number(FORMAT));
+    encoder.texts("platform", platforms);
+    encoder.base(base);
+    let names: Vec<String> = steps.iter().map(|step| encoder.name(step)).collect();
+    encoder.sink.input("steps", Value::Text(&names.join(", ")));
+    let uses_uv = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_));
+    if steps.iter().any(uses_uv) {
+        encoder.sink.input("uv-image", Value::Text(UV_IMAGE));
+    }
+    for (step, name) in steps.iter().zip(&names) {
+        encoder.step(step, name);
+    }
+    encoder.config(config);
+}
+
+struct Encoder<'a, S: Sink> {
+    sink: &'a mut S,
+    files: std::slice::Iter<'a, Arc<Files>>,
+    bases: &'a [(String, Key)],
+    /// How many steps of each name there were.
+    seen: BTreeMap<&'static str, usize>,
+}
+
+impl<S: Sink> Encoder<'_, S> {
+    /// What a step is called: the manifest's name of its field, with a number where there may be several.
+    fn name(&mut self, step: &Step) -> String {
+        let (field, counted) = match step {
+            Step::Apt { .. } => ("apt-packages", false),
+            Step::Python { .. } => ("python-version", false),
+            Step::Env(_) => ("env", false),
+            Step::Pip(_) => ("packages", false),
+            Step::Workdir(_) => ("workdir", false),
+            Step::Copy(_) => ("copy", true),
+            Step::Run { .. } => ("commands", true),
+        };
+        let seen = self.seen.entry(field).or_default();
+        *seen += 1;
+        match (counted, *seen) {
+            (true, count) => format!("{field}[{}]", count - 1),
+            (false, 1) => field.to_owned(),
+            (false, count) => format!("{field}({count})"),
+        }
+    }
+
+    fn step(&mut self, step: &Step, name: &str) {
+        match step {
+            Step::Apt { packages } => self.texts(name, packages),
+            Step::Python { version: text } | Step::Workdir(text) | Step::Run { command: text } => {
+                self.sink.input(name, Value::Text(text));
+            }
+            Step::Env(pairs) => self.pairs(name, pairs),
+            Step::Pip(pip) => self.pip(pip, name),
+            Step::Copy(copy) => self.copy(copy, name),
+        }
+    }
+
+    fn base(&mut self, base: &Base) {
+        match base {
+            Base::Image(id) => self.image("base", id),
+            Base::Registry(reference) => self.sink.input("base-image", Value::Text(reference)),
+            Base::Scratch => self.sink.input("base", Value::Text("scratch")),
+        }
+    }
+
+    fn pip(&mut self, pip: &Pip, name: &str) {
+        let Pip {
+            interpreter,
+            requirements,
+            packages,
+            index,
+            extra_indexes,
+            extra_args,
+        } = pip;
+        // Further steps of the kind are told apart by the step's name.
+        let tail = name.strip_prefix("packages").unwrap_or_default();
+        let field = |field: &str| format!("{field}{tail}");
+        let (interpreter_field, interpreter) = match interpreter {
+            Interpreter::Managed => ("python", "managed"),
+            Interpreter::Exec(path) => ("python-exec", path.as_str()),
+            Interpreter::Base => ("python", "of the base"),
+        };
+        self.sink
+            .input(&field(interpreter_field), Value::Text(interpreter));
+        if requirements.is_some() {
+            self.file_set(&field("requirements"));
+        }
+        self.urls(name, packages);
+        if let Some(index) = index {
+            self.sink.input(&field("pip-index"), Value::Url(index));
+        }
+        self.urls(&field("pip-extra-index-url"), extra_indexes);
+        self.urls(&field("pip-extra-args"), extra_args);
+    }
+
+    fn copy(&mut self, copy: &CopyStep, name: &str) {
+        let CopyStep { from, to, owner } = copy;
+        match from {
+            // Where in the workspace the files are is no input; their paths within the set are.
+            CopySource::Files(_) => self.file_set(name),
+            CopySource::Image { image, path } => {
+                self.image(name, image);
+                self.sink.input(&format!("{name}.path"), Value::Text(path));
+            }
+        }
+        self.sink.input(&format!("{name}.to"), Value::Text(to));
+        if let Some(owner) = owner {
+            self.sink
+                .input(&format!("{name}.owner"), Value::Text(owner));
+        }
+    }
+
+    fn config(&mut self, config: &Config) {
+        let Config {
+            entrypoint,
+            cmd,
+            user,
+            labels,
+        } = config;
+        if let Some(entrypoint) = entrypoint {
+            self.texts("entrypoint", entrypoint);
+        }
+        if let Some(cmd) = cmd {
+            self.texts("cmd", cmd);
+        }
+        if let Some(user) = user {
+            self.sink.input("user", Value::Text(user));
+        }
+        self.pairs("labels", labels);
+    }
+
+    fn texts(&mut self, name: &str, values: &[String]) {
+        self.list(name, values, |text| Value::Text(text));
+    }
+
+    fn urls(&mut self, name: &str, values: &[String]) {
+        self.list(name, values, |text| Value::Url(text));
+    }
+
+    fn list(&mut self, name: &str, values: &[String], value: impl Fn(&str) -> Value<'_>) {
+        self.sink.input(name, Value::Count(values.len()));
+        for (at, text) in values.iter().enumerate() {
+            self.sink.input(&format!("{name}[{at}]"), value(text));
+        }
+    }
+
+    fn pairs(&mut self, name: &str, pairs: &[(String, String)]) {
+        self.sink.input(name, Value::Count(pairs.len()));
+        for (key, value) in pairs {
+            self.sink
+                .input(&format!("{name}.{key}"), Value::Text(value));
+        }
+    }
+
+    fn image(&mut self, name: &str, id: &str) {
+        let (_, key) = self
+            .bases
+            .iter()
+            .find(|(base, _)| base == id)
+            .expect("the keys of all images that the recipe needs are given");
+        self.sink.input(name, Value::Image { id, key });
+    }
+
+    fn file_set(&mut self, name: &str) {
+        let files = self
+            .files
+            .next()
+            .expect("the files of all sets of the recipe are given");
+        self.sink.input(name, Value::Files(files));
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! No two recipes encode equally, and the listing tells apart what the key tells apart.
+
+use proptest::prelude::*;
+
+use super::super::listing::inputs;
+use super::*;
+
+fn bases() -> Vec<(String, Key)> {
+    vec![("tools".to_owned(), Key::new([2; 32]))]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[a,\\[\\]0. ]{0,3}"
+}
+
+fn words() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(text(), 0..3)
+}
+
+fn pairs() -> impl Strategy<Value = Vec<(String, String)>> {
+    prop::collection::vec((text(), text()), 0..3)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let interpreter = prop_oneof![
+        Just(Interpreter::Managed),
+        Just(Interpreter::Base),
+        text().prop_map(Interpreter::Exec)
+    ];
+    let pip = (
+        interpreter,
+        words(),
+        prop::option::of(text()),
+        words(),
+        words(),
+    )
+        .prop_map(
+            |(interpreter, packages, index, extra_indexes, extra_args)| {
+                Step::Pip(Pip {
+                    interpreter,
+                    requirements: None,
+                    packages,
+                    index,
+                    extra_indexes,
+                    extra_args,
+                })
+            },
+        );
+    let copy = (text(), text(), prop::option::of(text())).prop_map(|(path, to, owner)| {
+        let image = "tools".to_owned();
+        let from = CopySource::Image { image, path };
+        Step::Copy(CopyStep { from, to, owner })
+    });
+    prop_oneof![
+        words().prop_map(|packages| Step::Apt { packages }),
+        text().prop_map(|version| Step::Python { version }),
+        pairs().prop_map(Step::Env),
+        pip,
+        text().prop_map(Step::Workdir),
+        copy,
+        text().prop_map(|command| Step::Run { command }),
+    ]
+}
+
+fn recipe() -> impl Strategy<Value = Recipe> {
+    let base = prop_oneof![
+        Just(Base::Scratch),
+        Just(Base::Image("tools".into())),
+        text().prop_map(Base::Registry)
+    ];
+    let config = (
+        prop::option::of(words()),
+        prop::option::of(words()),
+        prop::option::of(text()),
+        pairs(),
+    )
+        .prop_map(|(entrypoint, cmd, user, labels)| Config {
+            entrypoint,
+            cmd,
+            user,
+            labels,
+        });
+    (words(), base, prop::collection::vec(step(), 0..4), config).prop_map(
+        |(platforms, base, steps, config)| Recipe {
+            platforms,
+            base,
+            steps,
+            config,
+        },
+    )
+}
+
+/// The very bytes that are hashed.
+#[derive(Default)]
+struct Bytes(Vec<(String, String)>);
+
+impl Sink for Bytes {
+    fn input(&mut self, name: &str, value: Value<'_>) {
+        let value = match value {
+            Value::Text(text) => format!("text {text}"),
+            Value::Url(text) => format!("url {text}"),
+            Value::Number(number) => format!("number {number}"),
+            Value::Count(count) => format!("count {count}"),
+            Value::Image { key, .. } => format!("key {key}"),
+            Value::Files(files) => format!("files {:?}", files.digest),
+        };
+        self.0.push((name.to_owned(), value));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn different_recipes_never_encode_equally_and_the_listing_tells_them_apart(one in recipe(), two in recipe()) {
+        let bases = bases();
+        let encoded = |recipe: &Recipe| {
+            let mut bytes = Bytes::default();
+            encode(recipe, &[], &bases, &mut bytes);
+            bytes.0
+        };
+        let differ = one != two;
+        prop_assert_eq!(encoded(&one) != encoded(&two), differ);
+        prop_assert_eq!(key(&one, &[], &bases) != key(&two, &[], &bases), differ);
+        prop_assert_eq!(inputs(&one, &[], &bases) != inputs(&two, &[], &bases), differ);
+    }
+}

@@ -1,0 +1,271 @@
+//! The inputs of a key in words, for `explain` and for records; and what differs between two such lists.
+//!
+//! Pure. Hears the very encoding that is hashed. The choice made: a file set, one digest in the key, is listed file by file
+//! under its paths from the workspace root, because that is what people look for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Sink, Value, encode, without_credentials};
+use super::{EntryKind, Files, Key};
+use crate::recipe::Recipe;
+
+/// Longer texts are listed by their hash.
+const LONGEST: usize = 200;
+
+/// One input of a key, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// What it is, as the manifest names it: `packages[1]`, `env.MODE`, `copy[0]:src/train.py`.
+    pub name: String,
+    /// What it is worth: a short text as it is, anything else by its hash.
+    pub value: String,
+}
+
+/// What differs between two lists of inputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The input's name.
+    pub name: String,
+    /// Its old value; none if it was not there.
+    pub from: Option<String>,
+    /// Its new value; none if it is no longer there.
+    pub to: Option<String>,
+}
+
+/// All inputs of an image's key, in the order of its encoding. The arguments are those of [`super::key`].
+///
+/// # Panics
+/// When files or keys are missing: the caller has read them.
+#[must_use]
+pub fn inputs(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec<Input> {
+    let mut list = Listing(Vec::new());
+    encode(recipe, files, bases, &mut list);
+    list.0
+}
+
+/// The sink that writes down.
+struct Listing(Vec<Input>);
+
+impl Listing {
+    fn push(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push(Input {
+            name: name.into(),
+            value: value.into(),
+        });
+    }
+
+    fn files(&mut self, name: &str, files: &Files) {
+        let place = |path: &str| match files.place.as_str() {
+            "" => format!("{name}:{path}"),
+            folder => format!("{name}:{folder}/{path}"),
+        };
+        match &files.main {
+            Some(main) => self.push(name, main),
+            None if files.single => {}
+            None if files.place.is_empty() => self.push(format!("{name}:."), "folder"),
+            None => self.push(format!("{name}:{}", files.place), "folder"),
+        }
+        for entry in &files.entries {
+            let value = match &entry.kind {
+                EntryKind::Folder => "folder".to_owned(),
+                EntryKind::Link { target } => format!("link -> {target}"),
+                EntryKind::File {
+                    executable, digest, ..
+                } => {
+                    let mode = if *executable { "0755" } else { "0644" };
+                    format!("{mode} {}", short(digest))
+                }
+            };
+            self.push(place(&entry.path), value);
+        }
+    }
+}
+
+impl Sink for Listing {
+    fn input(&mut self, name: &str, value: Value<'_>) {
+        match value {
+            Value::Text(text) => self.push(name, shown(text)),
+            Value::Url(text) => self.push(name, shown(&without_credentials(text))),
+            Value::Number(number) => self.push(name, number.to_string()),
+            // The values themselves tell how many they are, unless there is none.
+            Value::Count(0) => self.push(name, "(none)"),
+            Value::Count(_) => {}
+            Value::Image { id, key } => self.push(format!("{name} key {id}"), key.to_string()),
+            Value::Files(files) => self.files(name, files),
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    format!(
+        "{} ({} bytes)",
+        short(blake3::hash(text.as_bytes()).as_bytes()),
+        text.len()
+    )
+}
+
+fn short(digest: &[u8; 32]) -> String {
+    digest[..8]
+        .iter()
+        .fold("blake3:".to_owned(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// What differs between two lists, in the order of the new one, then what is gone.
+///
+/// The values of a list are compared from both ends, so one package more in the middle is one change. The order of the steps
+/// is told only when nothing else changed: a command more is one change, not two.
+#[must_use]
+pub fn diff(old: &[Input], new: &[Input]) -> Vec<Change> {
+    let (old, new) = (grouped(old), grouped(new));
+    let mut stems: Vec<(usize, &str)> = new.iter().map(|(stem, (at, _))| (*at, *stem)).collect();
+    stems.sort_unstable();
+    let mut gone: Vec<(usize, &str)> = old
+        .iter()
+        .filter(|(stem, _)| !new.contains_key(*stem))
+        .map(|(stem, (at, _))| (*at, *stem))
+        .collect();
+    gone.sort_unstable();
+    let values = |of: &BTreeMap<&str, (usize, Vec<&Input>)>, stem: &str| {
+        of.get(stem)
+            .map(|(_, inputs)| inputs.iter().map(|input| (*input).clone()).collect())
+    };
+    let changes: Vec<Change> = stems
+        .into_iter()
+        .chain(gone)
+        .flat_map(|(_, stem)| {
+            let old: Vec<Input> = values(&old, stem).unwrap_or_default();
+            let new: Vec<Input> = values(&new, stem).unwrap_or_default();
+            differences(&old, &new)
+        })
+        .collect();
+    if changes.iter().all(|change| change.name == "steps") {
+        return changes;
+    }
+    changes
+        .into_iter()
+        .filter(|change| change.name != "steps")
+        .collect()
+}
+
+/// Inputs by the name of their list, with where the list begins.
+fn grouped(inputs: &[Input]) -> BTreeMap<&str, (usize, Vec<&Input>)> {
+    let mut groups: BTreeMap<&str, (usize, Vec<&Input>)> = BTreeMap::new();
+    for (at, input) in inputs.iter().enumerate() {
+        groups
+            .entry(stem(input))
+            .or_insert((at, Vec::new()))
+            .1
+            .push(input);
+    }
+    groups
+}
+
+/// `packages` of `packages[1]` and of an empty list; anything else is its own.
+fn stem(input: &Input) -> &str {
+    let name = input.name.as_str();
+    match name.rsplit_once('[') {
+        Some((stem, _)) if name.ends_with(']') && !name.contains(':') => stem,
+        _ => name,
+    }
+}
+
+/// What is left between the equal values at both ends, pair by pair.
+fn differences(old: &[Input], new: &[Input]) -> Vec<Change> {
+    let same = |(a, b): &(&Input, &Input)| a.value == b.value;
+    let head = old.iter().zip(new).take_while(same).count();
+    let (old, new) = (&old[head..], &new[head..]);
+    let tail = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take_while(same)
+        .count();
+    let (old, new) = (&old[..old.len() - tail], &new[..new.len() - tail]);
+    (0..old.len().max(new.len()))
+        .filter_map(|at| {
+            let (from, to) = (old.get(at), new.get(at));
+            Some(Change {
+                name: to.or(from)?.name.clone(),
+                from: from.map(|input| input.value.clone()),
+                to: to.map(|input| input.value.clone()),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(text: &str) -> Vec<Input> {
+        text.split_whitespace()
+            .map(|word| {
+                let (name, value) = word.split_once('=').unwrap();
+                Input {
+                    name: name.into(),
+                    value: value.into(),
+                }
+            })
+            .collect()
+    }
+
+    fn changes(old: &str, new: &str) -> String {
+        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+        diff(&list(old), &list(new))
+            .into_iter()
+            .map(|change| {
+                format!(
+                    "{} {}>{}",
+                    change.name,
+                    shown(change.from),
+                    shown(change.to)
+                )
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    #[test]
+    fn a_changed_value_a_new_one_and_one_that_is_gone_are_told() {
+        assert_eq!(
+            changes("user=a env.A=1 b:x=1", "env.A=1 user=b c:x=1"),
+            "user a>b, c:x ->1, b:x 1>-"
+        );
+        assert_eq!(changes("a=1", "a=1"), "");
+    }
+
+    #[test]
+    fn one_value_more_in_a_list_is_one_change() {
+        assert_eq!(changes("p[0]=a p[1]=c", "p[0]=a p[1]=b p[2]=c"), "p[1] ->b");
+        assert_eq!(changes("p[0]=a p[1]=b", "p[0]=b"), "p[0] a>-");
+        assert_eq!(
+            changes("p[0]=a", "p=(none)"),
+            "p[0] a>-, p ->(none)".replace("p[0] a>-, p ->", "p a>")
+        );
+    }
+
+    #[test]
+    fn the_order_of_steps_is_told_only_when_it_is_all_that_changed() {
+        assert_eq!(changes("steps=a c[0]=x", "steps=b c[0]=y"), "c[0] x>y");
+        assert_eq!(changes("steps=a c[0]=x", "steps=b c[0]=x"), "steps a>b");
+    }
+
+    #[test]
+    fn long_texts_are_listed_by_their_hash() {
+        assert_eq!(shown(&"é".repeat(200)), "é".repeat(200));
+        assert_eq!(
+            shown(&"x".repeat(201)).len(),
+            "blake3:0123456789abcdef (201 bytes)".len()
+        );
+    }
+}
