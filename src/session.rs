@@ -11,11 +11,11 @@ use crate::backend::fake::{Fake, Wishes};
 use crate::backend::{Availability, Backend, docker::Docker};
 use crate::check::{self, Checked};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::fingerprint::Fingerprints;
+use crate::fingerprint::{BadSet, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;
 use crate::plan::{Facts, Judgement, Plan, facts};
-use crate::recipe::Recipe;
+use crate::recipe::{CopySource, Recipe, Step};
 use crate::run::{self, Event, Mailbox, Options, Push, Setting, Summary};
 use crate::store::Store;
 use crate::suggest;
@@ -87,12 +87,9 @@ impl Session {
         let (Some(graph), Some(backends), false) = (graph, chosen, diagnostics.iter().any(Diagnostic::is_error)) else {
             return Err(Refusal::Wrong(diagnostics, workspace.sources));
         };
-        let prints = Fingerprints::read(&workspace, &graph, &recipes)
-            .map_err(|errors| Refusal::Wrong(errors, workspace.sources.clone()))?;
-        let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
-            message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),
-            help: Some("make the workspace's folder writable".to_owned()),
-        })?;
+        let prints = Fingerprints::read(&workspace.root, &graph, &recipes)
+            .map_err(|bad| Refusal::Wrong(bad_files(&workspace, &recipes, &bad), workspace.sources.clone()))?;
+        let store = Store::look(&workspace.root);
         Ok(Self { workspace, graph, recipes, backends, prints, store, warnings: diagnostics })
     }
 
@@ -132,11 +129,23 @@ impl Session {
     }
 
     /// Carries a plan out.
-    #[must_use]
-    pub fn run(self, planned: &Planned, options: Options, mailbox: Mailbox, report: &mut dyn FnMut(&Event)) -> Summary {
-        let Self { workspace, graph, recipes, backends, prints, store, warnings: _ } = self;
+    ///
+    /// # Errors
+    /// When the state folder cannot be made; nothing has been begun then.
+    pub fn run(
+        self,
+        planned: &Planned,
+        options: Options,
+        mailbox: Mailbox,
+        report: &mut dyn FnMut(&Event),
+    ) -> Result<Summary, Refusal> {
+        let Self { workspace, graph, recipes, backends, prints, store: _, warnings: _ } = self;
+        let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
+            message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),
+            help: Some("make the workspace's folder writable".to_owned()),
+        })?;
         let setting = Setting { workspace: &workspace, graph: &graph, recipes: &recipes, backends: &backends, store: &store };
-        run::run(setting, &planned.plan, &planned.facts, prints, options, mailbox, report)
+        Ok(run::run(setting, &planned.plan, &planned.facts, prints, options, mailbox, report))
     }
 
     /// What a run stands on.
@@ -204,6 +213,37 @@ fn choose(
         chosen.push(Arc::clone(backend));
     }
     (chosen.len() == recipes.len()).then_some(chosen)
+}
+
+/// File sets that cannot be read, as mistakes of the fields that name them.
+fn bad_files(workspace: &Workspace, recipes: &[Recipe], bad: &[BadSet]) -> Vec<Diagnostic> {
+    let mistake = |bad: &BadSet| {
+        let image = &workspace.images[bad.image.index()];
+        let field = bad.set.and_then(|set| field_of(&recipes[bad.image.index()], set)).unwrap_or_default();
+        let said = bad.error.place().map(|(file, line)| format!("{file}, line {line}: ")).unwrap_or_default();
+        let message = format!("image `{}`: {said}{}", image.id, bad.error);
+        let mut diagnostic = Diagnostic::error("unreadable-files", message);
+        diagnostic.help = bad.error.help();
+        if let Some(place) = image.places.get(&field) {
+            diagnostic = diagnostic.at(place.clone(), "named here");
+        }
+        diagnostic
+    };
+    bad.iter().map(mistake).collect()
+}
+
+/// The manifest's name of the field that a recipe's file set comes from: `requirements`, or `copy[2]`.
+fn field_of(recipe: &Recipe, set: usize) -> Option<String> {
+    let mut copies = 0;
+    let fields = recipe.steps.iter().filter_map(|step| match step {
+        Step::Pip(pip) => pip.requirements.as_ref().map(|_| "requirements".to_owned()),
+        Step::Copy(copy) => {
+            copies += 1;
+            matches!(copy.from, CopySource::Files(_)).then(|| format!("copy[{}]", copies - 1))
+        }
+        _ => None,
+    });
+    fields.into_iter().nth(set)
 }
 
 fn builders(name: &str, known: &[Arc<dyn Backend>]) -> String {

@@ -130,7 +130,7 @@ impl Backend for Fake {
     }
 
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        context::stage(job, to, &Cancel::default())
+        stage(job, to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -147,7 +147,7 @@ impl Backend for Fake {
 
     fn build(&self, job: &Job<'_>, notes: &dyn Notes, cancel: &Cancel) -> Result<Artifact, BuildError> {
         self.count(job.image).map_err(failed)?;
-        let staged = context::stage(job, &job.scratch, cancel);
+        let staged = stage(job, &job.scratch);
         let _ = std::fs::remove_dir_all(&job.scratch);
         staged?;
         notes.log(&format!("pretending to build {}", job.image));
@@ -170,6 +170,12 @@ impl Backend for Fake {
         let image = Image { reference: job.reference.to_owned(), key: job.key.to_string(), digest: artifact.digest.clone() };
         self.keep(StoreKind::Registry, &image).map_err(failed)
     }
+}
+
+/// The files that a builder would be sent, one folder a set.
+fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+    context::empty(to)?;
+    job.files.iter().enumerate().try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
 }
 
 fn words(step: &Step) -> String {

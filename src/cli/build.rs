@@ -129,7 +129,7 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
     // Until here an interrupt may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
     hear_signals(mailbox.interrupter())?;
-    let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event));
+    let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event))?;
     screen.finish();
     if let Some(file) = &args.metadata_file {
         write_metadata(&context.folder.join(file), &summary)?;

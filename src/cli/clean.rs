@@ -1,9 +1,12 @@
 //! `clean`: removes what builds leave behind in the state folder.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
 use crate::report::words::Count;
+use crate::store::LeftoverKind;
 
 #[derive(Args)]
 pub(super) struct CleanArgs {
@@ -14,14 +17,21 @@ pub(super) struct CleanArgs {
 
 pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let known: Vec<&str> = session.graph.ids().map(|id| session.graph.name(id)).collect();
-    let keep: &[&str] = if args.all { &[] } else { &known };
-    let cleaned = session.store.clean(keep).map_err(|error| {
-        Failure::usage(format!("the state folder cannot be cleaned: {error}"), "is a build running, or the folder not yours?")
-    })?;
+    let known: BTreeSet<&str> = session.graph.ids().map(|id| session.graph.name(id)).collect();
+    let keep = if args.all { BTreeSet::new() } else { known };
+    let (mut records, mut others) = (0, 0);
+    for leftover in session.store.leftovers(&keep) {
+        let removed = session.store.remove(&leftover).map_err(|error| {
+            Failure::usage(format!("`{}` cannot be removed: {error}", leftover.path.display()), "is it yours?")
+        })?;
+        match (removed, leftover.kind) {
+            (false, _) => {}
+            (true, LeftoverKind::Record) => records += 1,
+            (true, _) => others += 1,
+        }
+    }
     if !context.screen.quiet {
-        let (records, files) = (Count(cleaned.records, "record"), Count(cleaned.files, "other file"));
-        eprint_text(&format!("removed {records} and {files}\n"));
+        eprint_text(&format!("removed {} and {}\n", Count(records, "record"), Count(others, "other file")));
     }
     Ok(exit::DONE)
 }

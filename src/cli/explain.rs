@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::{Context, Failure, Format, exit, print_json, print_text};
 use crate::fingerprint::{self, Change, Input};
-use crate::plan::facts;
 use crate::report::line::{Line, Style};
 use crate::report::words::Count;
 use crate::store::RecordState;
@@ -36,9 +35,9 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
         [id] => *id,
         many => return Err(Failure::usage(format!("`{}` names {}", args.image, Count(many.len(), "image")), "name one")),
     };
-    let inputs = facts::inputs(session.setting(), &session.prints, id);
+    let inputs = session.prints.inputs(id, &session.recipes[id.index()]);
     let record = match session.store.read(session.graph.name(id)) {
-        RecordState::Found(record) => Some(record),
+        RecordState::Found(record) => Some(*record),
         RecordState::Missing | RecordState::Unreadable(_) => None,
     };
     let old = record.as_ref().and_then(|record| session.store.inputs(record));

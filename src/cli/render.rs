@@ -10,7 +10,6 @@ use crate::backend::{Artifact, BuildError, Job};
 use crate::graph::ImageId;
 use crate::session::Session;
 use crate::store::RecordState;
-use crate::workspace::STATE_FOLDER;
 
 #[derive(Args)]
 pub(super) struct RenderArgs {
@@ -51,17 +50,16 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
 fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Failure> {
     let key = session.prints.key(id);
     let reference = session.reference(id);
-    let files = session.prints.files(id);
     let name = session.graph.name(id);
     let job = Job {
         image: name,
         recipe: &session.recipes[id.index()],
         key: &key,
         reference: &reference,
-        files: &files,
+        files: session.prints.files(id),
         bases: bases(session, id),
         root: &session.workspace.root,
-        scratch: session.workspace.root.join(STATE_FOLDER).join("contexts").join(name),
+        scratch: session.store.context_folder(name),
     };
     session.backends[id.index()].render(&job, to).map_err(|error| match error {
         BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),

@@ -4,7 +4,7 @@
 //! under its paths from the workspace root, because that is what people look for.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct Input {
 }
 
 /// What differs between two lists of inputs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// The input's name.
     pub name: String,
@@ -34,6 +34,29 @@ pub struct Change {
     pub from: Option<String>,
     /// Its new value; none if it is no longer there.
     pub to: Option<String>,
+}
+
+impl Change {
+    /// Whether it is no input of the image's own, but the key of an image that it is made of.
+    #[must_use]
+    pub fn is_base_key(&self) -> bool {
+        // A path in a name stands behind a `:`, and may hold anything.
+        self.name
+            .split_once(" key ")
+            .is_some_and(|(before, _)| !before.contains(':'))
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, from, to } = self;
+        match (from, to) {
+            (None, None) => write!(out, "{name} changed"),
+            (None, Some(to)) => write!(out, "{name} is new: {to}"),
+            (Some(from), None) => write!(out, "{name} is gone: {from}"),
+            (Some(from), Some(to)) => write!(out, "{name} changed: {from} -> {to}"),
+        }
+    }
 }
 
 /// All inputs of an image's key, in the order of its encoding. The arguments are those of [`super::key`].

@@ -8,6 +8,7 @@ pub mod ignore;
 mod images;
 mod key;
 mod listing;
+mod workspace;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use files::{FileReader, FilesError, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
 pub use key::key;
 pub use listing::{Change, Input, diff, inputs};
+pub use workspace::{BadSet, Fingerprints};
 
 /// The identity of what was asked for: the same key, the same image.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

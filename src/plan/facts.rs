@@ -24,7 +24,7 @@ pub fn gather(
     let found = existences(setting, prints, relevant, with_registry);
     let facts = |id: ImageId| {
         let (record, unreadable) = match relevant.contains(&id).then(|| setting.store.read(setting.graph.name(id))) {
-            Some(RecordState::Found(record)) => (Some(record), None),
+            Some(RecordState::Found(record)) => (Some(*record), None),
             Some(RecordState::Unreadable(why)) => (None, Some(why)),
             Some(RecordState::Missing) | None => (None, None),
         };
@@ -45,16 +45,8 @@ pub fn gather(
 /// What differs from what was recorded, without the keys of bases: the plan tells of those in its own words.
 fn changes(setting: Setting<'_>, prints: &Fingerprints, id: ImageId, record: &Record) -> Vec<Change> {
     let Some(old) = setting.store.inputs(record) else { return Vec::new() };
-    let new = inputs(setting, prints, id);
+    let new = prints.inputs(id, &setting.recipes[id.index()]);
     fingerprint::diff(&old, &new).into_iter().filter(|change| !change.is_base_key()).collect()
-}
-
-/// Every input of an image as it is now.
-#[must_use]
-pub fn inputs(setting: Setting<'_>, prints: &Fingerprints, id: ImageId) -> Vec<fingerprint::Input> {
-    let bases = setting.graph.bases(id);
-    let keys: Vec<_> = bases.iter().map(|base| (setting.graph.name(*base).to_owned(), prints.key(*base))).collect();
-    fingerprint::inputs(&setting.recipes[id.index()], &prints.files(id), &keys)
 }
 
 fn existences(

@@ -290,11 +290,8 @@ impl std::fmt::Display for Reason {
             Self::NeverBuilt { unreadable: None } => write!(out, "never built"),
             Self::NeverBuilt { unreadable: Some(why) } => write!(out, "never built (its record does not count: {why})"),
             Self::InputChanged { input, .. } if input.is_empty() => write!(out, "what it is built on changed"),
-            Self::InputChanged { input, from: None, to: Some(to) } => write!(out, "{input} is new: {to}"),
-            Self::InputChanged { input, from: Some(from), to: None } => write!(out, "{input} is gone: was {from}"),
             Self::InputChanged { input, from, to } => {
-                let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
-                write!(out, "{input} changed: {} -> {}", shown(from), shown(to))
+                Change { name: input.clone(), from: from.clone(), to: to.clone() }.fmt(out)
             }
             Self::BaseRebuilt { base } => write!(out, "`{base}` is rebuilt"),
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),

@@ -2,21 +2,21 @@
 //!
 //! The choice made: the record is written here, right after the tag, so that a success is kept whatever happens to the run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use super::{Event, Message, Trouble};
-use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes};
+use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind};
 use crate::fingerprint::{self, Files, Key};
 use crate::graph::ImageId;
 use crate::recipe::Recipe;
-use crate::store::{Record, RecordState, Store};
-use crate::workspace::STATE_FOLDER;
+use crate::store::{Record, RecordState, SCHEMA, Store};
 
 /// Lines of a failed build's log that are shown.
 const TAIL: usize = 20;
@@ -64,7 +64,7 @@ impl Assignment<'_> {
     pub(super) fn push(self, artifact: &Artifact) {
         let started = Instant::now();
         let result = guarded(|| {
-            let log = Log::open(&self, "push.log")?;
+            let log = Log::open(&self, &format!("{}.push", self.image))?;
             self.try_often(&log, |job, notes| self.backend.push(job, artifact, notes, &self.cancel))
         });
         let seconds = started.elapsed().as_secs_f64();
@@ -73,12 +73,13 @@ impl Assignment<'_> {
 
     /// One run at a time builds an image; who waited for another may find the work done.
     fn build_in_turn(&self) -> Result<Built, Trouble> {
-        let lock = self.store.lock_image(self.image, &|| self.cancel.is_requested());
+        let waiting = || if self.cancel.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let lock = self.store.lock_image(self.image, waiting);
         let _turn = lock.map_err(|error| plain(format!("its lock cannot be taken: {error}")))?.ok_or_else(cancelled)?;
         if let Some(artifact) = self.built_meanwhile() {
             return Ok(Built { artifact, by_another_run: true });
         }
-        let log = Log::open(self, "log")?;
+        let log = Log::open(self, self.image)?;
         let started = Instant::now();
         let artifact = self.try_often(&log, |job, notes| self.backend.build(job, notes, &self.cancel))?;
         self.record(&artifact, started.elapsed().as_secs_f64());
@@ -89,9 +90,9 @@ impl Assignment<'_> {
     fn built_meanwhile(&self) -> Option<Artifact> {
         let RecordState::Found(record) = self.store.read(self.image) else { return None };
         let bases_are_ours = self.bases.iter().all(|(name, base)| record.bases.get(name) == Some(&base.digest));
-        let is_new = self.planned_on.as_ref() != Some(&record);
+        let is_new = self.planned_on.as_ref() != Some(&*record);
         (is_new && record.key == self.key && record.artifact.reference == self.reference && bases_are_ours)
-            .then_some(record.artifact)
+            .then(|| record.artifact.clone())
     }
 
     fn try_often<T>(&self, log: &Log<'_>, work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>) -> Result<T, Trouble> {
@@ -132,21 +133,22 @@ impl Assignment<'_> {
             files: &self.files,
             bases: self.bases.clone(),
             root: self.root,
-            scratch: self.root.join(STATE_FOLDER).join("contexts").join(self.image),
+            scratch: self.store.context_folder(self.image),
         }
     }
 
     /// Keeps the success. One that cannot be kept is still there under its name, where the next run finds it by key.
     fn record(&self, artifact: &Artifact, seconds: f64) {
         let record = Record {
-            version: crate::store::VERSION,
+            version: SCHEMA,
             image: self.image.to_owned(),
             key: self.key,
             artifact: artifact.clone(),
             platforms: self.recipe.platforms.clone(),
             seconds,
-            finished: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            finished: jiff::Timestamp::now().to_string(),
             bases: self.bases.iter().map(|(name, base)| (name.clone(), base.digest.clone())).collect(),
+            stored: BTreeSet::from([StoreKind::Local]),
         };
         let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
         if let Err(error) = self.store.write(&record, &inputs) {
@@ -194,8 +196,8 @@ struct Lines {
 }
 
 impl<'a> Log<'a> {
-    fn open(work: &Assignment<'a>, ending: &str) -> Result<Self, Trouble> {
-        let path = work.root.join(STATE_FOLDER).join("logs").join(format!("{}.{ending}", work.image));
+    fn open(work: &Assignment<'a>, name: &str) -> Result<Self, Trouble> {
+        let path = work.store.log_file(name);
         let folder = path.parent().expect("a joined path has a parent");
         let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
         let file = file.map_err(|error| plain(format!("its log `{}` cannot be written: {error}", path.display())))?;

@@ -1,0 +1,94 @@
+//! The fingerprints of a whole workspace, and how they follow its files.
+//!
+//! The choice made: either every image has a key or there is nothing to work with; a run that finds a file changed brings
+//! this up to date, and the keys of all that is built on it follow.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, fingerprint, refresh};
+use crate::graph::{Graph, ImageId};
+use crate::recipe::Recipe;
+
+/// The fingerprints of all images, by id.
+#[derive(Debug)]
+pub struct Fingerprints {
+    reader: FileReader,
+    all: Vec<Fingerprint>,
+}
+
+/// A file set of an image that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadSet {
+    /// The image.
+    pub image: ImageId,
+    /// Which of the recipe's file sets, from 0; none when the workspace itself cannot be read.
+    pub set: Option<usize>,
+    /// Why.
+    pub error: FilesError,
+}
+
+impl Fingerprints {
+    /// Reads all files and makes all keys.
+    ///
+    /// # Errors
+    /// Every file set that cannot be read.
+    pub fn read(root: &Path, graph: &Graph, recipes: &[Recipe]) -> Result<Self, Vec<BadSet>> {
+        let reader = FileReader::new(root).map_err(|error| vec![BadSet { image: ImageId(0), set: None, error }])?;
+        let found = fingerprint(graph, recipes, &reader);
+        if found.iter().all(Result::is_ok) {
+            return Ok(Self { reader, all: found.into_iter().flatten().collect() });
+        }
+        let bad = |image: ImageId| {
+            let sets = recipes[image.index()].file_sets().enumerate();
+            // Every set was read above: this only asks for what came of it.
+            sets.filter_map(|(set, which)| reader.read(which).err().map(|error| (set, error))).collect::<Vec<_>>()
+        };
+        let all = graph.ids().flat_map(|image| {
+            bad(image).into_iter().map(move |(set, error)| BadSet { image, set: Some(set), error })
+        });
+        Err(all.collect())
+    }
+
+    /// The key of an image.
+    #[must_use]
+    pub fn key(&self, id: ImageId) -> Key {
+        self.all[id.index()].key
+    }
+
+    /// The files of an image, in the order of [`Recipe::file_sets`].
+    #[must_use]
+    pub fn files(&self, id: ImageId) -> &[Arc<Files>] {
+        &self.all[id.index()].files
+    }
+
+    /// The keys of the images that an image needs.
+    #[must_use]
+    pub fn bases(&self, id: ImageId) -> &[(String, Key)] {
+        &self.all[id.index()].bases
+    }
+
+    /// All inputs of an image's key, in words.
+    #[must_use]
+    pub fn inputs(&self, id: ImageId, recipe: &Recipe) -> Vec<Input> {
+        self.all[id.index()].inputs(recipe)
+    }
+
+    /// Reads the files of one image again; its key and those of all that is built on it follow.
+    ///
+    /// # Errors
+    /// When a file cannot be read any more; nothing has changed then.
+    pub fn refresh(&mut self, graph: &Graph, recipes: &[Recipe], id: ImageId) -> Result<(), FingerprintError> {
+        let mut all: Vec<Result<Fingerprint, FingerprintError>> = self.all.iter().cloned().map(Ok).collect();
+        refresh(graph, recipes, &self.reader, &BTreeSet::from([id]), &mut all);
+        self.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(())
+    }
+
+    /// The first file of an image that is not as it was when the key was made.
+    #[must_use]
+    pub fn changed_since_read(&self, id: ImageId) -> Option<String> {
+        self.files(id).iter().find_map(|files| files.moved())
+    }
+}
