@@ -1,0 +1,2 @@
+//! Events and diagnostics → text: the one part of the library that knows screens.
+pub mod diagnostics;
