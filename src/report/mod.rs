@@ -5,6 +5,7 @@
 //! of it goes to stderr, JSON too: stdout is for results. A closed pipe ends the output, never the run.
 
 pub mod clean;
+pub mod diagnostics;
 pub mod json;
 pub mod line;
 pub mod plain;

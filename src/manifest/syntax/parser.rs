@@ -1,0 +1,486 @@
+//! Nodes, arguments, properties and blocks; and how to go on after a mistake.
+
+use super::lexer::{Noted, is_forbidden, is_newline, is_space, is_word};
+use super::{DEPTH_LIMIT, Data, Node, Prop, Value, Word};
+use crate::diagnostic::{Diagnostic, Place, SourceId};
+
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    pub(super) source: SourceId,
+    pub(super) mistakes: Vec<Diagnostic>,
+    pub(super) given_up: bool,
+    /// Whether every block was opened and closed where it seems.
+    pub(super) sound: bool,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(text: &'a str, source: SourceId) -> Self {
+        Self {
+            text,
+            at: 0,
+            source,
+            mistakes: Vec::new(),
+            given_up: false,
+            sound: true,
+            depth: 0,
+        }
+    }
+
+    pub(super) fn document(mut self) -> (Vec<Node>, Vec<Diagnostic>) {
+        self.forbidden_characters();
+        let mut nodes = self.nodes(None);
+        if !self.sound {
+            nodes.clear();
+        }
+        (nodes, self.mistakes)
+    }
+
+    fn forbidden_characters(&mut self) {
+        let text = self.text;
+        for (at, c) in text.char_indices().filter(|(_, c)| is_forbidden(*c)) {
+            let place = self.place(at, at + c.len_utf8());
+            let code = u32::from(c);
+            self.note(
+                Diagnostic::error(
+                    "syntax",
+                    format!("the character U+{code:04X} may not stand in a manifest"),
+                )
+                .at(place, "an invisible control character")
+                .help(format!(
+                    "where it is meant, write `\\u{{{code:x}}}` in a quoted string"
+                )),
+            );
+            if self.given_up {
+                return;
+            }
+        }
+    }
+
+    /// Nodes up to the end of the text, or of the block that was opened there.
+    fn nodes(&mut self, opened: Option<Place>) -> Vec<Node> {
+        let mut nodes = Vec::new();
+        loop {
+            self.line_space();
+            match self.peek() {
+                None => {
+                    if let Some(opened) = opened
+                        && !self.given_up
+                    {
+                        self.sound = false;
+                        self.note(
+                            Diagnostic::error("syntax", "a block is never closed")
+                                .at(opened, "opened here")
+                                .help("close it with `}`"),
+                        );
+                    }
+                    return nodes;
+                }
+                Some(';') => self.at += 1,
+                Some('}') => {
+                    let place = self.here();
+                    self.at += 1;
+                    if opened.is_some() {
+                        return nodes;
+                    }
+                    self.sound = false;
+                    self.note(
+                        Diagnostic::error("syntax", "a `}` closes nothing")
+                            .at(place, "no block is open here"),
+                    );
+                }
+                Some(_) => nodes.extend(self.node()),
+            }
+        }
+    }
+
+    /// One node with its terminator; none when it is commented out or could not be named.
+    fn node(&mut self) -> Option<Node> {
+        let commented = self.eat("/-");
+        if commented {
+            self.line_space();
+        }
+        let _ = self.annotation();
+        let name = self.name();
+        let mut whole = name.is_ok();
+        let mut node = Node::named(name.unwrap_or_else(|Noted| Word {
+            text: String::new(),
+            place: self.here(),
+        }));
+        if !whole {
+            self.skip_line();
+        }
+        while let Some(part) = self.part(&mut node) {
+            if part.is_err() {
+                whole = false;
+                self.skip_line();
+            }
+        }
+        (whole && !commented).then_some(node)
+    }
+
+    fn name(&mut self) -> Result<Word, Noted> {
+        if self.peek() == Some('{') {
+            let place = self.here();
+            return Err(self.note(
+                Diagnostic::error("syntax", "a block belongs to no node")
+                    .at(place, "nothing stands before it")
+                    .help("the `{` of a node stands on the same line as the node"),
+            ));
+        }
+        let value = self.value()?;
+        match value.data {
+            Data::Text { text, .. } => Ok(Word {
+                text,
+                place: value.place,
+            }),
+            _ => Err(self.note(
+                Diagnostic::error("syntax", "a node must begin with a name")
+                    .at(value.place, "this is a value"),
+            )),
+        }
+    }
+
+    /// The next argument, property or block of a node; none at its end.
+    fn part(&mut self, node: &mut Node) -> Option<Result<(), Noted>> {
+        let spaced = self.node_space();
+        match self.peek() {
+            None | Some('}') => None,
+            Some(';') => {
+                self.at += 1;
+                None
+            }
+            Some(c) if is_newline(c) => {
+                self.newline();
+                None
+            }
+            _ if self.starts("//") => None,
+            _ if self.eat("/-") => {
+                self.line_space();
+                Some(if self.peek() == Some('{') {
+                    self.block();
+                    Ok(())
+                } else {
+                    self.entry(&mut Node::named(node.name.clone()))
+                })
+            }
+            Some('{') if node.block.is_none() => {
+                let (place, children) = self.block();
+                node.block = Some(place);
+                node.children = children;
+                Some(Ok(()))
+            }
+            Some(c) if node.block.is_some() => {
+                let place = self.here();
+                if c == '{' {
+                    self.block();
+                }
+                Some(Err(self.note(
+                    Diagnostic::error("syntax", "nothing may follow a block on its line")
+                        .at(place, "")
+                        .help("arguments and properties come before the `{`; a new node begins on a new line or after `;`"),
+                )))
+            }
+            Some(_) if !spaced => Some(self.unspaced()),
+            Some(_) => Some(self.entry(node)),
+        }
+    }
+
+    fn block(&mut self) -> (Place, Vec<Node>) {
+        let place = self.here();
+        self.at += 1;
+        self.depth += 1;
+        if self.depth > DEPTH_LIMIT {
+            self.too_deep(place.span.start, "blocks", "block");
+        }
+        let children = self.nodes(Some(place.clone()));
+        self.depth -= 1;
+        (place, children)
+    }
+
+    /// An argument or a property.
+    fn entry(&mut self, node: &mut Node) -> Result<(), Noted> {
+        self.annotation()?;
+        if self.peek() == Some('=') {
+            return Err(self.lone_equals(node));
+        }
+        let value = self.value()?;
+        let after = self.at;
+        self.node_space();
+        if self.peek() == Some('=') {
+            return self.property(value, node);
+        }
+        self.at = after;
+        node.args.push(value);
+        Ok(())
+    }
+
+    fn property(&mut self, name: Value, node: &mut Node) -> Result<(), Noted> {
+        self.at += 1;
+        self.node_space();
+        self.annotation()?;
+        let Data::Text { text, .. } = name.data else {
+            return Err(self.note(
+                Diagnostic::error("syntax", "a property must have a name")
+                    .at(name.place, "this is a value"),
+            ));
+        };
+        let nothing = self
+            .peek()
+            .is_none_or(|c| is_newline(c) || matches!(c, ';' | '}' | '{'));
+        if nothing {
+            let place = self.place(name.place.span.start, self.at);
+            return Err(self.note(
+                Diagnostic::error("syntax", format!("`{text}=` has no value"))
+                    .at(place, "a value must follow the `=`")
+                    .help(format!("for an empty text write `{text}=\"\"`")),
+            ));
+        }
+        let value = self.value()?;
+        node.props.push(Prop {
+            name: Word {
+                text,
+                place: name.place,
+            },
+            value,
+        });
+        Ok(())
+    }
+
+    /// A `=` behind a node's name, as in TOML.
+    fn lone_equals(&mut self, node: &Node) -> Noted {
+        let start = self.at;
+        self.at += 1;
+        self.take_while(is_space);
+        let (place, gap) = (self.place(start, start + 1), self.place(start, self.at));
+        self.note(
+            Diagnostic::error("syntax", "a `=` has no property name before it")
+                .at(place, "")
+                .help(format!(
+                    "the values of `{}` follow it without a `=`",
+                    node.name.text
+                ))
+                .fix(gap, ""),
+        )
+    }
+
+    /// Two values without a space between them.
+    fn unspaced(&mut self) -> Result<(), Noted> {
+        let place = self.here();
+        if self.peek() == Some(',') {
+            let before = self.place(self.at, self.at + 1);
+            self.at += 1;
+            self.note(
+                Diagnostic::error("syntax", "values are separated by spaces, not by commas")
+                    .at(place, "")
+                    .fix(before, ""),
+            );
+            return Ok(());
+        }
+        let before = self.place(self.at, self.at);
+        Err(self.note(
+            Diagnostic::error("syntax", "a space is missing between two values")
+                .at(place, "")
+                .fix(before, " "),
+        ))
+    }
+
+    /// A `(type)`: KDL has it, manifests do not.
+    fn annotation(&mut self) -> Result<(), Noted> {
+        if self.peek() != Some('(') {
+            return Ok(());
+        }
+        let start = self.at;
+        self.take_while(|c| c != ')' && !is_newline(c));
+        self.eat(")");
+        let place = self.place(start, self.at);
+        self.node_space();
+        let rest = self.place(start, self.at);
+        self.note(
+            Diagnostic::error("syntax", "a manifest has no types in parentheses")
+                .at(place, "")
+                .fix(rest, ""),
+        );
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<Value, Noted> {
+        let start = self.at;
+        let data = match self.peek() {
+            Some('"') => Data::Text {
+                text: self.quoted()?,
+                quoted: true,
+            },
+            Some('#') => self.hash()?,
+            Some(c) if is_word(c) => self.bare()?,
+            _ => return Err(self.stranger()),
+        };
+        Ok(Value {
+            data,
+            place: self.place(start, self.at),
+        })
+    }
+
+    /// A raw string or a keyword.
+    fn hash(&mut self) -> Result<Data, Noted> {
+        if self.rest().trim_start_matches('#').starts_with('"') {
+            return Ok(Data::Text {
+                text: self.raw()?,
+                quoted: false,
+            });
+        }
+        let start = self.at;
+        self.at += 1;
+        let word = self.take_while(is_word).to_owned();
+        match word.as_str() {
+            "true" => Ok(Data::Bool(true)),
+            "false" => Ok(Data::Bool(false)),
+            "null" => Ok(Data::Null),
+            "inf" | "-inf" | "nan" => Ok(Data::Number(format!("#{word}"))),
+            _ => {
+                let place = self.place(start, self.at);
+                Err(self.note(
+                    Diagnostic::error("syntax", format!("`#{word}` is no keyword"))
+                        .at(place, "")
+                        .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
+                ))
+            }
+        }
+    }
+
+    /// A word without quotes, or a number.
+    fn bare(&mut self) -> Result<Data, Noted> {
+        let start = self.at;
+        let word = self.take_while(is_word).to_owned();
+        if word == "r" && (self.starts("\"") || self.starts("#\"") || self.starts("##")) {
+            return self.old_raw(start);
+        }
+        let place = self.place(start, self.at);
+        if matches!(
+            word.as_str(),
+            "true" | "false" | "null" | "inf" | "-inf" | "nan"
+        ) {
+            self.note(
+                Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
+                    .at(place.clone(), format!("KDL 2 writes `#{word}`"))
+                    .fix(place, format!("#{word}"))
+                    .help(format!("for the text write `\"{word}\"`")),
+            );
+            return Ok(match word.as_str() {
+                "true" => Data::Bool(true),
+                "false" => Data::Bool(false),
+                "null" => Data::Null,
+                _ => Data::Number(word),
+            });
+        }
+        if !looks_like_number(&word) {
+            return Ok(Data::Text {
+                text: word,
+                quoted: false,
+            });
+        }
+        if is_number(&word) {
+            return Ok(Data::Number(word));
+        }
+        Err(self.note(
+            Diagnostic::error("syntax", format!("`{word}` is neither a number nor a word"))
+                .at(place.clone(), "text that begins like a number needs quotes")
+                .fix(place, format!("\"{word}\"")),
+        ))
+    }
+
+    /// `r"…"` and `r#"…"#`, which KDL 2 writes without the `r`.
+    fn old_raw(&mut self, start: usize) -> Result<Data, Noted> {
+        let r = self.place(start, start + 1);
+        let hashed = self.starts("#");
+        let text = if hashed { self.raw()? } else { self.quoted()? };
+        let place = self.place(start, self.at);
+        let mended = if hashed {
+            self.text[start + 1..self.at].to_owned()
+        } else {
+            format!("#{}#", &self.text[start + 1..self.at])
+        };
+        self.note(
+            Diagnostic::error("kdl-1", "a raw string with `r` is KDL 1")
+                .at(r, "KDL 2 writes `#\"…\"#`")
+                .fix(place, mended),
+        );
+        Ok(Data::Text {
+            text,
+            quoted: false,
+        })
+    }
+
+    /// A character that can begin nothing.
+    fn stranger(&mut self) -> Noted {
+        let place = self.here();
+        let Some(c) = self.peek().filter(|c| !is_newline(*c)) else {
+            return self.note(
+                Diagnostic::error("syntax", "something is missing here")
+                    .at(place, "a value was expected"),
+            );
+        };
+        let mistake =
+            Diagnostic::error("syntax", format!("a `{c}` cannot stand here")).at(place, "");
+        self.at += c.len_utf8();
+        self.note(match c {
+            '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),
+            '/' | '(' | ')' | '=' => mistake.help("text with such characters needs quotes"),
+            '\\' => mistake.help("a `\\` continues a line only as its last character"),
+            _ => mistake,
+        })
+    }
+
+    /// Goes on behind a mistake: to the end of the line, or to what opens or closes a block in it.
+    fn skip_line(&mut self) {
+        loop {
+            self.take_while(|c| !is_newline(c) && !matches!(c, '{' | '}' | ';' | '"'));
+            let closed_here = self.peek() == Some('"') && {
+                let rest = &self.rest()[1..];
+                let line = &rest[..rest.find(is_newline).unwrap_or(rest.len())];
+                let close = line.find('"');
+                self.at += 1 + close.map_or(line.len(), |close| close + 1);
+                true
+            };
+            if !closed_here {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether KDL reserves the word for numbers: it begins with a digit, after a sign or a dot too.
+fn looks_like_number(word: &str) -> bool {
+    let word = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let word = word.strip_prefix('.').unwrap_or(word);
+    word.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn is_number(word: &str) -> bool {
+    let word = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let digits = |text: &str, radix: u32| {
+        text.starts_with(|c: char| c.is_digit(radix))
+            && text.chars().all(|c| c == '_' || c.is_digit(radix))
+    };
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(rest) = word.strip_prefix(prefix) {
+            return digits(rest, radix);
+        }
+    }
+    let (mantissa, exponent) = word
+        .split_once(['e', 'E'])
+        .map_or((word, None), |(mantissa, exponent)| {
+            (mantissa, Some(exponent))
+        });
+    let (whole, fraction) = mantissa
+        .split_once('.')
+        .map_or((mantissa, None), |(whole, fraction)| {
+            (whole, Some(fraction))
+        });
+    digits(whole, 10)
+        && fraction.is_none_or(|fraction| digits(fraction, 10))
+        && exponent.is_none_or(|exponent| {
+            digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)
+        })
+}

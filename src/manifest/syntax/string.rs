@@ -1,0 +1,283 @@
+//! Strings: quoted, raw, and both over several lines.
+
+use super::lexer::{Noted, is_newline, is_space};
+use super::parser::Parser;
+use crate::diagnostic::Diagnostic;
+
+/// Why the inside of a string is wrong: where in it, and in words.
+struct Wrong {
+    at: usize,
+    len: usize,
+    message: String,
+    help: &'static str,
+}
+
+impl Wrong {
+    /// The same, where nobody can say where in the string.
+    fn somewhere(self) -> Self {
+        Self { len: 0, ..self }
+    }
+}
+
+const ESCAPES: &str =
+    r##"KDL knows \n \r \t \\ \" \b \f \s \u{…}; a raw string #"…"# takes every `\` as it is"##;
+
+impl Parser<'_> {
+    /// A string that begins with `"`.
+    pub(super) fn quoted(&mut self) -> Result<String, Noted> {
+        let start = self.at;
+        if self.eat("\"\"\"") {
+            return self.several_lines(start, 0);
+        }
+        self.at += 1;
+        let body = self.at;
+        let mut escaped = false;
+        loop {
+            match self.peek() {
+                Some('"') if !escaped => break,
+                Some('\\') if !escaped => {
+                    self.at += 1;
+                    // A `\` before a line's end takes the end and the next line's indentation away.
+                    escaped = self.take_while(|c| is_space(c) || is_newline(c)).is_empty();
+                    continue;
+                }
+                Some(c) if !is_newline(c) => self.at += c.len_utf8(),
+                _ => return Err(self.unclosed(start, 1)),
+            }
+            escaped = false;
+        }
+        let text = unescape(&self.text[body..self.at]);
+        self.at += 1;
+        text.map_err(|wrong| self.wrong_inside(body, wrong))
+    }
+
+    /// A string that begins with `#"` or more hashes.
+    pub(super) fn raw(&mut self) -> Result<String, Noted> {
+        let start = self.at;
+        let hashes = self.take_while(|c| c == '#').len();
+        if self.eat("\"\"\"") {
+            return self.several_lines(start, hashes);
+        }
+        self.at += 1;
+        let closing = format!("\"{}", "#".repeat(hashes));
+        let body = self.at;
+        loop {
+            self.take_while(|c| c != '"' && !is_newline(c));
+            let end = self.at;
+            if self.eat(&closing) {
+                return Ok(self.text[body..end].to_owned());
+            }
+            if !self.eat("\"") {
+                return Err(self.unclosed(start, hashes + 1));
+            }
+        }
+    }
+
+    /// The rest of a `"""` string, raw when it has hashes.
+    fn several_lines(&mut self, start: usize, hashes: usize) -> Result<String, Noted> {
+        let opening = self.at - start;
+        if !self.newline() {
+            let place = self.place(start, self.at);
+            self.take_while(|c| !is_newline(c));
+            return Err(self.note(
+                Diagnostic::error(
+                    "syntax",
+                    "a `\"\"\"` string begins on the line after its quotes",
+                )
+                .at(place, "a line break must follow")
+                .help("for a string of one line write `\"…\"`"),
+            ));
+        }
+        let body = self.at;
+        let closing = format!("\"\"\"{}", "#".repeat(hashes));
+        let Some(len) = end_of_body(self.rest(), &closing, hashes > 0) else {
+            return Err(self.unclosed(start, opening));
+        };
+        let inside = &self.text[body..body + len];
+        let text = if hashes > 0 {
+            dedent(inside)
+        } else {
+            let resolved = without_space_escapes(inside);
+            dedent(&resolved)
+                .and_then(|text| unescape(&text).map_err(Wrong::somewhere))
+                .map_err(|wrong| match resolved.len() == inside.len() {
+                    true => wrong,
+                    false => wrong.somewhere(),
+                })
+        };
+        self.at = body + len + closing.len();
+        text.map_err(|wrong| {
+            if wrong.len == 0 {
+                let help = wrong.help;
+                let place = self.place(start, start + opening);
+                self.note(
+                    Diagnostic::error("syntax", wrong.message)
+                        .at(place, "in this string")
+                        .help(help),
+                )
+            } else {
+                self.wrong_inside(body, wrong)
+            }
+        })
+    }
+
+    fn wrong_inside(&mut self, body: usize, wrong: Wrong) -> Noted {
+        let place = self.place(body + wrong.at, body + wrong.at + wrong.len);
+        self.note(
+            Diagnostic::error("syntax", wrong.message)
+                .at(place, "")
+                .help(wrong.help),
+        )
+    }
+
+    fn unclosed(&mut self, start: usize, opening: usize) -> Noted {
+        let place = self.place(start, start + opening);
+        let several = opening > 2 && self.text[start..].contains("\"\"\"");
+        self.at = start + opening;
+        self.take_while(|c| !is_newline(c));
+        let noted = self.note(
+            Diagnostic::error("syntax", "a string is never closed")
+                .at(place, "begins here")
+                .help(if several {
+                    "close it with the same quotes and hashes, on a line of their own"
+                } else {
+                    "close it on the same line; a string of several lines begins and ends with `\"\"\"`"
+                }),
+        );
+        if several {
+            self.give_up();
+        }
+        noted
+    }
+}
+
+/// Where a `"""` string's body ends.
+fn end_of_body(rest: &str, closing: &str, raw: bool) -> Option<usize> {
+    if raw {
+        return rest.find(closing);
+    }
+    let mut at = 0;
+    while let Some(found) = rest[at..].find(['\\', '"']) {
+        at += found;
+        if rest[at..].starts_with(closing) {
+            return Some(at);
+        }
+        let escape = rest[at..].starts_with('\\');
+        at += 1;
+        if escape {
+            at += rest[at..].chars().next().map_or(0, char::len_utf8);
+        }
+    }
+    None
+}
+
+/// Takes the indentation of the closing quotes off every line.
+fn dedent(body: &str) -> Result<String, Wrong> {
+    let mut lines = Vec::new();
+    let mut at = 0;
+    let normal = body.replace("\r\n", "\n");
+    for line in normal.split(is_newline) {
+        lines.push((at, line));
+        at += line.len() + 1;
+    }
+    let (_, prefix) = lines.pop().unwrap_or((0, ""));
+    if !prefix.chars().all(is_space) {
+        return Err(Wrong {
+            at: 0,
+            len: 0,
+            message: "the closing `\"\"\"` stands behind text".into(),
+            help: "put the closing quotes on a line of their own; their indentation is taken off every line",
+        });
+    }
+    let mut text = Vec::new();
+    for (at, line) in lines {
+        if line.chars().all(is_space) {
+            text.push("");
+        } else if let Some(line) = line.strip_prefix(prefix) {
+            text.push(line);
+        } else {
+            return Err(Wrong {
+                at,
+                // `at` is right only where nothing was shortened before it.
+                len: if normal.len() == body.len() {
+                    line.len()
+                } else {
+                    0
+                },
+                message: "a line of this string is indented less than its closing quotes".into(),
+                help: "the indentation of the closing `\"\"\"` is taken off every line, so every line needs it",
+            });
+        }
+    }
+    Ok(text.join("\n"))
+}
+
+/// Resolves `\` before white space, which comes before anything else in strings of several lines.
+fn without_space_escapes(body: &str) -> String {
+    let mut out = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let trimmed = after.trim_start_matches(|c| is_space(c) || is_newline(c));
+        if trimmed.len() < after.len() {
+            rest = trimmed;
+        } else {
+            let len = 1 + after.chars().next().map_or(0, char::len_utf8);
+            out.push_str(&rest[at..at + len]);
+            rest = &rest[at + len..];
+        }
+    }
+    out + rest
+}
+
+fn unescape(body: &str) -> Result<String, Wrong> {
+    let mut out = String::with_capacity(body.len());
+    let mut rest = body;
+    while let Some(found) = rest.find('\\') {
+        out.push_str(&rest[..found]);
+        let at = body.len() - rest.len() + found;
+        rest = &rest[found + 1..];
+        let Some(c) = rest.chars().next() else { break };
+        rest = &rest[c.len_utf8()..];
+        match c {
+            'n' => out.push('\n'),
+            'r' => out.push('\r'),
+            't' => out.push('\t'),
+            'b' => out.push('\u{8}'),
+            'f' => out.push('\u{c}'),
+            's' => out.push(' '),
+            '\\' | '"' => out.push(c),
+            'u' => {
+                let (c, len) = code_point(rest).ok_or_else(|| Wrong {
+                    at,
+                    len: 2,
+                    message: "`\\u` needs a code point in braces".into(),
+                    help: "write one to six hexadecimal digits of a Unicode character, such as `\\u{e9}`",
+                })?;
+                out.push(c);
+                rest = &rest[len..];
+            }
+            c if is_space(c) || is_newline(c) => {
+                rest = rest.trim_start_matches(|c| is_space(c) || is_newline(c));
+            }
+            c => {
+                return Err(Wrong {
+                    at,
+                    len: 1 + c.len_utf8(),
+                    message: format!("`\\{c}` is no escape"),
+                    help: ESCAPES,
+                });
+            }
+        }
+    }
+    Ok(out + rest)
+}
+
+/// The character of a `{e9}`, and how long that is.
+fn code_point(rest: &str) -> Option<(char, usize)> {
+    let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
+    let hex = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?).filter(|_| hex)?;
+    Some((c, digits.len() + 2))
+}

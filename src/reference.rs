@@ -1,0 +1,504 @@
+//! Docker's rules for what an image is called, and the reference of an image.
+//!
+//! Pure text. The choice made: what Docker would refuse after minutes of building is refused here at once, in words that say
+//! which part is wrong; where only one mend is thinkable it comes along.
+
+use crate::fingerprint::Key;
+use crate::workspace::Image;
+
+/// The tag format of images that say none: the key's tag.
+pub const DEFAULT_TAG_FORMAT: &str = "{spec_hash}";
+
+/// Why a text is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Refused {
+    /// What is wrong with it, in words.
+    pub why: String,
+    /// What it should probably be.
+    pub mend: Option<String>,
+}
+
+impl Refused {
+    /// Refuses without a mend.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            mend: None,
+        }
+    }
+
+    fn mended(why: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            mend: Some(mend.into()),
+        }
+    }
+}
+
+/// The reference of an image with this key: `registry/name:tag`.
+#[must_use]
+pub fn of(image: &Image, key: &Key) -> String {
+    let format = image.spec.tag_format.as_deref();
+    // The manifest has checked the format; a key's tag always fits.
+    let tag =
+        format_tag(format.unwrap_or(DEFAULT_TAG_FORMAT), &key.tag()).unwrap_or_else(|_| key.tag());
+    format!("{}:{tag}", repository(image))
+}
+
+/// The reference of an image without its tag.
+#[must_use]
+pub fn repository(image: &Image) -> String {
+    let name = image.spec.name.as_deref().unwrap_or(&image.id);
+    match image.spec.registry.as_deref() {
+        None | Some("") => name.to_owned(),
+        Some(registry) => format!("{registry}/{name}"),
+    }
+}
+
+/// Checks a repository name: parts of lower-case letters and digits, `/` between them.
+///
+/// # Errors
+/// When Docker would refuse it.
+pub fn check_name(name: &str) -> Result<(), Refused> {
+    if name.is_empty() {
+        return Err(Refused::because("a name cannot be empty"));
+    }
+    if name.len() > 255 {
+        return Err(Refused::because("Docker takes at most 255 characters"));
+    }
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return Err(Refused::mended(
+            "Docker takes lower-case letters only",
+            name.to_ascii_lowercase(),
+        ));
+    }
+    if let Some((before, tag)) = name.rsplit_once(':') {
+        return Err(Refused::because(
+            if check_tag(tag).is_ok() && !before.is_empty() {
+                "a name has no tag in it: that is made of the key, or of `tag-format`"
+            } else {
+                "a name cannot have a `:` in it"
+            },
+        ));
+    }
+    for part in name.split('/') {
+        check_part(part)?;
+    }
+    Ok(())
+}
+
+/// One part of a repository name.
+fn check_part(part: &str) -> Result<(), Refused> {
+    if part.is_empty() {
+        return Err(Refused::because(
+            "there is an empty part before or after a `/`",
+        ));
+    }
+    if let Some(c) = part
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
+    {
+        return Err(Refused::because(format!(
+            "Docker takes no `{}` in it: only lower-case letters, digits, `.`, `_`, `-`",
+            c.escape_debug()
+        )));
+    }
+    let separators = part.split(|c: char| c.is_ascii_alphanumeric());
+    let outside = |c: char| !c.is_ascii_alphanumeric();
+    if part.starts_with(outside) || part.ends_with(outside) {
+        return Err(Refused::because(
+            "each part must begin and end with a letter or digit",
+        ));
+    }
+    for separator in separators {
+        let fine =
+            matches!(separator, "" | "." | "_" | "__") || separator.chars().all(|c| c == '-');
+        if !fine {
+            return Err(Refused::because(format!(
+                "Docker takes no `{separator}` between letters: only one `.`, one or two `_`, or any number of `-`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a registry with the path below it, such as `ghcr.io/acme` or `localhost:5000`.
+///
+/// # Errors
+/// When Docker would refuse it.
+pub fn check_registry(registry: &str) -> Result<(), Refused> {
+    if registry.is_empty() {
+        return Err(Refused::because("a registry cannot be empty"));
+    }
+    for scheme in ["https://", "http://", "docker://", "oci://"] {
+        if let Some(rest) = registry.strip_prefix(scheme) {
+            return Err(Refused::mended(
+                "a registry has no scheme",
+                rest.trim_end_matches('/'),
+            ));
+        }
+    }
+    if registry.len() > 1 && registry.ends_with('/') {
+        return Err(Refused::mended(
+            "a registry does not end in `/`",
+            registry.trim_end_matches('/'),
+        ));
+    }
+    if registry.chars().any(|c| c.is_ascii_uppercase()) {
+        return Err(Refused::mended(
+            "Docker takes lower-case letters only",
+            registry.to_ascii_lowercase(),
+        ));
+    }
+    let (first, path) = registry
+        .split_once('/')
+        .map_or((registry, None), |(first, path)| (first, Some(path)));
+    if is_host(first) {
+        check_host(first)?;
+    } else {
+        check_name(first)?;
+    }
+    path.map_or(Ok(()), |path| {
+        path.split('/').try_for_each(check_part_of_registry)
+    })
+}
+
+fn check_part_of_registry(part: &str) -> Result<(), Refused> {
+    if part.contains(':') {
+        return Err(Refused::because(
+            "a registry has no tag in it: that is made of the key, or of `tag-format`",
+        ));
+    }
+    check_part(part)
+}
+
+/// Docker's way to tell `ghcr.io/x` from `acme/x`.
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+fn check_host(host: &str) -> Result<(), Refused> {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return Err(Refused::because(format!("`{address}` is no IPv6 address")));
+            }
+            ("ipv6", rest.strip_prefix(':'))
+        }
+        None => host
+            .split_once(':')
+            .map_or((host, None), |(name, port)| (name, Some(port))),
+    };
+    if let Some(port) = port
+        && (port.parse::<u16>().is_err() || port.starts_with('+'))
+    {
+        return Err(Refused::because(format!("`{port}` is no port")));
+    }
+    let fine = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.split('.').all(fine) {
+        Ok(())
+    } else {
+        Err(Refused::because(format!("`{name}` is no host name")))
+    }
+}
+
+/// Checks a tag.
+///
+/// # Errors
+/// When Docker would refuse it.
+pub fn check_tag(tag: &str) -> Result<(), Refused> {
+    if tag.is_empty() {
+        return Err(Refused::because("a tag cannot be empty"));
+    }
+    if tag.len() > 128 {
+        return Err(Refused::because(format!(
+            "the tag would have {} characters, and Docker takes at most 128",
+            tag.len()
+        )));
+    }
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(c) = tag.chars().find(|c| !word(*c) && !matches!(c, '.' | '-')) {
+        return Err(Refused::because(format!(
+            "Docker takes no `{}` in a tag: only letters, digits, `_`, `.`, `-`",
+            c.escape_debug()
+        )));
+    }
+    if !tag.starts_with(word) {
+        return Err(Refused::because("a tag cannot begin with `.` or `-`"));
+    }
+    Ok(())
+}
+
+/// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
+///
+/// # Errors
+/// When Docker would refuse it.
+pub fn check_reference(reference: &str) -> Result<(), Refused> {
+    if reference.is_empty() {
+        return Err(Refused::because("a base image cannot be empty"));
+    }
+    for scheme in ["https://", "http://", "docker://", "docker-image://"] {
+        if let Some(rest) = reference.strip_prefix(scheme) {
+            return Err(Refused::mended("a reference has no scheme", rest));
+        }
+    }
+    let (rest, digest) = reference
+        .split_once('@')
+        .map_or((reference, None), |(rest, digest)| (rest, Some(digest)));
+    digest.map_or(Ok(()), check_digest)?;
+    let (name, tag) = match rest.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (rest, None),
+    };
+    tag.map_or(Ok(()), check_tag)?;
+    check_repository(name).map_err(|refused| Refused {
+        mend: refused
+            .mend
+            .map(|mend| format!("{mend}{}", &reference[name.len()..])),
+        ..refused
+    })
+}
+
+fn check_repository(name: &str) -> Result<(), Refused> {
+    if let Some((first, path)) = name.split_once('/')
+        && is_host(first)
+    {
+        check_host(first)?;
+        return check_name(path).map_err(|refused| Refused {
+            mend: refused.mend.map(|mend| format!("{first}/{mend}")),
+            ..refused
+        });
+    }
+    if name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Refused::because(
+            "Docker takes 64 hexadecimal digits for an image id, not for a name",
+        ));
+    }
+    check_name(name)
+}
+
+fn check_digest(digest: &str) -> Result<(), Refused> {
+    let hex = |text: &str, len| {
+        text.len() == len
+            && text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let fine = digest
+        .strip_prefix("sha256:")
+        .is_some_and(|rest| hex(rest, 64))
+        || digest
+            .strip_prefix("sha512:")
+            .is_some_and(|rest| hex(rest, 128));
+    if fine {
+        return Ok(());
+    }
+    Err(Refused::because(
+        "a digest is `sha256:` and 64 lower-case hexadecimal digits",
+    ))
+}
+
+/// Checks a tag format by making a tag of it.
+///
+/// # Errors
+/// When the format is wrong, or Docker would refuse the tag.
+pub fn check_tag_format(format: &str) -> Result<(), Refused> {
+    check_tag(&format_tag(format, &"0123456789abcdef".repeat(2))?)
+}
+
+/// Fills a tag format as Python's `str.format` would: `{spec_hash}`, `{spec_hash:.8}`, `{{` and `}}`.
+///
+/// # Errors
+/// When it holds anything else in braces.
+pub fn format_tag(format: &str, spec_hash: &str) -> Result<String, Refused> {
+    let mut out = String::new();
+    let mut rest = format;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            out.push_str(brace);
+            rest = after;
+            continue;
+        }
+        let Some((field, after)) = rest.split_once('}').filter(|_| brace == "{") else {
+            return Err(Refused::because(format!("a `{brace}` stands alone")));
+        };
+        out.push_str(fill_field(field, spec_hash)?);
+        rest = after;
+    }
+    Ok(out + rest)
+}
+
+fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
+    let (name, spec) = field
+        .split_once(':')
+        .map_or((field, None), |(name, spec)| (name, Some(spec)));
+    if name != "spec_hash" {
+        return Err(Refused::because(format!(
+            "`{{{name}}}` is unknown: the one field is `{{spec_hash}}`"
+        )));
+    }
+    let Some(spec) = spec.filter(|spec| !spec.is_empty()) else {
+        return Ok(spec_hash);
+    };
+    let digits = spec
+        .strip_prefix('.')
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .filter(|_| !spec.contains('+'));
+    match digits {
+        Some(digits) => Ok(&spec_hash[..digits.min(spec_hash.len())]),
+        None => Err(Refused::because(format!(
+            "`:{spec}` is unknown: only a length can be given, as in `{{spec_hash:.8}}`"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{ImageSpec, WorkspacePath};
+    use crate::workspace::Places;
+
+    fn why(result: Result<(), Refused>) -> String {
+        result.map_or_else(|refused| refused.why, |()| "fine".into())
+    }
+
+    #[test]
+    fn a_reference_is_registry_name_and_tag() {
+        let mut image = Image {
+            id: "train".into(),
+            spec: ImageSpec::default(),
+            folder: WorkspacePath::default(),
+            places: Places::default(),
+        };
+        let key = Key::new([0xab; 32]);
+        assert_eq!(of(&image, &key), format!("train:{}", "ab".repeat(16)));
+        image.spec.registry = Some("ghcr.io/acme".into());
+        image.spec.name = Some("ml/train".into());
+        image.spec.tag_format = Some("{spec_hash:.6}-cpu".into());
+        assert_eq!(of(&image, &key), "ghcr.io/acme/ml/train:ababab-cpu");
+    }
+
+    #[test]
+    fn names_are_docker_s() {
+        for name in ["a", "ml-base", "a/b/c", "a__b", "a---b", "x.y_z", "0"] {
+            assert_eq!(why(check_name(name)), "fine", "{name}");
+        }
+        for name in [
+            "", "-a", "a-", "a..b", "a___b", "a._b", "a b", "a//b", "/a", "é", "a:b", "a:", "a@b",
+            "a\nb",
+        ] {
+            assert_ne!(why(check_name(name)), "fine", "{name}");
+        }
+        assert_eq!(
+            check_name("Train").unwrap_err().mend.as_deref(),
+            Some("train")
+        );
+        assert!(check_name(&"a".repeat(256)).is_err());
+    }
+
+    #[test]
+    fn registries_are_hosts_with_a_path_or_an_organisation() {
+        for registry in [
+            "ghcr.io/acme",
+            "localhost:5000",
+            "localhost",
+            "acme",
+            "127.0.0.1:30000/a/b",
+            "my-registry:5000/team_a",
+            "[::1]:5000",
+        ] {
+            assert_eq!(why(check_registry(registry)), "fine", "{registry}");
+        }
+        for registry in [
+            "",
+            "/",
+            "ghcr.io//x",
+            "ghcr.io:port",
+            "ghcr.io:99999",
+            "-x.io",
+            "a b",
+            "ghcr.io/acme:tag",
+            "x.io/é",
+            "[::x]:1",
+            "a..io/x",
+        ] {
+            assert_ne!(why(check_registry(registry)), "fine", "{registry}");
+        }
+        let mend = |registry| check_registry(registry).unwrap_err().mend.unwrap();
+        assert_eq!(mend("https://ghcr.io/acme/"), "ghcr.io/acme");
+        assert_eq!(mend("ghcr.io/Acme"), "ghcr.io/acme");
+        assert_eq!(mend("ghcr.io/"), "ghcr.io");
+    }
+
+    #[test]
+    fn base_references_are_whole_references() {
+        let digest = format!("debian@sha256:{}", "0a".repeat(32));
+        for reference in [
+            "debian",
+            "debian:bookworm-slim",
+            "ghcr.io/a/b:1",
+            "localhost:5000/x",
+            &digest,
+        ] {
+            assert_eq!(why(check_reference(reference)), "fine", "{reference}");
+        }
+        for reference in [
+            "",
+            "debian:",
+            "debian:a b",
+            "debian@sha256:12",
+            "Debian",
+            ":x",
+            "a/b:c/d",
+            "debian:-x",
+            "x.io/",
+            &"0a".repeat(32),
+        ] {
+            assert_ne!(why(check_reference(reference)), "fine", "{reference}");
+        }
+        assert_eq!(
+            check_reference("ghcr.io/Acme/X:V1")
+                .unwrap_err()
+                .mend
+                .unwrap(),
+            "ghcr.io/acme/x:V1"
+        );
+    }
+
+    #[test]
+    fn tag_formats_are_python_s_and_make_tags() {
+        let hash = "0123456789abcdef";
+        let tag = |format| format_tag(format, hash).unwrap();
+        assert_eq!(tag("{spec_hash}-cpu"), "0123456789abcdef-cpu");
+        assert_eq!(tag("v1-{spec_hash:.4}"), "v1-0123");
+        assert_eq!(tag("{spec_hash:}"), hash);
+        assert_eq!(tag("{spec_hash:.99}"), hash);
+        assert_eq!(tag("a{{b}}c"), "a{b}c");
+        for format in [
+            "{}",
+            "{x}",
+            "{spec_hash:8}",
+            "{spec_hash!r}",
+            "{spec_hash",
+            "x}",
+            "{spec_hash:.+8}",
+            "",
+            "-{spec_hash}",
+            "a b",
+            "{{x}}",
+        ] {
+            assert!(check_tag_format(format).is_err(), "{format}");
+        }
+        assert!(check_tag_format(&format!("{}{{spec_hash}}", "a".repeat(97))).is_err());
+        assert!(check_tag_format(&format!("{}{{spec_hash}}", "a".repeat(96))).is_ok());
+    }
+}

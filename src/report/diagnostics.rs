@@ -1,0 +1,189 @@
+//! Diagnostics → excerpts of the manifest with the mistake underlined, or JSON.
+//!
+//! Alone knows annotate-snippets; writes nowhere. The choice made: only the lines between the first and the last place of a
+//! file are handed over, so that a thousand mistakes in a large manifest are drawn as fast as one.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+
+use crate::diagnostic::{Diagnostic, Fix, Label, Place, Severity, SourceId, Sources};
+
+/// Draws diagnostics one below the other, with a line at the end that counts them. Nothing gives nothing.
+#[must_use]
+pub fn render(
+    diagnostics: &[Diagnostic],
+    sources: &Sources,
+    color: bool,
+    width: Option<usize>,
+) -> String {
+    let mut renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    if let Some(width) = width {
+        renderer = renderer.term_width(width);
+    }
+    let mut out = String::new();
+    for diagnostic in diagnostics {
+        out += &renderer.render(&report(diagnostic, sources));
+        out += "\n\n";
+    }
+    if let Some(count) = count(diagnostics) {
+        let _ = writeln!(out, "{count}");
+    }
+    out
+}
+
+/// The diagnostics as `check --format json` prints them.
+#[must_use]
+pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let place = diagnostic.place.as_ref().map(|label| &label.place);
+            let line_column = place.map(|place| sources.line_column(place));
+            serde_json::json!({
+                "severity": diagnostic.severity,
+                "code": diagnostic.code,
+                "message": diagnostic.message,
+                "file": place.map(|place| &sources.get(place.source).path),
+                "line": line_column.map(|(line, _)| line),
+                "column": line_column.map(|(_, column)| column),
+                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            })
+        })
+        .collect()
+}
+
+/// "2 errors, 1 warning".
+fn count(diagnostics: &[Diagnostic]) -> Option<String> {
+    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
+    let parts = [("error", errors), ("warning", diagnostics.len() - errors)];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(what, count)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let mut group = Group::with_title(
+        level
+            .primary_title(diagnostic.message.as_str())
+            .id(diagnostic.code),
+    );
+    for (source, labels) in by_source(diagnostic) {
+        group = group.element(excerpt(sources, source, &labels));
+    }
+    let mut help = diagnostic.help.iter();
+    // The mended line stands under the word that says why.
+    let mend = diagnostic.fix.as_ref().map(|fix| {
+        let title = help.next().map_or("write it like this", String::as_str);
+        mended(sources, fix, title)
+    });
+    let mut groups = vec![group.elements(help.map(|help| Level::HELP.message(help.as_str())))];
+    groups.extend(mend);
+    groups
+}
+
+/// The labels of each source, that of the primary place first.
+fn by_source(diagnostic: &Diagnostic) -> Vec<(SourceId, Vec<(AnnotationKind, &Label)>)> {
+    let mut rest: BTreeMap<SourceId, Vec<(AnnotationKind, &Label)>> = BTreeMap::new();
+    let mut first = None;
+    if let Some(label) = &diagnostic.place {
+        first = Some(label.place.source);
+        rest.insert(label.place.source, vec![(AnnotationKind::Primary, label)]);
+    }
+    for label in &diagnostic.related {
+        rest.entry(label.place.source)
+            .or_default()
+            .push((AnnotationKind::Context, label));
+    }
+    let mut all = Vec::new();
+    if let Some(source) = first
+        && let Some(labels) = rest.remove(&source)
+    {
+        all.push((source, labels));
+    }
+    all.extend(rest);
+    all
+}
+
+fn excerpt<'a>(
+    sources: &'a Sources,
+    source: SourceId,
+    labels: &[(AnnotationKind, &'a Label)],
+) -> Snippet<'a, Annotation<'a>> {
+    let spans: Vec<Range<usize>> = labels
+        .iter()
+        .map(|(_, label)| span(sources, &label.place))
+        .collect();
+    let lines = lines(sources, source, &spans);
+    let annotations = labels.iter().zip(&spans).map(|((kind, label), span)| {
+        let span = span.start - lines.start..span.end - lines.start;
+        let annotation = kind.clone().span(span);
+        if label.text.is_empty() {
+            annotation
+        } else {
+            annotation.label(label.text.as_str())
+        }
+    });
+    snippet(sources, source, &lines).annotations(annotations)
+}
+
+fn mended<'a>(sources: &'a Sources, fix: &'a Fix, title: &'a str) -> Group<'a> {
+    let span = span(sources, &fix.place);
+    let lines = lines(sources, fix.place.source, std::slice::from_ref(&span));
+    let patch = Patch::new(
+        span.start - lines.start..span.end - lines.start,
+        fix.replacement.as_str(),
+    );
+    Level::HELP
+        .secondary_title(title)
+        .element(snippet(sources, fix.place.source, &lines).patch(patch))
+}
+
+fn snippet<'a, T: Clone>(
+    sources: &'a Sources,
+    source: SourceId,
+    lines: &Range<usize>,
+) -> Snippet<'a, T> {
+    let source = sources.get(source);
+    let before = &source.text[..lines.start];
+    Snippet::source(&source.text[lines.clone()])
+        .path(source.path.as_str())
+        .line_start(before.matches('\n').count() + 1)
+}
+
+/// The place's bytes, kept inside the text and between characters.
+fn span(sources: &Sources, place: &Place) -> Range<usize> {
+    let text = &sources.get(place.source).text;
+    let boundary = |at: usize| {
+        let at = at.min(text.len());
+        (0..=at)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0)
+    };
+    let start = boundary(place.span.start);
+    start..boundary(place.span.end).max(start)
+}
+
+/// The bytes of whole lines from the first span to the last.
+fn lines(sources: &Sources, source: SourceId, spans: &[Range<usize>]) -> Range<usize> {
+    let text = &sources.get(source).text;
+    let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
+    let end = spans.iter().map(|span| span.end).max().unwrap_or(0);
+    let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
+    start..end
+}
