@@ -61,6 +61,23 @@ mod tests {
     }
 
     #[test]
+    fn docs_json_md_shows_each_event_with_just_its_fields() {
+        let docs: Vec<serde_json::Value> = include_str!("../../docs/json.md")
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .filter(|value: &serde_json::Value| value.is_object())
+            .collect();
+        let fields = |value: &serde_json::Value| -> Vec<String> {
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        for event in story() {
+            let value = serde_json::to_value(&event).unwrap();
+            let shown = docs.iter().find(|doc| doc["event"] == value["event"]);
+            assert_eq!(shown.map(fields), Some(fields(&value)), "{event:?}");
+        }
+    }
+
+    #[test]
     fn control_characters_stay_escaped_inside_strings() {
         let text = shown(&[log("a", "x\u{1b}[2J\ny")]);
         assert_eq!(

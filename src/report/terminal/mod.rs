@@ -1,6 +1,6 @@
 //! Events on a live terminal: running images below, what is over scrolled away above.
 //!
-//! Alone knows indicatif. The choice made: one bar whose body is the whole [`screen::Screen`], redrawn by one steady tick,
+//! Alone knows indicatif. The choice made: one bar whose body is the whole `Screen`, redrawn by one steady tick,
 //! instead of a bar an image: many bars flicker, and a pure screen can be tested without a terminal.
 
 mod screen;
