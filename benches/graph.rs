@@ -33,12 +33,25 @@ fn check_of_a_large_manifest() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut manifest = String::from("template \"t\" { env A=\"1\" }\n");
     for at in 0..1000 {
-        let base = if at < 10 { "\"scratch\"".to_owned() } else { format!("image=\"image-{}\"", at - 10) };
-        let _ = writeln!(manifest, "image \"image-{at}\" extends=\"t\" {{\n    base-image {base}\n    packages \"a==1.{at}\" \"b\"\n    env NAME=\"image-{at}\"\n    commands \"true\"\n}}");
+        let base = if at < 10 {
+            "\"scratch\"".to_owned()
+        } else {
+            format!("image=\"image-{}\"", at - 10)
+        };
+        let _ = writeln!(
+            manifest,
+            "image \"image-{at}\" extends=\"t\" {{\n    base-image {base}\n    packages \"a==1.{at}\" \"b\"\n    env NAME=\"image-{at}\"\n    commands \"true\"\n}}"
+        );
     }
     std::fs::write(folder.path().join("imgspec.kdl"), &manifest).expect("a manifest");
-    let times = (0..7).map(|_| time(imgspec(folder.path()).arg("check"))).collect();
-    println!("check of 1,000 images ({} KiB of KDL): {:.3} s", manifest.len() / 1024, median(times).as_secs_f64());
+    let times = (0..7)
+        .map(|_| time(imgspec(folder.path()).arg("check")))
+        .collect();
+    println!(
+        "check of 1,000 images ({} KiB of KDL): {:.3} s",
+        manifest.len() / 1024,
+        median(times).as_secs_f64()
+    );
 }
 
 /// The same graph for both: image `i` stands on image `i - 8`, copies 50 files and runs one command.
@@ -49,11 +62,22 @@ fn write_workspace(root: &Path) {
         let folder = format!("src/i{at}");
         std::fs::create_dir_all(root.join(&folder)).expect("a folder");
         for file in 0..FILES {
-            std::fs::write(root.join(&folder).join(format!("f{file}.py")), format!("# {at} {file}\n").repeat(40)).expect("a file");
+            std::fs::write(
+                root.join(&folder).join(format!("f{file}.py")),
+                format!("# {at} {file}\n").repeat(40),
+            )
+            .expect("a file");
         }
         let is_root = at < ROOTS;
-        let base = if is_root { format!("\"{BASE}\"") } else { format!("image=\"i{}\"", at - ROOTS) };
-        let _ = writeln!(manifest, "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"true\"\n}}");
+        let base = if is_root {
+            format!("\"{BASE}\"")
+        } else {
+            format!("image=\"i{}\"", at - ROOTS)
+        };
+        let _ = writeln!(
+            manifest,
+            "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"true\"\n}}"
+        );
         let from = if is_root { BASE } else { "parent" };
         let dockerfile = format!("FROM {from}\nCOPY . /app/i{at}\nRUN true\n");
         let mut target = serde_json::json!({ "context": folder, "dockerfile-inline": dockerfile, "tags": [format!("imgspec-bench/bake-i{at}:latest")] });
@@ -63,7 +87,8 @@ fn write_workspace(root: &Path) {
         targets.insert(format!("i{at}"), target);
     }
     let names: Vec<&String> = targets.keys().collect();
-    let bake = serde_json::json!({ "group": { "default": { "targets": names } }, "target": targets });
+    let bake =
+        serde_json::json!({ "group": { "default": { "targets": names } }, "target": targets });
     std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
     std::fs::write(root.join("docker-bake.json"), bake.to_string()).expect("a bake file");
 }
@@ -80,7 +105,14 @@ fn no_op(root: &Path) {
         walks.push(start.elapsed());
     }
     let (ours, theirs, walk) = (median(ours), median(theirs), median(walks));
-    println!("nothing to do, {IMAGES} images, {} files: imgspec {:.3} s, bake {:.3} s ({:.1} times as long), a bare walk that reads all files {:.3} s", IMAGES * FILES, ours.as_secs_f64(), theirs.as_secs_f64(), theirs.as_secs_f64() / ours.as_secs_f64(), walk.as_secs_f64());
+    println!(
+        "nothing to do, {IMAGES} images, {} files: imgspec {:.3} s, bake {:.3} s ({:.1} times as long), a bare walk that reads all files {:.3} s",
+        IMAGES * FILES,
+        ours.as_secs_f64(),
+        theirs.as_secs_f64(),
+        theirs.as_secs_f64() / ours.as_secs_f64(),
+        walk.as_secs_f64()
+    );
 }
 
 fn cold(root: &Path) {
@@ -97,13 +129,24 @@ fn cold(root: &Path) {
         theirs.push(their);
     }
     ratios.sort_by(f64::total_cmp);
-    println!("cold, {IMAGES} images: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}", median(ours).as_secs_f64(), median(theirs).as_secs_f64(), ratios[2], ratios[0], ratios[4]);
+    println!(
+        "cold, {IMAGES} images: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
+        median(ours).as_secs_f64(),
+        median(theirs).as_secs_f64(),
+        ratios[2],
+        ratios[0],
+        ratios[4]
+    );
 }
 
 fn refresh(root: &Path, nonce: &mut u128) {
     *nonce += 1;
     for at in 0..ROOTS {
-        std::fs::write(root.join(format!("src/i{at}/f0.py")), format!("# {nonce} {}\n", std::process::id())).expect("a file");
+        std::fs::write(
+            root.join(format!("src/i{at}/f0.py")),
+            format!("# {nonce} {}\n", std::process::id()),
+        )
+        .expect("a file");
     }
 }
 
@@ -112,7 +155,11 @@ fn walk(folder: &Path) -> usize {
     entries
         .map(|entry| {
             let path = entry.expect("an entry").path();
-            if path.is_dir() { walk(&path) } else { usize::from(!std::fs::read(&path).expect("a file").is_empty()) }
+            if path.is_dir() {
+                walk(&path)
+            } else {
+                usize::from(!std::fs::read(&path).expect("a file").is_empty())
+            }
         })
         .sum()
 }
@@ -131,15 +178,32 @@ fn build(root: &Path) -> Command {
 
 fn bake(root: &Path) -> Command {
     let mut command = Command::new("docker");
-    command.args(["buildx", "bake", "--progress", "quiet", "--provenance=false"]).current_dir(root);
+    command
+        .args([
+            "buildx",
+            "bake",
+            "--progress",
+            "quiet",
+            "--provenance=false",
+        ])
+        .current_dir(root);
     command
 }
 
 fn time(command: &mut Command) -> Duration {
     let start = Instant::now();
-    let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output().expect("it starts");
+    let output = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()
+        .expect("it starts");
     let elapsed = start.elapsed();
-    assert!(output.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     elapsed
 }
 
@@ -149,7 +213,22 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn clean_up(_: &Path) {
-    let list = Command::new("docker").args(["image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=imgspec-bench/*"]).output().expect("docker answers");
+    let list = Command::new("docker")
+        .args([
+            "image",
+            "ls",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            "--filter",
+            "reference=imgspec-bench/*",
+        ])
+        .output()
+        .expect("docker answers");
     let names = String::from_utf8_lossy(&list.stdout).into_owned();
-    let _ = Command::new("docker").args(["image", "rm", "--force"]).args(names.lines()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let _ = Command::new("docker")
+        .args(["image", "rm", "--force"])
+        .args(names.lines())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }

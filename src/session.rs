@@ -80,17 +80,41 @@ impl Session {
     /// Everything that is wrong with the manifests and the files they name, all at once; or that the state folder cannot
     /// be made.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
-        let Checked { workspace, graph, recipes, mut diagnostics } =
-            check::check(opening.manifest, opening.overrides, opening.env);
+        let Checked {
+            workspace,
+            graph,
+            recipes,
+            mut diagnostics,
+        } = check::check(opening.manifest, opening.overrides, opening.env);
         let known = backends(&workspace.root, opening.env);
-        let chosen = choose(&workspace, &recipes, &known, opening.builder, &mut diagnostics);
-        let (Some(graph), Some(backends), false) = (graph, chosen, diagnostics.iter().any(Diagnostic::is_error)) else {
+        let chosen = choose(
+            &workspace,
+            &recipes,
+            &known,
+            opening.builder,
+            &mut diagnostics,
+        );
+        let (Some(graph), Some(backends), false) =
+            (graph, chosen, diagnostics.iter().any(Diagnostic::is_error))
+        else {
             return Err(Refusal::Wrong(diagnostics, workspace.sources));
         };
-        let prints = Fingerprints::read(&workspace.root, &graph, &recipes)
-            .map_err(|bad| Refusal::Wrong(bad_files(&workspace, &recipes, &bad), workspace.sources.clone()))?;
+        let prints = Fingerprints::read(&workspace.root, &graph, &recipes).map_err(|bad| {
+            Refusal::Wrong(
+                bad_files(&workspace, &recipes, &bad),
+                workspace.sources.clone(),
+            )
+        })?;
         let store = Store::look(&workspace.root);
-        Ok(Self { workspace, graph, recipes, backends, prints, store, warnings: diagnostics })
+        Ok(Self {
+            workspace,
+            graph,
+            recipes,
+            backends,
+            prints,
+            store,
+            warnings: diagnostics,
+        })
     }
 
     /// The images that a selection names.
@@ -99,10 +123,25 @@ impl Session {
     /// A word that names none, with the id that was probably meant.
     pub fn select(&self, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
         self.graph.select(words).map_err(|unknown| {
-            let message = unknown.iter().map(UnknownSelection::to_string).collect::<Vec<_>>().join("; ");
-            let meant: Vec<String> = unknown.into_iter().filter_map(|word| word.suggestion).map(|id| format!("did you mean `{id}`?")).collect();
-            let help = if meant.is_empty() { "`imgspec graph show` lists the images".to_owned() } else { meant.join(" ") };
-            Refusal::Other { message, help: Some(help) }
+            let message = unknown
+                .iter()
+                .map(UnknownSelection::to_string)
+                .collect::<Vec<_>>()
+                .join("; ");
+            let meant: Vec<String> = unknown
+                .into_iter()
+                .filter_map(|word| word.suggestion)
+                .map(|id| format!("did you mean `{id}`?"))
+                .collect();
+            let help = if meant.is_empty() {
+                "`imgspec graph show` lists the images".to_owned()
+            } else {
+                meant.join(" ")
+            };
+            Refusal::Other {
+                message,
+                help: Some(help),
+            }
         })
     }
 
@@ -119,11 +158,19 @@ impl Session {
     #[must_use]
     pub fn missing_backends(&self, plan: &Plan) -> Vec<(String, String)> {
         let mut names = BTreeSet::new();
-        let needed = plan.images.iter().filter(|image| image.action != crate::plan::Action::Fresh);
-        let backends = needed.map(|image| &self.backends[image.id.index()]).filter(|backend| names.insert(backend.name()));
+        let needed = plan
+            .images
+            .iter()
+            .filter(|image| image.action != crate::plan::Action::Fresh);
+        let backends = needed
+            .map(|image| &self.backends[image.id.index()])
+            .filter(|backend| names.insert(backend.name()));
         let missing = backends.filter_map(|backend| match backend.availability() {
             Availability::Ready { .. } => None,
-            Availability::Missing { why, mend } => Some((format!("`{}` cannot build here: {why}", backend.name()), mend)),
+            Availability::Missing { why, mend } => Some((
+                format!("`{}` cannot build here: {why}", backend.name()),
+                mend,
+            )),
         });
         missing.collect()
     }
@@ -139,13 +186,35 @@ impl Session {
         mailbox: Mailbox,
         report: &mut dyn FnMut(&Event),
     ) -> Result<Summary, Refusal> {
-        let Self { workspace, graph, recipes, backends, prints, store: _, warnings: _ } = self;
+        let Self {
+            workspace,
+            graph,
+            recipes,
+            backends,
+            prints,
+            store: _,
+            warnings: _,
+        } = self;
         let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
             message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),
             help: Some("make the workspace's folder writable".to_owned()),
         })?;
-        let setting = Setting { workspace: &workspace, graph: &graph, recipes: &recipes, backends: &backends, store: &store };
-        Ok(run::run(setting, &planned.plan, &planned.facts, prints, options, mailbox, report))
+        let setting = Setting {
+            workspace: &workspace,
+            graph: &graph,
+            recipes: &recipes,
+            backends: &backends,
+            store: &store,
+        };
+        Ok(run::run(
+            setting,
+            &planned.plan,
+            &planned.facts,
+            prints,
+            options,
+            mailbox,
+            report,
+        ))
     }
 
     /// What a run stands on.
@@ -171,7 +240,10 @@ impl Session {
 #[must_use]
 pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let state: PathBuf = root.join(STATE_FOLDER);
-    vec![Arc::new(Docker::new(root)), Arc::new(Fake::new(Wishes::read(env, &state)))]
+    vec![
+        Arc::new(Docker::new(root)),
+        Arc::new(Fake::new(Wishes::read(env, &state))),
+    ]
 }
 
 /// Who builds each image: its `builder`, else `--builder`, else the backend of the highest priority. Whether that one can
@@ -186,14 +258,18 @@ fn choose(
     let best = known.iter().max_by_key(|backend| backend.priority())?;
     let find = |name: &str| known.iter().find(|backend| backend.name() == name);
     if let Some(name) = flag.filter(|name| find(name).is_none()) {
-        let diagnostic = Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
+        let diagnostic =
+            Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
         diagnostics.push(diagnostic.help(builders(name, known)));
     }
     let mut chosen = Vec::with_capacity(recipes.len());
     for (image, recipe) in workspace.images.iter().zip(recipes) {
         let name = image.spec.builder.as_deref();
         if let Some(name) = name.filter(|name| find(name).is_none()) {
-            let mut diagnostic = Diagnostic::error("unknown-builder", format!("image `{}` wants the unknown builder `{name}`", image.id));
+            let mut diagnostic = Diagnostic::error(
+                "unknown-builder",
+                format!("image `{}` wants the unknown builder `{name}`", image.id),
+            );
             if let Some(place) = image.places.get("builder") {
                 diagnostic = diagnostic.at(place.clone(), "unknown builder");
             }
@@ -202,13 +278,27 @@ fn choose(
         }
         let backend = name.or(flag).and_then(find).unwrap_or(best);
         for unsupported in backend.check(recipe) {
-            let message = format!("image `{}`: the `{}` builder cannot honour `{}`: {}", image.id, backend.name(), unsupported.field, unsupported.why);
+            let message = format!(
+                "image `{}`: the `{}` builder cannot honour `{}`: {}",
+                image.id,
+                backend.name(),
+                unsupported.field,
+                unsupported.why
+            );
             let mut diagnostic = Diagnostic::error("unsupported-field", message);
             if let Some(place) = image.places.get(&unsupported.field) {
                 diagnostic = diagnostic.at(place.clone(), "");
             }
-            let able: Vec<String> = known.iter().filter(|other| other.priority() > 0 && other.check(recipe).is_empty()).map(|other| format!("`{}`", other.name())).collect();
-            diagnostics.push(if able.is_empty() { diagnostic } else { diagnostic.help(format!("builders that can: {}", able.join(", "))) });
+            let able: Vec<String> = known
+                .iter()
+                .filter(|other| other.priority() > 0 && other.check(recipe).is_empty())
+                .map(|other| format!("`{}`", other.name()))
+                .collect();
+            diagnostics.push(if able.is_empty() {
+                diagnostic
+            } else {
+                diagnostic.help(format!("builders that can: {}", able.join(", ")))
+            });
         }
         chosen.push(Arc::clone(backend));
     }
@@ -219,8 +309,15 @@ fn choose(
 fn bad_files(workspace: &Workspace, recipes: &[Recipe], bad: &[BadSet]) -> Vec<Diagnostic> {
     let mistake = |bad: &BadSet| {
         let image = &workspace.images[bad.image.index()];
-        let field = bad.set.and_then(|set| field_of(&recipes[bad.image.index()], set)).unwrap_or_default();
-        let said = bad.error.place().map(|(file, line)| format!("{file}, line {line}: ")).unwrap_or_default();
+        let field = bad
+            .set
+            .and_then(|set| field_of(&recipes[bad.image.index()], set))
+            .unwrap_or_default();
+        let said = bad
+            .error
+            .place()
+            .map(|(file, line)| format!("{file}, line {line}: "))
+            .unwrap_or_default();
         let message = format!("image `{}`: {said}{}", image.id, bad.error);
         let mut diagnostic = Diagnostic::error("unreadable-files", message);
         diagnostic.help = bad.error.help();

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind, Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
+    Unsupported, Wanted, context,
 };
 use crate::recipe::{Recipe, Step};
 
@@ -35,13 +36,26 @@ impl Wishes {
     /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`) and `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state folder).
     #[must_use]
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
-        let list = |name: &str| env(name).unwrap_or_default().split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        let seconds = env("IMGSPEC_FAKE_SECONDS").and_then(|text| text.parse().ok()).unwrap_or(0.3_f64);
+        let list = |name: &str| {
+            env(name)
+                .unwrap_or_default()
+                .split(',')
+                .filter(|word| !word.is_empty())
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let seconds = env("IMGSPEC_FAKE_SECONDS")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0.3_f64);
         let stumble = list("IMGSPEC_FAKE_STUMBLE");
         Self {
             time: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
             fail: list("IMGSPEC_FAKE_FAIL"),
-            stumble: stumble.iter().filter_map(|word| word.split_once(':')).filter_map(|(image, times)| Some((image.to_owned(), times.parse().ok()?))).collect(),
+            stumble: stumble
+                .iter()
+                .filter_map(|word| word.split_once(':'))
+                .filter_map(|(image, times)| Some((image.to_owned(), times.parse().ok()?)))
+                .collect(),
             folder: env("IMGSPEC_FAKE_STORE").map_or_else(|| state.join("fake"), PathBuf::from),
         }
     }
@@ -66,7 +80,10 @@ impl Fake {
     /// A fake with these wishes.
     #[must_use]
     pub fn new(wishes: Wishes) -> Self {
-        Self { wishes, stumbled: Mutex::default() }
+        Self {
+            wishes,
+            stumbled: Mutex::default(),
+        }
     }
 
     fn path(&self, place: StoreKind, reference: &str) -> PathBuf {
@@ -74,7 +91,10 @@ impl Fake {
             StoreKind::Local => "local",
             StoreKind::Registry => "registry",
         };
-        self.wishes.folder.join(store).join(format!("{}.json", reference.replace(['/', ':'], "+")))
+        self.wishes
+            .folder
+            .join(store)
+            .join(format!("{}.json", reference.replace(['/', ':'], "+")))
     }
 
     fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
@@ -90,25 +110,41 @@ impl Fake {
     /// One line a build, so that tests can count builds of many processes.
     fn count(&self, image: &str) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.wishes.folder)?;
-        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(self.wishes.folder.join("builds.log"))?;
+        let mut log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.wishes.folder.join("builds.log"))?;
         log.write_all(format!("{image}\n").as_bytes())
     }
 
     fn stumbles(&self, image: &str) -> bool {
         let times = self.wishes.stumble.get(image).copied().unwrap_or(0);
-        let mut stumbled = self.stumbled.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut stumbled = self
+            .stumbled
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let so_far = stumbled.entry(image.to_owned()).or_insert(0);
         *so_far += 1;
         *so_far <= times
     }
 
-    fn take_time(&self, steps: usize, job: &Job<'_>, notes: &dyn Notes, cancel: &Cancel) -> Result<(), BuildError> {
+    fn take_time(
+        &self,
+        steps: usize,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
         let share = self.wishes.time / u32::try_from(steps.max(1)).expect("a handful of steps");
         for (at, step) in job.recipe.steps.iter().enumerate() {
             notes.step(at + 1, steps, &words(step));
             pause(share, cancel)?;
         }
-        if job.recipe.steps.is_empty() { pause(share, cancel) } else { Ok(()) }
+        if job.recipe.steps.is_empty() {
+            pause(share, cancel)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -122,7 +158,10 @@ impl Backend for Fake {
     }
 
     fn availability(&self) -> Availability {
-        Availability::Ready { versions: Vec::new(), remarks: vec!["builds nothing; for tests and demos".to_owned()] }
+        Availability::Ready {
+            versions: Vec::new(),
+            remarks: vec!["builds nothing; for tests and demos".to_owned()],
+        }
     }
 
     fn check(&self, _: &Recipe) -> Vec<Unsupported> {
@@ -134,18 +173,31 @@ impl Backend for Fake {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        let find = |wanted: &Wanted<'_>| match std::fs::read(self.path(wanted.place, wanted.reference)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Existence::Absent,
-            Err(error) => Existence::Unknown { why: error.to_string() },
-            Ok(bytes) => match serde_json::from_slice::<Image>(&bytes) {
-                Ok(image) => Existence::Present { key: Some(image.key), digest: image.digest },
-                Err(error) => Existence::Unknown { why: error.to_string() },
-            },
-        };
+        let find =
+            |wanted: &Wanted<'_>| match std::fs::read(self.path(wanted.place, wanted.reference)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Existence::Absent,
+                Err(error) => Existence::Unknown {
+                    why: error.to_string(),
+                },
+                Ok(bytes) => match serde_json::from_slice::<Image>(&bytes) {
+                    Ok(image) => Existence::Present {
+                        key: Some(image.key),
+                        digest: image.digest,
+                    },
+                    Err(error) => Existence::Unknown {
+                        why: error.to_string(),
+                    },
+                },
+            };
         wanted.iter().map(find).collect()
     }
 
-    fn build(&self, job: &Job<'_>, notes: &dyn Notes, cancel: &Cancel) -> Result<Artifact, BuildError> {
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
         self.count(job.image).map_err(failed)?;
         let staged = stage(job, &job.scratch);
         let _ = std::fs::remove_dir_all(&job.scratch);
@@ -153,21 +205,44 @@ impl Backend for Fake {
         notes.log(&format!("pretending to build {}", job.image));
         self.take_time(job.recipe.steps.len(), job, notes, cancel)?;
         if self.stumbles(job.image) {
-            return Err(BuildError::Transient("the pretended network is down".to_owned()));
+            return Err(BuildError::Transient(
+                "the pretended network is down".to_owned(),
+            ));
         }
         if self.wishes.fail.iter().any(|image| image == job.image) {
             notes.log("error: told to fail");
             return Err(BuildError::Failed("told to fail".to_owned()));
         }
-        let digest = format!("sha256:{}", blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex());
-        let image = Image { reference: job.reference.to_owned(), key: job.key.to_string(), digest: digest.clone() };
+        let digest = format!(
+            "sha256:{}",
+            blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex()
+        );
+        let image = Image {
+            reference: job.reference.to_owned(),
+            key: job.key.to_string(),
+            digest: digest.clone(),
+        };
         self.keep(StoreKind::Local, &image).map_err(failed)?;
-        Ok(Artifact { backend: self.name().to_owned(), reference: job.reference.to_owned(), digest })
+        Ok(Artifact {
+            backend: self.name().to_owned(),
+            reference: job.reference.to_owned(),
+            digest,
+        })
     }
 
-    fn push(&self, job: &Job<'_>, artifact: &Artifact, _: &dyn Notes, cancel: &Cancel) -> Result<(), BuildError> {
+    fn push(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        _: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        let image = Image { reference: job.reference.to_owned(), key: job.key.to_string(), digest: artifact.digest.clone() };
+        let image = Image {
+            reference: job.reference.to_owned(),
+            key: job.key.to_string(),
+            digest: artifact.digest.clone(),
+        };
         self.keep(StoreKind::Registry, &image).map_err(failed)
     }
 }
@@ -175,7 +250,10 @@ impl Backend for Fake {
 /// The files that a builder would be sent, one folder a set.
 fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
     context::empty(to)?;
-    job.files.iter().enumerate().try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
+    job.files
+        .iter()
+        .enumerate()
+        .try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
 }
 
 fn words(step: &Step) -> String {

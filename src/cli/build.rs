@@ -9,7 +9,7 @@ use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Context, Failure, Progress, Selection, eprint_text, exit};
+use super::{Context, Failure, Progress, Selection, exit};
 use crate::plan::{self, Judgement, Plan, WhenUnknown};
 use crate::report;
 use crate::run::{Interrupter, Mailbox, Options, Push, Summary};
@@ -86,28 +86,56 @@ impl Choice {
             Unknown::Fail => WhenUnknown::Fail,
             Unknown::Assume => WhenUnknown::Assume,
         };
-        Judgement { force: self.force, when_unknown }
+        Judgement {
+            force: self.force,
+            when_unknown,
+        }
     }
 
     /// Plans, and refuses what the flags rule out.
-    pub(super) fn plan(&self, session: &Session, selection: &Selection) -> Result<Planned, Failure> {
+    pub(super) fn plan(
+        &self,
+        session: &Session,
+        selection: &Selection,
+    ) -> Result<Planned, Failure> {
         let asked = session.select(&selection.images)?;
-        if self.push.is_some() && !asked.iter().any(|id| session.workspace.images[id.index()].spec.registry.is_some()) {
-            return Err(Failure::usage("none of the images has a registry to push to", "give them a `registry`, or leave `--push` out"));
+        if self.push.is_some()
+            && !asked
+                .iter()
+                .any(|id| session.workspace.images[id.index()].spec.registry.is_some())
+        {
+            return Err(Failure::usage(
+                "none of the images has a registry to push to",
+                "give them a `registry`, or leave `--push` out",
+            ));
         }
         let planned = session.plan(&asked, self.judgement(), self.push());
         let unknown = plan::unknown(&session.graph, &planned.plan);
         if self.when_unknown == Unknown::Fail && !unknown.is_empty() {
-            let list: Vec<String> = unknown.iter().map(|(image, why)| format!("`{image}` ({why})")).collect();
+            let list: Vec<String> = unknown
+                .iter()
+                .map(|(image, why)| format!("`{image}` ({why})"))
+                .collect();
             return Err(Failure::usage(
-                format!("nobody can say whether these images exist: {}", list.join(", ")),
+                format!(
+                    "nobody can say whether these images exist: {}",
+                    list.join(", ")
+                ),
                 "mend the access, or choose `--when-unknown build`",
             ));
         }
-        let unasked: Vec<&str> = planned.plan.builds().filter(|image| !image.asked).map(|image| session.graph.name(image.id)).collect();
+        let unasked: Vec<&str> = planned
+            .plan
+            .builds()
+            .filter(|image| !image.asked)
+            .map(|image| session.graph.name(image.id))
+            .collect();
         if self.no_bases && !unasked.is_empty() {
             return Err(Failure::usage(
-                format!("these bases are not fresh, and `--no-bases` forbids to build them: {}", unasked.join(", ")),
+                format!(
+                    "these bases are not fresh, and `--no-bases` forbids to build them: {}",
+                    unasked.join(", ")
+                ),
                 "build them first, or leave `--no-bases` out",
             ));
         }
@@ -124,7 +152,12 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
-    let options = Options { jobs: jobs(args.jobs), fail_fast: args.fail_fast, push: args.choice.push(), attempts: args.attempts };
+    let options = Options {
+        jobs: jobs(args.jobs),
+        fail_fast: args.fail_fast,
+        push: args.choice.push(),
+        attempts: args.attempts,
+    };
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here an interrupt may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
@@ -148,7 +181,10 @@ fn code(summary: &Summary) -> u8 {
 }
 
 fn jobs(flag: Option<u16>) -> usize {
-    flag.map_or_else(|| std::thread::available_parallelism().map_or(4, |count| count.get().max(4)), usize::from)
+    flag.map_or_else(
+        || std::thread::available_parallelism().map_or(4, |count| count.get().max(4)),
+        usize::from,
+    )
 }
 
 fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {
@@ -166,16 +202,25 @@ fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settin
     // A prediction needs every build to have been timed before.
     let is_timed = plan.builds().all(|image| image.seconds.is_some());
     let predicted = is_timed.then(|| plan.critical_path(&session.graph).1);
-    report::Settings { progress, verbosity, color: context.screen.color, predicted }
+    report::Settings {
+        progress,
+        verbosity,
+        color: context.screen.color,
+        predicted,
+    }
 }
 
 /// A thread that turns signals into interrupts; it lives as long as the program.
 fn hear_signals(interrupter: Interrupter) -> Result<(), Failure> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
-    let mut signals = signals.map_err(|error| Failure::usage(format!("signals cannot be heard: {error}"), "this is a fault of the system"))?;
+    let mut signals = signals.map_err(|error| {
+        Failure::usage(
+            format!("signals cannot be heard: {error}"),
+            "this is a fault of the system",
+        )
+    })?;
     std::thread::spawn(move || {
         for _ in signals.forever() {
-            eprint_text("\n");
             interrupter.interrupt();
         }
     });
@@ -215,5 +260,13 @@ fn write_metadata(path: &Path, summary: &Summary) -> Result<(), Failure> {
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     });
-    written.map_err(|error| Failure::usage(format!("the metadata file `{}` cannot be written: {error}", path.display()), "the images are built all the same"))
+    written.map_err(|error| {
+        Failure::usage(
+            format!(
+                "the metadata file `{}` cannot be written: {error}",
+                path.display()
+            ),
+            "the images are built all the same",
+        )
+    })
 }

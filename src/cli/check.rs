@@ -19,13 +19,25 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let manifest = context.manifest()?;
     let checked = check::check(&manifest, &context.overrides, &env);
     let sources = &checked.workspace.sources;
-    let errors = checked.diagnostics.iter().filter(|found| found.is_error()).count();
+    let errors = checked
+        .diagnostics
+        .iter()
+        .filter(|found| found.is_error())
+        .count();
     if args.format == Format::Json {
         print_json(&diagnostics::to_json(&checked.diagnostics, sources))?;
     } else {
-        eprint_text(&diagnostics::render(&checked.diagnostics, sources, context.screen.color, width()));
+        eprint_text(&diagnostics::render(
+            &checked.diagnostics,
+            sources,
+            context.screen.color,
+            width(),
+        ));
         if !context.screen.quiet {
-            eprint_text(&format!("{}\n", verdict(&checked.diagnostics, errors, checked.workspace.images.len())));
+            eprint_text(&format!(
+                "{}\n",
+                verdict(&checked.diagnostics, errors, checked.workspace.images.len())
+            ));
         }
     }
     Ok(if errors == 0 { exit::DONE } else { exit::USAGE })
@@ -35,7 +47,11 @@ fn verdict(found: &[Diagnostic], errors: usize, images: usize) -> String {
     let warnings = found.len() - errors;
     match (errors, warnings) {
         (0, 0) => format!("{} checked: nothing is wrong", Count(images, "image")),
-        (0, _) => format!("{} checked: {}", Count(images, "image"), Count(warnings, "warning")),
+        (0, _) => format!(
+            "{} checked: {}",
+            Count(images, "image"),
+            Count(warnings, "warning")
+        ),
         (_, 0) => Count(errors, "error").to_string(),
         _ => format!("{}, {}", Count(errors, "error"), Count(warnings, "warning")),
     }

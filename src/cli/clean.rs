@@ -17,12 +17,19 @@ pub(super) struct CleanArgs {
 
 pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let known: BTreeSet<&str> = session.graph.ids().map(|id| session.graph.name(id)).collect();
+    let known: BTreeSet<&str> = session
+        .graph
+        .ids()
+        .map(|id| session.graph.name(id))
+        .collect();
     let keep = if args.all { BTreeSet::new() } else { known };
     let (mut records, mut others) = (0, 0);
     for leftover in session.store.leftovers(&keep) {
         let removed = session.store.remove(&leftover).map_err(|error| {
-            Failure::usage(format!("`{}` cannot be removed: {error}", leftover.path.display()), "is it yours?")
+            Failure::usage(
+                format!("`{}` cannot be removed: {error}", leftover.path.display()),
+                "is it yours?",
+            )
         })?;
         match (removed, leftover.kind) {
             (false, _) => {}
@@ -31,7 +38,11 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         }
     }
     if !context.screen.quiet {
-        eprint_text(&format!("removed {} and {}\n", Count(records, "record"), Count(others, "other file")));
+        eprint_text(&format!(
+            "removed {} and {}\n",
+            Count(records, "record"),
+            Count(others, "other file")
+        ));
     }
     Ok(exit::DONE)
 }

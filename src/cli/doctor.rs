@@ -28,8 +28,14 @@ struct Finding {
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     let mut backends = session::backends(&context.folder, &env);
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
-    let findings: Vec<Finding> = backends.iter().map(|backend| finding(backend.name(), backend.availability())).collect();
-    let is_ready = backends.iter().zip(&findings).any(|(backend, finding)| backend.priority() > 0 && finding.ready);
+    let findings: Vec<Finding> = backends
+        .iter()
+        .map(|backend| finding(backend.name(), backend.availability()))
+        .collect();
+    let is_ready = backends
+        .iter()
+        .zip(&findings)
+        .any(|(backend, finding)| backend.priority() > 0 && finding.ready);
     match args.format {
         Format::Json => print_json(&findings)?,
         Format::Text => print_text(&text(&findings, is_ready, context))?,
@@ -39,18 +45,37 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
 
 fn finding(builder: &'static str, availability: Availability) -> Finding {
     match availability {
-        Availability::Ready { versions, remarks } => Finding { builder, ready: true, versions, remarks, why: None, mend: None },
-        Availability::Missing { why, mend } => {
-            Finding { builder, ready: false, versions: Vec::new(), remarks: Vec::new(), why: Some(why), mend: Some(mend) }
-        }
+        Availability::Ready { versions, remarks } => Finding {
+            builder,
+            ready: true,
+            versions,
+            remarks,
+            why: None,
+            mend: None,
+        },
+        Availability::Missing { why, mend } => Finding {
+            builder,
+            ready: false,
+            versions: Vec::new(),
+            remarks: Vec::new(),
+            why: Some(why),
+            mend: Some(mend),
+        },
     }
 }
 
 fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
     let mut text = format!("imgspec {}\n", env!("CARGO_PKG_VERSION"));
     for finding in findings {
-        let (mark, style) = if finding.ready { ("ready", Style::Good) } else { ("missing", Style::Bad) };
-        let head = Line::new().add(Style::Bold, finding.builder).add(Style::Plain, "  ").add(style, mark);
+        let (mark, style) = if finding.ready {
+            ("ready", Style::Good)
+        } else {
+            ("missing", Style::Bad)
+        };
+        let head = Line::new()
+            .add(Style::Bold, finding.builder)
+            .add(Style::Plain, "  ")
+            .add(style, mark);
         text.push_str(&format!("\n{}\n", head.paint(context.screen.color_out)));
         for (part, version) in &finding.versions {
             text.push_str(&format!("  {part:12} {version}\n"));

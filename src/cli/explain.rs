@@ -33,14 +33,21 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
     let ids = session.select(std::slice::from_ref(&args.image))?;
     let id = match Vec::from_iter(ids).as_slice() {
         [id] => *id,
-        many => return Err(Failure::usage(format!("`{}` names {}", args.image, Count(many.len(), "image")), "name one")),
+        many => {
+            return Err(Failure::usage(
+                format!("`{}` names {}", args.image, Count(many.len(), "image")),
+                "name one",
+            ));
+        }
     };
     let inputs = session.prints.inputs(id, &session.recipes[id.index()]);
     let record = match session.store.read(session.graph.name(id)) {
         RecordState::Found(record) => Some(*record),
         RecordState::Missing | RecordState::Unreadable(_) => None,
     };
-    let old = record.as_ref().and_then(|record| session.store.inputs(record));
+    let old = record
+        .as_ref()
+        .and_then(|record| session.store.inputs(record));
     let explanation = Explanation {
         image: session.graph.name(id),
         key: session.prints.key(id).to_string(),
@@ -58,22 +65,44 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
 
 fn text(explanation: &Explanation<'_>, context: &Context) -> String {
     let color = context.screen.color_out;
-    let width = explanation.inputs.iter().map(|input| input.name.chars().count()).max().unwrap_or(0).min(48);
-    let mut text = format!("{}\n", Line::new().add(Style::Bold, &explanation.reference).paint(color));
+    let width = explanation
+        .inputs
+        .iter()
+        .map(|input| input.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .min(48);
+    let mut text = format!(
+        "{}\n",
+        Line::new()
+            .add(Style::Bold, &explanation.reference)
+            .paint(color)
+    );
     text.push_str(&format!("key {}\n\n", explanation.key));
     for input in explanation.inputs {
-        let line = Line::new().add(Style::Plain, "  ").column(Style::Plain, &input.name, width).add(Style::Dim, format!("  {}", input.value));
+        let line = Line::new()
+            .add(Style::Plain, "  ")
+            .column(Style::Plain, &input.name, width)
+            .add(Style::Dim, format!("  {}", input.value));
         text.push_str(&format!("{}\n", line.paint(color)));
     }
     text.push('\n');
     match (&explanation.recorded, &explanation.changes) {
         (None, _) => text.push_str("never built\n"),
-        (Some(key), _) if *key == explanation.key => text.push_str("nothing differs from the last build\n"),
-        (Some(_), None) => text.push_str("differs from the last build; what it was made of is not known any more\n"),
+        (Some(key), _) if *key == explanation.key => {
+            text.push_str("nothing differs from the last build\n")
+        }
+        (Some(_), None) => text
+            .push_str("differs from the last build; what it was made of is not known any more\n"),
         (Some(_), Some(changes)) => {
             text.push_str("since the last build:\n");
             for change in changes {
-                text.push_str(&format!("  {}\n", Line::new().add(Style::Doubtful, change.to_string()).paint(color)));
+                text.push_str(&format!(
+                    "  {}\n",
+                    Line::new()
+                        .add(Style::Doubtful, change.to_string())
+                        .paint(color)
+                ));
             }
         }
     }

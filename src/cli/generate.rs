@@ -21,7 +21,12 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
 pub(super) fn man() -> Result<u8, Failure> {
     let mut page = Vec::new();
     let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered.map_err(|error| Failure::usage(format!("the manual page cannot be made: {error}"), "please report it"))?;
+    rendered.map_err(|error| {
+        Failure::usage(
+            format!("the manual page cannot be made: {error}"),
+            "please report it",
+        )
+    })?;
     print_text(&String::from_utf8_lossy(&page))?;
     Ok(exit::DONE)
 }

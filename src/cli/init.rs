@@ -17,21 +17,42 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
-    let path = context.file.as_ref().map_or_else(|| context.folder.join(FILE_NAME), |file| context.folder.join(file));
+    let path = context.file.as_ref().map_or_else(
+        || context.folder.join(FILE_NAME),
+        |file| context.folder.join(file),
+    );
     let found = Found::look(&context.folder);
-    let opened = std::fs::OpenOptions::new().write(true).create(true).create_new(!args.force).truncate(args.force).open(&path);
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .create_new(!args.force)
+        .truncate(args.force)
+        .open(&path);
     let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(format!("`{}` is there already", path.display()), "`--force` replaces it"),
-        _ => Failure::usage(format!("`{}` cannot be written: {error}", path.display()), "is the folder writable?"),
+        std::io::ErrorKind::AlreadyExists => Failure::usage(
+            format!("`{}` is there already", path.display()),
+            "`--force` replaces it",
+        ),
+        _ => Failure::usage(
+            format!("`{}` cannot be written: {error}", path.display()),
+            "is the folder writable?",
+        ),
     })?;
     file.write_all(manifest(&found).as_bytes())
-        .map_err(|error| Failure::usage(format!("`{}` cannot be written: {error}", path.display()), "is the disk full?"))?;
+        .map_err(|error| {
+            Failure::usage(
+                format!("`{}` cannot be written: {error}", path.display()),
+                "is the disk full?",
+            )
+        })?;
     if !context.screen.quiet {
         eprint_text(&format!("wrote {}\n", path.display()));
         for note in &found.notes {
             eprint_text(&format!("  {note}\n"));
         }
-        eprint_text("next: `imgspec graph plan` shows what would be built, `imgspec graph build` builds it\n");
+        eprint_text(
+            "next: `imgspec graph plan` shows what would be built, `imgspec graph build` builds it\n",
+        );
     }
     Ok(exit::DONE)
 }
@@ -56,7 +77,9 @@ impl Found {
         if has("pyproject.toml") {
             notes.push("pyproject.toml: lock files come with version 0.2; until then export one to a requirements file".to_owned());
         }
-        let source = ["src", "app"].into_iter().find(|name| folder.join(name).is_dir());
+        let source = ["src", "app"]
+            .into_iter()
+            .find(|name| folder.join(name).is_dir());
         if let Some(source) = source {
             notes.push(format!("{source}/: copied to /app/{source}"));
         }
@@ -64,11 +87,20 @@ impl Found {
         let base = dockerfile.as_deref().and_then(last_base);
         if dockerfile.is_some() {
             notes.push(match &base {
-                Some(base) => format!("Dockerfile: its base `{base}` is taken; its other steps are yours to move over"),
-                None => "Dockerfile: its base could not be told; its steps are yours to move over".to_owned(),
+                Some(base) => format!(
+                    "Dockerfile: its base `{base}` is taken; its other steps are yours to move over"
+                ),
+                None => "Dockerfile: its base could not be told; its steps are yours to move over"
+                    .to_owned(),
             });
         }
-        Self { image: image_id(folder), base: base.unwrap_or_else(|| DEFAULT_BASE.to_owned()), requirements, source, notes }
+        Self {
+            image: image_id(folder),
+            base: base.unwrap_or_else(|| DEFAULT_BASE.to_owned()),
+            requirements,
+            source,
+            notes,
+        }
     }
 }
 
@@ -76,25 +108,61 @@ impl Found {
 fn last_base(dockerfile: &str) -> Option<String> {
     let mut froms = dockerfile.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
-        words.next().filter(|word| word.eq_ignore_ascii_case("from"))?;
-        words.find(|word| !word.starts_with("--")).map(str::to_owned)
+        words
+            .next()
+            .filter(|word| word.eq_ignore_ascii_case("from"))?;
+        words
+            .find(|word| !word.starts_with("--"))
+            .map(str::to_owned)
     });
     let last = froms.next_back()?;
-    let is_plain = last.chars().all(|letter| letter.is_ascii_alphanumeric() || "./:_-@".contains(letter));
-    let is_stage = dockerfile.lines().any(|line| line.to_lowercase().ends_with(&format!(" as {}", last.to_lowercase())));
+    let is_plain = last
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || "./:_-@".contains(letter));
+    let is_stage = dockerfile.lines().any(|line| {
+        line.to_lowercase()
+            .ends_with(&format!(" as {}", last.to_lowercase()))
+    });
     (is_plain && !is_stage).then_some(last)
 }
 
 /// The folder's name as an image id.
 fn image_id(folder: &Path) -> String {
-    let name = folder.canonicalize().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().to_lowercase()));
-    let kept: String = name.unwrap_or_default().chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();
-    let kept = kept.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
-    if kept.is_empty() { "app".to_owned() } else { kept }
+    let name = folder
+        .canonicalize()
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().to_lowercase()));
+    let kept: String = name
+        .unwrap_or_default()
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let kept = kept
+        .split('-')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
+    if kept.is_empty() {
+        "app".to_owned()
+    } else {
+        kept
+    }
 }
 
 fn manifest(found: &Found) -> String {
-    let Found { image, base, requirements, source, notes: _ } = found;
+    let Found {
+        image,
+        base,
+        requirements,
+        source,
+        notes: _,
+    } = found;
     let mut text = String::from(
         "// The container images of this repository: `imgspec graph build` builds what changed.\n\
          // Every field is described in docs/manifest.md of imgspec.\n\n\
@@ -103,10 +171,16 @@ fn manifest(found: &Found) -> String {
          //     registry \"registry.example.com/team\"   // where `--push` sends them\n\
          // }\n\n",
     );
-    text.push_str(&format!("image \"{image}\" {{\n    base-image \"{base}\"\n    // apt-packages \"git\"\n"));
+    text.push_str(&format!(
+        "image \"{image}\" {{\n    base-image \"{base}\"\n    // apt-packages \"git\"\n"
+    ));
     match requirements {
-        Some(file) => text.push_str(&format!("    python-version \"3.12\"\n    requirements \"{file}\"\n")),
-        None => text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n"),
+        Some(file) => text.push_str(&format!(
+            "    python-version \"3.12\"\n    requirements \"{file}\"\n"
+        )),
+        None => {
+            text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n")
+        }
     }
     match source {
         Some(folder) => text.push_str(&format!("    copy \"{folder}\" to=\"/app/{folder}\"\n")),

@@ -31,7 +31,12 @@ use crate::session::{Opening, Refusal, Session};
 ///
 /// The images are declared in `imgspec.kdl`; the nearest one upwards from the current folder is used.
 #[derive(Parser)]
-#[command(name = "imgspec", version, max_term_width = 100, propagate_version = true)]
+#[command(
+    name = "imgspec",
+    version,
+    max_term_width = 100,
+    propagate_version = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -147,14 +152,20 @@ enum Failure {
     /// The manifests are wrong.
     Wrong(Vec<Diagnostic>, Sources),
     /// Usage or surroundings, with what to do.
-    Usage { message: String, help: Option<String> },
+    Usage {
+        message: String,
+        help: Option<String>,
+    },
     /// Standard output is closed: nobody reads on, which is no error.
     ClosedPipe,
 }
 
 impl Failure {
     fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage { message: message.into(), help: Some(help.into()) }
+        Self::Usage {
+            message: message.into(),
+            help: Some(help.into()),
+        }
     }
 }
 
@@ -181,7 +192,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
+            return ExitCode::from(if error.use_stderr() {
+                exit::USAGE
+            } else {
+                exit::DONE
+            });
         }
     };
     let screen = Screen::new(&cli.global);
@@ -251,14 +266,29 @@ struct Context {
 
 impl Context {
     fn new(global: Global, screen: Screen) -> Result<Self, Failure> {
-        let here = std::env::current_dir()
-            .map_err(|error| Failure::usage(format!("the current folder cannot be read: {error}"), "change to one that can"))?;
-        let folder = global.directory.map_or_else(|| here.clone(), |folder| here.join(folder));
+        let here = std::env::current_dir().map_err(|error| {
+            Failure::usage(
+                format!("the current folder cannot be read: {error}"),
+                "change to one that can",
+            )
+        })?;
+        let folder = global
+            .directory
+            .map_or_else(|| here.clone(), |folder| here.join(folder));
         if !folder.is_dir() {
-            return Err(Failure::usage(format!("`{}` is no folder", folder.display()), "name an existing folder after `-C`"));
+            return Err(Failure::usage(
+                format!("`{}` is no folder", folder.display()),
+                "name an existing folder after `-C`",
+            ));
         }
-        let overrides = Overrides::parse(&global.vars, &global.sets).map_err(|diagnostics| Failure::Wrong(diagnostics, Sources::default()))?;
-        Ok(Self { folder, file: global.file, overrides, screen })
+        let overrides = Overrides::parse(&global.vars, &global.sets)
+            .map_err(|diagnostics| Failure::Wrong(diagnostics, Sources::default()))?;
+        Ok(Self {
+            folder,
+            file: global.file,
+            overrides,
+            screen,
+        })
     }
 
     fn manifest(&self) -> Result<PathBuf, Failure> {
@@ -266,14 +296,25 @@ impl Context {
             return Ok(self.folder.join(file));
         }
         manifest::find(&self.folder).ok_or_else(|| {
-            let message = format!("there is no `imgspec.kdl` in `{}` or above it", self.folder.display());
-            Failure::usage(message, "`imgspec init` writes a first one; `-f FILE` names another")
+            let message = format!(
+                "there is no `imgspec.kdl` in `{}` or above it",
+                self.folder.display()
+            );
+            Failure::usage(
+                message,
+                "`imgspec init` writes a first one; `-f FILE` names another",
+            )
         })
     }
 
     fn open(&self, builder: Option<&str>) -> Result<Session, Failure> {
         let manifest = self.manifest()?;
-        let opening = Opening { manifest: &manifest, overrides: &self.overrides, builder, env: &env };
+        let opening = Opening {
+            manifest: &manifest,
+            overrides: &self.overrides,
+            builder,
+            env: &env,
+        };
         let session = Session::open(&opening)?;
         if !self.screen.quiet {
             self.warn(&session);
@@ -283,7 +324,12 @@ impl Context {
 
     fn warn(&self, session: &Session) {
         if !session.warnings.is_empty() {
-            eprint_text(&report::diagnostics::render(&session.warnings, &session.workspace.sources, self.screen.color, width()));
+            eprint_text(&report::diagnostics::render(
+                &session.warnings,
+                &session.workspace.sources,
+                self.screen.color,
+                width(),
+            ));
         }
     }
 }
@@ -294,7 +340,9 @@ fn env(name: &str) -> Option<String> {
 
 /// Columns of the terminal on standard error; none when there is none.
 fn width() -> Option<usize> {
-    std::io::stderr().is_terminal().then(|| usize::from(report::terminal::size()().1))
+    std::io::stderr()
+        .is_terminal()
+        .then(|| usize::from(report::terminal::size()().0))
 }
 
 /// Prints a result on standard output.
@@ -303,7 +351,10 @@ fn print_text(text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
-        Err(error) => Err(Failure::usage(format!("the result cannot be written: {error}"), "is the disk full?")),
+        Err(error) => Err(Failure::usage(
+            format!("the result cannot be written: {error}"),
+            "is the disk full?",
+        )),
     }
 }
 
@@ -321,7 +372,12 @@ fn tell(failure: &Failure, screen: Screen) -> u8 {
     match failure {
         Failure::ClosedPipe => return exit::DONE,
         Failure::Wrong(diagnostics, sources) => {
-            eprint_text(&report::diagnostics::render(diagnostics, sources, screen.color, width()));
+            eprint_text(&report::diagnostics::render(
+                diagnostics,
+                sources,
+                screen.color,
+                width(),
+            ));
         }
         Failure::Usage { message, help } => {
             let diagnostic = Diagnostic::error("usage", message.clone());
@@ -329,7 +385,12 @@ fn tell(failure: &Failure, screen: Screen) -> u8 {
                 Some(help) => diagnostic.help(help.clone()),
                 None => diagnostic,
             };
-            eprint_text(&report::diagnostics::render(&[diagnostic], &Sources::default(), screen.color, width()));
+            eprint_text(&report::diagnostics::render(
+                &[diagnostic],
+                &Sources::default(),
+                screen.color,
+                width(),
+            ));
         }
     }
     exit::USAGE

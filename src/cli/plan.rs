@@ -28,7 +28,12 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     show(&args.choice, &args.selection, args.format, context)
 }
 
-pub(super) fn show(choice: &Choice, selection: &Selection, format: Format, context: &Context) -> Result<u8, Failure> {
+pub(super) fn show(
+    choice: &Choice,
+    selection: &Selection,
+    format: Format,
+    context: &Context,
+) -> Result<u8, Failure> {
     let session = context.open(choice.builder.as_deref())?;
     let planned = choice.plan(&session, selection)?;
     match format {
@@ -57,18 +62,33 @@ impl<'a> Document<'a> {
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
             // What is only pushed is said by its reason: a reader that knows two actions stays right.
-            action: if image.action == Action::Fresh { "fresh" } else { "build" },
+            action: if image.action == Action::Fresh {
+                "fresh"
+            } else {
+                "build"
+            },
             reasons: &image.reasons,
-            bases: graph.bases(image.id).into_iter().map(|base| graph.name(base)).collect(),
+            bases: graph
+                .bases(image.id)
+                .into_iter()
+                .map(|base| graph.name(base))
+                .collect(),
         });
-        Self { images: images.collect() }
+        Self {
+            images: images.collect(),
+        }
     }
 }
 
 fn text(session: &Session, plan: &Plan, context: &Context) -> String {
     let color = context.screen.color_out;
     let name = |id| session.graph.name(id);
-    let width = plan.images.iter().map(|image| name(image.id).len()).max().unwrap_or(0);
+    let width = plan
+        .images
+        .iter()
+        .map(|image| name(image.id).len())
+        .max()
+        .unwrap_or(0);
     let mut text = String::new();
     for image in &plan.images {
         let (word, style) = match image.action {
@@ -76,7 +96,9 @@ fn text(session: &Session, plan: &Plan, context: &Context) -> String {
             Action::Push => ("push", Style::Doubtful),
             Action::Build => ("build", Style::Doubtful),
         };
-        let mut line = Line::new().column(Style::Bold, name(image.id), width + 2).column(style, word, 5);
+        let mut line = Line::new()
+            .column(Style::Bold, name(image.id), width + 2)
+            .column(style, word, 5);
         if let Some(reason) = image.reasons.first() {
             line = line.add(Style::Plain, format!("  {reason}"));
         }
@@ -92,7 +114,11 @@ fn text(session: &Session, plan: &Plan, context: &Context) -> String {
         }
         if image.reasons.len() > SHOWN {
             let more = image.reasons.len() - SHOWN;
-            text.push_str(&format!("{:width$}         and {more} more; `imgspec explain {}` lists them\n", "", name(image.id)));
+            text.push_str(&format!(
+                "{:width$}         and {more} more; `imgspec explain {}` lists them\n",
+                "",
+                name(image.id)
+            ));
         }
     }
     text.push_str(&summary(session, plan));
@@ -100,7 +126,12 @@ fn text(session: &Session, plan: &Plan, context: &Context) -> String {
 }
 
 fn summary(session: &Session, plan: &Plan) -> String {
-    let count = |action| plan.images.iter().filter(|image| image.action == action).count();
+    let count = |action| {
+        plan.images
+            .iter()
+            .filter(|image| image.action == action)
+            .count()
+    };
     let (build, push) = (count(Action::Build), count(Action::Push));
     let mut parts = vec![format!("{} to build", build)];
     if push > 0 {
@@ -112,7 +143,11 @@ fn summary(session: &Session, plan: &Plan) -> String {
     let (path, seconds) = plan.critical_path(&session.graph);
     if build > 0 && is_timed {
         let path: Vec<&str> = path.into_iter().map(|id| session.graph.name(id)).collect();
-        line.push_str(&format!("; at least {} ({})", Seconds(seconds), path.join(" -> ")));
+        line.push_str(&format!(
+            "; at least {} ({})",
+            Seconds(seconds),
+            path.join(" -> ")
+        ));
     }
     format!("{line}\n")
 }

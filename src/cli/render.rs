@@ -27,21 +27,37 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     let Some(id) = session.graph.find(&args.image) else {
         session.select(std::slice::from_ref(&args.image))?;
-        return Err(Failure::usage(format!("`{}` is no image's id", args.image), "name one image"));
+        return Err(Failure::usage(
+            format!("`{}` is no image's id", args.image),
+            "name one image",
+        ));
     };
     match &args.output {
         Some(folder) => {
             let folder = context.folder.join(folder);
-            if folder.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-                return Err(Failure::usage(format!("`{}` is not empty", folder.display()), "name a new folder"));
+            if folder
+                .read_dir()
+                .is_ok_and(|mut entries| entries.next().is_some())
+            {
+                return Err(Failure::usage(
+                    format!("`{}` is not empty", folder.display()),
+                    "name a new folder",
+                ));
             }
             render(&session, id, &folder)?;
         }
         None => {
-            let folder = tempfile::tempdir().map_err(|error| Failure::usage(format!("no temporary folder: {error}"), "is the disk full?"))?;
+            let folder = tempfile::tempdir().map_err(|error| {
+                Failure::usage(format!("no temporary folder: {error}"), "is the disk full?")
+            })?;
             render(&session, id, folder.path())?;
             let text = std::fs::read_to_string(folder.path().join("Dockerfile"));
-            print_text(&text.map_err(|_| Failure::usage("this builder is given no Dockerfile", "use `-o DIR` to see what it is given"))?)?;
+            print_text(&text.map_err(|_| {
+                Failure::usage(
+                    "this builder is given no Dockerfile",
+                    "use `-o DIR` to see what it is given",
+                )
+            })?)?;
         }
     }
     Ok(exit::DONE)
@@ -61,10 +77,12 @@ fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Fa
         root: &session.workspace.root,
         scratch: session.store.context_folder(name),
     };
-    session.backends[id.index()].render(&job, to).map_err(|error| match error {
-        BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
-        _ => Failure::usage(error.to_string(), "the files could not be written"),
-    })
+    session.backends[id.index()]
+        .render(&job, to)
+        .map_err(|error| match error {
+            BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
+            _ => Failure::usage(error.to_string(), "the files could not be written"),
+        })
 }
 
 /// The bases as they would be named now: what was built last where the key is the same, else what they will be called.
@@ -80,5 +98,10 @@ fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
             },
         }
     };
-    session.graph.bases(id).into_iter().map(|base| (session.graph.name(base).to_owned(), artifact(base))).collect()
+    session
+        .graph
+        .bases(id)
+        .into_iter()
+        .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
+        .collect()
 }

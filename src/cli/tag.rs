@@ -32,7 +32,10 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
             let reference = session.reference(id);
             Tag {
                 image: session.graph.name(id),
-                tag: reference.rsplit_once(':').map_or("", |(_, tag)| tag).to_owned(),
+                tag: reference
+                    .rsplit_once(':')
+                    .map_or("", |(_, tag)| tag)
+                    .to_owned(),
                 reference,
                 key: session.prints.key(id).to_string(),
                 platforms: &session.recipes[id.index()].platforms,
@@ -42,10 +45,15 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
     match (args.format, tags.as_slice()) {
         (Format::Json, tags) => print_json(&tags)?,
         // One image that was named: just its reference, for a shell's `$(…)`.
-        (Format::Text, [only]) if !args.selection.images.is_empty() => print_text(&format!("{}\n", only.reference))?,
+        (Format::Text, [only]) if !args.selection.images.is_empty() => {
+            print_text(&format!("{}\n", only.reference))?
+        }
         (Format::Text, tags) => {
             let width = tags.iter().map(|tag| tag.image.len()).max().unwrap_or(0);
-            let lines: String = tags.iter().map(|tag| format!("{:width$}  {}\n", tag.image, tag.reference)).collect();
+            let lines: String = tags
+                .iter()
+                .map(|tag| format!("{:width$}  {}\n", tag.image, tag.reference))
+                .collect();
             print_text(&lines)?;
         }
     }

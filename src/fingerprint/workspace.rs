@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, fingerprint, refresh};
+use super::{
+    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, fingerprint, refresh,
+};
 use crate::graph::{Graph, ImageId};
 use crate::recipe::Recipe;
 
@@ -35,18 +37,32 @@ impl Fingerprints {
     /// # Errors
     /// Every file set that cannot be read.
     pub fn read(root: &Path, graph: &Graph, recipes: &[Recipe]) -> Result<Self, Vec<BadSet>> {
-        let reader = FileReader::new(root).map_err(|error| vec![BadSet { image: ImageId(0), set: None, error }])?;
+        let reader = FileReader::new(root).map_err(|error| {
+            vec![BadSet {
+                image: ImageId(0),
+                set: None,
+                error,
+            }]
+        })?;
         let found = fingerprint(graph, recipes, &reader);
         if found.iter().all(Result::is_ok) {
-            return Ok(Self { reader, all: found.into_iter().flatten().collect() });
+            return Ok(Self {
+                reader,
+                all: found.into_iter().flatten().collect(),
+            });
         }
         let bad = |image: ImageId| {
             let sets = recipes[image.index()].file_sets().enumerate();
             // Every set was read above: this only asks for what came of it.
-            sets.filter_map(|(set, which)| reader.read(which).err().map(|error| (set, error))).collect::<Vec<_>>()
+            sets.filter_map(|(set, which)| reader.read(which).err().map(|error| (set, error)))
+                .collect::<Vec<_>>()
         };
         let all = graph.ids().flat_map(|image| {
-            bad(image).into_iter().map(move |(set, error)| BadSet { image, set: Some(set), error })
+            bad(image).into_iter().map(move |(set, error)| BadSet {
+                image,
+                set: Some(set),
+                error,
+            })
         });
         Err(all.collect())
     }
@@ -79,9 +95,21 @@ impl Fingerprints {
     ///
     /// # Errors
     /// When a file cannot be read any more; nothing has changed then.
-    pub fn refresh(&mut self, graph: &Graph, recipes: &[Recipe], id: ImageId) -> Result<(), FingerprintError> {
-        let mut all: Vec<Result<Fingerprint, FingerprintError>> = self.all.iter().cloned().map(Ok).collect();
-        refresh(graph, recipes, &self.reader, &BTreeSet::from([id]), &mut all);
+    pub fn refresh(
+        &mut self,
+        graph: &Graph,
+        recipes: &[Recipe],
+        id: ImageId,
+    ) -> Result<(), FingerprintError> {
+        let mut all: Vec<Result<Fingerprint, FingerprintError>> =
+            self.all.iter().cloned().map(Ok).collect();
+        refresh(
+            graph,
+            recipes,
+            &self.reader,
+            &BTreeSet::from([id]),
+            &mut all,
+        );
         self.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
     }

@@ -23,7 +23,10 @@ pub fn gather(
 ) -> Vec<Facts> {
     let found = existences(setting, prints, relevant, with_registry);
     let facts = |id: ImageId| {
-        let (record, unreadable) = match relevant.contains(&id).then(|| setting.store.read(setting.graph.name(id))) {
+        let (record, unreadable) = match relevant
+            .contains(&id)
+            .then(|| setting.store.read(setting.graph.name(id)))
+        {
             Some(RecordState::Found(record)) => (Some(*record), None),
             Some(RecordState::Unreadable(why)) => (None, Some(why)),
             Some(RecordState::Missing) | None => (None, None),
@@ -34,19 +37,38 @@ pub fn gather(
         let key = prints.key(id);
         let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == key.to_string());
         let changes = match &record {
-            Some(record) if record.key != key && !is_this(&local) => changes(setting, prints, id, record),
+            Some(record) if record.key != key && !is_this(&local) => {
+                changes(setting, prints, id, record)
+            }
             _ => Vec::new(),
         };
-        Facts { key, record, unreadable, local, registry, changes }
+        Facts {
+            key,
+            record,
+            unreadable,
+            local,
+            registry,
+            changes,
+        }
     };
     setting.graph.ids().map(facts).collect()
 }
 
 /// What differs from what was recorded, without the keys of bases: the plan tells of those in its own words.
-fn changes(setting: Setting<'_>, prints: &Fingerprints, id: ImageId, record: &Record) -> Vec<Change> {
-    let Some(old) = setting.store.inputs(record) else { return Vec::new() };
+fn changes(
+    setting: Setting<'_>,
+    prints: &Fingerprints,
+    id: ImageId,
+    record: &Record,
+) -> Vec<Change> {
+    let Some(old) = setting.store.inputs(record) else {
+        return Vec::new();
+    };
     let new = prints.inputs(id, &setting.recipes[id.index()]);
-    fingerprint::diff(&old, &new).into_iter().filter(|change| !change.is_base_key()).collect()
+    fingerprint::diff(&old, &new)
+        .into_iter()
+        .filter(|change| !change.is_base_key())
+        .collect()
 }
 
 fn existences(
@@ -55,11 +77,20 @@ fn existences(
     relevant: &BTreeSet<ImageId>,
     with_registry: bool,
 ) -> BTreeMap<(ImageId, StoreKind), Existence> {
-    let references: BTreeMap<ImageId, String> =
-        relevant.iter().map(|id| (*id, reference::of(&setting.workspace.images[id.index()], &prints.key(*id)))).collect();
+    let references: BTreeMap<ImageId, String> = relevant
+        .iter()
+        .map(|id| {
+            (
+                *id,
+                reference::of(&setting.workspace.images[id.index()], &prints.key(*id)),
+            )
+        })
+        .collect();
     let mut by_backend: BTreeMap<&str, Vec<(ImageId, StoreKind)>> = BTreeMap::new();
     for id in relevant {
-        let wanted = by_backend.entry(setting.backends[id.index()].name()).or_default();
+        let wanted = by_backend
+            .entry(setting.backends[id.index()].name())
+            .or_default();
         wanted.push((*id, StoreKind::Local));
         if with_registry && setting.workspace.images[id.index()].spec.registry.is_some() {
             wanted.push((*id, StoreKind::Registry));
@@ -68,8 +99,13 @@ fn existences(
     let mut found = BTreeMap::new();
     for wanted in by_backend.into_values() {
         let backend = &setting.backends[wanted[0].0.index()];
-        let questions: Vec<Wanted<'_>> =
-            wanted.iter().map(|(id, place)| Wanted { reference: &references[id], place: *place }).collect();
+        let questions: Vec<Wanted<'_>> = wanted
+            .iter()
+            .map(|(id, place)| Wanted {
+                reference: &references[id],
+                place: *place,
+            })
+            .collect();
         found.extend(wanted.into_iter().zip(backend.exists(&questions)));
     }
     found

@@ -134,16 +134,33 @@ impl Plan {
     ///
     /// `facts` has one entry an image, in the order of their ids.
     #[must_use]
-    pub fn new(graph: &Graph, asked: &BTreeSet<ImageId>, facts: &[Facts], judgement: Judgement) -> Self {
+    pub fn new(
+        graph: &Graph,
+        asked: &BTreeSet<ImageId>,
+        facts: &[Facts],
+        judgement: Judgement,
+    ) -> Self {
         let mut considered = asked.clone();
         let mut building = BTreeSet::new();
         // Building an image may bring bases into view, and their rebuilding may bring further dependents: both sets only grow.
         loop {
             let before = (considered.len(), building.len());
-            for id in graph.order().iter().copied().filter(|id| considered.contains(id)).collect::<Vec<_>>() {
+            for id in graph
+                .order()
+                .iter()
+                .copied()
+                .filter(|id| considered.contains(id))
+                .collect::<Vec<_>>()
+            {
                 let force = judgement.force && asked.contains(&id);
-                let stale = !own_reasons(&facts[id.index()], force, judgement.when_unknown).is_empty();
-                if stale || graph.bases(id).iter().any(|base| building.contains(base) || moved_on(graph, facts, id, *base)) {
+                let stale =
+                    !own_reasons(&facts[id.index()], force, judgement.when_unknown).is_empty();
+                if stale
+                    || graph
+                        .bases(id)
+                        .iter()
+                        .any(|base| building.contains(base) || moved_on(graph, facts, id, *base))
+                {
                     building.insert(id);
                     considered.extend(graph.bases(id));
                 }
@@ -152,13 +169,24 @@ impl Plan {
                 break;
             }
         }
-        let plan = |id: ImageId| planned(graph, facts, id, asked.contains(&id), &building, judgement);
-        Self { images: graph.order().iter().copied().filter(|id| considered.contains(id)).map(plan).collect() }
+        let plan =
+            |id: ImageId| planned(graph, facts, id, asked.contains(&id), &building, judgement);
+        Self {
+            images: graph
+                .order()
+                .iter()
+                .copied()
+                .filter(|id| considered.contains(id))
+                .map(plan)
+                .collect(),
+        }
     }
 
     /// The images that are built.
     pub fn builds(&self) -> impl Iterator<Item = &Planned> {
-        self.images.iter().filter(|image| image.action == Action::Build)
+        self.images
+            .iter()
+            .filter(|image| image.action == Action::Build)
     }
 
     /// What is planned for an image, if anything.
@@ -175,9 +203,13 @@ impl Plan {
         let mut best: Vec<(f64, Option<ImageId>)> = vec![(0.0, None); graph.len()];
         let mut last: Option<ImageId> = None;
         for image in self.builds() {
-            let before = graph.bases(image.id).into_iter().filter(|base| weights[base.index()].is_some());
+            let before = graph
+                .bases(image.id)
+                .into_iter()
+                .filter(|base| weights[base.index()].is_some());
             let longest = before.max_by(|a, b| best[a.index()].0.total_cmp(&best[b.index()].0));
-            let seconds = weights[image.id.index()].unwrap_or(0.0) + longest.map_or(0.0, |base| best[base.index()].0);
+            let seconds = weights[image.id.index()].unwrap_or(0.0)
+                + longest.map_or(0.0, |base| best[base.index()].0);
             best[image.id.index()] = (seconds, longest);
             if last.is_none_or(|last| best[last.index()].0 < seconds) {
                 last = Some(image.id);
@@ -194,7 +226,11 @@ impl Plan {
     pub fn weights(&self, images: usize) -> Vec<Option<f64>> {
         let known: Vec<f64> = self.builds().filter_map(|image| image.seconds).collect();
         #[allow(clippy::cast_precision_loss, reason = "a handful of images")]
-        let mean = if known.is_empty() { 1.0 } else { known.iter().sum::<f64>() / known.len() as f64 };
+        let mean = if known.is_empty() {
+            1.0
+        } else {
+            known.iter().sum::<f64>() / known.len() as f64
+        };
         let mut weights = vec![None; images];
         for image in self.builds() {
             weights[image.id.index()] = Some(image.seconds.unwrap_or(mean));
@@ -203,23 +239,57 @@ impl Plan {
     }
 }
 
-fn planned(graph: &Graph, facts: &[Facts], id: ImageId, asked: bool, building: &BTreeSet<ImageId>, judgement: Judgement) -> Planned {
+fn planned(
+    graph: &Graph,
+    facts: &[Facts],
+    id: ImageId,
+    asked: bool,
+    building: &BTreeSet<ImageId>,
+    judgement: Judgement,
+) -> Planned {
     let own = &facts[id.index()];
     let seconds = own.record.as_ref().map(|record| record.seconds);
     if !building.contains(&id) {
-        let place = || Reason::ArtifactGone { place: "registry".to_owned() };
-        let (action, reasons) = if asked && needs_push(own) { (Action::Push, vec![place()]) } else { (Action::Fresh, Vec::new()) };
-        return Planned { id, action, reasons, asked, seconds };
+        let place = || Reason::ArtifactGone {
+            place: "registry".to_owned(),
+        };
+        let (action, reasons) = if asked && needs_push(own) {
+            (Action::Push, vec![place()])
+        } else {
+            (Action::Fresh, Vec::new())
+        };
+        return Planned {
+            id,
+            action,
+            reasons,
+            asked,
+            seconds,
+        };
     }
     let mut reasons = own_reasons(own, judgement.force && asked, judgement.when_unknown);
-    let rebuilt = graph.bases(id).into_iter().filter(|base| building.contains(base) || moved_on(graph, facts, id, *base));
-    let rebuilt: Vec<Reason> = rebuilt.map(|base| Reason::BaseRebuilt { base: graph.name(base).to_owned() }).collect();
+    let rebuilt = graph
+        .bases(id)
+        .into_iter()
+        .filter(|base| building.contains(base) || moved_on(graph, facts, id, *base));
+    let rebuilt: Vec<Reason> = rebuilt
+        .map(|base| Reason::BaseRebuilt {
+            base: graph.name(base).to_owned(),
+        })
+        .collect();
     if !rebuilt.is_empty() {
         // A key that differs only by the bases' keys has no change of its own to tell of.
-        reasons.retain(|reason| !matches!(reason, Reason::InputChanged { input, .. } if input.is_empty()));
+        reasons.retain(
+            |reason| !matches!(reason, Reason::InputChanged { input, .. } if input.is_empty()),
+        );
     }
     reasons.extend(rebuilt);
-    Planned { id, action: Action::Build, reasons, asked, seconds }
+    Planned {
+        id,
+        action: Action::Build,
+        reasons,
+        asked,
+        seconds,
+    }
 }
 
 /// Why an image must be built whatever its bases do; empty when it is where it must be, with its key.
@@ -232,7 +302,9 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Vec<Rea
         return Vec::new();
     }
     let Some(record) = &facts.record else {
-        return vec![Reason::NeverBuilt { unreadable: facts.unreadable.clone() }];
+        return vec![Reason::NeverBuilt {
+            unreadable: facts.unreadable.clone(),
+        }];
     };
     if record.key != facts.key {
         return input_changes(facts);
@@ -240,33 +312,56 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Vec<Rea
     match facts.registry.as_ref().unwrap_or(&facts.local) {
         Existence::Unknown { .. } if when_unknown == WhenUnknown::Assume => Vec::new(),
         Existence::Unknown { why } => vec![Reason::Unknown { why: why.clone() }],
-        Existence::Present { .. } => vec![Reason::ArtifactGone { place: "its name; another image bears it".to_owned() }],
-        Existence::Absent => vec![Reason::ArtifactGone { place: "local store".to_owned() }],
+        Existence::Present { .. } => vec![Reason::ArtifactGone {
+            place: "its name; another image bears it".to_owned(),
+        }],
+        Existence::Absent => vec![Reason::ArtifactGone {
+            place: "local store".to_owned(),
+        }],
     }
 }
 
 fn input_changes(facts: &Facts) -> Vec<Reason> {
     let changes = facts.changes.iter().cloned();
-    let reasons: Vec<Reason> =
-        changes.map(|change| Reason::InputChanged { input: change.name, from: change.from, to: change.to }).collect();
+    let reasons: Vec<Reason> = changes
+        .map(|change| Reason::InputChanged {
+            input: change.name,
+            from: change.from,
+            to: change.to,
+        })
+        .collect();
     if reasons.is_empty() {
         // Only a base's key differs, or the record's listing is gone.
-        return vec![Reason::InputChanged { input: String::new(), from: None, to: None }];
+        return vec![Reason::InputChanged {
+            input: String::new(),
+            from: None,
+            to: None,
+        }];
     }
     reasons
 }
 
 /// Whether the base that an image was built on is no longer the base that is there.
 fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool {
-    let Some(record) = &facts[id.index()].record else { return false };
-    let Existence::Present { digest, .. } = &facts[base.index()].local else { return false };
-    record.key == facts[id.index()].key && record.bases.get(graph.name(base)).is_some_and(|built_on| built_on != digest)
+    let Some(record) = &facts[id.index()].record else {
+        return false;
+    };
+    let Existence::Present { digest, .. } = &facts[base.index()].local else {
+        return false;
+    };
+    record.key == facts[id.index()].key
+        && record
+            .bases
+            .get(graph.name(base))
+            .is_some_and(|built_on| built_on != digest)
 }
 
 fn needs_push(facts: &Facts) -> bool {
     let key = facts.key.to_string();
     match &facts.registry {
-        Some(Existence::Present { key: Some(found), .. }) => *found != key,
+        Some(Existence::Present {
+            key: Some(found), ..
+        }) => *found != key,
         Some(_) => true,
         None => false,
     }
@@ -288,11 +383,18 @@ impl std::fmt::Display for Reason {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NeverBuilt { unreadable: None } => write!(out, "never built"),
-            Self::NeverBuilt { unreadable: Some(why) } => write!(out, "never built (its record does not count: {why})"),
-            Self::InputChanged { input, .. } if input.is_empty() => write!(out, "what it is built on changed"),
-            Self::InputChanged { input, from, to } => {
-                Change { name: input.clone(), from: from.clone(), to: to.clone() }.fmt(out)
+            Self::NeverBuilt {
+                unreadable: Some(why),
+            } => write!(out, "never built (its record does not count: {why})"),
+            Self::InputChanged { input, .. } if input.is_empty() => {
+                write!(out, "what it is built on changed")
             }
+            Self::InputChanged { input, from, to } => Change {
+                name: input.clone(),
+                from: from.clone(),
+                to: to.clone(),
+            }
+            .fmt(out),
             Self::BaseRebuilt { base } => write!(out, "`{base}` is rebuilt"),
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),
             Self::Forced => write!(out, "forced"),

@@ -12,7 +12,10 @@ use std::time::Instant;
 use rayon::ScopeFifo;
 
 use super::worker::{Assignment, Built};
-use super::{Ending, Event, Mailbox, Message, Options, Outcome, Push, Scheduler, Setting, State, Summary, Trouble};
+use super::{
+    Ending, Event, Mailbox, Message, Options, Outcome, Push, Scheduler, Setting, State, Summary,
+    Trouble,
+};
 use crate::backend::{Artifact, BuildError, Cancel, Existence};
 use crate::fingerprint::Fingerprints;
 use crate::graph::ImageId;
@@ -112,19 +115,35 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             moves: vec![0; images],
             is_interrupted: false,
         };
-        for image in plan.images.iter().filter(|image| image.action != Action::Build) {
+        for image in plan
+            .images
+            .iter()
+            .filter(|image| image.action != Action::Build)
+        {
             this.artifacts[image.id.index()] = Some(this.found(image.id));
         }
         this
     }
 
     fn begin(&mut self) {
-        let fresh = self.plan.images.iter().filter(|image| image.action == Action::Fresh).count();
-        self.tell(Event::RunStarted { build: self.plan.images.len() - fresh, fresh, jobs: self.options.jobs });
+        let fresh = self
+            .plan
+            .images
+            .iter()
+            .filter(|image| image.action == Action::Fresh)
+            .count();
+        self.tell(Event::RunStarted {
+            build: self.plan.images.len() - fresh,
+            fresh,
+            jobs: self.options.jobs,
+        });
         for image in &self.plan.images {
             match image.action {
                 Action::Fresh => {
-                    let event = Event::ImageFresh { image: self.name(image.id), reference: self.reference(image.id) };
+                    let event = Event::ImageFresh {
+                        image: self.name(image.id),
+                        reference: self.reference(image.id),
+                    };
                     self.tell(event);
                 }
                 Action::Push => self.want_push(image.id),
@@ -156,7 +175,9 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             && let Some(id) = self.to_push.pop()
         {
             let work = self.assign(id);
-            let artifact = self.artifacts[id.index()].clone().expect("only what is there is pushed");
+            let artifact = self.artifacts[id.index()]
+                .clone()
+                .expect("only what is there is pushed");
             self.pushing.insert(id, work.cancel.clone());
             scope.spawn_fifo(move |_| work.push(&artifact));
         }
@@ -166,25 +187,47 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         match message {
             Message::Event(event) => self.tell(event),
             Message::Interrupt => self.interrupt(),
-            Message::Built { id, result, seconds } => {
+            Message::Built {
+                id,
+                result,
+                seconds,
+            } => {
                 self.running.remove(&id);
                 match result {
                     Ok(built) => self.built(id, built, seconds),
                     Err(trouble) => self.not_built(id, trouble, seconds),
                 }
             }
-            Message::Pushed { id, result, seconds } => {
+            Message::Pushed {
+                id,
+                result,
+                seconds,
+            } => {
                 self.pushing.remove(&id);
                 match result {
                     Ok(()) => {
                         self.pushed.insert(id);
-                        let event = Event::ImagePushed { image: self.name(id), reference: self.reference(id), seconds };
+                        let event = Event::ImagePushed {
+                            image: self.name(id),
+                            reference: self.reference(id),
+                            seconds,
+                        };
                         self.tell(event);
                     }
-                    Err(Trouble { error: BuildError::Cancelled, .. }) => self.tell(Event::ImageCancelled { image: self.name(id) }),
+                    Err(Trouble {
+                        error: BuildError::Cancelled,
+                        ..
+                    }) => self.tell(Event::ImageCancelled {
+                        image: self.name(id),
+                    }),
                     Err(trouble) => {
                         self.failed_pushes.push(id);
-                        self.tell_failure(id, trouble, seconds, "it is built, but could not be pushed: ");
+                        self.tell_failure(
+                            id,
+                            trouble,
+                            seconds,
+                            "it is built, but could not be pushed: ",
+                        );
                         self.stop_if_fail_fast();
                     }
                 }
@@ -194,7 +237,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
 
     fn built(&mut self, id: ImageId, built: Built, seconds: f64) {
         self.scheduler.finish(id, Ending::Built);
-        let Built { artifact, by_another_run } = built;
+        let Built {
+            artifact,
+            by_another_run,
+        } = built;
         let (image, reference) = (self.name(id), artifact.reference.clone());
         let (digest, backend) = (artifact.digest.clone(), artifact.backend.clone());
         self.artifacts[id.index()] = Some(artifact);
@@ -202,7 +248,13 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             self.tell(Event::ImageFresh { image, reference });
         } else {
             self.seconds[id.index()] = Some(seconds);
-            self.tell(Event::ImageBuilt { image, reference, digest, backend, seconds });
+            self.tell(Event::ImageBuilt {
+                image,
+                reference,
+                digest,
+                backend,
+                seconds,
+            });
         }
         if self.plan.get(id).is_some_and(|planned| planned.asked) {
             self.want_push(id);
@@ -213,7 +265,9 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         match &trouble.error {
             BuildError::Cancelled => {
                 self.scheduler.finish(id, Ending::Cancelled);
-                self.tell(Event::ImageCancelled { image: self.name(id) });
+                self.tell(Event::ImageCancelled {
+                    image: self.name(id),
+                });
             }
             BuildError::Moved { path } if self.moves[id.index()] < MOVES => {
                 let path = path.clone();
@@ -227,7 +281,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         let skipped = self.scheduler.finish(id, Ending::Failed);
         self.tell_failure(id, trouble, seconds, "");
         for skipped in skipped {
-            let event = Event::ImageSkipped { image: self.name(skipped), because: vec![self.name(id)] };
+            let event = Event::ImageSkipped {
+                image: self.name(skipped),
+                because: vec![self.name(id)],
+            };
             self.tell(event);
         }
         self.stop_if_fail_fast();
@@ -236,12 +293,18 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     /// The files are not what they were: the image and all that is built on it get new keys, and it starts again.
     fn begin_again(&mut self, id: ImageId, path: &str, trouble: Trouble, seconds: f64) {
         self.moves[id.index()] += 1;
-        if let Err(error) = self.prints.refresh(self.setting.graph, self.setting.recipes, id) {
+        if let Err(error) = self
+            .prints
+            .refresh(self.setting.graph, self.setting.recipes, id)
+        {
             let error = BuildError::Failed(error.to_string());
             return self.failed(id, Trouble { error, ..trouble }, seconds);
         }
         self.scheduler.finish(id, Ending::Again);
-        let message = format!("`{path}` changed while `{}` was being built: it starts again", self.name(id));
+        let message = format!(
+            "`{path}` changed while `{}` was being built: it starts again",
+            self.name(id)
+        );
         self.tell(Event::Warning { message });
     }
 
@@ -259,7 +322,9 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     /// Nothing more starts, and what runs is asked to stop; a second time, at once.
     fn stop(&mut self) {
         for id in self.scheduler.cancel() {
-            self.tell(Event::ImageCancelled { image: self.name(id) });
+            self.tell(Event::ImageCancelled {
+                image: self.name(id),
+            });
         }
         self.to_push.clear();
         for cancel in self.running.values().chain(self.pushing.values()) {
@@ -269,7 +334,11 @@ impl<'a, 'r> Coordinator<'a, 'r> {
 
     fn end(mut self) -> Summary {
         self.warn_of_changed_files();
-        let mut failed: Vec<ImageId> = self.scheduler.all(State::Failed).chain(self.failed_pushes.iter().copied()).collect();
+        let mut failed: Vec<ImageId> = self
+            .scheduler
+            .all(State::Failed)
+            .chain(self.failed_pushes.iter().copied())
+            .collect();
         failed.sort_unstable();
         let names = |ids: Vec<ImageId>| ids.into_iter().map(|id| self.name(id)).collect::<Vec<_>>();
         let summary = Summary {
@@ -297,7 +366,9 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         for id in self.scheduler.all(State::Built).collect::<Vec<_>>() {
             if let Some(path) = self.prints.changed_since_read(id) {
                 let name = self.name(id);
-                let message = format!("`{path}` changed while `{name}` was being built: the image holds it as it was before; run again for the new one");
+                let message = format!(
+                    "`{path}` changed while `{name}` was being built: the image holds it as it was before; run again for the new one"
+                );
                 self.tell(Event::Warning { message });
             }
         }
@@ -306,15 +377,28 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn outcomes(&self) -> Vec<Outcome> {
         let there = |id: ImageId| {
             let artifact = self.artifacts[id.index()].clone()?;
-            Some(Outcome { image: self.name(id), key: self.prints.key(id), artifact, seconds: self.seconds[id.index()] })
+            Some(Outcome {
+                image: self.name(id),
+                key: self.prints.key(id),
+                artifact,
+                seconds: self.seconds[id.index()],
+            })
         };
-        self.plan.images.iter().filter_map(|image| there(image.id)).collect()
+        self.plan
+            .images
+            .iter()
+            .filter_map(|image| there(image.id))
+            .collect()
     }
 
     fn assign(&self, id: ImageId) -> Assignment<'a> {
         let setting = self.setting;
         let bases = setting.graph.bases(id);
-        let artifact = |base: &ImageId| self.artifacts[base.index()].clone().expect("bases are there before what needs them");
+        let artifact = |base: &ImageId| {
+            self.artifacts[base.index()]
+                .clone()
+                .expect("bases are there before what needs them")
+        };
         Assignment {
             id,
             image: setting.graph.name(id),
@@ -323,7 +407,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             key: self.prints.key(id),
             files: self.prints.files(id).to_vec(),
             reference: self.reference(id),
-            bases: bases.iter().map(|base| (setting.graph.name(*base).to_owned(), artifact(base))).collect(),
+            bases: bases
+                .iter()
+                .map(|base| (setting.graph.name(*base).to_owned(), artifact(base)))
+                .collect(),
             base_keys: self.prints.bases(id).to_vec(),
             planned_on: self.facts[id.index()].record.clone(),
             attempts: self.options.attempts.max(1),
@@ -338,15 +425,29 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn found(&self, id: ImageId) -> Artifact {
         let facts = &self.facts[id.index()];
         let digest = match (&facts.local, &facts.registry) {
-            (Existence::Present { digest, .. }, _) | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
+            (Existence::Present { digest, .. }, _)
+            | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
             // Assumed to exist on the user's word: the record knows what it was.
-            _ => facts.record.as_ref().map(|record| record.artifact.digest.clone()).unwrap_or_default(),
+            _ => facts
+                .record
+                .as_ref()
+                .map(|record| record.artifact.digest.clone())
+                .unwrap_or_default(),
         };
-        Artifact { backend: self.setting.backends[id.index()].name().to_owned(), reference: self.reference(id), digest }
+        Artifact {
+            backend: self.setting.backends[id.index()].name().to_owned(),
+            reference: self.reference(id),
+            digest,
+        }
     }
 
     fn want_push(&mut self, id: ImageId) {
-        if self.options.push != Push::No && self.setting.workspace.images[id.index()].spec.registry.is_some() {
+        if self.options.push != Push::No
+            && self.setting.workspace.images[id.index()]
+                .spec
+                .registry
+                .is_some()
+        {
             self.to_push.insert(0, id);
         }
     }
@@ -357,7 +458,11 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             Push::Each => true,
             Push::AllOrNothing => {
                 let is_done = !self.scheduler.is_busy();
-                is_done && self.plan.builds().all(|image| self.scheduler.state(image.id) == State::Built)
+                is_done
+                    && self
+                        .plan
+                        .builds()
+                        .all(|image| self.scheduler.state(image.id) == State::Built)
             }
         }
     }
@@ -372,7 +477,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     }
 
     fn reference(&self, id: ImageId) -> String {
-        reference::of(&self.setting.workspace.images[id.index()], &self.prints.key(id))
+        reference::of(
+            &self.setting.workspace.images[id.index()],
+            &self.prints.key(id),
+        )
     }
 
     fn name(&self, id: ImageId) -> String {
@@ -381,7 +489,13 @@ impl<'a, 'r> Coordinator<'a, 'r> {
 
     fn tell_failure(&mut self, id: ImageId, trouble: Trouble, seconds: f64, before: &str) {
         let Trouble { error, log, tail } = trouble;
-        self.tell(Event::ImageFailed { image: self.name(id), error: format!("{before}{error}"), log, tail, seconds });
+        self.tell(Event::ImageFailed {
+            image: self.name(id),
+            error: format!("{before}{error}"),
+            log,
+            tail,
+            seconds,
+        });
     }
 
     fn tell(&mut self, event: Event) {

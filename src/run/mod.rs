@@ -93,8 +93,16 @@ pub struct Outcome {
 /// What reaches the coordinator.
 enum Message {
     Event(Event),
-    Built { id: ImageId, result: Result<worker::Built, Trouble>, seconds: f64 },
-    Pushed { id: ImageId, result: Result<(), Trouble>, seconds: f64 },
+    Built {
+        id: ImageId,
+        result: Result<worker::Built, Trouble>,
+        seconds: f64,
+    },
+    Pushed {
+        id: ImageId,
+        result: Result<(), Trouble>,
+        seconds: f64,
+    },
     Interrupt,
 }
 

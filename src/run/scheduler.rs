@@ -58,15 +58,30 @@ impl<'a> Scheduler<'a> {
     pub fn new(graph: &'a Graph, plan: &Plan) -> Self {
         let mut states = vec![State::Idle; graph.len()];
         for image in plan.builds() {
-            let left = graph.bases(image.id).iter().filter(|base| builds(plan, **base)).count();
-            states[image.id.index()] = if left == 0 { State::Ready } else { State::Waiting { left } };
+            let left = graph
+                .bases(image.id)
+                .iter()
+                .filter(|base| builds(plan, **base))
+                .count();
+            states[image.id.index()] = if left == 0 {
+                State::Ready
+            } else {
+                State::Waiting { left }
+            };
         }
-        Self { graph, remaining: remaining(graph, plan), states }
+        Self {
+            graph,
+            remaining: remaining(graph, plan),
+            states,
+        }
     }
 
     /// Takes the ready image with the longest remaining path; it is running from now on.
     pub fn start(&mut self) -> Option<ImageId> {
-        let ready = self.graph.ids().filter(|id| self.state(*id) == State::Ready);
+        let ready = self
+            .graph
+            .ids()
+            .filter(|id| self.state(*id) == State::Ready);
         let length = |id: ImageId| self.remaining[id.index()];
         let next = ready.reduce(|best, id| if length(id) > length(best) { id } else { best })?;
         self.set(next, State::Running);
@@ -75,7 +90,12 @@ impl<'a> Scheduler<'a> {
 
     /// Notes how a running image ended, and returns the images that are skipped because of it.
     pub fn finish(&mut self, id: ImageId, ending: Ending) -> Vec<ImageId> {
-        assert_eq!(self.state(id), State::Running, "BUG: `{}` ended without running", self.graph.name(id));
+        assert_eq!(
+            self.state(id),
+            State::Running,
+            "BUG: `{}` ended without running",
+            self.graph.name(id)
+        );
         match ending {
             Ending::Built => {
                 self.set(id, State::Built);
@@ -120,7 +140,9 @@ impl<'a> Scheduler<'a> {
     /// Whether something is running, ready or waiting.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.graph.ids().any(|id| self.is_pending(id) || self.state(id) == State::Running)
+        self.graph
+            .ids()
+            .any(|id| self.is_pending(id) || self.state(id) == State::Running)
     }
 
     fn is_pending(&self, id: ImageId) -> bool {
@@ -144,14 +166,19 @@ impl<'a> Scheduler<'a> {
         }
         for dependent in self.graph.dependents(id) {
             if let State::Waiting { left } = self.state(dependent) {
-                self.states[dependent.index()] = if left == 1 { State::Ready } else { State::Waiting { left: left - 1 } };
+                self.states[dependent.index()] = if left == 1 {
+                    State::Ready
+                } else {
+                    State::Waiting { left: left - 1 }
+                };
             }
         }
     }
 }
 
 fn builds(plan: &Plan, id: ImageId) -> bool {
-    plan.get(id).is_some_and(|image| image.action == Action::Build)
+    plan.get(id)
+        .is_some_and(|image| image.action == Action::Build)
 }
 
 /// For each image its own expected seconds and those of the longest chain of builds on top of it.
@@ -159,7 +186,11 @@ fn remaining(graph: &Graph, plan: &Plan) -> Vec<f64> {
     let weights = plan.weights(graph.len());
     let mut remaining = vec![0.0_f64; graph.len()];
     for id in graph.order().iter().rev() {
-        let above = graph.dependents(*id).into_iter().map(|dependent| remaining[dependent.index()]).fold(0.0, f64::max);
+        let above = graph
+            .dependents(*id)
+            .into_iter()
+            .map(|dependent| remaining[dependent.index()])
+            .fold(0.0, f64::max);
         remaining[id.index()] = weights[id.index()].map_or(0.0, |own| own + above);
     }
     remaining
@@ -177,12 +208,27 @@ mod tests {
     /// Images `i0`, `i1` …; each needs the given earlier ones.
     fn graph(needs: &[Vec<usize>]) -> Graph {
         let image = |(at, needs): (usize, &Vec<usize>)| {
-            let mut spec = ImageSpec { base_image: Some(Base::Scratch), ..ImageSpec::default() };
+            let mut spec = ImageSpec {
+                base_image: Some(Base::Scratch),
+                ..ImageSpec::default()
+            };
             for need in needs {
-                let from = CopyFrom::Image { image: format!("i{need}"), path: "/x".into() };
-                spec.copy.push(Copy { from, to: None, owner: None });
+                let from = CopyFrom::Image {
+                    image: format!("i{need}"),
+                    path: "/x".into(),
+                };
+                spec.copy.push(Copy {
+                    from,
+                    to: None,
+                    owner: None,
+                });
             }
-            Image { id: format!("i{at}"), spec, folder: WorkspacePath::default(), places: Places::default() }
+            Image {
+                id: format!("i{at}"),
+                spec,
+                folder: WorkspacePath::default(),
+                places: Places::default(),
+            }
         };
         Graph::new(&needs.iter().enumerate().map(image).collect::<Vec<_>>()).expect("no cycle")
     }
@@ -195,7 +241,9 @@ mod tests {
             asked: true,
             seconds: seconds.get(id.index()).copied(),
         };
-        Plan { images: graph.order().iter().map(planned).collect() }
+        Plan {
+            images: graph.order().iter().map(planned).collect(),
+        }
     }
 
     #[test]
@@ -203,7 +251,9 @@ mod tests {
         let graph = graph(&[vec![], vec![], vec![], vec![1]]);
         let plan = plan(&graph, &[3.0, 2.0, 3.0, 5.0]);
         let mut scheduler = Scheduler::new(&graph, &plan);
-        let started: Vec<u32> = std::iter::from_fn(|| scheduler.start()).map(|id| id.0).collect();
+        let started: Vec<u32> = std::iter::from_fn(|| scheduler.start())
+            .map(|id| id.0)
+            .collect();
         assert_eq!(started, [1, 0, 2]);
     }
 
@@ -213,7 +263,10 @@ mod tests {
         let plan = plan(&graph, &[]);
         let mut scheduler = Scheduler::new(&graph, &plan);
         assert_eq!(scheduler.start(), Some(ImageId(0)));
-        assert_eq!(scheduler.finish(ImageId(0), Ending::Failed), [ImageId(1), ImageId(2)]);
+        assert_eq!(
+            scheduler.finish(ImageId(0), Ending::Failed),
+            [ImageId(1), ImageId(2)]
+        );
         assert_eq!(scheduler.cancel(), [ImageId(3)]);
         assert!(!scheduler.is_busy());
         assert_eq!(scheduler.state(ImageId(2)), State::Skipped);
@@ -233,7 +286,13 @@ mod tests {
 
     fn graphs() -> impl Strategy<Value = Vec<Vec<usize>>> {
         (1..24_usize).prop_flat_map(|images| {
-            (0..images).map(|at| proptest::collection::btree_set(0..at.max(1), 0..4).prop_map(move |needs| needs.into_iter().filter(|need| *need < at).collect())).collect::<Vec<_>>()
+            (0..images)
+                .map(|at| {
+                    proptest::collection::btree_set(0..at.max(1), 0..4).prop_map(move |needs| {
+                        needs.into_iter().filter(|need| *need < at).collect()
+                    })
+                })
+                .collect::<Vec<_>>()
         })
     }
 

@@ -22,7 +22,11 @@ use crate::store::{Record, RecordState, SCHEMA, Store};
 const TAIL: usize = 20;
 
 /// The wait before each further attempt; the last one repeats.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+const WAITS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(10),
+];
 
 /// Everything that a worker needs to build one image.
 pub(super) struct Assignment<'a> {
@@ -57,7 +61,11 @@ impl Assignment<'_> {
         let started = Instant::now();
         let result = guarded(|| self.build_in_turn());
         let seconds = started.elapsed().as_secs_f64();
-        self.send(Message::Built { id: self.id, result, seconds });
+        self.send(Message::Built {
+            id: self.id,
+            result,
+            seconds,
+        });
     }
 
     /// Pushes the image and tells the coordinator.
@@ -65,37 +73,71 @@ impl Assignment<'_> {
         let started = Instant::now();
         let result = guarded(|| {
             let log = Log::open(&self, &format!("{}.push", self.image))?;
-            self.try_often(&log, |job, notes| self.backend.push(job, artifact, notes, &self.cancel))
+            self.try_often(&log, |job, notes| {
+                self.backend.push(job, artifact, notes, &self.cancel)
+            })
         });
         let seconds = started.elapsed().as_secs_f64();
-        self.send(Message::Pushed { id: self.id, result, seconds });
+        self.send(Message::Pushed {
+            id: self.id,
+            result,
+            seconds,
+        });
     }
 
     /// One run at a time builds an image; who waited for another may find the work done.
     fn build_in_turn(&self) -> Result<Built, Trouble> {
-        let waiting = || if self.cancel.is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let waiting = || {
+            if self.cancel.is_requested() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
         let lock = self.store.lock_image(self.image, waiting);
-        let _turn = lock.map_err(|error| plain(format!("its lock cannot be taken: {error}")))?.ok_or_else(cancelled)?;
+        let _turn = lock
+            .map_err(|error| plain(format!("its lock cannot be taken: {error}")))?
+            .ok_or_else(cancelled)?;
         if let Some(artifact) = self.built_meanwhile() {
-            return Ok(Built { artifact, by_another_run: true });
+            return Ok(Built {
+                artifact,
+                by_another_run: true,
+            });
         }
         let log = Log::open(self, self.image)?;
         let started = Instant::now();
-        let artifact = self.try_often(&log, |job, notes| self.backend.build(job, notes, &self.cancel))?;
+        let artifact = self.try_often(&log, |job, notes| {
+            self.backend.build(job, notes, &self.cancel)
+        })?;
         self.record(&artifact, started.elapsed().as_secs_f64());
-        Ok(Built { artifact, by_another_run: false })
+        Ok(Built {
+            artifact,
+            by_another_run: false,
+        })
     }
 
     /// What another run built of the very same inputs and bases since this run was planned.
     fn built_meanwhile(&self) -> Option<Artifact> {
-        let RecordState::Found(record) = self.store.read(self.image) else { return None };
-        let bases_are_ours = self.bases.iter().all(|(name, base)| record.bases.get(name) == Some(&base.digest));
+        let RecordState::Found(record) = self.store.read(self.image) else {
+            return None;
+        };
+        let bases_are_ours = self
+            .bases
+            .iter()
+            .all(|(name, base)| record.bases.get(name) == Some(&base.digest));
         let is_new = self.planned_on.as_ref() != Some(&*record);
-        (is_new && record.key == self.key && record.artifact.reference == self.reference && bases_are_ours)
+        (is_new
+            && record.key == self.key
+            && record.artifact.reference == self.reference
+            && bases_are_ours)
             .then(|| record.artifact.clone())
     }
 
-    fn try_often<T>(&self, log: &Log<'_>, work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>) -> Result<T, Trouble> {
+    fn try_often<T>(
+        &self,
+        log: &Log<'_>,
+        work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>,
+    ) -> Result<T, Trouble> {
         let job = self.job();
         let mut attempt = 1;
         loop {
@@ -105,7 +147,13 @@ impl Assignment<'_> {
                     attempt += 1;
                     let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
                     let image = self.image.to_owned();
-                    self.send(Message::Event(Event::ImageRetry { image, attempt, of: self.attempts, wait_ms, why }));
+                    self.send(Message::Event(Event::ImageRetry {
+                        image,
+                        attempt,
+                        of: self.attempts,
+                        wait_ms,
+                        why,
+                    }));
                     self.sleep(wait)?;
                 }
                 result => return result.map_err(|error| log.trouble(error)),
@@ -147,12 +195,19 @@ impl Assignment<'_> {
             platforms: self.recipe.platforms.clone(),
             seconds,
             finished: jiff::Timestamp::now().to_string(),
-            bases: self.bases.iter().map(|(name, base)| (name.clone(), base.digest.clone())).collect(),
+            bases: self
+                .bases
+                .iter()
+                .map(|(name, base)| (name.clone(), base.digest.clone()))
+                .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
         };
         let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
         if let Err(error) = self.store.write(&record, &inputs) {
-            let message = format!("`{}` is built but could not be recorded: {error}", self.image);
+            let message = format!(
+                "`{}` is built but could not be recorded: {error}",
+                self.image
+            );
             self.send(Message::Event(Event::Warning { message }));
         }
     }
@@ -166,17 +221,31 @@ impl Assignment<'_> {
 /// A backend that panics has failed; the run goes on.
 fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(plain(format!("internal error: {}; please report it", words.unwrap_or("a panic without words"))))
+        let words = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(plain(format!(
+            "internal error: {}; please report it",
+            words.unwrap_or("a panic without words")
+        )))
     })
 }
 
 fn plain(message: String) -> Trouble {
-    Trouble { error: BuildError::Failed(message), log: None, tail: Vec::new() }
+    Trouble {
+        error: BuildError::Failed(message),
+        log: None,
+        tail: Vec::new(),
+    }
 }
 
 fn cancelled() -> Trouble {
-    Trouble { error: BuildError::Cancelled, log: None, tail: Vec::new() }
+    Trouble {
+        error: BuildError::Cancelled,
+        log: None,
+        tail: Vec::new(),
+    }
 }
 
 /// The log of one build: a file, its last lines, and the events for the screen.
@@ -200,15 +269,39 @@ impl<'a> Log<'a> {
         let path = work.store.log_file(name);
         let folder = path.parent().expect("a joined path has a parent");
         let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
-        let file = file.map_err(|error| plain(format!("its log `{}` cannot be written: {error}", path.display())))?;
-        let lines = Mutex::new(Lines { file: BufWriter::new(file), tail: VecDeque::new(), is_broken: false });
-        Ok(Self { image: work.image, path, root: work.root, messages: work.messages.clone(), lines })
+        let file = file.map_err(|error| {
+            plain(format!(
+                "its log `{}` cannot be written: {error}",
+                path.display()
+            ))
+        })?;
+        let lines = Mutex::new(Lines {
+            file: BufWriter::new(file),
+            tail: VecDeque::new(),
+            is_broken: false,
+        });
+        Ok(Self {
+            image: work.image,
+            path,
+            root: work.root,
+            messages: work.messages.clone(),
+            lines,
+        })
     }
 
     fn trouble(&self, error: BuildError) -> Trouble {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = self.path.strip_prefix(self.root).unwrap_or(&self.path).display().to_string();
-        Trouble { error, log: Some(log), tail: lines.tail.iter().cloned().collect() }
+        let log = self
+            .path
+            .strip_prefix(self.root)
+            .unwrap_or(&self.path)
+            .display()
+            .to_string();
+        Trouble {
+            error,
+            log: Some(log),
+            tail: lines.tail.iter().cloned().collect(),
+        }
     }
 
     fn write(&self, line: &str) {
@@ -223,7 +316,9 @@ impl<'a> Log<'a> {
             && !std::mem::replace(&mut lines.is_broken, true)
         {
             let message = format!("the log `{}` is incomplete: {error}", self.path.display());
-            let _ = self.messages.send(Message::Event(Event::Warning { message }));
+            let _ = self
+                .messages
+                .send(Message::Event(Event::Warning { message }));
         }
     }
 
@@ -235,16 +330,27 @@ impl<'a> Log<'a> {
 impl Notes for Log<'_> {
     fn step(&self, step: usize, of: usize, name: &str) {
         self.write(&format!("== {name}"));
-        self.send(Event::ImageStep { image: self.image.to_owned(), step, of, name: name.to_owned() });
+        self.send(Event::ImageStep {
+            image: self.image.to_owned(),
+            step,
+            of,
+            name: name.to_owned(),
+        });
     }
 
     fn cached(&self, name: &str) {
         self.write(&format!("== {name} (cached)"));
-        self.send(Event::ImageCached { image: self.image.to_owned(), name: name.to_owned() });
+        self.send(Event::ImageCached {
+            image: self.image.to_owned(),
+            name: name.to_owned(),
+        });
     }
 
     fn log(&self, line: &str) {
         self.write(line);
-        self.send(Event::ImageLog { image: self.image.to_owned(), line: line.to_owned() });
+        self.send(Event::ImageLog {
+            image: self.image.to_owned(),
+            line: line.to_owned(),
+        });
     }
 }

@@ -13,7 +13,10 @@ image "y" { base-image image="x" }
 "#;
 
 fn events(ran: &Ran) -> Vec<serde_json::Value> {
-    ran.stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    ran.stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 #[test]
@@ -23,8 +26,18 @@ fn a_failure_stops_its_dependents_and_nothing_else() {
     let all = events(&ran);
     let last = all.last().unwrap();
     assert_eq!(last["event"], "run-finished");
-    assert_eq!((last["failed"].to_string(), last["skipped"].to_string(), last["built"].to_string()), ("[\"a\"]".into(), "[\"b\",\"c\"]".into(), "2".into()));
-    let failed = all.iter().find(|event| event["event"] == "image-failed").unwrap();
+    assert_eq!(
+        (
+            last["failed"].to_string(),
+            last["skipped"].to_string(),
+            last["built"].to_string()
+        ),
+        ("[\"a\"]".into(), "[\"b\",\"c\"]".into(), "2".into())
+    );
+    let failed = all
+        .iter()
+        .find(|event| event["event"] == "image-failed")
+        .unwrap();
     assert_eq!(failed["log"], ".imgspec/logs/a.log");
     assert!(failed["tail"].to_string().contains("told to fail"));
     assert!(sandbox.read(".imgspec/logs/a.log").contains("told to fail"));
@@ -35,19 +48,30 @@ fn a_failure_stops_its_dependents_and_nothing_else() {
 
 #[test]
 fn fail_fast_stops_everything() {
-    let sandbox = Sandbox::with(&[("imgspec.kdl", CHAIN)]).env("IMGSPEC_FAKE_FAIL", "a").env("IMGSPEC_FAKE_SECONDS", "0.1");
-    let ran = sandbox.build(&["--fail-fast", "-j", "1", "--progress", "json"]).code(1);
+    let sandbox = Sandbox::with(&[("imgspec.kdl", CHAIN)])
+        .env("IMGSPEC_FAKE_FAIL", "a")
+        .env("IMGSPEC_FAKE_SECONDS", "0.1");
+    let ran = sandbox
+        .build(&["--fail-fast", "-j", "1", "--progress", "json"])
+        .code(1);
     let all = events(&ran);
-    assert_eq!(all.last().unwrap()["cancelled"], serde_json::json!(["x", "y"]));
+    assert_eq!(
+        all.last().unwrap()["cancelled"],
+        serde_json::json!(["x", "y"])
+    );
     assert_eq!(sandbox.built(), ["a"]);
 }
 
 #[test]
 fn passing_failures_are_tried_again_and_said() {
     let sandbox = Sandbox::with(&[("imgspec.kdl", CHAIN)]).env("IMGSPEC_FAKE_STUMBLE", "a:1,x:5");
-    let ran = sandbox.build(&["--attempts", "2", "--progress", "json"]).code(1);
+    let ran = sandbox
+        .build(&["--attempts", "2", "--progress", "json"])
+        .code(1);
     let all = events(&ran);
-    assert!(all.iter().any(|event| event["event"] == "image-retry" && event["image"] == "a" && event["attempt"] == 2));
+    assert!(all.iter().any(|event| event["event"] == "image-retry"
+        && event["image"] == "a"
+        && event["attempt"] == 2));
     assert_eq!(all.last().unwrap()["failed"], serde_json::json!(["x"]));
     assert_eq!(sandbox.built(), ["a", "a", "b", "c", "x", "x"]);
 }
@@ -59,8 +83,18 @@ fn an_interrupt_leaves_no_record_and_exits_130() {
     wait_for(|| sandbox.path(".imgspec/logs/a.log").exists());
     interrupt(child.id());
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(sandbox.plan(&[]).iter().all(|line| line.ends_with("never-built") || line.contains("base-rebuilt")));
+    assert_eq!(
+        output.status.code(),
+        Some(130),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        sandbox
+            .plan(&[])
+            .iter()
+            .all(|line| line.ends_with("never-built") || line.contains("base-rebuilt"))
+    );
     assert!(!sandbox.path(".imgspec/fake/local").exists());
 }
 
@@ -87,9 +121,18 @@ image "local" { base-image image="a" }
 fn pushes_follow_builds_and_an_empty_state_folder_finds_them_by_key() {
     let sandbox = Sandbox::with(&[("imgspec.kdl", PUSHED)]);
     let ran = sandbox.build(&["--push", "--progress", "json"]).success();
-    let pushed: Vec<String> = events(&ran).iter().filter(|event| event["event"] == "image-pushed").map(|event| event["image"].to_string()).collect();
+    let pushed: Vec<String> = events(&ran)
+        .iter()
+        .filter(|event| event["event"] == "image-pushed")
+        .map(|event| event["image"].to_string())
+        .collect();
     assert_eq!(pushed.len(), 2);
-    assert_eq!(std::fs::read_dir(sandbox.path(".imgspec/fake/registry")).unwrap().count(), 2);
+    assert_eq!(
+        std::fs::read_dir(sandbox.path(".imgspec/fake/registry"))
+            .unwrap()
+            .count(),
+        2
+    );
     sandbox.built();
     std::fs::remove_dir_all(sandbox.path(".imgspec/state")).unwrap();
     std::fs::remove_dir_all(sandbox.path(".imgspec/fake/local")).unwrap();
@@ -103,10 +146,20 @@ fn what_is_built_but_not_pushed_is_only_pushed() {
     let sandbox = Sandbox::with(&[("imgspec.kdl", PUSHED)]);
     sandbox.build(&[]).success();
     sandbox.built();
-    assert_eq!(sandbox.plan(&["--push"]), ["a build artifact-gone:registry", "b build artifact-gone:registry", "local fresh"]);
+    assert_eq!(
+        sandbox.plan(&["--push"]),
+        [
+            "a build artifact-gone:registry",
+            "b build artifact-gone:registry",
+            "local fresh"
+        ]
+    );
     sandbox.build(&["--push"]).success();
     assert!(sandbox.built().is_empty());
-    assert_eq!(sandbox.plan(&["--push"]), ["a fresh", "b fresh", "local fresh"]);
+    assert_eq!(
+        sandbox.plan(&["--push"]),
+        ["a fresh", "b fresh", "local fresh"]
+    );
 }
 
 #[test]
@@ -116,13 +169,21 @@ fn all_or_nothing_pushes_nothing_when_one_fails() {
     assert!(!sandbox.path(".imgspec/fake/registry").exists());
     let sandbox = sandbox.env("IMGSPEC_FAKE_FAIL", "");
     sandbox.build(&["--push=all-or-nothing"]).success();
-    assert_eq!(std::fs::read_dir(sandbox.path(".imgspec/fake/registry")).unwrap().count(), 2);
+    assert_eq!(
+        std::fs::read_dir(sandbox.path(".imgspec/fake/registry"))
+            .unwrap()
+            .count(),
+        2
+    );
 }
 
 #[test]
 fn pushing_needs_a_registry() {
     let sandbox = Sandbox::with(&[("imgspec.kdl", CHAIN)]);
-    sandbox.build(&["--push"]).code(2).says("none of the images has a registry");
+    sandbox
+        .build(&["--push"])
+        .code(2)
+        .says("none of the images has a registry");
 }
 
 #[test]
@@ -136,13 +197,21 @@ fn the_metadata_file_tells_of_every_image() {
     assert!(meta["b"]["seconds"].is_number());
     assert_eq!(meta["b"]["backend"], "fake");
     let reference = meta["b"]["reference"].as_str().unwrap();
-    assert_eq!(reference, format!("registry.example.com/team/b:{}", &meta["b"]["key"].as_str().unwrap()[..32]));
+    assert_eq!(
+        reference,
+        format!(
+            "registry.example.com/team/b:{}",
+            &meta["b"]["key"].as_str().unwrap()[..32]
+        )
+    );
     assert!(meta["b"]["digest"].as_str().unwrap().starts_with("sha256:"));
 }
 
 #[test]
 fn jobs_are_at_most_what_was_asked_for() {
-    let images: String = (0..12).map(|at| format!("image \"i{at}\" {{ base-image \"scratch\" }}\n")).collect();
+    let images: String = (0..12)
+        .map(|at| format!("image \"i{at}\" {{ base-image \"scratch\" }}\n"))
+        .collect();
     let sandbox = Sandbox::with(&[("imgspec.kdl", &images)]).env("IMGSPEC_FAKE_SECONDS", "0.05");
     let ran = sandbox.build(&["-j", "3", "--progress", "json"]).success();
     let (mut running, mut most) = (0, 0);

@@ -23,11 +23,24 @@ fn two() -> Sandbox {
 fn the_nearest_manifest_upwards_is_found_and_c_and_f_override_it() {
     let sandbox = two();
     sandbox.write("deep/er/x", "");
-    sandbox.run(&["-C", "deep/er", "tag", "app"]).success().says("app:");
+    sandbox
+        .run(&["-C", "deep/er", "tag", "app"])
+        .success()
+        .says("app:");
     sandbox.write("other.kdl", "image \"other\" { base-image \"scratch\" }");
-    sandbox.run(&["-f", "other.kdl", "tag", "--format", "json"]).success().says("\"other\"");
-    sandbox.run(&["-C", "nowhere", "check"]).code(2).says("is no folder");
-    Sandbox::new().run(&["check"]).code(2).says("there is no `imgspec.kdl`").says("imgspec init");
+    sandbox
+        .run(&["-f", "other.kdl", "tag", "--format", "json"])
+        .success()
+        .says("\"other\"");
+    sandbox
+        .run(&["-C", "nowhere", "check"])
+        .code(2)
+        .says("is no folder");
+    Sandbox::new()
+        .run(&["check"])
+        .code(2)
+        .says("there is no `imgspec.kdl`")
+        .says("imgspec init");
 }
 
 #[test]
@@ -35,11 +48,17 @@ fn tags_have_their_documented_shape() {
     let sandbox = two();
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
     let first = tags[0].as_object().unwrap();
-    assert_eq!(first.keys().collect::<Vec<_>>(), ["image", "key", "platforms", "reference", "tag"]);
+    assert_eq!(
+        first.keys().collect::<Vec<_>>(),
+        ["image", "key", "platforms", "reference", "tag"]
+    );
     let key = tags[0]["key"].as_str().unwrap();
     assert_eq!(key.len(), 64);
     assert_eq!(tags[0]["tag"], key[..32]);
-    assert_eq!(tags[0]["reference"], format!("registry.example.com/team/base:{}", &key[..32]));
+    assert_eq!(
+        tags[0]["reference"],
+        format!("registry.example.com/team/base:{}", &key[..32])
+    );
     assert_eq!(tags[0]["platforms"], serde_json::json!(["linux/amd64"]));
     let alone = sandbox.run(&["tag", "app"]).success();
     assert_eq!(alone.stdout.trim(), tags[1]["reference"]);
@@ -47,39 +66,72 @@ fn tags_have_their_documented_shape() {
 
 #[test]
 fn the_graph_has_its_documented_shape() {
-    let shown = two().run(&["graph", "show", "--format", "json"]).success().json();
+    let shown = two()
+        .run(&["graph", "show", "--format", "json"])
+        .success()
+        .json();
     assert_eq!(shown["images"][1]["bases"], serde_json::json!(["base"]));
-    assert_eq!(shown["edges"], serde_json::json!([{"from": "app", "to": "base", "kind": "base"}]));
-    assert!(shown["images"][0]["reference"].as_str().unwrap().starts_with("registry.example.com/team/base:"));
+    assert_eq!(
+        shown["edges"],
+        serde_json::json!([{"from": "app", "to": "base", "kind": "base"}])
+    );
+    assert!(
+        shown["images"][0]["reference"]
+            .as_str()
+            .unwrap()
+            .starts_with("registry.example.com/team/base:")
+    );
 }
 
 #[test]
 fn every_drawing_names_every_image() {
     for format in ["tree", "dot", "mermaid"] {
-        two().run(&["graph", "show", "--format", format]).success().says("base").says("app");
+        two()
+            .run(&["graph", "show", "--format", format])
+            .success()
+            .says("base")
+            .says("app");
     }
 }
 
 #[test]
 fn check_finds_all_mistakes_at_once_and_exits_2() {
-    let sandbox = Sandbox::with(&[("imgspec.kdl", "image \"a\" { packges \"x\" }\nimage \"b\" { base-image image=\"aa\" }\n")]);
+    let sandbox = Sandbox::with(&[(
+        "imgspec.kdl",
+        "image \"a\" { packges \"x\" }\nimage \"b\" { base-image image=\"aa\" }\n",
+    )]);
     let ran = sandbox.run(&["check", "--format", "json"]).code(2);
     let found = ran.json();
     let found = found.as_array().unwrap();
     assert_eq!(found.len(), 2, "{found:#?}");
     for one in found {
         let keys: Vec<&String> = one.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["code", "column", "file", "help", "line", "message", "severity"]);
+        assert_eq!(
+            keys,
+            [
+                "code", "column", "file", "help", "line", "message", "severity"
+            ]
+        );
         assert_eq!(one["file"], "imgspec.kdl");
     }
-    assert_eq!((&found[0]["line"], &found[1]["line"]), (&1.into(), &2.into()));
-    sandbox.run(&["check"]).code(2).says("did you mean `packages`?").says("2 errors");
+    assert_eq!(
+        (&found[0]["line"], &found[1]["line"]),
+        (&1.into(), &2.into())
+    );
+    sandbox
+        .run(&["check"])
+        .code(2)
+        .says("did you mean `packages`?")
+        .says("2 errors");
     sandbox.build(&[]).code(2);
 }
 
 #[test]
 fn check_is_content_with_what_is_right() {
-    two().run(&["check"]).success().says("2 images checked: nothing is wrong");
+    two()
+        .run(&["check"])
+        .success()
+        .says("2 images checked: nothing is wrong");
     let ran = two().run(&["check", "--format", "json"]).success();
     assert_eq!(ran.json(), serde_json::json!([]));
 }
@@ -87,39 +139,81 @@ fn check_is_content_with_what_is_right() {
 #[test]
 fn explain_lists_inputs_and_then_what_differs() {
     let sandbox = two();
-    sandbox.run(&["explain", "app"]).success().says("env.GREETING").says("src/main.py").says("never built");
+    sandbox
+        .run(&["explain", "app"])
+        .success()
+        .says("env.GREETING")
+        .says("src/main.py")
+        .says("never built");
     sandbox.build(&[]).success();
-    sandbox.run(&["explain", "app"]).success().says("nothing differs");
+    sandbox
+        .run(&["explain", "app"])
+        .success()
+        .says("nothing differs");
     sandbox.write("src/main.py", "print('bye')\n");
     sandbox.write("imgspec.kdl", &TWO.replace("hello", "bye"));
-    let ran = sandbox.run(&["explain", "app", "--format", "json"]).success();
+    let ran = sandbox
+        .run(&["explain", "app", "--format", "json"])
+        .success();
     let changes = ran.json()["changes"].clone();
-    let names: Vec<&str> = changes.as_array().unwrap().iter().map(|change| change["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = changes
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names.len(), 2, "{changes:#}");
-    assert!(names.contains(&"env.GREETING") && names.contains(&"src/main.py"), "{names:?}");
-    sandbox.run(&["explain", "app"]).success().says("since the last build:").says("hello -> bye");
-    sandbox.run(&["explain", "nothing"]).code(2).says("no image matches");
+    assert!(
+        names.contains(&"env.GREETING") && names.contains(&"src/main.py"),
+        "{names:?}"
+    );
+    sandbox
+        .run(&["explain", "app"])
+        .success()
+        .says("since the last build:")
+        .says("hello -> bye");
+    sandbox
+        .run(&["explain", "nothing"])
+        .code(2)
+        .says("no image matches");
 }
 
 #[test]
 fn render_shows_what_would_be_sent() {
     let sandbox = two();
-    sandbox.run(&["render", "app"]).success().says("ENTRYPOINT [\"python3\"");
+    sandbox
+        .run(&["render", "app"])
+        .success()
+        .says("ENTRYPOINT [\"python3\"");
     sandbox.run(&["render", "app", "-o", "out"]).success();
     let dockerfile = sandbox.read("out/Dockerfile");
     assert!(!dockerfile.contains("syntax="), "{dockerfile}");
     assert!(sandbox.read("out/0/main.py").contains("hello"));
-    sandbox.run(&["render", "app", "-o", "out"]).code(2).says("is not empty");
+    sandbox
+        .run(&["render", "app", "-o", "out"])
+        .code(2)
+        .says("is not empty");
 }
 
 #[test]
 fn init_writes_a_manifest_that_check_accepts() {
-    for files in [&[][..], &[("requirements.txt", "six\n"), ("src/a.py", ""), ("Dockerfile", "FROM python:3.12\n"), ("pyproject.toml", "")][..]] {
+    for files in [
+        &[][..],
+        &[
+            ("requirements.txt", "six\n"),
+            ("src/a.py", ""),
+            ("Dockerfile", "FROM python:3.12\n"),
+            ("pyproject.toml", ""),
+        ][..],
+    ] {
         let sandbox = Sandbox::with(files);
         sandbox.run(&["init"]).success().says("wrote");
         sandbox.run(&["check"]).success();
         let written = sandbox.read("imgspec.kdl");
-        assert_eq!(written.contains("requirements \"requirements.txt\""), !files.is_empty());
+        assert_eq!(
+            written.contains("requirements \"requirements.txt\""),
+            !files.is_empty()
+        );
         sandbox.run(&["init"]).code(2).says("is there already");
         sandbox.run(&["init", "--force"]).success();
     }
@@ -133,7 +227,10 @@ fn clean_removes_what_is_left_behind_and_keeps_what_is_known() {
     sandbox.run(&["clean"]).success().says("removed 1 record");
     assert!(!is_there(&sandbox.path(".imgspec/logs/app.log")));
     assert_eq!(sandbox.plan(&[]), ["base fresh"]);
-    sandbox.run(&["clean", "--all"]).success().says("removed 1 record");
+    sandbox
+        .run(&["clean", "--all"])
+        .success()
+        .says("removed 1 record");
 }
 
 #[test]
@@ -141,7 +238,11 @@ fn doctor_says_what_is_missing_and_what_to_do() {
     let sandbox = Sandbox::new().env("PATH", "/nowhere");
     let mut command = sandbox.command(&["doctor"]);
     command.env("PATH", "/nowhere");
-    crate::sandbox::Ran::of(&mut command).code(1).says("docker").says("missing").says("to mend it");
+    crate::sandbox::Ran::of(&mut command)
+        .code(1)
+        .says("docker")
+        .says("missing")
+        .says("to mend it");
 }
 
 #[test]
@@ -149,7 +250,9 @@ fn without_a_builder_a_build_says_so_and_begins_nothing() {
     let sandbox = two();
     let mut command = sandbox.command(&["graph", "build"]);
     command.env("PATH", "/nowhere");
-    crate::sandbox::Ran::of(&mut command).code(2).says("`docker` cannot build here");
+    crate::sandbox::Ran::of(&mut command)
+        .code(2)
+        .says("`docker` cannot build here");
     assert!(!is_there(&sandbox.path(".imgspec/logs")));
 }
 
@@ -157,7 +260,10 @@ fn without_a_builder_a_build_says_so_and_begins_nothing() {
 fn completions_and_the_manual_come_from_the_program() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish"] {
-        sandbox.run(&["completions", shell]).success().says("imgspec");
+        sandbox
+            .run(&["completions", shell])
+            .success()
+            .says("imgspec");
     }
     sandbox.run(&["man"]).success().says(".TH imgspec");
 }
@@ -165,10 +271,19 @@ fn completions_and_the_manual_come_from_the_program() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let sandbox = two();
-    let mut child = sandbox.command(&["explain", "app"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = sandbox
+        .command(&["explain", "app"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     drop(child.stdout.take());
     let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
 }
 
@@ -186,6 +301,26 @@ fn usage_mistakes_exit_2() {
 fn set_overrides_a_field() {
     let sandbox = two();
     let plain = sandbox.run(&["tag", "app"]).success().stdout;
-    let set = sandbox.run(&["--set", "app.workdir=/app", "tag", "app"]).success().stdout;
+    let set = sandbox
+        .run(&["--set", "app.workdir=/app", "tag", "app"])
+        .success()
+        .stdout;
     assert_ne!(plain, set);
+}
+
+#[test]
+fn the_root_manifest_and_every_example_check() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut manifests = vec![root.join("imgspec.kdl")];
+    manifests.extend(
+        std::fs::read_dir(root.join("examples"))
+            .expect("examples")
+            .map(|entry| entry.expect("an entry").path().join("imgspec.kdl")),
+    );
+    assert!(manifests.len() > 4);
+    for manifest in manifests {
+        Sandbox::new()
+            .run(&["-f", manifest.to_str().expect("text"), "check"])
+            .success();
+    }
 }

@@ -15,7 +15,12 @@ image "apart" { base-image "debian:bookworm-slim" }
 "#;
 
 fn diamond() -> Sandbox {
-    Sandbox::with(&[("imgspec.kdl", DIAMOND), ("left/a.py", "1"), ("right/b.py", "2"), ("right/sub/c.py", "3")])
+    Sandbox::with(&[
+        ("imgspec.kdl", DIAMOND),
+        ("left/a.py", "1"),
+        ("right/b.py", "2"),
+        ("right/sub/c.py", "3"),
+    ])
 }
 
 #[test]
@@ -24,7 +29,16 @@ fn everything_is_built_once_and_then_nothing() {
     assert_eq!(sandbox.plan(&[])[0], "os build never-built");
     sandbox.build(&[]).success();
     assert_eq!(sandbox.built(), ["apart", "left", "os", "right", "top"]);
-    assert_eq!(sandbox.plan(&[]), ["os fresh", "left fresh", "right fresh", "top fresh", "apart fresh"]);
+    assert_eq!(
+        sandbox.plan(&[]),
+        [
+            "os fresh",
+            "left fresh",
+            "right fresh",
+            "top fresh",
+            "apart fresh"
+        ]
+    );
     sandbox.build(&[]).success();
     assert!(sandbox.built().is_empty());
 }
@@ -38,7 +52,10 @@ fn an_edit_builds_the_image_and_its_dependents_and_the_plan_names_the_file() {
     let plan = sandbox.plan(&[]);
     assert_eq!(plan[2], "right build input-changed:right/sub/c.py");
     assert_eq!(plan[3], "top build base-rebuilt:right");
-    assert_eq!((plan[0].as_str(), plan[1].as_str(), plan[4].as_str()), ("os fresh", "left fresh", "apart fresh"));
+    assert_eq!(
+        (plan[0].as_str(), plan[1].as_str(), plan[4].as_str()),
+        ("os fresh", "left fresh", "apart fresh")
+    );
     sandbox.build(&[]).success();
     assert_eq!(sandbox.built(), ["right", "top"]);
 }
@@ -50,9 +67,18 @@ fn a_touch_or_a_change_and_its_revert_builds_nothing() {
     sandbox.built();
     sandbox.write("left/a.py", "other");
     sandbox.write("left/a.py", "1");
-    let file = std::fs::File::options().append(true).open(sandbox.path("right/b.py")).unwrap();
-    file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    assert!(sandbox.plan(&[]).iter().all(|line| line.ends_with(" fresh")));
+    let file = std::fs::File::options()
+        .append(true)
+        .open(sandbox.path("right/b.py"))
+        .unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    assert!(
+        sandbox
+            .plan(&[])
+            .iter()
+            .all(|line| line.ends_with(" fresh"))
+    );
 }
 
 #[test]
@@ -63,7 +89,14 @@ fn going_back_to_what_was_built_before_builds_nothing() {
     sandbox.build(&[]).success();
     sandbox.built();
     sandbox.write("left/a.py", "1");
-    assert!(sandbox.plan(&[]).iter().all(|line| line.ends_with(" fresh")), "{:?}", sandbox.plan(&[]));
+    assert!(
+        sandbox
+            .plan(&[])
+            .iter()
+            .all(|line| line.ends_with(" fresh")),
+        "{:?}",
+        sandbox.plan(&[])
+    );
 }
 
 #[test]
@@ -71,9 +104,14 @@ fn a_changed_field_is_named_with_both_values() {
     let sandbox = diamond();
     sandbox.build(&[]).success();
     sandbox.write("imgspec.kdl", &DIAMOND.replace("\"git\"", "\"curl\""));
-    let ran = sandbox.run(&["graph", "plan", "--builder", "fake", "--format", "json"]).success();
+    let ran = sandbox
+        .run(&["graph", "plan", "--builder", "fake", "--format", "json"])
+        .success();
     let os = &ran.json()["images"][0];
-    assert_eq!(os["reasons"][0], serde_json::json!({"kind": "input-changed", "input": "apt-packages[0]", "from": "git", "to": "curl"}));
+    assert_eq!(
+        os["reasons"][0],
+        serde_json::json!({"kind": "input-changed", "input": "apt-packages[0]", "from": "git", "to": "curl"})
+    );
     assert_eq!(os["bases"], serde_json::json!([]));
 }
 
@@ -96,7 +134,11 @@ fn a_missing_artifact_is_built_again() {
     sandbox.build(&[]).success();
     sandbox.built();
     let store = sandbox.path(".imgspec/fake/local");
-    let left = std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.to_string_lossy().contains("left")).unwrap();
+    let left = std::fs::read_dir(store)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("left"))
+        .unwrap();
     std::fs::remove_file(left).unwrap();
     let plan = sandbox.plan(&[]);
     assert_eq!(plan[1], "left build artifact-gone:local store");
@@ -107,12 +149,19 @@ fn a_missing_artifact_is_built_again() {
 #[test]
 fn force_builds_what_was_asked_for_and_no_bases_refuses_stale_bases() {
     let sandbox = diamond();
-    sandbox.build(&["--no-bases", "left"]).code(2).says("these bases are not fresh").says("os");
+    sandbox
+        .build(&["--no-bases", "left"])
+        .code(2)
+        .says("these bases are not fresh")
+        .says("os");
     sandbox.build(&[]).success();
     sandbox.built();
     sandbox.build(&["--force", "top"]).success();
     assert_eq!(sandbox.built(), ["top"]);
-    assert_eq!(sandbox.plan(&["--force", "left"]), ["os fresh", "left build forced"]);
+    assert_eq!(
+        sandbox.plan(&["--force", "left"]),
+        ["os fresh", "left build forced"]
+    );
     sandbox.build(&["--no-bases", "--force", "left"]).success();
 }
 
@@ -127,12 +176,22 @@ fn a_base_that_was_rebuilt_without_its_dependents_makes_them_stale() {
         if path.to_string_lossy().contains("os+") {
             let text = std::fs::read_to_string(&path).unwrap();
             let image: serde_json::Value = serde_json::from_str(&text).unwrap();
-            std::fs::write(&path, text.replace(image["digest"].as_str().unwrap(), "sha256:other")).unwrap();
+            std::fs::write(
+                &path,
+                text.replace(image["digest"].as_str().unwrap(), "sha256:other"),
+            )
+            .unwrap();
         }
     }
     assert_eq!(
         sandbox.plan(&[]),
-        ["os fresh", "left build base-rebuilt:os", "right build base-rebuilt:os", "top build base-rebuilt:left,base-rebuilt:right", "apart fresh"]
+        [
+            "os fresh",
+            "left build base-rebuilt:os",
+            "right build base-rebuilt:os",
+            "top build base-rebuilt:left,base-rebuilt:right",
+            "apart fresh"
+        ]
     );
 }
 
@@ -145,19 +204,31 @@ fn what_cannot_be_asked_is_never_taken_for_there() {
         std::fs::write(entry.unwrap().path(), "torn").unwrap();
     }
     assert!(sandbox.plan(&["apart"])[0].starts_with("apart build unknown:"));
-    assert_eq!(sandbox.plan(&["--when-unknown", "assume", "apart"]), ["apart fresh"]);
-    sandbox.build(&["--when-unknown", "fail", "apart"]).code(2).says("nobody can say whether these images exist");
+    assert_eq!(
+        sandbox.plan(&["--when-unknown", "assume", "apart"]),
+        ["apart fresh"]
+    );
+    sandbox
+        .build(&["--when-unknown", "fail", "apart"])
+        .code(2)
+        .says("nobody can say whether these images exist");
 }
 
 #[test]
 fn a_selection_that_matches_nothing_is_an_error_with_a_suggestion() {
-    diamond().build(&["rihgt"]).code(2).says("no image matches `rihgt`").says("did you mean `right`?");
+    diamond()
+        .build(&["rihgt"])
+        .code(2)
+        .says("no image matches `rihgt`")
+        .says("did you mean `right`?");
 }
 
 #[test]
 fn the_dry_run_of_a_build_is_the_plan() {
     let sandbox = diamond();
-    let plan = sandbox.run(&["graph", "plan", "--builder", "fake"]).success();
+    let plan = sandbox
+        .run(&["graph", "plan", "--builder", "fake"])
+        .success();
     let dry = sandbox.build(&["--dry-run"]).success();
     assert_eq!(plan.stdout, dry.stdout);
     assert!(sandbox.built().is_empty());

@@ -9,8 +9,15 @@ use crate::sandbox::Sandbox;
 fn sixty() -> String {
     let mut text = String::new();
     for at in 0..60 {
-        let base = if at < 12 { "\"scratch\"".to_owned() } else { format!("image=\"i{}\"", at - 12) };
-        text.push_str(&format!("image \"i{at}\" {{ base-image {base}; copy \"f{}\" to=\"/f\" }}\n", at % 5));
+        let base = if at < 12 {
+            "\"scratch\"".to_owned()
+        } else {
+            format!("image=\"i{}\"", at - 12)
+        };
+        text.push_str(&format!(
+            "image \"i{at}\" {{ base-image {base}; copy \"f{}\" to=\"/f\" }}\n",
+            at % 5
+        ));
     }
     text
 }
@@ -25,14 +32,20 @@ fn sandbox_of_sixty() -> Sandbox {
 
 /// Image → key, for every record; every one must be whole.
 fn records(sandbox: &Sandbox) -> BTreeMap<String, String> {
-    let Ok(entries) = std::fs::read_dir(sandbox.path(".imgspec/state")) else { return BTreeMap::new() };
+    let Ok(entries) = std::fs::read_dir(sandbox.path(".imgspec/state")) else {
+        return BTreeMap::new();
+    };
     let paths = entries.map(|entry| entry.unwrap().path());
     let records = paths.filter(|path| path.extension().is_some_and(|ending| ending == "json"));
     records
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            let record: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            (record["image"].as_str().unwrap().to_owned(), record["key"].as_str().unwrap().to_owned())
+            let record: serde_json::Value = serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (
+                record["image"].as_str().unwrap().to_owned(),
+                record["key"].as_str().unwrap().to_owned(),
+            )
         })
         .collect()
 }
@@ -41,7 +54,17 @@ fn records(sandbox: &Sandbox) -> BTreeMap<String, String> {
 fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
     let sandbox = sandbox_of_sixty();
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
-    let keys: BTreeMap<String, String> = tags.as_array().unwrap().iter().map(|tag| (tag["image"].as_str().unwrap().to_owned(), tag["key"].as_str().unwrap().to_owned())).collect();
+    let keys: BTreeMap<String, String> = tags
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tag| {
+            (
+                tag["image"].as_str().unwrap().to_owned(),
+                tag["key"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..50 {
         // xorshift: the moments differ from round to round and are the same in every test run.
@@ -57,16 +80,39 @@ fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
         child.wait().unwrap();
         let recorded = records(&sandbox);
         for (image, key) in &recorded {
-            assert_eq!(Some(key), keys.get(image), "a wrong record of {image} in round {round}");
+            assert_eq!(
+                Some(key),
+                keys.get(image),
+                "a wrong record of {image} in round {round}"
+            );
         }
         sandbox.built();
-        let finished: BTreeSet<String> = sandbox.plan(&[]).iter().filter(|line| line.ends_with(" fresh")).map(|line| line.replace(" fresh", "")).collect();
-        assert!(recorded.keys().all(|image| finished.contains(image)), "a recorded image is not fresh in round {round}");
+        let finished: BTreeSet<String> = sandbox
+            .plan(&[])
+            .iter()
+            .filter(|line| line.ends_with(" fresh"))
+            .map(|line| line.replace(" fresh", ""))
+            .collect();
+        assert!(
+            recorded.keys().all(|image| finished.contains(image)),
+            "a recorded image is not fresh in round {round}"
+        );
         if round % 10 == 9 {
             sandbox.build(&[]).success();
-            let expected: Vec<String> = { let mut all: Vec<String> = keys.keys().filter(|image| !finished.contains(*image)).cloned().collect(); all.sort(); all };
+            let expected: Vec<String> = {
+                let mut all: Vec<String> = keys
+                    .keys()
+                    .filter(|image| !finished.contains(*image))
+                    .cloned()
+                    .collect();
+                all.sort();
+                all
+            };
             assert_eq!(sandbox.built(), expected, "round {round}");
-            assert_eq!(records(&sandbox).len() + finished.len().saturating_sub(recorded.len()), 60);
+            assert_eq!(
+                records(&sandbox).len() + finished.len().saturating_sub(recorded.len()),
+                60
+            );
         }
     }
 }
@@ -79,7 +125,11 @@ fn two_runs_at_once_build_each_image_once_and_both_succeed() {
     let (first, second) = (sandbox.spawn(&arguments), sandbox.spawn(&arguments));
     for child in [first, second] {
         let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let built = sandbox.built();
     assert_eq!(built.len(), 60, "{built:?}");
@@ -91,7 +141,8 @@ fn two_runs_at_once_build_each_image_once_and_both_succeed() {
 fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
     // traps.md 15: `b` is staged only after `a` is built; its file changes in between.
     let manifest = "image \"a\" { base-image \"scratch\" }\nimage \"b\" { base-image image=\"a\"; copy \"f\" to=\"/f\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")]).env("IMGSPEC_FAKE_SECONDS", "0.6");
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")])
+        .env("IMGSPEC_FAKE_SECONDS", "0.6");
     let child = sandbox.spawn(&["graph", "build", "--builder", "fake"]);
     let start = std::time::Instant::now();
     while !sandbox.path(".imgspec/logs/a.log").exists() {
@@ -102,17 +153,24 @@ fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("changed while `b` was being built: it starts again"), "{stderr}");
+    assert!(
+        stderr.contains("changed while `b` was being built: it starts again"),
+        "{stderr}"
+    );
     assert_eq!(sandbox.plan(&[]), ["a fresh", "b fresh"]);
 }
 
 #[test]
 fn files_that_change_after_they_were_sent_are_noticed_and_left_for_the_next_run() {
     let manifest = "image \"b\" { base-image \"scratch\"; copy \"f\" to=\"/f\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")]).env("IMGSPEC_FAKE_SECONDS", "0.6");
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")])
+        .env("IMGSPEC_FAKE_SECONDS", "0.6");
     let child = sandbox.spawn(&["graph", "build", "--builder", "fake"]);
     let start = std::time::Instant::now();
-    while !std::fs::read_to_string(sandbox.path(".imgspec/logs/b.log")).unwrap_or_default().contains("pretending") {
+    while !std::fs::read_to_string(sandbox.path(".imgspec/logs/b.log"))
+        .unwrap_or_default()
+        .contains("pretending")
+    {
         assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -120,7 +178,10 @@ fn files_that_change_after_they_were_sent_are_noticed_and_left_for_the_next_run(
     let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
-    assert!(stderr.contains("`f` changed while `b` was being built"), "{stderr}");
+    assert!(
+        stderr.contains("`f` changed while `b` was being built"),
+        "{stderr}"
+    );
     assert_eq!(sandbox.plan(&[]), ["b build input-changed:f"]);
 }
 
@@ -130,10 +191,18 @@ fn unreadable_records_count_as_never_built_and_say_so() {
     sandbox.build(&[]).success();
     std::fs::remove_dir_all(sandbox.path(".imgspec/fake/local")).unwrap();
     let state = sandbox.path(".imgspec/state");
-    let record = std::fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|ending| ending == "json")).unwrap();
+    let record = std::fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|ending| ending == "json"))
+        .unwrap();
     for torn in ["", "{", "{\"version\": 999}", "\u{0}\u{0}"] {
         std::fs::write(&record, torn).unwrap();
-        assert!(sandbox.plan(&[])[0].starts_with("a build never-built:"), "{torn:?}: {:?}", sandbox.plan(&[]));
+        assert!(
+            sandbox.plan(&[])[0].starts_with("a build never-built:"),
+            "{torn:?}: {:?}",
+            sandbox.plan(&[])
+        );
     }
     sandbox.build(&[]).success();
     assert_eq!(sandbox.plan(&[]), ["a fresh"]);
@@ -148,13 +217,17 @@ fn the_same_checkout_has_the_same_keys_wherever_it_lies() {
     for name in names {
         here.write(name, name);
     }
-    let there = Sandbox::new().env("LC_ALL", "tr_TR.UTF-8").env("TZ", "Asia/Kathmandu");
+    let there = Sandbox::new()
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .env("TZ", "Asia/Kathmandu");
     for name in names.iter().rev() {
         there.write(name, name);
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(there.path(name), std::fs::Permissions::from_mode(0o660)).unwrap();
     }
     there.write("imgspec.kdl", manifest);
-    let key = |sandbox: &Sandbox| sandbox.run(&["tag", "--format", "json"]).success().json()[0]["key"].clone();
+    let key = |sandbox: &Sandbox| {
+        sandbox.run(&["tag", "--format", "json"]).success().json()[0]["key"].clone()
+    };
     assert_eq!(key(&here), key(&there));
 }

@@ -14,7 +14,10 @@ impl Sandbox {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("home")).expect("a home");
         std::fs::create_dir(folder.path().join("work")).expect("a workspace");
-        Self { folder, env: BTreeMap::from([("IMGSPEC_FAKE_SECONDS".into(), "0".into())]) }
+        Self {
+            folder,
+            env: BTreeMap::from([("IMGSPEC_FAKE_SECONDS".into(), "0".into())]),
+        }
     }
 
     pub fn with(files: &[(&str, &str)]) -> Self {
@@ -52,8 +55,13 @@ impl Sandbox {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
         command.args(arguments).current_dir(self.root()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", self.folder.path().join("home")).envs(&self.env);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .env("HOME", self.folder.path().join("home"))
+            .envs(&self.env);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -71,19 +79,37 @@ impl Sandbox {
     /// What `graph plan` says, as `image action reason,reason`.
     #[track_caller]
     pub fn plan(&self, more: &[&str]) -> Vec<String> {
-        let ran = self.run(&[&["graph", "plan", "--builder", "fake", "--format", "json"], more].concat()).success();
+        let ran = self
+            .run(
+                &[
+                    &["graph", "plan", "--builder", "fake", "--format", "json"],
+                    more,
+                ]
+                .concat(),
+            )
+            .success();
         let images = ran.json()["images"].as_array().expect("images").clone();
         images
             .iter()
             .map(|image| {
-                let reasons = image["reasons"].as_array().expect("reasons").iter().map(|reason| {
-                    let kind = reason["kind"].as_str().expect("a kind");
-                    reason["input"].as_str().map_or(kind.to_owned(), |input| format!("{kind}:{input}"))
-                });
+                let reasons = image["reasons"]
+                    .as_array()
+                    .expect("reasons")
+                    .iter()
+                    .map(|reason| {
+                        let kind = reason["kind"].as_str().expect("a kind");
+                        reason["input"]
+                            .as_str()
+                            .map_or(kind.to_owned(), |input| format!("{kind}:{input}"))
+                    });
                 let reasons = reasons.collect::<Vec<_>>().join(",");
-                format!("{} {} {reasons}", image["image"].as_str().expect("an id"), image["action"].as_str().expect("an action"))
-                    .trim_end()
-                    .to_owned()
+                format!(
+                    "{} {} {reasons}",
+                    image["image"].as_str().expect("an id"),
+                    image["action"].as_str().expect("an action")
+                )
+                .trim_end()
+                .to_owned()
             })
             .collect()
     }
@@ -95,7 +121,11 @@ impl Sandbox {
     /// The images that were built since the last call, sorted.
     pub fn built(&self) -> Vec<String> {
         let log = self.path(".imgspec/fake/builds.log");
-        let mut built: Vec<String> = std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect();
+        let mut built: Vec<String> = std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect();
         let _ = std::fs::remove_file(log);
         built.sort();
         built
@@ -123,7 +153,13 @@ impl Ran {
 
     #[track_caller]
     pub fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -135,13 +171,19 @@ impl Ran {
     #[track_caller]
     pub fn says(self, words: &str) -> Self {
         let all = format!("{}{}", self.stdout, self.stderr);
-        assert!(all.contains(words), "`{words}` is not in\nstdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert!(
+            all.contains(words),
+            "`{words}` is not in\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
 }
 
