@@ -21,6 +21,7 @@ pub mod manifest;
 pub mod plan;
 pub mod recipe;
 pub mod reference;
+pub mod process;
 pub mod report;
 pub mod run;
 pub mod session;

@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::fingerprint::files::system_words;
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
 use name::file_name;
@@ -78,7 +79,7 @@ impl Store {
         match std::fs::read(self.record_file(image)) {
             Ok(bytes) => record::parse(image, &bytes),
             Err(error) if is_absent(&error) => RecordState::Missing,
-            Err(error) => RecordState::Unreadable(error.kind().to_string()),
+            Err(error) => RecordState::Unreadable(system_words(&error)),
         }
     }
 
@@ -218,7 +219,11 @@ const TEMPORARY: &str = ".new-";
 fn naming(file: &Path, error: &io::Error) -> io::Error {
     io::Error::new(
         error.kind(),
-        format!("`{}` cannot be written: {}", file.display(), error.kind()),
+        format!(
+            "`{}` cannot be written: {}",
+            file.display(),
+            system_words(error)
+        ),
     )
 }
 

@@ -158,6 +158,57 @@ fn trap_18_writers_at_once_never_leave_a_mixture() {
     assert_eq!(store.listing_files("app").len(), 1);
 }
 
+const VICTIM: &str = "IMGSPEC_TEST_STORE_VICTIM";
+
+/// Does nothing but in the process that the next test starts and kills.
+#[test]
+fn victim_writes_until_killed() {
+    let Some(root) = std::env::var_os(VICTIM) else {
+        return;
+    };
+    let store = Store::open(Path::new(&root)).unwrap();
+    for key in (0..=255).cycle() {
+        let lock = store
+            .lock_image("app", || ControlFlow::Continue(()))
+            .unwrap();
+        store
+            .write(&record("app", key), &input(&key.to_string()))
+            .unwrap();
+        drop(lock);
+    }
+}
+
+#[test]
+fn trap_18_killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
+    let (folder, store) = store();
+    store.write(&record("app", 0), &input("0")).unwrap();
+    for round in 0..12_u64 {
+        let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::tests::victim_writes_until_killed"])
+            .env(VICTIM, folder.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(15 + round * 7));
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+        let RecordState::Found(last) = store.read("app") else {
+            panic!("no record after round {round}")
+        };
+        let key: String = last.key.to_string()[..2].to_owned();
+        let value = u8::from_str_radix(&key, 16).unwrap().to_string();
+        assert_eq!(store.inputs(&last), Some(input(&value)), "round {round}");
+        let lock = store.lock_image("app", || ControlFlow::Break(())).unwrap();
+        assert!(lock.is_some(), "round {round}");
+    }
+    store.write(&record("app", 1), &input("1")).unwrap();
+    for unfinished in store.leftovers(&BTreeSet::from(["app"])) {
+        assert!(store.remove(&unfinished).unwrap());
+    }
+    assert_eq!(store.listing_files("app").len(), 1);
+    assert!(store.leftovers(&BTreeSet::from(["app"])).is_empty());
+}
+
 #[test]
 fn an_image_is_locked_by_one_at_a_time() {
     let (_folder, store) = store();

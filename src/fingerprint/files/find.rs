@@ -10,7 +10,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::{FilesError, Said};
+use super::error::{FilesError, Said, system_words};
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;
@@ -107,7 +107,7 @@ pub(super) fn resolve(
 pub(super) fn refused(path: &str, error: &io::Error) -> FilesError {
     FilesError::Unreadable {
         path: path.to_owned(),
-        why: error.kind().to_string(),
+        why: system_words(error),
     }
 }
 

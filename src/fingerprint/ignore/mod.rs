@@ -138,34 +138,36 @@ fn read_line(line: usize, text: &str) -> Result<Option<Rule>, BadRule> {
         text: shown.to_owned(),
         why,
     };
-    let (exception, pattern) = match shown.strip_prefix('!') {
-        Some(rest) => (true, rest.trim()),
-        None => (false, shown),
+    // The builders read a rule twice, once from the file and once into the matcher: `/!a` is an exception in the end, and
+    // `!../../a`, cleaned with its `!`, is none.
+    let once = match shown.strip_prefix('!') {
+        Some(pattern) => format!("!{}", relative(pattern.trim())),
+        None => relative(shown),
     };
-    let cleaned = if pattern.is_empty() {
-        String::new()
-    } else {
-        clean(pattern)
+    let twice = clean(once.trim());
+    let (exception, pattern) = match twice.strip_prefix('!') {
+        Some("") => return Err(bad("nothing follows the `!`".to_owned())),
+        Some(pattern) => (true, pattern),
+        None => (false, twice.as_str()),
     };
-    let relative = cleaned
-        .strip_prefix('/')
-        .filter(|rest| !rest.is_empty())
-        .unwrap_or(&cleaned);
-    // The builders trim and clean once when they read the file and once more when they make the matcher.
-    let pattern = match relative.trim() {
-        "" => String::new(),
-        "/" if exception => String::new(),
-        relative => clean(relative),
-    };
-    if pattern.is_empty() {
-        return Err(bad("nothing follows the `!`".to_owned()));
-    }
     Ok(Some(Rule {
         line,
         text: shown.to_owned(),
         exception,
-        pattern: Pattern::read(&pattern).map_err(bad)?,
+        pattern: Pattern::read(pattern).map_err(bad)?,
     }))
+}
+
+/// A pattern cleaned, without the `/` at its start.
+fn relative(pattern: &str) -> String {
+    if pattern.is_empty() {
+        return String::new();
+    }
+    let cleaned = clean(pattern);
+    match cleaned.strip_prefix('/') {
+        Some(rest) if !rest.is_empty() => rest.to_owned(),
+        _ => cleaned,
+    }
 }
 
 /// The shortest path of the same meaning: no empty, `.` or resolvable `..` parts, no `/` at the end.
@@ -287,12 +289,20 @@ mod tests {
     }
 
     #[test]
+    fn trap_7_a_rule_is_read_twice() {
+        // Found by comparing with a real engine.
+        assert!(left_out("a\n/!a", &["a"]).is_empty());
+        assert_eq!(left_out("!../../a", &["a", "b"]), ["a"]);
+    }
+
+    #[test]
     fn a_bad_line_is_named() {
         let bad = Rules::read("ok\n\n[a").unwrap_err();
         assert_eq!((bad.line, bad.text.as_str()), (3, "[a"));
         assert_eq!(bad.to_string(), "`[a` is no pattern: the `[` is not closed");
         assert_eq!(Rules::read("!").unwrap_err().why, "nothing follows the `!`");
         assert_eq!(Rules::read("! /").unwrap_err().line, 1);
+        assert_eq!(Rules::read("/!").unwrap_err().line, 1);
     }
 
     #[test]
