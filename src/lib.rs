@@ -12,6 +12,7 @@
 //! images; only [`report`] prints.
 
 pub mod backend;
+pub mod check;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
