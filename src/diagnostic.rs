@@ -43,6 +43,16 @@ impl Sources {
         id
     }
 
+    /// The text that was read first from a file: the root manifest.
+    #[must_use]
+    pub fn first_file(&self) -> Option<SourceId> {
+        let at = self
+            .0
+            .iter()
+            .position(|source| !source.path.starts_with("--"))?;
+        u32::try_from(at).ok().map(SourceId)
+    }
+
     /// The text with this id.
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
@@ -89,6 +99,27 @@ pub struct Fix {
     pub place: Place,
     /// What it is replaced with.
     pub replacement: String,
+}
+
+/// The diagnostics in the order of the sources, those without a place last, each once.
+#[must_use]
+pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let order = |it: &Diagnostic| {
+        let place = it.place.as_ref().map(|label| &label.place);
+        place.map_or((true, None, 0, 0), |place| {
+            (false, Some(place.source), place.span.start, place.span.end)
+        })
+    };
+    diagnostics.sort_by_key(order);
+    let mut told: Vec<Diagnostic> = Vec::new();
+    for diagnostic in diagnostics {
+        let at = order(&diagnostic);
+        let here = told.iter().rev().take_while(|it| order(it) == at);
+        if !here.into_iter().any(|it| *it == diagnostic) {
+            told.push(diagnostic);
+        }
+    }
+    told
 }
 
 /// One mistake or doubt. The words are lower case, without a full stop, names in back-ticks.

@@ -21,7 +21,6 @@ pub mod manifest;
 pub mod plan;
 pub mod recipe;
 pub mod reference;
-pub mod process;
 pub mod report;
 pub mod run;
 pub mod session;

@@ -107,6 +107,9 @@ pub enum CopyFrom {
 pub struct WorkspacePath(String);
 
 impl WorkspacePath {
+    /// The root of the workspace.
+    pub const ROOT: Self = Self(String::new());
+
     /// Returns the path that `given` names when it is said in `folder`, or `None` when it is absolute or leaves the workspace.
     #[must_use]
     pub fn resolve(folder: &Self, given: &str) -> Option<Self> {

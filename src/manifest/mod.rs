@@ -1,2 +1,58 @@
 //! KDL text → Workspace; all mistakes of all files at once, with their places.
+//!
+//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: [`syntax`] reads
+//! the text, `include` finds further files, `scope` fills variables in, `decode` makes fields of nodes (their table is
+//! `fields`, their rules `rules`), `layer` and `templates` inherit, `image` and `matrix` make the images, `between` looks at
+//! what images say of each other. The choice made: every stage goes on after a mistake with what it understood.
+
+mod between;
+mod decode;
+mod decode_files;
+mod fields;
+mod file;
+mod image;
+mod include;
+mod layer;
+mod matrix;
+mod notes;
+mod overrides;
+mod rules;
+mod scope;
 mod syntax;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use overrides::Overrides;
+
+use crate::diagnostic::Diagnostic;
+use crate::workspace::Workspace;
+
+/// What [`load`] found.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The workspace; whole only when no diagnostic is an error. Its sources are always there, so that diagnostics can be
+    /// drawn.
+    pub workspace: Workspace,
+    /// All that is wrong or doubtful, in the order of the manifests.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The nearest `imgspec.kdl` in `from` or above it.
+#[must_use]
+pub fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors()
+        .map(|folder| folder.join(include::FILE_NAME))
+        .find(|manifest| manifest.is_file())
+}
+
+/// Reads a root manifest and all that it includes. `env` answers for environment variables.
+pub fn load(
+    manifest: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Loaded {
+    file::Loader::new(overrides, env).load(manifest)
+}

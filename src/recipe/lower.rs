@@ -3,6 +3,8 @@
 //! The choice made: the spec is taken apart without `..`, so a new field does not compile until someone says here what it
 //! does.
 
+use std::collections::HashMap;
+
 use super::{Config, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{self, Base, CopyFrom, DEFAULT_BASE, DEFAULT_PLATFORM, ImageSpec};
 use crate::workspace::Workspace;
@@ -16,32 +18,33 @@ const DEFAULT_FOLDER: &str = "/root";
 /// containers as the base's user.
 #[must_use]
 pub fn lower(workspace: &Workspace) -> Vec<Recipe> {
+    let specs: HashMap<&str, &ImageSpec> = workspace
+        .images
+        .iter()
+        .map(|image| (image.id.as_str(), &image.spec))
+        .collect();
     workspace
         .images
         .iter()
         .map(|image| {
             let mut recipe = lower_one(&image.spec, &image.folder);
-            recipe.config.user = inherited_user(workspace, &image.spec);
+            recipe.config.user = inherited_user(&specs, &image.spec);
             recipe
         })
         .collect()
 }
 
-fn inherited_user(workspace: &Workspace, spec: &ImageSpec) -> Option<String> {
+fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option<String> {
     let mut spec = spec;
     // A chain longer than the workspace is a cycle: the graph reports it.
-    for _ in 0..=workspace.images.len() {
+    for _ in 0..=specs.len() {
         if spec.user.is_some() {
             return spec.user.clone();
         }
         let Some(Base::Image(base)) = &spec.base_image else {
             return None;
         };
-        spec = &workspace
-            .images
-            .iter()
-            .find(|image| image.id == *base)?
-            .spec;
+        spec = specs.get(base.as_str())?;
     }
     None
 }

@@ -79,7 +79,7 @@ pub(super) enum Data {
 }
 
 impl Node {
-    fn named(name: Word) -> Self {
+    pub fn named(name: Word) -> Self {
         Self {
             name,
             args: Vec::new(),

@@ -1,0 +1,420 @@
+//! The nodes of one `defaults`, `template` or `image` → a layer; every mistake in them.
+//!
+//! Reads no files. The choice made: a field that is wrong is told and left out, so the rest is still looked at.
+
+use std::collections::BTreeMap;
+
+use super::fields::{self, Field, Kind};
+use super::layer::{Entry, Given, Layer};
+use super::notes::{Notes, Text, quoted, shown};
+use super::scope::Scope;
+use super::syntax::{Data, Node, Prop, Value, Word};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::reference::Refused;
+use crate::spec::WorkspacePath;
+use crate::suggest::closest;
+
+/// Nodes that stand at the top of a file.
+pub(super) const TOP: &[&str] = &["workspace", "variable", "defaults", "template", "image"];
+
+/// Decodes the fields of one node, with what is needed to understand them.
+pub(super) struct Decoder<'a> {
+    pub notes: &'a mut Notes,
+    pub scope: &'a Scope<'a>,
+    /// The folder that paths are relative to.
+    pub folder: &'a WorkspacePath,
+    /// `an image`, `a template` or `defaults`.
+    pub owner: &'static str,
+    /// Nodes besides fields that may stand here, decoded elsewhere.
+    pub besides: &'static [&'static str],
+}
+
+impl Decoder<'_> {
+    pub fn layer(&mut self, nodes: &[Node]) -> Layer {
+        let mut first: BTreeMap<&str, Place> = BTreeMap::new();
+        let mut names: BTreeMap<(&str, String), Place> = BTreeMap::new();
+        let mut layer = Layer::default();
+        for node in nodes {
+            let Some(field) = self.field(node) else {
+                continue;
+            };
+            if field.kind.is_single()
+                && let Some(before) = first.insert(field.name, node.name.place.clone())
+            {
+                self.twice(field, node, &before);
+            }
+            let entry = self.entry(field, node);
+            if let Given::Map(pairs) = &entry.given {
+                for (name, _) in pairs {
+                    let key = (field.name, name.text.clone());
+                    if let Some(before) = names.insert(key, name.place.clone()) {
+                        self.named_twice(field, name, before);
+                    }
+                }
+            }
+            layer.0.push(entry);
+        }
+        layer
+    }
+
+    /// The field that a node gives; none when a mistake was told, or when it is no field but may be here.
+    fn field(&mut self, node: &Node) -> Option<&'static Field> {
+        let name = node.name.text.as_str();
+        if self.besides.contains(&name) {
+            return None;
+        }
+        match fields::find(name) {
+            Some(field) => match field.kind {
+                Kind::Later(version) => {
+                    self.notes.tell(
+                        Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
+                            node.name.place.clone(),
+                            format!("version {version} will have it"),
+                        ),
+                    );
+                    None
+                }
+                _ => Some(field),
+            },
+            None => {
+                self.unknown_field(node);
+                None
+            }
+        }
+    }
+
+    fn unknown_field(&mut self, node: &Node) {
+        let (name, place) = (node.name.text.as_str(), &node.name.place);
+        let owner = self.owner;
+        let mistake =
+            |what: &str| Diagnostic::error("unknown-field", format!("{what} `{name}` in {owner}"));
+        if TOP.contains(&name) || matches!(name, "matrix" | "extends") {
+            let belongs = match name {
+                "matrix" => "a matrix belongs into an image",
+                "extends" => "images and templates extend templates",
+                _ => "it belongs to the top of a file",
+            };
+            self.notes
+                .tell(mistake("misplaced").at(place.clone(), belongs));
+            return;
+        }
+        let mistake = mistake("unknown field");
+        self.notes.tell(match fields::meant(name, self.besides) {
+            Some(meant) => mistake
+                .at(place.clone(), format!("did you mean `{meant}`?"))
+                .fix(place.clone(), meant),
+            None => {
+                let known: Vec<&str> = fields::names().take(22).collect();
+                mistake
+                    .at(place.clone(), "no field has this name")
+                    .help(format!("the fields are {}", known.join(", ")))
+            }
+        });
+    }
+
+    fn twice(&mut self, field: &Field, node: &Node, before: &Place) {
+        let mistake =
+            Diagnostic::error("duplicate-field", format!("`{}` is said twice", field.name))
+                .at(node.name.place.clone(), "again here")
+                .with(before.clone(), "first said here");
+        self.notes.tell(match field.kind {
+            Kind::Words => mistake.help(format!(
+                "several values stand behind one another: `{} \"…\" \"…\"`",
+                field.name
+            )),
+            _ => mistake.help("it has one value: leave one of the two lines"),
+        });
+    }
+
+    fn named_twice(&mut self, field: &Field, name: &Text, before: Place) {
+        self.notes.tell(
+            Diagnostic::error(
+                "duplicate-field",
+                format!("`{}` gives `{}` twice", field.name, shown(&name.text)),
+            )
+            .at(name.place.clone(), "again here")
+            .with(before, "first given here"),
+        );
+    }
+
+    fn entry(&mut self, field: &'static Field, node: &Node) -> Entry {
+        let reset = self.reset(field, node);
+        let bare =
+            reset && node.args.is_empty() && node.children.is_empty() && node.props.len() == 1;
+        let given = if bare {
+            None
+        } else {
+            match field.kind {
+                Kind::Text => self.one(field, node).map(Given::Text),
+                Kind::Path => self.path(field, node),
+                Kind::Words => self.words(field, node).map(Given::Words),
+                Kind::List => self.list(field, node).map(Given::List),
+                Kind::Map => Some(Given::Map(self.map(field, node))),
+                Kind::Base => self.base(field, node),
+                Kind::Copy => self.copies(node),
+                Kind::Later(_) => None,
+            }
+        };
+        Entry {
+            field,
+            place: node.name.place.clone(),
+            reset,
+            given: given.unwrap_or(Given::Nothing),
+        }
+    }
+
+    fn reset(&mut self, field: &Field, node: &Node) -> bool {
+        let Some(prop) = prop(node, "reset") else {
+            return false;
+        };
+        if prop.value.data == Data::Bool(true) {
+            return true;
+        }
+        let name = field.name;
+        let mistake = Diagnostic::error("wrong-type", "`reset` takes `#true`")
+            .at(prop.value.place.clone(), "")
+            .help(format!("`{name} reset=#true` drops what was inherited"))
+            .fix(prop.value.place.clone(), "#true");
+        self.notes.tell(match field.kind {
+            Kind::Map => mistake.help(format!(
+                "for an entry named `reset` write `{name} {{ reset \"…\" }}`"
+            )),
+            _ => mistake,
+        });
+        false
+    }
+
+    /// The one value of a field.
+    fn one(&mut self, field: &Field, node: &Node) -> Option<Text> {
+        self.only_props(node, &["reset"]);
+        self.no_block(node);
+        let Some(value) = node.args.first() else {
+            self.missing(field, node);
+            return None;
+        };
+        if let Some(second) = node.args.get(1) {
+            self.notes.tell(
+                Diagnostic::error(
+                    "too-many-arguments",
+                    format!("`{}` takes one value", field.name),
+                )
+                .at(second.place.clone(), "one too many"),
+            );
+        }
+        self.checked(field.name, field.rule, value)
+    }
+
+    fn words(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
+        self.only_props(node, &["reset"]);
+        self.no_block(node);
+        // An empty entrypoint means something: that of the base is taken away.
+        if node.args.is_empty() && field.name == "platform" {
+            self.missing(field, node);
+            return None;
+        }
+        self.texts(field, node)
+    }
+
+    fn list(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
+        self.only_props(node, &["reset"]);
+        self.no_block(node);
+        if node.args.is_empty() {
+            self.missing(field, node);
+        }
+        self.texts(field, node)
+    }
+
+    /// All arguments; none when one of them is wrong.
+    fn texts(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
+        let texts: Vec<Option<Text>> = node
+            .args
+            .iter()
+            .map(|value| self.checked(field.name, field.rule, value))
+            .collect();
+        texts.into_iter().collect()
+    }
+
+    /// A value that a rule takes.
+    pub(super) fn checked(
+        &mut self,
+        what: &str,
+        rule: fn(&str) -> Result<(), Refused>,
+        value: &Value,
+    ) -> Option<Text> {
+        let text = self.scope.text(value, what, self.notes)?;
+        let refused = super::rules::any(&text.text).and_then(|()| rule(&text.text));
+        match refused {
+            Ok(()) => Some(text),
+            Err(refused) => {
+                self.notes.tell(refusal(what, &text, refused));
+                None
+            }
+        }
+    }
+
+    fn map(&mut self, field: &Field, node: &Node) -> Vec<(Text, Text)> {
+        let mut pairs = Vec::new();
+        for prop in node
+            .props
+            .iter()
+            .filter(|prop| prop.name.text != "reset" || prop.value.data != Data::Bool(true))
+        {
+            if prop.name.text != "reset" {
+                let name = name_of(&prop.name);
+                pairs.extend(self.pair(field, name, &prop.value));
+            }
+        }
+        for child in &node.children {
+            self.only_props(child, &[]);
+            self.no_block(child);
+            let name = name_of(&child.name);
+            match child.args.as_slice() {
+                [value] => pairs.extend(self.pair(field, name, value)),
+                args => {
+                    let place = args.get(1).map_or(&name.place, |second| &second.place);
+                    self.notes.tell(
+                        Diagnostic::error(
+                            "missing-argument",
+                            format!("`{}` takes one value", shown(&name.text)),
+                        )
+                        .at(place.clone(), ""),
+                    );
+                }
+            }
+        }
+        for value in &node.args {
+            self.not_a_pair(field, value);
+        }
+        if node.args.is_empty() && node.props.is_empty() && node.children.is_empty() {
+            self.missing(field, node);
+        }
+        pairs
+    }
+
+    fn pair(&mut self, field: &Field, name: Text, value: &Value) -> Option<(Text, Text)> {
+        if let Err(refused) = (field.rule)(&name.text) {
+            self.notes.tell(refusal(field.name, &name, refused));
+            return None;
+        }
+        let text = self.checked(&name.text, super::rules::any, value)?;
+        Some((name, text))
+    }
+
+    /// `env "A=b"`, as other tools write it.
+    fn not_a_pair(&mut self, field: &Field, value: &Value) {
+        let mistake = Diagnostic::error(
+            "wrong-type",
+            format!("`{}` takes names with values", field.name),
+        );
+        let mend = match &value.data {
+            Data::Text { text, .. } => text.split_once('='),
+            _ => None,
+        }
+        .filter(|(name, _)| (field.rule)(name).is_ok());
+        self.notes.tell(match mend {
+            Some((name, text)) => mistake
+                .at(value.place.clone(), "")
+                .fix(value.place.clone(), format!("{name}={}", quoted(text))),
+            None => mistake
+                .at(value.place.clone(), "")
+                .help(format!("write `{} NAME=\"value\"`", field.name)),
+        });
+    }
+
+    fn missing(&mut self, field: &Field, node: &Node) {
+        let example = match field.kind {
+            Kind::Map => "NAME=\"value\"",
+            _ => "\"…\"",
+        };
+        self.notes.tell(
+            Diagnostic::error(
+                "missing-argument",
+                format!("`{}` needs a value", field.name),
+            )
+            .at(node.name.place.clone(), "nothing follows")
+            .help(format!(
+                "write `{name} {example}`, or `{name} reset=#true` to drop what was inherited",
+                name = field.name
+            )),
+        );
+    }
+
+    /// Tells properties that are not known, and known ones that stand twice.
+    pub(super) fn only_props(&mut self, node: &Node, known: &[&'static str]) {
+        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+        for prop in &node.props {
+            let name = prop.name.text.as_str();
+            if let Some(before) = first.insert(name, &prop.name.place) {
+                self.notes.tell(
+                    Diagnostic::error(
+                        "duplicate-field",
+                        format!("the property `{name}` stands twice"),
+                    )
+                    .at(prop.name.place.clone(), "again here")
+                    .with(before.clone(), "first here"),
+                );
+            }
+            if !known.contains(&name) {
+                self.unknown_prop(node, prop, known);
+            }
+        }
+    }
+
+    fn unknown_prop(&mut self, node: &Node, prop: &Prop, known: &[&'static str]) {
+        let (name, place) = (prop.name.text.as_str(), &prop.name.place);
+        let mistake = Diagnostic::error(
+            "unknown-property",
+            format!("`{}` has no property `{name}`", node.name.text),
+        );
+        let wanted: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+        self.notes.tell(match closest(name, known.iter().copied()) {
+            Some(meant) => mistake
+                .at(place.clone(), format!("did you mean `{meant}`?"))
+                .fix(place.clone(), meant),
+            None if wanted.is_empty() => mistake.at(place.clone(), "it takes no properties"),
+            None => mistake
+                .at(prop.place(), "")
+                .help(format!("it takes {}", wanted.join(", "))),
+        });
+    }
+
+    pub(super) fn no_block(&mut self, node: &Node) {
+        if let Some(place) = &node.block {
+            self.notes.tell(
+                Diagnostic::error("wrong-type", format!("`{}` takes no block", node.name.text))
+                    .at(place.clone(), "opened here")
+                    .help(format!(
+                        "write its values behind it: `{} \"…\"`",
+                        node.name.text
+                    )),
+            );
+        }
+    }
+}
+
+/// The property of this name; the last one where it stands twice.
+pub(super) fn prop<'a>(node: &'a Node, name: &str) -> Option<&'a Prop> {
+    node.props.iter().rev().find(|prop| prop.name.text == name)
+}
+
+/// A value that a rule refuses.
+pub(super) fn refusal(what: &str, text: &Text, refused: Refused) -> Diagnostic {
+    let mistake = Diagnostic::error(
+        "invalid-value",
+        format!("`{what}` cannot be `{}`", shown(&text.text)),
+    )
+    .at(text.place.clone(), refused.why);
+    match refused.mend {
+        Some(mend) if text.plain => mistake.fix(text.place.clone(), quoted(&mend)),
+        Some(mend) => mistake.help(format!("it should probably be `{}`", shown(&mend))),
+        None => mistake,
+    }
+}
+
+fn name_of(word: &Word) -> Text {
+    Text {
+        text: word.text.clone(),
+        place: word.place.clone(),
+        plain: true,
+    }
+}

@@ -1,0 +1,139 @@
+//! The table of all fields: what they are called, what they take, which version has them.
+
+use super::rules;
+use crate::reference::{self, Refused};
+use crate::suggest::closest;
+
+/// One field of images, templates and defaults.
+pub(super) struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What its values may be; of a map, what its names may be.
+    pub rule: fn(&str) -> Result<(), Refused>,
+}
+
+/// What a field takes, and so how it is inherited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// One text; replaces.
+    Text,
+    /// One path of the workspace; replaces.
+    Path,
+    /// One value of several words; replaces.
+    Words,
+    /// Several texts; appends.
+    List,
+    /// Names with texts; merges.
+    Map,
+    /// What an image is built on; replaces.
+    Base,
+    /// Files to copy; appends.
+    Copy,
+    /// A field of a coming version.
+    Later(&'static str),
+}
+
+impl Kind {
+    /// Whether one node of a layer is all that can say it.
+    pub fn is_single(self) -> bool {
+        matches!(self, Kind::Text | Kind::Path | Kind::Words | Kind::Base)
+    }
+}
+
+const fn field(name: &'static str, kind: Kind, rule: fn(&str) -> Result<(), Refused>) -> Field {
+    Field { name, kind, rule }
+}
+
+const fn later(name: &'static str) -> Field {
+    field(name, Kind::Later("0.2"), rules::any)
+}
+
+static FIELDS: &[Field] = &[
+    field("name", Kind::Text, reference::check_name),
+    field("registry", Kind::Text, reference::check_registry),
+    field("builder", Kind::Text, rules::builder),
+    field("platform", Kind::Words, rules::platform),
+    field("base-image", Kind::Base, reference::check_reference),
+    field("apt-packages", Kind::List, rules::apt_package),
+    field("python-version", Kind::Text, rules::python_version),
+    field("python-exec", Kind::Text, rules::absolute),
+    field("packages", Kind::List, rules::requirement),
+    field("requirements", Kind::Path, rules::any),
+    field("pip-index", Kind::Text, rules::url),
+    field("pip-extra-index-url", Kind::List, rules::url),
+    field("pip-extra-args", Kind::Text, rules::shell_words),
+    field("env", Kind::Map, rules::env_name),
+    field("copy", Kind::Copy, rules::any),
+    field("commands", Kind::List, rules::command),
+    field("entrypoint", Kind::Words, rules::any),
+    field("cmd", Kind::Words, rules::any),
+    field("user", Kind::Text, rules::user),
+    field("workdir", Kind::Text, rules::absolute),
+    field("labels", Kind::Map, rules::label_name),
+    field("tag-format", Kind::Text, reference::check_tag_format),
+    later("conda-packages"),
+    later("conda-channels"),
+    later("cuda"),
+    later("cudnn"),
+    later("source-root"),
+    later("source-copy-mode"),
+    later("pip-secret-mounts"),
+    later("registry-config"),
+    later("runtime-packages"),
+    later("builder-options"),
+    later("builder-config"),
+    later("secret"),
+    later("flytekit"),
+    later("steps"),
+    later("dockerfile"),
+];
+
+/// What other tools call our fields.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("from", "base-image"),
+    ("base", "base-image"),
+    ("run", "commands"),
+    ("command", "commands"),
+    ("apt", "apt-packages"),
+    ("pip", "packages"),
+    ("pip-packages", "packages"),
+    ("python", "python-version"),
+    ("environment", "env"),
+    ("label", "labels"),
+    ("working-dir", "workdir"),
+    ("workingdir", "workdir"),
+    ("tag", "tag-format"),
+    ("platforms", "platform"),
+    ("arch", "platform"),
+    ("add", "copy"),
+    ("files", "copy"),
+    ("index-url", "pip-index"),
+];
+
+/// Lock files and project files, which `requirements` will take.
+const COMING_REQUIREMENTS: &[&str] = &["uv.lock", "poetry.lock", "pylock.toml", "pyproject.toml"];
+
+/// The field of this name.
+pub(super) fn find(name: &str) -> Option<&'static Field> {
+    FIELDS.iter().find(|field| field.name == name)
+}
+
+/// The names of all fields.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    FIELDS.iter().map(|field| field.name)
+}
+
+/// The field that an unknown name means; `more` may be meant too.
+pub(super) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'static str> {
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(other, _)| name.eq_ignore_ascii_case(other))
+        .map(|(_, meant)| *meant);
+    other.or_else(|| closest(name, names().chain(more.iter().copied())))
+}
+
+/// Whether a requirements file is of a kind that only a coming version reads.
+pub(super) fn is_coming_requirement(file_name: &str) -> bool {
+    COMING_REQUIREMENTS.contains(&file_name)
+        || (file_name.starts_with("pylock.") && file_name.ends_with(".toml"))
+}

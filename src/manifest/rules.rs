@@ -1,0 +1,427 @@
+//! What values may be: one small question a field.
+//!
+//! Pure text. The choice made: a value is refused when Docker, apt, pip or a file system would refuse it, or would take it
+//! for something else (an option, an instruction, a removal); everything else passes.
+
+use crate::reference::Refused;
+use crate::suggest::closest;
+
+/// Backends of this version.
+const BUILDERS: &[&str] = &["docker", "fake"];
+
+/// Backends of coming versions.
+const COMING_BUILDERS: &[(&str, &str)] = &[("envd", "0.2"), ("oci", "0.3")];
+
+/// Platforms that images can be built for.
+const PLATFORMS: &[&str] = &[
+    "linux/amd64",
+    "linux/arm64",
+    "linux/arm/v7",
+    "linux/arm/v6",
+    "linux/arm/v5",
+    "linux/386",
+    "linux/ppc64le",
+    "linux/s390x",
+    "linux/riscv64",
+    "linux/loong64",
+    "linux/mips64",
+    "linux/mips64le",
+    "linux/amd64/v2",
+    "linux/amd64/v3",
+    "linux/amd64/v4",
+    "linux/arm64/v8",
+];
+
+/// What people call platforms otherwise.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("amd64", "linux/amd64"),
+    ("x86_64", "linux/amd64"),
+    ("x86-64", "linux/amd64"),
+    ("linux/x86_64", "linux/amd64"),
+    ("arm64", "linux/arm64"),
+    ("aarch64", "linux/arm64"),
+    ("linux/aarch64", "linux/arm64"),
+    ("linux/arm", "linux/arm/v7"),
+];
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, Refused> {
+    Err(Refused::because(why))
+}
+
+fn mend(why: impl Into<String>, mend: impl Into<String>) -> Result<(), Refused> {
+    Err(Refused {
+        why: why.into(),
+        mend: Some(mend.into()),
+    })
+}
+
+/// Anything that a process can be given.
+pub(super) fn any(value: &str) -> Result<(), Refused> {
+    if value.contains('\0') {
+        return refuse("no program can be given a NUL character");
+    }
+    Ok(())
+}
+
+/// Text of one line that is not empty.
+fn line(value: &str) -> Result<(), Refused> {
+    any(value)?;
+    if value.trim().is_empty() {
+        return refuse("it cannot be empty");
+    }
+    if value.contains(['\n', '\r']) {
+        return refuse("it cannot have a line break in it");
+    }
+    Ok(())
+}
+
+/// Ids name files and stand in selections.
+pub(super) fn id(id: &str) -> Result<(), Refused> {
+    if id.is_empty() {
+        return refuse("an id cannot be empty");
+    }
+    if id.len() > 128 {
+        return refuse("an id has at most 128 characters");
+    }
+    let word = |c: char| c.is_ascii_alphanumeric();
+    if let Some(c) = id
+        .chars()
+        .find(|c| !word(*c) && !matches!(c, '.' | '_' | '-'))
+    {
+        return refuse(format!(
+            "an id has no `{}` in it: only letters, digits, `.`, `_`, `-`",
+            c.escape_debug()
+        ));
+    }
+    if !id.starts_with(word) || !id.ends_with(word) {
+        return refuse("an id begins and ends with a letter or digit");
+    }
+    if id.contains("..") {
+        return refuse("an id has no `..` in it: selections use it");
+    }
+    Ok(())
+}
+
+pub(super) fn builder(value: &str) -> Result<(), Refused> {
+    if BUILDERS.contains(&value) {
+        return Ok(());
+    }
+    if let Some((_, version)) = COMING_BUILDERS.iter().find(|(name, _)| *name == value) {
+        return refuse(format!("version {version} will have this builder"));
+    }
+    match closest(value, BUILDERS.iter().copied()) {
+        Some(meant) => mend(format!("did you mean `{meant}`?"), meant),
+        None => refuse(format!("the builders are {}", ticked(BUILDERS))),
+    }
+}
+
+pub(super) fn platform(value: &str) -> Result<(), Refused> {
+    if PLATFORMS.contains(&value) {
+        return Ok(());
+    }
+    let lower = value.to_lowercase();
+    let other = OTHER_NAMES
+        .iter()
+        .find(|(name, _)| *name == lower)
+        .map(|(_, meant)| *meant);
+    match other.or_else(|| closest(value, PLATFORMS.iter().copied())) {
+        Some(meant) => mend(format!("did you mean `{meant}`?"), meant),
+        None => refuse(format!("known are {}", ticked(&PLATFORMS[..5]))),
+    }
+}
+
+fn ticked(words: &[&str]) -> String {
+    let ticked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    ticked.join(", ")
+}
+
+/// `name[:arch][=version]` by Debian's rules: nothing that apt-get could take for an option or a removal.
+pub(super) fn apt_package(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    let (rest, version) = value
+        .split_once('=')
+        .map_or((value, None), |(rest, version)| (rest, Some(version)));
+    let (name, arch) = rest
+        .split_once(':')
+        .map_or((rest, None), |(name, arch)| (name, Some(arch)));
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return mend(
+            "names of Debian packages are lower-case",
+            value.to_lowercase(),
+        );
+    }
+    if value.contains(char::is_whitespace) {
+        return refuse("one package a value: `apt-packages \"git\" \"curl\"`");
+    }
+    if value.contains(['<', '>', '~']) && version.is_none() {
+        return refuse("apt takes only whole versions: `name=version`");
+    }
+    let fine = |name: &str| {
+        name.len() > 1
+            && name.starts_with(lower)
+            && name
+                .chars()
+                .all(|c| lower(c) || matches!(c, '+' | '-' | '.'))
+    };
+    if !fine(name) || name.ends_with('-') {
+        return refuse(
+            "names of Debian packages have lower-case letters, digits, `+`, `-` and `.`, and begin with a letter or digit",
+        );
+    }
+    if arch.is_some_and(|arch| !fine(arch)) {
+        return refuse("an architecture such as `:arm64` may follow the name");
+    }
+    let version_char =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~' | ':');
+    if version.is_some_and(|version| version.is_empty() || !version.chars().all(version_char)) {
+        return refuse("a version has letters, digits, `.`, `+`, `-`, `~` and `:`");
+    }
+    Ok(())
+}
+
+/// A requirement that no installer takes for an option.
+pub(super) fn requirement(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if value.trim_start().starts_with('-') {
+        return refuse("options go to `pip-extra-args`, further files to `requirements`");
+    }
+    if value.trim_start().starts_with('#') {
+        return refuse("a comment installs nothing");
+    }
+    Ok(())
+}
+
+pub(super) fn url(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if value.contains(char::is_whitespace) {
+        return refuse("a URL has no space in it");
+    }
+    let known = ["https://", "http://", "file://"];
+    if !known.iter().any(|scheme| value.starts_with(scheme)) {
+        return refuse("a URL begins with `https://`, `http://` or `file://`");
+    }
+    Ok(())
+}
+
+pub(super) fn shell_words(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if shlex::split(value).is_none() {
+        return refuse(
+            "it does not split into words as a shell would: a quote or a `\\` is left open",
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn python_version(value: &str) -> Result<(), Refused> {
+    let parts: Vec<&str> = value.split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (last, first) = parts.split_last().expect("split gives one part");
+    let digits = last.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let tail = last[digits.len()..].is_empty() || matches!(&last[digits.len()..], "t");
+    let release = digits
+        .find(|c: char| c.is_ascii_lowercase())
+        .is_some_and(|at| {
+            let (number_before, rest) = digits.split_at(at);
+            let after = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+            number(&number_before)
+                && number(&after)
+                && matches!(&rest[..rest.len() - after.len()], "a" | "b" | "rc")
+        });
+    if parts.len() <= 3 && first.iter().all(number) && tail && (number(&digits) || release) {
+        return Ok(());
+    }
+    refuse("a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`")
+}
+
+/// A path inside an image.
+pub(super) fn absolute(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if !value.starts_with('/') {
+        return mend("it must be absolute", format!("/{value}"));
+    }
+    Ok(())
+}
+
+/// Where a copy goes.
+pub(super) fn destination(value: &str) -> Result<(), Refused> {
+    line(value)
+}
+
+/// `user` or `user:group`, by name or number.
+pub(super) fn user(value: &str) -> Result<(), Refused> {
+    let name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    };
+    let (user, group) = value
+        .split_once(':')
+        .map_or((value, None), |(user, group)| (user, Some(group)));
+    if name(user) && group.is_none_or(name) {
+        return Ok(());
+    }
+    refuse("it is a name or number, and after a `:` a group, such as `app` or `1000:1000`")
+}
+
+pub(super) fn command(value: &str) -> Result<(), Refused> {
+    any(value)?;
+    if value.trim().is_empty() {
+        return refuse("an empty command does nothing");
+    }
+    Ok(())
+}
+
+pub(super) fn env_name(name: &str) -> Result<(), Refused> {
+    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+    if fine {
+        return Ok(());
+    }
+    refuse("names of environment variables have letters, digits and `_`, and begin with no digit")
+}
+
+pub(super) fn label_name(name: &str) -> Result<(), Refused> {
+    if name.starts_with("dev.imgspec.") {
+        return refuse("labels below `dev.imgspec.` are imgspec's own");
+    }
+    let word = |c: char| c.is_ascii_alphanumeric();
+    let fine = name.starts_with(word)
+        && name.ends_with(word)
+        && name
+            .chars()
+            .all(|c| word(c) || matches!(c, '.' | '_' | '-' | '/'));
+    if fine {
+        return Ok(());
+    }
+    refuse(
+        "names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Rule = fn(&str) -> Result<(), Refused>;
+
+    #[track_caller]
+    fn takes(rule: Rule, good: &[&str], bad: &[&str]) {
+        for value in good {
+            assert_eq!(rule(value), Ok(()), "{value}");
+        }
+        for value in bad {
+            assert!(rule(value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn ids_can_name_files_and_stand_in_selections() {
+        takes(
+            id,
+            &["a", "ml-base", "py3.12", "A_b"],
+            &[
+                "", "a/b", ".a", "a.", "-a", "..", "a..b", "a b", "é", "!a", "a*",
+            ],
+        );
+        assert!(id(&"a".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn no_apt_package_can_be_an_option_or_a_removal() {
+        takes(
+            apt_package,
+            &[
+                "git",
+                "g++",
+                "libstdc++6",
+                "libc6:amd64",
+                "git=1:2.39.2-1.1",
+                "0ad",
+            ],
+            &[
+                "",
+                "-y",
+                "git-",
+                "a",
+                "git curl",
+                "git\ncurl",
+                "git;",
+                "git=",
+                "git=a b",
+                "git=$(x)",
+                "python3.*",
+                "git/stable",
+                "git>=2",
+                "git:-",
+            ],
+        );
+        assert_eq!(apt_package("Git").unwrap_err().mend.as_deref(), Some("git"));
+    }
+
+    #[test]
+    fn no_requirement_can_be_an_option() {
+        takes(
+            requirement,
+            &[
+                "numpy",
+                "torch==2.5.1",
+                "x @ https://example.org/x.whl",
+                "a[b]>=1; python_version<'3.12'",
+            ],
+            &["", " ", "-r x", " --pre", "a\nb", "# x", "a\0"],
+        );
+    }
+
+    #[test]
+    fn the_other_rules_take_what_docker_takes() {
+        takes(
+            platform,
+            &["linux/amd64", "linux/arm/v7"],
+            &["", "amd64", "linux", "windows/amd64"],
+        );
+        takes(
+            python_version,
+            &["3", "3.12", "3.12.4", "3.14rc1", "3.13t", "3.14.0a2"],
+            &[
+                "",
+                "3.",
+                "x",
+                ">=3.9",
+                "3.12.4.5",
+                "3.12-slim",
+                "3..1",
+                "t",
+                "3.12 ",
+            ],
+        );
+        takes(
+            user,
+            &["app", "1000", "app:staff", "1000:1000", "_x"],
+            &["", ":", "app:", "a b", "-x", "a:b:c", "root\nRUN x"],
+        );
+        takes(absolute, &["/", "/app"], &["", "app", "/a\nb"]);
+        takes(
+            env_name,
+            &["A", "_a1", "a.b-c"],
+            &["", "1A", "A B", "A=B", "é", "A\n"],
+        );
+        takes(
+            label_name,
+            &["a", "org.opencontainers.image.source", "x/y"],
+            &["", ".a", "a b", "dev.imgspec.key", "a\""],
+        );
+        takes(
+            url,
+            &["https://example.org/simple", "file:///x"],
+            &["", "example.org", "https://a b", "-x"],
+        );
+        takes(shell_words, &["--no-deps", "--x 'a b'"], &["", "'", "a\\"]);
+        takes(builder, &["docker", "fake"], &["", "oci", "dokcer"]);
+        takes(command, &["true", "a\nb"], &["", " \n", "a\0"]);
+    }
+}

@@ -1,0 +1,181 @@
+//! `{{ name }}`: what names mean at one place, and text with the names filled in.
+//!
+//! Knows variables and matrix axes alike. The choice made: names are seen in the file that declares them and in the files
+//! that it includes, never hidden by another of the same name, so `--var` is never ambiguous along one way of includes.
+
+use std::collections::BTreeMap;
+
+use super::notes::{Notes, Text};
+use super::syntax::{Data, Value};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::suggest::closest;
+
+/// The longest text that filling may make.
+const LENGTH_LIMIT: usize = 64 * 1024;
+
+/// What names mean at one place.
+#[derive(Default)]
+pub(super) struct Scope<'a> {
+    pub own: BTreeMap<String, Name>,
+    pub outer: Option<&'a Scope<'a>>,
+}
+
+/// One variable or axis.
+pub(super) struct Name {
+    /// Its value; none when a mistake about it was told already.
+    pub value: Option<String>,
+    pub place: Place,
+}
+
+/// Whether a text can name a variable, an axis or a template.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+impl Scope<'_> {
+    pub fn find(&self, name: &str) -> Option<&Name> {
+        self.own
+            .get(name)
+            .or_else(|| self.outer.and_then(|outer| outer.find(name)))
+    }
+
+    fn all(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.own.keys().map(String::as_str).collect();
+        names.extend(self.outer.map(Scope::all).unwrap_or_default());
+        names
+    }
+
+    /// The text of a value, names filled in; none when a mistake was told. `what` takes the value.
+    pub fn text(&self, value: &Value, what: &str, notes: &mut Notes) -> Option<Text> {
+        let (text, plain) = match &value.data {
+            Data::Text { text, quoted: true } if text.contains("{{") => {
+                (self.fill(text, &value.place, notes)?, false)
+            }
+            Data::Text { text, .. } => (text.clone(), true),
+            data => {
+                notes.tell(wrong_type(data, &value.place, what));
+                return None;
+            }
+        };
+        Some(Text {
+            text,
+            place: value.place.clone(),
+            plain,
+        })
+    }
+
+    fn fill(&self, text: &str, place: &Place, notes: &mut Notes) -> Option<String> {
+        let mut out = String::new();
+        let mut rest = text;
+        let mut fine = true;
+        let mut count = 0;
+        while let Some((before, after)) = rest.split_once("{{") {
+            out.push_str(before);
+            let Some((inside, after)) = after.split_once("}}") else {
+                notes.tell(unclosed(&hole(text, count, "", place, notes)));
+                return None;
+            };
+            match self.meaning(inside, &hole(text, count, inside, place, notes), notes) {
+                Some(value) => out.push_str(value),
+                None => fine = false,
+            }
+            if out.len() > LENGTH_LIMIT || !notes.spend(out.len(), place) {
+                notes.tell(
+                    Diagnostic::error("too-large", "a text grows beyond 64 KiB")
+                        .at(place.clone(), "with its variables filled in"),
+                );
+                return None;
+            }
+            rest = after;
+            count += 1;
+        }
+        fine.then(|| out + rest)
+    }
+
+    fn meaning(&self, inside: &str, place: &Place, notes: &mut Notes) -> Option<&str> {
+        let name = inside.trim();
+        if let Some(found) = self.find(name) {
+            return found.value.as_deref();
+        }
+        if !is_name(name) {
+            notes.tell(
+                Diagnostic::error(
+                    "unknown-variable",
+                    format!("`{{{{{inside}}}}}` names no variable"),
+                )
+                .at(place.clone(), "")
+                .help("where the braces are meant, write a raw string: `#\"…\"#`"),
+            );
+            return None;
+        }
+        // What was not read may declare it.
+        if !notes.incomplete {
+            notes.tell(self.unknown(name, place));
+        }
+        None
+    }
+
+    fn unknown(&self, name: &str, place: &Place) -> Diagnostic {
+        let mistake = Diagnostic::error("unknown-variable", format!("unknown variable `{name}`"));
+        match closest(name, self.all()) {
+            Some(meant) => mistake
+                .at(place.clone(), format!("did you mean `{meant}`?"))
+                .fix(place.clone(), meant),
+            None => mistake
+                .at(place.clone(), "declared neither here nor in a file that includes this one")
+                .help(format!("declare it: `variable \"{name}\" default=\"…\"`"))
+                .help("an axis of a matrix is known only inside its image; raw strings (`#\"…\"#`) are taken as they are"),
+        }
+    }
+}
+
+/// Where the name in the `count`th pair of braces stands; the whole value when escapes hide it.
+fn hole(text: &str, count: usize, inside: &str, place: &Place, notes: &Notes) -> Place {
+    let source = &notes.sources.get(place.source).text;
+    let (Some(written), true) = (source.get(place.span.clone()), text.len() < 4096) else {
+        return place.clone();
+    };
+    let mut holes = written.match_indices("{{").map(|(at, _)| at + 2);
+    match holes.nth(count) {
+        Some(at) if written[at..].starts_with(inside) => {
+            let name = inside.trim();
+            let start = place.span.start + at + inside.len() - inside.trim_start().len();
+            let span = if name.is_empty() {
+                start - 2..start
+            } else {
+                start..start + name.len()
+            };
+            Place {
+                source: place.source,
+                span,
+            }
+        }
+        _ => place.clone(),
+    }
+}
+
+fn unclosed(place: &Place) -> Diagnostic {
+    Diagnostic::error("syntax", "a `{{` is never closed")
+        .at(place.clone(), "a variable's name and `}}` must follow")
+        .help("where the braces are meant, write a raw string: `#\"…\"#`")
+}
+
+fn wrong_type(data: &Data, place: &Place, what: &str) -> Diagnostic {
+    let (kind, mend) = match data {
+        Data::Number(number) => ("a number", Some(number.clone())),
+        Data::Bool(value) => ("a boolean", Some(value.to_string())),
+        Data::Null | Data::Text { .. } => ("nothing", None),
+    };
+    let mistake = Diagnostic::error("wrong-type", format!("`{what}` takes text, not {kind}"));
+    match mend {
+        Some(mend) => mistake
+            .at(place.clone(), "text needs quotes here")
+            .fix(place.clone(), format!("\"{mend}\"")),
+        None => mistake.at(place.clone(), "").help(format!(
+            "to drop what was inherited write `{what} reset=#true`"
+        )),
+    }
+}
