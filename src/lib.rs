@@ -19,6 +19,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod manifest;
 pub mod plan;
+pub mod process;
 pub mod recipe;
 pub mod reference;
 pub mod report;

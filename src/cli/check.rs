@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::{Context, Failure, Format, env, eprint_text, exit, print_json, width};
-use crate::check;
 use crate::diagnostic::Diagnostic;
 use crate::report::diagnostics;
 use crate::report::words::Count;
+use crate::session::{self, Opening};
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
@@ -17,7 +17,12 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let manifest = context.manifest()?;
-    let checked = check::check(&manifest, &context.overrides, &env);
+    let checked = session::examine(&Opening {
+        manifest: &manifest,
+        overrides: &context.overrides,
+        builder: None,
+        env: &env,
+    });
     let sources = &checked.workspace.sources;
     let errors = checked
         .diagnostics

@@ -54,11 +54,11 @@ struct Global {
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     file: Option<PathBuf>,
     /// Set a variable of the manifest
-    #[arg(long = "var", value_name = "NAME=VALUE", global = true)]
-    vars: Vec<String>,
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = Overrides::parse_var, global = true)]
+    vars: Vec<(String, String)>,
     /// Set a field of an image (its id or a glob)
-    #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", global = true)]
-    sets: Vec<String>,
+    #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true)]
+    sets: Vec<(String, String, String)>,
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     color: When,
@@ -281,8 +281,10 @@ impl Context {
                 "name an existing folder after `-C`",
             ));
         }
-        let overrides = Overrides::parse(&global.vars, &global.sets)
-            .map_err(|diagnostics| Failure::Wrong(diagnostics, Sources::default()))?;
+        let overrides = Overrides {
+            vars: global.vars,
+            sets: global.sets,
+        };
         Ok(Self {
             folder,
             file: global.file,

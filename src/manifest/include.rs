@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use crate::spec::WorkspacePath;
 
 /// The name of a manifest.
-pub(super) const FILE_NAME: &str = "imgspec.kdl";
+/// What a folder's manifest is called.
+pub const FILE_NAME: &str = "imgspec.kdl";
 
 /// Folders of globs deeper than this are not looked into.
 const DEPTH_LIMIT: usize = 32;

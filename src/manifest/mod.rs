@@ -25,6 +25,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use include::FILE_NAME;
 pub use overrides::Overrides;
 
 use crate::diagnostic::Diagnostic;
@@ -44,7 +45,7 @@ pub struct Loaded {
 #[must_use]
 pub fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors()
-        .map(|folder| folder.join(include::FILE_NAME))
+        .map(|folder| folder.join(FILE_NAME))
         .find(|manifest| manifest.is_file())
 }
 

@@ -133,7 +133,6 @@ impl Sandbox {
 }
 
 #[derive(Debug)]
-#[must_use = "say what is expected of it"]
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,

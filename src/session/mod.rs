@@ -3,22 +3,25 @@
 //! Knows nothing of clap or screens. The choice made: opening a session does everything that cannot start a process or
 //! write a file; planning asks what exists; only running builds.
 
+mod choice;
+mod files;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::backend::fake::{Fake, Wishes};
-use crate::backend::{Availability, Backend, docker::Docker};
+pub use choice::backends;
+
+use crate::backend::{Availability, Backend};
 use crate::check::{self, Checked};
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::fingerprint::{BadSet, Fingerprints};
+use crate::diagnostic::{self, Diagnostic, Sources};
+use crate::fingerprint::Fingerprints;
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;
 use crate::plan::{Facts, Judgement, Plan, facts};
-use crate::recipe::{CopySource, Recipe, Step};
+use crate::recipe::Recipe;
 use crate::run::{self, Event, Mailbox, Options, Push, Setting, Summary};
 use crate::store::Store;
-use crate::suggest;
 use crate::workspace::{STATE_FOLDER, Workspace};
 
 /// What a session is opened with.
@@ -73,46 +76,87 @@ pub struct Planned {
     pub facts: Vec<Facts>,
 }
 
+/// A workspace with everything that is wrong in it, and all that could be made of it.
+pub struct Examination {
+    /// The images.
+    pub workspace: Workspace,
+    /// All that is wrong or doubtful.
+    pub diagnostics: Vec<Diagnostic>,
+    sound: Option<Sound>,
+}
+
+/// What only a workspace without errors has.
+struct Sound {
+    graph: Graph,
+    recipes: Vec<Recipe>,
+    backends: Vec<Arc<dyn Backend>>,
+    prints: Fingerprints,
+}
+
+/// Loads, checks and fingerprints a workspace, and tells everything that is wrong.
+#[must_use]
+pub fn examine(opening: &Opening<'_>) -> Examination {
+    let Checked {
+        workspace,
+        graph,
+        recipes,
+        mut diagnostics,
+    } = check::check(opening.manifest, opening.overrides, opening.env);
+    let known = backends(&workspace.root, opening.env);
+    let chosen = choice::choose(&workspace.images, &recipes, &known, opening.builder);
+    let backends = chosen.unwrap_or_else(|mistakes| {
+        diagnostics.extend(mistakes);
+        Vec::new()
+    });
+    let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let sound = graph.filter(|_| is_sound).and_then(|graph| {
+        match Fingerprints::read(&workspace.root, &graph, &recipes) {
+            Ok(prints) => Some(Sound {
+                graph,
+                recipes,
+                backends,
+                prints,
+            }),
+            Err(bad) => {
+                diagnostics.extend(files::mistakes(&workspace, &recipes, &bad));
+                None
+            }
+        }
+    });
+    Examination {
+        workspace,
+        diagnostics: diagnostic::in_order(diagnostics),
+        sound,
+    }
+}
+
 impl Session {
     /// Loads, checks and fingerprints a workspace.
     ///
     /// # Errors
-    /// Everything that is wrong with the manifests and the files they name, all at once; or that the state folder cannot
-    /// be made.
+    /// Everything that is wrong with the manifests and the files they name, all at once.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
-        let Checked {
+        let Examination {
             workspace,
+            diagnostics,
+            sound,
+        } = examine(opening);
+        let Some(Sound {
             graph,
             recipes,
-            mut diagnostics,
-        } = check::check(opening.manifest, opening.overrides, opening.env);
-        let known = backends(&workspace.root, opening.env);
-        let chosen = choose(
-            &workspace,
-            &recipes,
-            &known,
-            opening.builder,
-            &mut diagnostics,
-        );
-        let (Some(graph), Some(backends), false) =
-            (graph, chosen, diagnostics.iter().any(Diagnostic::is_error))
+            backends,
+            prints,
+        }) = sound
         else {
             return Err(Refusal::Wrong(diagnostics, workspace.sources));
         };
-        let prints = Fingerprints::read(&workspace.root, &graph, &recipes).map_err(|bad| {
-            Refusal::Wrong(
-                bad_files(&workspace, &recipes, &bad),
-                workspace.sources.clone(),
-            )
-        })?;
-        let store = Store::look(&workspace.root);
         Ok(Self {
+            store: Store::look(&workspace.root),
             workspace,
             graph,
             recipes,
             backends,
             prints,
-            store,
             warnings: diagnostics,
         })
     }
@@ -233,120 +277,5 @@ impl Session {
     #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
         crate::reference::of(&self.workspace.images[id.index()], &self.prints.key(id))
-    }
-}
-
-/// All backends, for a workspace in this folder.
-#[must_use]
-pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
-    let state: PathBuf = root.join(STATE_FOLDER);
-    vec![
-        Arc::new(Docker::new(root)),
-        Arc::new(Fake::new(Wishes::read(env, &state))),
-    ]
-}
-
-/// Who builds each image: its `builder`, else `--builder`, else the backend of the highest priority. Whether that one can
-/// build here is asked only when there is something to build.
-fn choose(
-    workspace: &Workspace,
-    recipes: &[Recipe],
-    known: &[Arc<dyn Backend>],
-    flag: Option<&str>,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<Vec<Arc<dyn Backend>>> {
-    let best = known.iter().max_by_key(|backend| backend.priority())?;
-    let find = |name: &str| known.iter().find(|backend| backend.name() == name);
-    if let Some(name) = flag.filter(|name| find(name).is_none()) {
-        let diagnostic =
-            Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
-        diagnostics.push(diagnostic.help(builders(name, known)));
-    }
-    let mut chosen = Vec::with_capacity(recipes.len());
-    for (image, recipe) in workspace.images.iter().zip(recipes) {
-        let name = image.spec.builder.as_deref();
-        if let Some(name) = name.filter(|name| find(name).is_none()) {
-            let mut diagnostic = Diagnostic::error(
-                "unknown-builder",
-                format!("image `{}` wants the unknown builder `{name}`", image.id),
-            );
-            if let Some(place) = image.places.get("builder") {
-                diagnostic = diagnostic.at(place.clone(), "unknown builder");
-            }
-            diagnostics.push(diagnostic.help(builders(name, known)));
-            continue;
-        }
-        let backend = name.or(flag).and_then(find).unwrap_or(best);
-        for unsupported in backend.check(recipe) {
-            let message = format!(
-                "image `{}`: the `{}` builder cannot honour `{}`: {}",
-                image.id,
-                backend.name(),
-                unsupported.field,
-                unsupported.why
-            );
-            let mut diagnostic = Diagnostic::error("unsupported-field", message);
-            if let Some(place) = image.places.get(&unsupported.field) {
-                diagnostic = diagnostic.at(place.clone(), "");
-            }
-            let able: Vec<String> = known
-                .iter()
-                .filter(|other| other.priority() > 0 && other.check(recipe).is_empty())
-                .map(|other| format!("`{}`", other.name()))
-                .collect();
-            diagnostics.push(if able.is_empty() {
-                diagnostic
-            } else {
-                diagnostic.help(format!("builders that can: {}", able.join(", ")))
-            });
-        }
-        chosen.push(Arc::clone(backend));
-    }
-    (chosen.len() == recipes.len()).then_some(chosen)
-}
-
-/// File sets that cannot be read, as mistakes of the fields that name them.
-fn bad_files(workspace: &Workspace, recipes: &[Recipe], bad: &[BadSet]) -> Vec<Diagnostic> {
-    let mistake = |bad: &BadSet| {
-        let image = &workspace.images[bad.image.index()];
-        let field = bad
-            .set
-            .and_then(|set| field_of(&recipes[bad.image.index()], set))
-            .unwrap_or_default();
-        let said = bad
-            .error
-            .place()
-            .map(|(file, line)| format!("{file}, line {line}: "))
-            .unwrap_or_default();
-        let message = format!("image `{}`: {said}{}", image.id, bad.error);
-        let mut diagnostic = Diagnostic::error("unreadable-files", message);
-        diagnostic.help = bad.error.help();
-        if let Some(place) = image.places.get(&field) {
-            diagnostic = diagnostic.at(place.clone(), "named here");
-        }
-        diagnostic
-    };
-    bad.iter().map(mistake).collect()
-}
-
-/// The manifest's name of the field that a recipe's file set comes from: `requirements`, or `copy[2]`.
-fn field_of(recipe: &Recipe, set: usize) -> Option<String> {
-    let mut copies = 0;
-    let fields = recipe.steps.iter().filter_map(|step| match step {
-        Step::Pip(pip) => pip.requirements.as_ref().map(|_| "requirements".to_owned()),
-        Step::Copy(copy) => {
-            copies += 1;
-            matches!(copy.from, CopySource::Files(_)).then(|| format!("copy[{}]", copies - 1))
-        }
-        _ => None,
-    });
-    fields.into_iter().nth(set)
-}
-
-fn builders(name: &str, known: &[Arc<dyn Backend>]) -> String {
-    let names: Vec<&str> = known.iter().map(|backend| backend.name()).collect();
-    match suggest::closest(name, names.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("builders: {}", names.join(", ")),
     }
 }

@@ -1,0 +1,114 @@
+//! Who builds which image: its `builder`, else `--builder`, else the backend of the highest priority.
+//!
+//! Whether that backend can build on this machine is asked only when there is something to build: a run with nothing to do
+//! starts no process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::backend::docker::Docker;
+use crate::backend::fake::{Fake, Wishes};
+use crate::diagnostic::Diagnostic;
+use crate::recipe::Recipe;
+use crate::suggest;
+use crate::workspace::{Image, STATE_FOLDER};
+
+type Backends = Vec<Arc<dyn Backend>>;
+
+/// All backends, for a workspace in this folder.
+#[must_use]
+pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
+    let wishes = Wishes::read(env, &root.join(STATE_FOLDER));
+    vec![Arc::new(Docker::new(root)), Arc::new(Fake::new(wishes))]
+}
+
+/// The backend of each image, in their order; `recipes` is empty while the manifests have errors.
+///
+/// # Errors
+/// Every builder that does not exist, and every field that an image's builder cannot honour.
+pub(super) fn choose(
+    images: &[Image],
+    recipes: &[Recipe],
+    known: &Backends,
+    flag: Option<&str>,
+) -> Result<Backends, Vec<Diagnostic>> {
+    let mut mistakes = Vec::new();
+    let find = |name: &str| known.iter().find(|backend| backend.name() == name);
+    if let Some(name) = flag.filter(|name| find(name).is_none()) {
+        let mistake = Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
+        mistakes.push(mistake.help(which_there_are(name, known)));
+    }
+    let best = known.iter().max_by_key(|backend| backend.priority());
+    let mut chosen = Vec::with_capacity(images.len());
+    for (at, image) in images.iter().enumerate() {
+        let own = image.spec.builder.as_deref();
+        if let Some(name) = own.filter(|name| find(name).is_none()) {
+            mistakes.push(unknown(image, name, known));
+            continue;
+        }
+        let Some(backend) = own.or(flag).and_then(find).or(best) else {
+            continue;
+        };
+        if let Some(recipe) = recipes.get(at) {
+            mistakes.extend(unsupported(image, recipe, backend.as_ref(), known));
+        }
+        chosen.push(Arc::clone(backend));
+    }
+    if mistakes.is_empty() {
+        Ok(chosen)
+    } else {
+        Err(mistakes)
+    }
+}
+
+fn unknown(image: &Image, name: &str, known: &Backends) -> Diagnostic {
+    let message = format!(
+        "image `{}` wants the builder `{name}`, which there is not",
+        image.id
+    );
+    let mistake = Diagnostic::error("unknown-builder", message).help(which_there_are(name, known));
+    match image.places.get("builder") {
+        Some(place) => mistake.at(place.clone(), "unknown builder"),
+        None => mistake,
+    }
+}
+
+fn unsupported(
+    image: &Image,
+    recipe: &Recipe,
+    backend: &dyn Backend,
+    known: &Backends,
+) -> Vec<Diagnostic> {
+    let able = |other: &&Arc<dyn Backend>| other.priority() > 0 && other.check(recipe).is_empty();
+    let able: Vec<String> = known
+        .iter()
+        .filter(able)
+        .map(|other| format!("`{}`", other.name()))
+        .collect();
+    let mistake = |found: crate::backend::Unsupported| {
+        let (id, name) = (&image.id, backend.name());
+        let message = format!(
+            "image `{id}`: the `{name}` builder cannot honour `{}`: {}",
+            found.field, found.why
+        );
+        let mut mistake = Diagnostic::error("unsupported-field", message);
+        if let Some(place) = image.places.get(&found.field) {
+            mistake = mistake.at(place.clone(), "");
+        }
+        if able.is_empty() {
+            mistake
+        } else {
+            mistake.help(format!("builders that can: {}", able.join(", ")))
+        }
+    };
+    backend.check(recipe).into_iter().map(mistake).collect()
+}
+
+fn which_there_are(name: &str, known: &Backends) -> String {
+    let names: Vec<&str> = known.iter().map(|backend| backend.name()).collect();
+    match suggest::closest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("builders: {}", names.join(", ")),
+    }
+}
