@@ -164,7 +164,7 @@ fn explain_lists_inputs_and_then_what_differs() {
         .collect();
     assert_eq!(names.len(), 2, "{changes:#}");
     assert!(
-        names.contains(&"env.GREETING") && names.contains(&"src/main.py"),
+        names.contains(&"env.GREETING") && names.contains(&"copy[0]:src/main.py"),
         "{names:?}"
     );
     sandbox

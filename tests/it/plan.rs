@@ -50,7 +50,7 @@ fn an_edit_builds_the_image_and_its_dependents_and_the_plan_names_the_file() {
     sandbox.built();
     sandbox.write("right/sub/c.py", "4");
     let plan = sandbox.plan(&[]);
-    assert_eq!(plan[2], "right build input-changed:right/sub/c.py");
+    assert_eq!(plan[2], "right build input-changed:copy[0]:right/sub/c.py");
     assert_eq!(plan[3], "top build base-rebuilt:right");
     assert_eq!(
         (plan[0].as_str(), plan[1].as_str(), plan[4].as_str()),

@@ -182,7 +182,7 @@ fn files_that_change_after_they_were_sent_are_noticed_and_left_for_the_next_run(
         stderr.contains("`f` changed while `b` was being built"),
         "{stderr}"
     );
-    assert_eq!(sandbox.plan(&[]), ["b build input-changed:f"]);
+    assert_eq!(sandbox.plan(&[]), ["b build input-changed:copy[0]:f"]);
 }
 
 #[test]
