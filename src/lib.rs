@@ -15,6 +15,7 @@ pub mod backend;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
+pub mod process;
 pub mod recipe;
 pub mod run;
 pub mod spec;
