@@ -3,9 +3,10 @@
 //! The choice made: a backend knows one recipe and one job at a time; the graph, keys, records and retries are the
 //! callers' affair. What differs between backends is behind this trait, nothing else.
 
-pub mod context;
+mod context;
 pub mod docker;
 pub mod fake;
+mod oci;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

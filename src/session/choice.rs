@@ -20,7 +20,7 @@ type Backends = Vec<Arc<dyn Backend>>;
 #[must_use]
 pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let wishes = Wishes::read(env, &root.join(STATE_FOLDER));
-    vec![Arc::new(Docker::new(root)), Arc::new(Fake::new(wishes))]
+    vec![Arc::new(Docker::new()), Arc::new(Fake::new(wishes))]
 }
 
 /// The backend of each image, in their order; `recipes` is empty while the manifests have errors.

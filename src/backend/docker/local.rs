@@ -1,0 +1,139 @@
+//! The local store: what is there of some references, read from one `docker image inspect`.
+//!
+//! Pure; the call is made elsewhere. The choice made: what was found is told by its own names, not by its place in the
+//! answer, and "not there" only on the daemon's word.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::KEY_LABEL;
+use crate::backend::Existence;
+use crate::process::Said;
+
+/// References of one call: system calls take about two megabytes of arguments.
+pub(super) const AT_ONCE: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Image {
+    id: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    config: Option<Config>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
+pub(super) fn read(wanted: &[&str], said: &Said) -> Vec<Existence> {
+    let images: Vec<Image> = said
+        .out
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let by_name: BTreeMap<&str, &Image> = images
+        .iter()
+        .flat_map(|image| {
+            let names = image.repo_tags.iter().flatten();
+            names.map(move |name| (familiar(name), image))
+        })
+        .collect();
+    let complaint = said
+        .err
+        .lines()
+        .find(|line| !says_absent(line) && !line.trim().is_empty());
+    wanted
+        .iter()
+        .map(|reference| match by_name.get(familiar(reference)) {
+            Some(image) => Existence::Present {
+                key: key(image),
+                digest: image.id.clone(),
+            },
+            None => match complaint {
+                None if said.success || says_absent(&said.err) => Existence::Absent,
+                complaint => Existence::Unknown {
+                    why: complaint
+                        .unwrap_or("`docker image inspect` failed")
+                        .trim()
+                        .to_owned(),
+                },
+            },
+        })
+        .collect()
+}
+
+fn key(image: &Image) -> Option<String> {
+    let labels = image.config.as_ref()?.labels.as_ref()?;
+    labels.get(KEY_LABEL).cloned()
+}
+
+/// "Error response from daemon: No such image: x:1", in the words of all versions.
+fn says_absent(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains("no such image") || text.contains("no such object")
+}
+
+/// A reference as Docker shows it.
+fn familiar(reference: &str) -> &str {
+    let short = reference
+        .strip_prefix("docker.io/")
+        .or_else(|| reference.strip_prefix("index.docker.io/"))
+        .unwrap_or(reference);
+    short.strip_prefix("library/").unwrap_or(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(success: bool, out: &str, err: &str) -> Said {
+        Said {
+            success,
+            out: out.into(),
+            err: err.into(),
+        }
+    }
+
+    #[test]
+    fn one_answer_tells_of_all_in_order() {
+        let out = "{\"Id\":\"sha256:1\",\"RepoTags\":[\"a:1\",\"a:2\"],\"Config\":{\"Labels\":{\"dev.imgspec.key\":\"k\"}}}\n\
+                   {\"Id\":\"sha256:2\",\"RepoTags\":[\"ghcr.io/x/b:1\"],\"Config\":{\"Labels\":null}}\n";
+        let err = "Error response from daemon: No such image: gone:1\n";
+        let wanted = ["ghcr.io/x/b:1", "gone:1", "docker.io/library/a:2"];
+        let found = read(&wanted, &said(false, out, err));
+        let present = |key: Option<&str>, digest: &str| Existence::Present {
+            key: key.map(str::to_owned),
+            digest: digest.into(),
+        };
+        assert_eq!(
+            found,
+            [
+                present(None, "sha256:2"),
+                Existence::Absent,
+                present(Some("k"), "sha256:1")
+            ]
+        );
+    }
+
+    #[test]
+    fn trap_17_a_daemon_that_does_not_answer_says_nothing_of_existence() {
+        let err =
+            "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n";
+        let found = read(&["a:1"], &said(false, "", err));
+        assert_eq!(
+            found,
+            [Existence::Unknown {
+                why: err.trim().into()
+            }]
+        );
+        let silent = read(&["a:1"], &said(false, "", ""));
+        assert!(matches!(silent[0], Existence::Unknown { .. }));
+    }
+}

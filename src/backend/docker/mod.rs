@@ -1,0 +1,350 @@
+//! The `docker` backend: one Dockerfile an image, built by `BuildKit` through the `docker` programs.
+//!
+//! Knows one job at a time. The choices made (numbers in `docs/design/docker.md`): buildx is called directly, without the
+//! `docker` program before it; parents are named by private tags, so that nobody moves them between two builds; a tag is
+//! given by the build itself, which gives it only after everything else succeeded.
+
+mod build;
+mod dockerfile;
+mod engine;
+mod failure;
+mod install;
+mod local;
+mod pins;
+mod progress;
+mod quote;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use super::oci::registry;
+use super::{
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
+    Unsupported, Wanted, context,
+};
+use crate::process::{self, Said};
+use crate::recipe::{CopyStep, Recipe, Step};
+use crate::spec::Base;
+use engine::{Engine, NoEngine, PATIENCE};
+use pins::Pins;
+
+/// The label that holds an image's key.
+pub const KEY_LABEL: &str = "dev.imgspec.key";
+
+/// The label that holds an image's id.
+pub const IMAGE_LABEL: &str = "dev.imgspec.image";
+
+/// Whether a label's name is ours.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("dev.imgspec.")
+}
+
+/// Builds with Docker. Removes its private names of images when it is dropped.
+#[derive(Debug)]
+pub struct Docker {
+    program: Option<PathBuf>,
+    environment: Vec<(OsString, OsString)>,
+    engine: Mutex<Option<Engine>>,
+    pins: Pins,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Docker {
+    /// The `docker` of PATH, in the environment of this process. Nothing is started yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(which::which("docker").ok(), Vec::new())
+    }
+
+    /// This `docker` program, with these variables besides the environment of this process.
+    #[must_use]
+    pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
+        Self {
+            program,
+            environment,
+            engine: Mutex::default(),
+            pins: Pins::new(),
+        }
+    }
+
+    /// Removes the private names that runs left that were killed; says how many there were.
+    ///
+    /// # Errors
+    /// When Docker cannot be asked. Runs that are going on lose theirs too.
+    pub fn remove_left_names(&self) -> Result<usize, String> {
+        let format = [
+            "image",
+            "ls",
+            "--format",
+            "{{.Repository}}:{{.Tag}}",
+            pins::REPOSITORY,
+        ];
+        let said = self.ask(&format).map_err(|error| error.to_string())?;
+        if !said.success {
+            return Err(said.err.trim().to_owned());
+        }
+        let names: Vec<&str> = said.out.lines().collect();
+        self.remove_names(&names);
+        Ok(names.len())
+    }
+
+    fn remove_names(&self, names: &[&str]) {
+        for some in names.chunks(local::AT_ONCE) {
+            let arguments: Vec<&str> = ["image", "rm"].iter().chain(some).copied().collect();
+            // A name that cannot be removed costs nothing but its line in `docker images`.
+            let _ = self.ask(&arguments);
+        }
+    }
+
+    /// What Docker there is. Only success is remembered: a daemon may be starting.
+    fn engine(&self) -> Result<Engine, NoEngine> {
+        let mut known = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(engine) = known.as_ref() {
+            return Ok(engine.clone());
+        }
+        let engine = self.probe()?;
+        *known = Some(engine.clone());
+        Ok(engine)
+    }
+
+    fn probe(&self) -> Result<Engine, NoEngine> {
+        if self.program.is_none() {
+            return Err(NoEngine::no_program());
+        }
+        let said = self
+            .ask(&["info", "--format", "{{json .}}"])
+            .map_err(|error| NoEngine::no_daemon(&error.to_string()))?;
+        let mut engine = engine::read(&said.out, &said.err)?;
+        if engine.client.is_none() {
+            let said = self.ask(&["version", "--format", "{{.Client.Version}}"]);
+            engine.client = said.ok().map(|said| said.out.trim().to_owned());
+        }
+        engine.can_build()?;
+        Ok(engine)
+    }
+
+    fn ask(&self, arguments: &[&str]) -> io::Result<Said> {
+        process::ask(self.docker()?.args(arguments), PATIENCE)
+    }
+
+    /// A call of the `docker` program.
+    fn docker(&self) -> io::Result<Command> {
+        let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.command(program))
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Puts the Dockerfile and the context of a job where they can be sent from.
+    fn write(
+        job: &Job<'_>,
+        parents: &BTreeMap<String, String>,
+        to: &Path,
+    ) -> Result<dockerfile::Dockerfile, BuildError> {
+        let bases = job.bases.iter();
+        let dockerfile = dockerfile::render(&dockerfile::Source {
+            image: job.image,
+            key: job.key,
+            recipe: job.recipe,
+            files: job.files.iter().map(AsRef::as_ref).collect(),
+            parents,
+            names: bases
+                .map(|(id, base)| (id.as_str(), base.reference.as_str()))
+                .collect(),
+        });
+        let folder = to.join(build::CONTEXT);
+        context::empty(&folder)?;
+        for (at, files) in job.files.iter().enumerate() {
+            context::stage(files, &folder.join(at.to_string()))?;
+        }
+        let path = to.join(build::DOCKERFILE);
+        std::fs::write(&path, &dockerfile.text)
+            .map_err(|error| context::unwritable(&path, &error))?;
+        Ok(dockerfile)
+    }
+
+    fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
+        let ask = |some: &[&str]| {
+            let head = ["image", "inspect", "--format", "{{json .}}", "--"];
+            let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
+            match self.ask(&arguments) {
+                Ok(said) => local::read(some, &said),
+                Err(error) => {
+                    let why = if self.program.is_none() {
+                        NoEngine::no_program().why
+                    } else {
+                        error.to_string()
+                    };
+                    vec![Existence::Unknown { why }; some.len()]
+                }
+            }
+        };
+        wanted.chunks(local::AT_ONCE).flat_map(ask).collect()
+    }
+}
+
+impl Drop for Docker {
+    fn drop(&mut self) {
+        let names = self.pins.take();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if !names.is_empty() {
+            self.remove_names(&names);
+        }
+    }
+}
+
+impl Backend for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn priority(&self) -> u8 {
+        10
+    }
+
+    fn availability(&self) -> Availability {
+        match self.engine() {
+            Ok(engine) => engine.availability(),
+            Err(none) => Availability::Missing {
+                why: none.why,
+                mend: none.mend,
+            },
+        }
+    }
+
+    fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        let mut unsupported = Vec::new();
+        let mut refuse = |field: &str, why: String| {
+            unsupported.push(Unsupported {
+                field: field.to_owned(),
+                why,
+            });
+        };
+        for step in &recipe.steps {
+            match step {
+                Step::Copy(CopyStep {
+                    owner: Some(owner), ..
+                }) if !is_owner(owner) => refuse(
+                    "copy",
+                    format!(
+                        "`{owner}` is no owner that a Dockerfile can name: `user` or `user:group`"
+                    ),
+                ),
+                Step::Env(pairs) => {
+                    for (name, _) in pairs.iter().filter(|(name, _)| !is_plain_name(name)) {
+                        refuse(
+                            "env",
+                            format!("`{name}` is no name that a Dockerfile can set"),
+                        );
+                    }
+                }
+                _ => {}
+            }
+        }
+        for (name, _) in &recipe.config.labels {
+            if name.is_empty() || name.contains('=') {
+                refuse(
+                    "labels",
+                    format!("`{name}` is no name that a Dockerfile can set"),
+                );
+            }
+            if is_reserved(name) {
+                refuse("labels", format!("`{name}` is imgspec's own"));
+            }
+        }
+        if let Base::Registry(reference) = &recipe.base
+            && reference.contains(|each: char| each.is_whitespace() || each == '$')
+        {
+            refuse("base-image", format!("`{reference}` is no reference"));
+        }
+        unsupported
+    }
+
+    /// Bases have their references in it; a build names them by private tags instead, of the same images.
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        let bases = job.bases.iter();
+        let parents = bases
+            .map(|(id, base)| (id.clone(), base.reference.clone()))
+            .collect();
+        std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
+        Self::write(job, &parents, to).map(drop)
+    }
+
+    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+        let at = |place: StoreKind| {
+            wanted
+                .iter()
+                .filter(move |wanted| wanted.place == place)
+                .map(|wanted| wanted.reference)
+                .collect::<Vec<&str>>()
+        };
+        let local = at(StoreKind::Local);
+        let remote = at(StoreKind::Registry);
+        let (local, remote) = std::thread::scope(|scope| {
+            let asked = scope.spawn(|| registry::exists(&remote, KEY_LABEL));
+            let local = self.exists_here(&local);
+            let remote = asked
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (local, remote)
+        });
+        let (mut local, mut remote) = (local.into_iter(), remote.into_iter());
+        wanted
+            .iter()
+            .map(|wanted| match wanted.place {
+                StoreKind::Local => local.next(),
+                StoreKind::Registry => remote.next(),
+            })
+            .map(|found| found.expect("one answer for each reference"))
+            .collect()
+    }
+
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let built = self.build_in(job, notes, cancel);
+        // What remains would be a copy of the user's files.
+        let _ = std::fs::remove_dir_all(&job.scratch);
+        built
+    }
+
+    fn push(
+        &self,
+        _job: &Job<'_>,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        self.push_from(artifact, notes, cancel)
+    }
+}
+
+/// Environment names that need no quotes.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// Users and groups as they are in every system's files.
+fn is_owner(owner: &str) -> bool {
+    let (user, group) = owner.split_once(':').unwrap_or((owner, "0"));
+    is_plain_name(user) && is_plain_name(group)
+}

@@ -1,0 +1,190 @@
+//! What a build says while it runs, in either of its two forms, as steps and lines of output.
+//!
+//! Knows BuildKit's words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
+//! is not understood is kept as text; the numbers of steps are BuildKit's, the words are ours.
+
+mod base64;
+mod plain;
+mod raw;
+
+use std::collections::VecDeque;
+
+use super::dockerfile::StepName;
+use crate::backend::Notes;
+
+/// Lines that are kept for the judgement of a failure.
+const KEPT: usize = 40;
+
+/// How BuildKit is asked to tell its progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One JSON object a line.
+    Raw,
+    /// Text for people.
+    Plain,
+}
+
+/// Reads a build's output and tells it on.
+pub(super) struct Progress<'a> {
+    teller: Teller<'a>,
+    form: Reader,
+}
+
+enum Reader {
+    Raw(raw::Raw),
+    Plain(plain::Plain),
+}
+
+/// What went wrong, as far as the output told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Trouble {
+    /// The step that failed, from 0, if it is a numbered one.
+    pub(super) step: Option<usize>,
+    /// BuildKit's words for it.
+    pub(super) error: String,
+    /// The last lines that steps wrote.
+    pub(super) lines: Vec<String>,
+}
+
+impl<'a> Progress<'a> {
+    /// Reads one form; `steps` are BuildKit's numbered steps in our words.
+    pub(super) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
+        Self {
+            teller: Teller {
+                steps,
+                notes,
+                told: 0,
+                trouble: Trouble::default(),
+                lines: VecDeque::new(),
+                text: VecDeque::new(),
+            },
+            form: match form {
+                Form::Raw => Reader::Raw(raw::Raw::default()),
+                Form::Plain => Reader::Plain(plain::Plain::default()),
+            },
+        }
+    }
+
+    /// Takes a line of the output.
+    pub(super) fn line(&mut self, line: &str) {
+        match &mut self.form {
+            Reader::Raw(raw) => raw.line(line, &mut self.teller),
+            Reader::Plain(plain) => plain.line(line, &mut self.teller),
+        }
+    }
+
+    /// What went wrong.
+    pub(super) fn trouble(mut self) -> Trouble {
+        if let Reader::Raw(raw) = &mut self.form {
+            raw.end(&mut self.teller);
+        }
+        let teller = self.teller;
+        let mut trouble = teller.trouble;
+        if trouble.error.is_empty() {
+            trouble.error = last_error(teller.text.iter());
+        }
+        trouble.lines = teller.lines.into();
+        trouble
+    }
+}
+
+/// The last `ERROR:` line, or else the last line that says anything.
+fn last_error<'t>(text: impl DoubleEndedIterator<Item = &'t String> + Clone) -> String {
+    let said = text
+        .clone()
+        .rev()
+        .find_map(|line| line.strip_prefix("ERROR: "));
+    let last = || {
+        text.rev()
+            .find(|line| !line.trim().is_empty())
+            .map(String::as_str)
+    };
+    said.or_else(last).unwrap_or_default().to_owned()
+}
+
+/// Tells steps and lines on, in our words.
+struct Teller<'a> {
+    steps: &'a [StepName],
+    notes: &'a dyn Notes,
+    /// How many steps were told of.
+    told: usize,
+    trouble: Trouble,
+    lines: VecDeque<String>,
+    text: VecDeque<String>,
+}
+
+impl Teller<'_> {
+    /// A part of the build began, by BuildKit's name.
+    fn began(&mut self, name: &str) {
+        if let Some(at) = number(name) {
+            let words = self.words(at);
+            self.notes
+                .log(&format!("[{}/{}] {words}", at + 1, self.steps.len()));
+            // Steps that do not need one another run at once: the last told is the furthest.
+            if at + 1 > self.told {
+                self.told = at + 1;
+                self.notes.step(at + 1, self.steps.len(), &words);
+            }
+        } else if name.starts_with("exporting to image") {
+            self.notes.log("saving the image");
+            self.notes
+                .step(self.steps.len(), self.steps.len(), "saving the image");
+        }
+    }
+
+    /// A part was found in the cache.
+    fn cached(&mut self, name: &str) {
+        if let Some(at) = number(name) {
+            self.notes.cached(&self.words(at));
+        }
+    }
+
+    /// A part failed.
+    fn failed(&mut self, name: &str, error: &str) {
+        // What was stopped because another part failed says nothing about the cause.
+        if error.ends_with("context canceled") && !self.trouble.error.is_empty() {
+            return;
+        }
+        if self.trouble.error.is_empty() || self.trouble.error.ends_with("context canceled") {
+            self.trouble.step = number(name);
+            error.clone_into(&mut self.trouble.error);
+        }
+    }
+
+    /// A step wrote a line.
+    fn output(&mut self, line: &str) {
+        keep(&mut self.lines, line);
+        self.notes.log(line);
+    }
+
+    /// The builder itself said something.
+    fn text(&mut self, line: &str) {
+        keep(&mut self.text, line);
+        if !line.trim().is_empty() {
+            self.notes.log(line);
+        }
+    }
+
+    fn words(&self, at: usize) -> String {
+        let known = self.steps.get(at).map(|step| step.words.clone());
+        known.unwrap_or_else(|| format!("step {}", at + 1))
+    }
+}
+
+fn keep(lines: &mut VecDeque<String>, line: &str) {
+    if lines.len() == KEPT {
+        lines.pop_front();
+    }
+    lines.push_back(line.to_owned());
+}
+
+/// The number, from 0, in a name such as `[linux/amd64 stage-0 3/7] RUN …`.
+fn number(name: &str) -> Option<usize> {
+    let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
+    let (at, of) = inside.rsplit(' ').next()?.split_once('/')?;
+    let (at, _): (usize, usize) = (at.parse().ok()?, of.parse().ok()?);
+    at.checked_sub(1)
+}
+
+#[cfg(test)]
+mod tests;

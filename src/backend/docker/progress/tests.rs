@@ -1,0 +1,130 @@
+//! Both forms, with what real builds said.
+
+use std::sync::Mutex;
+
+use super::*;
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>);
+
+impl Heard {
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+impl Notes for Heard {
+    fn step(&self, step: usize, of: usize, name: &str) {
+        self.add(format!("step {step}/{of} {name}"));
+    }
+    fn cached(&self, name: &str) {
+        self.add(format!("cached {name}"));
+    }
+    fn log(&self, line: &str) {
+        self.add(format!("log {line}"));
+    }
+}
+
+fn steps() -> Vec<StepName> {
+    ["base-image: busybox", "copy: src to /src", "commands: make"]
+        .map(|words| StepName {
+            words: words.into(),
+            fetches: false,
+        })
+        .to_vec()
+}
+
+fn read(form: Form, text: &str) -> (Vec<String>, Trouble) {
+    let (heard, steps) = (Heard::default(), steps());
+    let mut progress = Progress::new(form, &steps, &heard);
+    for line in text.lines() {
+        progress.line(line);
+    }
+    let trouble = progress.trouble();
+    (heard.0.into_inner().unwrap(), trouble)
+}
+
+#[test]
+fn raw_progress_is_told_in_our_words() {
+    let (heard, trouble) = read(
+        Form::Raw,
+        r#"{"vertexes":[{"digest":"sha256:1","name":"[internal] load build definition from Dockerfile","started":"2026-01-01T00:00:00Z"}]}
+{"vertexes":[{"digest":"sha256:2","name":"[2/3] COPY [0, /src]","started":"2026-01-01T00:00:01Z","completed":"2026-01-01T00:00:01Z","cached":true}]}
+{"vertexes":[{"digest":"sha256:3","name":"[3/3] RUN [\"/bin/sh\",\"-c\",\"make\"]","started":"2026-01-01T00:00:01Z"}]}
+{"vertexes":[{"digest":"sha256:3","name":"[3/3] RUN [\"/bin/sh\",\"-c\",\"make\"]","started":"2026-01-01T00:00:01Z"}]}
+{"logs":[{"vertex":"sha256:3","stream":1,"data":"b25lCnR3","timestamp":"2026-01-01T00:00:01Z"}]}
+{"logs":[{"vertex":"sha256:3","stream":2,"data":"bwp0aHJlZQ==","timestamp":"2026-01-01T00:00:01Z"}]}
+{"vertexes":[{"digest":"sha256:3","name":"[3/3] RUN","started":"2026-01-01T00:00:01Z","completed":"2026-01-01T00:00:02Z","error":"process \"/bin/sh -c make\" did not complete successfully: exit code: 2"}]}
+ERROR: failed to build: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2"#,
+    );
+    assert_eq!(
+        heard,
+        [
+            "cached copy: src to /src",
+            "log [3/3] commands: make",
+            "step 3/3 commands: make",
+            "log one",
+            "log two",
+            "log ERROR: failed to build: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
+            "log three",
+        ]
+    );
+    assert_eq!(trouble.step, Some(2));
+    assert_eq!(trouble.lines, ["one", "two", "three"]);
+    assert!(trouble.error.ends_with("exit code: 2"));
+}
+
+#[test]
+fn plain_progress_is_told_the_same() {
+    let (heard, trouble) = read(
+        Form::Plain,
+        r##"#0 building with "default" instance using docker driver
+
+#1 [internal] load build definition from Dockerfile
+#1 transferring dockerfile: 88B done
+#1 DONE 0.0s
+
+#4 [1/3] FROM docker.io/library/busybox
+#4 CACHED
+
+#6 [3/3] RUN ["/bin/sh","-c","make"]
+#6 0.237 SHLVL=1
+#6 0.237
+#6 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
+------
+ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2"##,
+    );
+    assert_eq!(
+        heard,
+        [
+            "cached base-image: busybox",
+            "log [3/3] commands: make",
+            "step 3/3 commands: make",
+            "log SHLVL=1",
+            "log ",
+            "log ------",
+            "log ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
+        ]
+    );
+    assert_eq!(trouble.step, Some(2));
+    assert!(trouble.error.starts_with("process"));
+}
+
+#[test]
+fn an_error_before_any_step_is_the_last_that_was_said() {
+    let (_, trouble) = read(
+        Form::Raw,
+        "ERROR: failed to build: no builder \"x\" found\n",
+    );
+    assert_eq!(trouble.step, None);
+    assert_eq!(trouble.error, "failed to build: no builder \"x\" found");
+}
+
+#[test]
+fn numbers_are_found_behind_stages_and_platforms() {
+    assert_eq!(number("[1/3] FROM x"), Some(0));
+    assert_eq!(number("[linux/arm64 stage-0 2/3] RUN x"), Some(1));
+    assert_eq!(number("[internal] load metadata for x"), None);
+    assert_eq!(number("exporting to image"), None);
+    assert_eq!(number("[auth] a/b:pull token"), None);
+}

@@ -1,0 +1,142 @@
+//! Any text as a word of a Dockerfile that stands for just this text.
+//!
+//! Knows the Dockerfile's lexer, not its instructions. The choices made: commands are JSON, whose strings BuildKit takes as
+//! they are; everything else is escaped for the word expansion that BuildKit puts it through. A line end has no spelling in
+//! a word, so it comes in through the build argument [`NEWLINE`]. See `docs/design/docker.md`.
+
+use serde_json::Value;
+
+/// The build argument that holds a line end where a Dockerfile has need of one.
+pub(super) const NEWLINE: &str = "IMGSPEC_NEWLINE";
+
+/// `BuildKit` reads lines of at most 65,535 bytes; a longer one is continued before it gets there.
+const LONGEST_LINE: usize = 60_000;
+
+/// Text in double quotes, for ENV, LABEL, WORKDIR and USER.
+pub(super) fn word(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for each in text.chars() {
+        match each {
+            '\n' => {
+                quoted.push_str("${");
+                quoted.push_str(NEWLINE);
+                quoted.push('}');
+            }
+            '"' | '\\' | '$' => quoted.extend(['\\', each]),
+            each => quoted.push(each),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Whether a text's word needs [`NEWLINE`].
+pub(super) fn needs_newline(text: &str) -> bool {
+    text.contains('\n')
+}
+
+/// The JSON form of RUN, CMD and ENTRYPOINT: every argument as it is.
+pub(super) fn exec<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> String {
+    let arguments = arguments
+        .into_iter()
+        .map(|argument| Value::String(argument.as_ref().to_owned()));
+    Value::Array(arguments.collect()).to_string()
+}
+
+/// The JSON form of COPY: its paths are expanded as words, and its source is a pattern too.
+pub(super) fn copy(source: &str, target: &str) -> String {
+    exec([expanded(&pattern(source)), expanded(target)])
+}
+
+/// Text that word expansion turns into `text`.
+fn expanded(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for each in text.chars() {
+        if matches!(each, '"' | '\'' | '\\' | '$') {
+            escaped.push('\\');
+        }
+        escaped.push(each);
+    }
+    escaped
+}
+
+/// A pattern that only this path matches. A path without special characters is no pattern and keeps its backslashes.
+fn pattern(path: &str) -> String {
+    if !path.contains(['*', '?', '[']) {
+        return path.to_owned();
+    }
+    path.chars()
+        .map(|each| match each {
+            '*' | '?' | '[' => format!("[{each}]"),
+            '\\' => r"\\".to_owned(),
+            each => each.to_string(),
+        })
+        .collect()
+}
+
+/// An instruction as lines short enough to be read.
+pub(super) fn fold(instruction: &str) -> String {
+    let mut folded = String::with_capacity(instruction.len() + 16);
+    let mut rest = instruction;
+    while rest.len() > LONGEST_LINE {
+        let at = fold_point(rest);
+        folded.push_str(&rest[..at]);
+        folded.push_str("\\\n");
+        rest = &rest[at..];
+    }
+    folded + rest
+}
+
+/// Where a line may be continued: between two letters or digits, where neither blanks nor `#` nor a backslash are touched.
+/// Text that has no such place for so long keeps its line.
+fn fold_point(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let plain = |at: usize| bytes[at].is_ascii_alphanumeric();
+    (1..LONGEST_LINE)
+        .rev()
+        .chain(LONGEST_LINE..text.len())
+        // `\u12` must stay whole for no reader: lines are joined before JSON is read.
+        .find(|&at| plain(at - 1) && plain(at))
+        .unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_escape_what_would_be_expanded() {
+        assert_eq!(word(r#"a "b" $c \d"#), r#""a \"b\" \$c \\d""#);
+        assert_eq!(word("#x 'y'"), r##""#x 'y'""##);
+        assert_eq!(word("a\nb"), r#""a${IMGSPEC_NEWLINE}b""#);
+        assert!(needs_newline("a\n") && !needs_newline("a\\n"));
+    }
+
+    #[test]
+    fn a_command_is_one_line_whatever_is_in_it() {
+        assert_eq!(exec(["a\nb", r#"$"\"#]), r#"["a\nb","$\"\\"]"#);
+    }
+
+    #[test]
+    fn paths_are_no_patterns_and_no_variables() {
+        assert_eq!(
+            copy("0/a[1]*.txt", "/x/$y"),
+            r#"["0/a[[]1][*].txt","/x/\\$y"]"#
+        );
+        assert_eq!(copy(r"0/a\b", "it's"), r#"["0/a\\\\b","it\\'s"]"#);
+    }
+
+    #[test]
+    fn long_lines_are_continued_between_letters_only() {
+        let long = format!("RUN {}", "ab # \\ ".repeat(20_000));
+        let folded = fold(&long);
+        assert_eq!(folded.replace("\\\n", ""), long);
+        for line in folded.split('\n') {
+            assert!(line.len() <= LONGEST_LINE + 1);
+            assert!(!line.starts_with([' ', '#']));
+        }
+        assert!(folded.contains("a\\\nb"));
+        assert_eq!(fold("short"), "short");
+    }
+}

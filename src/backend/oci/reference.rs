@@ -1,0 +1,103 @@
+//! `registry/name:tag`, taken apart as Docker does.
+
+/// A reference to an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The registry's host, with its port; Docker Hub's when none is given.
+    pub host: String,
+    /// Whether the reference names its registry.
+    pub has_host: bool,
+    /// The repository in the registry, as the registry calls it.
+    pub path: String,
+    /// The tag; `latest` when none is given.
+    pub tag: String,
+    /// The repository as it was written, host included.
+    written: String,
+}
+
+/// What Docker calls its own registry.
+pub const DOCKER_HUB: &str = "docker.io";
+
+impl Reference {
+    /// Reads a reference; none if it is not one. A digest is left out.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let text = text.split_once('@').map_or(text, |(name, _)| name);
+        let (name, tag) = match text.rsplit_once(':') {
+            Some((name, tag)) if !tag.contains('/') => (name, tag),
+            _ => (text, "latest"),
+        };
+        let (host, path) = match name.split_once('/') {
+            Some((host, path)) if is_host(host) => (Some(host), path),
+            _ => (None, name),
+        };
+        if path.is_empty() || tag.is_empty() {
+            return None;
+        }
+        let host_name = match host {
+            None | Some("index.docker.io") => DOCKER_HUB,
+            Some(host) => host,
+        };
+        let path = if host_name == DOCKER_HUB && !path.contains('/') {
+            format!("library/{path}")
+        } else {
+            path.to_owned()
+        };
+        Some(Self {
+            host: host_name.to_owned(),
+            has_host: host.is_some(),
+            path,
+            tag: tag.to_owned(),
+            written: name.to_owned(),
+        })
+    }
+
+    /// The repository as it was written, host included.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        &self.written
+    }
+}
+
+/// The first part of a name is a host only if it cannot be a part of a path.
+fn is_host(part: &str) -> bool {
+    part == "localhost" || part.contains(['.', ':'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reference;
+
+    fn parts(text: &str) -> (String, String, String, bool) {
+        let read = Reference::read(text).unwrap();
+        (read.host, read.path, read.tag, read.has_host)
+    }
+
+    #[test]
+    fn references_are_read_as_docker_reads_them() {
+        let part = |host: &str, path: &str, tag: &str, has: bool| {
+            (host.to_owned(), path.to_owned(), tag.to_owned(), has)
+        };
+        assert_eq!(
+            parts("busybox"),
+            part("docker.io", "library/busybox", "latest", false)
+        );
+        assert_eq!(parts("acme/x:1"), part("docker.io", "acme/x", "1", false));
+        assert_eq!(
+            parts("ghcr.io/acme/x:1"),
+            part("ghcr.io", "acme/x", "1", true)
+        );
+        assert_eq!(parts("localhost/x"), part("localhost", "x", "latest", true));
+        assert_eq!(
+            parts("127.0.0.1:5000/a/b:t"),
+            part("127.0.0.1:5000", "a/b", "t", true)
+        );
+        assert_eq!(
+            parts("[::1]:5000/a"),
+            part("[::1]:5000", "a", "latest", true)
+        );
+        assert_eq!(Reference::read("r.io/"), None);
+        let pinned = Reference::read("r.io/a:1@sha256:00").unwrap();
+        assert_eq!(pinned.repository(), "r.io/a");
+    }
+}

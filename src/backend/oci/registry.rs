@@ -1,0 +1,65 @@
+//! Asks registries what they have, by the OCI distribution protocol.
+//!
+//! Reads only; knows no builder. The choices made: "not there" only on the registry's word (404), everything else that is no
+//! answer is "unknown" (trap 17); many references are asked for at once by a few threads; credentials are Docker's, looked up
+//! when a registry first wants some, and go to nobody but the registry and the token server that it names.
+
+mod auth;
+mod client;
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::reference::Reference;
+use crate::backend::Existence;
+use client::{Client, Trouble};
+
+/// Registries begin to refuse whom asks for more at once.
+const THREADS: usize = 16;
+
+/// What exists of these references, in their order; the key is the value of the image's label `label`.
+#[must_use]
+pub fn exists(references: &[&str], label: &str) -> Vec<Existence> {
+    if references.is_empty() {
+        return Vec::new();
+    }
+    let client = Client::new();
+    let next = AtomicUsize::new(0);
+    let found = Mutex::new(vec![None; references.len()]);
+    let work = || {
+        while let Some((at, reference)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            references.get(at).map(|reference| (at, *reference))
+        } {
+            let one = exists_one(&client, reference, label);
+            found.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(one);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..references.len().min(THREADS) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let each = found.into_iter();
+    each.map(|one| one.expect("every place was filled"))
+        .collect()
+}
+
+fn exists_one(client: &Client, text: &str, label: &str) -> Existence {
+    let Some(reference) = Reference::read(text) else {
+        return Existence::Unknown {
+            why: format!("`{text}` is no reference"),
+        };
+    };
+    match client.image(&reference, label) {
+        Ok((digest, key)) => Existence::Present { key, digest },
+        Err(Trouble::Absent) => Existence::Absent,
+        Err(Trouble::Unknown(why)) => Existence::Unknown { why },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What a registry wants to see before it answers: basic credentials or a token, got from Docker's configuration.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use docker_credential::{CredentialRetrievalError, DockerCredential};
+use serde::Deserialize;
+use ureq::Agent;
+
+use crate::backend::oci::reference::{DOCKER_HUB, Reference};
+
+/// What Docker's configuration calls Docker Hub.
+const HUB_KEY: &str = "https://index.docker.io/v1/";
+
+/// The authorizations that registries took, by host and repository.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<BTreeMap<(String, String), String>>);
+
+/// `Bearer realm="…",service="…",scope="…"`.
+#[derive(Debug, PartialEq, Eq)]
+struct Challenge {
+    scheme: String,
+    values: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    #[serde(alias = "access_token")]
+    token: String,
+}
+
+impl Tokens {
+    /// What the registry took for this repository before.
+    pub(super) fn known(&self, of: &Reference) -> Option<String> {
+        self.lock().get(&place(of)).cloned()
+    }
+
+    /// The authorization that meets a challenge; none when there is nothing to show.
+    pub(super) fn fetch(
+        &self,
+        agent: &Agent,
+        of: &Reference,
+        challenge: &str,
+    ) -> Result<Option<String>, String> {
+        let challenge = Challenge::read(challenge);
+        let credential = credential(of)?;
+        let authorization = match (challenge.scheme.as_str(), credential) {
+            ("basic", Some(DockerCredential::UsernamePassword(user, password))) => {
+                Some(basic(&user, &password))
+            }
+            ("bearer", credential) => Some(token(agent, of, &challenge, credential)?),
+            _ => None,
+        };
+        if let Some(authorization) = &authorization {
+            self.lock().insert(place(of), authorization.clone());
+        }
+        Ok(authorization)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn place(of: &Reference) -> (String, String) {
+    (of.host.clone(), of.path.clone())
+}
+
+impl Challenge {
+    fn read(text: &str) -> Self {
+        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let mut values = BTreeMap::new();
+        let mut rest = rest.trim_start();
+        while let Some((name, tail)) = rest.split_once('=') {
+            let (value, tail) = match tail.strip_prefix('"') {
+                Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+                None => tail.split_at(tail.find(',').unwrap_or(tail.len())),
+            };
+            let name = name.trim().to_ascii_lowercase();
+            values.insert(name, value.to_owned());
+            rest = tail.trim_start_matches([',', ' ']);
+        }
+        Self {
+            scheme: scheme.to_ascii_lowercase(),
+            values,
+        }
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+}
+
+fn credential(of: &Reference) -> Result<Option<DockerCredential>, String> {
+    let key = if of.host == DOCKER_HUB {
+        HUB_KEY
+    } else {
+        &of.host
+    };
+    match docker_credential::get_credential(key) {
+        Ok(credential) => Ok(Some(credential)),
+        Err(
+            CredentialRetrievalError::ConfigNotFound
+            | CredentialRetrievalError::NoCredentialConfigured
+            | CredentialRetrievalError::ConfigReadError,
+        ) => Ok(None),
+        // The helper's own words may hold what they should not.
+        Err(CredentialRetrievalError::HelperFailure { .. }) => {
+            Err("docker's credential helper failed".to_owned())
+        }
+        Err(error) => Err(format!("docker's credentials cannot be read: {error}")),
+    }
+}
+
+fn token(
+    agent: &Agent,
+    of: &Reference,
+    challenge: &Challenge,
+    credential: Option<DockerCredential>,
+) -> Result<String, String> {
+    let realm = challenge.value("realm");
+    let scope = match challenge.value("scope") {
+        "" => format!("repository:{}:pull", of.path),
+        scope => scope.to_owned(),
+    };
+    let service = challenge.value("service");
+    let answer = match credential {
+        Some(DockerCredential::IdentityToken(token)) => agent.post(realm).send_form([
+            ("grant_type", "refresh_token"),
+            ("refresh_token", token.as_str()),
+            ("client_id", "imgspec"),
+            ("service", service),
+            ("scope", scope.as_str()),
+        ]),
+        credential => {
+            let mut request = agent.get(realm).query("scope", &scope);
+            if !service.is_empty() {
+                request = request.query("service", service);
+            }
+            if let Some(DockerCredential::UsernamePassword(user, password)) = credential {
+                request = request.header("Authorization", basic(&user, &password));
+            }
+            request.call()
+        }
+    };
+    let mut answer = answer.map_err(|error| format!("no token: {error}"))?;
+    if !answer.status().is_success() {
+        return Err(format!("no token: the server answers {}", answer.status()));
+    }
+    let token = answer.body_mut().read_json::<Token>();
+    let token = token.map_err(|error| format!("no token: {error}"))?;
+    Ok(format!("Bearer {}", token.token))
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64(format!("{user}:{password}").as_bytes()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |bits: u32| char::from(LETTERS[(bits & 63) as usize]);
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let at = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        text.push(letter(bits >> 18));
+        text.push(letter(bits >> 12));
+        text.push(if three.len() > 1 {
+            letter(bits >> 6)
+        } else {
+            '='
+        });
+        text.push(if three.len() > 2 { letter(bits) } else { '=' });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_read_with_and_without_quotes() {
+        let read = Challenge::read(
+            r#"Bearer realm="https://a/token?x=1",service=reg.io, scope="repository:a/b:pull,push""#,
+        );
+        assert_eq!(read.scheme, "bearer");
+        assert_eq!(read.value("realm"), "https://a/token?x=1");
+        assert_eq!(read.value("service"), "reg.io");
+        assert_eq!(read.value("scope"), "repository:a/b:pull,push");
+        assert_eq!(Challenge::read("Basic realm=\"x\"").scheme, "basic");
+        assert_eq!(Challenge::read("").value("realm"), "");
+    }
+
+    #[test]
+    fn base64_of_every_length() {
+        assert_eq!(base64(b"user:pass"), "dXNlcjpwYXNz");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"ab"), "YWI=");
+    }
+}

@@ -1,0 +1,131 @@
+//! Against a server in this process that answers as a registry would.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::*;
+
+const LABEL: &str = "dev.imgspec.key";
+
+/// Serves `answer(path, authorization)` on a port of its own until the test ends; returns `host:port` and the count of requests.
+fn serve(
+    answer: impl Fn(&str, Option<&str>, &str) -> (u16, String, String) + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let (counted, own) = (Arc::clone(&count), host.clone());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let first = lines.next().unwrap().unwrap();
+            let headers: Vec<String> = lines
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let authorization = headers.iter().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("authorization").then_some(value)
+            });
+            counted.fetch_add(1, Ordering::SeqCst);
+            let path = first.split(' ').nth(1).unwrap();
+            let (status, headers, body) = answer(path, authorization, &own);
+            let length = body.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n{body}"
+            );
+        }
+    });
+    (host, count)
+}
+
+const DIGEST: &str = "docker-content-digest: sha256:m\r\n";
+
+fn image(path: &str) -> (u16, String, String) {
+    let found = |body: &str| (200, DIGEST.to_owned(), body.to_owned());
+    match path {
+        "/v2/a/manifests/1" => found(r#"{"config":{"digest":"sha256:c"}}"#),
+        "/v2/a/manifests/many" => found(
+            r#"{"manifests":[{"digest":"sha256:u","platform":{"os":"unknown"}},{"digest":"sha256:l","platform":{"os":"linux"}}]}"#,
+        ),
+        "/v2/a/manifests/sha256:l" => found(r#"{"config":{"digest":"sha256:c"}}"#),
+        "/v2/a/blobs/sha256:c" => found(r#"{"config":{"Labels":{"dev.imgspec.key":"k"}}}"#),
+        _ => (404, String::new(), String::new()),
+    }
+}
+
+fn present() -> Existence {
+    Existence::Present {
+        key: Some("k".into()),
+        digest: "sha256:m".into(),
+    }
+}
+
+#[test]
+fn images_and_indexes_are_found_with_their_key_and_in_order() {
+    let (host, _) = serve(|path, _, _| image(path));
+    let names = ["a:none", "a:1", "a:many"].map(|name| format!("{host}/{name}"));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(
+        exists(&names, LABEL),
+        [Existence::Absent, present(), present()]
+    );
+}
+
+#[test]
+fn a_token_is_fetched_once_and_shown() {
+    let (host, count) = serve(|path, authorization, own| match (path, authorization) {
+        (path, _) if path.starts_with("/token") => {
+            assert!(path.contains("scope=repository%3Aa%3Apull") && path.contains("service=s"));
+            (200, String::new(), r#"{"token":"t"}"#.into())
+        }
+        (path, Some("Bearer t")) => image(path),
+        _ => (
+            401,
+            format!(
+                "www-authenticate: Bearer realm=\"http://{own}/token\",service=\"s\",scope=\"repository:a:pull\"\r\n"
+            ),
+            String::new(),
+        ),
+    });
+    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
+    // Refused, token, manifest, config.
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn trap_17_what_is_no_answer_is_not_absent() {
+    for status in [401, 403, 500, 503, 429] {
+        let (host, count) = serve(move |_, _, _| (status, String::new(), String::new()));
+        let found = exists(&[&format!("{host}/a:1")], LABEL);
+        let [Existence::Unknown { why }] = found.as_slice() else {
+            panic!("{status}: {found:?}");
+        };
+        assert!(why.contains(&host), "{why}");
+        let tries = if status == 401 || status == 403 { 1 } else { 3 };
+        assert_eq!(count.load(Ordering::SeqCst), tries);
+    }
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let found = exists(&[&format!("{gone}/a:1")], LABEL);
+    assert!(matches!(found[0], Existence::Unknown { .. }));
+}
+
+#[test]
+fn a_server_that_stumbles_is_asked_again() {
+    let first = AtomicUsize::new(0);
+    let (host, _) = serve(
+        move |path, _, _| match first.fetch_add(1, Ordering::SeqCst) {
+            0 => (503, String::new(), String::new()),
+            _ => image(path),
+        },
+    );
+    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
+}
