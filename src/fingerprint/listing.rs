@@ -37,13 +37,12 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it is no input of the image's own, but the key of an image that it is made of.
+    /// The image whose key this is; none if it is an input of the image's own.
     #[must_use]
-    pub fn is_base_key(&self) -> bool {
+    pub fn base(&self) -> Option<&str> {
+        let (before, base) = self.name.split_once(" key ")?;
         // A path in a name stands behind a `:`, and may hold anything.
-        self.name
-            .split_once(" key ")
-            .is_some_and(|(before, _)| !before.contains(':'))
+        (!before.contains(':')).then_some(base)
     }
 }
 

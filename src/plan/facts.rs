@@ -54,7 +54,7 @@ pub fn gather(
     setting.graph.ids().map(facts).collect()
 }
 
-/// What differs from what was recorded, without the keys of bases: the plan tells of those in its own words.
+/// What differs from what was recorded; nothing when that is not known any more.
 fn changes(
     setting: Setting<'_>,
     prints: &Fingerprints,
@@ -66,9 +66,6 @@ fn changes(
     };
     let new = prints.inputs(id, &setting.recipes[id.index()]);
     fingerprint::diff(&old, &new)
-        .into_iter()
-        .filter(|change| !change.is_base_key())
-        .collect()
 }
 
 fn existences(

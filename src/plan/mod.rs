@@ -28,7 +28,7 @@ pub struct Facts {
     pub local: Existence,
     /// What its registry has; none when nobody asked for a push.
     pub registry: Option<Existence>,
-    /// What differs from the record, when the key does; without what bases contribute.
+    /// What differs from the record, when the key does.
     pub changes: Vec<Change>,
 }
 
@@ -153,9 +153,8 @@ impl Plan {
                 .collect::<Vec<_>>()
             {
                 let force = judgement.force && asked.contains(&id);
-                let stale =
-                    !own_reasons(&facts[id.index()], force, judgement.when_unknown).is_empty();
-                if stale
+                let own = own_reasons(&facts[id.index()], force, judgement.when_unknown);
+                if own.is_some()
                     || graph
                         .bases(id)
                         .iter()
@@ -266,23 +265,21 @@ fn planned(
             seconds,
         };
     }
-    let mut reasons = own_reasons(own, judgement.force && asked, judgement.when_unknown);
-    let rebuilt = graph
-        .bases(id)
-        .into_iter()
-        .filter(|base| building.contains(base) || moved_on(graph, facts, id, *base));
-    let rebuilt: Vec<Reason> = rebuilt
-        .map(|base| Reason::BaseRebuilt {
+    let own_reasons = own_reasons(own, judgement.force && asked, judgement.when_unknown);
+    let mut reasons = own_reasons.unwrap_or_default();
+    // What was never built has no bases that changed since.
+    if own.record.is_some() || reasons.is_empty() {
+        let is_other = |base: &ImageId| {
+            let name = graph.name(*base);
+            building.contains(base)
+                || moved_on(graph, facts, id, *base)
+                || own.changes.iter().any(|change| change.base() == Some(name))
+        };
+        let others = graph.bases(id).into_iter().filter(is_other);
+        reasons.extend(others.map(|base| Reason::BaseRebuilt {
             base: graph.name(base).to_owned(),
-        })
-        .collect();
-    if !rebuilt.is_empty() {
-        // A key that differs only by the bases' keys has no change of its own to tell of.
-        reasons.retain(
-            |reason| !matches!(reason, Reason::InputChanged { input, .. } if input.is_empty()),
-        );
+        }));
     }
-    reasons.extend(rebuilt);
     Planned {
         id,
         action: Action::Build,
@@ -292,68 +289,69 @@ fn planned(
     }
 }
 
-/// Why an image must be built whatever its bases do; empty when it is where it must be, with its key.
-fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Vec<Reason> {
+/// Why an image must be built whatever is built besides; none when it is where it must be, with its key. Empty when only
+/// keys of its bases are others: those are told of with the bases.
+fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<Vec<Reason>> {
     if force {
-        return vec![Reason::Forced];
+        return Some(vec![Reason::Forced]);
     }
     let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(key), .. } if *key == facts.key.to_string());
     if is_this(&facts.local) || facts.registry.as_ref().is_some_and(is_this) {
-        return Vec::new();
+        return None;
     }
     let Some(record) = &facts.record else {
-        return vec![Reason::NeverBuilt {
-            unreadable: facts.unreadable.clone(),
-        }];
+        let unreadable = facts.unreadable.clone();
+        return Some(vec![Reason::NeverBuilt { unreadable }]);
     };
     if record.key != facts.key {
-        return input_changes(facts);
+        return Some(input_changes(facts));
     }
-    match facts.registry.as_ref().unwrap_or(&facts.local) {
-        Existence::Unknown { .. } if when_unknown == WhenUnknown::Assume => Vec::new(),
-        Existence::Unknown { why } => vec![Reason::Unknown { why: why.clone() }],
-        Existence::Present { .. } => vec![Reason::ArtifactGone {
-            place: "its name; another image bears it".to_owned(),
-        }],
-        Existence::Absent => vec![Reason::ArtifactGone {
-            place: "local store".to_owned(),
-        }],
-    }
+    let gone = |place: &str| Reason::ArtifactGone {
+        place: place.to_owned(),
+    };
+    let reason = match facts.registry.as_ref().unwrap_or(&facts.local) {
+        Existence::Unknown { .. } if when_unknown == WhenUnknown::Assume => return None,
+        Existence::Unknown { why } => Reason::Unknown { why: why.clone() },
+        Existence::Present { .. } => gone("its name; another image bears it"),
+        Existence::Absent => gone("local store"),
+    };
+    Some(vec![reason])
 }
 
 fn input_changes(facts: &Facts) -> Vec<Reason> {
-    let changes = facts.changes.iter().cloned();
-    let reasons: Vec<Reason> = changes
+    if facts.changes.is_empty() {
+        let input = "something (what it was made of is not known any more)".to_owned();
+        return vec![Reason::InputChanged {
+            input,
+            from: None,
+            to: None,
+        }];
+    }
+    let own = facts
+        .changes
+        .iter()
+        .filter(|change| change.base().is_none());
+    own.cloned()
         .map(|change| Reason::InputChanged {
             input: change.name,
             from: change.from,
             to: change.to,
         })
-        .collect();
-    if reasons.is_empty() {
-        // Only a base's key differs, or the record's listing is gone.
-        return vec![Reason::InputChanged {
-            input: String::new(),
-            from: None,
-            to: None,
-        }];
-    }
-    reasons
+        .collect()
 }
 
-/// Whether the base that an image was built on is no longer the base that is there.
+/// Whether the base that an image was built on is no longer the base that is there. A record that is not of the very image
+/// that is there (another engine made it) cannot tell.
 fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool {
-    let Some(record) = &facts[id.index()].record else {
+    let own = &facts[id.index()];
+    let (Some(record), Existence::Present { digest, .. }) = (&own.record, &own.local) else {
         return false;
     };
-    let Existence::Present { digest, .. } = &facts[base.index()].local else {
+    let Existence::Present { digest: there, .. } = &facts[base.index()].local else {
         return false;
     };
-    record.key == facts[id.index()].key
-        && record
-            .bases
-            .get(graph.name(base))
-            .is_some_and(|built_on| built_on != digest)
+    let built_on = record.bases.get(graph.name(base));
+    record.artifact.digest == *digest && built_on.is_some_and(|built_on| built_on != there)
 }
 
 fn needs_push(facts: &Facts) -> bool {
@@ -386,9 +384,6 @@ impl std::fmt::Display for Reason {
             Self::NeverBuilt {
                 unreadable: Some(why),
             } => write!(out, "never built (its record does not count: {why})"),
-            Self::InputChanged { input, .. } if input.is_empty() => {
-                write!(out, "what it is built on changed")
-            }
             Self::InputChanged { input, from, to } => Change {
                 name: input.clone(),
                 from: from.clone(),

@@ -97,14 +97,14 @@ pub(super) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, platform: &str
         "--no-config",
         "--no-python-downloads",
         "--break-system-packages",
-        "--python",
     ]
     .map(str::to_owned)
     .to_vec();
     arguments.push(match &pip.interpreter {
-        Interpreter::Managed => format!("{PYTHON_HOME}/bin/python3"),
-        Interpreter::Exec(path) => path.clone(),
-        Interpreter::Base => "python3".to_owned(),
+        Interpreter::Managed => format!("--python={PYTHON_HOME}/bin/python3"),
+        Interpreter::Exec(path) => format!("--python={path}"),
+        // The first one in `PATH`; by name, uv would want a virtual environment.
+        Interpreter::Base => "--system".to_owned(),
     });
     let mut option = |name: &str, value: &str| arguments.push(format!("{name}={value}"));
     if let Some(index) = &pip.index {
