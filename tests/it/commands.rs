@@ -188,7 +188,7 @@ fn render_shows_what_would_be_sent() {
     sandbox.run(&["render", "app", "-o", "out"]).success();
     let dockerfile = sandbox.read("out/Dockerfile");
     assert!(!dockerfile.contains("syntax="), "{dockerfile}");
-    assert!(sandbox.read("out/0/main.py").contains("hello"));
+    assert!(sandbox.read("out/context/0/main.py").contains("hello"));
     sandbox
         .run(&["render", "app", "-o", "out"])
         .code(2)
