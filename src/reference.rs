@@ -27,13 +27,29 @@ impl Refused {
             mend: None,
         }
     }
+}
 
-    fn mended(why: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            mend: Some(mend.into()),
-        }
-    }
+/// Refuses with a mend that `check` takes; where the mend is refused too, that refusal says more.
+///
+/// # Errors
+/// Always.
+pub(crate) fn settled(
+    why: &str,
+    mend: impl Into<String>,
+    check: fn(&str) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mend = mend.into();
+    let mend = match check(&mend) {
+        Ok(()) => mend,
+        Err(Refused {
+            mend: Some(better), ..
+        }) => better,
+        Err(refused) => return Err(refused),
+    };
+    Err(Refused {
+        why: why.to_owned(),
+        mend: Some(mend),
+    })
 }
 
 /// The reference of an image with this key: `registry/name:tag`.
@@ -68,10 +84,11 @@ pub fn check_name(name: &str) -> Result<(), Refused> {
         return Err(Refused::because("Docker takes at most 255 characters"));
     }
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err(Refused::mended(
+        return settled(
             "Docker takes lower-case letters only",
             name.to_ascii_lowercase(),
-        ));
+            check_name,
+        );
     }
     if let Some((before, tag)) = name.rsplit_once(':') {
         return Err(Refused::because(
@@ -133,23 +150,26 @@ pub fn check_registry(registry: &str) -> Result<(), Refused> {
     }
     for scheme in ["https://", "http://", "docker://", "oci://"] {
         if let Some(rest) = registry.strip_prefix(scheme) {
-            return Err(Refused::mended(
+            return settled(
                 "a registry has no scheme",
                 rest.trim_end_matches('/'),
-            ));
+                check_registry,
+            );
         }
     }
     if registry.len() > 1 && registry.ends_with('/') {
-        return Err(Refused::mended(
+        return settled(
             "a registry does not end in `/`",
             registry.trim_end_matches('/'),
-        ));
+            check_registry,
+        );
     }
     if registry.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err(Refused::mended(
+        return settled(
             "Docker takes lower-case letters only",
             registry.to_ascii_lowercase(),
-        ));
+            check_registry,
+        );
     }
     let (first, path) = registry
         .split_once('/')
@@ -245,7 +265,7 @@ pub fn check_reference(reference: &str) -> Result<(), Refused> {
     }
     for scheme in ["https://", "http://", "docker://", "docker-image://"] {
         if let Some(rest) = reference.strip_prefix(scheme) {
-            return Err(Refused::mended("a reference has no scheme", rest));
+            return settled("a reference has no scheme", rest, check_reference);
         }
     }
     let (rest, digest) = reference

@@ -86,25 +86,28 @@ impl Decoder<'_> {
     fn unknown_field(&mut self, node: &Node) {
         let (name, place) = (node.name.text.as_str(), &node.name.place);
         let owner = self.owner;
-        let mistake =
-            |what: &str| Diagnostic::error("unknown-field", format!("{what} `{name}` in {owner}"));
         if TOP.contains(&name) || matches!(name, "matrix" | "extends") {
             let belongs = match name {
                 "matrix" => "a matrix belongs into an image",
                 "extends" => "images and templates extend templates",
                 _ => "it belongs to the top of a file",
             };
-            self.notes
-                .tell(mistake("misplaced").at(place.clone(), belongs));
+            self.notes.tell(
+                Diagnostic::error("misplaced", format!("`{name}` stands inside of {owner}"))
+                    .at(place.clone(), belongs),
+            );
             return;
         }
-        let mistake = mistake("unknown field");
+        let mistake = Diagnostic::error(
+            "unknown-field",
+            format!("unknown field `{name}` in {owner}"),
+        );
         self.notes.tell(match fields::meant(name, self.besides) {
             Some(meant) => mistake
                 .at(place.clone(), format!("did you mean `{meant}`?"))
                 .fix(place.clone(), meant),
             None => {
-                let known: Vec<&str> = fields::names().take(22).collect();
+                let known: Vec<&str> = fields::of_this_version().collect();
                 mistake
                     .at(place.clone(), "no field has this name")
                     .help(format!("the fields are {}", known.join(", ")))
@@ -212,13 +215,30 @@ impl Decoder<'_> {
             self.missing(field, node);
             return None;
         }
-        self.texts(field, node)
+        let texts = self.texts(field, node)?;
+        if field.name == "platform" {
+            self.platforms_once(&texts);
+        }
+        Some(texts)
+    }
+
+    fn platforms_once(&mut self, platforms: &[Text]) {
+        let mut first: BTreeMap<&str, &Text> = BTreeMap::new();
+        for text in platforms {
+            if let Some(before) = first.insert(&text.text, text) {
+                self.notes.tell(
+                    Diagnostic::error("duplicate-field", format!("`{}` stands twice", text.text))
+                        .at(text.place.clone(), "again here")
+                        .with(before.place.clone(), "first here"),
+                );
+            }
+        }
     }
 
     fn list(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
         self.only_props(node, &["reset"]);
         self.no_block(node);
-        if node.args.is_empty() {
+        if node.args.is_empty() && node.block.is_none() {
             self.missing(field, node);
         }
         self.texts(field, node)
@@ -293,7 +313,17 @@ impl Decoder<'_> {
 
     fn pair(&mut self, field: &Field, name: Text, value: &Value) -> Option<(Text, Text)> {
         if let Err(refused) = (field.rule)(&name.text) {
-            self.notes.tell(refusal(field.name, &name, refused));
+            self.notes.tell(
+                Diagnostic::error(
+                    "invalid-value",
+                    format!(
+                        "`{}` cannot have an entry `{}`",
+                        field.name,
+                        shown(&name.text)
+                    ),
+                )
+                .at(name.place, refused.why),
+            );
             return None;
         }
         let text = self.checked(&name.text, super::rules::any, value)?;
@@ -371,7 +401,9 @@ impl Decoder<'_> {
             Some(meant) => mistake
                 .at(place.clone(), format!("did you mean `{meant}`?"))
                 .fix(place.clone(), meant),
-            None if wanted.is_empty() => mistake.at(place.clone(), "it takes no properties"),
+            None if matches!(known, [] | ["reset"]) => {
+                mistake.at(place.clone(), "it takes no properties")
+            }
             None => mistake
                 .at(prop.place(), "")
                 .help(format!("it takes {}", wanted.join(", "))),
@@ -398,12 +430,29 @@ pub(super) fn prop<'a>(node: &'a Node, name: &str) -> Option<&'a Prop> {
 }
 
 /// A value that a rule refuses.
-pub(super) fn refusal(what: &str, text: &Text, refused: Refused) -> Diagnostic {
-    let mistake = Diagnostic::error(
-        "invalid-value",
+fn refusal(what: &str, text: &Text, refused: Refused) -> Diagnostic {
+    if text.text.is_empty() {
+        return Diagnostic::error("invalid-value", format!("`{what}` cannot be empty"))
+            .at(text.place.clone(), "");
+    }
+    refused_as(
         format!("`{what}` cannot be `{}`", shown(&text.text)),
+        text,
+        refused,
     )
-    .at(text.place.clone(), refused.why);
+}
+
+/// A name that a rule refuses.
+pub(super) fn misnamed(what: &str, text: &Text, refused: Refused) -> Diagnostic {
+    refused_as(
+        format!("{what} cannot be called `{}`", shown(&text.text)),
+        text,
+        refused,
+    )
+}
+
+fn refused_as(message: String, text: &Text, refused: Refused) -> Diagnostic {
+    let mistake = Diagnostic::error("invalid-value", message).at(text.place.clone(), refused.why);
     match refused.mend {
         Some(mend) if text.plain => mistake.fix(text.place.clone(), quoted(&mend)),
         Some(mend) => mistake.help(format!("it should probably be `{}`", shown(&mend))),

@@ -75,12 +75,12 @@ impl Decoder<'_> {
     pub(super) fn base(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["image", "debian", "reset"]);
         self.no_block(node);
-        let given = node.args.len()
-            + node
-                .props
-                .iter()
-                .filter(|it| it.name.text != "reset")
-                .count();
+        let known = ["image", "debian"].map(|name| prop(node, name).is_some());
+        let given = node.args.len() + known.iter().filter(|it| **it).count();
+        if given == 0 && !node.props.is_empty() {
+            // What was given instead is told already.
+            return None;
+        }
         if given != 1 {
             self.one_base(node, given);
             return None;

@@ -56,7 +56,7 @@ static FIELDS: &[Field] = &[
     field("base-image", Kind::Base, reference::check_reference),
     field("apt-packages", Kind::List, rules::apt_package),
     field("python-version", Kind::Text, rules::python_version),
-    field("python-exec", Kind::Text, rules::absolute),
+    field("python-exec", Kind::Text, rules::program),
     field("packages", Kind::List, rules::requirement),
     field("requirements", Kind::Path, rules::any),
     field("pip-index", Kind::Text, rules::url),
@@ -118,8 +118,16 @@ pub(super) fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
+/// The names of the fields that this version has.
+pub(super) fn of_this_version() -> impl Iterator<Item = &'static str> {
+    FIELDS
+        .iter()
+        .filter(|field| !matches!(field.kind, Kind::Later(_)))
+        .map(|field| field.name)
+}
+
 /// The names of all fields.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.name)
 }
 

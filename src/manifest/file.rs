@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::decode::{Decoder, TOP, refusal};
+use super::decode::{Decoder, TOP, misnamed};
 use super::include::{self, Wrong};
 use super::layer::Layer;
 use super::notes::{Notes, Text, shown};
@@ -196,7 +196,7 @@ impl<'a> Loader<'a> {
                 let mistake = unreadable(path.as_str(), &why);
                 self.notes.tell(match included {
                     Some(place) => mistake.at(place.clone(), "included here"),
-                    None => mistake,
+                    None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
                 });
                 return None;
             }
@@ -365,9 +365,13 @@ impl<'a> Loader<'a> {
                 },
             );
         }
-        for template in templates.own.values() {
-            templates.layers(&template.extends, &file.plain_ids, &mut self.notes);
-        }
+        // One walk through all of them finds every circle once.
+        let all: Vec<Text> = templates
+            .own
+            .iter()
+            .map(|(name, template)| template.named(name))
+            .collect();
+        templates.layers(&all, &file.plain_ids, &mut self.notes);
         templates
     }
 
@@ -389,7 +393,7 @@ impl<'a> Loader<'a> {
     fn name(&mut self, node: &Node, what: &str) -> Option<Text> {
         let scope = Scope::default();
         let folder = WorkspacePath::default();
-        let mut decoder = self.decoder(&scope, &folder, "", &[]);
+        let decoder = self.decoder(&scope, &folder, "", &[]);
         let Some(value) = node.args.first() else {
             decoder.notes.tell(
                 Diagnostic::error("missing-argument", format!("a {what} needs a name"))
@@ -416,7 +420,8 @@ impl<'a> Loader<'a> {
             return Some(name);
         }
         let why = "a name has letters, digits, `_` and `-`, and begins with a letter";
-        self.notes.tell(refusal(what, &name, Refused::because(why)));
+        self.notes
+            .tell(misnamed(&format!("a {what}"), &name, Refused::because(why)));
         None
     }
 
@@ -513,7 +518,11 @@ impl<'a> Loader<'a> {
                 continue;
             }
             if let Some(from) = way.iter().position(|it| *it == path) {
-                self.notes.tell(include_circle(text, &way[from..]));
+                let said = way[from + 1..]
+                    .iter()
+                    .map(|it| self.files.get(it).cloned().flatten());
+                let mistake = include_circle(text, &way[from..], said.collect());
+                self.notes.tell(mistake);
             } else if let Some(before) = self.files.get(&path) {
                 // One file may name the same manifest twice, by globs that overlap.
                 let same_file = before
@@ -670,25 +679,29 @@ fn wrong_include(text: &Text, wrong: Wrong) -> Diagnostic {
     }
 }
 
-fn include_circle(text: &Text, way: &[WorkspacePath]) -> Diagnostic {
+/// `said` are the places where each file of the way but the first is included.
+fn include_circle(text: &Text, way: &[WorkspacePath], said: Vec<Option<Place>>) -> Diagnostic {
     let first = &way[0];
     let place = text.place.clone();
     if way.len() == 1 {
         return Diagnostic::error("cycle", format!("`{first}` includes itself")).at(place, "");
     }
-    let hops: Vec<String> = way
+    let names: Vec<String> = way
         .iter()
         .chain([first])
         .map(|path| format!("`{path}`"))
         .collect();
-    Diagnostic::error(
-        "cycle",
-        format!(
-            "files include each other in a circle: {}",
-            hops.join(" -> ")
-        ),
-    )
-    .at(place, "this closes the circle")
+    let message = format!(
+        "files include each other in a circle: {}",
+        names.join(" -> ")
+    );
+    let mistake = Diagnostic::error("cycle", message).at(place, "this closes the circle");
+    said.into_iter()
+        .zip(&names[1..])
+        .filter_map(|(place, name)| Some((place?, name)))
+        .fold(mistake, |mistake, (place, name)| {
+            mistake.with(place, format!("{name} is included here"))
+        })
 }
 
 fn included_twice(text: &Text, path: &WorkspacePath, before: Option<Place>) -> Diagnostic {

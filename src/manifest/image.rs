@@ -1,6 +1,6 @@
 //! `image` nodes → images: the id, what is inherited, and where all was said.
 
-use super::decode::{prop, refusal};
+use super::decode::{misnamed, prop};
 use super::file::{Above, File, Loader};
 use super::layer::{self, Layer};
 use super::matrix;
@@ -91,7 +91,7 @@ impl Loader<'_> {
         match rules::id(&id.text) {
             Ok(()) => Some(id),
             Err(refused) => {
-                self.notes.tell(refusal("image", &id, refused));
+                self.notes.tell(misnamed("an image", &id, refused));
                 None
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::refusal;
+use super::decode::misnamed;
 use super::file::Loader;
 use super::notes::Text;
 use super::scope::{Name, Scope, is_name};
@@ -71,7 +71,7 @@ impl Loader<'_> {
         if !is_name(&name.text) {
             let why = "a name has letters, digits, `_` and `-`, and begins with a letter";
             self.notes
-                .tell(refusal("axis", &name, Refused::because(why)));
+                .tell(misnamed("an axis", &name, Refused::because(why)));
         }
         if let Some(variable) = scope.find(&name.text) {
             self.notes.tell(

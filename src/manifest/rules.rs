@@ -3,7 +3,7 @@
 //! Pure text. The choice made: a value is refused when Docker, apt, pip or a file system would refuse it, or would take it
 //! for something else (an option, an instruction, a removal); everything else passes.
 
-use crate::reference::Refused;
+use crate::reference::{self, Refused};
 use crate::suggest::closest;
 
 /// Backends of this version.
@@ -146,10 +146,14 @@ pub(super) fn apt_package(value: &str) -> Result<(), Refused> {
         .map_or((rest, None), |(name, arch)| (name, Some(arch)));
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        return mend(
+        return reference::settled(
             "names of Debian packages are lower-case",
             value.to_lowercase(),
+            apt_package,
         );
+    }
+    if value.starts_with('-') {
+        return refuse("an option is no package");
     }
     if value.contains(char::is_whitespace) {
         return refuse("one package a value: `apt-packages \"git\" \"curl\"`");
@@ -164,7 +168,10 @@ pub(super) fn apt_package(value: &str) -> Result<(), Refused> {
                 .chars()
                 .all(|c| lower(c) || matches!(c, '+' | '-' | '.'))
     };
-    if !fine(name) || name.ends_with('-') {
+    if name.ends_with('-') {
+        return refuse("a `-` at the end would make apt remove the package");
+    }
+    if !fine(name) {
         return refuse(
             "names of Debian packages have lower-case letters, digits, `+`, `-` and `.`, and begin with a letter or digit",
         );
@@ -240,6 +247,15 @@ pub(super) fn absolute(value: &str) -> Result<(), Refused> {
     line(value)?;
     if !value.starts_with('/') {
         return mend("it must be absolute", format!("/{value}"));
+    }
+    Ok(())
+}
+
+/// A program inside an image.
+pub(super) fn program(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if !value.starts_with('/') {
+        return refuse("it must be an absolute path, such as `/usr/bin/python3`");
     }
     Ok(())
 }

@@ -268,13 +268,17 @@ impl<'a> Parser<'a> {
     /// Two values without a space between them.
     fn unspaced(&mut self) -> Result<(), Noted> {
         let place = self.here();
-        if self.peek() == Some(',') {
-            let before = self.place(self.at, self.at + 1);
+        let stray = match self.peek() {
+            Some(',') => Some("values are separated by spaces, not by commas"),
+            Some(':') => Some("a name is followed by its values without a `:`"),
+            _ => None,
+        };
+        if let Some(message) = stray {
             self.at += 1;
             self.note(
-                Diagnostic::error("syntax", "values are separated by spaces, not by commas")
-                    .at(place, "")
-                    .fix(before, ""),
+                Diagnostic::error("syntax", message)
+                    .at(place.clone(), "")
+                    .fix(place, ""),
             );
             return Ok(());
         }
@@ -364,8 +368,8 @@ impl<'a> Parser<'a> {
             self.note(
                 Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
                     .at(place.clone(), format!("KDL 2 writes `#{word}`"))
-                    .fix(place, format!("#{word}"))
-                    .help(format!("for the text write `\"{word}\"`")),
+                    .help(format!("write `#{word}`, or for the text `\"{word}\"`"))
+                    .fix(place, format!("#{word}")),
             );
             return Ok(match word.as_str() {
                 "true" => Data::Bool(true),
