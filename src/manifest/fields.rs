@@ -1,6 +1,6 @@
 //! The table of all fields: what they are called, what they take, which version has them.
 
-use super::rules;
+use super::{rules, rules_packages as packages};
 use crate::reference::{self, Refused};
 use crate::suggest::closest;
 
@@ -54,14 +54,14 @@ static FIELDS: &[Field] = &[
     field("builder", Kind::Text, rules::builder),
     field("platform", Kind::Words, rules::platform),
     field("base-image", Kind::Base, reference::check_reference),
-    field("apt-packages", Kind::List, rules::apt_package),
-    field("python-version", Kind::Text, rules::python_version),
+    field("apt-packages", Kind::List, packages::apt_package),
+    field("python-version", Kind::Text, packages::python_version),
     field("python-exec", Kind::Text, rules::program),
-    field("packages", Kind::List, rules::requirement),
+    field("packages", Kind::List, packages::requirement),
     field("requirements", Kind::Path, rules::any),
-    field("pip-index", Kind::Text, rules::url),
-    field("pip-extra-index-url", Kind::List, rules::url),
-    field("pip-extra-args", Kind::Text, rules::shell_words),
+    field("pip-index", Kind::Text, packages::url),
+    field("pip-extra-index-url", Kind::List, packages::url),
+    field("pip-extra-args", Kind::Text, packages::shell_words),
     field("env", Kind::Map, rules::env_name),
     field("copy", Kind::Copy, rules::any),
     field("commands", Kind::List, rules::command),

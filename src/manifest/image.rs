@@ -1,6 +1,7 @@
 //! `image` nodes → images: the id, what is inherited, and where all was said.
 
-use super::decode::{misnamed, prop};
+use super::decode::prop;
+use super::decode_values::misnamed;
 use super::file::{Above, File, Loader};
 use super::layer::{self, Layer};
 use super::matrix;

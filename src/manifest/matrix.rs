@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::misnamed;
+use super::decode_values::misnamed;
 use super::file::Loader;
 use super::notes::Text;
 use super::scope::{Name, Scope, is_name};

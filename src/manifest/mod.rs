@@ -6,17 +6,21 @@
 //! what images say of each other. The choice made: every stage goes on after a mistake with what it understood.
 
 mod between;
+mod declare;
 mod decode;
 mod decode_files;
+mod decode_values;
 mod fields;
 mod file;
 mod image;
 mod include;
+mod includes;
 mod layer;
 mod matrix;
 mod notes;
 mod overrides;
 mod rules;
+mod rules_packages;
 mod scope;
 mod syntax;
 mod templates;

@@ -6,6 +6,7 @@
 mod lexer;
 mod parser;
 mod string;
+mod value;
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
