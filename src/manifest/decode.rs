@@ -62,24 +62,20 @@ impl Decoder<'_> {
         if self.besides.contains(&name) {
             return None;
         }
-        match fields::find(name) {
-            Some(field) => match field.kind {
-                Kind::Later(version) => {
-                    self.notes.tell(
-                        Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
-                            node.name.place.clone(),
-                            format!("version {version} will have it"),
-                        ),
-                    );
-                    None
-                }
-                _ => Some(field),
-            },
-            None => {
-                self.unknown_field(node);
-                None
-            }
+        let Some(field) = fields::find(name) else {
+            self.unknown_field(node);
+            return None;
+        };
+        if let Kind::Later(version) = field.kind {
+            self.notes.tell(
+                Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
+                    node.name.place.clone(),
+                    format!("version {version} will have it"),
+                ),
+            );
+            return None;
         }
+        Some(field)
     }
 
     fn unknown_field(&mut self, node: &Node) {
@@ -101,17 +97,17 @@ impl Decoder<'_> {
             "unknown-field",
             format!("unknown field `{name}` in {owner}"),
         );
-        self.notes.tell(match fields::meant(name, self.besides) {
-            Some(meant) => mistake
+        let mistake = if let Some(meant) = fields::meant(name, self.besides) {
+            mistake
                 .at(place.clone(), format!("did you mean `{meant}`?"))
-                .fix(place.clone(), meant),
-            None => {
-                let known: Vec<&str> = fields::of_this_version().collect();
-                mistake
-                    .at(place.clone(), "no field has this name")
-                    .help(format!("the fields are {}", known.join(", ")))
-            }
-        });
+                .fix(place.clone(), meant)
+        } else {
+            let known: Vec<&str> = fields::of_this_version().collect();
+            mistake
+                .at(place.clone(), "no field has this name")
+                .help(format!("the fields are {}", known.join(", ")))
+        };
+        self.notes.tell(mistake);
     }
 
     fn twice(&mut self, field: &Field, node: &Node, before: &Place) {

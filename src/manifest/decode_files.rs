@@ -149,7 +149,7 @@ impl Decoder<'_> {
         let owner = optional(self, "owner", rules::user);
         let image = optional(self, "image", rules::any);
         let (to, owner, image) = (to?, owner?, image?);
-        self.into_one_file(node, to.as_ref());
+        self.one_place_for_many(node, to.as_ref());
         let mut copies = Vec::new();
         for value in &node.args {
             let rule = if image.is_some() {
@@ -190,7 +190,7 @@ impl Decoder<'_> {
     }
 
     /// Several sources need a folder to go to: Docker's rule.
-    fn into_one_file(&mut self, node: &Node, to: Option<&Text>) {
+    fn one_place_for_many(&mut self, node: &Node, to: Option<&Text>) {
         if let Some(to) = to
             && node.args.len() > 1
             && !to.text.ends_with('/')

@@ -142,6 +142,8 @@ pub(super) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'stati
 
 /// Whether a requirements file is of a kind that only a coming version reads.
 pub(super) fn is_coming_requirement(file_name: &str) -> bool {
-    COMING_REQUIREMENTS.contains(&file_name)
-        || (file_name.starts_with("pylock.") && file_name.ends_with(".toml"))
+    let named_pylock = file_name
+        .strip_prefix("pylock.")
+        .is_some_and(|rest| rest.strip_suffix(".toml").is_some());
+    named_pylock || COMING_REQUIREMENTS.contains(&file_name)
 }

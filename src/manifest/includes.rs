@@ -88,7 +88,7 @@ impl Loader<'_> {
                 return;
             }
         };
-        let globbed = text.text.contains(['*', '?', '[', '{']);
+        let globbed = text.text.contains(include::WILD);
         for path in found {
             if globbed && way.last() == Some(&path) {
                 continue;

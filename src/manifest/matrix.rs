@@ -44,18 +44,18 @@ impl Loader<'_> {
         }
         let mut axes: Vec<Axis> = Vec::new();
         for node in &matrix.children {
-            let axis = self.axis(node, scope);
-            if let Some(before) = axes.iter().find(|it| it.name.text == axis.name.text) {
+            let next = self.axis(node, scope);
+            if let Some(before) = axes.iter().find(|it| it.name.text == next.name.text) {
                 self.notes.tell(
                     Diagnostic::error(
                         "duplicate-field",
-                        format!("axis `{}` stands twice", axis.name.text),
+                        format!("axis `{}` stands twice", next.name.text),
                     )
-                    .at(axis.name.place, "again here")
+                    .at(next.name.place, "again here")
                     .with(before.name.place.clone(), "first here"),
                 );
             } else {
-                axes.push(axis);
+                axes.push(next);
             }
         }
         self.too_many(matrix, &axes);

@@ -174,7 +174,7 @@ fn excerpt<'a>(
     let lines = lines(sources, source, &spans);
     let annotations = labels.iter().zip(&spans).map(|((kind, label), span)| {
         let span = span.start - lines.start..span.end - lines.start;
-        let annotation = kind.clone().span(span);
+        let annotation = kind.span(span);
         if label.text.is_empty() {
             annotation
         } else {

@@ -101,7 +101,7 @@ impl<'a> Parser<'a> {
         if commented {
             self.line_space();
         }
-        let _ = self.annotation();
+        self.annotation();
         let name = self.name();
         let mut whole = name.is_ok();
         let mut node = Node::named(name.unwrap_or_else(|Noted| Word {
@@ -201,7 +201,7 @@ impl<'a> Parser<'a> {
 
     /// An argument or a property.
     fn entry(&mut self, node: &mut Node) -> Result<(), Noted> {
-        self.annotation()?;
+        self.annotation();
         if self.peek() == Some('=') {
             return Err(self.lone_equals(node));
         }
@@ -219,7 +219,7 @@ impl<'a> Parser<'a> {
     fn property(&mut self, name: Value, node: &mut Node) -> Result<(), Noted> {
         self.at += 1;
         self.node_space();
-        self.annotation()?;
+        self.annotation();
         let Data::Text { text, .. } = name.data else {
             return Err(self.note(
                 Diagnostic::error("syntax", "a property must have a name")
@@ -291,9 +291,9 @@ impl<'a> Parser<'a> {
     }
 
     /// A `(type)`: KDL has it, manifests do not.
-    fn annotation(&mut self) -> Result<(), Noted> {
+    fn annotation(&mut self) {
         if self.peek() != Some('(') {
-            return Ok(());
+            return;
         }
         let start = self.at;
         self.take_while(|c| c != ')' && !is_newline(c));
@@ -306,7 +306,6 @@ impl<'a> Parser<'a> {
                 .at(place, "")
                 .fix(rest, ""),
         );
-        Ok(())
     }
 
     /// Goes on behind a mistake: to the end of the line, or to what opens or closes a block in it.

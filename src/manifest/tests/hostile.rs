@@ -103,6 +103,29 @@ fn a_rule_is_asked_of_what_stands_in_the_image_and_not_of_what_was_written() {
     assert_eq!(found.diagnostics.len(), 2);
 }
 
+#[cfg(unix)]
+#[test]
+fn globs_through_links_and_many_stars_end() {
+    let stars = "**/".repeat(50_000);
+    let files = super::folder(&[
+        (
+            "imgspec.kdl",
+            &format!(
+                "workspace {{ include \"{stars}*.kdl\" \"**/a/**/b/**/c/**\" \"*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/x.kdl\" }}\nimage \"i\"\n"
+            ),
+        ),
+        ("a/b/c/imgspec.kdl", "image \"c\""),
+    ]);
+    for link in ["l1", "l2", "l3"] {
+        std::os::unix::fs::symlink(".", files.path().join(link)).unwrap();
+    }
+    let manifest = files.path().join("imgspec.kdl");
+    let found = quickly(|| {
+        crate::check::check(&manifest, &crate::manifest::Overrides::default(), &|_| None)
+    });
+    assert_eq!(found.workspace.images.len(), 2, "{}", drawn(&found));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
