@@ -44,6 +44,7 @@ pub(super) fn expand(
     let globbed = pattern.contains(WILD);
     let mut walk = Walk {
         root,
+        named: parts.len() - parts.iter().take_while(|it| !it.contains(WILD)).count(),
         seen: BTreeSet::new(),
         found: Vec::new(),
     };
@@ -66,6 +67,8 @@ pub(super) fn expand(
 /// A walk through folders along the parts of a pattern.
 struct Walk<'a> {
     root: &'a Path,
+    /// How many parts are left at the first glob: up to there the user has named every folder.
+    named: usize,
     /// Folders in which a part was looked for already, by real path and by how many parts were left: links and several `**`
     /// would otherwise lead to the same places again and again.
     seen: BTreeSet<(PathBuf, usize)>,
@@ -89,7 +92,12 @@ impl Walk<'_> {
             return Ok(());
         };
         if !real.starts_with(self.root) {
-            return Err(Wrong::Link(shown(self.root, &at)));
+            // What a glob meets on its way out of the workspace is not meant.
+            return if parts.len() == self.named && depth == 0 {
+                Err(Wrong::Link(shown(self.root, &at)))
+            } else {
+                Ok(())
+            };
         }
         if !self.seen.insert((real, parts.len())) {
             return Ok(());

@@ -232,3 +232,56 @@ fn lines(sources: &Sources, source: SourceId, spans: &[Range<usize>]) -> Range<u
     let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
     start..end
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> (Sources, Place) {
+        let mut sources = Sources::default();
+        sources.add("other.kdl", "x");
+        let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
+        let span = 13..16;
+        (sources, Place { source, span })
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let (sources, place) = sources();
+        let diagnostics = [
+            Diagnostic::error("unknown-field", "unknown field `usr`")
+                .at(place, "did you mean `user`?")
+                .help("one")
+                .help("two"),
+            Diagnostic::warning("odd", "something is odd"),
+        ];
+        assert_eq!(
+            to_json(&diagnostics, &sources),
+            serde_json::json!([
+                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
+                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+            ])
+        );
+    }
+
+    #[test]
+    fn a_place_outside_of_its_text_is_drawn_at_its_end() {
+        let (sources, mut place) = sources();
+        for span in [0..0, 7..8, 900..1000, 3..2] {
+            place.span = span;
+            let diagnostic = Diagnostic::error("x", "y")
+                .at(place.clone(), "z")
+                .fix(place.clone(), "w");
+            assert!(render(&[diagnostic], &sources, false, None).contains("error[x]: y"));
+        }
+    }
+
+    #[test]
+    fn colour_and_width_are_the_caller_s_choice() {
+        let (sources, place) = sources();
+        let diagnostic = [Diagnostic::error("x", "y").at(place, "z")];
+        assert!(render(&diagnostic, &sources, true, Some(40)).contains('\u{1b}'));
+        assert!(!render(&diagnostic, &sources, false, None).contains('\u{1b}'));
+        assert_eq!(render(&[], &sources, true, None), "");
+    }
+}

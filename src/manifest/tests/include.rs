@@ -117,7 +117,7 @@ fn an_include_behind_a_link_out_of_the_workspace() {
     let other = folder(&[("imgspec.kdl", "image \"x\"")]);
     let files = folder(&[(
         "imgspec.kdl",
-        "workspace {\n    include \"link\" \"l*\"\n}\nimage \"a\"\n",
+        "workspace {\n    include \"link\" \"l*\" \"link/*\" \"*/*.kdl\"\n}\nimage \"a\"\n",
     )]);
     std::os::unix::fs::symlink(other.path(), files.path().join("link")).unwrap();
     let checked = check(
@@ -129,7 +129,7 @@ fn an_include_behind_a_link_out_of_the_workspace() {
     error[outside]: `link` leaves the workspace
      --> imgspec.kdl:2:13
       |
-    2 |     include "link" "l*"
+    2 |     include "link" "l*" "link/*" "*/*.kdl"
       |             ^^^^^^ `link/imgspec.kdl` lies behind a link that leads out of it
       |
       = help: a workspace is the folder of its root manifest, with all below it
@@ -137,12 +137,28 @@ fn an_include_behind_a_link_out_of_the_workspace() {
     error[outside]: `l*` leaves the workspace
      --> imgspec.kdl:2:20
       |
-    2 |     include "link" "l*"
+    2 |     include "link" "l*" "link/*" "*/*.kdl"
       |                    ^^^^ `link/imgspec.kdl` lies behind a link that leads out of it
       |
       = help: a workspace is the folder of its root manifest, with all below it
 
-    2 errors
+    error[outside]: `link/*` leaves the workspace
+     --> imgspec.kdl:2:25
+      |
+    2 |     include "link" "l*" "link/*" "*/*.kdl"
+      |                         ^^^^^^^^ `link` lies behind a link that leads out of it
+      |
+      = help: a workspace is the folder of its root manifest, with all below it
+
+    error[nothing-included]: `*/*.kdl` includes nothing
+     --> imgspec.kdl:2:34
+      |
+    2 |     include "link" "l*" "link/*" "*/*.kdl"
+      |                                  ^^^^^^^^^
+      |
+      = help: a folder is included when it has an imgspec.kdl, a file when it ends in .kdl
+
+    4 errors
     "#);
     assert_eq!(checked.workspace.images.len(), 1);
 }
