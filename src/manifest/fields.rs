@@ -127,7 +127,7 @@ pub(super) fn of_this_version() -> impl Iterator<Item = &'static str> {
 }
 
 /// The names of all fields.
-fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.name)
 }
 

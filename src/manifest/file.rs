@@ -92,8 +92,7 @@ impl<'a> Loader<'a> {
     fn ends(mut self) -> Loaded {
         between::check(&mut self.notes, &self.images, &self.ids);
         if !self.notes.incomplete {
-            self.sets
-                .unmet(self.ids.keys().map(String::as_str), &mut self.notes);
+            self.sets.unmet(&self.ids, &mut self.notes);
             self.unknown_variables();
             let wrong = self.notes.mistakes.iter().any(Diagnostic::is_error);
             if self.images.is_empty() && !wrong {

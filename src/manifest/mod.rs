@@ -1,6 +1,6 @@
 //! KDL text → Workspace; all mistakes of all files at once, with their places.
 //!
-//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: [`syntax`] reads
+//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: `syntax` reads
 //! the text, `include` finds further files, `scope` fills variables in, `decode` makes fields of nodes (their table is
 //! `fields`, their rules `rules`), `layer` and `templates` inherit, `image` and `matrix` make the images, `between` looks at
 //! what images say of each other. The choice made: every stage goes on after a mistake with what it understood.
@@ -25,6 +25,7 @@ mod scope;
 mod syntax;
 mod templates;
 #[cfg(test)]
+#[allow(clippy::format_collect, clippy::format_push_string)]
 mod tests;
 
 use std::path::{Path, PathBuf};

@@ -119,4 +119,5 @@ pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>
 }
 
 #[cfg(test)]
+#[allow(clippy::format_collect, clippy::format_push_string)]
 mod tests;

@@ -2,6 +2,7 @@
 
 mod between;
 mod declarations;
+mod docs;
 mod fields;
 mod good;
 mod hostile;
