@@ -93,36 +93,45 @@ impl Loader<'_> {
             if globbed && way.last() == Some(&path) {
                 continue;
             }
-            if let Some(from) = way.iter().position(|it| *it == path) {
-                let said = way[from + 1..]
-                    .iter()
-                    .map(|it| self.files.get(it).cloned().flatten());
-                let mistake = include_circle(text, &way[from..], said.collect());
-                self.notes.tell(mistake);
-            } else if let Some(before) = self.files.get(&path) {
-                // One file may name the same manifest twice, by globs that overlap.
-                let same_file = before
-                    .as_ref()
-                    .is_some_and(|it| it.source == text.place.source);
-                if !same_file {
-                    let mistake = included_twice(text, &path, before.clone());
-                    self.notes.tell(mistake);
-                }
-            } else if way.len() >= INCLUDE_LIMIT {
-                self.notes.tell(
-                    Diagnostic::error(
-                        "too-deep",
-                        format!("includes lead more than {INCLUDE_LIMIT} files deep"),
-                    )
-                    .at(text.place.clone(), ""),
-                );
-            } else {
+            if self.can_follow(text, &path, way) {
                 self.files.insert(path.clone(), Some(text.place.clone()));
                 way.push(path.clone());
                 self.file(&path, Some(&text.place), here, way);
                 way.pop();
             }
         }
+    }
+
+    /// Whether an included file is to be read; where it is not, that is told, but for globs that overlap.
+    fn can_follow(&mut self, text: &Text, path: &WorkspacePath, way: &[WorkspacePath]) -> bool {
+        if let Some(from) = way.iter().position(|it| it == path) {
+            let said = way[from + 1..]
+                .iter()
+                .map(|it| self.files.get(it).cloned().flatten());
+            let mistake = include_circle(text, &way[from..], said.collect());
+            self.notes.tell(mistake);
+            return false;
+        }
+        if let Some(before) = self.files.get(path) {
+            let same_file = before
+                .as_ref()
+                .is_some_and(|it| it.source == text.place.source);
+            if !same_file {
+                let mistake = included_twice(text, path, before.clone());
+                self.notes.tell(mistake);
+            }
+            return false;
+        }
+        if way.len() >= INCLUDE_LIMIT {
+            self.notes.tell(
+                Diagnostic::error(
+                    "too-deep",
+                    format!("includes lead more than {INCLUDE_LIMIT} files deep"),
+                )
+                .at(text.place.clone(), ""),
+            );
+        }
+        way.len() < INCLUDE_LIMIT
     }
 }
 

@@ -95,6 +95,11 @@ impl Loader<'_> {
                 .at(name.place.clone(), "nothing follows"),
             );
         }
+        let values = self.axis_values(node, &name, scope);
+        Axis { name, values }
+    }
+
+    fn axis_values(&mut self, node: &Node, name: &Text, scope: &Scope<'_>) -> Vec<String> {
         let mut first: BTreeMap<String, Place> = BTreeMap::new();
         let mut values = Vec::new();
         for value in &node.args {
@@ -114,7 +119,7 @@ impl Loader<'_> {
                 values.push(text.text);
             }
         }
-        Axis { name, values }
+        values
     }
 
     fn too_many(&mut self, matrix: &Node, axes: &[Axis]) {
