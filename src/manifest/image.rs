@@ -29,6 +29,10 @@ impl Loader<'_> {
             return;
         }
         for scope in matrix::combinations(&axes, here.scope) {
+            if self.notes.is_exhausted() {
+                self.notes.incomplete = true;
+                return;
+            }
             self.one(node, file, here, &scope);
         }
     }

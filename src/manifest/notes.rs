@@ -54,6 +54,11 @@ impl Notes {
         self.spent <= TEXT_LIMIT
     }
 
+    /// Whether no more may be made.
+    pub fn is_exhausted(&self) -> bool {
+        self.spent > TEXT_LIMIT
+    }
+
     /// All mistakes in the order of the manifests, each once.
     pub fn finish(self) -> (Sources, Vec<Diagnostic>) {
         let mut told = in_order(self.mistakes);
