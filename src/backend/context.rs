@@ -356,7 +356,8 @@ mod tests {
 
     #[test]
     fn trap_15_whatever_is_not_what_was_hashed_is_noticed() {
-        let spoil: [(&str, fn(&Path)); 6] = [
+        type Spoil = fn(&Path);
+        let spoil: [(&str, Spoil); 6] = [
             ("a.txt", |at| fs::write(at.join("a.txt"), "alphx").unwrap()),
             ("a.txt", |at| fs::write(at.join("a.txt"), "longer").unwrap()),
             ("a.txt", |at| fs::remove_file(at.join("a.txt")).unwrap()),
