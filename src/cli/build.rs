@@ -1,15 +1,12 @@
 //! `graph build`: builds what changed, bases first, in parallel.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{Context, Failure, Progress, Selection, exit};
+use super::{Context, Failure, Progress, Selection, exit, metadata};
 use crate::plan::{self, Judgement, Plan, WhenUnknown};
 use crate::report;
 use crate::run::{Interrupter, Mailbox, Options, Push, Summary};
@@ -147,6 +144,10 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
         return super::plan::show(&args.choice, &args.selection, super::Format::Text, context);
     }
+    let metadata = args.metadata_file.map(|file| context.folder.join(file));
+    if let Some(file) = &metadata {
+        metadata::refuse_early(file)?;
+    }
     let session = context.open(args.choice.builder.as_deref())?;
     let planned = args.choice.plan(&session, &args.selection)?;
     if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
@@ -164,10 +165,16 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
     hear_signals(mailbox.interrupter())?;
     let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event))?;
     screen.finish();
-    if let Some(file) = &args.metadata_file {
-        write_metadata(&context.folder.join(file), &summary)?;
+    let code = code(&summary);
+    match metadata.map(|file| metadata::write(&file, &summary)) {
+        Some(Err(failure)) if code == exit::DONE => Err(failure),
+        // What a build failed of is worth more than that.
+        Some(Err(failure)) => {
+            super::tell(&failure, context.screen);
+            Ok(code)
+        }
+        Some(Ok(())) | None => Ok(code),
     }
-    Ok(code(&summary))
 }
 
 fn code(summary: &Summary) -> u8 {
@@ -225,48 +232,4 @@ fn hear_signals(interrupter: Interrupter) -> Result<(), Failure> {
         }
     });
     Ok(())
-}
-
-/// What `--metadata-file` says of one image.
-#[derive(Serialize)]
-struct Metadata<'a> {
-    reference: &'a str,
-    digest: &'a str,
-    key: String,
-    backend: &'a str,
-    seconds: Option<f64>,
-}
-
-fn write_metadata(path: &Path, summary: &Summary) -> Result<(), Failure> {
-    let images: BTreeMap<&str, Metadata<'_>> = summary
-        .images
-        .iter()
-        .map(|outcome| {
-            let artifact = &outcome.artifact;
-            let metadata = Metadata {
-                reference: &artifact.reference,
-                digest: &artifact.digest,
-                key: outcome.key.to_string(),
-                backend: &artifact.backend,
-                seconds: outcome.seconds,
-            };
-            (outcome.image.as_str(), metadata)
-        })
-        .collect();
-    let text = serde_json::to_string_pretty(&images).expect("our own values serialise");
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        writeln!(file, "{text}")?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    });
-    written.map_err(|error| {
-        Failure::usage(
-            format!(
-                "the metadata file `{}` cannot be written: {error}",
-                path.display()
-            ),
-            "the images are built all the same",
-        )
-    })
 }

@@ -3,7 +3,6 @@
 use clap::Args;
 
 use super::{Context, Failure, Format, env, eprint_text, exit, print_json, width};
-use crate::diagnostic::Diagnostic;
 use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
@@ -38,26 +37,16 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
             context.screen.color,
             width(),
         ));
-        if !context.screen.quiet {
-            eprint_text(&format!(
-                "{}\n",
-                verdict(&checked.diagnostics, errors, checked.workspace.images.len())
-            ));
+        // What is wrong was counted below the last of them.
+        if errors == 0 && !context.screen.quiet {
+            let images = Count(checked.workspace.images.len(), "image");
+            let verdict = if checked.diagnostics.is_empty() {
+                "nothing is wrong"
+            } else {
+                "nothing is an error"
+            };
+            eprint_text(&format!("{images} checked: {verdict}\n"));
         }
     }
     Ok(if errors == 0 { exit::DONE } else { exit::USAGE })
-}
-
-fn verdict(found: &[Diagnostic], errors: usize, images: usize) -> String {
-    let warnings = found.len() - errors;
-    match (errors, warnings) {
-        (0, 0) => format!("{} checked: nothing is wrong", Count(images, "image")),
-        (0, _) => format!(
-            "{} checked: {}",
-            Count(images, "image"),
-            Count(warnings, "warning")
-        ),
-        (_, 0) => Count(errors, "error").to_string(),
-        _ => format!("{}, {}", Count(errors, "error"), Count(warnings, "warning")),
-    }
 }

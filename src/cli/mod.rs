@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod generate;
 mod init;
+mod metadata;
 mod plan;
 mod render;
 mod show;

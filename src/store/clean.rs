@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::name::{file_name, image_of};
-use super::{Store, TEMPORARY, entries, is_absent};
+use super::{CONTEXT_OF, Store, TEMPORARY, entries, is_absent};
 
 /// Something in the state folder that is not needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,8 @@ impl Store {
         let mut found = self.dead_records(&kept);
         found.extend(self.dead_inputs(images));
         for (name, path) in entries(&self.contexts()) {
-            found.push(leftover(LeftoverKind::Context, &name, path));
+            let stem = name.split(CONTEXT_OF).next().unwrap_or(&name);
+            found.push(leftover(LeftoverKind::Context, stem, path));
         }
         for (name, path) in entries(&self.logs()) {
             let stem = name.strip_suffix(".log").unwrap_or(&name);

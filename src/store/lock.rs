@@ -39,6 +39,7 @@ impl Store {
         let mut waited = false;
         loop {
             if let Some(file) = self.try_lock(image)? {
+                self.drop_old_contexts(image);
                 return Ok(Some(ImageLock {
                     _file: file,
                     waited,

@@ -10,7 +10,7 @@
 //! .imgspec/state/inputs/IMAGE.KEY.json
 //! .imgspec/locks/IMAGE.lock    held while the image is built
 //! .imgspec/store.lock          held while a record is written
-//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE/
+//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/
 //! ```
 
 mod clean;
@@ -19,6 +19,7 @@ mod name;
 mod record;
 
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,8 @@ pub use record::{Record, RecordState, SCHEMA};
 #[derive(Debug, Clone)]
 pub struct Store {
     folder: PathBuf,
+    /// Tells this run's contexts from those of a killed one.
+    run: u64,
 }
 
 /// The inputs behind one key of one image.
@@ -70,6 +73,7 @@ impl Store {
     pub fn look(root: &Path) -> Self {
         Self {
             folder: root.join(STATE_FOLDER),
+            run: RandomState::new().hash_one(std::process::id()),
         }
     }
 
@@ -123,10 +127,25 @@ impl Store {
         self.logs().join(file_name(image) + ".log")
     }
 
-    /// The folder for the context of an image's build.
+    /// The folder for the context of an image's build: another one in each run. The builder of a run that was killed lives
+    /// on, and must not find the next run's files where its own were: it would give its name to a mixture.
     #[must_use]
     pub fn context_folder(&self, image: &str) -> PathBuf {
-        self.contexts().join(file_name(image))
+        let run = format!("{CONTEXT_OF}{:016x}", self.run);
+        self.contexts().join(file_name(image) + &run)
+    }
+
+    /// Removes the contexts that killed runs left of an image. Its lock is held.
+    fn drop_old_contexts(&self, image: &str) {
+        let own = self.context_folder(image);
+        let mut start = file_name(image);
+        start.push(CONTEXT_OF);
+        for (name, path) in entries(&self.contexts()) {
+            if name.starts_with(&start) && path != own {
+                // What cannot be removed is in nobody's way.
+                let _ = std::fs::remove_dir_all(path);
+            }
+        }
     }
 
     fn state(&self) -> PathBuf {
@@ -211,6 +230,9 @@ fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     write().map_err(|error: io::Error| naming(file, &error))
 }
+
+/// Between image and run in the name of a context's folder: in no image's file name.
+const CONTEXT_OF: char = '~';
 
 /// The start of the names of files that are not yet whole; a killed process leaves them.
 const TEMPORARY: &str = ".new-";

@@ -62,7 +62,8 @@ fn a_record_is_read_as_it_was_written_with_its_inputs() {
 }
 
 #[test]
-fn trap_18_a_damaged_record_counts_as_never_built_and_says_so() {
+fn a_damaged_record_counts_as_never_built_and_says_so() {
+    // skaffold writes its one state file in place: a kill leaves half of it.
     let (_folder, store) = store();
     store.write(&record("app", 1), &input("1")).unwrap();
     let file = store.record_file("app");
@@ -129,7 +130,8 @@ fn a_write_that_fails_leaves_the_old_record() {
 }
 
 #[test]
-fn trap_18_writers_at_once_never_leave_a_mixture() {
+fn writers_at_once_never_leave_a_mixture() {
+    // skaffold: two processes overwrite each other's state file whole.
     let (_folder, store) = store();
     store.write(&record("app", 0), &input("0")).unwrap();
     let (writers, each) = (4, 10);
@@ -179,7 +181,8 @@ fn victim_writes_until_killed() {
 }
 
 #[test]
-fn trap_18_killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
+fn killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
+    // skaffold: a kill while the state is written; locks that outlive their holder.
     let (folder, store) = store();
     store.write(&record("app", 0), &input("0")).unwrap();
     for round in 0..12_u64 {
@@ -256,6 +259,24 @@ fn two_runs_at_once_build_an_image_once() {
         }
     });
     assert_eq!(built.into_inner(), 1);
+}
+
+#[test]
+fn the_builder_of_a_killed_run_never_sees_the_files_of_the_next() {
+    // moby/buildkit#2855: who kills a client does not end the build, and buildx itself outlives us: it may still be reading
+    // its context when the next run stages other files for the same image.
+    let (folder, killed) = store();
+    let left = killed.context_folder("app");
+    let other = killed.context_folder("app.b");
+    for context in [&left, &other] {
+        std::fs::create_dir_all(context).unwrap();
+    }
+    let next = Store::open(folder.path()).unwrap();
+    assert_ne!(next.context_folder("app"), left);
+    let lock = next.lock_image("app", || ControlFlow::Break(())).unwrap();
+    assert!(lock.is_some());
+    assert!(!left.exists(), "it fails rather than tag a mixture");
+    assert!(other.exists(), "another image's is not touched");
 }
 
 #[test]

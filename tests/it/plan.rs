@@ -167,7 +167,7 @@ fn force_builds_what_was_asked_for_and_no_bases_refuses_stale_bases() {
 
 #[test]
 fn a_base_that_was_rebuilt_without_its_dependents_makes_them_stale() {
-    // traps.md 22: the digest that a child was built on is recorded.
+    // buildx#1112: parent and child were built of different parents. The digest that a child was built on is recorded.
     let sandbox = diamond();
     sandbox.build(&[]).success();
     // Another build of the same key with another digest, as an unpinned package may give.
@@ -197,7 +197,7 @@ fn a_base_that_was_rebuilt_without_its_dependents_makes_them_stale() {
 
 #[test]
 fn what_cannot_be_asked_is_never_taken_for_there() {
-    // traps.md 17
+    // flyte-sdk: a check that failed was read as "it exists".
     let sandbox = diamond();
     sandbox.build(&[]).success();
     for entry in std::fs::read_dir(sandbox.path(".imgspec/fake/local")).unwrap() {

@@ -119,7 +119,7 @@ fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
 
 #[test]
 fn two_runs_at_once_build_each_image_once_and_both_succeed() {
-    // traps.md 18
+    // skaffold: two processes on one state file, the last one wins.
     let sandbox = sandbox_of_sixty();
     let arguments = ["graph", "build", "--builder", "fake", "-j", "4"];
     let (first, second) = (sandbox.spawn(&arguments), sandbox.spawn(&arguments));
@@ -139,7 +139,7 @@ fn two_runs_at_once_build_each_image_once_and_both_succeed() {
 
 #[test]
 fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
-    // traps.md 15: `b` is staged only after `a` is built; its file changes in between.
+    // flytekit#3246: `b` is staged only after `a` is built; its file changes in between.
     let manifest = "image \"a\" { base-image \"scratch\" }\nimage \"b\" { base-image image=\"a\"; copy \"f\" to=\"/f\" }\n";
     let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")])
         .env("IMGSPEC_FAKE_SECONDS", "0.6");
@@ -210,7 +210,7 @@ fn unreadable_records_count_as_never_built_and_say_so() {
 
 #[test]
 fn the_same_checkout_has_the_same_keys_wherever_it_lies() {
-    // traps.md 2, 4, 5: another path, umask, locale, time zone, and order of creation.
+    // garden#5501, werf#7465: another path, umask, locale, time zone, and order of creation.
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"d\" to=\"/d\"; env A=\"1\" }\n";
     let names = ["d/z", "d/ä", "d/A", "d/sub/x", "d/sub/y"];
     let here = Sandbox::with(&[("imgspec.kdl", manifest)]);

@@ -1,7 +1,7 @@
 //! Asks registries what they have, by the OCI distribution protocol.
 //!
 //! Reads only; knows no builder. The choices made: "not there" only on the registry's word (404), everything else that is no
-//! answer is "unknown" (trap 17); many references are asked for at once by a few threads; credentials are Docker's, looked up
+//! answer is "unknown"; many references are asked for at once by a few threads; credentials are Docker's, looked up
 //! when a registry first wants some, and go to nobody but the registry and the token server that it names.
 
 mod auth;

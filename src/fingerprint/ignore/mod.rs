@@ -204,7 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn trap_7_lines_are_read_as_docker_does() {
+    fn lines_are_read_as_docker_does() {
+        // pulumi-docker#607: lines were read otherwise than Docker reads them.
         let rules = "\u{feff}# comment\n /a \n\n  # b\r\nc/../d/\n! /e\n./f\n!! g";
         let read = Rules::read(rules).unwrap();
         let shown: Vec<(usize, bool, &Pattern)> = read
@@ -227,7 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn trap_7_names_match_only_at_the_top_and_folders_take_all_in_them() {
+    fn names_match_only_at_the_top_and_folders_take_all_in_them() {
+        // turborepo#12554, turborepo#4150: git's rules are not Docker's; here a name holds at the top only.
         assert_eq!(
             left_out(
                 "log\n*.pyc\nnode_modules/",
@@ -246,7 +248,8 @@ mod tests {
     }
 
     #[test]
-    fn trap_7_an_exception_reaches_below_an_excluded_folder() {
+    fn an_exception_reaches_below_an_excluded_folder() {
+        // pulumi-docker#594: an exception below a folder that is left out.
         let rules = "docs\n!docs/README.md\n**/*.tmp\n!keep";
         assert_eq!(
             left_out(
@@ -273,7 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn trap_7_the_last_rule_wins() {
+    fn the_last_rule_wins() {
+        // oblien/openship#370.
         assert_eq!(left_out("*.md\n!a.md", &["a.md", "b.md"]), ["b.md"]);
         assert_eq!(left_out("!a.md\n*.md", &["a.md", "b.md"]), ["a.md", "b.md"]);
         let only = "**\n!util/web\nutil/web/foo";
@@ -282,14 +286,15 @@ mod tests {
     }
 
     #[test]
-    fn trap_7_a_rule_that_changes_nothing_of_a_folder_does_not_hold_for_what_is_in_it() {
+    fn a_rule_that_changes_nothing_of_a_folder_does_not_hold_for_what_is_in_it() {
+        // oblien/openship#370: one must compare with a real Docker.
         // Not what one expects, but what BuildKit's walk does.
         assert_eq!(left_out("a/*.log\n!a", &["a/x.log"]), ["a/x.log"]);
         assert!(left_out("a\n!a/b\na", &["a/b"]).is_empty());
     }
 
     #[test]
-    fn trap_7_a_rule_is_read_twice() {
+    fn a_rule_is_read_twice() {
         // Found by comparing with a real engine.
         assert!(left_out("a\n/!a", &["a"]).is_empty());
         assert_eq!(left_out("!../../a", &["a", "b"]), ["a"]);

@@ -133,7 +133,8 @@ fn listed(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec
 }
 
 #[test]
-fn trap_6_the_golden_key() {
+fn the_golden_key() {
+    // flytekit#1730 (an address in memory was hashed), flytekit#2593 (a new field with its default changed every key).
     // When this changes, every image of every user is built anew: raise KEY_FORMAT and say so in the changelog.
     assert_eq!(
         sample_key().to_string(),
@@ -302,7 +303,8 @@ fn copy(recipe: &mut Recipe, at: usize) -> &mut CopyStep {
 }
 
 #[test]
-fn trap_9_every_field_that_makes_another_image_makes_another_key_and_listing() {
+fn every_field_that_makes_another_image_makes_another_key_and_listing() {
+    // skaffold#5504, pants#14724: a builder, a template or an argument was missing in the key.
     let (files, bases) = (sample_files(), sample_bases());
     let mut keys = BTreeMap::from([(sample_key(), "sample")]);
     let mut listings = std::collections::BTreeSet::from([listed(&sample(), &files, &bases)]);
@@ -331,7 +333,8 @@ fn the_keys_of_bases_count_and_their_names_do_not() {
 }
 
 #[test]
-fn trap_1_2_3_files_count_by_path_kind_mode_target_and_content() {
+fn files_count_by_path_kind_mode_target_and_content() {
+    // flytekit `_pathhash_update`, skaffold `fi.Name()`, werf#7465: names without lengths, base names only, no modes, no link targets.
     let sets = [
         vec![file("a", "x", false)],
         vec![file("a", "x", true)],
@@ -365,7 +368,8 @@ fn where_the_files_are_is_no_input() {
 }
 
 #[test]
-fn trap_12_user_and_password_of_an_index_are_in_no_key_and_no_listing() {
+fn user_and_password_of_an_index_are_in_no_key_and_no_listing() {
+    // CVE-2025-0495: credentials in what is kept of a build.
     let mut recipe = sample();
     pip(&mut recipe).index = Some("https://example.org/simple".into());
     assert_eq!(key(&recipe, &sample_files(), &sample_bases()), sample_key());

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::*;
 
 #[test]
-fn trap_4_a_tree_is_listed_in_the_order_of_its_bytes_with_empty_folders() {
+fn a_tree_is_listed_in_the_order_of_its_bytes_with_empty_folders() {
+    // flytekit hashes in the order of `os.walk`, which is the file system's.
     let tree = Tree::new(&[
         "src/b",
         "src/a/x",
@@ -34,7 +35,8 @@ fn a_set_can_be_one_file() {
 }
 
 #[test]
-fn trap_5_the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
+fn the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
+    // garden#5501: the path of the checkout was in the key; skaffold hashes the whole mode, umask and all.
     let names = ["src/a", "src/b/c", "src/run"];
     let (one, two) = (Tree::new(&names), Tree::new(&names));
     for (tree, mode, run) in [(&one, 0o644, 0o755), (&two, 0o600, 0o711)] {
@@ -54,7 +56,8 @@ fn trap_5_the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
 }
 
 #[test]
-fn traps_1_to_4_every_difference_that_an_image_would_have_is_seen() {
+fn every_difference_that_an_image_would_have_is_seen() {
+    // flytekit `_pathhash_update` (`a/bc` and `ab/c` alike), skaffold `fi.Name()` (a file moved between folders), werf#7465 (modes).
     let tree = Tree::new(&["src/a/bc", "src/d", "src/f/"]);
     symlink("d", tree.at("src/link")).unwrap();
     let mut seen = std::collections::BTreeSet::from([tree.read("src").unwrap().digest]);
@@ -80,7 +83,8 @@ fn traps_1_to_4_every_difference_that_an_image_would_have_is_seen() {
 }
 
 #[test]
-fn trap_3_links_are_taken_as_they_are() {
+fn links_are_taken_as_they_are() {
+    // turborepo#6046: a broken link was a crash; loops and links out of the tree are entries like others.
     let tree = Tree::new(&["src/a"]);
     symlink(".", tree.at("src/loop")).unwrap();
     symlink("/etc/passwd", tree.at("src/out")).unwrap();
@@ -94,7 +98,8 @@ fn trap_3_links_are_taken_as_they_are() {
 }
 
 #[test]
-fn trap_3_a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
+fn a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
+    // turborepo#6046, and links as a way out of the workspace.
     let tree = Tree::new(&["real/a", "file", "links/"]);
     symlink("../real", tree.at("links/folder")).unwrap();
     symlink("../file", tree.at("links/named")).unwrap();
@@ -128,7 +133,8 @@ fn trap_3_a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() 
 }
 
 #[test]
-fn trap_7_rules_apply_below_their_folder_only() {
+fn rules_apply_below_their_folder_only() {
+    // pulumi-docker-build#980: each context has its own rules.
     let tree = Tree::new(&["app/a.log", "app/b", "app/deep/c.log", "lib/a.log"]);
     tree.write("app/.dockerignore", "**/*.log\n");
     assert_eq!(
@@ -151,7 +157,8 @@ fn trap_7_rules_apply_below_their_folder_only() {
 }
 
 #[test]
-fn trap_7_an_exception_brings_its_folders_back() {
+fn an_exception_brings_its_folders_back() {
+    // pulumi-docker#594.
     let tree = Tree::new(&["d/x/keep", "d/x/drop", "d/y/drop", "e"]);
     tree.write(".dockerignore", "d\n.dockerignore\n!d/x/keep\n");
     assert_eq!(tree.paths(""), ["d", "d/x", "d/x/keep", "e"]);
@@ -159,7 +166,8 @@ fn trap_7_an_exception_brings_its_folders_back() {
 }
 
 #[test]
-fn trap_7_the_text_of_the_rules_is_no_input_unless_it_is_copied() {
+fn the_text_of_the_rules_is_no_input_unless_it_is_copied() {
+    // rcds#117, flyte-sdk#799: the text of the rules is no content.
     let tree = Tree::new(&["src/a", "src/b"]);
     tree.write(".dockerignore", "src/b");
     let before = tree.read("src").unwrap().digest;
@@ -225,7 +233,8 @@ fn what_is_no_file_is_refused_unless_left_out() {
 }
 
 #[test]
-fn trap_37_names_that_are_not_utf_8_are_refused_unless_left_out() {
+fn names_that_are_not_utf_8_are_refused_unless_left_out() {
+    // moby#47343 and its kin: names that are not the same everywhere.
     use std::os::unix::ffi::OsStrExt;
     let tree = Tree::new(&["src/a"]);
     let name = tree.at("src").join(std::ffi::OsStr::from_bytes(b"x\xff"));

@@ -1,0 +1,88 @@
+//! The file of `--metadata-file`: one JSON object an image.
+//!
+//! The choices made: a plain file is replaced whole; what is no plain file (a device, a pipe, `/dev/stdout`) is written to
+//! and stays what it is; what can be refused is refused before anything is built.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::Failure;
+use crate::run::Summary;
+
+/// What the file says of one image.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    reference: &'a str,
+    digest: &'a str,
+    key: String,
+    backend: &'a str,
+    seconds: Option<f64>,
+}
+
+/// Refuses what could not be written when everything is built.
+pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
+    let refuse = |why: String| {
+        let message = format!(
+            "the metadata file `{}` cannot be written: {why}",
+            path.display()
+        );
+        Err(Failure::usage(
+            message,
+            "name a file in a folder that is there",
+        ))
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if path.is_dir() {
+        refuse("it is a folder".to_owned())
+    } else if folder.is_dir() {
+        Ok(())
+    } else {
+        refuse(format!("there is no folder `{}`", folder.display()))
+    }
+}
+
+/// Writes what was built.
+pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
+    let images = summary.images.iter().map(|outcome| {
+        let artifact = &outcome.artifact;
+        let metadata = Metadata {
+            reference: &artifact.reference,
+            digest: &artifact.digest,
+            key: outcome.key.to_string(),
+            backend: &artifact.backend,
+            seconds: outcome.seconds,
+        };
+        (outcome.image.as_str(), metadata)
+    });
+    let images: BTreeMap<&str, Metadata<'_>> = images.collect();
+    let text = serde_json::to_string_pretty(&images).expect("our own values serialise") + "\n";
+    put(path, &text).map_err(|error| {
+        let message = format!(
+            "the metadata file `{}` cannot be written: {error}",
+            path.display()
+        );
+        Failure::usage(message, "the images are built all the same")
+    })
+}
+
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    // Behind a link, if it is one: links stay.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if path.exists() && !path.is_file() {
+        let mut open = std::fs::OpenOptions::new().write(true).open(path)?;
+        return open.write_all(text.as_bytes());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    // The umask takes its share: others read it where they read other files.
+    let everyone = std::fs::Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(everyone)
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
