@@ -304,12 +304,23 @@ impl<'a> Log<'a> {
         }
     }
 
-    fn write(&self, line: &str) {
+    /// Writes a line that a failure is not about.
+    fn note(&self, line: &str) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write(&mut lines, line);
+    }
+
+    /// Writes a line of output, which may be what a failure is about.
+    fn keep(&self, line: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.tail.len() == TAIL {
             lines.tail.pop_front();
         }
         lines.tail.push_back(line.to_owned());
+        self.write(&mut lines, line);
+    }
+
+    fn write(&self, lines: &mut Lines, line: &str) {
         // Flushed by the line: someone may be following the file, and a kill must not lose it.
         let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
         if let Err(error) = written
@@ -329,7 +340,12 @@ impl<'a> Log<'a> {
 
 impl Notes for Log<'_> {
     fn step(&self, step: usize, of: usize, name: &str) {
-        self.write(&format!("== {name}"));
+        let at = if step == 0 {
+            String::new()
+        } else {
+            format!("[{step}/{of}] ")
+        };
+        self.note(&format!("{at}{name}"));
         self.send(Event::ImageStep {
             image: self.image.to_owned(),
             step,
@@ -339,7 +355,7 @@ impl Notes for Log<'_> {
     }
 
     fn cached(&self, name: &str) {
-        self.write(&format!("== {name} (cached)"));
+        self.note(&format!("{name} (cached)"));
         self.send(Event::ImageCached {
             image: self.image.to_owned(),
             name: name.to_owned(),
@@ -347,7 +363,7 @@ impl Notes for Log<'_> {
     }
 
     fn log(&self, line: &str) {
-        self.write(line);
+        self.keep(line);
         self.send(Event::ImageLog {
             image: self.image.to_owned(),
             line: line.to_owned(),

@@ -3,7 +3,6 @@
 //! Knows `BuildKit`'s words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
 //! is not understood is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
 
-mod base64;
 mod plain;
 mod raw;
 
@@ -118,15 +117,15 @@ impl Teller<'_> {
     fn began(&mut self, name: &str) {
         if let Some(at) = number(name) {
             let words = self.words(at);
-            self.notes
-                .log(&format!("[{}/{}] {words}", at + 1, self.steps.len()));
             // Steps that do not need one another run at once: the last told is the furthest.
             if at + 1 > self.told {
                 self.told = at + 1;
                 self.notes.step(at + 1, self.steps.len(), &words);
+            } else {
+                self.notes
+                    .log(&format!("[{}/{}] {words}", at + 1, self.steps.len()));
             }
         } else if name.starts_with("exporting to image") {
-            self.notes.log("saving the image");
             self.notes
                 .step(self.steps.len(), self.steps.len(), "saving the image");
         }
@@ -160,7 +159,8 @@ impl Teller<'_> {
     /// The builder itself said something.
     fn text(&mut self, line: &str) {
         keep(&mut self.text, line);
-        if !line.trim().is_empty() {
+        // After a step failed it only shows the place in a Dockerfile that the user did not write.
+        if self.trouble.step.is_none() && !line.trim().is_empty() {
             self.notes.log(line);
         }
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Teller, base64};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Teller;
 
 #[derive(Deserialize)]
 struct Status {
@@ -71,7 +74,7 @@ impl Raw {
             self.log(&log, teller);
         }
         for warning in status.warnings {
-            let words = base64::decode(&warning.short);
+            let words = decoded(&warning.short);
             teller.output(&format!("warning: {}", String::from_utf8_lossy(&words)));
         }
     }
@@ -94,7 +97,7 @@ impl Raw {
 
     fn log(&mut self, log: &Log, teller: &mut Teller<'_>) {
         let part = self.parts.entry(log.vertex.clone()).or_default();
-        part.rest.extend(base64::decode(&log.data));
+        part.rest.extend(decoded(&log.data));
         // A character may be cut in two between messages, never within a line.
         while let Some(end) = part.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = part.rest.drain(..=end).collect();
@@ -111,6 +114,11 @@ impl Raw {
             }
         }
     }
+}
+
+/// Bytes of BuildKit's; what is no base64 tells nothing.
+fn decoded(text: &str) -> Vec<u8> {
+    STANDARD.decode(text).unwrap_or_default()
 }
 
 /// Of a line that was overwritten in place (a progress bar) only the last state is told.
