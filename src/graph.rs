@@ -367,8 +367,8 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
                 }
                 return way;
             }
-            if !came_by.contains_key(&hop.to) {
-                came_by.insert(hop.to, *hop);
+            if let std::collections::hash_map::Entry::Vacant(entry) = came_by.entry(hop.to) {
+                entry.insert(*hop);
                 queue.push_back(hop.to);
             }
         }

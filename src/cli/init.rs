@@ -179,7 +179,7 @@ fn manifest(found: &Found) -> String {
             "    python-version \"3.12\"\n    requirements \"{file}\"\n"
         )),
         None => {
-            text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n")
+            text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n");
         }
     }
     match source {

@@ -32,35 +32,31 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
             "name one image",
         ));
     };
-    match &args.output {
-        Some(folder) => {
-            let folder = context.folder.join(folder);
-            if folder
-                .read_dir()
-                .is_ok_and(|mut entries| entries.next().is_some())
-            {
-                return Err(Failure::usage(
-                    format!("`{}` is not empty", folder.display()),
-                    "name a new folder",
-                ));
-            }
-            render(&session, id, &folder)?;
-        }
-        None => {
-            let folder = tempfile::tempdir().map_err(|error| {
-                Failure::usage(format!("no temporary folder: {error}"), "is the disk full?")
-            })?;
-            render(&session, id, folder.path())?;
-            let text = std::fs::read_to_string(folder.path().join("Dockerfile"));
-            print_text(&text.map_err(|_| {
-                Failure::usage(
-                    "this builder is given no Dockerfile",
-                    "use `-o DIR` to see what it is given",
-                )
-            })?)?;
-        }
+    let Some(folder) = &args.output else {
+        print_text(&dockerfile(&session, id)?)?;
+        return Ok(exit::DONE);
+    };
+    let folder = context.folder.join(folder);
+    if folder
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some())
+    {
+        let message = format!("`{}` is not empty", folder.display());
+        return Err(Failure::usage(message, "name a new folder"));
     }
+    render(&session, id, &folder)?;
     Ok(exit::DONE)
+}
+
+fn dockerfile(session: &Session, id: ImageId) -> Result<String, Failure> {
+    let folder = tempfile::tempdir().map_err(|error| {
+        Failure::usage(format!("no temporary folder: {error}"), "is the disk full?")
+    })?;
+    render(session, id, folder.path())?;
+    std::fs::read_to_string(folder.path().join("Dockerfile")).map_err(|_| {
+        let message = "this builder is given no Dockerfile";
+        Failure::usage(message, "use `-o DIR` to see what it is given")
+    })
 }
 
 fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Failure> {

@@ -29,7 +29,7 @@ pub(super) struct Decoder<'a> {
 }
 
 impl Decoder<'_> {
-    pub fn layer(&mut self, nodes: &[Node]) -> Layer {
+    pub(super) fn layer(&mut self, nodes: &[Node]) -> Layer {
         let mut first: BTreeMap<&str, Place> = BTreeMap::new();
         let mut names: BTreeMap<(&str, String), Place> = BTreeMap::new();
         let mut layer = Layer::default();

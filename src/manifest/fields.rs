@@ -35,7 +35,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Whether one node of a layer is all that can say it.
-    pub fn is_single(self) -> bool {
+    pub(super) fn is_single(self) -> bool {
         matches!(self, Kind::Text | Kind::Path | Kind::Words | Kind::Base)
     }
 }

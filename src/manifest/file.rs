@@ -53,7 +53,7 @@ pub(super) struct File<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub fn new(overrides: &'a Overrides, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(overrides: &'a Overrides, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
         let mut notes = Notes::default();
         let sets = Sets::new(overrides, &mut notes);
         Self {
@@ -69,7 +69,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    pub fn load(mut self, manifest: &Path) -> Loaded {
+    pub(super) fn load(mut self, manifest: &Path) -> Loaded {
         let parent = manifest.parent().filter(|it| !it.as_os_str().is_empty());
         let root = parent.unwrap_or(Path::new(".")).canonicalize();
         let name = manifest.file_name().and_then(|name| name.to_str());
@@ -286,7 +286,7 @@ impl Above<'_> {
 }
 
 impl<'a> File<'a> {
-    pub fn named(&self, name: &'static str) -> impl Iterator<Item = &'a Node> + use<'a> {
+    pub(super) fn named(&self, name: &'static str) -> impl Iterator<Item = &'a Node> + use<'a> {
         self.nodes.iter().filter(move |node| node.name.text == name)
     }
 }

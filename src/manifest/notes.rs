@@ -32,7 +32,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub fn tell(&mut self, mistake: Diagnostic) {
+    pub(super) fn tell(&mut self, mistake: Diagnostic) {
         if self.mistakes.len() < MISTAKE_LIMIT {
             self.mistakes.push(mistake);
         } else {
@@ -41,7 +41,7 @@ impl Notes {
     }
 
     /// Counts text that was made; says whether there may be more. The first time too much, that is a mistake.
-    pub fn spend(&mut self, bytes: usize, place: &Place) -> bool {
+    pub(super) fn spend(&mut self, bytes: usize, place: &Place) -> bool {
         let before = self.spent;
         self.spent = before.saturating_add(bytes);
         if before <= TEXT_LIMIT && self.spent > TEXT_LIMIT {
@@ -55,12 +55,12 @@ impl Notes {
     }
 
     /// Whether no more may be made.
-    pub fn is_exhausted(&self) -> bool {
+    pub(super) fn is_exhausted(&self) -> bool {
         self.spent > TEXT_LIMIT
     }
 
     /// All mistakes in the order of the manifests, each once.
-    pub fn finish(self) -> (Sources, Vec<Diagnostic>) {
+    pub(super) fn finish(self) -> (Sources, Vec<Diagnostic>) {
         let mut told = in_order(self.mistakes);
         if self.untold > 0 {
             told.push(Diagnostic::error(

@@ -85,7 +85,7 @@ struct Set {
 }
 
 impl Sets {
-    pub fn new(overrides: &Overrides, notes: &mut Notes) -> Self {
+    pub(super) fn new(overrides: &Overrides, notes: &mut Notes) -> Self {
         let set = |(image, target, value): &(String, String, String)| {
             let source = notes
                 .sources
@@ -119,7 +119,12 @@ impl Sets {
     }
 
     /// What the flags say of an image, lowest first.
-    pub fn layers(&mut self, id: &str, folder: &WorkspacePath, notes: &mut Notes) -> Vec<Layer> {
+    pub(super) fn layers(
+        &mut self,
+        id: &str,
+        folder: &WorkspacePath,
+        notes: &mut Notes,
+    ) -> Vec<Layer> {
         let mut layers: Vec<Layer> = Vec::new();
         let mut lists: Vec<&str> = Vec::new();
         for set in &mut self.0 {
@@ -140,7 +145,7 @@ impl Sets {
     }
 
     /// Tells flags that no image has met.
-    pub fn unmet(&self, ids: &BTreeMap<String, Place>, notes: &mut Notes) {
+    pub(super) fn unmet(&self, ids: &BTreeMap<String, Place>, notes: &mut Notes) {
         for set in self.0.iter().filter(|set| !set.met) {
             let place = set.place(0, set.image.len());
             let mistake =

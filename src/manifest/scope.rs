@@ -36,7 +36,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 impl Scope<'_> {
-    pub fn find(&self, name: &str) -> Option<&Name> {
+    pub(super) fn find(&self, name: &str) -> Option<&Name> {
         self.own
             .get(name)
             .or_else(|| self.outer.and_then(|outer| outer.find(name)))
@@ -49,7 +49,7 @@ impl Scope<'_> {
     }
 
     /// The text of a value, names filled in; none when a mistake was told. `what` takes the value.
-    pub fn text(&self, value: &Value, what: &str, notes: &mut Notes) -> Option<Text> {
+    pub(super) fn text(&self, value: &Value, what: &str, notes: &mut Notes) -> Option<Text> {
         let (text, plain) = match &value.data {
             Data::Text { text, quoted: true } if text.contains("{{") => {
                 (self.fill(text, &value.place, notes)?, false)

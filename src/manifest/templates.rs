@@ -25,7 +25,7 @@ pub(super) struct Templates<'a> {
 
 impl Template {
     /// Its name, where it is declared.
-    pub fn named(&self, name: &str) -> Text {
+    pub(super) fn named(&self, name: &str) -> Text {
         Text {
             text: name.to_owned(),
             place: self.place.clone(),
@@ -35,7 +35,7 @@ impl Template {
 }
 
 impl Templates<'_> {
-    pub fn find(&self, name: &str) -> Option<&Template> {
+    pub(super) fn find(&self, name: &str) -> Option<&Template> {
         self.own
             .get(name)
             .or_else(|| self.outer.and_then(|outer| outer.find(name)))
@@ -48,7 +48,7 @@ impl Templates<'_> {
     }
 
     /// The layers of the named templates and of those that they extend, lowest first.
-    pub fn layers<'t>(
+    pub(super) fn layers<'t>(
         &'t self,
         names: &'t [Text],
         images: &BTreeSet<String>,

@@ -498,6 +498,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         });
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "an event is made to be told")]
     fn tell(&mut self, event: Event) {
         (self.report)(&event);
     }

@@ -80,7 +80,7 @@ pub(super) enum Data {
 }
 
 impl Node {
-    pub fn named(name: Word) -> Self {
+    pub(super) fn named(name: Word) -> Self {
         Self {
             name,
             args: Vec::new(),
@@ -91,7 +91,7 @@ impl Node {
     }
 
     /// From the name to the last argument or property, without the block.
-    pub fn head(&self) -> Place {
+    pub(super) fn head(&self) -> Place {
         let ends = self.args.iter().map(|value| value.place.span.end);
         let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
         let end = ends.chain(prop_ends).max().unwrap_or(0);
@@ -104,7 +104,7 @@ impl Node {
 
 impl Prop {
     /// From the name to the end of the value.
-    pub fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         Place {
             source: self.name.place.source,
             span: self.name.place.span.start..self.value.place.span.end,

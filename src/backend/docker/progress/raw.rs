@@ -116,7 +116,7 @@ impl Raw {
     }
 }
 
-/// Bytes of BuildKit's; what is no base64 tells nothing.
+/// Bytes of `BuildKit`'s; what is no base64 tells nothing.
 fn decoded(text: &str) -> Vec<u8> {
     STANDARD.decode(text).unwrap_or_default()
 }
