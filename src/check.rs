@@ -105,7 +105,10 @@ fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
             };
         }
     }
-    mistake.help("one of them must be built on something else")
+    if cycle.len() > 1 {
+        mistake = mistake.help("one of them must be built on something else");
+    }
+    mistake
 }
 
 /// What images are called: by Docker's rules, and no two alike.
@@ -113,6 +116,7 @@ fn names(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
     let mut first: BTreeMap<(String, &str), &Image> = BTreeMap::new();
     for image in images {
         diagnostics.extend(id_as_name(image));
+        diagnostics.extend(passwords(image));
         let format = image.spec.tag_format.as_deref();
         let key = (
             reference::repository(image),
@@ -145,6 +149,38 @@ fn id_as_name(image: &Image) -> Option<Diagnostic> {
         .at(image.places.get("")?.clone(), refused.why)
         .help(format!("give it a `name \"{mend}\"`, or another id")),
     )
+}
+
+/// Passwords in the URLs of package indexes: they would be kept wherever the URL is.
+fn passwords(image: &Image) -> Vec<Diagnostic> {
+    let spec = &image.spec;
+    let index = spec
+        .pip_index
+        .iter()
+        .map(|url| ("pip-index".to_owned(), url));
+    let extra = spec.pip_extra_index_url.iter().enumerate();
+    let extra = extra.map(|(at, url)| (format!("pip-extra-index-url[{at}]"), url));
+    let secret = |url: &str| {
+        let host = url.split_once("://")?.1.split('/').next()?;
+        host.rsplit_once('@')?.0.split_once(':').map(drop)
+    };
+    index
+        .chain(extra)
+        .filter(|(_, url)| secret(url).is_some())
+        .filter_map(|(field, _)| {
+            Some(
+                Diagnostic::warning(
+                    "password",
+                    "the URL of a package index has a password in it",
+                )
+                .at(
+                    image.places.get(&field)?.clone(),
+                    "it reaches the image's history and the logs",
+                )
+                .help("version 0.2 will have secrets; until then take an index that needs none"),
+            )
+        })
+        .collect()
 }
 
 fn too_long(image: &Image) -> Option<Diagnostic> {

@@ -3,6 +3,12 @@
 //! Pure text. The choice made: what Docker would refuse after minutes of building is refused here at once, in words that say
 //! which part is wrong; where only one mend is thinkable it comes along.
 
+mod tag;
+#[cfg(test)]
+mod tests;
+
+pub use tag::{check_tag, check_tag_format, format_tag};
+
 use crate::fingerprint::Key;
 use crate::workspace::Image;
 
@@ -27,13 +33,29 @@ impl Refused {
             mend: None,
         }
     }
+}
 
-    fn mended(why: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self {
-            why: why.into(),
-            mend: Some(mend.into()),
-        }
-    }
+/// Refuses with a mend that `check` takes; where the mend is refused too, that refusal says more.
+///
+/// # Errors
+/// Always.
+pub(crate) fn settled(
+    why: &str,
+    mend: impl Into<String>,
+    check: fn(&str) -> Result<(), Refused>,
+) -> Result<(), Refused> {
+    let mend = mend.into();
+    let mend = match check(&mend) {
+        Ok(()) => mend,
+        Err(Refused {
+            mend: Some(better), ..
+        }) => better,
+        Err(refused) => return Err(refused),
+    };
+    Err(Refused {
+        why: why.to_owned(),
+        mend: Some(mend),
+    })
 }
 
 /// The reference of an image with this key: `registry/name:tag`.
@@ -68,10 +90,11 @@ pub fn check_name(name: &str) -> Result<(), Refused> {
         return Err(Refused::because("Docker takes at most 255 characters"));
     }
     if name.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err(Refused::mended(
+        return settled(
             "Docker takes lower-case letters only",
             name.to_ascii_lowercase(),
-        ));
+            check_name,
+        );
     }
     if let Some((before, tag)) = name.rsplit_once(':') {
         return Err(Refused::because(
@@ -133,23 +156,26 @@ pub fn check_registry(registry: &str) -> Result<(), Refused> {
     }
     for scheme in ["https://", "http://", "docker://", "oci://"] {
         if let Some(rest) = registry.strip_prefix(scheme) {
-            return Err(Refused::mended(
+            return settled(
                 "a registry has no scheme",
                 rest.trim_end_matches('/'),
-            ));
+                check_registry,
+            );
         }
     }
     if registry.len() > 1 && registry.ends_with('/') {
-        return Err(Refused::mended(
+        return settled(
             "a registry does not end in `/`",
             registry.trim_end_matches('/'),
-        ));
+            check_registry,
+        );
     }
     if registry.chars().any(|c| c.is_ascii_uppercase()) {
-        return Err(Refused::mended(
+        return settled(
             "Docker takes lower-case letters only",
             registry.to_ascii_lowercase(),
-        ));
+            check_registry,
+        );
     }
     let (first, path) = registry
         .split_once('/')
@@ -208,33 +234,6 @@ fn check_host(host: &str) -> Result<(), Refused> {
     }
 }
 
-/// Checks a tag.
-///
-/// # Errors
-/// When Docker would refuse it.
-pub fn check_tag(tag: &str) -> Result<(), Refused> {
-    if tag.is_empty() {
-        return Err(Refused::because("a tag cannot be empty"));
-    }
-    if tag.len() > 128 {
-        return Err(Refused::because(format!(
-            "the tag would have {} characters, and Docker takes at most 128",
-            tag.len()
-        )));
-    }
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if let Some(c) = tag.chars().find(|c| !word(*c) && !matches!(c, '.' | '-')) {
-        return Err(Refused::because(format!(
-            "Docker takes no `{}` in a tag: only letters, digits, `_`, `.`, `-`",
-            c.escape_debug()
-        )));
-    }
-    if !tag.starts_with(word) {
-        return Err(Refused::because("a tag cannot begin with `.` or `-`"));
-    }
-    Ok(())
-}
-
 /// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
 ///
 /// # Errors
@@ -245,7 +244,7 @@ pub fn check_reference(reference: &str) -> Result<(), Refused> {
     }
     for scheme in ["https://", "http://", "docker://", "docker-image://"] {
         if let Some(rest) = reference.strip_prefix(scheme) {
-            return Err(Refused::mended("a reference has no scheme", rest));
+            return settled("a reference has no scheme", rest, check_reference);
         }
     }
     let (rest, digest) = reference
@@ -302,203 +301,4 @@ fn check_digest(digest: &str) -> Result<(), Refused> {
     Err(Refused::because(
         "a digest is `sha256:` and 64 lower-case hexadecimal digits",
     ))
-}
-
-/// Checks a tag format by making a tag of it.
-///
-/// # Errors
-/// When the format is wrong, or Docker would refuse the tag.
-pub fn check_tag_format(format: &str) -> Result<(), Refused> {
-    check_tag(&format_tag(format, &"0123456789abcdef".repeat(2))?)
-}
-
-/// Fills a tag format as Python's `str.format` would: `{spec_hash}`, `{spec_hash:.8}`, `{{` and `}}`.
-///
-/// # Errors
-/// When it holds anything else in braces.
-pub fn format_tag(format: &str, spec_hash: &str) -> Result<String, Refused> {
-    let mut out = String::new();
-    let mut rest = format;
-    while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            out.push_str(brace);
-            rest = after;
-            continue;
-        }
-        let Some((field, after)) = rest.split_once('}').filter(|_| brace == "{") else {
-            return Err(Refused::because(format!("a `{brace}` stands alone")));
-        };
-        out.push_str(fill_field(field, spec_hash)?);
-        rest = after;
-    }
-    Ok(out + rest)
-}
-
-fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
-    let (name, spec) = field
-        .split_once(':')
-        .map_or((field, None), |(name, spec)| (name, Some(spec)));
-    if name != "spec_hash" {
-        return Err(Refused::because(format!(
-            "`{{{name}}}` is unknown: the one field is `{{spec_hash}}`"
-        )));
-    }
-    let Some(spec) = spec.filter(|spec| !spec.is_empty()) else {
-        return Ok(spec_hash);
-    };
-    let digits = spec
-        .strip_prefix('.')
-        .and_then(|digits| digits.parse::<usize>().ok())
-        .filter(|_| !spec.contains('+'));
-    match digits {
-        Some(digits) => Ok(&spec_hash[..digits.min(spec_hash.len())]),
-        None => Err(Refused::because(format!(
-            "`:{spec}` is unknown: only a length can be given, as in `{{spec_hash:.8}}`"
-        ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spec::{ImageSpec, WorkspacePath};
-    use crate::workspace::Places;
-
-    fn why(result: Result<(), Refused>) -> String {
-        result.map_or_else(|refused| refused.why, |()| "fine".into())
-    }
-
-    #[test]
-    fn a_reference_is_registry_name_and_tag() {
-        let mut image = Image {
-            id: "train".into(),
-            spec: ImageSpec::default(),
-            folder: WorkspacePath::default(),
-            places: Places::default(),
-        };
-        let key = Key::new([0xab; 32]);
-        assert_eq!(of(&image, &key), format!("train:{}", "ab".repeat(16)));
-        image.spec.registry = Some("ghcr.io/acme".into());
-        image.spec.name = Some("ml/train".into());
-        image.spec.tag_format = Some("{spec_hash:.6}-cpu".into());
-        assert_eq!(of(&image, &key), "ghcr.io/acme/ml/train:ababab-cpu");
-    }
-
-    #[test]
-    fn names_are_docker_s() {
-        for name in ["a", "ml-base", "a/b/c", "a__b", "a---b", "x.y_z", "0"] {
-            assert_eq!(why(check_name(name)), "fine", "{name}");
-        }
-        for name in [
-            "", "-a", "a-", "a..b", "a___b", "a._b", "a b", "a//b", "/a", "é", "a:b", "a:", "a@b",
-            "a\nb",
-        ] {
-            assert_ne!(why(check_name(name)), "fine", "{name}");
-        }
-        assert_eq!(
-            check_name("Train").unwrap_err().mend.as_deref(),
-            Some("train")
-        );
-        assert!(check_name(&"a".repeat(256)).is_err());
-    }
-
-    #[test]
-    fn registries_are_hosts_with_a_path_or_an_organisation() {
-        for registry in [
-            "ghcr.io/acme",
-            "localhost:5000",
-            "localhost",
-            "acme",
-            "127.0.0.1:30000/a/b",
-            "my-registry:5000/team_a",
-            "[::1]:5000",
-        ] {
-            assert_eq!(why(check_registry(registry)), "fine", "{registry}");
-        }
-        for registry in [
-            "",
-            "/",
-            "ghcr.io//x",
-            "ghcr.io:port",
-            "ghcr.io:99999",
-            "-x.io",
-            "a b",
-            "ghcr.io/acme:tag",
-            "x.io/é",
-            "[::x]:1",
-            "a..io/x",
-        ] {
-            assert_ne!(why(check_registry(registry)), "fine", "{registry}");
-        }
-        let mend = |registry| check_registry(registry).unwrap_err().mend.unwrap();
-        assert_eq!(mend("https://ghcr.io/acme/"), "ghcr.io/acme");
-        assert_eq!(mend("ghcr.io/Acme"), "ghcr.io/acme");
-        assert_eq!(mend("ghcr.io/"), "ghcr.io");
-    }
-
-    #[test]
-    fn base_references_are_whole_references() {
-        let digest = format!("debian@sha256:{}", "0a".repeat(32));
-        for reference in [
-            "debian",
-            "debian:bookworm-slim",
-            "ghcr.io/a/b:1",
-            "localhost:5000/x",
-            &digest,
-        ] {
-            assert_eq!(why(check_reference(reference)), "fine", "{reference}");
-        }
-        for reference in [
-            "",
-            "debian:",
-            "debian:a b",
-            "debian@sha256:12",
-            "Debian",
-            ":x",
-            "a/b:c/d",
-            "debian:-x",
-            "x.io/",
-            &"0a".repeat(32),
-        ] {
-            assert_ne!(why(check_reference(reference)), "fine", "{reference}");
-        }
-        assert_eq!(
-            check_reference("ghcr.io/Acme/X:V1")
-                .unwrap_err()
-                .mend
-                .unwrap(),
-            "ghcr.io/acme/x:V1"
-        );
-    }
-
-    #[test]
-    fn tag_formats_are_python_s_and_make_tags() {
-        let hash = "0123456789abcdef";
-        let tag = |format| format_tag(format, hash).unwrap();
-        assert_eq!(tag("{spec_hash}-cpu"), "0123456789abcdef-cpu");
-        assert_eq!(tag("v1-{spec_hash:.4}"), "v1-0123");
-        assert_eq!(tag("{spec_hash:}"), hash);
-        assert_eq!(tag("{spec_hash:.99}"), hash);
-        assert_eq!(tag("a{{b}}c"), "a{b}c");
-        for format in [
-            "{}",
-            "{x}",
-            "{spec_hash:8}",
-            "{spec_hash!r}",
-            "{spec_hash",
-            "x}",
-            "{spec_hash:.+8}",
-            "",
-            "-{spec_hash}",
-            "a b",
-            "{{x}}",
-        ] {
-            assert!(check_tag_format(format).is_err(), "{format}");
-        }
-        assert!(check_tag_format(&format!("{}{{spec_hash}}", "a".repeat(97))).is_err());
-        assert!(check_tag_format(&format!("{}{{spec_hash}}", "a".repeat(96))).is_ok());
-    }
 }

@@ -1,1 +1,17 @@
+//! The docker backend against real engines, through its Rust API: once with the classic image store, once with containerd's.
+//!
+//! Needs `IMGSPEC_TEST_DOCKER_CLASSIC`, `IMGSPEC_TEST_DOCKER_CONTAINERD` and `IMGSPEC_TEST_REGISTRY`; a missing one is a
+//! failure. `tests/run` sets them.
 
+#[path = "docker_backend/bench.rs"]
+mod bench;
+#[path = "docker_backend/files.rs"]
+mod files;
+#[path = "docker_backend/install.rs"]
+mod install;
+#[path = "docker_backend/life.rs"]
+mod life;
+#[path = "docker_backend/quoting.rs"]
+mod quoting;
+#[path = "docker_backend/registry.rs"]
+mod registry;

@@ -6,11 +6,10 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Field, Kind};
 use super::layer::{Entry, Given, Layer};
-use super::notes::{Notes, Text, quoted, shown};
+use super::notes::{Notes, Text, shown};
 use super::scope::Scope;
-use super::syntax::{Data, Node, Prop, Value, Word};
+use super::syntax::{Data, Node, Prop};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::reference::Refused;
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 
@@ -63,53 +62,52 @@ impl Decoder<'_> {
         if self.besides.contains(&name) {
             return None;
         }
-        match fields::find(name) {
-            Some(field) => match field.kind {
-                Kind::Later(version) => {
-                    self.notes.tell(
-                        Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
-                            node.name.place.clone(),
-                            format!("version {version} will have it"),
-                        ),
-                    );
-                    None
-                }
-                _ => Some(field),
-            },
-            None => {
-                self.unknown_field(node);
-                None
-            }
+        let Some(field) = fields::find(name) else {
+            self.unknown_field(node);
+            return None;
+        };
+        if let Kind::Later(version) = field.kind {
+            self.notes.tell(
+                Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
+                    node.name.place.clone(),
+                    format!("version {version} will have it"),
+                ),
+            );
+            return None;
         }
+        Some(field)
     }
 
     fn unknown_field(&mut self, node: &Node) {
         let (name, place) = (node.name.text.as_str(), &node.name.place);
         let owner = self.owner;
-        let mistake =
-            |what: &str| Diagnostic::error("unknown-field", format!("{what} `{name}` in {owner}"));
         if TOP.contains(&name) || matches!(name, "matrix" | "extends") {
             let belongs = match name {
                 "matrix" => "a matrix belongs into an image",
                 "extends" => "images and templates extend templates",
                 _ => "it belongs to the top of a file",
             };
-            self.notes
-                .tell(mistake("misplaced").at(place.clone(), belongs));
+            self.notes.tell(
+                Diagnostic::error("misplaced", format!("`{name}` stands inside of {owner}"))
+                    .at(place.clone(), belongs),
+            );
             return;
         }
-        let mistake = mistake("unknown field");
-        self.notes.tell(match fields::meant(name, self.besides) {
-            Some(meant) => mistake
+        let mistake = Diagnostic::error(
+            "unknown-field",
+            format!("unknown field `{name}` in {owner}"),
+        );
+        let mistake = if let Some(meant) = fields::meant(name, self.besides) {
+            mistake
                 .at(place.clone(), format!("did you mean `{meant}`?"))
-                .fix(place.clone(), meant),
-            None => {
-                let known: Vec<&str> = fields::names().take(22).collect();
-                mistake
-                    .at(place.clone(), "no field has this name")
-                    .help(format!("the fields are {}", known.join(", ")))
-            }
-        });
+                .fix(place.clone(), meant)
+        } else {
+            let known: Vec<&str> = fields::of_this_version().collect();
+            mistake
+                .at(place.clone(), "no field has this name")
+                .help(format!("the fields are {}", known.join(", ")))
+        };
+        self.notes.tell(mistake);
     }
 
     fn twice(&mut self, field: &Field, node: &Node, before: &Place) {
@@ -184,144 +182,7 @@ impl Decoder<'_> {
         false
     }
 
-    /// The one value of a field.
-    fn one(&mut self, field: &Field, node: &Node) -> Option<Text> {
-        self.only_props(node, &["reset"]);
-        self.no_block(node);
-        let Some(value) = node.args.first() else {
-            self.missing(field, node);
-            return None;
-        };
-        if let Some(second) = node.args.get(1) {
-            self.notes.tell(
-                Diagnostic::error(
-                    "too-many-arguments",
-                    format!("`{}` takes one value", field.name),
-                )
-                .at(second.place.clone(), "one too many"),
-            );
-        }
-        self.checked(field.name, field.rule, value)
-    }
-
-    fn words(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
-        self.only_props(node, &["reset"]);
-        self.no_block(node);
-        // An empty entrypoint means something: that of the base is taken away.
-        if node.args.is_empty() && field.name == "platform" {
-            self.missing(field, node);
-            return None;
-        }
-        self.texts(field, node)
-    }
-
-    fn list(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
-        self.only_props(node, &["reset"]);
-        self.no_block(node);
-        if node.args.is_empty() {
-            self.missing(field, node);
-        }
-        self.texts(field, node)
-    }
-
-    /// All arguments; none when one of them is wrong.
-    fn texts(&mut self, field: &Field, node: &Node) -> Option<Vec<Text>> {
-        let texts: Vec<Option<Text>> = node
-            .args
-            .iter()
-            .map(|value| self.checked(field.name, field.rule, value))
-            .collect();
-        texts.into_iter().collect()
-    }
-
-    /// A value that a rule takes.
-    pub(super) fn checked(
-        &mut self,
-        what: &str,
-        rule: fn(&str) -> Result<(), Refused>,
-        value: &Value,
-    ) -> Option<Text> {
-        let text = self.scope.text(value, what, self.notes)?;
-        let refused = super::rules::any(&text.text).and_then(|()| rule(&text.text));
-        match refused {
-            Ok(()) => Some(text),
-            Err(refused) => {
-                self.notes.tell(refusal(what, &text, refused));
-                None
-            }
-        }
-    }
-
-    fn map(&mut self, field: &Field, node: &Node) -> Vec<(Text, Text)> {
-        let mut pairs = Vec::new();
-        for prop in node
-            .props
-            .iter()
-            .filter(|prop| prop.name.text != "reset" || prop.value.data != Data::Bool(true))
-        {
-            if prop.name.text != "reset" {
-                let name = name_of(&prop.name);
-                pairs.extend(self.pair(field, name, &prop.value));
-            }
-        }
-        for child in &node.children {
-            self.only_props(child, &[]);
-            self.no_block(child);
-            let name = name_of(&child.name);
-            match child.args.as_slice() {
-                [value] => pairs.extend(self.pair(field, name, value)),
-                args => {
-                    let place = args.get(1).map_or(&name.place, |second| &second.place);
-                    self.notes.tell(
-                        Diagnostic::error(
-                            "missing-argument",
-                            format!("`{}` takes one value", shown(&name.text)),
-                        )
-                        .at(place.clone(), ""),
-                    );
-                }
-            }
-        }
-        for value in &node.args {
-            self.not_a_pair(field, value);
-        }
-        if node.args.is_empty() && node.props.is_empty() && node.children.is_empty() {
-            self.missing(field, node);
-        }
-        pairs
-    }
-
-    fn pair(&mut self, field: &Field, name: Text, value: &Value) -> Option<(Text, Text)> {
-        if let Err(refused) = (field.rule)(&name.text) {
-            self.notes.tell(refusal(field.name, &name, refused));
-            return None;
-        }
-        let text = self.checked(&name.text, super::rules::any, value)?;
-        Some((name, text))
-    }
-
-    /// `env "A=b"`, as other tools write it.
-    fn not_a_pair(&mut self, field: &Field, value: &Value) {
-        let mistake = Diagnostic::error(
-            "wrong-type",
-            format!("`{}` takes names with values", field.name),
-        );
-        let mend = match &value.data {
-            Data::Text { text, .. } => text.split_once('='),
-            _ => None,
-        }
-        .filter(|(name, _)| (field.rule)(name).is_ok());
-        self.notes.tell(match mend {
-            Some((name, text)) => mistake
-                .at(value.place.clone(), "")
-                .fix(value.place.clone(), format!("{name}={}", quoted(text))),
-            None => mistake
-                .at(value.place.clone(), "")
-                .help(format!("write `{} NAME=\"value\"`", field.name)),
-        });
-    }
-
-    fn missing(&mut self, field: &Field, node: &Node) {
+    pub(super) fn missing(&mut self, field: &Field, node: &Node) {
         let example = match field.kind {
             Kind::Map => "NAME=\"value\"",
             _ => "\"…\"",
@@ -371,7 +232,9 @@ impl Decoder<'_> {
             Some(meant) => mistake
                 .at(place.clone(), format!("did you mean `{meant}`?"))
                 .fix(place.clone(), meant),
-            None if wanted.is_empty() => mistake.at(place.clone(), "it takes no properties"),
+            None if matches!(known, [] | ["reset"]) => {
+                mistake.at(place.clone(), "it takes no properties")
+            }
             None => mistake
                 .at(prop.place(), "")
                 .help(format!("it takes {}", wanted.join(", "))),
@@ -395,26 +258,4 @@ impl Decoder<'_> {
 /// The property of this name; the last one where it stands twice.
 pub(super) fn prop<'a>(node: &'a Node, name: &str) -> Option<&'a Prop> {
     node.props.iter().rev().find(|prop| prop.name.text == name)
-}
-
-/// A value that a rule refuses.
-pub(super) fn refusal(what: &str, text: &Text, refused: Refused) -> Diagnostic {
-    let mistake = Diagnostic::error(
-        "invalid-value",
-        format!("`{what}` cannot be `{}`", shown(&text.text)),
-    )
-    .at(text.place.clone(), refused.why);
-    match refused.mend {
-        Some(mend) if text.plain => mistake.fix(text.place.clone(), quoted(&mend)),
-        Some(mend) => mistake.help(format!("it should probably be `{}`", shown(&mend))),
-        None => mistake,
-    }
-}
-
-fn name_of(word: &Word) -> Text {
-    Text {
-        text: word.text.clone(),
-        place: word.place.clone(),
-        plain: true,
-    }
 }

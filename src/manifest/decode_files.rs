@@ -75,12 +75,12 @@ impl Decoder<'_> {
     pub(super) fn base(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["image", "debian", "reset"]);
         self.no_block(node);
-        let given = node.args.len()
-            + node
-                .props
-                .iter()
-                .filter(|it| it.name.text != "reset")
-                .count();
+        let known = ["image", "debian"].map(|name| prop(node, name).is_some());
+        let given = node.args.len() + known.iter().filter(|it| **it).count();
+        if given == 0 && !node.props.is_empty() {
+            // What was given instead is told already.
+            return None;
+        }
         if given != 1 {
             self.one_base(node, given);
             return None;
@@ -149,7 +149,7 @@ impl Decoder<'_> {
         let owner = optional(self, "owner", rules::user);
         let image = optional(self, "image", rules::any);
         let (to, owner, image) = (to?, owner?, image?);
-        self.into_one_file(node, to.as_ref());
+        self.one_place_for_many(node, to.as_ref());
         let mut copies = Vec::new();
         for value in &node.args {
             let rule = if image.is_some() {
@@ -190,7 +190,7 @@ impl Decoder<'_> {
     }
 
     /// Several sources need a folder to go to: Docker's rule.
-    fn into_one_file(&mut self, node: &Node, to: Option<&Text>) {
+    fn one_place_for_many(&mut self, node: &Node, to: Option<&Text>) {
         if let Some(to) = to
             && node.args.len() > 1
             && !to.text.ends_with('/')

@@ -1,6 +1,6 @@
 //! The table of all fields: what they are called, what they take, which version has them.
 
-use super::rules;
+use super::{rules, rules_packages as packages};
 use crate::reference::{self, Refused};
 use crate::suggest::closest;
 
@@ -54,14 +54,14 @@ static FIELDS: &[Field] = &[
     field("builder", Kind::Text, rules::builder),
     field("platform", Kind::Words, rules::platform),
     field("base-image", Kind::Base, reference::check_reference),
-    field("apt-packages", Kind::List, rules::apt_package),
-    field("python-version", Kind::Text, rules::python_version),
-    field("python-exec", Kind::Text, rules::absolute),
-    field("packages", Kind::List, rules::requirement),
+    field("apt-packages", Kind::List, packages::apt_package),
+    field("python-version", Kind::Text, packages::python_version),
+    field("python-exec", Kind::Text, rules::program),
+    field("packages", Kind::List, packages::requirement),
     field("requirements", Kind::Path, rules::any),
-    field("pip-index", Kind::Text, rules::url),
-    field("pip-extra-index-url", Kind::List, rules::url),
-    field("pip-extra-args", Kind::Text, rules::shell_words),
+    field("pip-index", Kind::Text, packages::url),
+    field("pip-extra-index-url", Kind::List, packages::url),
+    field("pip-extra-args", Kind::Text, packages::shell_words),
     field("env", Kind::Map, rules::env_name),
     field("copy", Kind::Copy, rules::any),
     field("commands", Kind::List, rules::command),
@@ -118,6 +118,14 @@ pub(super) fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
+/// The names of the fields that this version has.
+pub(super) fn of_this_version() -> impl Iterator<Item = &'static str> {
+    FIELDS
+        .iter()
+        .filter(|field| !matches!(field.kind, Kind::Later(_)))
+        .map(|field| field.name)
+}
+
 /// The names of all fields.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     FIELDS.iter().map(|field| field.name)
@@ -134,6 +142,8 @@ pub(super) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'stati
 
 /// Whether a requirements file is of a kind that only a coming version reads.
 pub(super) fn is_coming_requirement(file_name: &str) -> bool {
-    COMING_REQUIREMENTS.contains(&file_name)
-        || (file_name.starts_with("pylock.") && file_name.ends_with(".toml"))
+    let named_pylock = file_name
+        .strip_prefix("pylock.")
+        .is_some_and(|rest| rest.strip_suffix(".toml").is_some());
+    named_pylock || COMING_REQUIREMENTS.contains(&file_name)
 }

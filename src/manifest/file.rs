@@ -7,23 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::decode::{Decoder, TOP, refusal};
-use super::include::{self, Wrong};
+use super::decode::{Decoder, TOP};
 use super::layer::Layer;
-use super::notes::{Notes, Text, shown};
+use super::notes::Notes;
 use super::overrides::{Overrides, Sets};
-use super::scope::{Name, Scope, is_name};
+use super::scope::Scope;
 use super::syntax::{self, Node, SIZE_LIMIT};
-use super::templates::{Template, Templates};
-use super::{Loaded, between, decode};
+use super::templates::Templates;
+use super::{Loaded, between};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::reference::Refused;
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 use crate::workspace::{Image, Workspace};
-
-/// How deep includes may lead.
-const INCLUDE_LIMIT: usize = 32;
 
 /// Reads one workspace.
 pub(super) struct Loader<'a> {
@@ -32,13 +27,13 @@ pub(super) struct Loader<'a> {
     /// The ids so far, with their places.
     pub(super) ids: BTreeMap<String, Place>,
     pub(super) sets: Sets,
-    overrides: &'a Overrides,
-    env: &'a dyn Fn(&str) -> Option<String>,
-    root: PathBuf,
+    pub(super) overrides: &'a Overrides,
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) root: PathBuf,
     /// Names of all variables, for flags that name none.
-    variables: BTreeSet<String>,
+    pub(super) variables: BTreeSet<String>,
     /// The files so far, with the include that led to each.
-    files: BTreeMap<WorkspacePath, Option<Place>>,
+    pub(super) files: BTreeMap<WorkspacePath, Option<Place>>,
 }
 
 /// What a file gets from the files that include it.
@@ -97,8 +92,7 @@ impl<'a> Loader<'a> {
     fn ends(mut self) -> Loaded {
         between::check(&mut self.notes, &self.images, &self.ids);
         if !self.notes.incomplete {
-            self.sets
-                .unmet(self.ids.keys().map(String::as_str), &mut self.notes);
+            self.sets.unmet(&self.ids, &mut self.notes);
             self.unknown_variables();
             let wrong = self.notes.mistakes.iter().any(Diagnostic::is_error);
             if self.images.is_empty() && !wrong {
@@ -149,7 +143,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Reads one file and those that it includes. `way` leads from the root to it.
-    fn file(
+    pub(super) fn file(
         &mut self,
         path: &WorkspacePath,
         included: Option<&Place>,
@@ -196,7 +190,7 @@ impl<'a> Loader<'a> {
                 let mistake = unreadable(path.as_str(), &why);
                 self.notes.tell(match included {
                     Some(place) => mistake.at(place.clone(), "included here"),
-                    None => mistake,
+                    None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
                 });
                 return None;
             }
@@ -256,170 +250,6 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn scope<'s>(&mut self, file: &File<'_>, outer: &'s Scope<'s>) -> Scope<'s> {
-        let mut scope = Scope {
-            own: BTreeMap::new(),
-            outer: Some(outer),
-        };
-        for node in file.named("variable") {
-            let Some(name) = self.name(node, "variable") else {
-                continue;
-            };
-            if let Some(before) = scope.find(&name.text) {
-                self.notes
-                    .tell(declared_twice("variable", &name, &before.place));
-                continue;
-            }
-            let value = self.variable(node, &name, &scope, &file.folder);
-            self.variables.insert(name.text.clone());
-            scope.own.insert(
-                name.text,
-                Name {
-                    value,
-                    place: name.place,
-                },
-            );
-        }
-        scope
-    }
-
-    /// The value of a variable: of a flag, else of the environment, else its default.
-    fn variable(
-        &mut self,
-        node: &Node,
-        name: &Text,
-        scope: &Scope<'_>,
-        folder: &WorkspacePath,
-    ) -> Option<String> {
-        let mut decoder = self.decoder(scope, folder, "a variable", &[]);
-        decoder.only_props(node, &["env", "default"]);
-        decoder.no_block(node);
-        let mut said =
-            |prop| decode::prop(node, prop).map(|it| scope.text(&it.value, prop, &mut self.notes));
-        let (env, default) = (said("env"), said("default"));
-        let flag = self.overrides.vars.iter().rev();
-        let flag = flag
-            .filter(|(var, _)| *var == name.text)
-            .map(|(_, value)| value);
-        if let Some(value) = flag.into_iter().next() {
-            return Some(value.clone());
-        }
-        let env_name = env.clone().flatten().map(|env| env.text);
-        let from_env = env_name.as_deref().and_then(self.env);
-        if from_env.is_some() {
-            return from_env;
-        }
-        if default.is_none() && !matches!(env, Some(None)) {
-            self.no_value(name, env_name.as_deref());
-        }
-        default.flatten().map(|default| default.text)
-    }
-
-    fn no_value(&mut self, name: &Text, env: Option<&str>) {
-        let name_text = &name.text;
-        let set = env.map_or(String::new(), |env| format!("set {env}, or "));
-        self.notes.tell(
-            Diagnostic::error("no-value", format!("variable `{name_text}` has no value"))
-                .at(
-                    name.place.clone(),
-                    match env {
-                        Some(env) => format!("{env} is not set, and there is no default"),
-                        None => "it has no default".to_owned(),
-                    },
-                )
-                .help(format!(
-                    "{set}pass `--var {name_text}=…`, or give it a `default=\"…\"`"
-                )),
-        );
-    }
-
-    fn templates<'s>(
-        &mut self,
-        file: &File<'_>,
-        scope: &Scope<'_>,
-        outer: &'s Templates<'s>,
-    ) -> Templates<'s> {
-        let mut templates = Templates {
-            own: BTreeMap::new(),
-            outer: Some(outer),
-        };
-        for node in file.named("template") {
-            let Some(name) = self.name(node, "template") else {
-                continue;
-            };
-            let extends = self.extends(node, scope, &file.folder);
-            let layer = self
-                .decoder(scope, &file.folder, "a template", &["extends"])
-                .layer(&node.children);
-            if let Some(before) = templates.find(&name.text) {
-                self.notes
-                    .tell(declared_twice("template", &name, &before.place));
-                continue;
-            }
-            templates.own.insert(
-                name.text,
-                Template {
-                    place: name.place,
-                    layer,
-                    extends,
-                },
-            );
-        }
-        for template in templates.own.values() {
-            templates.layers(&template.extends, &file.plain_ids, &mut self.notes);
-        }
-        templates
-    }
-
-    fn defaults(&mut self, file: &File<'_>, scope: &Scope<'_>) -> Option<Layer> {
-        let node = file.named("defaults").next()?;
-        let mut decoder = self.decoder(scope, &file.folder, "defaults", &[]);
-        decoder.only_props(node, &[]);
-        if let Some(value) = node.args.first() {
-            decoder.notes.tell(
-                Diagnostic::error("too-many-arguments", "`defaults` has no name")
-                    .at(value.place.clone(), "")
-                    .help("fields under a name are a `template`"),
-            );
-        }
-        Some(decoder.layer(&node.children))
-    }
-
-    /// The name that a `variable` or `template` declares.
-    fn name(&mut self, node: &Node, what: &str) -> Option<Text> {
-        let scope = Scope::default();
-        let folder = WorkspacePath::default();
-        let mut decoder = self.decoder(&scope, &folder, "", &[]);
-        let Some(value) = node.args.first() else {
-            decoder.notes.tell(
-                Diagnostic::error("missing-argument", format!("a {what} needs a name"))
-                    .at(node.name.place.clone(), "nothing follows")
-                    .help(format!("write `{what} \"name\" …`")),
-            );
-            return None;
-        };
-        if let Some(second) = node.args.get(1) {
-            decoder.notes.tell(
-                Diagnostic::error("too-many-arguments", format!("a {what} has one name"))
-                    .at(second.place.clone(), "one too many"),
-            );
-        }
-        let name = Text {
-            text: match &value.data {
-                syntax::Data::Text { text, .. } => text.clone(),
-                _ => String::new(),
-            },
-            place: value.place.clone(),
-            plain: true,
-        };
-        if is_name(&name.text) {
-            return Some(name);
-        }
-        let why = "a name has letters, digits, `_` and `-`, and begins with a letter";
-        self.notes.tell(refusal(what, &name, Refused::because(why)));
-        None
-    }
-
     pub(super) fn decoder<'d>(
         &'d mut self,
         scope: &'d Scope<'d>,
@@ -433,110 +263,6 @@ impl<'a> Loader<'a> {
             folder,
             owner,
             besides,
-        }
-    }
-
-    fn includes(&mut self, file: &File<'_>, here: &Above<'_>, way: &mut Vec<WorkspacePath>) {
-        for node in file.named("workspace") {
-            let mut decoder = self.decoder(here.scope, &file.folder, "the workspace", &[]);
-            decoder.only_props(node, &[]);
-            if let Some(value) = node.args.first() {
-                decoder.notes.tell(
-                    Diagnostic::error("too-many-arguments", "`workspace` takes a block")
-                        .at(value.place.clone(), "")
-                        .help("write `workspace { include \"services/*\" }`"),
-                );
-            }
-            for child in &node.children {
-                self.include(child, file, here, way);
-            }
-        }
-    }
-
-    fn include(
-        &mut self,
-        node: &Node,
-        file: &File<'_>,
-        here: &Above<'_>,
-        way: &mut Vec<WorkspacePath>,
-    ) {
-        if node.name.text != "include" {
-            let place = node.name.place.clone();
-            let name = &node.name.text;
-            let mistake = Diagnostic::error(
-                "unknown-field",
-                format!("unknown field `{name}` in the workspace"),
-            );
-            self.notes.tell(match closest(name, ["include"]) {
-                Some(meant) => mistake
-                    .at(place.clone(), format!("did you mean `{meant}`?"))
-                    .fix(place, meant),
-                None => mistake.at(place, "a workspace has only `include`"),
-            });
-            return;
-        }
-        let mut decoder = self.decoder(here.scope, &file.folder, "the workspace", &[]);
-        decoder.only_props(node, &[]);
-        decoder.no_block(node);
-        if node.args.is_empty() {
-            decoder.notes.tell(
-                Diagnostic::error("missing-argument", "`include` needs a path")
-                    .at(node.name.place.clone(), "nothing follows")
-                    .help("write `include \"services/*\"`"),
-            );
-        }
-        for value in &node.args {
-            if let Some(text) = here.scope.text(value, "include", &mut self.notes) {
-                self.expand(&text, file, here, way);
-            }
-        }
-    }
-
-    fn expand(
-        &mut self,
-        text: &Text,
-        file: &File<'_>,
-        here: &Above<'_>,
-        way: &mut Vec<WorkspacePath>,
-    ) {
-        let found = match include::expand(&self.root, &file.folder, &text.text) {
-            Ok(found) => found,
-            Err(wrong) => {
-                self.notes.incomplete = true;
-                self.notes.tell(wrong_include(text, wrong));
-                return;
-            }
-        };
-        let globbed = text.text.contains(['*', '?', '[', '{']);
-        for path in found {
-            if globbed && way.last() == Some(&path) {
-                continue;
-            }
-            if let Some(from) = way.iter().position(|it| *it == path) {
-                self.notes.tell(include_circle(text, &way[from..]));
-            } else if let Some(before) = self.files.get(&path) {
-                // One file may name the same manifest twice, by globs that overlap.
-                let same_file = before
-                    .as_ref()
-                    .is_some_and(|it| it.source == text.place.source);
-                if !same_file {
-                    let mistake = included_twice(text, &path, before.clone());
-                    self.notes.tell(mistake);
-                }
-            } else if way.len() >= INCLUDE_LIMIT {
-                self.notes.tell(
-                    Diagnostic::error(
-                        "too-deep",
-                        format!("includes lead more than {INCLUDE_LIMIT} files deep"),
-                    )
-                    .at(text.place.clone(), ""),
-                );
-            } else {
-                self.files.insert(path.clone(), Some(text.place.clone()));
-                way.push(path.clone());
-                self.file(&path, Some(&text.place), here, way);
-                way.pop();
-            }
         }
     }
 }
@@ -560,7 +286,7 @@ impl Above<'_> {
 }
 
 impl<'a> File<'a> {
-    fn named(&self, name: &'static str) -> impl Iterator<Item = &'a Node> + use<'a> {
+    pub fn named(&self, name: &'static str) -> impl Iterator<Item = &'a Node> + use<'a> {
         self.nodes.iter().filter(move |node| node.name.text == name)
     }
 }
@@ -619,84 +345,5 @@ fn stranger(name: &str, place: &Place) -> Diagnostic {
         None => mistake
             .at(place.clone(), "nothing has this name")
             .help(format!("at the top of a file stand {}", TOP.join(", "))),
-    }
-}
-
-fn declared_twice(what: &str, name: &Text, before: &Place) -> Diagnostic {
-    let (text, place) = (&name.text, name.place.clone());
-    let mistake = Diagnostic::error(
-        format_code(what),
-        format!("{what} `{text}` is declared twice"),
-    )
-    .at(place, "again here")
-    .with(before.clone(), "first declared here");
-    if before.source == name.place.source {
-        mistake
-    } else {
-        mistake.help("a file sees what the files that include it declare: no name may hide another")
-    }
-}
-
-fn format_code(what: &str) -> &'static str {
-    if what == "variable" {
-        "duplicate-variable"
-    } else {
-        "duplicate-template"
-    }
-}
-
-fn wrong_include(text: &Text, wrong: Wrong) -> Diagnostic {
-    let (pattern, place) = (shown(&text.text), text.place.clone());
-    match wrong {
-        Wrong::Nothing { help } => {
-            Diagnostic::error("nothing-included", format!("`{pattern}` includes nothing"))
-                .at(place, "")
-                .help(help)
-        }
-        Wrong::Outside => Diagnostic::error("outside", format!("`{pattern}` leaves the workspace"))
-            .at(place, "")
-            .help("a workspace is the folder of its root manifest, with all below it"),
-        Wrong::Link(path) => {
-            Diagnostic::error("outside", format!("`{pattern}` leaves the workspace"))
-                .at(
-                    place,
-                    format!("`{path}` lies behind a link that leads out of it"),
-                )
-                .help("a workspace is the folder of its root manifest, with all below it")
-        }
-        Wrong::Glob(why) => {
-            Diagnostic::error("invalid-value", format!("`{pattern}` is no glob")).at(place, why)
-        }
-    }
-}
-
-fn include_circle(text: &Text, way: &[WorkspacePath]) -> Diagnostic {
-    let first = &way[0];
-    let place = text.place.clone();
-    if way.len() == 1 {
-        return Diagnostic::error("cycle", format!("`{first}` includes itself")).at(place, "");
-    }
-    let hops: Vec<String> = way
-        .iter()
-        .chain([first])
-        .map(|path| format!("`{path}`"))
-        .collect();
-    Diagnostic::error(
-        "cycle",
-        format!(
-            "files include each other in a circle: {}",
-            hops.join(" -> ")
-        ),
-    )
-    .at(place, "this closes the circle")
-}
-
-fn included_twice(text: &Text, path: &WorkspacePath, before: Option<Place>) -> Diagnostic {
-    let mistake = Diagnostic::error("included-twice", format!("`{path}` is included twice"))
-        .at(text.place.clone(), "again here")
-        .help("include it from one place, so that its defaults are clear");
-    match before {
-        Some(before) => mistake.with(before, "first included here"),
-        None => mistake,
     }
 }

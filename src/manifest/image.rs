@@ -1,6 +1,7 @@
 //! `image` nodes → images: the id, what is inherited, and where all was said.
 
-use super::decode::{prop, refusal};
+use super::decode::prop;
+use super::decode_values::misnamed;
 use super::file::{Above, File, Loader};
 use super::layer::{self, Layer};
 use super::matrix;
@@ -28,6 +29,10 @@ impl Loader<'_> {
             return;
         }
         for scope in matrix::combinations(&axes, here.scope) {
+            if self.notes.is_exhausted() {
+                self.notes.incomplete = true;
+                return;
+            }
             self.one(node, file, here, &scope);
         }
     }
@@ -91,7 +96,7 @@ impl Loader<'_> {
         match rules::id(&id.text) {
             Ok(()) => Some(id),
             Err(refused) => {
-                self.notes.tell(refusal("image", &id, refused));
+                self.notes.tell(misnamed("an image", &id, refused));
                 None
             }
         }

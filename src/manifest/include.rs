@@ -3,6 +3,7 @@
 //! Knows nothing of what is in them. The choice made: a manifest is known by its real path, so links inside the workspace
 //! lead to one manifest, and links out of it are found wherever they stand.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::spec::WorkspacePath;
@@ -13,6 +14,9 @@ pub const FILE_NAME: &str = "imgspec.kdl";
 
 /// Folders of globs deeper than this are not looked into.
 const DEPTH_LIMIT: usize = 32;
+
+/// What makes a part of a path a glob.
+pub(super) const WILD: [char; 4] = ['*', '?', '[', '{'];
 
 /// Why an include names no manifests.
 pub(super) enum Wrong {
@@ -36,10 +40,17 @@ pub(super) fn expand(
     pattern: &str,
 ) -> Result<Vec<WorkspacePath>, Wrong> {
     let whole = WorkspacePath::resolve(folder, pattern).ok_or(Wrong::Outside)?;
-    let parts: Vec<&str> = whole.parts().collect();
-    let globbed = pattern.contains(['*', '?', '[', '{']);
-    let mut found = Vec::new();
-    walk(root, root.to_owned(), &parts, 0, &mut found)?;
+    let mut parts: Vec<&str> = whole.parts().collect();
+    parts.dedup_by(|next, before| *next == "**" && *before == "**");
+    let globbed = pattern.contains(WILD);
+    let mut walk = Walk {
+        root,
+        named: parts.len() - parts.iter().take_while(|it| !it.contains(WILD)).count(),
+        seen: BTreeSet::new(),
+        found: Vec::new(),
+    };
+    walk.step(root.to_owned(), &parts, 0)?;
+    let found = walk.found;
     let mut manifests = Vec::new();
     for path in &found {
         manifests.extend(manifest(root, path, globbed)?);
@@ -54,48 +65,83 @@ pub(super) fn expand(
     Ok(manifests)
 }
 
-/// All paths below `at` that the parts of a pattern match.
-fn walk(
-    root: &Path,
-    at: PathBuf,
-    parts: &[&str],
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-) -> Result<(), Wrong> {
-    let Some((part, rest)) = parts.split_first() else {
-        found.push(at);
-        return Ok(());
-    };
-    if !part.contains(['*', '?', '[', '{']) {
-        let next = at.join(part);
-        if next.symlink_metadata().is_ok() {
-            walk(root, next, rest, depth, found)?;
+/// A walk through folders along the parts of a pattern.
+struct Walk<'a> {
+    root: &'a Path,
+    /// How many parts are left at the first glob: up to there the user has named every folder.
+    named: usize,
+    /// Folders in which a part was looked for already, by real path and by how many parts were left: links and several `**`
+    /// would otherwise lead to the same places again and again.
+    seen: BTreeSet<(PathBuf, usize)>,
+    found: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, at: PathBuf, parts: &[&str], depth: usize) -> Result<(), Wrong> {
+        let Some((part, rest)) = parts.split_first() else {
+            self.found.push(at);
+            return Ok(());
+        };
+        if !part.contains(WILD) {
+            let next = at.join(part);
+            if next.symlink_metadata().is_ok() {
+                self.step(next, rest, depth)?;
+            }
+            return Ok(());
         }
-        return Ok(());
-    }
-    let any_depth = *part == "**";
-    if any_depth {
-        walk(root, at.clone(), rest, depth, found)?;
-    }
-    let glob = globset::Glob::new(part)
-        .map_err(|error| Wrong::Glob(error.kind().to_string()))?
-        .compile_matcher();
-    for name in names(&at) {
-        // Hidden folders hold caches and checkouts: they must be named.
-        if name.starts_with('.') && !part.starts_with('.') {
-            continue;
+        let Ok(real) = at.canonicalize() else {
+            return Ok(());
+        };
+        if !real.starts_with(self.root) {
+            // What a glob meets on its way out of the workspace is not meant.
+            return if parts.len() == self.named && depth == 0 {
+                Err(Wrong::Link(shown(self.root, &at)))
+            } else {
+                Ok(())
+            };
         }
-        let next = at.join(&name);
-        if any_depth {
+        if !self.seen.insert((real, parts.len())) {
+            return Ok(());
+        }
+        if *part == "**" {
+            self.any_depth(&at, parts, depth)
+        } else {
+            self.matching(&at, part, rest, depth)
+        }
+    }
+
+    /// `**`: the folder itself and all below it, but for hidden ones and links.
+    fn any_depth(&mut self, at: &Path, parts: &[&str], depth: usize) -> Result<(), Wrong> {
+        self.step(at.to_owned(), &parts[1..], depth)?;
+        for name in names(at).iter().filter(|name| !name.starts_with('.')) {
+            let next = at.join(name);
             let folder = next.symlink_metadata().is_ok_and(|it| it.is_dir());
             if folder && depth < DEPTH_LIMIT {
-                walk(root, next, parts, depth + 1, found)?;
+                self.step(next, parts, depth + 1)?;
             }
-        } else if glob.is_match(&name) {
-            walk(root, next, rest, depth, found)?;
         }
+        Ok(())
     }
-    Ok(())
+
+    fn matching(
+        &mut self,
+        at: &Path,
+        part: &str,
+        rest: &[&str],
+        depth: usize,
+    ) -> Result<(), Wrong> {
+        let glob = globset::Glob::new(part)
+            .map_err(|error| Wrong::Glob(error.kind().to_string()))?
+            .compile_matcher();
+        for name in names(at) {
+            // Hidden folders hold caches and checkouts: they must be named.
+            let hidden = name.starts_with('.') && !part.starts_with('.');
+            if !hidden && glob.is_match(&name) {
+                self.step(at.join(name), rest, depth)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The names in a folder, sorted; none when it cannot be read.
@@ -129,19 +175,23 @@ fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspaceP
 
 /// The real path of a file, as one of the workspace.
 fn inside(root: &Path, file: &Path) -> Result<WorkspacePath, Wrong> {
-    let shown = file.strip_prefix(root).unwrap_or(file).display();
-    let real = file
-        .canonicalize()
-        .map_err(|_| Wrong::Link(shown.to_string()))?;
+    let outside = || Wrong::Link(shown(root, file));
+    let real = file.canonicalize().map_err(|_| outside())?;
     let inside = real.strip_prefix(root).ok().and_then(Path::to_str);
     inside
         .and_then(|path| WorkspacePath::resolve(&WorkspacePath::default(), path))
-        .ok_or_else(|| Wrong::Link(shown.to_string()))
+        .ok_or_else(outside)
+}
+
+/// A path as it is told.
+fn shown(root: &Path, path: &Path) -> String {
+    let path = path.strip_prefix(root).unwrap_or(path);
+    path.display().to_string()
 }
 
 fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf]) -> String {
     if let Some(path) = found.first() {
-        let shown = path.strip_prefix(root).unwrap_or(path).display();
+        let shown = shown(root, path);
         return if path.is_dir() {
             format!("there is no {FILE_NAME} in `{shown}`")
         } else {

@@ -57,9 +57,9 @@ pub(super) fn merge(layers: &[&Layer], notes: &mut Notes) -> (ImageSpec, Places)
 }
 
 impl Entry {
-    /// About the bytes that a copy of it takes.
+    /// About the bytes that a copy of it takes, with its places.
     fn weight(&self) -> usize {
-        let texts = |texts: &[Text]| texts.iter().map(|it| it.text.len() + 32).sum();
+        let texts = |texts: &[Text]| texts.iter().map(|it| it.text.len() + 128).sum();
         match &self.given {
             Given::Nothing => 0,
             Given::Text(text) => text.text.len(),
@@ -67,7 +67,7 @@ impl Entry {
             Given::Words(words) | Given::List(words) => texts(words),
             Given::Map(pairs) => pairs
                 .iter()
-                .map(|(name, value)| name.text.len() + value.text.len() + 32)
+                .map(|(name, value)| name.text.len() + value.text.len() + 128)
                 .sum(),
             Given::Base(..) => 32,
             Given::Copies(copies) => copies.len() * 128,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decode::refusal;
+use super::decode_values::misnamed;
 use super::file::Loader;
 use super::notes::Text;
 use super::scope::{Name, Scope, is_name};
@@ -44,18 +44,18 @@ impl Loader<'_> {
         }
         let mut axes: Vec<Axis> = Vec::new();
         for node in &matrix.children {
-            let axis = self.axis(node, scope);
-            if let Some(before) = axes.iter().find(|it| it.name.text == axis.name.text) {
+            let next = self.axis(node, scope);
+            if let Some(before) = axes.iter().find(|it| it.name.text == next.name.text) {
                 self.notes.tell(
                     Diagnostic::error(
                         "duplicate-field",
-                        format!("axis `{}` stands twice", axis.name.text),
+                        format!("axis `{}` stands twice", next.name.text),
                     )
-                    .at(axis.name.place, "again here")
+                    .at(next.name.place, "again here")
                     .with(before.name.place.clone(), "first here"),
                 );
             } else {
-                axes.push(axis);
+                axes.push(next);
             }
         }
         self.too_many(matrix, &axes);
@@ -71,7 +71,7 @@ impl Loader<'_> {
         if !is_name(&name.text) {
             let why = "a name has letters, digits, `_` and `-`, and begins with a letter";
             self.notes
-                .tell(refusal("axis", &name, Refused::because(why)));
+                .tell(misnamed("an axis", &name, Refused::because(why)));
         }
         if let Some(variable) = scope.find(&name.text) {
             self.notes.tell(
@@ -95,6 +95,11 @@ impl Loader<'_> {
                 .at(name.place.clone(), "nothing follows"),
             );
         }
+        let values = self.axis_values(node, &name, scope);
+        Axis { name, values }
+    }
+
+    fn axis_values(&mut self, node: &Node, name: &Text, scope: &Scope<'_>) -> Vec<String> {
         let mut first: BTreeMap<String, Place> = BTreeMap::new();
         let mut values = Vec::new();
         for value in &node.args {
@@ -114,7 +119,7 @@ impl Loader<'_> {
                 values.push(text.text);
             }
         }
-        Axis { name, values }
+        values
     }
 
     fn too_many(&mut self, matrix: &Node, axes: &[Axis]) {

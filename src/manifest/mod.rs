@@ -1,26 +1,31 @@
 //! KDL text → Workspace; all mistakes of all files at once, with their places.
 //!
-//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: [`syntax`] reads
+//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: `syntax` reads
 //! the text, `include` finds further files, `scope` fills variables in, `decode` makes fields of nodes (their table is
 //! `fields`, their rules `rules`), `layer` and `templates` inherit, `image` and `matrix` make the images, `between` looks at
 //! what images say of each other. The choice made: every stage goes on after a mistake with what it understood.
 
 mod between;
+mod declare;
 mod decode;
 mod decode_files;
+mod decode_values;
 mod fields;
 mod file;
 mod image;
 mod include;
+mod includes;
 mod layer;
 mod matrix;
 mod notes;
 mod overrides;
 mod rules;
+mod rules_packages;
 mod scope;
 mod syntax;
 mod templates;
 #[cfg(test)]
+#[allow(clippy::format_collect, clippy::format_push_string)]
 mod tests;
 
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ const MISTAKE_LIMIT: usize = 1000;
 const TEXT_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Text with its place, variables filled in.
+#[expect(clippy::struct_field_names, reason = "it is the text")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text {
     pub text: String,
@@ -51,6 +52,11 @@ impl Notes {
             );
         }
         self.spent <= TEXT_LIMIT
+    }
+
+    /// Whether no more may be made.
+    pub fn is_exhausted(&self) -> bool {
+        self.spent > TEXT_LIMIT
     }
 
     /// All mistakes in the order of the manifests, each once.

@@ -2,6 +2,8 @@
 //!
 //! Reads no files. The choice made: a flag is kept as a source of its own, so a mistake in it is shown like one in a file.
 
+use std::collections::BTreeMap;
+
 use super::decode::Decoder;
 use super::fields::{self, Field, Kind};
 use super::layer::Layer;
@@ -138,12 +140,12 @@ impl Sets {
     }
 
     /// Tells flags that no image has met.
-    pub fn unmet<'a>(&self, ids: impl Iterator<Item = &'a str> + Clone, notes: &mut Notes) {
+    pub fn unmet(&self, ids: &BTreeMap<String, Place>, notes: &mut Notes) {
         for set in self.0.iter().filter(|set| !set.met) {
             let place = set.place(0, set.image.len());
             let mistake =
                 Diagnostic::error("unknown-image", format!("no image matches `{}`", set.image));
-            notes.tell(match closest(&set.image, ids.clone()) {
+            notes.tell(match closest(&set.image, ids.keys().map(String::as_str)) {
                 Some(meant) => mistake.at(place, format!("did you mean `{meant}`?")),
                 None => mistake.at(place, ""),
             });

@@ -167,7 +167,7 @@ fn wrong_type(data: &Data, place: &Place, what: &str) -> Diagnostic {
     let (kind, mend) = match data {
         Data::Number(number) => ("a number", Some(number.clone())),
         Data::Bool(value) => ("a boolean", Some(value.to_string())),
-        Data::Null | Data::Text { .. } => ("nothing", None),
+        Data::Null | Data::Text { .. } => ("`#null`", None),
     };
     let mistake = Diagnostic::error("wrong-type", format!("`{what}` takes text, not {kind}"));
     match mend {

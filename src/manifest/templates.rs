@@ -23,6 +23,17 @@ pub(super) struct Templates<'a> {
     pub outer: Option<&'a Templates<'a>>,
 }
 
+impl Template {
+    /// Its name, where it is declared.
+    pub fn named(&self, name: &str) -> Text {
+        Text {
+            text: name.to_owned(),
+            place: self.place.clone(),
+            plain: true,
+        }
+    }
+}
+
 impl Templates<'_> {
     pub fn find(&self, name: &str) -> Option<&Template> {
         self.own
@@ -50,19 +61,22 @@ impl Templates<'_> {
         let mut layers = Vec::new();
         let mut done: BTreeSet<&str> = BTreeSet::new();
         let mut way: Vec<&Text> = Vec::new();
+        let mut on_way: BTreeSet<&str> = BTreeSet::new();
         let mut steps: Vec<Step> = names.iter().rev().map(Step::Enter).collect();
         while let Some(step) = steps.pop() {
             match step {
                 Step::Leave(template) => {
-                    way.pop();
+                    on_way.remove(way.pop().map_or("", |name| &name.text));
                     layers.push(&template.layer);
                 }
                 Step::Enter(name) => {
-                    if let Some(from) = way.iter().position(|hop| hop.text == name.text) {
-                        notes.tell(circle(&way[from..], name));
+                    if on_way.contains(name.text.as_str()) {
+                        let start = way.iter().position(|hop| hop.text == name.text);
+                        notes.tell(circle(&way[start.unwrap_or(0)..], name));
                     } else if let Some(template) = self.find(&name.text) {
                         if done.insert(&name.text) && notes.spend(64, &name.place) {
                             way.push(name);
+                            on_way.insert(&name.text);
                             steps.push(Step::Leave(template));
                             steps.extend(template.extends.iter().rev().map(Step::Enter));
                         }

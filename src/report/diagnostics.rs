@@ -7,9 +7,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Patch, Renderer, Snippet};
+use annotate_snippets::{
+    Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet,
+};
 
 use crate::diagnostic::{Diagnostic, Fix, Label, Place, Severity, SourceId, Sources};
+
+/// Excerpts larger than this, in bytes, are not drawn: no screen shows them, and drawing them takes seconds.
+const EXCERPT_LIMIT: usize = 64 * 1024;
 
 /// Draws diagnostics one below the other, with a line at the end that counts them. Nothing gives nothing.
 #[must_use]
@@ -82,11 +87,21 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
             .id(diagnostic.code),
     );
     for (source, labels) in by_source(diagnostic) {
-        group = group.element(excerpt(sources, source, &labels));
+        let read = sources.get(source);
+        let lines = lines_of(sources, source, &labels);
+        group = if read.text.is_empty() || lines.len() > EXCERPT_LIMIT {
+            group.element(origin(sources, source, &labels))
+        } else {
+            group.element(excerpt(sources, source, &labels))
+        };
     }
     let mut help = diagnostic.help.iter();
     // The mended line stands under the word that says why.
-    let mend = diagnostic.fix.as_ref().map(|fix| {
+    let fix = diagnostic.fix.as_ref().filter(|fix| {
+        let span = span(sources, &fix.place);
+        lines(sources, fix.place.source, std::slice::from_ref(&span)).len() <= EXCERPT_LIMIT
+    });
+    let mend = fix.map(|fix| {
         let title = help.next().map_or("write it like this", String::as_str);
         mended(sources, fix, title)
     });
@@ -118,19 +133,48 @@ fn by_source(diagnostic: &Diagnostic) -> Vec<(SourceId, Vec<(AnnotationKind, &La
     all
 }
 
+fn spans(sources: &Sources, labels: &[(AnnotationKind, &Label)]) -> Vec<Range<usize>> {
+    labels
+        .iter()
+        .map(|(_, label)| span(sources, &label.place))
+        .collect()
+}
+
+fn lines_of(
+    sources: &Sources,
+    source: SourceId,
+    labels: &[(AnnotationKind, &Label)],
+) -> Range<usize> {
+    lines(sources, source, &spans(sources, labels))
+}
+
+/// Only where it is, for texts that cannot be shown.
+fn origin<'a>(
+    sources: &'a Sources,
+    source: SourceId,
+    labels: &[(AnnotationKind, &Label)],
+) -> Origin<'a> {
+    let read = sources.get(source);
+    let origin = Origin::path(read.path.as_str());
+    match labels.first() {
+        Some((_, label)) if !read.text.is_empty() => {
+            let (line, column) = sources.line_column(&label.place);
+            origin.line(line).char_column(column)
+        }
+        _ => origin,
+    }
+}
+
 fn excerpt<'a>(
     sources: &'a Sources,
     source: SourceId,
     labels: &[(AnnotationKind, &'a Label)],
 ) -> Snippet<'a, Annotation<'a>> {
-    let spans: Vec<Range<usize>> = labels
-        .iter()
-        .map(|(_, label)| span(sources, &label.place))
-        .collect();
+    let spans = spans(sources, labels);
     let lines = lines(sources, source, &spans);
     let annotations = labels.iter().zip(&spans).map(|((kind, label), span)| {
         let span = span.start - lines.start..span.end - lines.start;
-        let annotation = kind.clone().span(span);
+        let annotation = kind.span(span);
         if label.text.is_empty() {
             annotation
         } else {
@@ -159,7 +203,8 @@ fn snippet<'a, T: Clone>(
 ) -> Snippet<'a, T> {
     let source = sources.get(source);
     let before = &source.text[..lines.start];
-    Snippet::source(&source.text[lines.clone()])
+    // A carriage return would be drawn as a character of its own.
+    Snippet::source(source.text[lines.clone()].replace('\r', " "))
         .path(source.path.as_str())
         .line_start(before.matches('\n').count() + 1)
 }
@@ -186,4 +231,57 @@ fn lines(sources: &Sources, source: SourceId, spans: &[Range<usize>]) -> Range<u
     let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
     start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> (Sources, Place) {
+        let mut sources = Sources::default();
+        sources.add("other.kdl", "x");
+        let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
+        let span = 13..16;
+        (sources, Place { source, span })
+    }
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let (sources, place) = sources();
+        let diagnostics = [
+            Diagnostic::error("unknown-field", "unknown field `usr`")
+                .at(place, "did you mean `user`?")
+                .help("one")
+                .help("two"),
+            Diagnostic::warning("odd", "something is odd"),
+        ];
+        assert_eq!(
+            to_json(&diagnostics, &sources),
+            serde_json::json!([
+                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
+                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+            ])
+        );
+    }
+
+    #[test]
+    fn a_place_outside_of_its_text_is_drawn_at_its_end() {
+        let (sources, mut place) = sources();
+        for span in [0..0, 7..8, 900..1000, 3..2] {
+            place.span = span;
+            let diagnostic = Diagnostic::error("x", "y")
+                .at(place.clone(), "z")
+                .fix(place.clone(), "w");
+            assert!(render(&[diagnostic], &sources, false, None).contains("error[x]: y"));
+        }
+    }
+
+    #[test]
+    fn colour_and_width_are_the_caller_s_choice() {
+        let (sources, place) = sources();
+        let diagnostic = [Diagnostic::error("x", "y").at(place, "z")];
+        assert!(render(&diagnostic, &sources, true, Some(40)).contains('\u{1b}'));
+        assert!(!render(&diagnostic, &sources, false, None).contains('\u{1b}'));
+        assert_eq!(render(&[], &sources, true, None), "");
+    }
 }

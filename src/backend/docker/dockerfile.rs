@@ -188,33 +188,22 @@ impl<'a> Writer<'a> {
     }
 
     fn copy(&mut self, copy: &CopyStep) {
-        let (flag, source, shown) = match &copy.from {
+        let (flag, source, to, shown) = match &copy.from {
             CopySource::Files(_) => {
                 let (at, files) = self.next_set();
-                let path = if files.single {
-                    format!("{at}/{}", main_file(files))
-                } else {
-                    at.to_string()
-                };
-                let shown = if files.single {
-                    join(&files.place, main_file(files))
-                } else {
-                    files.place.clone()
-                };
-                (String::new(), path, shown)
+                let (source, to) = copied(at, files, &copy.to);
+                (String::new(), source, to, shown(files))
             }
             CopySource::Image { image, path } => {
                 let flag = format!("--from={} ", self.parent(image));
-                (flag, path.clone(), format!("{image}:{path}"))
+                let shown = format!("{image}:{path}");
+                (flag, path.clone(), copy.to.clone(), shown)
             }
         };
         let owner = copy.owner.as_ref();
         let owner = owner.map_or(String::new(), |owner| format!("--chown={owner} "));
         self.numbered(format!("copy: {shown} to {}", copy.to), false);
-        self.line(format!(
-            "COPY {flag}{owner}{}",
-            quote::copy(&source, &copy.to)
-        ));
+        self.line(format!("COPY {flag}{owner}{}", quote::copy(&source, &to)));
     }
 
     fn config(&mut self) {
@@ -288,8 +277,42 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// What a single file is called in the context when its own name would be taken for a pattern: `BuildKit` cannot be told
+/// otherwise of files that it fetches from the client.
+pub(super) fn stand_in(files: &Files) -> Option<&'static str> {
+    let odd = |name: &str| name.contains(['*', '?', '[', '\\']);
+    (files.single && odd(main_file(files))).then_some("file")
+}
+
+/// The source in the context and the target of a copied file set.
+fn copied(at: usize, files: &Files, to: &str) -> (String, String) {
+    if !files.single {
+        return (at.to_string(), to.to_owned());
+    }
+    let name = main_file(files);
+    match stand_in(files) {
+        None => (format!("{at}/{name}"), to.to_owned()),
+        Some(other) if to.ends_with('/') => (format!("{at}/{other}"), format!("{to}{name}")),
+        Some(other) => (format!("{at}/{other}"), to.to_owned()),
+    }
+}
+
+/// A copied file set in words.
+fn shown(files: &Files) -> String {
+    let path = if files.single {
+        join(&files.place, main_file(files))
+    } else {
+        files.place.clone()
+    };
+    if path.is_empty() {
+        ".".to_owned()
+    } else {
+        path
+    }
+}
+
 /// The file of a set that is not a folder: the only one, or the one that names the others.
-fn main_file(files: &Files) -> &str {
+pub(super) fn main_file(files: &Files) -> &str {
     let only = || files.entries.first().map(|entry| entry.path.as_str());
     files.main.as_deref().or_else(only).unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use crate::backend::Availability;
 /// A daemon that says nothing for so long is down.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The oldest engine whose BuildKit knows what our Dockerfiles use.
+/// The oldest engine whose `BuildKit` knows what our Dockerfiles use.
 const OLDEST: Version = Version(20, 10);
 
 /// The first `docker` program that leaves `BuildKit` to buildx.
@@ -159,8 +159,8 @@ struct Info {
     driver_status: Option<Vec<Vec<String>>>,
     #[serde(default, rename = "OSType")]
     os_type: String,
-    #[serde(default)]
-    client_info: ClientInfo,
+    #[serde(default, rename = "ClientInfo")]
+    client: ClientInfo,
 }
 
 #[derive(Deserialize, Default)]
@@ -208,13 +208,13 @@ pub(super) fn read(out: &str, err: &str) -> Result<Engine, NoEngine> {
             passing: false,
         });
     }
-    let plugins = info.client_info.plugins.unwrap_or_default();
+    let plugins = info.client.plugins.unwrap_or_default();
     let status = info.driver_status.unwrap_or_default();
     Ok(Engine {
         server: info.server_version,
-        client: info.client_info.version,
+        client: info.client.version,
         buildx: plugins.into_iter().find_map(buildx),
-        context: info.client_info.context.unwrap_or_else(|| "default".into()),
+        context: info.client.context.unwrap_or_else(|| "default".into()),
         containerd_store: status
             .iter()
             .flatten()

@@ -1,6 +1,6 @@
 //! What a failure means: whether another try may help, and a short sentence for it in the user's words.
 //!
-//! Pure. The choice made: only what BuildKit, Docker or an installer says of the network counts as passing; a command of the
+//! Pure. The choice made: only what `BuildKit`, Docker or an installer says of the network counts as passing; a command of the
 //! user's that failed failed, whatever it printed.
 
 use super::dockerfile::StepName;
@@ -150,12 +150,8 @@ fn words(trouble: &Trouble, step: Option<&StepName>) -> String {
 fn help(trouble: &Trouble, step: &StepName) -> Option<&'static str> {
     let said = |text: &str| trouble.lines.iter().any(|line| line.contains(text));
     let is = |field: &str| step.words.starts_with(field);
-    if is("packages:") || is("requirements:") {
-        if said("No interpreter found") || said("No virtual environment or system Python") {
-            return Some(
-                "the base has no Python: set `python-version`, or take a base that has one",
-            );
-        }
+    if (is("packages:") || is("requirements:")) && said("imgspec: there is no python3 in PATH") {
+        return Some("the base has no Python: set `python-version`, or take a base that has one");
     }
     if is("apt-packages:") && said("apt-get: not found") {
         return Some("the base is no Debian: `apt-packages` needs `apt-get`");
@@ -171,7 +167,7 @@ fn exit_code(error: &str) -> Option<i32> {
     digits.parse().ok()
 }
 
-/// BuildKit's words without the layers that it wraps them in.
+/// `BuildKit`'s words without the layers that it wraps them in.
 fn clean(error: &str) -> String {
     let mut rest = error.trim();
     for wrapping in [
@@ -283,7 +279,7 @@ mod tests {
         let none = trouble(
             Some(2),
             "process \"/run/imgspec/uv pip install\" did not complete successfully: exit code: 2",
-            &["error: No interpreter found for executable name `python3` in search path"],
+            &["imgspec: there is no python3 in PATH"],
         );
         assert_eq!(
             build(&none, &steps()).to_string(),

@@ -3,6 +3,8 @@
 //! Pure. The choices made: downloads are kept in cache mounts whose sharing never makes one image wait for another (trap 24);
 //! uv is mounted out of its own image; package names reach programs as arguments, never as text of a shell.
 
+use std::fmt::Write as _;
+
 use super::quote;
 use crate::recipe::{Interpreter, PYTHON_HOME, Pip, UV_IMAGE};
 
@@ -32,7 +34,8 @@ printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'A
 apt-get -c $config update
 apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
-/// Installs the Python that `$1` names and lets `bin` point to its programs.
+/// Installs the Python that `$1` names, and links its folders so that `/opt/python` is its prefix whatever its version: a
+/// linked `bin` alone would not do, because Python looks for its library beside the folder that it was started from.
 const PYTHON_SCRIPT: &str = "\
 set -e
 for name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do
@@ -46,9 +49,15 @@ export UV_PYTHON_INSTALL_DIR=/opt/python UV_CACHE_DIR=/run/imgspec/cache UV_NO_P
 $uv python install --no-bin -- \"$1\"
 python=$($uv python find --no-project --managed-python -- \"$1\")
 rm -rf /opt/python/.lock /opt/python/.temp /opt/python/.gitignore
-ln -sfn \"${python%/*}\" /opt/python/bin
-[ -e /opt/python/bin/python3 ] || { echo \"no python3 in ${python%/*}\" >&2; exit 1; }
-[ -e /opt/python/bin/python ] || ln -s python3 /opt/python/bin/python";
+home=$(readlink -f \"${python%/bin/*}\")
+for each in \"$home\"/*; do ln -sfn \"$each\" /opt/python/; done
+/opt/python/bin/python3 --version";
+
+/// Replaces the `python3` after `--python` by the first one in PATH. `$0` is uv.
+const BASE_PYTHON_SCRIPT: &str = "\
+python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
+shift 4
+exec \"$0\" pip install --python \"$python\" \"$@\"";
 
 /// Debian packages. `scope` tells apart what must not share downloads: distributions and platforms.
 pub(super) fn apt(packages: &[String], scope: &str) -> String {
@@ -71,12 +80,11 @@ pub(super) fn apt(packages: &[String], scope: &str) -> String {
 
 /// uv's managed Python.
 pub(super) fn python(version: &str, platform: &str) -> String {
-    let secrets: String = PYTHON_SOURCES
-        .iter()
-        .map(|name| format!("--mount=type=secret,id={name},target=/run/imgspec/{name} "))
-        .collect();
+    let secrets = PYTHON_SOURCES
+        .map(|name| format!("--mount=type=secret,id={name},target=/run/imgspec/{name}"))
+        .join(" ");
     format!(
-        "RUN {} {secrets}{}",
+        "RUN {} {secrets} {}",
         uv_mounts(platform),
         quote::exec(["/bin/sh", "-c", PYTHON_SCRIPT, "python-version", version])
     )
@@ -84,28 +92,16 @@ pub(super) fn python(version: &str, platform: &str) -> String {
 
 /// Python packages; `requirements` is the context's folder and the file in it.
 pub(super) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, platform: &str) -> String {
-    let mut arguments: Vec<String> = [
-        UV,
-        "pip",
-        "install",
-        "--cache-dir",
-        UV_CACHE,
-        "--link-mode",
-        "copy",
-        "--compile-bytecode",
-        "--no-progress",
-        "--no-config",
-        "--no-python-downloads",
-        "--break-system-packages",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    arguments.push(match &pip.interpreter {
-        Interpreter::Managed => format!("--python={PYTHON_HOME}/bin/python3"),
-        Interpreter::Exec(path) => format!("--python={path}"),
-        // The first one in `PATH`; by name, uv would want a virtual environment.
-        Interpreter::Base => "--system".to_owned(),
-    });
+    let mut arguments = match &pip.interpreter {
+        Interpreter::Managed => pip_command(&format!("{PYTHON_HOME}/bin/python3")),
+        Interpreter::Exec(path) => pip_command(path),
+        // uv's own search passes virtual environments by; the base's PATH is the word that counts.
+        Interpreter::Base => ["/bin/sh", "-c", BASE_PYTHON_SCRIPT]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(pip_command("python3"))
+            .collect(),
+    };
     let mut option = |name: &str, value: &str| arguments.push(format!("{name}={value}"));
     if let Some(index) = &pip.index {
         option("--default-index", index);
@@ -116,7 +112,10 @@ pub(super) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, platform: &str
     let mut mounts = uv_mounts(platform);
     if let Some((at, file)) = requirements {
         option("--requirements", &format!("{REQUIREMENTS}/{file}"));
-        mounts += &format!(" --mount=type=bind,source={at},target={REQUIREMENTS}");
+        let _ = write!(
+            mounts,
+            " --mount=type=bind,source={at},target={REQUIREMENTS}"
+        );
     }
     arguments.extend(pip.extra_args.iter().cloned());
     if !pip.packages.is_empty() {
@@ -124,6 +123,26 @@ pub(super) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, platform: &str
         arguments.extend(pip.packages.iter().cloned());
     }
     format!("RUN {mounts} {}", quote::exec(arguments))
+}
+
+fn pip_command(python: &str) -> Vec<String> {
+    [
+        UV,
+        "pip",
+        "install",
+        "--python",
+        python,
+        "--break-system-packages",
+        "--no-python-downloads",
+        "--no-config",
+        "--no-progress",
+        "--compile-bytecode",
+        "--link-mode=copy",
+        "--cache-dir",
+        UV_CACHE,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 /// What a pip step does, in a line.

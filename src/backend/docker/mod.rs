@@ -168,7 +168,12 @@ impl Docker {
         let folder = to.join(build::CONTEXT);
         context::empty(&folder)?;
         for (at, files) in job.files.iter().enumerate() {
-            context::stage(files, &folder.join(at.to_string()))?;
+            let set = folder.join(at.to_string());
+            context::stage(files, &set)?;
+            if let Some(name) = dockerfile::stand_in(files) {
+                std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
+                    .map_err(|error| context::unwritable(&set, &error))?;
+            }
         }
         let path = to.join(build::DOCKERFILE);
         std::fs::write(&path, &dockerfile.text)

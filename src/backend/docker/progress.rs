@@ -1,7 +1,7 @@
 //! What a build says while it runs, in either of its two forms, as steps and lines of output.
 //!
-//! Knows BuildKit's words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
-//! is not understood is kept as text; the numbers of steps are BuildKit's, the words are ours.
+//! Knows `BuildKit`'s words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
+//! is not understood is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
 
 mod base64;
 mod plain;
@@ -15,7 +15,7 @@ use crate::backend::Notes;
 /// Lines that are kept for the judgement of a failure.
 const KEPT: usize = 40;
 
-/// How BuildKit is asked to tell its progress.
+/// How `BuildKit` is asked to tell its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// One JSON object a line.
@@ -40,14 +40,14 @@ enum Reader {
 pub(super) struct Trouble {
     /// The step that failed, from 0, if it is a numbered one.
     pub(super) step: Option<usize>,
-    /// BuildKit's words for it.
+    /// `BuildKit`'s words for it.
     pub(super) error: String,
     /// The last lines that steps wrote.
     pub(super) lines: Vec<String>,
 }
 
 impl<'a> Progress<'a> {
-    /// Reads one form; `steps` are BuildKit's numbered steps in our words.
+    /// Reads one form; `steps` are `BuildKit`'s numbered steps in our words.
     pub(super) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
         Self {
             teller: Teller {
@@ -114,7 +114,7 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// A part of the build began, by BuildKit's name.
+    /// A part of the build began, by `BuildKit`'s name.
     fn began(&mut self, name: &str) {
         if let Some(at) = number(name) {
             let words = self.words(at);

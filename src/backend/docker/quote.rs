@@ -1,7 +1,7 @@
 //! Any text as a word of a Dockerfile that stands for just this text.
 //!
-//! Knows the Dockerfile's lexer, not its instructions. The choices made: commands are JSON, whose strings BuildKit takes as
-//! they are; everything else is escaped for the word expansion that BuildKit puts it through. A line end has no spelling in
+//! Knows the Dockerfile's lexer, not its instructions. The choices made: commands are JSON, whose strings `BuildKit` takes as
+//! they are; everything else is escaped for the word expansion that `BuildKit` puts it through. A line end has no spelling in
 //! a word, so it comes in through the build argument [`NEWLINE`]. See `docs/design/docker.md`.
 
 use serde_json::Value;

@@ -112,8 +112,9 @@ impl<'a> Parser<'a> {
         let start = self.at;
         loop {
             self.take_while(is_space);
-            let continued = self.starts("\\") && self.continued_line();
-            if !continued && !(self.starts("/*") && self.block_comment()) {
+            let more = (self.starts("\\") && self.continued_line())
+                || (self.starts("/*") && self.block_comment());
+            if !more {
                 return self.at > start;
             }
         }

@@ -6,6 +6,7 @@
 mod lexer;
 mod parser;
 mod string;
+mod value;
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
@@ -118,4 +119,5 @@ pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>
 }
 
 #[cfg(test)]
+#[allow(clippy::format_collect, clippy::format_push_string)]
 mod tests;

@@ -100,9 +100,12 @@ impl Parser<'_> {
             let resolved = without_space_escapes(inside);
             dedent(&resolved)
                 .and_then(|text| unescape(&text).map_err(Wrong::somewhere))
-                .map_err(|wrong| match resolved.len() == inside.len() {
-                    true => wrong,
-                    false => wrong.somewhere(),
+                .map_err(|wrong| {
+                    if resolved.len() == inside.len() {
+                        wrong
+                    } else {
+                        wrong.somewhere()
+                    }
                 })
         };
         self.at = body + len + closing.len();

@@ -1,1 +1,211 @@
 //! Whole Dockerfiles.
+
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::fingerprint::{Entry, EntryKind};
+use crate::recipe::{Config, FileSet, Interpreter, Pip};
+use crate::spec::WorkspacePath;
+
+fn path(text: &str) -> WorkspacePath {
+    WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
+}
+
+fn files(single: bool, main: Option<&str>, name: &str) -> Files {
+    let kind = EntryKind::File {
+        executable: false,
+        size: 0,
+        digest: [0; 32],
+    };
+    let entries = vec![Entry {
+        path: name.into(),
+        kind,
+    }];
+    let mut files = Files::new(
+        PathBuf::from("/w/app"),
+        single,
+        main.map(str::to_owned),
+        entries,
+    );
+    files.place = "app".into();
+    files
+}
+
+fn tree(to: &str) -> Step {
+    Step::Copy(CopyStep {
+        from: CopySource::Files(FileSet::Tree {
+            path: path("app"),
+            ignore: WorkspacePath::default(),
+        }),
+        to: to.into(),
+        owner: Some("app:app".into()),
+    })
+}
+
+fn recipe(base: Base, steps: Vec<Step>, config: Config) -> Recipe {
+    Recipe {
+        platforms: vec!["linux/amd64".into()],
+        base,
+        steps,
+        config,
+    }
+}
+
+fn rendered(recipe: &Recipe, files: &[Files]) -> Dockerfile {
+    render(&Source {
+        image: "train",
+        key: &Key::new([1; 32]),
+        recipe,
+        files: files.iter().collect(),
+        parents: &BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]),
+        names: BTreeMap::from([("base", "acme/base:7")]),
+    })
+}
+
+#[test]
+fn every_step_has_its_instruction_and_its_words() {
+    let pip = Pip {
+        interpreter: Interpreter::Base,
+        requirements: Some(FileSet::Requirements {
+            path: path("app/requirements.txt"),
+        }),
+        packages: vec!["torch==2.5.1".into(), "x; python_version < '3.9'".into()],
+        index: Some("https://index.test/simple".into()),
+        extra_indexes: vec!["https://more.test/simple".into()],
+        extra_args: vec!["--pre".into()],
+    };
+    let steps = vec![
+        Step::Apt {
+            packages: vec!["git".into(), "libgomp1".into()],
+        },
+        Step::Env(vec![
+            ("A".into(), "1".into()),
+            ("B".into(), "$A \"x\"".into()),
+        ]),
+        Step::Pip(pip),
+        Step::Workdir("/app".into()),
+        tree("/app/src"),
+        Step::Copy(CopyStep {
+            from: CopySource::Image {
+                image: "base".into(),
+                path: "/opt/tool".into(),
+            },
+            to: "/opt/tool".into(),
+            owner: None,
+        }),
+        Step::Run {
+            command: "make all\nmake install".into(),
+        },
+    ];
+    let config = Config {
+        entrypoint: Some(vec!["python".into(), "-m".into(), "train".into()]),
+        cmd: Some(Vec::new()),
+        user: Some("app".into()),
+        labels: vec![("org.opencontainers.image.title".into(), "Train".into())],
+    };
+    let sets = [
+        files(false, Some("requirements.txt"), "requirements.txt"),
+        files(false, None, "a.py"),
+    ];
+    let dockerfile = rendered(&recipe(Base::Image("base".into()), steps, config), &sets);
+    assert_snapshot!(
+        dockerfile
+            .text
+            .replace(" --mount", "\n  --mount")
+            .replace(" [\"", "\n  [\"")
+    );
+    let words: Vec<&str> = dockerfile
+        .steps
+        .iter()
+        .map(|step| step.words.as_str())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "base-image: base",
+            "apt-packages: git libgomp1",
+            "requirements: app/requirements.txt, packages: torch==2.5.1 x; python_version < '3.9'",
+            "workdir: /app",
+            "copy: app to /app/src",
+            "copy: base:/opt/tool to /opt/tool",
+            "commands: make all make install",
+        ]
+    );
+    assert!(!dockerfile.newline && dockerfile.secrets.is_empty());
+}
+
+#[test]
+fn a_managed_python_is_given_its_sources_as_secrets() {
+    let steps = vec![Step::Python {
+        version: "3.12".into(),
+    }];
+    let base = Base::Registry("debian:bookworm-slim".into());
+    let dockerfile = rendered(&recipe(base, steps, Config::default()), &[]);
+    assert_snapshot!(
+        dockerfile
+            .text
+            .replace(" --mount", "\n  --mount")
+            .replace(" [\"", "\n  [\"")
+    );
+    assert_eq!(
+        dockerfile.secrets,
+        ["UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"]
+    );
+}
+
+#[test]
+fn nothing_has_neither_user_nor_numbered_steps() {
+    let dockerfile = rendered(&recipe(Base::Scratch, Vec::new(), Config::default()), &[]);
+    assert_snapshot!(dockerfile.text);
+    assert!(dockerfile.steps.is_empty());
+}
+
+#[test]
+fn no_value_can_become_an_instruction() {
+    let evil = "x\nRUN touch /pwned\n";
+    let steps = vec![
+        Step::Apt {
+            packages: vec![evil.into()],
+        },
+        Step::Env(vec![("A".into(), evil.into())]),
+        Step::Workdir(evil.into()),
+        tree(evil),
+        Step::Run {
+            command: evil.into(),
+        },
+        Step::Python {
+            version: evil.into(),
+        },
+    ];
+    let config = Config {
+        entrypoint: Some(vec![evil.into()]),
+        cmd: Some(vec![evil.into()]),
+        user: Some(evil.into()),
+        labels: vec![(evil.into(), evil.into())],
+    };
+    let sets = [files(true, None, "x\nRUN touch /pwned\n")];
+    let dockerfile = rendered(&recipe(Base::Registry("a:1".into()), steps, config), &sets);
+    assert!(
+        !dockerfile
+            .text
+            .lines()
+            .any(|line| line.starts_with("RUN touch"))
+    );
+    assert!(dockerfile.newline);
+    assert!(
+        dockerfile
+            .text
+            .contains("FROM a:1\nARG IMGSPEC_NEWLINE\nUSER 0\n")
+    );
+}
+
+#[test]
+fn a_single_file_keeps_its_name_unless_it_looks_like_a_pattern() {
+    let copied = |name: &str, to: &str| super::copied(0, &files(true, None, name), to);
+    let pair = |source: &str, to: &str| (source.to_owned(), to.to_owned());
+    assert_eq!(copied("a b.txt", "/x/"), pair("0/a b.txt", "/x/"));
+    assert_eq!(copied("a*.txt", "/x/"), pair("0/file", "/x/a*.txt"));
+    assert_eq!(copied(r"a\b", "/x"), pair("0/file", "/x"));
+}

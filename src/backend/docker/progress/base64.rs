@@ -1,4 +1,4 @@
-//! Base64, read only: BuildKit's JSON has its log lines in it.
+//! Base64, read only: `BuildKit`'s JSON has its log lines in it.
 
 /// The bytes that the text stands for; characters that do not belong are passed over.
 pub(super) fn decode(text: &str) -> Vec<u8> {

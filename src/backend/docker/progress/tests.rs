@@ -78,7 +78,7 @@ ERROR: failed to build: failed to solve: process "/bin/sh -c make" did not compl
 fn plain_progress_is_told_the_same() {
     let (heard, trouble) = read(
         Form::Plain,
-        r##"#0 building with "default" instance using docker driver
+        r#"#0 building with "default" instance using docker driver
 
 #1 [internal] load build definition from Dockerfile
 #1 transferring dockerfile: 88B done
@@ -92,7 +92,7 @@ fn plain_progress_is_told_the_same() {
 #6 0.237
 #6 ERROR: process "/bin/sh -c make" did not complete successfully: exit code: 2
 ------
-ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2"##,
+ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: 2"#,
     );
     assert_eq!(
         heard,

@@ -49,11 +49,12 @@ const DIGEST: &str = "docker-content-digest: sha256:m\r\n";
 fn image(path: &str) -> (u16, String, String) {
     let found = |body: &str| (200, DIGEST.to_owned(), body.to_owned());
     match path {
-        "/v2/a/manifests/1" => found(r#"{"config":{"digest":"sha256:c"}}"#),
+        "/v2/a/manifests/1" | "/v2/a/manifests/sha256:l" => {
+            found(r#"{"config":{"digest":"sha256:c"}}"#)
+        }
         "/v2/a/manifests/many" => found(
             r#"{"manifests":[{"digest":"sha256:u","platform":{"os":"unknown"}},{"digest":"sha256:l","platform":{"os":"linux"}}]}"#,
         ),
-        "/v2/a/manifests/sha256:l" => found(r#"{"config":{"digest":"sha256:c"}}"#),
         "/v2/a/blobs/sha256:c" => found(r#"{"config":{"Labels":{"dev.imgspec.key":"k"}}}"#),
         _ => (404, String::new(), String::new()),
     }

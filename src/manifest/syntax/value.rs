@@ -1,0 +1,170 @@
+//! One value: a string, a word, a number or a keyword; and what is none.
+
+use super::lexer::{Noted, is_newline, is_word};
+use super::parser::Parser;
+use super::{Data, Value};
+use crate::diagnostic::Diagnostic;
+
+impl Parser<'_> {
+    pub(super) fn value(&mut self) -> Result<Value, Noted> {
+        let start = self.at;
+        let data = match self.peek() {
+            Some('"') => Data::Text {
+                text: self.quoted()?,
+                quoted: true,
+            },
+            Some('#') => self.hash()?,
+            Some(c) if is_word(c) => self.bare()?,
+            _ => return Err(self.stranger()),
+        };
+        Ok(Value {
+            data,
+            place: self.place(start, self.at),
+        })
+    }
+
+    /// A raw string or a keyword.
+    fn hash(&mut self) -> Result<Data, Noted> {
+        if self.rest().trim_start_matches('#').starts_with('"') {
+            return Ok(Data::Text {
+                text: self.raw()?,
+                quoted: false,
+            });
+        }
+        let start = self.at;
+        self.at += 1;
+        let word = self.take_while(is_word).to_owned();
+        match word.as_str() {
+            "true" => Ok(Data::Bool(true)),
+            "false" => Ok(Data::Bool(false)),
+            "null" => Ok(Data::Null),
+            "inf" | "-inf" | "nan" => Ok(Data::Number(format!("#{word}"))),
+            _ => {
+                let place = self.place(start, self.at);
+                Err(self.note(
+                    Diagnostic::error("syntax", format!("`#{word}` is no keyword"))
+                        .at(place, "")
+                        .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
+                ))
+            }
+        }
+    }
+
+    /// A word without quotes, or a number.
+    fn bare(&mut self) -> Result<Data, Noted> {
+        let start = self.at;
+        let word = self.take_while(is_word).to_owned();
+        if word == "r" && (self.starts("\"") || self.starts("#\"") || self.starts("##")) {
+            return self.old_raw(start);
+        }
+        let place = self.place(start, self.at);
+        if matches!(
+            word.as_str(),
+            "true" | "false" | "null" | "inf" | "-inf" | "nan"
+        ) {
+            self.note(
+                Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
+                    .at(place.clone(), format!("KDL 2 writes `#{word}`"))
+                    .help(format!("write `#{word}`, or for the text `\"{word}\"`"))
+                    .fix(place, format!("#{word}")),
+            );
+            return Ok(match word.as_str() {
+                "true" => Data::Bool(true),
+                "false" => Data::Bool(false),
+                "null" => Data::Null,
+                _ => Data::Number(word),
+            });
+        }
+        if !looks_like_number(&word) {
+            return Ok(Data::Text {
+                text: word,
+                quoted: false,
+            });
+        }
+        if is_number(&word) {
+            return Ok(Data::Number(word));
+        }
+        Err(self.note(
+            Diagnostic::error("syntax", format!("`{word}` is neither a number nor a word"))
+                .at(place.clone(), "text that begins like a number needs quotes")
+                .fix(place, format!("\"{word}\"")),
+        ))
+    }
+
+    /// `r"…"` and `r#"…"#`, which KDL 2 writes without the `r`.
+    fn old_raw(&mut self, start: usize) -> Result<Data, Noted> {
+        let r = self.place(start, start + 1);
+        let hashed = self.starts("#");
+        let text = if hashed { self.raw()? } else { self.quoted()? };
+        let place = self.place(start, self.at);
+        let mended = if hashed {
+            self.text[start + 1..self.at].to_owned()
+        } else {
+            format!("#{}#", &self.text[start + 1..self.at])
+        };
+        self.note(
+            Diagnostic::error("kdl-1", "a raw string with `r` is KDL 1")
+                .at(r, "KDL 2 writes `#\"…\"#`")
+                .fix(place, mended),
+        );
+        Ok(Data::Text {
+            text,
+            quoted: false,
+        })
+    }
+
+    /// A character that can begin nothing.
+    fn stranger(&mut self) -> Noted {
+        let place = self.here();
+        let Some(c) = self.peek().filter(|c| !is_newline(*c)) else {
+            return self.note(
+                Diagnostic::error("syntax", "something is missing here")
+                    .at(place, "a value was expected"),
+            );
+        };
+        let mistake =
+            Diagnostic::error("syntax", format!("a `{c}` cannot stand here")).at(place, "");
+        self.at += c.len_utf8();
+        self.note(match c {
+            '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),
+            '/' | '(' | ')' | '=' => mistake.help("text with such characters needs quotes"),
+            '\\' => mistake.help("a `\\` continues a line only as its last character"),
+            _ => mistake,
+        })
+    }
+}
+
+/// Whether KDL reserves the word for numbers: it begins with a digit, after a sign or a dot too.
+fn looks_like_number(word: &str) -> bool {
+    let word = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let word = word.strip_prefix('.').unwrap_or(word);
+    word.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn is_number(word: &str) -> bool {
+    let word = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let digits = |text: &str, radix: u32| {
+        text.starts_with(|c: char| c.is_digit(radix))
+            && text.chars().all(|c| c == '_' || c.is_digit(radix))
+    };
+    for (prefix, radix) in [("0x", 16), ("0o", 8), ("0b", 2)] {
+        if let Some(rest) = word.strip_prefix(prefix) {
+            return digits(rest, radix);
+        }
+    }
+    let (mantissa, exponent) = word
+        .split_once(['e', 'E'])
+        .map_or((word, None), |(mantissa, exponent)| {
+            (mantissa, Some(exponent))
+        });
+    let (whole, fraction) = mantissa
+        .split_once('.')
+        .map_or((mantissa, None), |(whole, fraction)| {
+            (whole, Some(fraction))
+        });
+    digits(whole, 10)
+        && fraction.is_none_or(|fraction| digits(fraction, 10))
+        && exponent.is_none_or(|exponent| {
+            digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)
+        })
+}

@@ -1,0 +1,534 @@
+//! Variables, defaults, templates, matrices.
+
+use insta::assert_snapshot;
+
+use super::{told, told_of};
+
+#[test]
+fn unknown_nodes() {
+    assert_snapshot!(told("imge \"app\"\nvolumes \"/data\"\n"), @r#"
+    error[unknown-node]: unknown node `imge`
+     --> imgspec.kdl:1:1
+      |
+    1 | imge "app"
+      | ^^^^ did you mean `image`?
+      |
+    help: write it like this
+      |
+    1 | image "app"
+      |   +
+
+    error[unknown-node]: unknown node `volumes`
+     --> imgspec.kdl:2:1
+      |
+    2 | volumes "/data"
+      | ^^^^^^^ nothing has this name
+      |
+      = help: at the top of a file stand workspace, variable, defaults, template, image
+
+    2 errors
+    "#);
+}
+
+#[test]
+fn fields_and_includes_outside_of_their_nodes() {
+    assert_snapshot!(told("python-version \"3.12\"\ninclude \"a\"\nimage \"a\" {\n    image \"b\"\n}\n"), @r#"
+    error[misplaced]: `python-version` stands outside of an image
+     --> imgspec.kdl:1:1
+      |
+    1 | python-version "3.12"
+      | ^^^^^^^^^^^^^^ a field belongs into an image, a template or `defaults`
+      |
+      = help: for all images of this file: `defaults { python-version … }`
+
+    error[misplaced]: `include` stands outside of the workspace
+     --> imgspec.kdl:2:1
+      |
+    2 | include "a"
+      | ^^^^^^^ write `workspace { include "…" }`
+
+    error[misplaced]: `image` stands inside of an image
+     --> imgspec.kdl:4:5
+      |
+    4 |     image "b"
+      |     ^^^^^ it belongs to the top of a file
+
+    3 errors
+    "#);
+}
+
+#[test]
+fn unknown_variables() {
+    assert_snapshot!(
+        told("variable \"registry\" default=\"ghcr.io/acme\"\nimage \"app\" {\n    registry \"{{ regsitry }}/x\"\n    user \"{{ nobody }}\"\n    commands \"docker inspect --format '{{.Id}}'\" \"echo {{ registry\"\n}\n"),
+        @r##"
+    error[unknown-variable]: unknown variable `regsitry`
+     --> imgspec.kdl:3:18
+      |
+    3 |     registry "{{ regsitry }}/x"
+      |                  ^^^^^^^^ did you mean `registry`?
+      |
+    help: write it like this
+      |
+    3 -     registry "{{ regsitry }}/x"
+    3 +     registry "{{ registry }}/x"
+      |
+
+    error[unknown-variable]: unknown variable `nobody`
+     --> imgspec.kdl:4:14
+      |
+    4 |     user "{{ nobody }}"
+      |              ^^^^^^ declared neither here nor in a file that includes this one
+      |
+      = help: declare it: `variable "nobody" default="…"`
+      = help: an axis of a matrix is known only inside its image; raw strings (`#"…"#`) are taken as they are
+
+    error[unknown-variable]: `{{.Id}}` names no variable
+     --> imgspec.kdl:5:42
+      |
+    5 |     commands "docker inspect --format '{{.Id}}'" "echo {{ registry"
+      |                                          ^^^
+      |
+      = help: where the braces are meant, write a raw string: `#"…"#`
+
+    error[syntax]: a `{{` is never closed
+     --> imgspec.kdl:5:56
+      |
+    5 |     commands "docker inspect --format '{{.Id}}'" "echo {{ registry"
+      |                                                        ^^ a variable's name and `}}` must follow
+      |
+      = help: where the braces are meant, write a raw string: `#"…"#`
+
+    4 errors
+    "##
+    );
+}
+
+#[test]
+fn variables_without_a_value() {
+    assert_snapshot!(told("variable \"a\"\nvariable \"b\" env=\"ACME_B\"\nimage \"app\" {\n    user \"{{ a }}{{ b }}\"\n}\n"), @r#"
+    error[no-value]: variable `a` has no value
+     --> imgspec.kdl:1:10
+      |
+    1 | variable "a"
+      |          ^^^ it has no default
+      |
+      = help: pass `--var a=…`, or give it a `default="…"`
+
+    error[no-value]: variable `b` has no value
+     --> imgspec.kdl:2:10
+      |
+    2 | variable "b" env="ACME_B"
+      |          ^^^ ACME_B is not set, and there is no default
+      |
+      = help: set ACME_B, or pass `--var b=…`, or give it a `default="…"`
+
+    2 errors
+    "#);
+}
+
+#[test]
+fn names_that_are_declared_twice() {
+    let files = [
+        (
+            "imgspec.kdl",
+            "variable \"v\" default=\"1\"\nvariable \"v\" default=\"2\"\ntemplate \"t\" { }\ntemplate \"t\" { }\nimage \"i\"\nimage \"i\"\nworkspace { include \"a\" }\n",
+        ),
+        (
+            "a/imgspec.kdl",
+            "variable \"v\" default=\"3\"\nimage \"i\"\n",
+        ),
+    ];
+    assert_snapshot!(told_of(&files, &[]), @r#"
+    error[duplicate-variable]: variable `v` is declared twice
+     --> imgspec.kdl:2:10
+      |
+    1 | variable "v" default="1"
+      |          --- first declared here
+    2 | variable "v" default="2"
+      |          ^^^ again here
+
+    error[duplicate-template]: template `t` is declared twice
+     --> imgspec.kdl:4:10
+      |
+    3 | template "t" { }
+      |          --- first declared here
+    4 | template "t" { }
+      |          ^^^ again here
+
+    error[duplicate-image]: image `i` is declared twice
+     --> imgspec.kdl:6:7
+      |
+    5 | image "i"
+      |       --- first declared here
+    6 | image "i"
+      |       ^^^ again here
+
+    error[duplicate-variable]: variable `v` is declared twice
+     --> a/imgspec.kdl:1:10
+      |
+    1 | variable "v" default="3"
+      |          ^^^ again here
+      |
+     ::: imgspec.kdl:1:10
+      |
+    1 | variable "v" default="1"
+      |          --- first declared here
+      |
+      = help: a file sees what the files that include it declare: no name may hide another
+
+    error[duplicate-image]: image `i` is declared twice
+     --> a/imgspec.kdl:2:7
+      |
+    2 | image "i"
+      |       ^^^ again here
+      |
+     ::: imgspec.kdl:5:7
+      |
+    5 | image "i"
+      |       --- first declared here
+
+    5 errors
+    "#);
+}
+
+#[test]
+fn defaults_that_stand_twice_or_have_a_name() {
+    assert_snapshot!(told("defaults \"x\" { user \"a\" }\ndefaults { user \"b\" }\nimage \"i\"\n"), @r#"
+    error[too-many-arguments]: `defaults` has no name
+     --> imgspec.kdl:1:10
+      |
+    1 | defaults "x" { user "a" }
+      |          ^^^
+      |
+      = help: fields under a name are a `template`
+
+    error[duplicate-node]: `defaults` stands twice in one file
+     --> imgspec.kdl:2:1
+      |
+    1 | defaults "x" { user "a" }
+      | -------- first here
+    2 | defaults { user "b" }
+      | ^^^^^^^^ again here
+      |
+      = help: put what both say into one
+
+    2 errors
+    "#);
+}
+
+#[test]
+fn declarations_without_a_name() {
+    assert_snapshot!(told("variable\ntemplate { }\nimage { }\nimage \"a\" \"b\"\nvariable \"a b\" default=\"x\"\n"), @r#"
+    error[missing-argument]: a variable needs a name
+     --> imgspec.kdl:1:1
+      |
+    1 | variable
+      | ^^^^^^^^ nothing follows
+      |
+      = help: write `variable "name" …`
+
+    error[missing-argument]: a template needs a name
+     --> imgspec.kdl:2:1
+      |
+    2 | template { }
+      | ^^^^^^^^ nothing follows
+      |
+      = help: write `template "name" …`
+
+    error[missing-argument]: an image needs an id
+     --> imgspec.kdl:3:1
+      |
+    3 | image { }
+      | ^^^^^ nothing follows
+      |
+      = help: write `image "name" { … }`
+
+    error[too-many-arguments]: an image has one id
+     --> imgspec.kdl:4:11
+      |
+    4 | image "a" "b"
+      |           ^^^ one too many
+
+    error[invalid-value]: a variable cannot be called `a b`
+     --> imgspec.kdl:5:10
+      |
+    5 | variable "a b" default="x"
+      |          ^^^^^ a name has letters, digits, `_` and `-`, and begins with a letter
+
+    5 errors
+    "#);
+}
+
+#[test]
+fn unknown_templates() {
+    assert_snapshot!(
+        told("template \"python\" { }\nimage \"a\" extends=\"pyton\"\nimage \"b\" extends=\"a\"\nimage \"c\" extends=\"nothing\" extend=\"x\"\n"),
+        @r#"
+    error[unknown-template]: unknown template `pyton`
+     --> imgspec.kdl:2:19
+      |
+    2 | image "a" extends="pyton"
+      |                   ^^^^^^^ did you mean `python`?
+      |
+    help: write it like this
+      |
+    2 | image "a" extends="python"
+      |                       +
+
+    error[unknown-template]: unknown template `a`
+     --> imgspec.kdl:3:19
+      |
+    3 | image "b" extends="a"
+      |                   ^^^ this is an image
+      |
+      = help: only templates can be extended; to build on an image write `base-image image="…"`
+
+    error[unknown-template]: unknown template `nothing`
+     --> imgspec.kdl:4:19
+      |
+    4 | image "c" extends="nothing" extend="x"
+      |                   ^^^^^^^^^ declared neither here nor in a file that includes this one
+      |
+      = help: declare it: `template "nothing" { … }`
+
+    error[unknown-property]: `image` has no property `extend`
+     --> imgspec.kdl:4:29
+      |
+    4 | image "c" extends="nothing" extend="x"
+      |                             ^^^^^^ did you mean `extends`?
+      |
+    help: write it like this
+      |
+    4 | image "c" extends="nothing" extends="x"
+      |                                   +
+
+    4 errors
+    "#
+    );
+}
+
+#[test]
+fn templates_that_extend_themselves() {
+    assert_snapshot!(
+        told("template \"own\" extends=\"own\" { }\ntemplate \"a\" extends=\"b\" { }\ntemplate \"b\" {\n    extends \"c\"\n}\ntemplate \"c\" extends=\"a\" { }\nimage \"i\" extends=\"b\"\n"),
+        @r#"
+    error[cycle]: template `own` extends itself
+     --> imgspec.kdl:1:24
+      |
+    1 | template "own" extends="own" { }
+      |                        ^^^^^
+
+    error[cycle]: templates extend each other in a circle: `a` -> `b` -> `c` -> `a`
+     --> imgspec.kdl:2:22
+      |
+    2 | template "a" extends="b" { }
+      |                      ^^^ `a` extends `b`
+    3 | template "b" {
+    4 |     extends "c"
+      |             --- `b` extends `c`
+    5 | }
+    6 | template "c" extends="a" { }
+      |                      --- `c` extends `a`
+
+    2 errors
+    "#
+    );
+}
+
+#[test]
+fn a_matrix_whose_id_does_not_name_its_axes() {
+    assert_snapshot!(told("image \"serve-{{ python }}\" {\n    matrix { python \"3.11\" \"3.12\"; cuda \"12\" \"13\" }\n}\n"), @r#"
+    error[duplicate-image]: all images of this matrix would be called `serve-{{ python }}`
+     --> imgspec.kdl:1:7
+      |
+    1 | image "serve-{{ python }}" {
+      |       ^^^^^^^^^^^^^^^^^^^^ the id does not name the axis `cuda`
+    2 |     matrix { python "3.11" "3.12"; cuda "12" "13" }
+      |                                    ---- 2 values
+      |
+    help: write it like this
+      |
+    1 | image "serve-{{ python }}-{{ cuda }}" {
+      |                          +++++++++++
+
+    1 error
+    "#);
+}
+
+#[test]
+fn a_matrix_that_makes_an_id_twice() {
+    assert_snapshot!(told("image \"x{{ a }}{{ b }}\" {\n    matrix { a \"1\" \"11\"; b \"11\" \"1\" }\n}\n"), @r#"
+    error[duplicate-image]: image `x111` is declared twice
+     --> imgspec.kdl:1:7
+      |
+    1 | image "x{{ a }}{{ b }}" {
+      |       ^^^^^^^^^^^^^^^^^ two combinations of the matrix have this id
+      |
+      = help: put something between the axes in the id
+
+    1 error
+    "#);
+}
+
+#[test]
+fn axes_that_are_wrong() {
+    assert_snapshot!(
+        told("variable \"v\" default=\"1\"\nimage \"x{{ v }}\" {\n    matrix { v \"1\"; w; u \"1\" \"1\"; u \"2\"; n 3 }\n}\nimage \"y\" { matrix \"a\" }\ntemplate \"t\" { matrix { a \"1\" } }\n"),
+        @r#"
+    error[duplicate-variable]: axis `v` has the name of a variable
+     --> imgspec.kdl:3:14
+      |
+    1 | variable "v" default="1"
+      |          --- the variable
+    2 | image "x{{ v }}" {
+    3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+      |              ^ call it otherwise
+
+    error[missing-argument]: axis `w` has no values
+     --> imgspec.kdl:3:21
+      |
+    3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+      |                     ^ nothing follows
+
+    error[duplicate-field]: axis `u` has `1` twice
+     --> imgspec.kdl:3:30
+      |
+    3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+      |                          --- ^^^ again here
+      |                          |
+      |                          first here
+
+    error[duplicate-field]: axis `u` stands twice
+     --> imgspec.kdl:3:35
+      |
+    3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+      |                        -          ^ again here
+      |                        |
+      |                        first here
+
+    error[wrong-type]: `n` takes text, not a number
+     --> imgspec.kdl:3:44
+      |
+    3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+      |                                            ^ text needs quotes here
+      |
+    help: write it like this
+      |
+    3 -     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
+    3 +     matrix { v "1"; w; u "1" "1"; u "2"; n "3" }
+      |
+
+    error[missing-argument]: `matrix` takes a block of axes
+     --> imgspec.kdl:5:13
+      |
+    5 | image "y" { matrix "a" }
+      |             ^^^^^^^^^^
+      |
+      = help: write `matrix { python "3.11" "3.12" }`
+
+    error[misplaced]: `matrix` stands inside of a template
+     --> imgspec.kdl:6:16
+      |
+    6 | template "t" { matrix { a "1" } }
+      |                ^^^^^^ a matrix belongs into an image
+
+    7 errors
+    "#
+    );
+}
+
+#[test]
+fn a_matrix_that_is_too_large() {
+    let axes: String = ('a'..='e')
+        .map(|axis| format!("{axis} \"1\" \"2\" \"3\" \"4\" \"5\"; "))
+        .collect();
+    let id = "{{ a }}{{ b }}{{ c }}{{ d }}{{ e }}";
+    assert_snapshot!(told(&format!("image \"{id}\" {{ matrix {{ {axes} }} }}\n")), @r#"
+    error[too-large]: this matrix makes 3125 images
+     --> imgspec.kdl:1:47
+      |
+    1 | image "{{ a }}{{ b }}{{ c }}{{ d }}{{ e }}" { matrix { a "1" "2" "3" "4" "5"; b "1" "2" "3" "4" "5"; c "1" "2" "3...
+      |                                               ^^^^^^ at most 1000 can be made
+
+    1 error
+    "#);
+}
+
+#[test]
+fn ids_that_cannot_name_files() {
+    assert_snapshot!(told("image \"a/b\"\nimage \"..\"\nimage \"x{{ v }}\" { matrix { v \"ubuntu:22.04\" } }\n"), @r#"
+    error[invalid-value]: an image cannot be called `a/b`
+     --> imgspec.kdl:1:7
+      |
+    1 | image "a/b"
+      |       ^^^^^ an id has no `/` in it: only letters, digits, `.`, `_`, `-`
+
+    error[invalid-value]: an image cannot be called `..`
+     --> imgspec.kdl:2:7
+      |
+    2 | image ".."
+      |       ^^^^ an id begins and ends with a letter or digit
+
+    error[invalid-value]: an image cannot be called `xubuntu:22.04`
+     --> imgspec.kdl:3:7
+      |
+    3 | image "x{{ v }}" { matrix { v "ubuntu:22.04" } }
+      |       ^^^^^^^^^^ an id has no `:` in it: only letters, digits, `.`, `_`, `-`
+
+    3 errors
+    "#);
+}
+
+#[test]
+fn flags_that_name_nothing() {
+    assert_snapshot!(
+        told_of(
+            &[("imgspec.kdl", "variable \"registry\" default=\"a\"\nimage \"train\" { registry \"{{ registry }}\" }\n")],
+            &["var:regsitry=b", "var:other=c", "set:trian.user=x", "set:train.platform=linux/x86_64", "set:train.user=a b", "set:train.copy=x"],
+        ),
+        @r#"
+    error[unknown-image]: no image matches `trian`
+     --> --set:1:1
+      |
+    1 | trian.user=x
+      | ^^^^^ did you mean `train`?
+
+    error[invalid-value]: `platform` cannot be `linux/x86_64`
+     --> --set:1:16
+      |
+    1 | train.platform=linux/x86_64
+      |                ^^^^^^^^^^^^ did you mean `linux/amd64`?
+
+    error[invalid-value]: `user` cannot be `a b`
+     --> --set:1:12
+      |
+    1 | train.user=a b
+      |            ^^^ it is a name or number, and after a `:` a group, such as `app` or `1000:1000`
+
+    error[invalid-value]: `copy` cannot be set on the command line
+     --> --set:1:7
+      |
+    1 | train.copy=x
+      |       ^^^^
+      |
+      = help: write it in the manifest, with a variable where it must change
+
+    error[unknown-variable]: unknown variable `regsitry`
+     --> --var:1:1
+      |
+    1 | regsitry=b
+      | ^^^^^^^^ did you mean `registry`?
+
+    error[unknown-variable]: unknown variable `other`
+     --> --var:1:1
+      |
+    1 | other=c
+      | ^^^^^ no manifest declares it
+      |
+      = help: declare it: `variable "other"`
+
+    6 errors
+    "#
+    );
+}

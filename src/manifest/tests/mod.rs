@@ -1,0 +1,78 @@
+//! Whole manifests, good and bad: what the bad ones tell is held as it is drawn.
+
+mod between;
+mod declarations;
+mod docs;
+mod fields;
+mod good;
+mod hostile;
+mod include;
+mod text;
+
+use std::collections::BTreeMap;
+
+use crate::check::{Checked, check};
+use crate::manifest::Overrides;
+use crate::report::diagnostics::render;
+
+/// A folder with these files; a path that ends in `/` is a folder.
+pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path_on_disk = folder.path().join(path);
+        if path.ends_with('/') {
+            std::fs::create_dir_all(path_on_disk).unwrap();
+            continue;
+        }
+        std::fs::create_dir_all(path_on_disk.parent().unwrap()).unwrap();
+        std::fs::write(path_on_disk, text).unwrap();
+    }
+    folder
+}
+
+/// What a check finds, with flags: `var:name=value`, `set:image.field=value`, `env:NAME=value`.
+pub(super) fn checked(files: &[(&str, &str)], flags: &[&str]) -> Checked {
+    let folder = folder(files);
+    let mut overrides = Overrides::default();
+    let mut env = BTreeMap::new();
+    for flag in flags {
+        match flag.split_once(':').unwrap() {
+            ("var", text) => overrides.vars.push(Overrides::parse_var(text).unwrap()),
+            ("set", text) => overrides.sets.push(Overrides::parse_set(text).unwrap()),
+            (_, text) => {
+                let (name, value) = text.split_once('=').unwrap();
+                env.insert(name.to_owned(), value.to_owned());
+            }
+        }
+    }
+    check(&folder.path().join("imgspec.kdl"), &overrides, &|name| {
+        env.get(name).cloned()
+    })
+}
+
+fn drawn(checked: &Checked) -> String {
+    render(
+        &checked.diagnostics,
+        &checked.workspace.sources,
+        false,
+        Some(120),
+    )
+}
+
+/// What is told of one manifest.
+pub(super) fn told(manifest: &str) -> String {
+    told_of(&[("imgspec.kdl", manifest)], &[])
+}
+
+/// What is told of several files, with flags.
+pub(super) fn told_of(files: &[(&str, &str)], flags: &[&str]) -> String {
+    drawn(&checked(files, flags))
+}
+
+/// The workspace of files that nothing is told of.
+#[track_caller]
+pub(super) fn good(files: &[(&str, &str)], flags: &[&str]) -> crate::workspace::Workspace {
+    let checked = checked(files, flags);
+    assert_eq!(drawn(&checked), "");
+    checked.workspace
+}

@@ -1,0 +1,289 @@
+//! A workspace with one engine: makes recipes, builds them, looks at what came out.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use imgspec::backend::docker::Docker;
+use imgspec::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes};
+use imgspec::fingerprint::{Files, Key, read_files};
+use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Recipe, Step};
+use imgspec::spec::{Base, WorkspacePath};
+
+/// Runs a test once for each image store.
+pub(crate) fn on_each_store(test: impl Fn(&Bench)) {
+    for store in ["CLASSIC", "CONTAINERD"] {
+        eprintln!("store: {store}");
+        test(&Bench::new(&variable(&format!(
+            "IMGSPEC_TEST_DOCKER_{store}"
+        ))));
+    }
+}
+
+/// A variable that `tests/run` sets.
+pub(crate) fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run these tests through tests/run"))
+}
+
+/// An engine and a workspace of its own.
+pub(crate) struct Bench {
+    pub(crate) host: String,
+    pub(crate) root: tempfile::TempDir,
+    config: tempfile::TempDir,
+    names: Mutex<Vec<String>>,
+}
+
+/// What a build told.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) steps: Mutex<Vec<String>>,
+    pub(crate) cached: Mutex<Vec<String>>,
+    pub(crate) lines: Mutex<Vec<String>>,
+}
+
+impl Notes for Heard {
+    fn step(&self, _: usize, _: usize, name: &str) {
+        self.steps.lock().unwrap().push(name.to_owned());
+    }
+    fn cached(&self, name: &str) {
+        self.cached.lock().unwrap().push(name.to_owned());
+    }
+    fn log(&self, line: &str) {
+        self.lines.lock().unwrap().push(line.to_owned());
+    }
+}
+
+/// A text that no other run of the tests uses.
+pub(crate) fn unique() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    format!("{since:x}-{}", COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
+impl Bench {
+    fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            root: tempfile::tempdir().unwrap(),
+            config: tempfile::tempdir().unwrap(),
+            names: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
+        vec![
+            ("DOCKER_HOST".into(), self.host.clone().into()),
+            ("DOCKER_CONFIG".into(), self.config.path().into()),
+        ]
+    }
+
+    pub(crate) fn is_classic(&self) -> bool {
+        self.host == variable("IMGSPEC_TEST_DOCKER_CLASSIC")
+    }
+
+    /// The backend, as a run would have it.
+    pub(crate) fn backend(&self) -> Docker {
+        self.backend_with(&[])
+    }
+
+    pub(crate) fn backend_with(&self, more: &[(&str, &str)]) -> Docker {
+        let more = more.iter().map(|(name, value)| (name.into(), value.into()));
+        let environment = self.environment().into_iter().chain(more).collect();
+        Docker::with(which::which("docker").ok(), environment)
+    }
+
+    /// A reference that is removed when the test ends.
+    pub(crate) fn reference(&self) -> String {
+        let name = format!("imgspec-test/{}:1", unique());
+        self.names.lock().unwrap().push(name.clone());
+        name
+    }
+
+    pub(crate) fn note(&self, reference: &str) {
+        self.names.lock().unwrap().push(reference.to_owned());
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) -> PathBuf {
+        let path = self.root.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// The file sets of a recipe as they are now.
+    pub(crate) fn files(&self, recipe: &Recipe) -> Vec<Arc<Files>> {
+        let root = self.root.path().canonicalize().unwrap();
+        recipe
+            .file_sets()
+            .map(|set| Arc::new(read_files(&root, set).unwrap()))
+            .collect()
+    }
+
+    pub(crate) fn build(&self, backend: &Docker, recipe: &Recipe) -> Result<Artifact, BuildError> {
+        self.build_on(
+            backend,
+            recipe,
+            &BTreeMap::new(),
+            &self.reference(),
+            &Heard::default(),
+        )
+    }
+
+    pub(crate) fn build_on(
+        &self,
+        backend: &Docker,
+        recipe: &Recipe,
+        bases: &BTreeMap<String, Artifact>,
+        reference: &str,
+        heard: &Heard,
+    ) -> Result<Artifact, BuildError> {
+        let files = self.files(recipe);
+        self.build_files(
+            backend,
+            recipe,
+            &files,
+            bases,
+            reference,
+            heard,
+            &Cancel::default(),
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the most general of the builds")]
+    pub(crate) fn build_files(
+        &self,
+        backend: &Docker,
+        recipe: &Recipe,
+        files: &[Arc<Files>],
+        bases: &BTreeMap<String, Artifact>,
+        reference: &str,
+        heard: &Heard,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let key = key();
+        let job = Job {
+            image: "it",
+            recipe,
+            key: &key,
+            reference,
+            files,
+            bases: bases.clone(),
+            root: self.root.path(),
+            scratch: self.root.path().join(".imgspec/contexts").join(unique()),
+        };
+        let built = backend.build(&job, heard, cancel);
+        assert!(!job.scratch.exists(), "the context is left");
+        if built.is_err() {
+            eprintln!("{:#?}", heard.lines.lock().unwrap());
+        }
+        built
+    }
+
+    pub(crate) fn render(&self, recipe: &Recipe, bases: &BTreeMap<String, Artifact>, to: &Path) {
+        let key = key();
+        let job = Job {
+            image: "it",
+            recipe,
+            key: &key,
+            reference: "it:1",
+            files: &self.files(recipe),
+            bases: bases.clone(),
+            root: self.root.path(),
+            scratch: self.root.path().join("unused"),
+        };
+        self.backend().render(&job, to).unwrap();
+    }
+
+    /// What `docker` says; it must succeed.
+    #[track_caller]
+    pub(crate) fn docker(&self, arguments: &[&str]) -> String {
+        let output = self.try_docker(arguments);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(crate) fn try_docker(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new("docker");
+        command.envs(self.environment()).args(arguments);
+        command.output().unwrap()
+    }
+
+    /// What a shell in the image says to a command.
+    #[track_caller]
+    pub(crate) fn sh(&self, image: &Artifact, command: &str) -> String {
+        let head = ["run", "--rm", "--network=none", "--entrypoint", "/bin/sh"];
+        let tail = [image.digest.as_str(), "-c", command];
+        let arguments: Vec<&str> = head.into_iter().chain(tail).collect();
+        self.docker(&arguments)
+    }
+
+    #[track_caller]
+    pub(crate) fn config(&self, image: &Artifact) -> serde_json::Value {
+        let text = self.docker(&[
+            "image",
+            "inspect",
+            "--format",
+            "{{json .Config}}",
+            &image.digest,
+        ]);
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) fn has(&self, reference: &str) -> bool {
+        self.try_docker(&["image", "inspect", reference])
+            .status
+            .success()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for name in self.names.lock().unwrap().iter() {
+            self.try_docker(&["image", "rm", name]);
+        }
+    }
+}
+
+pub(crate) fn key() -> Key {
+    Key::new([0xab; 32])
+}
+
+/// A recipe on a base, with these steps.
+pub(crate) fn recipe(base: &str, steps: Vec<Step>) -> Recipe {
+    Recipe {
+        platforms: vec!["linux/amd64".into()],
+        base: match base {
+            "scratch" => Base::Scratch,
+            base if base.contains(':') => Base::Registry(base.into()),
+            base => Base::Image(base.into()),
+        },
+        steps,
+        config: Config::default(),
+    }
+}
+
+pub(crate) fn run(command: &str) -> Step {
+    Step::Run {
+        command: command.into(),
+    }
+}
+
+pub(crate) fn copy(path: &str, to: &str) -> Step {
+    let root = WorkspacePath::default();
+    Step::Copy(CopyStep {
+        from: CopySource::Files(FileSet::Tree {
+            path: WorkspacePath::resolve(&root, path).unwrap(),
+            ignore: root,
+        }),
+        to: to.into(),
+        owner: None,
+    })
+}

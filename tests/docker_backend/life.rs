@@ -1,0 +1,310 @@
+//! From the first byte to the tag: parents, failures, interrupts, daemons that are not there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use imgspec::backend::docker::Docker;
+use imgspec::backend::{Availability, Backend, BuildError, Cancel, Existence, StoreKind, Wanted};
+use imgspec::recipe::Step;
+
+use crate::bench::{Heard, key, on_each_store, recipe, run, unique, variable};
+
+#[test]
+fn an_image_has_its_key_its_tag_and_its_id() {
+    on_each_store(|bench| {
+        let reference = bench.reference();
+        let heard = Heard::default();
+        let steps = vec![run(&format!("echo {}", unique()))];
+        let recipe = recipe("busybox:1.36", steps);
+        let backend = bench.backend();
+        let image = bench
+            .build_on(&backend, &recipe, &BTreeMap::new(), &reference, &heard)
+            .unwrap();
+        let labels = &bench.config(&image)["Labels"];
+        assert_eq!(labels["dev.imgspec.key"], *key().to_string());
+        assert_eq!(labels["dev.imgspec.image"], "it");
+        assert_eq!(labels["org.opencontainers.image.base.name"], "busybox:1.36");
+        let absent = bench.reference();
+        let wanted = [absent.as_str(), &reference].map(|reference| Wanted {
+            reference,
+            place: StoreKind::Local,
+        });
+        let present = Existence::Present {
+            key: Some(key().to_string()),
+            digest: image.digest,
+        };
+        assert_eq!(backend.exists(&wanted), [Existence::Absent, present]);
+        let steps = heard.steps.into_inner().unwrap();
+        assert!(
+            steps.iter().any(|step| step.starts_with("commands: echo")),
+            "{steps:?}"
+        );
+        // Again: everything is in the cache, and the image is the same one.
+        let heard = Heard::default();
+        let again = bench
+            .build_on(&backend, &recipe, &BTreeMap::new(), &reference, &heard)
+            .unwrap();
+        assert!(!heard.cached.into_inner().unwrap().is_empty());
+        assert!(bench.has(&again.digest));
+    });
+}
+
+#[test]
+fn nothing_at_all_is_an_image_too() {
+    on_each_store(|bench| {
+        let image = bench
+            .build(&bench.backend(), &recipe("scratch", Vec::new()))
+            .unwrap();
+        assert_eq!(bench.config(&image)["Labels"]["dev.imgspec.image"], "it");
+    });
+}
+
+#[test]
+fn traps_22_and_28_a_parent_is_what_was_built_whatever_its_tag_became() {
+    on_each_store(|bench| {
+        let reference = bench.reference();
+        let steps = vec![run(&format!("echo {} > /mark", unique()))];
+        let backend = bench.backend();
+        let none = BTreeMap::new();
+        let parent = recipe("busybox:1.36", steps);
+        let parent = bench
+            .build_on(&backend, &parent, &none, &reference, &Heard::default())
+            .unwrap();
+        let mark = bench.sh(&parent, "cat /mark");
+        // Another process gives the tag to another image.
+        bench.docker(&["tag", "busybox:1.36", &reference]);
+        let bases = BTreeMap::from([("base".to_owned(), parent.clone())]);
+        let child = recipe("base", vec![run("cp /mark /copied")]);
+        let build = |backend: &Docker| {
+            let name = bench.reference();
+            bench.build_on(backend, &child, &bases, &name, &Heard::default())
+        };
+        assert_eq!(bench.sh(&build(&backend).unwrap(), "cat /copied"), mark);
+        // In a later run, which only finds the parent: tagged anew, for else the store would not keep it.
+        bench.docker(&["tag", &parent.digest, &bench.reference()]);
+        drop(backend);
+        let later = bench.backend();
+        assert_eq!(bench.sh(&build(&later).unwrap(), "cat /copied"), mark);
+        drop(later);
+        let names = bench.docker(&[
+            "image",
+            "inspect",
+            "--format",
+            "{{.RepoTags}}",
+            &parent.digest,
+        ]);
+        assert!(!names.contains("imgspec-pin"), "{names}");
+    });
+}
+
+#[test]
+fn trap_16_a_parent_that_is_gone_is_said() {
+    on_each_store(|bench| {
+        let gone = imgspec::backend::Artifact {
+            backend: "docker".into(),
+            reference: "gone:1".into(),
+            digest: format!("sha256:{}", "0".repeat(64)),
+        };
+        let bases = BTreeMap::from([("base".to_owned(), gone)]);
+        let child = recipe("base", vec![run("true")]);
+        let built = bench.build_on(
+            &bench.backend(),
+            &child,
+            &bases,
+            &bench.reference(),
+            &Heard::default(),
+        );
+        let Err(BuildError::Failed(why)) = built else {
+            panic!("{built:?}")
+        };
+        assert!(
+            why.starts_with("`base`, which it is built on, is no longer in the local store"),
+            "{why}"
+        );
+    });
+}
+
+#[test]
+fn trap_23_a_failure_names_the_step_and_leaves_no_tag() {
+    on_each_store(|bench| {
+        let reference = bench.reference();
+        let heard = Heard::default();
+        let steps = vec![run("true"), run("echo some words; exit 7"), run("true")];
+        let built = bench.build_on(
+            &bench.backend(),
+            &recipe("busybox:1.36", steps),
+            &BTreeMap::new(),
+            &reference,
+            &heard,
+        );
+        let why = "`commands: echo some words; exit 7` failed with exit code 7".to_owned();
+        assert_eq!(built, Err(BuildError::Failed(why)));
+        assert!(
+            heard
+                .lines
+                .into_inner()
+                .unwrap()
+                .contains(&"some words".to_owned())
+        );
+        assert!(!bench.has(&reference));
+    });
+}
+
+#[test]
+fn trap_25_a_cancel_stops_the_step_in_the_daemon() {
+    on_each_store(|bench| {
+        for urgent in [false, true] {
+            let seconds = format!(
+                "86{}",
+                std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() % 9_000 + 1_000
+            );
+            let recipe = recipe("busybox:1.36", vec![run(&format!("exec sleep {seconds}"))]);
+            let (reference, cancel) = (bench.reference(), Cancel::default());
+            let begun = Instant::now();
+            let built = std::thread::scope(|scope| {
+                let build = scope.spawn(|| {
+                    let (none, heard) = (BTreeMap::new(), Heard::default());
+                    bench.build_files(
+                        &bench.backend(),
+                        &recipe,
+                        &[],
+                        &none,
+                        &reference,
+                        &heard,
+                        &cancel,
+                    )
+                });
+                wait_for(|| runs(&seconds));
+                cancel.request();
+                if urgent {
+                    cancel.request();
+                }
+                build.join().unwrap()
+            });
+            assert_eq!(built, Err(BuildError::Cancelled));
+            wait_for(|| !runs(&seconds));
+            assert!(!bench.has(&reference));
+            assert!(begun.elapsed() < Duration::from_mins(1));
+        }
+    });
+}
+
+/// Whether `sleep` runs for just so many seconds; the engine's containers are processes of this machine.
+fn runs(seconds: &str) -> bool {
+    let wanted = format!("sleep\0{seconds}\0");
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .any(|process| {
+            std::fs::read(process.path().join("cmdline"))
+                .is_ok_and(|line| line == wanted.as_bytes())
+        })
+}
+
+#[track_caller]
+fn wait_for(what: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(30);
+    while !what() {
+        assert!(Instant::now() < until, "waited for nothing");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn trap_17_a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
+    let environment = vec![("DOCKER_HOST".into(), "unix:///nonexistent.sock".into())];
+    let backend = Docker::with(which::which("docker").ok(), environment);
+    let Availability::Missing { why, .. } = backend.availability() else {
+        panic!("there is one")
+    };
+    assert!(why.contains("does not answer"), "{why}");
+    let wanted = [Wanted {
+        reference: "a:1",
+        place: StoreKind::Local,
+    }];
+    assert!(matches!(
+        backend.exists(&wanted)[0],
+        Existence::Unknown { .. }
+    ));
+    let none = Docker::with(None, Vec::new());
+    let found = none.exists(&wanted);
+    assert_eq!(
+        found,
+        [Existence::Unknown {
+            why: "there is no `docker` in PATH".into()
+        }]
+    );
+}
+
+#[test]
+fn a_docker_of_before_buildx_builds_too() {
+    on_each_store(|bench| {
+        // This machine's buildx is hidden from it.
+        let client = variable("IMGSPEC_TEST_DOCKER_OLD_CLIENT");
+        let hide = r#"sed 's/"Name":"buildx"/"Name":"hidden"/'"#;
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = info ] || exec '{client}' \"$@\"\n'{client}' \"$@\" | {hide}\n"
+        );
+        let program = bench.write("docker", &script);
+        std::fs::set_permissions(
+            &program,
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        let backend = Docker::with(Some(program), bench.environment());
+        let Availability::Ready { versions, .. } = backend.availability() else {
+            panic!("{:?}", backend.availability())
+        };
+        assert!(
+            versions.iter().all(|(part, _)| part != "buildx"),
+            "{versions:?}"
+        );
+        let heard = Heard::default();
+        let parent = recipe(
+            "busybox:1.36",
+            vec![
+                Step::Env(vec![("A".into(), "x\ny".into())]),
+                run("echo here; echo 1 > /one"),
+            ],
+        );
+        let parent = bench
+            .build_on(
+                &backend,
+                &parent,
+                &BTreeMap::new(),
+                &bench.reference(),
+                &heard,
+            )
+            .unwrap();
+        assert!(bench.has(&parent.digest), "{parent:?}");
+        let bases = BTreeMap::from([("base".to_owned(), parent)]);
+        let child = recipe("base", vec![run("cat /one; false")]);
+        let built = bench.build_on(
+            &backend,
+            &child,
+            &bases,
+            &bench.reference(),
+            &Heard::default(),
+        );
+        let why = "`commands: cat /one; false` failed with exit code 1".to_owned();
+        assert_eq!(built, Err(BuildError::Failed(why)));
+    });
+}
+
+#[test]
+fn trap_27_several_platforms_need_a_store_that_keeps_them() {
+    on_each_store(|bench| {
+        bench.write("a", "a");
+        let mut recipe = recipe("scratch", vec![crate::bench::copy("a", "/a")]);
+        recipe.platforms = vec!["linux/amd64".into(), "linux/arm64".into()];
+        let built = bench.build(&bench.backend(), &recipe);
+        if bench.is_classic() {
+            let Err(BuildError::Failed(why)) = built else {
+                panic!("{built:?}")
+            };
+            assert!(why.contains("containerd-snapshotter"), "{why}");
+        } else {
+            assert!(bench.has(&built.unwrap().reference));
+        }
+    });
+}
