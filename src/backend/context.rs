@@ -33,7 +33,7 @@ const FEW: usize = 64;
 ///
 /// # Errors
 /// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
-pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
+pub(super) fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     make_folder(to).map_err(|error| unwritable(to, &error))?;
     make_folders(files, to)?;
     copy_all(files, to)?;
@@ -45,7 +45,7 @@ pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
 ///
 /// # Errors
 /// When it cannot be emptied or made.
-pub fn empty(folder: &Path) -> Result<(), BuildError> {
+pub(super) fn empty(folder: &Path) -> Result<(), BuildError> {
     match fs::remove_dir_all(folder) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -55,7 +55,7 @@ pub fn empty(folder: &Path) -> Result<(), BuildError> {
 }
 
 /// The error of a path of ours that cannot be written: the disk is full, the folder is somebody else's.
-pub fn unwritable(path: &Path, error: &io::Error) -> BuildError {
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> BuildError {
     BuildError::Failed(format!("cannot write `{}`: {error}", path.display()))
 }
 

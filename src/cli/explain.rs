@@ -90,7 +90,7 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
     match (&explanation.recorded, &explanation.changes) {
         (None, _) => text.push_str("never built\n"),
         (Some(key), _) if *key == explanation.key => {
-            text.push_str("nothing differs from the last build\n")
+            text.push_str("nothing differs from the last build\n");
         }
         (Some(_), None) => text
             .push_str("differs from the last build; what it was made of is not known any more\n"),

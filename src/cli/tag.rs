@@ -46,15 +46,13 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
         (Format::Json, tags) => print_json(&tags)?,
         // One image that was named: just its reference, for a shell's `$(…)`.
         (Format::Text, [only]) if !args.selection.images.is_empty() => {
-            print_text(&format!("{}\n", only.reference))?
+            print_text(&format!("{}\n", only.reference))?;
         }
         (Format::Text, tags) => {
             let width = tags.iter().map(|tag| tag.image.len()).max().unwrap_or(0);
-            let lines: String = tags
-                .iter()
-                .map(|tag| format!("{:width$}  {}\n", tag.image, tag.reference))
-                .collect();
-            print_text(&lines)?;
+            let line = |tag: &Tag<'_>| format!("{:width$}  {}\n", tag.image, tag.reference);
+            let lines: Vec<String> = tags.iter().map(line).collect();
+            print_text(&lines.concat())?;
         }
     }
     Ok(exit::DONE)

@@ -1,4 +1,4 @@
-//! ImageSpec → Recipe: the one place that knows in which order and how fields become steps.
+//! `ImageSpec` → `Recipe`: the one place that knows in which order and how fields become steps.
 //!
 //! Pure; knows no builder. The order is flytekit's: apt, Python, env, packages, workdir, copies, commands, then what only
 //! the image's config holds. The choice made: what changes least often comes first, so that an edited source file leaves

@@ -267,8 +267,8 @@ mod tests {
     #[test]
     fn a_place_outside_of_its_text_is_drawn_at_its_end() {
         let (sources, mut place) = sources();
-        for span in [0..0, 7..8, 900..1000, 3..2] {
-            place.span = span;
+        for (start, end) in [(0, 0), (7, 8), (900, 1000), (3, 2)] {
+            place.span = start..end;
             let diagnostic = Diagnostic::error("x", "y")
                 .at(place.clone(), "z")
                 .fix(place.clone(), "w");

@@ -1,4 +1,4 @@
 //! What is common to all who speak the OCI distribution protocol.
 
-pub mod reference;
-pub mod registry;
+pub(super) mod reference;
+pub(super) mod registry;

@@ -2,7 +2,7 @@
 
 /// A reference to an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub(crate) struct Reference {
     /// The registry's host, with its port; Docker Hub's when none is given.
     pub host: String,
     /// Whether the reference names its registry.
@@ -21,7 +21,7 @@ pub const DOCKER_HUB: &str = "docker.io";
 impl Reference {
     /// Reads a reference; none if it is not one. A digest is left out.
     #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.split_once('@').map_or(text, |(name, _)| name);
         let (name, tag) = match text.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
@@ -54,7 +54,7 @@ impl Reference {
 
     /// The repository as it was written, host included.
     #[must_use]
-    pub fn repository(&self) -> &str {
+    pub(crate) fn repository(&self) -> &str {
         &self.written
     }
 }

@@ -20,7 +20,7 @@ const THREADS: usize = 16;
 
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
 #[must_use]
-pub fn exists(references: &[&str], label: &str) -> Vec<Existence> {
+pub(crate) fn exists(references: &[&str], label: &str) -> Vec<Existence> {
     if references.is_empty() {
         return Vec::new();
     }
