@@ -4,7 +4,8 @@
 //! broken by it everywhere and the same manifest gives the same order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
@@ -353,7 +354,7 @@ fn cycles(edges: &DiGraph<(), EdgeKind>, hops: &[Hop]) -> Vec<Cycle> {
 
 /// The shortest way from `start` back to itself, breadth first.
 fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
-    let mut came_by: std::collections::HashMap<ImageId, Hop> = std::collections::HashMap::new();
+    let mut came_by: BTreeMap<ImageId, Hop> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
         for hop in hops
@@ -367,8 +368,8 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
                 }
                 return way;
             }
-            if let std::collections::hash_map::Entry::Vacant(entry) = came_by.entry(hop.to) {
-                entry.insert(*hop);
+            if let Entry::Vacant(new) = came_by.entry(hop.to) {
+                new.insert(*hop);
                 queue.push_back(hop.to);
             }
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
+use crate::fingerprint::files::system_words;
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;
 
@@ -34,14 +35,22 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
             "`--force` replaces it",
         ),
         _ => Failure::usage(
-            format!("`{}` cannot be written: {error}", path.display()),
+            format!(
+                "`{}` cannot be written: {}",
+                path.display(),
+                system_words(&error)
+            ),
             "is the folder writable?",
         ),
     })?;
     file.write_all(manifest(&found).as_bytes())
         .map_err(|error| {
             Failure::usage(
-                format!("`{}` cannot be written: {error}", path.display()),
+                format!(
+                    "`{}` cannot be written: {}",
+                    path.display(),
+                    system_words(&error)
+                ),
                 "is the disk full?",
             )
         })?;

@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Failure;
+use crate::fingerprint::files::system_words;
 use crate::run::Summary;
 
 /// What the file says of one image.
@@ -62,8 +63,9 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(&images).expect("our own values serialise") + "\n";
     put(path, &text).map_err(|error| {
         let message = format!(
-            "the metadata file `{}` cannot be written: {error}",
-            path.display()
+            "the metadata file `{}` cannot be written: {}",
+            path.display(),
+            system_words(&error)
         );
         Failure::usage(message, "the images are built all the same")
     })

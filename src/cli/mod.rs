@@ -24,6 +24,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::diagnostic::{Diagnostic, Sources};
+use crate::fingerprint::files::system_words;
 use crate::manifest::{self, Overrides};
 use crate::report;
 use crate::session::{Opening, Refusal, Session};
@@ -269,7 +270,10 @@ impl Context {
     fn new(global: Global, screen: Screen) -> Result<Self, Failure> {
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage(
-                format!("the current folder cannot be read: {error}"),
+                format!(
+                    "the current folder cannot be read: {}",
+                    system_words(&error)
+                ),
                 "change to one that can",
             )
         })?;
@@ -355,7 +359,7 @@ fn print_text(text: &str) -> Result<(), Failure> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
         Err(error) => Err(Failure::usage(
-            format!("the result cannot be written: {error}"),
+            format!("the result cannot be written: {}", system_words(&error)),
             "is the disk full?",
         )),
     }

@@ -1,12 +1,13 @@
 //! `render`: the files that a builder would be given for an image.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Context, Failure, exit, print_text};
 use crate::backend::{Artifact, BuildError, Job};
+use crate::fingerprint::files::system_words;
 use crate::graph::ImageId;
 use crate::session::Session;
 use crate::store::RecordState;
@@ -32,34 +33,44 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
             "name one image",
         ));
     };
-    let Some(folder) = &args.output else {
+    if let Some(folder) = &args.output {
+        let folder = context.folder.join(folder);
+        refuse_what_is_there(&folder)?;
+        render(&session, id, &folder)?;
+    } else {
         print_text(&dockerfile(&session, id)?)?;
-        return Ok(exit::DONE);
-    };
-    let folder = context.folder.join(folder);
-    if folder
-        .read_dir()
-        .is_ok_and(|mut entries| entries.next().is_some())
-    {
-        let message = format!("`{}` is not empty", folder.display());
-        return Err(Failure::usage(message, "name a new folder"));
     }
-    render(&session, id, &folder)?;
     Ok(exit::DONE)
+}
+
+/// Nothing that is there is written over.
+fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
+    let refuse = |what: &str| {
+        let message = format!("`{}` {what}", folder.display());
+        Err(Failure::usage(message, "name a new folder"))
+    };
+    match folder.read_dir().map(|mut entries| entries.next()) {
+        Ok(Some(_)) => refuse("is not empty"),
+        Err(_) if folder.symlink_metadata().is_ok() => refuse("is no folder that can be read"),
+        _ => Ok(()),
+    }
 }
 
 fn dockerfile(session: &Session, id: ImageId) -> Result<String, Failure> {
     let folder = tempfile::tempdir().map_err(|error| {
-        Failure::usage(format!("no temporary folder: {error}"), "is the disk full?")
+        let message = format!("no temporary folder: {}", system_words(&error));
+        Failure::usage(message, "is the disk full?")
     })?;
     render(session, id, folder.path())?;
     std::fs::read_to_string(folder.path().join("Dockerfile")).map_err(|_| {
-        let message = "this builder is given no Dockerfile";
-        Failure::usage(message, "use `-o DIR` to see what it is given")
+        Failure::usage(
+            "this builder is given no Dockerfile",
+            "use `-o DIR` to see what it is given",
+        )
     })
 }
 
-fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Failure> {
+fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
     let key = session.prints.key(id);
     let reference = session.reference(id);
     let name = session.graph.name(id);
@@ -77,7 +88,10 @@ fn render(session: &Session, id: ImageId, to: &std::path::Path) -> Result<(), Fa
         .render(&job, to)
         .map_err(|error| match error {
             BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
-            _ => Failure::usage(error.to_string(), "the files could not be written"),
+            _ => Failure::usage(
+                error.to_string(),
+                "name a folder that can be written, on a disk with room",
+            ),
         })
 }
 

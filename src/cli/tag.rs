@@ -50,11 +50,9 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
         }
         (Format::Text, tags) => {
             let width = tags.iter().map(|tag| tag.image.len()).max().unwrap_or(0);
-            let mut lines = String::new();
-            for tag in tags {
-                lines.push_str(&format!("{:width$}  {}\n", tag.image, tag.reference));
-            }
-            print_text(&lines)?;
+            let line = |tag: &Tag<'_>| format!("{:width$}  {}\n", tag.image, tag.reference);
+            let lines: Vec<String> = tags.iter().map(line).collect();
+            print_text(&lines.concat())?;
         }
     }
     Ok(exit::DONE)

@@ -2,6 +2,7 @@
 
 mod build;
 mod commands;
+mod outputs;
 mod plan;
 mod reliability;
 mod sandbox;

@@ -1,0 +1,310 @@
+//! What has bitten other tools, on a real engine: each story with where it was told.
+//!
+//! Runs on each engine that `tests/run` says is there, and fails when there is none. The ones that need no engine are in
+//! `tests/it/traps.rs`.
+
+#[path = "docker_traps/ignore.rs"]
+mod ignore;
+#[path = "it/sandbox.rs"]
+#[allow(dead_code, reason = "the sandbox serves several test programs")]
+mod sandbox;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sandbox::{Ran, Sandbox};
+
+/// The engines to test on, by name: at least one.
+fn engines() -> Vec<(&'static str, String)> {
+    let known = [
+        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
+        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
+    ];
+    let found: Vec<_> = known
+        .into_iter()
+        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
+        .collect();
+    assert!(
+        !found.is_empty(),
+        "no engine: run these tests through tests/run"
+    );
+    found
+}
+
+/// A workspace on an engine, whose images nobody else has: `NAME` in its manifest is a word of its own.
+struct Stage {
+    store: &'static str,
+    engine: String,
+    sandbox: Sandbox,
+    name: String,
+}
+
+impl Stage {
+    fn new(store: &'static str, engine: &str, manifest: &str) -> Self {
+        let time = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
+        let name = format!("imgspec-trap-{:x}-{time:x}", std::process::id());
+        let sandbox = Sandbox::new().env("DOCKER_HOST", engine);
+        sandbox.write("imgspec.kdl", &manifest.replace("NAME", &name));
+        Self {
+            store,
+            engine: engine.to_owned(),
+            sandbox,
+            name,
+        }
+    }
+
+    fn on_each(manifest: &str) -> Vec<Self> {
+        let engines = engines();
+        let on = |(store, engine): &(&'static str, String)| Self::new(store, engine, manifest);
+        engines.iter().map(on).collect()
+    }
+
+    fn docker(&self, arguments: &[&str]) -> Ran {
+        let mut docker = Command::new("docker");
+        Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+    }
+
+    #[track_caller]
+    fn build(&self, more: &[&str]) -> Ran {
+        self.sandbox
+            .run(&[&["graph", "build", "--progress", "json"], more].concat())
+    }
+
+    /// What an image is called now.
+    fn reference(&self, image: &str) -> String {
+        let said = self.sandbox.run(&["tag", image]).success();
+        said.stdout.trim().to_owned()
+    }
+
+    /// What docker says of an image.
+    #[track_caller]
+    fn inspect(&self, image: &str) -> serde_json::Value {
+        let said = self.docker(&["image", "inspect", image]).success();
+        said.json()[0].clone()
+    }
+
+    #[track_caller]
+    fn layers(&self, image: &str) -> Vec<String> {
+        let layers = self.inspect(image)["RootFS"]["Layers"].clone();
+        serde_json::from_value(layers).expect("digests")
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, image: &str, words: &str) {
+        let log = self.sandbox.path(&format!(".imgspec/logs/{image}.log"));
+        let start = Instant::now();
+        while !std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains(words)
+        {
+            assert!(
+                start.elapsed() < Duration::from_secs(60),
+                "{}: `{words}` never came",
+                self.store
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let format = "{{.Repository}}:{{.Tag}}";
+        let all = self.docker(&["image", "ls", "--format", format]).stdout;
+        let own: Vec<&str> = all.lines().filter(|it| it.contains(&self.name)).collect();
+        self.docker(&[&["image", "rm", "--force"], own.as_slice()].concat());
+    }
+}
+
+/// The images of all events of a kind, sorted.
+fn named(ran: &Ran, kind: &str) -> Vec<String> {
+    let lines = ran.stderr.lines();
+    let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut images: Vec<String> = events
+        .filter(|event| event["event"] == kind)
+        .map(|event| event["image"].as_str().expect("an id").to_owned())
+        .collect();
+    images.sort();
+    images
+}
+
+const CHAIN: &str = r#"
+defaults { labels nonce="NAME" }
+image "os" { name "NAME-os"; base-image "busybox:1.36"; commands "echo NAME > /os" }
+image "app" { name "NAME-app"; base-image image="os"; commands "echo app > /app" }
+"#;
+
+#[test]
+fn a_build_that_is_all_cached_has_the_digest_that_it_had() {
+    // moby#48391, for-mac#7297: provenance holds times, so the same image had a new digest, and whatever stood on it with it.
+    for stage in Stage::on_each(CHAIN) {
+        stage.build(&[]).success();
+        let before = stage.inspect(&stage.reference("os"))["Id"].clone();
+        let again = stage.build(&["--force", "os"]).success();
+        assert_eq!(named(&again, "image-built"), ["os"], "{}", stage.store);
+        let after = stage.inspect(&stage.reference("os"))["Id"].clone();
+        assert_eq!(after, before, "{}", stage.store);
+        let rest = stage.build(&[]).success();
+        assert_eq!(named(&rest, "image-built"), [""; 0], "{}", stage.store);
+    }
+}
+
+#[test]
+fn a_parent_whose_tag_is_moved_meanwhile_stays_the_parent() {
+    // buildx#1112: child and pushed parent had different layers; and anybody may `docker tag` between the two builds.
+    let manifest = r#"
+defaults { labels nonce="NAME" }
+image "os" { name "NAME-os"; base-image "busybox:1.36"; commands "echo NAME > /os" }
+image "slow" { name "NAME-slow"; base-image "busybox:1.36"; commands "echo NAME; sleep 4" }
+image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/true" to="/true" }
+"#;
+    for stage in Stage::on_each(manifest) {
+        let child = stage.sandbox.spawn(&["graph", "build"]);
+        let reference = stage.reference("os");
+        let start = Instant::now();
+        while stage.docker(&["image", "inspect", &reference]).code != Some(0) {
+            assert!(start.elapsed() < Duration::from_secs(60), "no parent");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let parent = stage.layers(&reference);
+        stage.wait_for_log("slow", "sleep 4");
+        stage
+            .docker(&["image", "tag", "busybox:1.36", &reference])
+            .success();
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", stage.store);
+        let app = stage.layers(&stage.reference("app"));
+        assert_eq!(app[..parent.len()], parent, "{}", stage.store);
+        // And the name that was taken is noticed: it is built again.
+        let again = named(&stage.build(&[]).success(), "image-built");
+        assert!(
+            again.contains(&"os".to_owned()),
+            "{}: {again:?}",
+            stage.store
+        );
+    }
+}
+
+#[test]
+fn local_parents_are_found_whatever_builder_is_the_current_one() {
+    // buildkit#2343: a builder in a container does not see the images of the daemon.
+    for mut stage in Stage::on_each(CHAIN) {
+        stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new())
+            .env("BUILDX_BUILDER", "in-a-container-that-is-not-there");
+        let ran = stage.build(&[]).success();
+        assert_eq!(named(&ran, "image-built"), ["app", "os"], "{}", stage.store);
+    }
+}
+
+#[test]
+fn a_base_that_is_only_in_the_local_store_is_a_base() {
+    // pants#17458: `pull=true` broke every base that no registry has.
+    let manifest = "image \"app\" { name \"NAME-app\"; base-image \"NAME-only-here:1\"; labels nonce=\"NAME\" }\n";
+    for stage in Stage::on_each(manifest) {
+        let only = format!("{}-only-here:1", stage.name);
+        stage
+            .docker(&["image", "tag", "busybox:1.36", &only])
+            .success();
+        stage.build(&[]).success();
+    }
+}
+
+#[test]
+fn one_call_of_docker_tells_of_all_images() {
+    // pants#13461 asked for each image by itself; a query an image is most of what a run without work costs.
+    let image = |at: usize| {
+        format!(
+            "image \"i{at}\" {{ name \"NAME-{at}\"; base-image \"scratch\"; labels nonce=\"NAME\"; cmd \"{at}\" }}\n"
+        )
+    };
+    let manifest: String = (0..12).map(image).collect();
+    for mut stage in Stage::on_each(&manifest) {
+        stage.build(&[]).success();
+        let calls = stage.sandbox.path("calls");
+        let path = counting_docker(&stage, &calls);
+        stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new()).env("PATH", &path);
+        let again = stage.build(&[]).success();
+        assert_eq!(named(&again, "image-fresh").len(), 12, "{}", stage.store);
+        let calls = std::fs::read_to_string(calls).expect("docker was called");
+        let asked = calls.lines().filter(|line| line.contains("inspect"));
+        assert_eq!(asked.count(), 1, "{}: {calls}", stage.store);
+        assert!(calls.lines().count() <= 3, "{}: {calls}", stage.store);
+    }
+}
+
+/// A PATH with a `docker` first that notes its calls.
+fn counting_docker(stage: &Stage, calls: &std::path::Path) -> String {
+    let path = std::env::var("PATH").expect("PATH");
+    let real = std::env::split_paths(&path).map(|folder| folder.join("docker"));
+    let real: PathBuf = real
+        .into_iter()
+        .find(|file| file.is_file())
+        .expect("docker");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> '{}'\nexec '{}' \"$@\"\n",
+        calls.display(),
+        real.display()
+    );
+    stage.sandbox.write("bin/docker", &script);
+    let program = stage.sandbox.path("bin/docker");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("rights");
+    format!("{}:{path}", stage.sandbox.path("bin").display())
+}
+
+#[test]
+fn two_runs_at_once_build_each_image_once() {
+    // skaffold: two processes, one state file.
+    for stage in Stage::on_each(CHAIN) {
+        let arguments = ["graph", "build", "--progress", "json"];
+        let runs = [(); 2].map(|()| stage.sandbox.spawn(&arguments));
+        let mut built = Vec::new();
+        for run in runs {
+            let output = run.wait_with_output().expect("it ends");
+            let stderr = String::from_utf8(output.stderr).expect("text");
+            assert!(output.status.success(), "{}: {stderr}", stage.store);
+            built.extend(named(
+                &Ran {
+                    code: None,
+                    stdout: String::new(),
+                    stderr,
+                },
+                "image-built",
+            ));
+        }
+        built.sort();
+        assert_eq!(built, ["app", "os"], "{}", stage.store);
+    }
+}
+
+#[test]
+fn after_a_kill_the_next_run_builds_what_was_asked_for_while_the_old_builder_lives() {
+    // moby/buildkit#2855: the client is killed and the build goes on. What it was given must not become what comes next.
+    let manifest = "image \"app\" { name \"NAME-app\"; base-image \"busybox:1.36\"; copy \"f\" to=\"/f\"; commands \"sleep 3; echo NAME > /app\" }\n";
+    for stage in Stage::on_each(manifest) {
+        stage.sandbox.write("f", "old");
+        let old = stage.reference("app");
+        let mut child = stage.sandbox.spawn(&["graph", "build"]);
+        stage.wait_for_log("app", "sleep 3");
+        child.kill().expect("a kill");
+        child.wait().expect("it ends");
+        stage.sandbox.write("f", "new");
+        stage.build(&[]).success();
+        let says = |reference: &str| {
+            stage
+                .docker(&["run", "--rm", reference, "cat", "/f"])
+                .success()
+                .stdout
+        };
+        assert_eq!(says(&stage.reference("app")), "new", "{}", stage.store);
+        // The killed run's own image is there when its builder finished; then it is what its name says.
+        if stage.docker(&["image", "inspect", &old]).code == Some(0) {
+            assert_eq!(says(&old), "old", "{}", stage.store);
+        }
+        stage.sandbox.write("f", "old");
+        stage.build(&[]).success();
+        assert_eq!(says(&old), "old", "{}", stage.store);
+    }
+}

@@ -1,0 +1,95 @@
+//! Files that the program writes where the user says: nothing is destroyed, and what cannot be done is said first.
+
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
+use std::process::Command;
+
+use crate::sandbox::Sandbox;
+
+const ONE: &str = "image \"app\" { base-image \"scratch\" }\n";
+
+fn one() -> Sandbox {
+    Sandbox::with(&[("imgspec.kdl", ONE)])
+}
+
+#[test]
+fn metadata_in_a_place_that_cannot_be_is_refused_before_anything_is_built() {
+    for (file, why) in [("none/meta.json", "there is no folder"), (".", "a folder")] {
+        let sandbox = one();
+        sandbox
+            .build(&["--metadata-file", file])
+            .code(2)
+            .says("the metadata file")
+            .says(why);
+        assert!(!sandbox.path(".imgspec").exists());
+    }
+}
+
+#[test]
+fn metadata_goes_behind_a_link_and_may_be_read_by_others() {
+    let sandbox = one();
+    sandbox.write("real.json", "old");
+    symlink("real.json", sandbox.path("link.json")).unwrap();
+    for file in ["link.json", "new.json"] {
+        sandbox.build(&["--metadata-file", file]).success();
+    }
+    assert!(sandbox.path("link.json").is_symlink());
+    assert!(sandbox.read("real.json").contains("\"reference\""));
+    let mode = |file: &str| {
+        let meta = std::fs::metadata(sandbox.path(file)).unwrap();
+        meta.permissions().mode() & 0o777
+    };
+    sandbox.write("usual", "");
+    assert_eq!(mode("new.json"), mode("usual"));
+}
+
+#[test]
+fn a_pipe_that_metadata_is_written_to_stays_a_pipe() {
+    let sandbox = one();
+    let pipe = sandbox.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    sandbox.build(&["--metadata-file", "pipe"]).success();
+    assert!(pipe.metadata().unwrap().file_type().is_fifo());
+    assert!(reader.join().unwrap().contains("\"reference\""));
+}
+
+#[test]
+fn a_failed_build_stays_one_when_its_metadata_cannot_be_written() {
+    let sandbox = one().env("IMGSPEC_FAKE_FAIL", "app");
+    sandbox
+        .build(&["--metadata-file", "/proc/imgspec-nowhere"])
+        .code(1)
+        .says("the metadata file");
+}
+
+#[test]
+fn what_is_rendered_replaces_nothing() {
+    let sandbox = one();
+    sandbox.write("full/x", "");
+    for (place, why) in [("full", "is not empty"), ("imgspec.kdl", "is no folder")] {
+        sandbox
+            .run(&["render", "app", "-o", place])
+            .code(2)
+            .says(why);
+    }
+    assert_eq!(sandbox.read("imgspec.kdl"), ONE);
+}
+
+#[test]
+fn mistakes_are_counted_once() {
+    let sandbox = Sandbox::with(&[("imgspec.kdl", "imgae \"a\"\n")]);
+    let said = sandbox.run(&["check"]).code(2).stderr;
+    let counts = said
+        .lines()
+        .filter(|line| line.ends_with(" errors") || *line == "1 error");
+    assert_eq!(counts.count(), 1, "{said}");
+}
