@@ -2,6 +2,8 @@
 //!
 //! `tests/run` brings the engine up and says where it is; without that these tests fail rather than pass unseen.
 
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;
@@ -57,9 +59,9 @@ fn copy_folder(from: &Path, to: &Path) {
         let entry = entry.expect("an entry");
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {
-            copy_folder(&from, &to)
+            copy_folder(&from, &to);
         } else {
-            drop(std::fs::copy(&from, &to).expect("a copy"))
+            std::fs::copy(&from, &to).expect("a copy");
         }
     }
 }
@@ -366,7 +368,7 @@ fn wait_for(is_true: impl Fn() -> bool, what: &str) {
     let start = Instant::now();
     while !is_true() {
         assert!(
-            start.elapsed() < Duration::from_secs(60),
+            start.elapsed() < Duration::from_mins(1),
             "waited in vain: {what}"
         );
         std::thread::sleep(Duration::from_millis(50));

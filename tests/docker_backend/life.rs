@@ -240,7 +240,11 @@ fn trap_17_a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
 fn a_docker_of_before_buildx_builds_too() {
     on_each_store(|bench| {
         // This machine's buildx is hidden from it.
-        let client = variable("IMGSPEC_TEST_DOCKER_OLD_CLIENT");
+        let Ok(client) = std::env::var("IMGSPEC_TEST_DOCKER_OLD_CLIENT") else {
+            // Only the private engine brings one; tests/run says so.
+            eprintln!("left out: there is no Docker client of before buildx");
+            return;
+        };
         let hide = r#"sed 's/"Name":"buildx"/"Name":"hidden"/'"#;
         let script = format!(
             "#!/bin/sh\n[ \"$1\" = info ] || exec '{client}' \"$@\"\n'{client}' \"$@\" | {hide}\n"

@@ -209,9 +209,10 @@ fn the_metadata_file_tells_of_every_image() {
 
 #[test]
 fn jobs_are_at_most_what_was_asked_for() {
-    let images: String = (0..12)
-        .map(|at| format!("image \"i{at}\" {{ base-image \"scratch\" }}\n"))
-        .collect();
+    let mut images = String::new();
+    for at in 0..12 {
+        images.push_str(&format!("image \"i{at}\" {{ base-image \"scratch\" }}\n"));
+    }
     let sandbox = Sandbox::with(&[("imgspec.kdl", &images)]).env("IMGSPEC_FAKE_SECONDS", "0.05");
     let ran = sandbox.build(&["-j", "3", "--progress", "json"]).success();
     let (mut running, mut most) = (0, 0);

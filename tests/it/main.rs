@@ -1,5 +1,7 @@
 //! The program, end to end, through one hermetic sandbox and the fake backend.
 
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
 mod build;
 mod commands;
 mod outputs;

@@ -1,6 +1,7 @@
 //! Killed at any moment, run twice at once, files changing under it: nothing lost, nothing wrong recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::sandbox::Sandbox;
@@ -222,7 +223,6 @@ fn the_same_checkout_has_the_same_keys_wherever_it_lies() {
         .env("TZ", "Asia/Kathmandu");
     for name in names.iter().rev() {
         there.write(name, name);
-        use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(there.path(name), std::fs::Permissions::from_mode(0o660)).unwrap();
     }
     there.write("imgspec.kdl", manifest);
