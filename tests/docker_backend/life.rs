@@ -7,6 +7,8 @@ use imgspec::backend::docker::Docker;
 use imgspec::backend::{Availability, Backend, BuildError, Cancel, Existence, StoreKind, Wanted};
 use imgspec::recipe::Step;
 
+use crate::bench::{Heard, key, on_each_store, recipe, run, unique};
+
 #[test]
 fn an_image_has_its_key_its_tag_and_its_id() {
     on_each_store(|bench| {
