@@ -16,7 +16,7 @@ pub(crate) struct Reference {
 }
 
 /// What Docker calls its own registry.
-pub const DOCKER_HUB: &str = "docker.io";
+pub(crate) const DOCKER_HUB: &str = "docker.io";
 
 impl Reference {
     /// Reads a reference; none if it is not one. A digest is left out.
