@@ -1,7 +1,7 @@
 //! The whole program beside its peer and its limit, in one run: a no-op and a cold build beside `docker buildx bake` of the
 //! same graph on the same engine, a no-op beside a bare walk of the files, and the check of a large manifest.
 //!
-//! Needs a Docker engine with buildx that has `busybox:1.36` (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
+//! Needs a Docker engine with buildx that has `busybox:1.36` and a `debian:bookworm-slim` with python3 (as `tests/engine/up` makes them) (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
 //! Prints ratios; asserts nothing. The choice made: whole processes are timed in turn, A B A B …, so that a machine whose
 //! speed drifts slows both sides alike; medians are compared.
 
@@ -13,7 +13,27 @@ use std::time::{Duration, Instant};
 const IMAGES: usize = 40;
 const FILES: usize = 50;
 const ROOTS: usize = 8;
-const BASE: &str = "busybox:1.36";
+
+/// What the images of a workspace stand on, and what each of them does.
+struct Kind {
+    words: &'static str,
+    base: &'static str,
+    command: &'static str,
+}
+
+/// All that is left is what the tools themselves take.
+const IDLE: Kind = Kind {
+    words: "images that do nothing",
+    base: "busybox:1.36",
+    command: "true",
+};
+
+/// About a second of work each, as an installed package or a compiled source is.
+const BUSY: Kind = Kind {
+    words: "images that compile their 50 files",
+    base: "debian:bookworm-slim",
+    command: "python3 -m compileall -q -o 0 -o 1 -o 2 FOLDER",
+};
 
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
@@ -21,12 +41,16 @@ fn main() {
         return;
     }
     check_of_a_large_manifest();
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let root = folder.path();
-    write_workspace(root);
-    no_op(root);
-    cold(root);
-    clean_up(root);
+    for kind in [IDLE, BUSY] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path();
+        write_workspace(root, &kind);
+        if kind.command == IDLE.command {
+            no_op(root);
+        }
+        cold(root, &kind);
+    }
+    clean_up();
 }
 
 fn check_of_a_large_manifest() {
@@ -55,31 +79,29 @@ fn check_of_a_large_manifest() {
 }
 
 /// The same graph for both: image `i` stands on image `i - 8`, copies 50 files and runs one command.
-fn write_workspace(root: &Path) {
+fn write_workspace(root: &Path, kind: &Kind) {
     let mut manifest = String::new();
     let mut targets = serde_json::Map::new();
     for at in 0..IMAGES {
         let folder = format!("src/i{at}");
         std::fs::create_dir_all(root.join(&folder)).expect("a folder");
         for file in 0..FILES {
-            std::fs::write(
-                root.join(&folder).join(format!("f{file}.py")),
-                format!("# {at} {file}\n").repeat(40),
-            )
-            .expect("a file");
+            let path = root.join(&folder).join(format!("f{file}.py"));
+            std::fs::write(path, source(at, file)).expect("a file");
         }
         let is_root = at < ROOTS;
+        let command = kind.command.replace("FOLDER", &format!("/app/i{at}"));
         let base = if is_root {
-            format!("\"{BASE}\"")
+            format!("\"{}\"", kind.base)
         } else {
             format!("image=\"i{}\"", at - ROOTS)
         };
         let _ = writeln!(
             manifest,
-            "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"true\"\n}}"
+            "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"{command}\"\n}}"
         );
-        let from = if is_root { BASE } else { "parent" };
-        let dockerfile = format!("FROM {from}\nCOPY . /app/i{at}\nRUN true\n");
+        let from = if is_root { kind.base } else { "parent" };
+        let dockerfile = format!("FROM {from}\nCOPY . /app/i{at}\nRUN {command}\n");
         let mut target = serde_json::json!({ "context": folder, "dockerfile-inline": dockerfile, "tags": [format!("imgspec-bench/bake-i{at}:latest")] });
         if !is_root {
             target["contexts"] = serde_json::json!({ "parent": format!("target:i{}", at - ROOTS) });
@@ -91,6 +113,18 @@ fn write_workspace(root: &Path) {
         serde_json::json!({ "group": { "default": { "targets": names } }, "target": targets });
     std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
     std::fs::write(root.join("docker-bake.json"), bake.to_string()).expect("a bake file");
+}
+
+/// A source file of 120 functions.
+fn source(image: usize, file: usize) -> String {
+    let mut text = format!("# {image} {file}\n");
+    for at in 0..120 {
+        let _ = writeln!(
+            text,
+            "def step_{at}(rows, limit={at}):\n    return [row for row in rows if row.value > limit and row.kind == \"k{at}\"][:limit]\n"
+        );
+    }
+    text
 }
 
 fn no_op(root: &Path) {
@@ -115,8 +149,9 @@ fn no_op(root: &Path) {
     );
 }
 
-fn cold(root: &Path) {
-    let mut nonce = Instant::now().elapsed().as_nanos() ^ u128::from(std::process::id());
+fn cold(root: &Path, kind: &Kind) {
+    let since = std::time::UNIX_EPOCH.elapsed().expect("a clock");
+    let mut nonce = since.as_nanos();
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         // Fresh content at every root before each run: nothing of the other side's cache can serve.
@@ -130,7 +165,8 @@ fn cold(root: &Path) {
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "cold, {IMAGES} images: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
+        "cold, {IMAGES} {}: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
+        kind.words,
         median(ours).as_secs_f64(),
         median(theirs).as_secs_f64(),
         ratios[2],
@@ -212,7 +248,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-fn clean_up(_: &Path) {
+fn clean_up() {
     let list = Command::new("docker")
         .args([
             "image",

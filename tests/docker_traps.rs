@@ -104,16 +104,17 @@ impl Stage {
                 "{}: `{words}` never came",
                 self.store
             );
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let format = "{{.Repository}}:{{.Tag}}";
-        let all = self.docker(&["image", "ls", "--format", format]).stdout;
-        let own: Vec<&str> = all.lines().filter(|it| it.contains(&self.name)).collect();
+        // Asked for by name: an engine with a thousand images takes seconds to list them all.
+        let (format, own) = ("{{.Repository}}:{{.Tag}}", format!("{}*", self.name));
+        let own = self.docker(&["image", "ls", "--format", format, &own]);
+        let own: Vec<&str> = own.stdout.lines().collect();
         self.docker(&[&["image", "rm", "--force"], own.as_slice()].concat());
     }
 }
@@ -166,7 +167,7 @@ image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/tr
         let start = Instant::now();
         while stage.docker(&["image", "inspect", &reference]).code != Some(0) {
             assert!(start.elapsed() < Duration::from_mins(1), "no parent");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(250));
         }
         let parent = stage.layers(&reference);
         stage.wait_for_log("slow", "sleep 4");
