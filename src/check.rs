@@ -151,36 +151,47 @@ fn id_as_name(image: &Image) -> Option<Diagnostic> {
     )
 }
 
-/// Passwords in the URLs of package indexes: they would be kept wherever the URL is.
+/// Passwords in URLs: they would be kept in the image's history and in logs.
 fn passwords(image: &Image) -> Vec<Diagnostic> {
     let spec = &image.spec;
-    let index = spec
-        .pip_index
-        .iter()
-        .map(|url| ("pip-index".to_owned(), url));
+    let one = |field: &'static str| move |text| (field.to_owned(), text);
+    let many = |field: &'static str| move |(at, text)| (format!("{field}[{at}]"), text);
     let extra = spec.pip_extra_index_url.iter().enumerate();
-    let extra = extra.map(|(at, url)| (format!("pip-extra-index-url[{at}]"), url));
-    let secret = |url: &str| {
-        let host = url.split_once("://")?.1.split('/').next()?;
-        host.rsplit_once('@')?.0.split_once(':').map(drop)
-    };
-    index
-        .chain(extra)
-        .filter(|(_, url)| secret(url).is_some())
+    let packages = spec.packages.iter().enumerate();
+    let texts = spec.pip_index.iter().map(one("pip-index"));
+    texts
+        .chain(spec.pip_extra_args.iter().map(one("pip-extra-args")))
+        .chain(extra.map(many("pip-extra-index-url")))
+        .chain(packages.map(many("packages")))
+        .filter(|(_, text)| has_password(text))
         .filter_map(|(field, _)| {
+            let mistake = Diagnostic::error("password", "a URL has a password in it");
+            let place = image.places.get(&field)?.clone();
             Some(
-                Diagnostic::warning(
-                    "password",
-                    "the URL of a package index has a password in it",
-                )
-                .at(
-                    image.places.get(&field)?.clone(),
-                    "it reaches the image's history and the logs",
-                )
-                .help("version 0.2 will have secrets; until then take an index that needs none"),
+                mistake
+                    .at(place, "it would reach the image's history and the logs")
+                    .help(
+                        "version 0.2 will have secrets; until then take an index that needs none",
+                    ),
             )
         })
         .collect()
+}
+
+/// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token.
+fn has_password(text: &str) -> bool {
+    text.match_indices("://").any(|(at, _)| {
+        let authority =
+            text[at + 3..].split(|char: char| char.is_whitespace() || "/?#".contains(char));
+        let user = authority
+            .into_iter()
+            .next()
+            .and_then(|authority| authority.rsplit_once('@'));
+        let is_http = ["http", "https"]
+            .iter()
+            .any(|scheme| text[..at].ends_with(scheme));
+        user.is_some_and(|(user, _)| is_http || user.contains(':'))
+    })
 }
 
 fn too_long(image: &Image) -> Option<Diagnostic> {

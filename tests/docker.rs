@@ -437,3 +437,27 @@ fn a_stopped_daemon_is_said_and_nothing_begins() {
     assert!(said[0].starts_with("a build"), "{said:?}");
     sandbox.run(&["doctor"]).code(1).says("missing");
 }
+
+#[test]
+fn force_makes_every_step_anew() {
+    // Packages that are not pinned are refreshed only so.
+    for (store, engine) in engines() {
+        let sandbox = on(&engine);
+        let nonce = nonce();
+        let manifest = format!(
+            "image \"a\" {{ base-image \"busybox:1.36\"; name \"imgspec-test/{nonce}\"; labels test=\"{nonce}\"; commands \"cat /proc/sys/kernel/random/uuid > /id\" }}\n"
+        );
+        sandbox.write("imgspec.kdl", &manifest);
+        let id = |sandbox: &Sandbox| {
+            let reference = references(sandbox, &[])["a"].clone();
+            docker(&engine, &["run", "--rm", &reference, "cat", "/id"])
+                .success()
+                .stdout
+        };
+        build(&sandbox, &[]).success();
+        let first = id(&sandbox);
+        assert_eq!(built(&build(&sandbox, &["--force"]).success()), ["a"]);
+        assert_ne!(id(&sandbox), first, "{store}");
+        remove_images(&engine, &sandbox, &[]);
+    }
+}

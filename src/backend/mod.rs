@@ -27,6 +27,14 @@ pub trait Backend: Send + Sync {
     /// Whether it can build here, in words for `doctor`; may start a process.
     fn availability(&self) -> Availability;
 
+    /// Removes what killed runs left in its store, and says how many things that were; nothing that a run may still need.
+    ///
+    /// # Errors
+    /// In words, when its store cannot be asked.
+    fn clean(&self) -> Result<usize, String> {
+        Ok(0)
+    }
+
     /// What of this recipe it cannot carry out; pure.
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported>;
 
@@ -146,6 +154,8 @@ pub struct Job<'a> {
     pub files: &'a [Arc<Files>],
     /// What the images that the recipe needs are, by id.
     pub bases: BTreeMap<String, Artifact>,
+    /// Whether every step must be done anew, whatever the backend has in its cache.
+    pub no_cache: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
     /// A folder of this image's own for contexts; emptied by whoever uses it.

@@ -37,6 +37,15 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
             (true, _) => others += 1,
         }
     }
+    let mut asked = BTreeSet::new();
+    for backend in session
+        .backends
+        .iter()
+        .filter(|backend| asked.insert(backend.name()))
+    {
+        // A builder that is not there keeps what it has: nothing here depends on it.
+        others += backend.clean().unwrap_or(0);
+    }
     if !context.screen.quiet {
         eprint_text(&format!(
             "removed {} and {}\n",

@@ -81,6 +81,7 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
         reference: &reference,
         files: session.prints.files(id),
         bases: bases(session, id),
+        no_cache: false,
         root: &session.workspace.root,
         scratch: session.store.context_folder(name),
     };

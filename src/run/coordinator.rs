@@ -413,6 +413,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
                 .collect(),
             base_keys: self.prints.bases(id).to_vec(),
             planned_on: self.facts[id.index()].record.clone(),
+            no_cache: self
+                .plan
+                .get(id)
+                .is_some_and(|planned| planned.reasons.contains(&Reason::Forced)),
             attempts: self.options.attempts.max(1),
             root: &setting.workspace.root,
             store: setting.store,

@@ -41,6 +41,8 @@ pub(super) struct Assignment<'a> {
     pub(super) base_keys: Vec<(String, Key)>,
     /// What was recorded when the run was planned: another run may have built it since.
     pub(super) planned_on: Option<Record>,
+    /// `--force`: what is fresh is to be made anew, not to be found in a cache.
+    pub(super) no_cache: bool,
     pub(super) attempts: u32,
     pub(super) root: &'a Path,
     pub(super) store: &'a Store,
@@ -180,6 +182,7 @@ impl Assignment<'_> {
             reference: &self.reference,
             files: &self.files,
             bases: self.bases.clone(),
+            no_cache: self.no_cache,
             root: self.root,
             scratch: self.store.context_folder(self.image),
         }

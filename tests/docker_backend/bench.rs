@@ -175,6 +175,7 @@ impl Bench {
             reference,
             files,
             bases: bases.clone(),
+            no_cache: false,
             root: self.root.path(),
             scratch: self.root.path().join(".imgspec/contexts").join(unique()),
         };
@@ -195,6 +196,7 @@ impl Bench {
             reference: "it:1",
             files: &self.files(recipe),
             bases: bases.clone(),
+            no_cache: false,
             root: self.root.path(),
             scratch: self.root.path().join("unused"),
         };

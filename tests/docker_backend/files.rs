@@ -7,8 +7,9 @@ use imgspec::recipe::Step;
 
 use crate::bench::{Heard, copy, on_each_store, recipe, run};
 
+/// flytekit#3246
 #[test]
-fn trap_15_a_file_that_moved_since_it_was_hashed_is_noticed_and_nothing_is_built() {
+fn a_file_that_moved_since_it_was_hashed_is_noticed_and_nothing_is_built() {
     on_each_store(|bench| {
         bench.write("src/a.txt", "alpha");
         let recipe = recipe("busybox:1.36", vec![copy("src", "/src")]);
@@ -34,8 +35,9 @@ fn trap_15_a_file_that_moved_since_it_was_hashed_is_noticed_and_nothing_is_built
     });
 }
 
+/// flytekit#3246
 #[test]
-fn trap_15_a_file_that_changes_while_it_is_built_is_not_in_the_image() {
+fn a_file_that_changes_while_it_is_built_is_not_in_the_image() {
     on_each_store(|bench| {
         bench.write("src/a.txt", "alpha");
         let steps = vec![run("echo begun; sleep 2"), copy("src", "/src")];
@@ -50,8 +52,9 @@ fn trap_15_a_file_that_changes_while_it_is_built_is_not_in_the_image() {
     });
 }
 
+/// buildkit#2592
 #[test]
-fn trap_14_a_change_that_keeps_size_and_time_reaches_the_image() {
+fn a_change_that_keeps_size_and_time_reaches_the_image() {
     on_each_store(|bench| {
         let backend = bench.backend();
         let recipe = recipe("busybox:1.36", vec![copy("src", "/src")]);

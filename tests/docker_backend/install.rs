@@ -43,8 +43,9 @@ fn apt(packages: &[&str]) -> Step {
     }
 }
 
+/// buildkit#1662
 #[test]
-fn trap_24_debian_packages_are_installed_by_siblings_at_once_and_leave_nothing_else() {
+fn debian_packages_are_installed_by_siblings_at_once_and_leave_nothing_else() {
     on_each_store(|bench| {
         let backend = bench.backend();
         let images = std::thread::scope(|scope| {

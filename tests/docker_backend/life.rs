@@ -59,8 +59,9 @@ fn nothing_at_all_is_an_image_too() {
     });
 }
 
+/// bake#1112
 #[test]
-fn traps_22_and_28_a_parent_is_what_was_built_whatever_its_tag_became() {
+fn a_parent_is_what_was_built_whatever_its_tag_became() {
     on_each_store(|bench| {
         let reference = bench.reference();
         let steps = vec![run(&format!("echo {} > /mark", unique()))];
@@ -97,8 +98,9 @@ fn traps_22_and_28_a_parent_is_what_was_built_whatever_its_tag_became() {
     });
 }
 
+/// pants#13461
 #[test]
-fn trap_16_a_parent_that_is_gone_is_said() {
+fn a_parent_that_is_gone_is_said() {
     on_each_store(|bench| {
         let gone = imgspec::backend::Artifact {
             backend: "docker".into(),
@@ -124,8 +126,9 @@ fn trap_16_a_parent_that_is_gone_is_said() {
     });
 }
 
+/// buildx#1089
 #[test]
-fn trap_23_a_failure_names_the_step_and_leaves_no_tag() {
+fn a_failure_names_the_step_and_leaves_no_tag() {
     on_each_store(|bench| {
         let reference = bench.reference();
         let heard = Heard::default();
@@ -150,8 +153,9 @@ fn trap_23_a_failure_names_the_step_and_leaves_no_tag() {
     });
 }
 
+/// buildkit#2855
 #[test]
-fn trap_25_a_cancel_stops_the_step_in_the_daemon() {
+fn a_cancel_stops_the_step_in_the_daemon() {
     on_each_store(|bench| {
         for urgent in [false, true] {
             let seconds = format!(
@@ -210,8 +214,9 @@ fn wait_for(what: impl Fn() -> bool) {
     }
 }
 
+/// flytekit#3251
 #[test]
-fn trap_17_a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
+fn a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
     let environment = vec![("DOCKER_HOST".into(), "unix:///nonexistent.sock".into())];
     let backend = Docker::with(which::which("docker").ok(), environment);
     let Availability::Missing { why, .. } = backend.availability() else {
@@ -295,8 +300,9 @@ fn a_docker_of_before_buildx_builds_too() {
     });
 }
 
+/// buildx#59
 #[test]
-fn trap_27_several_platforms_need_a_store_that_keeps_them() {
+fn several_platforms_need_a_store_that_keeps_them() {
     on_each_store(|bench| {
         bench.write("a", "a");
         let mut recipe = recipe("scratch", vec![crate::bench::copy("a", "/a")]);

@@ -19,6 +19,7 @@ fn push(bench: &Bench, recipe: &Recipe, reference: &str) -> Result<String, Build
         reference,
         files: &[],
         bases: BTreeMap::new(),
+        no_cache: false,
         root: bench.root.path(),
         scratch: bench.root.path().join("unused"),
     };

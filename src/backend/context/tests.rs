@@ -62,8 +62,9 @@ fn the_copy_has_the_contents_and_plain_modes() {
     assert_eq!(target, Path::new("a.txt"));
 }
 
+/// buildkit#2592
 #[test]
-fn trap_14_equal_contents_have_equal_times_and_others_do_not() {
+fn equal_contents_have_equal_times_and_others_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("source");
     let times = |to: &str| {
@@ -85,8 +86,9 @@ fn trap_14_equal_contents_have_equal_times_and_others_do_not() {
     assert_eq!(times("one")[1..], times("three")[1..]);
 }
 
+/// flytekit#3246
 #[test]
-fn trap_15_whatever_is_not_what_was_hashed_is_noticed() {
+fn whatever_is_not_what_was_hashed_is_noticed() {
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 6] = [
         ("a.txt", |at| fs::write(at.join("a.txt"), "alphx").unwrap()),

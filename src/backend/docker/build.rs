@@ -99,7 +99,7 @@ impl Docker {
         command
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
-            // The daemon itself, whatever builder is current: others do not see its images (trap 26).
+            // The daemon itself, whatever builder is current: others do not see its images (buildkit#2343).
             .args(["build", "--builder", &call.engine.context])
             .arg("--metadata-file")
             .arg(call.job.scratch.join(RESULT))
@@ -108,7 +108,7 @@ impl Docker {
                 Form::Plain => "--progress=plain",
             });
         if buildx.has_attestations() {
-            // They hold times, so the digest of the same image would be another with every build (trap 21).
+            // They hold times, so the digest of the same image would be another with every build (moby#48391).
             command.args(["--provenance=false", "--sbom=false"]);
         }
         if std::env::var_os("GOGC").is_none() {
@@ -207,6 +207,7 @@ impl Call<'_> {
         command
             .args(["--tag", self.job.reference, "--tag", self.pin])
             .args(["--platform", &self.job.recipe.platforms.join(",")])
+            .args(self.job.no_cache.then_some("--no-cache"))
             .arg("--file")
             .arg(scratch.join(DOCKERFILE));
         if self.dockerfile.newline {

@@ -1,6 +1,6 @@
 //! The instructions that install things: Debian packages, Python, Python packages.
 //!
-//! Pure. The choices made: downloads are kept in cache mounts whose sharing never makes one image wait for another (trap 24);
+//! Pure. The choices made: downloads are kept in cache mounts whose sharing never makes one image wait for another (buildkit#1662);
 //! uv is mounted out of its own image; package names reach programs as arguments, never as text of a shell.
 
 use std::fmt::Write as _;

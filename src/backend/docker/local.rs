@@ -122,8 +122,9 @@ mod tests {
         );
     }
 
+    /// flytekit#3251
     #[test]
-    fn trap_17_a_daemon_that_does_not_answer_says_nothing_of_existence() {
+    fn a_daemon_that_does_not_answer_says_nothing_of_existence() {
         let err =
             "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n";
         let found = read(&["a:1"], &said(false, "", err));

@@ -76,27 +76,6 @@ impl Docker {
         }
     }
 
-    /// Removes the private names that runs left that were killed; says how many there were.
-    ///
-    /// # Errors
-    /// When Docker cannot be asked. Runs that are going on lose theirs too.
-    pub fn remove_left_names(&self) -> Result<usize, String> {
-        let format = [
-            "image",
-            "ls",
-            "--format",
-            "{{.Repository}}:{{.Tag}}",
-            pins::REPOSITORY,
-        ];
-        let said = self.ask(&format).map_err(|error| error.to_string())?;
-        if !said.success {
-            return Err(said.err.trim().to_owned());
-        }
-        let names: Vec<&str> = said.out.lines().collect();
-        self.remove_names(&names);
-        Ok(names.len())
-    }
-
     fn remove_names(&self, names: &[&str]) {
         for some in names.chunks(local::AT_ONCE) {
             let arguments: Vec<&str> = ["image", "rm"].iter().chain(some).copied().collect();
@@ -228,6 +207,23 @@ impl Backend for Docker {
                 mend: none.mend,
             },
         }
+    }
+
+    fn clean(&self) -> Result<usize, String> {
+        let format = "{{.Repository}}:{{.Tag}}";
+        let said = self
+            .ask(&["image", "ls", "--format", format, pins::REPOSITORY])
+            .map_err(|error| error.to_string())?;
+        if !said.success {
+            return Err(said.err.trim().to_owned());
+        }
+        let left: Vec<&str> = said
+            .out
+            .lines()
+            .filter(|name| Pins::is_left(name))
+            .collect();
+        self.remove_names(&left);
+        Ok(left.len())
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {

@@ -1,6 +1,6 @@
 //! Private names for the images that others are built on.
 //!
-//! A local image has no digest that `FROM` could name, and a tag can be moved by anyone between two builds (traps 22, 28).
+//! A local image has no digest that `FROM` could name, and a tag can be moved by anyone between two builds (bake#1112).
 //! The choice made: a name that only this run knows, given to each image with its own tag, and to one that was only found
 //! when the first image needs it; all are taken back at the end.
 
@@ -14,6 +14,8 @@ pub(super) const REPOSITORY: &str = "imgspec-pin";
 /// The names that this run gave.
 #[derive(Debug)]
 pub(super) struct Pins {
+    /// Seconds since 1970 when the run began, so that `clean` can tell names that were left behind.
+    began: u64,
     run: u64,
     given: Mutex<Given>,
 }
@@ -28,6 +30,9 @@ struct Given {
 impl Pins {
     pub(super) fn new() -> Self {
         Self {
+            began: std::time::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |since| since.as_secs()),
             // Keyed by the system's randomness: two runs, on one machine or several, do not meet.
             run: RandomState::new().hash_one(std::process::id()),
             given: Mutex::default(),
@@ -38,9 +43,24 @@ impl Pins {
     pub(super) fn next(&self) -> String {
         let mut given = self.given();
         given.count += 1;
-        let name = format!("{REPOSITORY}:{:016x}-{}", self.run, given.count);
+        let name = format!(
+            "{REPOSITORY}:{}-{:016x}-{}",
+            self.began, self.run, given.count
+        );
         given.names.push(name.clone());
         name
+    }
+
+    /// Whether a private name is of a run that began more than a day ago: no run takes so long.
+    pub(super) fn is_left(name: &str) -> bool {
+        let tag = name
+            .strip_prefix(REPOSITORY)
+            .and_then(|rest| rest.strip_prefix(':'));
+        let began = tag.and_then(|tag| tag.split('-').next()?.parse::<u64>().ok());
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| since.as_secs());
+        began.is_some_and(|began| began.saturating_add(24 * 60 * 60) < now)
     }
 
     /// Notes which image got a name.
@@ -71,7 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_28_names_are_of_one_run_only() {
+    fn only_names_of_yesterday_are_left_behind() {
+        assert!(!Pins::is_left(&Pins::new().next()));
+        assert!(Pins::is_left("imgspec-pin:1000000000-00aa-1"));
+        assert!(!Pins::is_left("imgspec-pin:latest"));
+        assert!(!Pins::is_left("other:1000000000-00aa-1"));
+    }
+
+    /// bake#1112
+    #[test]
+    fn names_are_of_one_run_only() {
         let (one, two) = (Pins::new(), Pins::new());
         let name = one.next();
         assert_ne!(name, two.next());

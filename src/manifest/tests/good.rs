@@ -307,16 +307,25 @@ fn copies_of_images_are_edges_and_recipes_follow_when_all_is_well() {
 }
 
 #[test]
-fn a_password_in_an_index_is_a_warning() {
-    let found = checked(
-        &[(
-            "imgspec.kdl",
-            "image \"a\" { pip-extra-index-url \"https://x.org\" \"https://me:pass@x.org/simple\" }\n",
-        )],
-        &[],
+fn a_password_in_a_url_is_refused_wherever_it_stands() {
+    let told = |field: &str| {
+        let manifest = format!("image \"a\" {{ packages \"six\"; {field} }}\n");
+        checked(&[("imgspec.kdl", &manifest)], &[])
+            .diagnostics
+            .len()
+    };
+    for refused in [
+        "pip-index \"https://me:pass@x.org/simple\"",
+        "pip-extra-index-url \"https://x.org\" \"https://token@x.org/simple\"",
+        "pip-extra-args \"--find-links https://me:pass@x.org/\"",
+        "packages \"x @ git+https://token@x.org/x.git\"",
+    ] {
+        assert_eq!(told(refused), 1, "{refused}");
+    }
+    assert_eq!(
+        told("packages \"x @ git+ssh://git@x.org/x@v1\" \"y @ https://x.org/y@1.whl\""),
+        0
     );
-    assert_eq!(found.diagnostics.len(), 1);
-    assert!(!found.has_errors() && found.recipes.len() == 1);
 }
 
 #[test]

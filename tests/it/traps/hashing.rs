@@ -198,25 +198,22 @@ fn what_is_not_pinned_is_refreshed_by_force_and_dependents_follow() {
 }
 
 #[test]
-fn a_password_of_an_index_is_in_no_state_no_event_and_no_output() {
+fn a_password_of_an_index_is_refused_and_shown_nowhere() {
     // CVE-2025-0495: credentials in the history of builds.
     let manifest = "variable \"token\" env=\"TOKEN\"\nimage \"app\" { base-image \"debian:12\"; packages \"x\"; pip-index \"https://me:{{ token }}@index.example.com/simple\" }\n";
     let secret = "hunter2hunter2";
     let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]).env("TOKEN", secret);
     let runs = [
-        sandbox.build(&["--progress", "json", "--metadata-file", "meta.json"]),
+        sandbox.build(&["--progress", "json"]),
         sandbox.run(&["explain", "app"]),
-        sandbox.run(&["explain", "app", "--format", "json"]),
-        sandbox.run(&["graph", "plan", "--format", "json", "--builder", "fake"]),
-        sandbox.run(&["tag", "--format", "json"]),
+        sandbox.run(&["check", "--format", "json"]),
+        sandbox.run(&["render", "app"]),
     ];
     for ran in runs {
-        let ran = ran.success();
+        let ran = ran.code(2).says("a URL has a password in it");
         assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(secret));
     }
     assert!(!holds(&sandbox.root(), secret));
-    let other = Sandbox::with(&[("imgspec.kdl", manifest)]).env("TOKEN", "another");
-    assert_eq!(key(&sandbox, "app"), key(&other, "app"));
 }
 
 /// Whether a file below a folder has these words in it.
