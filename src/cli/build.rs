@@ -18,7 +18,7 @@ pub(super) struct BuildArgs {
     selection: Selection,
     #[command(flatten)]
     choice: Choice,
-    /// Build at most this many images at once [default: the number of processors, at least 4]
+    /// Build at most this many images at once [default: twice the processors, at least 8]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Stop everything at the first failure
@@ -187,11 +187,10 @@ fn code(summary: &Summary) -> u8 {
     }
 }
 
+/// Builds mostly wait: for processes to start, for layers to be written, for the network.
 fn jobs(flag: Option<u16>) -> usize {
-    flag.map_or_else(
-        || std::thread::available_parallelism().map_or(4, |count| count.get().max(4)),
-        usize::from,
-    )
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    flag.map_or_else(|| (2 * processors()).max(8), usize::from)
 }
 
 fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {
