@@ -20,7 +20,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::reference::Refused;
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
-use crate::workspace::{Image, Workspace};
+use crate::workspace::{Image, Looked, Workspace};
 
 /// How deep includes may lead.
 const INCLUDE_LIMIT: usize = 32;
@@ -39,6 +39,7 @@ pub(super) struct Loader<'a> {
     variables: BTreeSet<String>,
     /// The files so far, with the include that led to each.
     files: BTreeMap<WorkspacePath, Option<Place>>,
+    looked: Looked,
 }
 
 /// What a file gets from the files that include it.
@@ -71,6 +72,7 @@ impl<'a> Loader<'a> {
             root: PathBuf::new(),
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
+            looked: Looked::default(),
         }
     }
 
@@ -106,11 +108,14 @@ impl<'a> Loader<'a> {
             }
         }
         let (sources, diagnostics) = self.notes.finish();
+        let manifests = self.files.keys().map(|path| path.under(&self.root));
+        self.looked.files.extend(manifests);
         Loaded {
             workspace: Workspace {
                 root: self.root,
                 images: self.images,
                 sources,
+                looked: self.looked,
             },
             diagnostics,
         }
@@ -499,7 +504,7 @@ impl<'a> Loader<'a> {
         here: &Above<'_>,
         way: &mut Vec<WorkspacePath>,
     ) {
-        let found = match include::expand(&self.root, &file.folder, &text.text) {
+        let found = match include::expand(&self.root, &file.folder, &text.text, &mut self.looked) {
             Ok(found) => found,
             Err(wrong) => {
                 self.notes.incomplete = true;

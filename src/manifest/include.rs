@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::spec::WorkspacePath;
+use crate::workspace::Looked;
 
 /// The name of a manifest.
 /// What a folder's manifest is called.
@@ -34,14 +35,19 @@ pub(super) fn expand(
     root: &Path,
     folder: &WorkspacePath,
     pattern: &str,
+    looked: &mut Looked,
 ) -> Result<Vec<WorkspacePath>, Wrong> {
     let whole = WorkspacePath::resolve(folder, pattern).ok_or(Wrong::Outside)?;
     let parts: Vec<&str> = whole.parts().collect();
     let globbed = pattern.contains(['*', '?', '[', '{']);
     let mut found = Vec::new();
-    walk(root, root.to_owned(), &parts, 0, &mut found)?;
+    if !globbed {
+        looked.files.insert(whole.under(root));
+    }
+    walk(root.to_owned(), &parts, 0, &mut found, looked)?;
     let mut manifests = Vec::new();
     for path in &found {
+        looked.files.insert(file_of(path));
         manifests.extend(manifest(root, path, globbed)?);
     }
     manifests.sort();
@@ -56,11 +62,11 @@ pub(super) fn expand(
 
 /// All paths below `at` that the parts of a pattern match.
 fn walk(
-    root: &Path,
     at: PathBuf,
     parts: &[&str],
     depth: usize,
     found: &mut Vec<PathBuf>,
+    looked: &mut Looked,
 ) -> Result<(), Wrong> {
     let Some((part, rest)) = parts.split_first() else {
         found.push(at);
@@ -69,17 +75,18 @@ fn walk(
     if !part.contains(['*', '?', '[', '{']) {
         let next = at.join(part);
         if next.symlink_metadata().is_ok() {
-            walk(root, next, rest, depth, found)?;
+            walk(next, rest, depth, found, looked)?;
         }
         return Ok(());
     }
     let any_depth = *part == "**";
     if any_depth {
-        walk(root, at.clone(), rest, depth, found)?;
+        walk(at.clone(), rest, depth, found, looked)?;
     }
     let glob = globset::Glob::new(part)
         .map_err(|error| Wrong::Glob(error.kind().to_string()))?
         .compile_matcher();
+    looked.folders.insert(at.clone());
     for name in names(&at) {
         // Hidden folders hold caches and checkouts: they must be named.
         if name.starts_with('.') && !part.starts_with('.') {
@@ -89,10 +96,10 @@ fn walk(
         if any_depth {
             let folder = next.symlink_metadata().is_ok_and(|it| it.is_dir());
             if folder && depth < DEPTH_LIMIT {
-                walk(root, next, parts, depth + 1, found)?;
+                walk(next, parts, depth + 1, found, looked)?;
             }
         } else if glob.is_match(&name) {
-            walk(root, next, rest, depth, found)?;
+            walk(next, rest, depth, found, looked)?;
         }
     }
     Ok(())
@@ -110,11 +117,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// The manifest at a path: the file itself, or that of the folder.
 fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspacePath>, Wrong> {
-    let file = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
+    let file = file_of(path);
     let wanted = file
         .extension()
         .is_some_and(|it| it.eq_ignore_ascii_case("kdl"));
@@ -125,6 +128,15 @@ fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspaceP
         return Ok(None);
     }
     inside(root, &file).map(Some)
+}
+
+/// The manifest that a path means, there or not.
+fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(FILE_NAME)
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The real path of a file, as one of the workspace.

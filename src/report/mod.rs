@@ -11,6 +11,7 @@ pub mod line;
 pub mod plain;
 pub mod story;
 pub mod terminal;
+pub mod watch;
 pub mod words;
 
 use std::io::{IsTerminal, Write};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub color: bool,
     /// How many seconds the plan expects the run to take.
     pub predicted: Option<f64>,
+    /// Whether the keys of a watch are heard.
+    pub keys: bool,
 }
 
 /// Seconds since a moment of its own choice; tests give one that stands still.
@@ -85,8 +88,17 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
             terminal::Terminal::new(terminal::target(), terminal::size(), wall_clock(), settings)
                 .ticking(),
         ),
-        (_, verbosity) => Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbosity)),
+        (_, verbosity) => Box::new(
+            plain::Plain::new(Box::new(std::io::stderr()), verbosity).colored(settings.color),
+        ),
     }
+}
+
+/// Whether progress is live here.
+#[must_use]
+pub fn is_live(progress: Progress) -> bool {
+    let term = std::env::var("TERM").ok();
+    settled(progress, std::io::stderr().is_terminal(), term.as_deref()) == Progress::Tty
 }
 
 /// What `auto` means here; a dumb terminal cannot move its cursor.
