@@ -22,7 +22,7 @@ pub(super) struct WatchArgs {
     #[command(flatten)]
     how: build::How,
     /// Look at what changed after so much silence: `80ms`, `0.5s`
-    #[arg(long, value_name = "TIME", default_value = "80ms", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "80ms", overrides_with = "quiet_period", value_parser = span)]
     quiet_period: Duration,
     /// Look at all files every so many seconds, where the system tells of no changes [default: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = seconds)]

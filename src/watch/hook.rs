@@ -21,6 +21,9 @@ use crate::run::Event;
 /// How long a hook may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the last lines of a hook that ended are waited for.
+const LINGER: Duration = Duration::from_millis(200);
+
 /// A longer line is cut into pieces.
 const LONGEST_LINE: u64 = 1 << 16;
 
@@ -214,10 +217,15 @@ impl Runner {
             child.stdout.take().map(|pipe| Box::new(pipe) as _),
             child.stderr.take().map(|pipe| Box::new(pipe) as _),
         ];
+        let (open, closed) = channel::<()>();
         for pipe in pipes.into_iter().flatten() {
-            let tell = Arc::clone(&self.tell);
-            std::thread::spawn(move || read_lines(pipe, hook, &tell));
+            let (tell, open) = (Arc::clone(&self.tell), open.clone());
+            std::thread::spawn(move || {
+                read_lines(pipe, hook, &tell);
+                drop(open);
+            });
         }
+        drop(open);
         self.running = Some(Running {
             done,
             group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
@@ -227,6 +235,8 @@ impl Runner {
         let orders = self.orders.clone();
         std::thread::spawn(move || {
             if let Ok(status) = child.wait() {
+                // The last lines come before the end; a program left behind may hold the pipes open for ever.
+                let _ = closed.recv_timeout(LINGER);
                 let _ = orders.send(Order::Ended(status));
             }
         });

@@ -5,3 +5,4 @@ mod commands;
 mod plan;
 mod reliability;
 mod sandbox;
+mod watch;
