@@ -1,6 +1,7 @@
 //! Storms of events: branch switches, bursts of writes, lost events.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use super::{Watch, all_fresh, signal, stack};
@@ -98,11 +99,15 @@ fn trap_31_a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     let before = peak(watch.pid());
+    // Written in place: a file system may take its time to free what a truncated file held.
+    let file = |at| fs::File::create(sandbox.path(&format!("other/f{at}"))).unwrap();
+    let files: Vec<fs::File> = (0..600).map(file).collect();
     for round in 0..100 {
-        for at in 0..600 {
-            fs::write(sandbox.path(&format!("other/f{at}")), format!("{round}")).unwrap();
+        for file in &files {
+            file.write_at(format!("{round:02}").as_bytes(), 0).unwrap();
         }
     }
+    drop(files);
     let wave = watch.wave();
     assert!(
         wave.built().iter().all(|image| image == "other"),
@@ -129,10 +134,11 @@ fn trap_31_events_that_were_lost_lead_to_one_full_look() {
     let limit: usize = limit
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(16384);
-    for round in 0..limit / 2 {
+    let file = |name| fs::File::create(sandbox.path(name)).unwrap();
+    let files = [file("other/a"), file("other/b")];
+    for round in 0..limit {
         // Alternating, because equal events in a row are one.
-        fs::write(sandbox.path("other/a"), format!("{round}")).unwrap();
-        fs::write(sandbox.path("other/b"), format!("{round}")).unwrap();
+        files[round % 2].write_at(round.to_string().as_bytes(), 0).unwrap();
     }
     sandbox.write("base/lost/x", "nobody heard of it");
     sandbox.write("app/x", "nor of this");

@@ -85,15 +85,16 @@ impl Seat {
     #[track_caller]
     fn shows(&self, words: &str) {
         let start = Instant::now();
-        while !self.screen.lock().unwrap().contains(words) {
-            assert!(
-                start.elapsed() < super::LIMIT,
-                "`{words}` is not on\n{}",
-                self.screen.lock().unwrap()
-            );
+        loop {
+            let mut screen = self.screen.lock().unwrap();
+            if let Some(at) = screen.find(words) {
+                screen.drain(..at + words.len());
+                return;
+            }
+            assert!(start.elapsed() < super::LIMIT, "`{words}` is not on\n{screen}");
+            drop(screen);
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.screen.lock().unwrap().clear();
     }
 
     fn press(&mut self, key: &str) {
@@ -121,6 +122,7 @@ fn keys_pause_rebuild_and_quit_and_the_terminal_is_left_as_it_was() {
     let Some(mut seat) = Seat::take(&sandbox, &[]) else {
         return;
     };
+    seat.shows("built 3");
     seat.shows("r rebuild · p pause · q quit");
     assert!(seat.is_raw());
     seat.press("p");
