@@ -233,6 +233,67 @@ pub(crate) mod tests {
         ]
     }
 
+    /// Everything that only a watch tells.
+    pub(crate) fn watch_story() -> Vec<Event> {
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let hook = || "on-success".to_owned();
+        vec![
+            Event::WatchStarted {
+                images: 3,
+                folders: 12,
+                files: 40,
+                poll: None,
+            },
+            Event::FilesChanged {
+                files: names(&["src/train.py"]),
+                count: 1,
+                images: names(&["train"]),
+                build: 1,
+            },
+            Event::GraphChanged {
+                images: 4,
+                added: names(&["docs"]),
+                removed: Vec::new(),
+            },
+            Event::ManifestsBroken {
+                mistakes: serde_json::json!([]),
+                shown: Arc::default(),
+            },
+            Event::ManifestsMended,
+            Event::ImageSuperseded {
+                image: "train".into(),
+            },
+            Event::ImageWaiting {
+                image: "serve".into(),
+                because: names(&["train"]),
+            },
+            Event::WatchHeld {
+                why: "git is at work: waiting for its end".into(),
+            },
+            Event::WatchWaiting {
+                failed: names(&["train"]),
+                waiting: names(&["serve"]),
+            },
+            Event::WatchPaused { paused: true },
+            Event::HookStarted { hook: hook() },
+            Event::HookLog {
+                hook: hook(),
+                line: "restarted".into(),
+            },
+            Event::HookEnded {
+                hook: hook(),
+                error: None,
+                seconds: 0.1,
+            },
+            Event::WatchEnded { waves: 3 },
+        ]
+    }
+
     pub(crate) fn reference(image: &str) -> String {
         format!("ghcr.io/acme/{image}:0123456789abcdef0123456789abcdef")
     }

@@ -224,7 +224,7 @@ fn with(before: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::{Closed, Shared, fresh, log, play, started, story};
+    use crate::report::tests::{Closed, Shared, fresh, log, play, started, story, watch_story};
 
     fn shown(verbosity: Verbosity, events: &[Event]) -> String {
         let stream = Shared::default();
@@ -265,6 +265,26 @@ mod tests {
         python: step 1/2 apt-get install git
         python | Get:1 git
         python: cached: copy src
+        "#);
+    }
+
+    #[test]
+    fn a_watch_is_told_line_by_line() {
+        insta::assert_snapshot!(shown(Verbosity::Normal, &watch_story()), @r#"
+        watching 3 images: 40 files in 12 folders
+        src/train.py changed: train
+        the graph has 4 images now; new: docs
+        the manifests are wrong: what they said last goes on to count until they are mended
+        the manifests are right again
+        train: stopped, because its inputs changed
+        serve: waits for `train`
+        git is at work: waiting for its end
+        waiting for changes; failed: train; waiting for others: serve
+        paused: what runs ends, nothing new starts
+        on-success: started
+        on-success | restarted
+        on-success: done in 0.1s
+        the watch ended after 3 waves
         "#);
     }
 

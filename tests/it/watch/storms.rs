@@ -138,7 +138,9 @@ fn trap_31_events_that_were_lost_lead_to_one_full_look() {
     let files = [file("other/a"), file("other/b")];
     for round in 0..limit {
         // Alternating, because equal events in a row are one.
-        files[round % 2].write_at(round.to_string().as_bytes(), 0).unwrap();
+        files[round % 2]
+            .write_at(round.to_string().as_bytes(), 0)
+            .unwrap();
     }
     sandbox.write("base/lost/x", "nobody heard of it");
     sandbox.write("app/x", "nor of this");

@@ -91,7 +91,10 @@ impl Seat {
                 screen.drain(..at + words.len());
                 return;
             }
-            assert!(start.elapsed() < super::LIMIT, "`{words}` is not on\n{screen}");
+            assert!(
+                start.elapsed() < super::LIMIT,
+                "`{words}` is not on\n{screen}"
+            );
             drop(screen);
             std::thread::sleep(Duration::from_millis(10));
         }
