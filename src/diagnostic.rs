@@ -20,7 +20,7 @@ pub enum Severity {
 pub struct SourceId(u32);
 
 /// One text that was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The path as shown to the user, relative to the workspace root.
     pub path: String,
@@ -29,7 +29,7 @@ pub struct Source {
 }
 
 /// All texts that were read, so that places can be shown.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources(Vec<Source>);
 
 impl Sources {
@@ -57,6 +57,11 @@ impl Sources {
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
         &self.0[id.0 as usize]
+    }
+
+    /// All texts, in the order in which they were read.
+    pub fn all(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
     }
 
     /// Line and column of a place, both from 1; the column counts characters.

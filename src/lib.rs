@@ -29,4 +29,5 @@ pub mod spec;
 pub mod store;
 pub mod suggest;
 pub mod view;
+pub mod watch;
 pub mod workspace;

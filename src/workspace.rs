@@ -3,7 +3,7 @@
 //! Data only; knows nothing of KDL. The choice made: an image keeps a map from field to place, so that later stages (graph,
 //! file checks, backends) can point at the manifest without knowing its syntax.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::diagnostic::{Place, Sources};
@@ -21,6 +21,17 @@ pub struct Workspace {
     pub images: Vec<Image>,
     /// The manifests' texts.
     pub sources: Sources,
+    /// Where includes were looked for.
+    pub looked: Looked,
+}
+
+/// Where includes were looked for: what comes or goes there may change which manifests there are. Absolute paths.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// Folders whose names were matched against a glob.
+    pub folders: BTreeSet<PathBuf>,
+    /// Files that are manifests, or would be if they were there.
+    pub files: BTreeSet<PathBuf>,
 }
 
 /// One image of the workspace.

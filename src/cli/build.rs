@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals;
 use super::{Context, Failure, Progress, Selection, exit, metadata};
 use crate::plan::{self, Judgement, Plan, WhenUnknown};
 use crate::report;
-use crate::run::{Interrupter, Mailbox, Options, Push, Summary};
+use crate::run::{Mailbox, Options, Push, Summary};
 use crate::session::{Planned, Session};
 
 #[derive(Args)]
@@ -18,21 +18,39 @@ pub(super) struct BuildArgs {
     selection: Selection,
     #[command(flatten)]
     choice: Choice,
+    #[command(flatten)]
+    how: How,
+    /// Only show what would be done; the same as `graph plan`
+    #[arg(long)]
+    dry_run: bool,
+    /// Write a JSON object with reference, digest, key, backend and seconds of each image to this file
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
+
+/// How images are built; shared with `watch`.
+#[derive(Args)]
+pub(super) struct How {
     /// Build at most this many images at once [default: twice the processors, at least 8]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Stop everything at the first failure
     #[arg(long)]
     fail_fast: bool,
-    /// Only show what would be done; the same as `graph plan`
-    #[arg(long)]
-    dry_run: bool,
     /// Try an image this often when failures are passing ones (network, registry, daemon)
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
-    /// Write a JSON object with reference, digest, key, backend and seconds of each image to this file
-    #[arg(long, value_name = "FILE")]
-    metadata_file: Option<PathBuf>,
+}
+
+impl How {
+    pub(super) fn options(&self, choice: &Choice) -> Options {
+        Options {
+            jobs: jobs(self.jobs),
+            fail_fast: self.fail_fast,
+            push: choice.push(),
+            attempts: self.attempts,
+        }
+    }
 }
 
 /// What decides which images are built; shared with `graph plan`, which must say the same.
@@ -77,7 +95,11 @@ impl Choice {
         }
     }
 
-    fn judgement(&self) -> Judgement {
+    pub(super) fn no_bases(&self) -> bool {
+        self.no_bases
+    }
+
+    pub(super) fn judgement(&self) -> Judgement {
         let when_unknown = match self.when_unknown {
             Unknown::Build => WhenUnknown::Build,
             Unknown::Fail => WhenUnknown::Fail,
@@ -153,16 +175,12 @@ pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
     if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
-    let options = Options {
-        jobs: jobs(args.jobs),
-        fail_fast: args.fail_fast,
-        push: args.choice.push(),
-        attempts: args.attempts,
-    };
+    let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here an interrupt may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
-    hear_signals(mailbox.interrupter())?;
+    let interrupter = mailbox.interrupter();
+    on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupter.interrupt())?;
     let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event))?;
     screen.finish();
     let code = code(&summary);
@@ -194,6 +212,22 @@ fn jobs(flag: Option<u16>) -> usize {
 }
 
 fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {
+    // A prediction needs every build to have been timed before.
+    let is_timed = plan.builds().all(|image| image.seconds.is_some());
+    report::Settings {
+        predicted: is_timed.then(|| plan.critical_path(&session.graph).1),
+        ..screen(context)
+    }
+}
+
+/// Whether somebody may sit before the screen.
+pub(super) fn is_live(context: &Context) -> bool {
+    let settings = screen(context);
+    settings.verbosity != report::Verbosity::Quiet && report::is_live(settings.progress)
+}
+
+/// How the screen looks.
+pub(super) fn screen(context: &Context) -> report::Settings {
     let progress = match context.screen.progress {
         Progress::Auto => report::Progress::Auto,
         Progress::Tty => report::Progress::Tty,
@@ -205,20 +239,21 @@ fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settin
         (false, true) => report::Verbosity::Verbose,
         (false, false) => report::Verbosity::Normal,
     };
-    // A prediction needs every build to have been timed before.
-    let is_timed = plan.builds().all(|image| image.seconds.is_some());
-    let predicted = is_timed.then(|| plan.critical_path(&session.graph).1);
     report::Settings {
         progress,
         verbosity,
         color: context.screen.color,
-        predicted,
+        predicted: None,
+        keys: false,
     }
 }
 
-/// A thread that turns signals into interrupts; it lives as long as the program.
-fn hear_signals(interrupter: Interrupter) -> Result<(), Failure> {
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]);
+/// A thread that hears signals; it lives as long as the program.
+pub(super) fn on_signals(
+    which: &[i32],
+    hear: impl Fn(i32) + Send + 'static,
+) -> Result<(), Failure> {
+    let signals = Signals::new(which);
     let mut signals = signals.map_err(|error| {
         Failure::usage(
             format!("signals cannot be heard: {error}"),
@@ -226,8 +261,8 @@ fn hear_signals(interrupter: Interrupter) -> Result<(), Failure> {
         )
     })?;
     std::thread::spawn(move || {
-        for _ in signals.forever() {
-            interrupter.interrupt();
+        for signal in signals.forever() {
+            hear(signal);
         }
     });
     Ok(())

@@ -15,6 +15,7 @@ mod plan;
 mod render;
 mod show;
 mod tag;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -111,6 +112,8 @@ enum Command {
     /// Build, plan and look at the images
     #[command(subcommand)]
     Graph(GraphCommand),
+    /// Build what changed whenever files change, until you end it
+    Watch(watch::WatchArgs),
     /// Look for mistakes in the manifests and the files that they name
     Check(check::CheckArgs),
     /// List everything that an image's key is made of, or what differs from its last build
@@ -215,6 +218,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Graph(GraphCommand::Build(args)) => build::run(args, context),
         Command::Graph(GraphCommand::Plan(args)) => plan::run(&args, context),
         Command::Graph(GraphCommand::Show(args)) => show::run(&args, context),
+        Command::Watch(args) => watch::run(args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Render(args) => render::run(&args, context),

@@ -3,7 +3,7 @@
 //! The choice made: either every image has a key or there is nothing to work with; a run that finds a file changed brings
 //! this up to date, and the keys of all that is built on it follow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::{
     FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, fingerprint, refresh,
 };
 use crate::graph::{Graph, ImageId};
-use crate::recipe::Recipe;
+use crate::recipe::{FileSet, Recipe};
 
 /// The fingerprints of all images, by id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Fingerprints {
-    reader: FileReader,
+    reader: Arc<FileReader>,
     all: Vec<Fingerprint>,
 }
 
@@ -44,6 +44,18 @@ impl Fingerprints {
                 error,
             }]
         })?;
+        Self::read_with(Arc::new(reader), graph, recipes)
+    }
+
+    /// Reads the files that this reader has not read yet, and makes all keys.
+    ///
+    /// # Errors
+    /// Every file set that cannot be read.
+    pub fn read_with(
+        reader: Arc<FileReader>,
+        graph: &Graph,
+        recipes: &[Recipe],
+    ) -> Result<Self, Vec<BadSet>> {
         let found = fingerprint(graph, recipes, &reader);
         if found.iter().all(Result::is_ok) {
             return Ok(Self {
@@ -112,6 +124,41 @@ impl Fingerprints {
         );
         self.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(())
+    }
+
+    /// What reads the files.
+    #[must_use]
+    pub fn reader(&self) -> &Arc<FileReader> {
+        &self.reader
+    }
+
+    /// Reads file sets again and returns the fingerprints as they are now, with the images whose own files cannot be read:
+    /// those, and all that is built on them, keep the fingerprints that they had.
+    ///
+    /// # Panics
+    /// When the graph and the recipes are not of the same workspace.
+    #[must_use]
+    pub fn look_again(
+        &self,
+        graph: &Graph,
+        recipes: &[Recipe],
+        sets: &BTreeSet<&FileSet>,
+    ) -> (Self, BTreeMap<ImageId, FilesError>) {
+        self.reader
+            .read_again(&sets.iter().copied().collect::<Vec<_>>());
+        let found = fingerprint(graph, recipes, &self.reader);
+        let mut unreadable = BTreeMap::new();
+        let mut all = Vec::with_capacity(found.len());
+        for (id, (found, before)) in graph.ids().zip(found.into_iter().zip(&self.all)) {
+            all.push(found.unwrap_or_else(|error| {
+                if let FingerprintError::Files(error) = error {
+                    unreadable.insert(id, error);
+                }
+                before.clone()
+            }));
+        }
+        let reader = Arc::clone(&self.reader);
+        (Self { reader, all }, unreadable)
     }
 
     /// The first file of an image that is not as it was when the key was made.

@@ -18,7 +18,7 @@ use super::{Loaded, between};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
-use crate::workspace::{Image, Workspace};
+use crate::workspace::{Image, Looked, Workspace};
 
 /// Reads one workspace.
 pub(super) struct Loader<'a> {
@@ -34,6 +34,7 @@ pub(super) struct Loader<'a> {
     pub(super) variables: BTreeSet<String>,
     /// The files so far, with the include that led to each.
     pub(super) files: BTreeMap<WorkspacePath, Option<Place>>,
+    pub(super) looked: Looked,
 }
 
 /// What a file gets from the files that include it.
@@ -66,6 +67,7 @@ impl<'a> Loader<'a> {
             root: PathBuf::new(),
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
+            looked: Looked::default(),
         }
     }
 
@@ -100,11 +102,14 @@ impl<'a> Loader<'a> {
             }
         }
         let (sources, diagnostics) = self.notes.finish();
+        let manifests = self.files.keys().map(|path| path.under(&self.root));
+        self.looked.files.extend(manifests);
         Loaded {
             workspace: Workspace {
                 root: self.root,
                 images: self.images,
                 sources,
+                looked: self.looked,
             },
             diagnostics,
         }

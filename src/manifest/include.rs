@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::spec::WorkspacePath;
+use crate::workspace::Looked;
 
 /// The name of a manifest.
 /// What a folder's manifest is called.
@@ -38,6 +39,7 @@ pub(super) fn expand(
     root: &Path,
     folder: &WorkspacePath,
     pattern: &str,
+    looked: &mut Looked,
 ) -> Result<Vec<WorkspacePath>, Wrong> {
     let whole = WorkspacePath::resolve(folder, pattern).ok_or(Wrong::Outside)?;
     let mut parts: Vec<&str> = whole.parts().collect();
@@ -48,11 +50,16 @@ pub(super) fn expand(
         named: parts.len() - parts.iter().take_while(|it| !it.contains(WILD)).count(),
         seen: BTreeSet::new(),
         found: Vec::new(),
+        looked,
     };
+    if !globbed {
+        walk.looked.files.insert(whole.under(root));
+    }
     walk.step(root.to_owned(), &parts, 0)?;
     let found = walk.found;
     let mut manifests = Vec::new();
     for path in &found {
+        looked.files.insert(file_of(path));
         manifests.extend(manifest(root, path, globbed)?);
     }
     manifests.sort();
@@ -74,6 +81,7 @@ struct Walk<'a> {
     /// would otherwise lead to the same places again and again.
     seen: BTreeSet<(PathBuf, usize)>,
     found: Vec<PathBuf>,
+    looked: &'a mut Looked,
 }
 
 impl Walk<'_> {
@@ -113,6 +121,7 @@ impl Walk<'_> {
     /// `**`: the folder itself and all below it, but for hidden ones and links.
     fn any_depth(&mut self, at: &Path, parts: &[&str], depth: usize) -> Result<(), Wrong> {
         self.step(at.to_owned(), &parts[1..], depth)?;
+        self.looked.folders.insert(at.to_owned());
         for name in names(at).iter().filter(|name| !name.starts_with('.')) {
             let next = at.join(name);
             let folder = next.symlink_metadata().is_ok_and(|it| it.is_dir());
@@ -133,6 +142,7 @@ impl Walk<'_> {
         let glob = globset::Glob::new(part)
             .map_err(|error| Wrong::Glob(error.kind().to_string()))?
             .compile_matcher();
+        self.looked.folders.insert(at.to_owned());
         for name in names(at) {
             // Hidden folders hold caches and checkouts: they must be named.
             let hidden = name.starts_with('.') && !part.starts_with('.');
@@ -156,11 +166,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 /// The manifest at a path: the file itself, or that of the folder.
 fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspacePath>, Wrong> {
-    let file = if path.is_dir() {
-        path.join(FILE_NAME)
-    } else {
-        path.to_owned()
-    };
+    let file = file_of(path);
     let wanted = file
         .extension()
         .is_some_and(|it| it.eq_ignore_ascii_case("kdl"));
@@ -171,6 +177,15 @@ fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspaceP
         return Ok(None);
     }
     inside(root, &file).map(Some)
+}
+
+/// The manifest that a path means, there or not.
+fn file_of(path: &Path) -> PathBuf {
+    if path.is_dir() {
+        path.join(FILE_NAME)
+    } else {
+        path.to_owned()
+    }
 }
 
 /// The real path of a file, as one of the workspace.

@@ -80,7 +80,7 @@ impl Loader<'_> {
         here: &Above<'_>,
         way: &mut Vec<WorkspacePath>,
     ) {
-        let found = match include::expand(&self.root, &file.folder, &text.text) {
+        let found = match include::expand(&self.root, &file.folder, &text.text, &mut self.looked) {
             Ok(found) => found,
             Err(wrong) => {
                 self.notes.incomplete = true;

@@ -11,11 +11,26 @@ use crate::fingerprint::{self, Change, Fingerprints};
 use crate::graph::ImageId;
 use crate::reference;
 use crate::run::Setting;
-use crate::store::{Record, RecordState};
+use crate::store::RecordState;
 
 /// Gathers what is known of the images in `relevant`; the others count as absent. `with_registry` also asks registries.
 #[must_use]
 pub fn gather(
+    setting: Setting<'_>,
+    prints: &Fingerprints,
+    relevant: &BTreeSet<ImageId>,
+    with_registry: bool,
+) -> Vec<Facts> {
+    let mut all = gather_without_changes(setting, prints, relevant, with_registry);
+    for (id, facts) in setting.graph.ids().zip(&mut all) {
+        facts.changes = changes(setting, prints, id, facts);
+    }
+    all
+}
+
+/// The same, but without looking up what differs from what was recorded.
+#[must_use]
+pub fn gather_without_changes(
     setting: Setting<'_>,
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
@@ -35,32 +50,34 @@ pub fn gather(
         let local = place(StoreKind::Local).unwrap_or(Existence::Absent);
         let registry = place(StoreKind::Registry);
         let key = prints.key(id);
-        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == key.to_string());
-        let changes = match &record {
-            Some(record) if record.key != key && !is_this(&local) => {
-                changes(setting, prints, id, record)
-            }
-            _ => Vec::new(),
-        };
         Facts {
             key,
             record,
             unreadable,
             local,
             registry,
-            changes,
+            changes: Vec::new(),
         }
     };
     setting.graph.ids().map(facts).collect()
 }
 
 /// What differs from what was recorded; nothing when that is not known any more.
-fn changes(
+#[must_use]
+pub fn changes(
     setting: Setting<'_>,
     prints: &Fingerprints,
     id: ImageId,
-    record: &Record,
+    facts: &Facts,
 ) -> Vec<Change> {
+    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == facts.key.to_string());
+    let Some(record) = facts
+        .record
+        .as_ref()
+        .filter(|record| record.key != facts.key && !is_this(&facts.local))
+    else {
+        return Vec::new();
+    };
     let Some(old) = setting.store.inputs(record) else {
         return Vec::new();
     };

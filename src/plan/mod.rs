@@ -107,6 +107,34 @@ pub struct Judgement {
     pub when_unknown: WhenUnknown,
 }
 
+impl Judgement {
+    /// The same, but what is fresh is left alone.
+    #[must_use]
+    pub fn unforced(self) -> Self {
+        Self {
+            force: false,
+            ..self
+        }
+    }
+}
+
+impl Facts {
+    /// What the image is called by its backend, as far as anyone knows; else empty.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        match (&self.local, &self.registry) {
+            (Existence::Present { digest, .. }, _)
+            | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
+            // Assumed to exist on the user's word: the record knows what it was.
+            _ => self
+                .record
+                .as_ref()
+                .map(|record| record.artifact.digest.clone())
+                .unwrap_or_default(),
+        }
+    }
+}
+
 /// What to do about each image that matters, bases first.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {

@@ -31,7 +31,7 @@ impl Report for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::{Closed, Shared, log, play, story};
+    use crate::report::tests::{Closed, Shared, log, play, story, watch_story};
 
     fn shown(events: &[Event]) -> String {
         let stream = Shared::default();
@@ -70,7 +70,7 @@ mod tests {
         let fields = |value: &serde_json::Value| -> Vec<String> {
             value.as_object().unwrap().keys().cloned().collect()
         };
-        for event in story() {
+        for event in story().into_iter().chain(watch_story()) {
             let value = serde_json::to_value(&event).unwrap();
             let shown = docs.iter().find(|doc| doc["event"] == value["event"]);
             assert_eq!(shown.map(fields), Some(fields(&value)), "{event:?}");

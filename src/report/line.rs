@@ -48,6 +48,12 @@ impl Line {
         Self::default()
     }
 
+    /// A line that is painted already.
+    #[must_use]
+    pub fn painted(text: &str) -> Self {
+        Self(vec![(Style::Plain, text.to_owned())])
+    }
+
     /// Adds a piece; whatever could act on a terminal is taken out.
     #[must_use]
     pub fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {

@@ -11,6 +11,7 @@ pub mod line;
 pub mod plain;
 pub mod story;
 pub mod terminal;
+pub mod watch;
 pub mod words;
 
 use std::io::{IsTerminal, Write};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub color: bool,
     /// How many seconds the plan expects the run to take.
     pub predicted: Option<f64>,
+    /// Whether the keys of a watch are heard.
+    pub keys: bool,
 }
 
 /// Seconds since a moment of its own choice; tests give one that stands still.
@@ -85,8 +88,17 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
             terminal::Terminal::new(terminal::target(), terminal::size(), wall_clock(), settings)
                 .ticking(),
         ),
-        (_, verbosity) => Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbosity)),
+        (_, verbosity) => Box::new(
+            plain::Plain::new(Box::new(std::io::stderr()), verbosity).colored(settings.color),
+        ),
     }
+}
+
+/// Whether progress is live here.
+#[must_use]
+pub fn is_live(progress: Progress) -> bool {
+    let term = std::env::var("TERM").ok();
+    settled(progress, std::io::stderr().is_terminal(), term.as_deref()) == Progress::Tty
 }
 
 /// What `auto` means here; a dumb terminal cannot move its cursor.
@@ -218,6 +230,67 @@ pub(crate) mod tests {
                 cancelled: vec!["docs".into()],
                 seconds: 12.34,
             },
+        ]
+    }
+
+    /// Everything that only a watch tells.
+    pub(crate) fn watch_story() -> Vec<Event> {
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let hook = || "on-success".to_owned();
+        vec![
+            Event::WatchStarted {
+                images: 3,
+                folders: 12,
+                files: 40,
+                poll: None,
+            },
+            Event::FilesChanged {
+                files: names(&["src/train.py"]),
+                count: 1,
+                images: names(&["train"]),
+                build: 1,
+            },
+            Event::GraphChanged {
+                images: 4,
+                added: names(&["docs"]),
+                removed: Vec::new(),
+            },
+            Event::ManifestsBroken {
+                mistakes: serde_json::json!([]),
+                shown: Arc::default(),
+            },
+            Event::ManifestsMended,
+            Event::ImageSuperseded {
+                image: "train".into(),
+            },
+            Event::ImageWaiting {
+                image: "serve".into(),
+                because: names(&["train"]),
+            },
+            Event::WatchHeld {
+                why: "git is at work: waiting for its end".into(),
+            },
+            Event::WatchWaiting {
+                failed: names(&["train"]),
+                waiting: names(&["serve"]),
+            },
+            Event::WatchPaused { paused: true },
+            Event::HookStarted { hook: hook() },
+            Event::HookLog {
+                hook: hook(),
+                line: "restarted".into(),
+            },
+            Event::HookEnded {
+                hook: hook(),
+                error: None,
+                seconds: 0.1,
+            },
+            Event::WatchEnded { waves: 3 },
         ]
     }
 

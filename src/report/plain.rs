@@ -9,7 +9,7 @@ use super::clean::{clean, clean_output};
 use super::line::Line;
 use super::story::{self, End};
 use super::words::{Count, Seconds};
-use super::{Output, Report, Verbosity};
+use super::{Output, Report, Verbosity, watch};
 use crate::run::event::Event;
 
 /// Writes what matters, a line each.
@@ -17,6 +17,8 @@ pub struct Plain {
     output: Output,
     verbosity: Verbosity,
     fresh: Vec<String>,
+    /// Whether excerpts of manifests are coloured.
+    color: bool,
 }
 
 impl Plain {
@@ -27,7 +29,15 @@ impl Plain {
             output: Output::new(stream),
             verbosity,
             fresh: Vec::new(),
+            color: false,
         }
+    }
+
+    /// Colours excerpts of manifests, as other commands do.
+    #[must_use]
+    pub fn colored(mut self, color: bool) -> Self {
+        self.color = color;
+        self
     }
 
     fn say(&mut self, text: &str) {
@@ -74,6 +84,9 @@ impl Plain {
             Event::ImageFresh { image, .. } => self.fresh.push(image.clone()),
             Event::ImageFailed { .. } => self.failure(event),
             Event::Warning { message } => self.say(&format!("warning: {message}")),
+            event if !watch::lines(event, false).is_empty() => {
+                self.say_all(&watch::lines(event, self.color));
+            }
             Event::RunFinished { .. } => self.say_all(&[summary(event)]),
             event => {
                 if let Some((image, text)) = progress(event) {
@@ -103,6 +116,9 @@ impl Report for Plain {
             self.flush_fresh();
         }
         match self.verbosity {
+            Verbosity::Quiet if watch::is_failure(event) => {
+                self.say_all(&watch::lines(event, self.color));
+            }
             Verbosity::Quiet => self.failure(event),
             Verbosity::Normal => self.normal(event),
             Verbosity::Verbose => self.verbose(event),
@@ -179,6 +195,7 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             (image, format!("skipped {}", story::because(because)))
         }
         Event::ImageCancelled { image } => (image, "cancelled".to_owned()),
+        Event::ImageSuperseded { image } => (image, story::SUPERSEDED.to_owned()),
         _ => return None,
     })
 }
@@ -207,7 +224,7 @@ fn with(before: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::{Closed, Shared, fresh, log, play, started, story};
+    use crate::report::tests::{Closed, Shared, fresh, log, play, started, story, watch_story};
 
     fn shown(verbosity: Verbosity, events: &[Event]) -> String {
         let stream = Shared::default();
@@ -248,6 +265,26 @@ mod tests {
         python: step 1/2 apt-get install git
         python | Get:1 git
         python: cached: copy src
+        "#);
+    }
+
+    #[test]
+    fn a_watch_is_told_line_by_line() {
+        insta::assert_snapshot!(shown(Verbosity::Normal, &watch_story()), @r#"
+        watching 3 images: 40 files in 12 folders
+        src/train.py changed: train
+        the graph has 4 images now; new: docs
+        the manifests are wrong: what they said last goes on to count until they are mended
+        the manifests are right again
+        train: stopped, because its inputs changed
+        serve: waits for `train`
+        git is at work: waiting for its end
+        waiting for changes; failed: train; waiting for others: serve
+        paused: what runs ends, nothing new starts
+        on-success: started
+        on-success | restarted
+        on-success: done in 0.1s
+        the watch ended after 3 waves
         "#);
     }
 

@@ -12,6 +12,9 @@ const NAMED: usize = 8;
 /// How many fresh images are named before they are only counted.
 const FRESH_NAMED: usize = 5;
 
+/// Why a running build of a watch is stopped.
+pub const SUPERSEDED: &str = "stopped, because its inputs changed";
+
 /// How a run ended, in numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct End<'a> {

@@ -16,7 +16,7 @@ use super::{
     Ending, Event, Mailbox, Message, Options, Outcome, Push, Scheduler, Setting, State, Summary,
     Trouble,
 };
-use crate::backend::{Artifact, BuildError, Cancel, Existence};
+use crate::backend::{Artifact, BuildError, Cancel};
 use crate::fingerprint::Fingerprints;
 use crate::graph::ImageId;
 use crate::plan::{Action, Facts, Plan, Reason};
@@ -168,7 +168,16 @@ impl<'a, 'r> Coordinator<'a, 'r> {
                 reasons: planned.reasons.iter().map(Reason::to_string).collect(),
             });
             self.running.insert(id, work.cancel.clone());
-            scope.spawn_fifo(move |_| work.build());
+            let messages = self.messages.clone();
+            scope.spawn_fifo(move |_| {
+                let (result, seconds) = work.build();
+                // The coordinator outlives its workers; when it is gone nobody is left to tell.
+                let _ = messages.send(Message::Built {
+                    id,
+                    result,
+                    seconds,
+                });
+            });
         }
         while self.has_free_worker()
             && self.may_push()
@@ -179,7 +188,15 @@ impl<'a, 'r> Coordinator<'a, 'r> {
                 .clone()
                 .expect("only what is there is pushed");
             self.pushing.insert(id, work.cancel.clone());
-            scope.spawn_fifo(move |_| work.push(&artifact));
+            let messages = self.messages.clone();
+            scope.spawn_fifo(move |_| {
+                let (result, seconds) = work.push(&artifact);
+                let _ = messages.send(Message::Pushed {
+                    id,
+                    result,
+                    seconds,
+                });
+            });
         }
     }
 
@@ -399,8 +416,11 @@ impl<'a, 'r> Coordinator<'a, 'r> {
                 .clone()
                 .expect("bases are there before what needs them")
         };
+        let messages = self.messages.clone();
+        let tell = move |event| {
+            let _ = messages.send(Message::Event(event));
+        };
         Assignment {
-            id,
             image: setting.graph.name(id),
             recipe: &setting.recipes[id.index()],
             backend: Arc::clone(&setting.backends[id.index()]),
@@ -421,27 +441,16 @@ impl<'a, 'r> Coordinator<'a, 'r> {
             root: &setting.workspace.root,
             store: setting.store,
             cancel: Cancel::default(),
-            messages: self.messages.clone(),
+            tell: Arc::new(tell),
         }
     }
 
     /// The artifact of an image that is not built in this run.
     fn found(&self, id: ImageId) -> Artifact {
-        let facts = &self.facts[id.index()];
-        let digest = match (&facts.local, &facts.registry) {
-            (Existence::Present { digest, .. }, _)
-            | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
-            // Assumed to exist on the user's word: the record knows what it was.
-            _ => facts
-                .record
-                .as_ref()
-                .map(|record| record.artifact.digest.clone())
-                .unwrap_or_default(),
-        };
         Artifact {
             backend: self.setting.backends[id.index()].name().to_owned(),
             reference: self.reference(id),
-            digest,
+            digest: self.facts[id.index()].digest(),
         }
     }
 

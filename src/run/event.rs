@@ -3,7 +3,11 @@
 //! Knows nothing of screens. The choice made: events carry names and plain values, and their JSON (`--progress json`, see
 //! docs/json.md) is derived from the very type, one object a line.
 
+use std::sync::Arc;
+
 use serde::Serialize;
+
+use crate::diagnostic::{Diagnostic, Sources};
 
 /// One thing that happened in a run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -146,5 +150,101 @@ pub enum Event {
         cancelled: Vec<String>,
         /// How long it took.
         seconds: f64,
+    },
+    /// `imgspec watch` looks after files from now on, or after others than before.
+    WatchStarted {
+        /// How many images it keeps built.
+        images: usize,
+        /// How many folders it watches.
+        folders: usize,
+        /// How many files these images are made of.
+        files: usize,
+        /// The seconds between two looks, when the file system tells of no changes.
+        poll: Option<f64>,
+    },
+    /// Files changed, and with them images: the beginning of a wave, or more work in one that goes on.
+    FilesChanged {
+        /// The files, from the workspace root; the first ones when they are many.
+        files: Vec<String>,
+        /// How many files.
+        count: usize,
+        /// Ids of the images that they woke, with those built on them.
+        images: Vec<String>,
+        /// How many images the wave builds in all, as far as known now.
+        build: usize,
+    },
+    /// The manifests were read anew, and there are other images than before.
+    GraphChanged {
+        /// How many images there are now.
+        images: usize,
+        /// Ids of new images.
+        added: Vec<String>,
+        /// Ids of images that are gone.
+        removed: Vec<String>,
+    },
+    /// The manifests are wrong: the last good ones go on to count.
+    ManifestsBroken {
+        /// What is wrong, as `check --format json` says it.
+        mistakes: serde_json::Value,
+        /// The same for people.
+        #[serde(skip)]
+        shown: Arc<(Vec<Diagnostic>, Sources)>,
+    },
+    /// The manifests are right again.
+    ManifestsMended,
+    /// A running build is stopped because its inputs changed; it starts again with the new ones.
+    ImageSuperseded {
+        /// The image's id.
+        image: String,
+    },
+    /// An image cannot be built until others are.
+    ImageWaiting {
+        /// The image's id.
+        image: String,
+        /// The images that it waits for.
+        because: Vec<String>,
+    },
+    /// A look at changed files is put off.
+    WatchHeld {
+        /// Why.
+        why: String,
+    },
+    /// Nothing is left to do until something changes.
+    WatchWaiting {
+        /// Ids of the images that failed and wait for a change that can mend them.
+        failed: Vec<String>,
+        /// Ids of the images that wait for others.
+        waiting: Vec<String>,
+    },
+    /// The user paused it or let it go on.
+    WatchPaused {
+        /// Whether it is paused now.
+        paused: bool,
+    },
+    /// A command of `--on-success` or `--on-failure` was started.
+    HookStarted {
+        /// `on-success` or `on-failure`.
+        hook: String,
+    },
+    /// A line that it printed.
+    HookLog {
+        /// `on-success` or `on-failure`.
+        hook: String,
+        /// The line, without its end.
+        line: String,
+    },
+    /// It ended.
+    HookEnded {
+        /// `on-success` or `on-failure`.
+        hook: String,
+        /// How, in words; none when it succeeded.
+        error: Option<String>,
+        /// How long it took.
+        seconds: f64,
+    },
+    /// The watch is over.
+    WatchEnded {
+        /// How many waves there were.
+        waves: usize,
     },
 }

@@ -7,12 +7,13 @@
 mod coordinator;
 pub mod event;
 mod scheduler;
-mod worker;
+pub(crate) mod worker;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 pub use event::Event;
+pub(crate) use scheduler::remaining;
 pub use scheduler::{Ending, Scheduler, State};
 
 use crate::backend::{Artifact, Backend, BuildError};
@@ -107,10 +108,10 @@ enum Message {
 }
 
 /// Why a worker came back without a result.
-struct Trouble {
-    error: BuildError,
-    log: Option<String>,
-    tail: Vec<String>,
+pub(crate) struct Trouble {
+    pub(crate) error: BuildError,
+    pub(crate) log: Option<String>,
+    pub(crate) tail: Vec<String>,
 }
 
 /// Where everything that concerns a run arrives; made before the run so that signals have somewhere to go.

@@ -182,7 +182,7 @@ fn builds(plan: &Plan, id: ImageId) -> bool {
 }
 
 /// For each image its own expected seconds and those of the longest chain of builds on top of it.
-fn remaining(graph: &Graph, plan: &Plan) -> Vec<f64> {
+pub(crate) fn remaining(graph: &Graph, plan: &Plan) -> Vec<f64> {
     let weights = plan.weights(graph.len());
     let mut remaining = vec![0.0_f64; graph.len()];
     for id in graph.order().iter().rev() {

@@ -7,14 +7,12 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Event, Message, Trouble};
+use super::{Event, Trouble};
 use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind};
 use crate::fingerprint::{self, Files, Key};
-use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
 
@@ -28,63 +26,55 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(10),
 ];
 
+/// Where a worker's events go.
+pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+
 /// Everything that a worker needs to build one image.
-pub(super) struct Assignment<'a> {
-    pub(super) id: ImageId,
-    pub(super) image: &'a str,
-    pub(super) recipe: &'a Recipe,
-    pub(super) backend: Arc<dyn Backend>,
-    pub(super) key: Key,
-    pub(super) files: Vec<Arc<Files>>,
-    pub(super) reference: String,
-    pub(super) bases: BTreeMap<String, Artifact>,
-    pub(super) base_keys: Vec<(String, Key)>,
+pub(crate) struct Assignment<'a> {
+    pub(crate) image: &'a str,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) key: Key,
+    pub(crate) files: Vec<Arc<Files>>,
+    pub(crate) reference: String,
+    pub(crate) bases: BTreeMap<String, Artifact>,
+    pub(crate) base_keys: Vec<(String, Key)>,
     /// What was recorded when the run was planned: another run may have built it since.
-    pub(super) planned_on: Option<Record>,
+    pub(crate) planned_on: Option<Record>,
     /// `--force`: what is fresh is to be made anew, not to be found in a cache.
-    pub(super) no_cache: bool,
-    pub(super) attempts: u32,
-    pub(super) root: &'a Path,
-    pub(super) store: &'a Store,
-    pub(super) cancel: Cancel,
-    pub(super) messages: SyncSender<Message>,
+    pub(crate) no_cache: bool,
+    pub(crate) attempts: u32,
+    pub(crate) root: &'a Path,
+    pub(crate) store: &'a Store,
+    pub(crate) cancel: Cancel,
+    pub(crate) tell: Tell,
 }
 
 /// What a worker brings back.
-pub(super) struct Built {
-    pub(super) artifact: Artifact,
+pub(crate) struct Built {
+    pub(crate) artifact: Artifact,
     /// Another run built it while this one waited for its turn.
-    pub(super) by_another_run: bool,
+    pub(crate) by_another_run: bool,
 }
 
 impl Assignment<'_> {
-    /// Builds the image and tells the coordinator.
-    pub(super) fn build(self) {
+    /// Builds the image; with how long it took.
+    pub(crate) fn build(&self) -> (Result<Built, Trouble>, f64) {
         let started = Instant::now();
         let result = guarded(|| self.build_in_turn());
-        let seconds = started.elapsed().as_secs_f64();
-        self.send(Message::Built {
-            id: self.id,
-            result,
-            seconds,
-        });
+        (result, started.elapsed().as_secs_f64())
     }
 
-    /// Pushes the image and tells the coordinator.
-    pub(super) fn push(self, artifact: &Artifact) {
+    /// Pushes the image; with how long it took.
+    pub(crate) fn push(&self, artifact: &Artifact) -> (Result<(), Trouble>, f64) {
         let started = Instant::now();
         let result = guarded(|| {
-            let log = Log::open(&self, &format!("{}.push", self.image))?;
+            let log = Log::open(self, &format!("{}.push", self.image))?;
             self.try_often(&log, |job, notes| {
                 self.backend.push(job, artifact, notes, &self.cancel)
             })
         });
-        let seconds = started.elapsed().as_secs_f64();
-        self.send(Message::Pushed {
-            id: self.id,
-            result,
-            seconds,
-        });
+        (result, started.elapsed().as_secs_f64())
     }
 
     /// One run at a time builds an image; who waited for another may find the work done.
@@ -149,13 +139,13 @@ impl Assignment<'_> {
                     attempt += 1;
                     let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
                     let image = self.image.to_owned();
-                    self.send(Message::Event(Event::ImageRetry {
+                    (self.tell)(Event::ImageRetry {
                         image,
                         attempt,
                         of: self.attempts,
                         wait_ms,
                         why,
-                    }));
+                    });
                     self.sleep(wait)?;
                 }
                 result => return result.map_err(|error| log.trouble(error)),
@@ -211,13 +201,8 @@ impl Assignment<'_> {
                 "`{}` is built but could not be recorded: {error}",
                 self.image
             );
-            self.send(Message::Event(Event::Warning { message }));
+            (self.tell)(Event::Warning { message });
         }
-    }
-
-    fn send(&self, message: Message) {
-        // The coordinator outlives its workers; when it is gone nobody is left to tell.
-        let _ = self.messages.send(message);
     }
 }
 
@@ -256,7 +241,7 @@ struct Log<'a> {
     image: &'a str,
     path: PathBuf,
     root: &'a Path,
-    messages: SyncSender<Message>,
+    tell: Tell,
     lines: Mutex<Lines>,
 }
 
@@ -287,7 +272,7 @@ impl<'a> Log<'a> {
             image: work.image,
             path,
             root: work.root,
-            messages: work.messages.clone(),
+            tell: Arc::clone(&work.tell),
             lines,
         })
     }
@@ -330,14 +315,12 @@ impl<'a> Log<'a> {
             && !std::mem::replace(&mut lines.is_broken, true)
         {
             let message = format!("the log `{}` is incomplete: {error}", self.path.display());
-            let _ = self
-                .messages
-                .send(Message::Event(Event::Warning { message }));
+            (self.tell)(Event::Warning { message });
         }
     }
 
     fn send(&self, event: Event) {
-        let _ = self.messages.send(Message::Event(event));
+        (self.tell)(event);
     }
 }
 

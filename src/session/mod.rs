@@ -15,7 +15,7 @@ pub use choice::backends;
 use crate::backend::{Availability, Backend};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
-use crate::fingerprint::Fingerprints;
+use crate::fingerprint::{FileReader, FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;
 use crate::plan::{Facts, Judgement, Plan, facts};
@@ -52,6 +52,8 @@ pub struct Session {
     pub store: Store,
     /// What is doubtful in the manifests.
     pub warnings: Vec<Diagnostic>,
+    /// All backends, chosen or not.
+    pub known: Vec<Arc<dyn Backend>>,
 }
 
 /// Why there is no session.
@@ -82,6 +84,10 @@ pub struct Examination {
     pub workspace: Workspace,
     /// All that is wrong or doubtful.
     pub diagnostics: Vec<Diagnostic>,
+    /// What of the images' files cannot be read; known only when nothing else is wrong.
+    pub unreadable: Vec<FilesError>,
+    /// All backends.
+    pub known: Vec<Arc<dyn Backend>>,
     sound: Option<Sound>,
 }
 
@@ -93,24 +99,47 @@ struct Sound {
     prints: Fingerprints,
 }
 
+/// What outlives one examination of a workspace, so that the next one is quick.
+#[derive(Clone)]
+pub struct Kept {
+    /// All backends.
+    pub backends: Vec<Arc<dyn Backend>>,
+    /// What has read the files.
+    pub reader: Arc<FileReader>,
+}
+
 /// Loads, checks and fingerprints a workspace, and tells everything that is wrong.
 #[must_use]
 pub fn examine(opening: &Opening<'_>) -> Examination {
+    examine_with(opening, None)
+}
+
+/// The same, with what an earlier examination of the same root left.
+#[must_use]
+pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
     let Checked {
         workspace,
         graph,
         recipes,
         mut diagnostics,
     } = check::check(opening.manifest, opening.overrides, opening.env);
-    let known = backends(&workspace.root, opening.env);
+    let known = kept.map_or_else(
+        || backends(&workspace.root, opening.env),
+        |kept| kept.backends.clone(),
+    );
     let chosen = choice::choose(&workspace.images, &recipes, &known, opening.builder);
     let backends = chosen.unwrap_or_else(|mistakes| {
         diagnostics.extend(mistakes);
         Vec::new()
     });
     let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let mut unreadable = Vec::new();
     let sound = graph.filter(|_| is_sound).and_then(|graph| {
-        match Fingerprints::read(&workspace.root, &graph, &recipes) {
+        let read = match kept {
+            Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), &graph, &recipes),
+            None => Fingerprints::read(&workspace.root, &graph, &recipes),
+        };
+        match read {
             Ok(prints) => Some(Sound {
                 graph,
                 recipes,
@@ -119,6 +148,7 @@ pub fn examine(opening: &Opening<'_>) -> Examination {
             }),
             Err(bad) => {
                 diagnostics.extend(files::mistakes(&workspace, &recipes, &bad));
+                unreadable = bad.into_iter().map(|bad| bad.error).collect();
                 None
             }
         }
@@ -126,7 +156,37 @@ pub fn examine(opening: &Opening<'_>) -> Examination {
     Examination {
         workspace,
         diagnostics: diagnostic::in_order(diagnostics),
+        unreadable,
+        known,
         sound,
+    }
+}
+
+impl Examination {
+    /// The session, if nothing is wrong.
+    ///
+    /// # Errors
+    /// Itself, when something is.
+    pub fn into_session(mut self) -> Result<Session, Self> {
+        let Some(sound) = self.sound.take() else {
+            return Err(self);
+        };
+        let Sound {
+            graph,
+            recipes,
+            backends,
+            prints,
+        } = sound;
+        Ok(Session {
+            store: Store::look(&self.workspace.root),
+            workspace: self.workspace,
+            graph,
+            recipes,
+            backends,
+            prints,
+            warnings: self.diagnostics,
+            known: self.known,
+        })
     }
 }
 
@@ -136,29 +196,9 @@ impl Session {
     /// # Errors
     /// Everything that is wrong with the manifests and the files they name, all at once.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
-        let Examination {
-            workspace,
-            diagnostics,
-            sound,
-        } = examine(opening);
-        let Some(Sound {
-            graph,
-            recipes,
-            backends,
-            prints,
-        }) = sound
-        else {
-            return Err(Refusal::Wrong(diagnostics, workspace.sources));
-        };
-        Ok(Self {
-            store: Store::look(&workspace.root),
-            workspace,
-            graph,
-            recipes,
-            backends,
-            prints,
-            warnings: diagnostics,
-        })
+        examine(opening)
+            .into_session()
+            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
     }
 
     /// The images that a selection names.
@@ -238,6 +278,7 @@ impl Session {
             prints,
             store: _,
             warnings: _,
+            known: _,
         } = self;
         let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
             message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),

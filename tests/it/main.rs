@@ -9,3 +9,4 @@ mod plan;
 mod reliability;
 mod sandbox;
 mod traps;
+mod watch;

@@ -23,6 +23,8 @@ pub(super) struct Found {
     pub(super) single: bool,
     /// What is in it, sorted by path.
     pub(super) items: Vec<Item>,
+    /// All folders that were listed, absolute: what happens in them may change the set.
+    pub(super) folders: Vec<PathBuf>,
 }
 
 /// One thing in a file set.
@@ -147,6 +149,7 @@ fn single(
             path: path.file_name().unwrap_or_default().to_owned(),
             kind: Kind::File(real),
         }],
+        folders: Vec::new(),
     })
 }
 
@@ -201,6 +204,7 @@ impl Walk<'_> {
             .below_home(place)
             .and_then(|path| self.rules.judge_whole(path));
         let mut items = Vec::new();
+        let mut folders = Vec::new();
         let mut ahead = vec![Ahead {
             at: at.to_owned(),
             place: place.to_owned(),
@@ -224,6 +228,7 @@ impl Walk<'_> {
             if hidden && inside > 0 {
                 items.extend(ancestors(&next.within));
             }
+            folders.push(next.at);
         }
         items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         items.dedup_by(|a, b| a.path == b.path);
@@ -231,6 +236,7 @@ impl Walk<'_> {
             folder: at.to_owned(),
             single: false,
             items,
+            folders,
         })
     }
 

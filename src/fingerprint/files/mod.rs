@@ -84,7 +84,7 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
-                .map(|set| read_set(&self.root, set).map(Arc::new))
+                .map(|set| read_set(&self.root, set, None).map(Arc::new))
                 .collect()
         });
         let mut read = self.lock();
@@ -97,6 +97,31 @@ impl FileReader {
     /// Forgets a set, so that it is read again when next asked for.
     pub fn forget(&self, set: &FileSet) {
         self.lock().remove(set);
+    }
+
+    /// Forgets all sets but these.
+    pub fn keep_only(&self, sets: &std::collections::BTreeSet<&FileSet>) {
+        self.lock().retain(|set, _| sets.contains(set));
+    }
+
+    /// Reads sets again. What is in them is listed anew, but only files whose size, times or inode changed (or whose times
+    /// prove nothing, see [`Files::moved`]) are hashed; the others keep their digests.
+    pub fn read_again(&self, sets: &[&FileSet]) {
+        let before: Vec<Option<Arc<Files>>> = {
+            let read = self.lock();
+            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.as_ref().ok()).cloned();
+            sets.iter().map(good).collect()
+        };
+        let found: Vec<_> = self.in_pool(|| {
+            sets.par_iter()
+                .zip(&before)
+                .map(|(set, before)| read_set(&self.root, set, before.as_deref()).map(Arc::new))
+                .collect()
+        });
+        let mut read = self.lock();
+        for (set, files) in sets.iter().zip(found) {
+            read.insert((*set).clone(), files);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Result<Arc<Files>, FilesError>>> {
@@ -126,7 +151,7 @@ impl FileReader {
 /// # Errors
 /// See [`FilesError`].
 pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
-    read_set(&real_root(root)?, set)
+    read_set(&real_root(root)?, set, None)
 }
 
 fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
@@ -135,19 +160,19 @@ fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
 }
 
 /// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
-fn read_set(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
-    match read_once(root, set) {
-        Err(FilesError::Moved { .. }) => read_once(root, set),
+fn read_set(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
+    match read_once(root, set, before) {
+        Err(FilesError::Moved { .. }) => read_once(root, set, before),
         result => result,
     }
 }
 
-fn read_once(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
+fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
     let read = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
-    let (mut files, marks) = match set {
-        FileSet::Tree { path, ignore } => read_tree(root, path, ignore)?,
+    let (mut files, marks, folders) = match set {
+        FileSet::Tree { path, ignore } => read_tree(root, path, ignore, before)?,
         FileSet::Requirements { path } => read_requirements(root, path)?,
     };
     files.digest = super::key::digest_of(&files);
@@ -156,16 +181,19 @@ fn read_once(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
         set: set.clone(),
         read,
         marks,
+        folders,
     }));
     Ok(files)
 }
 
-type Marked = (Files, Vec<Option<Mark>>);
+/// Files, the mark of each entry, and the folders that were listed.
+type Marked = (Files, Vec<Option<Mark>>, Vec<PathBuf>);
 
 fn read_tree(
     root: &Path,
     path: &WorkspacePath,
     ignore: &WorkspacePath,
+    before: Option<&Files>,
 ) -> Result<Marked, FilesError> {
     let found = find::find(root, path, ignore)?;
     let place = if found.single {
@@ -176,7 +204,10 @@ fn read_tree(
     let measured: Vec<Result<(Entry, Option<Mark>), FilesError>> = found
         .items
         .par_iter()
-        .map(|item| measure(item, &place))
+        .map(|item| match before.and_then(|before| before.known(item)) {
+            Some(known) => Ok(known),
+            None => measure(item, &place),
+        })
         .collect();
     // The first in path order fails the set, whichever thread was first.
     let (entries, marks) = measured
@@ -191,7 +222,7 @@ fn read_tree(
         entries,
         ..Files::default()
     };
-    Ok((files, marks))
+    Ok((files, marks, found.folders))
 }
 
 fn measure(item: &Item, place: &str) -> Result<(Entry, Option<Mark>), FilesError> {
@@ -253,7 +284,7 @@ fn read_requirements(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesE
         entries,
         ..Files::default()
     };
-    Ok((files, marks))
+    Ok((files, marks, Vec::new()))
 }
 
 /// How a set was read, to see later whether it would be read the same.
@@ -265,9 +296,64 @@ pub(super) struct Seen {
     read: i64,
     /// One for each entry; none for what is no file.
     marks: Vec<Option<Mark>>,
+    /// The folders that were listed, absolute.
+    folders: Vec<PathBuf>,
 }
 
 impl Files {
+    /// The folders that were listed to find what is in the set, absolute; none for single files.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.folders)
+    }
+
+    /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how
+    /// many there are.
+    #[must_use]
+    pub fn differences(&self, before: &Self, most: usize) -> (Vec<String>, usize) {
+        let list = |files: &Self| -> BTreeMap<String, EntryKind> {
+            let path = |entry: &Entry| find::join(&files.place, &entry.path);
+            let entries = files.entries.iter();
+            entries
+                .map(|entry| (path(entry), entry.kind.clone()))
+                .collect()
+        };
+        let (old, new) = (list(before), list(self));
+        let all: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let changed: Vec<&String> = all
+            .into_iter()
+            .filter(|path| old.get(*path) != new.get(*path))
+            .collect();
+        // A folder that came or went is told by what came or went in it.
+        let holds = |path: &str, other: &&String| {
+            other
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let told = changed
+            .iter()
+            .enumerate()
+            .filter(|(at, path)| !changed.get(at + 1).is_some_and(|next| holds(path, next)));
+        let told: Vec<String> = told.map(|(_, path)| (*path).clone()).collect();
+        let count = told.len();
+        (told.into_iter().take(most).collect(), count)
+    }
+
+    /// The entry and mark of a file that is still as it was read, by its times alone; none for all else.
+    fn known(&self, item: &Item) -> Option<(Entry, Option<Mark>)> {
+        let Kind::File(file) = &item.kind else {
+            return None;
+        };
+        let seen = self.seen.as_ref()?;
+        let at = self
+            .entries
+            .binary_search_by(|entry| entry.path.cmp(&item.path))
+            .ok()?;
+        let mark = seen.marks[at].filter(|mark| !mark.is_racy(seen.read))?;
+        let is_same = Mark::now(file).is_ok_and(|now| now == mark);
+        is_same.then(|| (self.entries[at].clone(), Some(mark)))
+    }
+
     /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
     #[must_use]
     pub fn unchanged(&self) -> bool {

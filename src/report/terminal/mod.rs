@@ -16,7 +16,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use super::clean::clean_output;
 use super::line::{Line, Style};
 use super::story;
-use super::words::Seconds;
+use super::watch;
+use super::words::{List, Seconds};
 use super::{Clock, Report, Settings, Verbosity};
 use crate::run::event::Event;
 use screen::Screen;
@@ -50,13 +51,17 @@ pub struct Terminal {
     size: Size,
     settings: Settings,
     fresh: Vec<String>,
+    /// Whether it redraws by itself while something runs.
+    ticks: bool,
+    /// Whether one run follows another.
+    watches: bool,
 }
 
 impl Terminal {
     /// Draws on this target, which has this size.
     #[must_use]
     pub fn new(target: ProgressDrawTarget, size: Size, clock: Clock, settings: Settings) -> Self {
-        let screen = Arc::new(Mutex::new(Screen::new(settings.predicted)));
+        let screen = Arc::new(Mutex::new(Screen::new(settings.predicted, settings.keys)));
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(&screen, &size, &clock, settings.color));
         Self {
@@ -66,12 +71,15 @@ impl Terminal {
             size,
             settings,
             fresh: Vec::new(),
+            ticks: false,
+            watches: false,
         }
     }
 
     /// Redraws from now on by itself.
     #[must_use]
-    pub fn ticking(self) -> Self {
+    pub fn ticking(mut self) -> Self {
+        self.ticks = true;
         self.bar.enable_steady_tick(TICK);
         self
     }
@@ -84,6 +92,18 @@ impl Terminal {
                 .map(|line| line.paint(self.settings.color))
                 .collect();
             self.bar.println(painted.join("\n"));
+        }
+    }
+
+    /// Redraws by itself only while something runs: a watch that waits costs nothing.
+    fn animate(&self, on: bool) {
+        if !self.ticks || !self.watches {
+            return;
+        }
+        if on {
+            self.bar.enable_steady_tick(TICK);
+        } else {
+            self.bar.disable_steady_tick();
         }
     }
 
@@ -133,6 +153,22 @@ impl Terminal {
                 self.name(Style::Doubtful, "■", image)
                     .add(Style::Doubtful, "cancelled"),
             ],
+            Event::ImageSuperseded { image } => vec![
+                self.name(Style::Doubtful, "↺", image)
+                    .add(Style::Doubtful, story::SUPERSEDED),
+            ],
+            Event::ImageWaiting { image, because } => vec![
+                self.name(Style::Doubtful, "⊘", image)
+                    .add(Style::Doubtful, "waits ")
+                    .add(Style::Plain, format!("for {}", List(because))),
+            ],
+            // The last line of the screen says it all the time.
+            Event::WatchWaiting { failed, waiting } if failed.is_empty() && waiting.is_empty() => {
+                Vec::new()
+            }
+            event if !watch::lines(event, false).is_empty() => {
+                watch::lines(event, self.settings.color)
+            }
             Event::Warning { message } => vec![
                 Line::new()
                     .add(Style::Doubtful, "warning: ")
@@ -221,7 +257,17 @@ impl Report for Terminal {
                 self.fresh.push(image.clone());
                 return;
             }
-            Event::RunStarted { .. } => return,
+            Event::RunStarted { .. } => {
+                self.animate(true);
+                return;
+            }
+            Event::WatchStarted { .. } => self.watches = true,
+            Event::RunFinished { .. } if self.watches => {
+                self.flush_fresh();
+                self.animate(false);
+                self.scroll(&[super::plain::summary(event)]);
+                return;
+            }
             Event::RunFinished { .. } => {
                 self.finish();
                 self.scroll(&[super::plain::summary(event)]);
@@ -230,6 +276,9 @@ impl Report for Terminal {
             _ => self.flush_fresh(),
         }
         self.scroll(&self.lines(event));
+        if self.watches {
+            self.bar.tick();
+        }
     }
 
     fn finish(&mut self) {

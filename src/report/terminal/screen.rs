@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthStr;
 
 use crate::report::line::{Line, Style};
+use crate::report::watch;
 use crate::report::words::Seconds;
 use crate::run::event::Event;
 
@@ -33,6 +34,11 @@ pub(super) struct Screen {
     widest: usize,
     started: f64,
     predicted: Option<f64>,
+    /// What a watch says of itself while nothing runs.
+    watching: Option<String>,
+    is_paused: bool,
+    /// Whether keys are heard.
+    keys: bool,
 }
 
 /// One image that is being built or pushed.
@@ -53,9 +59,10 @@ pub(super) struct Lines {
 
 impl Screen {
     /// An empty screen of a run that may be known to take about so many seconds.
-    pub(super) fn new(predicted: Option<f64>) -> Self {
+    pub(super) fn new(predicted: Option<f64>, keys: bool) -> Self {
         Self {
             predicted,
+            keys,
             ..Self::default()
         }
     }
@@ -71,6 +78,19 @@ impl Screen {
             Event::RunStarted { build, .. } => {
                 self.total = *build;
                 self.started = now;
+                self.over.clear();
+                self.failed = 0;
+            }
+            Event::FilesChanged { images, build, .. } => {
+                self.total = *build;
+                for image in images {
+                    self.over.remove(image);
+                }
+            }
+            Event::WatchStarted { .. } => self.watching = Some(watch::watching(event)),
+            Event::WatchPaused { paused } => self.is_paused = *paused,
+            Event::ImageSuperseded { image } => {
+                self.running.retain(|running| running.image != *image);
             }
             Event::ImageStarted { image, .. } => self.step(image, String::new(), "", now),
             Event::ImageStep {
@@ -93,10 +113,26 @@ impl Screen {
             | Event::ImagePushed { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
-            Event::RunFinished { .. } => self.running.clear(),
+            Event::RunFinished { .. } => {
+                self.running.clear();
+                self.predicted = None;
+                if self.watching.is_some() {
+                    self.total = 0;
+                }
+            }
+            Event::WatchEnded { .. } => self.watching = None,
             Event::ImageFresh { .. }
             | Event::ImageCached { .. }
             | Event::ImageLog { .. }
+            | Event::GraphChanged { .. }
+            | Event::HookEnded { .. }
+            | Event::HookLog { .. }
+            | Event::HookStarted { .. }
+            | Event::ImageWaiting { .. }
+            | Event::ManifestsBroken { .. }
+            | Event::ManifestsMended
+            | Event::WatchHeld { .. }
+            | Event::WatchWaiting { .. }
             | Event::Warning { .. } => {}
         }
     }
@@ -135,7 +171,9 @@ impl Screen {
                 .iter()
                 .map(|running| self.running_line(running, picture, now))
                 .collect(),
-            total: (self.total > 0).then(|| self.total_line(now)),
+            total: (self.total > 0)
+                .then(|| self.total_line(now))
+                .or_else(|| self.watching_line()),
         }
     }
 
@@ -146,6 +184,23 @@ impl Screen {
             .column(Style::Bold, &running.image, self.name_width())
             .add(Style::Plain, format!("  {:<6}{seconds:>8}  ", running.step))
             .add(Style::Dim, &running.words)
+    }
+
+    /// `watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit`
+    fn watching_line(&self) -> Option<Line> {
+        let watching = self.watching.as_ref()?;
+        let line = match self.is_paused {
+            true => Line::new()
+                .add(Style::Doubtful, "paused")
+                .add(Style::Plain, " · "),
+            false => Line::new(),
+        };
+        let pause = if self.is_paused { "go on" } else { "pause" };
+        let keys = format!(" · r rebuild · p {pause} · q quit");
+        Some(
+            line.add(Style::Plain, watching)
+                .add(Style::Dim, if self.keys { &keys } else { "" }),
+        )
     }
 
     /// `━━━━━━━━──────────── 12/40, 1 failed  41.2s of about 2m 10s`
@@ -209,10 +264,10 @@ fn tenths(seconds: f64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tests::{begun, built, failed, log, started, step};
+    use crate::report::tests::{begun, built, failed, log, started, step, story};
 
     fn screen(events: &[(f64, Event)]) -> Screen {
-        let mut screen = Screen::new(Some(130.0));
+        let mut screen = Screen::new(Some(130.0), true);
         for (now, event) in events {
             screen.heed(event, *now);
         }
@@ -285,6 +340,22 @@ mod tests {
         ⠋ a                   1.0s  push
         ━━━━━━━━━━━━━━━━━━━━ 1/1  2.0s of about 2m 10s
         "#);
+    }
+
+    #[test]
+    fn a_watch_that_waits_says_what_it_watches_and_which_keys_there_are() {
+        let watching = Event::WatchStarted {
+            images: 12,
+            folders: 34,
+            files: 210,
+            poll: None,
+        };
+        let mut events = vec![(0.0, watching), (0.0, started(1, 0)), (0.0, begun("a"))];
+        assert!(shown(&screen(&events), 1.0, 80, 24).contains("0/1"));
+        events.extend([(1.0, built("a", 1.0)), (1.0, story().remove(15))]);
+        insta::assert_snapshot!(shown(&screen(&events), 1.0, 80, 24), @"watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit");
+        events.push((2.0, Event::WatchPaused { paused: true }));
+        insta::assert_snapshot!(shown(&screen(&events), 2.0, 90, 24), @"paused · watching 12 images: 210 files in 34 folders · r rebuild · p go on · q quit");
     }
 
     #[test]

@@ -1,0 +1,284 @@
+//! How long it takes from the end of a save to the start of the builder, and what a watch costs that waits.
+//!
+//! `cargo bench --bench watch`. Needs nothing but files: builds go to the `fake` backend, which takes no time, so that what
+//! is measured is the watch. Prints medians and 95th percentiles beside the limits; asserts nothing. The choice made: the
+//! real program is timed from outside, by its JSON events, with the quiet period taken off; that counts the pipe too.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+const QUIET: Duration = Duration::from_millis(80);
+
+/// How many images each level of the large graph has: four roots, most on one of them, a tail that is nine deep.
+const LEVELS: [usize; 9] = [4, 59, 30, 27, 33, 13, 2, 1, 1];
+const FILES: usize = 50_000;
+
+fn main() {
+    // `cargo test --benches` only wants to know that it starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let small = folder.path().join("small");
+    example(&small);
+    measure("the example of 12 images", &small, 150, 40.0);
+    let large = folder.path().join("large");
+    hundred_and_seventy(&large);
+    measure("170 images, 50,000 files", &large, 60, 150.0);
+}
+
+/// The example of twelve images, as it is.
+fn example(root: &Path) {
+    copy_folder(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo"),
+        root,
+    );
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_name() == ".imgspec" {
+            continue;
+        }
+        if from.is_dir() {
+            copy_folder(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("a copy");
+        }
+    }
+}
+
+/// Two needs an image on average, as large collections of images have them: a base of the level below and a copy from another.
+fn hundred_and_seventy(root: &Path) {
+    let images: usize = LEVELS.iter().sum();
+    let mut manifest = String::new();
+    let (mut first, mut below) = (0, 0..0);
+    for width in LEVELS {
+        for at in first..first + width {
+            let mut needs: Vec<usize> = Vec::new();
+            if !below.is_empty() {
+                // Most of the second level stand on one root.
+                let spread = if first < 10 && at % 6 != 0 {
+                    0
+                } else {
+                    at % below.len()
+                };
+                needs.push(below.start + spread);
+                let other = at * 7 % first;
+                if !needs.contains(&other) && at % 8 != 0 {
+                    needs.push(other);
+                }
+                let third = at * 13 % first;
+                if at % 4 == 0 && !needs.contains(&third) {
+                    needs.push(third);
+                }
+            }
+            image(&mut manifest, at, &needs);
+            files(root, at, FILES / images + usize::from(at < FILES % images));
+        }
+        below = first..first + width;
+        first += width;
+    }
+    std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
+}
+
+fn image(manifest: &mut String, at: usize, needs: &[usize]) {
+    let base = needs.first().map_or("\"scratch\"".to_owned(), |base| {
+        format!("image=\"i{base}\"")
+    });
+    let _ = writeln!(
+        manifest,
+        "image \"i{at}\" {{\n    base-image {base}\n    copy \"src/i{at}\" to=\"/src/i{at}\""
+    );
+    for other in needs.iter().skip(1) {
+        let _ = writeln!(
+            manifest,
+            "    copy image=\"i{other}\" \"/src\" to=\"/other\""
+        );
+    }
+    manifest.push_str("}\n");
+}
+
+fn files(root: &Path, at: usize, count: usize) {
+    for file in 0..count {
+        let path = path(root, at, file);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, format!("# {at} {file}\n").repeat(40)).expect("a file");
+    }
+}
+
+fn path(root: &Path, at: usize, file: usize) -> PathBuf {
+    root.join(format!("src/i{at}/p{}/f{file}.py", file / 12))
+}
+
+struct Watch {
+    child: Child,
+    events: Receiver<(Instant, serde_json::Value)>,
+}
+
+impl Watch {
+    fn start(root: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_imgspec"))
+            .args(["watch", "--builder", "fake", "--progress", "json"])
+            .current_dir(root)
+            .env("IMGSPEC_FAKE_SECONDS", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let (sender, events) = channel();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let event = (Instant::now(), serde_json::from_str(&line).expect("JSON"));
+                if sender.send(event).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, events }
+    }
+
+    /// When the next event of this kind came.
+    fn until(&self, kind: &str) -> Instant {
+        loop {
+            let (at, event) = self.events.recv().expect("it runs");
+            if event["event"] == kind {
+                return at;
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// Whether a wave comes and ends.
+    fn settles(&self) -> bool {
+        while let Ok((_, event)) = self.events.recv_timeout(Duration::from_secs(1)) {
+            if event["event"] == "files-changed" {
+                self.until("watch-waiting");
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn measure(what: &str, root: &Path, rounds: usize, limit: f64) {
+    // What was written just before it is read is read again at the next look: nobody's files are that young.
+    std::thread::sleep(Duration::from_secs(4));
+    let started = Instant::now();
+    let watch = Watch::start(root);
+    watch.until("watch-waiting");
+    println!(
+        "{what}: all built and watched after {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
+    std::thread::sleep(Duration::from_secs(4));
+    idle(what, watch.child.id());
+    let files = woken_by(&watch, sources(root), rounds.min(60));
+    let (mut handed, mut begun) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let file = &files[round * 37 % files.len()];
+        std::fs::write(file, format!("# edit {round}\n").repeat(40)).expect("a file");
+        let saved = Instant::now();
+        let since = |at: Instant| {
+            at.saturating_duration_since(saved)
+                .saturating_sub(QUIET)
+                .as_secs_f64()
+                * 1000.0
+        };
+        handed.push(since(watch.until("image-started")));
+        begun.push(since(watch.until("image-log")));
+        watch.until("watch-waiting");
+    }
+    report(
+        &format!("{what}: save to start of the builder, beyond the quiet period"),
+        handed,
+        limit,
+    );
+    report(
+        &format!("{what}: the same to the builder's first word, all files staged"),
+        begun,
+        limit,
+    );
+}
+
+/// Files spread over the workspace.
+fn sources(root: &Path) -> Vec<PathBuf> {
+    let (mut ahead, mut found) = (vec![root.to_owned()], Vec::new());
+    while let Some(folder) = ahead.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with(".imgspec") {
+                ahead.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "py") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// So many of these that wake an image, evenly spread.
+fn woken_by(watch: &Watch, files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
+    let step = (files.len() / most).max(1);
+    let wakes = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).expect("a text");
+        std::fs::write(file, format!("{text}# tried\n")).expect("a file");
+        watch.settles()
+    };
+    let files: Vec<PathBuf> = files.into_iter().step_by(step).filter(wakes).collect();
+    assert!(!files.is_empty(), "some file belongs to an image");
+    files
+}
+
+fn report(what: &str, mut times: Vec<f64>, limit: f64) {
+    times.sort_by(f64::total_cmp);
+    let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
+    println!(
+        "{what}: median {:.1} ms, p95 {:.1} ms, most {:.1} ms ({:.2} of the limit of {limit} ms)",
+        at(50),
+        at(95),
+        at(100),
+        at(95) / limit
+    );
+}
+
+/// Processor time and memory of a watch that waits.
+fn idle(what: &str, pid: u32) {
+    let Some(before) = ticks(pid) else { return };
+    std::thread::sleep(Duration::from_secs(5));
+    let used = ticks(pid).unwrap_or(before) - before;
+    let memory = resident(pid).unwrap_or_default();
+    println!(
+        "{what}: idle, {used} ticks of processor time in 5 s, {memory} MiB of memory (limit 60 MiB)"
+    );
+}
+
+fn ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
+}

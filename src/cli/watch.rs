@@ -1,0 +1,179 @@
+//! `watch`: builds what is stale, then waits for files to change and builds what they touch.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+
+use super::build::{self, Choice};
+use super::{Context, Failure, Selection, env, exit, metadata};
+use crate::report;
+use crate::run::Options;
+use crate::session::{self, Opening, Refusal};
+use crate::watch::{self, Mailbox, Request, Signals, Start};
+
+#[derive(Args)]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    how: build::How,
+    /// Look at what changed after so much silence: `80ms`, `0.5s`
+    #[arg(long, value_name = "TIME", default_value = "80ms", overrides_with = "quiet_period", value_parser = span)]
+    quiet_period: Duration,
+    /// Look at all files every so many seconds, where the system tells of no changes [default: 2]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = seconds)]
+    poll: Option<Option<Duration>>,
+    /// Run this shell command after each wave of builds that went well
+    #[arg(long, value_name = "COMMAND")]
+    on_success: Option<String>,
+    /// Run this shell command after each wave of builds in which something failed
+    #[arg(long, value_name = "COMMAND")]
+    on_failure: Option<String>,
+    #[arg(long, hide = true)]
+    once_then_exit: bool,
+    /// Write a JSON object like that of `graph build` to this file after each wave
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
+
+pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
+    if args.once_then_exit {
+        return Err(Failure::usage(
+            "`watch` goes on until you end it",
+            "`imgspec graph build` builds once and exits",
+        ));
+    }
+    let options = args.how.options(&args.choice);
+    let request = request(&args, options, context)?;
+    let start = start(&args, &request, context)?;
+    let settings = report::Settings {
+        keys: request.keys,
+        ..build::screen(context)
+    };
+    let mut screen = report::reporter(settings);
+    // Until here an interrupt may just end the program: nothing has been begun.
+    let mailbox = Mailbox::default();
+    hear_signals(mailbox.signals())?;
+    let file = args.metadata_file.map(|file| context.folder.join(file));
+    let mut unwritten = None;
+    watch::watch(
+        &request,
+        start,
+        mailbox,
+        &mut |event| screen.event(event),
+        &mut |summary| {
+            if let Some(file) = &file {
+                unwritten = metadata::write(file, summary).err();
+            }
+        },
+    )?;
+    screen.finish();
+    match unwritten {
+        Some(failure) => Err(failure),
+        None => Ok(exit::DONE),
+    }
+}
+
+fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Request, Failure> {
+    Ok(Request {
+        manifest: context.manifest()?,
+        overrides: context.overrides.clone(),
+        builder: args.choice.builder.clone(),
+        env: Box::new(env),
+        selection: args.selection.images.clone(),
+        judgement: args.choice.judgement(),
+        no_bases: args.choice.no_bases(),
+        options,
+        quiet: args.quiet_period,
+        poll: args.poll,
+        on_success: args.on_success.clone(),
+        on_failure: args.on_failure.clone(),
+        keys: build::is_live(context),
+    })
+}
+
+/// Manifests that are wrong are no reason to give up: they can be mended while it waits. What no edit mends is one.
+fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start, Failure> {
+    let examined = session::examine(&Opening {
+        manifest: &request.manifest,
+        overrides: &request.overrides,
+        builder: request.builder.as_deref(),
+        env: &env,
+    });
+    let session = match examined.into_session() {
+        Ok(session) => session,
+        Err(wrong) if wrong.workspace.root.as_os_str().is_empty() => {
+            return Err(Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources).into());
+        }
+        Err(wrong) => return Ok(Start::Broken(Box::new(wrong))),
+    };
+    if !context.screen.quiet {
+        context.warn(&session);
+    }
+    let planned = args.choice.plan(&session, &args.selection)?;
+    if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
+        return Err(Failure::usage(why, mend));
+    }
+    Ok(Start::Sound(Box::new(session), planned))
+}
+
+/// A thread that passes signals on; it lives as long as the program.
+fn hear_signals(watch: Signals) -> Result<(), Failure> {
+    build::on_signals(&[SIGINT, SIGTERM, SIGHUP, SIGCONT], move |signal| {
+        if signal == SIGCONT {
+            watch.continued();
+        } else {
+            watch.interrupt();
+        }
+    })
+}
+
+/// `80ms`, `0.5s`, `2`.
+fn span(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 0.001),
+        (None, Some(number)) => (number, 1.0),
+        (None, None) => (text, 1.0),
+    };
+    let number: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| "write `80ms` or `0.5s`".to_owned())?;
+    let span = Duration::try_from_secs_f64(number * unit)
+        .ok()
+        .filter(|span| *span <= Duration::from_secs(60));
+    span.ok_or_else(|| "write a time between 0 and 60 s, such as `80ms` or `0.5s`".to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "write a number of seconds".to_owned())?;
+    let span = Duration::try_from_secs_f64(number)
+        .ok()
+        .filter(|span| (Duration::from_millis(10)..=Duration::from_secs(3600)).contains(span));
+    span.ok_or_else(|| "write a number of seconds between 0.01 and 3600".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_with_their_units() {
+        assert_eq!(span("80ms"), Ok(Duration::from_millis(80)));
+        assert_eq!(span("0.5s"), Ok(Duration::from_millis(500)));
+        assert_eq!(span("2"), Ok(Duration::from_secs(2)));
+        for bad in ["", "ms", "-1s", "1h", "nan", "inf", "61s"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "0", "-1", "nan", "1e9"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

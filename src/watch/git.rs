@@ -1,0 +1,80 @@
+//! Whether git is in the middle of something that moves files.
+//!
+//! Looks for git's own lock and state files; starts nothing. The choice made: the folder is found once, at the start,
+//! because a watch that begins outside a repository gains nothing from one that comes later.
+
+use std::path::{Path, PathBuf};
+
+/// What lies in git's folder while files are being moved.
+const SIGNS: [(&str, &str); 5] = [
+    ("index.lock", "git is at work"),
+    ("rebase-merge", "git is in the middle of a rebase"),
+    ("rebase-apply", "git is in the middle of a rebase"),
+    ("MERGE_HEAD", "git is in the middle of a merge"),
+    ("CHERRY_PICK_HEAD", "git is in the middle of a cherry-pick"),
+];
+
+/// The repository that a workspace is in.
+#[derive(Debug, Clone)]
+pub(super) struct Git(Option<PathBuf>);
+
+impl Git {
+    /// The repository of the nearest folder upwards, if any.
+    pub(super) fn find(root: &Path) -> Self {
+        Self(
+            root.ancestors()
+                .find_map(|folder| folder_of(&folder.join(".git"))),
+        )
+    }
+
+    /// What git is doing, in words.
+    pub(super) fn busy(&self) -> Option<&'static str> {
+        let folder = self.0.as_ref()?;
+        let sign = |(name, _): &&(&str, &str)| folder.join(name).symlink_metadata().is_ok();
+        SIGNS.iter().find(sign).map(|(_, words)| *words)
+    }
+}
+
+/// A worktree's and a submodule's `.git` is a file that says where the folder is.
+fn folder_of(git: &Path) -> Option<PathBuf> {
+    if git.is_dir() {
+        return Some(git.to_owned());
+    }
+    let text = std::fs::read_to_string(git).ok()?;
+    let folder = text.strip_prefix("gitdir:")?.trim();
+    let folder = git.parent()?.join(folder);
+    folder.is_dir().then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_30_a_lock_a_rebase_and_a_merge_are_seen_in_repositories_and_worktrees() {
+        let folder = tempfile::tempdir().unwrap();
+        let (main, tree) = (
+            folder.path().join("main"),
+            folder.path().join("tree/services"),
+        );
+        let state = main.join(".git/worktrees/tree");
+        std::fs::create_dir_all(&state).unwrap();
+        std::fs::create_dir_all(&tree).unwrap();
+        let link = format!("gitdir: {}\n", state.display());
+        std::fs::write(folder.path().join("tree/.git"), link).unwrap();
+        for (root, state) in [(&main, main.join(".git")), (&tree, state)] {
+            let git = Git::find(root);
+            assert_eq!(git.busy(), None);
+            for (name, words) in SIGNS {
+                std::fs::write(state.join(name), "").unwrap();
+                assert_eq!(git.busy(), Some(words));
+                std::fs::remove_file(state.join(name)).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn no_repository_is_never_busy() {
+        assert_eq!(Git(None).busy(), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! What was heard since the last look, written by whoever hears and read by the keeper.
+//!
+//! Knows no file system. The choice made: an event is turned into whom it concerns the moment it is heard and then
+//! forgotten, so that a million events take as much memory as one.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::places::{Kind, Places, Who};
+
+/// Events as hints: whom they may concern.
+#[derive(Debug, Default)]
+pub(super) struct Hints(Mutex<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    places: Arc<Places>,
+    what: Doubt,
+    /// Watched folders that may not be watched any more: they, or what they are in, came or went.
+    suspects: BTreeSet<PathBuf>,
+    /// Whether the keeper was told and has not listened yet.
+    is_told: bool,
+}
+
+/// What has to be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// Whom something concerns.
+    pub(super) who: BTreeSet<Who>,
+    /// Events were lost: everything.
+    pub(super) everything: bool,
+}
+
+impl Doubt {
+    pub(super) fn is_empty(&self) -> bool {
+        self.who.is_empty() && !self.everything
+    }
+
+    /// Whether the manifests are in doubt.
+    pub(super) fn manifests(&self) -> bool {
+        self.everything || self.who.contains(&Who::Manifests)
+    }
+}
+
+impl Hints {
+    /// Takes up something that happened to a path; whether the keeper has to be told.
+    pub(super) fn hear(&self, path: &Path, kind: Kind) -> bool {
+        let mut heard = self.lock();
+        let concerned = heard.places.concerned(path, kind);
+        let is_suspect = kind == Kind::CameOrWent && heard.places.holds(path);
+        if is_suspect {
+            heard.suspects.insert(path.to_owned());
+        }
+        if concerned.is_empty() {
+            return false;
+        }
+        heard.what.who.extend(concerned);
+        !std::mem::replace(&mut heard.is_told, true)
+    }
+
+    /// Events were lost; whether the keeper has to be told.
+    pub(super) fn lose(&self) -> bool {
+        let mut heard = self.lock();
+        heard.what.everything = true;
+        let root = heard
+            .places
+            .folders()
+            .map(Path::to_owned)
+            .collect::<Vec<_>>();
+        heard.suspects.extend(root);
+        !std::mem::replace(&mut heard.is_told, true)
+    }
+
+    /// Puts someone in doubt without an event.
+    pub(super) fn doubt(&self, who: impl IntoIterator<Item = Who>) {
+        self.lock().what.who.extend(who);
+    }
+
+    /// Puts everything in doubt without an event.
+    pub(super) fn doubt_everything(&self) {
+        self.lock().what.everything = true;
+    }
+
+    /// From now on, events are judged by these places.
+    pub(super) fn judge_by(&self, places: Arc<Places>) {
+        self.lock().places = places;
+    }
+
+    /// The keeper listens: it will be told of what comes after this.
+    pub(super) fn listen(&self) {
+        self.lock().is_told = false;
+    }
+
+    /// What is in doubt, to be looked at by someone else.
+    pub(super) fn doubts(&self) -> Doubt {
+        self.lock().what.clone()
+    }
+
+    /// Takes what is in doubt.
+    pub(super) fn take(&self) -> Doubt {
+        std::mem::take(&mut self.lock().what)
+    }
+
+    /// Takes the folders that may not be watched any more.
+    pub(super) fn take_suspects(&self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.lock().suspects)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        // Nothing is left half-done under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::Workspace;
+
+    fn hints(root: &Path) -> Hints {
+        let mut workspace = Workspace::default();
+        workspace.looked.files.insert(root.join("imgspec.kdl"));
+        let mut places = Places::new(root);
+        places.add_manifests(&workspace);
+        let hints = Hints::default();
+        hints.judge_by(Arc::new(places));
+        hints
+    }
+
+    #[test]
+    fn many_events_are_one_hint() {
+        let root = tempfile::tempdir().unwrap();
+        let hints = hints(root.path());
+        let path = root.path().join("imgspec.kdl");
+        assert!(hints.hear(&path, Kind::Changed));
+        for _ in 0..1000 {
+            assert!(!hints.hear(&path, Kind::Changed));
+        }
+        hints.listen();
+        assert!(hints.hear(&path, Kind::Changed));
+        assert_eq!(hints.take().who, BTreeSet::from([Who::Manifests]));
+        assert!(hints.take().is_empty());
+    }
+
+    #[test]
+    fn what_concerns_nobody_is_not_heard() {
+        let root = tempfile::tempdir().unwrap();
+        let hints = hints(root.path());
+        assert!(!hints.hear(&root.path().join("README.md"), Kind::CameOrWent));
+        assert!(hints.take().is_empty());
+    }
+
+    #[test]
+    fn trap_31_lost_events_put_everything_in_doubt_and_all_watches() {
+        let root = tempfile::tempdir().unwrap();
+        let hints = hints(root.path());
+        assert!(hints.lose());
+        assert!(hints.take().everything);
+        assert_eq!(
+            hints.take_suspects(),
+            BTreeSet::from([root.path().to_owned()])
+        );
+    }
+}

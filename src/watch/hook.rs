@@ -1,0 +1,453 @@
+//! Runs the commands of `--on-success` and `--on-failure`, one at a time, beside the watch.
+//!
+//! Knows what is handed to it and nothing of builds. The choice made: the hook of a later wave stops the one that still
+//! runs (its process group gets TERM, then KILL), so that a hook may be a server that is to be started anew; what the
+//! stopped one had been told is told again to the next.
+
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::Serialize;
+
+use crate::run::Event;
+
+/// How long a hook may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the last lines of a hook that ended are waited for.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// A longer line is cut into pieces.
+const LONGEST_LINE: u64 = 1 << 16;
+
+/// What a wave did, as a hook is told on its standard input.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Done {
+    /// Which wave, from 1.
+    pub(super) wave: usize,
+    /// The images that were built.
+    pub(super) built: Vec<Image>,
+    /// The images that changed and exist already.
+    pub(super) fresh: Vec<Image>,
+    /// Ids of the images that failed.
+    pub(super) failed: Vec<String>,
+    /// Ids of the images that wait for others.
+    pub(super) waiting: Vec<String>,
+}
+
+/// An image that is there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Image {
+    pub(super) image: String,
+    pub(super) reference: String,
+    pub(super) digest: String,
+}
+
+impl Done {
+    fn name(&self) -> &'static str {
+        if self.failed.is_empty() {
+            "on-success"
+        } else {
+            "on-failure"
+        }
+    }
+
+    /// Takes over what an earlier wave's hook could not finish with.
+    fn add(&mut self, before: Self) {
+        let (built, fresh) = (&self.built, &self.fresh);
+        let is_new = |old: &Image| !built.iter().chain(fresh).any(|new| new.image == old.image);
+        let mut missed: Vec<Image> = before.built.into_iter().filter(is_new).collect();
+        missed.append(&mut self.built);
+        self.built = missed;
+    }
+}
+
+/// The commands.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Commands {
+    pub(super) on_success: Option<String>,
+    pub(super) on_failure: Option<String>,
+    /// The folder that they run in.
+    pub(super) root: PathBuf,
+}
+
+enum Order {
+    Run(Done),
+    Ended(ExitStatus),
+    Quit,
+}
+
+/// The hooks of a watch; stopped when dropped.
+pub(super) struct Hooks {
+    orders: Sender<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+
+impl Hooks {
+    pub(super) fn new(commands: Commands, tell: Tell) -> Self {
+        let (orders, heard) = channel();
+        let own = orders.clone();
+        let thread = std::thread::spawn(move || {
+            let mut runner = Runner {
+                commands,
+                tell,
+                orders: own,
+                running: None,
+                next: None,
+            };
+            runner.run(&heard);
+        });
+        Self {
+            orders,
+            thread: Some(thread),
+        }
+    }
+
+    /// Hands a wave's end over; never waits.
+    pub(super) fn run(&self, done: Done) {
+        let _ = self.orders.send(Order::Run(done));
+    }
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        let _ = self.orders.send(Order::Quit);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Runner {
+    commands: Commands,
+    tell: Tell,
+    orders: Sender<Order>,
+    running: Option<Running>,
+    next: Option<Done>,
+}
+
+struct Running {
+    done: Done,
+    group: Option<Pid>,
+    started: Instant,
+    /// When it was asked to end, and whether it was made to.
+    asked: Option<(Instant, bool)>,
+}
+
+impl Runner {
+    fn run(&mut self, heard: &Receiver<Order>) {
+        let mut quits = false;
+        while !(quits && self.running.is_none()) {
+            match self.hear(heard) {
+                Ok(Order::Run(done)) => self.take_up(done),
+                Ok(Order::Ended(status)) => self.ended(status),
+                Ok(Order::Quit) => {
+                    quits = true;
+                    self.next = None;
+                    self.stop();
+                }
+                Err(RecvTimeoutError::Timeout) => self.stop(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn hear(&self, heard: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
+        match self.running.as_ref().and_then(|running| running.asked) {
+            Some((at, false)) => {
+                heard.recv_timeout((at + GRACE).saturating_duration_since(Instant::now()))
+            }
+            _ => heard.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn take_up(&mut self, mut done: Done) {
+        if self.command(&done).is_none() {
+            return;
+        }
+        if let Some(before) = self.next.take() {
+            done.add(before);
+        }
+        self.next = Some(done);
+        if self.running.is_some() {
+            self.stop();
+        } else {
+            self.start();
+        }
+    }
+
+    fn command(&self, done: &Done) -> Option<&str> {
+        if done.failed.is_empty() {
+            self.commands.on_success.as_deref()
+        } else {
+            self.commands.on_failure.as_deref()
+        }
+    }
+
+    fn start(&mut self) {
+        let Some(done) = self.next.take() else { return };
+        let hook = done.name();
+        let Some(command) = self.command(&done) else {
+            return;
+        };
+        let spawned = spawn(command, &self.commands.root, &done);
+        (self.tell)(Event::HookStarted {
+            hook: hook.to_owned(),
+        });
+        let mut child = match spawned {
+            Ok(child) => child,
+            Err(error) => {
+                return (self.tell)(Event::HookEnded {
+                    hook: hook.to_owned(),
+                    error: Some(format!("it cannot be started: {error}")),
+                    seconds: 0.0,
+                });
+            }
+        };
+        let pipes: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            child.stderr.take().map(|pipe| Box::new(pipe) as _),
+        ];
+        let (open, closed) = channel::<()>();
+        for pipe in pipes.into_iter().flatten() {
+            let (tell, open) = (Arc::clone(&self.tell), open.clone());
+            std::thread::spawn(move || {
+                read_lines(pipe, hook, &tell);
+                drop(open);
+            });
+        }
+        drop(open);
+        self.running = Some(Running {
+            done,
+            group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+            started: Instant::now(),
+            asked: None,
+        });
+        let orders = self.orders.clone();
+        std::thread::spawn(move || {
+            if let Ok(status) = child.wait() {
+                // The last lines come before the end; a program left behind may hold the pipes open for ever.
+                let _ = closed.recv_timeout(LINGER);
+                let _ = orders.send(Order::Ended(status));
+            }
+        });
+    }
+
+    fn ended(&mut self, status: ExitStatus) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        // What it started and left behind goes with it only if it was stopped.
+        if running.asked.is_some()
+            && let Some(group) = running.group
+        {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let error = match running.asked {
+            Some(_) => Some("stopped".to_owned()),
+            None => words(status),
+        };
+        (self.tell)(Event::HookEnded {
+            hook: running.done.name().to_owned(),
+            error,
+            seconds: running.started.elapsed().as_secs_f64(),
+        });
+        if let Some(next) = &mut self.next
+            && running.asked.is_some()
+        {
+            next.add(running.done);
+        }
+        self.start();
+    }
+
+    /// Asks the running hook to end; one that did not in time is killed.
+    fn stop(&mut self) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let signal = match running.asked {
+            None => {
+                running.asked = Some((Instant::now(), false));
+                Signal::TERM
+            }
+            Some((at, false)) if at.elapsed() >= GRACE => {
+                running.asked = Some((at, true));
+                Signal::KILL
+            }
+            Some(_) => return,
+        };
+        if let Some(group) = running.group {
+            // A group that is gone is what was asked for.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<std::process::Child> {
+    // A file without a name: no pipe that a hook which does not read would block.
+    let mut input = tempfile::tempfile()?;
+    serde_json::to_writer(&mut input, done)?;
+    input.write_all(b"\n")?;
+    input.rewind()?;
+    let references: Vec<&str> = done
+        .built
+        .iter()
+        .map(|image| image.reference.as_str())
+        .collect();
+    Command::new("sh")
+        .args(["-c", command])
+        .current_dir(root)
+        .env("IMGSPEC_WAVE", done.wave.to_string())
+        .env("IMGSPEC_BUILT", references.join(" "))
+        .env("IMGSPEC_FAILED", done.failed.join(" "))
+        .stdin(Stdio::from(input))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+fn read_lines(pipe: Box<dyn Read + Send>, hook: &str, tell: &Tell) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match pipe
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        tell(Event::HookLog {
+            hook: hook.to_owned(),
+            line: text.trim_end_matches(['\r', '\n']).to_owned(),
+        });
+    }
+}
+
+fn words(status: ExitStatus) -> Option<String> {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) => Some(format!("it ended with exit code {code}")),
+        (None, signal) => Some(format!("signal {} ended it", signal.unwrap_or_default())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(wave: usize, built: &[&str], failed: &[&str]) -> Done {
+        Done {
+            wave,
+            built: built
+                .iter()
+                .map(|image| Image {
+                    image: (*image).to_owned(),
+                    reference: format!("{image}:1"),
+                    digest: "sha256:0".to_owned(),
+                })
+                .collect(),
+            fresh: Vec::new(),
+            failed: failed.iter().map(|image| (*image).to_owned()).collect(),
+            waiting: Vec::new(),
+        }
+    }
+
+    fn hooks(success: &str, failure: &str) -> (Hooks, Receiver<Event>, tempfile::TempDir) {
+        let root = tempfile::tempdir().unwrap();
+        let (sender, receiver) = channel();
+        let commands = Commands {
+            on_success: Some(success.to_owned()),
+            on_failure: Some(failure.to_owned()),
+            root: root.path().to_owned(),
+        };
+        let hooks = Hooks::new(commands, Arc::new(move |event| drop(sender.send(event))));
+        (hooks, receiver, root)
+    }
+
+    fn lines_until_end(events: &Receiver<Event>) -> (Vec<String>, Option<String>) {
+        let mut lines = Vec::new();
+        loop {
+            match events.recv_timeout(Duration::from_secs(20)).unwrap() {
+                Event::HookLog { line, .. } => lines.push(line),
+                Event::HookEnded { error, .. } => {
+                    // Lines may come just after the end.
+                    while let Ok(Event::HookLog { line, .. }) =
+                        events.recv_timeout(Duration::from_millis(200))
+                    {
+                        lines.push(line);
+                    }
+                    return (lines, error);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_hook_is_told_what_was_built_in_its_environment_and_as_json() {
+        let (hooks, events, _root) = hooks(
+            "echo $IMGSPEC_WAVE $IMGSPEC_BUILT; cat",
+            "echo failed $IMGSPEC_FAILED; exit 3",
+        );
+        hooks.run(done(4, &["a", "b"], &[]));
+        let (lines, error) = lines_until_end(&events);
+        assert_eq!(error, None);
+        assert_eq!(lines[0], "4 a:1 b:1");
+        let told: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
+        assert_eq!(told["built"][1]["reference"], "b:1");
+        hooks.run(done(5, &[], &["c"]));
+        assert_eq!(
+            lines_until_end(&events),
+            (
+                vec!["failed c".to_owned()],
+                Some("it ended with exit code 3".to_owned())
+            )
+        );
+    }
+
+    #[test]
+    fn the_next_wave_stops_a_running_hook_and_hears_of_what_it_was_told() {
+        let (hooks, events, _root) = hooks(
+            "echo $IMGSPEC_BUILT; [ $IMGSPEC_WAVE = 2 ] || sleep 60 & wait",
+            "",
+        );
+        hooks.run(done(1, &["a", "b"], &[]));
+        while !matches!(
+            events.recv_timeout(Duration::from_secs(20)).unwrap(),
+            Event::HookLog { .. }
+        ) {}
+        let start = Instant::now();
+        hooks.run(done(2, &["b"], &[]));
+        assert_eq!(lines_until_end(&events).1, Some("stopped".to_owned()));
+        assert_eq!(lines_until_end(&events), (vec!["a:1 b:1".to_owned()], None));
+        assert!(start.elapsed() < Duration::from_secs(4));
+    }
+
+    #[test]
+    fn the_end_of_the_watch_stops_a_hook_and_all_that_it_started() {
+        let (hooks, events, root) = hooks("(sleep 60; touch late) & echo on; wait", "");
+        hooks.run(done(1, &["a"], &[]));
+        while !matches!(
+            events.recv_timeout(Duration::from_secs(20)).unwrap(),
+            Event::HookLog { .. }
+        ) {}
+        let start = Instant::now();
+        drop(hooks);
+        assert!(start.elapsed() < Duration::from_secs(4));
+        assert!(!root.path().join("late").exists());
+    }
+}

@@ -1,0 +1,61 @@
+//! Single keys from a terminal, without Return.
+//!
+//! Alone changes the terminal's mode. The choices made: only line editing and echo are switched off — Ctrl-C stays a signal
+//! and output stays as it is — and the mode that was found is restored when this is dropped; a program in the background
+//! touches nothing.
+
+use std::io::{IsTerminal, Read, Stdin};
+use std::sync::Arc;
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+
+/// A terminal whose keys are heard.
+pub(super) struct Keys {
+    before: Termios,
+}
+
+impl Keys {
+    /// Hears keys, if standard input is a terminal and this program is in its foreground.
+    pub(super) fn hear(tell: Arc<dyn Fn(char) + Send + Sync>) -> Option<Self> {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() || !is_in_front(&stdin) {
+            return None;
+        }
+        let before = tcgetattr(&stdin).ok()?;
+        let keys = Self { before };
+        keys.switch(&stdin)?;
+        // Ends with the program: nothing wakes a read.
+        std::thread::spawn(move || {
+            let mut one = [0_u8];
+            while matches!(std::io::stdin().read(&mut one), Ok(1)) {
+                tell(char::from(one[0]));
+            }
+        });
+        Some(keys)
+    }
+
+    /// Switches the mode on, again after the program was stopped and went on.
+    pub(super) fn again(&self) {
+        let stdin = std::io::stdin();
+        if is_in_front(&stdin) {
+            let _ = self.switch(&stdin);
+        }
+    }
+
+    fn switch(&self, stdin: &Stdin) -> Option<()> {
+        let mut mode = self.before.clone();
+        mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
+        tcsetattr(stdin, OptionalActions::Now, &mode).ok()
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
+/// A program in the background that changed the terminal would be stopped.
+fn is_in_front(stdin: &Stdin) -> bool {
+    tcgetpgrp(stdin).is_ok_and(|front| front == rustix::process::getpgrp())
+}

@@ -1,0 +1,454 @@
+//! Which folders have to be watched, and whom something that happens in one of them concerns.
+//!
+//! Knows no events and no builds. The choices made: folders are watched, never files, because an editor that saves by
+//! renaming leaves a watched file's watch behind with the old file; and every path is followed part by part, so that the
+//! folder of each link on the way is watched too, and of a path that is not there the place where it would come into being.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fingerprint::ignore::IGNORE_FILE;
+use crate::fingerprint::{FileReader, Files, FilesError};
+use crate::recipe::FileSet;
+use crate::spec::CopyFrom;
+use crate::workspace::{STATE_FOLDER, Workspace};
+
+/// So many links on one way are a circle.
+const LINKS: usize = 40;
+
+/// Whom a change may concern.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Who {
+    /// The manifests: which there are, and what they say.
+    Manifests,
+    /// The images that read this file set.
+    Set(Arc<FileSet>),
+}
+
+/// What may happen to a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its content or mode changes.
+    Changed,
+    /// It comes, goes, or becomes another.
+    CameOrWent,
+}
+
+/// Whom what happens in one folder concerns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Interest {
+    /// Whatever happens in it.
+    all: BTreeSet<Who>,
+    /// When a name in it comes or goes.
+    listed: BTreeSet<Who>,
+    /// When something happens to this name.
+    named: BTreeMap<OsString, BTreeSet<Who>>,
+}
+
+/// The folders to watch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    root: PathBuf,
+    folders: BTreeMap<PathBuf, Interest>,
+}
+
+impl Places {
+    pub(super) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            folders: BTreeMap::new(),
+        }
+    }
+
+    /// The workspace root.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folders, in the order of their paths.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.keys().map(PathBuf::as_path)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.folders.len()
+    }
+
+    pub(super) fn holds(&self, folder: &Path) -> bool {
+        self.folders.contains_key(folder)
+    }
+
+    /// These places and those.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (folder, interest) in &other.folders {
+            let own = both.at(folder);
+            own.all.extend(interest.all.iter().cloned());
+            own.listed.extend(interest.listed.iter().cloned());
+            for (name, who) in &interest.named {
+                own.named
+                    .entry(name.clone())
+                    .or_default()
+                    .extend(who.iter().cloned());
+            }
+        }
+        both
+    }
+
+    /// Everyone whom anything in a folder concerns.
+    pub(super) fn of(&self, folder: &Path) -> BTreeSet<Who> {
+        let Some(interest) = self.folders.get(folder) else {
+            return BTreeSet::new();
+        };
+        let named = interest.named.values().flatten();
+        interest
+            .all
+            .iter()
+            .chain(&interest.listed)
+            .chain(named)
+            .cloned()
+            .collect()
+    }
+
+    /// Everyone whom this concerns.
+    pub(super) fn concerned(&self, path: &Path, kind: Kind) -> BTreeSet<Who> {
+        if path == self.root.join(STATE_FOLDER) {
+            return BTreeSet::new();
+        }
+        let mut concerned = match kind {
+            Kind::CameOrWent => self.of(path),
+            Kind::Changed => BTreeSet::new(),
+        };
+        let interest = path.parent().and_then(|folder| self.folders.get(folder));
+        if let (Some(interest), Some(name)) = (interest, path.file_name()) {
+            concerned.extend(interest.all.iter().cloned());
+            concerned.extend(interest.named.get(name).into_iter().flatten().cloned());
+            if kind == Kind::CameOrWent {
+                concerned.extend(interest.listed.iter().cloned());
+            }
+        }
+        concerned
+    }
+
+    /// Adds where the manifests are, and where includes look for them.
+    pub(super) fn add_manifests(&mut self, workspace: &Workspace) {
+        for file in &workspace.looked.files {
+            self.follow(file, &Who::Manifests);
+        }
+        for folder in &workspace.looked.folders {
+            self.follow(folder, &Who::Manifests);
+            if folder.is_dir() {
+                self.at(folder).listed.insert(Who::Manifests);
+            }
+        }
+    }
+
+    /// Adds what the images of manifests that are wrong would read: the mistake may be that it is not there.
+    pub(super) fn add_suspects(&mut self, workspace: &Workspace, unreadable: &[FilesError]) {
+        let copies = workspace.images.iter().flat_map(|image| &image.spec.copy);
+        let copied = copies.filter_map(|copy| match &copy.from {
+            CopyFrom::Workspace { path, .. } => Some(path.under(&self.root)),
+            CopyFrom::Image { .. } => None,
+        });
+        let listed = workspace
+            .images
+            .iter()
+            .filter_map(|image| image.spec.requirements.as_ref());
+        let ignores = workspace
+            .images
+            .iter()
+            .map(|image| image.folder.under(&self.root).join(IGNORE_FILE));
+        let unreadable = unreadable
+            .iter()
+            .flat_map(|error| paths_of(&self.root, error));
+        let all: BTreeSet<PathBuf> = copied
+            .chain(listed.map(|path| path.under(&self.root)))
+            .chain(ignores)
+            .chain(unreadable)
+            .collect();
+        for path in all {
+            self.follow(&path, &Who::Manifests);
+        }
+    }
+
+    /// Adds all that a file set is read from.
+    pub(super) fn add_set(&mut self, set: &FileSet, read: &Result<Arc<Files>, FilesError>) {
+        let who = Who::Set(Arc::new(set.clone()));
+        match set {
+            FileSet::Tree { path, ignore } => {
+                self.follow(&path.under(&self.root), &who);
+                self.follow(&ignore.under(&self.root).join(IGNORE_FILE), &who);
+            }
+            FileSet::Requirements { path } => self.follow(&path.under(&self.root), &who),
+        }
+        match read {
+            Ok(files) => {
+                for folder in files.folders() {
+                    self.at(folder).all.insert(who.clone());
+                }
+                if matches!(set, FileSet::Requirements { .. }) {
+                    for entry in &files.entries {
+                        self.follow(&self.root.join(&files.place).join(&entry.path), &who);
+                    }
+                }
+            }
+            Err(error) => {
+                for path in paths_of(&self.root, error) {
+                    self.follow(&path, &who);
+                }
+            }
+        }
+    }
+
+    /// Adds all that these file sets are read from, and says how many files they hold.
+    pub(super) fn add_sets(&mut self, sets: &BTreeSet<&FileSet>, reader: &FileReader) -> usize {
+        let sets: Vec<&FileSet> = sets.iter().copied().collect();
+        let mut files = 0;
+        for (set, read) in sets.iter().zip(reader.read_all(&sets)) {
+            files += read.as_ref().map_or(0, |files| count(files));
+            self.add_set(set, &read);
+        }
+        files
+    }
+
+    /// Adds each name on the way to a path, with those that links on it lead to.
+    fn follow(&mut self, path: &Path, who: &Who) {
+        for (folder, name) in way(&self.root, path) {
+            self.at(&folder)
+                .named
+                .entry(name)
+                .or_default()
+                .insert(who.clone());
+        }
+    }
+
+    fn at(&mut self, folder: &Path) -> &mut Interest {
+        self.folders.entry(folder.to_owned()).or_default()
+    }
+}
+
+fn count(files: &Files) -> usize {
+    let is_file = |entry: &&crate::fingerprint::Entry| {
+        matches!(entry.kind, crate::fingerprint::EntryKind::File { .. })
+    };
+    files.entries.iter().filter(is_file).count()
+}
+
+/// What has to change before a file set can be read.
+fn paths_of(root: &Path, error: &FilesError) -> Vec<PathBuf> {
+    let said = error.place().map(|(file, _)| root.join(file));
+    std::iter::once(root.join(error.path()))
+        .chain(said)
+        .collect()
+}
+
+/// Each folder below the root, without links, in which a name on the way to a path is looked up.
+fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
+    let mut way = Vec::new();
+    let Ok(inside) = path.strip_prefix(root) else {
+        return way;
+    };
+    let mut at = root.to_owned();
+    let mut ahead: Vec<OsString> = parts(inside);
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        if part == OsStr::new("..") {
+            at.pop();
+            continue;
+        }
+        if at.starts_with(root) {
+            way.push((at.clone(), part.clone()));
+        }
+        let next = at.join(&part);
+        match std::fs::read_link(&next) {
+            Ok(target) if links < LINKS => {
+                links += 1;
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                ahead.extend(parts(&target));
+            }
+            Ok(_) => break,
+            Err(_) if next.symlink_metadata().is_err() => break,
+            Err(_) => at = next,
+        }
+    }
+    way
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::spec::WorkspacePath;
+
+    fn at(path: &str) -> WorkspacePath {
+        WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
+    }
+
+    struct Tree(tempfile::TempDir, PathBuf);
+
+    impl Tree {
+        fn new(files: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().canonicalize().unwrap();
+            for file in files {
+                let path = root.join(file);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, file).unwrap();
+            }
+            Self(folder, root)
+        }
+
+        fn places(&self, set: &FileSet) -> Places {
+            let mut places = Places::new(&self.1);
+            let reader = FileReader::new(&self.1).unwrap();
+            places.add_sets(&BTreeSet::from([set]), &reader);
+            places
+        }
+
+        fn watched(&self, set: &FileSet) -> Vec<String> {
+            let places = self.places(set);
+            let names = places
+                .folders()
+                .map(|folder| folder.strip_prefix(&self.1).unwrap().display().to_string());
+            names.collect()
+        }
+    }
+
+    fn tree(path: &str) -> FileSet {
+        FileSet::Tree {
+            path: at(path),
+            ignore: at(""),
+        }
+    }
+
+    #[test]
+    fn only_folders_that_a_set_is_read_from_are_watched() {
+        let tree_ = Tree::new(&[
+            "src/a/b/c.py",
+            "src/skip/x/y.py",
+            "docs/z",
+            ".imgspec/logs/x.log",
+        ]);
+        std::fs::write(tree_.1.join(".dockerignore"), "src/skip\n").unwrap();
+        assert_eq!(tree_.watched(&tree("src")), ["", "src", "src/a", "src/a/b"]);
+        assert_eq!(
+            tree_.watched(&tree("")),
+            ["", "docs", "src", "src/a", "src/a/b"]
+        );
+        std::fs::write(
+            tree_.1.join(".dockerignore"),
+            "src/skip\n!src/skip/x/*.md\n",
+        )
+        .unwrap();
+        let watched = tree_.watched(&tree("src"));
+        assert!(watched.contains(&"src/skip/x".to_owned()), "{watched:?}");
+    }
+
+    #[test]
+    fn a_change_concerns_only_whom_it_may_touch() {
+        let tree_ = Tree::new(&["src/a/x", "other"]);
+        let set = tree("src");
+        let places = tree_.places(&set);
+        let hit = |path: &str, kind| !places.concerned(&tree_.1.join(path), kind).is_empty();
+        assert!(hit("src/a/x", Kind::Changed));
+        assert!(hit("src/new", Kind::CameOrWent));
+        assert!(hit("src", Kind::CameOrWent));
+        assert!(hit(".dockerignore", Kind::CameOrWent));
+        assert!(!hit("other", Kind::Changed));
+        assert!(!hit("other", Kind::CameOrWent));
+    }
+
+    #[test]
+    fn trap_35_our_own_state_concerns_nobody() {
+        let tree_ = Tree::new(&["x"]);
+        let places = tree_.places(&tree(""));
+        assert!(places.concerned(&tree_.1.join("y"), Kind::CameOrWent).len() == 1);
+        assert!(
+            places
+                .concerned(&tree_.1.join(STATE_FOLDER), Kind::CameOrWent)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_folders_of_links_on_the_way_are_watched() {
+        let tree_ = Tree::new(&["releases/one/x", "releases/two/x"]);
+        symlink("releases/one", tree_.1.join("next")).unwrap();
+        symlink("next", tree_.1.join("current")).unwrap();
+        let places = tree_.places(&tree("current"));
+        for path in [
+            "current",
+            "next",
+            "releases",
+            "releases/one",
+            "releases/one/x",
+        ] {
+            let concerned = places.concerned(&tree_.1.join(path), Kind::CameOrWent);
+            assert!(!concerned.is_empty(), "{path}");
+        }
+        assert!(
+            places
+                .concerned(&tree_.1.join("releases/two"), Kind::CameOrWent)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn trap_36_of_what_is_missing_the_nearest_folder_is_watched() {
+        let tree_ = Tree::new(&["a/x"]);
+        assert_eq!(tree_.watched(&tree("a/b/c")), ["", "a"]);
+        let places = tree_.places(&tree("a/b/c"));
+        assert!(
+            !places
+                .concerned(&tree_.1.join("a/b"), Kind::CameOrWent)
+                .is_empty()
+        );
+        assert!(
+            places
+                .concerned(&tree_.1.join("a/x"), Kind::Changed)
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn requirements_are_watched_with_what_they_include() {
+        let tree_ = Tree::new(&["deps/more.txt"]);
+        std::fs::write(tree_.1.join("requirements.txt"), "-r deps/more.txt\n").unwrap();
+        std::fs::write(tree_.1.join("deps/more.txt"), "six\n").unwrap();
+        let set = FileSet::Requirements {
+            path: at("requirements.txt"),
+        };
+        let places = tree_.places(&set);
+        for path in ["requirements.txt", "deps/more.txt"] {
+            assert!(
+                !places
+                    .concerned(&tree_.1.join(path), Kind::Changed)
+                    .is_empty(),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_circle_of_links_ends() {
+        let tree_ = Tree::new(&[]);
+        symlink("b", tree_.1.join("a")).unwrap();
+        symlink("a", tree_.1.join("b")).unwrap();
+        assert_eq!(tree_.watched(&tree("a")), [""]);
+    }
+}

@@ -1,0 +1,233 @@
+//! Watches folders: tells [`Hints`] of every event in one.
+//!
+//! Alone knows notify. The choices made: folders one by one and never recursively, so that ignored trees cost nothing;
+//! what the system cannot watch, or is silent about, is looked at from time to time instead, all of it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::hints::Hints;
+use super::places::{Kind, Places};
+use super::system::{FileSystems, Limit};
+
+/// How often files are looked at where there are no events, unless the user says.
+pub(super) const POLL: Duration = Duration::from_secs(2);
+
+/// Tells the keeper that there is something to hear.
+pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Where events come from.
+pub(super) struct Source {
+    hints: Arc<Hints>,
+    wake: Wake,
+    way: Way,
+    watched: BTreeSet<PathBuf>,
+    systems: FileSystems,
+}
+
+enum Way {
+    Events(RecommendedWatcher),
+    Poll(Duration),
+}
+
+impl Source {
+    /// A source that watches nothing yet; one that polls from the start when the user wants that, or when it must: then
+    /// with the reason.
+    pub(super) fn new(
+        hints: &Arc<Hints>,
+        wake: &Wake,
+        poll: Option<Duration>,
+    ) -> (Self, Option<String>) {
+        let mut source = Self {
+            hints: Arc::clone(hints),
+            wake: Arc::clone(wake),
+            way: Way::Poll(poll.unwrap_or(POLL)),
+            watched: BTreeSet::new(),
+            systems: FileSystems::default(),
+        };
+        if poll.is_some() {
+            return (source, None);
+        }
+        match source.watcher() {
+            Ok(watcher) => {
+                source.way = Way::Events(watcher);
+                (source, None)
+            }
+            Err(error) => {
+                let why = words(&error, 0);
+                (source, Some(why))
+            }
+        }
+    }
+
+    /// The time between two looks, when there are no events.
+    pub(super) fn poll(&self) -> Option<Duration> {
+        match &self.way {
+            Way::Events(_) => None,
+            Way::Poll(every) => Some(*every),
+        }
+    }
+
+    /// Watches these folders and no others. Returns those that were not watched before: what happened in them until now
+    /// went unheard.
+    ///
+    /// # Errors
+    /// Why folders cannot be watched, in words: from now on they are polled.
+    pub(super) fn follow(&mut self, places: &Arc<Places>) -> Result<Vec<PathBuf>, String> {
+        self.hints.judge_by(Arc::clone(places));
+        let suspects = self.hints.take_suspects();
+        let Way::Events(watcher) = &mut self.way else {
+            return Ok(Vec::new());
+        };
+        let is_suspect = |folder: &Path| folder.ancestors().any(|above| suspects.contains(above));
+        let gone: Vec<PathBuf> = self
+            .watched
+            .iter()
+            .filter(|folder| !places.holds(folder) || (!suspects.is_empty() && is_suspect(folder)))
+            .cloned()
+            .collect();
+        for folder in gone {
+            // One that the system has given up by itself is what was asked for.
+            let _ = watcher.unwatch(&folder);
+            self.watched.remove(&folder);
+        }
+        let mut new = Vec::new();
+        for folder in places
+            .folders()
+            .filter(|folder| !self.watched.contains(*folder))
+        {
+            if let Some(kind) = self.systems.silent(folder) {
+                let why = format!(
+                    "`{}` is on {kind}, which does not tell of all changes",
+                    folder.display()
+                );
+                return Err(self.give_up(why));
+            }
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => new.push(folder.to_owned()),
+                Err(error) if is_gone(&error) => {}
+                Err(error) => {
+                    let why = words(&error, places.len());
+                    return Err(self.give_up(why));
+                }
+            }
+        }
+        self.watched.extend(new.iter().cloned());
+        Ok(new)
+    }
+
+    fn give_up(&mut self, why: String) -> String {
+        self.way = Way::Poll(POLL);
+        self.watched.clear();
+        why
+    }
+
+    fn watcher(&self) -> notify::Result<RecommendedWatcher> {
+        let (hints, wake) = (Arc::clone(&self.hints), Arc::clone(&self.wake));
+        let hear = move |event: notify::Result<Event>| {
+            if take_up(&hints, &event) {
+                wake();
+            }
+        };
+        RecommendedWatcher::new(hear, Config::default().with_follow_symlinks(false))
+    }
+}
+
+/// Whether the keeper has to be told.
+fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
+    let Ok(event) = event else {
+        return hints.lose();
+    };
+    if event.need_rescan() {
+        return hints.lose();
+    }
+    let kind = match event.kind {
+        // Reading is no change, or every look would cause the next; a file that is closed after writing is one.
+        EventKind::Access(AccessKind::Close(AccessMode::Write))
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => Kind::Changed,
+        EventKind::Access(_) => return false,
+        _ => Kind::CameOrWent,
+    };
+    let tells: Vec<bool> = event
+        .paths
+        .iter()
+        .map(|path| hints.hear(path, kind))
+        .collect();
+    tells.contains(&true)
+}
+
+/// A folder that is gone again will be missed by the look that follows.
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        ErrorKind::PathNotFound => true,
+        ErrorKind::Io(error) => matches!(
+            error.kind(),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+        ),
+        _ => false,
+    }
+}
+
+fn words(error: &notify::Error, folders: usize) -> String {
+    let limit = match &error.kind {
+        ErrorKind::MaxFilesWatch => Some(Limit::Watches),
+        ErrorKind::Io(error) => error.raw_os_error().and_then(Limit::behind),
+        _ => None,
+    };
+    match limit {
+        Some(limit) => limit.words(folders),
+        None => format!("folders cannot be watched: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_31_an_overflow_of_the_queue_loses_events() {
+        let hints = Hints::default();
+        let event = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
+        assert!(take_up(&hints, &Ok(event)));
+        assert!(hints.take().everything);
+    }
+
+    #[test]
+    fn trap_32_limits_say_what_to_raise() {
+        let watches = notify::Error::new(ErrorKind::MaxFilesWatch);
+        assert!(words(&watches, 70_000).contains("max_user_watches"));
+        let instances = notify::Error::io(std::io::Error::from_raw_os_error(24));
+        assert!(words(&instances, 0).contains("max_user_instances"));
+    }
+
+    #[test]
+    fn trap_33_events_in_a_folder_come_only_after_it_is_followed_and_it_is_said_to_be_new() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::write(root.join("imgspec.kdl"), "").unwrap();
+        let mut workspace = crate::workspace::Workspace::default();
+        workspace.looked.files.insert(root.join("imgspec.kdl"));
+        let mut places = Places::new(&root);
+        places.add_manifests(&workspace);
+        let places = Arc::new(places);
+        let hints = Arc::new(Hints::default());
+        let (told, hear) = std::sync::mpsc::channel();
+        let wake: Wake = Arc::new(move || drop(told.send(())));
+        let (mut source, why) = Source::new(&hints, &wake, None);
+        assert_eq!(why, None);
+        match source.follow(&places) {
+            Ok(new) => assert_eq!(new, [root.clone()]),
+            // Tests may run on a file system that is silent.
+            Err(_) => return assert_eq!(source.poll(), Some(POLL)),
+        }
+        assert_eq!(source.follow(&places), Ok(Vec::new()));
+        std::fs::write(root.join("imgspec.kdl"), "x").unwrap();
+        hear.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(hints.take().manifests());
+    }
+}

@@ -1,0 +1,119 @@
+//! `imgspec watch` on a real engine: an edit really stops what it makes useless.
+
+#[path = "it/sandbox.rs"]
+#[allow(dead_code, reason = "the sandbox serves several test programs")]
+mod sandbox;
+
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use sandbox::{Ran, Sandbox};
+use serde_json::Value;
+
+/// The engines to test on, by name: at least one.
+fn engines() -> Vec<(&'static str, String)> {
+    let known = [
+        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
+        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
+    ];
+    let found: Vec<_> = known
+        .into_iter()
+        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
+        .collect();
+    assert!(
+        !found.is_empty(),
+        "no engine: run these tests through tests/run"
+    );
+    found
+}
+
+/// Whether some process of this machine has just these words as its arguments.
+fn is_running(words: &str) -> bool {
+    let wanted = words.replace(' ', "\0");
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| String::from_utf8_lossy(&line).trim_end_matches('\0') == wanted)
+}
+
+#[track_caller]
+fn wait_for(is_true: impl Fn() -> bool, what: &str) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "waited in vain: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_edit_during_a_long_step_stops_it_in_the_daemon_and_the_new_build_ends_right() {
+    for (at, (store, engine)) in engines().into_iter().enumerate() {
+        let sandbox = Sandbox::new().env("DOCKER_HOST", &engine);
+        // A number of seconds that no other test sleeps.
+        let seconds =
+            60_000 + usize::try_from(std::process::id()).expect("a number") % 10_000 * 2 + at;
+        let step = format!("sleep {seconds}");
+        let name = format!("imgspec-test/watch-{:x}-{at}", std::process::id());
+        let manifest = format!(
+            "image \"a\" {{ base-image \"busybox:1.36\"; name \"{name}\"; copy \"f\" to=\"/f\"; commands \"if grep -q slow /f; then {step}; fi\" }}\n"
+        );
+        sandbox.write("imgspec.kdl", &manifest);
+        sandbox.write("f", &format!("slow {:?}", std::time::SystemTime::now()));
+        let mut child = sandbox.spawn(&["watch", "--progress", "json"]);
+        wait_for(|| is_running(&step), "the step runs");
+        let stale = sandbox
+            .run(&["tag", "a"])
+            .success()
+            .stdout
+            .trim()
+            .to_owned();
+        let edited = Instant::now();
+        sandbox.write("f", &format!("quick {:?}", std::time::SystemTime::now()));
+        wait_for(|| !is_running(&step), "the daemon stops the step");
+        let stopped = edited.elapsed();
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let events = lines
+            .map_while(Result::ok)
+            .filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+        let mut kinds = Vec::new();
+        for event in events {
+            kinds.push(event["event"].as_str().unwrap_or_default().to_owned());
+            if event["event"] == "watch-waiting" {
+                break;
+            }
+        }
+        println!(
+            "{store}: the step was gone after {stopped:?}, the new image there after {:?}",
+            edited.elapsed()
+        );
+        assert!(
+            kinds.contains(&"image-superseded".to_owned())
+                && kinds.contains(&"image-built".to_owned()),
+            "{store}: {kinds:?}"
+        );
+        let docker = |arguments: &[&str]| {
+            Ran::of(
+                Command::new("docker")
+                    .args(arguments)
+                    .env("DOCKER_HOST", &engine),
+            )
+        };
+        let fresh = sandbox
+            .run(&["tag", "a"])
+            .success()
+            .stdout
+            .trim()
+            .to_owned();
+        docker(&["image", "inspect", &stale]).code(1);
+        docker(&["run", "--rm", "--network", "none", &fresh, "cat", "/f"])
+            .success()
+            .says("quick");
+        let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0));
+        docker(&["image", "rm", "-f", &fresh]).success();
+    }
+}

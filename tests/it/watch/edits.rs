@@ -1,0 +1,316 @@
+//! What wakes images, and what does not.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use super::{STACK, Watch, all_fresh, stack};
+use crate::sandbox::Sandbox;
+
+#[test]
+fn it_builds_what_is_stale_then_what_an_edit_touches() {
+    let sandbox = stack();
+    let mut watch = Watch::start(&sandbox, &[]);
+    assert_eq!(watch.wave().built(), ["app", "base", "other"]);
+    sandbox.write("app/x", "2");
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.files()),
+        (vec!["app".to_owned()], vec!["app/x".to_owned()])
+    );
+    sandbox.write("base/x", "2");
+    assert_eq!(watch.wave().built(), ["app", "base"]);
+    all_fresh(&sandbox);
+    watch.stop();
+    let mut watch = Watch::start(&sandbox, &["other"]);
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.images("image-fresh")),
+        (vec![], vec!["other".to_owned()])
+    );
+    sandbox.write("base/x", "3");
+    watch.stays_still();
+    watch.stop();
+}
+
+#[test]
+fn what_changes_no_key_builds_nothing() {
+    // traps.md 30, 35: touch, the same bytes, a revert, an editor's save of the same bytes, ignored and foreign files.
+    let sandbox = stack();
+    sandbox.write(".dockerignore", "base/cache\n");
+    sandbox.write("base/cache/deep/x", "");
+    let mut watch = Watch::settled(&sandbox, &["--quiet-period", "150ms"]);
+    let started = watch
+        .heard
+        .iter()
+        .find(|event| event["event"] == "watch-started")
+        .unwrap()
+        .clone();
+    assert_eq!(started["images"], 3);
+    assert_eq!(started["files"], 3);
+    assert_eq!(
+        started["folders"], 4,
+        "the root and three folders, nothing ignored"
+    );
+    let file = fs::File::open(sandbox.path("base/x")).unwrap();
+    file.set_modified(std::time::SystemTime::now()).unwrap();
+    sandbox.write("app/x", "1");
+    sandbox.write("other/x", "2");
+    sandbox.write("other/x", "1");
+    sandbox.write("base/x~", "1");
+    fs::rename(sandbox.path("base/x~"), sandbox.path("base/x")).unwrap();
+    sandbox.write("base/cache/new/y", "y");
+    sandbox.write("README.md", "");
+    sandbox.write(".imgspec/logs/z", "");
+    let now = fs::read_to_string(sandbox.path("imgspec.kdl")).unwrap();
+    sandbox.write("imgspec.kdl", &now);
+    watch.stays_still();
+    assert_eq!(watch.stop().last().unwrap()["waves"], 1);
+}
+
+#[test]
+fn a_revert_after_the_build_is_found_again_and_not_built() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    sandbox.write("other/x", "2");
+    assert_eq!(watch.wave().built(), ["other"]);
+    sandbox.write("other/x", "1");
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.images("image-fresh")),
+        (vec![], vec!["other".to_owned()])
+    );
+}
+
+#[test]
+fn trap_33_new_nested_folders_made_in_one_go_are_seen_50_of_50() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    for round in 0..50 {
+        let path = format!("other/n{round}/a/b/file");
+        sandbox.write(&path, "x");
+        watch.until_it(
+            |event| {
+                event["files"]
+                    .as_array()
+                    .is_some_and(|files| files.iter().any(|file| *file == path))
+            },
+            &path,
+        );
+        watch.until("watch-waiting");
+    }
+    // And what is changed in them later is seen too.
+    for round in [0, 49] {
+        sandbox.write(&format!("other/n{round}/a/b/file"), "y");
+        assert_eq!(watch.wave().built(), ["other"]);
+    }
+    all_fresh(&sandbox);
+}
+
+#[test]
+fn trap_33_saves_by_renaming_are_seen_every_time() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    for round in 0..10 {
+        let (new, file) = (sandbox.path("app/.x.swp"), sandbox.path("app/x"));
+        fs::write(&new, format!("r{round}")).unwrap();
+        fs::rename(new, file).unwrap();
+        assert_eq!(watch.wave().built(), ["app"]);
+    }
+    sandbox.write("imgspec.kdl~", &STACK.replace("\"true\"", "\"false\""));
+    fs::rename(sandbox.path("imgspec.kdl~"), sandbox.path("imgspec.kdl")).unwrap();
+    assert_eq!(watch.wave().built(), ["app"]);
+}
+
+#[test]
+fn trap_36_files_and_folders_that_go_and_come_back_are_seen() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    for round in 0..5 {
+        fs::remove_file(sandbox.path("app/x")).unwrap();
+        assert_eq!(
+            watch.wave().built(),
+            if round == 0 { vec!["app"] } else { vec![] },
+            "an empty folder"
+        );
+        sandbox.write("app/x", &format!("{round} again"));
+        assert_eq!(watch.wave().built(), ["app"]);
+    }
+    for round in 0..5 {
+        fs::remove_dir_all(sandbox.path("other")).unwrap();
+        let wave = watch.wave();
+        assert_eq!(wave.images("image-failed"), ["other"], "{wave:?}");
+        sandbox.write("other/x", &format!("back {round}"));
+        let wave = watch.wave();
+        assert_eq!(wave.built(), ["other"], "{wave:?}");
+    }
+    // A whole folder that is replaced while nobody looks.
+    for round in 0..10 {
+        let (old, new) = (sandbox.path("base"), sandbox.path(&format!("new{round}")));
+        fs::create_dir(&new).unwrap();
+        fs::write(new.join("x"), format!("replaced {round}")).unwrap();
+        fs::rename(&old, sandbox.path(&format!("old{round}"))).unwrap();
+        fs::rename(&new, &old).unwrap();
+        assert_eq!(watch.wave().built(), ["app", "base"]);
+        sandbox.write("base/y", &format!("later {round}"));
+        assert_eq!(watch.wave().built(), ["app", "base"]);
+        sandbox.write(&format!("old{round}/x"), "nobody reads it");
+    }
+    watch.stays_still();
+    all_fresh(&sandbox);
+}
+
+#[test]
+fn trap_33_swapped_links_are_seen() {
+    let manifest = "image \"site\" { base-image \"scratch\"; copy \"current\" to=\"/site\" }\n";
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", manifest),
+        ("releases/0/x", "zero"),
+        ("releases/1/x", "one"),
+    ]);
+    let swap = |to: &str| {
+        let (new, link) = (sandbox.path("next"), sandbox.path("current"));
+        symlink(to, &new).unwrap();
+        fs::rename(new, link).unwrap();
+    };
+    swap("releases/0");
+    let mut watch = Watch::settled(&sandbox, &[]);
+    for round in 1..6 {
+        swap(&format!("releases/{}", round % 2));
+        let wave = watch.wave();
+        let expected = if round == 1 { vec!["site"] } else { vec![] };
+        assert_eq!(
+            wave.built(),
+            expected,
+            "what was built before is found again"
+        );
+        assert_eq!(wave.built().len() + wave.images("image-fresh").len(), 1);
+    }
+    sandbox.write("releases/1/x", "one, edited");
+    assert_eq!(watch.wave().built(), ["site"]);
+    sandbox.write("releases/0/x", "nobody reads it now");
+    watch.stays_still();
+}
+
+#[test]
+fn requirements_and_ignore_files_wake_who_reads_them() {
+    let manifest = "image \"a\" { base-image \"scratch\"; requirements \"requirements.txt\" }\nimage \"b\" { base-image \"scratch\"; copy \"src\" to=\"/src\" }\n";
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", manifest),
+        ("requirements.txt", "-r deps/more.txt\n"),
+        ("deps/more.txt", "six\n"),
+        ("src/x", "1"),
+        ("src/skip/y", "1"),
+    ]);
+    let mut watch = Watch::settled(&sandbox, &[]);
+    sandbox.write("deps/more.txt", "six==1.16\n");
+    assert_eq!(watch.wave().built(), ["a"]);
+    sandbox.write(".dockerignore", "src/skip\n");
+    assert_eq!(watch.wave().built(), ["b"]);
+    sandbox.write("src/skip/y", "2");
+    watch.stays_still();
+    fs::remove_file(sandbox.path(".dockerignore")).unwrap();
+    assert_eq!(watch.wave().built(), ["b"]);
+    sandbox.write("src/skip/y", "3");
+    assert_eq!(watch.wave().built(), ["b"]);
+}
+
+#[test]
+fn a_manifest_edit_adds_removes_and_rewires_images() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    let more = format!("{STACK}image \"new\" {{ base-image image=\"other\" }}\n");
+    sandbox.write("imgspec.kdl", &more);
+    let wave = watch.wave();
+    assert_eq!(wave.built(), ["new"]);
+    assert!(
+        wave.0
+            .iter()
+            .any(|event| event["event"] == "graph-changed" && event["added"][0] == "new")
+    );
+    sandbox.write("other/x", "2");
+    assert_eq!(watch.wave().built(), ["new", "other"]);
+    sandbox.write(
+        "imgspec.kdl",
+        &more.replace("image=\"other\"", "image=\"base\""),
+    );
+    assert_eq!(watch.wave().built(), ["new"]);
+    sandbox.write("other/x", "3");
+    assert_eq!(watch.wave().built(), ["other"]);
+    sandbox.write("imgspec.kdl", STACK);
+    let changed = watch.until("graph-changed");
+    assert_eq!(changed["removed"][0], "new");
+    sandbox.write("base/x", "2");
+    assert_eq!(watch.wave().built(), ["app", "base"]);
+}
+
+#[test]
+fn included_manifests_are_followed_also_those_that_come_later() {
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", "workspace { include \"services/*\" }\n"),
+        (
+            "services/a/imgspec.kdl",
+            "image \"a\" { base-image \"scratch\" }\n",
+        ),
+    ]);
+    let mut watch = Watch::settled(&sandbox, &[]);
+    sandbox.write(
+        "services/b/imgspec.kdl",
+        "image \"b\" { base-image \"scratch\"; copy \"src\" to=\"/\" }\n",
+    );
+    watch.until("manifests-broken");
+    sandbox.write("services/b/src/x", "1");
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["b"]);
+    sandbox.write("services/b/src/x", "2");
+    assert_eq!(watch.wave().built(), ["b"]);
+    fs::create_dir(sandbox.path("services/c")).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    sandbox.write(
+        "services/c/imgspec.kdl",
+        "image \"c\" { base-image \"scratch\" }\n",
+    );
+    assert_eq!(watch.wave().built(), ["c"]);
+    fs::remove_dir_all(sandbox.path("services/b")).unwrap();
+    assert_eq!(watch.until("graph-changed")["removed"][0], "b");
+}
+
+#[test]
+fn trap_36_a_broken_manifest_is_shown_the_last_good_graph_lives_and_it_recovers() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    sandbox.write("imgspec.kdl", "image \"base\" {");
+    let broken = watch.until("manifests-broken");
+    assert_eq!(broken["mistakes"][0]["code"], "syntax");
+    sandbox.write("other/x", "2");
+    assert_eq!(watch.wave().built(), ["other"]);
+    sandbox.write(
+        "imgspec.kdl",
+        "image \"base\" { base-image image=\"gone\" }",
+    );
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", STACK);
+    watch.until("manifests-mended");
+    fs::remove_file(sandbox.path("imgspec.kdl")).unwrap();
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", &STACK.replace("\"true\"", "\"again\""));
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["app"]);
+    all_fresh(&sandbox);
+}
+
+#[test]
+fn a_watch_may_begin_with_a_broken_manifest() {
+    let sandbox = stack();
+    sandbox.write("imgspec.kdl", "image");
+    let mut watch = Watch::start(&sandbox, &[]);
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", STACK);
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["app", "base", "other"]);
+    watch.stop();
+    let said = sandbox
+        .run(&["watch", "--builder", "fake", "nobody"])
+        .code(2);
+    said.says("nobody");
+}

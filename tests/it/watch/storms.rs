@@ -1,0 +1,155 @@
+//! Storms of events: branch switches, bursts of writes, lost events.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::process::Command;
+
+use super::{Watch, all_fresh, signal, stack};
+use crate::sandbox::{Ran, Sandbox};
+
+fn git(sandbox: &Sandbox, arguments: &[&str]) {
+    let mut command = Command::new("git");
+    command.args([
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.com",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "gc.auto=0",
+    ]);
+    command.args(arguments).current_dir(sandbox.root());
+    command
+        .env("HOME", sandbox.root())
+        .env("GIT_CONFIG_NOSYSTEM", "1");
+    Ran::of(&mut command).success();
+}
+
+#[test]
+fn trap_30_a_branch_switch_of_5000_files_is_one_wave() {
+    let sandbox = stack();
+    for at in 0..5000 {
+        sandbox.write(&format!("base/m{}/f{at}", at % 40), "one");
+    }
+    git(&sandbox, &["init", "-q", "-b", "one"]);
+    sandbox.write(".gitignore", ".imgspec\n.gitconfig\n");
+    git(&sandbox, &["add", "-A"]);
+    git(&sandbox, &["commit", "-qm", "one"]);
+    git(&sandbox, &["checkout", "-qb", "two"]);
+    for at in 0..5000 {
+        sandbox.write(&format!("base/m{}/f{at}", at % 40), "two, and longer");
+    }
+    git(&sandbox, &["commit", "-qam", "two"]);
+    let mut watch = Watch::settled(&sandbox, &[]);
+    git(&sandbox, &["checkout", "-q", "one"]);
+    let wave = watch.wave();
+    assert_eq!(wave.built(), ["app", "base"]);
+    assert_eq!(
+        (
+            wave.count("run-started"),
+            wave.count("run-finished"),
+            wave.count("image-superseded")
+        ),
+        (1, 1, 0),
+        "{}",
+        watch.story()
+    );
+    let changed = wave
+        .0
+        .iter()
+        .find(|event| event["event"] == "files-changed")
+        .unwrap();
+    assert_eq!(changed["count"], 5000);
+    watch.stays_still();
+    // There and back: everything is found again.
+    git(&sandbox, &["checkout", "-q", "two"]);
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.images("image-fresh").len()),
+        (vec![], 2)
+    );
+    all_fresh(&sandbox);
+}
+
+#[test]
+fn trap_30_nothing_is_looked_at_while_git_holds_its_lock() {
+    let sandbox = stack();
+    git(&sandbox, &["init", "-q"]);
+    let mut watch = Watch::settled(&sandbox, &[]);
+    fs::write(sandbox.path(".git/index.lock"), "").unwrap();
+    sandbox.write("other/x", "2");
+    watch.stays_still();
+    let held = watch.until("watch-held");
+    assert!(held["why"].as_str().unwrap().contains("git is at work"));
+    fs::remove_file(sandbox.path(".git/index.lock")).unwrap();
+    assert_eq!(watch.wave().built(), ["other"]);
+}
+
+/// The most memory that a process has had, in MiB.
+fn peak(pid: u32) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: usize = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024)
+}
+
+#[test]
+fn trap_31_a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    let before = peak(watch.pid());
+    // Written in place: a file system may take its time to free what a truncated file held.
+    let file = |at| fs::File::create(sandbox.path(&format!("other/f{at}"))).unwrap();
+    let files: Vec<fs::File> = (0..600).map(file).collect();
+    for round in 0..100 {
+        for file in &files {
+            file.write_at(format!("{round:02}").as_bytes(), 0).unwrap();
+        }
+    }
+    drop(files);
+    let wave = watch.wave();
+    assert!(
+        wave.built().iter().all(|image| image == "other"),
+        "{wave:?}"
+    );
+    assert_eq!(
+        (wave.count("run-started"), wave.count("run-finished")),
+        (1, 1)
+    );
+    watch.stays_still();
+    if let (Some(before), Some(after)) = (before, peak(watch.pid())) {
+        assert!(after < before + 40, "{before} MiB, then {after} MiB");
+    }
+    all_fresh(&sandbox);
+}
+
+#[test]
+fn trap_31_events_that_were_lost_lead_to_one_full_look() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &[]);
+    // Stopped, it cannot read the queue, which overflows: everything after is lost.
+    signal(watch.pid(), rustix::process::Signal::STOP);
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").ok();
+    let limit: usize = limit
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(16384);
+    let file = |name| fs::File::create(sandbox.path(name)).unwrap();
+    let files = [file("other/a"), file("other/b")];
+    for round in 0..limit {
+        // Alternating, because equal events in a row are one.
+        files[round % 2]
+            .write_at(round.to_string().as_bytes(), 0)
+            .unwrap();
+    }
+    sandbox.write("base/lost/x", "nobody heard of it");
+    sandbox.write("app/x", "nor of this");
+    signal(watch.pid(), rustix::process::Signal::CONT);
+    let wave = watch.wave();
+    assert_eq!(wave.built(), ["app", "base", "other"], "{wave:?}");
+    sandbox.write(
+        "base/lost/x",
+        "in a folder that came while events were lost",
+    );
+    assert_eq!(watch.wave().built(), ["app", "base"]);
+}
