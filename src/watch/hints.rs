@@ -87,9 +87,10 @@ impl Hints {
         self.lock().places = places;
     }
 
-    /// The keeper listens: it will be told of what comes after this.
-    pub(super) fn listen(&self) {
-        self.lock().is_told = false;
+    /// Whether the keeper was told since it last listened; it listens now, and will be told of what comes after this. Asked
+    /// in every turn, so that it does not matter if telling failed because the keeper's box was full.
+    pub(super) fn listen(&self) -> bool {
+        std::mem::take(&mut self.lock().is_told)
     }
 
     /// What is in doubt, to be looked at by someone else.
@@ -137,7 +138,8 @@ mod tests {
         for _ in 0..1000 {
             assert!(!hints.hear(&path, Kind::Changed));
         }
-        hints.listen();
+        assert!(hints.listen());
+        assert!(!hints.listen());
         assert!(hints.hear(&path, Kind::Changed));
         assert_eq!(hints.take().who, BTreeSet::from([Who::Manifests]));
         assert!(hints.take().is_empty());

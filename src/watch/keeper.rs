@@ -24,7 +24,7 @@ use super::look::{self, Broken, Task, View};
 use super::places::{Places, Who};
 use super::quiet::{Quiet, Turn};
 use super::source::{Source, Wake};
-use super::wave::Wave;
+use super::wave::{Repeats, Wave};
 use super::{Mailbox, Message, Request};
 use crate::backend::{Cancel, Existence};
 use crate::fingerprint::Key;
@@ -75,6 +75,8 @@ pub(super) struct Keeper<'a, 'r> {
     wave: Option<Wave>,
     waves: usize,
     last_woken: BTreeSet<String>,
+    repeats: Repeats,
+    wave_ended: Option<Instant>,
     asks_all: bool,
     /// Something may be startable that was not before.
     is_stale: bool,
@@ -170,6 +172,8 @@ impl<'a, 'r> Keeper<'a, 'r> {
             wave: None,
             waves: 0,
             last_woken: BTreeSet::new(),
+            repeats: Repeats::default(),
+            wave_ended: None,
             asks_all: false,
             is_stale: true,
             is_paused: false,
@@ -227,6 +231,9 @@ impl<'a, 'r> Keeper<'a, 'r> {
     {
         if self.quits {
             return None;
+        }
+        if self.hints.listen() {
+            self.quiet.touch(self.started.elapsed());
         }
         self.poll();
         let due = self.look_if_due(scope);
@@ -320,10 +327,8 @@ impl<'a, 'r> Keeper<'a, 'r> {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Hint => {
-                self.hints.listen();
-                self.quiet.touch(self.started.elapsed());
-            }
+            // It only wakes: each turn listens to the hints.
+            Message::Hint => {}
             Message::Event(event) => self.tell(event),
             Message::Built {
                 image,
@@ -401,7 +406,8 @@ impl<'a, 'r> Keeper<'a, 'r> {
         }
         self.polled = Some(manifests);
         if is_first {
-            return;
+            // Whatever changed before the first comparison.
+            self.hints.doubt_everything();
         }
         if let Some(now) = &self.now {
             let sets = now.view.world.sets().into_iter().cloned();
@@ -446,7 +452,11 @@ impl<'a, 'r> Keeper<'a, 'r> {
                     .doubt(new.iter().flat_map(|folder| places.of(folder)));
                 self.quiet.touch(self.started.elapsed());
             }
-            Err(why) => self.tell_poll(&why),
+            Err(why) => {
+                self.tell_poll(&why);
+                self.hints.doubt_everything();
+                self.quiet.touch(self.started.elapsed());
+            }
         }
         self.tell_watched();
     }

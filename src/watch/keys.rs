@@ -4,9 +4,12 @@
 //! and output stays as it is — and the mode that was found is restored when this is dropped; a program in the background
 //! touches nothing.
 
-use std::io::{IsTerminal, Read, Stdin};
+use std::io::{IsTerminal, Stdin};
 use std::sync::Arc;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// A terminal whose keys are heard.
@@ -24,11 +27,10 @@ impl Keys {
         let before = tcgetattr(&stdin).ok()?;
         let keys = Self { before };
         keys.switch(&stdin)?;
-        // Ends with the program: nothing wakes a read.
+        // Ends with the program: nothing wakes it.
         std::thread::spawn(move || {
-            let mut one = [0_u8];
-            while matches!(std::io::stdin().read(&mut one), Ok(1)) {
-                tell(char::from(one[0]));
+            while let Some(key) = next() {
+                tell(key)
             }
         });
         Some(keys)
@@ -53,6 +55,26 @@ impl Drop for Keys {
     fn drop(&mut self) {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
     }
+}
+
+/// The next key; none when there will be no more. In the background the keys are someone else's, and reading one would stop
+/// the program.
+fn next() -> Option<char> {
+    let stdin = std::io::stdin();
+    loop {
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        if is_in_front(&stdin) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let mut one = [0_u8];
+    // Not through the buffer of standard input: what lies there no poll would tell of.
+    let read = rustix::io::read(&stdin, &mut one);
+    matches!(read, Ok(1)).then(|| char::from(one[0]))
 }
 
 /// A program in the background that changed the terminal would be stopped.

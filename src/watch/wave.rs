@@ -4,7 +4,7 @@
 //! so that a branch switch is one wave even when it takes long.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::hook::{Done, Image};
 use crate::run::Outcome;
@@ -26,6 +26,32 @@ pub(super) struct Wave {
     pub(super) pushed: BTreeSet<String>,
     /// Images that failed in it and did not get built after that.
     pub(super) failed: BTreeSet<String>,
+}
+
+/// So many waves in a row by the same files are no accident.
+const TOO_OFTEN: usize = 5;
+
+/// Whoever saves files again this soon after a wave is no person.
+const SOON: Duration = Duration::from_millis(500);
+
+/// Notices waves that cause one another: a hook that writes what is watched.
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    files: Vec<String>,
+    count: usize,
+}
+
+impl Repeats {
+    /// Notes the files of a wave that begins so long after the last one ended; the file to blame if it goes round in circles.
+    pub(super) fn note(&mut self, files: &[String], after: Duration) -> Option<&str> {
+        if self.files == files && after <= SOON {
+            self.count += 1;
+        } else {
+            self.count = 1;
+            self.files = files.to_vec();
+        }
+        (self.count == TOO_OFTEN).then(|| self.files.first().map(String::as_str))?
+    }
 }
 
 impl Wave {
@@ -66,5 +92,32 @@ impl Wave {
             || !done.failed.is_empty()
             || (self.number > 1 && !done.fresh.is_empty());
         is_news.then_some(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_35_waves_that_cause_one_another_are_noticed_once() {
+        let mut repeats = Repeats::default();
+        let (files, soon, late) = (
+            ["x".to_owned()],
+            Duration::from_millis(90),
+            Duration::from_secs(3),
+        );
+        for _ in 0..4 {
+            assert_eq!(repeats.note(&files, soon), None);
+        }
+        assert_eq!(repeats.note(&files, soon), Some("x"));
+        assert_eq!(repeats.note(&files, soon), None);
+        for _ in 0..20 {
+            assert_eq!(
+                repeats.note(&files, late),
+                None,
+                "a person saves the same file again and again"
+            );
+        }
     }
 }

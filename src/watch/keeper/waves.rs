@@ -1,6 +1,7 @@
 //! How the keeper begins and ends waves.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::Keeper;
 use crate::graph::ImageId;
@@ -34,14 +35,17 @@ impl Keeper<'_, '_> {
         wave.woken.extend(names.iter().cloned());
         wave.planned.extend(to_do.iter().cloned());
         // What is built anew counts anew.
+        for name in to_do.iter().chain(&names) {
+            wave.failed.remove(name);
+        }
         for name in &to_do {
             wave.built.remove(name);
-            wave.failed.remove(name);
         }
         let build = wave.planned.len();
         if begins {
             self.waves += 1;
         }
+        let blame = self.blame(begins, &files.0);
         if !is_first && !names.is_empty() {
             let (files, count) = files;
             self.tell(Event::FilesChanged {
@@ -50,6 +54,12 @@ impl Keeper<'_, '_> {
                 images: names.into_iter().collect(),
                 build,
             });
+        }
+        if let Some(file) = blame {
+            let message = format!(
+                "`{file}` changes after every wave: does a hook write it? leave it out with a `.dockerignore`"
+            );
+            self.tell(Event::Warning { message });
         }
         if begins {
             self.tell(Event::RunStarted {
@@ -60,6 +70,15 @@ impl Keeper<'_, '_> {
         }
     }
 
+    /// The file that a hook writes, if waves cause one another.
+    fn blame(&mut self, begins: bool, files: &[String]) -> Option<String> {
+        if !begins || self.hooks.is_none() || files.is_empty() {
+            return None;
+        }
+        let after = self.wave_ended.map_or(Duration::MAX, |at| at.elapsed());
+        self.repeats.note(files, after).map(str::to_owned)
+    }
+
     /// Ends the wave when nothing is left to do and nothing is in doubt.
     pub(super) fn end_wave_if_done(&mut self) {
         let is_busy = !self.jobs.is_empty() || self.looking.is_some() || self.quiet.is_open();
@@ -68,9 +87,13 @@ impl Keeper<'_, '_> {
         if is_busy || self.is_stale || is_under_way {
             return;
         }
-        let Some(wave) = self.wave.take() else { return };
+        let Some(mut wave) = self.wave.take() else {
+            return;
+        };
+        self.wave_ended = Some(Instant::now());
         self.last_woken.clone_from(&wave.woken);
         let graph = &now.view.world.graph;
+        wave.failed.retain(|name| graph.find(name).is_some());
         let with = |is: fn(&Standing) -> bool| -> Vec<String> {
             let ids = graph.ids().filter(|id| is(&now.board[id.index()]));
             ids.map(|id| graph.name(id).to_owned()).collect()
