@@ -1,7 +1,7 @@
 //! The command line: parse, load, one library call, print. Decides nothing.
 //!
 //! Alone knows clap. The choice made: each command is a file with its arguments and one function that returns the exit
-//! code or a [`Failure`]; how failures look and which code they give is said here, once.
+//! code or a `Failure`; how failures look and which code they give is said here, once.
 
 mod build;
 mod check;

@@ -7,7 +7,7 @@
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Plan};
 
-/// Where one image stands. Every change goes through [`Scheduler::set`].
+/// Where one image stands. Every change goes through `Scheduler::set`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Nothing is to be built: fresh, pushed only, or no part of the plan.
