@@ -507,6 +507,10 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         });
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "events are made where they are told"
+    )]
     fn tell(&mut self, event: Event) {
         (self.report)(&event);
     }
