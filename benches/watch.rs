@@ -28,7 +28,7 @@ fn main() {
     measure("the example of 12 images", &small, 150, 40.0);
     let large = folder.path().join("large");
     hundred_and_seventy(&large);
-    measure("170 images, 50,000 files", &large, 60, 150.0);
+    measure("170 images, 50,000 files", &large, 40, 150.0);
 }
 
 /// The example of twelve images, as it is.
@@ -190,7 +190,7 @@ fn measure(what: &str, root: &Path, rounds: usize, limit: f64) {
     );
     std::thread::sleep(Duration::from_secs(4));
     idle(what, watch.child.id());
-    let files = woken_by(&watch, sources(root), rounds.min(60));
+    let files = woken_by(&watch, sources(root), rounds.min(30));
     let (mut handed, mut begun) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let file = &files[round * 37 % files.len()];
@@ -238,7 +238,12 @@ fn sources(root: &Path) -> Vec<PathBuf> {
 /// So many of these that wake an image, evenly spread.
 fn woken_by(watch: &Watch, files: Vec<PathBuf>, most: usize) -> Vec<PathBuf> {
     let step = (files.len() / most).max(1);
+    // Of our own making: every file is in an image, and each trial would build up to 163.
+    let are_ours = files.len() == FILES;
     let wakes = |file: &PathBuf| {
+        if are_ours {
+            return true;
+        }
         let text = std::fs::read_to_string(file).expect("a text");
         std::fs::write(file, format!("{text}# tried\n")).expect("a file");
         watch.settles()

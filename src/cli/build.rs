@@ -162,7 +162,7 @@ impl Choice {
     }
 }
 
-pub(super) fn run(args: BuildArgs, context: &Context) -> Result<u8, Failure> {
+pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
         return super::plan::show(&args.choice, &args.selection, super::Format::Text, context);
     }

@@ -215,7 +215,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(command: Command, context: &Context) -> Result<u8, Failure> {
     match command {
-        Command::Graph(GraphCommand::Build(args)) => build::run(args, context),
+        Command::Graph(GraphCommand::Build(args)) => build::run(&args, context),
         Command::Graph(GraphCommand::Plan(args)) => plan::run(&args, context),
         Command::Graph(GraphCommand::Show(args)) => show::run(&args, context),
         Command::Watch(args) => watch::run(args, context),

@@ -24,9 +24,9 @@ pub(super) struct WatchArgs {
     /// Look at what changed after so much silence: `80ms`, `0.5s`
     #[arg(long, value_name = "TIME", default_value = "80ms", overrides_with = "quiet_period", value_parser = span)]
     quiet_period: Duration,
-    /// Look at all files every so many seconds, where the system tells of no changes [default: 2]
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = seconds)]
-    poll: Option<Option<Duration>>,
+    /// Look at all files every so many seconds (2), where the system tells of no changes
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", require_equals = true, value_parser = seconds)]
+    poll: Option<Duration>,
     /// Run this shell command after each wave of builds that went well
     #[arg(long, value_name = "COMMAND")]
     on_success: Option<String>,
@@ -109,7 +109,7 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
         Err(wrong) if wrong.workspace.root.as_os_str().is_empty() => {
             return Err(Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources).into());
         }
-        Err(wrong) => return Ok(Start::Broken(Box::new(wrong))),
+        Err(wrong) => return Ok(Start::Broken(wrong)),
     };
     if !context.screen.quiet {
         context.warn(&session);
@@ -145,7 +145,7 @@ fn span(text: &str) -> Result<Duration, String> {
         .map_err(|_| "write `80ms` or `0.5s`".to_owned())?;
     let span = Duration::try_from_secs_f64(number * unit)
         .ok()
-        .filter(|span| *span <= Duration::from_secs(60));
+        .filter(|span| *span <= Duration::from_mins(1));
     span.ok_or_else(|| "write a time between 0 and 60 s, such as `80ms` or `0.5s`".to_owned())
 }
 
@@ -155,7 +155,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .map_err(|_| "write a number of seconds".to_owned())?;
     let span = Duration::try_from_secs_f64(number)
         .ok()
-        .filter(|span| (Duration::from_millis(10)..=Duration::from_secs(3600)).contains(span));
+        .filter(|span| (Duration::from_millis(10)..=Duration::from_hours(1)).contains(span));
     span.ok_or_else(|| "write a number of seconds between 0.01 and 3600".to_owned())
 }
 

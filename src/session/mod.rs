@@ -167,9 +167,9 @@ impl Examination {
     ///
     /// # Errors
     /// Itself, when something is.
-    pub fn into_session(mut self) -> Result<Session, Self> {
+    pub fn into_session(mut self) -> Result<Session, Box<Self>> {
         let Some(sound) = self.sound.take() else {
-            return Err(self);
+            return Err(Box::new(self));
         };
         let Sound {
             graph,

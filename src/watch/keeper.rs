@@ -140,11 +140,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
         let hint = sender.clone();
         // Never waits: a keeper with a full box will look at the hints anyway.
         let wake: Wake = Arc::new(move || drop(hint.try_send(Message::Hint)));
-        let (source, why) = Source::new(
-            &hints,
-            &wake,
-            request.poll.map(|poll| poll.unwrap_or(super::source::POLL)),
-        );
+        let (source, why) = Source::new(&hints, &wake, request.poll);
         let mut this = Self {
             request,
             store,
@@ -284,7 +280,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
             None => self.held_since = Some(Instant::now()),
             Some(since) if since.elapsed() >= SAY_HELD => {
                 // Said once: the far future is never reached.
-                self.held_since = Some(Instant::now() + Duration::from_secs(3600));
+                self.held_since = Some(Instant::now() + Duration::from_hours(1));
                 let why = format!("{why}: waiting for its end");
                 self.tell(Event::WatchHeld { why });
             }
@@ -546,6 +542,10 @@ impl<'a, 'r> Keeper<'a, 'r> {
         doubt
     }
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "events are made where they are told"
+    )]
     fn tell(&mut self, event: Event) {
         (self.report)(&event);
     }

@@ -30,7 +30,7 @@ impl Keys {
         // Ends with the program: nothing wakes it.
         std::thread::spawn(move || {
             while let Some(key) = next() {
-                tell(key)
+                tell(key);
             }
         });
         Some(keys)

@@ -11,7 +11,7 @@ use super::Request;
 use super::hints::Doubt;
 use super::places::{Places, Who};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::fingerprint::{FileReader, FilesError, Fingerprints};
+use crate::fingerprint::{FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Facts, facts};
 use crate::recipe::{FileSet, Recipe};
@@ -254,7 +254,7 @@ fn read_manifests(
     };
     let session = session::examine_with(&opening, Some(kept))
         .into_session()
-        .map_err(broken)?;
+        .map_err(|wrong| broken(*wrong))?;
     let asked = match session.select(&request.selection) {
         Ok(asked) => asked,
         Err(refusal) => return Err(unselectable(session, &refusal)),
@@ -442,9 +442,4 @@ fn changed_manifests(before: &View, now: &View) -> BTreeSet<String> {
         .into_iter()
         .filter(|path| old.get(*path) != new.get(*path));
     changed.cloned().collect()
-}
-
-/// Where a view's files are read.
-pub(super) fn reader(view: &View) -> Arc<FileReader> {
-    Arc::clone(view.prints.reader())
 }

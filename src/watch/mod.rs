@@ -36,6 +36,9 @@ use keeper::{First, Keeper};
 /// How long it must have been silent before what changed is looked at, unless the user says.
 pub const QUIET: Duration = Duration::from_millis(80);
 
+/// Reads a variable of the environment, on any thread.
+pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// What to watch, and how.
 pub struct Request {
     /// The root manifest.
@@ -45,7 +48,7 @@ pub struct Request {
     /// The backend for images that name none; none takes the best that is there.
     pub builder: Option<String>,
     /// Reads a variable of the environment.
-    pub env: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Env,
     /// The images that were asked for; none means all.
     pub selection: Vec<String>,
     /// How to judge.
@@ -57,7 +60,7 @@ pub struct Request {
     /// How long it must have been silent before what changed is looked at.
     pub quiet: Duration,
     /// Whether to look from time to time instead of hearing events, and how often.
-    pub poll: Option<Option<Duration>>,
+    pub poll: Option<Duration>,
     /// A shell command for the end of each wave that went well.
     pub on_success: Option<String>,
     /// A shell command for the end of each wave in which something failed.

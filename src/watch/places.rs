@@ -147,8 +147,8 @@ impl Places {
 
     /// Adds what the images of manifests that are wrong would read: the mistake may be that it is not there.
     pub(super) fn add_suspects(&mut self, workspace: &Workspace, unreadable: &[FilesError]) {
-        let copies = workspace.images.iter().flat_map(|image| &image.spec.copy);
-        let copied = copies.filter_map(|copy| match &copy.from {
+        let copy = workspace.images.iter().flat_map(|image| &image.spec.copy);
+        let from = copy.filter_map(|copy| match &copy.from {
             CopyFrom::Workspace { path, .. } => Some(path.under(&self.root)),
             CopyFrom::Image { .. } => None,
         });
@@ -163,7 +163,7 @@ impl Places {
         let unreadable = unreadable
             .iter()
             .flat_map(|error| paths_of(&self.root, error));
-        let all: BTreeSet<PathBuf> = copied
+        let all: BTreeSet<PathBuf> = from
             .chain(listed.map(|path| path.under(&self.root)))
             .chain(ignores)
             .chain(unreadable)
@@ -299,7 +299,11 @@ mod tests {
         WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
     }
 
-    struct Tree(tempfile::TempDir, PathBuf);
+    /// The folder lives as long as this does.
+    struct Tree(
+        #[allow(dead_code, reason = "it is removed when dropped")] tempfile::TempDir,
+        PathBuf,
+    );
 
     impl Tree {
         fn new(files: &[&str]) -> Self {

@@ -189,11 +189,12 @@ impl Screen {
     /// `watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit`
     fn watching_line(&self) -> Option<Line> {
         let watching = self.watching.as_ref()?;
-        let line = match self.is_paused {
-            true => Line::new()
+        let line = if self.is_paused {
+            Line::new()
                 .add(Style::Doubtful, "paused")
-                .add(Style::Plain, " · "),
-            false => Line::new(),
+                .add(Style::Plain, " · ")
+        } else {
+            Line::new()
         };
         let pause = if self.is_paused { "go on" } else { "pause" };
         let keys = format!(" · r rebuild · p {pause} · q quit");
