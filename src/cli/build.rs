@@ -166,7 +166,10 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
         return super::plan::show(&args.choice, &args.selection, super::Format::Text, context);
     }
-    let metadata = args.metadata_file.map(|file| context.folder.join(file));
+    let metadata = args
+        .metadata_file
+        .as_ref()
+        .map(|file| context.folder.join(file));
     if let Some(file) = &metadata {
         metadata::refuse_early(file)?;
     }
