@@ -41,7 +41,7 @@ fn wait_for(is_true: impl Fn() -> bool, what: &str) {
     let start = Instant::now();
     while !is_true() {
         assert!(
-            start.elapsed() < Duration::from_secs(60),
+            start.elapsed() < Duration::from_mins(1),
             "waited in vain: {what}"
         );
         std::thread::sleep(Duration::from_millis(20));

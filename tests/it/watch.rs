@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::sandbox::Sandbox;
 
 /// Nothing takes longer, even on a machine that does much else.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A running watch, and what it has said.
 pub(crate) struct Watch {
@@ -128,10 +128,8 @@ impl Watch {
     }
 
     pub(crate) fn story(&self) -> String {
-        self.heard
-            .iter()
-            .map(|event| format!("{event}\n"))
-            .collect()
+        let said: Vec<String> = self.heard.iter().map(ToString::to_string).collect();
+        said.join("\n")
     }
 
     /// Ctrl-C; all that is said until the end.

@@ -124,11 +124,7 @@ fn an_image_that_is_taken_out_while_it_is_built_is_stopped() {
         |event| event["event"] == "image-step" && event["image"] == "other",
         "other",
     );
-    let without: String = STACK
-        .lines()
-        .take(2)
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let without = STACK.lines().take(2).collect::<Vec<_>>().join("\n") + "\n";
     sandbox.write("imgspec.kdl", &without);
     let wave = watch.wave();
     assert_eq!(wave.images("image-superseded"), ["other"]);
@@ -172,12 +168,13 @@ fn a_failed_image_waits_for_a_change_that_can_mend_it() {
     sandbox.write("base/x", "2");
     assert_eq!(watch.wave().images("image-failed"), ["base"]);
     let mended = format!(
-        "{}image \"base\" {{ base-image \"scratch\" }}\n",
+        "{}\nimage \"base\" {{ base-image \"scratch\" }}\n",
         STACK
             .lines()
             .skip(1)
-            .map(|line| format!("{}\n", line.replace("image=\"base\"", "\"scratch\"")))
-            .collect::<String>()
+            .map(|line| line.replace("image=\"base\"", "\"scratch\""))
+            .collect::<Vec<_>>()
+            .join("\n")
     );
     sandbox.write("imgspec.kdl", &mended);
     let wave = watch.wave();
