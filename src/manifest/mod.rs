@@ -25,7 +25,11 @@ mod scope;
 mod syntax;
 mod templates;
 #[cfg(test)]
-#[allow(clippy::format_collect, clippy::format_push_string)]
+#[allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "tests are read, not timed"
+)]
 mod tests;
 
 use std::path::{Path, PathBuf};

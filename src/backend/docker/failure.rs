@@ -224,7 +224,7 @@ mod tests {
     fn an_installer_that_lost_the_network_may_try_again() {
         let exit = "process \"…\" did not complete successfully: exit code: 100";
         for line in [
-            "W: Failed to fetch http://deb.debian.org/x  Temporary failure resolving 'deb.debian.org'",
+            "W: Failed to fetch http://mirror.example.org/x  Temporary failure resolving 'mirror.example.org'",
             "E: Failed to fetch http://x/y.deb  503  Service Unavailable [IP: 1.2.3.4 80]",
             "E: Failed to fetch http://x/Packages.xz  Hash Sum mismatch",
             "   File has unexpected size (1234 != 5678). Mirror sync in progress? [IP: 1.2.3.4 80]",

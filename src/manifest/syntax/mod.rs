@@ -119,5 +119,9 @@ pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>
 }
 
 #[cfg(test)]
-#[allow(clippy::format_collect, clippy::format_push_string)]
+#[allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    reason = "tests are read, not timed"
+)]
 mod tests;

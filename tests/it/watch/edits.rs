@@ -35,7 +35,7 @@ fn it_builds_what_is_stale_then_what_an_edit_touches() {
 
 #[test]
 fn what_changes_no_key_builds_nothing() {
-    // traps.md 30, 35: touch, the same bytes, a revert, an editor's save of the same bytes, ignored and foreign files.
+    // compose#13136, compose#12089: touch, the same bytes, a revert, an editor's save of the same bytes, ignored and foreign files.
     let sandbox = stack();
     sandbox.write(".dockerignore", "base/cache\n");
     sandbox.write("base/cache/deep/x", "");

@@ -251,7 +251,7 @@ fn force_builds_once_what_is_fresh() {
 
 #[test]
 fn a_file_that_is_written_while_it_is_sent_does_not_get_into_a_record() {
-    // traps.md 15: `app` is staged only after `base` is built.
+    // flytekit#3246: `app` is staged only after `base` is built.
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "0.5");
     let mut watch = Watch::start(&sandbox, &["--quiet-period", "2s"]);
     watch.until_it(
