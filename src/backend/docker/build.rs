@@ -11,7 +11,7 @@ use super::engine::{Buildx, Engine, NoEngine};
 use super::progress::{Form, Progress};
 use super::{Docker, failure, quote};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
-use crate::process;
+use crate::process::{self, Stream};
 
 /// The Dockerfile's name in the folder of a job.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
@@ -182,10 +182,12 @@ impl Docker {
             .map_err(|_| unavailable(&NoEngine::no_program()))?;
         command.args(["image", "push", "--", reference]);
         notes.step(0, 0, "pushing");
+        // What failed is said on standard error; the two streams arrive in any order.
         let mut last = String::new();
-        let exit = process::run(&mut command, cancel, |_, line| {
+        let exit = process::run(&mut command, cancel, |stream, line| {
             notes.log(line);
-            if !line.trim().is_empty() {
+            let is_telling = stream == Stream::Err || last.is_empty();
+            if is_telling && !line.trim().is_empty() {
                 line.clone_into(&mut last);
             }
         })
