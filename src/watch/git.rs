@@ -50,8 +50,9 @@ fn folder_of(git: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    /// Seen in compose#13136 and skaffold#4647.
     #[test]
-    fn trap_30_a_lock_a_rebase_and_a_merge_are_seen_in_repositories_and_worktrees() {
+    fn a_lock_a_rebase_and_a_merge_are_seen_in_repositories_and_worktrees() {
         let folder = tempfile::tempdir().unwrap();
         let (main, tree) = (
             folder.path().join("main"),

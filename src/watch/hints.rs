@@ -153,8 +153,9 @@ mod tests {
         assert!(hints.take().is_empty());
     }
 
+    /// Seen in tilt#3556.
     #[test]
-    fn trap_31_lost_events_put_everything_in_doubt_and_all_watches() {
+    fn lost_events_put_everything_in_doubt_and_all_watches() {
         let root = tempfile::tempdir().unwrap();
         let hints = hints(root.path());
         assert!(hints.lose());

@@ -377,8 +377,9 @@ mod tests {
         assert!(!hit("other", Kind::CameOrWent));
     }
 
+    /// Seen in compose#12089.
     #[test]
-    fn trap_35_our_own_state_concerns_nobody() {
+    fn our_own_state_concerns_nobody() {
         let tree_ = Tree::new(&["x"]);
         let places = tree_.places(&tree(""));
         assert!(places.concerned(&tree_.1.join("y"), Kind::CameOrWent).len() == 1);
@@ -412,8 +413,9 @@ mod tests {
         );
     }
 
+    /// Seen in skaffold#769 and tilt#1816.
     #[test]
-    fn trap_36_of_what_is_missing_the_nearest_folder_is_watched() {
+    fn of_what_is_missing_the_nearest_folder_is_watched() {
         let tree_ = Tree::new(&["a/x"]);
         assert_eq!(tree_.watched(&tree("a/b/c")), ["", "a"]);
         let places = tree_.places(&tree("a/b/c"));

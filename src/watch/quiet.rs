@@ -121,8 +121,9 @@ mod tests {
         assert_eq!(quiet.turn(ms(171), || false), Turn::Idle);
     }
 
+    /// Seen in compose#13136 and skaffold#4647.
     #[test]
-    fn trap_30_changes_without_end_do_not_put_a_look_off_for_ever() {
+    fn changes_without_end_do_not_put_a_look_off_for_ever() {
         let mut quiet = quiet();
         let looks: Vec<u64> = (0..250_u64)
             .map(|at| at * 10)
@@ -138,8 +139,9 @@ mod tests {
         assert_eq!(looks, [1000, 2010]);
     }
 
+    /// Seen in compose#13136 and skaffold#4647.
     #[test]
-    fn trap_30_git_is_waited_for_but_not_for_ever() {
+    fn git_is_waited_for_but_not_for_ever() {
         let mut quiet = quiet();
         quiet.touch(ms(0));
         assert_eq!(quiet.turn(ms(80), || true), Turn::Held(ms(100)));

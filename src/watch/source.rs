@@ -189,24 +189,27 @@ fn words(error: &notify::Error, folders: usize) -> String {
 mod tests {
     use super::*;
 
+    /// Seen in tilt#3556.
     #[test]
-    fn trap_31_an_overflow_of_the_queue_loses_events() {
+    fn an_overflow_of_the_queue_loses_events() {
         let hints = Hints::default();
         let event = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
         assert!(take_up(&hints, &Ok(event)));
         assert!(hints.take().everything);
     }
 
+    /// Seen with compose's `max_user_instances` hint.
     #[test]
-    fn trap_32_limits_say_what_to_raise() {
+    fn limits_say_what_to_raise() {
         let watches = notify::Error::new(ErrorKind::MaxFilesWatch);
         assert!(words(&watches, 70_000).contains("max_user_watches"));
         let instances = notify::Error::io(std::io::Error::from_raw_os_error(24));
         assert!(words(&instances, 0).contains("max_user_instances"));
     }
 
+    /// Seen in fff#391 and devenv#2605.
     #[test]
-    fn trap_33_events_in_a_folder_come_only_after_it_is_followed_and_it_is_said_to_be_new() {
+    fn events_in_a_folder_come_only_after_it_is_followed_and_it_is_said_to_be_new() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         std::fs::write(root.join("imgspec.kdl"), "").unwrap();

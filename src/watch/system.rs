@@ -98,8 +98,9 @@ impl Limit {
 mod tests {
     use super::*;
 
+    /// Seen in notify#254 and tilt#1012.
     #[test]
-    fn trap_34_file_systems_without_events_are_known_by_type() {
+    fn file_systems_without_events_are_known_by_type() {
         assert_eq!(silent(0x6969), Some("NFS"));
         assert_eq!(silent(0x0102_1997), Some("9p"));
         assert_eq!(silent(0x6573_5546), Some("FUSE"));
@@ -119,8 +120,9 @@ mod tests {
         assert_eq!(systems.0.len(), 1);
     }
 
+    /// Seen with compose's `max_user_instances` hint.
     #[test]
-    fn trap_32_limits_are_known_and_say_what_to_raise() {
+    fn limits_are_known_and_say_what_to_raise() {
         assert_eq!(Limit::behind(28), Some(Limit::Watches));
         assert_eq!(Limit::behind(24), Some(Limit::Instances));
         assert_eq!(Limit::behind(2), None);

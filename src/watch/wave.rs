@@ -99,8 +99,9 @@ impl Wave {
 mod tests {
     use super::*;
 
+    /// Seen in compose#12089.
     #[test]
-    fn trap_35_waves_that_cause_one_another_are_noticed_once() {
+    fn waves_that_cause_one_another_are_noticed_once() {
         let mut repeats = Repeats::default();
         let (files, soon, late) = (
             ["x".to_owned()],

@@ -82,8 +82,9 @@ fn a_revert_after_the_build_is_found_again_and_not_built() {
     );
 }
 
+/// Seen in fff#391 and devenv#2605.
 #[test]
-fn trap_33_new_nested_folders_made_in_one_go_are_seen_50_of_50() {
+fn new_nested_folders_made_in_one_go_are_seen_50_of_50() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     for round in 0..50 {
@@ -107,8 +108,9 @@ fn trap_33_new_nested_folders_made_in_one_go_are_seen_50_of_50() {
     all_fresh(&sandbox);
 }
 
+/// Seen in fff#391 and devenv#2605.
 #[test]
-fn trap_33_saves_by_renaming_are_seen_every_time() {
+fn saves_by_renaming_are_seen_every_time() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     for round in 0..10 {
@@ -122,8 +124,9 @@ fn trap_33_saves_by_renaming_are_seen_every_time() {
     assert_eq!(watch.wave().built(), ["app"]);
 }
 
+/// Seen in skaffold#769 and tilt#1816.
 #[test]
-fn trap_36_files_and_folders_that_go_and_come_back_are_seen() {
+fn files_and_folders_that_go_and_come_back_are_seen() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     for round in 0..5 {
@@ -160,8 +163,9 @@ fn trap_36_files_and_folders_that_go_and_come_back_are_seen() {
     all_fresh(&sandbox);
 }
 
+/// Seen in fff#391 and devenv#2605.
 #[test]
-fn trap_33_swapped_links_are_seen() {
+fn swapped_links_are_seen() {
     let manifest = "image \"site\" { base-image \"scratch\"; copy \"current\" to=\"/site\" }\n";
     let sandbox = Sandbox::with(&[
         ("imgspec.kdl", manifest),
@@ -275,8 +279,9 @@ fn included_manifests_are_followed_also_those_that_come_later() {
     assert_eq!(watch.until("graph-changed")["removed"][0], "b");
 }
 
+/// Seen in skaffold#769 and tilt#1816.
 #[test]
-fn trap_36_a_broken_manifest_is_shown_the_last_good_graph_lives_and_it_recovers() {
+fn a_broken_manifest_is_shown_the_last_good_graph_lives_and_it_recovers() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     sandbox.write("imgspec.kdl", "image \"base\" {");

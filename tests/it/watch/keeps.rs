@@ -19,8 +19,9 @@ fn tags(sandbox: &Sandbox) -> Vec<String> {
     tags
 }
 
+/// Seen in skaffold#769 and tilt#1816.
 #[test]
-fn trap_36_an_edit_stops_the_builds_that_it_touches_and_no_others() {
+fn an_edit_stops_the_builds_that_it_touches_and_no_others() {
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "1.5");
     let mut watch = Watch::start(&sandbox, &[]);
     watch.until_it(
@@ -46,8 +47,9 @@ fn trap_36_an_edit_stops_the_builds_that_it_touches_and_no_others() {
     all_fresh(&sandbox);
 }
 
+/// Seen in skaffold#769 and tilt#1816.
 #[test]
-fn trap_36_an_edit_in_every_phase_of_a_build_ends_in_the_newest() {
+fn an_edit_in_every_phase_of_a_build_ends_in_the_newest() {
     // Base and app take 0.3 s each: the edits fall before, into and between their locks, stagings, steps, tags and records.
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "0.3");
     let mut watch = Watch::settled(&sandbox, &[]);

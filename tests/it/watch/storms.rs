@@ -26,8 +26,9 @@ fn git(sandbox: &Sandbox, arguments: &[&str]) {
     Ran::of(&mut command).success();
 }
 
+/// Seen in compose#13136 and skaffold#4647.
 #[test]
-fn trap_30_a_branch_switch_of_5000_files_is_one_wave() {
+fn a_branch_switch_of_5000_files_is_one_wave() {
     let sandbox = stack();
     for at in 0..5000 {
         sandbox.write(&format!("base/m{}/f{at}", at % 40), "one");
@@ -72,8 +73,9 @@ fn trap_30_a_branch_switch_of_5000_files_is_one_wave() {
     all_fresh(&sandbox);
 }
 
+/// Seen in compose#13136 and skaffold#4647.
 #[test]
-fn trap_30_nothing_is_looked_at_while_git_holds_its_lock() {
+fn nothing_is_looked_at_while_git_holds_its_lock() {
     let sandbox = stack();
     git(&sandbox, &["init", "-q"]);
     let mut watch = Watch::settled(&sandbox, &[]);
@@ -94,8 +96,9 @@ fn peak(pid: u32) -> Option<usize> {
     Some(kib / 1024)
 }
 
+/// Seen in tilt#3556.
 #[test]
-fn trap_31_a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
+fn a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     let before = peak(watch.pid());
@@ -124,8 +127,9 @@ fn trap_31_a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
     all_fresh(&sandbox);
 }
 
+/// Seen in tilt#3556.
 #[test]
-fn trap_31_events_that_were_lost_lead_to_one_full_look() {
+fn events_that_were_lost_lead_to_one_full_look() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &[]);
     // Stopped, it cannot read the queue, which overflows: everything after is lost.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{STACK, Watch, all_fresh, stack};
 
+/// Seen in notify#254 and tilt#1012.
 #[test]
-fn trap_34_polling_sees_what_events_would() {
+fn polling_sees_what_events_would() {
     let sandbox = stack();
     let mut watch = Watch::settled(&sandbox, &["--poll=0.1"]);
     let started = watch
@@ -36,8 +37,9 @@ fn trap_34_polling_sees_what_events_would() {
     watch.stop();
 }
 
+/// Seen with compose's `max_user_instances` hint.
 #[test]
-fn trap_32_where_the_system_lets_no_folder_be_watched_it_polls_and_says_what_to_raise() {
+fn where_the_system_lets_no_folder_be_watched_it_polls_and_says_what_to_raise() {
     // A user namespace has limits of its own; where there can be none, there is nothing to test.
     for (limit, words) in [
         ("max_inotify_watches", "max_user_watches"),
