@@ -62,7 +62,8 @@ const FETCHING: &[&str] = &[
     "504  gateway",
     "dns error",
     "error sending request",
-    "operation timed out",
+    "timed out",
+    "network timeout",
     "request failed after",
     "connection closed before message completed",
     "server error (5",
@@ -227,6 +228,7 @@ mod tests {
             "W: Failed to fetch http://mirror.example.org/x  Temporary failure resolving 'mirror.example.org'",
             "E: Failed to fetch http://x/y.deb  503  Service Unavailable [IP: 1.2.3.4 80]",
             "E: Failed to fetch http://x/Packages.xz  Hash Sum mismatch",
+            "  ╰─▶ Failed to download distribution due to network timeout. Try increasing",
             "   File has unexpected size (1234 != 5678). Mirror sync in progress? [IP: 1.2.3.4 80]",
         ] {
             let error = build(&trouble(Some(1), exit, &[line]), &steps());
