@@ -70,6 +70,10 @@ const FETCHING: &[&str] = &[
     "too many requests (429)",
 ];
 
+/// What `BuildKit` says when two builds finish the same step at once, as after a client was killed; the next try finds it
+/// done. In lower case.
+const RACING: &[&str] = &["failed to stat active key during commit", "during finalize"];
+
 /// What looks like the network and is a matter of names or rights. In lower case.
 const LASTING: &[&str] = &[
     "no such host",
@@ -116,7 +120,7 @@ pub(super) fn push(reference: &str, said: &str) -> BuildError {
 
 /// Whether what Docker said may be otherwise in a moment.
 pub(super) fn is_passing(said: &str) -> bool {
-    says(said, PASSING) && !says(said, LASTING)
+    says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))
 }
 
 fn says(text: &str, words: &[&str]) -> bool {
@@ -297,5 +301,12 @@ mod tests {
             .to_string(),
             "`r/x:1` cannot be pushed: denied: requested access to the resource is denied"
         );
+    }
+
+    #[test]
+    fn two_builds_that_finish_one_step_at_once_are_worth_another_try() {
+        let said = "failed to commit qq5 to vdd during finalize: failed to stat active key during commit: snapshot qq5 does not exist: not found";
+        assert!(is_passing(said));
+        assert!(!is_passing("pull access denied: not found"));
     }
 }
