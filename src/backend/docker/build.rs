@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use super::buildkit::{Build, Ended, Tree};
 use super::dockerfile::Dockerfile;
 use super::engine::{Buildx, NoEngine};
 use super::progress::{Form, Progress, Trouble};
-use super::buildkit::{Build, Ended};
-use super::{Direct, Docker, Found, failure, quote};
+use super::{Direct, Docker, Found, dockerfile, failure, quote};
 use crate::backend::oci::reference::Reference;
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::process::{self, Stream};
@@ -45,8 +46,7 @@ impl Docker {
             return Err(one_platform(job));
         }
         let parents = self.parents(job)?;
-        context::empty(&job.scratch)?;
-        let dockerfile = Self::write(job, &parents, &job.scratch)?;
+        let dockerfile = Self::dockerfile(job, &parents);
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
@@ -82,7 +82,8 @@ impl Docker {
         let names = [normal(call.job.reference), normal(call.pin)];
         let build = Build {
             files: files_name(call.job),
-            folder: &call.job.scratch,
+            dockerfile: &call.dockerfile.text,
+            context: Arc::new(tree(call.job)),
             names: &names,
             attributes: call.attributes(&direct.proxies),
             secrets: secrets
@@ -92,11 +93,15 @@ impl Docker {
         let ended = direct.buildkit.build(&build, &mut progress, cancel);
         ended.map_err(|ended| match ended {
             Ended::Cancelled => BuildError::Cancelled,
+            Ended::Moved(path) => BuildError::Moved { path },
             Ended::Lost(why) => BuildError::Transient(why),
             Ended::Failed(why) => {
                 let trouble = progress.trouble();
                 let trouble = if trouble.error.is_empty() {
-                    Trouble { error: why, ..trouble }
+                    Trouble {
+                        error: why,
+                        ..trouble
+                    }
                 } else {
                     trouble
                 };
@@ -112,6 +117,9 @@ impl Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
+        let scratch = &call.job.scratch;
+        context::empty(scratch)?;
+        Self::write(call.job, call.dockerfile, scratch)?;
         let (mut command, form) = match &call.found.engine.buildx {
             Some(buildx) => self.buildx(buildx, call),
             None => (self.classic(call)?, Form::Plain),
@@ -128,7 +136,7 @@ impl Docker {
                 failure::build(&trouble, &call.dockerfile.steps)
             });
         }
-        digest(&call.job.scratch.join(RESULT))
+        digest(&scratch.join(RESULT))
     }
 
     /// `docker-buildx build`, as the docker program would call it.
@@ -257,9 +265,8 @@ impl Call<'_> {
             attributes.insert(format!("build-arg:{}", quote::NEWLINE), "\n".into());
         }
         let proxies = proxies.iter();
-        attributes.extend(
-            proxies.map(|(name, value)| (format!("build-arg:{name}"), value.clone())),
-        );
+        attributes
+            .extend(proxies.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
         attributes
     }
 
@@ -282,6 +289,15 @@ impl Call<'_> {
         }
         command.arg(scratch.join(CONTEXT));
     }
+}
+
+/// What a job's Dockerfile may copy.
+fn tree(job: &Job<'_>) -> Tree {
+    let mut tree = Tree::default();
+    for (at, files) in job.files.iter().enumerate() {
+        tree.set(&at.to_string(), files, dockerfile::stand_in(files));
+    }
+    tree
 }
 
 /// A reference with its registry, as the daemon keeps it.

@@ -95,11 +95,17 @@ mod tests {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
             proxies(&known, "unix:///b"),
-            [pair("HTTP_PROXY", "http://p:1"), pair("http_proxy", "http://p:1")]
+            [
+                pair("HTTP_PROXY", "http://p:1"),
+                pair("http_proxy", "http://p:1")
+            ]
         );
         assert_eq!(
             proxies(&known, "unix:///a"),
-            [pair("ALL_PROXY", "http://q:2"), pair("all_proxy", "http://q:2")]
+            [
+                pair("ALL_PROXY", "http://q:2"),
+                pair("all_proxy", "http://q:2")
+            ]
         );
         assert_eq!(proxies(&Value::Null, "unix:///a"), []);
     }

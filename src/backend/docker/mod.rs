@@ -32,6 +32,7 @@ use crate::process::{self, Said};
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
 use buildkit::BuildKit;
+use dockerfile::Dockerfile;
 use endpoint::Endpoint;
 use engine::{Engine, NoEngine, PATIENCE};
 use pins::Pins;
@@ -196,14 +197,9 @@ impl Docker {
         command
     }
 
-    /// Puts the Dockerfile and the context of a job where they can be sent from.
-    fn write(
-        job: &Job<'_>,
-        parents: &BTreeMap<String, String>,
-        to: &Path,
-    ) -> Result<dockerfile::Dockerfile, BuildError> {
+    fn dockerfile(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
         let bases = job.bases.iter();
-        let dockerfile = dockerfile::render(&dockerfile::Source {
+        dockerfile::render(&dockerfile::Source {
             image: job.image,
             key: job.key,
             recipe: job.recipe,
@@ -212,7 +208,11 @@ impl Docker {
             names: bases
                 .map(|(id, base)| (id.as_str(), base.reference.as_str()))
                 .collect(),
-        });
+        })
+    }
+
+    /// Puts the Dockerfile and the context of a job where programs can send them from.
+    fn write(job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
         let folder = to.join(build::CONTEXT);
         context::empty(&folder)?;
         for (at, files) in job.files.iter().enumerate() {
@@ -224,9 +224,7 @@ impl Docker {
             }
         }
         let path = to.join(build::DOCKERFILE);
-        std::fs::write(&path, &dockerfile.text)
-            .map_err(|error| context::unwritable(&path, &error))?;
-        Ok(dockerfile)
+        std::fs::write(&path, &dockerfile.text).map_err(|error| context::unwritable(&path, &error))
     }
 
     fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
@@ -350,7 +348,7 @@ impl Backend for Docker {
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
         std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        Self::write(job, &parents, to).map(drop)
+        Self::write(job, &Self::dockerfile(job, &parents), to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {

@@ -7,11 +7,12 @@
 mod connection;
 mod session;
 mod transfer;
+mod tree;
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
@@ -26,6 +27,7 @@ use super::build;
 use super::progress::{Log, Progress, Told, Vertex};
 use crate::backend::Cancel;
 use session::{Lent, Session};
+pub(super) use tree::Tree;
 
 /// How often a build looks whether it should stop.
 const TICK: Duration = Duration::from_millis(20);
@@ -57,8 +59,10 @@ pub(super) struct BuildKit {
 pub(super) struct Build<'a> {
     /// What the daemon knows the image's files by, in this run and the next.
     pub(super) files: String,
-    /// The folder with the Dockerfile and the context.
-    pub(super) folder: &'a Path,
+    /// The Dockerfile.
+    pub(super) dockerfile: &'a str,
+    /// What it may copy.
+    pub(super) context: Arc<Tree>,
     /// What the result is called.
     pub(super) names: &'a [String],
     /// What the Dockerfile's frontend is told.
@@ -72,6 +76,8 @@ pub(super) struct Build<'a> {
 pub(super) enum Ended {
     /// It was stopped.
     Cancelled,
+    /// A file is not what was hashed.
+    Moved(String),
     /// The daemon cannot be reached, or left: in words.
     Lost(String),
     /// The build failed: in `BuildKit`'s words.
@@ -136,10 +142,12 @@ impl BuildKit {
     }
 
     async fn session(&self, build: &Build<'_>) -> Result<Session, Ended> {
+        let mut dockerfile = Tree::default();
+        dockerfile.text(build::DOCKERFILE, build.dockerfile);
         let lent = Lent {
             folders: vec![
-                (CONTEXT, build.folder.join(build::CONTEXT)),
-                (DOCKERFILE, build.folder.to_owned()),
+                (CONTEXT, Arc::clone(&build.context)),
+                (DOCKERFILE, Arc::new(dockerfile)),
             ],
             secrets: build.secrets.clone(),
         };
@@ -207,7 +215,10 @@ async fn solve(
                 Ended::Failed("the builder succeeded and did not say what it made".to_owned())
             })
         }
-        Some(Err(status)) => Err(ended(&status)),
+        Some(Err(status)) => Err(match build.context.moved() {
+            Some(path) => Ended::Moved(path),
+            None => ended(&status),
+        }),
     }
 }
 

@@ -4,7 +4,7 @@
 //! `BuildKit` 0.14 call the context `context` whatever they are told; it holds what this build may have, nothing else.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bollard_buildkit_proto::fsutil::types::Packet;
@@ -13,9 +13,7 @@ use bollard_buildkit_proto::health::{
     HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
     health_check_response::ServingStatus,
 };
-use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{
-    Secrets, SecretsServer,
-};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secrets, SecretsServer};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
 use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::{FileSync, FileSyncServer};
@@ -28,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::tree::Tree;
 use super::{connection, transfer};
 use crate::backend::oci::registry;
 
@@ -48,7 +47,7 @@ pub(super) struct Session {
 /// What a build may have.
 pub(super) struct Lent {
     /// Folders by the names that frontends know them by.
-    pub(super) folders: Vec<(&'static str, PathBuf)>,
+    pub(super) folders: Vec<(&'static str, Arc<Tree>)>,
     /// Secrets by id.
     pub(super) secrets: Vec<(String, String)>,
 }
@@ -118,7 +117,7 @@ impl FileSync for Services {
             .find(|(known, _)| *known == name)
             .ok_or_else(|| Status::not_found(format!("no folder `{name}` is being built")))?;
         let follow = values("followpaths");
-        let packets = transfer::send(folder.clone(), follow, request.into_inner());
+        let packets = transfer::send(Arc::clone(folder), &follow, request.into_inner());
         Ok(Response::new(packets))
     }
 
