@@ -307,6 +307,13 @@ impl Context {
             return Ok(self.folder.join(file));
         }
         manifest::find(&self.folder).ok_or_else(|| {
+            // A folder or a pipe of this name is passed by, and said where nothing else is found.
+            if let Some(other) = manifest::find_other(&self.folder) {
+                return Failure::usage(
+                    format!("`{}` is no file", other.display()),
+                    "put the manifest there as a file, or name another with `-f FILE`",
+                );
+            }
             let message = format!(
                 "there is no `imgspec.kdl` in `{}` or above it",
                 self.folder.display()

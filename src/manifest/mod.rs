@@ -58,6 +58,14 @@ pub fn find(from: &Path) -> Option<PathBuf> {
         .find(|manifest| manifest.is_file())
 }
 
+/// The nearest thing that is called `imgspec.kdl` and is no file.
+#[must_use]
+pub fn find_other(from: &Path) -> Option<PathBuf> {
+    from.ancestors()
+        .map(|folder| folder.join(FILE_NAME))
+        .find(|path| path.exists() && !path.is_file())
+}
+
 /// Reads a root manifest and all that it includes. `env` answers for environment variables.
 pub fn load(
     manifest: &Path,

@@ -61,7 +61,7 @@ impl Notes {
 
     /// All mistakes in the order of the manifests, each once.
     pub(super) fn finish(self) -> (Sources, Vec<Diagnostic>) {
-        let mut told = in_order(self.mistakes);
+        let mut told = in_order(once_a_word(self.mistakes));
         if self.untold > 0 {
             told.push(Diagnostic::error(
                 "too-many",
@@ -70,6 +70,21 @@ impl Notes {
         }
         (self.sources, told)
     }
+}
+
+/// Leaves out what is said of a value's type where the value was already said to be KDL 1: one mistake, one mend.
+fn once_a_word(mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let place = |mistake: &Diagnostic| mistake.place.as_ref().map(|label| label.place.clone());
+    let old: Vec<_> = mistakes
+        .iter()
+        .filter(|mistake| mistake.code == "kdl-1")
+        .filter_map(place)
+        .collect();
+    let mut mistakes = mistakes;
+    mistakes.retain(|mistake| {
+        mistake.code != "wrong-type" || place(mistake).is_none_or(|place| !old.contains(&place))
+    });
+    mistakes
 }
 
 /// A value as it is shown in a sentence: short, and without characters that would break it.
