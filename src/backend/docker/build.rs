@@ -43,7 +43,7 @@ impl Docker {
         }
         let parents = self.parents(job)?;
         context::empty(&job.scratch)?;
-        let dockerfile = Self::write(job, &parents, &job.scratch)?;
+        let dockerfile = self.write(job, &parents, &job.scratch)?;
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use super::context::Spares;
 use super::oci::registry;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
@@ -50,6 +51,7 @@ pub struct Docker {
     environment: Vec<(OsString, OsString)>,
     engine: Mutex<Option<Engine>>,
     pins: Pins,
+    spares: Spares,
 }
 
 impl Default for Docker {
@@ -73,6 +75,7 @@ impl Docker {
             environment,
             engine: Mutex::default(),
             pins: Pins::new(),
+            spares: Spares::default(),
         }
     }
 
@@ -136,6 +139,7 @@ impl Docker {
 
     /// Puts the Dockerfile and the context of a job where they can be sent from.
     fn write(
+        &self,
         job: &Job<'_>,
         parents: &BTreeMap<String, String>,
         to: &Path,
@@ -155,7 +159,7 @@ impl Docker {
         context::empty(&folder)?;
         for (at, files) in job.files.iter().enumerate() {
             let set = folder.join(at.to_string());
-            context::stage(files, &set)?;
+            context::stage(files, &set, &self.spares)?;
             if let Some(name) = dockerfile::stand_in(files) {
                 std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
                     .map_err(|error| context::unwritable(&set, &error))?;
@@ -288,7 +292,7 @@ impl Backend for Docker {
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
         std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        Self::write(job, &parents, to).map(drop)
+        self.write(job, &parents, to).map(drop)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -327,8 +331,7 @@ impl Backend for Docker {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let built = self.build_in(job, notes, cancel);
-        // What remains would be a copy of the user's files.
-        let _ = std::fs::remove_dir_all(&job.scratch);
+        self.spares.keep(&job.scratch);
         built
     }
 
