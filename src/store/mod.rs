@@ -10,7 +10,7 @@
 //! .imgspec/state/inputs/IMAGE.KEY.json
 //! .imgspec/locks/IMAGE.lock    held while the image is built
 //! .imgspec/store.lock          held while a record is written
-//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/
+//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/, done with: IMAGE~RUN~N/
 //! ```
 
 mod clean;
