@@ -66,7 +66,7 @@ pub(super) fn unwritable(path: &Path, error: &io::Error) -> BuildError {
 }
 
 /// The folders that entries are in, outermost first: of a set of requirements files none is listed.
-fn folders(files: &Files) -> Vec<&str> {
+pub(super) fn folders(files: &Files) -> Vec<&str> {
     let mut folders: Vec<&str> = files
         .entries
         .iter()
@@ -99,7 +99,7 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 fn finish_folders(files: &Files, to: &Path) -> Result<(), BuildError> {
-    let first_day = UNIX_EPOCH + Duration::from_secs(FIRST_DAY);
+    let first_day = first_day();
     let below = folders(files).into_iter().rev().map(|path| to.join(path));
     for folder in below.chain([to.to_owned()]) {
         File::open(&folder)
@@ -171,14 +171,12 @@ fn copy_one(
             copy_link(text, &target).map_err(|error| unwritable(&target, &error))
         }
         EntryKind::File { .. } => {
-            // Single files and requirements may be links that the hashing followed; in folders links are entries.
-            let follow = files.single || files.main.is_some();
-            let source = open(&source, follow).map_err(|_| moved())?;
-            match copy_file(source, entry, &target, buffer, spares) {
-                Ok(true) => Ok(()),
-                Ok(false) | Err(Trouble::Read) => Err(moved()),
-                Err(Trouble::Write(error)) => Err(unwritable(&target, &error)),
-            }
+            let copied = open_in(files, entry)
+                .and_then(|source| copy_file(source, entry, &target, buffer, spares));
+            copied.map_err(|trouble| match trouble {
+                Trouble::Moved => moved(),
+                Trouble::Write(error) => unwritable(&target, &error),
+            })
         }
     }
 }
@@ -204,51 +202,64 @@ fn open(path: &Path, follow: bool) -> io::Result<File> {
 }
 
 enum Trouble {
-    Read,
+    /// It is not what was hashed, or cannot be read.
+    Moved,
+    /// It cannot be passed on.
     Write(io::Error),
 }
 
-/// Copies a file and says whether it was what it should be.
+/// Why a file was not sent.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    /// It is not what was hashed: its path from the workspace root.
+    Moved(String),
+    /// Whom it was given to did not take it.
+    Untaken(io::Error),
+}
+
+/// Hands the content of a file of a set on in pieces. What was given was the file that was hashed only if it succeeds.
+///
+/// # Errors
+/// When the file is another one, or a piece is not taken.
+pub(super) fn send(
+    files: &Files,
+    entry: &Entry,
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), NotSent> {
+    let sent =
+        open_in(files, entry).and_then(|source| pass_on(source, entry, &mut vec![0; CHUNK], give));
+    sent.map_err(|trouble| match trouble {
+        Trouble::Moved => NotSent::Moved(place(files, entry)),
+        Trouble::Write(error) => NotSent::Untaken(error),
+    })
+}
+
+fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
+    // Single files and requirements may be links that the hashing followed; in folders links are entries.
+    let follow = files.single || files.main.is_some();
+    open(&files.folder.join(&entry.path), follow).map_err(|_| Trouble::Moved)
+}
+
+/// Copies a file, if it is what it should be.
 fn copy_file(
-    mut source: File,
+    source: File,
     entry: &Entry,
     target: &Path,
     buffer: &mut [u8],
     spares: &Spares,
-) -> Result<bool, Trouble> {
+) -> Result<(), Trouble> {
     let EntryKind::File {
         executable,
         size,
         digest,
     } = &entry.kind
     else {
-        return Ok(false);
+        return Err(Trouble::Moved);
     };
-    let meta = source.metadata().map_err(|_| Trouble::Read)?;
-    let may_run = meta.permissions().mode() & 0o111 != 0;
-    if !meta.is_file() || meta.len() != *size || may_run != *executable {
-        return Ok(false);
-    }
     let mode = if *executable { 0o755 } else { 0o644 };
     let (mut copy, before) = target_file(target, mode, *size, spares).map_err(Trouble::Write)?;
-    let mut hash = blake3::Hasher::new();
-    let mut copied = 0;
-    loop {
-        let count = match source.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Trouble::Read),
-        };
-        hash.update(&buffer[..count]);
-        copy.write_all(&buffer[..count]).map_err(Trouble::Write)?;
-        copied += count as u64;
-    }
-    if copied != *size || hash.finalize().as_bytes() != digest {
-        return Ok(false);
-    }
-    finish_file(&copy, &before, copied, mode, digest).map_err(Trouble::Write)?;
-    Ok(true)
+    pass_on(source, entry, buffer, &mut |piece| copy.write_all(piece))?;
+    finish_file(&copy, &before, *size, mode, digest).map_err(Trouble::Write)
 }
 
 /// The file to write a copy to, and what it was before: a spare one, or a new one.
@@ -291,6 +302,45 @@ fn finish_file(
     copy.set_modified(time_of(digest))
 }
 
+/// Reads a file to its end and hands it on; succeeds only if it was what was hashed.
+fn pass_on(
+    mut source: File,
+    entry: &Entry,
+    buffer: &mut [u8],
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), Trouble> {
+    let EntryKind::File {
+        executable,
+        size,
+        digest,
+    } = &entry.kind
+    else {
+        return Err(Trouble::Moved);
+    };
+    let meta = source.metadata().map_err(|_| Trouble::Moved)?;
+    let may_run = meta.permissions().mode() & 0o111 != 0;
+    if !meta.is_file() || meta.len() != *size || may_run != *executable {
+        return Err(Trouble::Moved);
+    }
+    let mut hash = blake3::Hasher::new();
+    let mut passed = 0;
+    loop {
+        let count = match source.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return Err(Trouble::Moved),
+        };
+        hash.update(&buffer[..count]);
+        give(&buffer[..count]).map_err(Trouble::Write)?;
+        passed += count as u64;
+    }
+    if passed != *size || hash.finalize().as_bytes() != digest {
+        return Err(Trouble::Moved);
+    }
+    Ok(())
+}
+
 fn copy_link(text: &str, target: &Path) -> io::Result<()> {
     symlink(text, target)?;
     let seconds = FIRST_DAY.cast_signed();
@@ -306,11 +356,16 @@ fn copy_link(text: &str, target: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The time of folders and links.
+pub(super) fn first_day() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(FIRST_DAY)
+}
+
 /// A time that tells contents apart: within 194 days after 1980-01-01, to a billionth of a second.
 ///
 /// `BuildKit` takes files of equal name, size and time for equal (moby/buildkit#2592), and Python keeps compiled files by
 /// whole seconds: both see a change that keeps the size.
-fn time_of(digest: &[u8; 32]) -> SystemTime {
+pub(super) fn time_of(digest: &[u8; 32]) -> SystemTime {
     let word = |at: usize| {
         let bytes = [digest[at], digest[at + 1], digest[at + 2], digest[at + 3]];
         u32::from_le_bytes(bytes)

@@ -1,15 +1,19 @@
 //! The calls that build and push, from the command line to the verdict.
 //!
-//! The choice made: the exit code is the verdict, the digest comes from the file that the builder writes.
+//! The choice made: the verdict is the exit code, or the answer to the call; the digest comes from the file that the builder
+//! writes, or from that answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use super::buildkit::{Build, Ended, Tree};
 use super::dockerfile::Dockerfile;
-use super::engine::{Buildx, Engine, NoEngine};
-use super::progress::{Form, Progress};
-use super::{Docker, failure, quote};
+use super::engine::{Buildx, NoEngine};
+use super::progress::{Form, Progress, Trouble};
+use super::{Direct, Docker, Found, dockerfile, failure, quote};
+use crate::backend::oci::reference::Reference;
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::process::{self, Stream};
 
@@ -25,7 +29,7 @@ const RESULT: &str = "result";
 /// One call of a builder.
 struct Call<'a> {
     job: &'a Job<'a>,
-    engine: &'a Engine,
+    found: &'a Found,
     dockerfile: &'a Dockerfile,
     pin: &'a str,
 }
@@ -37,24 +41,26 @@ impl Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let engine = self.engine().map_err(|none| unavailable(&none))?;
-        if job.recipe.platforms.len() > 1 && !engine.containerd_store {
+        let found = self.found().map_err(|none| unavailable(&none))?;
+        if job.recipe.platforms.len() > 1 && !found.engine.containerd_store {
             return Err(one_platform(job));
         }
         let parents = self.parents(job)?;
-        context::empty(&job.scratch)?;
-        let dockerfile = self.write(job, &parents, &job.scratch)?;
+        let dockerfile = Self::dockerfile(job, &parents);
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
         let pin = self.pins.next();
         let call = Call {
             job,
-            engine: &engine,
+            found: &found,
             dockerfile: &dockerfile,
             pin: &pin,
         };
-        let digest = self.call(&call, notes, cancel)?;
+        let digest = match &found.direct {
+            Some(direct) => self.ask_daemon(direct, &call, notes, cancel)?,
+            None => self.call(&call, notes, cancel)?,
+        };
         self.pins.note(&digest, &pin);
         Ok(Artifact {
             backend: "docker".to_owned(),
@@ -63,13 +69,58 @@ impl Docker {
         })
     }
 
+    /// The build by the daemon's `BuildKit` itself.
+    fn ask_daemon(
+        &self,
+        direct: &Direct,
+        call: &Call<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let mut progress = Progress::new(Form::Raw, &call.dockerfile.steps, notes);
+        let secrets = call.dockerfile.secrets.iter();
+        let names = [normal(call.job.reference), normal(call.pin)];
+        let build = Build {
+            files: files_name(call.job),
+            dockerfile: &call.dockerfile.text,
+            context: Arc::new(tree(call.job)),
+            names: &names,
+            attributes: call.attributes(&direct.proxies),
+            secrets: secrets
+                .filter_map(|name| Some(((*name).to_owned(), self.variable(name)?)))
+                .collect(),
+        };
+        let ended = direct.buildkit.build(&build, &mut progress, cancel);
+        ended.map_err(|ended| match ended {
+            Ended::Cancelled => BuildError::Cancelled,
+            Ended::Moved(path) => BuildError::Moved { path },
+            Ended::Lost(why) => BuildError::Transient(why),
+            Ended::Failed(why) => {
+                let trouble = progress.trouble();
+                let trouble = if trouble.error.is_empty() {
+                    Trouble {
+                        error: why,
+                        ..trouble
+                    }
+                } else {
+                    trouble
+                };
+                failure::build(&trouble, &call.dockerfile.steps)
+            }
+        })
+    }
+
+    /// The build by one of Docker's programs.
     fn call(
         &self,
         call: &Call<'_>,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        let (mut command, form) = match &call.engine.buildx {
+        let scratch = &call.job.scratch;
+        context::empty(scratch)?;
+        self.write(call.job, call.dockerfile, scratch)?;
+        let (mut command, form) = match &call.found.engine.buildx {
             Some(buildx) => self.buildx(buildx, call),
             None => (self.classic(call)?, Form::Plain),
         };
@@ -85,7 +136,7 @@ impl Docker {
                 failure::build(&trouble, &call.dockerfile.steps)
             });
         }
-        digest(&call.job.scratch.join(RESULT))
+        digest(&scratch.join(RESULT))
     }
 
     /// `docker-buildx build`, as the docker program would call it.
@@ -100,7 +151,7 @@ impl Docker {
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
             // The daemon itself, whatever builder is current: others do not see its images (buildkit#2343).
-            .args(["build", "--builder", &call.engine.context])
+            .args(["build", "--builder", &call.found.engine.context])
             .arg("--metadata-file")
             .arg(call.job.scratch.join(RESULT))
             .arg(match form {
@@ -160,7 +211,7 @@ impl Docker {
         if failure::is_passing(why) {
             return Err(BuildError::Transient(why.to_owned()));
         }
-        match crate::backend::oci::reference::Reference::read(&base.reference) {
+        match Reference::read(&base.reference) {
             Some(reference) if reference.has_host => {
                 Ok(format!("{}@{}", reference.repository(), base.digest))
             }
@@ -203,6 +254,22 @@ impl Docker {
 }
 
 impl Call<'_> {
+    /// What the Dockerfile's frontend is told, by `BuildKit`'s names.
+    fn attributes(&self, proxies: &[(String, String)]) -> HashMap<String, String> {
+        let recipe = self.job.recipe;
+        let mut attributes = HashMap::from([("platform".to_owned(), recipe.platforms.join(","))]);
+        if self.job.no_cache {
+            attributes.insert("no-cache".into(), String::new());
+        }
+        if self.dockerfile.newline {
+            attributes.insert(format!("build-arg:{}", quote::NEWLINE), "\n".into());
+        }
+        let proxies = proxies.iter();
+        attributes
+            .extend(proxies.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
+        attributes
+    }
+
     /// What both builders are told.
     fn arguments(&self, command: &mut Command) {
         let scratch = &self.job.scratch;
@@ -222,6 +289,31 @@ impl Call<'_> {
         }
         command.arg(scratch.join(CONTEXT));
     }
+}
+
+/// What a job's Dockerfile may copy.
+fn tree(job: &Job<'_>) -> Tree {
+    let mut tree = Tree::default();
+    for (at, files) in job.files.iter().enumerate() {
+        tree.set(&at.to_string(), files, dockerfile::stand_in(files));
+    }
+    tree
+}
+
+/// A reference with its registry, as the daemon keeps it.
+fn normal(reference: &str) -> String {
+    Reference::read(reference).map_or_else(
+        || reference.to_owned(),
+        |read| format!("{}/{}:{}", read.host, read.path, read.tag),
+    )
+}
+
+/// What the daemon knows the files of a job's image by: the same in the next run of this workspace, and in no other one.
+fn files_name(job: &Job<'_>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(job.root.as_os_str().as_encoded_bytes());
+    hasher.update(b"\0").update(job.image.as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
 }
 
 /// Whether a call has this variable in its environment.

@@ -19,6 +19,9 @@ const OLDEST: Version = Version(20, 10);
 /// The first `docker` program that leaves `BuildKit` to buildx.
 const WITHOUT_BUILDKIT: Version = Version(23, 0);
 
+/// The first engine whose `BuildKit` is spoken to directly: with older ones only Docker's own programs were tried.
+const DIRECT: Version = Version(23, 0);
+
 /// The first buildx whose progress can be read as JSON.
 const RAW_PROGRESS: Version = Version(0, 13);
 
@@ -89,8 +92,13 @@ impl Engine {
         })
     }
 
+    /// Whether its `BuildKit` can be spoken to without Docker's programs.
+    pub(super) fn can_be_direct(&self) -> bool {
+        Version::read(&self.server) >= DIRECT
+    }
+
     /// The engine in words.
-    pub(super) fn availability(&self) -> Availability {
+    pub(super) fn availability(&self, is_direct: bool) -> Availability {
         let mut versions = vec![("engine".to_owned(), self.server.clone())];
         let client = self.client.iter();
         versions.extend(client.map(|version| ("client".to_owned(), version.clone())));
@@ -108,7 +116,9 @@ impl Engine {
         if self.context != "default" {
             remarks.push(format!("the docker context is `{}`", self.context));
         }
-        if self.buildx.is_none() {
+        if is_direct {
+            remarks.push("builds speak to its BuildKit directly".to_owned());
+        } else if self.buildx.is_none() {
             remarks.push("there is no buildx: `docker build` is used, which tells less".to_owned());
         }
         Availability::Ready { versions, remarks }

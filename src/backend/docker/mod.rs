@@ -1,11 +1,13 @@
-//! The `docker` backend: one Dockerfile an image, built by `BuildKit` through the `docker` programs.
+//! The `docker` backend: one Dockerfile an image, built by the `BuildKit` of a Docker daemon.
 //!
-//! Knows one job at a time. The choices made (numbers in `docs/design/docker.md`): buildx is called directly, without the
-//! `docker` program before it; parents are named by private tags, so that nobody moves them between two builds; a tag is
+//! Knows one job at a time. The choices made (numbers in `docs/design/docker.md`): a daemon on a Unix socket is spoken to
+//! directly, any other one through buildx, without the `docker` program before it; parents are named by private tags, so that nobody moves them between two builds; a tag is
 //! given by the build itself, which gives it only after everything else succeeded.
 
 mod build;
+mod buildkit;
 mod dockerfile;
+mod endpoint;
 mod engine;
 mod failure;
 mod install;
@@ -19,7 +21,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::context::Spares;
 use super::oci::registry;
@@ -30,6 +32,9 @@ use super::{
 use crate::process::{self, Said};
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
+use buildkit::BuildKit;
+use dockerfile::Dockerfile;
+use endpoint::Endpoint;
 use engine::{Engine, NoEngine, PATIENCE};
 use pins::Pins;
 
@@ -38,6 +43,9 @@ pub const KEY_LABEL: &str = "dev.imgspec.key";
 
 /// The label that holds an image's id.
 pub const IMAGE_LABEL: &str = "dev.imgspec.image";
+
+/// Set to 1, builds go through Docker's programs even where the daemon could be spoken to directly.
+const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
 
 /// Whether a label's name is ours.
 fn is_reserved(name: &str) -> bool {
@@ -49,9 +57,25 @@ fn is_reserved(name: &str) -> bool {
 pub struct Docker {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
-    engine: Mutex<Option<Engine>>,
+    engine: Mutex<Option<Found>>,
     pins: Pins,
     spares: Spares,
+}
+
+/// What Docker there is, and the way to it.
+#[derive(Debug, Clone)]
+struct Found {
+    engine: Engine,
+    /// None where builds go through Docker's programs.
+    direct: Option<Arc<Direct>>,
+}
+
+/// A daemon that is spoken to directly.
+#[derive(Debug)]
+struct Direct {
+    buildkit: BuildKit,
+    /// Build arguments for proxies.
+    proxies: Vec<(String, String)>,
 }
 
 impl Default for Docker {
@@ -95,17 +119,17 @@ impl Docker {
     }
 
     /// What Docker there is. Only success is remembered: a daemon may be starting.
-    fn engine(&self) -> Result<Engine, NoEngine> {
+    fn found(&self) -> Result<Found, NoEngine> {
         let mut known = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(engine) = known.as_ref() {
-            return Ok(engine.clone());
+        if let Some(found) = known.as_ref() {
+            return Ok(found.clone());
         }
-        let engine = self.probe()?;
-        *known = Some(engine.clone());
-        Ok(engine)
+        let found = self.probe()?;
+        *known = Some(found.clone());
+        Ok(found)
     }
 
-    fn probe(&self) -> Result<Engine, NoEngine> {
+    fn probe(&self) -> Result<Found, NoEngine> {
         if self.program.is_none() {
             return Err(NoEngine::no_program());
         }
@@ -117,8 +141,47 @@ impl Docker {
             let said = self.ask(&["version", "--format", "{{.Client.Version}}"]);
             engine.client = said.ok().map(|said| said.out.trim().to_owned());
         }
-        engine.can_build()?;
-        Ok(engine)
+        let direct = self.direct(&engine);
+        if direct.is_none() {
+            engine.can_build()?;
+        }
+        Ok(Found { engine, direct })
+    }
+
+    /// The direct way to the daemon, where there is one and nobody forbade it.
+    fn direct(&self, engine: &Engine) -> Option<Arc<Direct>> {
+        let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
+        if is_forbidden || !engine.can_be_direct() {
+            return None;
+        }
+        let endpoint = Endpoint::find(self.variable("DOCKER_HOST"), &engine.context, |context| {
+            let format = "{{.Endpoints.docker.Host}}";
+            let said = self.ask(&["context", "inspect", "--format", format, "--", context]);
+            said.ok()
+                .filter(|said| said.success)
+                .map(|said| said.out.trim().to_owned())
+        })?;
+        let proxies = endpoint.proxies(self.configuration().as_deref());
+        let buildkit = BuildKit::new(endpoint.socket).ok()?;
+        Some(Arc::new(Direct { buildkit, proxies }))
+    }
+
+    /// Docker's configuration file.
+    fn configuration(&self) -> Option<PathBuf> {
+        let folder = match self.variable("DOCKER_CONFIG") {
+            Some(folder) => PathBuf::from(folder),
+            None => PathBuf::from(self.variable("HOME")?).join(".docker"),
+        };
+        Some(folder.join("config.json"))
+    }
+
+    /// A variable of the environment that `docker` is called in.
+    fn variable(&self, name: &str) -> Option<String> {
+        let mut own = self.environment.iter().rev();
+        match own.find(|(set, _)| set == name) {
+            Some((_, value)) => value.to_str().map(str::to_owned),
+            None => std::env::var(name).ok(),
+        }
     }
 
     fn ask(&self, arguments: &[&str]) -> io::Result<Said> {
@@ -137,15 +200,9 @@ impl Docker {
         command
     }
 
-    /// Puts the Dockerfile and the context of a job where they can be sent from.
-    fn write(
-        &self,
-        job: &Job<'_>,
-        parents: &BTreeMap<String, String>,
-        to: &Path,
-    ) -> Result<dockerfile::Dockerfile, BuildError> {
+    fn dockerfile(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
         let bases = job.bases.iter();
-        let dockerfile = dockerfile::render(&dockerfile::Source {
+        dockerfile::render(&dockerfile::Source {
             image: job.image,
             key: job.key,
             recipe: job.recipe,
@@ -154,7 +211,11 @@ impl Docker {
             names: bases
                 .map(|(id, base)| (id.as_str(), base.reference.as_str()))
                 .collect(),
-        });
+        })
+    }
+
+    /// Puts the Dockerfile and the context of a job where programs can send them from.
+    fn write(&self, job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
         let folder = to.join(build::CONTEXT);
         context::empty(&folder)?;
         for (at, files) in job.files.iter().enumerate() {
@@ -166,9 +227,7 @@ impl Docker {
             }
         }
         let path = to.join(build::DOCKERFILE);
-        std::fs::write(&path, &dockerfile.text)
-            .map_err(|error| context::unwritable(&path, &error))?;
-        Ok(dockerfile)
+        std::fs::write(&path, &dockerfile.text).map_err(|error| context::unwritable(&path, &error))
     }
 
     fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
@@ -211,8 +270,8 @@ impl Backend for Docker {
     }
 
     fn availability(&self) -> Availability {
-        match self.engine() {
-            Ok(engine) => engine.availability(),
+        match self.found() {
+            Ok(found) => found.engine.availability(found.direct.is_some()),
             Err(none) => Availability::Missing {
                 why: none.why,
                 mend: none.mend,
@@ -292,7 +351,7 @@ impl Backend for Docker {
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
         std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        self.write(job, &parents, to).map(drop)
+        self.write(job, &Self::dockerfile(job, &parents), to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {

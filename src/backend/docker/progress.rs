@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use super::dockerfile::StepName;
 use crate::backend::Notes;
+pub(super) use raw::{Log, Told, Vertex};
 
 /// Lines that are kept for the judgement of a failure.
 const KEPT: usize = 40;
@@ -69,6 +70,13 @@ impl<'a> Progress<'a> {
         match &mut self.form {
             Reader::Raw(raw) => raw.line(line, &mut self.teller),
             Reader::Plain(plain) => plain.line(line, &mut self.teller),
+        }
+    }
+
+    /// Takes what a connection told.
+    pub(super) fn told(&mut self, told: Told) {
+        if let Reader::Raw(raw) = &mut self.form {
+            raw.told(told, &mut self.teller);
         }
     }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::reference::Reference;
 use crate::backend::Existence;
+pub(in crate::backend) use auth::login;
 use client::{Client, Trouble};
 
 /// Registries begin to refuse whom asks for more at once.

@@ -2,47 +2,66 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Teller;
 
-#[derive(Deserialize)]
-struct Status {
+/// What changed in a build.
+#[derive(Debug, Default, Deserialize)]
+pub(in super::super) struct Told {
     #[serde(default)]
-    vertexes: Vec<Vertex>,
+    pub(in super::super) vertexes: Vec<Vertex>,
     #[serde(default)]
-    logs: Vec<Log>,
-    #[serde(default)]
-    warnings: Vec<Warning>,
+    pub(in super::super) logs: Vec<Log>,
+    #[serde(default, deserialize_with = "shorts")]
+    pub(in super::super) warnings: Vec<Vec<u8>>,
 }
 
-#[derive(Deserialize)]
-struct Vertex {
-    digest: String,
+/// A part of a build.
+#[derive(Debug, Default, Deserialize)]
+pub(in super::super) struct Vertex {
+    pub(in super::super) digest: String,
     #[serde(default)]
-    name: String,
-    started: Option<String>,
+    pub(in super::super) name: String,
+    #[serde(default, deserialize_with = "is_there")]
+    pub(in super::super) started: bool,
     #[serde(default)]
-    cached: bool,
+    pub(in super::super) cached: bool,
     #[serde(default)]
-    error: String,
+    pub(in super::super) error: String,
 }
 
-#[derive(Deserialize)]
-struct Log {
+/// Bytes that a part wrote.
+#[derive(Debug, Default, Deserialize)]
+pub(in super::super) struct Log {
     #[serde(default)]
-    vertex: String,
-    #[serde(default)]
-    data: String,
+    pub(in super::super) vertex: String,
+    #[serde(default, deserialize_with = "bytes")]
+    pub(in super::super) data: Vec<u8>,
 }
 
 #[derive(Deserialize)]
 struct Warning {
-    #[serde(default)]
-    short: String,
+    #[serde(default, deserialize_with = "bytes")]
+    short: Vec<u8>,
+}
+
+fn shorts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    let warnings = Vec::<Warning>::deserialize(from)?;
+    Ok(warnings.into_iter().map(|warning| warning.short).collect())
+}
+
+fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Option::<String>::deserialize(from).map(|time| time.is_some())
+}
+
+/// Bytes of `BuildKit`'s; what is no base64 tells nothing.
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok(STANDARD.decode(text).unwrap_or_default())
 }
 
 /// What was told of each part so far, by digest: parts are told again with every change.
@@ -62,20 +81,22 @@ struct Part {
 
 impl Raw {
     pub(super) fn line(&mut self, line: &str, teller: &mut Teller<'_>) {
-        let status = line.starts_with('{').then(|| serde_json::from_str(line));
-        let Some(Ok(status)) = status else {
-            return teller.text(line);
-        };
-        let status: Status = status;
-        for vertex in status.vertexes {
+        let told = line.starts_with('{').then(|| serde_json::from_str(line));
+        match told {
+            Some(Ok(told)) => self.told(told, teller),
+            _ => teller.text(line),
+        }
+    }
+
+    pub(super) fn told(&mut self, told: Told, teller: &mut Teller<'_>) {
+        for vertex in told.vertexes {
             self.vertex(&vertex, teller);
         }
-        for log in status.logs {
-            self.log(&log, teller);
+        for log in told.logs {
+            self.log(log, teller);
         }
-        for warning in status.warnings {
-            let words = decoded(&warning.short);
-            teller.output(&format!("warning: {}", String::from_utf8_lossy(&words)));
+        for warning in told.warnings {
+            teller.output(&format!("warning: {}", String::from_utf8_lossy(&warning)));
         }
     }
 
@@ -85,7 +106,7 @@ impl Raw {
             part.cached = true;
             teller.cached(&vertex.name);
         }
-        if vertex.started.is_some() && !part.began && !part.cached {
+        if vertex.started && !part.began && !part.cached {
             part.began = true;
             teller.began(&vertex.name);
         }
@@ -95,9 +116,9 @@ impl Raw {
         }
     }
 
-    fn log(&mut self, log: &Log, teller: &mut Teller<'_>) {
-        let part = self.parts.entry(log.vertex.clone()).or_default();
-        part.rest.extend(decoded(&log.data));
+    fn log(&mut self, log: Log, teller: &mut Teller<'_>) {
+        let part = self.parts.entry(log.vertex).or_default();
+        part.rest.extend(log.data);
         // A character may be cut in two between messages, never within a line.
         while let Some(end) = part.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = part.rest.drain(..=end).collect();
@@ -114,11 +135,6 @@ impl Raw {
             }
         }
     }
-}
-
-/// Bytes of `BuildKit`'s; what is no base64 tells nothing.
-fn decoded(text: &str) -> Vec<u8> {
-    STANDARD.decode(text).unwrap_or_default()
 }
 
 /// Of a line that was overwritten in place (a progress bar) only the last state is told.

@@ -14,6 +14,9 @@ use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 /// What Docker's configuration calls Docker Hub.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
+/// Where Docker Hub's registry answers.
+const HUB_HOST: &str = "registry-1.docker.io";
+
 /// The authorizations that registries took, by host and repository.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<BTreeMap<(String, String), String>>);
@@ -45,7 +48,7 @@ impl Tokens {
         challenge: &str,
     ) -> Result<Option<String>, String> {
         let challenge = Challenge::read(challenge);
-        let credential = credential(of)?;
+        let credential = credential(&of.host)?;
         let authorization = match (challenge.scheme.as_str(), credential) {
             ("basic", Some(DockerCredential::UsernamePassword(user, password))) => {
                 Some(basic(&user, &password))
@@ -93,11 +96,23 @@ impl Challenge {
     }
 }
 
-fn credential(of: &Reference) -> Result<Option<DockerCredential>, String> {
-    let key = if of.host == DOCKER_HUB {
+/// User and password for a registry's host, or an empty user and a token; none if Docker knows none.
+///
+/// # Errors
+/// In words, when Docker's configuration or its helper cannot be asked.
+pub(in crate::backend) fn login(host: &str) -> Result<Option<(String, String)>, String> {
+    let credential = credential(host)?;
+    Ok(credential.map(|credential| match credential {
+        DockerCredential::UsernamePassword(user, password) => (user, password),
+        DockerCredential::IdentityToken(token) => (String::new(), token),
+    }))
+}
+
+fn credential(host: &str) -> Result<Option<DockerCredential>, String> {
+    let key = if [DOCKER_HUB, HUB_HOST].contains(&host) {
         HUB_KEY
     } else {
-        &of.host
+        host
     };
     match docker_credential::get_credential(key) {
         Ok(credential) => Ok(Some(credential)),

@@ -1,0 +1,85 @@
+//! From the daemon's socket to gRPC: the upgrade of an HTTP/1.1 connection to HTTP/2, both ways round.
+//!
+//! The choice made: the upgrade is read byte by byte, so that nothing of what follows it is read too much and the plain
+//! socket can be handed on. Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
+
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+
+/// A daemon that does not take a connection for so long is down.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A longer answer is none to an upgrade.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// The daemon's gRPC services, connected again whenever the connection broke.
+pub(super) async fn channel(socket: &Path) -> Result<Channel, tonic::transport::Error> {
+    let socket: PathBuf = socket.to_owned();
+    let connect = tower::service_fn(move |_| {
+        let socket = socket.clone();
+        async move { upgraded(&socket, "/grpc", &[]).await.map(TokioIo::new) }
+    });
+    // The host is not looked up: the connector knows the way.
+    Endpoint::from_static("http://buildkit")
+        .connect_with_connector(connect)
+        .await
+}
+
+/// A connection that the daemon speaks HTTP/2 on, after it was asked for in HTTP/1.1.
+pub(super) async fn upgraded(
+    socket: &Path,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> io::Result<UnixStream> {
+    let asked = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n"
+        );
+        for (name, value) in headers {
+            let _ = write!(request, "{name}: {value}\r\n");
+        }
+        request += "\r\n";
+        stream.write_all(request.as_bytes()).await?;
+        accepted(&mut stream).await?;
+        Ok(stream)
+    };
+    let late = || io::Error::from(io::ErrorKind::TimedOut);
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .map_err(|_| late())?
+}
+
+/// Reads the answer to an upgrade, and nothing after it.
+async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() == LONGEST_ANSWER {
+            break;
+        }
+        answer.push(stream.read_u8().await?);
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).unwrap_or_default();
+    if status == "101" {
+        return Ok(());
+    }
+    let line = text.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!(
+        "it does not take the connection: {line}"
+    )))
+}
+
+/// A name that nothing else has.
+pub(super) fn random() -> String {
+    let part = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", part(), part())
+}

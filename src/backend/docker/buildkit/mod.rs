@@ -1,0 +1,285 @@
+//! The daemon's own `BuildKit`, spoken to directly: one connection for all builds of a run, no process for any of them.
+//!
+//! Knows the daemon's socket and `BuildKit`'s protocol (<https://github.com/moby/buildkit/blob/master/api/services/control/control.proto>),
+//! no recipes. The choice made: builds share one connection, and each has a session of its own for its files; numbers in
+//! `docs/design/docker.md`.
+
+mod connection;
+mod session;
+mod transfer;
+mod tree;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    Exporter, SolveRequest, StatusRequest, StatusResponse,
+};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+use super::build;
+use super::progress::{Log, Progress, Told, Vertex};
+use crate::backend::Cancel;
+use session::{Lent, Session};
+pub(super) use tree::Tree;
+
+/// How often a build looks whether it should stop.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long the daemon may take to stop a build's steps.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A message with many log lines is longer than the 4 MiB that are usual.
+const LONGEST_MESSAGE: usize = 64 << 20;
+
+/// What frontends call the folder that is copied from.
+const CONTEXT: &str = "context";
+
+/// What frontends call the folder that the Dockerfile is in.
+const DOCKERFILE: &str = "dockerfile";
+
+/// What `BuildKit` answers with: the digest of what it made, as `docker image inspect` calls it.
+const DIGEST: &str = "containerimage.digest";
+
+/// A daemon's `BuildKit`.
+pub(super) struct BuildKit {
+    socket: PathBuf,
+    // Only none while it is dropped.
+    runtime: Option<Runtime>,
+    control: Mutex<Option<ControlClient<Channel>>>,
+}
+
+/// What to build.
+pub(super) struct Build<'a> {
+    /// What the daemon knows the image's files by, in this run and the next.
+    pub(super) files: String,
+    /// The Dockerfile.
+    pub(super) dockerfile: &'a str,
+    /// What it may copy.
+    pub(super) context: Arc<Tree>,
+    /// What the result is called.
+    pub(super) names: &'a [String],
+    /// What the Dockerfile's frontend is told.
+    pub(super) attributes: HashMap<String, String>,
+    /// What steps may be given, by id.
+    pub(super) secrets: Vec<(String, String)>,
+}
+
+/// Why there is no result.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was stopped.
+    Cancelled,
+    /// A file is not what was hashed.
+    Moved(String),
+    /// The daemon cannot be reached, or left: in words.
+    Lost(String),
+    /// The build failed: in `BuildKit`'s words.
+    Failed(String),
+}
+
+impl std::fmt::Debug for BuildKit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "BuildKit at {}", self.socket.display())
+    }
+}
+
+impl BuildKit {
+    /// The `BuildKit` of the daemon that listens on a Unix socket. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(super) fn new(socket: PathBuf) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("buildkit")
+            .enable_io()
+            .enable_time()
+            .build()?;
+        Ok(Self {
+            socket,
+            runtime: Some(runtime),
+            control: Mutex::default(),
+        })
+    }
+
+    /// Builds, and tells on what happens. Gives the digest of the result.
+    pub(super) fn build(
+        &self,
+        build: &Build<'_>,
+        progress: &mut Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<String, Ended> {
+        let runtime = self.runtime.as_ref().ok_or(Ended::Cancelled)?;
+        let ended = runtime.block_on(async {
+            let control = self.control().await?;
+            let session = self.session(build).await?;
+            solve(control, session, build, progress, cancel).await
+        });
+        if matches!(ended, Err(Ended::Lost(_))) {
+            // The next try is made on a new connection.
+            *self.known() = None;
+        }
+        ended
+    }
+
+    /// The connection, made if there is none.
+    async fn control(&self) -> Result<ControlClient<Channel>, Ended> {
+        if let Some(control) = self.known().clone() {
+            return Ok(control);
+        }
+        let channel = connection::channel(&self.socket).await.map_err(lost)?;
+        let control = ControlClient::new(channel).max_decoding_message_size(LONGEST_MESSAGE);
+        // Of two builds that both come here, the later one's is kept; the other serves its build.
+        *self.known() = Some(control.clone());
+        Ok(control)
+    }
+
+    async fn session(&self, build: &Build<'_>) -> Result<Session, Ended> {
+        let mut dockerfile = Tree::default();
+        dockerfile.text(build::DOCKERFILE, build.dockerfile);
+        let lent = Lent {
+            folders: vec![
+                (CONTEXT, Arc::clone(&build.context)),
+                (DOCKERFILE, Arc::new(dockerfile)),
+            ],
+            secrets: build.secrets.clone(),
+        };
+        Session::open(&self.socket, &build.files, lent)
+            .await
+            .map_err(lost)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<ControlClient<Channel>>> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for BuildKit {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // No build runs any more; what is left are connections that nobody waits for.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// One build: what it is asked, what it tells, and its end.
+async fn solve(
+    mut control: ControlClient<Channel>,
+    session: Session,
+    build: &Build<'_>,
+    progress: &mut Progress<'_>,
+    cancel: &Cancel,
+) -> Result<String, Ended> {
+    let request = request(build, session.id());
+    let told = StatusRequest {
+        r#ref: request.r#ref.clone(),
+    };
+    let mut teller = control.clone();
+    let heard = async {
+        // Progress is for people: without it the build is none the worse.
+        if let Ok(told) = teller.status(told).await {
+            listen(told.into_inner(), progress).await;
+        }
+    };
+    let mut heard = std::pin::pin!(heard);
+    let mut is_heard = false;
+    let answer = {
+        let mut solved = std::pin::pin!(control.solve(request));
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                answer = &mut solved => break Some(answer),
+                () = &mut heard, if !is_heard => is_heard = true,
+                _ = tick.tick() => if cancel.is_requested() { break None },
+            }
+        }
+        // A call that is given up here is cancelled in the daemon.
+    };
+    // The daemon ends the telling when the last step is gone.
+    if !is_heard && !cancel.is_urgent() {
+        let _ = tokio::time::timeout(GRACE, heard).await;
+    }
+    match answer {
+        None => Err(Ended::Cancelled),
+        Some(Ok(answer)) => {
+            let mut response = answer.into_inner().exporter_response;
+            response.remove(DIGEST).ok_or_else(|| {
+                Ended::Failed("the builder succeeded and did not say what it made".to_owned())
+            })
+        }
+        Some(Err(status)) => Err(match build.context.moved() {
+            Some(path) => Ended::Moved(path),
+            None => ended(&status),
+        }),
+    }
+}
+
+fn request(build: &Build<'_>, session: &str) -> SolveRequest {
+    let mut attributes = build.attributes.clone();
+    attributes.insert("filename".into(), build::DOCKERFILE.into());
+    let named = HashMap::from([("name".to_owned(), build.names.join(","))]);
+    SolveRequest {
+        r#ref: connection::random(),
+        session: session.to_owned(),
+        frontend: "dockerfile.v0".into(),
+        frontend_attrs: attributes,
+        // The daemon's own store, whichever it is. Daemons before 25 read the older fields, later ones the newer.
+        exporter_deprecated: "moby".into(),
+        exporter_attrs_deprecated: named.clone(),
+        exporters: vec![Exporter {
+            r#type: "moby".into(),
+            attrs: named,
+        }],
+        ..SolveRequest::default()
+    }
+}
+
+/// Tells on what a build says, to its end.
+async fn listen(mut told: Streaming<StatusResponse>, progress: &mut Progress<'_>) {
+    while let Ok(Some(status)) = told.message().await {
+        progress.told(Told {
+            vertexes: status.vertexes.into_iter().map(vertex).collect(),
+            logs: status
+                .logs
+                .into_iter()
+                .map(|log| Log {
+                    vertex: log.vertex,
+                    data: log.msg,
+                })
+                .collect(),
+            warnings: status.warnings.into_iter().map(|said| said.short).collect(),
+        });
+    }
+}
+
+fn vertex(vertex: bollard_buildkit_proto::moby::buildkit::v1::Vertex) -> Vertex {
+    Vertex {
+        digest: vertex.digest,
+        name: vertex.name,
+        started: vertex.started.is_some(),
+        cached: vertex.cached,
+        error: vertex.error,
+    }
+}
+
+/// What a refused call means: words of the transport's come with a cause, `BuildKit`'s with none.
+fn ended(status: &Status) -> Ended {
+    let is_transport = std::error::Error::source(status).is_some();
+    if is_transport || status.code() == Code::Unavailable {
+        lost(status)
+    } else {
+        Ended::Failed(status.message().to_owned())
+    }
+}
+
+fn lost(why: impl std::fmt::Display) -> Ended {
+    Ended::Lost(format!("the Docker daemon does not answer: {why}"))
+}
