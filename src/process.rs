@@ -165,9 +165,11 @@ fn listen(child: &mut Child) -> Receiver<(Stream, String)> {
     heard
 }
 
-type Pipe = Box<dyn Read + Send>;
+/// The reading end of a pipe.
+pub(crate) type Pipe = Box<dyn Read + Send>;
 
-fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
+/// Hands over the lines of a pipe, without their ends, until it is closed or nobody wants more.
+pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
     let mut pipe = BufReader::with_capacity(64 * 1024, pipe);
     let mut line = Vec::new();
     loop {
@@ -189,9 +191,27 @@ fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
     }
 }
 
+/// The process group that a child leads, started as one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
+    }
+
+    /// Sends a signal to all in it.
+    pub(crate) fn send(self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // A group that is gone is what was asked for.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
 /// How far the stopping of a process group has come.
 struct Stop {
-    group: Option<Pid>,
+    group: Group,
     asked: Option<Instant>,
     sent: u8,
 }
@@ -199,7 +219,7 @@ struct Stop {
 impl Stop {
     fn new(child: &Child) -> Self {
         Self {
-            group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+            group: Group::of(child),
             asked: None,
             sent: 0,
         }
@@ -222,7 +242,7 @@ impl Stop {
         };
         if self.sent < due {
             self.sent = due;
-            self.send(match due {
+            self.group.send(match due {
                 1 => Signal::INT,
                 2 => Signal::TERM,
                 _ => Signal::KILL,
@@ -232,14 +252,7 @@ impl Stop {
 
     fn kill(&mut self) {
         self.sent = 3;
-        self.send(Signal::KILL);
-    }
-
-    fn send(&self, signal: Signal) {
-        if let Some(group) = self.group {
-            // A group that is gone is what was asked for.
-            let _ = kill_process_group(group, signal);
-        }
+        self.group.send(Signal::KILL);
     }
 }
 

@@ -114,6 +114,12 @@ pub(crate) struct Trouble {
     pub(crate) tail: Vec<String>,
 }
 
+/// A channel for all that happens while images are built.
+pub(crate) fn channel<T>() -> (SyncSender<T>, Receiver<T>) {
+    // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
+    sync_channel(4096)
+}
+
 /// Where everything that concerns a run arrives; made before the run so that signals have somewhere to go.
 pub struct Mailbox {
     sender: SyncSender<Message>,
@@ -122,8 +128,7 @@ pub struct Mailbox {
 
 impl Default for Mailbox {
     fn default() -> Self {
-        // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
-        let (sender, receiver) = sync_channel(4096);
+        let (sender, receiver) = channel();
         Self { sender, receiver }
     }
 }

@@ -4,7 +4,7 @@
 //! runs (its process group gets TERM, then KILL), so that a hook may be a server that is to be started anew; what the
 //! stopped one had been told is told again to the next.
 
-use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -13,9 +13,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use serde::Serialize;
 
+use crate::process::{Group, Pipe, read_lines};
 use crate::run::Event;
 
 /// How long a hook may take to end after it was asked to.
@@ -23,9 +24,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the last lines of a hook that ended are waited for.
 const LINGER: Duration = Duration::from_millis(200);
-
-/// A longer line is cut into pieces.
-const LONGEST_LINE: u64 = 1 << 16;
 
 /// What a wave did, as a hook is told on its standard input.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -137,7 +135,7 @@ struct Runner {
 
 struct Running {
     done: Done,
-    group: Option<Pid>,
+    group: Group,
     started: Instant,
     /// When it was asked to end, and whether it was made to.
     asked: Option<(Instant, bool)>,
@@ -213,7 +211,7 @@ impl Runner {
                 });
             }
         };
-        let pipes: [Option<Box<dyn Read + Send>>; 2] = [
+        let pipes: [Option<Pipe>; 2] = [
             child.stdout.take().map(|pipe| Box::new(pipe) as _),
             child.stderr.take().map(|pipe| Box::new(pipe) as _),
         ];
@@ -221,14 +219,18 @@ impl Runner {
         for pipe in pipes.into_iter().flatten() {
             let (tell, open) = (Arc::clone(&self.tell), open.clone());
             std::thread::spawn(move || {
-                read_lines(pipe, hook, &tell);
+                read_lines(pipe, |line| {
+                    let hook = hook.to_owned();
+                    tell(Event::HookLog { hook, line });
+                    true
+                });
                 drop(open);
             });
         }
         drop(open);
         self.running = Some(Running {
             done,
-            group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+            group: Group::of(&child),
             started: Instant::now(),
             asked: None,
         });
@@ -247,10 +249,8 @@ impl Runner {
             return;
         };
         // What it started and left behind goes with it only if it was stopped.
-        if running.asked.is_some()
-            && let Some(group) = running.group
-        {
-            let _ = kill_process_group(group, Signal::KILL);
+        if running.asked.is_some() {
+            running.group.send(Signal::KILL);
         }
         let error = match running.asked {
             Some(_) => Some("stopped".to_owned()),
@@ -285,10 +285,7 @@ impl Runner {
             }
             Some(_) => return,
         };
-        if let Some(group) = running.group {
-            // A group that is gone is what was asked for.
-            let _ = kill_process_group(group, signal);
-        }
+        running.group.send(signal);
     }
 }
 
@@ -314,27 +311,6 @@ fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<std::proces
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-}
-
-fn read_lines(pipe: Box<dyn Read + Send>, hook: &str, tell: &Tell) {
-    let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match pipe
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-        {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let text = String::from_utf8_lossy(&line);
-        tell(Event::HookLog {
-            hook: hook.to_owned(),
-            line: text.trim_end_matches(['\r', '\n']).to_owned(),
-        });
-    }
 }
 
 fn words(status: ExitStatus) -> Option<String> {

@@ -300,6 +300,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
         }
         let task = Task {
             before: self.now.as_ref().map(|now| now.view.clone()),
+            places: self.now.as_ref().map(|now| Arc::clone(&now.places)),
             doubt: doubt.clone(),
             is_broken: self.broken.is_some(),
             asks_all,

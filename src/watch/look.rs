@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Request;
 use super::hints::Doubt;
-use super::places::{Places, Who};
+use super::places::{self, Places, Who};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::fingerprint::{FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId};
@@ -135,6 +135,8 @@ pub(super) struct Looked {
 /// What a look begins with.
 pub(super) struct Task {
     pub(super) before: Option<View>,
+    /// Where that was read from.
+    pub(super) places: Option<Arc<Places>>,
     pub(super) doubt: Doubt,
     /// Whether the last look found the manifests wrong.
     pub(super) is_broken: bool,
@@ -145,70 +147,64 @@ pub(super) struct Task {
 
 /// Looks.
 pub(super) fn look(request: &Request, store: &Store, task: Task) -> Looked {
-    match task.before {
-        Some(before) if !task.doubt.manifests() && !task.is_broken => {
-            let view = before.again(&task.doubt);
-            Looked {
-                seen: Some(Box::new(see(
-                    request,
-                    store,
-                    Some(&before),
-                    view,
-                    None,
-                    task.asks_all,
-                ))),
-                broken: None,
-            }
-        }
-        before => match read_manifests(request, before.as_ref(), &task.doubt, &task.kept) {
-            Ok((view, warnings)) => Looked {
-                seen: Some(Box::new(see(
-                    request,
-                    store,
-                    before.as_ref(),
-                    view,
-                    Some(warnings),
-                    task.asks_all,
-                ))),
-                broken: None,
-            },
-            Err(broken) => {
-                let again = |before: View| {
-                    let view = before.again(&task.doubt);
-                    Box::new(see(
-                        request,
-                        store,
-                        Some(&before),
-                        view,
-                        None,
-                        task.asks_all,
-                    ))
-                };
+    let Task {
+        before,
+        places,
+        doubt,
+        is_broken,
+        asks_all,
+        kept,
+    } = task;
+    let see = |before: Option<&View>, view: View, places: Arc<Places>, warnings| {
+        let seen = see(request, store, before, view, places, warnings, asks_all);
+        Some(Box::new(seen))
+    };
+    let again = |before: &View| {
+        let (view, sets) = (before.again(&doubt), before.doubtful(&doubt));
+        let places = places_again(places.as_ref(), &view, &sets);
+        see(Some(before), view, places, None)
+    };
+    match before {
+        Some(before) if !doubt.manifests() && !is_broken => Looked {
+            seen: again(&before),
+            broken: None,
+        },
+        before => match read_manifests(request, before.as_ref(), &doubt, &kept) {
+            Ok((view, warnings)) => {
+                let places = Arc::new(places_of(&view).0);
                 Looked {
-                    seen: before.map(again),
-                    broken: Some(Box::new(broken)),
+                    seen: see(before.as_ref(), view, places, Some(warnings)),
+                    broken: None,
                 }
             }
+            Err(broken) => Looked {
+                seen: before.as_ref().and_then(again),
+                broken: Some(Box::new(broken)),
+            },
         },
     }
 }
 
 impl View {
+    /// The file sets that are in doubt.
+    fn doubtful(&self, doubt: &Doubt) -> BTreeSet<&FileSet> {
+        let all = self.world.sets();
+        if doubt.everything {
+            return all;
+        }
+        let named = doubt.who.iter().filter_map(|who| match who {
+            Who::Set(set) => all.get(&**set).copied(),
+            Who::Manifests => None,
+        });
+        named.collect()
+    }
+
     /// The same manifests, with the files of what is in doubt read again.
     fn again(&self, doubt: &Doubt) -> Self {
-        let all = self.world.sets();
-        let named: BTreeSet<&FileSet> = doubt
-            .who
-            .iter()
-            .filter_map(|who| match who {
-                Who::Set(set) => all.get(&**set).copied(),
-                Who::Manifests => None,
-            })
-            .collect();
-        let sets = if doubt.everything { &all } else { &named };
+        let sets = self.doubtful(doubt);
         let (prints, mut unreadable) =
             self.prints
-                .look_again(&self.world.graph, &self.world.recipes, sets);
+                .look_again(&self.world.graph, &self.world.recipes, &sets);
         unreadable.retain(|id, _| self.world.relevant.contains(id));
         Self {
             world: Arc::clone(&self.world),
@@ -309,6 +305,7 @@ fn see(
     store: &Store,
     before: Option<&View>,
     view: View,
+    places: Arc<Places>,
     warnings: Option<Vec<Diagnostic>>,
     asks_all: bool,
 ) -> Seen {
@@ -331,11 +328,11 @@ fn see(
         .rev()
         .map(|id| (*id, all.swap_remove(id.index())))
         .collect();
-    let (places, count) = places_of(&view);
+    let count = count_of(&view);
     let restless = restless(&view);
     let files = before.map_or((Vec::new(), 0), |before| changed_files(before, &view));
     Seen {
-        places: Arc::new(places),
+        places,
         count,
         files,
         restless,
@@ -353,6 +350,32 @@ pub(super) fn places_of(view: &View) -> (Places, usize) {
     places.add_manifests(&world.workspace);
     let files = places.add_sets(&world.sets(), view.prints.reader());
     (places, files)
+}
+
+/// Where a view was read from whose manifests are those of the view before: the very same places if what was read again is
+/// still read from there, because to make all of them takes longer than all else that a save in a large workspace costs.
+fn places_again(
+    before: Option<&Arc<Places>>,
+    view: &View,
+    sets: &BTreeSet<&FileSet>,
+) -> Arc<Places> {
+    if let Some(before) = before {
+        let mut again = Places::new(&view.world.workspace.root);
+        again.add_sets(sets, view.prints.reader());
+        if before.only(sets) == again {
+            return Arc::clone(before);
+        }
+    }
+    Arc::new(places_of(view).0)
+}
+
+fn count_of(view: &View) -> usize {
+    let sets: Vec<&FileSet> = view.world.sets().into_iter().collect();
+    let read = view.prints.reader().read_all(&sets);
+    read.iter()
+        .flatten()
+        .map(|files| places::count(files))
+        .sum()
 }
 
 /// Whether an image is not what it was.

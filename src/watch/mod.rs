@@ -20,14 +20,14 @@ mod wave;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use crate::fingerprint::FileReader;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::worker::Built;
-use crate::run::{Event, Options, Summary, Trouble};
+use crate::run::{self, Event, Options, Summary, Trouble};
 use crate::session::{Examination, Kept, Planned, Refusal, Session};
 use crate::store::Store;
 use crate::workspace::STATE_FOLDER;
@@ -113,8 +113,7 @@ pub struct Mailbox {
 
 impl Default for Mailbox {
     fn default() -> Self {
-        // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
-        let (sender, receiver) = sync_channel(4096);
+        let (sender, receiver) = run::channel();
         Self { sender, receiver }
     }
 }

@@ -97,6 +97,30 @@ impl Places {
         both
     }
 
+    /// Where these file sets are read from.
+    pub(super) fn only(&self, sets: &BTreeSet<&FileSet>) -> Self {
+        let wanted = |who: &&Who| matches!(who, Who::Set(set) if sets.contains(&**set));
+        let some = |all: &BTreeSet<Who>| all.iter().filter(wanted).cloned().collect();
+        let mut places = Self::new(&self.root);
+        for (folder, interest) in &self.folders {
+            let mut own = Interest {
+                all: some(&interest.all),
+                listed: some(&interest.listed),
+                named: BTreeMap::new(),
+            };
+            for (name, who) in &interest.named {
+                let who: BTreeSet<Who> = some(who);
+                if !who.is_empty() {
+                    own.named.insert(name.clone(), who);
+                }
+            }
+            if own != Interest::default() {
+                places.folders.insert(folder.clone(), own);
+            }
+        }
+        places
+    }
+
     /// Everyone whom anything in a folder concerns.
     pub(super) fn of(&self, folder: &Path) -> BTreeSet<Who> {
         let Some(interest) = self.folders.get(folder) else {
@@ -229,7 +253,8 @@ impl Places {
     }
 }
 
-fn count(files: &Files) -> usize {
+/// How many files a set holds.
+pub(super) fn count(files: &Files) -> usize {
     let is_file = |entry: &&crate::fingerprint::Entry| {
         matches!(entry.kind, crate::fingerprint::EntryKind::File { .. })
     };
@@ -361,6 +386,22 @@ mod tests {
         .unwrap();
         let watched = tree_.watched(&tree("src"));
         assert!(watched.contains(&"src/skip/x".to_owned()), "{watched:?}");
+    }
+
+    #[test]
+    fn the_places_of_one_set_are_told_from_those_of_others() {
+        let tree_ = Tree::new(&["a/b/x", "c/x", "imgspec.kdl"]);
+        let (a, c) = (tree("a"), tree("c"));
+        let reader = FileReader::new(&tree_.1).unwrap();
+        let mut both = Places::new(&tree_.1);
+        let mut workspace = Workspace::default();
+        workspace.looked.files.insert(tree_.1.join("imgspec.kdl"));
+        both.add_manifests(&workspace);
+        both.add_sets(&BTreeSet::from([&a, &c]), &reader);
+        assert_eq!(both.only(&BTreeSet::from([&a])), tree_.places(&a));
+        assert_eq!(both.only(&BTreeSet::from([&c])), tree_.places(&c));
+        assert_ne!(tree_.places(&a), tree_.places(&c));
+        assert_eq!(both.only(&BTreeSet::new()).len(), 0);
     }
 
     #[test]

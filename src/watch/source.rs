@@ -27,6 +27,8 @@ pub(super) struct Source {
     wake: Wake,
     way: Way,
     watched: BTreeSet<PathBuf>,
+    /// The places that are watched, all of them.
+    followed: Option<Arc<Places>>,
     systems: FileSystems,
 }
 
@@ -48,6 +50,7 @@ impl Source {
             wake: Arc::clone(wake),
             way: Way::Poll(poll.unwrap_or(POLL)),
             watched: BTreeSet::new(),
+            followed: None,
             systems: FileSystems::default(),
         };
         if poll.is_some() {
@@ -84,6 +87,11 @@ impl Source {
         let Way::Events(watcher) = &mut self.way else {
             return Ok(Vec::new());
         };
+        let before = self.followed.take();
+        if suspects.is_empty() && before.is_some_and(|before| Arc::ptr_eq(&before, places)) {
+            self.followed = Some(Arc::clone(places));
+            return Ok(Vec::new());
+        }
         let is_suspect = |folder: &Path| folder.ancestors().any(|above| suspects.contains(above));
         let gone: Vec<PathBuf> = self
             .watched
@@ -96,7 +104,7 @@ impl Source {
             let _ = watcher.unwatch(&folder);
             self.watched.remove(&folder);
         }
-        let mut new = Vec::new();
+        let (mut new, mut misses) = (Vec::new(), false);
         for folder in places
             .folders()
             .filter(|folder| !self.watched.contains(*folder))
@@ -110,7 +118,7 @@ impl Source {
             }
             match watcher.watch(folder, RecursiveMode::NonRecursive) {
                 Ok(()) => new.push(folder.to_owned()),
-                Err(error) if is_gone(&error) => {}
+                Err(error) if is_gone(&error) => misses = true,
                 Err(error) => {
                     let why = words(&error, places.len());
                     return Err(self.give_up(why));
@@ -118,6 +126,7 @@ impl Source {
             }
         }
         self.watched.extend(new.iter().cloned());
+        self.followed = (!misses).then(|| Arc::clone(places));
         Ok(new)
     }
 

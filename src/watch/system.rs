@@ -114,9 +114,9 @@ mod tests {
     fn each_file_system_is_asked_once() {
         let mut systems = FileSystems::default();
         let folder = tempfile::tempdir().unwrap();
-        let first = systems.silent(folder.path());
+        // Whatever the folder is on.
+        let _ = systems.silent(folder.path());
         assert_eq!(systems.silent(folder.path()), None);
-        assert!(first.is_none() || first.is_some());
         assert_eq!(systems.0.len(), 1);
     }
 

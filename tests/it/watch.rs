@@ -99,17 +99,6 @@ impl Watch {
         }
     }
 
-    /// The next event of this kind; none if the program ends before.
-    pub(crate) fn until_or_end(&mut self, kind: &str) -> Option<Value> {
-        loop {
-            let event = self.events.recv_timeout(LIMIT).ok()?;
-            self.heard.push(event.clone());
-            if event["event"] == kind {
-                return Some(event);
-            }
-        }
-    }
-
     /// The next wave: all events to its end.
     #[track_caller]
     pub(crate) fn wave(&mut self) -> Wave {

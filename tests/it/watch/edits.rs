@@ -108,6 +108,32 @@ fn new_nested_folders_made_in_one_go_are_seen_50_of_50() {
     all_fresh(&sandbox);
 }
 
+#[test]
+fn renamed_folders_are_followed() {
+    let sandbox = stack();
+    sandbox.write("other/a/b/x", "1");
+    sandbox.write("aside/c/x", "1");
+    let mut watch = Watch::settled(&sandbox, &[]);
+    fs::rename(sandbox.path("other/a"), sandbox.path("other/z")).unwrap();
+    assert_eq!(watch.wave().built(), ["other"]);
+    sandbox.write("other/z/b/x", "2");
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.files()),
+        (vec!["other".to_owned()], vec!["other/z/b/x".to_owned()])
+    );
+    // Out of the file set and into it.
+    fs::rename(sandbox.path("other/z"), sandbox.path("aside/z")).unwrap();
+    assert_eq!(watch.wave().count("image-started"), 1);
+    sandbox.write("aside/z/b/x", "3");
+    watch.stays_still();
+    fs::rename(sandbox.path("aside"), sandbox.path("other/aside")).unwrap();
+    assert_eq!(watch.wave().built(), ["other"]);
+    sandbox.write("other/aside/z/b/x", "4");
+    assert_eq!(watch.wave().built(), ["other"]);
+    all_fresh(&sandbox);
+}
+
 /// Seen in fff#391 and devenv#2605.
 #[test]
 fn saves_by_renaming_are_seen_every_time() {

@@ -3,11 +3,17 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use super::{Watch, all_fresh, signal, stack};
 use crate::sandbox::{Ran, Sandbox};
 
 fn git(sandbox: &Sandbox, arguments: &[&str]) {
+    ask_git(sandbox, arguments).success();
+}
+
+fn ask_git(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     let mut command = Command::new("git");
     command.args([
         "-c",
@@ -23,7 +29,7 @@ fn git(sandbox: &Sandbox, arguments: &[&str]) {
     command
         .env("HOME", sandbox.root())
         .env("GIT_CONFIG_NOSYSTEM", "1");
-    Ran::of(&mut command).success();
+    Ran::of(&mut command)
 }
 
 /// Seen in compose#13136 and skaffold#4647.
@@ -86,6 +92,61 @@ fn nothing_is_looked_at_while_git_holds_its_lock() {
     assert!(held["why"].as_str().unwrap().contains("git is at work"));
     fs::remove_file(sandbox.path(".git/index.lock")).unwrap();
     assert_eq!(watch.wave().built(), ["other"]);
+}
+
+/// Seen in compose#13136 and skaffold#4647.
+#[test]
+fn nothing_is_looked_at_inside_a_merge_until_it_is_committed() {
+    let sandbox = stack();
+    sandbox.write(".gitignore", ".imgspec\n");
+    git(&sandbox, &["init", "-q", "-b", "one"]);
+    git(&sandbox, &["add", "-A"]);
+    git(&sandbox, &["commit", "-qm", "one"]);
+    git(&sandbox, &["checkout", "-qb", "two"]);
+    sandbox.write("other/x", "of two");
+    git(&sandbox, &["commit", "-qam", "two"]);
+    git(&sandbox, &["checkout", "-q", "one"]);
+    sandbox.write("other/x", "of one");
+    git(&sandbox, &["commit", "-qam", "one again"]);
+    let mut watch = Watch::settled(&sandbox, &[]);
+    // It leaves its marks of conflict in the file, which nobody wants built.
+    assert_eq!(ask_git(&sandbox, &["merge", "-q", "two"]).code, Some(1));
+    let held = watch.until("watch-held");
+    assert!(held["why"].as_str().unwrap().contains("merge"), "{held}");
+    sandbox.write("other/x", "of both");
+    watch.stays_still();
+    git(&sandbox, &["commit", "-qam", "merged"]);
+    let wave = watch.wave();
+    assert_eq!(
+        (wave.built(), wave.count("image-started")),
+        (vec!["other".to_owned()], 1)
+    );
+    all_fresh(&sandbox);
+}
+
+/// Seen in compose#13136 and skaffold#4647.
+#[test]
+fn files_that_are_written_without_end_are_looked_at_meanwhile() {
+    let sandbox = stack();
+    let mut watch = Watch::settled(&sandbox, &["--quiet-period", "500ms"]);
+    let (start, is_seen) = (Instant::now(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Not for ever, so that a failure ends.
+            for round in 0.. {
+                if is_seen.load(Ordering::Relaxed) || start.elapsed() > Duration::from_secs(30) {
+                    return;
+                }
+                sandbox.write("other/x", &format!("{round}"));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        watch.until("files-changed");
+        is_seen.store(true, Ordering::Relaxed);
+    });
+    assert!(start.elapsed() < Duration::from_secs(25), "{start:?}");
+    watch.until("watch-waiting");
+    all_fresh(&sandbox);
 }
 
 /// The most memory that a process has had, in MiB.
@@ -151,6 +212,8 @@ fn events_that_were_lost_lead_to_one_full_look() {
     signal(watch.pid(), rustix::process::Signal::CONT);
     let wave = watch.wave();
     assert_eq!(wave.built(), ["app", "base", "other"], "{wave:?}");
+    assert_eq!(wave.count("files-changed"), 1, "{wave:?}");
+    watch.stays_still();
     sandbox.write(
         "base/lost/x",
         "in a folder that came while events were lost",

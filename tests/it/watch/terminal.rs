@@ -153,6 +153,26 @@ fn keys_pause_rebuild_and_quit_and_the_terminal_is_left_as_it_was() {
 }
 
 #[test]
+fn the_key_for_a_rebuild_tries_again_what_failed() {
+    let sandbox = stack().env("IMGSPEC_FAKE_FAIL", "base");
+    let Some(mut seat) = Seat::take(&sandbox, &[]) else {
+        return;
+    };
+    seat.shows("failed 1");
+    assert_eq!(sandbox.built(), ["base", "other"]);
+    seat.press("r");
+    let start = Instant::now();
+    let mut tried = Vec::new();
+    while tried.is_empty() && start.elapsed() < super::LIMIT {
+        std::thread::sleep(Duration::from_millis(10));
+        tried = sandbox.built();
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    tried.extend(sandbox.built());
+    assert_eq!(tried, ["base"]);
+}
+
+#[test]
 fn ctrl_c_leaves_the_terminal_as_it_was() {
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "30");
     let Some(mut seat) = Seat::take(&sandbox, &[]) else {
