@@ -1,9 +1,10 @@
 //! The whole program beside its peer and its limit, in one run: a no-op and a cold build beside `docker buildx bake` of the
 //! same graph on the same engine, a no-op beside a bare walk of the files, and the check of a large manifest.
 //!
-//! Needs a Docker engine with buildx that has `busybox:1.36` and a `debian:bookworm-slim` with python3 (as `tests/engine/up` makes them) (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
-//! Prints ratios; asserts nothing. The choice made: whole processes are timed in turn, A B A B …, so that a machine whose
-//! speed drifts slows both sides alike; medians are compared.
+//! Needs a Docker engine with buildx that has `busybox:1.36` (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
+//! Prints ratios; asserts nothing. The choices made: whole processes are timed in turn, A B A B …, so that a machine whose
+//! speed drifts slows both sides alike; medians are compared; before each cold build the engine is left alone for a while,
+//! because it goes on working for some seconds after a build has returned, and that would be counted to the other side.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,26 +15,12 @@ const IMAGES: usize = 40;
 const FILES: usize = 50;
 const ROOTS: usize = 8;
 
-/// What the images of a workspace stand on, and what each of them does.
-struct Kind {
-    words: &'static str,
-    base: &'static str,
-    command: &'static str,
-}
+/// How long the engine rests before a cold build.
+const REST: Duration = Duration::from_secs(4);
 
-/// All that is left is what the tools themselves take.
-const IDLE: Kind = Kind {
-    words: "images that do nothing",
-    base: "busybox:1.36",
-    command: "true",
-};
-
-/// About a second of work each, as an installed package or a compiled source is.
-const BUSY: Kind = Kind {
-    words: "images that compile their 50 files",
-    base: "debian:bookworm-slim",
-    command: "python3 -m compileall -q -o 0 -o 1 -o 2 FOLDER",
-};
+/// What every image stands on and does: nothing that would hide what the tools themselves take.
+const BASE: &str = "busybox:1.36";
+const COMMAND: &str = "true";
 
 fn main() {
     // `cargo test --benches` only wants to know that it starts.
@@ -41,15 +28,10 @@ fn main() {
         return;
     }
     check_of_a_large_manifest();
-    for kind in [IDLE, BUSY] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let root = folder.path();
-        write_workspace(root, &kind);
-        if kind.command == IDLE.command {
-            no_op(root);
-        }
-        cold(root, &kind);
-    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_workspace(folder.path());
+    no_op(folder.path());
+    cold(folder.path());
     clean_up();
 }
 
@@ -79,7 +61,7 @@ fn check_of_a_large_manifest() {
 }
 
 /// The same graph for both: image `i` stands on image `i - 8`, copies 50 files and runs one command.
-fn write_workspace(root: &Path, kind: &Kind) {
+fn write_workspace(root: &Path) {
     let mut manifest = String::new();
     let mut targets = serde_json::Map::new();
     for at in 0..IMAGES {
@@ -90,18 +72,17 @@ fn write_workspace(root: &Path, kind: &Kind) {
             std::fs::write(path, source(at, file)).expect("a file");
         }
         let is_root = at < ROOTS;
-        let command = kind.command.replace("FOLDER", &format!("/app/i{at}"));
         let base = if is_root {
-            format!("\"{}\"", kind.base)
+            format!("\"{BASE}\"")
         } else {
             format!("image=\"i{}\"", at - ROOTS)
         };
         let _ = writeln!(
             manifest,
-            "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"{command}\"\n}}"
+            "image \"i{at}\" {{\n    name \"imgspec-bench/i{at}\"\n    base-image {base}\n    copy \"{folder}\" to=\"/app/i{at}\"\n    commands \"{COMMAND}\"\n}}"
         );
-        let from = if is_root { kind.base } else { "parent" };
-        let dockerfile = format!("FROM {from}\nCOPY . /app/i{at}\nRUN {command}\n");
+        let from = if is_root { BASE } else { "parent" };
+        let dockerfile = format!("FROM {from}\nCOPY . /app/i{at}\nRUN {COMMAND}\n");
         let mut target = serde_json::json!({ "context": folder, "dockerfile-inline": dockerfile, "tags": [format!("imgspec-bench/bake-i{at}:latest")] });
         if !is_root {
             target["contexts"] = serde_json::json!({ "parent": format!("target:i{}", at - ROOTS) });
@@ -149,15 +130,17 @@ fn no_op(root: &Path) {
     );
 }
 
-fn cold(root: &Path, kind: &Kind) {
+fn cold(root: &Path) {
     let since = std::time::UNIX_EPOCH.elapsed().expect("a clock");
     let mut nonce = since.as_nanos();
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         // Fresh content at every root before each run: nothing of the other side's cache can serve.
         refresh(root, &mut nonce);
+        std::thread::sleep(REST);
         let our = time(&mut build(root));
         refresh(root, &mut nonce);
+        std::thread::sleep(REST);
         let their = time(&mut bake(root));
         ratios.push(our.as_secs_f64() / their.as_secs_f64());
         ours.push(our);
@@ -165,8 +148,7 @@ fn cold(root: &Path, kind: &Kind) {
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "cold, {IMAGES} {}: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
-        kind.words,
+        "cold, {IMAGES} images that do nothing: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
         median(ours).as_secs_f64(),
         median(theirs).as_secs_f64(),
         ratios[2],

@@ -3,9 +3,7 @@
 //! Knows no builder. The choices made: what is sent is the copy, so a file that changes afterwards changes nothing; modes
 //! are reduced to whether a file may be executed; times are made of the content. See `docs/design/context.md`.
 
-mod spares;
-
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -18,7 +16,6 @@ use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, utimensat};
 
 use super::BuildError;
 use crate::fingerprint::{Entry, EntryKind, Files};
-pub(super) use spares::Spares;
 
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.
 const FIRST_DAY: u64 = 315_532_800;
@@ -32,17 +29,14 @@ const MOST_THREADS: usize = 8;
 /// Fewer files than this are copied faster than threads are started.
 const FEW: usize = 64;
 
-/// So many files in a row are one thread's: neighbours are in one folder, which the system lets only one thread change.
-const ROW: usize = 16;
-
-/// Copies the files of a set into a new folder, where it can over spare files.
+/// Copies the files of a set into a new folder.
 ///
 /// # Errors
 /// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
-pub(super) fn stage(files: &Files, to: &Path, spares: &Spares) -> Result<(), BuildError> {
+pub(super) fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     make_folder(to).map_err(|error| unwritable(to, &error))?;
     make_folders(files, to)?;
-    copy_all(files, to, spares)?;
+    copy_all(files, to)?;
     // Last, because every new file changes its folder's time.
     finish_folders(files, to)
 }
@@ -110,29 +104,22 @@ fn finish_folders(files: &Files, to: &Path) -> Result<(), BuildError> {
 }
 
 /// Copies with threads of its own: a worker of a pool that waits for its pool takes up another image's build meanwhile.
-fn copy_all(files: &Files, to: &Path, spares: &Spares) -> Result<(), BuildError> {
+fn copy_all(files: &Files, to: &Path) -> Result<(), BuildError> {
     let next = AtomicUsize::new(0);
-    // The first in path order that failed, whichever thread was first; nobody copies what comes after it.
-    let end = AtomicUsize::new(files.entries.len());
     let first: Mutex<Option<(usize, BuildError)>> = Mutex::new(None);
     let work = || {
         let mut buffer = vec![0; CHUNK];
-        loop {
-            let row = next.fetch_add(ROW, Ordering::Relaxed);
-            if row >= end.load(Ordering::Relaxed) {
-                return;
-            }
-            for at in row..row + ROW {
-                if at >= end.load(Ordering::Relaxed) {
-                    return;
+        while let Some((at, entry)) = {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            files.entries.get(at).map(|entry| (at, entry))
+        } {
+            if let Err(error) = copy_one(files, entry, to, &mut buffer) {
+                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                // The first in path order, whichever thread was first; nobody begins another.
+                if first.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
+                    *first = Some((at, error));
                 }
-                let copied = copy_one(files, &files.entries[at], to, &mut buffer, spares);
-                if let Err(error) = copied {
-                    let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                    if end.fetch_min(at, Ordering::Relaxed) > at {
-                        *first = Some((at, error));
-                    }
-                }
+                next.store(files.entries.len(), Ordering::Relaxed);
             }
         }
     };
@@ -150,29 +137,22 @@ fn copy_all(files: &Files, to: &Path, spares: &Spares) -> Result<(), BuildError>
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-fn copy_one(
-    files: &Files,
-    entry: &Entry,
-    to: &Path,
-    buffer: &mut [u8],
-    spares: &Spares,
-) -> Result<(), BuildError> {
+fn copy_one(files: &Files, entry: &Entry, to: &Path, buffer: &mut [u8]) -> Result<(), BuildError> {
     let target = to.join(&entry.path);
-    let source = files.folder.join(&entry.path);
     let moved = || BuildError::Moved {
         path: place(files, entry),
     };
     match &entry.kind {
         EntryKind::Folder => Ok(()),
         EntryKind::Link { target: text } => {
-            if !fs::read_link(&source).is_ok_and(|now| now == Path::new(text)) {
+            if !is_link_to(files, entry, text) {
                 return Err(moved());
             }
             copy_link(text, &target).map_err(|error| unwritable(&target, &error))
         }
         EntryKind::File { .. } => {
-            let copied = open_in(files, entry)
-                .and_then(|source| copy_file(source, entry, &target, buffer, spares));
+            let copied =
+                open_in(files, entry).and_then(|source| copy_file(source, entry, &target, buffer));
             copied.map_err(|trouble| match trouble {
                 Trouble::Moved => moved(),
                 Trouble::Write(error) => unwritable(&target, &error),
@@ -226,12 +206,47 @@ pub(super) fn send(
     entry: &Entry,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
-    let sent =
-        open_in(files, entry).and_then(|source| pass_on(source, entry, &mut vec![0; CHUNK], give));
+    let sent = open_in(files, entry)
+        .and_then(|source| pass_on(source, entry, &mut vec![0; piece(entry)], give));
     sent.map_err(|trouble| match trouble {
         Trouble::Moved => NotSent::Moved(place(files, entry)),
         Trouble::Write(error) => NotSent::Untaken(error),
     })
+}
+
+/// Reads the entries of a set to their ends, as a builder does that is sent them, and proves that they are what was hashed.
+///
+/// # Errors
+/// [`BuildError::Moved`] for the first that is not.
+pub(super) fn verify(files: &Files) -> Result<(), BuildError> {
+    for entry in &files.entries {
+        let is_same = match &entry.kind {
+            EntryKind::Folder => true,
+            EntryKind::Link { target } => is_link_to(files, entry, target),
+            EntryKind::File { .. } => send(files, entry, &mut |_| Ok(())).is_ok(),
+        };
+        if !is_same {
+            return Err(BuildError::Moved {
+                path: place(files, entry),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_link_to(files: &Files, entry: &Entry, target: &str) -> bool {
+    let now = fs::read_link(files.folder.join(&entry.path));
+    now.is_ok_and(|now| now == Path::new(target))
+}
+
+/// How much of a file is read at once; one byte more than a small one has shows that it has no more.
+fn piece(entry: &Entry) -> usize {
+    match &entry.kind {
+        EntryKind::File { size, .. } => {
+            usize::try_from(*size).map_or(CHUNK, |size| CHUNK.min(size + 1))
+        }
+        _ => 0,
+    }
 }
 
 fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
@@ -241,65 +256,25 @@ fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
 }
 
 /// Copies a file, if it is what it should be.
-fn copy_file(
-    source: File,
-    entry: &Entry,
-    target: &Path,
-    buffer: &mut [u8],
-    spares: &Spares,
-) -> Result<(), Trouble> {
+fn copy_file(source: File, entry: &Entry, target: &Path, buffer: &mut [u8]) -> Result<(), Trouble> {
     let EntryKind::File {
-        executable,
-        size,
-        digest,
+        executable, digest, ..
     } = &entry.kind
     else {
         return Err(Trouble::Moved);
     };
     let mode = if *executable { 0o755 } else { 0o644 };
-    let (mut copy, before) = target_file(target, mode, *size, spares).map_err(Trouble::Write)?;
-    pass_on(source, entry, buffer, &mut |piece| copy.write_all(piece))?;
-    finish_file(&copy, &before, *size, mode, digest).map_err(Trouble::Write)
-}
-
-/// The file to write a copy to, and what it was before: a spare one, or a new one.
-fn target_file(
-    target: &Path,
-    mode: u32,
-    size: u64,
-    spares: &Spares,
-) -> io::Result<(File, Metadata)> {
-    // To empty a file that was just written can take longer than to make one: ext4 writes it to the disk first.
-    if size > 0
-        && let Some(spare) = spares.take(target)
-    {
-        return Ok(spare);
-    }
-    let new = OpenOptions::new()
+    let mut copy = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(target)?;
-    let before = new.metadata()?;
-    Ok((new, before))
-}
-
-/// Takes off what is left of a spare file's former content, and sets mode and time.
-fn finish_file(
-    copy: &File,
-    before: &Metadata,
-    size: u64,
-    mode: u32,
-    digest: &[u8; 32],
-) -> io::Result<()> {
-    if before.len() > size {
-        copy.set_len(size)?;
-    }
+        .open(target)
+        .map_err(Trouble::Write)?;
+    pass_on(source, entry, buffer, &mut |piece| copy.write_all(piece))?;
     // Whatever the umask is.
-    if before.permissions().mode() & 0o7777 != mode {
-        copy.set_permissions(Permissions::from_mode(mode))?;
-    }
-    copy.set_modified(time_of(digest))
+    copy.set_permissions(Permissions::from_mode(mode))
+        .and_then(|()| copy.set_modified(time_of(digest)))
+        .map_err(Trouble::Write)
 }
 
 /// Reads a file to its end and hands it on; succeeds only if it was what was hashed.

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::context::Spares;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
@@ -67,7 +66,6 @@ impl Wishes {
 pub struct Fake {
     wishes: Wishes,
     stumbled: Mutex<BTreeMap<String, u32>>,
-    spares: Spares,
 }
 
 /// One image of the fake's stores.
@@ -85,7 +83,6 @@ impl Fake {
         Self {
             wishes,
             stumbled: Mutex::default(),
-            spares: Spares::default(),
         }
     }
 
@@ -118,15 +115,6 @@ impl Fake {
             .append(true)
             .open(self.wishes.folder.join("builds.log"))?;
         log.write_all(format!("{image}\n").as_bytes())
-    }
-
-    /// Puts the files where a builder would be sent them from, one folder a set.
-    fn stage(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        context::empty(to)?;
-        let mut sets = job.files.iter().enumerate();
-        sets.try_for_each(|(at, files)| {
-            context::stage(files, &to.join(at.to_string()), &self.spares)
-        })
     }
 
     fn stumbles(&self, image: &str) -> bool {
@@ -181,7 +169,7 @@ impl Backend for Fake {
     }
 
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        self.stage(job, to)
+        stage(job, to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -211,13 +199,10 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         self.count(job.image).map_err(failed)?;
-        let staged = self.stage(job, &job.scratch);
-        if staged.is_ok() {
-            // Here a builder would start, and read what it was given.
-            notes.log(&format!("pretending to build {}", job.image));
-        }
-        self.spares.keep(&job.scratch);
-        staged?;
+        job.files
+            .iter()
+            .try_for_each(|files| context::verify(files))?;
+        notes.log(&format!("pretending to build {}", job.image));
         self.take_time(job.recipe.steps.len(), job, notes, cancel)?;
         if self.stumbles(job.image) {
             return Err(BuildError::Transient(
@@ -260,6 +245,15 @@ impl Backend for Fake {
         };
         self.keep(StoreKind::Registry, &image).map_err(failed)
     }
+}
+
+/// The files that a builder would be sent, one folder a set.
+fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+    context::empty(to)?;
+    job.files
+        .iter()
+        .enumerate()
+        .try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
 }
 
 fn words(step: &Step) -> String {

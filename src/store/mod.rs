@@ -10,7 +10,7 @@
 //! .imgspec/state/inputs/IMAGE.KEY.json
 //! .imgspec/locks/IMAGE.lock    held while the image is built
 //! .imgspec/store.lock          held while a record is written
-//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/, done with: IMAGE~RUN~N/
+//! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/
 //! ```
 
 mod clean;
@@ -131,21 +131,17 @@ impl Store {
     /// on, and must not find the next run's files where its own were: it would give its name to a mixture.
     #[must_use]
     pub fn context_folder(&self, image: &str) -> PathBuf {
-        self.contexts().join(file_name(image) + &self.context_end())
-    }
-
-    fn context_end(&self) -> String {
-        format!("{CONTEXT_OF}{:016x}", self.run)
+        let run = format!("{CONTEXT_OF}{:016x}", self.run);
+        self.contexts().join(file_name(image) + &run)
     }
 
     /// Removes the contexts that killed runs left of an image. Its lock is held.
     fn drop_old_contexts(&self, image: &str) {
+        let own = self.context_folder(image);
         let mut start = file_name(image);
         start.push(CONTEXT_OF);
-        // What this run is done with serves its next builds, under names that begin with this one.
-        let own = file_name(image) + &self.context_end();
         for (name, path) in entries(&self.contexts()) {
-            if name.starts_with(&start) && !name.starts_with(&own) {
+            if name.starts_with(&start) && path != own {
                 // What cannot be removed is in nobody's way.
                 let _ = std::fs::remove_dir_all(path);
             }

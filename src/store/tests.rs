@@ -280,21 +280,6 @@ fn the_builder_of_a_killed_run_never_sees_the_files_of_the_next() {
 }
 
 #[test]
-fn what_a_run_is_done_with_is_its_own_until_it_is_killed() {
-    let (folder, run) = store();
-    let mut done = run.context_folder("app").into_os_string();
-    done.push("~1");
-    let done = PathBuf::from(done);
-    std::fs::create_dir_all(&done).unwrap();
-    let turn = run.lock_image("app", || ControlFlow::Break(())).unwrap();
-    assert!(turn.is_some() && done.exists());
-    drop(turn);
-    let next = Store::open(folder.path()).unwrap();
-    let turn = next.lock_image("app", || ControlFlow::Break(())).unwrap();
-    assert!(turn.is_some() && !done.exists());
-}
-
-#[test]
 fn leftovers_are_listed_and_removed_unless_in_use() {
     let (_folder, store) = store();
     for image in ["app", "old", "busy"] {

@@ -53,7 +53,7 @@ fn the_copy_has_the_contents_and_plain_modes() {
     let dir = tempfile::tempdir().unwrap();
     let files = sample(&dir.path().join("source"));
     let to = dir.path().join("to");
-    stage(&files, &to, &Spares::default()).unwrap();
+    stage(&files, &to).unwrap();
     assert_eq!(fs::read_to_string(to.join("a.txt")).unwrap(), "alpha");
     let mode = |path: &str| fs::symlink_metadata(to.join(path)).unwrap().mode() & 0o7777;
     assert_eq!((mode("a.txt"), mode("bin/run")), (0o644, 0o755));
@@ -76,12 +76,12 @@ fn equal_contents_have_equal_times_and_others_do_not() {
         })
     };
     let mut files = sample(&source);
-    stage(&files, &dir.path().join("one"), &Spares::default()).unwrap();
-    stage(&files, &dir.path().join("two"), &Spares::default()).unwrap();
+    stage(&files, &dir.path().join("one")).unwrap();
+    stage(&files, &dir.path().join("two")).unwrap();
     assert_eq!(times("one"), times("two"));
     fs::write(source.join("a.txt"), "alphb").unwrap();
     files.entries[0] = file("a.txt", "alphb", false);
-    stage(&files, &dir.path().join("three"), &Spares::default()).unwrap();
+    stage(&files, &dir.path().join("three")).unwrap();
     assert_ne!(times("one")[0], times("three")[0]);
     assert_eq!(times("one")[1..], times("three")[1..]);
 }
@@ -116,10 +116,7 @@ fn whatever_is_not_what_was_hashed_is_noticed() {
         let moved = BuildError::Moved {
             path: format!("services/x/{path}"),
         };
-        assert_eq!(
-            stage(&files, &dir.path().join("to"), &Spares::default()),
-            Err(moved)
-        );
+        assert_eq!(stage(&files, &dir.path().join("to")), Err(moved));
     }
 }
 
@@ -135,7 +132,7 @@ fn a_single_file_may_be_a_link_and_requirements_need_no_listed_folders() {
         None,
         vec![file("name", "x", false)],
     );
-    stage(&single, &dir.path().join("one"), &Spares::default()).unwrap();
+    stage(&single, &dir.path().join("one")).unwrap();
     assert!(
         fs::symlink_metadata(dir.path().join("one/name"))
             .unwrap()
@@ -143,7 +140,7 @@ fn a_single_file_may_be_a_link_and_requirements_need_no_listed_folders() {
     );
     let entries = vec![file("deep/real", "x", false)];
     let set = Files::new(dir.path().into(), false, Some("deep/real".into()), entries);
-    stage(&set, &dir.path().join("two"), &Spares::default()).unwrap();
+    stage(&set, &dir.path().join("two")).unwrap();
     assert!(dir.path().join("two/deep/real").is_file());
 }
 
@@ -158,88 +155,6 @@ fn many_files_are_copied_by_several_threads() {
         file(&name, &content, false)
     });
     let files = Files::new(source.clone(), false, None, entries.collect());
-    stage(&files, &dir.path().join("to"), &Spares::default()).unwrap();
+    stage(&files, &dir.path().join("to")).unwrap();
     assert_eq!(fs::read_dir(dir.path().join("to")).unwrap().count(), 500);
-}
-
-/// All below a folder: path, mode, time, content or target.
-fn listing(at: &Path) -> Vec<(String, u32, (i64, i64), String)> {
-    let (mut ahead, mut found) = (vec![at.to_owned()], Vec::new());
-    while let Some(next) = ahead.pop() {
-        for entry in fs::read_dir(next).unwrap() {
-            let path = entry.unwrap().path();
-            let meta = fs::symlink_metadata(&path).unwrap();
-            let content = if meta.is_symlink() {
-                fs::read_link(&path).unwrap().display().to_string()
-            } else if meta.is_dir() {
-                ahead.push(path.clone());
-                String::new()
-            } else {
-                fs::read_to_string(&path).unwrap()
-            };
-            let name = path.strip_prefix(at).unwrap().display().to_string();
-            found.push((
-                name,
-                meta.mode(),
-                (meta.mtime(), meta.mtime_nsec()),
-                content,
-            ));
-        }
-    }
-    found.sort();
-    found
-}
-
-#[test]
-fn a_copy_over_spare_files_is_like_one_of_new_files() {
-    let dir = tempfile::tempdir().unwrap();
-    let spares = Spares::default();
-    // Longer and shorter than what comes after them, some executable.
-    let old = dir.path().join("old");
-    for at in 0..400_usize {
-        fs::create_dir_all(old.join(format!("{}", at % 7))).unwrap();
-        let path = old.join(format!("{}/{at}", at % 7));
-        fs::write(&path, "x".repeat(at % 40)).unwrap();
-        let mode = [0o644, 0o755, 0o600][at % 3];
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-    }
-    spares.keep(&old);
-    let source = dir.path().join("source");
-    let mut files = sample(&source);
-    fs::create_dir(source.join("more")).unwrap();
-    files.entries.push(folder("more"));
-    for at in 0..300_usize {
-        let (path, text) = (format!("more/{at:03}"), "new ".repeat(at % 12));
-        fs::write(source.join(&path), &text).unwrap();
-        files.entries.push(file(&path, &text, false));
-    }
-    stage(&files, &dir.path().join("over"), &spares).unwrap();
-    stage(&files, &dir.path().join("new"), &Spares::default()).unwrap();
-    let over = listing(&dir.path().join("over"));
-    assert_eq!(over, listing(&dir.path().join("new")));
-    assert_eq!(over.len(), files.entries.len());
-}
-
-/// flytekit#3246
-#[test]
-fn the_first_file_that_moved_is_named_also_among_many() {
-    let dir = tempfile::tempdir().unwrap();
-    let source = dir.path().join("source");
-    fs::create_dir(&source).unwrap();
-    let name = |at: usize| format!("{at:03}");
-    let entry = |at: usize| {
-        fs::write(source.join(name(at)), "as hashed").unwrap();
-        file(&name(at), "as hashed", false)
-    };
-    let entries = (0..400).map(entry).collect();
-    let files = Files::new(source.clone(), false, None, entries);
-    for (round, moved) in [[399, 398], [37, 300], [0, 17]].into_iter().enumerate() {
-        for at in moved {
-            fs::write(source.join(name(at)), "otherwise").unwrap();
-        }
-        let to = dir.path().join(format!("to{round}"));
-        let path = name(moved.into_iter().min().unwrap());
-        let found = stage(&files, &to, &Spares::default());
-        assert_eq!(found, Err(BuildError::Moved { path }));
-    }
 }

@@ -119,7 +119,7 @@ impl Docker {
     ) -> Result<String, BuildError> {
         let scratch = &call.job.scratch;
         context::empty(scratch)?;
-        self.write(call.job, call.dockerfile, scratch)?;
+        Self::write(call.job, call.dockerfile, scratch)?;
         let (mut command, form) = match &call.found.engine.buildx {
             Some(buildx) => self.buildx(buildx, call),
             None => (self.classic(call)?, Form::Plain),

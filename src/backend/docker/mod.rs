@@ -23,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::context::Spares;
 use super::oci::registry;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
@@ -59,7 +58,6 @@ pub struct Docker {
     environment: Vec<(OsString, OsString)>,
     engine: Mutex<Option<Found>>,
     pins: Pins,
-    spares: Spares,
 }
 
 /// What Docker there is, and the way to it.
@@ -99,7 +97,6 @@ impl Docker {
             environment,
             engine: Mutex::default(),
             pins: Pins::new(),
-            spares: Spares::default(),
         }
     }
 
@@ -215,12 +212,12 @@ impl Docker {
     }
 
     /// Puts the Dockerfile and the context of a job where programs can send them from.
-    fn write(&self, job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
+    fn write(job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
         let folder = to.join(build::CONTEXT);
         context::empty(&folder)?;
         for (at, files) in job.files.iter().enumerate() {
             let set = folder.join(at.to_string());
-            context::stage(files, &set, &self.spares)?;
+            context::stage(files, &set)?;
             if let Some(name) = dockerfile::stand_in(files) {
                 std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
                     .map_err(|error| context::unwritable(&set, &error))?;
@@ -351,7 +348,7 @@ impl Backend for Docker {
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
         std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        self.write(job, &Self::dockerfile(job, &parents), to)
+        Self::write(job, &Self::dockerfile(job, &parents), to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -390,7 +387,8 @@ impl Backend for Docker {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let built = self.build_in(job, notes, cancel);
-        self.spares.keep(&job.scratch);
+        // What remains would be a copy of the user's files.
+        let _ = std::fs::remove_dir_all(&job.scratch);
         built
     }
 
