@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, utimensat};
 
 use super::BuildError;
+use crate::fingerprint::files::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.
@@ -56,7 +57,11 @@ pub(super) fn empty(folder: &Path) -> Result<(), BuildError> {
 
 /// The error of a path of ours that cannot be written: the disk is full, the folder is somebody else's.
 pub(super) fn unwritable(path: &Path, error: &io::Error) -> BuildError {
-    BuildError::Failed(format!("cannot write `{}`: {error}", path.display()))
+    BuildError::Failed(format!(
+        "cannot write `{}`: {}",
+        path.display(),
+        system_words(error)
+    ))
 }
 
 /// The folders that entries are in, outermost first: of a set of requirements files none is listed.

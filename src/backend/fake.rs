@@ -16,6 +16,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
+use crate::fingerprint::files::system_words;
 use crate::recipe::{Recipe, Step};
 
 /// What the fake does, and where it keeps its images.
@@ -270,7 +271,10 @@ fn words(step: &Step) -> String {
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn failed(error: std::io::Error) -> BuildError {
-    BuildError::Failed(format!("the fake's store cannot be written: {error}"))
+    BuildError::Failed(format!(
+        "the fake's store cannot be written: {}",
+        system_words(&error)
+    ))
 }
 
 fn pause(time: Duration, cancel: &Cancel) -> Result<(), BuildError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
+use crate::fingerprint::files::system_words;
 use crate::report::words::Count;
 use crate::store::LeftoverKind;
 
@@ -27,7 +28,11 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     for leftover in session.store.leftovers(&keep) {
         let removed = session.store.remove(&leftover).map_err(|error| {
             Failure::usage(
-                format!("`{}` cannot be removed: {error}", leftover.path.display()),
+                format!(
+                    "`{}` cannot be removed: {}",
+                    leftover.path.display(),
+                    system_words(&error)
+                ),
                 "is it yours?",
             )
         })?;

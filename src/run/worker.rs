@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{Event, Trouble};
 use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind};
+use crate::fingerprint::files::system_words;
 use crate::fingerprint::{self, Files, Key};
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
@@ -88,7 +89,12 @@ impl Assignment<'_> {
         };
         let lock = self.store.lock_image(self.image, waiting);
         let _turn = lock
-            .map_err(|error| plain(format!("its lock cannot be taken: {error}")))?
+            .map_err(|error| {
+                plain(format!(
+                    "its lock cannot be taken: {}",
+                    system_words(&error)
+                ))
+            })?
             .ok_or_else(cancelled)?;
         if let Some(artifact) = self.built_meanwhile() {
             return Ok(Built {
@@ -198,8 +204,9 @@ impl Assignment<'_> {
         let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
         if let Err(error) = self.store.write(&record, &inputs) {
             let message = format!(
-                "`{}` is built but could not be recorded: {error}",
-                self.image
+                "`{}` is built but could not be recorded: {}",
+                self.image,
+                system_words(&error)
             );
             (self.tell)(Event::Warning { message });
         }
@@ -259,8 +266,9 @@ impl<'a> Log<'a> {
         let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
         let file = file.map_err(|error| {
             plain(format!(
-                "its log `{}` cannot be written: {error}",
-                path.display()
+                "its log `{}` cannot be written: {}",
+                path.display(),
+                system_words(&error)
             ))
         })?;
         let lines = Mutex::new(Lines {
@@ -314,7 +322,11 @@ impl<'a> Log<'a> {
         if let Err(error) = written
             && !std::mem::replace(&mut lines.is_broken, true)
         {
-            let message = format!("the log `{}` is incomplete: {error}", self.path.display());
+            let message = format!(
+                "the log `{}` is incomplete: {}",
+                self.path.display(),
+                system_words(&error)
+            );
             (self.tell)(Event::Warning { message });
         }
     }

@@ -15,6 +15,7 @@ pub use choice::backends;
 use crate::backend::{Availability, Backend};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
+use crate::fingerprint::files::system_words;
 use crate::fingerprint::{FileReader, FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;
@@ -281,7 +282,10 @@ impl Session {
             known: _,
         } = self;
         let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
-            message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),
+            message: format!(
+                "the state folder `{STATE_FOLDER}` cannot be made: {}",
+                system_words(&error)
+            ),
             help: Some("make the workspace's folder writable".to_owned()),
         })?;
         let setting = Setting {

@@ -24,6 +24,7 @@ use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use crate::fingerprint::FileReader;
+use crate::fingerprint::files::system_words;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::worker::Built;
@@ -159,7 +160,10 @@ pub fn watch(
         Start::Broken(wrong) => wrong.workspace.root.clone(),
     };
     let store = Store::open(&root).map_err(|error| Refusal::Other {
-        message: format!("the state folder `{STATE_FOLDER}` cannot be made: {error}"),
+        message: format!(
+            "the state folder `{STATE_FOLDER}` cannot be made: {}",
+            system_words(&error)
+        ),
         help: Some("make the workspace's folder writable".to_owned()),
     })?;
     let (kept, first) = match start {

@@ -134,7 +134,7 @@ fn words(trouble: &Trouble, step: Option<&StepName>) -> String {
         return if said.is_empty() {
             "the build failed without a word".to_owned()
         } else {
-            said
+            said + &login(&trouble.error)
         };
     };
     let what = &step.words;
@@ -147,8 +147,22 @@ fn words(trouble: &Trouble, step: Option<&StepName>) -> String {
             }
             message
         }
-        None => format!("`{what}` failed: {said}"),
+        None => format!("`{what}` failed: {said}{}", login(&trouble.error)),
     }
+}
+
+/// What to do about a registry that wants to know who asks.
+fn login(error: &str) -> String {
+    let is_refused = says(
+        error,
+        &["401 unauthorized", "authorization failed", "no basic auth"],
+    );
+    let host = error
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(['/', '"', ' ']).next())
+        .filter(|host| is_refused && !host.is_empty());
+    host.map(|host| format!(": log in with `docker login {host}`"))
+        .unwrap_or_default()
 }
 
 /// What is likely missing, for the failures that beginners meet.
@@ -278,6 +292,14 @@ mod tests {
         ] {
             assert!(!is_passing(said), "{said}");
         }
+    }
+
+    #[test]
+    fn a_registry_that_asks_who_is_there_is_named() {
+        let said = "unexpected status from HEAD request to http://127.0.0.1:5000/v2/a/manifests/1: 401 Unauthorized";
+        let error = build(&trouble(None, said, &[]), &steps());
+        let message = format!("{said}: log in with `docker login 127.0.0.1:5000`");
+        assert_eq!(error, BuildError::Failed(message));
     }
 
     #[test]
