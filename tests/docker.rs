@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+#[path = "engine/mod.rs"]
+mod engine;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;
@@ -12,24 +14,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use engine::engines;
 use sandbox::{Ran, Sandbox};
-
-/// The engines to test on, by name: at least one.
-fn engines() -> Vec<(&'static str, String)> {
-    let known = [
-        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
-        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
-    ];
-    let found: Vec<_> = known
-        .into_iter()
-        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
-        .collect();
-    assert!(
-        !found.is_empty(),
-        "no engine: run these tests through tests/run"
-    );
-    found
-}
 
 /// A sandbox that talks to this engine.
 fn on(engine: &str) -> Sandbox {

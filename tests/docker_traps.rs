@@ -3,6 +3,8 @@
 //! Runs on each engine that `tests/run` says is there, and fails when there is none. The ones that need no engine are in
 //! `tests/it/traps.rs`.
 
+#[path = "engine/mod.rs"]
+mod engine;
 #[path = "docker_traps/ignore.rs"]
 mod ignore;
 #[path = "it/sandbox.rs"]
@@ -14,24 +16,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use engine::engines;
 use sandbox::{Ran, Sandbox};
-
-/// The engines to test on, by name: at least one.
-fn engines() -> Vec<(&'static str, String)> {
-    let known = [
-        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
-        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
-    ];
-    let found: Vec<_> = known
-        .into_iter()
-        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
-        .collect();
-    assert!(
-        !found.is_empty(),
-        "no engine: run these tests through tests/run"
-    );
-    found
-}
 
 /// A workspace on an engine, whose images nobody else has: `NAME` in its manifest is a word of its own.
 struct Stage {

@@ -1,5 +1,7 @@
 //! `imgspec watch` on a real engine: an edit really stops what it makes useless.
 
+#[path = "engine/mod.rs"]
+mod engine;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;
@@ -8,25 +10,9 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use engine::engines;
 use sandbox::{Ran, Sandbox};
 use serde_json::Value;
-
-/// The engines to test on, by name: at least one.
-fn engines() -> Vec<(&'static str, String)> {
-    let known = [
-        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
-        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
-    ];
-    let found: Vec<_> = known
-        .into_iter()
-        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
-        .collect();
-    assert!(
-        !found.is_empty(),
-        "no engine: run these tests through tests/run"
-    );
-    found
-}
 
 /// Whether some process of this machine has just these words as its arguments.
 fn is_running(words: &str) -> bool {

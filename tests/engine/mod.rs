@@ -1,0 +1,18 @@
+//! The engines that `tests/run` says are there, for all programs that test on a real one.
+
+/// The engines to test on, by the name of their image store: at least one, so that no test passes unseen.
+pub(crate) fn engines() -> Vec<(&'static str, String)> {
+    let known = [
+        ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),
+        ("containerd", "IMGSPEC_TEST_DOCKER_CONTAINERD"),
+    ];
+    let found: Vec<_> = known
+        .into_iter()
+        .filter_map(|(name, variable)| Some((name, std::env::var(variable).ok()?)))
+        .collect();
+    assert!(
+        !found.is_empty(),
+        "no engine: run these tests through tests/run"
+    );
+    found
+}
