@@ -15,8 +15,8 @@ const IMAGES: usize = 40;
 const FILES: usize = 50;
 const ROOTS: usize = 8;
 
-/// How long the engine rests before a cold build.
-const REST: Duration = Duration::from_secs(4);
+/// How long the engine rests before a cold build, in seconds, unless `IMGSPEC_BENCH_REST` says otherwise.
+const REST: u64 = 4;
 
 /// What every image stands on and does: nothing that would hide what the tools themselves take.
 const BASE: &str = "busybox:1.36";
@@ -134,13 +134,16 @@ fn cold(root: &Path) {
     let since = std::time::UNIX_EPOCH.elapsed().expect("a clock");
     let mut nonce = since.as_nanos();
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let said = std::env::var("IMGSPEC_BENCH_REST").ok();
+    let rest = said.map_or(REST, |text| text.parse().expect("seconds"));
+    let rest = Duration::from_secs(rest);
     for _ in 0..5 {
         // Fresh content at every root before each run: nothing of the other side's cache can serve.
         refresh(root, &mut nonce);
-        std::thread::sleep(REST);
+        std::thread::sleep(rest);
         let our = time(&mut build(root));
         refresh(root, &mut nonce);
-        std::thread::sleep(REST);
+        std::thread::sleep(rest);
         let their = time(&mut bake(root));
         ratios.push(our.as_secs_f64() / their.as_secs_f64());
         ours.push(our);
