@@ -204,26 +204,54 @@ fn a_base_that_is_only_in_the_local_store_is_a_base() {
 }
 
 #[test]
-fn one_call_of_docker_tells_of_all_images() {
-    // pants#13461 asked for each image by itself; a query an image is most of what a run without work costs.
+fn one_round_of_questions_tells_of_all_images_and_starts_no_process() {
+    // pants#13461 asked for each image by itself; a process an image is most of what a run without work costs.
+    for stage in Stage::on_each(&twelve_images()) {
+        let calls = calls_without_work(stage, None);
+        assert_eq!(calls, "");
+    }
+}
+
+#[test]
+fn one_call_of_docker_tells_of_all_images_where_the_daemon_is_not_asked_directly() {
+    // pants#13461
+    for stage in Stage::on_each(&twelve_images()) {
+        let calls = calls_without_work(stage, Some(("IMGSPEC_DOCKER_PROGRAMS", "1")));
+        let asked = calls.lines().filter(|line| line.contains("inspect"));
+        assert_eq!(asked.count(), 1, "{calls}");
+        assert!(calls.lines().count() <= 3, "{calls}");
+    }
+}
+
+fn twelve_images() -> String {
     let image = |at: usize| {
         format!(
             "image \"i{at}\" {{ name \"NAME-{at}\"; base-image \"scratch\"; labels nonce=\"NAME\"; cmd \"{at}\" }}\n"
         )
     };
-    let manifest: String = (0..12).map(image).collect();
-    for mut stage in Stage::on_each(&manifest) {
-        stage.build(&[]).success();
-        let calls = stage.sandbox.path("calls");
-        let path = counting_docker(&stage, &calls);
-        stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new()).env("PATH", &path);
-        let again = stage.build(&[]).success();
-        assert_eq!(named(&again, "image-fresh").len(), 12, "{}", stage.store);
-        let calls = std::fs::read_to_string(calls).expect("docker was called");
-        let asked = calls.lines().filter(|line| line.contains("inspect"));
-        assert_eq!(asked.count(), 1, "{}: {calls}", stage.store);
-        assert!(calls.lines().count() <= 3, "{}: {calls}", stage.store);
-    }
+    (0..12).map(image).collect()
+}
+
+/// How `docker` is called by a run that has nothing to do.
+fn calls_without_work(mut stage: Stage, variable: Option<(&str, &str)>) -> String {
+    stage.build(&[]).success();
+    let calls = stage.sandbox.path("calls");
+    let path = counting_docker(&stage, &calls);
+    let sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new());
+    let sandbox = sandbox.env("PATH", &path);
+    stage.sandbox = match variable {
+        Some((name, value)) => sandbox.env(name, value),
+        None => sandbox,
+    };
+    std::fs::write(&calls, "").expect("a file");
+    let again = stage.build(&[]).success();
+    assert_eq!(named(&again, "image-fresh").len(), 12, "{}", stage.store);
+    let noted = || std::fs::read_to_string(&calls).expect("they are noted");
+    let quiet = noted();
+    // That calls are noted at all shows in a build, which asks what Docker there is.
+    stage.build(&["--force", "i0"]).success();
+    assert!(noted().len() > quiet.len());
+    quiet
 }
 
 /// A PATH with a `docker` first that notes its calls.

@@ -1,6 +1,6 @@
-//! The local store: what is there of some references, read from one `docker image inspect`.
+//! The local store: what is there of some references, read from what the daemon or one `docker image inspect` says.
 //!
-//! Pure; the call is made elsewhere. The choice made: what was found is told by its own names, not by its place in the
+//! Pure; the questions are asked elsewhere. The choice made: what was found is told by its own names, not by its place in the
 //! answer, and "not there" only on the daemon's word.
 
 use std::collections::BTreeMap;
@@ -58,15 +58,42 @@ pub(super) fn read(wanted: &[&str], said: &Said) -> Vec<Existence> {
             },
             None => match complaint {
                 None if said.success || says_absent(&said.err) => Existence::Absent,
-                complaint => Existence::Unknown {
-                    why: complaint
-                        .unwrap_or("`docker image inspect` failed")
-                        .trim()
-                        .to_owned(),
-                },
+                complaint => unknown(complaint.unwrap_or("`docker image inspect` failed")),
             },
         })
         .collect()
+}
+
+/// What exists of one reference, by the daemon's answer to `GET /images/{name}/json`.
+pub(super) fn read_one(status: u16, body: &[u8]) -> Existence {
+    match status {
+        200 => match serde_json::from_slice::<Image>(body) {
+            Ok(image) => Existence::Present {
+                key: key(&image),
+                digest: image.id,
+            },
+            Err(error) => unknown(&format!(
+                "the Docker daemon's answer cannot be read: {error}"
+            )),
+        },
+        404 => Existence::Absent,
+        _ => match serde_json::from_slice::<Refusal>(body) {
+            Ok(refusal) => unknown(&refusal.message),
+            Err(_) => unknown(&format!("the Docker daemon answered with status {status}")),
+        },
+    }
+}
+
+/// Why the daemon does not do what it was asked.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+fn unknown(why: &str) -> Existence {
+    Existence::Unknown {
+        why: why.trim().to_owned(),
+    }
 }
 
 fn key(image: &Image) -> Option<String> {
@@ -120,6 +147,32 @@ mod tests {
                 present(Some("k"), "sha256:1")
             ]
         );
+    }
+
+    #[test]
+    fn only_the_daemons_word_is_absence() {
+        let body = br#"{"Id":"sha256:1","Config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
+        assert_eq!(
+            read_one(200, body),
+            Existence::Present {
+                key: Some("k".into()),
+                digest: "sha256:1".into()
+            }
+        );
+        assert_eq!(read_one(404, b"{}"), Existence::Absent);
+        for (status, body) in [
+            (200, "<html>"),
+            (200, "{}"),
+            (403, ""),
+            (500, "{}"),
+            (502, "x"),
+        ] {
+            let found = read_one(status, body.as_bytes());
+            assert!(
+                matches!(found, Existence::Unknown { .. }),
+                "{status} {body}"
+            );
+        }
     }
 
     /// flytekit#3251

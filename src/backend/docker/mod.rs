@@ -6,6 +6,7 @@
 
 mod build;
 mod buildkit;
+mod daemon;
 mod dockerfile;
 mod endpoint;
 mod engine;
@@ -147,29 +148,31 @@ impl Docker {
 
     /// The direct way to the daemon, where there is one and nobody forbade it.
     fn direct(&self, engine: &Engine) -> Option<Arc<Direct>> {
-        let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
-        if is_forbidden || !engine.can_be_direct() {
+        if !engine.can_be_direct() {
             return None;
         }
-        let endpoint = Endpoint::find(self.variable("DOCKER_HOST"), &engine.context, |context| {
-            let format = "{{.Endpoints.docker.Host}}";
-            let said = self.ask(&["context", "inspect", "--format", format, "--", context]);
-            said.ok()
-                .filter(|said| said.success)
-                .map(|said| said.out.trim().to_owned())
-        })?;
+        let endpoint = self.endpoint()?;
         let proxies = endpoint.proxies(self.configuration().as_deref());
         let buildkit = BuildKit::new(endpoint.socket).ok()?;
         Some(Arc::new(Direct { buildkit, proxies }))
     }
 
-    /// Docker's configuration file.
+    /// The daemon's socket, where it is on one and nobody forbade to speak to it.
+    fn endpoint(&self) -> Option<Endpoint> {
+        let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
+        if is_forbidden {
+            return None;
+        }
+        let [host, context] = ["DOCKER_HOST", "DOCKER_CONTEXT"].map(|name| self.variable(name));
+        Endpoint::find(host, context, self.configuration().as_deref())
+    }
+
+    /// The folder of Docker's configuration.
     fn configuration(&self) -> Option<PathBuf> {
-        let folder = match self.variable("DOCKER_CONFIG") {
-            Some(folder) => PathBuf::from(folder),
-            None => PathBuf::from(self.variable("HOME")?).join(".docker"),
-        };
-        Some(folder.join("config.json"))
+        match self.variable("DOCKER_CONFIG") {
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => Some(PathBuf::from(self.variable("HOME")?).join(".docker")),
+        }
     }
 
     /// A variable of the environment that `docker` is called in.
@@ -227,23 +230,34 @@ impl Docker {
         std::fs::write(&path, &dockerfile.text).map_err(|error| context::unwritable(&path, &error))
     }
 
+    /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways and says better why not.
     fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
-        let ask = |some: &[&str]| {
-            let head = ["image", "inspect", "--format", "{{json .}}", "--"];
-            let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
-            match self.ask(&arguments) {
-                Ok(said) => local::read(some, &said),
-                Err(error) => {
-                    let why = if self.program.is_none() {
-                        NoEngine::no_program().why
-                    } else {
-                        error.to_string()
-                    };
-                    vec![Existence::Unknown { why }; some.len()]
-                }
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let told = self
+            .endpoint()
+            .and_then(|endpoint| daemon::exists(&endpoint.socket, wanted).ok());
+        told.unwrap_or_else(|| {
+            let parts = wanted.chunks(local::AT_ONCE);
+            parts.flat_map(|some| self.inspect(some)).collect()
+        })
+    }
+
+    fn inspect(&self, wanted: &[&str]) -> Vec<Existence> {
+        let head = ["image", "inspect", "--format", "{{json .}}", "--"];
+        let arguments: Vec<&str> = head.iter().chain(wanted).copied().collect();
+        match self.ask(&arguments) {
+            Ok(said) => local::read(wanted, &said),
+            Err(error) => {
+                let why = if self.program.is_none() {
+                    NoEngine::no_program().why
+                } else {
+                    error.to_string()
+                };
+                vec![Existence::Unknown { why }; wanted.len()]
             }
-        };
-        wanted.chunks(local::AT_ONCE).flat_map(ask).collect()
+        }
     }
 }
 
