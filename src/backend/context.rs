@@ -42,6 +42,24 @@ pub(super) fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     finish_folders(files, to)
 }
 
+/// The text of a set that is one file.
+///
+/// # Errors
+/// [`BuildError::Moved`] when it is not what was hashed.
+pub(super) fn text(files: &Files) -> Result<String, BuildError> {
+    let entry = &files.entries[0];
+    let mut bytes = Vec::new();
+    let mut take = |part: &[u8]| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    };
+    send(files, entry, &mut take).map_err(|_| BuildError::Moved {
+        path: place(files, entry),
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| BuildError::Failed(format!("`{}` is not UTF-8 text", place(files, entry))))
+}
+
 /// Empties a folder, or makes it.
 ///
 /// # Errors

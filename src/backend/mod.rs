@@ -7,6 +7,7 @@ mod context;
 pub mod docker;
 pub mod fake;
 mod oci;
+pub mod secret;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

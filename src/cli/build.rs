@@ -178,6 +178,13 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
+    let missing = session.missing_secrets(&planned.plan);
+    if !missing.is_empty() {
+        return Err(Failure::usage(
+            missing.join("\n       "),
+            "set the variable or make the file readable, and run this again",
+        ));
+    }
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here an interrupt may just end the program: nothing has been begun.

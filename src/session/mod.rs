@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 pub use choice::backends;
 
-use crate::backend::{Availability, Backend};
+use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::fingerprint::files::system_words;
@@ -258,6 +258,21 @@ impl Session {
             )),
         });
         missing.collect()
+    }
+
+    /// Why the plan cannot be carried out here: secrets of images that are to be built and cannot be had, in words.
+    #[must_use]
+    pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let missing = |id: ImageId| {
+            let recipe = &self.recipes[id.index()];
+            let missing = secret::reveal(recipe, &self.workspace.root, &variable);
+            let missing = missing.err().unwrap_or_default();
+            missing
+                .into_iter()
+                .map(move |missing| format!("image `{}`: {missing}", self.graph.name(id)))
+        };
+        plan.builds().flat_map(|image| missing(image.id)).collect()
     }
 
     /// Carries a plan out.

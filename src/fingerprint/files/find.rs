@@ -51,10 +51,44 @@ pub(super) fn find(
     path: &WorkspacePath,
     ignore: &WorkspacePath,
 ) -> Result<Found, FilesError> {
+    let file = join(ignore.as_str(), IGNORE_FILE);
+    find_by(root, path, ignore, file)
+}
+
+/// The same for the folder that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
+/// the folder's own.
+pub(super) fn find_context(
+    root: &Path,
+    path: &WorkspacePath,
+    dockerfile: &WorkspacePath,
+) -> Result<Found, FilesError> {
+    let own = super::ignore_of(dockerfile);
+    let file = if own.under(root).is_file() {
+        own.as_str().to_owned()
+    } else {
+        join(path.as_str(), IGNORE_FILE)
+    };
+    find_by(root, path, path, file)
+}
+
+/// One file, whatever rules say.
+pub(super) fn find_file(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+    let real = resolve(root, path, None)?;
+    let kind = symlink_type(&real, path)?;
+    single(root, path, real, kind)
+}
+
+fn find_by(
+    root: &Path,
+    path: &WorkspacePath,
+    home: &WorkspacePath,
+    ignore_file: String,
+) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;
     let walk = Walk {
-        rules: read_rules(root, ignore)?,
-        home: ignore.as_str(),
+        rules: read_rules(root, &ignore_file)?,
+        home: home.as_str(),
+        file: ignore_file,
     };
     let place = place_of(root, &real)?;
     let kind = symlink_type(&real, path)?;
@@ -164,17 +198,16 @@ fn special(path: String, kind: FileType) -> FilesError {
     FilesError::Special { path, kind }
 }
 
-fn read_rules(root: &Path, ignore: &WorkspacePath) -> Result<Rules, FilesError> {
-    let file = join(ignore.as_str(), IGNORE_FILE);
-    let bytes = match std::fs::read(root.join(&file)) {
+fn read_rules(root: &Path, file: &str) -> Result<Rules, FilesError> {
+    let bytes = match std::fs::read(root.join(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rules::default()),
-        Err(error) => return Err(refused(&file, &error)),
+        Err(error) => return Err(refused(file, &error)),
         Ok(bytes) => bytes,
     };
     // A pattern that is not UTF-8 could only match names that are refused anyway.
     Rules::read(&String::from_utf8_lossy(&bytes)).map_err(|bad| FilesError::BadRule {
         said: Said {
-            file,
+            file: file.to_owned(),
             line: bad.line,
         },
         text: bad.text,
@@ -194,8 +227,10 @@ struct Ahead {
 
 struct Walk<'a> {
     rules: Rules,
-    /// The folder of the rules, from the workspace root.
+    /// The folder that the rules are about, from the workspace root.
     home: &'a str,
+    /// The file of the rules, from the workspace root.
+    file: String,
 }
 
 impl Walk<'_> {
@@ -312,7 +347,7 @@ impl Walk<'_> {
             path: place.to_owned(),
             rule: rule.text.clone(),
             said: Said {
-                file: join(self.home, IGNORE_FILE),
+                file: self.file.clone(),
                 line: rule.line,
             },
         })
