@@ -163,7 +163,7 @@ impl Folder {
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(read) => md5.update(&buffer[..read]),
+                Ok(count) => md5.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(unreadable(&self.root, real, &error)),
             }
@@ -307,6 +307,8 @@ fn special(path: String, is_pipe: bool) -> Error {
     FilesError::Special { path, kind }.into()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(digit).collect()
 }

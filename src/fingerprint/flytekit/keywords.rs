@@ -21,6 +21,7 @@ impl Fields {
         Ok(fields)
     }
 
+    /// As long as `ImageSpec` has fields: one line for each.
     fn set(&mut self, name: &str, value: Value) -> Result<(), Error> {
         match name {
             "name" => {

@@ -1,7 +1,7 @@
 //! Python's `repr` of a value.
 //!
-//! Pure. The choice made: which characters are printable is asked of a crate that has the Unicode tables. Python has tables of
-//! its own release, so a character that was assigned only after it is written differently; nothing else can differ.
+//! Pure. The choice made: which characters are printable is asked of a crate that has the tables of the newest Unicode. A Python
+//! has those of its own day, so that a character which was assigned after it is written differently; nothing else differs.
 
 use std::fmt::Write as _;
 
@@ -60,7 +60,7 @@ fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a string takes all text");
 }
 
-/// The shortest digits that read as the same number, with an exponent where Python writes one.
+/// The shortest text that reads as the same number, with an exponent where Python writes one.
 fn float(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -68,19 +68,30 @@ fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let text = format!("{value:e}");
+    let text = shortest(value);
     let (digits, exponent) = text.split_once('e').expect("`e` formats with an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
     if !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
-    let plain = format!("{value}");
-    if plain.contains('.') {
-        plain
-    } else {
-        plain + ".0"
-    }
+    // As many places as there are digits left behind the point, and at least one.
+    let count = i32::try_from(digits.bytes().filter(u8::is_ascii_digit).count());
+    let places = count.expect("a float has few digits") - 1 - exponent;
+    let places = usize::try_from(places).unwrap_or(0).max(1);
+    format!("{value:.places$}")
+}
+
+/// The shortest digits that read as the same number, with an exponent. Where two such texts are equally near, Rust takes any
+/// and Python the even one, which is also how Rust rounds to a given number of digits.
+fn shortest(value: f64) -> String {
+    let any = format!("{value:e}");
+    let mantissa = any.split('e').next().unwrap_or_default();
+    let places = mantissa
+        .split_once('.')
+        .map_or(0, |(_, places)| places.len());
+    let even = format!("{value:.places$e}");
+    if even.parse() == Ok(value) { even } else { any }
 }
 
 fn quote(out: &mut String, text: &str) {
@@ -140,6 +151,7 @@ mod tests {
             (0.0001, "0.0001"),
             (0.000_012, "1.2e-05"),
             (9_999_999_999_999_998.0, "9999999999999998.0"),
+            (-967_156_842_008_853.2, "-967156842008853.2"),
             (1e16, "1e+16"),
             (1.5e300, "1.5e+300"),
             (5e-324, "5e-324"),

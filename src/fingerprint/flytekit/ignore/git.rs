@@ -15,7 +15,7 @@ use crate::fingerprint::flytekit::walk::place;
 use crate::process::{Said, ask};
 
 /// How long git may take: a folder of a million files takes seconds.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Settings that keep git from running anything, and from asking whose repository it is, which is then of no importance.
 const SETTINGS: [&str; 3] = [

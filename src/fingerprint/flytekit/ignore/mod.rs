@@ -59,7 +59,7 @@ fn read_docker(root: &Path, folder: &Path) -> Result<Matcher, Error> {
 
 /// flytekit's `*.pyc`, `.cache`, `.cache/*`, `__pycache__/*` and `**/__pycache__/*`, whose stars are Python's: they match `/` too.
 fn is_standard(path: &str) -> bool {
-    path.ends_with(".pyc")
+    path.as_bytes().ends_with(b".pyc")
         || path == ".cache"
         || path.starts_with(".cache/")
         || path.starts_with("__pycache__/")

@@ -8,6 +8,7 @@ use md5::{Digest as _, Md5};
 use tempfile::TempDir;
 
 use crate::fingerprint::FilesError;
+use crate::fingerprint::flytekit::digest::hex;
 use crate::fingerprint::flytekit::{CopyMode, Digests as _, Error, Folder, Order};
 
 /// The md5 of nothing.
@@ -47,8 +48,7 @@ impl Tree {
 }
 
 fn md5(text: &str) -> String {
-    let digest = Md5::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Md5::digest(text.as_bytes()))
 }
 
 fn outside(path: &str) -> Error {
@@ -161,11 +161,9 @@ fn folders_are_walked_as_listed_or_by_name() {
     let names: Vec<String> = (0..40).map(|at| format!("src/{at:02}/f")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let tree = Tree::new(&names);
-    let text = |order: &[String]| -> String {
-        order
-            .iter()
-            .map(|name| format!("src/{name}/f{name}f"))
-            .collect()
+    let text = |order: &[String]| {
+        let texts = order.iter().map(|name| format!("src/{name}/f{name}f"));
+        texts.collect::<Vec<_>>().concat()
     };
     let listed = std::fs::read_dir(tree.at("src")).unwrap();
     let listed: Vec<String> = listed

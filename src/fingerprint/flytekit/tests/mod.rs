@@ -3,6 +3,7 @@
 mod files;
 mod golden;
 mod json;
+mod tag;
 
 use std::path::Path;
 use std::process::Command;
