@@ -4,6 +4,7 @@
 //! through a trait, and read twice — hashed, and listed for `explain` — so the two cannot disagree.
 
 pub mod files;
+pub mod flytekit;
 pub mod ignore;
 mod images;
 mod key;
