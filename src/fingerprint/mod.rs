@@ -9,6 +9,7 @@ pub mod ignore;
 mod images;
 mod key;
 mod listing;
+mod naming;
 mod workspace;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use files::{FileReader, FilesError, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
 pub use key::key;
+pub use naming::{Namer, Tag, flytekit_ids, namers};
 pub use listing::{Change, Input, diff, inputs};
 pub use workspace::{BadSet, Fingerprints};
 

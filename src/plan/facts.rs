@@ -96,7 +96,7 @@ fn existences(
         .map(|id| {
             (
                 *id,
-                reference::of(&setting.workspace.images[id.index()], &prints.key(*id)),
+                reference::of(&setting.workspace.images[id.index()], &prints.tag(*id)),
             )
         })
         .collect();

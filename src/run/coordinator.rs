@@ -312,7 +312,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
         self.moves[id.index()] += 1;
         if let Err(error) = self
             .prints
-            .refresh(self.setting.graph, self.setting.recipes, id)
+            .refresh(self.setting.workspace, self.setting.graph, self.setting.recipes, id)
         {
             let error = BuildError::Failed(error.to_string());
             return self.failed(id, Trouble { error, ..trouble }, seconds);
@@ -492,7 +492,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn reference(&self, id: ImageId) -> String {
         reference::of(
             &self.setting.workspace.images[id.index()],
-            &self.prints.key(id),
+            &self.prints.tag(id),
         )
     }
 

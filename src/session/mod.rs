@@ -137,8 +137,8 @@ pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
     let mut unreadable = Vec::new();
     let sound = graph.filter(|_| is_sound).and_then(|graph| {
         let read = match kept {
-            Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), &graph, &recipes),
-            None => Fingerprints::read(&workspace.root, &graph, &recipes),
+            Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), &workspace, &graph, &recipes),
+            None => Fingerprints::read(&workspace, &graph, &recipes),
         };
         match read {
             Ok(prints) => Some(Sound {
@@ -336,6 +336,6 @@ impl Session {
     /// What an image is called as its files are now.
     #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
-        crate::reference::of(&self.workspace.images[id.index()], &self.prints.key(id))
+        crate::reference::of(&self.workspace.images[id.index()], &self.prints.tag(id))
     }
 }

@@ -85,7 +85,7 @@ impl World {
     }
 
     pub(super) fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {
-        reference::of(&self.workspace.images[id.index()], &prints.key(id))
+        reference::of(&self.workspace.images[id.index()], &prints.tag(id))
     }
 }
 
@@ -204,7 +204,7 @@ impl View {
         let sets = self.doubtful(doubt);
         let (prints, mut unreadable) =
             self.prints
-                .look_again(&self.world.graph, &self.world.recipes, &sets);
+                .look_again(&self.world.workspace, &self.world.graph, &self.world.recipes, &sets);
         unreadable.retain(|id, _| self.world.relevant.contains(id));
         Self {
             world: Arc::clone(&self.world),
