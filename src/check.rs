@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::diagnostic::{self, Diagnostic, Place};
+use crate::fingerprint::flytekit_ids;
 use crate::graph::{Cycle, EdgeKind, Graph, Hop};
 use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
@@ -60,7 +61,7 @@ pub fn check(
     let diagnostics = diagnostic::in_order(diagnostics);
     let usable = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     let recipes = if usable {
-        recipe::lower(&workspace)
+        recipe::lower(&workspace, &flytekit_ids(&workspace.images))
     } else {
         Vec::new()
     };
@@ -123,6 +124,10 @@ fn names(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
         );
         if key.0.len() > 255 {
             diagnostics.extend(too_long(image));
+        }
+        if image.spec.flytekit.is_some() {
+            // Its tag is known when its files are read.
+            continue;
         }
         if let Some(before) = first.get(&key) {
             diagnostics.push(one_reference(before, image, &key.0));

@@ -64,7 +64,11 @@ pub fn of(image: &Image, tag: &Tag) -> String {
     let tag = match tag {
         Tag::Own(tag) => tag.clone(),
         Tag::Of(key) => {
-            let format = image.spec.tag_format.as_deref().unwrap_or(DEFAULT_TAG_FORMAT);
+            let format = image
+                .spec
+                .tag_format
+                .as_deref()
+                .unwrap_or(DEFAULT_TAG_FORMAT);
             // The manifest has checked the format; a key's tag always fits.
             format_tag(format, &key.tag()).unwrap_or_else(|_| key.tag())
         }

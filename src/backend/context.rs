@@ -274,7 +274,7 @@ fn piece(entry: &Entry) -> usize {
 
 fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
     // Single files and requirements may be links that the hashing followed; in folders links are entries.
-    let follow = files.single || files.main.is_some();
+    let follow = files.single || files.linked || files.main.is_some();
     open(&files.folder.join(&entry.path), follow).map_err(|_| Trouble::Moved)
 }
 

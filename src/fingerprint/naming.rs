@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::FilesError;
-use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
 use super::Key;
+use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
 use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
 use crate::workspace::Image;
 

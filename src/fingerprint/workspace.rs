@@ -41,7 +41,11 @@ impl Fingerprints {
     ///
     /// # Errors
     /// Every file set that cannot be read.
-    pub fn read(workspace: &Workspace, graph: &Graph, recipes: &[Recipe]) -> Result<Self, Vec<BadSet>> {
+    pub fn read(
+        workspace: &Workspace,
+        graph: &Graph,
+        recipes: &[Recipe],
+    ) -> Result<Self, Vec<BadSet>> {
         let reader = FileReader::new(&workspace.root).map_err(|error| {
             vec![BadSet {
                 image: ImageId(0),

@@ -24,9 +24,9 @@ const FLYTEKIT_USER: &str = "flytekit";
 /// The recipes of all images of a workspace, in its order.
 ///
 /// An image without `user` whose nearest base in the workspace has one gets that one: its steps must run as root, and its
-/// containers as the base's user.
+/// containers as the base's user. `ids` are flytekit's of the images that have `flytekit`, which their containers look for.
 #[must_use]
-pub fn lower(workspace: &Workspace) -> Vec<Recipe> {
+pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
     let specs: HashMap<&str, &ImageSpec> = workspace
         .images
         .iter()
@@ -35,9 +35,15 @@ pub fn lower(workspace: &Workspace) -> Vec<Recipe> {
     workspace
         .images
         .iter()
-        .map(|image| {
+        .enumerate()
+        .map(|(at, image)| {
             let mut recipe = lower_one(&image.spec, &image.folder);
             recipe.config.user = inherited_user(&specs, &image.spec);
+            if let Some(Some(id)) = ids.get(at) {
+                // Last, so that another id leaves all layers alone.
+                let variable = ("_F_IMG_ID".to_owned(), id.clone());
+                recipe.steps.push(Step::Env(vec![variable]));
+            }
             recipe
         })
         .collect()
@@ -629,6 +635,9 @@ mod tests {
             images: vec![image("base", base), image("child", child)],
             ..Workspace::default()
         };
-        assert_eq!(lower(&workspace)[1].config.user.as_deref(), Some("app"));
+        assert_eq!(
+            lower(&workspace, &[])[1].config.user.as_deref(),
+            Some("app")
+        );
     }
 }

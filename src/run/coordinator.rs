@@ -310,10 +310,12 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     /// The files are not what they were: the image and all that is built on it get new keys, and it starts again.
     fn begin_again(&mut self, id: ImageId, path: &str, trouble: Trouble, seconds: f64) {
         self.moves[id.index()] += 1;
-        if let Err(error) = self
-            .prints
-            .refresh(self.setting.workspace, self.setting.graph, self.setting.recipes, id)
-        {
+        if let Err(error) = self.prints.refresh(
+            self.setting.workspace,
+            self.setting.graph,
+            self.setting.recipes,
+            id,
+        ) {
             let error = BuildError::Failed(error.to_string());
             return self.failed(id, Trouble { error, ..trouble }, seconds);
         }

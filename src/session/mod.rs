@@ -5,6 +5,7 @@
 
 mod choice;
 mod files;
+mod names;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -137,16 +138,23 @@ pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
     let mut unreadable = Vec::new();
     let sound = graph.filter(|_| is_sound).and_then(|graph| {
         let read = match kept {
-            Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), &workspace, &graph, &recipes),
+            Some(kept) => {
+                Fingerprints::read_with(Arc::clone(&kept.reader), &workspace, &graph, &recipes)
+            }
             None => Fingerprints::read(&workspace, &graph, &recipes),
         };
         match read {
-            Ok(prints) => Some(Sound {
-                graph,
-                recipes,
-                backends,
-                prints,
-            }),
+            Ok(prints) => {
+                let clashes = names::clashes(&workspace, &graph, &prints);
+                let is_clear = clashes.is_empty();
+                diagnostics.extend(clashes);
+                is_clear.then_some(Sound {
+                    graph,
+                    recipes,
+                    backends,
+                    prints,
+                })
+            }
             Err(bad) => {
                 diagnostics.extend(files::mistakes(&workspace, &recipes, &bad));
                 unreadable = bad.into_iter().map(|bad| bad.error).collect();

@@ -202,9 +202,12 @@ impl View {
     /// The same manifests, with the files of what is in doubt read again.
     fn again(&self, doubt: &Doubt) -> Self {
         let sets = self.doubtful(doubt);
-        let (prints, mut unreadable) =
-            self.prints
-                .look_again(&self.world.workspace, &self.world.graph, &self.world.recipes, &sets);
+        let (prints, mut unreadable) = self.prints.look_again(
+            &self.world.workspace,
+            &self.world.graph,
+            &self.world.recipes,
+            &sets,
+        );
         unreadable.retain(|id, _| self.world.relevant.contains(id));
         Self {
             world: Arc::clone(&self.world),

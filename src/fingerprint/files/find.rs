@@ -71,6 +71,27 @@ pub(super) fn find_context(
     find_by(root, path, path, file)
 }
 
+/// A folder and all below it, but for git's own: where files may come and go.
+pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut folders = vec![top.to_owned()];
+    let mut next = 0;
+    while let Some(folder) = folders.get(next).cloned() {
+        next += 1;
+        let place = place_of(root, &folder)?;
+        let entries =
+            std::fs::read_dir(&folder).map_err(|error| gone_or_refused(&place, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| refused(&place, &error))?;
+            let name = entry.file_name();
+            let is_own = name == ".git" || (folder == root && name == STATE_FOLDER);
+            if !is_own && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(folders)
+}
+
 /// One file, whatever rules say.
 pub(super) fn find_file(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 pub(crate) use error::system_words;
 pub use error::{FilesError, Said};
 
+use super::flytekit::{Error, Folder, Order};
 use super::{Entry, EntryKind, Files};
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
@@ -179,6 +180,7 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
         | FileSet::File { .. }
         | FileSet::Context { .. } => read_found(find_set(root, set)?, set.path(), before)?,
     };
+    files.linked = matches!(set, FileSet::Source { .. });
     files.digest = super::key::digest_of(&files);
     files.seen = Some(Arc::new(Seen {
         root: root.to_owned(),
@@ -212,12 +214,42 @@ pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
 fn find_set(root: &Path, set: &FileSet) -> Result<Found, FilesError> {
     match set {
         FileSet::Tree { path, ignore } => find::find(root, path, ignore),
-        FileSet::Source { path } => find::find(root, path, path),
+        FileSet::Source { path } => sources(root, path),
         FileSet::Context { path, dockerfile } => find::find_context(root, path, dockerfile),
         FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
             find::find_file(root, path)
         }
     }
+}
+
+/// The files of a source root by flytekit's rules: no folders, and what links lead to.
+fn sources(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+    let folder = find::resolve(root, path, None)?;
+    let there = Folder::new(root, &folder, Order::Sorted)
+        // An absolute root is one whose ignore rules hold.
+        .and_then(|reader| reader.source_files(&folder.to_string_lossy()));
+    let files = there.map_err(|error| match error {
+        Error::Files(error) => error,
+        error => FilesError::Tag {
+            folder: path.to_string(),
+            why: error.to_string(),
+            help: error.help(),
+        },
+    })?;
+    let mut items = Vec::with_capacity(files.len());
+    for file in files {
+        let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
+        items.push(Item {
+            kind: Kind::File(find::resolve(root, &within, None)?),
+            path: file,
+        });
+    }
+    Ok(Found {
+        folders: find::folders_below(root, &folder)?,
+        folder,
+        single: false,
+        items,
+    })
 }
 
 fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
