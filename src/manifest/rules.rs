@@ -109,6 +109,12 @@ pub(super) fn builder(value: &str) -> Result<(), Refused> {
     if let Some((_, version)) = COMING_BUILDERS.iter().find(|(name, _)| *name == value) {
         return refuse(format!("version {version} will have this builder"));
     }
+    if value == "default" {
+        return mend(
+            "flytekit's default builder is called `docker` here",
+            "docker",
+        );
+    }
     match closest(value, BUILDERS.iter().copied()) {
         Some(meant) => mend(format!("did you mean `{meant}`?"), meant),
         None => refuse(format!("the builders are {}", ticked(BUILDERS))),
