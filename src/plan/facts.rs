@@ -118,6 +118,7 @@ fn existences(
             .map(|(id, place)| Wanted {
                 reference: &references[id],
                 place: *place,
+                platforms: &setting.recipes[id.index()].platforms,
             })
             .collect();
         found.extend(wanted.into_iter().zip(backend.exists(&questions)));

@@ -341,6 +341,7 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
         Existence::Unknown { .. } if when_unknown == WhenUnknown::Assume => return None,
         Existence::Unknown { why } => Reason::Unknown { why: why.clone() },
         Existence::Present { .. } => gone("its name; another image bears it"),
+        Existence::Incomplete { missing } => gone(&format!("form for {}", missing.join(", "))),
         Existence::Absent => gone("local store"),
     };
     Some(vec![reason])

@@ -21,10 +21,6 @@ const INEXPRESSIBLE: &[(&str, &str)] = &[
     ("copy-dot", "the manifest itself is among the files"),
     ("copy-empty", "what is empty is not said"),
     ("copy-string-not-validated", "lists are lists"),
-    (
-        "cuda-no-python",
-        "NVIDIA publishes no image of these two versions",
-    ),
     ("env-empty", "what is empty is not said"),
     ("from-env", "what is empty is not said"),
     (

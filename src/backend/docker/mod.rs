@@ -256,7 +256,7 @@ impl Docker {
     }
 
     /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways and says better why not.
-    fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
+    fn exists_here(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -269,9 +269,12 @@ impl Docker {
         })
     }
 
-    fn inspect(&self, wanted: &[&str]) -> Vec<Existence> {
+    fn inspect(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
         let head = ["image", "inspect", "--format", "{{json .}}", "--"];
-        let arguments: Vec<&str> = head.iter().chain(wanted).copied().collect();
+        let arguments: Vec<&str> = head
+            .into_iter()
+            .chain(wanted.iter().map(|wanted| wanted.reference))
+            .collect();
         match self.ask(&arguments) {
             Ok(said) => local::read(wanted, &said),
             Err(error) => {
@@ -410,8 +413,8 @@ impl Backend for Docker {
             wanted
                 .iter()
                 .filter(move |wanted| wanted.place == place)
-                .map(|wanted| wanted.reference)
-                .collect::<Vec<&str>>()
+                .cloned()
+                .collect::<Vec<Wanted<'_>>>()
         };
         let local = at(StoreKind::Local);
         let remote = at(StoreKind::Registry);

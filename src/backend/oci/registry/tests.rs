@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::*;
+use super::{Existence, Wanted};
+use crate::backend::StoreKind;
 
 const LABEL: &str = "dev.imgspec.key";
 
@@ -60,6 +61,19 @@ fn image(path: &str) -> (u16, String, String) {
     }
 }
 
+fn exists(references: &[&str], label: &str) -> Vec<Existence> {
+    exists_for(references, &[], label)
+}
+
+fn exists_for(references: &[&str], platforms: &[String], label: &str) -> Vec<Existence> {
+    let wanted = references.iter().map(|reference| Wanted {
+        reference,
+        place: StoreKind::Registry,
+        platforms,
+    });
+    super::exists(&wanted.collect::<Vec<_>>(), label)
+}
+
 fn present() -> Existence {
     Existence::Present {
         key: Some("k".into()),
@@ -75,6 +89,45 @@ fn images_and_indexes_are_found_with_their_key_and_in_order() {
     assert_eq!(
         exists(&names, LABEL),
         [Existence::Absent, present(), present()]
+    );
+}
+
+#[test]
+fn an_image_of_another_platform_is_not_the_one() {
+    let (host, _) = serve(|path, _, _| {
+        match path {
+        "/v2/a/blobs/sha256:c" => (
+            200,
+            String::new(),
+            r#"{"os":"linux","architecture":"amd64","config":{"Labels":{"dev.imgspec.key":"k"}}}"#
+                .into(),
+        ),
+        "/v2/a/manifests/both" => (
+            200,
+            DIGEST.into(),
+            r#"{"manifests":[{"digest":"sha256:l","platform":{"os":"linux","architecture":"amd64"}},
+                {"digest":"sha256:l","platform":{"os":"linux","architecture":"arm64","variant":"v8"}}]}"#
+                .into(),
+        ),
+        path => image(path),
+    }
+    });
+    let [one, both] = ["1", "both"].map(|tag| format!("{host}/a:{tag}"));
+    let found = |platforms: &[&str]| {
+        let platforms: Vec<String> = platforms.iter().map(|&each| each.to_owned()).collect();
+        exists_for(&[&one, &both], &platforms, LABEL)
+    };
+    let lacks = |platform: &str| Existence::Incomplete {
+        missing: vec![platform.to_owned()],
+    };
+    assert_eq!(found(&["linux/amd64"]), [present(), present()]);
+    assert_eq!(
+        found(&["linux/amd64", "linux/arm64"]),
+        [lacks("linux/arm64"), present()]
+    );
+    assert_eq!(
+        found(&["linux/s390x"]),
+        [lacks("linux/s390x"), lacks("linux/s390x")]
     );
 }
 
