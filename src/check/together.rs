@@ -3,6 +3,8 @@
 //! Looks at no files but the project file that a lock file needs. The choice made: each rule is a function of one spec that
 //! names the field to change, so that a rule is found by what it says.
 
+mod secrets;
+
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
@@ -50,6 +52,7 @@ pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
         conda(spec, &mut clashes);
         locks(spec, &workspace.root, &mut clashes);
         sources(spec, &mut clashes);
+        secrets::secrets(spec, &mut clashes);
         dockerfile(spec, image, &mut clashes);
         flytekit(spec, &workspace.images, &mut clashes);
         diagnostics.extend(clashes.into_iter().map(|clash| told(image, clash)));
@@ -86,7 +89,9 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
         let message = format!("`{}` does not go with the rest", mismatch.field);
         clashes.push(Clash::new(mismatch.field, message, mismatch.why));
     }
-    let has_python = spec.python_version.is_some() || spec.python_exec.is_some();
+    let has_python = spec.python_version.is_some()
+        || spec.python_exec.is_some()
+        || installs_conda_packages(spec);
     if installs_python_packages(spec) && !has_python {
         clashes.push(
             Clash::new(
@@ -101,12 +106,19 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
 
 fn installs_python_packages(spec: &ImageSpec) -> bool {
     let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
-    !spec.packages.is_empty() || spec.requirements.is_some() || spec.steps.iter().any(pip)
+    !spec.packages.is_empty()
+        || spec.requirements.is_some()
+        || spec.flytekit.is_some()
+        || spec.steps.iter().any(pip)
+}
+
+fn installs_conda_packages(spec: &ImageSpec) -> bool {
+    let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
+    !spec.conda_packages.is_empty() || spec.steps.iter().any(conda)
 }
 
 fn conda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
-    let own = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
-    let has_packages = !spec.conda_packages.is_empty() || spec.steps.iter().any(own);
+    let has_packages = installs_conda_packages(spec);
     if has_packages && spec.python_exec.is_some() {
         clashes.push(
             Clash::new(
@@ -153,13 +165,13 @@ fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
     for (field, given, packages) in field.chain(own) {
         let Some(name) = lock(given) else { continue };
         if !packages.is_empty() {
-            let (what, add) = match name {
-                "uv.lock" => ("packages", "uv add"),
-                "poetry.lock" => ("packages", "poetry add"),
-                _ => ("packages", "uv export -o pylock.toml"),
+            let add = match name {
+                "uv.lock" => "uv add",
+                "poetry.lock" => "poetry add",
+                _ => "uv export -o pylock.toml",
             };
             let at = if field == "requirements" {
-                what
+                "packages"
             } else {
                 &field
             };
@@ -172,6 +184,23 @@ fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
                 .help(format!(
                     "add them to the project and lock it again: `{add}`"
                 )),
+            );
+        }
+        let has_indexes = spec.pip_index.is_some() || !spec.pip_extra_index_url.is_empty();
+        if name == "poetry.lock" && has_indexes {
+            let index = if spec.pip_index.is_some() {
+                "pip-index"
+            } else {
+                "pip-extra-index-url"
+            };
+            clashes.push(
+                Clash::new(
+                    index,
+                    format!("poetry does not hear of `{index}`"),
+                    "it takes packages from the sources of its project",
+                )
+                .help("name it in the `pyproject.toml`: `[[tool.poetry.source]]`")
+                .warning(),
             );
         }
         let project = given.path.parent().under(root).join("pyproject.toml");

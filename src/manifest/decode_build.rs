@@ -10,7 +10,7 @@ use super::fields::Field;
 use super::layer::Given;
 use super::notes::{Text, shown};
 use super::syntax::{Node, Prop};
-use super::{fields, rules};
+use super::{fields, rules, rules_packages as packages};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::reference::{self, Refused};
 use crate::spec::{
@@ -32,6 +32,13 @@ const STEPS: [(&str, &str); 8] = [
 ];
 
 type Rule = fn(&str) -> Result<(), Refused>;
+
+/// The build arguments of a Dockerfile.
+const ARGS: Field = Field {
+    name: "args",
+    kind: fields::Kind::Map,
+    rule: rules::variable,
+};
 
 impl Decoder<'_> {
     /// `pip-secret-mounts "file" to="/path"`.
@@ -218,7 +225,8 @@ impl Decoder<'_> {
         let requirements = match prop(node, "requirements") {
             None => None,
             Some(prop) => {
-                let text = self.checked("requirements", rules::any, &prop.value)?;
+                let text =
+                    self.checked("requirements", packages::requirements_file, &prop.value)?;
                 let path = self.inside(&text)?;
                 let given = text.text;
                 Some(GivenPath { path, given })
@@ -300,34 +308,30 @@ impl Decoder<'_> {
             args: Vec::new(),
             contexts: Vec::new(),
         };
+        let mut args = Vec::new();
+        let mut contexts = Vec::new();
         for child in &node.children {
             match child.name.text.as_str() {
-                "args" => dockerfile.args.extend(self.build_args(child)),
-                "contexts" => self.contexts(child, &mut dockerfile, &mut places),
+                "args" => args.extend(self.map(&ARGS, child)),
+                "contexts" => contexts.extend(self.contexts(child)),
                 _ => self.unknown_part(child, "`dockerfile`", &["args", "contexts"]),
+            }
+        }
+        self.once("args", args.iter().map(|(name, _)| name));
+        self.once("contexts", contexts.iter().map(|(name, _)| name));
+        let args = args.into_iter();
+        dockerfile.args = args.map(|(name, value)| (name.text, value.text)).collect();
+        for (name, child) in contexts {
+            if let Some((context, place)) = self.context(child) {
+                places.push((format!("dockerfile.contexts.{}", name.text), place));
+                dockerfile.contexts.push((name.text, context));
             }
         }
         Some(Given::Dockerfile(dockerfile, places))
     }
 
-    fn build_args(&mut self, node: &Node) -> Vec<(String, String)> {
-        let field = Field {
-            name: "args",
-            kind: fields::Kind::Map,
-            rule: rules::variable,
-        };
-        let pairs = self.map(&field, node);
-        self.once("args", pairs.iter().map(|(name, _)| name));
-        let texts = pairs.into_iter();
-        texts.map(|(name, value)| (name.text, value.text)).collect()
-    }
-
-    fn contexts(
-        &mut self,
-        node: &Node,
-        dockerfile: &mut OwnDockerfile,
-        places: &mut Vec<(String, Place)>,
-    ) {
+    /// The nodes of `contexts` with their names.
+    fn contexts<'n>(&mut self, node: &'n Node) -> Vec<(Text, &'n Node)> {
         self.only_props(node, &[]);
         if let Some(value) = node.args.first() {
             self.notes.tell(
@@ -341,17 +345,18 @@ impl Decoder<'_> {
             place: child.name.place.clone(),
             plain: true,
         };
-        let names: Vec<Text> = node.children.iter().map(name).collect();
-        self.once("contexts", names.iter());
-        for (child, name) in node.children.iter().zip(names) {
-            if let Err(refused) = context_name(&name.text) {
-                self.notes
-                    .tell(super::decode_values::misnamed("a context", &name, refused));
-            } else if let Some((context, place)) = self.context(child) {
-                places.push((format!("dockerfile.contexts.{}", name.text), place));
-                dockerfile.contexts.push((name.text, context));
+        let mut contexts = Vec::new();
+        for child in &node.children {
+            let name = name(child);
+            match context_name(&name.text) {
+                Ok(()) => contexts.push((name, child)),
+                Err(refused) => {
+                    self.notes
+                        .tell(super::decode_values::misnamed("a context", &name, refused))
+                }
             }
         }
+        contexts
     }
 
     fn context(&mut self, node: &Node) -> Option<(NamedContext, Place)> {

@@ -435,7 +435,8 @@ fn usual_place(id: &str) -> SecretPlace {
     SecretPlace::File(format!("/run/secrets/{id}"))
 }
 
-fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
+/// The secrets of an image, with the places that nobody wrote.
+pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
     let declared = spec.secrets.iter().map(|secret| {
         let mut uses: Vec<Given> = secret
             .uses

@@ -1,6 +1,7 @@
 //! Whole manifests, good and bad: what the bad ones tell is held as it is drawn.
 
 mod between;
+mod build_fields;
 mod declarations;
 mod docs;
 mod fields;
@@ -8,6 +9,7 @@ mod good;
 mod hostile;
 mod include;
 mod text;
+mod together;
 
 use std::collections::BTreeMap;
 
