@@ -48,13 +48,16 @@ pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
     for image in &workspace.images {
         let spec = &image.spec;
         let mut clashes = Vec::new();
-        cuda(spec, &mut clashes);
-        conda(spec, &mut clashes);
-        locks(spec, &workspace.root, &mut clashes);
-        sources(spec, &mut clashes);
         secrets::secrets(spec, &mut clashes);
-        dockerfile(spec, image, &mut clashes);
-        flytekit(spec, &workspace.images, &mut clashes);
+        if spec.dockerfile.is_some() {
+            dockerfile(image, &mut clashes);
+        } else {
+            cuda(spec, &mut clashes);
+            conda(spec, &mut clashes);
+            locks(spec, &workspace.root, &mut clashes);
+            sources(spec, &mut clashes);
+            flytekit(spec, &workspace.images, &mut clashes);
+        }
         diagnostics.extend(clashes.into_iter().map(|clash| told(image, clash)));
     }
 }
@@ -86,8 +89,20 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
         return;
     };
     if let Err(mismatch) = cuda_base(cuda, spec.cudnn.as_deref(), spec.base_image.as_ref()) {
-        let message = format!("`{}` does not go with the rest", mismatch.field);
-        clashes.push(Clash::new(mismatch.field, message, mismatch.why));
+        let message = match mismatch.field {
+            "cuda" => format!("there is no image of CUDA {cuda}"),
+            field => format!("`{field}` does not go with CUDA {cuda}"),
+        };
+        // What to do follows a colon.
+        let (why, help) = match mismatch.why.split_once(": ") {
+            Some((why, help)) => (why, Some(help)),
+            None => (mismatch.why.as_str(), None),
+        };
+        let clash = Clash::new(mismatch.field, message, why);
+        clashes.push(match help {
+            Some(help) => clash.help(help),
+            None => clash,
+        });
     }
     let has_python = spec.python_version.is_some()
         || spec.python_exec.is_some()
@@ -232,7 +247,7 @@ fn sources(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
 }
 
 /// A Dockerfile says everything itself.
-fn dockerfile(spec: &ImageSpec, image: &Image, clashes: &mut Vec<Clash>) {
+fn dockerfile(image: &Image, clashes: &mut Vec<Clash>) {
     const BESIDE: &[&str] = &[
         "base-image",
         "apt-packages",
@@ -262,9 +277,6 @@ fn dockerfile(spec: &ImageSpec, image: &Image, clashes: &mut Vec<Clash>) {
         "runtime-packages",
         "builder-config",
     ];
-    if spec.dockerfile.is_none() {
-        return;
-    }
     for field in BESIDE.iter().filter(|field| image.places.has(field)) {
         clashes.push(
             Clash::new(
@@ -331,16 +343,24 @@ fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Vec<Clash>) {
             .help("name a `.txt`, `uv.lock` or `poetry.lock`"),
         );
     }
-    for (field, is_said) in [
-        ("registry-config", spec.registry_config.is_some()),
-        ("builder-options", !spec.builder_options.is_empty()),
+    for (field, is_said, counts) in [
+        (
+            "registry-config",
+            spec.registry_config.is_some(),
+            "it counts for flytekit's id only",
+        ),
+        (
+            "builder-options",
+            !spec.builder_options.is_empty(),
+            "they count for the tag only",
+        ),
     ] {
         if is_said && spec.builder.as_deref() != Some("envd") {
             clashes.push(
                 Clash::new(
                     field,
                     format!("flytekit's Docker builder ignores `{field}`"),
-                    "it counts for the tag only",
+                    counts,
                 )
                 .warning(),
             );

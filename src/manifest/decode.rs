@@ -177,6 +177,10 @@ impl Decoder<'_> {
     pub(super) fn missing(&mut self, field: &Field, node: &Node) {
         let example = match field.kind {
             Kind::Map => "NAME=\"value\"",
+            Kind::Mounts => "\"file\" to=\"/root/.netrc\"",
+            Kind::Secret => "\"id\" env=\"VARIABLE\"",
+            Kind::Steps => "{ run \"make\"; }",
+            Kind::Dockerfile => "\"Dockerfile\"",
             _ => "\"…\"",
         };
         self.notes.tell(

@@ -45,7 +45,7 @@ impl Decoder<'_> {
     pub(super) fn mounts(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["to", "reset"]);
         self.no_block(node);
-        let source = self.only_arg(field.name, node)?;
+        let source = self.only_arg(field, node)?;
         let Some(to) = prop(node, "to") else {
             self.notes.tell(
                 Diagnostic::error("missing-argument", format!("`{}` needs `to=`", field.name))
@@ -68,7 +68,7 @@ impl Decoder<'_> {
     /// `secret "id" env="VAR"` or `secret "id" file="path"`, with the steps that get it.
     pub(super) fn secret(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["env", "file", "reset"]);
-        let id = self.only_arg(field.name, node)?;
+        let id = self.only_arg(field, node)?;
         let source = self.secret_source(node);
         let uses: Vec<Option<SecretUse>> = node
             .children
@@ -286,7 +286,7 @@ impl Decoder<'_> {
     /// `dockerfile "path" context="." target="x" { args …; contexts { … } }`.
     pub(super) fn own_dockerfile(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["context", "target", "reset"]);
-        let path = self.only_arg(field.name, node)?;
+        let path = self.only_arg(field, node)?;
         let mut places = vec![(field.name.to_owned(), path.place.clone())];
         let file = self.inside(&path);
         let context = match prop(node, "context") {
@@ -407,7 +407,8 @@ impl Decoder<'_> {
     }
 
     /// The one value of a node that may have a block.
-    fn only_arg(&mut self, what: &str, node: &Node) -> Option<Text> {
+    fn only_arg(&mut self, field: &Field, node: &Node) -> Option<Text> {
+        let what = field.name;
         if let Some(second) = node.args.get(1) {
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", format!("`{what}` takes one value"))
@@ -415,7 +416,7 @@ impl Decoder<'_> {
             );
         }
         let Some(value) = node.args.first() else {
-            self.empty_step(node);
+            self.missing(field, node);
             return None;
         };
         let rule = match what {

@@ -69,7 +69,8 @@ pub(super) fn requirement(value: &str) -> Result<(), Refused> {
 
 /// A file whose format is known by its name, or else a list of requirements.
 pub(super) fn requirements_file(value: &str) -> Result<(), Refused> {
-    const TAKEN: &str = "lists of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` and `pyproject.toml` are taken";
+    const TAKEN: &str =
+        "it is a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
     let name = value.rsplit('/').next().unwrap_or_default();
     let is_known = matches!(name, "uv.lock" | "poetry.lock" | "pyproject.toml")
         || (name.starts_with("pylock.") && name.ends_with(".toml"));

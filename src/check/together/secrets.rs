@@ -57,8 +57,8 @@ fn one_place(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
             };
             clashes.push(Clash::new(
                 field(&pair.1),
-                format!("two secrets are {place}"),
-                format!("so is {}", words(&pair.0)),
+                format!("two secrets go to {place}"),
+                format!("so does {}", words(&pair.0)),
             ));
             told.push(pair);
         }

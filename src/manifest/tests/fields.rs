@@ -130,41 +130,91 @@ fn unknown_properties() {
 #[test]
 fn values_of_the_wrong_type() {
     assert_snapshot!(told("image \"app\" {\n    python-version 3.10\n    user #true\n    workdir #null\n    env \"DEBUG=1\" OTHER=2\n    labels \"x\"\n    packages \"a\" reset=\"yes\"\n    commands {\n        echo \"hi\"\n    }\n}\n"), @r#"
-    error[together]: image `app`: NVIDIA's images have no Python
-     --> imgspec.kdl:2:10
+    error[wrong-type]: `python-version` takes text, not a number
+     --> imgspec.kdl:2:20
       |
-    2 |     cuda "12.4"
-      |          ^^^^^^ packages need one
+    2 |     python-version 3.10
+      |                    ^^^^ text needs quotes here
       |
-      = help: say which: `python-version "3.12"`
-
-    error[not-yet]: `base-image debian=` is not supported yet
-     --> imgspec.kdl:3:16
+    help: write it like this
       |
-    3 |     base-image debian="bookworm"
-      |                ^^^^^^^^^^^^^^^^^ it needs the embedded builder, which version 0.3 will have
-      |
-    help: until then take Debian's image
-      |
-    3 -     base-image debian="bookworm"
-    3 +     base-image "debian:bookworm-slim"
+    2 -     python-version 3.10
+    2 +     python-version "3.10"
       |
 
-    error[together]: image `app`: `uv.lock` needs its `pyproject.toml`
-     --> imgspec.kdl:4:18
+    error[wrong-type]: `user` takes text, not a boolean
+     --> imgspec.kdl:3:10
       |
-    4 |     requirements "uv.lock"
-      |                  ^^^^^^^^^ there is none in the same folder
+    3 |     user #true
+      |          ^^^^^ text needs quotes here
       |
-      = help: a lock file says nothing without the project that it belongs to
+    help: write it like this
+      |
+    3 -     user #true
+    3 +     user "true"
+      |
 
-    error[invalid-value]: `builder` cannot be `oci`
-     --> imgspec.kdl:5:13
+    error[wrong-type]: `workdir` takes text, not `#null`
+     --> imgspec.kdl:4:13
       |
-    5 |     builder "oci"
-      |             ^^^^^ version 0.3 will have this builder
+    4 |     workdir #null
+      |             ^^^^^
+      |
+      = help: to drop what was inherited write `workdir reset=#true`
 
-    4 errors
+    error[wrong-type]: `env` takes names with values
+     --> imgspec.kdl:5:9
+      |
+    5 |     env "DEBUG=1" OTHER=2
+      |         ^^^^^^^^^
+      |
+    help: write it like this
+      |
+    5 -     env "DEBUG=1" OTHER=2
+    5 +     env DEBUG="1" OTHER=2
+      |
+
+    error[wrong-type]: `OTHER` takes text, not a number
+     --> imgspec.kdl:5:25
+      |
+    5 |     env "DEBUG=1" OTHER=2
+      |                         ^ text needs quotes here
+      |
+    help: write it like this
+      |
+    5 -     env "DEBUG=1" OTHER=2
+    5 +     env "DEBUG=1" OTHER="2"
+      |
+
+    error[wrong-type]: `labels` takes names with values
+     --> imgspec.kdl:6:12
+      |
+    6 |     labels "x"
+      |            ^^^
+      |
+      = help: write `labels NAME="value"`
+
+    error[wrong-type]: `reset` takes `#true`
+     --> imgspec.kdl:7:24
+      |
+    7 |     packages "a" reset="yes"
+      |                        ^^^^^
+      |
+    help: `packages reset=#true` drops what was inherited
+      |
+    7 -     packages "a" reset="yes"
+    7 +     packages "a" reset=#true
+      |
+
+    error[wrong-type]: `commands` takes no block
+     --> imgspec.kdl:8:14
+      |
+    8 |     commands {
+      |              ^ opened here
+      |
+      = help: write its values behind it: `commands "…"`
+
+    8 errors
     "#);
 }
 

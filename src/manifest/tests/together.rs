@@ -41,41 +41,47 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
       |
       = help: say the version of CUDA too: `cuda "12.6"`
 
-    error[together]: image `b`: `cuda` does not go with the rest
+    error[together]: image `b`: there is no image of CUDA 10.2
      --> imgspec.kdl:2:18
       |
     2 | image "b" { cuda "10.2" }
       |                  ^^^^^^ there are images of CUDA 11.7, 11.8, 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6, 12.8, 12.9, 13.0
 
-    error[together]: image `c`: `cuda` does not go with the rest
+    error[together]: image `c`: there is no image of CUDA 12.1.0
      --> imgspec.kdl:3:18
       |
     3 | image "c" { cuda "12.1.0" }
-      |                  ^^^^^^^^ of CUDA 12.1 there are images of 12.1.1: write `cuda "12.1"`
+      |                  ^^^^^^^^ of CUDA 12.1 there are images of 12.1.1
+      |
+      = help: write `cuda "12.1"`
 
-    error[together]: image `d`: `cudnn` does not go with the rest
+    error[together]: image `d`: `cudnn` does not go with CUDA 12.6
      --> imgspec.kdl:4:32
       |
     4 | image "d" { cuda "12.6"; cudnn "8" }
       |                                ^^^ the images of CUDA 12.6 have cuDNN 9
 
-    error[together]: image `e`: `base-image` does not go with the rest
+    error[together]: image `e`: `base-image` does not go with CUDA 12.6
      --> imgspec.kdl:5:37
       |
     5 | image "e" { cuda "12.6"; base-image "debian:12" }
-      |                                     ^^^^^^^^^^^ with `cuda` the base is NVIDIA's: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+      |                                     ^^^^^^^^^^^ with `cuda` the base is NVIDIA's
+      |
+      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
 
-    error[together]: image `f`: `base-image` does not go with the rest
+    error[together]: image `f`: `base-image` does not go with CUDA 13
      --> imgspec.kdl:6:35
       |
     6 | image "f" { cuda "13"; base-image "ubuntu:20.04" }
       |                                   ^^^^^^^^^^^^^^ of CUDA 13 there are images of Ubuntu 24.04, 22.04
 
-    error[together]: image `g`: `base-image` does not go with the rest
+    error[together]: image `g`: `base-image` does not go with CUDA 12.6
      --> imgspec.kdl:7:43
       |
     7 | image "g" { cuda "12.6"; base-image image="a" }
-      |                                           ^^^ with `cuda` the base is NVIDIA's: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+      |                                           ^^^ with `cuda` the base is NVIDIA's
+      |
+      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
 
     error[together]: image `h`: NVIDIA's images have no Python
      --> imgspec.kdl:8:18
@@ -242,23 +248,23 @@ image "c" {
     }
 }
 "#), @r#"
-    error[together]: image `a`: two secrets are the variable `TOKEN`
+    error[together]: image `a`: two secrets go to the variable `TOKEN`
      --> imgspec.kdl:7:12
       |
     7 |     secret "two" env="TWO" {
-      |            ^^^^^ so is the secret `one`
+      |            ^^^^^ so does the secret `one`
 
-    error[together]: image `a`: two secrets are the file `/root/.netrc`
+    error[together]: image `a`: two secrets go to the file `/root/.netrc`
       --> imgspec.kdl:14:23
        |
     14 |     pip-secret-mounts "netrc" to="/root/.netrc"
-       |                       ^^^^^^^ so is the secret `netrc`
+       |                       ^^^^^^^ so does the secret `netrc`
 
-    error[together]: image `a`: two secrets are the file `/root/.netrc`
+    error[together]: image `a`: two secrets go to the file `/root/.netrc`
       --> imgspec.kdl:15:23
        |
     15 |     pip-secret-mounts "other" to="/root/.netrc"
-       |                       ^^^^^^^ so is another one of `pip-secret-mounts`
+       |                       ^^^^^^^ so does another one of `pip-secret-mounts`
 
     warning[together]: image `b`: `pip-secret-mounts` means nothing without Python packages
       --> imgspec.kdl:18:5
@@ -440,13 +446,13 @@ image "project" {
       --> imgspec.kdl:17:21
        |
     17 |     registry-config "conf.json"
-       |                     ^^^^^^^^^^^ it counts for the tag only
+       |                     ^^^^^^^^^^^ it counts for flytekit's id only
 
     warning[together]: image `project`: flytekit's Docker builder ignores `builder-options`
       --> imgspec.kdl:18:5
        |
     18 |     builder-options network="host"
-       |     ^^^^^^^^^^^^^^^ it counts for the tag only
+       |     ^^^^^^^^^^^^^^^ they count for the tag only
 
     4 errors, 2 warnings
     "#);
