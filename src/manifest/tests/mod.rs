@@ -8,6 +8,7 @@ mod fields;
 mod good;
 mod hostile;
 mod include;
+mod keys;
 mod text;
 mod together;
 
