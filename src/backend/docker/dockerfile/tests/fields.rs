@@ -132,7 +132,7 @@ fn a_uv_lock_makes_an_environment_that_later_packages_go_into() {
     RUN
       --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
       --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      ["/run/imgspec/uv","pip","install","--python","/opt/venv/bin/python3","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--default-index=https://example.org/simple","--extra","gpu","--","numpy"]
+      ["/run/imgspec/uv","pip","install","--python","/opt/venv/bin/python3","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--default-index=https://example.org/simple","--","numpy"]
     "#);
 }
 
