@@ -3,13 +3,12 @@
 //! Looks at no files but the project file that a lock file needs. The choice made: each rule is a function of one spec that
 //! names the field to change, so that a rule is found by what it says.
 
+mod locks;
 mod secrets;
-
-use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
 use crate::recipe::cuda_base;
-use crate::spec::{Base, GivenPath, ImageSpec, OwnStep, SourceCopyMode};
+use crate::spec::{Base, ImageSpec, OwnStep, RequirementsKind, SourceCopyMode};
 use crate::workspace::{Image, Workspace};
 
 /// A field that is wrong beside the others, and why.
@@ -54,7 +53,7 @@ pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
         } else {
             cuda(spec, &mut clashes);
             conda(spec, &mut clashes);
-            locks(spec, &workspace.root, &mut clashes);
+            locks::locks(spec, &workspace.root, &mut clashes);
             sources(spec, &mut clashes);
             flytekit(spec, &workspace.images, &mut clashes);
         }
@@ -156,82 +155,6 @@ fn conda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
     }
 }
 
-/// A lock file, by the name that its tool gives it.
-fn lock(given: &GivenPath) -> Option<&str> {
-    let name = given.path.file_name()?;
-    let is_pylock = name.starts_with("pylock.") && name.ends_with(".toml");
-    (is_pylock || matches!(name, "uv.lock" | "poetry.lock")).then_some(name)
-}
-
-fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
-    let own = spec
-        .steps
-        .iter()
-        .enumerate()
-        .filter_map(|(at, step)| match step {
-            OwnStep::Pip {
-                packages,
-                requirements: Some(given),
-            } => Some((format!("steps[{at}]"), given, packages)),
-            _ => None,
-        });
-    let field = spec.requirements.iter();
-    let field = field.map(|given| ("requirements".to_owned(), given, &spec.packages));
-    for (field, given, packages) in field.chain(own) {
-        let Some(name) = lock(given) else { continue };
-        if !packages.is_empty() {
-            let add = match name {
-                "uv.lock" => "uv add",
-                "poetry.lock" => "poetry add",
-                _ => "uv export -o pylock.toml",
-            };
-            let at = if field == "requirements" {
-                "packages"
-            } else {
-                &field
-            };
-            clashes.push(
-                Clash::new(
-                    at,
-                    format!("packages do not go with `{name}`"),
-                    "the lock file says all that is installed",
-                )
-                .help(format!(
-                    "add them to the project and lock it again: `{add}`"
-                )),
-            );
-        }
-        let has_indexes = spec.pip_index.is_some() || !spec.pip_extra_index_url.is_empty();
-        if name == "poetry.lock" && has_indexes {
-            let index = if spec.pip_index.is_some() {
-                "pip-index"
-            } else {
-                "pip-extra-index-url"
-            };
-            clashes.push(
-                Clash::new(
-                    index,
-                    format!("poetry does not hear of `{index}`"),
-                    "it takes packages from the sources of its project",
-                )
-                .help("name it in the `pyproject.toml`: `[[tool.poetry.source]]`")
-                .warning(),
-            );
-        }
-        let project = given.path.parent().under(root).join("pyproject.toml");
-        if !name.starts_with("pylock.") && given.path.under(root).is_file() && !project.is_file() {
-            clashes.push(
-                Clash::new(
-                    field,
-                    format!("`{name}` needs its `pyproject.toml`"),
-                    "there is none in the same folder",
-                )
-                .help("a lock file says nothing without the project that it belongs to"),
-            );
-        }
-    }
-}
-
 fn sources(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
     let all = Some(SourceCopyMode::All);
     if spec.source_root.is_none() && spec.source_copy_mode == all {
@@ -328,12 +251,9 @@ fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Vec<Clash>) {
             )),
         );
     }
-    if let Some(given) = &spec.requirements
-        && given
-            .path
-            .file_name()
-            .is_some_and(|name| name.ends_with(".toml"))
-    {
+    let kind = spec.requirements.as_ref();
+    let kind = kind.map(|given| given.path.requirements_kind());
+    if let Some(RequirementsKind::Project | RequirementsKind::Pylock) = kind {
         clashes.push(
             Clash::new(
                 "requirements",

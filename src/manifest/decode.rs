@@ -141,7 +141,7 @@ impl Decoder<'_> {
                 Kind::Copy => self.copies(node).map(Given::Copies),
                 Kind::Mounts => self.mounts(field, node),
                 Kind::Secret => self.secret(field, node),
-                Kind::Steps => self.own_steps(field, node),
+                Kind::Steps => Some(self.own_steps(field, node)),
                 Kind::Dockerfile => self.own_dockerfile(field, node),
             }
         };

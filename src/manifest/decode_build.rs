@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::decode::{Decoder, prop};
+use super::decode_values::misnamed;
 use super::fields::Field;
 use super::layer::Given;
 use super::notes::{Text, shown};
@@ -150,7 +151,7 @@ impl Decoder<'_> {
     }
 
     /// `steps { apt "git"; run "make" … }`.
-    pub(super) fn own_steps(&mut self, field: &Field, node: &Node) -> Option<Given> {
+    pub(super) fn own_steps(&mut self, field: &Field, node: &Node) -> Given {
         self.only_props(node, &["reset"]);
         if let Some(value) = node.args.first() {
             self.notes.tell(
@@ -166,7 +167,7 @@ impl Decoder<'_> {
             .iter()
             .flat_map(|child| self.own_step(child))
             .collect();
-        Some(Given::Steps(steps))
+        Given::Steps(steps)
     }
 
     fn own_step(&mut self, node: &Node) -> Vec<(OwnStep, Place)> {
@@ -351,8 +352,8 @@ impl Decoder<'_> {
             match context_name(&name.text) {
                 Ok(()) => contexts.push((name, child)),
                 Err(refused) => {
-                    self.notes
-                        .tell(super::decode_values::misnamed("a context", &name, refused))
+                    let mistake = misnamed("a context", &name, refused);
+                    self.notes.tell(mistake);
                 }
             }
         }

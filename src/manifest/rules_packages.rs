@@ -2,6 +2,7 @@
 
 use super::rules::{line, refuse};
 use crate::reference::{self, Refused};
+use crate::spec::RequirementsKind;
 
 /// `name[:arch][=version]` by Debian's rules: nothing that apt-get could take for an option or a removal.
 pub(super) fn apt_package(value: &str) -> Result<(), Refused> {
@@ -72,9 +73,7 @@ pub(super) fn requirements_file(value: &str) -> Result<(), Refused> {
     const TAKEN: &str =
         "it is a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
     let name = value.rsplit('/').next().unwrap_or_default();
-    let is_known = matches!(name, "uv.lock" | "poetry.lock" | "pyproject.toml")
-        || (name.starts_with("pylock.") && name.ends_with(".toml"));
-    if is_known {
+    if RequirementsKind::of(name) != RequirementsKind::List {
         return Ok(());
     }
     let endings = [".toml", ".lock", ".yml", ".yaml", ".json", ".cfg", ".py"];

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::spec::{
     self, Base, CopyFrom, DEFAULT_BASE, DEFAULT_PLATFORM, GivenPath, ImageSpec, NamedContext,
-    OwnStep, SecretSource, SecretStep, SourceCopyMode, WorkspacePath,
+    OwnStep, RequirementsKind, SecretSource, SecretStep, SourceCopyMode, WorkspacePath,
 };
 use crate::workspace::Workspace;
 
@@ -495,21 +495,19 @@ pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
 
 /// The tool of a lock file, by its name.
 fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
-    match path.file_name() {
-        Some("uv.lock") => Some(LockTool::Uv),
-        Some("poetry.lock") => Some(LockTool::Poetry),
+    match path.requirements_kind() {
+        RequirementsKind::UvLock => Some(LockTool::Uv),
+        RequirementsKind::PoetryLock => Some(LockTool::Poetry),
         _ => None,
     }
 }
 
 /// What the installer reads besides a file: files of requirements include others, projects do not.
 fn requirements_set(path: WorkspacePath) -> FileSet {
-    let name = path.file_name().unwrap_or_default();
-    let is_lock = name == "pylock.toml" || (name.starts_with("pylock.") && name.ends_with(".toml"));
-    if is_lock || name == "pyproject.toml" {
-        FileSet::Project { path }
-    } else {
+    if path.requirements_kind() == RequirementsKind::List {
         FileSet::Requirements { path }
+    } else {
+        FileSet::Project { path }
     }
 }
 

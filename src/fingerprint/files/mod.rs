@@ -203,8 +203,10 @@ pub(crate) fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
 
 /// A lock file or project file, and the project file that the tool needs beside the lock.
 pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
-    let has_project = matches!(path.file_name(), Some("uv.lock" | "poetry.lock"));
-    let project = has_project.then(|| WorkspacePath::resolve(&path.parent(), "pyproject.toml"));
+    let kind = path.requirements_kind();
+    let project = kind
+        .needs_project()
+        .then(|| WorkspacePath::resolve(&path.parent(), "pyproject.toml"));
     let mut files = vec![path.clone()];
     files.extend(project.flatten());
     files.sort();

@@ -71,31 +71,15 @@ fn steps(lines: &str) -> Vec<String> {
 
 #[test]
 fn conda_packages_are_installed_by_micromamba_from_conda_forge_first() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         python-version "3.12"
         conda-packages "numpy>=2" "conda-forge::blas=*=openblas"
         conda-channels "pytorch" "https://example.org/channel"
         packages "torch"
         steps { conda "scipy" }
-    "#), @r#"
-    FROM debian:bookworm-slim
-    RUN
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/usr/bin/micromamba,target=/run/imgspec/micromamba
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/etc/ssl/certs/ca-certificates.crt,target=/run/imgspec/ca.crt
-      --mount=type=cache,target=/run/imgspec/conda,id=imgspec-conda-linux-amd64,sharing=private
-      ["/bin/sh","-c","set -e\nexport MAMBA_ROOT_PREFIX=/opt/micromamba CONDA_PKGS_DIRS=/run/imgspec/conda\n[ -e /etc/ssl/certs/ca-certificates.crt ] || export SSL_CERT_FILE=/run/imgspec/ca.crt\naction=create\n[ ! -d \"$0/conda-meta\" ] || action=install\nexec /run/imgspec/micromamba $action --yes --no-rc --prefix \"$0\" --override-channels \"$@\"","/opt/micromamba/envs/runtime","--channel","conda-forge","--channel","pytorch","--channel","https://example.org/channel","python=3.12","numpy>=2","conda-forge::blas=*=openblas"]
-    ENV PATH="/opt/micromamba/envs/runtime/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      ["/run/imgspec/uv","pip","install","--python","/opt/micromamba/envs/runtime/bin/python","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--","torch"]
-    RUN
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/usr/bin/micromamba,target=/run/imgspec/micromamba
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/etc/ssl/certs/ca-certificates.crt,target=/run/imgspec/ca.crt
-      --mount=type=cache,target=/run/imgspec/conda,id=imgspec-conda-linux-amd64,sharing=private
-      ["/bin/sh","-c","set -e\nexport MAMBA_ROOT_PREFIX=/opt/micromamba CONDA_PKGS_DIRS=/run/imgspec/conda\n[ -e /etc/ssl/certs/ca-certificates.crt ] || export SSL_CERT_FILE=/run/imgspec/ca.crt\naction=create\n[ ! -d \"$0/conda-meta\" ] || action=install\nexec /run/imgspec/micromamba $action --yes --no-rc --prefix \"$0\" --override-channels \"$@\"","/opt/micromamba/envs/runtime","--channel","conda-forge","--channel","pytorch","--channel","https://example.org/channel","scipy"]
-    ENV PATH="/opt/micromamba/envs/runtime/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    "#);
+    "#
+    ));
     assert_eq!(
         steps("conda-packages \"numpy\" \"blas\""),
         [
@@ -107,50 +91,25 @@ fn conda_packages_are_installed_by_micromamba_from_conda_forge_first() {
 
 #[test]
 fn a_uv_lock_makes_an_environment_that_later_packages_go_into() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         python-version "3.12"
         requirements "lock/uv.lock"
         pip-index "https://example.org/simple"
         pip-extra-args "--extra gpu"
         steps { pip "numpy" }
-    "#), @r#"
-    FROM debian:bookworm-slim
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=secret,id=UV_PYTHON_INSTALL_MIRROR,target=/run/imgspec/UV_PYTHON_INSTALL_MIRROR
-      --mount=type=secret,id=UV_PYTHON_DOWNLOADS_JSON_URL,target=/run/imgspec/UV_PYTHON_DOWNLOADS_JSON_URL
-      ["/bin/sh","-c","set -e\nfor name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do\n  if [ -s /run/imgspec/$name ]; then\n    value=$(cat /run/imgspec/$name)\n    export $name=\"$value\"\n  fi\ndone\nuv=/run/imgspec/uv\nexport UV_PYTHON_INSTALL_DIR=/opt/python UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1\n$uv python install --no-bin -- \"$1\"\npython=$($uv python find --no-project --managed-python -- \"$1\")\nrm -rf /opt/python/.lock /opt/python/.temp /opt/python/.gitignore\nhome=$(readlink -f \"${python%/bin/*}\")\nfor each in \"$home\"/*; do ln -sfn \"$each\" /opt/python/; done\n/opt/python/bin/python3 --version","python-version","3.12"]
-    ENV PATH="/opt/python/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=bind,source=0,target=/run/imgspec/requirements,rw
-      ["/bin/sh","-c","set -e\npython=$1\nshift\n[ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }\nexport UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_SYSTEM_CONFIG=1\ncd /run/imgspec/requirements\nexec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --compile-bytecode --link-mode copy \"$@\"","uv.lock","/opt/python/bin/python3","--default-index=https://example.org/simple","--extra","gpu"]
-    ENV VIRTUAL_ENV="/opt/venv"
-    ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      ["/run/imgspec/uv","pip","install","--python","/opt/venv/bin/python3","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--default-index=https://example.org/simple","--","numpy"]
-    "#);
+    "#
+    ));
 }
 
 #[test]
 fn a_poetry_lock_is_installed_by_poetry() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         base-image "python:3.12-slim"
         requirements "lock/poetry.lock"
-    "#), @r#"
-    FROM python:3.12-slim
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=bind,source=0,target=/run/imgspec/requirements,rw
-      ["/bin/sh","-c","set -e\npython=$1\nshift\n[ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }\nexport UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never\n/run/imgspec/uv venv --quiet --python \"$python\" /opt/venv\nexport VIRTUAL_ENV=/opt/venv PATH=\"/opt/venv/bin:$PATH\" POETRY_CACHE_DIR=/run/imgspec/cache/poetry POETRY_NO_INTERACTION=1\ncd /run/imgspec/requirements\nexec /run/imgspec/uv tool run --python \"$python\" --from 'poetry>=1.8,<3' poetry install --no-root --only main --compile \"$@\"","poetry.lock","-"]
-    ENV VIRTUAL_ENV="/opt/venv"
-    ENV PATH="/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    "#);
+    "#
+    ));
 }
 
 #[test]
@@ -169,11 +128,13 @@ fn standard_lock_files_and_projects_are_requirements() {
 
 #[test]
 fn cuda_is_nvidias_base() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         cuda "12.6"
         cudnn "9"
         base-image "ubuntu:22.04"
-    "#), @"FROM nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04");
+    "#
+    ));
 }
 
 #[test]
@@ -195,7 +156,8 @@ fn helpers_come_from_the_images_that_are_named() {
 
 #[test]
 fn every_kind_of_step_gets_its_secrets_and_no_other_one() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         apt-packages "git"
         python-version "3.12"
         conda-packages "numpy"
@@ -206,36 +168,8 @@ fn every_kind_of_step_gets_its_secrets_and_no_other_one() {
         secret "apt" file="~/apt.conf" { apt-packages mount="/etc/apt/auth.conf.d/x.conf"; }
         secret "token" env="TOKEN" { commands env="API_TOKEN"; packages env="API_TOKEN" mount="/root/token"; }
         pip-secret-mounts "netrc" to="/root/.netrc"
-    "#), @r#"
-    FROM debian:bookworm-slim
-    RUN
-      --mount=type=cache,target=/var/cache/apt,id=imgspec-apt-linux-amd64-debian-bookworm-slim,sharing=private
-      --mount=type=cache,target=/var/lib/apt/lists,id=imgspec-apt-lists-linux-amd64-debian-bookworm-slim,sharing=private
-      --mount=type=secret,id=apt,target=/etc/apt/auth.conf.d/x.conf,mode=0444,required=true
-      --mount=type=secret,id=everywhere,target=/run/secrets/everywhere,mode=0444,required=true
-      ["/bin/sh","-c","set -e\nexport DEBIAN_FRONTEND=noninteractive\nconfig=/var/cache/apt/imgspec.conf\nprintf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'APT::Keep-Downloaded-Packages \"true\";' > $config\napt-get -c $config update\napt-get -c $config install --yes --no-install-recommends -- \"$@\"","apt-packages","git"]
-    RUN
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/usr/bin/micromamba,target=/run/imgspec/micromamba
-      --mount=type=bind,from=mambaorg/micromamba:2.3.2-debian12-slim,source=/etc/ssl/certs/ca-certificates.crt,target=/run/imgspec/ca.crt
-      --mount=type=cache,target=/run/imgspec/conda,id=imgspec-conda-linux-amd64,sharing=private
-      --mount=type=secret,id=everywhere,target=/run/secrets/everywhere,mode=0444,required=true
-      ["/bin/sh","-c","set -e\nexport MAMBA_ROOT_PREFIX=/opt/micromamba CONDA_PKGS_DIRS=/run/imgspec/conda\n[ -e /etc/ssl/certs/ca-certificates.crt ] || export SSL_CERT_FILE=/run/imgspec/ca.crt\naction=create\n[ ! -d \"$0/conda-meta\" ] || action=install\nexec /run/imgspec/micromamba $action --yes --no-rc --prefix \"$0\" --override-channels \"$@\"","/opt/micromamba/envs/runtime","--channel","conda-forge","python=3.12","numpy"]
-    ENV PATH="/opt/micromamba/envs/runtime/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=secret,id=everywhere,target=/run/secrets/everywhere,mode=0444,required=true
-      --mount=type=secret,id=pip-secret-mounts-0,target=/root/.netrc,mode=0444,required=true
-      --mount=type=secret,id=token,target=/run/imgspec/secrets/token,mode=0444,required=true
-      --mount=type=secret,id=token,target=/root/token,mode=0444,required=true
-      ["/bin/sh","-c","API_TOKEN=$(cat /run/imgspec/secrets/token) && export API_TOKEN && exec \"$0\" \"$@\"","/run/imgspec/uv","pip","install","--python","/opt/micromamba/envs/runtime/bin/python","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--","torch"]
-    COPY
-      ["0","/src"]
-    RUN
-      --mount=type=secret,id=everywhere,target=/run/secrets/everywhere,mode=0444,required=true
-      --mount=type=secret,id=token,target=/run/imgspec/secrets/token,mode=0444,required=true
-      ["/bin/sh","-c","API_TOKEN=$(cat /run/imgspec/secrets/token) && export API_TOKEN && exec \"$0\" \"$@\"","/bin/sh","-c","make"]
-    "#);
+    "#
+    ));
 }
 
 #[test]
@@ -254,7 +188,8 @@ fn a_secret_is_never_where_it_comes_from() {
 
 #[test]
 fn own_steps_follow_the_fields_in_the_users_order() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         workdir "/app"
         commands "echo fields"
         steps {
@@ -268,33 +203,8 @@ fn own_steps_follow_the_fields_in_the_users_order() {
             user "root"
             apt "git"
         }
-    "#), @r#"
-    FROM debian:bookworm-slim
-    USER 0
-    WORKDIR "/app"
-    RUN
-      ["/bin/sh","-c","echo fields"]
-    RUN
-      ["/bin/sh","-c","echo root"]
-    USER "app"
-    ENV A="1"
-    ENV B="2"
-    WORKDIR "/home/app"
-    COPY --chown=app
-      ["0","/app/src"]
-    COPY --from=imgspec-pin:1-1
-      ["/bin/tool","/usr/bin/"]
-    RUN
-      ["/bin/sh","-c","make"]
-    RUN
-      ["/bin/sh","-c","make install"]
-    USER "root"
-    RUN
-      --mount=type=cache,target=/var/cache/apt,id=imgspec-apt-linux-amd64-debian-bookworm-slim,sharing=private
-      --mount=type=cache,target=/var/lib/apt/lists,id=imgspec-apt-lists-linux-amd64-debian-bookworm-slim,sharing=private
-      ["/bin/sh","-c","set -e\nexport DEBIAN_FRONTEND=noninteractive\nconfig=/var/cache/apt/imgspec.conf\nprintf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'APT::Keep-Downloaded-Packages \"true\";' > $config\napt-get -c $config update\napt-get -c $config install --yes --no-install-recommends -- \"$@\"","apt-packages","git"]
-    USER "root"
-    "#);
+    "#
+    ));
     assert_eq!(
         steps("steps { workdir \"/app\"; run \"make\"; user \"app\"; }"),
         [
@@ -307,15 +217,12 @@ fn own_steps_follow_the_fields_in_the_users_order() {
 
 #[test]
 fn sources_go_to_the_working_folder_by_the_ignore_file() {
-    assert_snapshot!(instructions(r#"
+    assert_snapshot!(instructions(
+        r#"
         workdir "/app"
         source-root "src"
-    "#), @r#"
-    FROM debian:bookworm-slim
-    WORKDIR "/app"
-    COPY
-      ["0","/app"]
-    "#);
+    "#
+    ));
     let text = instructions("source-root \"src\"; source-copy-mode \"none\"");
     assert!(!text.contains("COPY"), "{text}");
 }
@@ -365,48 +272,12 @@ fn a_flytekit_image_whole() {
         commands "make"
         entrypoint "pyflyte-execute"
     "#);
-    assert_snapshot!(dockerfile
-        .text
-        .replace(" --mount", "\n  --mount")
-        .replace(" [\"", "\n  [\""), @r#"
-    # Written by imgspec for the image "train".
-    FROM debian:bookworm-slim
-    USER 0
-    RUN
-      --mount=type=cache,target=/var/cache/apt,id=imgspec-apt-linux-amd64-debian-bookworm-slim,sharing=private
-      --mount=type=cache,target=/var/lib/apt/lists,id=imgspec-apt-lists-linux-amd64-debian-bookworm-slim,sharing=private
-      ["/bin/sh","-c","set -e\nexport DEBIAN_FRONTEND=noninteractive\nconfig=/var/cache/apt/imgspec.conf\nprintf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'APT::Keep-Downloaded-Packages \"true\";' > $config\napt-get -c $config update\napt-get -c $config install --yes --no-install-recommends -- \"$@\"","apt-packages","git"]
-    RUN
-      ["/bin/sh","-c","set -e\nif ! id -u \"$1\" >/dev/null 2>&1; then\n  if command -v useradd >/dev/null 2>&1; then\n    useradd --create-home --shell /bin/sh -- \"$1\"\n  else\n    adduser -D -s /bin/sh -- \"$1\"\n  fi\nfi\nmkdir -p /root \"/home/$1\"\nchown -R \"$1:\" /root \"/home/$1\"","account","flytekit"]
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=secret,id=UV_PYTHON_INSTALL_MIRROR,target=/run/imgspec/UV_PYTHON_INSTALL_MIRROR
-      --mount=type=secret,id=UV_PYTHON_DOWNLOADS_JSON_URL,target=/run/imgspec/UV_PYTHON_DOWNLOADS_JSON_URL
-      ["/bin/sh","-c","set -e\nfor name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do\n  if [ -s /run/imgspec/$name ]; then\n    value=$(cat /run/imgspec/$name)\n    export $name=\"$value\"\n  fi\ndone\nuv=/run/imgspec/uv\nexport UV_PYTHON_INSTALL_DIR=/opt/python UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1\n$uv python install --no-bin -- \"$1\"\npython=$($uv python find --no-project --managed-python -- \"$1\")\nrm -rf /opt/python/.lock /opt/python/.temp /opt/python/.gitignore\nhome=$(readlink -f \"${python%/bin/*}\")\nfor each in \"$home\"/*; do ln -sfn \"$each\" /opt/python/; done\n/opt/python/bin/python3 --version","python-version","3.12"]
-    ENV PATH="/opt/python/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
-    ENV FLYTE_SDK_RICH_TRACEBACKS="0"
-    ENV MODE="train"
-    ENV PYTHONPATH="/root"
-    ENV _F_RUNTIME_PACKAGES="scipy numpy"
-    RUN
-      --mount=type=bind,from=ghcr.io/astral-sh/uv:0.9,source=/uv,target=/run/imgspec/uv
-      --mount=type=cache,target=/run/imgspec/cache,id=imgspec-uv-linux-amd64,sharing=shared
-      --mount=type=bind,source=0,target=/run/imgspec/requirements
-      ["/bin/sh","-c","file=$1 package=$2\nshift 2\ngrep -Eq \"^[[:space:]]*$0([^A-Za-z0-9_-]|$)\" \"$file\" || set -- \"$@\" \"$package\"\nexec \"$@\"","flytekit","/run/imgspec/requirements/requirements.txt","flytekit==1.16.31","/run/imgspec/uv","pip","install","--python","/opt/python/bin/python3","--break-system-packages","--no-python-downloads","--no-config","--no-progress","--compile-bytecode","--link-mode=copy","--cache-dir","/run/imgspec/cache","--requirements=/run/imgspec/requirements/requirements.txt","--","torch"]
-    COPY --chown=flytekit
-      ["1","/root"]
-    RUN
-      ["/bin/sh","-c","make"]
-    WORKDIR "/root"
-    ENV _F_IMG_ID="70vEMVOqjr9Z19CK3qLwsw"
-    ENTRYPOINT
-      ["pyflyte-execute"]
-    USER "flytekit"
-    LABEL "dev.imgspec.key"="0101010101010101010101010101010101010101010101010101010101010101"
-    LABEL "dev.imgspec.image"="train"
-    LABEL "org.opencontainers.image.base.name"="debian:bookworm-slim"
-    "#);
+    assert_snapshot!(
+        dockerfile
+            .text
+            .replace(" --mount", "\n  --mount")
+            .replace(" [\"", "\n  [\"")
+    );
 }
 
 #[test]

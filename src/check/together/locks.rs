@@ -1,0 +1,110 @@
+//! Lock files beside what they do not go with.
+//!
+//! Looks for one file: the project that a lock file needs.
+
+use std::path::Path;
+
+use super::Clash;
+use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind};
+
+/// A lock file that an image installs from.
+struct Lock<'a> {
+    /// The manifest's name of the field that names it.
+    field: String,
+    given: &'a GivenPath,
+    kind: RequirementsKind,
+    /// What is to be installed beside it.
+    packages: &'a [String],
+}
+
+impl<'a> Lock<'a> {
+    fn new(field: String, given: &'a GivenPath, packages: &'a [String]) -> Self {
+        Self {
+            field,
+            given,
+            kind: given.path.requirements_kind(),
+            packages,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.given.path.file_name().unwrap_or_default()
+    }
+}
+
+fn locks_of(spec: &ImageSpec) -> Vec<Lock<'_>> {
+    let field = spec.requirements.iter();
+    let field = field.map(|given| Lock::new("requirements".to_owned(), given, &spec.packages));
+    let steps = spec.steps.iter().enumerate();
+    let own = steps.filter_map(|(at, step)| match step {
+        OwnStep::Pip {
+            packages,
+            requirements: Some(given),
+        } => Some(Lock::new(format!("steps[{at}]"), given, packages)),
+        _ => None,
+    });
+    field
+        .chain(own)
+        .filter(|lock| lock.kind.is_lock())
+        .collect()
+}
+
+pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
+    for lock in locks_of(spec) {
+        if !lock.packages.is_empty() {
+            clashes.push(beside_lock(&lock));
+        }
+        if lock.kind == RequirementsKind::PoetryLock {
+            clashes.extend(unheard_index(spec));
+        }
+        let path = &lock.given.path;
+        let project = path.parent().under(root).join("pyproject.toml");
+        if lock.kind.needs_project() && path.under(root).is_file() && !project.is_file() {
+            clashes.push(
+                Clash::new(
+                    &*lock.field,
+                    format!("`{}` needs its `pyproject.toml`", lock.name()),
+                    "there is none in the same folder",
+                )
+                .help("a lock file says nothing without the project that it belongs to"),
+            );
+        }
+    }
+}
+
+fn beside_lock(lock: &Lock<'_>) -> Clash {
+    let add = match lock.kind {
+        RequirementsKind::UvLock => "uv add",
+        RequirementsKind::PoetryLock => "poetry add",
+        _ => "uv export -o pylock.toml",
+    };
+    let at = match lock.field.as_str() {
+        "requirements" => "packages",
+        field => field,
+    };
+    Clash::new(
+        at,
+        format!("packages do not go with `{}`", lock.name()),
+        "the lock file says all that is installed",
+    )
+    .help(format!(
+        "add them to the project and lock it again: `{add}`"
+    ))
+}
+
+fn unheard_index(spec: &ImageSpec) -> Option<Clash> {
+    let index = if spec.pip_index.is_some() {
+        "pip-index"
+    } else if spec.pip_extra_index_url.is_empty() {
+        return None;
+    } else {
+        "pip-extra-index-url"
+    };
+    let clash = Clash::new(
+        index,
+        format!("poetry does not hear of `{index}`"),
+        "it takes packages from the sources of its project",
+    );
+    let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";
+    Some(clash.help(help).warning())
+}
