@@ -179,7 +179,7 @@ fn passwords(image: &Image) -> Vec<Diagnostic> {
 }
 
 /// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token.
-fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     text.match_indices("://").any(|(at, _)| {
         let authority =
             text[at + 3..].split(|char: char| char.is_whitespace() || "/?#".contains(char));
