@@ -128,6 +128,13 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
             "name a file after `-o`, such as `imgspec.kdl`",
         ));
     }
+    if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
+        let message = format!("there is no folder `{}`", folder.display());
+        return Err(Failure::usage(
+            message,
+            "make it first, or name another file after `-o`",
+        ));
+    }
     if !force && file.symlink_metadata().is_ok() {
         let message = format!("`{}` is there already", file.display());
         return Err(Failure::usage(message, "`--force` replaces it"));
@@ -269,8 +276,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
 /// What was not carried over, and what to do next.
 fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> String {
     let source = args.source.display().to_string();
-    let mut text: String = imported
-        .notes
+    let mut text: String = alike(&imported.notes)
         .iter()
         .map(|note| line(note, &source))
         .collect();
@@ -289,6 +295,23 @@ fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> Strin
         None => format!("{images}, {count}; `-o imgspec.kdl` writes it to a file\n"),
     };
     text
+}
+
+/// Notes that say the same of several images are one.
+fn alike(notes: &[Note]) -> Vec<Note> {
+    let mut told: Vec<Note> = Vec::new();
+    for note in notes {
+        // What has a place of its own is said there.
+        let same = |it: &&mut Note| note.at.line.is_none() && it.message == note.message;
+        match (told.iter_mut().find(same), &note.image) {
+            (Some(before), Some(image)) => {
+                let images = before.image.get_or_insert_default();
+                images.push_str(&format!(", {image}"));
+            }
+            _ => told.push(note.clone()),
+        }
+    }
+    told
 }
 
 /// One note, as diagnostics are written, without the excerpt.

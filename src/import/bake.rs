@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::bake_fields::Target;
 use super::buildx::{self, Printed};
 use super::names::{self, Ids};
-use super::{At, Image, Imported, Node, Note, Source, Surroundings, shown};
+use super::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::diagnostic::Diagnostic;
 use crate::{manifest, reference};
 
@@ -19,32 +19,36 @@ pub(super) fn import(
     source: &Source,
     text: &str,
     around: &Surroundings<'_>,
-) -> Result<Imported, Diagnostic> {
-    let printed = match printed_form(text) {
-        Some(plan) => Printed {
-            plan,
-            groups: None,
-            is_whole: true,
-        },
-        None => {
-            let Some(path) = &source.path else {
-                let message = "on standard input a bake file must be in its printed form";
-                return Err(Diagnostic::error("bake", message)
-                    .help("pipe `docker buildx bake --print` into this"));
-            };
-            buildx::print(path, around.places.origin(), around)?
-        }
-    };
+) -> Result<Imported, Wrong> {
+    let direct = printed_form(text).map(|plan| Printed {
+        plan,
+        groups: None,
+        is_whole: true,
+    });
+    let printed = direct.map_or_else(|| ask(source, around), Ok)?;
     let targets = printed.plan.get("target").and_then(Value::as_object);
     let Some(targets) = targets.filter(|targets| !targets.is_empty()) else {
         let message = format!("`{}` has no target", source.shown);
         return Err(Diagnostic::error("no-image", message)
-            .help("a bake file has a `target` for each image"));
+            .help("a bake file has a `target` for each image")
+            .into());
     };
     let mut imported = images(targets, around);
-    imported.title = source.shown.clone();
+    imported.title.clone_from(&source.shown);
     general(&mut imported.notes, &printed, text);
     Ok(imported)
+}
+
+/// What `buildx` makes of a file in any other form.
+fn ask(source: &Source, around: &Surroundings<'_>) -> Result<Printed, Wrong> {
+    let Some(path) = &source.path else {
+        let message = "on standard input a bake file must be in its printed form";
+        let mistake = Diagnostic::error("bake", message);
+        return Err(mistake
+            .help("pipe `docker buildx bake --print` into this")
+            .into());
+    };
+    buildx::print(path, around.places.origin(), around)
 }
 
 /// The JSON of `--print`: targets with everything worked out.

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Surroundings, shown};
+use super::{Surroundings, Wrong, shown};
 use crate::diagnostic::Diagnostic;
 use crate::process::{self, Said};
 
@@ -29,7 +29,7 @@ pub(super) fn print(
     file: &Path,
     folder: &Path,
     around: &Surroundings<'_>,
-) -> Result<Printed, Diagnostic> {
+) -> Result<Printed, Wrong> {
     let bake = Bake {
         file,
         folder,
@@ -46,7 +46,7 @@ pub(super) fn print(
     arguments.extend(&names);
     let said = bake.ask(&arguments)?;
     if !said.success {
-        return Err(refused(file, &said));
+        return Err(refused(file, &said).into());
     }
     let plan = serde_json::from_str(&said.out).map_err(|error| {
         Diagnostic::error(
@@ -90,7 +90,7 @@ impl Bake<'_> {
         serde_json::from_str(&said.out).ok()
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Said, Diagnostic> {
+    fn ask(&self, arguments: &[&str]) -> Result<Said, Wrong> {
         let mut command = Command::new("docker");
         command
             .args(["buildx", "bake", "--progress=quiet", "-f"])
@@ -104,7 +104,7 @@ impl Bake<'_> {
         if let (Some((_, socket, _)), None) = (&agent, std::env::var_os("SSH_AUTH_SOCK")) {
             command.env("SSH_AUTH_SOCK", socket);
         }
-        process::ask(&mut command, self.around.limit).map_err(|error| unasked(&error))
+        process::ask(&mut command, self.around.limit).map_err(|error| unasked(&error).into())
     }
 }
 

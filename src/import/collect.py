@@ -113,7 +113,7 @@ class Collected:
         if isinstance(value, (int, float)):
             return {"other": "a number", "text": str(value)}
         if type(value).__name__ == "CopyFileDetection":
-            return text(value.name)
+            return "CopyFileDetection." + text(value.name)
         if isinstance(value, os.PathLike):
             return text(str(os.fspath(value)))
         return {"other": "a `%s`" % type(value).__name__, "text": text(str(value))}

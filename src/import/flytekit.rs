@@ -4,11 +4,10 @@
 //! that is not written down – the modules that happen to be loaded, the Python that happens to run – the manifest says what
 //! comes closest, and a note says the difference.
 
-use super::flytekit_values::Given;
 use super::kdl::Node;
 use super::names::Ids;
-use super::places::{Lies, Places};
-use super::value::{Data, Field, Value};
+use super::places::Places;
+use super::value::{Data, Field};
 use super::yaml;
 use super::{At, Image, Note, shown};
 
@@ -47,9 +46,6 @@ pub(super) const FIELDS: &[&str] = &[
 
 /// The name of images that are given none.
 const DEFAULT_NAME: &str = "flytekit";
-
-/// The folder below which flytekit puts copied files.
-const HOME: &str = "/root";
 
 /// Makes images of ImageSpecs, and notes of what is lost.
 pub(super) struct Converter<'a> {
@@ -92,7 +88,9 @@ impl<'a> Converter<'a> {
         if find("name").is_none() {
             self.nodes.push(Node::new("name", DEFAULT_NAME));
         }
-        said.iter().for_each(|field| self.field(field));
+        for field in &said {
+            self.field(field);
+        }
         self.sources(find("source_root"), find("source_copy_mode"));
         if find("python_version").is_none() && find("python_exec").is_none() {
             let message = "`python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has none";
@@ -243,165 +241,6 @@ impl<'a> Converter<'a> {
                 field.name
             );
             self.note(&field.name, field.at, message);
-        }
-    }
-
-    fn path(&mut self, field: &Field) {
-        if let Some(path) = self.text(&field.name, &field.value)
-            && let Some(path) = self.inside(&field.name, &path, field.value.at)
-        {
-            self.nodes
-                .push(Node::new(&field.name.replace('_', "-"), path));
-        }
-    }
-
-    /// A path of the source as one of the manifest; none when it is outside.
-    fn inside(&mut self, field: &str, given: &str, at: At) -> Option<String> {
-        let message = match self.places.of(given) {
-            Lies::Inside(path) => {
-                if !self.places.has(&path) {
-                    let message = format!(
-                        "`{field}` names `{}`, and there is no such file",
-                        shown(given)
-                    );
-                    self.note(field, at, message);
-                }
-                return Some(path);
-            }
-            Lies::Outside(_) => format!(
-                "`{field}` names `{}`, which is outside of the manifest's folder: left out; write the manifest above it with `-o`",
-                shown(given)
-            ),
-            Lies::Unnamed => format!(
-                "`{field}` names `{}`, which is no UTF-8: left out",
-                shown(given)
-            ),
-        };
-        self.note(field, at, message);
-        None
-    }
-
-    /// Pairs of a file of this machine and where the installer sees it.
-    fn mounts(&mut self, field: &Field) {
-        let Data::List(pairs) = &field.value.data else {
-            return self.wrong_kind(field, "a list of pairs");
-        };
-        for pair in pairs {
-            let texts: Option<Vec<&str>> = match &pair.data {
-                Data::List(both) => both.iter().map(Value::written).collect(),
-                _ => None,
-            };
-            let Some([from, to]) = texts.as_deref() else {
-                self.note(
-                    &field.name,
-                    pair.at,
-                    "`pip_secret_mounts` takes pairs of texts: this one is left out",
-                );
-                continue;
-            };
-            let from = match self.places.of(from) {
-                Lies::Inside(path) => path,
-                _ if from.starts_with("~/") => (*from).to_owned(),
-                Lies::Outside(path) => path.to_string_lossy().into_owned(),
-                Lies::Unnamed => continue,
-            };
-            self.nodes
-                .push(Node::new("pip-secret-mounts", from).with("to", *to));
-        }
-    }
-
-    /// Files go below `/root`, by the path that they have where flytekit runs.
-    fn copies(&mut self, field: &Field) {
-        let mut plain = Vec::new();
-        let Given::Texts(texts) = self.given(field) else {
-            return;
-        };
-        for (text, at) in texts {
-            if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-                let message = format!(
-                    "`copy` names `{}`: flytekit refuses absolute paths and `..`: left out",
-                    shown(&text)
-                );
-                self.note("copy", at, message);
-                continue;
-            }
-            let Some(path) = self.inside("copy", &text, at) else {
-                continue;
-            };
-            let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
-            let there = parts.collect::<Vec<_>>().join("/");
-            if path == there || (path == "." && there.is_empty()) {
-                plain.push(path);
-            } else {
-                let to = if there.is_empty() {
-                    HOME.to_owned()
-                } else {
-                    format!("{HOME}/{there}")
-                };
-                self.nodes.push(Node::new("copy", path).with("to", to));
-            }
-        }
-        if !plain.is_empty() {
-            self.nodes.push(Node::list("copy", plain));
-        }
-    }
-
-    /// `source_root` and what of it is copied.
-    fn sources(&mut self, root: Option<&Field>, mode: Option<&Field>) {
-        let said = mode.and_then(|field| {
-            self.text(&field.name, &field.value)
-                .map(|text| (text, field.at))
-        });
-        let at = said
-            .as_ref()
-            .map_or(root.map_or(At::default(), |root| root.at), |said| said.1);
-        let name = said
-            .as_ref()
-            .map(|(text, _)| text.to_lowercase().replace('-', "_"));
-        let name = name
-            .as_deref()
-            .map(|name| name.rsplit('.').next().unwrap_or(name));
-        let wanted = match name {
-            None if root.is_none() => return,
-            Some("all") => "all",
-            Some("no_copy" | "none") => "none",
-            None | Some("loaded_modules") => {
-                self.note(
-                    "source_copy_mode",
-                    at,
-                    "`source_copy_mode` is `LOADED_MODULES`, and which modules are loaded only the running Python knows: `all` is taken, which copies all of `source_root`",
-                );
-                "all"
-            }
-            Some(other) => {
-                let message = format!(
-                    "`source_copy_mode` is `{}`, which flytekit takes for `ALL`: `all` is taken",
-                    shown(other)
-                );
-                self.note("source_copy_mode", at, message);
-                "all"
-            }
-        };
-        let Some(root) = root else {
-            if wanted == "all" {
-                self.note("source_root", at, "`source_copy_mode` without `source_root`: flytekit takes the folder that it registers; left out: say `source-root` and `source-copy-mode`");
-            } else {
-                self.nodes.push(Node::new("source-copy-mode", wanted));
-            }
-            return;
-        };
-        if let Some(path) = self.text(&root.name, &root.value)
-            && let Some(path) = self.inside(&root.name, &path, root.value.at)
-        {
-            if self.places.has(&path) && !self.places.is_folder(&path) {
-                let message = format!(
-                    "`source_root` names `{}`, which is no folder: left out",
-                    shown(&path)
-                );
-                return self.note("source_root", root.at, message);
-            }
-            self.nodes.push(Node::new("source-root", path));
-            self.nodes.push(Node::new("source-copy-mode", wanted));
         }
     }
 }

@@ -52,27 +52,27 @@ impl Converter<'_> {
 
     /// A value that the manifest's field takes, mended where the field knows how.
     pub(super) fn taken(&mut self, field: &str, node: &str, text: &str, at: At) -> Option<String> {
-        if node.starts_with("pip-") || node == "packages" {
-            if has_password(text) {
-                let message = format!(
-                    "`{field}` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`"
-                );
-                self.note(field, at, message);
-                return None;
-            }
+        let is_seen = node.starts_with("pip-") || node == "packages";
+        if is_seen && has_password(text) {
+            let message = format!(
+                "`{field}` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`"
+            );
+            self.note(field, at, message);
+            return None;
         }
         let refused = match manifest::takes(node, text) {
             Ok(()) => return Some(text.to_owned()),
             Err(refused) => refused,
         };
-        let said = format!("`{field}` cannot be `{}`: {}", shown(text), refused.why);
+        let said = format!("`{field}` cannot be `{}`", shown(text));
         let mend = refused
             .mend
             .filter(|mend| manifest::takes(node, mend).is_ok());
-        match &mend {
-            Some(mend) => self.note(field, at, format!("{said}; `{}` is taken", shown(mend))),
-            None => self.note(field, at, format!("{said}: left out")),
-        }
+        let message = match &mend {
+            Some(mend) => format!("{said}: `{}` is taken", shown(mend)),
+            None => format!("{said}: {}: left out", refused.why),
+        };
+        self.note(field, at, message);
         mend
     }
 

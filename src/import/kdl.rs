@@ -156,9 +156,9 @@ fn shared(imported: &Imported) -> (Vec<Node>, Vec<Image>) {
                 .filter(|_| images.iter().all(|image| said(image) == first))
             {
                 shared.push(node);
-                images
-                    .iter_mut()
-                    .for_each(|image| image.fields.retain(|node| node.name != *name));
+                for image in &mut images {
+                    image.fields.retain(|node| node.name != *name);
+                }
             }
         }
     }
@@ -185,7 +185,9 @@ impl Writer {
 
     fn block(&mut self, head: &str, nodes: &[Node]) {
         let _ = writeln!(self.out, "\n{head} {{");
-        nodes.iter().for_each(|node| self.node(node, 1));
+        for node in nodes {
+            self.node(node, 1);
+        }
         self.out += "}\n";
     }
 
@@ -219,9 +221,9 @@ impl Writer {
             return;
         }
         let _ = writeln!(self.out, "{indent}{said} {{");
-        children
-            .iter()
-            .for_each(|child| self.node(child, depth + 1));
+        for child in children {
+            self.node(child, depth + 1);
+        }
         let _ = writeln!(self.out, "{indent}}}");
     }
 

@@ -7,9 +7,12 @@
 //! never dropped in silence: it is a [`Note`] that says so, and `check` takes what is left.
 
 mod bake;
+mod bake_dockerfile;
 mod bake_fields;
+mod bake_values;
 mod buildx;
 mod flytekit;
+mod flytekit_files;
 mod flytekit_values;
 mod guess;
 mod kdl;
@@ -29,7 +32,6 @@ use std::time::Duration;
 pub use guess::guess;
 pub use kdl::Node;
 pub use places::Places;
-pub use python_run::PythonRun;
 
 use crate::backend::Cancel;
 use crate::diagnostic::{Diagnostic, Place, SourceId, Sources};
@@ -133,6 +135,9 @@ pub struct At {
     pub column: Option<usize>,
 }
 
+/// Why a source cannot be read.
+type Wrong = Box<Diagnostic>;
+
 /// Imports a source.
 ///
 /// # Errors
@@ -149,8 +154,8 @@ pub fn import(
     }
     match kind {
         Kind::Yaml => yaml::import(source, text, around),
-        Kind::Bake => bake::import(source, text, around).map_err(|wrong| vec![wrong]),
-        Kind::Python => python::import(source, around).map_err(|wrong| vec![wrong]),
+        Kind::Bake => bake::import(source, text, around).map_err(|wrong| vec![*wrong]),
+        Kind::Python => python::import(source, around).map_err(|wrong| vec![*wrong]),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::flytekit::Converter;
 use super::value::{Data, Field, Other, Value};
-use super::{At, FLYTEKIT, Imported, Note, Source, Surroundings, names, python_run};
+use super::{At, FLYTEKIT, Imported, Note, Source, Surroundings, Wrong, names, python_run};
 use crate::diagnostic::Diagnostic;
 use crate::manifest;
 
@@ -33,7 +33,7 @@ struct Spec {
     fields: serde_json::Map<String, Json>,
 }
 
-pub(super) fn import(source: &Source, around: &Surroundings<'_>) -> Result<Imported, Diagnostic> {
+pub(super) fn import(source: &Source, around: &Surroundings<'_>) -> Result<Imported, Wrong> {
     let result = python_run::collect(source, around)?;
     let found: Found = serde_json::from_value(result).map_err(|error| {
         Diagnostic::error(
@@ -45,7 +45,7 @@ pub(super) fn import(source: &Source, around: &Surroundings<'_>) -> Result<Impor
         )
     })?;
     if found.specs.is_empty() {
-        return Err(nothing(source, found.newer));
+        return Err(nothing(source, found.newer).into());
     }
     Ok(images(source, &found, around))
 }

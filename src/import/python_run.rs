@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{At, Source, Surroundings, place, shown};
+use super::{At, Source, Surroundings, Wrong, place, shown};
 use crate::backend::Cancel;
 use crate::diagnostic::Diagnostic;
 use crate::process;
@@ -30,7 +30,7 @@ const TAIL: usize = 12;
 
 /// How a run of Python ended.
 #[derive(Debug)]
-pub struct PythonRun {
+struct PythonRun {
     /// What it wrote down.
     result: Option<Value>,
     /// The last lines of its output.
@@ -42,20 +42,21 @@ pub struct PythonRun {
 }
 
 /// What the ImageSpecs of a file are.
-pub(super) fn collect(source: &Source, around: &Surroundings<'_>) -> Result<Value, Diagnostic> {
+pub(super) fn collect(source: &Source, around: &Surroundings<'_>) -> Result<Value, Wrong> {
     let Some(path) = &source.path else {
         let message = "a Python file cannot come from standard input";
         return Err(Diagnostic::error("python", message)
-            .help("name the file: its own imports are found beside it"));
+            .help("name the file: its own imports are found beside it")
+            .into());
     };
     let run = PythonRun::start(path, around).map_err(|error| unstarted(around.python, &error))?;
     let Some(result) = run.result.as_ref() else {
-        return Err(run.told(source, around));
+        return Err(run.told(source, around).into());
     };
     let said = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
     match said("error") {
         "" => Ok(run.result.unwrap_or_default()),
-        "no-flytekit" => Err(no_flytekit(around.python)),
+        "no-flytekit" => Err(no_flytekit(around.python).into()),
         _ => {
             let message = format!(
                 "`{}` cannot be imported: {}",
@@ -81,10 +82,12 @@ pub(super) fn collect(source: &Source, around: &Surroundings<'_>) -> Result<Valu
                 ),
                 None => mistake,
             };
-            Err(mistake.help(format!(
-                "it was run by `{}`; `--python` names another",
-                around.python.display()
-            )))
+            Err(mistake
+                .help(format!(
+                    "it was run by `{}`; `--python` names another",
+                    around.python.display()
+                ))
+                .into())
         }
     }
 }

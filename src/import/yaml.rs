@@ -12,7 +12,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use super::flytekit::{self, Converter};
 use super::value::{Data, Field, Value};
 use super::yaml_scalar::resolve;
-use super::{At, FLYTEKIT, Imported, Source, Surroundings, names, place, shown};
+use super::{At, FLYTEKIT, Imported, Source, Surroundings, Wrong, names, place, shown};
 use crate::diagnostic::{Diagnostic, SourceId, Sources};
 use crate::suggest::closest;
 
@@ -33,7 +33,7 @@ pub(super) fn import(
     };
     let value = Reader::new(text, marks)
         .document()
-        .map_err(|wrong| vec![wrong])?;
+        .map_err(|wrong| vec![*wrong])?;
     let at = value.at;
     let Data::Map(pairs) = value.data else {
         let what = format!("`{}` holds {}, not a mapping", source.shown, value.kind());
@@ -151,20 +151,24 @@ impl<'t> Reader<'t> {
     }
 
     /// The one value of the file.
-    fn document(mut self) -> Result<Value, Diagnostic> {
+    fn document(mut self) -> Result<Value, Wrong> {
         let mut value = None;
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => break,
-                Event::Nothing | Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(_) if value.is_some() => {
                     let second =
                         self.marks
                             .wrong("several", "a second document begins", begin(&span));
-                    return Err(second.help("one ImageSpec a file: flytekit reads no more either"));
+                    return Err(second
+                        .help("one ImageSpec a file: flytekit reads no more either")
+                        .into());
                 }
-                Event::DocumentStart(_) => {}
+                Event::DocumentStart(_)
+                | Event::Nothing
+                | Event::StreamStart
+                | Event::DocumentEnd => {}
                 event => value = Some(self.node(event, &span, 0)?),
             }
         }
@@ -174,22 +178,25 @@ impl<'t> Reader<'t> {
         }))
     }
 
-    fn next(&mut self) -> Result<(Event<'t>, Span), Diagnostic> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Wrong> {
         match self.parser.next_event() {
             Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(self.marks.not_yaml(&error)),
+            Some(Err(error)) => Err(self.marks.not_yaml(&error).into()),
             None => Ok((Event::StreamEnd, Span::default())),
         }
     }
 
-    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Value, Diagnostic> {
+    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Result<Value, Wrong> {
         let at = begin(span);
         if depth > DEPTH_LIMIT {
-            return Err(self.marks.wrong(
-                "too-deep",
-                "lists and mappings stand too deep in one another",
-                at,
-            ));
+            return Err(self
+                .marks
+                .wrong(
+                    "too-deep",
+                    "lists and mappings stand too deep in one another",
+                    at,
+                )
+                .into());
         }
         self.count(1, at)?;
         let before = self.nodes;
@@ -216,23 +223,24 @@ impl<'t> Reader<'t> {
         Ok(value)
     }
 
-    fn count(&mut self, nodes: usize, at: At) -> Result<(), Diagnostic> {
+    fn count(&mut self, nodes: usize, at: At) -> Result<(), Wrong> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes <= NODE_LIMIT {
             return Ok(());
         }
         let message = format!("the file grows beyond {NODE_LIMIT} values");
         let mistake = self.marks.wrong("too-large", &message, at);
-        Err(mistake.help("aliases (`*name`) count as what they repeat"))
+        Err(mistake
+            .help("aliases (`*name`) count as what they repeat")
+            .into())
     }
 
-    fn alias(&mut self, anchor: usize, at: At) -> Result<Value, Diagnostic> {
+    fn alias(&mut self, anchor: usize, at: At) -> Result<Value, Wrong> {
         let Some((value, size)) = self.anchors.get(&anchor) else {
-            return Err(self.marks.wrong(
-                "not-yaml",
-                "an alias stands inside of what it repeats",
-                at,
-            ));
+            return Err(self
+                .marks
+                .wrong("not-yaml", "an alias stands inside of what it repeats", at)
+                .into());
         };
         let (size, mut value) = (
             *size,
@@ -256,7 +264,7 @@ impl<'t> Reader<'t> {
         style: ScalarStyle,
         tag: Option<&Tag>,
         at: At,
-    ) -> Result<Data, Diagnostic> {
+    ) -> Result<Data, Wrong> {
         self.known(
             tag,
             &["str", "int", "float", "bool", "null", "timestamp"],
@@ -270,17 +278,17 @@ impl<'t> Reader<'t> {
     }
 
     /// Refuses tags that PyYAML's safe loader refuses.
-    fn known(&self, tag: Option<&Tag>, known: &[&str], at: At) -> Result<(), Diagnostic> {
+    fn known(&self, tag: Option<&Tag>, known: &[&str], at: At) -> Result<(), Wrong> {
         let Some(tag) = tag else { return Ok(()) };
         let is_plain = tag.handle.is_empty() && tag.suffix == "!";
         if is_plain || (tag.is_yaml_core_schema() && known.contains(&tag.suffix.as_str())) {
             return Ok(());
         }
         let message = format!("the tag `{}` has no meaning here", shown(&tag.to_string()));
-        Err(self.marks.wrong("unknown-tag", &message, at))
+        Err(self.marks.wrong("unknown-tag", &message, at).into())
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Value>, Diagnostic> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Value>, Wrong> {
         let mut values = Vec::new();
         loop {
             match self.next()? {
@@ -290,7 +298,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<(Value, Value)>, Diagnostic> {
+    fn map(&mut self, depth: usize) -> Result<Vec<(Value, Value)>, Wrong> {
         let mut pairs: Vec<(Value, Value)> = Vec::new();
         let mut merged: Vec<(Value, Value)> = Vec::new();
         loop {
@@ -321,7 +329,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The pairs that `<<` brings: of a mapping, or of several, the first of which counts.
-    fn merged(&self, value: Value) -> Result<Vec<(Value, Value)>, Diagnostic> {
+    fn merged(&self, value: Value) -> Result<Vec<(Value, Value)>, Wrong> {
         let at = value.at;
         match value.data {
             Data::Map(pairs) => Ok(pairs),
@@ -329,7 +337,10 @@ impl<'t> Reader<'t> {
                 let maps = values.into_iter().map(|value| self.merged(value));
                 Ok(maps.collect::<Result<Vec<_>, _>>()?.concat())
             }
-            _ => Err(self.marks.wrong("not-yaml", "`<<` takes a mapping", at)),
+            _ => Err(self
+                .marks
+                .wrong("not-yaml", "`<<` takes a mapping", at)
+                .into()),
         }
     }
 }
