@@ -9,8 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::bake_fields::Target;
+use super::bake_source::{Located, Obstacle, locate};
 use super::buildx::{self, Printed};
 use super::names::{self, Ids};
+use super::places::Places;
 use super::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::diagnostic::Diagnostic;
 use crate::{manifest, reference};
@@ -34,6 +36,14 @@ pub(super) fn import(
             .into());
     };
     let mut imported = images(targets, around);
+    if imported.images.is_empty() {
+        let message = format!("no target of `{}` can be imported", source.shown);
+        let mistake = Diagnostic::error("no-image", message);
+        let told = imported.notes.into_iter().take(10);
+        return Err(told
+            .fold(mistake, |mistake, note| mistake.help(note.message))
+            .into());
+    }
     imported.title.clone_from(&source.shown);
     general(&mut imported.notes, &printed, text);
     Ok(imported)
@@ -117,56 +127,63 @@ fn general(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
 fn images(targets: &Map<String, Value>, around: &Surroundings<'_>) -> Imported {
     let mut imported = Imported::default();
     let mut ids = Ids::default();
-    let by_target: BTreeMap<&str, String> = targets
+    let located: BTreeMap<&str, Result<Located, Obstacle>> = targets
         .iter()
-        .filter(|(_, target)| is_local(target))
-        .map(|(name, _)| (name.as_str(), ids.fresh(&id(name))))
+        .map(|(name, target)| (name.as_str(), locate(target, &around.places)))
+        .collect();
+    let names = located.iter().filter(|(_, found)| found.is_ok());
+    let by_target: BTreeMap<&str, String> = names
+        .map(|(name, _)| (*name, ids.fresh(&id(name))))
         .collect();
     for name in in_order(targets) {
-        let target = &targets[name];
-        let Some(id) = by_target.get(name) else {
-            imported.notes.push(Note {
+        match &located[name] {
+            Ok(located) => {
+                image(
+                    &mut imported,
+                    &by_target,
+                    name,
+                    &targets[name],
+                    located,
+                    &around.places,
+                );
+            }
+            Err((field, why)) => imported.notes.push(Note {
                 image: Some(name.to_owned()),
-                field: Some("context".to_owned()),
-                message: format!(
-                    "the context of target `{}` is not a folder of this machine: left out",
-                    shown(name)
-                ),
+                field: Some((*field).to_owned()),
+                message: format!("{why}: the target is left out"),
                 at: At::default(),
-            });
-            continue;
-        };
-        let mut one = Target {
-            id,
-            ids: &by_target,
-            places: &around.places,
-            fields: Vec::new(),
-            notes: &mut imported.notes,
-            files: &mut imported.files,
-        };
-        one.read(target);
-        let fields = one.fields;
-        let description = target.get("description").and_then(Value::as_str);
-        imported.images.push(Image {
-            id: id.clone(),
-            comment: description
-                .filter(|words| !words.is_empty())
-                .map(str::to_owned),
-            fields,
-        });
+            }),
+        }
     }
     apart(&mut imported);
     imported
 }
 
-/// Whether bake reads the target from this machine.
-fn is_local(target: &Value) -> bool {
-    let context = target.get("context").and_then(Value::as_str).unwrap_or(".");
-    let context = context.strip_prefix("cwd://").unwrap_or(context);
-    !context.contains("://")
-        && !context.starts_with("git@")
-        && context != "-"
-        && !context.starts_with("target:")
+fn image(
+    imported: &mut Imported,
+    ids: &BTreeMap<&str, String>,
+    name: &str,
+    target: &Value,
+    located: &Located,
+    places: &Places,
+) {
+    let mut one = Target {
+        id: &ids[name],
+        ids,
+        places,
+        fields: Vec::new(),
+        notes: &mut imported.notes,
+        files: &mut imported.files,
+    };
+    one.read(target, located);
+    let fields = one.fields;
+    let description = target.get("description").and_then(Value::as_str);
+    let comment = description.filter(|words| !words.is_empty());
+    imported.images.push(Image {
+        id: ids[name].clone(),
+        comment: comment.map(str::to_owned),
+        fields,
+    });
 }
 
 /// The target's name where it can be an id and a name, else one made of it.

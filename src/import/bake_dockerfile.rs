@@ -6,34 +6,28 @@
 use serde_json::Value;
 
 use super::bake_fields::Target;
-use super::bake_values::scalar;
-use super::places::Lies;
+use super::bake_source::{Located, inside, plain};
+use super::bake_values::{is_variable, scalar};
 use super::{NewFile, Node, shown};
-use crate::{manifest, reference};
+use crate::reference;
 
 impl Target<'_> {
-    pub(super) fn dockerfile(&mut self, target: &Value) {
-        let said = |name: &str| {
-            target
-                .get(name)
-                .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
+    pub(super) fn dockerfile(&mut self, target: &Value, located: &Located) {
+        let inline = target.get("dockerfile-inline").and_then(Value::as_str);
+        let file = match &located.file {
+            None => self.inline(inline.unwrap_or_default()),
+            Some(file) => {
+                self.there("dockerfile", file);
+                file.clone()
+            }
         };
-        let context = said("context").unwrap_or(".");
-        let context = context.strip_prefix("cwd://").unwrap_or(context);
-        let file = match said("dockerfile-inline") {
-            Some(text) => Some(self.inline(text)),
-            None => self.file(context, said("dockerfile").unwrap_or("Dockerfile")),
-        };
-        let folder = self.inside("context", context);
-        let (Some(file), Some(folder)) = (file, folder) else {
-            return;
-        };
+        self.there("context", &located.folder);
         let mut node = Node::new("dockerfile", file);
-        if folder != "." {
-            node = node.with("context", folder);
+        if located.folder != "." {
+            node = node.with("context", &located.folder);
         }
-        if let Some(stage) = said("target") {
+        let stage = target.get("target").and_then(Value::as_str);
+        if let Some(stage) = stage.filter(|stage| !stage.is_empty()) {
             node = node.with("target", stage);
         }
         let args = self.args(target.get("args"));
@@ -64,55 +58,22 @@ impl Target<'_> {
         path
     }
 
-    /// The Dockerfile, which bake looks for in the context.
-    fn file(&mut self, context: &str, given: &str) -> Option<String> {
-        if given.contains("://") && !given.starts_with("cwd://") {
+    /// Tells what is not where it should be.
+    fn there(&mut self, field: &str, path: &str) {
+        if !self.places.has(path) {
             let message = format!(
-                "the Dockerfile `{}` is not on this machine: the image has none",
-                shown(given)
+                "`{field}` names `{}`, and there is nothing: bake's paths begin where it runs, which `-C` says",
+                shown(path)
             );
-            self.note("dockerfile", message);
-            return None;
+            self.note(field, message);
         }
-        let path = match given.strip_prefix("cwd://") {
-            Some(path) => path.to_owned(),
-            None if given.starts_with('/') => given.to_owned(),
-            None if context == "." => given.to_owned(),
-            None => format!("{context}/{given}"),
-        };
-        self.inside("dockerfile", &path)
-    }
-
-    /// A path of the bake file as one of the manifest; none when it is outside.
-    fn inside(&mut self, field: &str, given: &str) -> Option<String> {
-        let message = match self.places.of(given) {
-            Lies::Inside(path) => {
-                if !self.places.has(&path) {
-                    self.note(
-                        field,
-                        format!("`{field}` names `{}`, and there is nothing", shown(given)),
-                    );
-                }
-                return Some(path);
-            }
-            Lies::Outside(_) => format!(
-                "`{field}` names `{}`, which is outside of the manifest's folder: left out; write the manifest above it with `-o`",
-                shown(given)
-            ),
-            Lies::Unnamed => format!(
-                "`{field}` names `{}`, which is no UTF-8: left out",
-                shown(given)
-            ),
-        };
-        self.note(field, message);
-        None
     }
 
     fn args(&mut self, args: Option<&Value>) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (name, value) in args.and_then(Value::as_object).into_iter().flatten() {
             let field = format!("args.{}", shown(name));
-            if manifest::takes("env", name).is_err() || name.contains(['.', '-']) {
+            if !is_variable(name) {
                 self.note(
                     &field,
                     format!(
@@ -177,17 +138,20 @@ impl Target<'_> {
             }
             return Some(("", image.to_owned()));
         }
-        let folder = value.strip_prefix("cwd://").unwrap_or(value);
-        if folder.contains("://") || folder.starts_with("git@") || folder.is_empty() {
-            self.note(
-                &field,
-                format!(
-                    "`{field}` is `{}`, neither an image nor a folder of this machine: left out",
-                    shown(value)
-                ),
-            );
+        if value.is_empty() {
+            self.note(&field, format!("`{field}` is empty: left out"));
             return None;
         }
-        self.inside(&field, folder).map(|path| ("path", path))
+        match inside("contexts", plain(value), self.places) {
+            Ok(path) => {
+                self.there(&field, &path);
+                Some(("path", path))
+            }
+            Err((_, why)) => {
+                let why = why.replacen("contexts", &field, 1);
+                self.note(&field, format!("{why}: left out"));
+                None
+            }
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::bake_values::{apart, is_empty, parts, scalar, short, texts};
+use super::bake_source::Located;
+use super::bake_values::{apart, is_empty, is_variable, parts, scalar, short, texts};
 use super::places::{Lies, Places};
 use super::{At, NewFile, Node, Note, shown};
 use crate::manifest;
@@ -64,8 +65,8 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    pub(super) fn read(&mut self, target: &Value) {
-        self.dockerfile(target);
+    pub(super) fn read(&mut self, target: &Value, located: &Located) {
+        self.dockerfile(target, located);
         for (name, value) in target.as_object().into_iter().flatten() {
             if is_empty(value) {
                 continue;
@@ -211,11 +212,22 @@ impl Target<'_> {
             let node = Node::new("secret", id);
             let file = said("src").or(said("source"));
             let node = match (said("env"), file) {
+                (Some(env), _) if !is_variable(env) => {
+                    let message = format!(
+                        "the secret `{id}` is left out: `{}` is no variable",
+                        shown(env)
+                    );
+                    self.note("secret", message);
+                    continue;
+                }
                 (Some(env), _) => node.with("env", env),
                 (None, Some(file)) => node.with("file", self.secret_file(file)),
                 (None, None) => {
-                    self.note("secret", format!("the secret `{id}` says no source: it is taken from the variable of its name"));
-                    node.with("env", id)
+                    let message =
+                        format!("the secret `{id}` says no source: taken from what bears its name");
+                    self.note("secret", message);
+                    let source = if is_variable(id) { "env" } else { "file" };
+                    node.with(source, id)
                 }
             };
             self.fields.push(node);

@@ -75,3 +75,9 @@ pub(super) fn short(value: &Value) -> String {
         value => scalar(value).unwrap_or_default(),
     }
 }
+
+/// Whether a shell can set a variable of this name.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}

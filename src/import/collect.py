@@ -155,9 +155,8 @@ def load(path):
     for depth in range(len(packages)):
         importlib.import_module(".".join(packages[: depth + 1]))
     name = ".".join(packages + [name])
-    spec = importlib.util.spec_from_loader(
-        name, importlib.machinery.SourceFileLoader(name, path), origin=path
-    )
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

@@ -10,6 +10,7 @@ use super::places::Places;
 use super::value::{Data, Field};
 use super::yaml;
 use super::{At, Image, Note, shown};
+use crate::suggest::closest;
 
 /// The fields of an ImageSpec, in the order of its declaration.
 pub(super) const FIELDS: &[&str] = &[
@@ -44,6 +45,19 @@ pub(super) const FIELDS: &[&str] = &[
     "builder_config",
 ];
 
+/// What others call the fields.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("apt", "apt_packages"),
+    ("base", "base_image"),
+    ("conda", "conda_packages"),
+    ("from", "base_image"),
+    ("image", "base_image"),
+    ("pip", "packages"),
+    ("pip_packages", "packages"),
+    ("python", "python_version"),
+    ("run", "commands"),
+];
+
 /// The name of images that are given none.
 const DEFAULT_NAME: &str = "flytekit";
 
@@ -58,6 +72,14 @@ pub(super) struct Converter<'a> {
     /// The image that is being made.
     pub image: String,
     pub nodes: Vec<Node>,
+}
+
+/// The field that an unknown name means.
+pub(super) fn meant(name: &str) -> Option<&'static str> {
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name);
+    other
+        .map(|(_, meant)| *meant)
+        .or_else(|| closest(name, FIELDS.iter().copied()))
 }
 
 impl<'a> Converter<'a> {

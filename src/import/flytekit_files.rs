@@ -29,7 +29,7 @@ impl Converter<'_> {
             Lies::Inside(path) => {
                 if !self.places.has(&path) {
                     let message = format!(
-                        "`{field}` names `{}`, and there is no such file",
+                        "`{field}` names `{}`, and there is nothing: relative paths begin where flytekit runs, which `-C` says",
                         shown(given)
                     );
                     self.note(field, at, message);
@@ -67,6 +67,14 @@ impl Converter<'_> {
                 );
                 continue;
             };
+            if !to.starts_with('/') || to.contains([' ', ',', '"', '$', '\\']) {
+                let message = format!(
+                    "`pip_secret_mounts` mounts at `{}`, which is no plain absolute path: left out",
+                    shown(to)
+                );
+                self.note(&field.name, pair.at, message);
+                continue;
+            }
             let from = match self.places.of(from) {
                 Lies::Inside(path) => path,
                 _ if from.starts_with("~/") => (*from).to_owned(),

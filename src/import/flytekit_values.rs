@@ -25,7 +25,9 @@ impl Converter<'_> {
         match &value.data {
             Data::Text(text) => Some(text.clone()),
             Data::Other(other) => {
-                let read = if other.python == other.written {
+                let read = if field == "python_version" && other.written == "3.1" {
+                    " (`3.10` without quotes is that too)".to_owned()
+                } else if other.python == other.written {
                     String::new()
                 } else {
                     format!(", and read as `{}`", shown(&other.python))

@@ -9,6 +9,7 @@
 mod bake;
 mod bake_dockerfile;
 mod bake_fields;
+mod bake_source;
 mod bake_values;
 mod buildx;
 mod flytekit;
@@ -176,25 +177,33 @@ impl At {
     }
 }
 
-/// The place of a line and column, one character wide.
+/// The place of a line and column: the word that stands there, or one character; without a column the line.
 fn place(sources: &Sources, id: SourceId, at: At) -> Place {
     let text = &sources.get(id).text;
-    let line = at.line.unwrap_or(1).max(1);
-    let start: usize = text
-        .split_inclusive('\n')
-        .take(line - 1)
-        .map(str::len)
-        .sum();
+    let line = at.line.unwrap_or(1).max(1) - 1;
+    let start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = text[start..].lines().next().unwrap_or("");
-    let column = at.column.unwrap_or(1).max(1) - 1;
-    let (offset, wide) = rest
-        .char_indices()
-        .nth(column)
-        .map_or((rest.len(), 0), |(offset, c)| (offset, c.len_utf8()));
+    let (offset, wide) = match at.column {
+        Some(column) => word(rest, column.max(1) - 1),
+        None => (rest.len() - rest.trim_start().len(), rest.trim().len()),
+    };
     Place {
         source: id,
         span: start + offset..start + offset + wide,
     }
+}
+
+/// Where the word begins that stands behind so many characters of a line, and how long it is.
+fn word(line: &str, column: usize) -> (usize, usize) {
+    let offset = line.char_indices().nth(column);
+    let offset = offset.map_or(line.len(), |(offset, _)| offset);
+    let here = &line[offset..];
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let word = here.len() - here.trim_start_matches(is_word).len();
+    (
+        offset,
+        word.max(here.chars().next().map_or(0, char::len_utf8)),
+    )
 }
 
 /// A value as it is shown in a sentence: short, and without characters that would break it.

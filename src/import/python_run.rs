@@ -100,7 +100,8 @@ impl PythonRun {
         command.args(["-c", SCRIPT]).arg(path).arg(&result);
         command
             .current_dir(around.places.origin())
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONUNBUFFERED", "1");
         let cancel = around.cancel.clone();
         let clock = Clock::start(around.limit, cancel.clone());
         let mut tail = VecDeque::new();

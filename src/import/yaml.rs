@@ -14,7 +14,6 @@ use super::value::{Data, Field, Value};
 use super::yaml_scalar::resolve;
 use super::{At, FLYTEKIT, Imported, Source, Surroundings, Wrong, names, place, shown};
 use crate::diagnostic::{Diagnostic, SourceId, Sources};
-use crate::suggest::closest;
 
 /// Values of a file, those that aliases repeat counted each time.
 const NODE_LIMIT: usize = 20_000;
@@ -94,7 +93,7 @@ fn strangers(pairs: &[(Value, Value)], marks: Marks<'_>, told: &mut Vec<Diagnost
                 _ => format!("{} is no name of a field", key.kind()),
             };
             let mistake = Diagnostic::error("unknown-field", what);
-            told.push(match closest(name, flytekit::FIELDS.iter().copied()) {
+            told.push(match flytekit::meant(name) {
                 Some(meant) => marks.at(mistake, key.at, &format!("did you mean `{meant}`?")),
                 None => marks
                     .at(mistake, key.at, "")
@@ -284,7 +283,12 @@ impl<'t> Reader<'t> {
         if is_plain || (tag.is_yaml_core_schema() && known.contains(&tag.suffix.as_str())) {
             return Ok(());
         }
-        let message = format!("the tag `{}` has no meaning here", shown(&tag.to_string()));
+        let written = if tag.is_yaml_core_schema() {
+            format!("!!{}", tag.suffix)
+        } else {
+            tag.to_string()
+        };
+        let message = format!("the tag `{}` has no meaning here", shown(&written));
         Err(self.marks.wrong("unknown-tag", &message, at).into())
     }
 
@@ -299,8 +303,7 @@ impl<'t> Reader<'t> {
     }
 
     fn map(&mut self, depth: usize) -> Result<Vec<(Value, Value)>, Wrong> {
-        let mut pairs: Vec<(Value, Value)> = Vec::new();
-        let mut merged: Vec<(Value, Value)> = Vec::new();
+        let (mut own, mut merged) = (Vec::new(), Vec::new());
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd | Event::StreamEnd) {
@@ -313,28 +316,21 @@ impl<'t> Reader<'t> {
             let value = self.node(event, &span, depth + 1)?;
             if is_merge {
                 merged.extend(self.merged(value)?);
-            } else if let Some(before) = pairs.iter_mut().find(|(other, _)| other.data == key.data)
-            {
-                before.1 = value;
             } else {
-                pairs.push((key, value));
+                own.push((key, value));
             }
         }
-        for (key, value) in merged {
-            if pairs.iter().all(|(other, _)| other.data != key.data) {
-                pairs.push((key, value));
-            }
-        }
-        Ok(pairs)
+        merged.extend(own);
+        Ok(as_dict(merged))
     }
 
-    /// The pairs that `<<` brings: of a mapping, or of several, the first of which counts.
+    /// The pairs that `<<` brings: of a mapping, or of several, the first of which counts and so comes last.
     fn merged(&self, value: Value) -> Result<Vec<(Value, Value)>, Wrong> {
         let at = value.at;
         match value.data {
             Data::Map(pairs) => Ok(pairs),
             Data::List(values) if values.iter().all(|it| matches!(it.data, Data::Map(_))) => {
-                let maps = values.into_iter().map(|value| self.merged(value));
+                let maps = values.into_iter().rev().map(|value| self.merged(value));
                 Ok(maps.collect::<Result<Vec<_>, _>>()?.concat())
             }
             _ => Err(self
@@ -343,4 +339,16 @@ impl<'t> Reader<'t> {
                 .into()),
         }
     }
+}
+
+/// Of equal keys, as in Python's dict, the first gives the place and the last the value.
+fn as_dict(pairs: Vec<(Value, Value)>) -> Vec<(Value, Value)> {
+    let mut dict: Vec<(Value, Value)> = Vec::new();
+    for (key, value) in pairs {
+        match dict.iter_mut().find(|(before, _)| before.data == key.data) {
+            Some(before) => before.1 = value,
+            None => dict.push((key, value)),
+        }
+    }
+    dict
 }

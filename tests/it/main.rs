@@ -4,6 +4,7 @@
 
 mod build;
 mod commands;
+mod import;
 mod outputs;
 mod plan;
 mod reliability;
