@@ -70,49 +70,55 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
         free(file, args.force)?;
     }
     let mut sources = Sources::default();
-    let shown = if is_stdin(&args.source) {
+    let is_stdin = is_stdin(&args.source);
+    let shown = if is_stdin {
         "standard input".to_owned()
     } else {
         args.source.display().to_string()
     };
-    let path = (!is_stdin(&args.source)).then(|| context.folder.join(&args.source));
+    let path = (!is_stdin).then(|| context.folder.join(&args.source));
     let text = read(path.as_deref(), &shown)?;
     let kind = kind(args, path.as_deref(), &text, &shown)?;
     let id = sources.add(&shown, text);
+    let source = Source { path, shown, id };
     let cancel = Cancel::default();
     let python = python(args, context);
     if kind == Kind::Python {
-        let interrupt = cancel.clone();
-        on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupt.request())?;
-        if !context.screen.quiet {
-            eprint_text(&format!(
-                "running {shown} by {}, to see which ImageSpecs it makes\n",
-                python.display()
-            ));
-        }
+        announce(&source, &python, &cancel, context)?;
     }
-    let folder = output
-        .as_deref()
-        .and_then(Path::parent)
-        .unwrap_or(&context.folder);
-    let source = Source { path, shown, id };
-    let imported = import::import(
-        &source,
-        kind,
-        &Surroundings {
-            sources: &sources,
-            places: Places::new(&context.folder, folder),
-            flytekit: args.flytekit.clone(),
-            python: &python,
-            limit: Duration::from_secs(args.timeout),
-            cancel: &cancel,
-        },
-    );
-    match imported {
+    let folder = output.as_deref().and_then(Path::parent);
+    let around = Surroundings {
+        sources: &sources,
+        places: Places::new(&context.folder, folder.unwrap_or(&context.folder)),
+        flytekit: args.flytekit.clone(),
+        python: &python,
+        limit: Duration::from_secs(args.timeout),
+        cancel: &cancel,
+    };
+    match import::import(&source, kind, &around) {
         Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
         Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(exit::INTERRUPTED),
         Err(wrong) => Err(Failure::Wrong(wrong, sources)),
     }
+}
+
+/// Says that a file is run, and hears interrupts while it is.
+fn announce(
+    source: &Source,
+    python: &Path,
+    cancel: &Cancel,
+    context: &Context,
+) -> Result<(), Failure> {
+    let interrupt = cancel.clone();
+    on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupt.request())?;
+    if !context.screen.quiet {
+        eprint_text(&format!(
+            "running {} by {}, to see which ImageSpecs it makes\n",
+            source.shown,
+            python.display()
+        ));
+    }
+    Ok(())
 }
 
 fn is_stdin(path: &Path) -> bool {

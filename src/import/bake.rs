@@ -82,45 +82,48 @@ fn printed_form(text: &str) -> Option<Value> {
 
 /// What is to be said of the file as a whole.
 fn general(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
-    let mut say = |field: &str, message: String| {
+    let mut say = |field: &str, message: &str| {
         notes.push(Note {
             image: None,
             field: Some(field.to_owned()),
-            message,
+            message: message.to_owned(),
             at: At::default(),
         });
     };
     if !printed.is_whole {
-        say("target", "this Docker's bake cannot list all targets: only those of the group `default` are here".to_owned());
+        say(
+            "target",
+            "this Docker's bake cannot list all targets: only those of the group `default` are here",
+        );
     }
-    let words_on = |name: &String, group: &Value| {
+    for (name, targets) in groups(printed) {
+        let (name, targets) = (shown(&name), shown(&targets));
+        let message = format!(
+            "group `{name}` ({targets}): name its images, or a glob, after `imgspec graph build`"
+        );
+        say("group", &message);
+    }
+    let mut lines = text.lines().map(str::trim_start);
+    if lines.any(|line| line.starts_with("variable")) || text.contains("\"variable\"") {
+        say(
+            "variable",
+            "variables are worked out: what they are now stands in the manifest; `variable` declares one",
+        );
+    }
+}
+
+/// The groups, each with the names in it.
+fn groups(printed: &Printed) -> BTreeMap<String, String> {
+    if let Some(groups) = &printed.groups {
+        return groups.clone();
+    }
+    let groups = printed.plan.get("group").and_then(Value::as_object);
+    let group = |(name, group): (&String, &Value)| {
         let targets = group.get("targets").and_then(Value::as_array);
         let targets = targets.into_iter().flatten().filter_map(Value::as_str);
         (name.clone(), targets.collect::<Vec<_>>().join(", "))
     };
-    let groups = printed.groups.clone().unwrap_or_else(|| {
-        let groups = printed.plan.get("group").and_then(Value::as_object);
-        groups
-            .into_iter()
-            .flatten()
-            .map(|(name, group)| words_on(name, group))
-            .collect::<BTreeMap<_, _>>()
-    });
-    for (name, targets) in groups {
-        let message = format!(
-            "group `{}` ({}): name its images, or a glob, after `imgspec graph build`",
-            shown(&name),
-            shown(&targets)
-        );
-        say("group", message);
-    }
-    if text
-        .lines()
-        .any(|line| line.trim_start().starts_with("variable"))
-        || text.contains("\"variable\"")
-    {
-        say("variable", "variables are worked out: what they are now stands in the manifest; `variable` declares one".to_owned());
-    }
+    groups.into_iter().flatten().map(group).collect()
 }
 
 /// All targets as images, bases first.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::bake_fields::Target;
 use super::bake_source::{Located, inside, plain};
-use super::bake_values::{is_variable, scalar};
+use super::bake_values::{is_empty, is_secret, is_variable, scalar};
 use super::{NewFile, Node, shown};
 use crate::reference;
 
@@ -74,12 +74,15 @@ impl Target<'_> {
         for (name, value) in args.and_then(Value::as_object).into_iter().flatten() {
             let field = format!("args.{}", shown(name));
             if !is_variable(name) {
-                self.note(
-                    &field,
-                    format!(
-                        "`{field}` is left out: arguments have names of letters, digits and `_`"
-                    ),
+                let message = format!(
+                    "`{field}` is left out: arguments have names of letters, digits and `_`"
                 );
+                self.note(&field, message);
+            } else if is_secret(name) && !is_empty(value) {
+                let message = format!(
+                    "`{field}` may be a secret, which would stand in the manifest and in the image's history: left out; give it as a `secret`"
+                );
+                self.note(&field, message);
             } else if let Some(text) = scalar(value) {
                 pairs.push((name.clone(), text));
             } else {
@@ -111,47 +114,29 @@ impl Target<'_> {
     /// What a named context becomes: a property and its value, or a bare value.
     fn context(&mut self, name: &str, value: &str) -> Option<(&'static str, String)> {
         let field = format!("contexts.{}", shown(name));
-        if let Some(target) = value.strip_prefix("target:") {
-            if let Some(id) = self.ids.get(target) {
-                return Some(("image", id.clone()));
-            }
-            self.note(
-                &field,
-                format!(
-                    "`{field}` names the target `{}`, which is not imported: left out",
-                    shown(target)
-                ),
-            );
-            return None;
+        let found = if let Some(target) = value.strip_prefix("target:") {
+            let id = self.ids.get(target).map(|id| ("image", id.clone()));
+            id.ok_or_else(|| {
+                let target = shown(target);
+                format!("`{field}` names the target `{target}`, which is not imported")
+            })
+        } else if let Some(image) = value.strip_prefix("docker-image://") {
+            let known = reference::check_reference(image).map(|()| ("", image.to_owned()));
+            known.map_err(|refused| {
+                format!("`{field}` cannot be `{}`: {}", shown(image), refused.why)
+            })
+        } else if value.is_empty() {
+            Err(format!("`{field}` is empty"))
+        } else {
+            let path = inside("contexts", plain(value), self.places);
+            path.map(|path| ("path", path))
+                .map_err(|(_, why)| why.replacen("contexts", &field, 1))
+        };
+        match &found {
+            Ok(("path", path)) => self.there(&field, path),
+            Ok(_) => {}
+            Err(why) => self.note(&field, format!("{why}: left out")),
         }
-        if let Some(image) = value.strip_prefix("docker-image://") {
-            if let Err(refused) = reference::check_reference(image) {
-                self.note(
-                    &field,
-                    format!(
-                        "`{field}` cannot be `{}`: {}: left out",
-                        shown(image),
-                        refused.why
-                    ),
-                );
-                return None;
-            }
-            return Some(("", image.to_owned()));
-        }
-        if value.is_empty() {
-            self.note(&field, format!("`{field}` is empty: left out"));
-            return None;
-        }
-        match inside("contexts", plain(value), self.places) {
-            Ok(path) => {
-                self.there(&field, &path);
-                Some(("path", path))
-            }
-            Err((_, why)) => {
-                let why = why.replacen("contexts", &field, 1);
-                self.note(&field, format!("{why}: left out"));
-                None
-            }
-        }
+        found.ok()
     }
 }

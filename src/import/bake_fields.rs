@@ -191,46 +191,40 @@ impl Target<'_> {
 
     fn secrets(&mut self, secrets: &Value) {
         for secret in secrets.as_array().into_iter().flatten() {
-            let parts = parts(secret);
-            let said = |name: &str| {
-                parts
-                    .get(name)
-                    .map(String::as_str)
-                    .filter(|text| !text.is_empty())
-            };
-            let id = said("id").unwrap_or_default();
-            if id.is_empty() || manifest::takes("secret", id).is_err() {
-                self.note(
-                    "secret",
-                    format!(
-                        "the secret `{}` is left out: it has no id that could be used",
-                        shown(&short(secret))
-                    ),
-                );
-                continue;
-            }
-            let node = Node::new("secret", id);
-            let file = said("src").or(said("source"));
-            let node = match (said("env"), file) {
-                (Some(env), _) if !is_variable(env) => {
-                    let message = format!(
-                        "the secret `{id}` is left out: `{}` is no variable",
-                        shown(env)
+            match self.secret(secret) {
+                Ok(node) => self.fields.push(node),
+                Err(why) => {
+                    let secret = shown(&short(secret));
+                    self.note(
+                        "secret",
+                        format!("the secret `{secret}` is left out: {why}"),
                     );
-                    self.note("secret", message);
-                    continue;
                 }
-                (Some(env), _) => node.with("env", env),
-                (None, Some(file)) => node.with("file", self.secret_file(file)),
-                (None, None) => {
-                    let message =
-                        format!("the secret `{id}` says no source: taken from what bears its name");
-                    self.note("secret", message);
-                    let source = if is_variable(id) { "env" } else { "file" };
-                    node.with(source, id)
-                }
-            };
-            self.fields.push(node);
+            }
+        }
+    }
+
+    /// The node of one secret, or why there is none.
+    fn secret(&mut self, secret: &Value) -> Result<Node, String> {
+        let parts = parts(secret);
+        let said = |name: &str| {
+            let text = parts.get(name).map(String::as_str);
+            text.filter(|text| !text.is_empty())
+        };
+        let id = said("id").filter(|id| manifest::takes("secret", id).is_ok());
+        let id = id.ok_or("it has no id that could be used")?;
+        let node = Node::new("secret", id);
+        match (said("env"), said("src").or(said("source"))) {
+            (Some(env), _) if !is_variable(env) => Err(format!("`{}` is no variable", shown(env))),
+            (Some(env), _) => Ok(node.with("env", env)),
+            (None, Some(file)) => Ok(node.with("file", self.secret_file(file))),
+            (None, None) => {
+                let message =
+                    format!("the secret `{id}` says no source: taken from what bears its name");
+                self.note("secret", message);
+                let source = if is_variable(id) { "env" } else { "file" };
+                Ok(node.with(source, id))
+            }
         }
     }
 

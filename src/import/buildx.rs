@@ -36,34 +36,23 @@ pub(super) fn print(
         around,
     };
     let listed = bake.list();
-    let names: Vec<&str> = listed
-        .iter()
-        .flatten()
-        .filter(|it| !it.is_group)
-        .map(|it| it.name.as_str())
-        .collect();
+    let (groups, targets): (Vec<&Listed>, Vec<&Listed>) =
+        listed.iter().flatten().partition(|it| it.is_group);
     let mut arguments = vec!["--print"];
-    arguments.extend(&names);
+    arguments.extend(targets.iter().map(|it| it.name.as_str()));
     let said = bake.ask(&arguments)?;
     if !said.success {
         return Err(refused(file, &said).into());
     }
     let plan = serde_json::from_str(&said.out).map_err(|error| {
-        Diagnostic::error(
-            "bake",
-            format!("what `docker buildx bake --print` says cannot be read: {error}"),
-        )
+        let message = format!("what `docker buildx bake --print` says cannot be read: {error}");
+        Diagnostic::error("bake", message)
     })?;
-    let groups = listed.as_ref().map(|listed| {
-        let groups = listed.iter().filter(|it| it.is_group);
-        groups
-            .map(|it| (it.name.clone(), it.description.clone()))
-            .collect()
-    });
+    let group = |it: &&Listed| (it.name.clone(), it.description.clone());
     Ok(Printed {
         plan,
-        groups,
-        is_whole: !names.is_empty(),
+        groups: listed.is_some().then(|| groups.iter().map(group).collect()),
+        is_whole: !targets.is_empty(),
     })
 }
 

@@ -3,13 +3,18 @@
 Run by the user's own Python, with the user's own flytekit; builds nothing. The one choice made: the result goes to a file,
 so that whatever the user's code prints cannot get into it.
 """
+import sys
+
+# The current folder is no place for modules yet: a `json.py` there would be taken for Python's own.
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+
 import ast
 import importlib
 import importlib.machinery
 import importlib.util
 import json
 import os
-import sys
 import traceback
 
 
@@ -61,6 +66,9 @@ class Collected:
     def entity(self, entity):
         """Takes up what a task or workflow runs in."""
         name = text(str(getattr(entity, "name", None) or type(entity).__name__))
+        if name.endswith("-arraynode"):
+            # A map of a task, which is looked at itself.
+            return
         for attribute in ("_container_image", "container_image", "_image"):
             self.used(name, part(entity, attribute))
         template = part(entity, "pod_template") or part(part(entity, "task_config"), "pod_template")
@@ -150,7 +158,8 @@ def load(path):
     while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
         packages.insert(0, os.path.basename(folder))
         folder = os.path.dirname(folder)
-    sys.path[0:1] = [folder]
+    sys.path.insert(0, folder)
+    sys.path.append(os.getcwd())
     sys.argv = [path]
     for depth in range(len(packages)):
         importlib.import_module(".".join(packages[: depth + 1]))

@@ -57,38 +57,29 @@ pub(super) fn collect(source: &Source, around: &Surroundings<'_>) -> Result<Valu
     match said("error") {
         "" => Ok(run.result.unwrap_or_default()),
         "no-flytekit" => Err(no_flytekit(around.python).into()),
-        _ => {
-            let message = format!(
-                "`{}` cannot be imported: {}",
-                source.shown,
-                shown(said("message"))
-            );
-            let mistake = Diagnostic::error("python", message);
-            let line = result
-                .get("line")
-                .and_then(Value::as_u64)
-                .and_then(|line| usize::try_from(line).ok());
-            let mistake = match line {
-                Some(line) => mistake.at(
-                    place(
-                        around.sources,
-                        source.id,
-                        At {
-                            line: Some(line),
-                            column: None,
-                        },
-                    ),
-                    "",
-                ),
-                None => mistake,
+        _ => Err(failed(source, result, around).into()),
+    }
+}
+
+/// Why the file cannot be imported, and in which of its lines.
+fn failed(source: &Source, result: &Value, around: &Surroundings<'_>) -> Diagnostic {
+    let words = result.get("message").and_then(Value::as_str);
+    let words = shown(words.unwrap_or_default());
+    let message = format!("`{}` cannot be imported: {words}", source.shown);
+    let python = around.python.display();
+    let mistake = Diagnostic::error("python", message).help(format!(
+        "it was run by `{python}`; `--python` names another"
+    ));
+    let line = result.get("line").and_then(Value::as_u64);
+    match line.and_then(|line| usize::try_from(line).ok()) {
+        Some(line) => {
+            let at = At {
+                line: Some(line),
+                column: None,
             };
-            Err(mistake
-                .help(format!(
-                    "it was run by `{}`; `--python` names another",
-                    around.python.display()
-                ))
-                .into())
+            mistake.at(place(around.sources, source.id, at), "")
         }
+        None => mistake,
     }
 }
 

@@ -30,9 +30,30 @@ pub(super) fn import(
         sources: around.sources,
         id: source.id,
     };
-    let value = Reader::new(text, marks)
-        .document()
-        .map_err(|wrong| vec![*wrong])?;
+    let pairs = spec(source, text, marks)?;
+    let mut converter = Converter::new(&around.places, Vec::new());
+    let stem = source.path.as_deref().and_then(Path::file_stem);
+    let stem = stem.map_or("image".into(), |stem| stem.to_string_lossy());
+    let id = converter.ids.fresh(&names::slug(&stem));
+    converter.image(&id, fields(pairs), None);
+    let version = around.flytekit.as_deref().unwrap_or(FLYTEKIT);
+    Ok(Imported {
+        title: source.shown.clone(),
+        flytekit: Some(version.to_owned()),
+        images: converter.images,
+        files: Vec::new(),
+        notes: converter.notes,
+    })
+}
+
+/// The pairs of the ImageSpec, all of which are fields.
+fn spec(
+    source: &Source,
+    text: &str,
+    marks: Marks<'_>,
+) -> Result<Vec<(Value, Value)>, Vec<Diagnostic>> {
+    let value = Reader::new(text, marks).document();
+    let value = value.map_err(|wrong| vec![*wrong])?;
     let at = value.at;
     let Data::Map(pairs) = value.data else {
         let what = format!("`{}` holds {}, not a mapping", source.shown, value.kind());
@@ -43,26 +64,11 @@ pub(super) fn import(
     };
     let mut unknown = Vec::new();
     strangers(&pairs, marks, &mut unknown);
-    if !unknown.is_empty() {
-        return Err(unknown);
+    if unknown.is_empty() {
+        Ok(pairs)
+    } else {
+        Err(unknown)
     }
-    let mut converter = Converter::new(&around.places, Vec::new());
-    let stem = source.path.as_deref().and_then(Path::file_stem);
-    let stem = stem.map_or("image".into(), |stem| stem.to_string_lossy());
-    let id = converter.ids.fresh(&names::slug(&stem));
-    converter.image(&id, fields(pairs), None);
-    Ok(Imported {
-        title: source.shown.clone(),
-        flytekit: Some(
-            around
-                .flytekit
-                .clone()
-                .unwrap_or_else(|| FLYTEKIT.to_owned()),
-        ),
-        images: converter.images,
-        files: Vec::new(),
-        notes: converter.notes,
-    })
 }
 
 /// The pairs of a mapping as fields.

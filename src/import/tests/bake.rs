@@ -73,7 +73,7 @@ fn what_is_not_carried_over_is_named() {
       "no-cache-filter": ["x"], "output": ["type=registry"], "pull": true, "shm-size": "1g", "ssh": [{"id": "default"}],
       "ulimits": ["nofile=1:1"], "something-new": {"x": [1, "y"]}, "pull-not": false,
       "tags": ["a:1", "a:2", "b@sha256:00"], "platforms": ["linux/amd64", "linux/amd64", "windows/amd64"],
-      "labels": {"a b": "c", "d": null}, "args": {"A-B": "x", "N": null},
+      "labels": {"a b": "c", "d": null}, "args": {"A-B": "x", "N": null, "NPM_TOKEN": "npm_x", "NO_TOKEN": ""},
       "contexts": {"git": "https://example.org/a.git", "oci": "oci-layout:///x", "none": "target:none", "bad": "docker-image://A B", "out": "../.."},
       "secret": [{"id": "bare"}, {"src": "x"}]
     } } }"#;
@@ -82,13 +82,16 @@ fn what_is_not_carried_over_is_named() {
 
     image "a" {
         platform "linux/amd64"
-        dockerfile "Dockerfile"
+        dockerfile "Dockerfile" {
+            args NO_TOKEN=""
+        }
         secret "bare" env="bare"
     }
 
     - a: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
     - a: `args.A-B` is left out: arguments have names of letters, digits and `_`
     - a: `args.N` has no value: left out, so the Dockerfile's own default counts
+    - a: `args.NPM_TOKEN` may be a secret, which would stand in the manifest and in the image's history: left out; give it as a `secret`
     - a: `contexts.bad` cannot be `A B`: Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`: left out
     - a: `contexts.git` is `https://example.org/a.git`, which does not lie on this machine: left out
     - a: `contexts.none` names the target `none`, which is not imported: left out
