@@ -58,7 +58,10 @@ runtime_packages: [six]
 builder_options: {imagepull_secret_name: x}
 builder_config: {uv_image: "uv:1", micromamba_image: "mm:1"}
 "#;
-    assert_snapshot!(told("train.yaml", text), @r#"
+    // All of them together make no image: `check` would say so.
+    let folder = tempfile::tempdir().unwrap();
+    let imported = imported_in(folder.path(), "train.yaml", text).unwrap();
+    assert_snapshot!(told_of(&imported), @r#"
     // From train.yaml, by `imgspec import`.
 
     defaults {
