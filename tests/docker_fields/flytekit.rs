@@ -54,6 +54,10 @@ for spec in (base, child, sources):
 fn flytekit_itself_finds_what_was_pushed() {
     let python = std::env::var("IMGSPEC_TEST_FLYTEKIT")
         .expect("tests/run says where a Python with flytekit is");
+    if python == "none" {
+        // `tests/run` could not make one, and says at its end that this was left out.
+        return;
+    }
     let registry =
         std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where a registry is");
     for (store, engine) in engines() {
