@@ -11,6 +11,8 @@ mod engine;
 mod flytekit;
 #[path = "docker_fields/index.rs"]
 mod index;
+#[path = "docker_fields/platforms.rs"]
+mod platforms;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;
