@@ -3,15 +3,18 @@
 //! Starts nothing and writes nothing. The choice made: all stages are asked even after a mistake, so that one run tells all;
 //! recipes are made only of a workspace without errors.
 
+mod together;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::diagnostic::{self, Diagnostic, Place};
+use crate::fingerprint::flytekit_ids;
 use crate::graph::{Cycle, EdgeKind, Graph, Hop};
 use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
 use crate::reference::{self, DEFAULT_TAG_FORMAT};
-use crate::spec::{CopyFrom, WorkspacePath};
+use crate::spec::{PathKind, WorkspacePath};
 use crate::suggest::closest;
 use crate::workspace::{Image, Workspace};
 
@@ -53,11 +56,12 @@ pub fn check(
         }
     };
     names(&workspace.images, &mut diagnostics);
+    together::check(&workspace, &mut diagnostics);
     Files::new(&workspace).check(&workspace.images, &mut diagnostics);
     let diagnostics = diagnostic::in_order(diagnostics);
     let usable = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     let recipes = if usable {
-        recipe::lower(&workspace)
+        recipe::lower(&workspace, &flytekit_ids(&workspace.images))
     } else {
         Vec::new()
     };
@@ -84,16 +88,12 @@ fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
     };
     let said = |hop: &Hop| {
         let image = &images[hop.from.index()];
-        let field = match hop.copy {
-            None => "base-image".to_owned(),
-            Some(at) => format!("copy[{at}]"),
-        };
         let how = match hop.kind {
             EdgeKind::Base => "is built on",
             EdgeKind::Copy => "copies from",
         };
         let text = format!("`{}` {how} `{}`", image.id, images[hop.to.index()].id);
-        (image.places.get(&field).cloned(), text)
+        (image.places.get(&hop.field).cloned(), text)
     };
     let mut mistake = Diagnostic::error("cycle", message);
     for (at, hop) in cycle.iter().enumerate() {
@@ -124,6 +124,10 @@ fn names(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
         );
         if key.0.len() > 255 {
             diagnostics.extend(too_long(image));
+        }
+        if image.spec.flytekit.is_some() {
+            // Its tag is known when its files are read.
+            continue;
         }
         if let Some(before) = first.get(&key) {
             diagnostics.push(one_reference(before, image, &key.0));
@@ -171,7 +175,7 @@ fn passwords(image: &Image) -> Vec<Diagnostic> {
                 mistake
                     .at(place, "it would reach the image's history and the logs")
                     .help(
-                        "version 0.2 will have secrets; until then take an index that needs none",
+                        "give it to the step as a secret: `secret \"netrc\" file=\"~/.netrc\" { packages mount=\"/root/.netrc\" }`",
                     ),
             )
         })
@@ -231,13 +235,6 @@ fn one_reference(before: &Image, image: &Image, repository: &str) -> Diagnostic 
     }
 }
 
-/// What a file should be.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Wanted {
-    File,
-    FileOrFolder,
-}
-
 /// What a path was found to be.
 #[derive(Clone)]
 enum Found {
@@ -264,22 +261,20 @@ impl<'a> Files<'a> {
 
     fn check(&mut self, images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
         for image in images {
-            if let Some(path) = &image.spec.requirements
-                && let Some(place) = image.places.get("requirements")
-            {
-                diagnostics.extend(self.wrong(path, Wanted::File, place));
-            }
-            for (at, copy) in image.spec.copy.iter().enumerate() {
-                if let CopyFrom::Workspace { path, .. } = &copy.from
-                    && let Some(place) = image.places.get(&format!("copy[{at}]"))
-                {
-                    diagnostics.extend(self.wrong(path, Wanted::FileOrFolder, place));
+            for (field, path, kind) in image.spec.paths() {
+                if let Some(place) = image.places.get(&field) {
+                    diagnostics.extend(self.wrong(path, kind, place));
                 }
             }
         }
     }
 
-    fn wrong(&mut self, path: &WorkspacePath, wanted: Wanted, place: &Place) -> Option<Diagnostic> {
+    fn wrong(
+        &mut self,
+        path: &WorkspacePath,
+        wanted: PathKind,
+        place: &Place,
+    ) -> Option<Diagnostic> {
         let root = self.root;
         let found = self
             .known
@@ -287,8 +282,12 @@ impl<'a> Files<'a> {
             .or_insert_with(|| look(root, path));
         let mistake = |code, what: String| Diagnostic::error(code, format!("`{path}` {what}"));
         match found {
+            Found::Fine if wanted == PathKind::Folder => Some(
+                mistake("wrong-type", "is a file".into())
+                    .at(place.clone(), "a folder is wanted here"),
+            ),
+            Found::Folder if wanted != PathKind::File => None,
             Found::Fine => None,
-            Found::Folder if wanted == Wanted::FileOrFolder => None,
             Found::Folder => Some(
                 mistake("wrong-type", "is a folder".into())
                     .at(place.clone(), "a file is wanted here"),

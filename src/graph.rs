@@ -12,7 +12,7 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::spec::{Base, CopyFrom, ImageSpec};
+use crate::spec::ImageSpec;
 use crate::workspace::Image;
 
 /// One image of the workspace: its place in the manifest, from 0.
@@ -38,7 +38,7 @@ pub enum EdgeKind {
 }
 
 /// One step of a cycle: `from` needs `to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
     /// The image that says it.
     pub from: ImageId,
@@ -46,8 +46,8 @@ pub struct Hop {
     pub to: ImageId,
     /// How.
     pub kind: EdgeKind,
-    /// For a copy, which of the image's `copy` entries says it, from 0.
-    pub copy: Option<usize>,
+    /// The manifest's name of the field that says it.
+    pub field: String,
 }
 
 /// Images that need one another in a circle: each hop's `to` is the next hop's `from`, the last one's the first.
@@ -279,33 +279,24 @@ fn image(node: NodeIndex) -> ImageId {
 
 /// Everything that the specs say they need, in manifest order.
 fn hops(specs: &[(&str, &ImageSpec)]) -> Vec<Hop> {
-    let by_name: std::collections::HashMap<&str, ImageId> = specs
+    let ids: BTreeMap<&str, ImageId> = specs
         .iter()
-        .enumerate()
-        .map(|(at, (name, _))| (*name, image(NodeIndex::new(at))))
+        .zip(0..)
+        .map(|((name, _), at)| (*name, ImageId(at)))
         .collect();
     let mut hops = Vec::new();
-    for (at, (_, spec)) in specs.iter().enumerate() {
-        let from = image(NodeIndex::new(at));
-        if let Some(Base::Image(name)) = &spec.base_image
-            && let Some(to) = by_name.get(name.as_str())
-        {
-            hops.push(Hop {
-                from,
-                to: *to,
-                kind: EdgeKind::Base,
-                copy: None,
-            });
-        }
-        for (copy, entry) in spec.copy.iter().enumerate() {
-            if let CopyFrom::Image { image, .. } = &entry.from
-                && let Some(to) = by_name.get(image.as_str())
-            {
+    for ((_, spec), from) in specs.iter().zip((0..).map(ImageId)) {
+        for need in spec.needs() {
+            if let Some(&to) = ids.get(need.image) {
                 hops.push(Hop {
                     from,
-                    to: *to,
-                    kind: EdgeKind::Copy,
-                    copy: Some(copy),
+                    to,
+                    kind: if need.is_base {
+                        EdgeKind::Base
+                    } else {
+                        EdgeKind::Copy
+                    },
+                    field: need.field,
                 });
             }
         }
@@ -362,14 +353,14 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
             .filter(|hop| hop.from == at && inside.contains(&hop.to))
         {
             if hop.to == start {
-                let mut way = vec![*hop];
+                let mut way = vec![hop.clone()];
                 while way[0].from != start {
-                    way.insert(0, came_by[&way[0].from]);
+                    way.insert(0, came_by[&way[0].from].clone());
                 }
                 return way;
             }
             if let Entry::Vacant(new) = came_by.entry(hop.to) {
-                new.insert(*hop);
+                new.insert(hop.clone());
                 queue.push_back(hop.to);
             }
         }
@@ -380,7 +371,7 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Copy, ImageSpec};
+    use crate::spec::{Base, Copy, CopyFrom, ImageSpec};
     use crate::workspace::Places;
 
     fn images(text: &str) -> Vec<Image> {

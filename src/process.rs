@@ -260,6 +260,13 @@ impl Stop {
 mod tests {
     use super::*;
 
+    /// As the program does while it builds. Else a test run that was itself started in the background of a script, where
+    /// interrupts are ignored, would hand that on to the children.
+    fn hears_interrupts() {
+        let heard = std::sync::Arc::default();
+        signal_hook::flag::register(signal_hook::consts::SIGINT, heard).unwrap();
+    }
+
     fn sh(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
@@ -294,6 +301,7 @@ mod tests {
     #[test]
     fn a_cancel_ends_the_whole_group() {
         // buildx#556, moby/buildkit#2855: who stops only the client leaves the rest running.
+        hears_interrupts();
         let cancel = Cancel::default();
         let begun = Instant::now();
         let exit = run(

@@ -9,7 +9,7 @@ mod tests;
 
 pub use tag::{check_tag, check_tag_format, format_tag};
 
-use crate::fingerprint::Key;
+use crate::fingerprint::Tag;
 use crate::workspace::Image;
 
 /// The tag format of images that say none: the key's tag.
@@ -58,20 +58,33 @@ pub(crate) fn settled(
     })
 }
 
-/// The reference of an image with this key: `registry/name:tag`.
+/// The reference of an image: `registry/name:tag`.
 #[must_use]
-pub fn of(image: &Image, key: &Key) -> String {
-    let format = image.spec.tag_format.as_deref();
-    // The manifest has checked the format; a key's tag always fits.
-    let tag =
-        format_tag(format.unwrap_or(DEFAULT_TAG_FORMAT), &key.tag()).unwrap_or_else(|_| key.tag());
+pub fn of(image: &Image, tag: &Tag) -> String {
+    let tag = match tag {
+        Tag::Own(tag) => tag.clone(),
+        Tag::Of(key) => {
+            let format = image
+                .spec
+                .tag_format
+                .as_deref()
+                .unwrap_or(DEFAULT_TAG_FORMAT);
+            // The manifest has checked the format; a key's tag always fits.
+            format_tag(format, &key.tag()).unwrap_or_else(|_| key.tag())
+        }
+    };
     format!("{}:{tag}", repository(image))
 }
 
 /// The reference of an image without its tag.
 #[must_use]
 pub fn repository(image: &Image) -> String {
-    let name = image.spec.name.as_deref().unwrap_or(&image.id);
+    // flytekit calls what has no name so.
+    let unnamed = match image.spec.flytekit {
+        Some(_) => "flytekit",
+        None => &image.id,
+    };
+    let name = image.spec.name.as_deref().unwrap_or(unnamed);
     match image.spec.registry.as_deref() {
         None | Some("") => name.to_owned(),
         Some(registry) => format!("{registry}/{name}"),

@@ -27,16 +27,32 @@ pub struct ImageSpec {
     pub python_exec: Option<String>,
     /// Python requirement specifiers.
     pub packages: Vec<String>,
-    /// A requirements file of the workspace.
-    pub requirements: Option<WorkspacePath>,
+    /// Conda packages, from conda-forge and [`Self::conda_channels`].
+    pub conda_packages: Vec<String>,
+    /// Further conda channels, looked at after conda-forge.
+    pub conda_channels: Vec<String>,
+    /// A requirements file, lock file or project file of the workspace.
+    pub requirements: Option<GivenPath>,
     /// URL of the package index that replaces the default one.
     pub pip_index: Option<String>,
     /// URLs of further package indexes.
     pub pip_extra_index_url: Vec<String>,
     /// Further arguments of the installer, split as a shell would.
     pub pip_extra_args: Option<String>,
+    /// Files of this machine that the installer of Python packages is shown, and where.
+    pub pip_secret_mounts: Vec<PipSecretMount>,
+    /// Secrets that steps are given while they run.
+    pub secrets: Vec<Secret>,
+    /// CUDA version, such as `12.4`: the base is NVIDIA's.
+    pub cuda: Option<String>,
+    /// cuDNN version, such as `9`; only with [`Self::cuda`].
+    pub cudnn: Option<String>,
     /// Environment of the image, in the order of the manifest.
     pub env: Vec<(String, String)>,
+    /// The folder of the image's own source files.
+    pub source_root: Option<GivenPath>,
+    /// Which of the source files are copied in.
+    pub source_copy_mode: Option<SourceCopyMode>,
     /// Files that are copied into the image, in order.
     pub copy: Vec<Copy>,
     /// Shell commands that are run in the image, in order.
@@ -53,6 +69,286 @@ pub struct ImageSpec {
     pub labels: Vec<(String, String)>,
     /// Format of the tag, with `{spec_hash}` for the key's tag.
     pub tag_format: Option<String>,
+    /// Steps in the user's own order, after those of the fields.
+    pub steps: Vec<OwnStep>,
+    /// A Dockerfile of the user's own, which then is all there is to the image.
+    pub dockerfile: Option<OwnDockerfile>,
+    /// Python packages that flytekit installs when a container starts; only with [`Self::flytekit`].
+    pub runtime_packages: Vec<String>,
+    /// How the builder builds, by its own names.
+    pub builder_options: Vec<(String, String)>,
+    /// The helper images that builders take programs from: `uv-image`, `micromamba-image`.
+    pub builder_config: Vec<(String, String)>,
+    /// How the builder reaches registries: a file of envd's.
+    pub registry_config: Option<GivenPath>,
+    /// The version of flytekit whose image this is: its tag, its user, its environment.
+    pub flytekit: Option<String>,
+}
+
+/// What an image needs of another one of the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need<'a> {
+    /// The manifest's name of the field that says it, such as `base-image` or `copy[2]`.
+    pub field: String,
+    /// The other image's id.
+    pub image: &'a str,
+    /// Whether it is built on it, rather than copying files out of it.
+    pub is_base: bool,
+}
+
+/// What a path of a manifest should lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PathKind {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// Either.
+    Any,
+}
+
+impl ImageSpec {
+    /// The images of the workspace that it needs, in the order of the fields.
+    #[must_use]
+    pub fn needs(&self) -> Vec<Need<'_>> {
+        let mut needs = Vec::new();
+        let mut need = |field: String, image, is_base| {
+            needs.push(Need {
+                field,
+                image,
+                is_base,
+            });
+        };
+        if let Some(Base::Image(id)) = &self.base_image {
+            need("base-image".to_owned(), id.as_str(), true);
+        }
+        for (field, copy) in self.copies() {
+            if let CopyFrom::Image { image, .. } = &copy.from {
+                need(field, image, false);
+            }
+        }
+        for (name, context) in self.dockerfile.iter().flat_map(|own| &own.contexts) {
+            if let NamedContext::Image(id) = context {
+                need(format!("dockerfile.contexts.{name}"), id, true);
+            }
+        }
+        needs
+    }
+
+    /// The files and folders of the workspace that it reads, with the manifest's names of the fields that name them.
+    #[must_use]
+    pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
+        let mut paths = Vec::new();
+        let mut file = |field: String, path, kind| paths.push((field, path, kind));
+        if let Some(requirements) = &self.requirements {
+            file(
+                "requirements".to_owned(),
+                &requirements.path,
+                PathKind::File,
+            );
+        }
+        if let Some(config) = &self.registry_config {
+            file("registry-config".to_owned(), &config.path, PathKind::File);
+        }
+        if let Some(root) = &self.source_root {
+            file("source-root".to_owned(), &root.path, PathKind::Folder);
+        }
+        for (at, step) in self.steps.iter().enumerate() {
+            if let OwnStep::Pip {
+                requirements: Some(requirements),
+                ..
+            } = step
+            {
+                file(format!("steps[{at}]"), &requirements.path, PathKind::File);
+            }
+        }
+        for (field, copy) in self.copies() {
+            if let CopyFrom::Workspace { path, .. } = &copy.from {
+                file(field, path, PathKind::Any);
+            }
+        }
+        if let Some(own) = &self.dockerfile {
+            file("dockerfile".to_owned(), &own.path, PathKind::File);
+            file(
+                "dockerfile.context".to_owned(),
+                &own.context,
+                PathKind::Folder,
+            );
+            for (name, context) in &own.contexts {
+                if let NamedContext::Folder(path) = context {
+                    file(
+                        format!("dockerfile.contexts.{name}"),
+                        path,
+                        PathKind::Folder,
+                    );
+                }
+            }
+        }
+        paths
+    }
+
+    /// All copies: of `copy`, then of `steps`.
+    fn copies(&self) -> impl Iterator<Item = (String, &Copy)> {
+        let own = self
+            .steps
+            .iter()
+            .enumerate()
+            .filter_map(|(at, step)| match step {
+                OwnStep::Copy(copy) => Some((format!("steps[{at}]"), copy)),
+                _ => None,
+            });
+        let copy = self.copy.iter().enumerate();
+        copy.map(|(at, copy)| (format!("copy[{at}]"), copy))
+            .chain(own)
+    }
+}
+
+/// A path as the manifest gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GivenPath {
+    /// The file or folder.
+    pub path: WorkspacePath,
+    /// The path as the manifest gives it, relative to the manifest's folder.
+    pub given: String,
+}
+
+/// Which source files are copied into the image: flytekit's `CopyFileDetection`, less what only a running Python knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceCopyMode {
+    /// All of them.
+    All,
+    /// None.
+    None,
+}
+
+/// A file of this machine for the installer of Python packages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipSecretMount {
+    /// The file.
+    pub source: SecretFile,
+    /// Absolute path in the build.
+    pub target: String,
+}
+
+/// A value that steps may see and nothing may keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// What it is called; the only thing of it that counts for the key, with where steps find it.
+    pub id: String,
+    /// Where its value is.
+    pub source: SecretSource,
+    /// The steps that get it, and how; none means every step that runs something, as a file.
+    pub uses: Vec<SecretUse>,
+}
+
+/// Where a secret's value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A variable of imgspec's own environment.
+    Env(String),
+    /// A file.
+    File(SecretFile),
+}
+
+/// A file of this machine, inside the workspace or not: its content goes nowhere but into the steps that ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The folder of the manifest that says it.
+    pub folder: WorkspacePath,
+    /// The path as the manifest gives it: relative to that folder, absolute, or below `~/`.
+    pub given: String,
+}
+
+/// How a kind of step gets a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretUse {
+    /// Which steps.
+    pub step: SecretStep,
+    /// A variable that holds its value, for that step alone.
+    pub env: Option<String>,
+    /// Absolute path of a file that holds it, for that step alone.
+    pub mount: Option<String>,
+}
+
+/// A kind of step that can be given secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SecretStep {
+    /// Debian packages.
+    Apt,
+    /// Conda packages.
+    Conda,
+    /// Python packages, lock files too.
+    Pip,
+    /// Commands.
+    Run,
+}
+
+impl SecretStep {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Apt, Self::Conda, Self::Pip, Self::Run];
+
+    /// The field that makes such steps.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-packages",
+            Self::Conda => "conda-packages",
+            Self::Pip => "packages",
+            Self::Run => "commands",
+        }
+    }
+}
+
+/// One step of `steps`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnStep {
+    /// Debian packages.
+    Apt(Vec<String>),
+    /// Conda packages.
+    Conda(Vec<String>),
+    /// Python packages, and a requirements file.
+    Pip {
+        /// Requirement specifiers.
+        packages: Vec<String>,
+        /// A requirements file, `pylock.toml` or `pyproject.toml`.
+        requirements: Option<GivenPath>,
+    },
+    /// Files are copied in.
+    Copy(Copy),
+    /// A command is run.
+    Run(String),
+    /// Environment for later steps and the image.
+    Env(Vec<(String, String)>),
+    /// User of later steps and of the image.
+    User(String),
+    /// Working folder of later steps and of the image.
+    Workdir(String),
+}
+
+/// A Dockerfile of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnDockerfile {
+    /// The file.
+    pub path: WorkspacePath,
+    /// The folder that it copies from.
+    pub context: WorkspacePath,
+    /// The stage to build; none means the last.
+    pub target: Option<String>,
+    /// Build arguments.
+    pub args: Vec<(String, String)>,
+    /// What names in `FROM` and `COPY --from` stand for.
+    pub contexts: Vec<(String, NamedContext)>,
+}
+
+/// What a name of a Dockerfile stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// Another image of the workspace: an edge of the graph.
+    Image(String),
+    /// An image of a registry.
+    Registry(String),
+    /// A folder of the workspace.
+    Folder(WorkspacePath),
 }
 
 /// The platform of images that name none: fixed, so that every machine computes the same key.

@@ -58,6 +58,12 @@ impl Places {
         self.0.insert(field.into(), place);
     }
 
+    /// Whether a field was said at all.
+    #[must_use]
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Place> {

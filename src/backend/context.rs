@@ -42,6 +42,24 @@ pub(super) fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     finish_folders(files, to)
 }
 
+/// The text of a set that is one file.
+///
+/// # Errors
+/// [`BuildError::Moved`] when it is not what was hashed.
+pub(super) fn text(files: &Files) -> Result<String, BuildError> {
+    let entry = &files.entries[0];
+    let mut bytes = Vec::new();
+    let mut take = |part: &[u8]| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    };
+    send(files, entry, &mut take).map_err(|_| BuildError::Moved {
+        path: place(files, entry),
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| BuildError::Failed(format!("`{}` is not UTF-8 text", place(files, entry))))
+}
+
 /// Empties a folder, or makes it.
 ///
 /// # Errors
@@ -256,7 +274,7 @@ fn piece(entry: &Entry) -> usize {
 
 fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
     // Single files and requirements may be links that the hashing followed; in folders links are entries.
-    let follow = files.single || files.main.is_some();
+    let follow = files.single || files.linked || files.main.is_some();
     open(&files.folder.join(&entry.path), follow).map_err(|_| Trouble::Moved)
 }
 

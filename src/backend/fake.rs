@@ -17,7 +17,7 @@ use super::{
     Unsupported, Wanted, context,
 };
 use crate::fingerprint::files::system_words;
-use crate::recipe::{Recipe, Step};
+use crate::recipe::Recipe;
 
 /// What the fake does, and where it keeps its images.
 #[derive(Debug, Clone, Default)]
@@ -138,7 +138,7 @@ impl Fake {
     ) -> Result<(), BuildError> {
         let share = self.wishes.time / u32::try_from(steps.max(1)).expect("a handful of steps");
         for (at, step) in job.recipe.steps.iter().enumerate() {
-            notes.step(at + 1, steps, &words(step));
+            notes.step(at + 1, steps, &step.words());
             pause(share, cancel)?;
         }
         if job.recipe.steps.is_empty() {
@@ -255,18 +255,6 @@ fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         .iter()
         .enumerate()
         .try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
-}
-
-fn words(step: &Step) -> String {
-    match step {
-        Step::Apt { packages } => format!("apt-packages {}", packages.join(" ")),
-        Step::Python { version } => format!("python-version {version}"),
-        Step::Env(_) => "env".to_owned(),
-        Step::Pip(_) => "packages".to_owned(),
-        Step::Workdir(folder) => format!("workdir {folder}"),
-        Step::Copy(copy) => format!("copy to {}", copy.to),
-        Step::Run { command } => command.clone(),
-    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]

@@ -7,6 +7,8 @@ mod context;
 pub mod docker;
 pub mod fake;
 mod oci;
+mod platform;
+pub mod secret;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -106,6 +108,8 @@ pub struct Wanted<'a> {
     pub reference: &'a str,
     /// Where it must be.
     pub place: StoreKind,
+    /// The platforms that it must be for.
+    pub platforms: &'a [String],
 }
 
 /// Where an artifact can be.
@@ -120,6 +124,23 @@ pub enum StoreKind {
     Registry,
 }
 
+impl Existence {
+    /// It is there, if it is for all platforms.
+    fn present(
+        key: Option<String>,
+        digest: String,
+        there: &[platform::Platform],
+        wanted: &[String],
+    ) -> Self {
+        let missing = platform::missing(there, wanted);
+        if missing.is_empty() {
+            return Self::Present { key, digest };
+        }
+        let missing = missing.into_iter().map(str::to_owned).collect();
+        Self::Incomplete { missing }
+    }
+}
+
 /// What was found of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Existence {
@@ -129,6 +150,11 @@ pub enum Existence {
         key: Option<String>,
         /// Image id or manifest digest.
         digest: String,
+    },
+    /// It is there, but not for all platforms.
+    Incomplete {
+        /// Those that it is not for.
+        missing: Vec<String>,
     },
     /// It is not there.
     Absent,

@@ -16,6 +16,7 @@ mod plan;
 mod render;
 mod show;
 mod tag;
+mod variables;
 mod watch;
 
 use std::ffi::OsString;

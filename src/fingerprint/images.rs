@@ -166,7 +166,7 @@ mod tests {
         };
         Stack {
             graph: Graph::new(&workspace.images).unwrap(),
-            recipes: crate::recipe::lower(&workspace),
+            recipes: crate::recipe::lower(&workspace, &[]),
             folder,
         }
     }

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::{Entry, EntryKind, Files, Key};
 use crate::recipe::{
-    Config, CopySource, CopyStep, FORMAT, Interpreter, Pip, Recipe, Step, UV_IMAGE,
+    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
+    Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
 };
 use crate::spec::Base;
 
@@ -160,6 +161,13 @@ pub(super) fn encode(
         base,
         steps,
         config,
+        helpers,
+        secrets,
+        dockerfile,
+        // How it is built, not what it is.
+        wishes: _,
+        // For people.
+        set_fields: _,
     } = recipe;
     let mut encoder = Encoder {
         sink,
@@ -173,14 +181,22 @@ pub(super) fn encode(
     encoder.base(base);
     let names: Vec<String> = steps.iter().map(|step| encoder.name(step)).collect();
     encoder.sink.input("steps", Value::Text(&names.join(", ")));
-    let uses_uv = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_));
+    let uses_uv = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_) | Step::Lock(_));
     if steps.iter().any(uses_uv) {
-        encoder.sink.input("uv-image", Value::Text(UV_IMAGE));
+        encoder.sink.input("uv-image", Value::Text(&helpers.uv));
     }
+    if steps.iter().any(|step| matches!(step, Step::Conda(_))) {
+        let image = Value::Text(&helpers.micromamba);
+        encoder.sink.input("micromamba-image", image);
+    }
+    encoder.secrets(secrets);
     for (step, name) in steps.iter().zip(&names) {
         encoder.step(step, name);
     }
     encoder.config(config);
+    if let Some(own) = dockerfile {
+        encoder.dockerfile(own);
+    }
 }
 
 struct Encoder<'a, S: Sink> {
@@ -199,6 +215,10 @@ impl<S: Sink> Encoder<'_, S> {
             Step::Python { .. } => ("python-version", false),
             Step::Env(_) => ("env", false),
             Step::Pip(_) => ("packages", false),
+            Step::Conda(_) => ("conda-packages", false),
+            Step::Account { .. } => ("account", false),
+            Step::Lock(_) => ("requirements", false),
+            Step::User(_) => ("steps.user", true),
             Step::Workdir(_) => ("workdir", false),
             Step::Copy(_) => ("copy", true),
             Step::Run { .. } => ("commands", true),
@@ -215,9 +235,15 @@ impl<S: Sink> Encoder<'_, S> {
     fn step(&mut self, step: &Step, name: &str) {
         match step {
             Step::Apt { packages } => self.texts(name, packages),
-            Step::Python { version: text } | Step::Workdir(text) | Step::Run { command: text } => {
+            Step::Python { version: text }
+            | Step::Workdir(text)
+            | Step::User(text)
+            | Step::Account { name: text }
+            | Step::Run { command: text } => {
                 self.sink.input(name, Value::Text(text));
             }
+            Step::Conda(conda) => self.conda(conda, name),
+            Step::Lock(lock) => self.lock(lock, name),
             Step::Env(pairs) => self.pairs(name, pairs),
             Step::Pip(pip) => self.pip(pip, name),
             Step::Copy(copy) => self.copy(copy, name),
@@ -232,6 +258,107 @@ impl<S: Sink> Encoder<'_, S> {
         }
     }
 
+    fn conda(&mut self, conda: &Conda, name: &str) {
+        let Conda {
+            python,
+            packages,
+            channels,
+        } = conda;
+        let tail = name.strip_prefix("conda-packages").unwrap_or_default();
+        if let Some(python) = python {
+            let field = format!("python-version{tail}");
+            self.sink.input(&field, Value::Text(python));
+        }
+        self.texts(name, packages);
+        self.urls(&format!("conda-channels{tail}"), channels);
+    }
+
+    fn lock(&mut self, lock: &Lock, name: &str) {
+        let Lock {
+            tool,
+            interpreter,
+            files: _,
+            index,
+            extra_indexes,
+            extra_args,
+        } = lock;
+        let tail = name.strip_prefix("requirements").unwrap_or_default();
+        let field = |field: &str| format!("{field}{tail}");
+        let tool = match tool {
+            LockTool::Uv => "uv",
+            LockTool::Poetry => "poetry",
+        };
+        self.sink.input(&field("lock"), Value::Text(tool));
+        self.interpreter(interpreter, tail);
+        self.file_set(name);
+        if let Some(index) = index {
+            self.sink.input(&field("pip-index"), Value::Url(index));
+        }
+        self.urls(&field("pip-extra-index-url"), extra_indexes);
+        self.urls(&field("pip-extra-args"), extra_args);
+    }
+
+    fn interpreter(&mut self, interpreter: &Interpreter, tail: &str) {
+        let (field, interpreter) = match interpreter {
+            Interpreter::Managed => ("python", "managed"),
+            Interpreter::Exec(path) => ("python-exec", path.as_str()),
+            Interpreter::Base => ("python", "of the base"),
+            Interpreter::Conda => ("python", "of conda"),
+            Interpreter::Venv => ("python", "of the lock file"),
+        };
+        self.sink
+            .input(&format!("{field}{tail}"), Value::Text(interpreter));
+    }
+
+    /// Of a secret counts what it is called and where steps find it: neither its value nor where that comes from.
+    fn secrets(&mut self, secrets: &[StepSecret]) {
+        for StepSecret {
+            id,
+            source: _,
+            uses,
+        } in secrets
+        {
+            let name = format!("secret.{id}");
+            self.sink.input(&name, Value::Count(uses.len()));
+            for Given { step, place } in uses {
+                let place = match place {
+                    SecretPlace::Env(variable) => format!("${variable}"),
+                    SecretPlace::File(path) => path.clone(),
+                };
+                self.sink
+                    .input(&format!("{name}.{}", step.field()), Value::Text(&place));
+            }
+        }
+    }
+
+    fn dockerfile(&mut self, own: &DockerfileRecipe) {
+        let DockerfileRecipe {
+            file: _,
+            context: _,
+            target,
+            args,
+            contexts,
+        } = own;
+        self.file_set("dockerfile");
+        self.file_set("dockerfile.context");
+        if let Some(target) = target {
+            self.sink.input("dockerfile.target", Value::Text(target));
+        }
+        self.pairs("dockerfile.args", args);
+        self.sink
+            .input("dockerfile.contexts", Value::Count(contexts.len()));
+        for (name, source) in contexts {
+            let field = format!("dockerfile.contexts.{name}");
+            match source {
+                ContextSource::Image(id) => self.image(&field, id),
+                ContextSource::Registry(reference) => {
+                    self.sink.input(&field, Value::Text(reference));
+                }
+                ContextSource::Files(_) => self.file_set(&field),
+            }
+        }
+    }
+
     fn pip(&mut self, pip: &Pip, name: &str) {
         let Pip {
             interpreter,
@@ -240,17 +367,15 @@ impl<S: Sink> Encoder<'_, S> {
             index,
             extra_indexes,
             extra_args,
+            unless_named,
         } = pip;
         // Further steps of the kind are told apart by the step's name.
         let tail = name.strip_prefix("packages").unwrap_or_default();
         let field = |field: &str| format!("{field}{tail}");
-        let (interpreter_field, interpreter) = match interpreter {
-            Interpreter::Managed => ("python", "managed"),
-            Interpreter::Exec(path) => ("python-exec", path.as_str()),
-            Interpreter::Base => ("python", "of the base"),
-        };
-        self.sink
-            .input(&field(interpreter_field), Value::Text(interpreter));
+        self.interpreter(interpreter, tail);
+        if let Some((_, package)) = unless_named {
+            self.sink.input(&field("flytekit"), Value::Text(package));
+        }
         if requirements.is_some() {
             self.file_set(&field("requirements"));
         }

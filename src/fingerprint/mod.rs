@@ -4,10 +4,12 @@
 //! through a trait, and read twice — hashed, and listed for `explain` — so the two cannot disagree.
 
 pub mod files;
+pub mod flytekit;
 pub mod ignore;
 mod images;
 mod key;
 mod listing;
+mod naming;
 mod workspace;
 
 use std::fmt;
@@ -19,6 +21,7 @@ pub use files::{FileReader, FilesError, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
 pub use key::key;
 pub use listing::{Change, Input, diff, inputs};
+pub use naming::{Namer, Tag, flytekit_ids, namers};
 pub use workspace::{BadSet, Fingerprints};
 
 /// The identity of what was asked for: the same key, the same image.
@@ -98,6 +101,8 @@ pub struct Files {
     pub place: String,
     /// Whether the set is one file rather than a folder. The file's path may be a link, to be followed.
     pub single: bool,
+    /// Whether the files of a folder may be links, to be followed: flytekit reads sources so.
+    pub linked: bool,
     /// Of a set of requirements files the path, within the set, of the one that names the others.
     pub main: Option<String>,
     /// What is in the set, sorted by path; a folder's own root is not listed.

@@ -4,20 +4,25 @@
 //! this up to date, and the keys of all that is built on it follow.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{
-    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, fingerprint, refresh,
+    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, Tag,
+    fingerprint, namers, refresh,
 };
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
+use crate::reference;
+use crate::workspace::Workspace;
 
 /// The fingerprints of all images, by id.
 #[derive(Debug, Clone)]
 pub struct Fingerprints {
     reader: Arc<FileReader>,
     all: Vec<Fingerprint>,
+    namers: Arc<[Option<Namer>]>,
+    /// flytekit's tags, by image.
+    tags: Vec<Option<String>>,
 }
 
 /// A file set of an image that cannot be read.
@@ -36,15 +41,19 @@ impl Fingerprints {
     ///
     /// # Errors
     /// Every file set that cannot be read.
-    pub fn read(root: &Path, graph: &Graph, recipes: &[Recipe]) -> Result<Self, Vec<BadSet>> {
-        let reader = FileReader::new(root).map_err(|error| {
+    pub fn read(
+        workspace: &Workspace,
+        graph: &Graph,
+        recipes: &[Recipe],
+    ) -> Result<Self, Vec<BadSet>> {
+        let reader = FileReader::new(&workspace.root).map_err(|error| {
             vec![BadSet {
                 image: ImageId(0),
                 set: None,
                 error,
             }]
         })?;
-        Self::read_with(Arc::new(reader), graph, recipes)
+        Self::read_with(Arc::new(reader), workspace, graph, recipes)
     }
 
     /// Reads the files that this reader has not read yet, and makes all keys.
@@ -53,15 +62,21 @@ impl Fingerprints {
     /// Every file set that cannot be read.
     pub fn read_with(
         reader: Arc<FileReader>,
+        workspace: &Workspace,
         graph: &Graph,
         recipes: &[Recipe],
     ) -> Result<Self, Vec<BadSet>> {
         let found = fingerprint(graph, recipes, &reader);
         if found.iter().all(Result::is_ok) {
-            return Ok(Self {
+            let mut prints = Self {
                 reader,
                 all: found.into_iter().flatten().collect(),
-            });
+                namers: namers(&workspace.images).into(),
+                tags: Vec::new(),
+            };
+            prints.tags = vec![None; prints.all.len()];
+            let bad = prints.name(workspace, graph, |_| true);
+            return if bad.is_empty() { Ok(prints) } else { Err(bad) };
         }
         let bad = |image: ImageId| {
             let sets = recipes[image.index()].file_sets().enumerate();
@@ -77,6 +92,43 @@ impl Fingerprints {
             })
         });
         Err(all.collect())
+    }
+
+    /// Makes the tags that flytekit names images by, of those that `is_due`; bases first, because their names count.
+    fn name(
+        &mut self,
+        workspace: &Workspace,
+        graph: &Graph,
+        is_due: impl Fn(ImageId) -> bool,
+    ) -> Vec<BadSet> {
+        let mut bad = Vec::new();
+        for &image in graph.order() {
+            let Some(namer) = self.namers[image.index()].clone().filter(|_| is_due(image)) else {
+                continue;
+            };
+            let base = namer.base().map(|at| {
+                let id = ImageId(u32::try_from(at).expect("an image's place"));
+                reference::of(&workspace.images[at], &self.tag(id))
+            });
+            match namer.tag(self.reader.root(), base.as_deref()) {
+                Ok(tag) => self.tags[image.index()] = Some(tag),
+                Err(error) => bad.push(BadSet {
+                    image,
+                    set: None,
+                    error,
+                }),
+            }
+        }
+        bad
+    }
+
+    /// What an image is called after the colon.
+    #[must_use]
+    pub fn tag(&self, id: ImageId) -> Tag {
+        match &self.tags[id.index()] {
+            Some(tag) => Tag::Own(tag.clone()),
+            None => Tag::Of(self.key(id)),
+        }
     }
 
     /// The key of an image.
@@ -109,13 +161,14 @@ impl Fingerprints {
     /// When a file cannot be read any more; nothing has changed then.
     pub fn refresh(
         &mut self,
+        workspace: &Workspace,
         graph: &Graph,
         recipes: &[Recipe],
         id: ImageId,
     ) -> Result<(), FingerprintError> {
         let mut all: Vec<Result<Fingerprint, FingerprintError>> =
             self.all.iter().cloned().map(Ok).collect();
-        refresh(
+        let changed = refresh(
             graph,
             recipes,
             &self.reader,
@@ -123,7 +176,11 @@ impl Fingerprints {
             &mut all,
         );
         self.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(())
+        let is_due = |image| image == id || changed.contains(&image);
+        match self.name(workspace, graph, is_due).into_iter().next() {
+            Some(bad) => Err(FingerprintError::Files(bad.error)),
+            None => Ok(()),
+        }
     }
 
     /// What reads the files.
@@ -140,6 +197,7 @@ impl Fingerprints {
     #[must_use]
     pub fn look_again(
         &self,
+        workspace: &Workspace,
         graph: &Graph,
         recipes: &[Recipe],
         sets: &BTreeSet<&FileSet>,
@@ -157,8 +215,17 @@ impl Fingerprints {
                 before.clone()
             }));
         }
-        let reader = Arc::clone(&self.reader);
-        (Self { reader, all }, unreadable)
+        let mut prints = Self {
+            reader: Arc::clone(&self.reader),
+            all,
+            namers: Arc::clone(&self.namers),
+            tags: self.tags.clone(),
+        };
+        let is_due = |id: ImageId| prints.key(id) != self.key(id);
+        let due: BTreeSet<ImageId> = graph.ids().filter(|id| is_due(*id)).collect();
+        let bad = prints.name(workspace, graph, |id| due.contains(&id));
+        unreadable.extend(bad.into_iter().map(|bad| (bad.image, bad.error)));
+        (prints, unreadable)
     }
 
     /// The first file of an image that is not as it was when the key was made.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::notes::{Notes, quoted, shown};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::spec::{Base, CopyFrom};
+use crate::spec::Base;
 use crate::suggest::closest;
 use crate::workspace::Image;
 
@@ -18,28 +18,26 @@ pub(super) fn check(notes: &mut Notes, images: &[Image], ids: &BTreeMap<String, 
             .or_insert_with(|| closest(name, ids.keys().map(String::as_str)))
     };
     for image in images {
-        let place = image.places.get("base-image");
-        match (&image.spec.base_image, place) {
-            (Some(Base::Image(id)), Some(place)) if !ids.contains_key(id) => {
-                unknown(notes, "base image", id, place, look(id));
-            }
-            (Some(Base::Registry(name)), Some(place)) => {
-                if let Some(said) = ids.get(name) {
-                    notes.tell(either(name, place, said));
-                } else if is_bare(name)
-                    && let Some(near) = look(name)
-                {
-                    notes.tell(perhaps(name, place, near));
-                }
-            }
-            _ => {}
-        }
-        for (at, copy) in image.spec.copy.iter().enumerate() {
-            if let CopyFrom::Image { image: id, .. } = &copy.from
-                && !ids.contains_key(id)
-                && let Some(place) = image.places.get(&format!("copy[{at}]"))
+        for need in image.spec.needs() {
+            if !ids.contains_key(need.image)
+                && let Some(place) = image.places.get(&need.field)
             {
-                unknown(notes, "image", id, place, look(id));
+                let what = if need.field == "base-image" {
+                    "base image"
+                } else {
+                    "image"
+                };
+                unknown(notes, what, need.image, place, look(need.image));
+            }
+        }
+        let place = image.places.get("base-image");
+        if let (Some(Base::Registry(name)), Some(place)) = (&image.spec.base_image, place) {
+            if let Some(said) = ids.get(name) {
+                notes.tell(either(name, place, said));
+            } else if is_bare(name)
+                && let Some(near) = look(name)
+            {
+                notes.tell(perhaps(name, place, near));
             }
         }
     }

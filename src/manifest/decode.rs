@@ -62,20 +62,11 @@ impl Decoder<'_> {
         if self.besides.contains(&name) {
             return None;
         }
-        let Some(field) = fields::find(name) else {
+        let field = fields::find(name);
+        if field.is_none() {
             self.unknown_field(node);
-            return None;
-        };
-        if let Kind::Later(version) = field.kind {
-            self.notes.tell(
-                Diagnostic::error("not-yet", format!("`{name}` is not supported yet")).at(
-                    node.name.place.clone(),
-                    format!("version {version} will have it"),
-                ),
-            );
-            return None;
         }
-        Some(field)
+        field
     }
 
     fn unknown_field(&mut self, node: &Node) {
@@ -102,7 +93,7 @@ impl Decoder<'_> {
                 .at(place.clone(), format!("did you mean `{meant}`?"))
                 .fix(place.clone(), meant)
         } else {
-            let known: Vec<&str> = fields::of_this_version().collect();
+            let known: Vec<&str> = fields::names().collect();
             mistake
                 .at(place.clone(), "no field has this name")
                 .help(format!("the fields are {}", known.join(", ")))
@@ -149,8 +140,11 @@ impl Decoder<'_> {
                 Kind::List => self.list(field, node).map(Given::List),
                 Kind::Map => Some(Given::Map(self.map(field, node))),
                 Kind::Base => self.base(field, node),
-                Kind::Copy => self.copies(node),
-                Kind::Later(_) => None,
+                Kind::Copy => self.copies(node).map(Given::Copies),
+                Kind::Mounts => self.mounts(field, node),
+                Kind::Secret => self.secret(field, node),
+                Kind::Steps => self.own_steps(field, node),
+                Kind::Dockerfile => self.own_dockerfile(field, node),
             }
         };
         Entry {

@@ -1,13 +1,13 @@
 //! The fields that name images and files: `base-image`, `copy`, `requirements`.
 
 use super::decode::{Decoder, prop};
-use super::fields::{self, Field};
+use super::fields::Field;
 use super::layer::Given;
 use super::notes::{Text, quoted, shown};
 use super::rules;
 use super::syntax::{Node, Prop};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::spec::{Base, Copy, CopyFrom, WorkspacePath};
+use crate::spec::{Base, Copy, CopyFrom, GivenPath, WorkspacePath};
 
 impl Decoder<'_> {
     pub(super) fn path(&mut self, field: &Field, node: &Node) -> Option<Given> {
@@ -19,18 +19,11 @@ impl Decoder<'_> {
         };
         let text = self.checked(field.name, field.rule, value)?;
         let path = self.inside(&text)?;
-        if path.file_name().is_some_and(fields::is_coming_requirement) {
-            self.notes.tell(
-                Diagnostic::error(
-                    "not-yet",
-                    format!("`{}` is not supported yet", shown(&text.text)),
-                )
-                .at(text.place, "version 0.2 will read lock files and projects")
-                .help("export a requirements.txt: `uv export --format requirements-txt`"),
-            );
-            return None;
-        }
-        Some(Given::Path(path, text.place))
+        let given = GivenPath {
+            path,
+            given: text.text,
+        };
+        Some(Given::Path(given, text.place))
     }
 
     fn one_path(&mut self, field: &Field, node: &Node) {
@@ -43,15 +36,22 @@ impl Decoder<'_> {
         } else {
             "too-many-arguments"
         };
-        self.notes.tell(
-            Diagnostic::error(code, format!("`{}` takes one file", field.name))
-                .at(place.clone(), "")
-                .help("a requirements file can include others with `-r other.txt`"),
-        );
+        let what = if field.name == "source-root" {
+            "folder"
+        } else {
+            "file"
+        };
+        let mistake = Diagnostic::error(code, format!("`{}` takes one {what}", field.name))
+            .at(place.clone(), "");
+        self.notes.tell(if field.name == "requirements" {
+            mistake.help("a requirements file can include others with `-r other.txt`")
+        } else {
+            mistake
+        });
     }
 
     /// A path of the manifest as a path of the workspace.
-    fn inside(&mut self, text: &Text) -> Option<WorkspacePath> {
+    pub(super) fn inside(&mut self, text: &Text) -> Option<WorkspacePath> {
         let why = if text.text.is_empty() {
             "a path cannot be empty; the folder of this file is `.`"
         } else if text.text.starts_with('/') {
@@ -130,7 +130,7 @@ impl Decoder<'_> {
         );
     }
 
-    pub(super) fn copies(&mut self, node: &Node) -> Option<Given> {
+    pub(super) fn copies(&mut self, node: &Node) -> Option<Vec<(Copy, Place)>> {
         self.only_props(node, &["to", "owner", "image", "reset"]);
         self.no_block(node);
         if node.args.is_empty() {
@@ -173,7 +173,7 @@ impl Decoder<'_> {
                 .map_or(path.place, |image| image.place.clone());
             copies.push((copy, place));
         }
-        Some(Given::Copies(copies))
+        Some(copies)
     }
 
     fn from(&mut self, path: &Text, image: Option<&Text>) -> Option<CopyFrom> {

@@ -29,23 +29,28 @@ pub(super) enum Kind {
     Base,
     /// Files to copy; appends.
     Copy,
-    /// A field of a coming version.
-    Later(&'static str),
+    /// Files of this machine for one step; appends.
+    Mounts,
+    /// A secret by its id; merges, id by id.
+    Secret,
+    /// Steps in the user's order; appends.
+    Steps,
+    /// A Dockerfile of the user's own; replaces.
+    Dockerfile,
 }
 
 impl Kind {
     /// Whether one node of a layer is all that can say it.
     pub(super) fn is_single(self) -> bool {
-        matches!(self, Kind::Text | Kind::Path | Kind::Words | Kind::Base)
+        matches!(
+            self,
+            Kind::Text | Kind::Path | Kind::Words | Kind::Base | Kind::Dockerfile
+        )
     }
 }
 
 const fn field(name: &'static str, kind: Kind, rule: fn(&str) -> Result<(), Refused>) -> Field {
     Field { name, kind, rule }
-}
-
-const fn later(name: &'static str) -> Field {
-    field(name, Kind::Later("0.2"), rules::any)
 }
 
 static FIELDS: &[Field] = &[
@@ -71,21 +76,21 @@ static FIELDS: &[Field] = &[
     field("workdir", Kind::Text, rules::absolute),
     field("labels", Kind::Map, rules::label_name),
     field("tag-format", Kind::Text, reference::check_tag_format),
-    later("conda-packages"),
-    later("conda-channels"),
-    later("cuda"),
-    later("cudnn"),
-    later("source-root"),
-    later("source-copy-mode"),
-    later("pip-secret-mounts"),
-    later("registry-config"),
-    later("runtime-packages"),
-    later("builder-options"),
-    later("builder-config"),
-    later("secret"),
-    later("flytekit"),
-    later("steps"),
-    later("dockerfile"),
+    field("conda-packages", Kind::List, packages::conda_package),
+    field("conda-channels", Kind::List, packages::conda_channel),
+    field("cuda", Kind::Text, packages::number),
+    field("cudnn", Kind::Text, packages::number),
+    field("source-root", Kind::Path, rules::any),
+    field("source-copy-mode", Kind::Text, packages::copy_mode),
+    field("pip-secret-mounts", Kind::Mounts, rules::any),
+    field("secret", Kind::Secret, rules::secret_id),
+    field("steps", Kind::Steps, rules::any),
+    field("dockerfile", Kind::Dockerfile, rules::any),
+    field("flytekit", Kind::Text, packages::flytekit_version),
+    field("runtime-packages", Kind::List, packages::requirement),
+    field("registry-config", Kind::Path, rules::any),
+    field("builder-options", Kind::Map, rules::option_name),
+    field("builder-config", Kind::Map, packages::helper),
 ];
 
 /// What other tools call our fields.
@@ -108,22 +113,18 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("add", "copy"),
     ("files", "copy"),
     ("index-url", "pip-index"),
+    ("secrets", "secret"),
+    ("conda", "conda-packages"),
+    ("channels", "conda-channels"),
+    ("source", "source-root"),
+    ("copy-mode", "source-copy-mode"),
+    ("build", "dockerfile"),
+    ("options", "builder-options"),
 ];
-
-/// Lock files and project files, which `requirements` will take.
-const COMING_REQUIREMENTS: &[&str] = &["uv.lock", "poetry.lock", "pylock.toml", "pyproject.toml"];
 
 /// The field of this name.
 pub(super) fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
-}
-
-/// The names of the fields that this version has.
-pub(super) fn of_this_version() -> impl Iterator<Item = &'static str> {
-    FIELDS
-        .iter()
-        .filter(|field| !matches!(field.kind, Kind::Later(_)))
-        .map(|field| field.name)
 }
 
 /// The names of all fields.
@@ -138,12 +139,4 @@ pub(super) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'stati
         .find(|(other, _)| name.eq_ignore_ascii_case(other))
         .map(|(_, meant)| *meant);
     other.or_else(|| closest(name, names().chain(more.iter().copied())))
-}
-
-/// Whether a requirements file is of a kind that only a coming version reads.
-pub(super) fn is_coming_requirement(file_name: &str) -> bool {
-    let named_pylock = file_name
-        .strip_prefix("pylock.")
-        .is_some_and(|rest| rest.strip_suffix(".toml").is_some());
-    named_pylock || COMING_REQUIREMENTS.contains(&file_name)
 }

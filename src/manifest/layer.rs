@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use super::fields::Field;
 use super::notes::{Notes, Text};
 use crate::diagnostic::Place;
-use crate::spec::{Base, Copy, ImageSpec, WorkspacePath};
+use crate::spec::{
+    Base, Copy, GivenPath, ImageSpec, OwnDockerfile, OwnStep, PipSecretMount, Secret,
+    SourceCopyMode,
+};
 use crate::workspace::Places;
 
 /// The fields of one `defaults`, `template` or `image`.
@@ -28,12 +31,17 @@ pub(super) enum Given {
     /// Nothing but a reset, or nothing that could be understood.
     Nothing,
     Text(Text),
-    Path(WorkspacePath, Place),
+    Path(GivenPath, Place),
     Words(Vec<Text>),
     List(Vec<Text>),
     Map(Vec<(Text, Text)>),
     Base(Base, Place),
     Copies(Vec<(Copy, Place)>),
+    Mounts(Vec<(PipSecretMount, Place)>),
+    Secret(Secret, Place),
+    Steps(Vec<(OwnStep, Place)>),
+    /// With the places of its path and of the images that its contexts name.
+    Dockerfile(OwnDockerfile, Vec<(String, Place)>),
 }
 
 /// The spec that layers make, lowest first, and where its fields were said.
@@ -63,7 +71,7 @@ impl Entry {
         match &self.given {
             Given::Nothing => 0,
             Given::Text(text) => text.text.len(),
-            Given::Path(path, _) => path.as_str().len(),
+            Given::Path(path, _) => path.given.len(),
             Given::Words(words) | Given::List(words) => texts(words),
             Given::Map(pairs) => pairs
                 .iter()
@@ -71,7 +79,25 @@ impl Entry {
                 .sum(),
             Given::Base(..) => 32,
             Given::Copies(copies) => copies.len() * 128,
+            Given::Mounts(mounts) => mounts.len() * 128,
+            Given::Secret(..) | Given::Dockerfile(..) => 256,
+            Given::Steps(steps) => steps.iter().map(|(step, _)| step_weight(step)).sum(),
         }
+    }
+}
+
+fn step_weight(step: &OwnStep) -> usize {
+    let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 32).sum::<usize>();
+    128 + match step {
+        OwnStep::Apt(list) | OwnStep::Conda(list) | OwnStep::Pip { packages: list, .. } => {
+            texts(list)
+        }
+        OwnStep::Run(text) | OwnStep::User(text) | OwnStep::Workdir(text) => text.len(),
+        OwnStep::Env(pairs) => pairs
+            .iter()
+            .map(|(name, text)| name.len() + text.len())
+            .sum(),
+        OwnStep::Copy(_) => 0,
     }
 }
 
@@ -88,11 +114,11 @@ impl Merged {
             Given::Nothing => {}
             Given::Text(text) => {
                 self.places.insert(name, text.place.clone());
-                *self.text(name) = Some(text.text.clone());
+                self.text(name, text.text.clone());
             }
             Given::Path(path, place) => {
                 self.places.insert(name, place.clone());
-                self.spec.requirements = Some(path.clone());
+                *self.path(name) = Some(path.clone());
             }
             Given::Words(words) => self.words(name, words, &entry.place),
             Given::List(list) => self.list(name, list, &entry.place),
@@ -109,12 +135,61 @@ impl Merged {
                     self.spec.copy.push(copy.clone());
                 }
             }
+            Given::Mounts(mounts) => {
+                for (mount, place) in mounts {
+                    let at = self.spec.pip_secret_mounts.len();
+                    self.places.insert(format!("{name}[{at}]"), place.clone());
+                    self.spec.pip_secret_mounts.push(mount.clone());
+                }
+            }
+            Given::Secret(secret, place) => {
+                self.places
+                    .insert(format!("secret.{}", secret.id), place.clone());
+                let secrets = &mut self.spec.secrets;
+                match secrets.iter_mut().find(|known| known.id == secret.id) {
+                    Some(known) => known.clone_from(secret),
+                    None => secrets.push(secret.clone()),
+                }
+            }
+            Given::Steps(steps) => {
+                for (step, place) in steps {
+                    let at = self.spec.steps.len();
+                    self.places.insert(format!("steps[{at}]"), place.clone());
+                    self.spec.steps.push(step.clone());
+                }
+            }
+            Given::Dockerfile(dockerfile, places) => {
+                for (part, place) in places {
+                    self.places.insert(part.clone(), place.clone());
+                }
+                self.spec.dockerfile = Some(dockerfile.clone());
+            }
         }
     }
 
-    fn text(&mut self, name: &str) -> &mut Option<String> {
-        let spec = &mut self.spec;
+    fn path(&mut self, name: &str) -> &mut Option<GivenPath> {
         match name {
+            "requirements" => &mut self.spec.requirements,
+            "source-root" => &mut self.spec.source_root,
+            "registry-config" => &mut self.spec.registry_config,
+            name => unreachable!("BUG: the field `{name}` is no path"),
+        }
+    }
+
+    fn text(&mut self, name: &str, text: String) {
+        let spec = &mut self.spec;
+        let field = match name {
+            "source-copy-mode" => {
+                spec.source_copy_mode = Some(if text == "none" {
+                    SourceCopyMode::None
+                } else {
+                    SourceCopyMode::All
+                });
+                return;
+            }
+            "cuda" => &mut spec.cuda,
+            "cudnn" => &mut spec.cudnn,
+            "flytekit" => &mut spec.flytekit,
             "name" => &mut spec.name,
             "registry" => &mut spec.registry,
             "builder" => &mut spec.builder,
@@ -126,7 +201,8 @@ impl Merged {
             "workdir" => &mut spec.workdir,
             "tag-format" => &mut spec.tag_format,
             name => unreachable!("BUG: the field `{name}` is no text"),
-        }
+        };
+        *field = Some(text);
     }
 
     fn words(&mut self, name: &str, words: &[Text], place: &Place) {
@@ -149,6 +225,9 @@ impl Merged {
             "apt-packages" => &mut self.spec.apt_packages,
             "packages" => &mut self.spec.packages,
             "pip-extra-index-url" => &mut self.spec.pip_extra_index_url,
+            "conda-packages" => &mut self.spec.conda_packages,
+            "conda-channels" => &mut self.spec.conda_channels,
+            "runtime-packages" => &mut self.spec.runtime_packages,
             "commands" => &mut self.spec.commands,
             name => unreachable!("BUG: the field `{name}` is no list"),
         };
@@ -164,6 +243,8 @@ impl Merged {
         let map = match name {
             "env" => &mut self.spec.env,
             "labels" => &mut self.spec.labels,
+            "builder-options" => &mut self.spec.builder_options,
+            "builder-config" => &mut self.spec.builder_config,
             name => unreachable!("BUG: the field `{name}` is no map"),
         };
         self.places.insert(name, place.clone());

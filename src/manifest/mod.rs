@@ -8,6 +8,7 @@
 mod between;
 mod declare;
 mod decode;
+mod decode_build;
 mod decode_files;
 mod decode_values;
 mod fields;

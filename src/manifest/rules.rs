@@ -109,6 +109,12 @@ pub(super) fn builder(value: &str) -> Result<(), Refused> {
     if let Some((_, version)) = COMING_BUILDERS.iter().find(|(name, _)| *name == value) {
         return refuse(format!("version {version} will have this builder"));
     }
+    if value == "default" {
+        return mend(
+            "flytekit's default builder is called `docker` here",
+            "docker",
+        );
+    }
     match closest(value, BUILDERS.iter().copied()) {
         Some(meant) => mend(format!("did you mean `{meant}`?"), meant),
         None => refuse(format!("the builders are {}", ticked(BUILDERS))),
@@ -192,6 +198,51 @@ pub(super) fn env_name(name: &str) -> Result<(), Refused> {
         return Ok(());
     }
     refuse("names of environment variables have letters, digits and `_`, and begin with no digit")
+}
+
+/// Names of the builder's options: words, as command lines have them.
+pub(super) fn option_name(name: &str) -> Result<(), Refused> {
+    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if fine {
+        return Ok(());
+    }
+    refuse("names of options have letters, digits, `-` and `_`, and begin with a letter")
+}
+
+/// Secrets are named in mounts and on command lines.
+pub(super) fn secret_id(id: &str) -> Result<(), Refused> {
+    let word = |c: char| c.is_ascii_alphanumeric();
+    let fine = id.starts_with(word)
+        && id.chars().all(|c| word(c) || matches!(c, '.' | '_' | '-'))
+        && id.len() <= 64;
+    if fine {
+        return Ok(());
+    }
+    refuse(
+        "an id has letters, digits, `.`, `_` and `-`, begins with a letter or digit, and has at most 64 characters",
+    )
+}
+
+/// Variables that a shell can set.
+pub(super) fn variable(name: &str) -> Result<(), Refused> {
+    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if fine {
+        return Ok(());
+    }
+    refuse("a shell's variables have letters, digits and `_`, and begin with no digit")
+}
+
+/// Where something is mounted: a path that cannot be taken for more of the mount's options.
+pub(super) fn mount_point(value: &str) -> Result<(), Refused> {
+    absolute(value)?;
+    if value.contains([',', '"', '$', '\\']) || value.contains(char::is_whitespace) {
+        return refuse("a mount's path has no spaces, commas, quotes, `$` or `\\` in it");
+    }
+    Ok(())
 }
 
 pub(super) fn label_name(name: &str) -> Result<(), Refused> {

@@ -67,6 +67,90 @@ pub(super) fn requirement(value: &str) -> Result<(), Refused> {
     Ok(())
 }
 
+/// `[channel::]name[version]` as conda writes it: nothing that micromamba could take for an option or a file.
+pub(super) fn conda_package(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if value.starts_with('-') {
+        return refuse("an option is no package");
+    }
+    if value.contains("://") || value.starts_with(['/', '.', '@']) {
+        return refuse("a package has a name: files and URLs are not taken");
+    }
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-=<>!~*,|: []'\"".contains(c);
+    if !value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        || !value.chars().all(fine)
+    {
+        return refuse(
+            "a package is such as `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
+        );
+    }
+    Ok(())
+}
+
+/// A channel's name or URL.
+pub(super) fn conda_channel(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    if value.starts_with('-') || value.contains(char::is_whitespace) {
+        return refuse("a channel is a name such as `pytorch`, or a URL");
+    }
+    Ok(())
+}
+
+/// Numbers with dots between them, such as `12` or `12.4.1`.
+pub(super) fn number(value: &str) -> Result<(), Refused> {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if value.split('.').count() <= 4 && value.split('.').all(number) {
+        return Ok(());
+    }
+    refuse("a version is such as `12`, `12.4` or `12.4.1`")
+}
+
+/// Which source files are copied.
+pub(super) fn copy_mode(value: &str) -> Result<(), Refused> {
+    match value.to_ascii_lowercase().replace('_', "-").as_str() {
+        "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
+        "all" => reference::settled("it is written in lower case", "all", copy_mode),
+        "none" | "no-copy" => reference::settled("it is called `none`", "none", copy_mode),
+        "loaded-modules" => refuse(
+            "which modules are loaded only the Python process knows that runs the workflow: `all` copies every file of `source-root`, \
+             `none` leaves them to fast registration",
+        ),
+        _ => refuse("it is `all` or `none`"),
+    }
+}
+
+/// A release of flytekit whose images are understood: from 1.15.3 on their tags are computed as today.
+pub(super) fn flytekit_version(value: &str) -> Result<(), Refused> {
+    number(value)?;
+    let mut parts = value
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
+    let version: Vec<u32> = parts.by_ref().collect();
+    match version.as_slice() {
+        [1, minor, patch] if (*minor, *patch) >= (15, 3) => Ok(()),
+        [1, _, _] => refuse(
+            "flytekit computes tags as today since 1.15.3: earlier releases are not understood",
+        ),
+        [1] | [1, _] => {
+            refuse("the whole version is needed, such as `1.16.31`: it is also what is installed")
+        }
+        _ => refuse("only flytekit 1 has ImageSpecs"),
+    }
+}
+
+/// The helper images that can be named.
+pub(super) const HELPERS: [&str; 2] = ["uv-image", "micromamba-image"];
+
+pub(super) fn helper(name: &str) -> Result<(), Refused> {
+    if HELPERS.contains(&name) {
+        return Ok(());
+    }
+    match crate::suggest::closest(&name.replace('_', "-"), HELPERS) {
+        Some(meant) => refuse(format!("did you mean `{meant}`?")),
+        None => refuse("it knows `uv-image` and `micromamba-image`"),
+    }
+}
+
 pub(super) fn url(value: &str) -> Result<(), Refused> {
     line(value)?;
     if value.contains(char::is_whitespace) {

@@ -1,20 +1,31 @@
 //! `ImageSpec` → `Recipe`: the one place that knows in which order and how fields become steps.
 //!
-//! Pure; knows no builder. The order is flytekit's: apt, Python, env, packages, workdir, copies, commands, then what only
-//! the image's config holds. The choice made: what changes least often comes first, so that an edited source file leaves
-//! the package layers alone.
+//! Pure; knows no builder. The order is flytekit's: apt, Python or conda, env, packages, workdir, sources, copies, commands,
+//! the user's own steps, then what only the image's config holds. The choice made: what changes least often comes first, so
+//! that an edited source file leaves the package layers alone.
 
+mod cuda;
 mod lower;
 
+pub use cuda::{Mismatch, cuda_base};
 pub use lower::lower;
 
-use crate::spec::{Base, WorkspacePath};
+use crate::spec::{Base, DEFAULT_PLATFORM, SecretSource, SecretStep, WorkspacePath};
 
 /// Version of the meaning of recipes: part of every key, raised when the same recipe would give another image.
 pub const FORMAT: u32 = 1;
 
 /// The image that `uv` is taken from while packages are installed; it leaves nothing in the result.
 pub const UV_IMAGE: &str = "ghcr.io/astral-sh/uv:0.9";
+
+/// The image that micromamba is taken from while conda packages are installed; it leaves nothing in the result.
+pub const MICROMAMBA_IMAGE: &str = "mambaorg/micromamba:2.3.2-debian12-slim";
+
+/// Where conda packages are installed; its programs are in `bin` below it. The path is flytekit's.
+pub const CONDA_HOME: &str = "/opt/micromamba/envs/runtime";
+
+/// The virtual environment that a lock file's tool fills; its programs are in `bin` below it.
+pub const VENV_HOME: &str = "/opt/venv";
 
 /// Where uv's managed Python is installed; its programs are in `bin` below it.
 pub const PYTHON_HOME: &str = "/opt/python";
@@ -30,6 +41,100 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// What the image says of itself.
     pub config: Config,
+    /// The images that helper programs are taken from.
+    pub helpers: Helpers,
+    /// What steps are given while they run.
+    pub secrets: Vec<StepSecret>,
+    /// A Dockerfile of the user's own, instead of steps.
+    pub dockerfile: Option<DockerfileRecipe>,
+    /// How the builder is asked to build: no part of what the image is.
+    pub wishes: Wishes,
+    /// The manifest's names of the fields that the file sets come from, in the order of [`Recipe::file_sets`]: for people.
+    pub set_fields: Vec<String>,
+}
+
+/// The images that helper programs are taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helpers {
+    /// The one with `/uv`.
+    pub uv: String,
+    /// The one with `/usr/bin/micromamba`.
+    pub micromamba: String,
+}
+
+impl Default for Helpers {
+    fn default() -> Self {
+        Self {
+            uv: UV_IMAGE.to_owned(),
+            micromamba: MICROMAMBA_IMAGE.to_owned(),
+        }
+    }
+}
+
+/// A secret of an image, with the steps that get it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSecret {
+    /// What it is called.
+    pub id: String,
+    /// Where its value is: no part of the key.
+    pub source: SecretSource,
+    /// Which steps get it, and how; at least one.
+    pub uses: Vec<Given>,
+}
+
+/// How a kind of step gets a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Given {
+    /// The kind.
+    pub step: SecretStep,
+    /// As a variable, or as a file.
+    pub place: SecretPlace,
+}
+
+/// Where a step finds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretPlace {
+    /// In this variable.
+    Env(String),
+    /// In this file.
+    File(String),
+}
+
+/// A Dockerfile of the user's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerfileRecipe {
+    /// The file.
+    pub file: FileSet,
+    /// What it copies from.
+    pub context: FileSet,
+    /// The stage to build; none means the last.
+    pub target: Option<String>,
+    /// Build arguments, sorted by name.
+    pub args: Vec<(String, String)>,
+    /// What names in it stand for, sorted by name.
+    pub contexts: Vec<(String, ContextSource)>,
+}
+
+/// What a name in a Dockerfile stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContextSource {
+    /// Another image of the workspace, by id.
+    Image(String),
+    /// An image of a registry.
+    Registry(String),
+    /// Files of the workspace.
+    Files(FileSet),
+}
+
+/// How the builder is asked to build.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wishes {
+    /// Its own options, by its own names.
+    pub options: Vec<(String, String)>,
+    /// A file that says how it reaches registries.
+    pub registry_config: Option<WorkspacePath>,
+    /// Whether what the builder does not know means nothing, as with flytekit, rather than being a mistake.
+    pub is_lenient: bool,
 }
 
 /// One thing that is done while an image is built.
@@ -45,10 +150,21 @@ pub enum Step {
         /// A version such as `3.12` or `3.12.4`.
         version: String,
     },
+    /// Conda packages are installed under [`CONDA_HOME`] and put first in `PATH`.
+    Conda(Conda),
+    /// An account is made if there is none of the name, and gets its home and `/root`.
+    Account {
+        /// Its name.
+        name: String,
+    },
     /// Environment for all later steps and for the image; sorted by name.
     Env(Vec<(String, String)>),
     /// Python packages are installed with uv.
     Pip(Pip),
+    /// A lock file's packages are installed with its tool into [`VENV_HOME`], which is put first in `PATH`.
+    Lock(Lock),
+    /// The user of all later steps and of the image.
+    User(String),
     /// The working folder of all later steps and of the image; made when absent.
     Workdir(String),
     /// Files are copied in.
@@ -75,6 +191,45 @@ pub struct Pip {
     pub extra_indexes: Vec<String>,
     /// Further arguments, one word each.
     pub extra_args: Vec<String>,
+    /// A package that is installed with the others unless the requirements file names it: flytekit.
+    pub unless_named: Option<(String, String)>,
+}
+
+/// Conda packages to install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conda {
+    /// The version of the Python that is installed with them.
+    pub python: Option<String>,
+    /// Packages, as conda writes them.
+    pub packages: Vec<String>,
+    /// Channels besides conda-forge, which comes first.
+    pub channels: Vec<String>,
+}
+
+/// A lock file to install from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Whose it is.
+    pub tool: LockTool,
+    /// The Python that the environment is made of.
+    pub interpreter: Interpreter,
+    /// The lock file and its project file.
+    pub files: FileSet,
+    /// URL of the index that replaces the default one.
+    pub index: Option<String>,
+    /// URLs of further indexes.
+    pub extra_indexes: Vec<String>,
+    /// Further arguments of the tool, one word each.
+    pub extra_args: Vec<String>,
+}
+
+/// A tool that writes lock files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockTool {
+    /// `uv.lock`.
+    Uv,
+    /// `poetry.lock`.
+    Poetry,
 }
 
 /// Which Python receives the packages.
@@ -86,6 +241,10 @@ pub enum Interpreter {
     Exec(String),
     /// The first `python3` in the base's `PATH`.
     Base,
+    /// The one among conda's packages.
+    Conda,
+    /// The one of the environment that [`Step::Lock`] made.
+    Venv,
 }
 
 /// Files to copy in.
@@ -129,6 +288,44 @@ pub enum FileSet {
         /// The first file.
         path: WorkspacePath,
     },
+    /// A lock file or project file; with `uv.lock` and `poetry.lock` the `pyproject.toml` beside it.
+    Project {
+        /// The file.
+        path: WorkspacePath,
+    },
+    /// A folder of sources by flytekit's ignore rules.
+    Source {
+        /// The folder.
+        path: WorkspacePath,
+    },
+    /// One file, whatever ignore rules say.
+    File {
+        /// The file.
+        path: WorkspacePath,
+    },
+    /// The folder that a Dockerfile copies from: the ignore file is the one beside it that bears its name
+    /// (`Dockerfile.dockerignore`), else the folder's own.
+    Context {
+        /// The folder.
+        path: WorkspacePath,
+        /// The Dockerfile.
+        dockerfile: WorkspacePath,
+    },
+}
+
+impl FileSet {
+    /// The file or folder that the set begins with.
+    #[must_use]
+    pub fn path(&self) -> &WorkspacePath {
+        match self {
+            Self::Tree { path, .. }
+            | Self::Requirements { path }
+            | Self::Project { path }
+            | Self::Source { path }
+            | Self::File { path }
+            | Self::Context { path, .. } => path,
+        }
+    }
 }
 
 /// What the image says of itself.
@@ -144,20 +341,85 @@ pub struct Config {
     pub labels: Vec<(String, String)>,
 }
 
+impl Default for Recipe {
+    /// Nothing at all, for the platform of images that name none.
+    fn default() -> Self {
+        Self {
+            platforms: vec![DEFAULT_PLATFORM.to_owned()],
+            base: Base::Scratch,
+            steps: Vec::new(),
+            config: Config::default(),
+            helpers: Helpers::default(),
+            secrets: Vec::new(),
+            dockerfile: None,
+            wishes: Wishes::default(),
+            set_fields: Vec::new(),
+        }
+    }
+}
+
+impl Step {
+    /// What it does, in a line: the manifest's field and its values.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Apt { packages } => format!("apt-packages: {}", packages.join(" ")),
+            Self::Python { version } => format!("python-version: {version}"),
+            Self::Conda(conda) => format!("conda-packages: {}", conda.packages.join(" ")),
+            Self::Account { name } => format!("account: {name}"),
+            Self::Env(_) => "env".to_owned(),
+            Self::Pip(pip) => {
+                let file = pip.requirements.as_ref();
+                let file = file.map(|set| format!("requirements: {}", set.path()));
+                let flytekit = pip.unless_named.iter().map(|(_, package)| package);
+                let packages: Vec<&str> = pip
+                    .packages
+                    .iter()
+                    .chain(flytekit)
+                    .map(String::as_str)
+                    .collect();
+                let packages =
+                    (!packages.is_empty()).then(|| format!("packages: {}", packages.join(" ")));
+                let both: Vec<String> = file.into_iter().chain(packages).collect();
+                both.join(", ")
+            }
+            Self::Lock(lock) => format!("requirements: {}", lock.files.path()),
+            Self::User(user) => format!("user: {user}"),
+            Self::Workdir(path) => format!("workdir: {path}"),
+            Self::Copy(copy) => format!("copy to {}", copy.to),
+            Self::Run { command } => format!("commands: {command}"),
+        }
+    }
+}
+
 impl Recipe {
-    /// The file sets that the steps read, in the order of the steps.
+    /// The file sets that the steps read, in the order of the steps; then the Dockerfile, its context, and those that its
+    /// names stand for.
     pub fn file_sets(&self) -> impl Iterator<Item = &FileSet> {
-        self.steps.iter().filter_map(|step| match step {
+        let steps = self.steps.iter().filter_map(|step| match step {
             Step::Pip(pip) => pip.requirements.as_ref(),
+            Step::Lock(lock) => Some(&lock.files),
             Step::Copy(CopyStep {
                 from: CopySource::Files(files),
                 ..
             }) => Some(files),
             _ => None,
-        })
+        });
+        let own = self.dockerfile.iter().flat_map(|own| {
+            let named = own
+                .contexts
+                .iter()
+                .filter_map(|(_, context)| match context {
+                    ContextSource::Files(files) => Some(files),
+                    _ => None,
+                });
+            [&own.file, &own.context].into_iter().chain(named)
+        });
+        steps.chain(own)
     }
 
-    /// The images of the workspace that it needs, by id: the base first, then those that it copies from.
+    /// The images of the workspace that it needs, by id: the base first, then those that it copies from or that its
+    /// Dockerfile names.
     pub fn images(&self) -> impl Iterator<Item = &str> {
         let base = match &self.base {
             Base::Image(id) => Some(id.as_str()),
@@ -170,6 +432,22 @@ impl Recipe {
             }) => Some(image.as_str()),
             _ => None,
         });
-        base.into_iter().chain(copied)
+        let named = self.dockerfile.iter().flat_map(|own| {
+            own.contexts
+                .iter()
+                .filter_map(|(_, context)| match context {
+                    ContextSource::Image(id) => Some(id.as_str()),
+                    _ => None,
+                })
+        });
+        base.into_iter().chain(copied).chain(named)
+    }
+
+    /// How steps of a kind get secrets: the secret's id and where they find it.
+    pub fn secrets_of(&self, step: SecretStep) -> impl Iterator<Item = (&str, &SecretPlace)> {
+        self.secrets.iter().flat_map(move |secret| {
+            let uses = secret.uses.iter().filter(move |given| given.step == step);
+            uses.map(|given| (secret.id.as_str(), &given.place))
+        })
     }
 }

@@ -16,7 +16,7 @@ fn a_reference_is_registry_name_and_tag() {
         folder: WorkspacePath::default(),
         places: Places::default(),
     };
-    let key = Key::new([0xab; 32]);
+    let key = Tag::Of(crate::fingerprint::Key::new([0xab; 32]));
     assert_eq!(of(&image, &key), format!("train:{}", "ab".repeat(16)));
     image.spec.registry = Some("ghcr.io/acme".into());
     image.spec.name = Some("ml/train".into());

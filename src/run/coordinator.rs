@@ -310,10 +310,12 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     /// The files are not what they were: the image and all that is built on it get new keys, and it starts again.
     fn begin_again(&mut self, id: ImageId, path: &str, trouble: Trouble, seconds: f64) {
         self.moves[id.index()] += 1;
-        if let Err(error) = self
-            .prints
-            .refresh(self.setting.graph, self.setting.recipes, id)
-        {
+        if let Err(error) = self.prints.refresh(
+            self.setting.workspace,
+            self.setting.graph,
+            self.setting.recipes,
+            id,
+        ) {
             let error = BuildError::Failed(error.to_string());
             return self.failed(id, Trouble { error, ..trouble }, seconds);
         }
@@ -455,12 +457,8 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     }
 
     fn want_push(&mut self, id: ImageId) {
-        if self.options.push != Push::No
-            && self.setting.workspace.images[id.index()]
-                .spec
-                .registry
-                .is_some()
-        {
+        let image = &self.setting.workspace.images[id.index()];
+        if self.options.push.wants(&image.spec) {
             self.to_push.insert(0, id);
         }
     }
@@ -468,7 +466,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn may_push(&self) -> bool {
         match self.options.push {
             Push::No => false,
-            Push::Each => true,
+            Push::Each | Push::Flytekit => true,
             Push::AllOrNothing => {
                 let is_done = !self.scheduler.is_busy();
                 is_done
@@ -492,7 +490,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn reference(&self, id: ImageId) -> String {
         reference::of(
             &self.setting.workspace.images[id.index()],
-            &self.prints.key(id),
+            &self.prints.tag(id),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::BadSet;
-use crate::recipe::{CopySource, Recipe, Step};
+use crate::recipe::Recipe;
 use crate::workspace::Workspace;
 
 /// File sets that cannot be read, as mistakes of the fields that name them.
@@ -15,7 +15,8 @@ pub(super) fn mistakes(
         let image = &workspace.images[bad.image.index()];
         let field = bad
             .set
-            .and_then(|set| field_of(&recipes[bad.image.index()], set))
+            .and_then(|set| recipes[bad.image.index()].set_fields.get(set))
+            .cloned()
             .unwrap_or_default();
         let said = bad
             .error
@@ -31,18 +32,4 @@ pub(super) fn mistakes(
         diagnostic
     };
     bad.iter().map(mistake).collect()
-}
-
-/// The manifest's name of the field that a recipe's file set comes from: `requirements`, or `copy[2]`.
-fn field_of(recipe: &Recipe, set: usize) -> Option<String> {
-    let mut copies = 0;
-    let fields = recipe.steps.iter().filter_map(|step| match step {
-        Step::Pip(pip) => pip.requirements.as_ref().map(|_| "requirements".to_owned()),
-        Step::Copy(copy) => {
-            copies += 1;
-            matches!(copy.from, CopySource::Files(_)).then(|| format!("copy[{}]", copies - 1))
-        }
-        _ => None,
-    });
-    fields.into_iter().nth(set)
 }

@@ -5,6 +5,7 @@
 
 mod choice;
 mod files;
+mod names;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 pub use choice::backends;
 
-use crate::backend::{Availability, Backend};
+use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::fingerprint::files::system_words;
@@ -137,16 +138,23 @@ pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
     let mut unreadable = Vec::new();
     let sound = graph.filter(|_| is_sound).and_then(|graph| {
         let read = match kept {
-            Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), &graph, &recipes),
-            None => Fingerprints::read(&workspace.root, &graph, &recipes),
+            Some(kept) => {
+                Fingerprints::read_with(Arc::clone(&kept.reader), &workspace, &graph, &recipes)
+            }
+            None => Fingerprints::read(&workspace, &graph, &recipes),
         };
         match read {
-            Ok(prints) => Some(Sound {
-                graph,
-                recipes,
-                backends,
-                prints,
-            }),
+            Ok(prints) => {
+                let clashes = names::clashes(&workspace, &graph, &prints);
+                let is_clear = clashes.is_empty();
+                diagnostics.extend(clashes);
+                is_clear.then_some(Sound {
+                    graph,
+                    recipes,
+                    backends,
+                    prints,
+                })
+            }
             Err(bad) => {
                 diagnostics.extend(files::mistakes(&workspace, &recipes, &bad));
                 unreadable = bad.into_iter().map(|bad| bad.error).collect();
@@ -234,7 +242,7 @@ impl Session {
     #[must_use]
     pub fn plan(&self, asked: &BTreeSet<ImageId>, judgement: Judgement, push: Push) -> Planned {
         let relevant = self.graph.with_bases(asked);
-        let facts = facts::gather(self.setting(), &self.prints, &relevant, push != Push::No);
+        let facts = facts::gather(self.setting(), &self.prints, &relevant, push);
         let plan = Plan::new(&self.graph, asked, &facts, judgement);
         Planned { plan, facts }
     }
@@ -258,6 +266,21 @@ impl Session {
             )),
         });
         missing.collect()
+    }
+
+    /// Why the plan cannot be carried out here: secrets of images that are to be built and cannot be had, in words.
+    #[must_use]
+    pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let missing = |id: ImageId| {
+            let recipe = &self.recipes[id.index()];
+            let missing = secret::reveal(recipe, &self.workspace.root, &variable);
+            let missing = missing.err().unwrap_or_default();
+            missing
+                .into_iter()
+                .map(move |missing| format!("image `{}`: {missing}", self.graph.name(id)))
+        };
+        plan.builds().flat_map(|image| missing(image.id)).collect()
     }
 
     /// Carries a plan out.
@@ -321,6 +344,6 @@ impl Session {
     /// What an image is called as its files are now.
     #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
-        crate::reference::of(&self.workspace.images[id.index()], &self.prints.key(id))
+        crate::reference::of(&self.workspace.images[id.index()], &self.prints.tag(id))
     }
 }

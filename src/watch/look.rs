@@ -16,7 +16,7 @@ use crate::graph::{Graph, ImageId};
 use crate::plan::{Facts, facts};
 use crate::recipe::{FileSet, Recipe};
 use crate::reference;
-use crate::run::{Push, Setting};
+use crate::run::Setting;
 use crate::session::{self, Examination, Kept, Opening, Session};
 use crate::store::Store;
 use crate::workspace::Workspace;
@@ -85,7 +85,7 @@ impl World {
     }
 
     pub(super) fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {
-        reference::of(&self.workspace.images[id.index()], &prints.key(id))
+        reference::of(&self.workspace.images[id.index()], &prints.tag(id))
     }
 }
 
@@ -202,9 +202,12 @@ impl View {
     /// The same manifests, with the files of what is in doubt read again.
     fn again(&self, doubt: &Doubt) -> Self {
         let sets = self.doubtful(doubt);
-        let (prints, mut unreadable) =
-            self.prints
-                .look_again(&self.world.graph, &self.world.recipes, &sets);
+        let (prints, mut unreadable) = self.prints.look_again(
+            &self.world.workspace,
+            &self.world.graph,
+            &self.world.recipes,
+            &sets,
+        );
         unreadable.retain(|id, _| self.world.relevant.contains(id));
         Self {
             world: Arc::clone(&self.world),
@@ -321,7 +324,7 @@ fn see(
         world.setting(store),
         &view.prints,
         asked_after,
-        request.options.push != Push::No,
+        request.options.push,
     );
     let facts = asked_after
         .iter()

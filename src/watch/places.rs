@@ -9,10 +9,10 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::fingerprint::files::{ignore_of, project_files};
 use crate::fingerprint::ignore::IGNORE_FILE;
 use crate::fingerprint::{FileReader, Files, FilesError};
 use crate::recipe::FileSet;
-use crate::spec::CopyFrom;
 use crate::workspace::{STATE_FOLDER, Workspace};
 
 /// So many links on one way are a circle.
@@ -171,15 +171,7 @@ impl Places {
 
     /// Adds what the images of manifests that are wrong would read: the mistake may be that it is not there.
     pub(super) fn add_suspects(&mut self, workspace: &Workspace, unreadable: &[FilesError]) {
-        let copy = workspace.images.iter().flat_map(|image| &image.spec.copy);
-        let from = copy.filter_map(|copy| match &copy.from {
-            CopyFrom::Workspace { path, .. } => Some(path.under(&self.root)),
-            CopyFrom::Image { .. } => None,
-        });
-        let listed = workspace
-            .images
-            .iter()
-            .filter_map(|image| image.spec.requirements.as_ref());
+        let named = workspace.images.iter().flat_map(|image| image.spec.paths());
         let ignores = workspace
             .images
             .iter()
@@ -187,8 +179,8 @@ impl Places {
         let unreadable = unreadable
             .iter()
             .flat_map(|error| paths_of(&self.root, error));
-        let all: BTreeSet<PathBuf> = from
-            .chain(listed.map(|path| path.under(&self.root)))
+        let all: BTreeSet<PathBuf> = named
+            .map(|(_, path, _)| path.under(&self.root))
             .chain(ignores)
             .chain(unreadable)
             .collect();
@@ -205,7 +197,25 @@ impl Places {
                 self.follow(&path.under(&self.root), &who);
                 self.follow(&ignore.under(&self.root).join(IGNORE_FILE), &who);
             }
-            FileSet::Requirements { path } => self.follow(&path.under(&self.root), &who),
+            FileSet::Source { path } => {
+                let folder = path.under(&self.root);
+                self.follow(&folder, &who);
+                self.follow(&folder.join(IGNORE_FILE), &who);
+            }
+            FileSet::Context { path, dockerfile } => {
+                let folder = path.under(&self.root);
+                self.follow(&folder, &who);
+                self.follow(&folder.join(IGNORE_FILE), &who);
+                self.follow(&ignore_of(dockerfile).under(&self.root), &who);
+            }
+            FileSet::Requirements { path } | FileSet::File { path } => {
+                self.follow(&path.under(&self.root), &who);
+            }
+            FileSet::Project { path } => {
+                for path in project_files(path) {
+                    self.follow(&path.under(&self.root), &who);
+                }
+            }
         }
         match read {
             Ok(files) => {

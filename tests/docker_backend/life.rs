@@ -28,6 +28,7 @@ fn an_image_has_its_key_its_tag_and_its_id() {
         let wanted = [absent.as_str(), &reference].map(|reference| Wanted {
             reference,
             place: StoreKind::Local,
+            platforms: &[],
         });
         let present = Existence::Present {
             key: Some(key().to_string()),
@@ -226,6 +227,7 @@ fn a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
     let wanted = [Wanted {
         reference: "a:1",
         place: StoreKind::Local,
+        platforms: &[],
     }];
     assert!(matches!(
         backend.exists(&wanted)[0],

@@ -41,6 +41,7 @@ fn what_was_pushed_is_found_and_can_be_built_on_when_it_is_no_longer_here() {
         let wanted = [&absent, &reference].map(|reference| Wanted {
             reference,
             place: StoreKind::Registry,
+            platforms: &[],
         });
         let found = backend.exists(&wanted);
         assert_eq!(found[0], Existence::Absent);

@@ -4,6 +4,7 @@
 
 mod build;
 mod commands;
+mod flytekit;
 mod import;
 mod outputs;
 mod plan;

@@ -4,16 +4,19 @@
 //! writes, or from that answer.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::buildkit::{Build, Ended, Tree};
-use super::dockerfile::Dockerfile;
+use super::buildkit::{self, Build, Ended, Tree};
+use super::dockerfile::{Dockerfile, Own};
 use super::engine::{Buildx, NoEngine};
 use super::progress::{Form, Progress, Trouble};
-use super::{Direct, Docker, Found, dockerfile, failure, quote};
+use super::{Direct, Docker, Found, dockerfile, failure, options, quote};
 use crate::backend::oci::reference::Reference;
+use crate::backend::secret::{self, Discreet, Hider, Revealed};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::process::{self, Stream};
 
@@ -22,6 +25,12 @@ pub(super) const DOCKERFILE: &str = "Dockerfile";
 
 /// The context's name in the folder of a job.
 pub(super) const CONTEXT: &str = "context";
+
+/// The ignore file that goes before the context's own.
+pub(super) const IGNORE: &str = "Dockerfile.dockerignore";
+
+/// What is in it: what may be copied was decided when it was hashed.
+pub(super) const NO_RULES: &str = "# imgspec has left out what is not wanted\n";
 
 /// Where the builder writes what it made.
 const RESULT: &str = "result";
@@ -32,6 +41,7 @@ struct Call<'a> {
     found: &'a Found,
     dockerfile: &'a Dockerfile,
     pin: &'a str,
+    secrets: &'a [Revealed],
 }
 
 impl Docker {
@@ -46,7 +56,13 @@ impl Docker {
             return Err(one_platform(job));
         }
         let parents = self.parents(job)?;
-        let dockerfile = Self::dockerfile(job, &parents);
+        let dockerfile = Self::dockerfile(job, &parents)?;
+        let secrets = self.secrets(job, &dockerfile)?;
+        let hider = Hider::new(&secrets);
+        let notes: &dyn Notes = &Discreet {
+            notes,
+            hider: &hider,
+        };
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
@@ -56,11 +72,13 @@ impl Docker {
             found: &found,
             dockerfile: &dockerfile,
             pin: &pin,
+            secrets: &secrets,
         };
-        let digest = match &found.direct {
-            Some(direct) => self.ask_daemon(direct, &call, notes, cancel)?,
-            None => self.call(&call, notes, cancel)?,
+        let built = match &found.direct {
+            Some(direct) => Self::ask_daemon(direct, &call, notes, cancel),
+            None => self.call(&call, notes, cancel),
         };
+        let digest = built.map_err(|error| hider.hide_error(error))?;
         self.pins.note(&digest, &pin);
         Ok(Artifact {
             backend: "docker".to_owned(),
@@ -69,25 +87,41 @@ impl Docker {
         })
     }
 
+    /// What steps are given: the image's secrets, and where to find Python.
+    fn secrets(&self, job: &Job<'_>, dockerfile: &Dockerfile) -> Result<Vec<Revealed>, BuildError> {
+        let variable = |name: &str| self.variable(name);
+        let mut secrets = secret::reveal(job.recipe, job.root, &variable).map_err(|missing| {
+            let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            BuildError::Failed(said.join("; "))
+        })?;
+        let sources = dockerfile.secrets.iter();
+        secrets.extend(sources.filter_map(|name| {
+            Some(Revealed {
+                id: (*name).to_owned(),
+                value: self.variable(name)?.into_bytes(),
+            })
+        }));
+        Ok(secrets)
+    }
+
     /// The build by the daemon's `BuildKit` itself.
     fn ask_daemon(
-        &self,
         direct: &Direct,
         call: &Call<'_>,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
         let mut progress = Progress::new(Form::Raw, &call.dockerfile.steps, notes);
-        let secrets = call.dockerfile.secrets.iter();
+        let secrets = call.secrets.iter();
         let names = [normal(call.job.reference), normal(call.pin)];
         let build = Build {
             files: files_name(call.job),
             dockerfile: &call.dockerfile.text,
-            context: Arc::new(tree(call.job)),
+            folders: folders(call),
             names: &names,
             attributes: call.attributes(&direct.proxies),
             secrets: secrets
-                .filter_map(|name| Some(((*name).to_owned(), self.variable(name)?)))
+                .map(|secret| (secret.id.clone(), secret.value.clone()))
                 .collect(),
         };
         let ended = direct.buildkit.build(&build, &mut progress, cancel);
@@ -264,9 +298,34 @@ impl Call<'_> {
         if self.dockerfile.newline {
             attributes.insert(format!("build-arg:{}", quote::NEWLINE), "\n".into());
         }
-        let proxies = proxies.iter();
-        attributes
-            .extend(proxies.map(|(name, value)| (format!("build-arg:{name}"), value.clone())));
+        let mut add = |kind: &str, name: &str, value: &str| {
+            attributes.insert(format!("{kind}:{name}"), value.to_owned());
+        };
+        for (name, value) in proxies {
+            add("build-arg", name, value);
+        }
+        if let Some(own) = &self.dockerfile.own {
+            for (name, value) in &own.args {
+                add("build-arg", name, value);
+            }
+            for (name, value) in &own.labels {
+                add("label", name, value);
+            }
+            for (name, image) in &own.images {
+                add("context", name, &format!("docker-image://{image}"));
+            }
+            for (name, _) in &own.folders {
+                add("context", name, &format!("local:{name}"));
+            }
+            if let Some(target) = &own.target {
+                attributes.insert("target".into(), target.clone());
+            }
+        }
+        for (name, value) in &recipe.wishes.options {
+            if let Ok(Some((name, value))) = options::attribute(name, value) {
+                attributes.insert(name.to_owned(), value);
+            }
+        }
         attributes
     }
 
@@ -282,13 +341,68 @@ impl Call<'_> {
         if self.dockerfile.newline {
             command.args(["--build-arg", &format!("{}=\n", quote::NEWLINE)]);
         }
-        for name in self.dockerfile.secrets {
-            if has_variable(command, name) {
-                command.args(["--secret", &format!("id={name},env={name}")]);
-            }
+        if let Some(own) = &self.dockerfile.own {
+            self.own_arguments(own, command);
         }
+        for (name, value) in &self.job.recipe.wishes.options {
+            command.args(options::arguments(name, value));
+        }
+        self.secret_arguments(command);
         command.arg(scratch.join(CONTEXT));
     }
+
+    fn own_arguments(&self, own: &Own, command: &mut Command) {
+        let mut add = |option: &str, name: &str, value: &str| {
+            command.args([option, &format!("{name}={value}")]);
+        };
+        for (name, value) in &own.args {
+            add("--build-arg", name, value);
+        }
+        for (name, value) in &own.labels {
+            add("--label", name, value);
+        }
+        for (name, image) in &own.images {
+            add("--build-context", name, &format!("docker-image://{image}"));
+        }
+        for (name, _) in &own.folders {
+            let folder = self.job.scratch.join(named_folder(name));
+            add("--build-context", name, &folder.to_string_lossy());
+        }
+        command.args(own.target.iter().flat_map(|target| ["--target", target]));
+    }
+
+    /// Values reach the builder through its environment: command lines are seen by everyone.
+    fn secret_arguments(&self, command: &mut Command) {
+        for (at, secret) in self.secrets.iter().enumerate() {
+            let variable = format!("IMGSPEC_SECRET_{at}");
+            let id = &secret.id;
+            command.args(["--secret", &format!("id={id},env={variable}")]);
+            command.env(variable, OsStr::from_bytes(&secret.value));
+        }
+    }
+}
+
+/// Where a folder is put that a Dockerfile knows by this name.
+pub(super) fn named_folder(name: &str) -> String {
+    let digest = blake3::hash(name.as_bytes()).to_hex();
+    format!("context-{}", &digest[..16])
+}
+
+/// What the frontend may ask for, by its names.
+fn folders(call: &Call<'_>) -> Vec<(String, Arc<Tree>)> {
+    let files = call.job.files;
+    let Some(own) = &call.dockerfile.own else {
+        return vec![(buildkit::CONTEXT.to_owned(), Arc::new(tree(call.job)))];
+    };
+    let whole = |set: usize| {
+        let mut tree = Tree::default();
+        tree.root(&files[set]);
+        Arc::new(tree)
+    };
+    let named = own.folders.iter();
+    let mut folders = vec![(buildkit::CONTEXT.to_owned(), whole(1))];
+    folders.extend(named.map(|(name, set)| (name.clone(), whole(*set))));
+    folders
 }
 
 /// What a job's Dockerfile may copy.
@@ -314,12 +428,6 @@ fn files_name(job: &Job<'_>) -> String {
     hasher.update(job.root.as_os_str().as_encoded_bytes());
     hasher.update(b"\0").update(job.image.as_bytes());
     hasher.finalize().to_hex()[..32].to_owned()
-}
-
-/// Whether a call has this variable in its environment.
-fn has_variable(command: &Command, name: &str) -> bool {
-    let mut set = command.get_envs();
-    std::env::var_os(name).is_some() || set.any(|(set, value)| set == name && value.is_some())
 }
 
 /// The digest in the file that a builder wrote: buildx JSON, or the bare digest.

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::engine::PATIENCE;
 use super::local;
-use crate::backend::Existence;
+use crate::backend::{Existence, Wanted};
 
 /// Connections of one round. With more the daemon is no faster.
 const CONNECTIONS: usize = 8;
@@ -33,7 +33,8 @@ type Line = SendRequest<Empty<Bytes>>;
 /// One round of questions.
 struct Round {
     socket: PathBuf,
-    wanted: Vec<String>,
+    /// References, with the platforms that they must be for.
+    wanted: Vec<(String, Vec<String>)>,
     /// The next one that nobody has asked.
     next: AtomicUsize,
 }
@@ -42,14 +43,17 @@ struct Round {
 ///
 /// # Errors
 /// When nobody listens there: whoever knows another way may try it.
-pub(super) fn exists(socket: &Path, wanted: &[&str]) -> io::Result<Vec<Existence>> {
+pub(super) fn exists(socket: &Path, wanted: &[Wanted<'_>]) -> io::Result<Vec<Existence>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()?;
     let round = Arc::new(Round {
         socket: socket.to_owned(),
-        wanted: wanted.iter().map(|&each| each.to_owned()).collect(),
+        wanted: wanted
+            .iter()
+            .map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()))
+            .collect(),
         next: AtomicUsize::new(0),
     });
     runtime.block_on(async {
@@ -72,11 +76,11 @@ impl Round {
         let mut found = Vec::new();
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(reference) = self.wanted.get(at) else {
+            let Some((reference, platforms)) = self.wanted.get(at) else {
                 return found;
             };
             let existence = match in_time(self.one(&mut line, reference)).await {
-                Ok((status, body)) => local::read_one(status.as_u16(), &body),
+                Ok((status, body)) => local::read_one(status.as_u16(), &body, platforms),
                 Err(error) => {
                     line = None;
                     let why = format!("the Docker daemon does not answer: {error}");
@@ -183,6 +187,15 @@ mod tests {
                 "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"
             );
         }
+    }
+
+    fn exists(socket: &Path, references: &[&str]) -> io::Result<Vec<Existence>> {
+        let wanted = references.iter().map(|reference| Wanted {
+            reference,
+            place: crate::backend::StoreKind::Local,
+            platforms: &[],
+        });
+        super::exists(socket, &wanted.collect::<Vec<_>>())
     }
 
     #[test]

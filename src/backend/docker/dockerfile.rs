@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use super::{install, quote};
 use crate::fingerprint::{Files, Key};
-use crate::recipe::{CopySource, CopyStep, Recipe, Step};
-use crate::spec::Base;
+use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
+use crate::spec::{Base, SecretStep};
 
 /// All that a Dockerfile is made of.
 pub(super) struct Source<'a> {
@@ -25,15 +25,29 @@ pub(super) struct Source<'a> {
 }
 
 /// A Dockerfile and what it needs to be told when it is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Dockerfile {
     pub(super) text: String,
+    /// What a Dockerfile of the user's own is told besides; none for one of ours.
+    pub(super) own: Option<Own>,
     /// Whether it needs the build argument [`quote::NEWLINE`].
     pub(super) newline: bool,
     /// `BuildKit`'s numbered steps, in the user's words.
     pub(super) steps: Vec<StepName>,
     /// Variables of the user's environment that its steps are given as secrets.
     pub(super) secrets: &'static [&'static str],
+}
+
+/// What a Dockerfile of the user's own is told when it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Own {
+    pub(super) target: Option<String>,
+    pub(super) args: Vec<(String, String)>,
+    pub(super) labels: Vec<(String, String)>,
+    /// Names that stand for images: what they are called for `FROM`.
+    pub(super) images: Vec<(String, String)>,
+    /// Names that stand for folders: which of the file sets.
+    pub(super) folders: Vec<(String, usize)>,
 }
 
 /// A step that `BuildKit` numbers.
@@ -45,7 +59,7 @@ pub(super) struct StepName {
     pub(super) fetches: bool,
 }
 
-/// Writes the Dockerfile.
+/// Writes the Dockerfile of a recipe's steps.
 pub(super) fn render(source: &Source<'_>) -> Dockerfile {
     let mut writer = Writer {
         source,
@@ -79,6 +93,7 @@ pub(super) fn render(source: &Source<'_>) -> Dockerfile {
     let python = |step: &Step| matches!(step, Step::Python { .. });
     Dockerfile {
         text,
+        own: None,
         newline,
         steps: writer.steps,
         secrets: if source.recipe.steps.iter().any(python) {
@@ -89,11 +104,64 @@ pub(super) fn render(source: &Source<'_>) -> Dockerfile {
     }
 }
 
+/// A Dockerfile of the user's own with what it is told; its text is not looked at.
+pub(super) fn own(source: &Source<'_>, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
+    // The Dockerfile and its context are the first two sets.
+    let mut set = 1;
+    let mut told = Own {
+        target: recipe.target.clone(),
+        args: recipe.args.clone(),
+        ..Own::default()
+    };
+    let labels = own_labels(source).into_iter();
+    told.labels = labels
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let labels = source.recipe.config.labels.iter().cloned();
+    told.labels
+        .extend(labels.filter(|(name, _)| !super::is_reserved(name)));
+    for (name, context) in &recipe.contexts {
+        match context {
+            ContextSource::Image(id) => {
+                let image = source.parents.get(id).unwrap_or(id);
+                told.images.push((name.clone(), image.clone()));
+            }
+            ContextSource::Registry(reference) => {
+                told.images.push((name.clone(), reference.clone()));
+            }
+            ContextSource::Files(_) => {
+                set += 1;
+                told.folders.push((name.clone(), set));
+            }
+        }
+    }
+    Dockerfile {
+        text,
+        own: Some(told),
+        ..Dockerfile::default()
+    }
+}
+
+/// The labels that say what an image is: the same for the same key, with no time and no version of ours.
+pub(super) fn own_labels(source: &Source<'_>) -> Vec<(&'static str, String)> {
+    let base = match &source.recipe.base {
+        Base::Image(id) => source.names.get(id.as_str()).copied(),
+        Base::Registry(reference) => Some(reference.as_str()),
+        Base::Scratch => None,
+    };
+    let mut labels = vec![
+        (super::KEY_LABEL, source.key.to_string()),
+        (super::IMAGE_LABEL, source.image.to_owned()),
+    ];
+    labels.extend(base.map(|base| ("org.opencontainers.image.base.name", base.to_owned())));
+    labels
+}
+
 /// All texts that become words of the Dockerfile.
 fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
     let steps = recipe.steps.iter().flat_map(|step| match step {
         Step::Env(pairs) => pairs.iter().map(|(_, value)| value.as_str()).collect(),
-        Step::Workdir(path) => vec![path.as_str()],
+        Step::Workdir(text) | Step::User(text) => vec![text.as_str()],
         _ => Vec::new(),
     });
     let labels = recipe.config.labels.iter();
@@ -150,18 +218,23 @@ impl<'a> Writer<'a> {
     }
 
     fn step(&mut self, step: &Step) {
+        let recipe = self.source.recipe;
+        let (uv, platforms) = (&recipe.helpers.uv, self.platforms());
         match step {
             Step::Apt { packages } => {
-                self.numbered(format!("apt-packages: {}", packages.join(" ")), true);
-                let line = install::apt(packages, &self.cache_scope());
-                self.line(line);
+                let run = install::apt(packages, &self.cache_scope());
+                self.run(step, run, Some(SecretStep::Apt));
             }
             Step::Python { version } => {
-                self.numbered(format!("python-version: {version}"), true);
-                let line = install::python(version, &self.platforms());
-                self.line(line);
+                self.run(step, install::python(version, uv, &platforms), None);
                 self.line(install::PYTHON_PATH);
             }
+            Step::Conda(conda) => {
+                let run = install::conda(conda, &recipe.helpers.micromamba, &platforms);
+                self.run(step, run, Some(SecretStep::Conda));
+                self.line(install::CONDA_PATH);
+            }
+            Step::Account { name } => self.run(step, install::account(name), None),
             Step::Env(pairs) => {
                 for (name, value) in pairs {
                     self.line(format!("ENV {name}={}", quote::word(value)));
@@ -170,21 +243,40 @@ impl<'a> Writer<'a> {
             Step::Pip(pip) => {
                 let set = pip.requirements.as_ref().map(|_| self.next_set());
                 let requirements = set.map(|(at, files)| (at, main_file(files)));
-                self.numbered(install::pip_words(pip), true);
-                let line = install::pip(pip, requirements, &self.platforms());
-                self.line(line);
+                let run = install::pip(pip, requirements, uv, &platforms);
+                self.run(step, run, Some(SecretStep::Pip));
             }
+            Step::Lock(lock) => {
+                let (at, _) = self.next_set();
+                let run = install::lock(lock, at, uv, &platforms);
+                self.run(step, run, Some(SecretStep::Pip));
+                for line in install::VENV_PATH {
+                    self.line(line);
+                }
+            }
+            Step::User(user) => self.line(format!("USER {}", quote::word(user))),
             Step::Workdir(path) => {
-                self.numbered(format!("workdir: {path}"), false);
+                self.numbered(step.words(), false);
                 self.line(format!("WORKDIR {}", quote::word(path)));
             }
             Step::Copy(copy) => self.copy(copy),
             Step::Run { command } => {
                 self.numbered(format!("commands: {}", one_line(command)), false);
-                let line = format!("RUN {}", quote::exec(["/bin/sh", "-c", command]));
-                self.line(line);
+                let run = install::command(command).given(recipe, SecretStep::Run);
+                self.line(run.line());
             }
         }
+    }
+
+    /// A step that installs something, which it fetches.
+    fn run(&mut self, step: &Step, run: install::Run, secrets: Option<SecretStep>) {
+        let fetches = !matches!(step, Step::Account { .. });
+        self.numbered(step.words(), fetches);
+        let run = match secrets {
+            Some(kind) => run.given(self.source.recipe, kind),
+            None => run,
+        };
+        self.line(run.line());
     }
 
     fn copy(&mut self, copy: &CopyStep) {
@@ -217,8 +309,7 @@ impl<'a> Writer<'a> {
         if let Some(user) = &config.user {
             self.line(format!("USER {}", quote::word(user)));
         }
-        // The same labels for the same key: no time, no version of ours.
-        for (name, value) in self.own_labels() {
+        for (name, value) in own_labels(self.source) {
             self.line(format!(
                 "LABEL {}={}",
                 quote::word(name),
@@ -234,20 +325,6 @@ impl<'a> Writer<'a> {
                 ));
             }
         }
-    }
-
-    fn own_labels(&self) -> Vec<(&'static str, String)> {
-        let base = match &self.source.recipe.base {
-            Base::Image(id) => self.source.names.get(id.as_str()).copied(),
-            Base::Registry(reference) => Some(reference.as_str()),
-            Base::Scratch => None,
-        };
-        let mut labels = vec![
-            (super::KEY_LABEL, self.source.key.to_string()),
-            (super::IMAGE_LABEL, self.source.image.to_owned()),
-        ];
-        labels.extend(base.map(|base| ("org.opencontainers.image.base.name", base.to_owned())));
-        labels
     }
 
     fn next_set(&mut self) -> (usize, &'a Files) {

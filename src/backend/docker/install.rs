@@ -1,28 +1,21 @@
-//! The instructions that install things: Debian packages, Python, Python packages.
+//! The instructions that run things: Debian packages, conda's, Python and its packages, commands.
 //!
 //! Pure. The choices made: downloads are kept in cache mounts whose sharing never makes one image wait for another (buildkit#1662);
-//! uv is mounted out of its own image; package names reach programs as arguments, never as text of a shell.
+//! helper programs are mounted out of their own images; names and secrets reach programs as arguments and mounts, never as
+//! text of a shell.
 
-use std::fmt::Write as _;
+mod conda;
+mod python;
+
+pub(super) use conda::{CONDA_PATH, conda};
+pub(super) use python::{PYTHON_PATH, PYTHON_SOURCES, VENV_PATH, lock, pip, python};
 
 use super::quote;
-use crate::recipe::{Interpreter, PYTHON_HOME, Pip, UV_IMAGE};
+use crate::recipe::{Recipe, SecretPlace};
+use crate::spec::SecretStep;
 
-/// Where uv is mounted.
-const UV: &str = "/run/imgspec/uv";
-
-/// Where uv's cache is mounted.
-const UV_CACHE: &str = "/run/imgspec/cache";
-
-/// Where requirements files are mounted.
-const REQUIREMENTS: &str = "/run/imgspec/requirements";
-
-/// Variables that say where uv finds Python. They are no part of the image: a mirror gives the same Python.
-pub(super) const PYTHON_SOURCES: [&str; 2] =
-    ["UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"];
-
-/// Puts the managed Python first in PATH, whatever PATH the base has.
-pub(super) const PYTHON_PATH: &str = "ENV PATH=\"/opt/python/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"";
+/// Where secrets are mounted that a step gets as variables.
+const SECRETS: &str = "/run/imgspec/secrets";
 
 /// Installs its arguments. Debian's own images delete every download after use (`docker-clean`): that rule is cleared for
 /// this one run, by a file in the cache, so that no file of the image is touched.
@@ -34,133 +27,158 @@ printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'A
 apt-get -c $config update
 apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
-/// Installs the Python that `$1` names, and links its folders so that `/opt/python` is its prefix whatever its version: a
-/// linked `bin` alone would not do, because Python looks for its library beside the folder that it was started from.
-const PYTHON_SCRIPT: &str = "\
+/// Makes the account `$1` where there is none, with Debian's program or busybox's; its home and `/root` become its own.
+const ACCOUNT_SCRIPT: &str = "\
 set -e
-for name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do
-  if [ -s /run/imgspec/$name ]; then
-    value=$(cat /run/imgspec/$name)
-    export $name=\"$value\"
+if ! id -u \"$1\" >/dev/null 2>&1; then
+  if command -v useradd >/dev/null 2>&1; then
+    useradd --create-home --shell /bin/sh -- \"$1\"
+  else
+    adduser -D -s /bin/sh -- \"$1\"
   fi
-done
-uv=/run/imgspec/uv
-export UV_PYTHON_INSTALL_DIR=/opt/python UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1
-$uv python install --no-bin -- \"$1\"
-python=$($uv python find --no-project --managed-python -- \"$1\")
-rm -rf /opt/python/.lock /opt/python/.temp /opt/python/.gitignore
-home=$(readlink -f \"${python%/bin/*}\")
-for each in \"$home\"/*; do ln -sfn \"$each\" /opt/python/; done
-/opt/python/bin/python3 --version";
+fi
+mkdir -p /root \"/home/$1\"
+chown -R \"$1:\" /root \"/home/$1\"";
 
-/// Replaces the `python3` after `--python` by the first one in PATH. `$0` is uv.
-const BASE_PYTHON_SCRIPT: &str = "\
-python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
-shift 4
-exec \"$0\" pip install --python \"$python\" \"$@\"";
+/// One RUN: what is mounted, what it is given, what it runs.
+pub(super) struct Run {
+    mounts: Vec<String>,
+    /// Variables and the secrets that they hold.
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Run {
+    pub(super) fn new<S: Into<String>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            mounts: Vec::new(),
+            variables: Vec::new(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// A script of ours with its arguments; the name stands for it in error messages.
+    fn script<S: Into<String>>(
+        script: &str,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut run = Self::new(["/bin/sh", "-c", script, name]);
+        run.arguments.extend(arguments.into_iter().map(Into::into));
+        run
+    }
+
+    fn mount(mut self, mount: impl Into<String>) -> Self {
+        self.mounts.push(mount.into());
+        self
+    }
+
+    /// With the secrets that steps of a kind get.
+    pub(super) fn given(mut self, recipe: &Recipe, step: SecretStep) -> Self {
+        for (id, place) in recipe.secrets_of(step) {
+            let target = match place {
+                SecretPlace::File(path) => path.clone(),
+                SecretPlace::Env(variable) => {
+                    self.variables.push((variable.clone(), id.to_owned()));
+                    format!("{SECRETS}/{id}")
+                }
+            };
+            // Readable for whoever the step runs as: nobody else is there.
+            let mount = format!("type=secret,id={id},target={target},mode=0444,required=true");
+            if !self.mounts.contains(&mount) {
+                self.mounts.push(mount);
+            }
+        }
+        self
+    }
+
+    /// The instruction.
+    pub(super) fn line(self) -> String {
+        let mut line = "RUN ".to_owned();
+        for mount in &self.mounts {
+            line.push_str("--mount=");
+            line.push_str(mount);
+            line.push(' ');
+        }
+        if self.variables.is_empty() {
+            return line + &quote::exec(self.arguments);
+        }
+        // Frontends of before BuildKit 0.16 give secrets as files only. Names are a shell's, ids have no sign that means something.
+        let sets = self
+            .variables
+            .iter()
+            .map(|(name, id)| format!("{name}=$(cat {SECRETS}/{id}) && export {name} && "));
+        let script = sets.collect::<String>() + "exec \"$0\" \"$@\"";
+        let head = ["/bin/sh".to_owned(), "-c".to_owned(), script];
+        line + &quote::exec(head.into_iter().chain(self.arguments))
+    }
+}
+
+fn cache(target: &str, id: &str, sharing: &str) -> String {
+    format!("type=cache,target={target},id=imgspec-{id},sharing={sharing}")
+}
 
 /// Debian packages. `scope` tells apart what must not share downloads: distributions and platforms.
-pub(super) fn apt(packages: &[String], scope: &str) -> String {
+pub(super) fn apt(packages: &[String], scope: &str) -> Run {
     // `private`: who finds the cache in use gets another one, and does not wait.
-    let cache = |target: &str, id: &str| {
-        format!("--mount=type=cache,target={target},id=imgspec-{id}-{scope},sharing=private")
-    };
-    let arguments = ["/bin/sh", "-c", APT_SCRIPT, "apt-packages"];
-    let arguments = arguments
-        .into_iter()
-        .chain(packages.iter().map(String::as_str));
-    format!(
-        "RUN {} {} {}",
-        cache("/var/cache/apt", "apt"),
+    Run::script(APT_SCRIPT, "apt-packages", packages)
+        .mount(cache("/var/cache/apt", &format!("apt-{scope}"), "private"))
         // Not /var/lib/apt: which packages were asked for belongs to the image.
-        cache("/var/lib/apt/lists", "apt-lists"),
-        quote::exec(arguments)
-    )
+        .mount(cache(
+            "/var/lib/apt/lists",
+            &format!("apt-lists-{scope}"),
+            "private",
+        ))
 }
 
-/// uv's managed Python.
-pub(super) fn python(version: &str, platform: &str) -> String {
-    let secrets = PYTHON_SOURCES
-        .map(|name| format!("--mount=type=secret,id={name},target=/run/imgspec/{name}"))
-        .join(" ");
-    format!(
-        "RUN {} {secrets} {}",
-        uv_mounts(platform),
-        quote::exec(["/bin/sh", "-c", PYTHON_SCRIPT, "python-version", version])
-    )
+/// An account.
+pub(super) fn account(name: &str) -> Run {
+    Run::script(ACCOUNT_SCRIPT, "account", [name])
 }
 
-/// Python packages; `requirements` is the context's folder and the file in it.
-pub(super) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, platform: &str) -> String {
-    let mut arguments = match &pip.interpreter {
-        Interpreter::Managed => pip_command(&format!("{PYTHON_HOME}/bin/python3")),
-        Interpreter::Exec(path) => pip_command(path),
-        // uv's own search passes virtual environments by; the base's PATH is the word that counts.
-        Interpreter::Base => ["/bin/sh", "-c", BASE_PYTHON_SCRIPT]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(pip_command("python3"))
-            .collect(),
-    };
-    let mut option = |name: &str, value: &str| arguments.push(format!("{name}={value}"));
-    if let Some(index) = &pip.index {
-        option("--default-index", index);
+/// A command of the user's.
+pub(super) fn command(command: &str) -> Run {
+    Run::new(["/bin/sh", "-c", command])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Given, StepSecret};
+    use crate::spec::SecretSource;
+
+    fn recipe(places: Vec<SecretPlace>) -> Recipe {
+        let step = SecretStep::Run;
+        let given = |place| Given { step, place };
+        Recipe {
+            secrets: vec![StepSecret {
+                id: "token".into(),
+                source: SecretSource::Env("TOKEN".into()),
+                uses: places.into_iter().map(given).collect(),
+            }],
+            ..Recipe::default()
+        }
     }
-    for index in &pip.extra_indexes {
-        option("--index", index);
+
+    #[test]
+    fn a_secret_is_mounted_where_it_is_asked_for_and_only_there() {
+        let recipe = recipe(vec![SecretPlace::File("/root/.netrc".into())]);
+        let run = |step| command("make").given(&recipe, step).line();
+        assert_eq!(
+            run(SecretStep::Run),
+            r#"RUN --mount=type=secret,id=token,target=/root/.netrc,mode=0444,required=true ["/bin/sh","-c","make"]"#
+        );
+        assert_eq!(run(SecretStep::Apt), r#"RUN ["/bin/sh","-c","make"]"#);
     }
-    let mut mounts = uv_mounts(platform);
-    if let Some((at, file)) = requirements {
-        option("--requirements", &format!("{REQUIREMENTS}/{file}"));
-        let _ = write!(
-            mounts,
-            " --mount=type=bind,source={at},target={REQUIREMENTS}"
+
+    #[test]
+    fn a_variable_is_set_for_the_one_command() {
+        let recipe = recipe(vec![SecretPlace::Env("API_TOKEN".into())]);
+        assert_eq!(
+            command("make").given(&recipe, SecretStep::Run).line(),
+            "RUN --mount=type=secret,id=token,target=/run/imgspec/secrets/token,mode=0444,required=true \
+             [\"/bin/sh\",\"-c\",\"API_TOKEN=$(cat /run/imgspec/secrets/token) && export API_TOKEN && exec \\\"$0\\\" \\\"$@\\\"\",\
+             \"/bin/sh\",\"-c\",\"make\"]"
         );
     }
-    arguments.extend(pip.extra_args.iter().cloned());
-    if !pip.packages.is_empty() {
-        arguments.push("--".to_owned());
-        arguments.extend(pip.packages.iter().cloned());
-    }
-    format!("RUN {mounts} {}", quote::exec(arguments))
-}
-
-fn pip_command(python: &str) -> Vec<String> {
-    [
-        UV,
-        "pip",
-        "install",
-        "--python",
-        python,
-        "--break-system-packages",
-        "--no-python-downloads",
-        "--no-config",
-        "--no-progress",
-        "--compile-bytecode",
-        "--link-mode=copy",
-        "--cache-dir",
-        UV_CACHE,
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-/// What a pip step does, in a line.
-pub(super) fn pip_words(pip: &Pip) -> String {
-    let file = pip.requirements.as_ref().map(|set| match set {
-        crate::recipe::FileSet::Requirements { path }
-        | crate::recipe::FileSet::Tree { path, .. } => format!("requirements: {path}"),
-    });
-    let packages =
-        (!pip.packages.is_empty()).then(|| format!("packages: {}", pip.packages.join(" ")));
-    let both: Vec<String> = file.into_iter().chain(packages).collect();
-    both.join(", ")
-}
-
-fn uv_mounts(platform: &str) -> String {
-    // uv's cache is made to be shared.
-    format!(
-        "--mount=type=bind,from={UV_IMAGE},source=/uv,target={UV} \
-         --mount=type=cache,target={UV_CACHE},id=imgspec-uv-{platform},sharing=shared"
-    )
 }

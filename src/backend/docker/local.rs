@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::KEY_LABEL;
-use crate::backend::Existence;
+use crate::backend::platform::Platform;
+use crate::backend::{Existence, Wanted};
 use crate::process::Said;
 
 /// References of one call: system calls take about two megabytes of arguments.
@@ -22,6 +23,8 @@ struct Image {
     repo_tags: Option<Vec<String>>,
     #[serde(default)]
     config: Option<Config>,
+    #[serde(flatten)]
+    platform: Platform,
 }
 
 #[derive(Deserialize)]
@@ -32,7 +35,7 @@ struct Config {
 }
 
 /// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
-pub(super) fn read(wanted: &[&str], said: &Said) -> Vec<Existence> {
+pub(super) fn read(wanted: &[Wanted<'_>], said: &Said) -> Vec<Existence> {
     let images: Vec<Image> = said
         .out
         .lines()
@@ -51,11 +54,8 @@ pub(super) fn read(wanted: &[&str], said: &Said) -> Vec<Existence> {
         .find(|line| !says_absent(line) && !line.trim().is_empty());
     wanted
         .iter()
-        .map(|reference| match by_name.get(familiar(reference)) {
-            Some(image) => Existence::Present {
-                key: key(image),
-                digest: image.id.clone(),
-            },
+        .map(|wanted| match by_name.get(familiar(wanted.reference)) {
+            Some(image) => existence(image, wanted.platforms),
             None => match complaint {
                 None if said.success || says_absent(&said.err) => Existence::Absent,
                 complaint => unknown(complaint.unwrap_or("`docker image inspect` failed")),
@@ -65,13 +65,10 @@ pub(super) fn read(wanted: &[&str], said: &Said) -> Vec<Existence> {
 }
 
 /// What exists of one reference, by the daemon's answer to `GET /images/{name}/json`.
-pub(super) fn read_one(status: u16, body: &[u8]) -> Existence {
+pub(super) fn read_one(status: u16, body: &[u8], platforms: &[String]) -> Existence {
     match status {
         200 => match serde_json::from_slice::<Image>(body) {
-            Ok(image) => Existence::Present {
-                key: key(&image),
-                digest: image.id,
-            },
+            Ok(image) => existence(&image, platforms),
             Err(error) => unknown(&format!(
                 "the Docker daemon's answer cannot be read: {error}"
             )),
@@ -94,6 +91,16 @@ fn unknown(why: &str) -> Existence {
     Existence::Unknown {
         why: why.trim().to_owned(),
     }
+}
+
+/// Of an image for several platforms only one is told of here: its key speaks for the others.
+fn existence(image: &Image, platforms: &[String]) -> Existence {
+    let wanted = match platforms {
+        [only] => std::slice::from_ref(only),
+        _ => &[],
+    };
+    let there = std::slice::from_ref(&image.platform);
+    Existence::present(key(image), image.id.clone(), there, wanted)
 }
 
 fn key(image: &Image) -> Option<String> {
@@ -128,6 +135,33 @@ mod tests {
         }
     }
 
+    fn read(references: &[&str], said: &Said) -> Vec<Existence> {
+        let wanted = references.iter().map(|reference| Wanted {
+            reference,
+            place: crate::backend::StoreKind::Local,
+            platforms: &[],
+        });
+        super::read(&wanted.collect::<Vec<_>>(), said)
+    }
+
+    #[test]
+    fn an_image_of_another_platform_is_not_the_one() {
+        let body = br#"{"Id":"sha256:1","Os":"linux","Architecture":"amd64","Config":{}}"#;
+        let found = |platforms: &[&str]| {
+            let platforms: Vec<String> = platforms.iter().map(|&each| each.to_owned()).collect();
+            read_one(200, body, &platforms)
+        };
+        assert!(matches!(found(&["linux/amd64"]), Existence::Present { .. }));
+        assert_eq!(
+            found(&["linux/arm64"]),
+            Existence::Incomplete {
+                missing: vec!["linux/arm64".into()]
+            }
+        );
+        let both = found(&["linux/amd64", "linux/arm64"]);
+        assert!(matches!(both, Existence::Present { .. }));
+    }
+
     #[test]
     fn one_answer_tells_of_all_in_order() {
         let out = "{\"Id\":\"sha256:1\",\"RepoTags\":[\"a:1\",\"a:2\"],\"Config\":{\"Labels\":{\"dev.imgspec.key\":\"k\"}}}\n\
@@ -153,13 +187,13 @@ mod tests {
     fn only_the_daemons_word_is_absence() {
         let body = br#"{"Id":"sha256:1","Config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
         assert_eq!(
-            read_one(200, body),
+            read_one(200, body, &[]),
             Existence::Present {
                 key: Some("k".into()),
                 digest: "sha256:1".into()
             }
         );
-        assert_eq!(read_one(404, b"{}"), Existence::Absent);
+        assert_eq!(read_one(404, b"{}", &[]), Existence::Absent);
         for (status, body) in [
             (200, "<html>"),
             (200, "{}"),
@@ -167,7 +201,7 @@ mod tests {
             (500, "{}"),
             (502, "x"),
         ] {
-            let found = read_one(status, body.as_bytes());
+            let found = read_one(status, body.as_bytes(), &[]);
             assert!(
                 matches!(found, Existence::Unknown { .. }),
                 "{status} {body}"

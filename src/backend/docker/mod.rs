@@ -13,6 +13,7 @@ mod engine;
 mod failure;
 mod install;
 mod local;
+mod options;
 mod pins;
 mod progress;
 mod quote;
@@ -200,9 +201,12 @@ impl Docker {
         command
     }
 
-    fn dockerfile(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
+    fn dockerfile(
+        job: &Job<'_>,
+        parents: &BTreeMap<String, String>,
+    ) -> Result<Dockerfile, BuildError> {
         let bases = job.bases.iter();
-        dockerfile::render(&dockerfile::Source {
+        let source = dockerfile::Source {
             image: job.image,
             key: job.key,
             recipe: job.recipe,
@@ -211,27 +215,48 @@ impl Docker {
             names: bases
                 .map(|(id, base)| (id.as_str(), base.reference.as_str()))
                 .collect(),
-        })
+        };
+        match &job.recipe.dockerfile {
+            None => Ok(dockerfile::render(&source)),
+            Some(own) => {
+                let text = context::text(&job.files[0])?;
+                Ok(dockerfile::own(&source, own, text))
+            }
+        }
     }
 
     /// Puts the Dockerfile and the context of a job where programs can send them from.
     fn write(job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
         let folder = to.join(build::CONTEXT);
         context::empty(&folder)?;
-        for (at, files) in job.files.iter().enumerate() {
-            let set = folder.join(at.to_string());
-            context::stage(files, &set)?;
-            if let Some(name) = dockerfile::stand_in(files) {
-                std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
-                    .map_err(|error| context::unwritable(&set, &error))?;
+        if let Some(own) = &dockerfile.own {
+            context::stage(&job.files[1], &folder)?;
+            for (name, set) in &own.folders {
+                context::stage(&job.files[*set], &to.join(build::named_folder(name)))?;
+            }
+        } else {
+            for (at, files) in job.files.iter().enumerate() {
+                let set = folder.join(at.to_string());
+                context::stage(files, &set)?;
+                if let Some(name) = dockerfile::stand_in(files) {
+                    std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
+                        .map_err(|error| context::unwritable(&set, &error))?;
+                }
             }
         }
-        let path = to.join(build::DOCKERFILE);
-        std::fs::write(&path, &dockerfile.text).map_err(|error| context::unwritable(&path, &error))
+        let texts = [
+            (build::DOCKERFILE, dockerfile.text.as_str()),
+            (build::IGNORE, build::NO_RULES),
+        ];
+        for (name, text) in texts {
+            let path = to.join(name);
+            std::fs::write(&path, text).map_err(|error| context::unwritable(&path, &error))?;
+        }
+        Ok(())
     }
 
     /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways and says better why not.
-    fn exists_here(&self, wanted: &[&str]) -> Vec<Existence> {
+    fn exists_here(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
         if wanted.is_empty() {
             return Vec::new();
         }
@@ -244,9 +269,12 @@ impl Docker {
         })
     }
 
-    fn inspect(&self, wanted: &[&str]) -> Vec<Existence> {
+    fn inspect(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
         let head = ["image", "inspect", "--format", "{{json .}}", "--"];
-        let arguments: Vec<&str> = head.iter().chain(wanted).copied().collect();
+        let arguments: Vec<&str> = head
+            .into_iter()
+            .chain(wanted.iter().map(|wanted| wanted.reference))
+            .collect();
         match self.ask(&arguments) {
             Ok(said) => local::read(wanted, &said),
             Err(error) => {
@@ -347,6 +375,21 @@ impl Backend for Docker {
                 refuse("labels", format!("`{name}` is imgspec's own"));
             }
         }
+        let is_strict = !recipe.wishes.is_lenient;
+        let options = recipe.wishes.options.iter().filter(|_| is_strict);
+        for (name, value) in options {
+            if let Err(why) = options::attribute(name, value) {
+                refuse("builder-options", why);
+            }
+        }
+        if recipe.wishes.registry_config.is_some() && is_strict {
+            refuse(
+                "registry-config",
+                "how registries are reached is the daemon's affair: `registry-mirrors` and `insecure-registries` in its daemon.json, \
+                 certificates in /etc/docker/certs.d"
+                    .to_owned(),
+            );
+        }
         if let Base::Registry(reference) = &recipe.base
             && reference.contains(|each: char| each.is_whitespace() || each == '$')
         {
@@ -362,7 +405,7 @@ impl Backend for Docker {
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
         std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        Self::write(job, &Self::dockerfile(job, &parents), to)
+        Self::write(job, &Self::dockerfile(job, &parents)?, to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -370,8 +413,8 @@ impl Backend for Docker {
             wanted
                 .iter()
                 .filter(move |wanted| wanted.place == place)
-                .map(|wanted| wanted.reference)
-                .collect::<Vec<&str>>()
+                .cloned()
+                .collect::<Vec<Wanted<'_>>>()
         };
         let local = at(StoreKind::Local);
         let remote = at(StoreKind::Registry);

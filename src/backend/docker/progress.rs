@@ -123,15 +123,17 @@ struct Teller<'a> {
 impl Teller<'_> {
     /// A part of the build began, by `BuildKit`'s name.
     fn began(&mut self, name: &str) {
-        if let Some(at) = number(name) {
-            let words = self.words(at);
+        if let Some((at, of)) = number(name) {
+            let (words, of) = match self.steps.len() {
+                0 => (own_words(name), of),
+                known => (self.words(at), known),
+            };
             // Steps that do not need one another run at once: the last told is the furthest.
             if at + 1 > self.told {
                 self.told = at + 1;
-                self.notes.step(at + 1, self.steps.len(), &words);
+                self.notes.step(at + 1, of, &words);
             } else {
-                self.notes
-                    .log(&format!("[{}/{}] {words}", at + 1, self.steps.len()));
+                self.notes.log(&format!("[{}/{of}] {words}", at + 1));
             }
         } else if name.starts_with("exporting to image") {
             self.notes
@@ -141,8 +143,14 @@ impl Teller<'_> {
 
     /// A part was found in the cache.
     fn cached(&mut self, name: &str) {
-        if let Some(at) = number(name) {
-            self.notes.cached(&self.words(at));
+        if let Some((at, _)) = number(name) {
+            let is_own = self.steps.is_empty();
+            let words = if is_own {
+                own_words(name)
+            } else {
+                self.words(at)
+            };
+            self.notes.cached(&words);
         }
     }
 
@@ -153,7 +161,7 @@ impl Teller<'_> {
             return;
         }
         if self.trouble.error.is_empty() || self.trouble.error.ends_with("context canceled") {
-            self.trouble.step = number(name);
+            self.trouble.step = number(name).map(|(at, _)| at);
             error.clone_into(&mut self.trouble.error);
         }
     }
@@ -186,12 +194,18 @@ fn keep(lines: &mut VecDeque<String>, line: &str) {
     lines.push_back(line.to_owned());
 }
 
-/// The number, from 0, in a name such as `[linux/amd64 stage-0 3/7] RUN …`.
-fn number(name: &str) -> Option<usize> {
+/// What a Dockerfile of the user's own calls a step: `RUN …` of `[stage 3/7] RUN …`.
+fn own_words(name: &str) -> String {
+    let words = name.split_once("] ").map_or(name, |(_, words)| words);
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The number, from 0, in a name such as `[linux/amd64 stage-0 3/7] RUN …`, and the number of steps.
+fn number(name: &str) -> Option<(usize, usize)> {
     let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
     let (at, of) = inside.rsplit(' ').next()?.split_once('/')?;
-    let (at, _): (usize, usize) = (at.parse().ok()?, of.parse().ok()?);
-    at.checked_sub(1)
+    let (at, of): (usize, usize) = (at.parse().ok()?, of.parse().ok()?);
+    Some((at.checked_sub(1)?, of))
 }
 
 #[cfg(test)]

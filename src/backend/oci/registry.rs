@@ -12,7 +12,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::reference::Reference;
-use crate::backend::Existence;
+use crate::backend::{Existence, Wanted};
 pub(in crate::backend) use auth::login;
 use client::{Client, Trouble};
 
@@ -21,7 +21,7 @@ const THREADS: usize = 16;
 
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
 #[must_use]
-pub(crate) fn exists(references: &[&str], label: &str) -> Vec<Existence> {
+pub(crate) fn exists(references: &[Wanted<'_>], label: &str) -> Vec<Existence> {
     if references.is_empty() {
         return Vec::new();
     }
@@ -29,11 +29,11 @@ pub(crate) fn exists(references: &[&str], label: &str) -> Vec<Existence> {
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![None; references.len()]);
     let work = || {
-        while let Some((at, reference)) = {
+        while let Some((at, wanted)) = {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            references.get(at).map(|reference| (at, *reference))
+            references.get(at).map(|wanted| (at, wanted))
         } {
-            let one = exists_one(&client, reference, label);
+            let one = exists_one(&client, wanted, label);
             found.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(one);
         }
     };
@@ -49,14 +49,20 @@ pub(crate) fn exists(references: &[&str], label: &str) -> Vec<Existence> {
         .collect()
 }
 
-fn exists_one(client: &Client, text: &str, label: &str) -> Existence {
+fn exists_one(client: &Client, wanted: &Wanted<'_>, label: &str) -> Existence {
+    let text = wanted.reference;
     let Some(reference) = Reference::read(text) else {
         return Existence::Unknown {
             why: format!("`{text}` is no reference"),
         };
     };
     match client.image(&reference, label) {
-        Ok((digest, key)) => Existence::Present { key, digest },
+        Ok(found) => Existence::present(
+            found.label,
+            found.digest,
+            &found.platforms,
+            wanted.platforms,
+        ),
         Err(Trouble::Absent) => Existence::Absent,
         Err(Trouble::Unknown(why)) => Existence::Unknown { why },
     }

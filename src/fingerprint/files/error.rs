@@ -84,6 +84,16 @@ pub enum FilesError {
         /// The file or folder.
         path: String,
     },
+    /// flytekit's tag cannot be computed.
+    #[error("flytekit's tag cannot be computed: {why}")]
+    Tag {
+        /// The folder of the manifest that declares the image.
+        folder: String,
+        /// Why.
+        why: String,
+        /// What to do.
+        help: Vec<String>,
+    },
     /// A requirements file is not UTF-8.
     #[error("`{path}` is not UTF-8 text")]
     Text {
@@ -113,6 +123,7 @@ impl FilesError {
             | Self::Name { .. }
             | Self::Special { .. }
             | Self::State { .. }
+            | Self::Tag { .. }
             | Self::Text { .. }
             | Self::Unreadable { .. } => None,
         };
@@ -131,6 +142,7 @@ impl FilesError {
             | Self::Outside { path, .. }
             | Self::Special { path, .. }
             | Self::State { path }
+            | Self::Tag { folder: path, .. }
             | Self::Text { path }
             | Self::Unreadable { path, .. } => path,
         }
@@ -158,6 +170,7 @@ impl FilesError {
             }
             Self::Special { .. } => "leave it out in `.dockerignore`",
             Self::State { .. } => "copy something else: this folder changes with every build",
+            Self::Tag { help, .. } => return help.clone(),
             Self::Text { .. } => "save it as UTF-8",
             Self::Unreadable { .. } => "make it readable, or leave it out in `.dockerignore`",
         };

@@ -51,10 +51,65 @@ pub(super) fn find(
     path: &WorkspacePath,
     ignore: &WorkspacePath,
 ) -> Result<Found, FilesError> {
+    let file = join(ignore.as_str(), IGNORE_FILE);
+    find_by(root, path, ignore, file)
+}
+
+/// The same for the folder that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
+/// the folder's own.
+pub(super) fn find_context(
+    root: &Path,
+    path: &WorkspacePath,
+    dockerfile: &WorkspacePath,
+) -> Result<Found, FilesError> {
+    let own = super::ignore_of(dockerfile);
+    let file = if own.under(root).is_file() {
+        own.as_str().to_owned()
+    } else {
+        join(path.as_str(), IGNORE_FILE)
+    };
+    find_by(root, path, path, file)
+}
+
+/// A folder and all below it, but for git's own: where files may come and go.
+pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
+    let mut folders = vec![top.to_owned()];
+    let mut next = 0;
+    while let Some(folder) = folders.get(next).cloned() {
+        next += 1;
+        let place = place_of(root, &folder)?;
+        let entries =
+            std::fs::read_dir(&folder).map_err(|error| gone_or_refused(&place, &error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| refused(&place, &error))?;
+            let name = entry.file_name();
+            let is_own = name == ".git" || (folder == root && name == STATE_FOLDER);
+            if !is_own && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+    Ok(folders)
+}
+
+/// One file, whatever rules say.
+pub(super) fn find_file(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+    let real = resolve(root, path, None)?;
+    let kind = symlink_type(&real, path)?;
+    single(root, path, real, kind)
+}
+
+fn find_by(
+    root: &Path,
+    path: &WorkspacePath,
+    home: &WorkspacePath,
+    ignore_file: String,
+) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;
     let walk = Walk {
-        rules: read_rules(root, ignore)?,
-        home: ignore.as_str(),
+        rules: read_rules(root, &ignore_file)?,
+        home: home.as_str(),
+        file: ignore_file,
     };
     let place = place_of(root, &real)?;
     let kind = symlink_type(&real, path)?;
@@ -164,17 +219,16 @@ fn special(path: String, kind: FileType) -> FilesError {
     FilesError::Special { path, kind }
 }
 
-fn read_rules(root: &Path, ignore: &WorkspacePath) -> Result<Rules, FilesError> {
-    let file = join(ignore.as_str(), IGNORE_FILE);
-    let bytes = match std::fs::read(root.join(&file)) {
+fn read_rules(root: &Path, file: &str) -> Result<Rules, FilesError> {
+    let bytes = match std::fs::read(root.join(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rules::default()),
-        Err(error) => return Err(refused(&file, &error)),
+        Err(error) => return Err(refused(file, &error)),
         Ok(bytes) => bytes,
     };
     // A pattern that is not UTF-8 could only match names that are refused anyway.
     Rules::read(&String::from_utf8_lossy(&bytes)).map_err(|bad| FilesError::BadRule {
         said: Said {
-            file,
+            file: file.to_owned(),
             line: bad.line,
         },
         text: bad.text,
@@ -194,8 +248,10 @@ struct Ahead {
 
 struct Walk<'a> {
     rules: Rules,
-    /// The folder of the rules, from the workspace root.
+    /// The folder that the rules are about, from the workspace root.
     home: &'a str,
+    /// The file of the rules, from the workspace root.
+    file: String,
 }
 
 impl Walk<'_> {
@@ -312,7 +368,7 @@ impl Walk<'_> {
             path: place.to_owned(),
             rule: rule.text.clone(),
             said: Said {
-                file: join(self.home, IGNORE_FILE),
+                file: self.file.clone(),
                 line: rule.line,
             },
         })

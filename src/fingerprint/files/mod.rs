@@ -20,6 +20,7 @@ use rayon::prelude::*;
 pub(crate) use error::system_words;
 pub use error::{FilesError, Said};
 
+use super::flytekit::{Error, Folder, Order};
 use super::{Entry, EntryKind, Files};
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
@@ -172,9 +173,14 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
     let (mut files, marks, folders) = match set {
-        FileSet::Tree { path, ignore } => read_tree(root, path, ignore, before)?,
         FileSet::Requirements { path } => read_requirements(root, path)?,
+        FileSet::Project { path } => read_project(root, path)?,
+        FileSet::Tree { .. }
+        | FileSet::Source { .. }
+        | FileSet::File { .. }
+        | FileSet::Context { .. } => read_found(find_set(root, set)?, set.path(), before)?,
     };
+    files.linked = matches!(set, FileSet::Source { .. });
     files.digest = super::key::digest_of(&files);
     files.seen = Some(Arc::new(Seen {
         root: root.to_owned(),
@@ -189,13 +195,95 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
 /// Files, the mark of each entry, and the folders that were listed.
 type Marked = (Files, Vec<Option<Mark>>, Vec<PathBuf>);
 
-fn read_tree(
-    root: &Path,
+/// The ignore file that bears a Dockerfile's name.
+pub(crate) fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
+    let path = format!("{dockerfile}{}", super::ignore::IGNORE_FILE);
+    WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
+}
+
+/// A lock file or project file, and the project file that the tool needs beside the lock.
+pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
+    let has_project = matches!(path.file_name(), Some("uv.lock" | "poetry.lock"));
+    let project = has_project.then(|| WorkspacePath::resolve(&path.parent(), "pyproject.toml"));
+    let mut files = vec![path.clone()];
+    files.extend(project.flatten());
+    files.sort();
+    files
+}
+
+fn find_set(root: &Path, set: &FileSet) -> Result<Found, FilesError> {
+    match set {
+        FileSet::Tree { path, ignore } => find::find(root, path, ignore),
+        FileSet::Source { path } => sources(root, path),
+        FileSet::Context { path, dockerfile } => find::find_context(root, path, dockerfile),
+        FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
+            find::find_file(root, path)
+        }
+    }
+}
+
+/// The files of a source root by flytekit's rules: no folders, and what links lead to.
+fn sources(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+    let folder = find::resolve(root, path, None)?;
+    let there = Folder::new(root, &folder, Order::Sorted)
+        // An absolute root is one whose ignore rules hold.
+        .and_then(|reader| reader.source_files(&folder.to_string_lossy()));
+    let files = there.map_err(|error| match error {
+        Error::Files(error) => error,
+        error => FilesError::Tag {
+            folder: path.to_string(),
+            why: error.to_string(),
+            help: error.help(),
+        },
+    })?;
+    let mut items = Vec::with_capacity(files.len());
+    for file in files {
+        let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
+        items.push(Item {
+            kind: Kind::File(find::resolve(root, &within, None)?),
+            path: file,
+        });
+    }
+    Ok(Found {
+        folders: find::folders_below(root, &folder)?,
+        folder,
+        single: false,
+        items,
+    })
+}
+
+fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
+    let folder = main.parent();
+    let mut entries = Vec::new();
+    let mut marks = Vec::new();
+    for path in project_files(main) {
+        let said = (path != *main).then(|| Said {
+            file: main.to_string(),
+            line: 1,
+        });
+        let real = find::resolve(root, &path, said.as_ref())?;
+        let content = content::hash(&real).map_err(|trouble| troubled(path.as_str(), &trouble))?;
+        marks.push(Some(content.mark));
+        entries.push(Entry {
+            path: path.file_name().unwrap_or_default().to_owned(),
+            kind: file_entry(&content),
+        });
+    }
+    let files = Files {
+        folder: folder.under(root),
+        place: folder.as_str().to_owned(),
+        main: main.file_name().map(str::to_owned),
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks, Vec::new()))
+}
+
+fn read_found(
+    found: Found,
     path: &WorkspacePath,
-    ignore: &WorkspacePath,
     before: Option<&Files>,
 ) -> Result<Marked, FilesError> {
-    let found = find::find(root, path, ignore)?;
     let place = if found.single {
         path.parent().as_str().to_owned()
     } else {
@@ -389,11 +477,14 @@ impl Seen {
     /// What is in the set now.
     fn items(&self, files: &Files) -> Result<Vec<Item>, FilesError> {
         match &self.set {
-            FileSet::Tree { path, ignore } => {
-                find::find(&self.root, path, ignore).map(|Found { items, .. }| items)
+            FileSet::Tree { .. }
+            | FileSet::Source { .. }
+            | FileSet::File { .. }
+            | FileSet::Context { .. } => {
+                find_set(&self.root, &self.set).map(|Found { items, .. }| items)
             }
             // The same contents name the same files.
-            FileSet::Requirements { .. } => files
+            FileSet::Requirements { .. } | FileSet::Project { .. } => files
                 .entries
                 .iter()
                 .map(|entry| {

@@ -4,7 +4,7 @@
 //! matched a folder holds for all that is in it, and a rule that could not have changed a folder's verdict is not asked
 //! about that folder. (So `a/*.log` with a later `!a` leaves `a/x.log` out, as `BuildKit` does.)
 
-mod pattern;
+pub(super) mod pattern;
 
 use pattern::Pattern;
 

@@ -20,7 +20,7 @@ pub(super) enum Pattern {
 
 /// One part of a glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(in crate::fingerprint) enum Token {
     /// This character.
     Char(char),
     /// `?`: any character but `/`.
@@ -184,7 +184,7 @@ fn class_char(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<cha
 }
 
 /// Steps through the path with the set of tokens that may come next.
-fn glob(tokens: &[Token], path: &str) -> bool {
+pub(in crate::fingerprint) fn glob(tokens: &[Token], path: &str) -> bool {
     let mut now = vec![false; tokens.len() + 1];
     let mut next = now.clone();
     reach(tokens, &mut now, 0, true);

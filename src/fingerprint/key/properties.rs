@@ -43,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
                     index,
                     extra_indexes,
                     extra_args,
+                    unless_named: None,
                 })
             },
         );
@@ -57,6 +58,15 @@ fn step() -> impl Strategy<Value = Step> {
         pairs().prop_map(Step::Env),
         pip,
         text().prop_map(Step::Workdir),
+        text().prop_map(Step::User),
+        text().prop_map(|name| Step::Account { name }),
+        (prop::option::of(text()), words(), words()).prop_map(|(python, packages, channels)| {
+            Step::Conda(Conda {
+                python,
+                packages,
+                channels,
+            })
+        }),
         copy,
         text().prop_map(|command| Step::Run { command }),
     ]
@@ -86,6 +96,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
             base,
             steps,
             config,
+            ..Recipe::default()
         },
     )
 }

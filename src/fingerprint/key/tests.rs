@@ -60,6 +60,7 @@ fn sample() -> Recipe {
                 index: Some("https://me:secret@example.org/simple".into()),
                 extra_indexes: texts("https://example.org/extra"),
                 extra_args: texts("--pre"),
+                unless_named: None,
             }),
             Step::Workdir("/app".into()),
             Step::Copy(CopyStep {
@@ -85,6 +86,7 @@ fn sample() -> Recipe {
             user: Some("app".into()),
             labels: vec![("team".into(), "ml".into())],
         },
+        ..Recipe::default()
     }
 }
 

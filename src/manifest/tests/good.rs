@@ -84,7 +84,7 @@ image "serve-py{{ python }}" {
     assert_eq!(train.spec.python_version.as_deref(), Some("3.12"));
     assert_eq!(train.spec.base_image, Some(Base::Image("ml-base".into())));
     assert_eq!(
-        train.spec.requirements.as_ref().unwrap().as_str(),
+        train.spec.requirements.as_ref().unwrap().path.as_str(),
         "services/ml/requirements.txt"
     );
     let CopyFrom::Workspace { path, given } = &train.spec.copy[0].from else {
@@ -222,7 +222,10 @@ fn set_is_stronger_than_the_manifest() {
     assert_eq!(a.user.as_deref(), Some("two"));
     let b = &image(&workspace, "train-b").spec;
     assert_eq!(b.packages.join(" "), "x");
-    assert_eq!(b.requirements.as_ref().unwrap().as_str(), "s/other.txt");
+    assert_eq!(
+        b.requirements.as_ref().unwrap().path.as_str(),
+        "s/other.txt"
+    );
     assert_eq!(b.base_image, Some(Base::Scratch));
     let serve = &image(&workspace, "serve").spec;
     assert_eq!(

@@ -39,7 +39,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const LONGEST_MESSAGE: usize = 64 << 20;
 
 /// What frontends call the folder that is copied from.
-const CONTEXT: &str = "context";
+pub(super) const CONTEXT: &str = "context";
 
 /// What frontends call the folder that the Dockerfile is in.
 const DOCKERFILE: &str = "dockerfile";
@@ -61,14 +61,14 @@ pub(super) struct Build<'a> {
     pub(super) files: String,
     /// The Dockerfile.
     pub(super) dockerfile: &'a str,
-    /// What it may copy.
-    pub(super) context: Arc<Tree>,
+    /// The folders that it may copy from, by the names that the frontend knows them by: [`CONTEXT`] and others.
+    pub(super) folders: Vec<(String, Arc<Tree>)>,
     /// What the result is called.
     pub(super) names: &'a [String],
     /// What the Dockerfile's frontend is told.
     pub(super) attributes: HashMap<String, String>,
     /// What steps may be given, by id.
-    pub(super) secrets: Vec<(String, String)>,
+    pub(super) secrets: Vec<(String, Vec<u8>)>,
 }
 
 /// Why there is no result.
@@ -144,11 +144,12 @@ impl BuildKit {
     async fn session(&self, build: &Build<'_>) -> Result<Session, Ended> {
         let mut dockerfile = Tree::default();
         dockerfile.text(build::DOCKERFILE, build.dockerfile);
+        // What may be copied was decided when it was hashed: the frontend must not apply an ignore file once more.
+        dockerfile.text(build::IGNORE, build::NO_RULES);
+        let mut folders = build.folders.clone();
+        folders.push((DOCKERFILE.to_owned(), Arc::new(dockerfile)));
         let lent = Lent {
-            folders: vec![
-                (CONTEXT, Arc::clone(&build.context)),
-                (DOCKERFILE, Arc::new(dockerfile)),
-            ],
+            folders,
             secrets: build.secrets.clone(),
         };
         Session::open(&self.socket, &build.files, lent)
@@ -215,10 +216,12 @@ async fn solve(
                 Ended::Failed("the builder succeeded and did not say what it made".to_owned())
             })
         }
-        Some(Err(status)) => Err(match build.context.moved() {
-            Some(path) => Ended::Moved(path),
-            None => ended(&status),
-        }),
+        Some(Err(status)) => Err(
+            match build.folders.iter().find_map(|(_, tree)| tree.moved()) {
+                Some(path) => Ended::Moved(path),
+                None => ended(&status),
+            },
+        ),
     }
 }
 
@@ -226,6 +229,8 @@ fn request(build: &Build<'_>, session: &str) -> SolveRequest {
     let mut attributes = build.attributes.clone();
     attributes.insert("filename".into(), build::DOCKERFILE.into());
     let named = HashMap::from([("name".to_owned(), build.names.join(","))]);
+    let network = attributes.get("force-network-mode");
+    let is_host = network.is_some_and(|mode| mode == "host");
     SolveRequest {
         r#ref: connection::random(),
         session: session.to_owned(),
@@ -238,6 +243,10 @@ fn request(build: &Build<'_>, session: &str) -> SolveRequest {
             r#type: "moby".into(),
             attrs: named,
         }],
+        entitlements: is_host
+            .then(|| "network.host".to_owned())
+            .into_iter()
+            .collect(),
         ..SolveRequest::default()
     }
 }

@@ -47,9 +47,9 @@ pub(super) struct Session {
 /// What a build may have.
 pub(super) struct Lent {
     /// Folders by the names that frontends know them by.
-    pub(super) folders: Vec<(&'static str, Arc<Tree>)>,
+    pub(super) folders: Vec<(String, Arc<Tree>)>,
     /// Secrets by id.
-    pub(super) secrets: Vec<(String, String)>,
+    pub(super) secrets: Vec<(String, Vec<u8>)>,
 }
 
 impl Session {
@@ -184,7 +184,7 @@ impl Secrets for Services {
             .find(|(known, _)| *known == id)
             .ok_or_else(|| Status::not_found(format!("secret `{id}` is not set")))?;
         Ok(Response::new(GetSecretResponse {
-            data: value.clone().into_bytes(),
+            data: value.clone(),
         }))
     }
 }

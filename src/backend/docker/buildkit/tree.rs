@@ -54,6 +54,11 @@ impl Tree {
         self.add(path, stat, Content::Text(text.to_owned()));
     }
 
+    /// Adds a file set at the root.
+    pub(in super::super) fn root(&mut self, files: &Arc<Files>) {
+        self.below("", files, None);
+    }
+
     /// Adds a file set as a folder; `stand_in` is what a set of one file calls it.
     pub(in super::super) fn set(
         &mut self,
@@ -62,11 +67,15 @@ impl Tree {
         stand_in: Option<&str>,
     ) {
         self.add(folder, directory(), Content::None);
+        self.below(&format!("{folder}/"), files, stand_in);
+    }
+
+    fn below(&mut self, folder: &str, files: &Arc<Files>, stand_in: Option<&str>) {
         for within in context::folders(files) {
-            self.add(&format!("{folder}/{within}"), directory(), Content::None);
+            self.add(&format!("{folder}{within}"), directory(), Content::None);
         }
         for (at, entry) in files.entries.iter().enumerate() {
-            let path = format!("{folder}/{}", stand_in.unwrap_or(&entry.path));
+            let path = format!("{folder}{}", stand_in.unwrap_or(&entry.path));
             match &entry.kind {
                 EntryKind::Folder => {}
                 EntryKind::Link { target } => {

@@ -50,6 +50,7 @@ fn recipe(base: Base, steps: Vec<Step>, config: Config) -> Recipe {
         base,
         steps,
         config,
+        ..Recipe::default()
     }
 }
 
@@ -75,6 +76,7 @@ fn every_step_has_its_instruction_and_its_words() {
         index: Some("https://index.test/simple".into()),
         extra_indexes: vec!["https://more.test/simple".into()],
         extra_args: vec!["--pre".into()],
+        unless_named: None,
     };
     let steps = vec![
         Step::Apt {

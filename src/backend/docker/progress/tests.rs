@@ -117,8 +117,8 @@ fn an_error_before_any_step_is_the_last_that_was_said() {
 
 #[test]
 fn numbers_are_found_behind_stages_and_platforms() {
-    assert_eq!(number("[1/3] FROM x"), Some(0));
-    assert_eq!(number("[linux/arm64 stage-0 2/3] RUN x"), Some(1));
+    assert_eq!(number("[1/3] FROM x"), Some((0, 3)));
+    assert_eq!(number("[linux/arm64 stage-0 2/3] RUN x"), Some((1, 3)));
     assert_eq!(number("[internal] load metadata for x"), None);
     assert_eq!(number("exporting to image"), None);
     assert_eq!(number("[auth] a/b:pull token"), None);

@@ -8,6 +8,7 @@ use ureq::{Agent, Body};
 
 use super::auth::Tokens;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
+use crate::backend::platform::Platform;
 
 /// What a manifest can be.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -54,10 +55,14 @@ struct Descriptor {
     platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
-struct Platform {
-    #[serde(default)]
-    os: String,
+/// An image that a registry has.
+pub(super) struct Found {
+    /// The manifest's digest.
+    pub(super) digest: String,
+    /// The value of the label that was asked for.
+    pub(super) label: Option<String>,
+    /// What it is for.
+    pub(super) platforms: Vec<Platform>,
 }
 
 impl Client {
@@ -75,28 +80,38 @@ impl Client {
         }
     }
 
-    /// The manifest's digest of an image, and the value of one of its labels.
-    pub(super) fn image(
-        &self,
-        reference: &Reference,
-        label: &str,
-    ) -> Result<(String, Option<String>), Trouble> {
+    /// An image: its manifest's digest, the value of one of its labels, its platforms.
+    pub(super) fn image(&self, reference: &Reference, label: &str) -> Result<Found, Trouble> {
         let (digest, mut manifest) = self.manifest(reference, &reference.tag)?;
+        let mut platforms = Vec::new();
         if manifest.config.is_none() {
-            // All platforms of an image have the same key; attestations are of no platform.
-            let one = manifest.manifests.iter().find(|one| {
+            // Attestations are of no platform.
+            let is_image = |one: &Descriptor| {
                 let platform = one.platform.as_ref();
                 platform.is_none_or(|platform| platform.os != "unknown")
-            });
-            if let Some(one) = one {
+            };
+            manifest.manifests.retain(is_image);
+            let own = manifest.manifests.iter();
+            platforms = own
+                .map(|one| one.platform.clone().unwrap_or_default())
+                .collect();
+            // All platforms of an image have the same key.
+            if let Some(one) = manifest.manifests.first() {
                 manifest = self.manifest(reference, &one.digest)?.1;
             }
         }
-        let label = match manifest.config {
-            Some(config) => self.label(reference, &config.digest, label)?,
-            None => None,
+        let (label, own) = match manifest.config {
+            Some(config) => self.config(reference, &config.digest, label)?,
+            None => (None, Platform::default()),
         };
-        Ok((digest, label))
+        if platforms.is_empty() {
+            platforms.push(own);
+        }
+        Ok(Found {
+            digest,
+            label,
+            platforms,
+        })
     }
 
     fn manifest(&self, of: &Reference, name: &str) -> Result<(String, Manifest), Trouble> {
@@ -116,13 +131,22 @@ impl Client {
         ))
     }
 
-    fn label(&self, of: &Reference, config: &str, label: &str) -> Result<Option<String>, Trouble> {
+    /// One label of a config, and the platform.
+    fn config(
+        &self,
+        of: &Reference,
+        config: &str,
+        label: &str,
+    ) -> Result<(Option<String>, Platform), Trouble> {
         let mut answer = self.get(of, &format!("blobs/{config}"), "*/*")?;
         let text = read(of, &mut answer)?;
         let config: serde_json::Value =
             serde_json::from_str(&text).map_err(|error| unknown(of, &error.to_string()))?;
-        let label = config["config"]["Labels"][label].as_str();
-        Ok(label.map(str::to_owned))
+        let label = config["config"]["Labels"][label]
+            .as_str()
+            .map(str::to_owned);
+        let platform = serde_json::from_value(config).unwrap_or_default();
+        Ok((label, platform))
     }
 
     /// Gets something of a repository; tries again what may be passing, once more with a token when one is wanted.

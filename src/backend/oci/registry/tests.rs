@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use super::*;
+use super::{Existence, Wanted};
+use crate::backend::StoreKind;
 
 const LABEL: &str = "dev.imgspec.key";
 
@@ -60,6 +61,19 @@ fn image(path: &str) -> (u16, String, String) {
     }
 }
 
+fn exists(references: &[&str], label: &str) -> Vec<Existence> {
+    exists_for(references, &[], label)
+}
+
+fn exists_for(references: &[&str], platforms: &[String], label: &str) -> Vec<Existence> {
+    let wanted = references.iter().map(|reference| Wanted {
+        reference,
+        place: StoreKind::Registry,
+        platforms,
+    });
+    super::exists(&wanted.collect::<Vec<_>>(), label)
+}
+
 fn present() -> Existence {
     Existence::Present {
         key: Some("k".into()),
@@ -75,6 +89,45 @@ fn images_and_indexes_are_found_with_their_key_and_in_order() {
     assert_eq!(
         exists(&names, LABEL),
         [Existence::Absent, present(), present()]
+    );
+}
+
+#[test]
+fn an_image_of_another_platform_is_not_the_one() {
+    let (host, _) = serve(|path, _, _| {
+        match path {
+        "/v2/a/blobs/sha256:c" => (
+            200,
+            String::new(),
+            r#"{"os":"linux","architecture":"amd64","config":{"Labels":{"dev.imgspec.key":"k"}}}"#
+                .into(),
+        ),
+        "/v2/a/manifests/both" => (
+            200,
+            DIGEST.into(),
+            r#"{"manifests":[{"digest":"sha256:l","platform":{"os":"linux","architecture":"amd64"}},
+                {"digest":"sha256:l","platform":{"os":"linux","architecture":"arm64","variant":"v8"}}]}"#
+                .into(),
+        ),
+        path => image(path),
+    }
+    });
+    let [one, both] = ["1", "both"].map(|tag| format!("{host}/a:{tag}"));
+    let found = |platforms: &[&str]| {
+        let platforms: Vec<String> = platforms.iter().map(|&each| each.to_owned()).collect();
+        exists_for(&[&one, &both], &platforms, LABEL)
+    };
+    let lacks = |platform: &str| Existence::Incomplete {
+        missing: vec![platform.to_owned()],
+    };
+    assert_eq!(found(&["linux/amd64"]), [present(), present()]);
+    assert_eq!(
+        found(&["linux/amd64", "linux/arm64"]),
+        [lacks("linux/arm64"), present()]
+    );
+    assert_eq!(
+        found(&["linux/s390x"]),
+        [lacks("linux/s390x"), lacks("linux/s390x")]
     );
 }
 
@@ -130,4 +183,49 @@ fn a_server_that_stumbles_is_asked_again() {
         },
     );
     assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
+}
+
+/// flytekit's answers to "does it exist?", asked of a registry: the same, or a difference with its reason.
+#[test]
+fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
+    let golden = include_str!("../../../../tests/data/imagespec-golden.json");
+    let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+    let mut rows: Vec<(&str, Option<bool>)> = Vec::new();
+    for row in golden["tables"]["exist"].as_array().unwrap() {
+        let answer = (row["behaviour"].as_str().unwrap(), row["exist"].as_bool());
+        // Which registry it is makes no difference to us: each is asked by the same protocol.
+        if !rows.contains(&answer) {
+            rows.push(answer);
+        }
+    }
+    assert_eq!(rows.len(), 7, "{rows:?}");
+    for (behaviour, flytekits) in rows {
+        let status = match behaviour {
+            "found" => 200,
+            "404 ImageNotFound" | "no daemon, hub 404 not found" => 404,
+            _ => 500,
+        };
+        let (host, _) = serve(move |path, _, _| match status {
+            200 => image(path),
+            status => (
+                status,
+                String::new(),
+                r#"{"errors":[{"message":"unknown: repository a not found"}]}"#.to_owned(),
+            ),
+        });
+        let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
+        let ours = match found {
+            Existence::Present { .. } => Some(true),
+            Existence::Absent => Some(false),
+            _ => None,
+        };
+        let expected = match (behaviour, flytekits) {
+            // Harbor's 500 reaches flytekit through the daemon, which it believes; to us it is no answer. Both build.
+            ("500 harbor repository", Some(false)) => None,
+            // flytekit cannot ask without a daemon, or asks Docker Hub instead; we ask the registry.
+            ("no daemon, hub 404 not found", None) => Some(false),
+            (_, flytekits) => flytekits,
+        };
+        assert_eq!(ours, expected, "{behaviour}");
+    }
 }

@@ -1,0 +1,83 @@
+//! Whether what is there is for the platform that is asked for. Pure.
+//!
+//! The choice made: what an image does not say is not held against it (old ones leave the variant out), what it says
+//! differently is.
+
+use serde::Deserialize;
+
+/// A platform as image configs and indexes say it: <https://github.com/opencontainers/image-spec/blob/main/image-index.md>.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(super) struct Platform {
+    #[serde(default, alias = "Os")]
+    pub(super) os: String,
+    #[serde(default, alias = "Architecture")]
+    pub(super) architecture: String,
+    #[serde(default, alias = "Variant")]
+    pub(super) variant: String,
+}
+
+impl Platform {
+    /// Whether it is the one that `wanted` names, such as `linux/arm64` or `linux/arm/v7`.
+    pub(super) fn is(&self, wanted: &str) -> bool {
+        let mut parts = wanted.split('/');
+        let os = parts.next().unwrap_or_default();
+        let architecture = parts.next().unwrap_or_default();
+        let variant = usual(architecture, parts.next().unwrap_or_default());
+        let same = |own: &str, wanted: &str| own.is_empty() || own == wanted;
+        let own = usual(&self.architecture, &self.variant);
+        same(&self.os, os)
+            && same(&self.architecture, architecture)
+            && (self.variant.is_empty() || own == variant)
+    }
+}
+
+/// The variant, with those that are meant unasked left out.
+fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
+    match (architecture, variant) {
+        ("arm64", "v8") | ("amd64", "v1") => "",
+        (_, variant) => variant,
+    }
+}
+
+/// Which of the wanted platforms none of these is.
+pub(super) fn missing<'a>(there: &[Platform], wanted: &'a [String]) -> Vec<&'a str> {
+    let is_missing = |wanted: &&String| !there.iter().any(|platform| platform.is(wanted));
+    wanted
+        .iter()
+        .filter(is_missing)
+        .map(String::as_str)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn platform(os: &str, architecture: &str, variant: &str) -> Platform {
+        Platform {
+            os: os.into(),
+            architecture: architecture.into(),
+            variant: variant.into(),
+        }
+    }
+
+    #[test]
+    fn platforms_are_told_apart_as_far_as_they_say() {
+        let arm = platform("linux", "arm64", "v8");
+        assert!(arm.is("linux/arm64") && arm.is("linux/arm64/v8") && !arm.is("linux/amd64"));
+        let old = platform("linux", "arm", "");
+        assert!(old.is("linux/arm/v7") && old.is("linux/arm/v6"));
+        let seven = platform("linux", "arm", "v7");
+        assert!(seven.is("linux/arm/v7") && !seven.is("linux/arm/v6"));
+        let three = platform("linux", "amd64", "v3");
+        assert!(three.is("linux/amd64/v3") && !three.is("linux/amd64"));
+        assert!(Platform::default().is("linux/amd64"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let there = [platform("linux", "amd64", "")];
+        let wanted = ["linux/amd64".to_owned(), "linux/arm64".to_owned()];
+        assert_eq!(missing(&there, &wanted), ["linux/arm64"]);
+    }
+}

@@ -1,0 +1,238 @@
+//! The values of secrets: read when a build needs them, and kept out of everything that it says.
+//!
+//! Knows no builder. The choice made: a value is looked for in every line and error that leaves a build, and replaced,
+//! because a command may print what it was given.
+
+use std::path::{Path, PathBuf};
+
+use super::{BuildError, Notes};
+use crate::fingerprint::files::system_words;
+use crate::recipe::Recipe;
+use crate::spec::{SecretFile, SecretSource};
+
+/// What stands for a secret in what people read.
+const HIDDEN: &str = "***";
+
+/// Shorter values are found in innocent words.
+const SHORTEST: usize = 4;
+
+/// The largest secret that builders take.
+const LARGEST: u64 = 500 * 1024;
+
+/// A secret with its value.
+pub struct Revealed {
+    /// What it is called.
+    pub id: String,
+    /// Its value.
+    pub value: Vec<u8>,
+}
+
+/// A secret that cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the secret `{id}` cannot be had: {why}")]
+pub struct NoSecret {
+    /// What it is called.
+    pub id: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// The secrets of a recipe with their values; all that cannot be had are told.
+///
+/// # Errors
+/// Every secret whose variable is not set or whose file cannot be read.
+pub fn reveal(
+    recipe: &Recipe,
+    root: &Path,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Revealed>, Vec<NoSecret>> {
+    let mut missing = Vec::new();
+    let mut revealed = Vec::new();
+    for secret in &recipe.secrets {
+        let id = secret.id.clone();
+        let value = match &secret.source {
+            SecretSource::Env(name) => variable(name)
+                .map(String::into_bytes)
+                .ok_or_else(|| format!("the variable `{name}` is not set")),
+            SecretSource::File(file) => read(&path(file, root, variable)),
+        };
+        match value {
+            Ok(value) => revealed.push(Revealed { id, value }),
+            Err(why) => missing.push(NoSecret { id, why }),
+        }
+    }
+    if missing.is_empty() {
+        Ok(revealed)
+    } else {
+        Err(missing)
+    }
+}
+
+/// Where a secret's file is.
+pub fn path(file: &SecretFile, root: &Path, variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
+    if let (Some(below), Some(home)) = (file.given.strip_prefix("~/"), variable("HOME")) {
+        return Path::new(&home).join(below);
+    }
+    file.folder.under(root).join(&file.given)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let refused = |error: &std::io::Error| format!("`{}`: {}", path.display(), system_words(error));
+    let meta = std::fs::metadata(path).map_err(|error| refused(&error))?;
+    if !meta.is_file() {
+        return Err(format!("`{}` is no file", path.display()));
+    }
+    if meta.len() > LARGEST {
+        return Err(format!("`{}` is larger than 500 KiB", path.display()));
+    }
+    std::fs::read(path).map_err(|error| refused(&error))
+}
+
+/// Takes secrets out of texts.
+pub struct Hider(Vec<String>);
+
+impl Hider {
+    /// Hides these values, each line of them, and what is left of them without their ends.
+    #[must_use]
+    pub fn new(secrets: &[Revealed]) -> Self {
+        let mut words: Vec<String> = Vec::new();
+        for secret in secrets {
+            let text = String::from_utf8_lossy(&secret.value).into_owned();
+            let lines = text.lines().map(|line| line.trim().to_owned());
+            words.extend(lines);
+            words.push(text.trim().to_owned());
+        }
+        words.retain(|word| word.len() >= SHORTEST);
+        // The longest first: one may be part of another.
+        words.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        words.dedup();
+        Self(words)
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        let hide = |text: String, word: &String| text.replace(word, HIDDEN);
+        self.0.iter().fold(text.to_owned(), hide)
+    }
+
+    /// The error without secrets.
+    #[must_use]
+    pub fn hide_error(&self, error: BuildError) -> BuildError {
+        match error {
+            BuildError::Failed(why) => BuildError::Failed(self.hide(&why)),
+            BuildError::Transient(why) => BuildError::Transient(self.hide(&why)),
+            BuildError::Moved { .. } | BuildError::Cancelled => error,
+        }
+    }
+}
+
+/// Notes that tell no secrets.
+pub struct Discreet<'a> {
+    /// Who hears them.
+    pub notes: &'a dyn Notes,
+    /// What they must not hear.
+    pub hider: &'a Hider,
+}
+
+impl Notes for Discreet<'_> {
+    fn step(&self, step: usize, of: usize, name: &str) {
+        self.notes.step(step, of, &self.hider.hide(name));
+    }
+
+    fn cached(&self, name: &str) {
+        self.notes.cached(&self.hider.hide(name));
+    }
+
+    fn log(&self, line: &str) {
+        self.notes.log(&self.hider.hide(line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::StepSecret;
+    use crate::spec::WorkspacePath;
+
+    fn secret(id: &str, source: SecretSource) -> StepSecret {
+        StepSecret {
+            id: id.into(),
+            source,
+            uses: Vec::new(),
+        }
+    }
+
+    fn file(given: &str) -> SecretSource {
+        SecretSource::File(SecretFile {
+            folder: WorkspacePath::resolve(&WorkspacePath::ROOT, "team").unwrap(),
+            given: given.into(),
+        })
+    }
+
+    #[test]
+    fn values_are_found_where_the_manifest_says() {
+        let root = tempfile::tempdir().unwrap();
+        let home = root.path().join("home");
+        for (path, text) in [("team/a", "one"), ("b", "two"), ("home/c", "three")] {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let absolute = root.path().join("b").display().to_string();
+        let recipe = Recipe {
+            secrets: vec![
+                secret("a", file("a")),
+                secret("b", file(&absolute)),
+                secret("c", file("~/c")),
+                secret("d", SecretSource::Env("TOKEN".into())),
+            ],
+            ..Recipe::default()
+        };
+        let home = home.display().to_string();
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.clone()),
+            "TOKEN" => Some("four".to_owned()),
+            _ => None,
+        };
+        let found = reveal(&recipe, root.path(), &variable).unwrap_or_default();
+        let values: Vec<&[u8]> = found.iter().map(|it| it.value.as_slice()).collect();
+        assert_eq!(values, [&b"one"[..], b"two", b"three", b"four"]);
+    }
+
+    #[test]
+    fn all_that_cannot_be_had_are_told() {
+        let recipe = Recipe {
+            secrets: vec![
+                secret("a", file("nowhere")),
+                secret("b", SecretSource::Env("UNSET".into())),
+                secret("c", file(".")),
+            ],
+            ..Recipe::default()
+        };
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("team")).unwrap();
+        let missing = reveal(&recipe, root.path(), &|_| None).err().unwrap();
+        let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        assert!(said[0].ends_with("no such file or directory"), "{said:?}");
+        assert_eq!(
+            said[1],
+            "the secret `b` cannot be had: the variable `UNSET` is not set"
+        );
+        assert!(said[2].ends_with("is no file"), "{said:?}");
+    }
+
+    #[test]
+    fn no_part_of_a_secret_is_said() {
+        let value = b"line-one\nline-two\n".to_vec();
+        let id = "x".to_owned();
+        let hider = Hider::new(&[Revealed { id, value }]);
+        assert_eq!(hider.hide("a line-one b line-two c"), "a *** b *** c");
+        assert_eq!(hider.hide("line-one\nline-two"), "***");
+        let short = Hider::new(&[Revealed {
+            id: "y".into(),
+            value: b"abc".to_vec(),
+        }]);
+        assert_eq!(short.hide("abc"), "abc");
+    }
+}

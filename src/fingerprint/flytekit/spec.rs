@@ -1,0 +1,309 @@
+//! An `ImageSpec` as flytekit has it, and its id, tag and image name.
+//!
+//! Pure: files are asked of a [`Digests`]. The choice made: what a user gives ([`Fields`]) and what flytekit made of it when it
+//! was constructed ([`Spec`]) are two types, so that nothing is hashed that was not checked and completed first.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use md5::{Digest as _, Md5};
+
+use super::words::is_registry;
+use super::{Digests, Error, Value, format, repr};
+
+/// What an image is built on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Base {
+    /// An image of a registry.
+    Reference(String),
+    /// Another `ImageSpec`.
+    Spec(Box<Spec>),
+}
+
+/// Which sources are copied: flytekit's `CopyFileDetection`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CopyMode {
+    /// Those of the modules that the Python process has loaded.
+    LoadedModules,
+    /// All that is not ignored.
+    All,
+    /// None.
+    NoCopy,
+    /// Not a mode at all, as YAML gives (where even the text `NO_COPY` is none): flytekit copies everything.
+    Other(Value),
+}
+
+/// The arguments of `ImageSpec(…)`, in flytekit's order, as the user gives them. Paths are hashed into the id as they are
+/// written here.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "these are flytekit's names, and its documentation"
+)]
+pub struct Fields {
+    pub name: String,
+    pub python_version: Value,
+    pub builder: Option<String>,
+    pub source_root: Option<String>,
+    pub env: Value,
+    pub registry: Option<String>,
+    pub packages: Option<Vec<String>>,
+    pub conda_packages: Option<Vec<String>>,
+    pub conda_channels: Option<Vec<String>>,
+    pub requirements: Option<String>,
+    pub apt_packages: Option<Vec<String>>,
+    pub cuda: Value,
+    pub cudnn: Value,
+    pub base_image: Option<Base>,
+    pub platform: Option<String>,
+    pub pip_index: Value,
+    pub pip_extra_index_url: Option<Vec<String>>,
+    pub pip_secret_mounts: Option<Vec<(String, String)>>,
+    pub pip_extra_args: Value,
+    pub registry_config: Value,
+    pub entrypoint: Option<Vec<String>>,
+    pub commands: Option<Vec<String>>,
+    pub tag_format: Option<String>,
+    pub source_copy_mode: Option<CopyMode>,
+    pub copy: Value,
+    pub python_exec: Value,
+    pub runtime_packages: Option<Vec<String>>,
+    pub builder_options: Value,
+    pub builder_config: Value,
+}
+
+impl Default for Fields {
+    /// Nothing is set; the name is `flytekit`.
+    fn default() -> Self {
+        Self {
+            name: "flytekit".to_owned(),
+            python_version: Value::None,
+            builder: None,
+            source_root: None,
+            env: Value::None,
+            registry: None,
+            packages: None,
+            conda_packages: None,
+            conda_channels: None,
+            requirements: None,
+            apt_packages: None,
+            cuda: Value::None,
+            cudnn: Value::None,
+            base_image: None,
+            platform: None,
+            pip_index: Value::None,
+            pip_extra_index_url: None,
+            pip_secret_mounts: None,
+            pip_extra_args: Value::None,
+            registry_config: Value::None,
+            entrypoint: None,
+            commands: None,
+            tag_format: None,
+            source_copy_mode: None,
+            copy: Value::None,
+            python_exec: Value::None,
+            runtime_packages: None,
+            builder_options: Value::None,
+            builder_config: Value::None,
+        }
+    }
+}
+
+impl Fields {
+    /// What flytekit hashes: the fields that are set, but for the builder, the secrets and the runtime packages.
+    fn hashed(&self) -> Value {
+        let fields = [
+            ("name", self.name.as_str().into()),
+            ("python_version", self.python_version.clone()),
+            ("source_root", self.source_root.clone().into()),
+            ("env", self.env.clone()),
+            ("registry", self.registry.clone().into()),
+            ("packages", self.packages.clone().into()),
+            ("conda_packages", self.conda_packages.clone().into()),
+            ("conda_channels", self.conda_channels.clone().into()),
+            ("requirements", self.requirements.clone().into()),
+            ("apt_packages", self.apt_packages.clone().into()),
+            ("cuda", self.cuda.clone()),
+            ("cudnn", self.cudnn.clone()),
+            ("base_image", self.base_image.as_ref().into()),
+            ("platform", self.platform.clone().into()),
+            ("pip_index", self.pip_index.clone()),
+            (
+                "pip_extra_index_url",
+                self.pip_extra_index_url.clone().into(),
+            ),
+            ("pip_extra_args", self.pip_extra_args.clone()),
+            ("registry_config", self.registry_config.clone()),
+            ("entrypoint", self.entrypoint.clone().into()),
+            ("commands", self.commands.clone().into()),
+            ("tag_format", self.tag_format.clone().into()),
+            ("source_copy_mode", self.source_copy_mode.as_ref().into()),
+            ("copy", self.copy.clone()),
+            ("python_exec", self.python_exec.clone()),
+            ("builder_options", self.builder_options.clone()),
+            ("builder_config", self.builder_config.clone()),
+        ];
+        let set = fields.into_iter().filter(|(_, value)| !value.is_none());
+        Value::Dict(set.map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+impl From<&Base> for Value {
+    fn from(base: &Base) -> Self {
+        match base {
+            Base::Reference(reference) => reference.as_str().into(),
+            Base::Spec(spec) => spec.0.hashed(),
+        }
+    }
+}
+
+impl From<&CopyMode> for Value {
+    fn from(mode: &CopyMode) -> Self {
+        let name = match mode {
+            CopyMode::LoadedModules => "LOADED_MODULES: 1",
+            CopyMode::All => "ALL: 2",
+            CopyMode::NoCopy => "NO_COPY: 3",
+            CopyMode::Other(value) => return value.clone(),
+        };
+        Self::Object(format!("<CopyFileDetection.{name}>"))
+    }
+}
+
+/// An `ImageSpec` that flytekit has taken: checked, in lower case where flytekit wants it, with a platform.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spec(Fields);
+
+impl Spec {
+    /// Takes the arguments as flytekit does. The platform of an image for a registry on `localhost` is that of the machine,
+    /// as Python's `platform.machine()` calls it (`x86_64`, `arm64`, `aarch64`).
+    ///
+    /// # Errors
+    /// When flytekit refuses them.
+    pub fn new(fields: Fields, machine: &str) -> Result<Self, Error> {
+        let mut fields = fields;
+        fields.name = fields.name.to_lowercase();
+        fields.registry = fields.registry.map(|registry| registry.to_lowercase());
+        let registry = fields.registry.as_deref().unwrap_or_default();
+        if !registry.is_empty() && !is_registry(registry) {
+            return Err(Error::BadRegistry {
+                registry: registry.to_owned(),
+            });
+        }
+        if fields.platform.is_none() {
+            fields.platform = Some(default_platform(registry, machine).to_owned());
+        }
+        if fields.source_root.is_some() {
+            let said = fields.source_copy_mode.filter(CopyMode::is_true);
+            fields.source_copy_mode = Some(said.unwrap_or(CopyMode::LoadedModules));
+        }
+        if !matches!(fields.builder_options, Value::None | Value::Dict(_)) {
+            return Err(Error::NotDict {
+                field: "builder_options".to_owned(),
+            });
+        }
+        Ok(Self(fields))
+    }
+
+    /// The fields, completed.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.0
+    }
+
+    /// The text that is hashed into the id.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        repr(&self.0.hashed())
+    }
+
+    /// The id that flytekit bakes into the image as `_F_IMG_ID`. It depends on how paths are written, not on files.
+    #[must_use]
+    pub fn id(&self) -> String {
+        hash(&self.id_text())
+    }
+
+    /// The text that is hashed into the tag.
+    ///
+    /// # Errors
+    /// When sources are copied from nowhere, a base has no name, or a file cannot be read.
+    pub fn tag_text(&self, digests: &dyn Digests) -> Result<String, Error> {
+        let mut fields = self.0.clone();
+        if let Some(Base::Spec(base)) = &self.0.base_image {
+            fields.base_image = Some(Base::Reference(base.image_name(digests)?));
+        }
+        if let Some(mode) = self
+            .0
+            .source_copy_mode
+            .as_ref()
+            .filter(|mode| mode.copies())
+        {
+            let root =
+                is_set(self.0.source_root.as_ref()).ok_or_else(|| Error::CopyWithoutRoot {
+                    name: self.0.name.clone(),
+                })?;
+            fields.source_root = Some(digests.source(root, mode)?);
+        }
+        if self.0.copy.is_true() {
+            fields.copy = digests.copy(&self.0.copy)?.into();
+        }
+        if let Some(path) = is_set(self.0.requirements.as_ref()) {
+            fields.requirements = Some(digests.requirements(path)?);
+        }
+        fields.registry_config = Value::None;
+        Ok(repr(&fields.hashed()))
+    }
+
+    /// The tag.
+    ///
+    /// # Errors
+    /// Those of [`Self::tag_text`], and when the tag format is wrong.
+    pub fn tag(&self, digests: &dyn Digests) -> Result<String, Error> {
+        let tag = hash(&self.tag_text(digests)?).replace('-', "_");
+        match is_set(self.0.tag_format.as_ref()) {
+            Some(wanted) => format::format(wanted, &tag),
+            None => Ok(tag),
+        }
+    }
+
+    /// The image's whole name: registry, name and tag.
+    ///
+    /// # Errors
+    /// Those of [`Self::tag`].
+    pub fn image_name(&self, digests: &dyn Digests) -> Result<String, Error> {
+        let name = format!("{}:{}", self.0.name, self.tag(digests)?);
+        Ok(match is_set(self.0.registry.as_ref()) {
+            Some(registry) => format!("{registry}/{name}"),
+            None => name,
+        })
+    }
+}
+
+impl CopyMode {
+    fn is_true(&self) -> bool {
+        match self {
+            Self::Other(value) => value.is_true(),
+            Self::LoadedModules | Self::All | Self::NoCopy => true,
+        }
+    }
+
+    fn copies(&self) -> bool {
+        *self != Self::NoCopy
+    }
+}
+
+/// Python's `if text:`.
+fn is_set(text: Option<&String>) -> Option<&String> {
+    text.filter(|text| !text.is_empty())
+}
+
+fn default_platform(registry: &str, machine: &str) -> &'static str {
+    let is_arm = ["arm64", "aarch64"].contains(&machine.to_lowercase().as_str());
+    if is_arm && registry.starts_with("localhost:") {
+        "linux/arm64"
+    } else {
+        "linux/amd64"
+    }
+}
+
+fn hash(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Md5::digest(text.as_bytes()))
+}

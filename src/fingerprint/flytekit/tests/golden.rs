@@ -1,0 +1,322 @@
+//! Every entry of flytekit's answers: id, tag, image name and error. None drops out in silence: what cannot be compared is
+//! listed here by name, with the reason, and the numbers are held.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::{git_init, golden, rows};
+use crate::fingerprint::FilesError;
+use crate::fingerprint::flytekit::{Base, CopyMode, Error, Fields, Folder, Order, Spec, Value};
+
+/// What flytekit was asked with a question that there is none for here.
+const NOT_ASKED: [(&str, &str); 1] = [(
+    "from-env-python-version",
+    "is refused by `ImageSpec.from_env`, which asks the running Python for its version",
+)];
+
+/// Where the folder that the entry was laid out in is part of the answer.
+const BY_TEXT: [(&str, &str); 1] = [(
+    "source-no-copy",
+    "the absolute path of `source_root` is hashed: the text is compared, with this folder's path in it",
+)];
+
+/// Whose completed arguments the golden file tells less exactly than the text that is hashed, which is compared all the same.
+const BY_ID: [(&str, &str); 3] = [
+    (
+        "builder-options-tuple",
+        "JSON has no tuples: `normalized` has lists in their place",
+    ),
+    (
+        "yaml-copy-mode-none",
+        "`normalized` does not tell a mode from a text of its name",
+    ),
+    (
+        "yaml-env-types",
+        "JSON has no dates: `normalized` has a text in its place",
+    ),
+];
+
+/// The arguments of the entries that are YAML which flytekit refuses, as there is no YAML reader here.
+const REFUSED_YAML: [(&str, &str); 2] = [
+    (
+        "yaml-secret-mounts",
+        r#"{"pip_secret_mounts": [{"$list": ["a", "b"]}]}"#,
+    ),
+    ("yaml-unknown-key", r#"{"pip_packages": ["a"]}"#),
+];
+
+/// How often each answer was compared.
+type Compared = BTreeMap<&'static str, usize>;
+
+#[test]
+fn every_image_is_called_what_flytekit_calls_it() {
+    let golden = golden();
+    let mut compared = Compared::new();
+    let mut left_out = Vec::new();
+    for entry in rows(golden.at("entries")) {
+        let name = entry.text("name");
+        if NOT_ASKED.iter().any(|(left, _)| *left == name) {
+            left_out.push(name);
+        } else {
+            Case::new(entry).compare(&mut compared);
+        }
+    }
+    assert_eq!(left_out, NOT_ASKED.map(|(name, _)| name));
+    let expected = [
+        ("entry", 112),
+        ("error", 20),
+        ("id", 87),
+        ("image_name", 91),
+        ("normalized", 93),
+        ("tag", 91),
+        ("tag_input", 92),
+    ];
+    assert_eq!(compared, Compared::from(expected));
+}
+
+/// One entry, with its files laid out.
+struct Case<'a> {
+    name: &'a str,
+    entry: &'a Value,
+    expect: &'a Value,
+    folder: TempDir,
+}
+
+impl<'a> Case<'a> {
+    fn new(entry: &'a Value) -> Self {
+        let case = Self {
+            name: entry.text("name"),
+            entry,
+            expect: entry.at("expect"),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        for (path, content) in entry.at("files").items() {
+            lay_out(&case.folder.path().join(path), content);
+        }
+        if let Some(path) = entry.at("git_init").as_text() {
+            git_init(&case.folder.path().join(path));
+        }
+        case
+    }
+
+    fn compare(&self, compared: &mut Compared) {
+        *compared.entry("entry").or_default() += 1;
+        let error = self.expect.at("error");
+        let is_constructed = error.is_none() || error.text("stage") == "tag";
+        match self.spec() {
+            Ok(spec) => {
+                assert!(is_constructed, "{}: was taken", self.name);
+                self.compare_answers(&spec, compared);
+            }
+            Err(refused) => {
+                assert!(!is_constructed, "{}: {refused}", self.name);
+                self.compare_error(&refused, compared);
+            }
+        }
+    }
+
+    fn compare_answers(&self, spec: &Spec, compared: &mut Compared) {
+        let at = self.folder.path();
+        let digests = Folder::new(at, at, Order::Sorted).unwrap();
+        if !BY_ID.iter().any(|(name, _)| *name == self.name) {
+            self.same(compared, "normalized", &self.normalized(), &spec.id_text());
+        }
+        if self.says("id") {
+            self.same(compared, "id", self.expect.text("id"), &spec.id());
+            assert_eq!(
+                self.expect.text("id_input"),
+                spec.id_text(),
+                "{}",
+                self.name
+            );
+        }
+        if !self.expect.at("error").is_none() {
+            return self.compare_error(&spec.tag(&digests).unwrap_err(), compared);
+        }
+        let text = spec.tag_text(&digests).unwrap();
+        self.same(
+            compared,
+            "tag_input",
+            &self.here(self.expect.text("tag_input")),
+            &text,
+        );
+        if BY_TEXT.iter().any(|(name, _)| *name == self.name) {
+            assert!(self.expect.text("tag_input").contains("${WORKDIR}"));
+            return;
+        }
+        let (tag, name) = (
+            spec.tag(&digests).unwrap(),
+            spec.image_name(&digests).unwrap(),
+        );
+        self.same(compared, "tag", self.expect.text("tag"), &tag);
+        self.same(
+            compared,
+            "image_name",
+            self.expect.text("image_name"),
+            &name,
+        );
+    }
+
+    fn same(&self, compared: &mut Compared, what: &'static str, theirs: &str, ours: &str) {
+        assert_eq!(ours, theirs, "{} of {}", what, self.name);
+        *compared.entry(what).or_default() += 1;
+    }
+
+    fn compare_error(&self, ours: &Error, compared: &mut Compared) {
+        let (class, said) = in_python(ours);
+        let theirs = self.expect.at("error");
+        assert_eq!(class, theirs.text("class"), "{}: {ours}", self.name);
+        let message = theirs.text("message");
+        assert!(message.contains(&said), "{}: {said}: {message}", self.name);
+        *compared.entry("error").or_default() += 1;
+    }
+
+    fn says(&self, answer: &str) -> bool {
+        !self.expect.at(answer).is_none()
+    }
+
+    /// With this entry's folder in place of the generator's.
+    fn here(&self, text: &str) -> String {
+        text.replace("${WORKDIR}", self.folder.path().to_str().unwrap())
+    }
+
+    /// The spec after all that was done to it: as the entry tells it, or else as its arguments are.
+    fn spec(&self) -> Result<Spec, Error> {
+        let refused = REFUSED_YAML.iter().find(|(name, _)| *name == self.name);
+        let read = refused.map(|(_, text)| super::json::read(text));
+        let resolved = self.entry.at("resolved_spec");
+        let given = match (&read, resolved.is_none()) {
+            (Some(read), _) => read,
+            (None, false) => resolved,
+            (None, true) => self.entry.at("spec"),
+        };
+        assert!(!given.is_none(), "{} has no arguments", self.name);
+        self.construct(given)
+    }
+
+    fn construct(&self, given: &Value) -> Result<Spec, Error> {
+        let (bases, others): (Vec<_>, Vec<_>) = given
+            .items()
+            .iter()
+            .cloned()
+            .partition(|(name, value)| name == "base_image" && matches!(value, Value::Dict(_)));
+        let keywords = others.into_iter().map(|(name, value)| {
+            let value = self.python(&name, &value);
+            (name, value)
+        });
+        let mut fields = Fields::from_keywords(keywords)?;
+        for (_, base) in bases {
+            fields.base_image = Some(Base::Spec(Box::new(self.construct(&base)?)));
+        }
+        let machine = self.entry.at("machine").as_text().unwrap_or("x86_64");
+        Spec::new(fields, machine)
+    }
+
+    /// What the golden file's JSON stands for.
+    fn python(&self, field: &str, json: &Value) -> Value {
+        let tuples = |items: &[Value]| items.iter().map(tuple).collect();
+        match json {
+            Value::List(items) if field == "pip_secret_mounts" => Value::List(tuples(items)),
+            Value::Text(text) if field == "source_copy_mode" => mode(text),
+            Value::Text(text) => self.here(text).into(),
+            _ => plain(json),
+        }
+    }
+
+    /// What flytekit made of the arguments, as text: what is hashed of them.
+    fn normalized(&self) -> String {
+        let is_hashed =
+            |name: &str| !["pip_secret_mounts", "builder", "runtime_packages"].contains(&name);
+        let set = self.expect.at("normalized").items().iter();
+        let hashed = set.filter(|(name, _)| is_hashed(name));
+        let hashed = hashed.map(|(name, value)| {
+            let value = match value {
+                // A base is told as its own arguments, so its text is asked for.
+                Value::Dict(_) if name == "base_image" => {
+                    Value::Object(self.construct(value).unwrap().id_text())
+                }
+                _ => self.python(name, value),
+            };
+            (name.clone(), value)
+        });
+        super::repr(&Value::Dict(hashed.collect()))
+    }
+}
+
+/// JSON has no tuples: the pairs of `pip_secret_mounts` are lists there.
+fn tuple(pair: &Value) -> Value {
+    match pair {
+        Value::List(items) => Value::Tuple(items.clone()),
+        other => plain(other),
+    }
+}
+
+fn mode(name: &str) -> Value {
+    Value::from(&match name {
+        "ALL" => CopyMode::All,
+        "LOADED_MODULES" => CopyMode::LoadedModules,
+        "NO_COPY" => CopyMode::NoCopy,
+        other => panic!("no mode: {other}"),
+    })
+}
+
+/// A value that is not JSON's is an object with one name that begins with a dollar sign.
+fn plain(json: &Value) -> Value {
+    match json {
+        Value::List(items) => Value::List(items.iter().map(plain).collect()),
+        Value::Dict(items) => match items.first() {
+            Some((name, value)) if name == "$pyrepr" => {
+                Value::Object(value.as_text().unwrap().to_owned())
+            }
+            Some((name, value)) if name == "$str" => value.clone(),
+            Some((name, Value::List(items))) if name == "$tuple" => Value::Tuple(items.clone()),
+            Some((name, Value::List(items))) if name == "$list" => Value::List(items.clone()),
+            _ => Value::Dict(
+                items
+                    .iter()
+                    .map(|(name, value)| (name.clone(), plain(value)))
+                    .collect(),
+            ),
+        },
+        other => other.clone(),
+    }
+}
+
+/// The class of flytekit's error, and what its message has to say.
+fn in_python(error: &Error) -> (&'static str, String) {
+    match error {
+        Error::BadRegistry { registry } => ("ValueError", format!("registry name: '{registry}'")),
+        Error::CopyWithoutRoot { name } => {
+            ("ValueError", format!("source_root for image spec {name} "))
+        }
+        Error::Files(FilesError::Missing { path, .. }) => {
+            ("FileNotFoundError", format!("'{path}'"))
+        }
+        Error::NotDict { field } => ("ValueError", format!("{field} must be a dictionary")),
+        Error::NotList { field } => ("ValueError", format!("{field} must be a list of strings")),
+        Error::NotPairs => (
+            "ValueError",
+            "pip_secret_mounts must be a list of tuples".to_owned(),
+        ),
+        Error::NumberedPlaceholder { index } => {
+            ("IndexError", format!("Replacement index {index} "))
+        }
+        Error::UnknownField { field } => ("TypeError", format!("keyword argument '{field}'")),
+        Error::UnknownPlaceholder { name } => ("KeyError", format!("'{name}'")),
+        other => panic!("flytekit has no such error: {other}"),
+    }
+}
+
+fn lay_out(at: &Path, content: &Value) {
+    std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+    match (content, content.at("symlink").as_text()) {
+        (Value::Text(text), _) => std::fs::write(at, text).unwrap(),
+        (_, Some(target)) => std::os::unix::fs::symlink(target, at).unwrap(),
+        (_, None) => {
+            assert_eq!(*content.at("dir"), Value::Bool(true), "{}", at.display());
+            std::fs::create_dir_all(at).unwrap();
+        }
+    }
+}

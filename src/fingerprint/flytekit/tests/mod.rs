@@ -1,0 +1,71 @@
+//! flytekit's own answers, against ours.
+
+mod files;
+mod golden;
+mod json;
+mod tag;
+
+use std::path::Path;
+use std::process::Command;
+
+use super::{Value, is_flytekit, repr};
+
+/// What flytekit answered.
+pub(super) fn golden() -> Value {
+    json::read(include_str!("../../../../tests/data/imagespec-golden.json"))
+}
+
+/// The rows of a table.
+pub(super) fn rows(table: &Value) -> &[Value] {
+    match table {
+        Value::List(rows) => rows,
+        _ => panic!("no table: {table:?}"),
+    }
+}
+
+/// Makes a folder a repository, whatever settings the machine has.
+pub(super) fn git_init(folder: &Path) {
+    let status = Command::new("git")
+        .args(["init", "--quiet", "--template="])
+        .current_dir(folder)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env_remove("GIT_DIR")
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn table(name: &str) -> Vec<Value> {
+    rows(golden().at("tables").at(name)).to_vec()
+}
+
+#[test]
+fn repr_is_python_s() {
+    let rows = table("python_repr");
+    assert_eq!(rows.len(), 31);
+    for row in rows {
+        assert_eq!(repr(row.at("value")), row.text("repr"));
+    }
+}
+
+#[test]
+fn flytekit_is_known_by_its_name() {
+    let rows = table("is_flytekit");
+    assert_eq!(rows.len(), 9);
+    for row in rows {
+        let line = row.text("value");
+        let answer = Value::Bool(is_flytekit(line));
+        assert_eq!(answer, *row.at("is_flytekit"), "{line}");
+    }
+}
+
+#[test]
+fn registries_are_those_that_flytekit_takes() {
+    let rows = table("registry_names");
+    assert_eq!(rows.len(), 17);
+    for row in rows {
+        let name = row.text("value");
+        let answer = Value::Bool(super::words::is_registry(name));
+        assert_eq!(answer, *row.at("valid"), "{name:?}");
+    }
+}

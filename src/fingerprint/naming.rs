@@ -1,0 +1,221 @@
+//! What images are called: by their key, or with `flytekit` as flytekit itself would call them.
+//!
+//! Reads the files that flytekit hashes. The choice made: flytekit's tag names an image and decides nothing: it leaves out
+//! inputs that change the image (`docs/design/flytekit.md`), so freshness stays the key's affair.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::FilesError;
+use super::Key;
+use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
+use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
+use crate::workspace::Image;
+
+/// The processor that flytekit's default platform is asked of: always the same, so that a tag does not depend on the machine.
+const MACHINE: &str = "x86_64";
+
+/// An image that flytekit names.
+#[derive(Debug, Clone)]
+pub struct Namer {
+    fields: Fields,
+    folder: WorkspacePath,
+    /// The image of the workspace that it is built on, by its place in it.
+    base: Option<usize>,
+}
+
+/// What flytekit calls the images of a workspace, in its order; none for images that their key names.
+#[must_use]
+pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
+    let places: HashMap<&str, usize> = by_id(images);
+    let namer = |image: &Image| {
+        image.spec.flytekit.as_ref()?;
+        let base = match &image.spec.base_image {
+            Some(spec::Base::Image(id)) => places.get(id.as_str()).copied(),
+            _ => None,
+        };
+        Some(Namer {
+            fields: fields(&image.spec),
+            folder: image.folder.clone(),
+            base,
+        })
+    };
+    images.iter().map(namer).collect()
+}
+
+/// flytekit's ids of the images of a workspace, which its images hold as `_F_IMG_ID`; none for images without `flytekit`.
+#[must_use]
+pub fn flytekit_ids(images: &[Image]) -> Vec<Option<String>> {
+    let places = by_id(images);
+    let id = |image: &Image| {
+        image.spec.flytekit.as_ref()?;
+        // A circle of bases is told by the graph.
+        nested(image, images, &places, images.len()).map(|spec| spec.id())
+    };
+    images.iter().map(id).collect()
+}
+
+fn by_id(images: &[Image]) -> HashMap<&str, usize> {
+    let ids = images.iter().enumerate();
+    ids.map(|(at, image)| (image.id.as_str(), at)).collect()
+}
+
+/// An image with its bases inside of it, as flytekit's id wants it.
+fn nested(
+    image: &Image,
+    images: &[Image],
+    places: &HashMap<&str, usize>,
+    depth: usize,
+) -> Option<Spec> {
+    let mut fields = fields(&image.spec);
+    if let Some(spec::Base::Image(id)) = &image.spec.base_image {
+        let base = &images[*places.get(id.as_str())?];
+        let base = nested(base, images, places, depth.checked_sub(1)?)?;
+        fields.base_image = Some(Base::Spec(Box::new(base)));
+    }
+    Spec::new(fields, MACHINE).ok()
+}
+
+impl Namer {
+    /// The image of the workspace that it is built on, by its place in it.
+    #[must_use]
+    pub fn base(&self) -> Option<usize> {
+        self.base
+    }
+
+    /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace.
+    ///
+    /// # Errors
+    /// When a file that flytekit hashes cannot be read, or its tag format is wrong.
+    pub fn tag(&self, root: &Path, base: Option<&str>) -> Result<String, FilesError> {
+        let mut fields = self.fields.clone();
+        if let Some(base) = base {
+            fields.base_image = Some(Base::Reference(base.to_owned()));
+        }
+        let tag = Spec::new(fields, MACHINE).and_then(|spec| {
+            let at = self.folder.under(root);
+            let folder = Folder::new(root, &at, Order::AsListed)?;
+            spec.tag(&Read { folder, at: &at })
+        });
+        tag.map_err(|error| match error {
+            Error::Files(error) => error,
+            error => FilesError::Tag {
+                folder: self.folder.to_string(),
+                why: error.to_string(),
+                help: error.help(),
+            },
+        })
+    }
+}
+
+/// The digests of a folder, with the source root absolute: flytekit's ignore rules hold only there.
+struct Read<'a> {
+    folder: Folder,
+    at: &'a Path,
+}
+
+impl Digests for Read<'_> {
+    fn requirements(&self, path: &str) -> Result<String, Error> {
+        self.folder.requirements(path)
+    }
+
+    fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error> {
+        let root = self.at.join(source_root);
+        self.folder.source(&root.to_string_lossy(), mode)
+    }
+
+    fn copy(&self, copy: &Value) -> Result<String, Error> {
+        self.folder.copy(copy)
+    }
+}
+
+/// What Python would hold: an empty list is what nobody said.
+fn fields(spec: &ImageSpec) -> Fields {
+    let text = |text: &Option<String>| text.clone().map_or(Value::None, Value::Text);
+    let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
+    let map = |pairs: &[(String, String)]| {
+        let pairs = pairs.iter();
+        let pairs: Vec<(String, Value)> = pairs
+            .map(|(name, value)| (name.clone(), Value::Text(value.clone())))
+            .collect();
+        if pairs.is_empty() {
+            Value::None
+        } else {
+            Value::Dict(pairs)
+        }
+    };
+    let config: Vec<(String, String)> = spec
+        .builder_config
+        .iter()
+        .map(|(name, image)| (name.replace('-', "_"), image.clone()))
+        .collect();
+    Fields {
+        name: spec.name.clone().unwrap_or_else(|| "flytekit".to_owned()),
+        python_version: text(&spec.python_version),
+        builder: spec.builder.clone(),
+        source_root: spec.source_root.as_ref().map(|root| root.given.clone()),
+        env: map(&spec.env),
+        registry: spec.registry.clone(),
+        packages: list(&spec.packages),
+        conda_packages: list(&spec.conda_packages),
+        conda_channels: list(&spec.conda_channels),
+        requirements: spec.requirements.as_ref().map(|file| file.given.clone()),
+        apt_packages: list(&spec.apt_packages),
+        cuda: text(&spec.cuda),
+        cudnn: text(&spec.cudnn),
+        base_image: match &spec.base_image {
+            Some(spec::Base::Registry(reference)) => Some(Base::Reference(reference.clone())),
+            Some(spec::Base::Scratch) => Some(Base::Reference("scratch".to_owned())),
+            Some(spec::Base::Image(_)) | None => None,
+        },
+        platform: Some(if spec.platform.is_empty() {
+            DEFAULT_PLATFORM.to_owned()
+        } else {
+            spec.platform.join(",")
+        }),
+        pip_index: text(&spec.pip_index),
+        pip_extra_index_url: list(&spec.pip_extra_index_url),
+        // flytekit leaves these three out of its hash.
+        pip_secret_mounts: None,
+        runtime_packages: None,
+        registry_config: spec
+            .registry_config
+            .as_ref()
+            .map_or(Value::None, |file| Value::Text(file.given.clone())),
+        pip_extra_args: text(&spec.pip_extra_args),
+        entrypoint: spec.entrypoint.clone(),
+        commands: list(&spec.commands),
+        tag_format: spec.tag_format.clone(),
+        source_copy_mode: spec.source_copy_mode.map(|mode| match mode {
+            SourceCopyMode::All => CopyMode::All,
+            SourceCopyMode::None => CopyMode::NoCopy,
+        }),
+        copy: copies(spec),
+        python_exec: text(&spec.python_exec),
+        builder_options: map(&spec.builder_options),
+        builder_config: map(&config),
+    }
+}
+
+fn copies(spec: &ImageSpec) -> Value {
+    let given = spec.copy.iter().filter_map(|copy| match &copy.from {
+        CopyFrom::Workspace { given, .. } => Some(Value::Text(given.clone())),
+        // flytekit knows no such copies.
+        CopyFrom::Image { .. } => None,
+    });
+    let given: Vec<Value> = given.collect();
+    if given.is_empty() {
+        Value::None
+    } else {
+        Value::List(given)
+    }
+}
+
+/// What an image is called after the colon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tag {
+    /// What its tag format makes of its key.
+    Of(Key),
+    /// Just this.
+    Own(String),
+}
