@@ -14,7 +14,7 @@ use crate::graph::{Cycle, EdgeKind, Graph, Hop};
 use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
 use crate::reference::{self, DEFAULT_TAG_FORMAT};
-use crate::spec::{PathKind, WorkspacePath};
+use crate::spec::{OwnStep, PathKind, SecretStep, WorkspacePath};
 use crate::suggest::closest;
 use crate::workspace::{Image, Workspace};
 
@@ -162,24 +162,47 @@ fn passwords(image: &Image) -> Vec<Diagnostic> {
     let many = |field: &'static str| move |(at, text)| (format!("{field}[{at}]"), text);
     let extra = spec.pip_extra_index_url.iter().enumerate();
     let packages = spec.packages.iter().enumerate();
+    let runtime = spec.runtime_packages.iter().enumerate();
+    let channels = spec.conda_channels.iter().enumerate();
+    let own = spec.steps.iter().enumerate().flat_map(|(at, step)| {
+        let packages = match step {
+            OwnStep::Pip { packages, .. } => packages.as_slice(),
+            _ => &[],
+        };
+        packages.iter().map(move |text| (at, text))
+    });
     let texts = spec.pip_index.iter().map(one("pip-index"));
     texts
         .chain(spec.pip_extra_args.iter().map(one("pip-extra-args")))
         .chain(extra.map(many("pip-extra-index-url")))
         .chain(packages.map(many("packages")))
-        .filter(|(_, text)| has_password(text))
+        .chain(runtime.map(many("runtime-packages")))
+        .chain(channels.map(many("conda-channels")))
+        .chain(own.map(many("steps")))
+        .filter(|(field, text)| has_password(text) || has_token(field, text))
         .filter_map(|(field, _)| {
             let mistake = Diagnostic::error("password", "a URL has a password in it");
             let place = image.places.get(&field)?.clone();
+            let step = if field.starts_with("conda") {
+                SecretStep::Conda
+            } else {
+                SecretStep::Pip
+            };
             Some(
                 mistake
                     .at(place, "it would reach the image's history and the logs")
-                    .help(
-                        "give it to the step as a secret: `secret \"netrc\" file=\"~/.netrc\" { packages mount=\"/root/.netrc\" }`",
-                    ),
+                    .help(format!(
+                        "give it to the step as a secret: `secret \"netrc\" file=\"~/.netrc\" {{ {} mount=\"/root/.netrc\" }}`",
+                        step.field()
+                    )),
             )
         })
         .collect()
+}
+
+/// Whether a text is a channel of conda's with a token in it.
+fn has_token(field: &str, text: &str) -> bool {
+    field.starts_with("conda") && text.contains("://") && text.contains("/t/")
 }
 
 /// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token.

@@ -3,6 +3,8 @@
 //! Looks at no files but the project file that a lock file needs. The choice made: each rule is a function of one spec that
 //! names the field to change, so that a rule is found by what it says.
 
+mod secrets;
+
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
@@ -46,12 +48,16 @@ pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
     for image in &workspace.images {
         let spec = &image.spec;
         let mut clashes = Vec::new();
-        cuda(spec, &mut clashes);
-        conda(spec, &mut clashes);
-        locks(spec, &workspace.root, &mut clashes);
-        sources(spec, &mut clashes);
-        dockerfile(spec, image, &mut clashes);
-        flytekit(spec, &workspace.images, &mut clashes);
+        secrets::secrets(spec, &mut clashes);
+        if spec.dockerfile.is_some() {
+            dockerfile(image, &mut clashes);
+        } else {
+            cuda(spec, &mut clashes);
+            conda(spec, &mut clashes);
+            locks(spec, &workspace.root, &mut clashes);
+            sources(spec, &mut clashes);
+            flytekit(spec, &workspace.images, &mut clashes);
+        }
         diagnostics.extend(clashes.into_iter().map(|clash| told(image, clash)));
     }
 }
@@ -83,10 +89,24 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
         return;
     };
     if let Err(mismatch) = cuda_base(cuda, spec.cudnn.as_deref(), spec.base_image.as_ref()) {
-        let message = format!("`{}` does not go with the rest", mismatch.field);
-        clashes.push(Clash::new(mismatch.field, message, mismatch.why));
+        let message = match mismatch.field {
+            "cuda" => format!("there is no image of CUDA {cuda}"),
+            field => format!("`{field}` does not go with CUDA {cuda}"),
+        };
+        // What to do follows a colon.
+        let (why, help) = match mismatch.why.split_once(": ") {
+            Some((why, help)) => (why, Some(help)),
+            None => (mismatch.why.as_str(), None),
+        };
+        let clash = Clash::new(mismatch.field, message, why);
+        clashes.push(match help {
+            Some(help) => clash.help(help),
+            None => clash,
+        });
     }
-    let has_python = spec.python_version.is_some() || spec.python_exec.is_some();
+    let has_python = spec.python_version.is_some()
+        || spec.python_exec.is_some()
+        || installs_conda_packages(spec);
     if installs_python_packages(spec) && !has_python {
         clashes.push(
             Clash::new(
@@ -101,12 +121,19 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
 
 fn installs_python_packages(spec: &ImageSpec) -> bool {
     let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
-    !spec.packages.is_empty() || spec.requirements.is_some() || spec.steps.iter().any(pip)
+    !spec.packages.is_empty()
+        || spec.requirements.is_some()
+        || spec.flytekit.is_some()
+        || spec.steps.iter().any(pip)
+}
+
+fn installs_conda_packages(spec: &ImageSpec) -> bool {
+    let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
+    !spec.conda_packages.is_empty() || spec.steps.iter().any(conda)
 }
 
 fn conda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
-    let own = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
-    let has_packages = !spec.conda_packages.is_empty() || spec.steps.iter().any(own);
+    let has_packages = installs_conda_packages(spec);
     if has_packages && spec.python_exec.is_some() {
         clashes.push(
             Clash::new(
@@ -153,13 +180,13 @@ fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
     for (field, given, packages) in field.chain(own) {
         let Some(name) = lock(given) else { continue };
         if !packages.is_empty() {
-            let (what, add) = match name {
-                "uv.lock" => ("packages", "uv add"),
-                "poetry.lock" => ("packages", "poetry add"),
-                _ => ("packages", "uv export -o pylock.toml"),
+            let add = match name {
+                "uv.lock" => "uv add",
+                "poetry.lock" => "poetry add",
+                _ => "uv export -o pylock.toml",
             };
             let at = if field == "requirements" {
-                what
+                "packages"
             } else {
                 &field
             };
@@ -172,6 +199,23 @@ fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
                 .help(format!(
                     "add them to the project and lock it again: `{add}`"
                 )),
+            );
+        }
+        let has_indexes = spec.pip_index.is_some() || !spec.pip_extra_index_url.is_empty();
+        if name == "poetry.lock" && has_indexes {
+            let index = if spec.pip_index.is_some() {
+                "pip-index"
+            } else {
+                "pip-extra-index-url"
+            };
+            clashes.push(
+                Clash::new(
+                    index,
+                    format!("poetry does not hear of `{index}`"),
+                    "it takes packages from the sources of its project",
+                )
+                .help("name it in the `pyproject.toml`: `[[tool.poetry.source]]`")
+                .warning(),
             );
         }
         let project = given.path.parent().under(root).join("pyproject.toml");
@@ -203,7 +247,7 @@ fn sources(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
 }
 
 /// A Dockerfile says everything itself.
-fn dockerfile(spec: &ImageSpec, image: &Image, clashes: &mut Vec<Clash>) {
+fn dockerfile(image: &Image, clashes: &mut Vec<Clash>) {
     const BESIDE: &[&str] = &[
         "base-image",
         "apt-packages",
@@ -233,9 +277,6 @@ fn dockerfile(spec: &ImageSpec, image: &Image, clashes: &mut Vec<Clash>) {
         "runtime-packages",
         "builder-config",
     ];
-    if spec.dockerfile.is_none() {
-        return;
-    }
     for field in BESIDE.iter().filter(|field| image.places.has(field)) {
         clashes.push(
             Clash::new(
@@ -302,16 +343,24 @@ fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Vec<Clash>) {
             .help("name a `.txt`, `uv.lock` or `poetry.lock`"),
         );
     }
-    for (field, is_said) in [
-        ("registry-config", spec.registry_config.is_some()),
-        ("builder-options", !spec.builder_options.is_empty()),
+    for (field, is_said, counts) in [
+        (
+            "registry-config",
+            spec.registry_config.is_some(),
+            "it counts for flytekit's id only",
+        ),
+        (
+            "builder-options",
+            !spec.builder_options.is_empty(),
+            "they count for the tag only",
+        ),
     ] {
         if is_said && spec.builder.as_deref() != Some("envd") {
             clashes.push(
                 Clash::new(
                     field,
                     format!("flytekit's Docker builder ignores `{field}`"),
-                    "it counts for the tag only",
+                    counts,
                 )
                 .warning(),
             );

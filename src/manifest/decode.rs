@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::fields::{self, Field, Kind};
 use super::layer::{Entry, Given, Layer};
-use super::notes::{Notes, Text, shown};
+use super::notes::{Notes, shown};
 use super::scope::Scope;
 use super::syntax::{Data, Node, Prop};
 use crate::diagnostic::{Diagnostic, Place};
@@ -43,12 +43,10 @@ impl Decoder<'_> {
                 self.twice(field, node, &before);
             }
             let entry = self.entry(field, node);
-            if let Given::Map(pairs) = &entry.given {
-                for (name, _) in pairs {
-                    let key = (field.name, name.text.clone());
-                    if let Some(before) = names.insert(key, name.place.clone()) {
-                        self.named_twice(field, name, before);
-                    }
+            for (name, place) in named(&entry.given) {
+                let key = (field.name, name.to_owned());
+                if let Some(before) = names.insert(key, place.clone()) {
+                    self.named_twice(field, name, place, before);
                 }
             }
             layer.0.push(entry);
@@ -115,13 +113,13 @@ impl Decoder<'_> {
         });
     }
 
-    fn named_twice(&mut self, field: &Field, name: &Text, before: Place) {
+    fn named_twice(&mut self, field: &Field, name: &str, place: &Place, before: Place) {
         self.notes.tell(
             Diagnostic::error(
                 "duplicate-field",
-                format!("`{}` gives `{}` twice", field.name, shown(&name.text)),
+                format!("`{}` gives `{}` twice", field.name, shown(name)),
             )
-            .at(name.place.clone(), "again here")
+            .at(place.clone(), "again here")
             .with(before, "first given here"),
         );
     }
@@ -179,6 +177,10 @@ impl Decoder<'_> {
     pub(super) fn missing(&mut self, field: &Field, node: &Node) {
         let example = match field.kind {
             Kind::Map => "NAME=\"value\"",
+            Kind::Mounts => "\"file\" to=\"/root/.netrc\"",
+            Kind::Secret => "\"id\" env=\"VARIABLE\"",
+            Kind::Steps => "{ run \"make\"; }",
+            Kind::Dockerfile => "\"Dockerfile\"",
             _ => "\"…\"",
         };
         self.notes.tell(
@@ -246,6 +248,20 @@ impl Decoder<'_> {
                     )),
             );
         }
+    }
+}
+
+/// What is given by name, of which a layer gives each once.
+fn named(given: &Given) -> Vec<(&str, &Place)> {
+    match given {
+        Given::Map(pairs) => {
+            let names = pairs.iter().map(|(name, _)| name);
+            names
+                .map(|name| (name.text.as_str(), &name.place))
+                .collect()
+        }
+        Given::Secret(secret, place) => vec![(&secret.id, place)],
+        _ => Vec::new(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::fields::Field;
 use super::layer::Given;
 use super::notes::{Text, shown};
 use super::syntax::{Node, Prop};
-use super::{fields, rules};
+use super::{fields, rules, rules_packages as packages};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::reference::{self, Refused};
 use crate::spec::{
@@ -33,12 +33,19 @@ const STEPS: [(&str, &str); 8] = [
 
 type Rule = fn(&str) -> Result<(), Refused>;
 
+/// The build arguments of a Dockerfile.
+const ARGS: Field = Field {
+    name: "args",
+    kind: fields::Kind::Map,
+    rule: rules::variable,
+};
+
 impl Decoder<'_> {
     /// `pip-secret-mounts "file" to="/path"`.
     pub(super) fn mounts(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["to", "reset"]);
         self.no_block(node);
-        let source = self.only_arg(field.name, node)?;
+        let source = self.only_arg(field, node)?;
         let Some(to) = prop(node, "to") else {
             self.notes.tell(
                 Diagnostic::error("missing-argument", format!("`{}` needs `to=`", field.name))
@@ -61,7 +68,7 @@ impl Decoder<'_> {
     /// `secret "id" env="VAR"` or `secret "id" file="path"`, with the steps that get it.
     pub(super) fn secret(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["env", "file", "reset"]);
-        let id = self.only_arg(field.name, node)?;
+        let id = self.only_arg(field, node)?;
         let source = self.secret_source(node);
         let uses: Vec<Option<SecretUse>> = node
             .children
@@ -218,7 +225,8 @@ impl Decoder<'_> {
         let requirements = match prop(node, "requirements") {
             None => None,
             Some(prop) => {
-                let text = self.checked("requirements", rules::any, &prop.value)?;
+                let text =
+                    self.checked("requirements", packages::requirements_file, &prop.value)?;
                 let path = self.inside(&text)?;
                 let given = text.text;
                 Some(GivenPath { path, given })
@@ -278,7 +286,7 @@ impl Decoder<'_> {
     /// `dockerfile "path" context="." target="x" { args …; contexts { … } }`.
     pub(super) fn own_dockerfile(&mut self, field: &Field, node: &Node) -> Option<Given> {
         self.only_props(node, &["context", "target", "reset"]);
-        let path = self.only_arg(field.name, node)?;
+        let path = self.only_arg(field, node)?;
         let mut places = vec![(field.name.to_owned(), path.place.clone())];
         let file = self.inside(&path);
         let context = match prop(node, "context") {
@@ -300,34 +308,30 @@ impl Decoder<'_> {
             args: Vec::new(),
             contexts: Vec::new(),
         };
+        let mut args = Vec::new();
+        let mut contexts = Vec::new();
         for child in &node.children {
             match child.name.text.as_str() {
-                "args" => dockerfile.args.extend(self.build_args(child)),
-                "contexts" => self.contexts(child, &mut dockerfile, &mut places),
+                "args" => args.extend(self.map(&ARGS, child)),
+                "contexts" => contexts.extend(self.contexts(child)),
                 _ => self.unknown_part(child, "`dockerfile`", &["args", "contexts"]),
+            }
+        }
+        self.once("args", args.iter().map(|(name, _)| name));
+        self.once("contexts", contexts.iter().map(|(name, _)| name));
+        let args = args.into_iter();
+        dockerfile.args = args.map(|(name, value)| (name.text, value.text)).collect();
+        for (name, child) in contexts {
+            if let Some((context, place)) = self.context(child) {
+                places.push((format!("dockerfile.contexts.{}", name.text), place));
+                dockerfile.contexts.push((name.text, context));
             }
         }
         Some(Given::Dockerfile(dockerfile, places))
     }
 
-    fn build_args(&mut self, node: &Node) -> Vec<(String, String)> {
-        let field = Field {
-            name: "args",
-            kind: fields::Kind::Map,
-            rule: rules::variable,
-        };
-        let pairs = self.map(&field, node);
-        self.once("args", pairs.iter().map(|(name, _)| name));
-        let texts = pairs.into_iter();
-        texts.map(|(name, value)| (name.text, value.text)).collect()
-    }
-
-    fn contexts(
-        &mut self,
-        node: &Node,
-        dockerfile: &mut OwnDockerfile,
-        places: &mut Vec<(String, Place)>,
-    ) {
+    /// The nodes of `contexts` with their names.
+    fn contexts<'n>(&mut self, node: &'n Node) -> Vec<(Text, &'n Node)> {
         self.only_props(node, &[]);
         if let Some(value) = node.args.first() {
             self.notes.tell(
@@ -341,17 +345,18 @@ impl Decoder<'_> {
             place: child.name.place.clone(),
             plain: true,
         };
-        let names: Vec<Text> = node.children.iter().map(name).collect();
-        self.once("contexts", names.iter());
-        for (child, name) in node.children.iter().zip(names) {
-            if let Err(refused) = context_name(&name.text) {
-                self.notes
-                    .tell(super::decode_values::misnamed("a context", &name, refused));
-            } else if let Some((context, place)) = self.context(child) {
-                places.push((format!("dockerfile.contexts.{}", name.text), place));
-                dockerfile.contexts.push((name.text, context));
+        let mut contexts = Vec::new();
+        for child in &node.children {
+            let name = name(child);
+            match context_name(&name.text) {
+                Ok(()) => contexts.push((name, child)),
+                Err(refused) => {
+                    self.notes
+                        .tell(super::decode_values::misnamed("a context", &name, refused))
+                }
             }
         }
+        contexts
     }
 
     fn context(&mut self, node: &Node) -> Option<(NamedContext, Place)> {
@@ -402,7 +407,8 @@ impl Decoder<'_> {
     }
 
     /// The one value of a node that may have a block.
-    fn only_arg(&mut self, what: &str, node: &Node) -> Option<Text> {
+    fn only_arg(&mut self, field: &Field, node: &Node) -> Option<Text> {
+        let what = field.name;
         if let Some(second) = node.args.get(1) {
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", format!("`{what}` takes one value"))
@@ -410,7 +416,7 @@ impl Decoder<'_> {
             );
         }
         let Some(value) = node.args.first() else {
-            self.empty_step(node);
+            self.missing(field, node);
             return None;
         };
         let rule = match what {

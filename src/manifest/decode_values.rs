@@ -8,7 +8,7 @@ use super::notes::{Text, quoted, shown};
 use super::rules;
 use super::syntax::{Data, Node, Value, Word};
 use crate::diagnostic::Diagnostic;
-use crate::reference::Refused;
+use crate::reference::{self, Refused};
 
 impl Decoder<'_> {
     /// The one value of a field.
@@ -150,7 +150,12 @@ impl Decoder<'_> {
             );
             return None;
         }
-        let text = self.checked(&name.text, rules::any, value)?;
+        // The images of helper programs.
+        let rule = match field.name {
+            "builder-config" => reference::check_reference,
+            _ => rules::any,
+        };
+        let text = self.checked(&name.text, rule, value)?;
         Some((name, text))
     }
 

@@ -63,7 +63,7 @@ static FIELDS: &[Field] = &[
     field("python-version", Kind::Text, packages::python_version),
     field("python-exec", Kind::Text, rules::program),
     field("packages", Kind::List, packages::requirement),
-    field("requirements", Kind::Path, rules::any),
+    field("requirements", Kind::Path, packages::requirements_file),
     field("pip-index", Kind::Text, packages::url),
     field("pip-extra-index-url", Kind::List, packages::url),
     field("pip-extra-args", Kind::Text, packages::shell_words),

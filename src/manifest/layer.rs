@@ -136,6 +136,7 @@ impl Merged {
                 }
             }
             Given::Mounts(mounts) => {
+                self.places.insert(name, entry.place.clone());
                 for (mount, place) in mounts {
                     let at = self.spec.pip_secret_mounts.len();
                     self.places.insert(format!("{name}[{at}]"), place.clone());
@@ -152,6 +153,7 @@ impl Merged {
                 }
             }
             Given::Steps(steps) => {
+                self.places.insert(name, entry.place.clone());
                 for (step, place) in steps {
                     let at = self.spec.steps.len();
                     self.places.insert(format!("steps[{at}]"), place.clone());

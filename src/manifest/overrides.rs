@@ -160,9 +160,14 @@ impl Sets {
 
 impl Set {
     fn layer(&self, field: &Field, folder: &WorkspacePath, notes: &mut Notes) -> Layer {
-        if field.kind == Kind::Copy {
+        let is_more = matches!(
+            field.kind,
+            Kind::Copy | Kind::Mounts | Kind::Secret | Kind::Steps | Kind::Dockerfile
+        );
+        if is_more {
+            let message = format!("`{}` cannot be set on the command line", field.name);
             notes.tell(
-                Diagnostic::error("invalid-value", "`copy` cannot be set on the command line")
+                Diagnostic::error("invalid-value", message)
                     .at(self.field_place(), "")
                     .help("write it in the manifest, with a variable where it must change"),
             );

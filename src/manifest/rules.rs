@@ -218,6 +218,9 @@ pub(super) fn secret_id(id: &str) -> Result<(), Refused> {
     let fine = id.starts_with(word)
         && id.chars().all(|c| word(c) || matches!(c, '.' | '_' | '-'))
         && id.len() <= 64;
+    if fine && (id.starts_with("pip-secret-mounts-") || id.starts_with("UV_PYTHON_")) {
+        return refuse("secrets of imgspec's own are called so");
+    }
     if fine {
         return Ok(());
     }

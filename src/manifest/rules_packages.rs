@@ -67,6 +67,26 @@ pub(super) fn requirement(value: &str) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A file whose format is known by its name, or else a list of requirements.
+pub(super) fn requirements_file(value: &str) -> Result<(), Refused> {
+    const TAKEN: &str =
+        "it is a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
+    let name = value.rsplit('/').next().unwrap_or_default();
+    let is_known = matches!(name, "uv.lock" | "poetry.lock" | "pyproject.toml")
+        || (name.starts_with("pylock.") && name.ends_with(".toml"));
+    if is_known {
+        return Ok(());
+    }
+    let endings = [".toml", ".lock", ".yml", ".yaml", ".json", ".cfg", ".py"];
+    if matches!(name, "environment.yml" | "environment.yaml") {
+        return refuse("conda's packages go to `conda-packages`, its channels to `conda-channels`");
+    }
+    if name == "Pipfile" || endings.iter().any(|ending| name.ends_with(ending)) {
+        return refuse(TAKEN);
+    }
+    Ok(())
+}
+
 /// `[channel::]name[version]` as conda writes it: nothing that micromamba could take for an option or a file.
 pub(super) fn conda_package(value: &str) -> Result<(), Refused> {
     line(value)?;

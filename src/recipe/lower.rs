@@ -241,8 +241,7 @@ impl Lowering<'_> {
         let interpreter = self.interpreter();
         let index = self.spec.pip_index.clone();
         let extra_indexes = self.spec.pip_extra_index_url.clone();
-        let extra_args = self.spec.pip_extra_args.as_deref();
-        let extra_args = extra_args.map(words).unwrap_or_default();
+        let extra_args = self.extra_args(tool);
         self.set_fields
             .extend(file.iter().map(|_| field.to_owned()));
         self.steps.push(match (tool, file) {
@@ -264,6 +263,16 @@ impl Lowering<'_> {
                 unless_named,
             }),
         });
+    }
+
+    /// Further arguments, if they are meant for this tool: they are those of the one that installs `requirements`.
+    fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
+        let said = self.spec.requirements.as_ref();
+        let meant = said.and_then(|given| lock_tool(&given.path));
+        let args = self.spec.pip_extra_args.as_deref();
+        args.filter(|_| meant == tool)
+            .map(words)
+            .unwrap_or_default()
     }
 
     /// The image's own sources, whose folder goes where flytekit looks for it.
@@ -435,7 +444,8 @@ fn usual_place(id: &str) -> SecretPlace {
     SecretPlace::File(format!("/run/secrets/{id}"))
 }
 
-fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
+/// The secrets of an image, with the places that nobody wrote.
+pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
     let declared = spec.secrets.iter().map(|secret| {
         let mut uses: Vec<Given> = secret
             .uses

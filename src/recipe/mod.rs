@@ -9,6 +9,7 @@ mod lower;
 
 pub use cuda::{Mismatch, cuda_base};
 pub use lower::lower;
+pub(crate) use lower::secrets;
 
 use crate::spec::{Base, DEFAULT_PLATFORM, SecretSource, SecretStep, WorkspacePath};
 

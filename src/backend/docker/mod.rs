@@ -390,6 +390,11 @@ impl Backend for Docker {
                     .to_owned(),
             );
         }
+        for image in [&recipe.helpers.uv, &recipe.helpers.micromamba] {
+            if image.contains(|each: char| each.is_whitespace() || "$,\"".contains(each)) {
+                refuse("builder-config", format!("`{image}` is no reference"));
+            }
+        }
         if let Base::Registry(reference) = &recipe.base
             && reference.contains(|each: char| each.is_whitespace() || each == '$')
         {

@@ -1,13 +1,16 @@
 //! Whole manifests, good and bad: what the bad ones tell is held as it is drawn.
 
 mod between;
+mod build_fields;
 mod declarations;
 mod docs;
 mod fields;
 mod good;
 mod hostile;
 mod include;
+mod keys;
 mod text;
+mod together;
 
 use std::collections::BTreeMap;
 

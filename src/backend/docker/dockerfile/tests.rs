@@ -1,5 +1,7 @@
 //! Whole Dockerfiles.
 
+mod fields;
+
 use std::path::PathBuf;
 
 use insta::assert_snapshot;

@@ -1,0 +1,85 @@
+//! Secrets that would be in each other's way, or that no step would get.
+//!
+//! Pure; knows no values. The choice made: places are compared as the recipe has them, with the ones that nobody wrote.
+
+use std::collections::BTreeMap;
+
+use super::Clash;
+use crate::recipe::{self, Given, SecretPlace};
+use crate::spec::ImageSpec;
+
+pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+    one_place(spec, clashes);
+    if !spec.pip_secret_mounts.is_empty() && !super::installs_python_packages(spec) {
+        clashes.push(
+            Clash::new(
+                "pip-secret-mounts",
+                "`pip-secret-mounts` means nothing without Python packages",
+                "no installer sees it",
+            )
+            .warning(),
+        );
+    }
+    if spec.dockerfile.is_some() {
+        for secret in spec.secrets.iter().filter(|secret| !secret.uses.is_empty()) {
+            clashes.push(
+                Clash::new(
+                    format!("secret.{}", secret.id),
+                    "a Dockerfile says itself which steps get a secret",
+                    "the block means nothing",
+                )
+                .help(format!(
+                    "leave the block out, and write `RUN --mount=type=secret,id={}` in the Dockerfile",
+                    secret.id
+                )),
+            );
+        }
+    }
+}
+
+/// Two secrets that one step would find in one place.
+fn one_place(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+    let mut first: BTreeMap<Given, String> = BTreeMap::new();
+    let mut told: Vec<(String, String)> = Vec::new();
+    for secret in recipe::secrets(spec) {
+        for given in secret.uses {
+            let Some(other) = first.insert(given.clone(), secret.id.clone()) else {
+                continue;
+            };
+            let pair = (other, secret.id.clone());
+            // Once for all kinds of steps.
+            if told.contains(&pair) {
+                continue;
+            }
+            let place = match &given.place {
+                SecretPlace::Env(name) => format!("the variable `{name}`"),
+                SecretPlace::File(path) => format!("the file `{path}`"),
+            };
+            clashes.push(Clash::new(
+                field(&pair.1),
+                format!("two secrets go to {place}"),
+                format!("so does {}", words(&pair.0)),
+            ));
+            told.push(pair);
+        }
+    }
+}
+
+/// The manifest's name of what a secret of the recipe comes from.
+fn field(id: &str) -> String {
+    match mount(id) {
+        Some(at) => format!("pip-secret-mounts[{at}]"),
+        None => format!("secret.{id}"),
+    }
+}
+
+fn words(id: &str) -> String {
+    match mount(id) {
+        Some(_) => "another one of `pip-secret-mounts`".to_owned(),
+        None => format!("the secret `{id}`"),
+    }
+}
+
+fn mount(id: &str) -> Option<&str> {
+    id.strip_prefix("pip-secret-mounts-")
+}

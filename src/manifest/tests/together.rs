@@ -1,0 +1,522 @@
+//! Fields that do not go together, or that mean nothing without another one.
+
+use insta::assert_snapshot;
+
+use super::{checked, told, told_of};
+
+/// Files that the manifests here name.
+const FILES: &[(&str, &str)] = &[
+    ("uv.lock", ""),
+    ("pylock.toml", ""),
+    ("pyproject.toml", ""),
+    ("Dockerfile", "FROM scratch\n"),
+    ("conf.json", ""),
+    ("src/", ""),
+    ("alone/poetry.lock", ""),
+];
+
+fn with_files(manifest: &str) -> String {
+    let mut files = vec![("imgspec.kdl", manifest)];
+    files.extend(FILES);
+    told_of(&files, &[])
+}
+
+#[test]
+fn cuda_and_cudnn_have_one_base_and_need_a_python() {
+    assert_snapshot!(told(r#"image "a" { cudnn "9" }
+image "b" { cuda "10.2" }
+image "c" { cuda "12.1.0" }
+image "d" { cuda "12.6"; cudnn "8" }
+image "e" { cuda "12.6"; base-image "debian:12" }
+image "f" { cuda "13"; base-image "ubuntu:20.04" }
+image "g" { cuda "12.6"; base-image image="a" }
+image "h" { cuda "12.6"; packages "torch" }
+image "i" { cuda "12.6"; steps { pip "torch" } }
+"#), @r#"
+    error[together]: image `a`: `cudnn` needs `cuda`
+     --> imgspec.kdl:1:19
+      |
+    1 | image "a" { cudnn "9" }
+      |                   ^^^ of which CUDA?
+      |
+      = help: say the version of CUDA too: `cuda "12.6"`
+
+    error[together]: image `b`: there is no image of CUDA 10.2
+     --> imgspec.kdl:2:18
+      |
+    2 | image "b" { cuda "10.2" }
+      |                  ^^^^^^ there are images of CUDA 11.7, 11.8, 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6, 12.8, 12.9, 13.0
+
+    error[together]: image `c`: there is no image of CUDA 12.1.0
+     --> imgspec.kdl:3:18
+      |
+    3 | image "c" { cuda "12.1.0" }
+      |                  ^^^^^^^^ of CUDA 12.1 there are images of 12.1.1
+      |
+      = help: write `cuda "12.1"`
+
+    error[together]: image `d`: `cudnn` does not go with CUDA 12.6
+     --> imgspec.kdl:4:32
+      |
+    4 | image "d" { cuda "12.6"; cudnn "8" }
+      |                                ^^^ the images of CUDA 12.6 have cuDNN 9
+
+    error[together]: image `e`: `base-image` does not go with CUDA 12.6
+     --> imgspec.kdl:5:37
+      |
+    5 | image "e" { cuda "12.6"; base-image "debian:12" }
+      |                                     ^^^^^^^^^^^ with `cuda` the base is NVIDIA's
+      |
+      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+
+    error[together]: image `f`: `base-image` does not go with CUDA 13
+     --> imgspec.kdl:6:35
+      |
+    6 | image "f" { cuda "13"; base-image "ubuntu:20.04" }
+      |                                   ^^^^^^^^^^^^^^ of CUDA 13 there are images of Ubuntu 24.04, 22.04
+
+    error[together]: image `g`: `base-image` does not go with CUDA 12.6
+     --> imgspec.kdl:7:43
+      |
+    7 | image "g" { cuda "12.6"; base-image image="a" }
+      |                                           ^^^ with `cuda` the base is NVIDIA's
+      |
+      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+
+    error[together]: image `h`: NVIDIA's images have no Python
+     --> imgspec.kdl:8:18
+      |
+    8 | image "h" { cuda "12.6"; packages "torch" }
+      |                  ^^^^^^ packages need one
+      |
+      = help: say which: `python-version "3.12"`
+
+    error[together]: image `i`: NVIDIA's images have no Python
+     --> imgspec.kdl:9:18
+      |
+    9 | image "i" { cuda "12.6"; steps { pip "torch" } }
+      |                  ^^^^^^ packages need one
+      |
+      = help: say which: `python-version "3.12"`
+
+    9 errors
+    "#);
+    assert_eq!(
+        told("image \"a\" { cuda \"12.6\"; packages \"torch\"; conda-packages \"python\" }\n"),
+        ""
+    );
+}
+
+#[test]
+fn conda_brings_its_own_python() {
+    assert_snapshot!(told(r#"image "a" {
+    conda-packages "numpy"
+    python-exec "/usr/bin/python3"
+}
+image "b" {
+    conda-channels "pytorch"
+}
+"#), @r#"
+    error[together]: image `a`: `python-exec` does not go with conda packages
+     --> imgspec.kdl:3:17
+      |
+    3 |     python-exec "/usr/bin/python3"
+      |                 ^^^^^^^^^^^^^^^^^^ conda brings a Python of its own
+      |
+      = help: leave one of the two out; `python-version` says which Python conda installs
+
+    warning[together]: image `b`: `conda-channels` means nothing without `conda-packages`
+     --> imgspec.kdl:6:5
+      |
+    6 |     conda-channels "pytorch"
+      |     ^^^^^^^^^^^^^^ nothing is taken from here
+
+    1 error, 1 warning
+    "#);
+}
+
+#[test]
+fn lock_files_say_all_and_need_their_project() {
+    assert_snapshot!(with_files(r#"image "a" {
+    requirements "uv.lock"
+    packages "numpy"
+}
+image "b" {
+    requirements "alone/poetry.lock"
+    pip-index "https://example.org/simple"
+}
+image "c" {
+    requirements "pylock.toml"
+    packages "numpy"
+}
+image "d" {
+    steps {
+        pip "numpy" requirements="uv.lock"
+    }
+}
+"#), @r#"
+    error[together]: image `a`: packages do not go with `uv.lock`
+     --> imgspec.kdl:3:5
+      |
+    3 |     packages "numpy"
+      |     ^^^^^^^^ the lock file says all that is installed
+      |
+      = help: add them to the project and lock it again: `uv add`
+
+    error[together]: image `b`: `poetry.lock` needs its `pyproject.toml`
+     --> imgspec.kdl:6:18
+      |
+    6 |     requirements "alone/poetry.lock"
+      |                  ^^^^^^^^^^^^^^^^^^^ there is none in the same folder
+      |
+      = help: a lock file says nothing without the project that it belongs to
+
+    warning[together]: image `b`: poetry does not hear of `pip-index`
+     --> imgspec.kdl:7:15
+      |
+    7 |     pip-index "https://example.org/simple"
+      |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it takes packages from the sources of its project
+      |
+      = help: name it in the `pyproject.toml`: `[[tool.poetry.source]]`
+
+    error[together]: image `c`: packages do not go with `pylock.toml`
+      --> imgspec.kdl:11:5
+       |
+    11 |     packages "numpy"
+       |     ^^^^^^^^ the lock file says all that is installed
+       |
+       = help: add them to the project and lock it again: `uv export -o pylock.toml`
+
+    error[together]: image `d`: packages do not go with `uv.lock`
+      --> imgspec.kdl:15:9
+       |
+    15 |         pip "numpy" requirements="uv.lock"
+       |         ^^^ the lock file says all that is installed
+       |
+       = help: add them to the project and lock it again: `uv add`
+
+    4 errors, 1 warning
+    "#);
+    assert_eq!(
+        with_files("image \"a\" { requirements \"pyproject.toml\"; packages \"numpy\" }\n"),
+        ""
+    );
+}
+
+#[test]
+fn sources_need_their_folder() {
+    assert_snapshot!(told(r#"image "a" { source-copy-mode "all" }
+"#), @r#"
+    error[together]: image `a`: `source-copy-mode` needs `source-root`
+     --> imgspec.kdl:1:30
+      |
+    1 | image "a" { source-copy-mode "all" }
+      |                              ^^^^^ all of what?
+      |
+      = help: name the folder: `source-root "src"`
+
+    1 error
+    "#);
+    assert_eq!(told("image \"a\" { source-copy-mode \"none\" }\n"), "");
+}
+
+#[test]
+fn secrets_do_not_take_each_others_place() {
+    assert_snapshot!(with_files(r#"image "a" {
+    packages "numpy"
+    secret "one" env="ONE" {
+        packages env="TOKEN"
+        commands env="TOKEN"
+    }
+    secret "two" env="TWO" {
+        packages env="TOKEN"
+        commands env="TOKEN"
+    }
+    secret "netrc" file="netrc" {
+        packages mount="/root/.netrc"
+    }
+    pip-secret-mounts "netrc" to="/root/.netrc"
+    pip-secret-mounts "other" to="/root/.netrc"
+}
+image "b" {
+    pip-secret-mounts "netrc" to="/root/.netrc"
+}
+image "c" {
+    dockerfile "Dockerfile"
+    secret "one" env="ONE" {
+        commands env="TOKEN"
+    }
+}
+"#), @r#"
+    error[together]: image `a`: two secrets go to the variable `TOKEN`
+     --> imgspec.kdl:7:12
+      |
+    7 |     secret "two" env="TWO" {
+      |            ^^^^^ so does the secret `one`
+
+    error[together]: image `a`: two secrets go to the file `/root/.netrc`
+      --> imgspec.kdl:14:23
+       |
+    14 |     pip-secret-mounts "netrc" to="/root/.netrc"
+       |                       ^^^^^^^ so does the secret `netrc`
+
+    error[together]: image `a`: two secrets go to the file `/root/.netrc`
+      --> imgspec.kdl:15:23
+       |
+    15 |     pip-secret-mounts "other" to="/root/.netrc"
+       |                       ^^^^^^^ so does another one of `pip-secret-mounts`
+
+    warning[together]: image `b`: `pip-secret-mounts` means nothing without Python packages
+      --> imgspec.kdl:18:5
+       |
+    18 |     pip-secret-mounts "netrc" to="/root/.netrc"
+       |     ^^^^^^^^^^^^^^^^^ no installer sees it
+
+    error[together]: image `c`: a Dockerfile says itself which steps get a secret
+      --> imgspec.kdl:22:12
+       |
+    22 |     secret "one" env="ONE" {
+       |            ^^^^^ the block means nothing
+       |
+       = help: leave the block out, and write `RUN --mount=type=secret,id=one` in the Dockerfile
+
+    4 errors, 1 warning
+    "#);
+}
+
+#[test]
+fn a_dockerfile_stands_alone() {
+    assert_snapshot!(with_files(r#"image "a" {
+    dockerfile "Dockerfile"
+    packages "numpy"
+    steps {
+        run "make"
+    }
+    pip-secret-mounts "netrc" to="/root/.netrc"
+    labels team="ml"
+    builder-options network="host"
+    secret "token" env="TOKEN"
+}
+"#), @r#"
+    error[together]: image `a`: `packages` does not go with `dockerfile`
+     --> imgspec.kdl:3:5
+      |
+    3 |     packages "numpy"
+      |     ^^^^^^^^ the Dockerfile says it
+      |
+      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+
+    error[together]: image `a`: `steps` does not go with `dockerfile`
+     --> imgspec.kdl:4:5
+      |
+    4 |     steps {
+      |     ^^^^^ the Dockerfile says it
+      |
+      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+
+    error[together]: image `a`: `pip-secret-mounts` does not go with `dockerfile`
+     --> imgspec.kdl:7:5
+      |
+    7 |     pip-secret-mounts "netrc" to="/root/.netrc"
+      |     ^^^^^^^^^^^^^^^^^ the Dockerfile says it
+      |
+      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+
+    3 errors
+    "#);
+    // Every field says whether it may stand beside one.
+    let beside = [
+        ("name", "\"x\""),
+        ("registry", "\"ghcr.io/x\""),
+        ("builder", "\"docker\""),
+        ("platform", "\"linux/arm64\""),
+        ("labels", "a=\"b\""),
+        ("tag-format", "\"{spec_hash}-x\""),
+        ("secret", "\"a\" env=\"A\""),
+        ("builder-options", "network=\"host\""),
+        ("registry-config", "\"conf.json\""),
+    ];
+    for (field, value) in beside {
+        let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
+        assert_eq!(with_files(&manifest), "", "{field}");
+    }
+}
+
+#[test]
+fn every_other_field_is_told_beside_a_dockerfile() {
+    let others = [
+        ("base-image", "\"debian:12\""),
+        ("apt-packages", "\"git\""),
+        ("python-version", "\"3.12\""),
+        ("python-exec", "\"/bin/python\""),
+        ("packages", "\"numpy\""),
+        ("requirements", "\"uv.lock\""),
+        ("pip-index", "\"https://example.org\""),
+        ("pip-extra-index-url", "\"https://example.org\""),
+        ("pip-extra-args", "\"--pre\""),
+        ("env", "A=\"1\""),
+        ("copy", "\"src\""),
+        ("commands", "\"make\""),
+        ("entrypoint", "\"x\""),
+        ("cmd", "\"x\""),
+        ("user", "\"app\""),
+        ("workdir", "\"/app\""),
+        ("conda-packages", "\"numpy\""),
+        ("conda-channels", "\"pytorch\""),
+        ("cuda", "\"12.6\""),
+        ("cudnn", "\"9\""),
+        ("source-root", "\"src\""),
+        ("source-copy-mode", "\"none\""),
+        ("pip-secret-mounts", "\"a\" to=\"/a\""),
+        ("steps", "{ run \"make\"; }"),
+        ("flytekit", "\"1.16.31\""),
+        ("runtime-packages", "\"numpy\""),
+        ("builder-config", "uv-image=\"x\""),
+    ];
+    for (field, value) in others {
+        let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
+        let told = with_files(&manifest);
+        let message = format!("image `a`: `{field}` does not go with `dockerfile`");
+        assert!(told.contains(&message), "{field}\n{told}");
+    }
+    // `dockerfile` itself, and those of `a_dockerfile_stands_alone`.
+    let all = crate::manifest::fields::names().count();
+    assert_eq!(
+        others.len() + 10,
+        all,
+        "a new field must be in one of the tables"
+    );
+}
+
+#[test]
+fn flytekits_images_are_named_by_flytekit() {
+    assert_snapshot!(with_files(r#"image "plain" {
+    runtime-packages "numpy"
+}
+image "own" {
+    flytekit "1.16.31"
+    base-image image="plain"
+}
+image "sources" {
+    flytekit "1.16.31"
+    name "sources"
+    source-root "src"
+}
+image "project" {
+    flytekit "1.16.31"
+    name "project"
+    requirements "pyproject.toml"
+    registry-config "conf.json"
+    builder-options network="host"
+}
+"#), @r#"
+    error[together]: image `plain`: `runtime-packages` needs `flytekit`
+     --> imgspec.kdl:2:5
+      |
+    2 |     runtime-packages "numpy"
+      |     ^^^^^^^^^^^^^^^^ flytekit installs them when a task starts
+      |
+      = help: say `flytekit "1.16.31"`, or install them now: `packages`
+
+    error[together]: image `own`: flytekit cannot name the base `plain`
+     --> imgspec.kdl:6:22
+      |
+    6 |     base-image image="plain"
+      |                      ^^^^^^^ its tag is not one of flytekit's
+      |
+      = help: give `plain` a `flytekit` too, or say it in `defaults`
+
+    error[together]: image `sources`: flytekit would copy the modules that are loaded, which only the workflow's process knows
+      --> imgspec.kdl:11:17
+       |
+    11 |     source-root "src"
+       |                 ^^^^^ which files?
+       |
+       = help: say `source-copy-mode "all"` here and `CopyFileDetection.ALL` in the workflow; or `"none"` and `NO_COPY`
+
+    error[together]: image `project`: flytekit reads no project files
+      --> imgspec.kdl:16:18
+       |
+    16 |     requirements "pyproject.toml"
+       |                  ^^^^^^^^^^^^^^^^ it would take this for a list of requirements
+       |
+       = help: name a `.txt`, `uv.lock` or `poetry.lock`
+
+    warning[together]: image `project`: flytekit's Docker builder ignores `registry-config`
+      --> imgspec.kdl:17:21
+       |
+    17 |     registry-config "conf.json"
+       |                     ^^^^^^^^^^^ it counts for flytekit's id only
+
+    warning[together]: image `project`: flytekit's Docker builder ignores `builder-options`
+      --> imgspec.kdl:18:5
+       |
+    18 |     builder-options network="host"
+       |     ^^^^^^^^^^^^^^^ they count for the tag only
+
+    4 errors, 2 warnings
+    "#);
+}
+
+#[test]
+fn passwords_are_seen_wherever_urls_are() {
+    assert_snapshot!(told(r#"image "a" {
+    flytekit "1.16.31"
+    conda-packages "numpy"
+    conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
+    runtime-packages "x @ git+https://token@example.org/x"
+    steps {
+        pip "x @ git+https://token@example.org/x"
+    }
+}
+"#), @r#"
+    error[password]: a URL has a password in it
+     --> imgspec.kdl:4:20
+      |
+    4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
+      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |
+      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
+
+    error[password]: a URL has a password in it
+     --> imgspec.kdl:4:58
+      |
+    4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
+      |                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |
+      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
+
+    error[password]: a URL has a password in it
+     --> imgspec.kdl:5:22
+      |
+    5 |     runtime-packages "x @ git+https://token@example.org/x"
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |
+      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
+
+    error[password]: a URL has a password in it
+     --> imgspec.kdl:7:9
+      |
+    7 |         pip "x @ git+https://token@example.org/x"
+      |         ^^^ it would reach the image's history and the logs
+      |
+      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
+
+    4 errors
+    "#);
+}
+
+#[test]
+fn secrets_are_not_looked_for_by_a_check() {
+    let manifest = r#"image "a" {
+    secret "a" env="NOT_SET"
+    secret "b" file="nowhere"
+    commands "make"
+}
+"#;
+    assert!(
+        checked(&[("imgspec.kdl", manifest)], &[])
+            .diagnostics
+            .is_empty()
+    );
+}
