@@ -179,7 +179,7 @@ fn passwords(image: &Image) -> Vec<Diagnostic> {
         .chain(runtime.map(many("runtime-packages")))
         .chain(channels.map(many("conda-channels")))
         .chain(own.map(many("steps")))
-        .filter(|(field, text)| has_password(field, text))
+        .filter(|(field, text)| has_password(text) || has_token(field, text))
         .filter_map(|(field, _)| {
             let mistake = Diagnostic::error("password", "a URL has a password in it");
             let place = image.places.get(&field)?.clone();
@@ -200,12 +200,13 @@ fn passwords(image: &Image) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token; or a token
-/// as conda's channels have them.
-fn has_password(field: &str, text: &str) -> bool {
-    if field.starts_with("conda") && text.contains("://") && text.contains("/t/") {
-        return true;
-    }
+/// Whether a text is a channel of conda's with a token in it.
+fn has_token(field: &str, text: &str) -> bool {
+    field.starts_with("conda") && text.contains("://") && text.contains("/t/")
+}
+
+/// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token.
+pub(crate) fn has_password(text: &str) -> bool {
     text.match_indices("://").any(|(at, _)| {
         let authority =
             text[at + 3..].split(|char: char| char.is_whitespace() || "/?#".contains(char));

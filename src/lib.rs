@@ -17,6 +17,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
+pub mod import;
 pub mod manifest;
 pub mod plan;
 pub mod process;

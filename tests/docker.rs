@@ -447,3 +447,57 @@ fn force_makes_every_step_anew() {
         remove_images(&engine, &sandbox, &[]);
     }
 }
+
+#[test]
+fn a_bake_file_is_imported_by_the_real_bake() {
+    let bake = r#"
+variable "TAG" { default = "v1" }
+group "default" { targets = ["app"] }
+target "_common" { platforms = ["linux/amd64"] }
+target "base" {
+  inherits = ["_common"]
+  tags = ["localhost:5000/acme/base:${TAG}"]
+}
+target "app" {
+  inherits = ["_common"]
+  contexts = { base = "target:base", tools = "docker-image://alpine:3.20" }
+  args = { VERSION = upper("x") }
+  ssh = ["default"]
+  dockerfile-inline = "FROM base\n"
+}
+target "many" {
+  name = "many-${v}"
+  matrix = { v = ["1", "2"] }
+  args = { V = v }
+}
+"#;
+    let sandbox = Sandbox::with(&[
+        ("docker-bake.hcl", bake),
+        ("Dockerfile", "FROM scratch\n"),
+        (
+            "compose.yml",
+            "services:\n  web:\n    build: .\n    image: acme/web:1\n",
+        ),
+    ]);
+    sandbox
+        .run(&["import", "docker-bake.hcl", "-o", "imgspec.kdl"])
+        .success()
+        .says("`ssh` (id=default) is left out")
+        .says("group `many` (many-1, many-2)");
+    let manifest = sandbox.read("imgspec.kdl");
+    for part in [
+        "registry \"localhost:5000/acme\"",
+        "dockerfile \"app.Dockerfile\"",
+        "base image=\"base\"",
+        "tools \"alpine:3.20\"",
+        "args VERSION=\"X\"",
+        "image \"many-2\"",
+    ] {
+        assert!(manifest.contains(part), "{part}\n{manifest}");
+    }
+    sandbox
+        .run(&["import", "compose.yml"])
+        .success()
+        .says("image \"web\"")
+        .says("registry \"acme\"");
+}

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::variables;
 use super::{Context, Failure, Progress, Selection, exit, metadata};
 use crate::plan::{self, Judgement, Plan, WhenUnknown};
 use crate::report;
@@ -69,8 +70,8 @@ pub(super) struct Choice {
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
     push: Option<PushHow>,
     /// What to do when nobody can say whether an image exists
-    #[arg(long, value_name = "WHAT", default_value = "build")]
-    when_unknown: Unknown,
+    #[arg(long, value_name = "WHAT")]
+    when_unknown: Option<Unknown>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,8 +88,10 @@ enum Unknown {
 }
 
 impl Choice {
+    /// flytekit's own variables stand in for flags that are not given.
     pub(super) fn push(&self) -> Push {
         match self.push {
+            None if variables::pushes() => Push::Flytekit,
             None => Push::No,
             Some(PushHow::Each) => Push::Each,
             Some(PushHow::AllOrNothing) => Push::AllOrNothing,
@@ -101,12 +104,13 @@ impl Choice {
 
     pub(super) fn judgement(&self) -> Judgement {
         let when_unknown = match self.when_unknown {
-            Unknown::Build => WhenUnknown::Build,
-            Unknown::Fail => WhenUnknown::Fail,
-            Unknown::Assume => WhenUnknown::Assume,
+            None | Some(Unknown::Build) => WhenUnknown::Build,
+            Some(Unknown::Fail) => WhenUnknown::Fail,
+            Some(Unknown::Assume) => WhenUnknown::Assume,
         };
         Judgement {
             force: self.force,
+            force_flytekit: variables::forces(),
             when_unknown,
         }
     }
@@ -130,8 +134,19 @@ impl Choice {
         }
         let planned = session.plan(&asked, self.judgement(), self.push());
         let unknown = plan::unknown(&session.graph, &planned.plan);
-        if self.when_unknown == Unknown::Fail && !unknown.is_empty() {
-            let list: Vec<String> = unknown
+        let unsaid = self.when_unknown.is_none() && variables::fails_fast();
+        let is_flytekit = |image: &str| {
+            let id = session.graph.find(image);
+            id.is_some_and(|id| session.workspace.images[id.index()].spec.flytekit.is_some())
+        };
+        let fatal: Vec<&(&str, String)> = unknown
+            .iter()
+            .filter(|(image, _)| {
+                self.when_unknown == Some(Unknown::Fail) || (unsaid && is_flytekit(image))
+            })
+            .collect();
+        if !fatal.is_empty() {
+            let list: Vec<String> = fatal
                 .iter()
                 .map(|(image, why)| format!("`{image}` ({why})"))
                 .collect();

@@ -69,70 +69,53 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
 /// What the folder tells of the image that it wants.
 struct Found {
     image: String,
-    base: String,
     requirements: Option<&'static str>,
     source: Option<&'static str>,
+    has_dockerfile: bool,
     notes: Vec<String>,
 }
+
+/// Files that say which packages there are, the most exact first; a lock file needs its project beside it.
+const REQUIREMENTS: &[(&str, &[&str])] = &[
+    ("uv.lock", &["pyproject.toml"]),
+    ("poetry.lock", &["pyproject.toml"]),
+    ("pylock.toml", &[]),
+    ("requirements.txt", &[]),
+    ("pyproject.toml", &[]),
+];
 
 impl Found {
     fn look(folder: &Path) -> Self {
         let mut notes = Vec::new();
-        let has = |name: &str| folder.join(name).is_file();
-        let requirements = has("requirements.txt").then_some("requirements.txt");
-        if requirements.is_some() {
-            notes.push("requirements.txt: installed by `requirements`".to_owned());
+        let has = |name: &&str| folder.join(name).is_file();
+        let has_dockerfile = has(&"Dockerfile");
+        if has_dockerfile {
+            notes.push(
+                "Dockerfile: built as it is; its steps can be moved over one by one".to_owned(),
+            );
         }
-        if has("pyproject.toml") {
-            notes.push("pyproject.toml: lock files come with version 0.2; until then export one to a requirements file".to_owned());
+        let mut known = REQUIREMENTS.iter();
+        let requirements = known
+            .find(|(name, beside)| has(name) && beside.iter().all(|name| has(name)))
+            .map(|(name, _)| *name)
+            .filter(|_| !has_dockerfile);
+        if let Some(name) = requirements {
+            notes.push(format!("{name}: installed by `requirements`"));
         }
         let source = ["src", "app"]
             .into_iter()
-            .find(|name| folder.join(name).is_dir());
+            .find(|name| folder.join(name).is_dir() && !has_dockerfile);
         if let Some(source) = source {
             notes.push(format!("{source}/: copied to /app/{source}"));
         }
-        let dockerfile = std::fs::read_to_string(folder.join("Dockerfile")).ok();
-        let base = dockerfile.as_deref().and_then(last_base);
-        if dockerfile.is_some() {
-            notes.push(match &base {
-                Some(base) => format!(
-                    "Dockerfile: its base `{base}` is taken; its other steps are yours to move over"
-                ),
-                None => "Dockerfile: its base could not be told; its steps are yours to move over"
-                    .to_owned(),
-            });
-        }
         Self {
             image: image_id(folder),
-            base: base.unwrap_or_else(|| DEFAULT_BASE.to_owned()),
             requirements,
             source,
+            has_dockerfile,
             notes,
         }
     }
-}
-
-/// The base of a Dockerfile's last stage, when it is a plain reference.
-fn last_base(dockerfile: &str) -> Option<String> {
-    let mut froms = dockerfile.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        words
-            .next()
-            .filter(|word| word.eq_ignore_ascii_case("from"))?;
-        words
-            .find(|word| !word.starts_with("--"))
-            .map(str::to_owned)
-    });
-    let last = froms.next_back()?;
-    let is_plain = last
-        .chars()
-        .all(|letter| letter.is_ascii_alphanumeric() || "./:_-@".contains(letter));
-    let is_stage = dockerfile.lines().any(|line| {
-        line.to_lowercase()
-            .ends_with(&format!(" as {}", last.to_lowercase()))
-    });
-    (is_plain && !is_stage).then_some(last)
 }
 
 /// The folder's name as an image id.
@@ -165,13 +148,7 @@ fn image_id(folder: &Path) -> String {
 }
 
 fn manifest(found: &Found) -> String {
-    let Found {
-        image,
-        base,
-        requirements,
-        source,
-        notes: _,
-    } = found;
+    let image = &found.image;
     let mut text = String::from(
         "// The container images of this repository: `imgspec graph build` builds what changed.\n\
          // Every field is described in docs/manifest.md of imgspec.\n\n\
@@ -180,22 +157,16 @@ fn manifest(found: &Found) -> String {
          //     registry \"registry.example.com/team\"   // where `--push` sends them\n\
          // }\n\n",
     );
-    text.push_str(&format!(
-        "image \"{image}\" {{\n    base-image \"{base}\"\n    // apt-packages \"git\"\n"
-    ));
-    match requirements {
-        Some(file) => text.push_str(&format!(
-            "    python-version \"3.12\"\n    requirements \"{file}\"\n"
-        )),
-        None => {
-            text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n");
-        }
+    text.push_str(&format!("image \"{image}\" {{\n"));
+    if found.has_dockerfile {
+        text.push_str(
+            "    dockerfile \"Dockerfile\" {\n        \
+             // args VERSION=\"1\"\n        \
+             // contexts { base image=\"other\" }   // what `FROM base` means: an image of this file\n    }\n}\n\n",
+        );
+    } else {
+        text.push_str(&fields(found));
     }
-    match source {
-        Some(folder) => text.push_str(&format!("    copy \"{folder}\" to=\"/app/{folder}\"\n")),
-        None => text.push_str("    // copy \"src\" to=\"/app/src\"\n"),
-    }
-    text.push_str("    workdir \"/app\"\n    // entrypoint \"python3\" \"-m\" \"app\"\n}\n\n");
     text.push_str(&format!(
         "// Another image, built on the first one; it is rebuilt when that one changes:\n\
          // image \"{image}-dev\" {{\n\
@@ -206,16 +177,21 @@ fn manifest(found: &Found) -> String {
     text
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_base_of_the_last_stage_is_taken() {
-        let text = "FROM golang:1 AS build\nRUN make\nFROM --platform=linux/amd64 python:3.12-slim\nCOPY x y\n";
-        assert_eq!(last_base(text).as_deref(), Some("python:3.12-slim"));
-        assert_eq!(last_base("FROM a AS b\nFROM b\n"), None);
-        assert_eq!(last_base("FROM ${BASE}\n"), None);
-        assert_eq!(last_base("# nothing\n"), None);
+/// The fields of an image that has no Dockerfile.
+fn fields(found: &Found) -> String {
+    let mut text = format!("    base-image \"{DEFAULT_BASE}\"\n    // apt-packages \"git\"\n");
+    match found.requirements {
+        Some(file) => text.push_str(&format!(
+            "    python-version \"3.12\"\n    requirements \"{file}\"\n"
+        )),
+        None => {
+            text.push_str("    // python-version \"3.12\"\n    // packages \"requests==2.32.3\"\n");
+        }
     }
+    match found.source {
+        Some(folder) => text.push_str(&format!("    copy \"{folder}\" to=\"/app/{folder}\"\n")),
+        None => text.push_str("    // copy \"src\" to=\"/app/src\"\n"),
+    }
+    text.push_str("    workdir \"/app\"\n    // entrypoint \"python3\" \"-m\" \"app\"\n}\n\n");
+    text
 }

@@ -9,12 +9,14 @@ mod clean;
 mod doctor;
 mod explain;
 mod generate;
+mod import;
 mod init;
 mod metadata;
 mod plan;
 mod render;
 mod show;
 mod tag;
+mod variables;
 mod watch;
 
 use std::ffi::OsString;
@@ -124,6 +126,8 @@ enum Command {
     Tag(tag::TagArgs),
     /// Write a first manifest for this folder
     Init(init::InitArgs),
+    /// Write a manifest made of flytekit's ImageSpecs or of Docker's bake file
+    Import(import::ImportArgs),
     /// Look for builders and say what is missing
     Doctor(doctor::DoctorArgs),
     /// Remove logs, left-over contexts and records of images that are gone
@@ -224,6 +228,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Render(args) => render::run(&args, context),
         Command::Tag(args) => tag::run(&args, context),
         Command::Init(args) => init::run(&args, context),
+        Command::Import(args) => import::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Clean(args) => clean::run(&args, context),
         Command::Completions(args) => generate::completions(&args),

@@ -39,6 +39,7 @@ pub use include::FILE_NAME;
 pub use overrides::Overrides;
 
 use crate::diagnostic::Diagnostic;
+use crate::reference::Refused;
 use crate::workspace::Workspace;
 
 /// What [`load`] found.
@@ -49,6 +50,15 @@ pub struct Loaded {
     pub workspace: Workspace,
     /// All that is wrong or doubtful, in the order of the manifests.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Whether a field takes a value (of a map: a name), by the rule that its nodes are checked with.
+///
+/// # Errors
+/// When it does not; a field that is not known takes anything.
+pub(crate) fn takes(field: &str, value: &str) -> Result<(), Refused> {
+    rules::any(value)?;
+    fields::find(field).map_or(Ok(()), |field| (field.rule)(value))
 }
 
 /// The nearest `imgspec.kdl` in `from` or above it.

@@ -10,18 +10,19 @@ use crate::backend::{Existence, StoreKind, Wanted};
 use crate::fingerprint::{self, Change, Fingerprints};
 use crate::graph::ImageId;
 use crate::reference;
-use crate::run::Setting;
+use crate::run::{Push, Setting};
 use crate::store::RecordState;
 
-/// Gathers what is known of the images in `relevant`; the others count as absent. `with_registry` also asks registries.
+/// Gathers what is known of the images in `relevant`; the others count as absent. Registries are asked for what is to
+/// be pushed.
 #[must_use]
 pub fn gather(
     setting: Setting<'_>,
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
-    with_registry: bool,
+    push: Push,
 ) -> Vec<Facts> {
-    let mut all = gather_without_changes(setting, prints, relevant, with_registry);
+    let mut all = gather_without_changes(setting, prints, relevant, push);
     for (id, facts) in setting.graph.ids().zip(&mut all) {
         facts.changes = changes(setting, prints, id, facts);
     }
@@ -34,9 +35,9 @@ pub fn gather_without_changes(
     setting: Setting<'_>,
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
-    with_registry: bool,
+    push: Push,
 ) -> Vec<Facts> {
-    let found = existences(setting, prints, relevant, with_registry);
+    let found = existences(setting, prints, relevant, push);
     let facts = |id: ImageId| {
         let (record, unreadable) = match relevant
             .contains(&id)
@@ -56,6 +57,7 @@ pub fn gather_without_changes(
             unreadable,
             local,
             registry,
+            is_flytekit: setting.workspace.images[id.index()].spec.flytekit.is_some(),
             changes: Vec::new(),
         }
     };
@@ -89,7 +91,7 @@ fn existences(
     setting: Setting<'_>,
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
-    with_registry: bool,
+    push: Push,
 ) -> BTreeMap<(ImageId, StoreKind), Existence> {
     let references: BTreeMap<ImageId, String> = relevant
         .iter()
@@ -106,7 +108,7 @@ fn existences(
             .entry(setting.backends[id.index()].name())
             .or_default();
         wanted.push((*id, StoreKind::Local));
-        if with_registry && setting.workspace.images[id.index()].spec.registry.is_some() {
+        if push.wants(&setting.workspace.images[id.index()].spec) {
             wanted.push((*id, StoreKind::Registry));
         }
     }

@@ -28,6 +28,8 @@ pub struct Facts {
     pub local: Existence,
     /// What its registry has; none when nobody asked for a push.
     pub registry: Option<Existence>,
+    /// Whether flytekit names it, so that its variables apply.
+    pub is_flytekit: bool,
     /// What differs from the record, when the key does.
     pub changes: Vec<Change>,
 }
@@ -103,6 +105,8 @@ pub enum WhenUnknown {
 pub struct Judgement {
     /// Build all that was asked for, fresh or not.
     pub force: bool,
+    /// The same for images that flytekit names.
+    pub force_flytekit: bool,
     /// What to do when nobody could say whether an image exists.
     pub when_unknown: WhenUnknown,
 }
@@ -113,8 +117,13 @@ impl Judgement {
     pub fn unforced(self) -> Self {
         Self {
             force: false,
+            force_flytekit: false,
             ..self
         }
+    }
+
+    fn forces(self, facts: &Facts) -> bool {
+        self.force || (self.force_flytekit && facts.is_flytekit)
     }
 }
 
@@ -180,7 +189,7 @@ impl Plan {
                 .filter(|id| considered.contains(id))
                 .collect::<Vec<_>>()
             {
-                let force = judgement.force && asked.contains(&id);
+                let force = asked.contains(&id) && judgement.forces(&facts[id.index()]);
                 let own = own_reasons(&facts[id.index()], force, judgement.when_unknown);
                 if own.is_some()
                     || graph
@@ -293,7 +302,7 @@ fn planned(
             seconds,
         };
     }
-    let own_reasons = own_reasons(own, judgement.force && asked, judgement.when_unknown);
+    let own_reasons = own_reasons(own, asked && judgement.forces(own), judgement.when_unknown);
     let mut reasons = own_reasons.unwrap_or_default();
     // What was never built has no bases that changed since.
     if own.record.is_some() || reasons.is_empty() {

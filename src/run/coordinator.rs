@@ -457,12 +457,8 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     }
 
     fn want_push(&mut self, id: ImageId) {
-        if self.options.push != Push::No
-            && self.setting.workspace.images[id.index()]
-                .spec
-                .registry
-                .is_some()
-        {
+        let image = &self.setting.workspace.images[id.index()];
+        if self.options.push.wants(&image.spec) {
             self.to_push.insert(0, id);
         }
     }
@@ -470,7 +466,7 @@ impl<'a, 'r> Coordinator<'a, 'r> {
     fn may_push(&self) -> bool {
         match self.options.push {
             Push::No => false,
-            Push::Each => true,
+            Push::Each | Push::Flytekit => true,
             Push::AllOrNothing => {
                 let is_done = !self.scheduler.is_busy();
                 is_done

@@ -20,6 +20,7 @@ use crate::backend::{Artifact, Backend, BuildError};
 use crate::fingerprint::Key;
 use crate::graph::{Graph, ImageId};
 use crate::recipe::Recipe;
+use crate::spec::ImageSpec;
 use crate::store::Store;
 use crate::workspace::Workspace;
 
@@ -48,6 +49,21 @@ pub enum Push {
     Each,
     /// All, after the last one was built; none when one failed.
     AllOrNothing,
+    /// Each as soon as it is built, but only those that flytekit names: what its own variable asks for.
+    Flytekit,
+}
+
+impl Push {
+    /// Whether an image is to be in its registry.
+    #[must_use]
+    pub fn wants(self, spec: &ImageSpec) -> bool {
+        let is_meant = match self {
+            Self::No => false,
+            Self::Each | Self::AllOrNothing => true,
+            Self::Flytekit => spec.flytekit.is_some(),
+        };
+        is_meant && spec.registry.is_some()
+    }
 }
 
 /// How to run.

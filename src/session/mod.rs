@@ -242,7 +242,7 @@ impl Session {
     #[must_use]
     pub fn plan(&self, asked: &BTreeSet<ImageId>, judgement: Judgement, push: Push) -> Planned {
         let relevant = self.graph.with_bases(asked);
-        let facts = facts::gather(self.setting(), &self.prints, &relevant, push != Push::No);
+        let facts = facts::gather(self.setting(), &self.prints, &relevant, push);
         let plan = Plan::new(&self.graph, asked, &facts, judgement);
         Planned { plan, facts }
     }

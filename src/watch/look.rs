@@ -16,7 +16,7 @@ use crate::graph::{Graph, ImageId};
 use crate::plan::{Facts, facts};
 use crate::recipe::{FileSet, Recipe};
 use crate::reference;
-use crate::run::{Push, Setting};
+use crate::run::Setting;
 use crate::session::{self, Examination, Kept, Opening, Session};
 use crate::store::Store;
 use crate::workspace::Workspace;
@@ -324,7 +324,7 @@ fn see(
         world.setting(store),
         &view.prints,
         asked_after,
-        request.options.push != Push::No,
+        request.options.push,
     );
     let facts = asked_after
         .iter()

@@ -272,6 +272,7 @@ pub(crate) fn recipe(base: &str, steps: Vec<Step>) -> Recipe {
         },
         steps,
         config: Config::default(),
+        ..Recipe::default()
     }
 }
 

@@ -200,23 +200,46 @@ fn render_shows_what_would_be_sent() {
 
 #[test]
 fn init_writes_a_manifest_that_check_accepts() {
-    for files in [
-        &[][..],
-        &[
-            ("requirements.txt", "six\n"),
-            ("src/a.py", ""),
-            ("Dockerfile", "FROM python:3.12\n"),
-            ("pyproject.toml", ""),
-        ][..],
+    for (files, expected) in [
+        (&[][..], "// packages"),
+        (
+            &[
+                ("requirements.txt", "six\n"),
+                ("src/a.py", ""),
+                ("pyproject.toml", ""),
+            ],
+            "requirements \"requirements.txt\"",
+        ),
+        (
+            &[
+                ("uv.lock", ""),
+                ("requirements.txt", "six\n"),
+                ("pyproject.toml", ""),
+            ],
+            "requirements \"uv.lock\"",
+        ),
+        (
+            &[("uv.lock", ""), ("requirements.txt", "six\n")],
+            "requirements \"requirements.txt\"",
+        ),
+        (
+            &[("poetry.lock", ""), ("pyproject.toml", "")],
+            "requirements \"poetry.lock\"",
+        ),
+        (&[("pyproject.toml", "")], "requirements \"pyproject.toml\""),
+        (
+            &[
+                ("Dockerfile", "FROM python:3.12\n"),
+                ("requirements.txt", ""),
+            ],
+            "dockerfile \"Dockerfile\"",
+        ),
     ] {
         let sandbox = Sandbox::with(files);
         sandbox.run(&["init"]).success().says("wrote");
         sandbox.run(&["check"]).success();
         let written = sandbox.read("imgspec.kdl");
-        assert_eq!(
-            written.contains("requirements \"requirements.txt\""),
-            !files.is_empty()
-        );
+        assert!(written.contains(expected), "{written}");
         sandbox.run(&["init"]).code(2).says("is there already");
         sandbox.run(&["init", "--force"]).success();
     }

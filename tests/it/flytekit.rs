@@ -350,3 +350,87 @@ fn what_a_manifest_can_say_has_flytekits_tag_and_name() {
         told.join("\n")
     );
 }
+
+/// What flytekit decides of an image when it knows, or does not know, whether it is there: the golden file's `should_build`.
+#[test]
+fn what_is_built_is_decided_as_by_flytekit_but_for_what_nobody_knows() {
+    for row in golden()["tables"]["should_build"].as_array().expect("rows") {
+        let (force, fast) = (row["force_push"] == true, row["fast_fail"] == true);
+        let mut sandbox = Sandbox::with(&[(
+            "imgspec.kdl",
+            "image \"it\" { flytekit \"1.16.31\"; python-exec \"/usr/bin/python3\" }\n",
+        )]);
+        sandbox.build(&[]).success();
+        let stored = sandbox.path(".imgspec/fake/local");
+        let stored = walk(&stored).pop().expect("the fake's image");
+        match row["exist"].as_bool() {
+            Some(true) => {}
+            Some(false) => std::fs::remove_file(&stored).expect("it is removed"),
+            // What cannot be read says nothing.
+            None => std::fs::write(&stored, "not JSON").expect("it is written"),
+        }
+        sandbox.built();
+        if force {
+            sandbox = sandbox.env("FLYTE_FORCE_PUSH_IMAGE_SPEC", "");
+        }
+        if fast {
+            sandbox = sandbox.env("FLYTE_IMG_FAST_FAIL", "1");
+        }
+        let ran = sandbox.build(&[]);
+        let is_built = sandbox.built() == ["it"];
+        let expected = match (row["exist"].as_bool(), row["should_build"].as_bool()) {
+            // Nobody knows: flytekit says it exists, and runs a task on an image that may not; here it is built.
+            (None, Some(false)) => true,
+            (None, None) => {
+                assert_eq!(ran.code, Some(2), "{row}: {}", ran.stderr);
+                false
+            }
+            (_, should_build) => should_build.expect("an answer"),
+        };
+        assert_eq!(is_built, expected, "{row}: {}", ran.stderr);
+    }
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        if entry.path().is_dir() {
+            files.extend(walk(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
+}
+
+#[test]
+fn our_flags_go_before_flytekits_variables() {
+    let sandbox = Sandbox::with(&[(
+        "imgspec.kdl",
+        "image \"it\" { flytekit \"1.16.31\"; registry \"localhost:1/x\"; python-exec \"/usr/bin/python3\" }\n\
+         image \"other\" { registry \"localhost:1/x\"; base-image \"scratch\" }\n",
+    )])
+    .env("FLYTE_PUSH_IMAGE_SPEC", "True")
+    .env("FLYTE_IMG_FAST_FAIL", "1");
+    let pushed = |ran: &crate::sandbox::Ran| -> Vec<String> {
+        let events = ran
+            .stderr
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let pushed = events.filter(|event| event["event"] == "image-pushed");
+        pushed
+            .map(|event| event["image"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let ran = sandbox.build(&["--progress", "json"]).success();
+    assert_eq!(pushed(&ran), ["it"], "only what flytekit names");
+    let ran = sandbox.build(&["--progress", "json", "--push"]).success();
+    assert_eq!(pushed(&ran), ["other"]);
+    for stored in walk(&sandbox.path(".imgspec/fake")) {
+        if stored.extension().is_none_or(|end| end != "log") {
+            std::fs::write(stored, "not JSON").expect("it is written");
+        }
+    }
+    assert_eq!(sandbox.build(&["it"]).code, Some(2));
+    sandbox.build(&["it", "--when-unknown", "build"]).success();
+}

@@ -5,6 +5,7 @@
 mod build;
 mod commands;
 mod flytekit;
+mod import;
 mod outputs;
 mod plan;
 mod reliability;

@@ -147,7 +147,10 @@ fn words(trouble: &Trouble, step: Option<&StepName>) -> String {
             }
             message
         }
-        None => format!("`{what}` failed: {said}{}", login(&trouble.error)),
+        None => match help(trouble, step) {
+            Some(help) => format!("`{what}` failed: {said}: {help}"),
+            None => format!("`{what}` failed: {said}{}", login(&trouble.error)),
+        },
     }
 }
 
@@ -169,6 +172,13 @@ fn login(error: &str) -> String {
 fn help(trouble: &Trouble, step: &StepName) -> Option<&'static str> {
     let said = |text: &str| trouble.lines.iter().any(|line| line.contains(text));
     let is = |field: &str| step.words.starts_with(field);
+    let said_anywhere = |text: &str| said(text) || trouble.error.contains(text);
+    if said_anywhere("exec format error") {
+        return Some(
+            "this machine cannot run programs of that platform: install an emulator \
+             (`docker run --privileged --rm tonistiigi/binfmt --install all`), or build on a machine that has it",
+        );
+    }
     if (is("packages:") || is("requirements:")) && said("imgspec: there is no python3 in PATH") {
         return Some("the base has no Python: set `python-version`, or take a base that has one");
     }

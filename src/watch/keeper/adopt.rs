@@ -9,7 +9,7 @@ use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, facts};
 use crate::report::diagnostics;
-use crate::run::{Event, Push};
+use crate::run::Event;
 use crate::watch::look::{self, Broken, Looked, Seen, View};
 
 impl Keeper<'_, '_> {
@@ -94,7 +94,7 @@ impl Keeper<'_, '_> {
             .filter(|id| facts.contains_key(id))
             .collect();
         if !late.is_empty() {
-            let push = self.request.options.push != Push::No;
+            let push = self.request.options.push;
             let mut again =
                 facts::gather_without_changes(world.setting(self.store), &view.prints, &late, push);
             for id in late.into_iter().rev() {
@@ -241,6 +241,10 @@ fn nothing_known(view: &View, id: ImageId) -> Facts {
         unreadable: None,
         local: Existence::Absent,
         registry: None,
+        is_flytekit: view.world.workspace.images[id.index()]
+            .spec
+            .flytekit
+            .is_some(),
         changes: Vec::new(),
     }
 }

@@ -261,7 +261,7 @@ impl<'a> Keeper<'a, '_> {
 
     /// What is known of an image after its build.
     fn note_built(&mut self, image: &str, job: &Job, artifact: &Artifact) {
-        let push = self.request.options.push != Push::No;
+        let push = self.request.options.push;
         let Some(now) = &mut self.now else { return };
         let Some(id) = now.view.world.graph.find(image) else {
             return;
@@ -278,11 +278,8 @@ impl<'a> Keeper<'a, '_> {
                 key: Some(job.key.to_string()),
                 digest: artifact.digest.clone(),
             };
-            let has_registry = now.view.world.workspace.images[id.index()]
-                .spec
-                .registry
-                .is_some();
-            facts.registry = (push && has_registry).then_some(Existence::Absent);
+            let spec = &now.view.world.workspace.images[id.index()].spec;
+            facts.registry = push.wants(spec).then_some(Existence::Absent);
         }
     }
 

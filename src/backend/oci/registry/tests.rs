@@ -184,3 +184,48 @@ fn a_server_that_stumbles_is_asked_again() {
     );
     assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
 }
+
+/// flytekit's answers to "does it exist?", asked of a registry: the same, or a difference with its reason.
+#[test]
+fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
+    let golden = include_str!("../../../../tests/data/imagespec-golden.json");
+    let golden: serde_json::Value = serde_json::from_str(golden).unwrap();
+    let mut rows: Vec<(&str, Option<bool>)> = Vec::new();
+    for row in golden["tables"]["exist"].as_array().unwrap() {
+        let answer = (row["behaviour"].as_str().unwrap(), row["exist"].as_bool());
+        // Which registry it is makes no difference to us: each is asked by the same protocol.
+        if !rows.contains(&answer) {
+            rows.push(answer);
+        }
+    }
+    assert_eq!(rows.len(), 7, "{rows:?}");
+    for (behaviour, flytekits) in rows {
+        let status = match behaviour {
+            "found" => 200,
+            "404 ImageNotFound" | "no daemon, hub 404 not found" => 404,
+            _ => 500,
+        };
+        let (host, _) = serve(move |path, _, _| match status {
+            200 => image(path),
+            status => (
+                status,
+                String::new(),
+                r#"{"errors":[{"message":"unknown: repository a not found"}]}"#.to_owned(),
+            ),
+        });
+        let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
+        let ours = match found {
+            Existence::Present { .. } => Some(true),
+            Existence::Absent => Some(false),
+            _ => None,
+        };
+        let expected = match (behaviour, flytekits) {
+            // Harbor's 500 reaches flytekit through the daemon, which it believes; to us it is no answer. Both build.
+            ("500 harbor repository", Some(false)) => None,
+            // flytekit cannot ask without a daemon, or asks Docker Hub instead; we ask the registry.
+            ("no daemon, hub 404 not found", None) => Some(false),
+            (_, flytekits) => flytekits,
+        };
+        assert_eq!(ours, expected, "{behaviour}");
+    }
+}

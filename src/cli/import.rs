@@ -1,0 +1,335 @@
+//! `import`: writes a manifest made of an ImageSpec's YAML, a bake file, or a Python file with ImageSpecs.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::build::on_signals;
+use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text};
+use crate::backend::Cancel;
+use crate::diagnostic::Sources;
+use crate::fingerprint::files::system_words;
+use crate::import::{self, Imported, Kind, Note, Places, Source, Surroundings};
+use crate::manifest;
+use crate::report::words::Count;
+
+/// The largest file that is read.
+const SIZE_LIMIT: u64 = 4 << 20;
+
+#[derive(Args)]
+pub(super) struct ImportArgs {
+    /// What to import: an ImageSpec's YAML, a bake or Compose file, or a Python file, which is run; `-` is standard input
+    #[arg(value_name = "FILE")]
+    source: PathBuf,
+    /// What it is, where neither name nor content tells
+    #[arg(long, value_name = "KIND")]
+    from: Option<Origin>,
+    /// Write the manifest to this file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    /// The Python that runs a Python file; it must have flytekit [default: that of $VIRTUAL_ENV, else `python3`]
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// The flytekit whose images these are [default: the one that is found, else a usual one]
+    #[arg(long, value_name = "VERSION", value_parser = flytekit_version)]
+    flytekit: Option<String>,
+    /// How long importing a Python file, or asking bake, may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+    /// How to print it
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Origin {
+    /// flytekit's ImageSpec
+    Yaml,
+    /// Docker's bake file, a Compose file, or what `docker buildx bake --print` prints
+    Bake,
+    /// A Python file with flytekit's ImageSpecs
+    Python,
+}
+
+fn flytekit_version(version: &str) -> Result<String, String> {
+    match manifest::takes("flytekit", version) {
+        Ok(()) => Ok(version.to_owned()),
+        Err(refused) => Err(refused.why),
+    }
+}
+
+pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
+    let output = args.output.as_ref().map(|file| context.folder.join(file));
+    if let Some(file) = &output {
+        free(file, args.force)?;
+    }
+    let mut sources = Sources::default();
+    let is_stdin = is_stdin(&args.source);
+    let shown = if is_stdin {
+        "standard input".to_owned()
+    } else {
+        args.source.display().to_string()
+    };
+    let path = (!is_stdin).then(|| context.folder.join(&args.source));
+    let text = read(path.as_deref(), &shown)?;
+    let kind = kind(args, path.as_deref(), &text, &shown)?;
+    let id = sources.add(&shown, text);
+    let source = Source { path, shown, id };
+    let cancel = Cancel::default();
+    let python = python(args, context);
+    if kind == Kind::Python {
+        announce(&source, &python, &cancel, context)?;
+    }
+    let folder = output.as_deref().and_then(Path::parent);
+    let around = Surroundings {
+        sources: &sources,
+        places: Places::new(&context.folder, folder.unwrap_or(&context.folder)),
+        flytekit: args.flytekit.clone(),
+        python: &python,
+        limit: Duration::from_secs(args.timeout),
+        cancel: &cancel,
+    };
+    match import::import(&source, kind, &around) {
+        Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
+        Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(exit::INTERRUPTED),
+        Err(wrong) => Err(Failure::Wrong(wrong, sources)),
+    }
+}
+
+/// Says that a file is run, and hears interrupts while it is.
+fn announce(
+    source: &Source,
+    python: &Path,
+    cancel: &Cancel,
+    context: &Context,
+) -> Result<(), Failure> {
+    let interrupt = cancel.clone();
+    on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupt.request())?;
+    if !context.screen.quiet {
+        eprint_text(&format!(
+            "running {} by {}, to see which ImageSpecs it makes\n",
+            source.shown,
+            python.display()
+        ));
+    }
+    Ok(())
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Refuses early to write over what is there.
+fn free(file: &Path, force: bool) -> Result<(), Failure> {
+    if file.is_dir() {
+        let message = format!("`{}` is a folder", file.display());
+        return Err(Failure::usage(
+            message,
+            "name a file after `-o`, such as `imgspec.kdl`",
+        ));
+    }
+    if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
+        let message = format!("there is no folder `{}`", folder.display());
+        return Err(Failure::usage(
+            message,
+            "make it first, or name another file after `-o`",
+        ));
+    }
+    if !force && file.symlink_metadata().is_ok() {
+        let message = format!("`{}` is there already", file.display());
+        return Err(Failure::usage(message, "`--force` replaces it"));
+    }
+    Ok(())
+}
+
+/// The text of the source.
+fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
+    let unreadable =
+        |why: &str, help: &str| Failure::usage(format!("`{shown}` cannot be read: {why}"), help);
+    let mut bytes = Vec::new();
+    let done = match path {
+        None => std::io::stdin()
+            .lock()
+            .take(SIZE_LIMIT + 1)
+            .read_to_end(&mut bytes),
+        Some(path) => {
+            if path.is_dir() {
+                return Err(unreadable("it is a folder", "name a file"));
+            }
+            if path.metadata().is_ok_and(|meta| !meta.is_file()) {
+                return Err(unreadable(
+                    "it is no file",
+                    "name a file, or `-` for standard input",
+                ));
+            }
+            std::fs::File::open(path)
+                .and_then(|file| file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes))
+        }
+    };
+    if let Err(error) = done {
+        return Err(unreadable(&system_words(&error), "is the name right?"));
+    }
+    if bytes.len() as u64 > SIZE_LIMIT {
+        return Err(unreadable(
+            "it has more than 4 MiB",
+            "no such file is that long: is it the right one?",
+        ));
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => Ok(text),
+        _ => Err(unreadable("it is no UTF-8 text", "is it the right file?")),
+    }
+}
+
+fn kind(args: &ImportArgs, path: Option<&Path>, text: &str, shown: &str) -> Result<Kind, Failure> {
+    let said = args.from.map(|from| match from {
+        Origin::Yaml => Kind::Yaml,
+        Origin::Bake => Kind::Bake,
+        Origin::Python => Kind::Python,
+    });
+    said.or_else(|| import::guess(path, text)).ok_or_else(|| {
+        let message =
+            format!("what `{shown}` is can be told neither by its name nor by what is in it");
+        Failure::usage(
+            message,
+            "say it: `--from yaml`, `--from bake` or `--from python`",
+        )
+    })
+}
+
+/// The Python to run: the user's, that of the virtual environment, or the first of `PATH`.
+fn python(args: &ImportArgs, context: &Context) -> PathBuf {
+    if let Some(python) = &args.python {
+        // A bare name is looked for in `PATH`.
+        let is_bare = python.components().count() == 1;
+        return if is_bare {
+            python.clone()
+        } else {
+            context.folder.join(python)
+        };
+    }
+    let environment = std::env::var_os("VIRTUAL_ENV").filter(|folder| !folder.is_empty());
+    let own = environment.map(|folder| Path::new(&folder).join("bin/python"));
+    own.filter(|python| python.exists())
+        .unwrap_or_else(|| which::which("python3").unwrap_or_else(|_| "python3".into()))
+}
+
+fn hand_over(
+    args: &ImportArgs,
+    context: &Context,
+    output: Option<&Path>,
+    imported: &Imported,
+) -> Result<u8, Failure> {
+    let text = imported.manifest();
+    if let Some(output) = output {
+        let folder = output.parent().unwrap_or(Path::new("."));
+        let beside: Vec<PathBuf> = imported
+            .files
+            .iter()
+            .map(|file| folder.join(&file.path))
+            .collect();
+        beside.iter().try_for_each(|file| free(file, args.force))?;
+        for (path, file) in beside.iter().zip(&imported.files) {
+            write(path, &file.text, args.force)?;
+        }
+        write(output, &text, args.force)?;
+    }
+    if args.format == Format::Json {
+        print_json(&serde_json::json!({
+            "manifest": text,
+            "files": imported.files,
+            "notes": imported.notes,
+        }))?;
+        return Ok(exit::DONE);
+    }
+    if output.is_none() {
+        print_text(&text)?;
+    }
+    if !context.screen.quiet {
+        eprint_text(&notes(args, output, imported));
+    }
+    Ok(exit::DONE)
+}
+
+fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .create_new(!force)
+        .truncate(force)
+        .open(path);
+    opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| {
+            let message = format!(
+                "`{}` cannot be written: {}",
+                path.display(),
+                system_words(&error)
+            );
+            Failure::usage(
+                message,
+                "is there such a folder, and may you write into it?",
+            )
+        })
+}
+
+/// What was not carried over, and what to do next.
+fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> String {
+    let source = args.source.display().to_string();
+    let mut text: String = alike(&imported.notes)
+        .iter()
+        .map(|note| line(note, &source))
+        .collect();
+    if output.is_none() {
+        for file in &imported.files {
+            text += &format!("note: `{}` is written with `-o` only\n", file.path);
+        }
+    }
+    let images = Count(imported.images.len(), "image");
+    let count = Count(imported.notes.len(), "note");
+    text += &match output {
+        Some(output) => format!(
+            "wrote {}: {images}, {count}\nnext: `imgspec check`, then `imgspec graph plan`\n",
+            output.display()
+        ),
+        None => format!("{images}, {count}; `-o imgspec.kdl` writes it to a file\n"),
+    };
+    text
+}
+
+/// Notes that say the same of several images are one.
+fn alike(notes: &[Note]) -> Vec<Note> {
+    let mut told: Vec<Note> = Vec::new();
+    for note in notes {
+        // What has a place of its own is said there.
+        let same = |it: &&mut Note| note.at.line.is_none() && it.message == note.message;
+        match (told.iter_mut().find(same), &note.image) {
+            (Some(before), Some(image)) => {
+                let images = before.image.get_or_insert_default();
+                images.push_str(&format!(", {image}"));
+            }
+            _ => told.push(note.clone()),
+        }
+    }
+    told
+}
+
+/// One note, as diagnostics are written, without the excerpt.
+fn line(note: &Note, source: &str) -> String {
+    let image = note
+        .image
+        .as_ref()
+        .map_or(String::new(), |image| format!("{image}: "));
+    let place = match (note.at.line, note.at.column) {
+        (Some(line), Some(column)) => format!("  --> {source}:{line}:{column}\n"),
+        (Some(line), None) => format!("  --> {source}:{line}\n"),
+        _ => String::new(),
+    };
+    format!("note: {image}{}\n{place}", note.message)
+}

@@ -1,0 +1,235 @@
+"""Imports a Python file and writes down the flytekit ImageSpecs that it makes: collect.py FILE RESULT
+
+Run by the user's own Python, with the user's own flytekit; builds nothing. The one choice made: the result goes to a file,
+so that whatever the user's code prints cannot get into it.
+"""
+import sys
+
+# The current folder is no place for modules yet: a `json.py` there would be taken for Python's own.
+if sys.path and sys.path[0] == "":
+    del sys.path[0]
+
+import ast
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import traceback
+
+
+def text(value):
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+class Collected:
+    def __init__(self, image_spec, lines):
+        self.image_spec = image_spec
+        self.lines = lines
+        self.specs = []
+
+    def number(self, spec, name=None, used_by=None):
+        """The number of a spec, which is taken up if it is new; equal ones are one."""
+        for number, (known, _, _, _) in enumerate(self.specs):
+            if known is spec or self.equal(known, spec):
+                break
+        else:
+            base = getattr(spec, "base_image", None)
+            base = self.number(base) if isinstance(base, self.image_spec) else None
+            number = len(self.specs)
+            self.specs.append((spec, [], [], base))
+        _, names, users, _ = self.specs[number]
+        if name is not None:
+            names.append(name)
+        if used_by is not None and used_by not in users:
+            users.append(used_by)
+        return number
+
+    @staticmethod
+    def equal(one, other):
+        try:
+            return type(one) is type(other) and bool(one == other)
+        except Exception:
+            return False
+
+    def look(self, name, value, depth=0):
+        """Takes up what a variable holds."""
+        if isinstance(value, self.image_spec):
+            self.number(value, name=name)
+        elif depth < 3 and isinstance(value, dict):
+            for key, item in list(value.items()):
+                self.look("%s_%s" % (name, key), item, depth + 1)
+        elif depth < 3 and isinstance(value, (list, tuple)):
+            for at, item in enumerate(value):
+                self.look("%s_%s" % (name, at), item, depth + 1)
+
+    def entity(self, entity):
+        """Takes up what a task or workflow runs in."""
+        name = text(str(getattr(entity, "name", None) or type(entity).__name__))
+        if name.endswith("-arraynode"):
+            # A map of a task, which is looked at itself.
+            return
+        for attribute in ("_container_image", "container_image", "_image"):
+            self.used(name, part(entity, attribute))
+        template = part(entity, "pod_template") or part(part(entity, "task_config"), "pod_template")
+        pod = part(template, "pod_spec")
+        for kind in ("containers", "init_containers"):
+            containers = part(pod, kind)
+            for container in containers if isinstance(containers, (list, tuple)) else ():
+                self.used(name, part(container, "image"))
+        for inner in ("_run_task", "run_task"):
+            if part(entity, inner) is not None:
+                self.used(name, part(part(entity, inner), "_container_image"))
+
+    def used(self, name, image):
+        if isinstance(image, self.image_spec):
+            self.number(image, used_by=name)
+
+    def written(self):
+        return [self.spec(*spec) for spec in self.specs]
+
+    def spec(self, spec, names, users, base):
+        fields = {}
+        for name in getattr(spec, "__dataclass_fields__", None) or vars(spec):
+            if not name.startswith("_"):
+                fields[text(name)] = self.value(getattr(spec, name, None), 0)
+        names = [text(name) for name in names]
+        return {
+            "names": names,
+            "used_by": users,
+            "base": base,
+            "line": next((self.lines[name] for name in names if name in self.lines), None),
+            "force": bool(getattr(spec, "_is_force_push", False)),
+            "fields": fields,
+        }
+
+    def value(self, value, depth):
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return text(str.__str__(value))
+        if isinstance(value, self.image_spec):
+            return {"spec": self.number(value)}
+        if depth > 8:
+            return {"other": "nested too deep", "text": ""}
+        if isinstance(value, (list, tuple)):
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, dict):
+            return {"map": [[self.value(key, depth + 1), self.value(item, depth + 1)] for key, item in value.items()]}
+        if isinstance(value, bool):
+            return {"other": "a truth value", "text": str(value)}
+        if isinstance(value, (int, float)):
+            return {"other": "a number", "text": str(value)}
+        if type(value).__name__ == "CopyFileDetection":
+            return "CopyFileDetection." + text(value.name)
+        if isinstance(value, os.PathLike):
+            return text(str(os.fspath(value)))
+        return {"other": "a `%s`" % type(value).__name__, "text": text(str(value))}
+
+
+def part(thing, name):
+    """An attribute, if there is one and it can be looked at."""
+    try:
+        return getattr(thing, name, None)
+    except Exception:
+        return None
+
+
+def lines(path):
+    """Where variables are set, by name."""
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
+    except Exception:
+        return {}
+    found = {}
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                found.setdefault(target.id, node.lineno)
+    return found
+
+
+def load(path):
+    """Imports the file by the name that its packages give it."""
+    folder, name = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
+    packages = []
+    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
+        packages.insert(0, os.path.basename(folder))
+        folder = os.path.dirname(folder)
+    sys.path.insert(0, folder)
+    sys.path.append(os.getcwd())
+    sys.argv = [path]
+    for depth in range(len(packages)):
+        importlib.import_module(".".join(packages[: depth + 1]))
+    name = ".".join(packages + [name])
+    loader = importlib.machinery.SourceFileLoader(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def registered():
+    """The tasks and workflows that importing has made."""
+    try:
+        from flytekit.core.context_manager import FlyteEntities
+
+        return list(FlyteEntities.entities)
+    except Exception:
+        return []
+
+
+def collect(path):
+    try:
+        from flytekit.image_spec.image_spec import ImageSpec
+    except ImportError as error:
+        missing = (getattr(error, "name", None) or "").split(".")[0]
+        if missing not in ("", "flytekit"):
+            raise
+        return {"error": "no-flytekit", "message": text(str(error))}
+    import flytekit
+
+    module = load(path)
+    collected = Collected(ImageSpec, lines(path))
+    for name, value in list(vars(module).items()):
+        if not name.startswith("__"):
+            collected.look(name, value)
+    own = [value for value in vars(module).values() if part(value, "_container_image") is not None]
+    for entity in own + registered():
+        collected.entity(entity)
+    return {
+        "specs": collected.written(),
+        "flytekit": text(str(getattr(flytekit, "__version__", ""))),
+        "newer": "flyte" in sys.modules,
+    }
+
+
+def failed(path, error):
+    """What went wrong, and in which line of the user's file."""
+    line = None
+    if isinstance(error, SyntaxError) and error.filename == path:
+        line = error.lineno
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == path:
+            line = frame.lineno
+    words = text("".join(traceback.format_exception_only(type(error), error)).strip().splitlines()[-1])
+    return {"error": "failed", "message": words, "line": line}
+
+
+def main(path, result):
+    try:
+        found = collect(path)
+    except BaseException as error:
+        found = failed(path, error)
+    with open(result, "w", encoding="utf-8") as file:
+        json.dump(found, file)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that the user's code has started end here too.
+    os._exit(0)
+
+
+main(sys.argv[1], sys.argv[2])

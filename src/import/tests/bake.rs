@@ -1,0 +1,253 @@
+//! Bake files in their printed form; those that need bake itself are tested where Docker is.
+
+use insta::assert_snapshot;
+
+use super::{imported, imported_in, refused, told, told_of};
+
+/// A folder with files that a bake file names.
+fn folder(files: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = folder.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn targets_become_images_bases_first() {
+    let folder = folder(&["Dockerfile", "app/prod.Dockerfile", "assets/x"]);
+    let text = r#"{
+  "group": { "default": { "targets": ["app", "z-base"] } },
+  "target": {
+    "app": {
+      "context": "app", "dockerfile": "prod.Dockerfile", "target": "prod",
+      "args": { "VERSION": "1.2", "EMPTY": "" },
+      "contexts": { "base": "target:z-base", "alpine": "docker-image://alpine:3.20", "assets": "./assets" },
+      "tags": ["ghcr.io/acme/shop/app:v1"], "platforms": ["linux/amd64", "linux/arm64"],
+      "labels": { "org.opencontainers.image.source": "https://example.org" },
+      "secret": [{ "id": "token", "env": "TOKEN" }, { "id": "netrc", "src": "/etc/netrc" }, "id=old,src=./x"],
+      "description": "The shop."
+    },
+    "z-base": { "context": ".", "dockerfile": "Dockerfile" }
+  }
+}"#;
+    let imported = imported_in(folder.path(), "bake.json", text).unwrap();
+    super::understood(&imported);
+    assert_snapshot!(told_of(&imported), @r#"
+    // From bake.json, by `imgspec import`.
+
+    image "z-base" {
+        dockerfile "Dockerfile"
+    }
+
+    // The shop.
+    image "app" {
+        registry "ghcr.io/acme/shop"
+        platform "linux/amd64" "linux/arm64"
+        dockerfile "app/prod.Dockerfile" context="app" target="prod" {
+            args EMPTY="" VERSION="1.2"
+            contexts {
+                alpine "alpine:3.20"
+                assets path="assets"
+                base image="z-base"
+            }
+        }
+        secret "token" env="TOKEN"
+        secret "netrc" file="/etc/netrc"
+        secret "old" file="x"
+        labels "org.opencontainers.image.source"="https://example.org"
+    }
+
+    - app: the tag `v1` is left out: tags are made of the image's key; `tag-format` may give one that stays
+    - group `default` (app, z-base): name its images, or a glob, after `imgspec graph build`
+    "#);
+}
+
+#[test]
+fn what_is_not_carried_over_is_named() {
+    let text = r#"{ "target": { "a": {
+      "annotations": ["a=b"], "attest": [{"type": "sbom"}], "cache-from": ["type=gha"], "cache-to": [{"type": "gha", "mode": "max"}],
+      "call": "check", "entitlements": ["network.host"], "extra-hosts": {"h": "1.2.3.4"}, "network": "host", "no-cache": true,
+      "no-cache-filter": ["x"], "output": ["type=registry"], "pull": true, "shm-size": "1g", "ssh": [{"id": "default"}],
+      "ulimits": ["nofile=1:1"], "something-new": {"x": [1, "y"]}, "pull-not": false,
+      "tags": ["a:1", "a:2", "b@sha256:00"], "platforms": ["linux/amd64", "linux/amd64", "windows/amd64"],
+      "labels": {"a b": "c", "d": null}, "args": {"A-B": "x", "N": null, "NPM_TOKEN": "npm_x", "NO_TOKEN": ""},
+      "contexts": {"git": "https://example.org/a.git", "oci": "oci-layout:///x", "none": "target:none", "bad": "docker-image://A B", "out": "../.."},
+      "secret": [{"id": "bare"}, {"src": "x"}]
+    } } }"#;
+    assert_snapshot!(told("bake.json", text), @r#"
+    // From bake.json, by `imgspec import`.
+
+    image "a" {
+        platform "linux/amd64"
+        dockerfile "Dockerfile" {
+            args NO_TOKEN=""
+        }
+        secret "bare" env="bare"
+    }
+
+    - a: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - a: `args.A-B` is left out: arguments have names of letters, digits and `_`
+    - a: `args.N` has no value: left out, so the Dockerfile's own default counts
+    - a: `args.NPM_TOKEN` may be a secret, which would stand in the manifest and in the image's history: left out; give it as a `secret`
+    - a: `contexts.bad` cannot be `A B`: Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`: left out
+    - a: `contexts.git` is `https://example.org/a.git`, which does not lie on this machine: left out
+    - a: `contexts.none` names the target `none`, which is not imported: left out
+    - a: `contexts.oci` is `oci-layout:///x`, which does not lie on this machine: left out
+    - a: `contexts.out` names `../..`, which is outside of the manifest's folder; write the manifest above it with `-o`: left out
+    - a: `annotations` (a=b) is left out: annotations are not written: `labels` are
+    - a: `attest` (type=sbom) is left out: provenance and SBOMs are not made
+    - a: `cache-from` (type=gha) is left out: the builder's own cache counts, and what is fresh is not built at all
+    - a: `cache-to` (mode=max,type=gha) is left out: the builder's own cache counts, and what is fresh is not built at all
+    - a: `call` (check) is left out: `imgspec check` checks the manifest; a Dockerfile is checked by `docker build --check`
+    - a: `entitlements` (network.host) is left out: builds get no more rights than usual
+    - a: `extra-hosts` (h=1.2.3.4) is left out: builds see the hosts that the builder sees
+    - a: `labels.a b` is left out: names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
+    - a: `labels.d` has no value: left out
+    - a: `network` (host) is left out: builds have the builder's network
+    - a: `no-cache` (true) is left out: `imgspec graph build --force` builds every step anew
+    - a: `no-cache-filter` (x) is left out: `imgspec graph build --force` builds every step anew
+    - a: `output` (type=registry) is left out: images go to the local store, and with `--push` to their registry
+    - a: `platform` cannot be `windows/amd64`: known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
+    - a: `pull` (true) is left out: pin a base by its digest to know which it is
+    - a: the secret `bare` says no source: taken from what bears its name
+    - a: the secret `src=x` is left out: it has no id that could be used
+    - a: `shm-size` (1g) is left out: builds have the builder's shared memory
+    - a: `something-new` (x=1 y) is left out: imgspec does not know it
+    - a: `ssh` (id=default) is left out: builds get no SSH agent: a `secret` may hold the key
+    - a: the tag `1` is left out: tags are made of the image's key; `tag-format` may give one that stays
+    - a: the further tag `a:2` is left out: an image has one reference
+    - a: the further tag `b@sha256:00` is left out: an image has one reference
+    - a: `ulimits` (nofile=1:1) is left out: builds have the builder's limits
+    "#);
+}
+
+#[test]
+fn a_dockerfile_inside_of_the_bake_file_becomes_a_file() {
+    let made = imported(
+        "bake.json",
+        r#"{"target": {"A_b": {"dockerfile-inline": "FROM scratch\n"}}}"#,
+    );
+    assert_eq!(made.files[0].path, "a-b.Dockerfile");
+    assert_eq!(made.files[0].text, "FROM scratch\n");
+    assert_eq!(made.images[0].id, "a-b");
+}
+
+#[test]
+fn contexts_of_elsewhere_leave_their_images_out() {
+    let text = r#"{"target": {
+        "far": {"context": "https://example.org/a.git#main"}, "tar": {"context": "-"}, "out": {"context": "../up"},
+        "remote": {"dockerfile": "https://example.org/Dockerfile"},
+        "near": {"contexts": {"base": "target:far"}}, "cwd": {"context": "cwd://sub", "dockerfile": "cwd://x.Dockerfile"}
+    }}"#;
+    let folder = folder(&["Dockerfile", "sub/y", "x.Dockerfile"]);
+    assert_snapshot!(told_of(&imported_in(folder.path(), "bake.json", text).unwrap()), @r#"
+    // From bake.json, by `imgspec import`.
+
+    image "cwd" {
+        dockerfile "x.Dockerfile" context="sub"
+    }
+
+    image "near" {
+        dockerfile "Dockerfile"
+    }
+
+    - far: `context` is `https://example.org/a.git#main`, which does not lie on this machine: the target is left out
+    - near: `contexts.base` names the target `far`, which is not imported: left out
+    - out: `context` names `../up`, which is outside of the manifest's folder; write the manifest above it with `-o`: the target is left out
+    - remote: `dockerfile` is `https://example.org/Dockerfile`, which does not lie on this machine: the target is left out
+    - tar: `context` is `-`, which does not lie on this machine: the target is left out
+    "#);
+}
+
+#[test]
+fn targets_of_one_name_are_told_apart() {
+    let text = r#"{"target": {
+        "dev": {"tags": ["r.example.com/app:dev"]}, "prod": {"tags": ["r.example.com/app:prod"]},
+        "web": {}, "web2": {"tags": ["web:1"]}, "Web": {}
+    }}"#;
+    assert_snapshot!(told("bake.json", text), @r#"
+    // From bake.json, by `imgspec import`.
+
+    image "web" {
+        tag-format "{spec_hash}-web"
+        dockerfile "Dockerfile"
+    }
+
+    image "dev" {
+        registry "r.example.com"
+        name "app"
+        tag-format "{spec_hash}-dev"
+        dockerfile "Dockerfile"
+    }
+
+    image "prod" {
+        registry "r.example.com"
+        name "app"
+        tag-format "{spec_hash}-prod"
+        dockerfile "Dockerfile"
+    }
+
+    image "web-2" {
+        dockerfile "Dockerfile"
+    }
+
+    image "web2" {
+        name "web"
+        tag-format "{spec_hash}-web2"
+        dockerfile "Dockerfile"
+    }
+
+    - web: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - dev: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - dev: the tag `dev` is left out: tags are made of the image's key; `tag-format` may give one that stays
+    - prod: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - prod: the tag `prod` is left out: tags are made of the image's key; `tag-format` may give one that stays
+    - web-2: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - web2: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
+    - web2: the tag `1` is left out: tags are made of the image's key; `tag-format` may give one that stays
+    - web: other targets have the same name: told apart by the tag format `{spec_hash}-web`
+    - dev: other targets have the same name: told apart by the tag format `{spec_hash}-dev`
+    - prod: other targets have the same name: told apart by the tag format `{spec_hash}-prod`
+    - web2: other targets have the same name: told apart by the tag format `{spec_hash}-web2`
+    "#);
+}
+
+#[test]
+fn targets_that_need_each_other_end() {
+    let text = r#"{"target": {"a": {"contexts": {"x": "target:b"}}, "b": {"contexts": {"x": "target:a"}}}}"#;
+    let folder = folder(&["Dockerfile"]);
+    let imported = imported_in(folder.path(), "bake.json", text).unwrap();
+    assert_eq!(imported.images.len(), 2);
+}
+
+#[test]
+fn what_has_no_target_is_refused() {
+    let mut told = String::new();
+    for text in [
+        r#"{"target": {}}"#,
+        " ",
+        r#"{"target": {"a": {"context": "https://example.org/x.git"}}}"#,
+    ] {
+        told += &refused("bake.json", text);
+    }
+    assert_snapshot!(told, @"
+    error[no-image]: `bake.json` has no target
+     |
+     = help: a bake file has a `target` for each image
+
+    1 error
+    error[empty]: `bake.json` is empty
+     |
+     = help: name a file that has images in it
+
+    1 error
+    error[no-image]: no target of `bake.json` can be imported
+     |
+     = help: `context` is `https://example.org/x.git`, which does not lie on this machine: the target is left out
+
+    1 error
+    ");
+}

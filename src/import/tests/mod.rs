@@ -1,0 +1,86 @@
+//! Whole sources, good and bad: the manifests and notes that become of them are held as they are.
+
+mod bake;
+mod kdl;
+mod yaml;
+mod yaml_refused;
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::backend::Cancel;
+use crate::check::check;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::import::{Imported, Kind, Places, Source, Surroundings, import};
+use crate::manifest::Overrides;
+use crate::report::diagnostics::render;
+
+/// What becomes of a source that lies in this folder.
+fn imported_in(folder: &Path, name: &str, text: &str) -> Result<Imported, String> {
+    let mut sources = Sources::default();
+    let id = sources.add(name, text);
+    let source = Source {
+        path: Some(folder.join(name)),
+        shown: name.to_owned(),
+        id,
+    };
+    let kind = crate::import::guess(source.path.as_deref(), text).unwrap_or(Kind::Yaml);
+    let around = Surroundings {
+        sources: &sources,
+        places: Places::new(folder, folder),
+        flytekit: None,
+        python: Path::new("no-python"),
+        limit: Duration::from_mins(1),
+        cancel: &Cancel::default(),
+    };
+    import(&source, kind, &around)
+        .map_err(|wrong: Vec<Diagnostic>| render(&wrong, &sources, false, Some(120)))
+}
+
+fn imported(name: &str, text: &str) -> Imported {
+    let folder = tempfile::tempdir().unwrap();
+    let imported = imported_in(folder.path(), name, text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    understood(&imported);
+    imported
+}
+
+/// `check` takes the manifest, but for files that are not there.
+fn understood(imported: &Imported) {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = folder.path().join("imgspec.kdl");
+    std::fs::write(&manifest, imported.manifest()).unwrap();
+    let checked = check(&manifest, &Overrides::default(), &|_| None);
+    let missing = |it: &&Diagnostic| it.code != "missing-file" && it.is_error();
+    let wrong: Vec<&Diagnostic> = checked.diagnostics.iter().filter(missing).collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{}", imported.manifest());
+}
+
+/// The manifest, and below it the notes.
+fn told(name: &str, text: &str) -> String {
+    told_of(&imported(name, text))
+}
+
+fn told_of(imported: &Imported) -> String {
+    let mut out = imported.manifest();
+    for note in &imported.notes {
+        let line = note
+            .at
+            .line
+            .map_or(String::new(), |line| format!("{line}: "));
+        let image = note
+            .image
+            .as_ref()
+            .map_or(String::new(), |image| format!("{image}: "));
+        out += &format!("\n- {line}{image}{}", note.message);
+    }
+    out
+}
+
+/// Why a source is refused.
+fn refused(name: &str, text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    match imported_in(folder.path(), name, text) {
+        Ok(imported) => panic!("{}", imported.manifest()),
+        Err(wrong) => wrong,
+    }
+}

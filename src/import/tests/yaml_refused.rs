@@ -1,0 +1,218 @@
+//! Files that are no ImageSpec, and hostile ones.
+
+use insta::assert_snapshot;
+
+use super::{imported, refused};
+
+#[test]
+fn unknown_fields_are_refused_with_what_is_meant() {
+    assert_snapshot!(refused("x.yaml", "pip_packages: [a]\npackagse: [a]\nfoo: 1\n3: x\nbase_image:\n  nmae: x\n"), @"
+    error[unknown-field]: unknown field `pip_packages`: flytekit's ImageSpec has none
+     --> x.yaml:1:1
+      |
+    1 | pip_packages: [a]
+      | ^^^^^^^^^^^^ did you mean `packages`?
+
+    error[unknown-field]: unknown field `packagse`: flytekit's ImageSpec has none
+     --> x.yaml:2:1
+      |
+    2 | packagse: [a]
+      | ^^^^^^^^ did you mean `packages`?
+
+    error[unknown-field]: unknown field `foo`: flytekit's ImageSpec has none
+     --> x.yaml:3:1
+      |
+    3 | foo: 1
+      | ^^^
+      |
+      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+
+    error[unknown-field]: a number is no name of a field
+     --> x.yaml:4:1
+      |
+    4 | 3: x
+      | ^
+      |
+      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+
+    error[unknown-field]: unknown field `nmae`: flytekit's ImageSpec has none
+     --> x.yaml:6:3
+      |
+    6 |   nmae: x
+      |   ^^^^ did you mean `name`?
+
+    5 errors
+    ");
+}
+
+#[test]
+fn what_is_no_imagespec_is_refused() {
+    let mut told = String::new();
+    for text in ["", "  \n", "- a\n", "hello\n", "~\n", "a: b\n---\nc: d\n"] {
+        told += &refused("x.yaml", text);
+    }
+    assert_snapshot!(told, @"
+    error[empty]: `x.yaml` is empty
+     |
+     = help: name a file that has images in it
+
+    1 error
+    error[empty]: `x.yaml` is empty
+     |
+     = help: name a file that has images in it
+
+    1 error
+    error[wrong-type]: `x.yaml` holds a list, not a mapping
+     --> x.yaml:1:1
+      |
+    1 | - a
+      | ^
+      |
+      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+
+    1 error
+    error[wrong-type]: `x.yaml` holds a text, not a mapping
+     --> x.yaml:1:1
+      |
+    1 | hello
+      | ^^^^^
+      |
+      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+
+    1 error
+    error[wrong-type]: `x.yaml` holds nothing, not a mapping
+     --> x.yaml:1:1
+      |
+    1 | ~
+      | ^
+      |
+      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+
+    1 error
+    error[several]: a second document begins
+     --> x.yaml:2:1
+      |
+    2 | ---
+      | ^^^
+      |
+      = help: one ImageSpec a file: flytekit reads no more either
+
+    1 error
+    ");
+}
+
+#[test]
+fn what_is_no_yaml_is_refused_where_it_is_not() {
+    let mut told = String::new();
+    for text in [
+        "a: [\n",
+        "\ta: b\n",
+        "a: !!python/tuple [1]\n",
+        "a: !x y\n",
+        "a: *b\n",
+        "a: &a [*a]\n",
+        "<<: 3\n",
+    ] {
+        told += &refused("x.yaml", text);
+    }
+    assert_snapshot!(told, @"
+    error[not-yaml]: this is no YAML
+     --> x.yaml:2:1
+      |
+    2 |
+      | ^ while parsing a node, did not find expected node content
+
+    1 error
+    error[unknown-field]: unknown field `a`: flytekit's ImageSpec has none
+     --> x.yaml:1:2
+      |
+    1 |     a: b
+      |     ^
+      |
+      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+
+    1 error
+    error[unknown-tag]: the tag `!!python/tuple` has no meaning here
+     --> x.yaml:1:4
+      |
+    1 | a: !!python/tuple [1]
+      |    ^
+
+    1 error
+    error[unknown-tag]: the tag `!x` has no meaning here
+     --> x.yaml:1:4
+      |
+    1 | a: !x y
+      |    ^
+
+    1 error
+    error[not-yaml]: this is no YAML
+     --> x.yaml:1:4
+      |
+    1 | a: *b
+      |    ^ while parsing node, found unknown anchor
+
+    1 error
+    error[not-yaml]: an alias stands inside of what it repeats
+     --> x.yaml:1:8
+      |
+    1 | a: &a [*a]
+      |        ^
+
+    1 error
+    error[not-yaml]: `<<` takes a mapping
+     --> x.yaml:1:5
+      |
+    1 | <<: 3
+      |     ^
+
+    1 error
+    ");
+}
+
+#[test]
+fn a_file_of_aliases_does_not_grow() {
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for at in 1..12 {
+        let aliases = vec![format!("*a{}", at - 1); 10].join(", ");
+        bomb += &format!("a{at}: &a{at} [{aliases}]\n");
+    }
+    assert_snapshot!(refused("x.yaml", &bomb), @"
+    error[too-large]: the file grows beyond 20000 values
+     --> x.yaml:5:10
+      |
+    5 | a4: &a4 [*a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3]
+      |          ^
+      |
+      = help: aliases (`*name`) count as what they repeat
+
+    1 error
+    ");
+}
+
+#[test]
+fn deep_and_broken_texts_are_told_and_nothing_breaks() {
+    for text in [
+        "[".repeat(100_000),
+        "{a: ".repeat(50_000),
+        "- ".repeat(50_000),
+        "? ".repeat(10_000),
+    ] {
+        assert!(refused("x.yaml", &format!("a: {text}")).contains("error["));
+    }
+    for text in [
+        "a: \"\\ud800\"\n",
+        "a: \u{fffe}\n",
+        "%YAML 9.9\n---\na: b\n",
+        "a: 'x\n",
+        "\u{feff}a: b\n",
+        "a: |9\n x\n",
+        "a: >-\n",
+    ] {
+        refused("x.yaml", text);
+    }
+    imported(
+        "x.yaml",
+        "\u{feff}packages: [a]\r\npython_version: '3.12'\r\n",
+    );
+}

@@ -1,0 +1,329 @@
+//! Python files, run by the Python of the machine with a flytekit that lies beside this file.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+
+use super::{refused, said};
+use crate::sandbox::{Sandbox, is_there};
+
+const FLYTEKIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/import/site");
+
+const FLOW: &str = r#"
+import os
+from flytekit import ImageSpec, task, workflow
+from flytekit.constants import CopyFileDetection
+
+print("words that are no result")
+base = ImageSpec(name="base", registry="ghcr.io/acme", python_version="3.12", apt_packages=["git"])
+GPU_IMAGE = ImageSpec(
+    name="gpu",
+    base_image=base,
+    registry="ghcr.io/acme",
+    requirements=os.path.join(os.path.dirname(__file__), "requirements.txt"),
+    source_root="src",
+    source_copy_mode=CopyFileDetection.NO_COPY,
+    env={"A": 1, "B": "b", "C": None, "D": True},
+    pip_secret_mounts=[("netrc", "/root/.netrc")],
+    python_version=3.1,
+)
+again = base
+more = {"slim": base.with_packages(["six"]).force_push(), "same": ImageSpec(name="gpu", packages=[]), "none": [1, None]}
+
+@task(container_image=GPU_IMAGE)
+def train(): ...
+
+@task(container_image=ImageSpec(name="inline", base_image=ImageSpec(name="deep", copy=["src"])))
+def score(): ...
+
+@workflow
+def all_of_it(): ...
+"#;
+
+/// A sandbox in which Python has the fake flytekit.
+fn with_flytekit(flow: &str) -> Sandbox {
+    let files = [
+        ("flow.py", flow),
+        ("requirements.txt", "six\n"),
+        ("src/a.py", ""),
+    ];
+    Sandbox::with(&files).env("PYTHONPATH", FLYTEKIT)
+}
+
+#[test]
+fn a_python_file_becomes_a_manifest() {
+    let sandbox = with_flytekit(FLOW);
+    assert_snapshot!(said(&sandbox.run(&["import", "flow.py"]).success()), @r#"
+    // From flow.py, by `imgspec import`.
+
+    defaults {
+        flytekit "1.16.31"
+    }
+
+    image "base" {
+        registry "ghcr.io/acme"
+        name "base"
+        apt-packages "git"
+        python-version "3.12"
+    }
+
+    // Used by flow.train.
+    image "gpu-image" {
+        registry "ghcr.io/acme"
+        name "gpu"
+        base-image image="base"
+        python-version "3.1"
+        requirements "requirements.txt"
+        pip-secret-mounts "netrc" to="/root/.netrc"
+        env A="1" B="b" D="True"
+        source-root "src"
+        source-copy-mode "none"
+    }
+
+    image "more-slim" {
+        registry "ghcr.io/acme"
+        name "base"
+        apt-packages "git"
+        python-version "3.12"
+        packages "six"
+    }
+
+    image "more-same" {
+        name "gpu"
+    }
+
+    image "score-base" {
+        name "deep"
+        copy "src"
+    }
+
+    // Used by flow.score.
+    image "score" {
+        name "inline"
+        base-image image="score-base"
+    }
+
+    running flow.py by PYTHON, to see which ImageSpecs it makes
+    note: gpu-image: `env.A` is a number: the text `1` is taken, which gives another tag than flytekit's; write it in quotes there
+      --> flow.py:8
+    note: gpu-image: `env.C` has no value, which flytekit sets to `None`: left out
+      --> flow.py:8
+    note: gpu-image: `env.D` is a truth value: the text `True` is taken, as flytekit sets it; its tag is another one
+      --> flow.py:8
+    note: gpu-image: `python_version` is a number (`3.10` without quotes is that too): the text `3.1` is taken, which gives another tag than flytekit's; write it in quotes there
+      --> flow.py:8
+    note: more-slim: `force_push` is no field: `imgspec graph build --force` builds what is there already
+    note: more-same: `packages` is an empty list: left out, which gives another tag than flytekit's
+    note: more-same, score-base, score: `python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has none
+    6 images, 9 notes; `-o imgspec.kdl` writes it to a file
+    "#);
+    assert!(!is_there(&sandbox.path("__pycache__")));
+}
+
+#[test]
+fn the_profile_is_that_of_the_flytekit_that_is_found_or_named() {
+    let sandbox = with_flytekit(
+        "from flytekit import ImageSpec\nimport flytekit\nflytekit.__version__ = '0.0.0+develop'\na = ImageSpec()\n",
+    );
+    sandbox
+        .run(&["import", "flow.py"])
+        .success()
+        .says("flytekit \"1.16.31\"")
+        .says("whose tags are not known");
+    let ran = sandbox
+        .run(&["import", "flow.py", "--flytekit", "1.16.0"])
+        .success();
+    assert!(!ran.stderr.contains("whose tags"));
+    ran.says("flytekit \"1.16.0\"");
+}
+
+#[test]
+fn a_file_of_a_package_is_imported_as_part_of_it() {
+    let sandbox = Sandbox::with(&[
+        ("app/__init__.py", ""),
+        ("app/flows/__init__.py", ""),
+        ("app/flows/train.py", "from ..images import base\nfrom . import other\nspec = base\n"),
+        ("app/flows/other.py", ""),
+        ("app/images.py", "from flytekit import ImageSpec\nbase = ImageSpec(name='base')\n"),
+        ("beside/flow.py", "import helper\n"),
+        ("beside/helper.py", "from flytekit import ImageSpec, task\n@task(container_image=ImageSpec(name='used'))\ndef f(): ...\n"),
+    ])
+    .env("PYTHONPATH", FLYTEKIT);
+    sandbox
+        .run(&["import", "app/flows/train.py"])
+        .success()
+        .says("image \"base\"");
+    sandbox
+        .run(&["import", "beside/flow.py"])
+        .success()
+        .says("// Used by helper.f.")
+        .says("name \"used\"");
+}
+
+#[test]
+fn images_of_pod_templates_are_found() {
+    let flow = r#"
+from types import SimpleNamespace as N
+from flytekit import ImageSpec, task
+pod = N(pod_spec=N(containers=[N(image=ImageSpec(name="side")), N(image="debian")], init_containers=None))
+@task(pod_template=pod)
+def train(): ...
+"#;
+    with_flytekit(flow)
+        .run(&["import", "flow.py"])
+        .success()
+        .says("image \"train\"")
+        .says("name \"side\"");
+}
+
+#[test]
+fn a_python_file_that_fails_is_shown_where_it_does() {
+    let mut told = String::new();
+    for flow in [
+        "from flytekit import ImageSpec\n\nspec = ImageSpec(nmae='x')\n",
+        "import not_installed_anywhere\n",
+        "def f(:\n",
+        "import sys\nsys.exit('bye')\n",
+        "import os\nprint('last words')\nos._exit(3)\n",
+        "x = 1\n",
+        "import sys\nsys.modules['flyte'] = sys\n",
+    ] {
+        told += &refused(&with_flytekit(flow), &["flow.py"]);
+    }
+    // Which words Python has for a mistake differs from version to version.
+    let told: Vec<&str> = told
+        .lines()
+        .filter(|line| !line.contains("invalid syntax") && !line.contains("unexpected keyword"))
+        .collect();
+    assert_snapshot!(told.join("\n"), @"
+     --> flow.py:3:1
+      |
+    3 | spec = ImageSpec(nmae='x')
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: it was run by `python3`; `--python` names another
+
+    1 error
+    error[python]: `flow.py` cannot be imported: ModuleNotFoundError: No module named 'not_installed_anywhere'
+     --> flow.py:1:1
+      |
+    1 | import not_installed_anywhere
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: it was run by `python3`; `--python` names another
+
+    1 error
+     --> flow.py:1:1
+      |
+    1 | def f(:
+      | ^^^^^^^
+      |
+      = help: it was run by `python3`; `--python` names another
+
+    1 error
+    error[python]: `flow.py` cannot be imported: SystemExit: bye
+     --> flow.py:2:1
+      |
+    2 | sys.exit('bye')
+      | ^^^^^^^^^^^^^^^
+      |
+      = help: it was run by `python3`; `--python` names another
+
+    1 error
+    error[python]: `python3` ended before it had imported `flow.py`
+     |
+     = help: the end of what it printed:
+             last words
+
+    1 error
+    error[no-image]: `flow.py` makes no ImageSpec
+     |
+     = help: variables of the file and the images of its tasks and workflows were looked at
+
+    1 error
+    error[no-image]: `flow.py` makes no ImageSpec
+     |
+     = help: it uses flyte 2, whose `flyte.Image` is not understood
+
+    1 error
+    ");
+}
+
+#[test]
+fn a_python_without_flytekit_is_told_what_to_do() {
+    let sandbox = Sandbox::with(&[("flow.py", FLOW)]);
+    sandbox.write(
+        "none/flytekit.py",
+        "raise ImportError('no', name='flytekit')\n",
+    );
+    let none = sandbox.path("none").to_string_lossy().into_owned();
+    let sandbox = sandbox.env("PYTHONPATH", &none);
+    assert_snapshot!(refused(&sandbox, &["flow.py"]), @"
+    error[no-flytekit]: `python3` has no flytekit, which the file needs to be imported
+     |
+     = help: name the Python that your workflows use: `--python .venv/bin/python`
+     = help: or install it there: `python3 -m pip install flytekit`
+
+    1 error
+    ");
+    sandbox
+        .run(&["import", "flow.py", "--python", "./none"])
+        .code(2)
+        .says("cannot be started");
+    sandbox
+        .run(&["import", "flow.py", "--python", "no-such-python"])
+        .code(2)
+        .says("there is no such program");
+}
+
+#[test]
+fn the_python_of_the_virtual_environment_is_taken() {
+    let sandbox = with_flytekit(FLOW);
+    sandbox.write(
+        "venv/bin/python",
+        "#!/bin/sh\necho \"ran $0\" > ran\nexec python3 \"$@\"\n",
+    );
+    std::fs::set_permissions(
+        sandbox.path("venv/bin/python"),
+        PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let venv = sandbox.path("venv").to_string_lossy().into_owned();
+    let sandbox = sandbox.env("VIRTUAL_ENV", &venv);
+    sandbox
+        .run(&["import", "flow.py"])
+        .success()
+        .says("venv/bin/python, to see");
+    assert!(sandbox.read("ran").contains("venv/bin/python"));
+}
+
+#[test]
+fn a_python_file_that_does_not_end_is_given_up() {
+    let sandbox =
+        with_flytekit("import time\nwhile True:\n    print('x' * 1000)\n    time.sleep(0.01)\n");
+    let begun = Instant::now();
+    sandbox
+        .run(&["import", "flow.py", "--timeout", "1"])
+        .code(2)
+        .says("is not imported within 1 s")
+        .says("__main__");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn an_interrupt_ends_the_import() {
+    let sandbox = with_flytekit("import time\nopen('begun', 'w').close()\ntime.sleep(60)\n");
+    let mut child = sandbox.spawn(&["import", "flow.py"]);
+    let begun = Instant::now();
+    while !is_there(&sandbox.path("begun")) && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
