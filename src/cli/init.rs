@@ -96,7 +96,7 @@ impl Found {
         }
         let mut known = REQUIREMENTS.iter();
         let requirements = known
-            .find(|(name, beside)| has(name) && beside.iter().all(|name| has(name)))
+            .find(|(name, beside)| has(name) && beside.iter().all(&has))
             .map(|(name, _)| *name)
             .filter(|_| !has_dockerfile);
         if let Some(name) = requirements {

@@ -260,17 +260,16 @@ fn lay_out(sandbox: &Sandbox, entry: &Value) {
         .into_iter()
         .flatten()
     {
-        match text.as_str() {
-            Some(text) => sandbox.write(path, text),
-            None => {
-                let at = sandbox.path(path);
-                std::fs::create_dir_all(at.parent().expect("a parent")).expect("a folder");
-                if let Some(target) = text.get("symlink").and_then(Value::as_str) {
-                    std::os::unix::fs::symlink(target, at).expect("a link");
-                } else {
-                    std::fs::create_dir_all(at).expect("a folder");
-                }
-            }
+        if let Some(text) = text.as_str() {
+            sandbox.write(path, text);
+            continue;
+        }
+        let at = sandbox.path(path);
+        std::fs::create_dir_all(at.parent().expect("a parent")).expect("a folder");
+        if let Some(target) = text.get("symlink").and_then(Value::as_str) {
+            std::os::unix::fs::symlink(target, at).expect("a link");
+        } else {
+            std::fs::create_dir_all(at).expect("a folder");
         }
     }
     if entry.get("git_init").is_some() {
