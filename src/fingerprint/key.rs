@@ -321,12 +321,12 @@ impl<S: Sink> Encoder<'_, S> {
             let name = format!("secret.{id}");
             self.sink.input(&name, Value::Count(uses.len()));
             for Given { step, place } in uses {
-                let place = match place {
-                    SecretPlace::Env(variable) => format!("${variable}"),
-                    SecretPlace::File(path) => path.clone(),
+                let (how, place) = match place {
+                    SecretPlace::Env(variable) => ("env", variable),
+                    SecretPlace::File(path) => ("mount", path),
                 };
-                self.sink
-                    .input(&format!("{name}.{}", step.field()), Value::Text(&place));
+                let name = format!("{name}.{}.{how}", step.field());
+                self.sink.input(&name, Value::Text(place));
             }
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::listing::inputs;
 use super::*;
+use crate::spec::{SecretSource, SecretStep};
 
 fn bases() -> Vec<(String, Key)> {
     vec![("tools".to_owned(), Key::new([2; 32]))]
@@ -90,15 +91,34 @@ fn recipe() -> impl Strategy<Value = Recipe> {
             user,
             labels,
         });
-    (words(), base, prop::collection::vec(step(), 0..4), config).prop_map(
-        |(platforms, base, steps, config)| Recipe {
+    let steps = prop::collection::vec(step(), 0..4);
+    (words(), base, steps, config, secrets()).prop_map(
+        |(platforms, base, steps, config, secrets)| Recipe {
             platforms,
             base,
             steps,
             config,
+            secrets,
             ..Recipe::default()
         },
     )
+}
+
+/// All from one place, which is no input.
+fn secrets() -> impl Strategy<Value = Vec<StepSecret>> {
+    let place = prop_oneof![
+        text().prop_map(SecretPlace::Env),
+        text().prop_map(SecretPlace::File)
+    ];
+    let given = (prop::sample::select(&SecretStep::ALL), place);
+    let given = given.prop_map(|(step, place)| Given { step, place });
+    let secret = (text(), prop::collection::vec(given, 0..3));
+    let secret = secret.prop_map(|(id, uses)| StepSecret {
+        id,
+        source: SecretSource::Env("A".to_owned()),
+        uses,
+    });
+    prop::collection::vec(secret, 0..2)
 }
 
 /// The very bytes that are hashed.
