@@ -303,13 +303,13 @@ fn what_the_user_says_is_stronger_than_flytekits_profile() {
         python-version "3.12"
         env PYTHONPATH="/mine"
         user "me"
-        workdir "/work"
+        workdir "/srv"
     "#,
     );
     for line in [
         "ENV PYTHONPATH=\"/mine\"",
         "USER \"me\"",
-        "WORKDIR \"/work\"",
+        "WORKDIR \"/srv\"",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
