@@ -1,19 +1,19 @@
 //! The fields of one image, in order, as steps.
 //!
-//! The choice made: the spec is taken apart without `..`, so a new field does not compile until someone says here what it
+//! What steps are made of is in the rooms below: `packages`, `copies`, `build`. The choice made: the spec is taken apart without `..`, so a new field does not compile until someone says here what it
 //! does.
+
+mod build;
+mod copies;
+mod packages;
 
 use std::collections::HashMap;
 
-use super::{
-    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FileSet, Given, Helpers,
-    Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret, Wishes, cuda_base,
-};
-use crate::spec::{
-    self, Base, CopyFrom, DEFAULT_BASE, DEFAULT_PLATFORM, GivenPath, ImageSpec, NamedContext,
-    OwnStep, RequirementsKind, SecretSource, SecretStep, SourceCopyMode, WorkspacePath,
-};
+use super::{Config, Recipe, Step, Wishes};
+use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
 use crate::workspace::Workspace;
+pub(crate) use build::secrets;
+use build::{base, helpers};
 
 /// Where files go that say no destination, in images that say no working folder: flytekit's.
 const DEFAULT_FOLDER: &str = "/root";
@@ -173,154 +173,6 @@ impl Lowering<'_> {
         self.spec.flytekit.is_some()
     }
 
-    fn conda(&mut self, packages: &[String]) {
-        let is_first = !self.steps.iter().any(|step| matches!(step, Step::Conda(_)));
-        let python = self.spec.python_version.clone();
-        self.steps.push(Step::Conda(Conda {
-            python: python.filter(|_| is_first && self.spec.python_exec.is_none()),
-            packages: packages.to_vec(),
-            channels: self.spec.conda_channels.clone(),
-        }));
-    }
-
-    fn environment(&mut self, env: &[(String, String)]) {
-        let mut pairs = env.to_vec();
-        if self.is_flytekit() {
-            // The user's own go before.
-            let known = [
-                ("PYTHONPATH", "/root".to_owned()),
-                ("FLYTE_SDK_RICH_TRACEBACKS", "0".to_owned()),
-                ("_F_RUNTIME_PACKAGES", self.spec.runtime_packages.join(" ")),
-            ];
-            for (name, value) in known {
-                if !value.is_empty() && !pairs.iter().any(|(known, _)| known == name) {
-                    pairs.push((name.to_owned(), value));
-                }
-            }
-        }
-        if !pairs.is_empty() {
-            self.steps.push(Step::Env(sorted(&pairs)));
-        }
-    }
-
-    /// The Python that packages go into, as far as the steps so far have brought one.
-    fn interpreter(&self) -> Interpreter {
-        if self.steps.iter().any(|step| matches!(step, Step::Lock(_))) {
-            return Interpreter::Venv;
-        }
-        if let Some(path) = &self.spec.python_exec {
-            return Interpreter::Exec(path.clone());
-        }
-        let conda = |step: &Step| matches!(step, Step::Conda(conda) if conda.python.is_some());
-        if self.steps.iter().any(conda) {
-            Interpreter::Conda
-        } else if self.spec.python_version.is_some() {
-            Interpreter::Managed
-        } else {
-            Interpreter::Base
-        }
-    }
-
-    fn python_packages(
-        &mut self,
-        field: &str,
-        requirements: Option<&GivenPath>,
-        packages: &[String],
-        with_flytekit: bool,
-    ) {
-        let file = requirements.map(|given| given.path.clone());
-        let tool = file.as_ref().and_then(lock_tool);
-        let version = self.spec.flytekit.as_ref().filter(|_| with_flytekit);
-        let names_flytekit = packages.iter().any(|package| names(package, "flytekit"));
-        let unless_named = version
-            .filter(|_| tool.is_none() && !names_flytekit)
-            .map(|version| ("flytekit".to_owned(), format!("flytekit=={version}")));
-        if file.is_none() && packages.is_empty() && unless_named.is_none() {
-            return;
-        }
-        let interpreter = self.interpreter();
-        let index = self.spec.pip_index.clone();
-        let extra_indexes = self.spec.pip_extra_index_url.clone();
-        let extra_args = self.extra_args(tool);
-        self.set_fields
-            .extend(file.iter().map(|_| field.to_owned()));
-        self.steps.push(match (tool, file) {
-            (Some(tool), Some(path)) => Step::Lock(Lock {
-                tool,
-                interpreter,
-                files: FileSet::Project { path },
-                index,
-                extra_indexes,
-                extra_args,
-            }),
-            (_, file) => Step::Pip(Pip {
-                interpreter,
-                requirements: file.map(requirements_set),
-                packages: packages.to_vec(),
-                index,
-                extra_indexes,
-                extra_args,
-                unless_named,
-            }),
-        });
-    }
-
-    /// Further arguments, if they are meant for this tool: they are those of the one that installs `requirements`.
-    fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
-        let said = self.spec.requirements.as_ref();
-        let meant = said.and_then(|given| lock_tool(&given.path));
-        let args = self.spec.pip_extra_args.as_deref();
-        args.filter(|_| meant == tool)
-            .map(words)
-            .unwrap_or_default()
-    }
-
-    /// The image's own sources, whose folder goes where flytekit looks for it.
-    fn sources(&mut self, root: Option<&GivenPath>) {
-        let (Some(root), Some(SourceCopyMode::All)) = (root, self.copy_mode()) else {
-            return;
-        };
-        let path = root.path.clone();
-        let files = if self.is_flytekit() {
-            FileSet::Source { path }
-        } else {
-            let ignore = self.folder.clone();
-            FileSet::Tree { path, ignore }
-        };
-        self.set_fields.push("source-root".to_owned());
-        self.steps.push(Step::Copy(CopyStep {
-            from: CopySource::Files(files),
-            to: self.home().to_owned(),
-            owner: self.owner(None),
-        }));
-    }
-
-    fn copy_mode(&self) -> Option<SourceCopyMode> {
-        let unsaid = self.spec.source_root.as_ref().map(|_| SourceCopyMode::All);
-        self.spec.source_copy_mode.or(unsaid)
-    }
-
-    fn copy(&mut self, copy: &spec::Copy, field: String) {
-        let mut step = copy_step(copy, self.folder, self.home());
-        step.owner = self.owner(step.owner);
-        if matches!(step.from, CopySource::Files(_)) {
-            self.set_fields.push(field);
-        }
-        self.steps.push(Step::Copy(step));
-    }
-
-    /// Where files go that say no destination.
-    fn home(&self) -> &str {
-        let workdir = self.spec.workdir.as_deref();
-        workdir
-            .filter(|_| !self.is_flytekit())
-            .unwrap_or(DEFAULT_FOLDER)
-    }
-
-    fn owner(&self, said: Option<String>) -> Option<String> {
-        said.or_else(|| self.is_flytekit().then(|| FLYTEKIT_USER.to_owned()))
-    }
-
     /// The steps in the user's own order.
     fn own_steps(&mut self) {
         for (at, step) in self.spec.steps.iter().enumerate() {
@@ -376,190 +228,6 @@ impl Lowering<'_> {
             set_fields: self.set_fields,
         }
     }
-
-    fn dockerfile(&mut self) -> Option<DockerfileRecipe> {
-        let own = self.spec.dockerfile.as_ref()?;
-        self.set_fields.push("dockerfile".to_owned());
-        self.set_fields.push("dockerfile.context".to_owned());
-        let mut named = own.contexts.clone();
-        named.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut contexts = Vec::new();
-        for (name, context) in named {
-            let source = match context {
-                NamedContext::Image(id) => ContextSource::Image(id),
-                NamedContext::Registry(reference) => ContextSource::Registry(reference),
-                NamedContext::Folder(path) => {
-                    self.set_fields.push(format!("dockerfile.contexts.{name}"));
-                    let ignore = path.clone();
-                    ContextSource::Files(FileSet::Tree { path, ignore })
-                }
-            };
-            contexts.push((name, source));
-        }
-        Some(DockerfileRecipe {
-            file: FileSet::File {
-                path: own.path.clone(),
-            },
-            context: FileSet::Context {
-                path: own.context.clone(),
-                dockerfile: own.path.clone(),
-            },
-            target: own.target.clone(),
-            args: sorted(&own.args),
-            contexts,
-        })
-    }
-}
-
-/// What the image is built on. An image of a Dockerfile says that itself.
-fn base(spec: &ImageSpec) -> Base {
-    if spec.dockerfile.is_some() {
-        return Base::Scratch;
-    }
-    let own = spec.base_image.as_ref();
-    // What does not go together is told by `check`, before recipes are made.
-    let cuda = spec.cuda.as_deref();
-    let cuda = cuda.and_then(|cuda| cuda_base(cuda, spec.cudnn.as_deref(), own).ok());
-    cuda.map(Base::Registry)
-        .or_else(|| own.cloned())
-        .unwrap_or_else(|| Base::Registry(DEFAULT_BASE.to_owned()))
-}
-
-fn helpers(spec: &ImageSpec) -> Helpers {
-    let said = |name: &str| {
-        let mut known = spec.builder_config.iter();
-        known
-            .find(|(known, _)| known == name)
-            .map(|(_, image)| image.clone())
-    };
-    let usual = Helpers::default();
-    Helpers {
-        uv: said("uv-image").unwrap_or(usual.uv),
-        micromamba: said("micromamba-image").unwrap_or(usual.micromamba),
-    }
-}
-
-/// Where a secret is that nobody says a place for.
-fn usual_place(id: &str) -> SecretPlace {
-    SecretPlace::File(format!("/run/secrets/{id}"))
-}
-
-/// The secrets of an image, with the places that nobody wrote.
-pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
-    let declared = spec.secrets.iter().map(|secret| {
-        let mut uses: Vec<Given> = secret
-            .uses
-            .iter()
-            .flat_map(|given| {
-                let step = given.step;
-                let env = given.env.clone().map(SecretPlace::Env);
-                let mount = given.mount.clone().map(SecretPlace::File);
-                let both: Vec<SecretPlace> = env.into_iter().chain(mount).collect();
-                let places = if both.is_empty() {
-                    vec![usual_place(&secret.id)]
-                } else {
-                    both
-                };
-                places.into_iter().map(move |place| Given { step, place })
-            })
-            .collect();
-        if uses.is_empty() {
-            let place = usual_place(&secret.id);
-            let all = SecretStep::ALL.into_iter();
-            uses.extend(all.map(|step| Given {
-                step,
-                place: place.clone(),
-            }));
-        }
-        uses.sort();
-        uses.dedup();
-        StepSecret {
-            id: secret.id.clone(),
-            source: secret.source.clone(),
-            uses,
-        }
-    });
-    let mounts = spec.pip_secret_mounts.iter().enumerate();
-    let mounts = mounts.map(|(at, mount)| StepSecret {
-        id: format!("pip-secret-mounts-{at}"),
-        source: SecretSource::File(mount.source.clone()),
-        uses: vec![Given {
-            step: SecretStep::Pip,
-            place: SecretPlace::File(mount.target.clone()),
-        }],
-    });
-    let mut secrets: Vec<StepSecret> = declared.chain(mounts).collect();
-    secrets.sort_by(|a, b| a.id.cmp(&b.id));
-    secrets
-}
-
-/// The tool of a lock file, by its name.
-fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
-    match path.requirements_kind() {
-        RequirementsKind::UvLock => Some(LockTool::Uv),
-        RequirementsKind::PoetryLock => Some(LockTool::Poetry),
-        _ => None,
-    }
-}
-
-/// What the installer reads besides a file: files of requirements include others, projects do not.
-fn requirements_set(path: WorkspacePath) -> FileSet {
-    if path.requirements_kind() == RequirementsKind::List {
-        FileSet::Requirements { path }
-    } else {
-        FileSet::Project { path }
-    }
-}
-
-/// Whether a requirement is of this package, by flytekit's reading: the word that it begins with.
-fn names(requirement: &str, package: &str) -> bool {
-    let end = requirement
-        .find(|each: char| !(each.is_alphanumeric() || each == '_' || each == '-'))
-        .unwrap_or(requirement.len());
-    &requirement[..end] == package
-}
-
-fn copy_step(copy: &spec::Copy, folder: &WorkspacePath, home: &str) -> CopyStep {
-    let below = |path: &str| format!("{}/{path}", home.trim_end_matches('/'));
-    match &copy.from {
-        CopyFrom::Workspace { path, given } => CopyStep {
-            from: CopySource::Files(FileSet::Tree {
-                path: path.clone(),
-                ignore: folder.clone(),
-            }),
-            to: copy
-                .to
-                .clone()
-                .unwrap_or_else(|| below(&default_tail(given))),
-            owner: copy.owner.clone(),
-        },
-        CopyFrom::Image { image, path } => CopyStep {
-            from: CopySource::Image {
-                image: image.clone(),
-                path: path.clone(),
-            },
-            to: copy.to.clone().unwrap_or_else(|| path.clone()),
-            owner: copy.owner.clone(),
-        },
-    }
-}
-
-/// The given path without parts that lead nowhere: `./a/../b` is `b`, and `../common` is `common`.
-fn default_tail(given: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in given.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-/// Splits as a shell does; quoting was checked by the manifest.
-fn words(text: &str) -> Vec<String> {
-    shlex::split(text).unwrap_or_else(|| vec![text.to_owned()])
 }
 
 fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
@@ -571,7 +239,7 @@ fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Copy;
+    use crate::spec::{Copy, CopyFrom};
     use crate::workspace::{Image, Places};
 
     fn image(id: &str, spec: ImageSpec) -> Image {

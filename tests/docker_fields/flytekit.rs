@@ -2,6 +2,7 @@
 //!
 //! Needs a Python with flytekit (`IMGSPEC_TEST_FLYTEKIT`), which `tests/run` makes.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use crate::sandbox::Ran;
@@ -114,29 +115,7 @@ fn flytekit_itself_finds_what_was_pushed() {
                 "{store}: {id}"
             );
         }
-        let versions =
-            "cd /; python3 -c 'import importlib.metadata as m; print(m.version(\"flytekit\"))'";
-        for reference in references.values() {
-            assert_eq!(
-                printed(&engine, reference, versions),
-                "1.16.31",
-                "{store}: {reference}"
-            );
-        }
-        let child =
-            "cat /root/said /root/data/one.txt; stat -c %U /root/data/one.txt; echo $GREETING";
-        assert_eq!(
-            printed(&engine, &references["child"], child),
-            "built\n1flytekit\nhello \"you\"",
-            "{store}"
-        );
-        let sources =
-            "cd /root; ls -A flow.py pkg; ls __pycache__ 2>/dev/null; touch flow.py && echo mine";
-        assert_eq!(
-            printed(&engine, &references["sources"], sources),
-            "flow.py\n\npkg:\n__init__.py\nmine",
-            "{store}"
-        );
+        holds_what_it_should(&engine, &references);
         let again = sandbox.run(&["graph", "build", "--push"]).success();
         assert!(
             again.stderr.contains("fresh 3 in"),
@@ -166,4 +145,27 @@ fn flytekit_itself_finds_what_was_pushed() {
         remove(&engine, &references);
         let _ = docker(&engine, &["image", "prune", "--force"]);
     }
+}
+
+fn holds_what_it_should(engine: &str, references: &BTreeMap<String, String>) {
+    let versions =
+        "cd /; python3 -c 'import importlib.metadata as m; print(m.version(\"flytekit\"))'";
+    for reference in references.values() {
+        assert_eq!(
+            printed(engine, reference, versions),
+            "1.16.31",
+            "{reference}"
+        );
+    }
+    let child = "cat /root/said /root/data/one.txt; stat -c %U /root/data/one.txt; echo $GREETING";
+    assert_eq!(
+        printed(engine, &references["child"], child),
+        "built\n1flytekit\nhello \"you\""
+    );
+    let sources =
+        "cd /root; ls -A flow.py pkg; ls __pycache__ 2>/dev/null; touch flow.py && echo mine";
+    assert_eq!(
+        printed(engine, &references["sources"], sources),
+        "flow.py\n\npkg:\n__init__.py\nmine"
+    );
 }

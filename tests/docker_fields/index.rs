@@ -57,11 +57,11 @@ impl Index {
                     } else {
                         "application/octet-stream"
                     };
-                    let head = format!(
+                    let first = format!(
                         "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nWWW-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\n\r\n",
                         body.len()
                     );
-                    let _ = stream.write_all(head.as_bytes());
+                    let _ = stream.write_all(first.as_bytes());
                     let _ = stream.write_all(&body);
                 });
             }
@@ -158,7 +158,10 @@ fn hash() -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from_digit(u32::from(digit), 16).unwrap())
+        .collect()
 }
 
 const PRINT: &str = "python3 -c 'import imgspec_probe; print(imgspec_probe.PLACE)'";

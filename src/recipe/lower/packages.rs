@@ -1,0 +1,140 @@
+//! Packages of every kind, and the environment that they are installed in. Pure.
+
+use super::{Lowering, sorted};
+use crate::recipe::{Conda, FileSet, Interpreter, Lock, LockTool, Pip, Step};
+use crate::spec::{GivenPath, RequirementsKind, WorkspacePath};
+
+impl Lowering<'_> {
+    pub(super) fn conda(&mut self, packages: &[String]) {
+        let is_first = !self.steps.iter().any(|step| matches!(step, Step::Conda(_)));
+        let python = self.spec.python_version.clone();
+        self.steps.push(Step::Conda(Conda {
+            python: python.filter(|_| is_first && self.spec.python_exec.is_none()),
+            packages: packages.to_vec(),
+            channels: self.spec.conda_channels.clone(),
+        }));
+    }
+
+    pub(super) fn environment(&mut self, env: &[(String, String)]) {
+        let mut pairs = env.to_vec();
+        if self.is_flytekit() {
+            // The user's own go before.
+            let known = [
+                ("PYTHONPATH", "/root".to_owned()),
+                ("FLYTE_SDK_RICH_TRACEBACKS", "0".to_owned()),
+                ("_F_RUNTIME_PACKAGES", self.spec.runtime_packages.join(" ")),
+            ];
+            for (name, value) in known {
+                if !value.is_empty() && !pairs.iter().any(|(known, _)| known == name) {
+                    pairs.push((name.to_owned(), value));
+                }
+            }
+        }
+        if !pairs.is_empty() {
+            self.steps.push(Step::Env(sorted(&pairs)));
+        }
+    }
+
+    /// The Python that packages go into, as far as the steps so far have brought one.
+    pub(super) fn interpreter(&self) -> Interpreter {
+        if self.steps.iter().any(|step| matches!(step, Step::Lock(_))) {
+            return Interpreter::Venv;
+        }
+        if let Some(path) = &self.spec.python_exec {
+            return Interpreter::Exec(path.clone());
+        }
+        let conda = |step: &Step| matches!(step, Step::Conda(conda) if conda.python.is_some());
+        if self.steps.iter().any(conda) {
+            Interpreter::Conda
+        } else if self.spec.python_version.is_some() {
+            Interpreter::Managed
+        } else {
+            Interpreter::Base
+        }
+    }
+
+    pub(super) fn python_packages(
+        &mut self,
+        field: &str,
+        requirements: Option<&GivenPath>,
+        packages: &[String],
+        with_flytekit: bool,
+    ) {
+        let file = requirements.map(|given| given.path.clone());
+        let tool = file.as_ref().and_then(lock_tool);
+        let version = self.spec.flytekit.as_ref().filter(|_| with_flytekit);
+        let names_flytekit = packages.iter().any(|package| names(package, "flytekit"));
+        let unless_named = version
+            .filter(|_| tool.is_none() && !names_flytekit)
+            .map(|version| ("flytekit".to_owned(), format!("flytekit=={version}")));
+        if file.is_none() && packages.is_empty() && unless_named.is_none() {
+            return;
+        }
+        let interpreter = self.interpreter();
+        let index = self.spec.pip_index.clone();
+        let extra_indexes = self.spec.pip_extra_index_url.clone();
+        let extra_args = self.extra_args(tool);
+        self.set_fields
+            .extend(file.iter().map(|_| field.to_owned()));
+        self.steps.push(match (tool, file) {
+            (Some(tool), Some(path)) => Step::Lock(Lock {
+                tool,
+                interpreter,
+                files: FileSet::Project { path },
+                index,
+                extra_indexes,
+                extra_args,
+            }),
+            (_, file) => Step::Pip(Pip {
+                interpreter,
+                requirements: file.map(requirements_set),
+                packages: packages.to_vec(),
+                index,
+                extra_indexes,
+                extra_args,
+                unless_named,
+            }),
+        });
+    }
+
+    /// Further arguments, if they are meant for this tool: they are those of the one that installs `requirements`.
+    pub(super) fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
+        let said = self.spec.requirements.as_ref();
+        let meant = said.and_then(|given| lock_tool(&given.path));
+        let args = self.spec.pip_extra_args.as_deref();
+        args.filter(|_| meant == tool)
+            .map(words)
+            .unwrap_or_default()
+    }
+}
+
+/// The tool of a lock file, by its name.
+fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
+    match path.requirements_kind() {
+        RequirementsKind::UvLock => Some(LockTool::Uv),
+        RequirementsKind::PoetryLock => Some(LockTool::Poetry),
+        _ => None,
+    }
+}
+
+/// What the installer reads besides a file: files of requirements include others, projects do not.
+fn requirements_set(path: WorkspacePath) -> FileSet {
+    if path.requirements_kind() == RequirementsKind::List {
+        FileSet::Requirements { path }
+    } else {
+        FileSet::Project { path }
+    }
+}
+
+/// Whether a requirement is of this package, by flytekit's reading: the word that it begins with.
+fn names(requirement: &str, package: &str) -> bool {
+    let end = requirement
+        .find(|each: char| !(each.is_alphanumeric() || each == '_' || each == '-'))
+        .unwrap_or(requirement.len());
+    &requirement[..end] == package
+}
+
+/// Splits as a shell does; quoting was checked by the manifest.
+fn words(text: &str) -> Vec<String> {
+    shlex::split(text).unwrap_or_else(|| vec![text.to_owned()])
+}
