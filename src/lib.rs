@@ -17,6 +17,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
+pub mod images;
 pub mod import;
 pub mod manifest;
 pub mod plan;
@@ -32,3 +33,7 @@ pub mod suggest;
 pub mod view;
 pub mod watch;
 pub mod workspace;
+
+pub use images::{BackendRegistry, Images, Proposal, Request};
+pub use run::Event;
+pub use spec::ImageSpec;

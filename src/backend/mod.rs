@@ -21,7 +21,7 @@ use crate::recipe::Recipe;
 /// A builder of images.
 pub trait Backend: Send + Sync {
     /// The name that `builder` and `--builder` give it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The higher wins where nothing else decides.
     fn priority(&self) -> u8;
