@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use context::{stage, verify};
+
 use crate::fingerprint::{Files, Key};
 use crate::recipe::Recipe;
 

@@ -142,10 +142,9 @@ impl Images {
     }
 
     fn root(&self) -> Result<PathBuf, Refusal> {
-        let folder: &Path = match self.folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => &self.folder,
-        };
+        let here = Path::new(".");
+        let is_here = self.folder.as_os_str().is_empty();
+        let folder = if is_here { here } else { &self.folder };
         let help = "images need an existing folder, that of the files that they copy";
         match folder.canonicalize() {
             Ok(root) if root.is_dir() => Ok(root),

@@ -227,4 +227,21 @@ mod tests {
         let codes: Vec<&str> = loaded.diagnostics.iter().map(|it| it.code).collect();
         assert_eq!(codes, ["duplicate-image", "invalid-value", "invalid-value"]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_is_read_as_it_is_or_refused(text in ".{0,12}|[\\\\\"{}#\n\r= ]{0,12}|\\PC{0,6}\0?") {
+            let spec = ImageSpec::new("x")
+                .with_commands([text.clone()])
+                .with_cmd([text.clone()])
+                .with_env(text.clone(), text.clone())
+                .with_copy(text.clone(), text.clone())
+                .with_packages([text.clone()])
+                .with_steps([OwnStep::run(text.clone()), OwnStep::Env(vec![(text.clone(), text)])]);
+            let loaded = adopt("/".into(), &[image("it", spec.clone())]);
+            let read = loaded.workspace.images.first().map(|image| &image.spec);
+            let is_refused = loaded.diagnostics.iter().any(crate::diagnostic::Diagnostic::is_error);
+            proptest::prop_assert!(is_refused || read == Some(&spec), "{spec:?}");
+        }
+    }
 }
