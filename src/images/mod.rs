@@ -253,10 +253,23 @@ impl Images {
 }
 
 fn unknown(id: &str, session: &Session) -> Refusal {
-    let ids = || session.workspace.images.iter().map(|image| &image.id);
-    let help = match closest(id, ids().map(String::as_str)) {
+    let ids = session
+        .workspace
+        .images
+        .iter()
+        .map(|image| image.id.as_str());
+    let help = match closest(id, ids) {
         Some(meant) => format!("did you mean `{meant}`?"),
-        None => format!("images: {}", ids().cloned().collect::<Vec<_>>().join(", ")),
+        None => which_there_are(session),
     };
     refusal(format!("there is no image `{id}`"), help)
+}
+
+fn which_there_are(session: &Session) -> String {
+    let ids = session
+        .workspace
+        .images
+        .iter()
+        .map(|image| image.id.as_str());
+    format!("images: {}", ids.collect::<Vec<_>>().join(", "))
 }

@@ -3,8 +3,12 @@
 //! The choice made: what is carried out is the very plan that was shown; only files that change meanwhile are looked at
 //! again, as in every run.
 
+use std::collections::BTreeSet;
+
 use super::Request;
+use super::refusal::refusal;
 use crate::diagnostic::Diagnostic;
+use crate::graph::ImageId;
 use crate::plan::{Action, Reason};
 use crate::run::{Event, Mailbox, Options, Outcome, Summary};
 use crate::session::{Planned, Refusal, Session, Wish};
@@ -36,8 +40,8 @@ impl Proposal {
     pub(super) fn new(session: Session, request: &Request) -> Result<Self, Refusal> {
         let asked = match &request.images {
             None => session.graph.ids().collect(),
-            Some(words) if words.is_empty() => std::collections::BTreeSet::new(),
-            Some(words) => session.select(words)?,
+            Some(words) if words.is_empty() => BTreeSet::new(),
+            Some(words) => select(&session, words)?,
         };
         let wish = Wish {
             judgement: request.judgement,
@@ -104,6 +108,20 @@ impl Proposal {
         let (session, planned) = (self.session, self.planned);
         session.run(&planned, self.options, mailbox, &mut on_event)
     }
+}
+
+fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
+    session.graph.select(words).map_err(|unknown| {
+        let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
+        let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
+        let help = if meant.is_empty() {
+            super::which_there_are(session)
+        } else {
+            meant.join(" ")
+        };
+        refusal(message.join("; "), help)
+    })
 }
 
 impl Summary {

@@ -179,8 +179,8 @@ fn everything_that_happens_is_heard_in_its_order() {
 #[test]
 fn two_runs_at_once_build_each_image_once() {
     let sandbox = three_files();
+    let images = three(slow_images(&sandbox, Duration::from_millis(100)));
     let build = || {
-        let images = three(slow_images(&sandbox, Duration::from_millis(100)));
         let done = images.build(&Request::all(), |_| ()).unwrap();
         assert!(done.is_done());
         assert_eq!(done.images.len(), 3);
@@ -220,7 +220,7 @@ fn builds(sandbox: &Sandbox) -> Vec<String> {
 #[test]
 fn a_run_that_is_stopped_records_nothing_and_goes_on_later() {
     let sandbox = three_files();
-    let slow = three(slow_images(&sandbox, Duration::from_secs(60)));
+    let slow = three(slow_images(&sandbox, Duration::from_mins(1)));
     let mailbox = Mailbox::default();
     let interrupter = mailbox.interrupter();
     let started = std::time::Instant::now();

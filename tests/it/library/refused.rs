@@ -92,7 +92,7 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
 
 #[test]
 fn values_cannot_become_anything_else() {
-    let hostile = [
+    let hostile = vec![
         ImageSpec::default().with_base("debian\nRUN id"),
         ImageSpec::default().with_user("root\nRUN id"),
         ImageSpec::default().with_env("A=1 B", "x"),
@@ -196,6 +196,8 @@ fn what_cannot_be_asked_is_said_in_words() {
         say(plan.err()),
         "no image matches `trian`: did you mean `train`?"
     );
+    let plan = images.plan(&Request::of(["x*"]));
+    assert_eq!(say(plan.err()), "no image matches `x*`: images: train");
     let secret = Secret::of_env("token", "NO_SUCH_VARIABLE_OF_ANYBODY");
     let spec = ImageSpec::default()
         .with_commands(["true"])
