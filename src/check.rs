@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::diagnostic::{self, Diagnostic, Place};
 use crate::fingerprint::flytekit_ids;
 use crate::graph::{Cycle, EdgeKind, Graph, Hop};
-use crate::manifest::{self, Overrides};
+use crate::manifest::{self, Loaded, Overrides};
 use crate::recipe::{self, Recipe};
 use crate::reference::{self, DEFAULT_TAG_FORMAT};
 use crate::spec::{OwnStep, PathKind, SecretStep, WorkspacePath};
@@ -45,7 +45,12 @@ pub fn check(
     overrides: &Overrides,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Checked {
-    let loaded = manifest::load(manifest, overrides, env);
+    loaded(manifest::load(manifest, overrides, env))
+}
+
+/// Checks a workspace that was read.
+#[must_use]
+pub fn loaded(loaded: Loaded) -> Checked {
     let workspace = loaded.workspace;
     let mut diagnostics = loaded.diagnostics;
     let graph = match Graph::new(&workspace.images) {

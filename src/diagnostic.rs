@@ -43,6 +43,11 @@ impl Sources {
         id
     }
 
+    /// Gives a text that was kept before it was written.
+    pub(crate) fn write(&mut self, id: SourceId, text: String) {
+        self.0[id.0 as usize].text = text;
+    }
+
     /// The text that was read first from a file: the root manifest.
     #[must_use]
     pub fn first_file(&self) -> Option<SourceId> {

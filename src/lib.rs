@@ -8,6 +8,18 @@
 //!                                                                              ▲  store ◀────────────────────────────┘
 //! ```
 //!
+//! A program may bring the images itself, without a manifest: see [`images`].
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! use imgspec::{ImageSpec, Images};
+//!
+//! let mut images = Images::new(folder.path());
+//! images.add("app", ImageSpec::new("team/app").with_apt_packages(["git"]));
+//! assert!(images.reference("app")?.starts_with("team/app:"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
 //! images; only [`report`] prints.
 
@@ -17,6 +29,7 @@ pub mod cli;
 pub mod diagnostic;
 pub mod fingerprint;
 pub mod graph;
+pub mod images;
 pub mod import;
 pub mod manifest;
 pub mod plan;
@@ -32,3 +45,7 @@ pub mod suggest;
 pub mod view;
 pub mod watch;
 pub mod workspace;
+
+pub use images::{BackendRegistry, Images, Proposal, Request};
+pub use run::Event;
+pub use spec::ImageSpec;

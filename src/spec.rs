@@ -3,10 +3,13 @@
 //! Knows nothing of files, graphs or builders. The choice made: fields are exactly those that a user writes, after
 //! inheritance and variables but before any default that another module owns (see [`crate::recipe`]).
 
+mod parts;
 mod requirements;
+mod with;
 
 use std::fmt;
 
+pub use parts::OutsidePath;
 pub use requirements::RequirementsKind;
 
 /// One image as its user describes it. The names are those of flytekit's `ImageSpec`, plus Docker's words where

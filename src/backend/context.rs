@@ -34,7 +34,7 @@ const FEW: usize = 64;
 ///
 /// # Errors
 /// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
-pub(super) fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
+pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     make_folder(to).map_err(|error| unwritable(to, &error))?;
     make_folders(files, to)?;
     copy_all(files, to)?;
@@ -241,7 +241,7 @@ pub(super) fn send(
 ///
 /// # Errors
 /// [`BuildError::Moved`] for the first that is not.
-pub(super) fn verify(files: &Files) -> Result<(), BuildError> {
+pub fn verify(files: &Files) -> Result<(), BuildError> {
     for entry in &files.entries {
         let is_same = match &entry.kind {
             EntryKind::Folder => true,

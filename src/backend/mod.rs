@@ -15,13 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+pub use context::{stage, verify};
+
 use crate::fingerprint::{Files, Key};
 use crate::recipe::Recipe;
 
 /// A builder of images.
 pub trait Backend: Send + Sync {
     /// The name that `builder` and `--builder` give it.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The higher wins where nothing else decides.
     fn priority(&self) -> u8;

@@ -8,10 +8,10 @@ use signal_hook::iterator::Signals;
 
 use super::variables;
 use super::{Context, Failure, Progress, Selection, exit, metadata};
-use crate::plan::{self, Judgement, Plan, WhenUnknown};
+use crate::plan::{Judgement, Plan, WhenUnknown};
 use crate::report;
 use crate::run::{Mailbox, Options, Push, Summary};
-use crate::session::{Planned, Session};
+use crate::session::{Obstacle, Planned, Session, Wish};
 
 #[derive(Args)]
 pub(super) struct BuildArgs {
@@ -46,7 +46,7 @@ pub(super) struct How {
 impl How {
     pub(super) fn options(&self, choice: &Choice) -> Options {
         Options {
-            jobs: jobs(self.jobs),
+            jobs: self.jobs.map_or(Options::default().jobs, usize::from),
             fail_fast: self.fail_fast,
             push: choice.push(),
             attempts: self.attempts,
@@ -122,58 +122,39 @@ impl Choice {
         selection: &Selection,
     ) -> Result<Planned, Failure> {
         let asked = session.select(&selection.images)?;
-        if self.push.is_some()
-            && !asked
-                .iter()
-                .any(|id| session.workspace.images[id.index()].spec.registry.is_some())
-        {
-            return Err(Failure::usage(
-                "none of the images has a registry to push to",
-                "give them a `registry`, or leave `--push` out",
-            ));
-        }
-        let planned = session.plan(&asked, self.judgement(), self.push());
-        let unknown = plan::unknown(&session.graph, &planned.plan);
-        let unsaid = self.when_unknown.is_none() && variables::fails_fast();
-        let is_flytekit = |image: &str| {
-            let id = session.graph.find(image);
-            id.is_some_and(|id| session.workspace.images[id.index()].spec.flytekit.is_some())
+        let wish = Wish {
+            judgement: self.judgement(),
+            push: self.push(),
+            without_bases: self.no_bases,
+            is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
-        let fatal: Vec<&(&str, String)> = unknown
-            .iter()
-            .filter(|(image, _)| {
-                self.when_unknown == Some(Unknown::Fail) || (unsaid && is_flytekit(image))
-            })
-            .collect();
-        if !fatal.is_empty() {
-            let list: Vec<String> = fatal
-                .iter()
-                .map(|(image, why)| format!("`{image}` ({why})"))
-                .collect();
-            return Err(Failure::usage(
-                format!(
-                    "nobody can say whether these images exist: {}",
-                    list.join(", ")
-                ),
-                "mend the access, or choose `--when-unknown build`",
-            ));
-        }
-        let unasked: Vec<&str> = planned
-            .plan
-            .builds()
-            .filter(|image| !image.asked)
-            .map(|image| session.graph.name(image.id))
-            .collect();
-        if self.no_bases && !unasked.is_empty() {
-            return Err(Failure::usage(
+        Ok(session.prepare(&asked, wish)?)
+    }
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        let message = obstacle.to_string();
+        match obstacle {
+            Obstacle::NoRegistry => {
+                Self::usage(message, "give them a `registry`, or leave `--push` out")
+            }
+            Obstacle::Unknown(_) => {
+                Self::usage(message, "mend the access, or choose `--when-unknown build`")
+            }
+            Obstacle::Bases(bases) => Self::usage(
                 format!(
                     "these bases are not fresh, and `--no-bases` forbids to build them: {}",
-                    unasked.join(", ")
+                    bases.join(", ")
                 ),
                 "build them first, or leave `--no-bases` out",
-            ));
+            ),
+            Obstacle::Backend { mend, .. } => Self::usage(message, mend),
+            Obstacle::Secrets(missing) => Self::usage(
+                missing.join("\n       "),
+                "set the variable or make the file readable, and run this again",
+            ),
         }
-        Ok(planned)
     }
 }
 
@@ -190,16 +171,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let session = context.open(args.choice.builder.as_deref())?;
     let planned = args.choice.plan(&session, &args.selection)?;
-    if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
-        return Err(Failure::usage(why, mend));
-    }
-    let missing = session.missing_secrets(&planned.plan);
-    if !missing.is_empty() {
-        return Err(Failure::usage(
-            missing.join("\n       "),
-            "set the variable or make the file readable, and run this again",
-        ));
-    }
+    session.ready(&planned.plan)?;
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here an interrupt may just end the program: nothing has been begun.
@@ -228,12 +200,6 @@ fn code(summary: &Summary) -> u8 {
     } else {
         exit::FAILED
     }
-}
-
-/// Builds mostly wait: for processes to start, for layers to be written, for the network.
-fn jobs(flag: Option<u16>) -> usize {
-    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    flag.map_or_else(|| (2 * processors()).max(8), usize::from)
 }
 
 fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {

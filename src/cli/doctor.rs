@@ -17,7 +17,7 @@ pub(super) struct DoctorArgs {
 
 #[derive(Serialize)]
 struct Finding {
-    builder: &'static str,
+    builder: String,
     ready: bool,
     versions: Vec<(String, String)>,
     remarks: Vec<String>,
@@ -30,7 +30,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
     let findings: Vec<Finding> = backends
         .iter()
-        .map(|backend| finding(backend.name(), backend.availability()))
+        .map(|backend| finding(backend.name().to_owned(), backend.availability()))
         .collect();
     let is_ready = backends
         .iter()
@@ -43,7 +43,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     Ok(if is_ready { exit::DONE } else { exit::FAILED })
 }
 
-fn finding(builder: &'static str, availability: Availability) -> Finding {
+fn finding(builder: String, availability: Availability) -> Finding {
     match availability {
         Availability::Ready { versions, remarks } => Finding {
             builder,
@@ -73,7 +73,7 @@ fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
             ("missing", Style::Bad)
         };
         let head = Line::new()
-            .add(Style::Bold, finding.builder)
+            .add(Style::Bold, finding.builder.clone())
             .add(Style::Plain, "  ")
             .add(style, mark);
         text.push_str(&format!("\n{}\n", head.paint(context.screen.color_out)));

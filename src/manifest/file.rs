@@ -273,7 +273,7 @@ impl<'a> Loader<'a> {
 }
 
 impl Above<'_> {
-    fn nothing() -> Above<'static> {
+    pub(super) fn nothing() -> Above<'static> {
         static SCOPE: Scope<'static> = Scope {
             own: BTreeMap::new(),
             outer: None,

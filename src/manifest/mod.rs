@@ -23,6 +23,7 @@ mod overrides;
 mod rules;
 mod rules_packages;
 mod scope;
+mod specs;
 mod syntax;
 mod templates;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod templates;
     reason = "tests are read, not timed"
 )]
 mod tests;
+mod transcript;
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +42,7 @@ pub use overrides::Overrides;
 
 use crate::diagnostic::Diagnostic;
 use crate::reference::Refused;
-use crate::workspace::Workspace;
+use crate::workspace::{Image, Workspace};
 
 /// What [`load`] found.
 #[derive(Debug, Clone)]
@@ -84,4 +86,11 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Loaded {
     file::Loader::new(overrides, env).load(manifest)
+}
+
+/// Reads the images of a program as if manifests in `root` said them, by the same rules. `root` is canonical; the images'
+/// places are made here, in texts that say what the specs say. Which builders there are is not judged.
+#[must_use]
+pub fn adopt(root: PathBuf, images: &[Image]) -> Loaded {
+    file::Loader::new(&Overrides::default(), &|_| None).adopt(root, images)
 }

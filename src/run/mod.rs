@@ -79,6 +79,19 @@ pub struct Options {
     pub attempts: u32,
 }
 
+impl Default for Options {
+    /// Builds mostly wait: for processes to start, for layers to be written, for the network.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            jobs: (2 * processors).max(8),
+            fail_fast: false,
+            push: Push::No,
+            attempts: 3,
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {

@@ -39,7 +39,9 @@ pub(super) fn choose(
         let mistake = Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
         mistakes.push(mistake.help(which_there_are(name, known)));
     }
-    let best = known.iter().max_by_key(|backend| backend.priority());
+    // Of equals the first one wins, as with flytekit.
+    let best = known.iter().rev();
+    let best = best.max_by_key(|backend| backend.priority());
     let mut chosen = Vec::with_capacity(images.len());
     for (at, image) in images.iter().enumerate() {
         let own = image.spec.builder.as_deref();

@@ -6,12 +6,14 @@
 mod choice;
 mod files;
 mod names;
+mod prepare;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use choice::backends;
+pub use prepare::{Obstacle, Wish};
 
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
@@ -119,17 +121,29 @@ pub fn examine(opening: &Opening<'_>) -> Examination {
 /// The same, with what an earlier examination of the same root left.
 #[must_use]
 pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
+    let checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let known = kept.map_or_else(
+        || backends(&checked.workspace.root, opening.env),
+        |kept| kept.backends.clone(),
+    );
+    examine_checked(checked, known, opening.builder, kept)
+}
+
+/// Examines a workspace that was checked, wherever its images come from; `known` are all backends.
+#[must_use]
+pub fn examine_checked(
+    checked: Checked,
+    known: Vec<Arc<dyn Backend>>,
+    builder: Option<&str>,
+    kept: Option<&Kept>,
+) -> Examination {
     let Checked {
         workspace,
         graph,
         recipes,
         mut diagnostics,
-    } = check::check(opening.manifest, opening.overrides, opening.env);
-    let known = kept.map_or_else(
-        || backends(&workspace.root, opening.env),
-        |kept| kept.backends.clone(),
-    );
-    let chosen = choice::choose(&workspace.images, &recipes, &known, opening.builder);
+    } = checked;
+    let chosen = choice::choose(&workspace.images, &recipes, &known, builder);
     let backends = chosen.unwrap_or_else(|mistakes| {
         diagnostics.extend(mistakes);
         Vec::new()

@@ -397,7 +397,7 @@ fn is_other(before: &View, now: &View, id: ImageId) -> bool {
         (
             view.prints.key(id),
             world.reference(&view.prints, id),
-            world.backends[id.index()].name(),
+            world.backends[id.index()].name().to_owned(),
             world.asked.contains(&id),
             view.unreadable.get(&id).cloned(),
         )

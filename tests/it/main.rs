@@ -6,6 +6,7 @@ mod build;
 mod commands;
 mod flytekit;
 mod import;
+mod library;
 mod outputs;
 mod plan;
 mod reliability;

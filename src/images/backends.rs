@@ -1,0 +1,210 @@
+//! The backends that a program's images may be built with, each under a kind and with a priority.
+//!
+//! Starts nothing. The choice made: the kind and the priority that a program gives go before those that a backend has of
+//! itself, so one backend may be there twice, and whoever brings a backend decides when it is taken.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::refusal;
+use crate::backend::{
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
+};
+use crate::recipe::Recipe;
+use crate::session::{self, Refusal};
+use crate::suggest::closest;
+
+/// Backends by kind. An image that names a kind ([`ImageSpec::with_builder`](crate::ImageSpec::with_builder)) gets that one;
+/// the others get the one of the highest priority, of equals the one that was registered first.
+///
+/// ```
+/// use std::sync::Arc;
+/// use imgspec::{BackendRegistry, backend::docker::Docker};
+///
+/// let mut backends = BackendRegistry::new();
+/// backends.register("docker", Arc::new(Docker::new()), 10);
+/// backends.register("spare", Arc::new(Docker::new()), 1);
+/// assert_eq!(backends.kinds().collect::<Vec<_>>(), ["docker", "spare"]);
+/// ```
+#[derive(Clone, Default)]
+pub struct BackendRegistry(Vec<Arc<Registered>>);
+
+/// A backend under its kind.
+struct Registered {
+    kind: String,
+    priority: u8,
+    backend: Arc<dyn Backend>,
+}
+
+impl BackendRegistry {
+    /// No backends.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The backends that the program `imgspec` has, for images in this folder: `docker`, and `fake`, which builds nothing and
+    /// is taken only when it is named.
+    #[must_use]
+    pub fn usual(folder: &Path) -> Self {
+        let mut all = Self::new();
+        for backend in session::backends(folder, &|name| std::env::var(name).ok()) {
+            let (kind, priority) = (backend.name().to_owned(), backend.priority());
+            all.register(kind, backend, priority);
+        }
+        all
+    }
+
+    /// Registers a backend under a kind; whatever had that kind is replaced, and keeps its place among equals.
+    pub fn register(
+        &mut self,
+        kind: impl Into<String>,
+        backend: Arc<dyn Backend>,
+        priority: u8,
+    ) -> &mut Self {
+        let kind = kind.into();
+        let new = |kind| {
+            Arc::new(Registered {
+                kind,
+                priority,
+                backend,
+            })
+        };
+        match self.0.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => *known = new(kind),
+            None => self.0.push(new(kind)),
+        }
+        self
+    }
+
+    /// The kinds, in the order of their registration.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|known| known.kind.as_str())
+    }
+
+    /// The backend of a kind, under that name and with the priority that it was given.
+    ///
+    /// # Errors
+    /// When there is none of this kind, with the one that was probably meant.
+    pub fn get(&self, kind: &str) -> Result<Arc<dyn Backend>, Refusal> {
+        let found = self.0.iter().find(|known| known.kind == kind);
+        let found = found.map(|known| Arc::clone(known) as Arc<dyn Backend>);
+        found.ok_or_else(|| {
+            let help = match closest(kind, self.kinds()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("builders: {}", self.kinds().collect::<Vec<_>>().join(", ")),
+            };
+            refusal(format!("there is no builder `{kind}`"), help)
+        })
+    }
+
+    /// All backends, in the order of their registration.
+    pub(super) fn all(&self) -> Vec<Arc<dyn Backend>> {
+        let all = self.0.iter();
+        all.map(|known| Arc::clone(known) as Arc<dyn Backend>)
+            .collect()
+    }
+}
+
+impl fmt::Debug for BackendRegistry {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs = self.0.iter().map(|known| (&known.kind, known.priority));
+        out.debug_map().entries(pairs).finish()
+    }
+}
+
+impl Backend for Registered {
+    fn name(&self) -> &str {
+        &self.kind
+    }
+
+    fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    fn availability(&self) -> Availability {
+        self.backend.availability()
+    }
+
+    fn clean(&self) -> Result<usize, String> {
+        self.backend.clean()
+    }
+
+    fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        self.backend.check(recipe)
+    }
+
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        self.backend.render(job, to)
+    }
+
+    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+        let mut found = self.backend.exists(wanted);
+        // One answer too few is one that nobody gave.
+        found.resize_with(wanted.len(), || Existence::Unknown {
+            why: format!("the builder `{}` gave no answer", self.kind),
+        });
+        found
+    }
+
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let artifact = self.backend.build(job, notes, cancel)?;
+        Ok(Artifact {
+            backend: self.kind.clone(),
+            ..artifact
+        })
+    }
+
+    fn push(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        self.backend.push(job, artifact, notes, cancel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::fake::Fake;
+
+    fn three() -> BackendRegistry {
+        let mut all = BackendRegistry::new();
+        for (kind, priority) in [("a", 1), ("bakery", 7), ("c", 7)] {
+            all.register(kind, Arc::new(Fake::default()), priority);
+        }
+        all
+    }
+
+    #[test]
+    fn a_kind_that_is_registered_again_keeps_its_place() {
+        let mut all = three();
+        all.register("a", Arc::new(Fake::default()), 9);
+        assert_eq!(all.kinds().collect::<Vec<_>>(), ["a", "bakery", "c"]);
+        assert_eq!(all.get("a").unwrap().priority(), 9);
+        assert_eq!(format!("{all:?}"), r#"{"a": 9, "bakery": 7, "c": 7}"#);
+    }
+
+    #[test]
+    fn an_unknown_kind_is_refused_with_the_one_that_was_meant() {
+        let refused = three().get("bakry").err().unwrap();
+        assert_eq!(
+            refused.to_string(),
+            "there is no builder `bakry`: did you mean `bakery`?"
+        );
+        let refused = three().get("envd").err().unwrap();
+        assert_eq!(
+            refused.to_string(),
+            "there is no builder `envd`: builders: a, bakery, c"
+        );
+    }
+}

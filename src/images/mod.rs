@@ -1,0 +1,275 @@
+//! Images that a program describes itself, without a manifest: named, looked for, planned and built.
+//!
+//! Knows nothing of KDL and of screens. The choice made: the images become a [`Workspace`](crate::workspace::Workspace) as
+//! those of manifests do, and from there on everything is the code that the command line calls — the same rules, keys, tags,
+//! records and guarantees.
+//!
+//! ```
+//! use imgspec::{ImageSpec, Images, Request};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let mut images = Images::new(folder);
+//! images.set_builder("fake"); // pretends; leave it out to build with Docker
+//! images.add("base", ImageSpec::default().with_apt_packages(["git"]));
+//! images.add(
+//!     "train",
+//!     ImageSpec::new("team/train")
+//!         .with_base_image("base")
+//!         .with_python_version("3.12")
+//!         .with_packages(["torch==2.5.1"]),
+//! );
+//! let done = images.build(&Request::all(), |event| println!("{event:?}"))?;
+//! assert!(done.is_done());
+//! assert!(images.plan(&Request::of(["train"]))?.is_fresh());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod backends;
+mod proposal;
+mod refusal;
+mod request;
+
+use std::path::{Path, PathBuf};
+
+pub use backends::BackendRegistry;
+pub use proposal::{Proposal, Proposed};
+pub use request::Request;
+
+use crate::backend::{Existence, StoreKind, Wanted};
+use crate::check;
+use crate::fingerprint::Key;
+use crate::fingerprint::files::system_words;
+use crate::graph::ImageId;
+use crate::manifest;
+use crate::run::{Event, Mailbox, Summary};
+use crate::session::{self, Refusal, Session};
+use crate::spec::{ImageSpec, WorkspacePath};
+use crate::suggest::closest;
+use crate::workspace::{Image, Places};
+use refusal::refusal;
+
+/// Images of one folder, by id, with the backends that build them.
+///
+/// The folder is what a workspace's root is to the program: paths of the specs are relative to it, nothing outside of it gets
+/// into an image, and its `.imgspec` holds what was built last. Every question reads the files as they are then.
+#[derive(Debug, Clone)]
+pub struct Images {
+    folder: PathBuf,
+    backends: BackendRegistry,
+    builder: Option<String>,
+    images: Vec<Image>,
+}
+
+impl Images {
+    /// No images yet, with the backends of the program.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        let backends = BackendRegistry::usual(&folder);
+        Self::with_backends(folder, backends)
+    }
+
+    /// No images yet, with these backends.
+    pub fn with_backends(folder: impl Into<PathBuf>, backends: BackendRegistry) -> Self {
+        Self {
+            folder: folder.into(),
+            backends,
+            builder: None,
+            images: Vec::new(),
+        }
+    }
+
+    /// Chooses the backend, by kind, for images that name none; without it the one of the highest priority is taken.
+    pub fn set_builder(&mut self, kind: impl Into<String>) -> &mut Self {
+        self.builder = Some(kind.into());
+        self
+    }
+
+    /// Adds an image. What is wrong with it is told by whatever is done next, with all other mistakes.
+    pub fn add(&mut self, id: impl Into<String>, spec: ImageSpec) -> &mut Self {
+        self.add_in(WorkspacePath::ROOT, id, spec)
+    }
+
+    /// Adds an image that leaves out what the `.dockerignore` of this folder says, instead of that of the images' folder.
+    pub fn add_in(
+        &mut self,
+        folder: WorkspacePath,
+        id: impl Into<String>,
+        spec: ImageSpec,
+    ) -> &mut Self {
+        self.images.push(Image {
+            id: id.into(),
+            spec,
+            folder,
+            places: Places::default(),
+        });
+        self
+    }
+
+    /// The ids, in the order in which the images were added.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.images.iter().map(|image| image.id.as_str())
+    }
+
+    /// What an image is asked to be.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&ImageSpec> {
+        let found = self.images.iter().find(|image| image.id == id);
+        found.map(|image| &image.spec)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut ImageSpec> {
+        let found = self.images.iter_mut().find(|image| image.id == id);
+        found.map(|image| &mut image.spec)
+    }
+
+    /// Checks and fingerprints all images: what every question below begins with. Starts nothing and writes nothing.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the images and the files they name, all at once.
+    pub fn open(&self) -> Result<Session, Refusal> {
+        let root = self.root()?;
+        let known = self.backends.all();
+        if known.is_empty() {
+            let help = "register one, or take `BackendRegistry::usual`";
+            return Err(refusal("there is no builder", help));
+        }
+        let checked = check::loaded(manifest::adopt(root, &self.images));
+        session::examine_checked(checked, known, self.builder.as_deref(), None)
+            .into_session()
+            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
+    }
+
+    fn root(&self) -> Result<PathBuf, Refusal> {
+        let here = Path::new(".");
+        let is_here = self.folder.as_os_str().is_empty();
+        let folder = if is_here { here } else { &self.folder };
+        let help = "images need an existing folder, that of the files that they copy";
+        match folder.canonicalize() {
+            Ok(root) if root.is_dir() => Ok(root),
+            Ok(_) => Err(refusal(
+                format!("`{}` is no folder", folder.display()),
+                help,
+            )),
+            Err(error) => {
+                let why = system_words(&error);
+                let message = format!("`{}` cannot be read: {why}", folder.display());
+                Err(refusal(message, help))
+            }
+        }
+    }
+
+    /// The key of an image: the same key, the same image asked for.
+    ///
+    /// # Errors
+    /// When an image is wrong, or none has this id.
+    pub fn key(&self, id: &str) -> Result<Key, Refusal> {
+        let (session, id) = self.find(id)?;
+        Ok(session.prints.key(id))
+    }
+
+    /// What an image is called after the colon.
+    ///
+    /// # Errors
+    /// When an image is wrong, or none has this id.
+    pub fn tag(&self, id: &str) -> Result<String, Refusal> {
+        let reference = self.reference(id)?;
+        let tag = reference.rsplit_once(':').map_or("", |(_, tag)| tag);
+        Ok(tag.to_owned())
+    }
+
+    /// What an image is called: `registry/name:tag`.
+    ///
+    /// # Errors
+    /// When an image is wrong, or none has this id.
+    pub fn reference(&self, id: &str) -> Result<String, Refusal> {
+        let (session, id) = self.find(id)?;
+        Ok(session.reference(id))
+    }
+
+    /// Whether an image, as it is asked for now, is in the local store or in its registry. Another image under its reference
+    /// does not count; what nobody could say is [`Existence::Unknown`].
+    ///
+    /// # Errors
+    /// When an image is wrong, none has this id, or it has no registry to look into.
+    pub fn exists(&self, id: &str, place: StoreKind) -> Result<Existence, Refusal> {
+        let (session, at) = self.find(id)?;
+        if place == StoreKind::Registry
+            && session.workspace.images[at.index()].spec.registry.is_none()
+        {
+            let message = format!("image `{id}` has no registry");
+            return Err(refusal(message, "give it one: `with_registry`"));
+        }
+        let reference = session.reference(at);
+        let wanted = Wanted {
+            reference: &reference,
+            place,
+            platforms: &session.recipes[at.index()].platforms,
+        };
+        let found = session.backends[at.index()].exists(&[wanted]);
+        let key = session.prints.key(at).to_string();
+        Ok(match found.into_iter().next() {
+            Some(Existence::Present {
+                key: Some(label), ..
+            }) if label != key => Existence::Absent,
+            // Without a label nobody knows what it was built of.
+            Some(Existence::Present { key: None, .. }) => Existence::Absent,
+            Some(found) => found,
+            None => Existence::Unknown {
+                why: "the builder gave no answer".to_owned(),
+            },
+        })
+    }
+
+    /// What a request would do, and why. Starts no build and writes nothing.
+    ///
+    /// # Errors
+    /// When an image is wrong, or the request asks for what cannot be.
+    pub fn plan(&self, request: &Request) -> Result<Proposal, Refusal> {
+        Proposal::new(self.open()?, request)
+    }
+
+    /// Builds what changed, bases first, in parallel; `on_event` hears everything on the calling thread.
+    ///
+    /// # Errors
+    /// When nothing could be begun: an image is wrong, a builder or a secret is not there. A failed image is no error: the
+    /// summary names it, and its event says why.
+    pub fn build(
+        &self,
+        request: &Request,
+        on_event: impl FnMut(&Event),
+    ) -> Result<Summary, Refusal> {
+        self.plan(request)?.run(Mailbox::default(), on_event)
+    }
+
+    fn find(&self, id: &str) -> Result<(Session, ImageId), Refusal> {
+        let session = self.open()?;
+        match session.graph.find(id) {
+            Some(found) => Ok((session, found)),
+            None => Err(unknown(id, &session)),
+        }
+    }
+}
+
+fn unknown(id: &str, session: &Session) -> Refusal {
+    let ids = session
+        .workspace
+        .images
+        .iter()
+        .map(|image| image.id.as_str());
+    let help = match closest(id, ids) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => which_there_are(session),
+    };
+    refusal(format!("there is no image `{id}`"), help)
+}
+
+fn which_there_are(session: &Session) -> String {
+    let ids = session
+        .workspace
+        .images
+        .iter()
+        .map(|image| image.id.as_str());
+    format!("images: {}", ids.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,140 @@
+//! What a request would do, before it is done.
+//!
+//! The choice made: what is carried out is the very plan that was shown; only files that change meanwhile are looked at
+//! again, as in every run.
+
+use std::collections::BTreeSet;
+
+use super::Request;
+use super::refusal::refusal;
+use crate::diagnostic::Diagnostic;
+use crate::graph::ImageId;
+use crate::plan::{Action, Reason};
+use crate::run::{Event, Mailbox, Options, Outcome, Summary};
+use crate::session::{Planned, Refusal, Session, Wish};
+
+/// A plan that can be looked at and carried out.
+#[must_use]
+pub struct Proposal {
+    session: Session,
+    planned: Planned,
+    options: Options,
+}
+
+/// What is to be done about one image.
+#[derive(Debug, Clone)]
+pub struct Proposed<'a> {
+    /// The image's id.
+    pub id: &'a str,
+    /// What it is called: `registry/name:tag`.
+    pub reference: String,
+    /// What to do.
+    pub action: Action,
+    /// Why; empty when it is fresh.
+    pub reasons: &'a [Reason],
+    /// Whether it was asked for; else something that is built needs it.
+    pub asked: bool,
+}
+
+impl Proposal {
+    pub(super) fn new(session: Session, request: &Request) -> Result<Self, Refusal> {
+        let asked = match &request.images {
+            None => session.graph.ids().collect(),
+            Some(words) if words.is_empty() => BTreeSet::new(),
+            Some(words) => select(&session, words)?,
+        };
+        let wish = Wish {
+            judgement: request.judgement,
+            push: request.options.push,
+            without_bases: request.without_bases,
+            is_flytekit_known: false,
+        };
+        let planned = session.prepare(&asked, wish)?;
+        let options = request.options;
+        Ok(Self {
+            session,
+            planned,
+            options,
+        })
+    }
+
+    /// What is to be done, bases first.
+    pub fn images(&self) -> impl Iterator<Item = Proposed<'_>> {
+        self.planned.plan.images.iter().map(|image| Proposed {
+            id: self.session.graph.name(image.id),
+            reference: self.session.reference(image.id),
+            action: image.action,
+            reasons: &image.reasons,
+            asked: image.asked,
+        })
+    }
+
+    /// Ids of the images that would be built, bases first.
+    #[must_use]
+    pub fn builds(&self) -> Vec<&str> {
+        let builds = self.images().filter(|it| it.action == Action::Build);
+        builds.map(|it| it.id).collect()
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.images().all(|it| it.action == Action::Fresh)
+    }
+
+    /// What is doubtful in the images.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.session.warnings
+    }
+
+    /// Carries it out; `on_event` hears everything on the calling thread, first the warnings. An interrupter of the mailbox
+    /// stops it.
+    ///
+    /// # Errors
+    /// When a builder or a secret that is needed is not there, or the state folder cannot be made: nothing has been begun
+    /// then. A failed image is no error: the summary names it, and its event says why.
+    pub fn run(
+        self,
+        mailbox: Mailbox,
+        mut on_event: impl FnMut(&Event),
+    ) -> Result<Summary, Refusal> {
+        self.session.ready(&self.planned.plan)?;
+        for warning in &self.session.warnings {
+            on_event(&Event::Warning {
+                message: warning.message.clone(),
+            });
+        }
+        let (session, planned) = (self.session, self.planned);
+        session.run(&planned, self.options, mailbox, &mut on_event)
+    }
+}
+
+fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
+    session.graph.select(words).map_err(|unknown| {
+        let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
+        let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
+        let help = if meant.is_empty() {
+            super::which_there_are(session)
+        } else {
+            meant.join(" ")
+        };
+        refusal(message.join("; "), help)
+    })
+}
+
+impl Summary {
+    /// Whether all that was wanted is done: nothing failed, was skipped or stopped.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let undone = [&self.failed, &self.skipped, &self.cancelled];
+        !self.interrupted && undone.iter().all(|ids| ids.is_empty())
+    }
+
+    /// What became of an image; none when it is not there or was not part of the plan.
+    #[must_use]
+    pub fn image(&self, id: &str) -> Option<&Outcome> {
+        self.images.iter().find(|outcome| outcome.image == id)
+    }
+}

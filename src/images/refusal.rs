@@ -1,0 +1,46 @@
+//! A refusal in words, for programs that pass errors on.
+//!
+//! The choice made: the mistakes of images are told as the command line tells them, with what each spec says around them.
+
+use std::fmt;
+
+use crate::report::diagnostics;
+use crate::session::{Obstacle, Refusal};
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wrong(mistakes, sources) => {
+                let told = diagnostics::render(mistakes, sources, false, None);
+                out.write_str(told.trim_end())
+            }
+            Self::Other { message, help } => {
+                out.write_str(message)?;
+                help.iter().try_for_each(|help| write!(out, ": {help}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Obstacle> for Refusal {
+    fn from(obstacle: Obstacle) -> Self {
+        let help = match &obstacle {
+            Obstacle::NoRegistry => "give them a registry, or do not push",
+            Obstacle::Unknown(_) => "mend the access, or let unknown images be built",
+            Obstacle::Bases(_) => "build them first, or let bases be built",
+            Obstacle::Backend { mend, .. } => mend,
+            Obstacle::Secrets(_) => "set the variable or make the file readable",
+        };
+        refusal(obstacle.to_string(), help)
+    }
+}
+
+/// A refusal with what to do.
+pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Refusal {
+    Refusal::Other {
+        message: message.into(),
+        help: Some(help.into()),
+    }
+}

@@ -1,0 +1,124 @@
+//! What a plan must pass before it is carried out: the same for the program and for whoever uses the library.
+//!
+//! Says what stands in the way, not which flag would move it. The choice made: what needs no question is asked first, so a
+//! wish that cannot be met is refused before anyone looks for images.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{Planned, Session};
+use crate::graph::ImageId;
+use crate::plan::{self, Judgement, Plan, WhenUnknown};
+use crate::run::Push;
+
+/// What is wanted of images.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// How to judge them.
+    pub judgement: Judgement,
+    /// Which are to be in their registries.
+    pub push: Push,
+    /// Whether bases must not be built.
+    pub without_bases: bool,
+    /// Whether nothing is built when nobody can say of an image that flytekit names whether it exists.
+    pub is_flytekit_known: bool,
+}
+
+/// What stands in the way of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A push is wanted, and no image that was asked for has a registry.
+    NoRegistry,
+    /// Nobody can say whether these images exist, and why not.
+    Unknown(Vec<(String, String)>),
+    /// Bases that would have to be built, and must not be.
+    Bases(Vec<String>),
+    /// A backend that is needed cannot build here.
+    Backend {
+        /// Which and why, in words.
+        why: String,
+        /// What to do.
+        mend: String,
+    },
+    /// Secrets that cannot be had, in words.
+    Secrets(Vec<String>),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRegistry => out.write_str("none of the images has a registry to push to"),
+            Self::Unknown(images) => {
+                let list: Vec<String> = images
+                    .iter()
+                    .map(|(image, why)| format!("`{image}` ({why})"))
+                    .collect();
+                let list = list.join(", ");
+                write!(out, "nobody can say whether these images exist: {list}")
+            }
+            Self::Bases(bases) => {
+                let list = bases.join(", ");
+                write!(out, "these bases are not fresh: {list}")
+            }
+            Self::Backend { why, .. } => out.write_str(why),
+            Self::Secrets(missing) => out.write_str(&missing.join("\n")),
+        }
+    }
+}
+
+impl Session {
+    /// Plans, and refuses what cannot be wanted of these images.
+    ///
+    /// # Errors
+    /// The first obstacle. Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
+    pub fn prepare(&self, asked: &BTreeSet<ImageId>, wish: Wish) -> Result<Planned, Obstacle> {
+        let spec = |id: ImageId| &self.workspace.images[id.index()].spec;
+        let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
+        if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
+            return Err(Obstacle::NoRegistry);
+        }
+        let planned = self.plan(asked, wish.judgement, wish.push);
+        let is_flytekit = |image: &str| {
+            let id = self.graph.find(image);
+            id.is_some_and(|id| spec(id).flytekit.is_some())
+        };
+        let is_fatal = |image: &str| {
+            wish.judgement.when_unknown == WhenUnknown::Fail
+                || (wish.is_flytekit_known && is_flytekit(image))
+        };
+        let unknown = plan::unknown(&self.graph, &planned.plan).into_iter();
+        let fatal: Vec<(String, String)> = unknown
+            .filter(|(image, _)| is_fatal(image))
+            .map(|(image, why)| (image.to_owned(), why))
+            .collect();
+        if !fatal.is_empty() {
+            return Err(Obstacle::Unknown(fatal));
+        }
+        let unasked: Vec<String> = planned
+            .plan
+            .builds()
+            .filter(|image| !image.asked)
+            .map(|image| self.graph.name(image.id).to_owned())
+            .collect();
+        if wish.without_bases && !unasked.is_empty() {
+            return Err(Obstacle::Bases(unasked));
+        }
+        Ok(planned)
+    }
+
+    /// Looks for the builders and the secrets that a plan needs.
+    ///
+    /// # Errors
+    /// The first obstacle.
+    pub fn ready(&self, plan: &Plan) -> Result<(), Obstacle> {
+        if let Some((why, mend)) = self.missing_backends(plan).into_iter().next() {
+            return Err(Obstacle::Backend { why, mend });
+        }
+        let missing = self.missing_secrets(plan);
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Obstacle::Secrets(missing))
+        }
+    }
+}
