@@ -10,6 +10,7 @@ mod declare;
 mod decode;
 mod decode_build;
 mod decode_files;
+mod decode_secrets;
 mod decode_values;
 mod fields;
 mod file;

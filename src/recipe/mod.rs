@@ -4,14 +4,18 @@
 //! the user's own steps, then what only the image's config holds. The choice made: what changes least often comes first, so
 //! that an edited source file leaves the package layers alone.
 
+mod build;
 mod cuda;
+mod files;
 mod lower;
 
+pub use build::{ContextSource, DockerfileRecipe, Given, Helpers, SecretPlace, StepSecret, Wishes};
 pub use cuda::{Mismatch, cuda_base};
+pub use files::FileSet;
 pub use lower::lower;
 pub(crate) use lower::secrets;
 
-use crate::spec::{Base, DEFAULT_PLATFORM, SecretSource, SecretStep, WorkspacePath};
+use crate::spec::{Base, DEFAULT_PLATFORM, SecretStep};
 
 /// Version of the meaning of recipes: part of every key, raised when the same recipe would give another image.
 pub const FORMAT: u32 = 1;
@@ -52,90 +56,6 @@ pub struct Recipe {
     pub wishes: Wishes,
     /// The manifest's names of the fields that the file sets come from, in the order of [`Recipe::file_sets`]: for people.
     pub set_fields: Vec<String>,
-}
-
-/// The images that helper programs are taken from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Helpers {
-    /// The one with `/uv`.
-    pub uv: String,
-    /// The one with `/usr/bin/micromamba`.
-    pub micromamba: String,
-}
-
-impl Default for Helpers {
-    fn default() -> Self {
-        Self {
-            uv: UV_IMAGE.to_owned(),
-            micromamba: MICROMAMBA_IMAGE.to_owned(),
-        }
-    }
-}
-
-/// A secret of an image, with the steps that get it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepSecret {
-    /// What it is called.
-    pub id: String,
-    /// Where its value is: no part of the key.
-    pub source: SecretSource,
-    /// Which steps get it, and how; at least one.
-    pub uses: Vec<Given>,
-}
-
-/// How a kind of step gets a secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Given {
-    /// The kind.
-    pub step: SecretStep,
-    /// As a variable, or as a file.
-    pub place: SecretPlace,
-}
-
-/// Where a step finds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SecretPlace {
-    /// In this variable.
-    Env(String),
-    /// In this file.
-    File(String),
-}
-
-/// A Dockerfile of the user's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DockerfileRecipe {
-    /// The file.
-    pub file: FileSet,
-    /// What it copies from.
-    pub context: FileSet,
-    /// The stage to build; none means the last.
-    pub target: Option<String>,
-    /// Build arguments, sorted by name.
-    pub args: Vec<(String, String)>,
-    /// What names in it stand for, sorted by name.
-    pub contexts: Vec<(String, ContextSource)>,
-}
-
-/// What a name in a Dockerfile stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContextSource {
-    /// Another image of the workspace, by id.
-    Image(String),
-    /// An image of a registry.
-    Registry(String),
-    /// Files of the workspace.
-    Files(FileSet),
-}
-
-/// How the builder is asked to build.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wishes {
-    /// Its own options, by its own names.
-    pub options: Vec<(String, String)>,
-    /// A file that says how it reaches registries.
-    pub registry_config: Option<WorkspacePath>,
-    /// Whether what the builder does not know means nothing, as with flytekit, rather than being a mistake.
-    pub is_lenient: bool,
 }
 
 /// One thing that is done while an image is built.
@@ -272,61 +192,6 @@ pub enum CopySource {
         /// Absolute path inside it.
         path: String,
     },
-}
-
-/// Files of the workspace that a step reads.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileSet {
-    /// A file, or a folder with all that is in it after ignore rules.
-    Tree {
-        /// The file or folder.
-        path: WorkspacePath,
-        /// The folder whose `.dockerignore` applies.
-        ignore: WorkspacePath,
-    },
-    /// A requirements file and the files that its `-r` and `-c` lines name, and theirs.
-    Requirements {
-        /// The first file.
-        path: WorkspacePath,
-    },
-    /// A lock file or project file; with `uv.lock` and `poetry.lock` the `pyproject.toml` beside it.
-    Project {
-        /// The file.
-        path: WorkspacePath,
-    },
-    /// A folder of sources by flytekit's ignore rules.
-    Source {
-        /// The folder.
-        path: WorkspacePath,
-    },
-    /// One file, whatever ignore rules say.
-    File {
-        /// The file.
-        path: WorkspacePath,
-    },
-    /// The folder that a Dockerfile copies from: the ignore file is the one beside it that bears its name
-    /// (`Dockerfile.dockerignore`), else the folder's own.
-    Context {
-        /// The folder.
-        path: WorkspacePath,
-        /// The Dockerfile.
-        dockerfile: WorkspacePath,
-    },
-}
-
-impl FileSet {
-    /// The file or folder that the set begins with.
-    #[must_use]
-    pub fn path(&self) -> &WorkspacePath {
-        match self {
-            Self::Tree { path, .. }
-            | Self::Requirements { path }
-            | Self::Project { path }
-            | Self::Source { path }
-            | Self::File { path }
-            | Self::Context { path, .. } => path,
-        }
-    }
 }
 
 /// What the image says of itself.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use crate::sandbox::Ran;
+use crate::sandbox::{Ran, Sandbox};
 use crate::{docker, engines, nonce, on, printed, references, remove, told};
 
 const MANIFEST: &str = r#"
@@ -31,12 +31,13 @@ image "sources" {
     pip-extra-args "--no-deps"
     tag-format "{spec_hash}-cpu"
     builder-options x="y"
+    runtime-packages "six" "attrs"
 }
 "#;
 
-/// The same three, by flytekit.
-const PYTHON: &str = r#"
-import os, sys
+/// The same three, in Python.
+const SPECS: &str = r#"
+import os
 from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 
@@ -45,11 +46,15 @@ base = ImageSpec(name="base", packages=["iniconfig==2.0.0"], env={"GREETING": 'h
 child = ImageSpec(name="child", base_image=base, requirements="requirements.txt", copy=["data"], commands=["echo built > /root/said"], **common)
 sources = ImageSpec(
     source_root=os.path.abspath("src"), source_copy_mode=CopyFileDetection.ALL, packages=["flytekit==1.16.31"],
-    tag_format="{spec_hash}-cpu", builder_options={"x": "y"}, **common,
+    tag_format="{spec_hash}-cpu", builder_options={"x": "y"}, runtime_packages=["six", "attrs"], **common,
 )
+"#;
+
+/// What flytekit says of them.
+const ASK: &str = "from specs import base, child, sources
 for spec in (base, child, sources):
     print(spec.image_name(), spec.exist(), spec.id)
-"#;
+";
 
 #[test]
 fn flytekit_itself_finds_what_was_pushed() {
@@ -67,7 +72,8 @@ fn flytekit_itself_finds_what_was_pushed() {
         let own = |text: &str| text.replace("REGISTRY", &registry).replace("NONCE", &nonce);
         let files = [
             ("imgspec.kdl", own(MANIFEST)),
-            ("specs.py", own(PYTHON)),
+            ("specs.py", own(SPECS)),
+            ("ask.py", ASK.to_owned()),
             (
                 "requirements.txt",
                 "\n# what it needs\nflytekit==1.16.31\n\n".to_owned(),
@@ -82,7 +88,7 @@ fn flytekit_itself_finds_what_was_pushed() {
         }
         let ask = || {
             let mut flytekit = Command::new(&python);
-            let flytekit = flytekit.arg("specs.py").current_dir(sandbox.root());
+            let flytekit = flytekit.arg("ask.py").current_dir(sandbox.root());
             Ran::of(flytekit.env("DOCKER_HOST", &engine))
                 .success()
                 .stdout
@@ -162,10 +168,54 @@ fn holds_what_it_should(engine: &str, references: &BTreeMap<String, String>) {
         printed(engine, &references["child"], child),
         "built\n1flytekit\nhello \"you\""
     );
-    let sources =
-        "cd /root; ls -A flow.py pkg; ls __pycache__ 2>/dev/null; touch flow.py && echo mine";
+    let sources = "cd /root; ls -A flow.py pkg; ls __pycache__ 2>/dev/null; touch flow.py && echo mine; echo $_F_RUNTIME_PACKAGES";
     assert_eq!(
         printed(engine, &references["sources"], sources),
-        "flow.py\n\npkg:\n__init__.py\nmine"
+        "flow.py\n\npkg:\n__init__.py\nmine\nsix attrs"
     );
+}
+
+#[test]
+fn a_python_file_becomes_a_manifest_whose_images_have_the_same_names() {
+    let python = std::env::var("IMGSPEC_TEST_FLYTEKIT")
+        .expect("tests/run says where a Python with flytekit is");
+    if python == "none" {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for (path, text) in [
+        (
+            "specs.py",
+            SPECS
+                .replace("REGISTRY", "localhost:5000")
+                .replace("NONCE", "team"),
+        ),
+        ("names.py", ASK.replace(", spec.exist(), spec.id", "")),
+        ("requirements.txt", "flytekit==1.16.31\n".to_owned()),
+        ("data/one.txt", "1".to_owned()),
+        ("src/flow.py", "x = 1\n".to_owned()),
+    ] {
+        sandbox.write(path, &text);
+    }
+    let mut flytekit = Command::new(&python);
+    let flytekit = flytekit.arg("names.py").current_dir(sandbox.root());
+    let names = Ran::of(flytekit).success().stdout;
+    let import = [
+        "import",
+        "specs.py",
+        "--python",
+        &python,
+        "--flytekit",
+        "1.16.31",
+        "-o",
+        "imgspec.kdl",
+    ];
+    sandbox.run(&import).success();
+    sandbox.run(&["check"]).success();
+    let references = references(&sandbox);
+    let expected: Vec<&str> = names.lines().collect();
+    let found: Vec<&str> = ["base", "child", "sources"]
+        .map(|id| references[id].as_str())
+        .to_vec();
+    assert_eq!(found, expected, "{}", sandbox.read("imgspec.kdl"));
 }
