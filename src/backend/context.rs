@@ -47,7 +47,14 @@ pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
 /// # Errors
 /// [`BuildError::Moved`] when it is not what was hashed.
 pub(super) fn text(files: &Files) -> Result<String, BuildError> {
-    let entry = &files.entries[0];
+    text_of(files, &files.entries[0])
+}
+
+/// The text of a file of a set.
+///
+/// # Errors
+/// [`BuildError::Moved`] when it is not what was hashed.
+pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError> {
     let mut bytes = Vec::new();
     let mut take = |part: &[u8]| {
         bytes.extend_from_slice(part);

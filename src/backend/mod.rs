@@ -5,6 +5,7 @@
 
 mod context;
 pub mod docker;
+pub mod envd;
 pub mod fake;
 mod oci;
 mod platform;

@@ -7,10 +7,10 @@ use crate::reference::Refused;
 use crate::suggest::closest;
 
 /// Backends of this version.
-const BUILDERS: &[&str] = &["docker", "fake"];
+const BUILDERS: &[&str] = &["docker", "envd", "fake"];
 
 /// Backends of coming versions.
-const COMING_BUILDERS: &[(&str, &str)] = &[("envd", "0.2"), ("oci", "0.3")];
+const COMING_BUILDERS: &[(&str, &str)] = &[("oci", "0.3")];
 
 /// Platforms that images can be built for.
 const PLATFORMS: &[&str] = &[

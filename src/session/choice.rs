@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::backend::Backend;
 use crate::backend::docker::Docker;
+use crate::backend::envd::Envd;
 use crate::backend::fake::{Fake, Wishes};
 use crate::diagnostic::Diagnostic;
 use crate::recipe::Recipe;
@@ -20,7 +21,9 @@ type Backends = Vec<Arc<dyn Backend>>;
 #[must_use]
 pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let wishes = Wishes::read(env, &root.join(STATE_FOLDER));
-    vec![Arc::new(Docker::new()), Arc::new(Fake::new(wishes))]
+    let docker = Arc::new(Docker::new());
+    let envd = Envd::new(Arc::clone(&docker), &root.join(STATE_FOLDER), env);
+    vec![docker, Arc::new(envd), Arc::new(Fake::new(wishes))]
 }
 
 /// The backend of each image, in their order; `recipes` is empty while the manifests have errors.

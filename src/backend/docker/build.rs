@@ -42,12 +42,15 @@ struct Call<'a> {
     dockerfile: &'a Dockerfile,
     pin: &'a str,
     secrets: &'a [Revealed],
+    config: Option<&'a str>,
 }
 
 impl Docker {
-    pub(super) fn build_in(
+    /// Builds; `config` is what the result says of itself, instead of what its recipe makes it say: OCI's configuration.
+    pub(in crate::backend) fn build_in(
         &self,
         job: &Job<'_>,
+        config: Option<&str>,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
@@ -73,6 +76,7 @@ impl Docker {
             dockerfile: &dockerfile,
             pin: &pin,
             secrets: &secrets,
+            config,
         };
         let built = match &found.direct {
             Some(direct) => Self::ask_daemon(direct, &call, notes, cancel),
@@ -120,6 +124,7 @@ impl Docker {
             folders: folders(call),
             names: &names,
             attributes: call.attributes(&direct.proxies),
+            config: call.config,
             secrets: secrets
                 .map(|secret| (secret.id.clone(), secret.value.clone()))
                 .collect(),
@@ -229,7 +234,11 @@ impl Docker {
     }
 
     /// A name of just this image. One that is only in a registry has its digest there.
-    fn pinned(&self, id: &str, base: &Artifact) -> Result<String, BuildError> {
+    pub(in crate::backend) fn pinned(
+        &self,
+        id: &str,
+        base: &Artifact,
+    ) -> Result<String, BuildError> {
         if let Some(name) = self.pins.of(&base.digest) {
             return Ok(name);
         }
@@ -255,7 +264,7 @@ impl Docker {
         }
     }
 
-    pub(super) fn push_from(
+    pub(in crate::backend) fn push_from(
         &self,
         artifact: &Artifact,
         notes: &dyn Notes,
@@ -348,6 +357,11 @@ impl Call<'_> {
             command.args(options::arguments(name, value));
         }
         self.secret_arguments(command);
+        if let Some(config) = self.config {
+            // A field of CSV, in which quotes are doubled.
+            let field = format!("{}={config}", buildkit::CONFIG).replace('"', "\"\"");
+            command.args(["--output", &format!("type=docker,\"{field}\"")]);
+        }
         command.arg(scratch.join(CONTEXT));
     }
 
@@ -449,7 +463,7 @@ fn digest(path: &Path) -> Result<String, BuildError> {
     }
 }
 
-fn unavailable(none: &NoEngine) -> BuildError {
+pub(super) fn unavailable(none: &NoEngine) -> BuildError {
     let message = format!("{}: {}", none.why, none.mend);
     if none.passing {
         BuildError::Transient(message)

@@ -52,11 +52,11 @@ pub(super) struct Own {
 
 /// A step that `BuildKit` numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StepName {
+pub(in crate::backend) struct StepName {
     /// What it does, in a line: `apt-packages: git curl`.
-    pub(super) words: String,
+    pub(in crate::backend) words: String,
     /// Whether it fetches things, so that it may fail for a passing reason.
-    pub(super) fetches: bool,
+    pub(in crate::backend) fetches: bool,
 }
 
 /// Writes the Dockerfile of a recipe's steps.
@@ -389,7 +389,7 @@ fn shown(files: &Files) -> String {
 }
 
 /// The file of a set that is not a folder: the only one, or the one that names the others.
-pub(super) fn main_file(files: &Files) -> &str {
+pub(in crate::backend) fn main_file(files: &Files) -> &str {
     let only = || files.entries.first().map(|entry| entry.path.as_str());
     files.main.as_deref().or_else(only).unwrap_or_default()
 }

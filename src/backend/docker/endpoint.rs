@@ -22,7 +22,7 @@ const PROXIES: &[(&str, &str)] = &[
 /// A daemon on a Unix socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
-    host: String,
+    pub(super) host: String,
     pub(super) socket: PathBuf,
 }
 

@@ -28,7 +28,7 @@ apt-get -c $config update
 apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
 /// Makes the account `$1` where there is none, with Debian's program or busybox's; its home and `/root` become its own.
-const ACCOUNT_SCRIPT: &str = "\
+pub(in crate::backend) const ACCOUNT_SCRIPT: &str = "\
 set -e
 if ! id -u \"$1\" >/dev/null 2>&1; then
   if command -v useradd >/dev/null 2>&1; then

@@ -4,6 +4,7 @@
 //! directly, any other one through buildx, without the `docker` program before it; parents are named by private tags, so that nobody moves them between two builds; a tag is
 //! given by the build itself, which gives it only after everything else succeeded.
 
+mod borrow;
 mod build;
 mod buildkit;
 mod daemon;
@@ -38,6 +39,11 @@ use dockerfile::Dockerfile;
 use endpoint::Endpoint;
 use engine::{Engine, NoEngine, PATIENCE};
 use pins::Pins;
+
+pub(in crate::backend) use borrow::{Found as Image, failed};
+pub(in crate::backend) use dockerfile::{StepName, main_file};
+pub(in crate::backend) use install::ACCOUNT_SCRIPT;
+pub(in crate::backend) use progress::{Form, Progress, Trouble};
 
 /// The label that holds an image's key.
 pub const KEY_LABEL: &str = "dev.imgspec.key";
@@ -448,7 +454,7 @@ impl Backend for Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let built = self.build_in(job, notes, cancel);
+        let built = self.build_in(job, None, notes, cancel);
         // What remains would be a copy of the user's files.
         let _ = std::fs::remove_dir_all(&job.scratch);
         built

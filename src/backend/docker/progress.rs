@@ -17,7 +17,7 @@ const KEPT: usize = 40;
 
 /// How `BuildKit` is asked to tell its progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::backend) enum Form {
     /// One JSON object a line.
     Raw,
     /// Text for people.
@@ -25,7 +25,7 @@ pub(super) enum Form {
 }
 
 /// Reads a build's output and tells it on.
-pub(super) struct Progress<'a> {
+pub(in crate::backend) struct Progress<'a> {
     teller: Teller<'a>,
     form: Reader,
 }
@@ -37,18 +37,18 @@ enum Reader {
 
 /// What went wrong, as far as the output told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Trouble {
+pub(in crate::backend) struct Trouble {
     /// The step that failed, from 0, if it is a numbered one.
-    pub(super) step: Option<usize>,
+    pub(in crate::backend) step: Option<usize>,
     /// `BuildKit`'s words for it.
-    pub(super) error: String,
+    pub(in crate::backend) error: String,
     /// The last lines that steps wrote.
-    pub(super) lines: Vec<String>,
+    pub(in crate::backend) lines: Vec<String>,
 }
 
 impl<'a> Progress<'a> {
     /// Reads one form; `steps` are `BuildKit`'s numbered steps in our words.
-    pub(super) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
+    pub(in crate::backend) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
         Self {
             teller: Teller {
                 steps,
@@ -66,7 +66,7 @@ impl<'a> Progress<'a> {
     }
 
     /// Takes a line of the output.
-    pub(super) fn line(&mut self, line: &str) {
+    pub(in crate::backend) fn line(&mut self, line: &str) {
         match &mut self.form {
             Reader::Raw(raw) => raw.line(line, &mut self.teller),
             Reader::Plain(plain) => plain.line(line, &mut self.teller),
@@ -81,7 +81,7 @@ impl<'a> Progress<'a> {
     }
 
     /// What went wrong.
-    pub(super) fn trouble(mut self) -> Trouble {
+    pub(in crate::backend) fn trouble(mut self) -> Trouble {
         if let Reader::Raw(raw) = &mut self.form {
             raw.end(&mut self.teller);
         }

@@ -44,6 +44,9 @@ pub(super) const CONTEXT: &str = "context";
 /// What frontends call the folder that the Dockerfile is in.
 const DOCKERFILE: &str = "dockerfile";
 
+/// What exporters call an image's configuration.
+pub(super) const CONFIG: &str = "containerimage.config";
+
 /// What `BuildKit` answers with: the digest of what it made, as `docker image inspect` calls it.
 const DIGEST: &str = "containerimage.digest";
 
@@ -67,6 +70,8 @@ pub(super) struct Build<'a> {
     pub(super) names: &'a [String],
     /// What the Dockerfile's frontend is told.
     pub(super) attributes: HashMap<String, String>,
+    /// What the result says of itself, instead of what the Dockerfile makes it say: OCI's image configuration, as JSON.
+    pub(super) config: Option<&'a str>,
     /// What steps may be given, by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
 }
@@ -228,7 +233,10 @@ async fn solve(
 fn request(build: &Build<'_>, session: &str) -> SolveRequest {
     let mut attributes = build.attributes.clone();
     attributes.insert("filename".into(), build::DOCKERFILE.into());
-    let named = HashMap::from([("name".to_owned(), build.names.join(","))]);
+    let mut named = HashMap::from([("name".to_owned(), build.names.join(","))]);
+    if let Some(config) = build.config {
+        named.insert(CONFIG.to_owned(), config.to_owned());
+    }
     let network = attributes.get("force-network-mode");
     let is_host = network.is_some_and(|mode| mode == "host");
     SolveRequest {

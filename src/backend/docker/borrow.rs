@@ -1,0 +1,141 @@
+//! What another backend that builds with Docker's daemon asks of this one: names, what images are, a last touch.
+//!
+//! Knows no other backend. The choice made: whoever builds with the daemon otherwise shares the connection, the private names
+//! and the words for failures with this backend, so that an image is the same thing to both.
+
+use serde_json::Value;
+
+use super::build::unavailable;
+use super::dockerfile::StepName;
+use super::{Docker, Endpoint, NoEngine, Trouble, failure};
+use crate::backend::BuildError;
+use crate::process::Said;
+
+/// An image of the local store.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::backend) struct Found {
+    /// Its id.
+    pub(in crate::backend) id: String,
+    /// What it says of itself: Docker's `Config`.
+    pub(in crate::backend) config: Value,
+    /// The digests of its manifests, as registries know them.
+    pub(in crate::backend) digests: Vec<String>,
+    /// `os/architecture` and, where there is one, the variant.
+    pub(in crate::backend) platform: String,
+}
+
+impl Docker {
+    /// Looks for the daemon.
+    ///
+    /// # Errors
+    /// When there is none that can build.
+    pub(in crate::backend) fn ready(&self) -> Result<(), BuildError> {
+        self.found().map(drop).map_err(|none| unavailable(&none))
+    }
+
+    /// A name that nothing has, to be given to an image; it is taken back at the end of the run.
+    pub(in crate::backend) fn private_name(&self) -> String {
+        self.pins.next()
+    }
+
+    /// An image of the local store, by a name or an id; none when there is no such image.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(in crate::backend) fn image(&self, name: &str) -> Result<Option<Found>, BuildError> {
+        let said = self.told(&["image", "inspect", "--format", "{{json .}}", "--", name])?;
+        if said.success {
+            return read(&said.out).map(Some).ok_or_else(|| {
+                BuildError::Failed(format!("docker's answer for `{name}` cannot be read"))
+            });
+        }
+        let why = said.err.trim();
+        if why.to_lowercase().contains("no such image") {
+            return Ok(None);
+        }
+        Err(BuildError::Transient(why.to_owned()))
+    }
+
+    /// Gives an image of the local store one more name.
+    ///
+    /// # Errors
+    /// When the daemon does not.
+    pub(in crate::backend) fn name(&self, image: &str, name: &str) -> Result<(), BuildError> {
+        let said = self.told(&["image", "tag", image, name])?;
+        if said.success {
+            return Ok(());
+        }
+        let why = said.err.trim().to_owned();
+        Err(if failure::is_passing(&why) {
+            BuildError::Transient(why)
+        } else {
+            BuildError::Failed(why)
+        })
+    }
+
+    /// Takes a name back; the image stays if it has another.
+    pub(in crate::backend) fn forget(&self, name: &str) {
+        self.remove_names(&[name]);
+    }
+
+    /// Where the daemon listens, as `DOCKER_HOST` says it; none where Docker's own context has to say it.
+    pub(in crate::backend) fn address(&self) -> Option<String> {
+        let [host, context] = ["DOCKER_HOST", "DOCKER_CONTEXT"].map(|name| self.variable(name));
+        if let Some(host) = host.clone().filter(|host| !host.is_empty()) {
+            return Some(host);
+        }
+        Endpoint::find(host, context, self.configuration().as_deref()).map(|found| found.host)
+    }
+
+    /// The folder of Docker's configuration.
+    pub(in crate::backend) fn configuration_folder(&self) -> Option<std::path::PathBuf> {
+        self.configuration()
+    }
+
+    fn told(&self, arguments: &[&str]) -> Result<Said, BuildError> {
+        if self.program.is_none() {
+            return Err(unavailable(&NoEngine::no_program()));
+        }
+        self.ask(arguments)
+            .map_err(|error| BuildError::Transient(format!("docker does not answer: {error}")))
+    }
+}
+
+/// The error of a build that failed, by what was heard of it.
+pub(in crate::backend) fn failed(trouble: &Trouble, steps: &[StepName]) -> BuildError {
+    failure::build(trouble, steps)
+}
+
+fn read(text: &str) -> Option<Found> {
+    let told: Value = serde_json::from_str(text.trim()).ok()?;
+    let word = |name: &str| told[name].as_str().filter(|word| !word.is_empty());
+    let parts = [word("Os")?, word("Architecture")?];
+    let parts: Vec<&str> = parts.into_iter().chain(word("Variant")).collect();
+    let digests = told["RepoDigests"].as_array();
+    let digests = digests.into_iter().flatten().filter_map(Value::as_str);
+    Some(Found {
+        digests: digests
+            .filter_map(|name| Some(name.split_once('@')?.1.to_owned()))
+            .collect(),
+        id: word("Id")?.to_owned(),
+        config: told["Config"].clone(),
+        platform: parts.join("/"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_read_as_docker_tells_it() {
+        let found = read(
+            r#"{"Id":"sha256:1","Os":"linux","Architecture":"arm","Variant":"v7","Config":{"Cmd":["sh"]}}"#,
+        );
+        let found = found.unwrap();
+        assert_eq!(found.platform, "linux/arm/v7");
+        assert_eq!(found.config["Cmd"][0], "sh");
+        assert_eq!(read("{}"), None);
+        assert_eq!(read("not JSON"), None);
+    }
+}

@@ -1,0 +1,210 @@
+//! Makes the image that another is built on known to envd: envd asks the *registry* for a base, even when the daemon has it.
+//!
+//! The choices made: a base of the workspace, and one that is only in the local store, are offered under a name that can be pulled; one
+//! that a registry has is named by just the digest that the local store has. What the base says of itself is read from the
+//! local store, into which the daemon fetches it first.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::Envd;
+use crate::backend::docker::{Docker, Image, KEY_LABEL};
+use crate::backend::oci::reference::Reference;
+use crate::backend::oci::registry;
+use crate::backend::{Artifact, BuildError, Cancel, Existence, Job, Notes, StoreKind, Wanted};
+use crate::recipe::Recipe;
+use crate::spec::Base;
+
+/// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
+pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
+
+/// Makes images of the local store pullable.
+pub trait Offer: Send + Sync + Debug {
+    /// A reference by which both envd and what builds for it can pull this image.
+    ///
+    /// # Errors
+    /// When it cannot be made pullable.
+    fn offer(
+        &self,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError>;
+}
+
+/// Offers by pushing to a registry of the user's.
+#[derive(Debug)]
+pub(super) struct Pushing {
+    pub(super) docker: Arc<Docker>,
+    pub(super) registry: Option<String>,
+}
+
+impl Offer for Pushing {
+    fn offer(
+        &self,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let Some(registry) = &self.registry else {
+            return Err(BuildError::Failed(format!(
+                "envd takes bases from registries only, and `{}` is in the local store: push it (`registry` and `--push`), or \
+                 name a registry for such bases in {REGISTRY}",
+                artifact.reference
+            )));
+        };
+        // Named by what it is: whoever builds on the same image has pushed the same.
+        let digest = artifact.digest.trim_start_matches("sha256:");
+        let name = format!(
+            "{registry}/imgspec-base:{}",
+            digest.get(..32).unwrap_or(digest)
+        );
+        self.docker.name(&artifact.digest, &name)?;
+        let pushed = Artifact {
+            reference: name.clone(),
+            ..artifact.clone()
+        };
+        let done = self.docker.push_from(&pushed, notes, cancel);
+        self.docker.forget(&name);
+        done.map(|()| name)
+    }
+}
+
+/// A base as a build needs it.
+pub(super) struct Known {
+    /// What it is called for envd.
+    pub(super) name: String,
+    /// What it is called for people.
+    pub(super) reference: String,
+    /// What it says of itself.
+    pub(super) image: Image,
+}
+
+impl Envd {
+    /// The base of a job, known to the daemon and to envd.
+    pub(super) fn base(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Known, BuildError> {
+        match &job.recipe.base {
+            Base::Image(id) => self.workspace_base(job, id, notes, cancel),
+            Base::Registry(reference) => self.registry_base(job, reference, notes, cancel),
+            Base::Scratch => Err(BuildError::Failed("envd builds on images only".to_owned())),
+        }
+    }
+
+    fn workspace_base(
+        &self,
+        job: &Job<'_>,
+        id: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Known, BuildError> {
+        let base = job.bases.get(id).ok_or_else(|| {
+            BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
+        })?;
+        let pin = self.docker.pinned(id, base)?;
+        let image = match self.docker.image(&pin)? {
+            Some(image) => image,
+            // Only its registry has it, where the pin is its digest.
+            None => {
+                let image = self.fetched(job, &pin, notes, cancel)?;
+                let reference = base.reference.clone();
+                return Ok(Known {
+                    name: pin,
+                    reference,
+                    image,
+                });
+            }
+        };
+        let name = self.offer.offer(base, notes, cancel)?;
+        let reference = base.reference.clone();
+        Ok(Known {
+            name,
+            reference,
+            image,
+        })
+    }
+
+    fn registry_base(
+        &self,
+        job: &Job<'_>,
+        reference: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Known, BuildError> {
+        let known = |name: String, image: Image| Known {
+            name,
+            reference: reference.to_owned(),
+            image,
+        };
+        let Some(image) = self.docker.image(reference)? else {
+            let image = self.fetched(job, reference, notes, cancel)?;
+            return Ok(known(reference.to_owned(), image));
+        };
+        // As with Docker, what the local store has goes before what a registry has.
+        if let Some(digest) = published(reference, &image)
+            && let Some(read) = Reference::read(reference)
+        {
+            return Ok(known(format!("{}@{digest}", read.repository()), image));
+        }
+        let artifact = Artifact {
+            backend: "docker".to_owned(),
+            reference: reference.to_owned(),
+            digest: image.id.clone(),
+        };
+        let name = self.offer.offer(&artifact, notes, cancel)?;
+        Ok(known(name, image))
+    }
+
+    /// An image that only a registry has, fetched by the daemon, which says best why it cannot.
+    fn fetched(
+        &self,
+        job: &Job<'_>,
+        reference: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Image, BuildError> {
+        let recipe = Recipe {
+            platforms: job.recipe.platforms.clone(),
+            base: Base::Registry(reference.to_owned()),
+            ..Recipe::default()
+        };
+        let name = self.docker.private_name();
+        let fetch = Job {
+            recipe: &recipe,
+            reference: &name,
+            files: &[],
+            bases: BTreeMap::new(),
+            ..job.clone()
+        };
+        self.docker.build_in(&fetch, None, notes, cancel)?;
+        let mut image = self
+            .docker
+            .image(&name)?
+            .ok_or_else(|| BuildError::Failed(format!("docker did not keep `{reference}`")))?;
+        // Ours are not the base's.
+        if let Some(labels) = image.config["Labels"].as_object_mut() {
+            labels.retain(|name, _| !name.starts_with("dev.imgspec."));
+            labels.remove("org.opencontainers.image.base.name");
+        }
+        Ok(image)
+    }
+}
+
+/// The digest by which the registry of a reference has just this image of the local store.
+fn published(reference: &str, image: &Image) -> Option<String> {
+    let wanted = Wanted {
+        reference,
+        place: StoreKind::Registry,
+        platforms: &[],
+    };
+    let found = registry::exists(&[wanted], KEY_LABEL).into_iter().next();
+    match found {
+        Some(Existence::Present { digest, .. }) if image.digests.contains(&digest) => Some(digest),
+        _ => None,
+    }
+}

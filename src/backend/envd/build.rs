@@ -1,0 +1,184 @@
+//! One build: the base made known, envd called, and the last touch by Docker's daemon.
+//!
+//! The choices made: envd's result has a private name until everything succeeded; what the image says of itself and its
+//! reference are given by one more solve over the same layers, in the daemon that has them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::home::{Context, DAEMON};
+use super::layout::{Layout, lay_out};
+use super::progress::Reader;
+use super::render::{Script, Source, render, stage};
+use super::{Envd, base, config};
+use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
+use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
+use crate::process;
+use crate::recipe::{Config, Recipe};
+use crate::spec::Base;
+
+/// What envd's result is called in the recipe of the last touch.
+const RESULT: &str = "envd's result";
+
+impl Envd {
+    pub(super) fn build_in(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        self.docker.ready()?;
+        let context = self
+            .context()
+            .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
+        let home = self.home(&context, registries(job, &context)?.as_deref())?;
+        let (layout, _) = lay_out(job.recipe);
+        let base = self.base(job, notes, cancel)?;
+        if cancel.is_requested() {
+            return Err(BuildError::Cancelled);
+        }
+        let script = script(
+            job,
+            &layout,
+            &base.name,
+            &base.reference,
+            config::working_folder(&base.image),
+        );
+        // envd puts the folder's name into the image and into the names of its caches.
+        let folder = job.scratch.join(job.image);
+        stage(job, &script, &folder)?;
+        let name = self.docker.private_name();
+        self.call(job, &home, &folder, &name, &script, notes, cancel)?;
+        self.finish(job, &base, &name, notes, cancel)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call of one program")]
+    fn call(
+        &self,
+        job: &Job<'_>,
+        home: &Path,
+        folder: &Path,
+        name: &str,
+        script: &Script,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let mut command = self.command(home)?;
+        command.args([
+            "build",
+            "--tag",
+            name,
+            "--platform",
+            &job.recipe.platforms.join(","),
+        ]);
+        // Its own question whether anything changed is of no use: it is asked of other things than the image is made of.
+        command.arg("--force").arg("--path").arg(folder);
+        let mut reader = Reader::new(&script.steps, notes);
+        let exit = process::run(&mut command, cancel, |stream, line| {
+            reader.line(stream, line)
+        })
+        .map_err(|error| BuildError::Failed(format!("envd does not start: {error}")))?;
+        if exit.status.success() && !cancel.is_requested() {
+            return Ok(());
+        }
+        if exit.stopped || cancel.is_requested() {
+            return Err(BuildError::Cancelled);
+        }
+        Err(docker::failed(&reader.trouble(), &script.steps.names))
+    }
+
+    /// Gives the result what it says of itself, its labels and, last of all, its reference. No layer is touched.
+    fn finish(
+        &self,
+        job: &Job<'_>,
+        base: &base::Known,
+        name: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let built = self.docker.image(name)?.ok_or_else(|| {
+            BuildError::Failed("envd succeeded, and its image is not in the local store".to_owned())
+        })?;
+        let own = [
+            (KEY_LABEL, job.key.to_string()),
+            (IMAGE_LABEL, job.image.to_owned()),
+            ("org.opencontainers.image.base.name", base.reference.clone()),
+        ];
+        let config = config::config(job.recipe, &base.image, &own);
+        let recipe = Recipe {
+            platforms: job.recipe.platforms.clone(),
+            base: Base::Image(RESULT.to_owned()),
+            config: Config::default(),
+            ..Recipe::default()
+        };
+        let result = Artifact {
+            backend: "envd".to_owned(),
+            reference: base.reference.clone(),
+            digest: built.id,
+        };
+        let last = Job {
+            recipe: &recipe,
+            files: &[],
+            bases: BTreeMap::from([(RESULT.to_owned(), result)]),
+            ..job.clone()
+        };
+        let quiet = Quiet(notes);
+        let done = self.docker.build_in(&last, Some(&config), &quiet, cancel)?;
+        Ok(Artifact {
+            backend: "envd".to_owned(),
+            ..done
+        })
+    }
+}
+
+/// The script of a job on a base of this name.
+pub(super) fn script(
+    job: &Job<'_>,
+    layout: &Layout<'_>,
+    base: &str,
+    base_words: &str,
+    folder: &str,
+) -> Script {
+    let files = job.files.iter().map(AsRef::as_ref).collect();
+    render(&Source {
+        image: job.image,
+        layout,
+        files,
+        base,
+        base_words,
+        folder,
+        entrypoint: job.recipe.config.entrypoint.as_deref(),
+    })
+}
+
+/// The file that says how registries are reached. Docker's daemon takes no such word.
+fn registries(job: &Job<'_>, context: &Context) -> Result<Option<PathBuf>, BuildError> {
+    let wishes = &job.recipe.wishes;
+    let Some(file) = &wishes.registry_config else {
+        return Ok(None);
+    };
+    if context.builder != DAEMON {
+        return Ok(Some(file.under(job.root)));
+    }
+    if wishes.is_lenient {
+        return Ok(None);
+    }
+    Err(BuildError::Failed(
+        "`registry-config` is for a BuildKit of envd's own, and this build is made by Docker's daemon, which has its own \
+         word on registries (daemon.json): name another context with `--envd-context`"
+            .to_owned(),
+    ))
+}
+
+/// Passes on what is said, but the steps: the last touch is none of the user's.
+struct Quiet<'a>(&'a dyn Notes);
+
+impl Notes for Quiet<'_> {
+    fn step(&self, _: usize, _: usize, _: &str) {}
+
+    fn cached(&self, _: &str) {}
+
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+}

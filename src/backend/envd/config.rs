@@ -1,0 +1,146 @@
+//! What the finished image says of itself: what its base says, with what the recipe says.
+//!
+//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so what it
+//! says is not taken. The choice made: OCI's image configuration without layers and history, which the exporter fills in.
+
+use serde_json::{Map, Value, json};
+
+use super::layout::{self, PYTHON_PATH};
+use crate::backend::docker::Image;
+use crate::recipe::{Recipe, Step};
+
+/// What an image inherits from its base besides variables and labels.
+const INHERITED: &[&str] = &[
+    "User",
+    "ExposedPorts",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+];
+
+/// Where programs are found if the base does not say.
+const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The configuration of an image on this base, as JSON; `labels` are those that are not the recipe's.
+pub(super) fn config(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> String {
+    let mut config: Map<String, Value> = Map::new();
+    for name in INHERITED {
+        let value = &base.config[*name];
+        let is_said = !value.is_null() && *value != json!("");
+        if is_said {
+            config.insert((*name).to_owned(), value.clone());
+        }
+    }
+    let variables = variables(recipe, base);
+    let variables: Vec<String> = variables
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    config.insert("Env".to_owned(), json!(variables));
+    config.insert(
+        "Labels".to_owned(),
+        Value::Object(labels(recipe, base, own)),
+    );
+    if let Some(folder) = folder(recipe, working_folder(base)) {
+        config.insert("WorkingDir".to_owned(), json!(folder));
+    }
+    if let Some(user) = user(recipe) {
+        config.insert("User".to_owned(), json!(user));
+    }
+    if let Some(arguments) = &recipe.config.entrypoint {
+        config.insert("Entrypoint".to_owned(), json!(arguments));
+        // As with Docker: the base's arguments were for the base's program.
+        config.remove("Cmd");
+    }
+    if let Some(arguments) = &recipe.config.cmd {
+        config.insert("Cmd".to_owned(), json!(arguments));
+    }
+    let mut parts = base.platform.split('/');
+    let mut whole = json!({
+        "os": parts.next(),
+        "architecture": parts.next(),
+        "config": config,
+    });
+    if let Some(variant) = parts.next() {
+        whole["variant"] = json!(variant);
+    }
+    whole.to_string()
+}
+
+/// The folder that the base's containers start in.
+pub(super) fn working_folder(base: &Image) -> &str {
+    let said = base.config["WorkingDir"].as_str();
+    said.filter(|said| !said.is_empty()).unwrap_or("/")
+}
+
+fn folder(recipe: &Recipe, start: &str) -> Option<String> {
+    let said = recipe.steps.iter().filter_map(|step| match step {
+        Step::Workdir(path) => Some(path),
+        _ => None,
+    });
+    said.fold(None, |folder: Option<String>, path| {
+        let folder = folder.as_deref().unwrap_or(start);
+        let joined = layout::join(folder, path);
+        Some(match joined.trim_end_matches('/') {
+            "" => "/".to_owned(),
+            path => path.to_owned(),
+        })
+    })
+}
+
+fn user(recipe: &Recipe) -> Option<&str> {
+    let last = recipe.steps.iter().rev().find_map(|step| match step {
+        Step::User(user) => Some(user.as_str()),
+        _ => None,
+    });
+    recipe.config.user.as_deref().or(last)
+}
+
+fn variables(recipe: &Recipe, base: &Image) -> Vec<(String, String)> {
+    let known = base.config["Env"].as_array();
+    let known = known.into_iter().flatten().filter_map(Value::as_str);
+    let mut all: Vec<(String, String)> = known
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    for step in &recipe.steps {
+        match step {
+            Step::Env(pairs) => {
+                for (name, value) in pairs {
+                    layout::set(&mut all, name, value);
+                }
+            }
+            Step::Python { .. } | Step::Conda(_) => {
+                let path = all.iter().find(|(name, _)| name == "PATH");
+                let path = path.map_or(USUAL_PATH, |(_, path)| path);
+                if !path.starts_with(PYTHON_PATH) {
+                    let path = format!("{PYTHON_PATH}:{path}");
+                    layout::set(&mut all, "PATH", &path);
+                }
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+fn labels(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> Map<String, Value> {
+    let mut labels = base.config["Labels"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+    let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+    let said = recipe.config.labels.iter();
+    let said = said.map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in own.chain(said) {
+        labels.insert(name.to_owned(), json!(value));
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,421 @@
+//! A recipe in envd's own order, and what of it envd cannot do at all.
+//!
+//! Pure. envd takes `build.envd` as a record, not as a sequence: whatever the order of its statements, it installs Debian
+//! packages, then its own Python, then copies, then runs commands. The choices made: what comes before all copies and
+//! commands stays envd's; everything later, and Python's packages always, become commands, which keep their order; what would
+//! still happen too early is refused. See `docs/design/envd.md`.
+
+use crate::backend::Unsupported;
+use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
+use crate::spec::{Base, RequirementsKind};
+
+/// Where envd puts its own Python.
+pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
+
+/// What envd puts in PATH with its own Python, first things first.
+pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
+
+/// Folders that installers read or write: a copy into one of them must not come before an installation.
+const SYSTEM: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt/conda",
+    "/sbin",
+    "/usr",
+    "/var",
+];
+
+/// Variables that envd sets itself, whatever it is told.
+const ENVDS_OWN: &[&str] = &["PATH", "LANG", "LC_ALL", "DEBIAN_FRONTEND"];
+
+/// A recipe as envd carries it out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Layout<'a> {
+    /// Debian packages that are installed first.
+    pub(super) apt: Vec<&'a str>,
+    /// The version of envd's own Python.
+    pub(super) python: Option<&'a str>,
+    /// Conda packages, with their channels.
+    pub(super) conda: Option<Packages<'a>>,
+    /// Variables that all steps have.
+    pub(super) environment: Vec<(String, String)>,
+    /// User and group of everything that is copied.
+    pub(super) owner: (u32, u32),
+    /// Files that are copied before anything runs.
+    pub(super) copies: Vec<Copy<'a>>,
+    /// What is run at the end.
+    pub(super) commands: Vec<Command<'a>>,
+}
+
+/// Conda packages.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Packages<'a> {
+    pub(super) names: Vec<&'a str>,
+    pub(super) channels: Vec<&'a str>,
+}
+
+/// A copy.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Copy<'a> {
+    /// Which of the job's file sets.
+    pub(super) set: usize,
+    /// Where to; relative to the base's working folder unless absolute.
+    pub(super) to: String,
+    pub(super) step: &'a Step,
+}
+
+/// A command, with what has changed when it runs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Command<'a> {
+    /// Variables besides [`Layout::environment`], and those that envd would set otherwise.
+    pub(super) variables: Vec<(String, String)>,
+    /// Whether envd's own Python goes first in PATH.
+    pub(super) own_python: bool,
+    /// The working folder; none is the base's.
+    pub(super) folder: Option<String>,
+    pub(super) task: Task<'a>,
+}
+
+/// What a command does.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Task<'a> {
+    /// The user's own.
+    Run(&'a Step, &'a str),
+    /// Debian packages that are not first.
+    Apt(&'a Step, &'a [String]),
+    /// Python packages; the file set of their requirements.
+    Pip(&'a Step, &'a Pip, Option<usize>),
+    /// An account.
+    Account(&'a Step, &'a str),
+    /// A working folder is made.
+    Folder(&'a Step, String),
+    /// What a copy copied gets an owner.
+    Own {
+        set: usize,
+        to: String,
+        owner: &'a str,
+    },
+}
+
+/// Puts a recipe in envd's order, and tells what it cannot do.
+pub(super) fn lay_out(recipe: &Recipe) -> (Layout<'_>, Vec<Unsupported>) {
+    let mut layer = Layer {
+        recipe,
+        layout: Layout::default(),
+        unsupported: Vec::new(),
+        late: Vec::new(),
+        folder: None,
+        sets: 0,
+        user: None,
+    };
+    layer.whole();
+    layer.layout.owner = layer.common_owner();
+    for step in &recipe.steps {
+        layer.step(step);
+    }
+    (layer.layout, layer.unsupported)
+}
+
+struct Layer<'a> {
+    recipe: &'a Recipe,
+    layout: Layout<'a>,
+    unsupported: Vec<Unsupported>,
+    /// Variables that only commands can be given.
+    late: Vec<(String, String)>,
+    folder: Option<String>,
+    sets: usize,
+    user: Option<&'a str>,
+}
+
+impl<'a> Layer<'a> {
+    fn refuse(&mut self, field: &str, why: impl Into<String>) {
+        let field = field.to_owned();
+        let why = why.into();
+        let unsupported = Unsupported { field, why };
+        if !self.unsupported.contains(&unsupported) {
+            self.unsupported.push(unsupported);
+        }
+    }
+
+    /// What concerns the image as a whole.
+    fn whole(&mut self) {
+        let recipe = self.recipe;
+        if recipe.dockerfile.is_some() {
+            self.refuse("dockerfile", "envd reads no Dockerfiles");
+            return;
+        }
+        if recipe.base == Base::Scratch {
+            self.refuse("base-image", "envd builds on images only, not on `scratch`");
+        }
+        if recipe.platforms.len() > 1 {
+            self.refuse("platform", "envd makes images of one platform");
+        }
+        for secret in &recipe.secrets {
+            let field = if secret.id.starts_with("pip-secret-mounts-") {
+                "pip-secret-mounts"
+            } else {
+                "secret"
+            };
+            self.refuse(field, "envd gives its steps no secrets");
+        }
+        if !recipe.wishes.is_lenient {
+            for (name, _) in &recipe.wishes.options {
+                self.refuse("builder-options", format!("envd knows no `{name}`"));
+            }
+        }
+        for (name, _) in &recipe.config.labels {
+            if name.starts_with("dev.imgspec.") {
+                self.refuse("labels", format!("`{name}` is imgspec's own"));
+            }
+        }
+    }
+
+    /// The owner that envd gives to all that it copies: everyone's, if they agree and it is a number.
+    fn common_owner(&self) -> (u32, u32) {
+        let mut owners = self.recipe.steps.iter().filter_map(|step| match step {
+            Step::Copy(copy) => Some(numbers(copy.owner.as_deref())),
+            _ => None,
+        });
+        let first = owners.next().flatten();
+        let agreed = first.filter(|first| owners.all(|owner| owner.as_ref() == Some(first)));
+        agreed.unwrap_or((0, 0))
+    }
+
+    fn step(&mut self, step: &'a Step) {
+        match step {
+            Step::Apt { packages } if self.is_first() && self.layout.python.is_none() => {
+                let names = packages.iter().map(String::as_str);
+                self.layout.apt.extend(names);
+            }
+            Step::Apt { packages } => self.command(Task::Apt(step, packages)),
+            Step::Python { version } => self.python(version, "python-version"),
+            Step::Conda(conda) => self.conda(conda),
+            Step::Account { name } => self.command(Task::Account(step, name)),
+            Step::Env(pairs) => self.environment(pairs),
+            Step::Pip(pip) => self.pip(step, pip),
+            Step::Lock(_) => {
+                self.next_set();
+                self.refuse("requirements", "envd knows no lock files");
+            }
+            Step::User(user) => self.user = Some(user),
+            Step::Workdir(path) => {
+                let path = self.absolute(path);
+                self.command(Task::Folder(step, path.clone()));
+                self.folder = Some(path);
+            }
+            Step::Copy(copy) => self.copy(step, copy),
+            Step::Run { command } => self.command(Task::Run(step, command)),
+        }
+    }
+
+    /// Whether nothing has been copied or run.
+    fn is_first(&self) -> bool {
+        self.layout.copies.is_empty() && self.layout.commands.is_empty()
+    }
+
+    fn next_set(&mut self) -> usize {
+        self.sets += 1;
+        self.sets - 1
+    }
+
+    fn command(&mut self, task: Task<'a>) {
+        if let Some(user) = self.user.filter(|user| !is_root(user)) {
+            self.refuse(
+                "steps",
+                format!("envd runs everything as root: nothing can follow `user \"{user}\"`"),
+            );
+        }
+        let own = |(name, _): &&(String, String)| ENVDS_OWN.contains(&name.as_str());
+        let mut variables: Vec<(String, String)> = self
+            .layout
+            .environment
+            .iter()
+            .filter(own)
+            .cloned()
+            .collect();
+        for (name, value) in &self.late {
+            set(&mut variables, name, value);
+        }
+        self.layout.commands.push(Command {
+            variables,
+            own_python: self.layout.python.is_some() || self.layout.conda.is_some(),
+            folder: self.folder.clone(),
+            task,
+        });
+    }
+
+    fn python(&mut self, version: &'a str, field: &str) {
+        if !self.is_first() {
+            self.refuse(
+                field,
+                "envd installs its Python before it copies or runs anything",
+            );
+        }
+        self.layout.python = Some(version);
+    }
+
+    fn conda(&mut self, conda: &'a Conda) {
+        if !self.is_first() {
+            self.refuse(
+                "conda-packages",
+                "envd installs conda's packages before it copies or runs anything",
+            );
+        }
+        if let Some(version) = &conda.python {
+            self.python(version, "python-version");
+        }
+        let packages = self.layout.conda.get_or_insert_default();
+        packages
+            .names
+            .extend(conda.packages.iter().map(String::as_str));
+        for channel in &conda.channels {
+            if !packages.channels.contains(&channel.as_str()) {
+                packages.channels.push(channel);
+            }
+        }
+    }
+
+    fn environment(&mut self, pairs: &'a [(String, String)]) {
+        let is_first = self.layout.commands.is_empty();
+        let variables = if is_first {
+            &mut self.layout.environment
+        } else {
+            &mut self.late
+        };
+        for (name, value) in pairs {
+            set(variables, name, value);
+        }
+    }
+
+    fn pip(&mut self, step: &'a Step, pip: &'a Pip) {
+        let set = pip.requirements.as_ref().map(|_| self.next_set());
+        if let Some(FileSet::Project { path }) = &pip.requirements
+            && path.requirements_kind() != RequirementsKind::List
+        {
+            let why = format!("envd has pip, which does not install from `{path}`");
+            self.refuse("requirements", why);
+        }
+        if pip.interpreter == Interpreter::Venv {
+            return;
+        }
+        self.command(Task::Pip(step, pip, set));
+    }
+
+    fn copy(&mut self, step: &'a Step, copy: &'a CopyStep) {
+        let CopySource::Files(_) = &copy.from else {
+            self.refuse(
+                "copy",
+                "envd copies no files out of another image of the workspace",
+            );
+            return;
+        };
+        let set = self.next_set();
+        let to = if copy.to.starts_with('/') || self.folder.is_some() {
+            self.absolute(&copy.to)
+        } else {
+            copy.to.clone()
+        };
+        if let Some(why) = self.too_early(&to) {
+            self.refuse("copy", why);
+        }
+        self.layout.copies.push(Copy {
+            set,
+            to: to.clone(),
+            step,
+        });
+        let owner = copy.owner.as_deref();
+        if numbers(owner) != Some(self.layout.owner) {
+            let owner = owner.unwrap_or("0:0");
+            self.command(Task::Own { set, to, owner });
+        }
+    }
+
+    /// Why a copy at this place would come before something that it must follow.
+    fn too_early(&self, to: &str) -> Option<String> {
+        let earlier = |wanted: fn(&Task<'_>) -> bool| {
+            let mut commands = self.layout.commands.iter();
+            commands.any(|command| wanted(&command.task))
+        };
+        if earlier(|task| matches!(task, Task::Run(..) | Task::Apt(..))) {
+            return Some(format!(
+                "envd copies files before it runs anything: `{to}` would be there too early"
+            ));
+        }
+        let installs = earlier(|task| matches!(task, Task::Pip(..) | Task::Account(..)));
+        let is_root = to.trim_end_matches('/').is_empty();
+        (installs && (is_root || is_system(to))).then(|| {
+            format!(
+                "envd copies files before Python's packages are installed, which `{to}` could change"
+            )
+        })
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        join(self.folder.as_deref().unwrap_or("/"), path)
+    }
+}
+
+/// A path in a folder, without the parts that lead nowhere; a `/` at the end stays, because it means something.
+pub(super) fn join(folder: &str, path: &str) -> String {
+    let folder = if path.starts_with('/') { "" } else { folder };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut joined = format!("/{}", parts.join("/"));
+    if path.ends_with('/') && joined.len() > 1 {
+        joined.push('/');
+    }
+    joined
+}
+
+/// Gives a variable a value, in the place that it has.
+pub(super) fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match variables.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => variables.push((name.to_owned(), value.to_owned())),
+    }
+}
+
+/// Whether a path is in a folder that installers read or write.
+pub(super) fn is_system(path: &str) -> bool {
+    SYSTEM.iter().any(|folder| {
+        let rest = path.strip_prefix(folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+fn is_root(user: &str) -> bool {
+    matches!(user.split(':').next(), Some("root" | "0"))
+}
+
+/// User and group of an owner that is a number; nobody said means root.
+fn numbers(owner: Option<&str>) -> Option<(u32, u32)> {
+    let number = |text: &str| match text {
+        "root" => Some(0),
+        text => text.parse().ok(),
+    };
+    let Some(owner) = owner else {
+        return Some((0, 0));
+    };
+    let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+    let user = number(user)?;
+    // As with Docker: a number without a group is its own group.
+    let group = if group.is_empty() {
+        user
+    } else {
+        number(group)?
+    };
+    Some((user, group))
+}
+
+#[cfg(test)]
+mod tests;

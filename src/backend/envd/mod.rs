@@ -1,0 +1,214 @@
+//! The `envd` backend: one `build.envd` an image, built by the `envd` program and finished by Docker's daemon.
+//!
+//! Knows one job at a time. The choices made, and what envd does otherwise than others, are in `docs/design/envd.md`: a HOME of
+//! our own, bases by names that can be pulled, everything that envd would reorder as commands, and nothing of what envd
+//! says of the image itself.
+
+mod base;
+mod build;
+mod config;
+mod home;
+mod layout;
+mod progress;
+mod quote;
+mod render;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use base::{Offer, REGISTRY};
+
+use super::docker::Docker;
+use super::{
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
+};
+use crate::process;
+use crate::recipe::Recipe;
+use crate::spec::Base;
+use base::Pushing;
+
+/// The variable that names envd's context; flytekit's own.
+pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
+
+/// The oldest envd that knows what our scripts use.
+const OLDEST: (u32, u32, u32) = (0, 3, 39);
+
+/// The one that everything was tried with.
+const TRIED: &str = "1.3.6";
+
+/// How long `envd version` may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How to get envd.
+const INSTALL: &str = "install it with `pip install envd`";
+
+/// Builds with envd.
+#[derive(Debug)]
+pub struct Envd {
+    program: Option<PathBuf>,
+    docker: Arc<Docker>,
+    /// The context that the user wants.
+    wanted: Option<String>,
+    /// Where the homes are.
+    homes: PathBuf,
+    user_home: Option<PathBuf>,
+    offer: Arc<dyn Offer>,
+}
+
+impl Envd {
+    /// The `envd` of PATH, building with this Docker; `state` is a folder for what outlives a run if the user has none for
+    /// caches. Nothing is started yet.
+    #[must_use]
+    pub fn new(docker: Arc<Docker>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let said = |name: &str| env(name).filter(|value| !value.is_empty());
+        let user_home = said("HOME").map(PathBuf::from);
+        let caches = said("XDG_CACHE_HOME").map(PathBuf::from);
+        let caches = caches.or_else(|| user_home.as_ref().map(|home| home.join(".cache")));
+        let registry = said(REGISTRY);
+        Self {
+            program: which::which("envd").ok(),
+            wanted: said(CONTEXT),
+            homes: caches.map_or_else(|| state.join("envd"), |caches| caches.join("imgspec/envd")),
+            user_home,
+            offer: Arc::new(Pushing {
+                docker: Arc::clone(&docker),
+                registry,
+            }),
+            docker,
+        }
+    }
+
+    /// With another way to make images pullable that only the local store has.
+    #[must_use]
+    pub fn offering(mut self, offer: Arc<dyn Offer>) -> Self {
+        self.offer = offer;
+        self
+    }
+
+    /// A call of the program that tells nobody about it.
+    fn program(&self) -> io::Result<Command> {
+        let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let mut command = Command::new(program);
+        command.env("ENVD_ANALYTICS", "false").env("NO_COLOR", "1");
+        Ok(command)
+    }
+
+    fn version(&self) -> Result<String, String> {
+        let said = self
+            .program()
+            .and_then(|mut program| process::ask(program.arg("version"), PATIENCE))
+            .map_err(|error| error.to_string())?;
+        let version = said.out.lines().find_map(|line| {
+            let (_, version) = line.split_once("envd: v")?;
+            Some(version.trim().to_owned())
+        });
+        version.ok_or_else(|| "`envd version` names no version".to_owned())
+    }
+}
+
+fn no_program() -> BuildError {
+    BuildError::Failed(format!("there is no `envd` in PATH: {INSTALL}"))
+}
+
+fn missing(why: impl Into<String>, mend: impl Into<String>) -> Availability {
+    Availability::Missing {
+        why: why.into(),
+        mend: mend.into(),
+    }
+}
+
+/// The three numbers of `1.3.6` and the like.
+fn numbers(version: &str) -> (u32, u32, u32) {
+    let mut numbers = version
+        .split(|each: char| !each.is_ascii_digit())
+        .map(|number| number.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next())
+}
+
+impl Backend for Envd {
+    fn name(&self) -> &'static str {
+        "envd"
+    }
+
+    fn priority(&self) -> u8 {
+        1
+    }
+
+    fn availability(&self) -> Availability {
+        if self.program.is_none() {
+            return missing("there is no `envd` in PATH", INSTALL);
+        }
+        let version = match self.version() {
+            Ok(version) => version,
+            Err(why) => return missing(format!("envd does not answer: {why}"), INSTALL),
+        };
+        if numbers(&version) < OLDEST {
+            let why = format!("envd {version} is too old");
+            return missing(why, "update it with `pip install --upgrade envd`");
+        }
+        if let Availability::Missing { why, mend } = self.docker.availability() {
+            return missing(format!("envd builds with Docker, and {why}"), mend);
+        }
+        let context = match self.context() {
+            Ok(context) => context,
+            Err(none) => return missing(none.why, none.mend),
+        };
+        let mut remarks = vec![context.words()];
+        if numbers(&version) != numbers(TRIED) {
+            remarks.push(format!("envd {TRIED} is the one that was tried"));
+        }
+        Availability::Ready {
+            versions: vec![("envd".to_owned(), version)],
+            remarks,
+        }
+    }
+
+    fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        layout::lay_out(recipe).1
+    }
+
+    /// The base has its own reference in it, which in a build may be that of a registry that has it for the build.
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        let base = match &job.recipe.base {
+            Base::Image(id) => job.bases.get(id).map_or(id, |base| &base.reference),
+            Base::Registry(reference) => reference,
+            Base::Scratch => "scratch",
+        };
+        let (layout, _) = layout::lay_out(job.recipe);
+        let script = build::script(job, &layout, base, base, "/");
+        render::stage(job, &script, to)
+    }
+
+    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+        self.docker.exists(wanted)
+    }
+
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let built = self.build_in(job, notes, cancel);
+        // What remains would be a copy of the user's files.
+        let _ = std::fs::remove_dir_all(&job.scratch);
+        built
+    }
+
+    fn push(
+        &self,
+        _job: &Job<'_>,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        self.docker.push_from(artifact, notes, cancel)
+    }
+}
+
+#[cfg(test)]
+mod tests;

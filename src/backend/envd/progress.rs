@@ -1,0 +1,261 @@
+//! What envd says while it builds, as steps and lines of output.
+//!
+//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, whose parts have no numbers of steps; the choice
+//! made: each part's name is replaced by the step that it belongs to, and the rest is left to the reader of Docker's.
+
+use super::render::Steps;
+use crate::backend::Notes;
+use crate::backend::docker::{Form, Progress, Trouble};
+use crate::process::Stream;
+
+/// How envd's own command lines begin that a command of ours is in; the name's next line is the command.
+const COMMAND: &str = "bash -c set -euo pipefail";
+
+/// Reads envd's output and tells it on.
+pub(super) struct Reader<'a> {
+    steps: &'a Steps,
+    progress: Progress<'a>,
+    /// The highest part that has been named.
+    parts: u32,
+    /// A part whose name goes on.
+    open: Option<u32>,
+    /// envd's own last word.
+    fatal: String,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(steps: &'a Steps, notes: &'a dyn Notes) -> Self {
+        Self {
+            steps,
+            progress: Progress::new(Form::Plain, &steps.names, notes),
+            parts: 0,
+            open: None,
+            fatal: String::new(),
+        }
+    }
+
+    pub(super) fn line(&mut self, stream: Stream, line: &str) {
+        if stream == Stream::Err {
+            return self.own_word(line);
+        }
+        if let Some(part) = self.open.take() {
+            let step = command_number(line).map(|at| self.steps.commands + at);
+            return self.named(part, line, step);
+        }
+        // What is no part's line repeats what was said before.
+        let Some((part, said)) = numbered(line) else {
+            return;
+        };
+        if part <= self.parts {
+            return self.progress.line(line);
+        }
+        self.parts = part;
+        if said == COMMAND {
+            self.open = Some(part);
+        } else {
+            self.named(part, said, self.step(said));
+        }
+    }
+
+    /// What went wrong.
+    pub(super) fn trouble(mut self) -> Trouble {
+        if !self.fatal.is_empty() {
+            self.progress.line(&format!("ERROR: {}", self.fatal));
+        }
+        self.progress.trouble()
+    }
+
+    fn named(&mut self, part: u32, name: &str, step: Option<usize>) {
+        let line = match step {
+            Some(at) => format!("#{part} [{}/{}]", at + 1, self.steps.names.len()),
+            None => format!("#{part} {name}"),
+        };
+        self.progress.line(&line);
+    }
+
+    /// The step that a part with this name belongs to.
+    fn step(&self, name: &str) -> Option<usize> {
+        if name.starts_with("docker-image://") {
+            return (self.parts == 1).then_some(0);
+        }
+        if name.starts_with("apt-get install") {
+            return self.steps.apt;
+        }
+        if let Some(rest) = name.strip_prefix("copy /") {
+            let copies = self.steps.copies.iter();
+            let mut found = copies.filter(|(from, _)| {
+                let rest = rest.strip_prefix(from.as_str());
+                rest.is_some_and(|rest| rest.starts_with(' '))
+            });
+            return found.next().map(|(_, step)| *step);
+        }
+        if name.contains("create conda environment") || name.contains("create envd python") {
+            return self.steps.python.or(self.steps.conda);
+        }
+        let is_conda =
+            name.contains("micromamba install") || name.contains("install conda packages");
+        self.steps.conda.filter(|_| is_conda)
+    }
+
+    fn own_word(&mut self, line: &str) {
+        if let Some(fatal) = fatal(line) {
+            self.fatal = fatal;
+        } else if !line.contains("level=debug") && !line.trim().is_empty() {
+            self.progress.line(line);
+        }
+    }
+}
+
+/// What a short call of envd complained of.
+pub(super) fn complaint(err: &str) -> String {
+    let own = err.lines().rev().find_map(fatal);
+    own.unwrap_or_else(|| err.trim().to_owned())
+}
+
+/// The error in `… level=fatal msg=exit app=envd error="…" version=…`, without the layers that envd wraps it in.
+fn fatal(line: &str) -> Option<String> {
+    if !line.contains("level=fatal") {
+        return None;
+    }
+    let (_, rest) = line.split_once("error=")?;
+    let text = match rest.strip_prefix('"') {
+        Some(_) => {
+            let end = rest.rfind("\" version=").map_or(rest.len(), |at| at + 1);
+            // Go quotes as JSON does, but for a few signs that envd does not print.
+            serde_json::from_str(&rest[..end]).unwrap_or_else(|_| rest[..end].to_owned())
+        }
+        None => rest.split(' ').next().unwrap_or_default().to_owned(),
+    };
+    let mut text = text.as_str();
+    for wrapping in [
+        "failed to build the image: ",
+        "failed to build: ",
+        "failed to wait error group: ",
+        "failed to solve LLB: ",
+        "failed to solve: ",
+        "failed to compile: ",
+        "failed to compile build.envd: ",
+        "failed to compile the graph: ",
+        "failed to get the base image: ",
+        "failed to use the specified context",
+    ] {
+        text = text.strip_prefix(wrapping).unwrap_or(text);
+    }
+    Some(text.to_owned())
+}
+
+/// `#12 said`.
+fn numbered(line: &str) -> Option<(u32, &str)> {
+    let (part, said) = line.strip_prefix('#')?.split_once(' ')?;
+    Some((part.parse().ok()?, said))
+}
+
+/// The number that a command of ours begins with: `: 3; cd /; …`.
+fn command_number(line: &str) -> Option<usize> {
+    let (number, _) = line.strip_prefix(": ")?.split_once(';')?;
+    number.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::backend::docker::StepName;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<String>>);
+
+    impl Notes for Heard {
+        fn step(&self, step: usize, of: usize, name: &str) {
+            self.0.lock().unwrap().push(format!("{step}/{of} {name}"));
+        }
+        fn cached(&self, name: &str) {
+            self.0.lock().unwrap().push(format!("cached {name}"));
+        }
+        fn log(&self, line: &str) {
+            self.0.lock().unwrap().push(format!("| {line}"));
+        }
+    }
+
+    fn steps() -> Steps {
+        let names = [
+            "base-image: a:1",
+            "copy: src to /app/src",
+            "commands: one",
+            "commands: two",
+        ];
+        let names = names.map(|words| StepName {
+            words: words.into(),
+            fetches: false,
+        });
+        Steps {
+            names: names.to_vec(),
+            copies: vec![("files/0/src".into(), 1)],
+            commands: 2,
+            ..Steps::default()
+        }
+    }
+
+    const SAID: &str = "\
+#1 docker-image://127.0.0.1:5000/a:1
+#1 DONE 0.0s
+
+#2 local://build-context
+#2 transferring build-context: 1.16kB done
+#2 DONE 0.0s
+
+#3 copy /files/0/src /app/
+#3 CACHED
+
+#4 bash -c set -euo pipefail
+: 0; cd /; exec /bin/sh -c $'one\\n#9 x'
+
+#4 0.174 #5 hello
+#4 DONE 0.2s
+
+#5 bash -c set -euo pipefail
+: 1; cd /; exec /bin/sh -c two
+
+#5 0.1 oops
+#5 ERROR: process \"bash -c set -euo pipefail\\n: 1; cd /\\n\" did not complete successfully: exit code: 3
+------
+ > bash -c set -euo pipefail
+: 1; cd /; exec /bin/sh -c two
+:
+oops
+------";
+
+    #[test]
+    fn parts_are_told_as_the_users_steps() {
+        let (steps, heard) = (steps(), Heard::default());
+        let mut reader = Reader::new(&steps, &heard);
+        for line in SAID.lines() {
+            reader.line(Stream::Out, line);
+        }
+        let fatal = r#"time="2026-11-21T09:32:02Z" level=fatal msg=exit app=envd error="failed to build the image: failed to build: x" version=v1.3.6"#;
+        reader.line(Stream::Err, fatal);
+        let trouble = reader.trouble();
+        assert_eq!(trouble.step, Some(3));
+        assert_eq!(trouble.lines, ["#5 hello", "oops"]);
+        let heard = heard.0.into_inner().unwrap();
+        assert_eq!(
+            heard,
+            [
+                "1/4 base-image: a:1",
+                "cached copy: src to /app/src",
+                "3/4 commands: one",
+                "| #5 hello",
+                "4/4 commands: two",
+                "| oops",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_last_word_is_taken_out_of_its_wrappings() {
+        let line = r#"time="t" level=fatal msg=exit app=envd error="failed to build the image: failed to compile: failed to compile build.envd: failed to compile the graph: failed to get the base image: manifest \"x\" unknown" version=v1.3.6"#;
+        assert_eq!(complaint(line), "manifest \"x\" unknown");
+        assert_eq!(complaint("plain words\n"), "plain words");
+    }
+}

@@ -1,0 +1,142 @@
+//! Any text as a word of `build.envd`: Starlark's strings, the words that envd splits once more, and a shell's.
+//!
+//! Pure; knows three grammars and no recipes. The choice made: a command is one line whatever is in it, in the `$'…'` of
+//! bash (which envd runs anyway), so that the progress that names it stays readable line by line. Sources:
+//! <https://github.com/bazelbuild/starlark/blob/master/spec.md#string-literals>, <https://github.com/google/shlex>.
+
+use std::fmt::Write as _;
+
+/// A string of Starlark.
+pub(super) fn string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for each in text.chars() {
+        match each {
+            '"' | '\\' => quoted.extend(['\\', each]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            each if each.is_ascii_control() => {
+                let _ = write!(quoted, "\\x{:02x}", u32::from(each));
+            }
+            each => quoted.push(each),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A list of Starlark's strings.
+pub(super) fn list<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String {
+    let quoted: Vec<String> = texts
+        .into_iter()
+        .map(|text| string(text.as_ref()))
+        .collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// A dictionary of Starlark's strings.
+pub(super) fn map(pairs: &[(String, String)]) -> String {
+    let quoted = pairs
+        .iter()
+        .map(|(name, value)| format!("{}: {}", string(name), string(value)));
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(", "))
+}
+
+/// One word for whoever splits like a shell without running one: envd does so with names of packages.
+pub(super) fn word(text: &str) -> String {
+    let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_.,:/=+@%^~".contains(each);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", inside(text))
+}
+
+/// Text for a place that already stands between single quotes, as `run`'s commands do.
+pub(super) fn inside(text: &str) -> String {
+    text.replace('\'', r#"'"'"'"#)
+}
+
+/// One word of bash, on one line.
+pub(super) fn bash(text: &str) -> String {
+    let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_./:=+,@%".contains(each);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    let mut quoted = String::with_capacity(text.len() + 3);
+    quoted.push_str("$'");
+    for each in text.chars() {
+        match each {
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            // Three digits, so that whatever follows is no part of it.
+            '\'' => quoted.push_str("\\047"),
+            each if each.is_ascii_control() => {
+                let _ = write!(quoted, "\\{:03o}", u32::from(each));
+            }
+            each => quoted.push(each),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NASTY: &str = "it's \"q\" $A `x` \\ \\n $(id) é ☃ 🎉 # no comment\n\ttwo\r\n'; touch /pwned; '\u{1}\u{7f}";
+
+    #[test]
+    fn no_text_ends_its_string() {
+        assert_eq!(string("a\"b\\c\nd\u{1}"), r#""a\"b\\c\nd\x01""#);
+        assert_eq!(list(["a", "b\""]), r#"["a", "b\""]"#);
+        assert_eq!(map(&[("A".into(), "1\n".into())]), r#"{"A": "1\n"}"#);
+        assert!(!string(NASTY).contains('\n'));
+    }
+
+    #[test]
+    fn plain_words_stay_as_they_are() {
+        assert_eq!(
+            word("libgomp1=12.2.0-14~deb12u1"),
+            "libgomp1=12.2.0-14~deb12u1"
+        );
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word(""), "''");
+        assert_eq!(bash("/opt/x"), "/opt/x");
+        assert_eq!(bash(""), "$''");
+        assert_eq!(bash("it's\n1"), r"$'it\047s\n1'");
+    }
+
+    /// What bash makes of a script that envd would have put between single quotes and split like a shell.
+    fn through_bash(text: &str) -> String {
+        let script = format!("printf %s {}", bash(text));
+        let split = shlex::split(&format!("bash -c '{}'", inside(&script))).unwrap();
+        let said = Command::new(&split[0]).args(&split[1..]).output().unwrap();
+        String::from_utf8(said.stdout).unwrap()
+    }
+
+    #[test]
+    fn a_nasty_text_comes_through_as_it_is() {
+        assert_eq!(through_bash(NASTY), NASTY);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_text_comes_through_as_it_is(text in "[^\0]{0,40}") {
+            prop_assert_eq!(through_bash(&text), text);
+        }
+
+        #[test]
+        fn any_word_is_one_word(text in "[^\0]{0,40}") {
+            prop_assert_eq!(shlex::split(&word(&text)), Some(vec![text]));
+        }
+    }
+}
