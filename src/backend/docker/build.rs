@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use super::buildkit::{self, Build, Ended, Tree};
+use super::buildkit::{self, Build, Ended, Touch, Tree};
 use super::dockerfile::{Dockerfile, Own};
 use super::engine::{Buildx, NoEngine};
 use super::progress::{Form, Progress, Trouble};
@@ -42,11 +42,14 @@ struct Call<'a> {
     dockerfile: &'a Dockerfile,
     pin: &'a str,
     secrets: &'a [Revealed],
+    /// What the result says of itself, instead of what its recipe makes it say.
     config: Option<&'a str>,
+    parents: &'a BTreeMap<String, String>,
 }
 
 impl Docker {
-    /// Builds; `config` is what the result says of itself, instead of what its recipe makes it say: OCI's configuration.
+    /// Builds. With `config` the result is the base itself, and says this of itself: OCI's image configuration; only a daemon
+    /// that is spoken to directly takes it, through Docker's programs the recipe has the word.
     pub(in crate::backend) fn build_in(
         &self,
         job: &Job<'_>,
@@ -77,6 +80,7 @@ impl Docker {
             pin: &pin,
             secrets: &secrets,
             config,
+            parents: &parents,
         };
         let built = match &found.direct {
             Some(direct) => Self::ask_daemon(direct, &call, notes, cancel),
@@ -118,13 +122,15 @@ impl Docker {
         let mut progress = Progress::new(Form::Raw, &call.dockerfile.steps, notes);
         let secrets = call.secrets.iter();
         let names = [normal(call.job.reference), normal(call.pin)];
+        let base = call.parents.values().next().map(|name| normal(name));
+        let touch = call.config.zip(base.as_deref());
         let build = Build {
             files: files_name(call.job),
             dockerfile: &call.dockerfile.text,
             folders: folders(call),
             names: &names,
             attributes: call.attributes(&direct.proxies),
-            config: call.config,
+            touch: touch.map(|(config, image)| Touch { image, config }),
             secrets: secrets
                 .map(|secret| (secret.id.clone(), secret.value.clone()))
                 .collect(),
@@ -357,11 +363,6 @@ impl Call<'_> {
             command.args(options::arguments(name, value));
         }
         self.secret_arguments(command);
-        if let Some(config) = self.config {
-            // A field of CSV, in which quotes are doubled.
-            let field = format!("{}={config}", buildkit::CONFIG).replace('"', "\"\"");
-            command.args(["--output", &format!("type=docker,\"{field}\"")]);
-        }
         command.arg(scratch.join(CONTEXT));
     }
 

@@ -5,6 +5,7 @@
 //! `docs/design/docker.md`.
 
 mod connection;
+mod image;
 mod session;
 mod transfer;
 mod tree;
@@ -44,9 +45,6 @@ pub(super) const CONTEXT: &str = "context";
 /// What frontends call the folder that the Dockerfile is in.
 const DOCKERFILE: &str = "dockerfile";
 
-/// What exporters call an image's configuration.
-pub(super) const CONFIG: &str = "containerimage.config";
-
 /// What `BuildKit` answers with: the digest of what it made, as `docker image inspect` calls it.
 const DIGEST: &str = "containerimage.digest";
 
@@ -55,7 +53,7 @@ pub(super) struct BuildKit {
     socket: PathBuf,
     // Only none while it is dropped.
     runtime: Option<Runtime>,
-    control: Mutex<Option<ControlClient<Channel>>>,
+    channel: Mutex<Option<Channel>>,
 }
 
 /// What to build.
@@ -70,10 +68,18 @@ pub(super) struct Build<'a> {
     pub(super) names: &'a [String],
     /// What the Dockerfile's frontend is told.
     pub(super) attributes: HashMap<String, String>,
-    /// What the result says of itself, instead of what the Dockerfile makes it say: OCI's image configuration, as JSON.
-    pub(super) config: Option<&'a str>,
+    /// A last touch instead of a Dockerfile.
+    pub(super) touch: Option<Touch<'a>>,
     /// What steps may be given, by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
+}
+
+/// Other words for what an image says of itself; its layers stay.
+pub(super) struct Touch<'a> {
+    /// What the image is called in the local store.
+    pub(super) image: &'a str,
+    /// What the result says of itself: OCI's image configuration, as JSON.
+    pub(super) config: &'a str,
 }
 
 /// Why there is no result.
@@ -110,7 +116,7 @@ impl BuildKit {
         Ok(Self {
             socket,
             runtime: Some(runtime),
-            control: Mutex::default(),
+            channel: Mutex::default(),
         })
     }
 
@@ -123,9 +129,9 @@ impl BuildKit {
     ) -> Result<String, Ended> {
         let runtime = self.runtime.as_ref().ok_or(Ended::Cancelled)?;
         let ended = runtime.block_on(async {
-            let control = self.control().await?;
+            let channel = self.channel().await?;
             let session = self.session(build).await?;
-            solve(control, session, build, progress, cancel).await
+            solve(channel, session, build, progress, cancel).await
         });
         if matches!(ended, Err(Ended::Lost(_))) {
             // The next try is made on a new connection.
@@ -135,15 +141,14 @@ impl BuildKit {
     }
 
     /// The connection, made if there is none.
-    async fn control(&self) -> Result<ControlClient<Channel>, Ended> {
-        if let Some(control) = self.known().clone() {
-            return Ok(control);
+    async fn channel(&self) -> Result<Channel, Ended> {
+        if let Some(channel) = self.known().clone() {
+            return Ok(channel);
         }
         let channel = connection::channel(&self.socket).await.map_err(lost)?;
-        let control = ControlClient::new(channel).max_decoding_message_size(LONGEST_MESSAGE);
         // Of two builds that both come here, the later one's is kept; the other serves its build.
-        *self.known() = Some(control.clone());
-        Ok(control)
+        *self.known() = Some(channel.clone());
+        Ok(channel)
     }
 
     async fn session(&self, build: &Build<'_>) -> Result<Session, Ended> {
@@ -162,8 +167,8 @@ impl BuildKit {
             .map_err(lost)
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<ControlClient<Channel>>> {
-        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Option<Channel>> {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,13 +183,18 @@ impl Drop for BuildKit {
 
 /// One build: what it is asked, what it tells, and its end.
 async fn solve(
-    mut control: ControlClient<Channel>,
+    channel: Channel,
     session: Session,
     build: &Build<'_>,
     progress: &mut Progress<'_>,
     cancel: &Cancel,
 ) -> Result<String, Ended> {
+    let control = ControlClient::new(channel.clone());
+    let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
     let request = request(build, session.id());
+    let touched = image::touch(channel, request.r#ref.clone(), build.touch.as_ref());
+    let mut touched = std::pin::pin!(touched);
+    let mut is_touched = build.touch.is_none();
     let told = StatusRequest {
         r#ref: request.r#ref.clone(),
     };
@@ -204,6 +214,10 @@ async fn solve(
             tokio::select! {
                 answer = &mut solved => break Some(answer),
                 () = &mut heard, if !is_heard => is_heard = true,
+                done = &mut touched, if !is_touched => match done {
+                    Ok(()) => is_touched = true,
+                    Err(status) => break Some(Err(status)),
+                },
                 _ = tick.tick() => if cancel.is_requested() { break None },
             }
         }
@@ -231,19 +245,15 @@ async fn solve(
 }
 
 fn request(build: &Build<'_>, session: &str) -> SolveRequest {
-    let mut attributes = build.attributes.clone();
-    attributes.insert("filename".into(), build::DOCKERFILE.into());
-    let mut named = HashMap::from([("name".to_owned(), build.names.join(","))]);
-    if let Some(config) = build.config {
-        named.insert(CONFIG.to_owned(), config.to_owned());
-    }
-    let network = attributes.get("force-network-mode");
-    let is_host = network.is_some_and(|mode| mode == "host");
+    let named = HashMap::from([("name".to_owned(), build.names.join(","))]);
+    // Without a frontend, it is the client that says what the result is.
+    let request = match build.touch {
+        None => frontend(build),
+        Some(_) => SolveRequest::default(),
+    };
     SolveRequest {
         r#ref: connection::random(),
         session: session.to_owned(),
-        frontend: "dockerfile.v0".into(),
-        frontend_attrs: attributes,
         // The daemon's own store, whichever it is. Daemons before 25 read the older fields, later ones the newer.
         exporter_deprecated: "moby".into(),
         exporter_attrs_deprecated: named.clone(),
@@ -251,6 +261,19 @@ fn request(build: &Build<'_>, session: &str) -> SolveRequest {
             r#type: "moby".into(),
             attrs: named,
         }],
+        ..request
+    }
+}
+
+/// What is asked of the Dockerfile's frontend.
+fn frontend(build: &Build<'_>) -> SolveRequest {
+    let mut attributes = build.attributes.clone();
+    attributes.insert("filename".into(), build::DOCKERFILE.into());
+    let network = attributes.get("force-network-mode");
+    let is_host = network.is_some_and(|mode| mode == "host");
+    SolveRequest {
+        frontend: "dockerfile.v0".into(),
+        frontend_attrs: attributes,
         entitlements: is_host
             .then(|| "network.host".to_owned())
             .into_iter()
