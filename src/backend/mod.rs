@@ -7,7 +7,7 @@ mod context;
 pub mod docker;
 pub mod envd;
 pub mod fake;
-mod oci;
+pub mod oci;
 mod platform;
 pub mod secret;
 

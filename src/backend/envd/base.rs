@@ -5,71 +5,14 @@
 //! local store, into which the daemon fetches it first.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::Arc;
 
 use super::Envd;
-use crate::backend::docker::{Docker, Image, KEY_LABEL};
+use crate::backend::docker::{Image, KEY_LABEL};
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
 use crate::backend::{Artifact, BuildError, Cancel, Existence, Job, Notes, StoreKind, Wanted};
 use crate::recipe::Recipe;
 use crate::spec::Base;
-
-/// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
-pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
-
-/// Makes images of the local store pullable.
-pub trait Offer: Send + Sync + Debug {
-    /// A reference by which both envd and what builds for it can pull this image.
-    ///
-    /// # Errors
-    /// When it cannot be made pullable.
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError>;
-}
-
-/// Offers by pushing to a registry of the user's.
-#[derive(Debug)]
-pub(super) struct Pushing {
-    pub(super) docker: Arc<Docker>,
-    pub(super) registry: Option<String>,
-}
-
-impl Offer for Pushing {
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        let Some(registry) = &self.registry else {
-            return Err(BuildError::Failed(format!(
-                "envd takes bases from registries only, and `{}` is in the local store: push it (`registry` and `--push`), or \
-                 name a registry for such bases in {REGISTRY}",
-                artifact.reference
-            )));
-        };
-        // Named by what it is: whoever builds on the same image has pushed the same.
-        let digest = artifact.digest.trim_start_matches("sha256:");
-        let name = format!(
-            "{registry}/imgspec-base:{}",
-            digest.get(..32).unwrap_or(digest)
-        );
-        self.docker.name(&artifact.digest, &name)?;
-        let pushed = Artifact {
-            reference: name.clone(),
-            ..artifact.clone()
-        };
-        let done = self.docker.push_from(&pushed, notes, cancel);
-        self.docker.forget(&name);
-        done.map(|()| name)
-    }
-}
 
 /// A base as a build needs it.
 pub(super) struct Known {

@@ -9,6 +9,7 @@ mod build;
 mod config;
 mod home;
 mod layout;
+mod offer;
 mod progress;
 mod quote;
 mod render;
@@ -19,7 +20,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use base::{Offer, REGISTRY};
+pub use offer::{Offer, REGISTRY};
 
 use super::docker::Docker;
 use super::{
@@ -28,7 +29,7 @@ use super::{
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
-use base::Pushing;
+use offer::Pushing;
 
 /// The variable that names envd's context; flytekit's own.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
@@ -68,15 +69,17 @@ impl Envd {
         let caches = said("XDG_CACHE_HOME").map(PathBuf::from);
         let caches = caches.or_else(|| user_home.as_ref().map(|home| home.join(".cache")));
         let registry = said(REGISTRY);
+        let own = |name: &str| match &caches {
+            Some(caches) => caches.join("imgspec").join(name),
+            None => state.join(name),
+        };
+        let store = own("oci");
         Self {
             program: which::which("envd").ok(),
             wanted: said(CONTEXT),
-            homes: caches.map_or_else(|| state.join("envd"), |caches| caches.join("imgspec/envd")),
+            homes: own("envd"),
             user_home,
-            offer: Arc::new(Pushing {
-                docker: Arc::clone(&docker),
-                registry,
-            }),
+            offer: Arc::new(Pushing::new(Arc::clone(&docker), registry, store)),
             docker,
         }
     }
