@@ -57,7 +57,7 @@ impl How {
 /// What decides which images are built; shared with `graph plan`, which must say the same.
 #[derive(Args, Clone)]
 pub(super) struct Choice {
-    /// The builder for images that name none: docker, fake
+    /// The builder for images that name none: docker, envd, fake
     #[arg(long, value_name = "BUILDER")]
     pub(super) builder: Option<String>,
     /// Build what was asked for even if it is fresh

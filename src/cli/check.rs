@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Context, Failure, Format, env, eprint_text, exit, print_json, width};
+use super::{Context, Failure, Format, eprint_text, exit, print_json, width};
 use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
@@ -20,7 +20,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
-        env: &env,
+        env: &context.env(),
     });
     let sources = &checked.workspace.sources;
     let errors = checked

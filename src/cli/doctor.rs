@@ -3,10 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Failure, Format, env, exit, print_json, print_text};
+use super::{Context, Failure, Format, exit, print_json, print_text};
 use crate::backend::Availability;
 use crate::report::line::{Line, Style};
-use crate::session;
+use crate::session::{self, Opening, Session};
 
 #[derive(Args)]
 pub(super) struct DoctorArgs {
@@ -18,6 +18,8 @@ pub(super) struct DoctorArgs {
 #[derive(Serialize)]
 struct Finding {
     builder: String,
+    /// The images of this workspace that it builds.
+    images: Vec<String>,
     ready: bool,
     versions: Vec<(String, String)>,
     remarks: Vec<String>,
@@ -26,11 +28,18 @@ struct Finding {
 }
 
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
-    let mut backends = session::backends(&context.folder, &env);
+    let session = session(context);
+    let mut backends = match &session {
+        Some(session) => session.known.clone(),
+        None => session::backends(&context.folder, &context.env()),
+    };
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
     let findings: Vec<Finding> = backends
         .iter()
-        .map(|backend| finding(backend.name().to_owned(), backend.availability()))
+        .map(|backend| Finding {
+            images: images(session.as_ref(), backend.name()),
+            ..finding(backend.name().to_owned(), backend.availability())
+        })
         .collect();
     let is_ready = backends
         .iter()
@@ -43,23 +52,51 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     Ok(if is_ready { exit::DONE } else { exit::FAILED })
 }
 
+/// The workspace, where there is one without mistakes: builders are looked for everywhere.
+fn session(context: &Context) -> Option<Session> {
+    let manifest = context.manifest().ok()?;
+    let opening = Opening {
+        manifest: &manifest,
+        overrides: &context.overrides,
+        builder: None,
+        env: &context.env(),
+    };
+    Session::open(&opening).ok()
+}
+
+/// The images that a builder builds, in the manifest's order.
+fn images(session: Option<&Session>, builder: &str) -> Vec<String> {
+    let Some(session) = session else {
+        return Vec::new();
+    };
+    let images = session.workspace.images.iter().zip(&session.backends);
+    images
+        .filter(|(_, backend)| backend.name() == builder)
+        .map(|(image, _)| image.id.clone())
+        .collect()
+}
+
 fn finding(builder: String, availability: Availability) -> Finding {
+    let found = Finding {
+        builder,
+        images: Vec::new(),
+        ready: false,
+        versions: Vec::new(),
+        remarks: Vec::new(),
+        why: None,
+        mend: None,
+    };
     match availability {
         Availability::Ready { versions, remarks } => Finding {
-            builder,
             ready: true,
             versions,
             remarks,
-            why: None,
-            mend: None,
+            ..found
         },
         Availability::Missing { why, mend } => Finding {
-            builder,
-            ready: false,
-            versions: Vec::new(),
-            remarks: Vec::new(),
             why: Some(why),
             mend: Some(mend),
+            ..found
         },
     }
 }
@@ -82,6 +119,9 @@ fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
         }
         for remark in &finding.remarks {
             text.push_str(&format!("  {remark}\n"));
+        }
+        if !finding.images.is_empty() {
+            text.push_str(&format!("  builds {}\n", finding.images.join(", ")));
         }
         if let (Some(why), Some(mend)) = (&finding.why, &finding.mend) {
             text.push_str(&format!("  {why}\n  to mend it: {mend}\n"));

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::backend::envd;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::fingerprint::files::system_words;
 use crate::manifest::{self, Overrides};
@@ -64,6 +65,9 @@ struct Global {
     /// Set a field of an image (its id or a glob)
     #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true)]
     sets: Vec<(String, String, String)>,
+    /// Let envd build in this context of its own instead of Docker's daemon
+    #[arg(long, value_name = "NAME", global = true)]
+    envd_context: Option<String>,
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     color: When,
@@ -272,6 +276,7 @@ struct Context {
     folder: PathBuf,
     file: Option<PathBuf>,
     overrides: Overrides,
+    envd_context: Option<String>,
     screen: Screen,
 }
 
@@ -303,8 +308,18 @@ impl Context {
             folder,
             file: global.file,
             overrides,
+            envd_context: global.envd_context,
             screen,
         })
+    }
+
+    /// Reads a variable of the environment. What a flag says goes before the variable that means the same.
+    fn env(&self) -> impl Fn(&str) -> Option<String> + Send + use<> {
+        let envd_context = self.envd_context.clone();
+        move |name| match &envd_context {
+            Some(context) if name == envd::CONTEXT => Some(context.clone()),
+            _ => std::env::var(name).ok(),
+        }
     }
 
     fn manifest(&self) -> Result<PathBuf, Failure> {
@@ -336,7 +351,7 @@ impl Context {
             manifest: &manifest,
             overrides: &self.overrides,
             builder,
-            env: &env,
+            env: &self.env(),
         };
         let session = Session::open(&opening)?;
         if !self.screen.quiet {
@@ -355,10 +370,6 @@ impl Context {
             ));
         }
     }
-}
-
-fn env(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Columns of the terminal on standard error; none when there is none.

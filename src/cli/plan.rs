@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::build::Choice;
 use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
-use crate::plan::{Action, Plan, Reason};
+use crate::graph::ImageId;
+use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
 use crate::report::words::Seconds;
 use crate::session::Session;
@@ -37,8 +38,8 @@ pub(super) fn show(
     let session = context.open(choice.builder.as_deref())?;
     let planned = choice.plan(&session, selection)?;
     match format {
-        Format::Json => print_json(&Document::new(&session, &planned.plan))?,
-        Format::Text => print_text(&text(&session, &planned.plan, context))?,
+        Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,
+        Format::Text => print_text(&text(&session, &planned.plan, choice, context))?,
     }
     Ok(exit::DONE)
 }
@@ -54,10 +55,12 @@ struct ImageDocument<'a> {
     action: &'static str,
     reasons: &'a [Reason],
     bases: Vec<&'a str>,
+    builder: &'a str,
+    builder_reason: &'static str,
 }
 
 impl<'a> Document<'a> {
-    fn new(session: &'a Session, plan: &'a Plan) -> Self {
+    fn new(session: &'a Session, plan: &'a Plan, choice: &Choice) -> Self {
         let graph = &session.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
@@ -68,6 +71,8 @@ impl<'a> Document<'a> {
                 "build"
             },
             reasons: &image.reasons,
+            builder: session.backends[image.id.index()].name(),
+            builder_reason: builder_reason(session, image.id, choice),
             bases: graph
                 .bases(image.id)
                 .into_iter()
@@ -80,7 +85,30 @@ impl<'a> Document<'a> {
     }
 }
 
-fn text(session: &Session, plan: &Plan, context: &Context) -> String {
+/// Why an image's builder builds it.
+fn builder_reason(session: &Session, image: ImageId, choice: &Choice) -> &'static str {
+    if session.workspace.images[image.index()]
+        .spec
+        .builder
+        .is_some()
+    {
+        "the image says so"
+    } else if choice.builder.is_some() {
+        "`--builder` says so"
+    } else {
+        "it goes before the others"
+    }
+}
+
+/// Whether who builds is worth a line: when it is asked for, or when the images have several builders.
+fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
+    let builder = |image: &Planned| session.backends[image.id.index()].name();
+    let mut builders = plan.images.iter().map(builder);
+    let first = builders.next();
+    context.screen.verbose || builders.any(|other| Some(other) != first)
+}
+
+fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> String {
     let color = context.screen.color_out;
     let name = |id| session.graph.name(id);
     let width = plan
@@ -89,6 +117,7 @@ fn text(session: &Session, plan: &Plan, context: &Context) -> String {
         .map(|image| name(image.id).len())
         .max()
         .unwrap_or(0);
+    let tells_builders = tells_builders(session, plan, context);
     let mut text = String::new();
     for image in &plan.images {
         let (word, style) = match image.action {
@@ -107,6 +136,13 @@ fn text(session: &Session, plan: &Plan, context: &Context) -> String {
         }
         text.push_str(line.paint(color).trim_end());
         text.push('\n');
+        if tells_builders && image.action == Action::Build {
+            let builder = session.backends[image.id.index()].name();
+            let reason = builder_reason(session, image.id, choice);
+            let words = format!("{:width$}         with {builder}: {reason}", "");
+            text.push_str(&Line::new().add(Style::Dim, words).paint(color));
+            text.push('\n');
+        }
         for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
             let line = Line::new().add(Style::Plain, format!("{:width$}         {reason}", ""));
             text.push_str(&line.paint(color));

@@ -7,7 +7,7 @@ use clap::Args;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
 use super::build::{self, Choice};
-use super::{Context, Failure, Selection, env, exit, metadata};
+use super::{Context, Failure, Selection, exit, metadata};
 use crate::report;
 use crate::run::Options;
 use crate::session::{self, Opening, Refusal};
@@ -83,7 +83,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         manifest: context.manifest()?,
         overrides: context.overrides.clone(),
         builder: args.choice.builder.clone(),
-        env: Box::new(env),
+        env: Box::new(context.env()),
         selection: args.selection.images.clone(),
         judgement: args.choice.judgement(),
         no_bases: args.choice.no_bases(),
@@ -102,7 +102,7 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
         manifest: &request.manifest,
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
-        env: &env,
+        env: &context.env(),
     });
     let session = match examined.into_session() {
         Ok(session) => session,

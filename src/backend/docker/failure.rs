@@ -182,6 +182,17 @@ fn help(trouble: &Trouble, step: &StepName) -> Option<&'static str> {
     if (is("packages:") || is("requirements:")) && said("imgspec: there is no python3 in PATH") {
         return Some("the base has no Python: set `python-version`, or take a base that has one");
     }
+    if (is("packages:") || is("requirements:")) && said(" has no pip") {
+        return Some(
+            "envd installs with pip, which the base's Python does not have: add `python3-venv` to `apt-packages`, or take the \
+             `docker` builder, which brings an installer",
+        );
+    }
+    if said_anywhere("exec: \"bash\"") {
+        return Some(
+            "envd runs everything with bash, which the base does not have: add it, or take the `docker` builder",
+        );
+    }
     if is("apt-packages:") && said("apt-get: not found") {
         return Some("the base is no Debian: `apt-packages` needs `apt-get`");
     }

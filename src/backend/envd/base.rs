@@ -50,21 +50,17 @@ impl Envd {
             BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
         })?;
         let pin = self.docker.pinned(id, base)?;
-        let image = match self.docker.image(&pin)? {
-            Some(image) => image,
+        let reference = base.reference.clone();
+        let Some(image) = self.docker.image(&pin)? else {
             // Only its registry has it, where the pin is its digest.
-            None => {
-                let image = self.fetched(job, &pin, notes, cancel)?;
-                let reference = base.reference.clone();
-                return Ok(Known {
-                    name: pin,
-                    reference,
-                    image,
-                });
-            }
+            let image = self.fetched(job, &pin, notes, cancel)?;
+            return Ok(Known {
+                name: pin,
+                reference,
+                image,
+            });
         };
         let name = self.offer.offer(base, notes, cancel)?;
-        let reference = base.reference.clone();
         Ok(Known {
             name,
             reference,

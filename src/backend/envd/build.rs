@@ -14,7 +14,7 @@ use super::{Envd, base, config};
 use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
 use crate::process;
-use crate::recipe::{Config, Recipe};
+use crate::recipe::Recipe;
 use crate::spec::Base;
 
 /// What envd's result is called in the recipe of the last touch.
@@ -75,7 +75,7 @@ impl Envd {
         command.arg("--force").arg("--path").arg(folder);
         let mut reader = Reader::new(&script.steps, notes);
         let exit = process::run(&mut command, cancel, |stream, line| {
-            reader.line(stream, line)
+            reader.line(stream, line);
         })
         .map_err(|error| BuildError::Failed(format!("envd does not start: {error}")))?;
         if exit.status.success() && !cancel.is_requested() {
@@ -108,8 +108,7 @@ impl Envd {
         let recipe = Recipe {
             platforms: job.recipe.platforms.clone(),
             base: Base::Image(RESULT.to_owned()),
-            config: Config::default(),
-            ..Recipe::default()
+            ..config::as_recipe(&config, &built)
         };
         let result = Artifact {
             backend: "envd".to_owned(),

@@ -3,11 +3,13 @@
 //! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so what it
 //! says is not taken. The choice made: OCI's image configuration without layers and history, which the exporter fills in.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::layout::{self, PYTHON_PATH};
 use crate::backend::docker::Image;
-use crate::recipe::{Recipe, Step};
+use crate::recipe::{Config, Recipe, Step};
 
 /// What an image inherits from its base besides variables and labels.
 const INHERITED: &[&str] = &[
@@ -69,6 +71,42 @@ pub(super) fn config(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> S
         whole["variant"] = json!(variant);
     }
     whole.to_string()
+}
+
+/// The same in the words of a recipe on envd's result, for a daemon that is only reached through Docker's programs. A
+/// Dockerfile takes nothing away: envd's labels are emptied, because they name paths of this machine.
+pub(super) fn as_recipe(config: &str, result: &Image) -> Recipe {
+    let whole: Value = serde_json::from_str(config).unwrap_or_default();
+    let config = &whole["config"];
+    let texts = |name: &str| {
+        let list = config[name].as_array()?;
+        let texts = list.iter().filter_map(Value::as_str);
+        Some(texts.map(str::to_owned).collect::<Vec<String>>())
+    };
+    let pairs = texts("Env").unwrap_or_default();
+    let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut steps = vec![Step::Env(pairs.collect())];
+    let folder = config["WorkingDir"].as_str().unwrap_or("/");
+    if folder != working_folder(result) {
+        steps.push(Step::Workdir(folder.to_owned()));
+    }
+    let said = config["Labels"].as_object().into_iter().flatten();
+    let said = said.map(|(name, value)| (name.clone(), value.as_str().unwrap_or("").to_owned()));
+    let theirs = result.config["Labels"].as_object().into_iter().flatten();
+    let theirs = theirs.map(|(name, _)| (name.clone(), String::new()));
+    let labels: BTreeMap<String, String> = theirs.chain(said).collect();
+    Recipe {
+        platforms: vec![result.platform.clone()],
+        steps,
+        config: Config {
+            entrypoint: texts("Entrypoint"),
+            cmd: texts("Cmd"),
+            user: Some(config["User"].as_str().unwrap_or("0").to_owned()),
+            labels: labels.into_iter().collect(),
+        },
+        ..Recipe::default()
+    }
 }
 
 /// The folder that the base's containers start in.

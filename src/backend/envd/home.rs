@@ -24,7 +24,7 @@ const CONTEXT: &str = "imgspec";
 pub(super) const DAEMON: &str = "moby-worker";
 
 /// A first call makes keys, which takes a second or more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";

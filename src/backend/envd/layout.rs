@@ -29,9 +29,6 @@ const SYSTEM: &[&str] = &[
     "/var",
 ];
 
-/// Variables that envd sets itself, whatever it is told.
-const ENVDS_OWN: &[&str] = &["PATH", "LANG", "LC_ALL", "DEBIAN_FRONTEND"];
-
 /// A recipe as envd carries it out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout<'a> {
@@ -41,7 +38,7 @@ pub(super) struct Layout<'a> {
     pub(super) python: Option<&'a str>,
     /// Conda packages, with their channels.
     pub(super) conda: Option<Packages<'a>>,
-    /// Variables that all steps have.
+    /// Variables that envd's own steps need.
     pub(super) environment: Vec<(String, String)>,
     /// User and group of everything that is copied.
     pub(super) owner: (u32, u32),
@@ -71,7 +68,7 @@ pub(super) struct Copy<'a> {
 /// A command, with what has changed when it runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Command<'a> {
-    /// Variables besides [`Layout::environment`], and those that envd would set otherwise.
+    /// All variables that the steps before it set.
     pub(super) variables: Vec<(String, String)>,
     /// Whether envd's own Python goes first in PATH.
     pub(super) own_python: bool,
@@ -107,7 +104,7 @@ pub(super) fn lay_out(recipe: &Recipe) -> (Layout<'_>, Vec<Unsupported>) {
         recipe,
         layout: Layout::default(),
         unsupported: Vec::new(),
-        late: Vec::new(),
+        variables: Vec::new(),
         folder: None,
         sets: 0,
         user: None,
@@ -124,8 +121,9 @@ struct Layer<'a> {
     recipe: &'a Recipe,
     layout: Layout<'a>,
     unsupported: Vec<Unsupported>,
-    /// Variables that only commands can be given.
-    late: Vec<(String, String)>,
+    /// Variables so far. They are given to commands one by one: envd would give them to all steps, earlier ones too, and
+    /// in another order with each build, which would make its cache a matter of luck.
+    variables: Vec<(String, String)>,
     folder: Option<String>,
     sets: usize,
     user: Option<&'a str>,
@@ -188,6 +186,7 @@ impl<'a> Layer<'a> {
     fn step(&mut self, step: &'a Step) {
         match step {
             Step::Apt { packages } if self.is_first() && self.layout.python.is_none() => {
+                self.own_step();
                 let names = packages.iter().map(String::as_str);
                 self.layout.apt.extend(names);
             }
@@ -229,19 +228,8 @@ impl<'a> Layer<'a> {
                 format!("envd runs everything as root: nothing can follow `user \"{user}\"`"),
             );
         }
-        let own = |(name, _): &&(String, String)| ENVDS_OWN.contains(&name.as_str());
-        let mut variables: Vec<(String, String)> = self
-            .layout
-            .environment
-            .iter()
-            .filter(own)
-            .cloned()
-            .collect();
-        for (name, value) in &self.late {
-            set(&mut variables, name, value);
-        }
         self.layout.commands.push(Command {
-            variables,
+            variables: self.variables.clone(),
             own_python: self.layout.python.is_some() || self.layout.conda.is_some(),
             folder: self.folder.clone(),
             task,
@@ -255,6 +243,7 @@ impl<'a> Layer<'a> {
                 "envd installs its Python before it copies or runs anything",
             );
         }
+        self.own_step();
         self.layout.python = Some(version);
     }
 
@@ -268,6 +257,7 @@ impl<'a> Layer<'a> {
         if let Some(version) = &conda.python {
             self.python(version, "python-version");
         }
+        self.own_step();
         let packages = self.layout.conda.get_or_insert_default();
         packages
             .names
@@ -279,16 +269,15 @@ impl<'a> Layer<'a> {
         }
     }
 
-    fn environment(&mut self, pairs: &'a [(String, String)]) {
-        let is_first = self.layout.commands.is_empty();
-        let variables = if is_first {
-            &mut self.layout.environment
-        } else {
-            &mut self.late
-        };
+    fn environment(&mut self, pairs: &[(String, String)]) {
         for (name, value) in pairs {
-            set(variables, name, value);
+            set(&mut self.variables, name, value);
         }
+    }
+
+    /// One of envd's own steps: what has been set so far is said to envd too.
+    fn own_step(&mut self) {
+        self.layout.environment.clone_from(&self.variables);
     }
 
     fn pip(&mut self, step: &'a Step, pip: &'a Pip) {

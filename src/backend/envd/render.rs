@@ -54,13 +54,18 @@ fi
 rm -rf /tmp/imgspec-pip
 [ -z \"$files\" ] || rm -rf \"$files\"";
 
-/// Gives what follows the folder `$2` the owner `$1`.
+/// Gives what follows the folder `$2` the owner `$1`; after `-R`, with all that is in it.
 const OWN_SCRIPT: &str = "\
 set -e
-owner=$1
+owner=$1 deep=
 cd \"$2\"
 shift 2
-chown -h -- \"$owner\" \"$@\"";
+for each in \"$@\"; do
+  if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
+done";
+
+/// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
+const LONGEST_LIST: usize = 64 * 1024;
 
 /// What there is to know of a build besides its recipe.
 pub(super) struct Source<'a> {
@@ -139,7 +144,7 @@ struct Writer<'a> {
     steps: Steps,
 }
 
-impl<'a> Writer<'a> {
+impl Writer<'_> {
     fn line(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
     }
@@ -388,10 +393,18 @@ fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
         all.push(".".to_owned());
     }
     let inner = context::folders(files).into_iter();
-    all.extend(inner.map(|path| format!("./{path}")));
     let others = files.entries.iter();
     let others = others.filter(|entry| !matches!(entry.kind, EntryKind::Folder));
-    all.extend(others.map(|entry| format!("./{}", entry.path)));
+    let paths: Vec<&str> = inner
+        .chain(others.map(|entry| entry.path.as_str()))
+        .collect();
+    let size: usize = paths.iter().map(|path| path.len() + 4).sum();
+    if size < LONGEST_LIST {
+        all.extend(paths.into_iter().map(|path| format!("./{path}")));
+    } else {
+        all.push("-R".to_owned());
+        all.extend(tops(files).into_iter().map(|path| format!("./{path}")));
+    }
     all
 }
 
@@ -485,3 +498,6 @@ pub(super) fn stage(job: &Job<'_>, script: &Script, to: &Path) -> Result<(), Bui
     let path = to.join(FILE);
     fs::write(&path, &script.text).map_err(|error| context::unwritable(&path, &error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! Whole scripts.
+
+use std::path::PathBuf;
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::backend::envd::layout::lay_out;
+use crate::fingerprint::Entry;
+use crate::recipe::{Conda, FileSet, Recipe};
+use crate::spec::{Base, WorkspacePath};
+
+fn path(text: &str) -> WorkspacePath {
+    WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
+}
+
+fn files(single: bool, main: Option<&str>, names: &[&str]) -> Files {
+    let entries = names.iter().map(|name| Entry {
+        path: (*name).into(),
+        kind: EntryKind::File {
+            executable: false,
+            size: 0,
+            digest: [0; 32],
+        },
+    });
+    let main = main.map(str::to_owned);
+    let mut files = Files::new(PathBuf::from("/w/app"), single, main, entries.collect());
+    files.place = "app".into();
+    files
+}
+
+fn copy(to: &str, owner: Option<&str>) -> Step {
+    Step::Copy(CopyStep {
+        from: CopySource::Files(FileSet::Tree {
+            path: path("app"),
+            ignore: WorkspacePath::default(),
+        }),
+        to: to.into(),
+        owner: owner.map(str::to_owned),
+    })
+}
+
+fn pip(requirements: bool, packages: &[&str]) -> Step {
+    Step::Pip(Pip {
+        interpreter: Interpreter::Base,
+        requirements: requirements.then(|| FileSet::Requirements {
+            path: path("app/requirements.txt"),
+        }),
+        packages: packages.iter().map(|&each| each.to_owned()).collect(),
+        index: Some("https://index.test/simple".into()),
+        extra_indexes: vec!["https://more.test/simple".into()],
+        extra_args: vec!["--pre".into()],
+        unless_named: None,
+    })
+}
+
+fn script(steps: Vec<Step>, files: &[Files]) -> Script {
+    let recipe = Recipe {
+        base: Base::Registry("debian:bookworm-slim".into()),
+        steps,
+        ..Recipe::default()
+    };
+    let (layout, _) = lay_out(&recipe);
+    render(&Source {
+        image: "train",
+        layout: &layout,
+        files: files.iter().collect(),
+        base: "127.0.0.1:5000/base@sha256:00",
+        base_words: "debian:bookworm-slim",
+        folder: "/w",
+        entrypoint: Some(&["python".to_owned(), "-m".to_owned(), "train".to_owned()]),
+    })
+}
+
+#[test]
+fn every_step_has_its_statement_and_its_words() {
+    let steps = vec![
+        Step::Apt {
+            packages: vec!["git".into(), "libgomp1".into()],
+        },
+        Step::Env(vec![("A".into(), "$A \"x\"\n".into())]),
+        pip(true, &["torch==2.5.1", "x; python_version < '3.9'"]),
+        Step::Workdir("/app".into()),
+        copy("src", None),
+        copy("/app/run.sh", Some("app")),
+        Step::Run {
+            command: "make all\necho it's \"$A\"".into(),
+        },
+    ];
+    let sets = [
+        files(false, Some("requirements.txt"), &["requirements.txt"]),
+        files(false, None, &["a.py"]),
+        files(true, None, &["run.sh"]),
+    ];
+    let script = script(steps, &sets);
+    let pip = PIP_SCRIPT
+        .replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\'', "\\047");
+    let pip = quote::string(&pip);
+    let own = quote::string(&OWN_SCRIPT.replace('\n', "\\n"));
+    let text = script.text.replace(pip.trim_matches('"'), "<install>");
+    assert_snapshot!(text.replace(own.trim_matches('"'), "<own>"));
+    let words: Vec<&str> = script
+        .steps
+        .names
+        .iter()
+        .map(|step| step.words.as_str())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "base-image: debian:bookworm-slim",
+            "apt-packages: git libgomp1",
+            "copy: app to src",
+            "copy: app/run.sh to /app/run.sh",
+            "requirements: app/requirements.txt, packages: torch==2.5.1 x; python_version < '3.9'",
+            "workdir: /app",
+            "copy: app/run.sh is app's",
+            "commands: make all echo it's \"$A\"",
+        ]
+    );
+    assert_eq!(script.steps.commands, 4);
+    let places: Vec<&str> = script
+        .places
+        .iter()
+        .map(|(place, _)| place.as_str())
+        .collect();
+    assert_eq!(
+        places,
+        ["files/imgspec-requirements-0", "files/1/src", "files/2"]
+    );
+}
+
+#[test]
+fn envds_own_python_and_conda_are_asked_for_by_name() {
+    let conda = Step::Conda(Conda {
+        python: Some("3.12".into()),
+        packages: vec!["numpy>=1.26,<2".into()],
+        channels: vec!["bioconda".into()],
+    });
+    let script = script(vec![conda], &[]);
+    assert_snapshot!(script.text);
+}
+
+#[test]
+fn no_value_can_become_a_statement() {
+    let evil = "x\")\n    run(commands=[\"touch /pwned\"])\n'; touch /pwned; '";
+    let steps = vec![
+        Step::Apt {
+            packages: vec![evil.into()],
+        },
+        Step::Env(vec![("A".into(), evil.into())]),
+        pip(false, &[evil]),
+        Step::Workdir(format!("/{evil}")),
+        copy(&format!("/{evil}"), Some(evil)),
+        Step::Run {
+            command: evil.into(),
+        },
+    ];
+    let script = script(steps, &[files(false, None, &[evil])]);
+    for line in script.text.lines().skip(5) {
+        let statements = [
+            "base(",
+            "config.",
+            "install.",
+            "io.copy(",
+            "run(commands=[\": ",
+        ];
+        let line = line.strip_prefix("    ").unwrap();
+        assert!(
+            statements.iter().any(|head| line.starts_with(head)),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_for_the_root_is_copied_name_by_name() {
+    let script = script(
+        vec![copy("/", None)],
+        &[files(false, None, &["a/b", "a/c", "d"])],
+    );
+    let copies: Vec<&str> = script
+        .text
+        .lines()
+        .filter(|line| line.contains("copy"))
+        .collect();
+    assert_eq!(
+        copies,
+        [
+            "    io.copy(source=\"files/0/a\", target=\"/\")",
+            "    io.copy(source=\"files/0/d\", target=\"/\")",
+        ]
+    );
+}
+
+#[test]
+fn an_owner_is_given_to_what_was_copied_and_to_nothing_else() {
+    let folder = files(false, None, &["a/b", "c"]);
+    assert_eq!(
+        owned(&folder, "/app", "app"),
+        ["app:", "/app", ".", "./a", "./a/b", "./c"]
+    );
+    assert_eq!(
+        owned(&folder, "/root", "7"),
+        ["7:7", "/root", "./a", "./a/b", "./c"]
+    );
+    let file = files(true, None, &["x.py"]);
+    assert_eq!(owned(&file, "/app/", "a:b"), ["a:b", "/app", "./x.py"]);
+    assert_eq!(owned(&file, "/y.py", "a:b"), ["a:b", "/", "./y.py"]);
+    let many: Vec<String> = (0..9000).map(|at| format!("folder/file-{at}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(
+        owned(&files(false, None, &many), "/app", "1:1"),
+        ["1:1", "/app", ".", "-R", "./folder"]
+    );
+}
