@@ -43,12 +43,25 @@ fn references(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
     let word = |tag: &serde_json::Value, name: &str| tag[name].as_str().unwrap().to_owned();
     let tags = tags.as_array().unwrap().iter();
-    tags.map(|tag| (word(tag, "image"), word(tag, "reference"))).collect()
+    tags.map(|tag| (word(tag, "image"), word(tag, "reference")))
+        .collect()
 }
 
 fn printed(engine: &str, reference: &str, command: &str) -> String {
-    let arguments = ["run", "--rm", "--entrypoint", "/bin/sh", reference, "-c", command];
-    docker(engine, &arguments).success().stdout.trim().to_owned()
+    let arguments = [
+        "run",
+        "--rm",
+        "--entrypoint",
+        "/bin/sh",
+        reference,
+        "-c",
+        command,
+    ];
+    docker(engine, &arguments)
+        .success()
+        .stdout
+        .trim()
+        .to_owned()
 }
 
 /// The images of all events of a kind, sorted.
@@ -70,15 +83,28 @@ fn a_graph_of_six_crosses_between_the_builders_both_ways() {
     for (store, engine) in engines() {
         let Some(sandbox) = on(&engine) else { return };
         let nonce = nonce();
-        sandbox.write("imgspec.kdl", &format!("defaults {{ labels nonce=\"{nonce}\" }}\n{EXAMPLE}"));
+        sandbox.write(
+            "imgspec.kdl",
+            &format!("defaults {{ labels nonce=\"{nonce}\" }}\n{EXAMPLE}"),
+        );
         sandbox.write("src/main.sh", "echo one\n");
         let build = || sandbox.run(&["graph", "build", "--progress", "json"]);
-        let all = ["app", "notebook", "notebook-server", "os", "report", "tools"];
+        let all = [
+            "app",
+            "notebook",
+            "notebook-server",
+            "os",
+            "report",
+            "tools",
+        ];
         let ran = build().success();
         assert_eq!(named(&ran, "image-built"), all, "{store}");
         let names = references(&sandbox);
         let report = docker(&engine, &["run", "--rm", &names["report"]]).success();
-        assert_eq!(report.stdout, "echo one\nmade by envd for search\n", "{store}");
+        assert_eq!(
+            report.stdout, "echo one\nmade by envd for search\n",
+            "{store}"
+        );
         let served = docker(&engine, &["run", "--rm", &names["notebook-server"]]).success();
         assert_eq!(served.stdout, "a notebook\n", "{store}");
         assert_eq!(named(&build().success(), "image-fresh").len(), 6, "{store}");
@@ -87,11 +113,22 @@ fn a_graph_of_six_crosses_between_the_builders_both_ways() {
         assert_eq!(named(&edited, "image-built"), ["app", "report"], "{store}");
         let names = references(&sandbox);
         let report = docker(&engine, &["run", "--rm", &names["report"]]).success();
-        assert_eq!(report.stdout, "echo two\nmade by envd for search\n", "{store}");
+        assert_eq!(
+            report.stdout, "echo two\nmade by envd for search\n",
+            "{store}"
+        );
         // Nothing is left of the way between the two.
         let left = docker(&engine, &["image", "ls", "--format", "{{.Repository}}"]).success();
-        assert!(!left.stdout.contains("imgspec-base"), "{store}: {}", left.stdout);
-        assert!(!left.stdout.contains("imgspec-pin"), "{store}: {}", left.stdout);
+        assert!(
+            !left.stdout.contains("imgspec-base"),
+            "{store}: {}",
+            left.stdout
+        );
+        assert!(
+            !left.stdout.contains("imgspec-pin"),
+            "{store}: {}",
+            left.stdout
+        );
     }
 }
 
@@ -122,7 +159,9 @@ fn the_same_spec_is_the_same_image_by_docker_and_by_envd() {
         let Some(sandbox) = on(&engine) else { return };
         let nonce = nonce();
         let image = |builder: &str| {
-            format!("image \"{builder}\" {{ name \"imgspec-same-{nonce}-{builder}\"; builder \"{builder}\"; labels nonce=\"{nonce}\"\n{SPEC} }}\n")
+            format!(
+                "image \"{builder}\" {{ name \"imgspec-same-{nonce}-{builder}\"; builder \"{builder}\"; labels nonce=\"{nonce}\"\n{SPEC} }}\n"
+            )
         };
         sandbox.write("imgspec.kdl", &(image("docker") + &image("envd")));
         sandbox.write("data/one", "1\n");
@@ -134,10 +173,17 @@ fn the_same_spec_is_the_same_image_by_docker_and_by_envd() {
         sandbox.run(&["graph", "build"]).success();
         let names = references(&sandbox);
         for question in QUESTIONS {
-            let [docker, envd] = ["docker", "envd"].map(|builder| printed(&engine, &names[builder], question));
+            let [docker, envd] =
+                ["docker", "envd"].map(|builder| printed(&engine, &names[builder], question));
             assert_eq!(docker, envd, "{store}: {question}");
         }
-        for template in ["{{json .Config.Entrypoint}}", "{{.Os}}/{{.Architecture}}", "{{.Config.User}}", "{{.Config.WorkingDir}}", "{{.Config.Labels.nonce}}"] {
+        for template in [
+            "{{json .Config.Entrypoint}}",
+            "{{.Os}}/{{.Architecture}}",
+            "{{.Config.User}}",
+            "{{.Config.WorkingDir}}",
+            "{{.Config.Labels.nonce}}",
+        ] {
             let [one, other] = ["docker", "envd"].map(|builder| {
                 let arguments = ["image", "inspect", "--format", template, &names[builder]];
                 docker(&engine, &arguments).success().stdout

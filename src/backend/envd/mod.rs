@@ -23,6 +23,7 @@ use std::time::Duration;
 pub use offer::{Offer, REGISTRY};
 
 use super::docker::Docker;
+use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
 };
@@ -57,6 +58,8 @@ pub struct Envd {
     homes: PathBuf,
     user_home: Option<PathBuf>,
     offer: Arc<dyn Offer>,
+    /// The exchange's store.
+    store: PathBuf,
 }
 
 impl Envd {
@@ -79,7 +82,8 @@ impl Envd {
             wanted: said(CONTEXT),
             homes: own("envd"),
             user_home,
-            offer: Arc::new(Pushing::new(Arc::clone(&docker), registry, store)),
+            offer: Arc::new(Pushing::new(Arc::clone(&docker), registry, store.clone())),
+            store,
             docker,
         }
     }
@@ -139,6 +143,12 @@ impl Backend for Envd {
 
     fn priority(&self) -> u8 {
         1
+    }
+
+    /// Blobs of bases that were handed to envd; what another run has in use stays.
+    fn clean(&self) -> Result<usize, String> {
+        let pruned = Store::prune(&self.store).map_err(|error| error.to_string())?;
+        Ok(pruned.map_or(0, |pruned| pruned.blobs))
     }
 
     fn availability(&self) -> Availability {

@@ -65,14 +65,6 @@ impl Pushing {
         Self { docker, to }
     }
 
-    /// The folder of the exchange's store, where there is one.
-    pub(super) fn store(&self) -> Option<&PathBuf> {
-        match &self.to {
-            To::Registry(_) => None,
-            To::Exchange(folder, _) => Some(folder),
-        }
-    }
-
     fn repository(&self) -> Result<String, BuildError> {
         let (folder, exchange) = match &self.to {
             To::Registry(registry) => return Ok(format!("{registry}/{REPOSITORY}")),
@@ -95,10 +87,12 @@ impl Pushing {
     /// What to do where the daemon cannot reach the exchange.
     fn explain(&self, error: BuildError) -> BuildError {
         match (error, &self.to) {
-            (BuildError::Failed(why) | BuildError::Transient(why), To::Exchange(..)) => BuildError::Failed(format!(
-                "{why}: envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
+            (BuildError::Failed(why) | BuildError::Transient(why), To::Exchange(..)) => {
+                BuildError::Failed(format!(
+                    "{why}: envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
                  where it runs elsewhere, name a registry that both reach in {REGISTRY}"
-            )),
+                ))
+            }
             (error, _) => error,
         }
     }

@@ -8,7 +8,7 @@ use super::{Bench, Digest};
 /// Bytes that no other number gives.
 fn noise(number: u8, size: usize) -> Vec<u8> {
     (0..size)
-        .map(|at| (at.wrapping_mul(31) >> 3) as u8 ^ number)
+        .map(|at| u8::try_from((at.wrapping_mul(31) >> 3) % 256).unwrap() ^ number)
         .collect()
 }
 
