@@ -13,9 +13,13 @@ mod sandbox;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
+
+/// What one test leaves behind must not be taken for the other's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A sandbox that talks to this engine and has envd, or none where there is no envd.
 fn on(engine: &str) -> Option<Sandbox> {
@@ -80,6 +84,7 @@ const EXAMPLE: &str = include_str!("../examples/mixed/imgspec.kdl");
 
 #[test]
 fn a_graph_of_six_crosses_between_the_builders_both_ways() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for (store, engine) in engines() {
         let Some(sandbox) = on(&engine) else { return };
         let nonce = nonce();
@@ -134,7 +139,7 @@ fn a_graph_of_six_crosses_between_the_builders_both_ways() {
 
 const SPEC: &str = r#"
     base-image "debian:bookworm-slim"
-    apt-packages "file"
+    apt-packages "file" "python3-venv"
     packages "iniconfig==2.0.0"
     env GREETING="hello \"you\" $HOME" EMPTY=""
     copy "data" to="/srv/data"
@@ -155,6 +160,7 @@ const QUESTIONS: &[&str] = &[
 
 #[test]
 fn the_same_spec_is_the_same_image_by_docker_and_by_envd() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for (store, engine) in engines() {
         let Some(sandbox) = on(&engine) else { return };
         let nonce = nonce();
