@@ -6,7 +6,7 @@
 mod context;
 pub mod docker;
 pub mod fake;
-mod oci;
+pub mod oci;
 mod platform;
 pub mod secret;
 

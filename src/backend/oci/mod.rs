@@ -1,4 +1,9 @@
-//! What is common to all who speak the OCI distribution protocol.
+//! What is common to all who speak the OCI distribution protocol, and the exchange by which backends hand images on.
 
+pub mod archive;
+pub mod exchange;
+pub mod manifest;
+pub mod name;
 pub(super) mod reference;
 pub(super) mod registry;
+pub mod store;

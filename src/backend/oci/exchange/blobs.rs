@@ -1,0 +1,89 @@
+//! Blobs, whole or in part.
+//!
+//! The choice made: a blob goes from its file to the client piece by piece, a few pieces ahead of the client and no more.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+use tokio::sync::mpsc::{self, Sender};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::answer::{self, Answer, Code, Refusal};
+use super::limits::PIECE;
+use super::range::{Part, part};
+use super::serve::on_files;
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::Store;
+
+/// How many pieces are read ahead.
+const AHEAD: usize = 2;
+
+pub(super) async fn get(store: &Store, digest: Digest, of: &Parts) -> Result<Answer, Refusal> {
+    let store = store.clone();
+    let (file, size) = on_files(move || store.read(digest)).await?;
+    let head = |status, length: u64| {
+        answer::head(status)
+            .header("Content-Type", "application/octet-stream")
+            .header("Content-Length", length)
+            .header("Docker-Content-Digest", digest.to_string())
+            .header("ETag", format!("\"{digest}\""))
+            .header("Accept-Ranges", "bytes")
+    };
+    if of.method == Method::HEAD {
+        return Ok(answer::empty(head(StatusCode::OK, size)));
+    }
+    let range = of.headers.get("range").and_then(|text| text.to_str().ok());
+    match part(range, size) {
+        Part::All => Ok(answer::with(
+            head(StatusCode::OK, size),
+            stream(file, 0, size),
+        )),
+        Part::Bytes(first, last) => {
+            let length = last - first + 1;
+            let head = head(StatusCode::PARTIAL_CONTENT, length)
+                .header("Content-Range", format!("bytes {first}-{last}/{size}"));
+            Ok(answer::with(head, stream(file, first, length)))
+        }
+        Part::None => Err(
+            Refusal::new(Code::Range, format!("the blob has {size} bytes"))
+                .with("Content-Range", format!("bytes */{size}")),
+        ),
+    }
+}
+
+fn stream(file: File, first: u64, length: u64) -> BoxBody<Bytes, io::Error> {
+    let (to, from) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = send(file, first, length, &to) {
+            // The length was promised: the client sees that less came.
+            let _ = to.blocking_send(Err(error));
+        }
+    });
+    StreamBody::new(ReceiverStream::new(from)).boxed()
+}
+
+fn send(
+    mut file: File,
+    first: u64,
+    length: u64,
+    to: &Sender<io::Result<Frame<Bytes>>>,
+) -> io::Result<()> {
+    file.seek(SeekFrom::Start(first))?;
+    let mut left = length;
+    while left > 0 {
+        let size = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
+        let mut piece = vec![0; size];
+        file.read_exact(&mut piece)?;
+        left -= size as u64;
+        if to.blocking_send(Ok(Frame::data(piece.into()))).is_err() {
+            // The client has gone.
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Manifests: by tag and by digest, taken only with all that they refer to.
+//!
+//! The choice made: a manifest that a client can get is one that it can pull, so what it consists of must be there before.
+
+use std::collections::BTreeSet;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::http::request::Parts;
+
+use super::answer::{self, Answer, Code, Refusal};
+use super::limits::PATIENCE;
+use super::serve::{Body, on_files};
+use crate::backend::oci::manifest::{LARGEST, Manifest};
+use crate::backend::oci::name::{Digest, Repository, Version};
+use crate::backend::oci::store::{Links, Store, StoreError, Stored};
+
+pub(super) async fn get(
+    store: &Store,
+    links: &Links,
+    of: Repository,
+    version: &str,
+) -> Result<Answer, Refusal> {
+    let words = format!("`{of}` has no manifest `{version}`");
+    let unknown = || Refusal::new(Code::ManifestUnknown, words.as_str());
+    let wanted = read(version)?.ok_or_else(unknown)?;
+    let (store, links) = (store.clone(), links.clone());
+    let find = move || match links.find(&of, &wanted)? {
+        Some(found) => Ok(Some((store.read_whole(found.digest, LARGEST)?, found))),
+        None => Ok::<_, StoreError>(None),
+    };
+    let (text, found) = on_files(find).await?.ok_or_else(unknown)?;
+    let head = answer::head(StatusCode::OK)
+        .header("Content-Type", found.media_type)
+        .header("Docker-Content-Digest", found.digest.to_string())
+        .header("ETag", format!("\"{}\"", found.digest))
+        .header("Content-Length", text.len());
+    Ok(answer::full(head, text.into()))
+}
+
+pub(super) async fn put(
+    store: &Store,
+    links: &Links,
+    to: Repository,
+    version: &str,
+    head: &Parts,
+    body: &mut Body,
+) -> Result<Answer, Refusal> {
+    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is no tag"));
+    let version = read(version)?.ok_or_else(no_tag)?;
+    let said = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let length = said("content-length").and_then(|length| length.parse().ok());
+    if length.is_some_and(|length: u64| length > LARGEST) {
+        return Err(large());
+    }
+    let text = whole(body).await?;
+    let told = said("content-type").map(|told| told.split(';').next().unwrap_or(told).trim());
+    let invalid = |error: crate::backend::oci::manifest::NoManifest| {
+        Refusal::new(Code::ManifestInvalid, error.to_string())
+    };
+    let manifest = Manifest::read(&text, told).map_err(invalid)?;
+    let (store, links) = (store.clone(), links.clone());
+    on_files(move || take(&store, &links, &to, &version, &text, manifest)).await
+}
+
+fn take(
+    store: &Store,
+    links: &Links,
+    to: &Repository,
+    version: &Version,
+    text: &[u8],
+    manifest: Manifest,
+) -> Result<Answer, Refusal> {
+    let found = Digest::of(text);
+    match version {
+        Version::Digest(wanted) if *wanted != found => {
+            let wanted = *wanted;
+            return Err(StoreError::Mismatch { wanted, found }.into());
+        }
+        _ => check(store, links, to, &manifest)?,
+    }
+    let digest = store.put(text, Some(found))?.digest;
+    let media_type = manifest.media_type;
+    let stored = Stored { digest, media_type };
+    match version {
+        Version::Tag(tag) => links.tag(to, tag, &stored)?,
+        Version::Digest(_) => links.add(to, &stored)?,
+    }
+    Ok(answer::created(
+        &format!("/v2/{to}/manifests/{digest}"),
+        digest,
+    ))
+}
+
+/// Whether all is there that a manifest refers to.
+fn check(
+    store: &Store,
+    links: &Links,
+    to: &Repository,
+    manifest: &Manifest,
+) -> Result<(), Refusal> {
+    let missing = |digest: Digest| {
+        let words = format!("`{digest}`, which the manifest refers to, is not there");
+        Refusal::new(Code::ManifestBlobUnknown, words)
+    };
+    for one in manifest.blobs.iter().filter(|one| one.is_own()) {
+        let size = store.size(one.digest)?.ok_or_else(|| missing(one.digest))?;
+        if size != one.size {
+            let words = format!("`{}` has {size} bytes, not {}", one.digest, one.size);
+            return Err(Refusal::new(Code::SizeInvalid, words));
+        }
+    }
+    for one in &manifest.manifests {
+        let version = Version::Digest(one.digest);
+        links
+            .find(to, &version)?
+            .ok_or_else(|| missing(one.digest))?;
+    }
+    Ok(())
+}
+
+/// A manifest of the store and, of an index, those that it lists: all that a repository must have for it to be pulled.
+///
+/// # Errors
+/// When something of it is not in the store.
+pub(super) fn parts(store: &Store, of: &Stored) -> Result<Vec<Stored>, StoreError> {
+    let (mut parts, mut known) = (Vec::new(), BTreeSet::new());
+    let mut next = vec![of.clone()];
+    while let Some(part) = next.pop() {
+        if !known.insert(part.digest) {
+            continue;
+        }
+        let text = store.read_whole(part.digest, LARGEST)?;
+        let manifest = Manifest::read(&text, Some(&part.media_type));
+        let manifest = manifest.map_err(|_| StoreError::Unknown(part.digest))?;
+        for blob in manifest.blobs.iter().filter(|one| one.is_own()) {
+            let digest = blob.digest;
+            store.size(digest)?.ok_or(StoreError::Unknown(digest))?;
+        }
+        next.extend(manifest.manifests.into_iter().map(|one| Stored {
+            digest: one.digest,
+            media_type: one.media_type,
+        }));
+        parts.push(part);
+    }
+    Ok(parts)
+}
+
+/// A tag or a digest; none if it can be neither.
+fn read(version: &str) -> Result<Option<Version>, Refusal> {
+    match Version::read(version) {
+        None if version.contains(':') => super::route::digest(version).map(|_| None),
+        version => Ok(version),
+    }
+}
+
+fn large() -> Refusal {
+    let words = format!("a manifest has at most {LARGEST} bytes");
+    Refusal::new(Code::ManifestLarge, words)
+}
+
+async fn whole(body: &mut Body) -> Result<Bytes, Refusal> {
+    let Some(body) = body.take() else {
+        return Ok(Bytes::new());
+    };
+    let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
+    let broken = |why: &str| Refusal::new(Code::ManifestInvalid, why);
+    match tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await {
+        Ok(Ok(all)) => Ok(all.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
+        Ok(Err(error)) => Err(broken(&error.to_string())),
+        Err(_) => Err(broken("nothing more came")),
+    }
+}

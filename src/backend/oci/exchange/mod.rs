@@ -1,0 +1,167 @@
+//! A registry on loopback that the program itself is while a run needs it: what one backend built, another can build on.
+//!
+//! Knows no backend. The choices made (`docs/design/exchange.md`): a port that the system chooses, on 127.0.0.1 only; a random word
+//! in front of every repository, so that nobody else on the machine can put something under its names; a blob that the store
+//! has is there in every repository, so that nothing is sent twice.
+
+mod answer;
+mod blobs;
+mod limits;
+mod manifests;
+mod range;
+mod receive;
+mod route;
+mod serve;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::name::{Repository, Tag, Version, hex};
+use super::store::{Run, Store, StoreError, Stored};
+use uploads::Uploads;
+
+/// The registry, until dropped; then nothing listens, and what was pushed has no name any more.
+#[derive(Debug)]
+pub struct Exchange {
+    served: Arc<Served>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the registry answers from.
+#[derive(Debug)]
+struct Served {
+    store: Store,
+    run: Run,
+    /// `127.0.0.1:PORT`
+    host: String,
+    /// The first part of the name of every repository.
+    word: String,
+    uploads: Uploads,
+}
+
+/// Why there is no exchange.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// The store does not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The system does not do it.
+    #[error("no registry can be opened on 127.0.0.1: {0}")]
+    System(#[from] io::Error),
+    /// A name that no registry allows.
+    #[error("`{0}` can be no name in a registry")]
+    Name(String),
+}
+
+impl Exchange {
+    /// Opens the registry over this store.
+    ///
+    /// # Errors
+    /// When there is no port or no thread to be had, or the store cannot be written.
+    pub fn start(store: &Store) -> Result<Self, ExchangeError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let served = Arc::new(Served {
+            store: store.clone(),
+            run: store.run()?,
+            host: listener.local_addr()?.to_string(),
+            word: random_word()?,
+            uploads: Uploads::default(),
+        });
+        let (stop, stopped) = oneshot::channel();
+        let thread = serve::start(listener, Arc::clone(&served), stopped)?;
+        Ok(Self {
+            served,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.served.host
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.served.store
+    }
+
+    /// What a repository is called by whoever pushes to it or pulls from it: `127.0.0.1:PORT/WORD/NAME`.
+    ///
+    /// # Errors
+    /// When no registry allows the name.
+    pub fn repository(&self, name: &str) -> Result<String, ExchangeError> {
+        let own = self.own(name)?;
+        Ok(format!("{}/{own}", self.host()))
+    }
+
+    /// Lets a manifest that is in the store, with all that it consists of, be pulled; by which reference.
+    ///
+    /// # Errors
+    /// When a name is not allowed, the manifest is not in the store, or the store cannot be written.
+    pub fn offer(&self, name: &str, tag: &str, image: &Stored) -> Result<String, ExchangeError> {
+        let own = self.own(name)?;
+        let wanted = Tag::read(tag).ok_or_else(|| ExchangeError::Name(tag.to_owned()))?;
+        let links = self.served.run.links();
+        for part in manifests::parts(&self.served.store, image)? {
+            links.add(&own, &part)?;
+        }
+        links.tag(&own, &wanted, image)?;
+        Ok(format!("{}/{own}:{tag}", self.host()))
+    }
+
+    /// What was offered or pushed by this name; none if nothing was.
+    ///
+    /// # Errors
+    /// When a name is not allowed, or the store cannot be read.
+    pub fn find(&self, name: &str, version: &str) -> Result<Option<Stored>, ExchangeError> {
+        let own = self.own(name)?;
+        let no_name = || ExchangeError::Name(version.to_owned());
+        let version = Version::read(version).ok_or_else(no_name)?;
+        Ok(self.served.run.links().find(&own, &version)?)
+    }
+
+    /// Takes a repository's names away.
+    ///
+    /// # Errors
+    /// When the name is not allowed, or the store cannot be written.
+    pub fn forget(&self, name: &str) -> Result<(), ExchangeError> {
+        Ok(self.served.run.links().forget(&self.own(name)?)?)
+    }
+
+    fn own(&self, name: &str) -> Result<Repository, ExchangeError> {
+        let own = Repository::read(&format!("{}/{name}", self.served.word));
+        own.ok_or_else(|| ExchangeError::Name(name.to_owned()))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Who is gone need not be told, and has nothing left to end.
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A word that nobody guesses.
+fn random_word() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex(&bytes))
+}

@@ -1,0 +1,194 @@
+//! Manifests and indexes of images, read: what they consist of.
+//!
+//! Pure. The choice made: the bytes are the manifest, which nobody writes anew; what is read of them is only what they refer to.
+
+use serde::Deserialize;
+
+use super::name::Digest;
+use crate::backend::platform::Platform;
+
+/// An image's manifest, as OCI calls it.
+pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// A list of manifests, as OCI calls it.
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// An image's config, as OCI calls it.
+pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// No manifest is larger: the protocol asks registries for at least this.
+pub const LARGEST: u64 = 4 << 20;
+
+/// What says where a piece of an image is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// What it is.
+    #[serde(default)]
+    pub media_type: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// How many bytes it has.
+    pub size: u64,
+    /// Where else it may be found; then a registry need not have it.
+    #[serde(default)]
+    pub urls: Vec<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub(in crate::backend) platform: Option<Platform>,
+}
+
+impl Descriptor {
+    /// Whether a registry must have it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.urls.is_empty() && !self.media_type.contains("nondistributable")
+    }
+
+    /// Whether it is an image, and nothing that is told about one.
+    #[must_use]
+    pub fn is_image(&self) -> bool {
+        let platform = self.platform.as_ref();
+        platform.is_none_or(|platform| platform.os != "unknown")
+    }
+}
+
+/// What a manifest or an index refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its media type.
+    pub media_type: String,
+    /// The config and the layers, in order.
+    pub blobs: Vec<Descriptor>,
+    /// The manifests of an index.
+    pub manifests: Vec<Descriptor>,
+}
+
+/// Why a text is no manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoManifest(String);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Text {
+    schema_version: u32,
+    media_type: Option<String>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+}
+
+impl Manifest {
+    /// Reads a manifest that was said to be of this media type.
+    ///
+    /// # Errors
+    /// When it is none, or of another type.
+    pub fn read(text: &[u8], told: Option<&str>) -> Result<Self, NoManifest> {
+        let text: Text =
+            serde_json::from_slice(text).map_err(|error| NoManifest(error.to_string()))?;
+        let wrong = |why: String| Err(NoManifest(why));
+        if text.schema_version != 2 {
+            return wrong(format!("schema version {} is not 2", text.schema_version));
+        }
+        let media_type = match (text.media_type, told) {
+            (Some(own), Some(told)) if own != told => {
+                return wrong(format!("media type `{own}` came as `{told}`"));
+            }
+            (Some(own), _) => own,
+            (None, Some(told)) => told.to_owned(),
+            (None, None) if text.manifests.is_some() => INDEX.to_owned(),
+            (None, None) => MANIFEST.to_owned(),
+        };
+        let (mut blobs, mut manifests) = (Vec::new(), Vec::new());
+        match (
+            media_type.as_str(),
+            text.config,
+            text.layers,
+            text.manifests,
+        ) {
+            (MANIFEST | DOCKER_MANIFEST, Some(config), Some(layers), None) => {
+                blobs.push(config);
+                blobs.extend(layers);
+            }
+            (INDEX | DOCKER_LIST, None, None, Some(those)) => manifests = those,
+            (MANIFEST | DOCKER_MANIFEST | INDEX | DOCKER_LIST, ..) => {
+                return wrong(format!("it is not what `{media_type}` has to be"));
+            }
+            _ => return wrong(format!("media type `{media_type}` is not known")),
+        }
+        Ok(Self {
+            media_type,
+            blobs,
+            manifests,
+        })
+    }
+
+    /// Whether it lists manifests.
+    #[must_use]
+    pub fn is_index(&self) -> bool {
+        matches!(self.media_type.as_str(), INDEX | DOCKER_LIST)
+    }
+
+    /// The image's config; none of an index.
+    #[must_use]
+    pub fn config(&self) -> Option<&Descriptor> {
+        self.blobs.first()
+    }
+
+    /// The image's layers, lowest first.
+    #[must_use]
+    pub fn layers(&self) -> &[Descriptor] {
+        self.blobs.get(1..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIECE: &str = r#"{"mediaType":"x","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}"#;
+
+    fn read(text: &str, told: Option<&str>) -> Result<Manifest, String> {
+        Manifest::read(text.as_bytes(), told).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_manifest_has_a_config_and_layers() {
+        let text = format!(r#"{{"schemaVersion":2,"config":{PIECE},"layers":[{PIECE},{PIECE}]}}"#);
+        let manifest = read(&text, None).unwrap();
+        assert_eq!(manifest.media_type, MANIFEST);
+        assert_eq!((manifest.blobs.len(), manifest.layers().len()), (3, 2));
+        assert_eq!(
+            read(&text, Some(DOCKER_MANIFEST)).unwrap().media_type,
+            DOCKER_MANIFEST
+        );
+    }
+
+    #[test]
+    fn an_index_has_manifests() {
+        let text = format!(r#"{{"schemaVersion":2,"manifests":[{PIECE}]}}"#);
+        let index = read(&text, None).unwrap();
+        assert!(index.is_index() && index.config().is_none() && index.layers().is_empty());
+    }
+
+    #[test]
+    fn what_is_neither_is_refused_in_words() {
+        let manifest = format!(r#"{{"schemaVersion":2,"config":{PIECE},"layers":[]}}"#);
+        assert_eq!(
+            read(&manifest, Some(INDEX)).unwrap_err(),
+            format!("it is not what `{INDEX}` has to be")
+        );
+        assert_eq!(
+            read(&manifest, Some("text/plain")).unwrap_err(),
+            "media type `text/plain` is not known"
+        );
+        let both = manifest.replace("[]", &format!(r#"[],"manifests":[{PIECE}]"#));
+        let old = manifest.replace(":2", ":1");
+        let foreign = manifest.replace("sha256:e3", "sha512:e3");
+        let deep = "[".repeat(100_000);
+        for text in ["", "[]", "{}", "null", &both, &old, &foreign, &deep] {
+            assert!(read(text, None).is_err(), "{text:.80}");
+        }
+    }
+}

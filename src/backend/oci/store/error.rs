@@ -1,0 +1,110 @@
+//! What can be wrong with the store, in words.
+//!
+//! The choice made: a full disk and a missing permission are told with what to do, since both are the user's to mend.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::backend::oci::name::Digest;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// What came is not what was promised.
+    #[error("blob `{wanted}` was promised, but `{found}` came")]
+    Mismatch {
+        /// What was promised.
+        wanted: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// It is not there.
+    #[error("blob `{0}` is not in the store")]
+    Unknown(Digest),
+    /// Its bytes are not those of its digest.
+    #[error("`{}` is damaged; remove it", .0.display())]
+    Damaged(PathBuf),
+    /// It is larger than it may be.
+    #[error("blob `{digest}` is larger than {largest} bytes")]
+    Large {
+        /// Which one.
+        digest: Digest,
+        /// How large it may be.
+        largest: u64,
+    },
+    /// The file system refuses.
+    #[error("{}", words(path, source))]
+    Files {
+        /// What was to be read or written.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Whether there is no room for more.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Files { source, .. } if is_full(source))
+    }
+}
+
+/// Says where an error occurred.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Files {
+        path: path.clone(),
+        source,
+    }
+}
+
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
+}
+
+fn words(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        _ if is_full(error) => format!(
+            "no space is left for `{path}`; free some, or set `XDG_CACHE_HOME` to where there is some"
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("`{path}` may not be used: permission denied; whose is it?")
+        }
+        ErrorKind::ReadOnlyFilesystem => format!(
+            "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to one that is not"
+        ),
+        _ => format!("`{path}` cannot be used: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(kind: ErrorKind) -> String {
+        at(Path::new("/cache/x"))(kind.into()).to_string()
+    }
+
+    #[test]
+    fn what_the_user_can_mend_is_told_with_how() {
+        assert_eq!(
+            told(ErrorKind::StorageFull),
+            "no space is left for `/cache/x`; free some, or set `XDG_CACHE_HOME` to where there is some"
+        );
+        assert!(told(ErrorKind::PermissionDenied).contains("permission denied"));
+        assert!(told(ErrorKind::ReadOnlyFilesystem).contains("read-only"));
+        assert_eq!(
+            told(ErrorKind::TimedOut),
+            "`/cache/x` cannot be used: timed out"
+        );
+    }
+}

@@ -1,0 +1,284 @@
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+use crate::backend::oci::manifest::MANIFEST;
+use crate::backend::oci::name::{Repository, Tag, Version};
+
+fn open(folder: &tempfile::TempDir) -> Store {
+    Store::open(&folder.path().join("oci")).unwrap()
+}
+
+fn fresh() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    (folder, store)
+}
+
+fn unfinished(store: &Store) -> usize {
+    let folder = store.folder().join(owned::UNFINISHED);
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+fn repository(name: &str) -> Repository {
+    Repository::read(name).unwrap()
+}
+
+fn tag(name: &str) -> Tag {
+    Tag::read(name).unwrap()
+}
+
+/// An image without layers.
+fn image(store: &Store, config: &str) -> Stored {
+    let config = store.put(config.as_bytes(), None).unwrap();
+    let text = format!(
+        r#"{{"schemaVersion":2,"config":{{"digest":"{}","size":{}}},"layers":[]}}"#,
+        config.digest, config.size
+    );
+    Stored {
+        digest: store.put(text.as_bytes(), None).unwrap().digest,
+        media_type: MANIFEST.into(),
+    }
+}
+
+#[test]
+fn a_blob_is_read_as_it_was_put() {
+    let (_folder, store) = fresh();
+    let text = vec![1; 1_000_000];
+    let digest = Digest::of(&text);
+    assert_eq!(store.size(digest).unwrap(), None);
+    let size = 1_000_000;
+    let blob = store.put(text.as_slice(), Some(digest)).unwrap();
+    assert_eq!(blob, Blob { digest, size });
+    assert_eq!(store.size(digest).unwrap(), Some(size));
+    let (mut file, length) = store.read(digest).unwrap();
+    let mut read = Vec::new();
+    file.read_to_end(&mut read).unwrap();
+    assert_eq!((read, length), (text, size));
+    assert_eq!(unfinished(&store), 0);
+}
+
+#[test]
+fn what_is_not_what_was_promised_leaves_nothing() {
+    let (_folder, store) = fresh();
+    let (wanted, found) = (Digest::of(b"promised"), Digest::of(b"else"));
+    let error = store.put(&b"else"[..], Some(wanted)).unwrap_err();
+    let words = format!("blob `{wanted}` was promised, but `{found}` came");
+    assert_eq!(error.to_string(), words);
+    assert_eq!(store.size(found).unwrap(), None);
+    assert!(matches!(store.read(wanted), Err(StoreError::Unknown(_))));
+    assert_eq!(unfinished(&store), 0);
+}
+
+#[test]
+fn a_source_that_breaks_leaves_nothing() {
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+    let (_folder, store) = fresh();
+    let error = store.put(b"half".chain(Broken), None).unwrap_err();
+    assert!(error.to_string().ends_with("connection reset"), "{error}");
+    assert_eq!(unfinished(&store), 0);
+    assert_eq!(store.size(Digest::of(b"half")).unwrap(), None);
+}
+
+#[test]
+fn a_damaged_blob_is_noticed_and_replaced() {
+    let (_folder, store) = fresh();
+    let digest = store.put(&b"blob"[..], None).unwrap().digest;
+    let path = blob(store.folder(), digest);
+    std::fs::write(&path, b"blot").unwrap();
+    assert!(matches!(
+        store.read_whole(digest, 9),
+        Err(StoreError::Damaged(_))
+    ));
+    std::fs::write(&path, b"").unwrap();
+    store.put(&b"blob"[..], None).unwrap();
+    assert_eq!(store.read_whole(digest, 9).unwrap(), b"blob");
+    assert!(matches!(
+        store.read_whole(digest, 3),
+        Err(StoreError::Large { .. })
+    ));
+}
+
+#[test]
+fn nobody_else_may_look_inside() {
+    let (_folder, store) = fresh();
+    let meta = std::fs::metadata(store.folder()).unwrap();
+    assert_eq!(meta.permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_cannot_be_used_is_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Store::open(&file).unwrap_err().to_string();
+    assert!(
+        error.contains("file/blobs/sha256` cannot be used: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn tags_stand_for_manifests() {
+    let (_folder, store) = fresh();
+    let links = store.links();
+    let (of, one, two) = (repository("a/b"), image(&store, "1"), image(&store, "2"));
+    let find = |version: Version| links.find(&of, &version).unwrap();
+    assert_eq!(links.tags(&of).unwrap(), None);
+    links.tag(&of, &tag("t"), &one).unwrap();
+    links.tag(&of, &tag("t"), &two).unwrap();
+    assert_eq!(find(Version::Tag(tag("t"))), Some(two));
+    assert_eq!(find(Version::Digest(one.digest)), Some(one));
+    assert_eq!(links.tags(&of).unwrap(), Some(vec![tag("t")]));
+    links.untag(&of, &tag("t")).unwrap();
+    links.untag(&of, &tag("t")).unwrap();
+    assert_eq!(find(Version::Tag(tag("t"))), None);
+    links.forget(&of).unwrap();
+    assert_eq!(links.tags(&of).unwrap(), None);
+}
+
+#[test]
+fn repositories_do_not_meet() {
+    let (_folder, store) = fresh();
+    let links = store.links();
+    let one = image(&store, "1");
+    links.tag(&repository("a"), &tag("tags"), &one).unwrap();
+    links.tag(&repository("a/tags"), &tag("t"), &one).unwrap();
+    let tags = links.tags(&repository("a")).unwrap();
+    assert_eq!(tags, Some(vec![tag("tags")]));
+    links.forget(&repository("a")).unwrap();
+    assert!(links.tags(&repository("a/tags")).unwrap().is_some());
+}
+
+#[test]
+fn a_link_needs_its_manifest() {
+    let (_folder, store) = fresh();
+    let links = store.links();
+    let (of, one) = (repository("a"), image(&store, "1"));
+    links.tag(&of, &tag("t"), &one).unwrap();
+    std::fs::remove_file(blob(store.folder(), one.digest)).unwrap();
+    assert_eq!(links.find(&of, &Version::Tag(tag("t"))).unwrap(), None);
+    assert!(links.tag(&of, &tag("t"), &one).is_err());
+}
+
+#[test]
+fn runs_do_not_see_each_other_and_leave_nothing() {
+    let (folder, store) = fresh();
+    let of = repository("a");
+    let (first, second) = (store.run().unwrap(), store.run().unwrap());
+    let one = image(&store, "1");
+    first.links().tag(&of, &tag("t"), &one).unwrap();
+    let wanted = Version::Tag(tag("t"));
+    assert_eq!(second.links().find(&of, &wanted).unwrap(), None);
+    // Whoever opens the store sweeps, but nothing of the living.
+    open(&folder);
+    assert_eq!(first.links().find(&of, &wanted).unwrap(), Some(one));
+    drop((first, second));
+    let left = std::fs::read_dir(store.folder().join(links::RUNS)).unwrap();
+    assert_eq!(left.count(), 0);
+}
+
+#[test]
+fn only_what_has_a_name_survives_pruning_and_nothing_is_pruned_in_use() {
+    let (folder, store) = fresh();
+    let path = store.folder().to_owned();
+    let kept = image(&store, "kept");
+    store
+        .links()
+        .tag(&repository("a"), &tag("t"), &kept)
+        .unwrap();
+    let lost = image(&store, "lost");
+    assert_eq!(Store::prune(&path).unwrap(), None);
+    drop(store);
+    let pruned = Store::prune(&path).unwrap().unwrap();
+    assert_eq!(pruned.blobs, 2);
+    let store = open(&folder);
+    assert!(store.size(kept.digest).unwrap().is_some());
+    assert!(store.size(Digest::of(b"kept")).unwrap().is_some());
+    assert!(store.size(lost.digest).unwrap().is_none());
+    let nowhere = folder.path().join("nowhere");
+    assert_eq!(Store::prune(&nowhere).unwrap(), Some(Pruned::default()));
+}
+
+/// Runs the test `child` in a process of its own.
+fn other(folder: &Path, what: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "--nocapture",
+            "backend::oci::store::tests::child",
+        ])
+        .env("IMGSPEC_TEST_STORE", folder)
+        .env("IMGSPEC_TEST_DO", what)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Not a test of its own: what another process does.
+#[test]
+fn child() {
+    let Some(folder) = std::env::var_os("IMGSPEC_TEST_STORE") else {
+        return;
+    };
+    let store = Store::open(Path::new(&folder)).unwrap();
+    if std::env::var("IMGSPEC_TEST_DO").unwrap() == "hang" {
+        let mut writer = store.writer().unwrap();
+        writer.add(b"half").unwrap();
+        let run = store.run().unwrap();
+        let one = image(&store, "1");
+        run.links().tag(&repository("a"), &tag("t"), &one).unwrap();
+        println!("ready");
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
+    for number in 0..100_u32 {
+        let text = number.to_le_bytes().repeat(1000);
+        store.put(text.as_slice(), None).unwrap();
+        let name = tag(&format!("t{number}"));
+        let one = image(&store, &number.to_string());
+        store.links().tag(&repository("a"), &name, &one).unwrap();
+    }
+}
+
+#[test]
+fn processes_share_a_store() {
+    let (_folder, store) = fresh();
+    let mut others = [(); 3].map(|()| other(store.folder(), "put"));
+    for other in &mut others {
+        assert!(other.wait().unwrap().success());
+    }
+    let tags = store.links().tags(&repository("a")).unwrap().unwrap();
+    assert_eq!(tags.len(), 100);
+    for number in 0..100_u32 {
+        let text = number.to_le_bytes().repeat(1000);
+        assert_eq!(store.read_whole(Digest::of(&text), 1 << 20).unwrap(), text);
+    }
+    assert_eq!(unfinished(&store), 0);
+}
+
+#[test]
+fn what_a_killed_process_left_is_swept_and_nothing_of_a_living_one() {
+    let (folder, store) = fresh();
+    let mut other = other(store.folder(), "hang");
+    let mut told = io::BufReader::new(other.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("ready") {
+        line.clear();
+        assert!(io::BufRead::read_line(&mut told, &mut line).unwrap() > 0);
+    }
+    open(&folder);
+    let runs = || std::fs::read_dir(store.folder().join(links::RUNS)).unwrap();
+    assert_eq!((unfinished(&store), runs().count()), (1, 2));
+    other.kill().unwrap();
+    other.wait().unwrap();
+    open(&folder);
+    assert_eq!((unfinished(&store), runs().count()), (0, 0));
+    assert_eq!(store.size(Digest::of(b"half")).unwrap(), None);
+}

@@ -1,0 +1,112 @@
+//! Blobs on their way into the store.
+//!
+//! The choices made: hashed while written, so that nothing is read twice; on disk before it has its name, because a name without its
+//! bytes, after a power cut, would be wrong for ever; two who write one blob at once both write it, and one of them wins.
+
+use std::io::{self, Read, Write};
+
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use super::error::at;
+use super::{Store, StoreError, blob, owned};
+use crate::backend::oci::name::Digest;
+
+/// How much is read at once.
+const PIECE: usize = 256 << 10;
+
+/// A blob that is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blob {
+    /// Its digest.
+    pub digest: Digest,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A blob that is being written; dropped, it is forgotten.
+#[derive(Debug)]
+pub struct Writer {
+    store: Store,
+    file: NamedTempFile,
+    hash: Sha256,
+    size: u64,
+}
+
+impl Store {
+    /// Begins a blob.
+    ///
+    /// # Errors
+    /// When no file can be made.
+    pub fn writer(&self) -> Result<Writer, StoreError> {
+        Ok(Writer {
+            store: self.clone(),
+            file: owned::create(&self.folder().join(owned::UNFINISHED), "")?,
+            hash: Sha256::new(),
+            size: 0,
+        })
+    }
+
+    /// Puts all that `from` has into the store, if it is what was promised.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is not what was promised.
+    pub fn put(&self, mut from: impl Read, wanted: Option<Digest>) -> Result<Blob, StoreError> {
+        let mut writer = self.writer()?;
+        let mut piece = vec![0; PIECE];
+        loop {
+            match from.read(&mut piece) {
+                Ok(0) => return writer.finish(wanted),
+                Ok(length) => writer.add(&piece[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(at(writer.file.path())(error)),
+            }
+        }
+    }
+}
+
+impl Writer {
+    /// How many bytes it has so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// When they cannot be written; then the blob cannot go on.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(at(self.file.path()))?;
+        self.hash.update(bytes);
+        self.size += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the blob, if it is what was promised.
+    ///
+    /// # Errors
+    /// When it is not, or cannot be written.
+    pub fn finish(self, wanted: Option<Digest>) -> Result<Blob, StoreError> {
+        let digest = Digest::finish(self.hash);
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
+            return Err(StoreError::Mismatch {
+                wanted,
+                found: digest,
+            });
+        }
+        let done = Blob {
+            digest,
+            size: self.size,
+        };
+        // A file of another size is a damaged one, which this one replaces.
+        if self.store.size(digest)? != Some(self.size) {
+            let path = blob(self.store.folder(), digest);
+            self.file.as_file().sync_data().map_err(at(&path))?;
+            let moved = self.file.persist(&path);
+            moved.map_err(|error| at(&path)(error.error))?;
+        }
+        Ok(done)
+    }
+}
