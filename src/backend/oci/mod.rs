@@ -1,5 +1,6 @@
 //! What is common to all who speak the OCI distribution protocol, and the exchange by which backends hand images on.
 
+pub mod archive;
 pub mod exchange;
 pub mod manifest;
 pub mod name;
