@@ -43,8 +43,6 @@ const INEXPRESSIBLE: &[(&str, &str)] = &[
     ),
     ("invalid-unknown-field", "there is no such field"),
     ("name-empty", "Docker refuses an empty name"),
-    ("nested-secret-in-base", "this version has no envd"),
-    ("builder-envd", "this version has no envd"),
     (
         "noop-no-base",
         "an image that is not built is no image: its user names it as a base",

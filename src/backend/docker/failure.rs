@@ -53,6 +53,8 @@ const FETCHING: &[&str] = &[
     "connection timed out",
     "connection reset",
     "hash sum mismatch",
+    // Of a cache that another build has.
+    "could not get lock",
     "mirror sync in progress",
     "file has unexpected size",
     "429  too many requests",

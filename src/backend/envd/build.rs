@@ -32,7 +32,12 @@ impl Envd {
             .context()
             .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
         let home = self.home(&context, registries(job, &context)?.as_deref())?;
-        let (layout, _) = lay_out(job.recipe);
+        let (mut layout, _) = lay_out(job.recipe);
+        if job.no_cache {
+            // envd cannot be told so. A variable that no other build has is part of every step, and of no finished image.
+            let nonce = ("IMGSPEC_BUILD".to_owned(), self.docker.private_name());
+            layout.environment.push(nonce);
+        }
         let base = self.base(job, notes, cancel)?;
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);

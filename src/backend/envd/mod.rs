@@ -30,7 +30,8 @@ use super::{
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
-use offer::Pushing;
+use base::Pushing;
+use home::Context;
 
 /// The variable that names envd's context; flytekit's own.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
@@ -103,11 +104,13 @@ impl Envd {
         Ok(command)
     }
 
+    /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
     fn version(&self) -> Result<String, String> {
-        let said = self
-            .program()
-            .and_then(|mut program| process::ask(program.arg("version"), PATIENCE))
-            .map_err(|error| error.to_string())?;
+        let home = self.home(&Context::daemon(), None);
+        let command = home.and_then(|home| self.command(&home));
+        let mut command = command.map_err(|error| error.to_string())?;
+        let said =
+            process::ask(command.arg("version"), PATIENCE).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {
             let (_, version) = line.split_once("envd: v")?;
             Some(version.trim().to_owned())

@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
     parts: u32,
     /// A part whose name goes on.
     open: Option<u32>,
+    /// Whether what follows was said before.
+    is_over: bool,
     /// envd's own last word.
     fatal: String,
 }
@@ -30,6 +32,7 @@ impl<'a> Reader<'a> {
             progress: Progress::new(Form::Plain, &steps.names, notes),
             parts: 0,
             open: None,
+            is_over: false,
             fatal: String::new(),
         }
     }
@@ -42,8 +45,9 @@ impl<'a> Reader<'a> {
             let step = command_number(line).map(|at| self.steps.commands + at);
             return self.named(part, line, step);
         }
-        // What is no part's line repeats what was said before.
-        let Some((part, said)) = numbered(line) else {
+        // Below the first such line the output of the part that failed is repeated.
+        self.is_over |= line == "------";
+        let Some((part, said)) = numbered(line).filter(|_| !self.is_over) else {
             return;
         };
         if part <= self.parts {
@@ -223,7 +227,7 @@ mod tests {
  > bash -c set -euo pipefail
 : 1; cd /; exec /bin/sh -c two
 :
-oops
+#5 0.1 oops
 ------";
 
     #[test]

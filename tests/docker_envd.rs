@@ -1,0 +1,17 @@
+//! The envd backend, end to end: the real envd on real engines, among images of the docker backend.
+//!
+//! `tests/run` brings the engine and envd (`IMGSPEC_TEST_ENVD`; `none` leaves these tests out, which it says at its end).
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
+#[path = "docker_envd/bench.rs"]
+mod bench;
+#[path = "docker_envd/build.rs"]
+mod build;
+#[path = "engine/mod.rs"]
+mod engine;
+#[path = "docker_envd/refusals.rs"]
+mod refusals;
+#[path = "it/sandbox.rs"]
+#[allow(dead_code, reason = "the sandbox serves several test programs")]
+mod sandbox;

@@ -1,0 +1,223 @@
+//! What comes out of builds.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, nonce, on_each_engine};
+
+/// Everything that a shell, Starlark or a Dockerfile could stumble over.
+const NASTY: &str = "it's \"q\" $A `x` $(id) \\ \\n é ☃ 🎉 # no comment; && || > < * ? ~ !";
+
+const MANIFEST: &str = r##"
+image "base" {
+    builder "docker"
+    base-image "debian:bookworm-slim"
+    commands "echo NONCE > /from-docker"
+    env FROM_BASE="1"
+    cmd "cat" "/from-docker"
+    labels from="base"
+}
+image "middle" {
+    builder "envd"
+    base-image image="base"
+    apt-packages "hello" "python3-venv"
+    env NASTY=VALUE LANG="C"
+    requirements "requirements.txt"
+    packages "idna==3.7"
+    copy "src" to="/app/src"
+    copy "src/run.sh" to="/usr/share/../../opt/tool/" owner="1234:5678"
+    copy "odd [x] *.txt" to="/odd dir/a b.txt"
+    commands "printf '%s' \"$NASTY\" > /nasty" COMMAND "cd /tmp && false | true" #"test "$FROM_BASE$LANG" = 1C; pwd > /folder"#
+    entrypoint "/app/src/run.sh" "a b" ARGUMENT
+    workdir "/app"
+    user "nobody"
+    labels title="x \"y\""
+}
+image "leaf" {
+    builder "docker"
+    base-image image="middle"
+    commands "python3 -c 'import six, idna; print(six.__version__)' > /tmp/said"
+}
+"##;
+
+fn write(bench: &Bench, nonce: &str) {
+    let quoted = serde_json::Value::from(NASTY).to_string();
+    let command = format!("printf '%s' '{}' > /command", NASTY.replace('\'', "'\\''"));
+    let command = serde_json::Value::from(command).to_string();
+    let manifest = MANIFEST
+        .replace("NONCE", nonce)
+        .replace("=VALUE", &format!("={quoted}"))
+        .replace("COMMAND", &command)
+        .replace("ARGUMENT", &quoted);
+    let sandbox = &bench.sandbox;
+    sandbox.write("imgspec.kdl", &manifest);
+    sandbox.write(
+        "requirements.txt",
+        "# one\nsix==1.16.0 ; python_version > '3' # more\n",
+    );
+    sandbox.write("odd [x] *.txt", "odd");
+    sandbox.write("src/run.sh", "#!/bin/sh\necho run \"$@\"\n");
+    sandbox.write("src/deep/a.txt", "a");
+    let executable = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(sandbox.path("src/run.sh"), executable).unwrap();
+    std::os::unix::fs::symlink("deep/a.txt", sandbox.path("src/link")).unwrap();
+}
+
+#[test]
+fn an_image_between_two_of_dockers_has_everything_that_was_asked_for() {
+    on_each_engine(|bench| {
+        write(bench, &nonce());
+        bench.build(&[]).success().says("middle: started with envd");
+        assert_eq!(bench.shell("leaf", "cat /tmp/said"), "1.16.0\n");
+        assert_eq!(bench.shell("leaf", "cat /nasty"), NASTY);
+        assert_eq!(bench.shell("leaf", "cat /command"), NASTY);
+        assert_eq!(bench.shell("leaf", "cat /folder"), "/app\n");
+        assert_eq!(bench.shell("leaf", "hello | head -c5"), "Hello");
+        let listed = bench.shell(
+            "middle",
+            "cd /; stat -c '%A %u:%g %n' app/src app/src/deep app/src/run.sh app/src/link opt/tool/run.sh 'odd dir/a b.txt'",
+        );
+        assert_eq!(
+            listed,
+            "drwxr-xr-x 0:0 app/src\n\
+             drwxr-xr-x 0:0 app/src/deep\n\
+             -rwxr-xr-x 0:0 app/src/run.sh\n\
+             lrwxrwxrwx 0:0 app/src/link\n\
+             -rwxr-xr-x 1234:5678 opt/tool/run.sh\n\
+             -rw-r--r-- 0:0 odd dir/a b.txt\n"
+        );
+        // Nothing of envd's own, or of ours, is left.
+        assert_eq!(
+            bench.shell(
+                "middle",
+                "ls -A /home /tmp | grep -i -e envd -e imgspec || :"
+            ),
+            ""
+        );
+    });
+}
+
+#[test]
+fn the_image_says_of_itself_what_dockers_would_say() {
+    on_each_engine(|bench| {
+        write(bench, &nonce());
+        bench.build(&["middle"]).success();
+        let image = bench.inspect("middle");
+        let config = &image["Config"];
+        let wanted = serde_json::json!(["/app/src/run.sh", "a b", NASTY]);
+        assert_eq!(config["Entrypoint"], wanted);
+        assert!(
+            config["Cmd"].is_null(),
+            "the base's arguments were for its own program"
+        );
+        assert_eq!(
+            (&config["User"], &config["WorkingDir"]),
+            (&"nobody".into(), &"/app".into())
+        );
+        let variables: Vec<&str> = config["Env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|each| each.as_str())
+            .collect();
+        assert!(
+            variables.contains(&format!("NASTY={NASTY}").as_str()),
+            "{variables:?}"
+        );
+        assert!(variables.contains(&"LANG=C") && variables.contains(&"FROM_BASE=1"));
+        assert!(
+            !variables
+                .iter()
+                .any(|variable| variable.starts_with("LC_ALL"))
+        );
+        let labels = config["Labels"].as_object().unwrap();
+        let names: Vec<&str> = labels.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "dev.imgspec.image",
+                "dev.imgspec.key",
+                "from",
+                "org.opencontainers.image.base.name",
+                "title"
+            ]
+        );
+        assert_eq!(labels["title"], "x \"y\"");
+        assert_eq!(
+            labels["org.opencontainers.image.base.name"],
+            bench.reference("base")
+        );
+        assert!(
+            labels["dev.imgspec.key"]
+                .as_str()
+                .unwrap()
+                .starts_with(bench.reference("middle").rsplit(':').next().unwrap())
+        );
+    });
+}
+
+#[test]
+fn what_is_built_is_fresh_and_an_edit_builds_it_again() {
+    on_each_engine(|bench| {
+        write(bench, &nonce());
+        bench.build(&[]).success();
+        bench.build(&[]).success().says("fresh 3");
+        bench.sandbox.write("src/deep/a.txt", "b");
+        let ran = bench.build(&[]).success().says("built 2, fresh 1");
+        assert!(!ran.stderr.contains("base: started"), "{}", ran.stderr);
+        assert_eq!(bench.shell("leaf", "cat /app/src/link"), "b");
+    });
+}
+
+/// Both at once, in one HOME of envd's that nobody has made yet.
+#[test]
+fn many_images_are_built_at_once() {
+    on_each_engine(|bench| {
+        let image = |at: usize, nonce: &str| {
+            format!(
+                "image \"i{at}\" {{\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  env A=\"{at}\"\n  commands \"echo {nonce} $A > /said\"\n}}\n"
+            )
+        };
+        let nonce = nonce();
+        let manifest: String = (0..8).map(|at| image(at, &nonce)).collect();
+        bench.sandbox.write("imgspec.kdl", &manifest);
+        bench
+            .build(&["--jobs", "8", "--attempts", "1"])
+            .success()
+            .says("built 8");
+        assert_eq!(bench.shell("i7", "cat /said"), format!("{nonce} 7\n"));
+    });
+}
+
+#[test]
+fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
+    on_each_engine(|bench| {
+        let mark = nonce();
+        bench.sandbox.write(
+            "imgspec.kdl",
+            &format!("image \"slow\" {{\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep 300\"\n}}\n"),
+        );
+        let child = bench
+            .sandbox
+            .spawn(&["graph", "build", "--progress", "plain"]);
+        let log = bench.sandbox.path(".imgspec/logs/slow.log");
+        let begun = Instant::now();
+        while !std::fs::read_to_string(&log)
+            .unwrap_or_default()
+            .contains("begun")
+        {
+            assert!(
+                begun.elapsed() < Duration::from_mins(1),
+                "the command never ran"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(130));
+        assert_eq!(bench.names("slow:"), [""; 0]);
+        let contexts = std::fs::read_dir(bench.sandbox.path(".imgspec/contexts"));
+        assert_eq!(contexts.map_or(0, Iterator::count), 0);
+    });
+}
