@@ -20,6 +20,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use offer::Pushing;
 pub use offer::{Offer, REGISTRY};
 
 use super::docker::Docker;
@@ -30,7 +31,6 @@ use super::{
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
-use base::Pushing;
 use home::Context;
 
 /// The variable that names envd's context; flytekit's own.

@@ -1,6 +1,5 @@
 //! What is common to all who speak the OCI distribution protocol, and the exchange by which backends hand images on.
 
-pub mod archive;
 pub mod exchange;
 pub mod manifest;
 pub mod name;

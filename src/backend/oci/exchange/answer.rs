@@ -84,7 +84,7 @@ impl Refusal {
     }
 
     /// Adds a header to the answer.
-    pub(super) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: &dyn std::fmt::Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }

@@ -157,7 +157,7 @@ fn not_done(method: &str, target: &Target) -> Refusal {
         Target::Tags(_) => "GET",
     };
     let words = format!("{method} is not done here");
-    Refusal::new(Code::Unsupported, words).with("Allow", allowed)
+    Refusal::new(Code::Unsupported, words).with("Allow", &allowed)
 }
 
 /// Takes in what is still sent, within limits: else the client sees a broken connection instead of the refusal.

@@ -50,7 +50,7 @@ impl Uploads {
         }
         if all.len() >= UPLOADS {
             let words = format!("{UPLOADS} uploads go on already");
-            return Err(Refusal::new(Code::TooManyRequests, words).with("Retry-After", 1));
+            return Err(Refusal::new(Code::TooManyRequests, words).with("Retry-After", &1));
         }
         let upload = Upload {
             to: to.clone(),
@@ -106,8 +106,8 @@ impl Held<'_> {
         if first != self.size {
             let words = format!("the next byte is number {}, not {first}", self.size);
             return Err(Refusal::new(Code::Range, words)
-                .with("Location", location(self.to, self.id))
-                .with("Range", range_of(self.size)));
+                .with("Location", &location(self.to, self.id))
+                .with("Range", &range_of(self.size)));
         }
         let length = text("content-length").flatten();
         match length.and_then(|length| length.parse::<u64>().ok()) {
@@ -164,8 +164,8 @@ pub(super) async fn go_on(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut held = hold(served, to, id).await?;
-    let size = held.add(head, body).await?;
+    let mut upload = hold(served, to, id).await?;
+    let size = upload.add(head, body).await?;
     Ok(accepted(StatusCode::ACCEPTED, to, id, size))
 }
 
@@ -189,9 +189,9 @@ async fn finish(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut held = hold(served, to, id).await?;
-    held.add(head, body).await?;
-    if let Some(writer) = held.writer.take() {
+    let mut upload = hold(served, to, id).await?;
+    upload.add(head, body).await?;
+    if let Some(writer) = upload.writer.take() {
         served.uploads.remove(id);
         on_files(move || writer.finish(Some(wanted))).await?;
     }
@@ -203,8 +203,8 @@ pub(super) async fn state(
     to: &Repository,
     id: &str,
 ) -> Result<Answer, Refusal> {
-    let held = hold(served, to, id).await?;
-    Ok(accepted(StatusCode::NO_CONTENT, to, id, held.size))
+    let upload = hold(served, to, id).await?;
+    Ok(accepted(StatusCode::NO_CONTENT, to, id, upload.size))
 }
 
 pub(super) fn give_up(served: &Arc<Served>, to: &Repository, id: &str) -> Result<Answer, Refusal> {

@@ -8,7 +8,7 @@ use super::{Bench, Digest};
 /// Bytes that no other number gives.
 fn noise(number: u8, size: usize) -> Vec<u8> {
     (0..size)
-        .map(|at| (at.wrapping_mul(31) >> 3) as u8 ^ number)
+        .map(|at| u8::try_from((at.wrapping_mul(31) >> 3) % 256).unwrap() ^ number)
         .collect()
 }
 
@@ -87,9 +87,9 @@ fn a_reader_never_sees_half_a_blob() {
             let end = format!("{upload}?digest={digest}");
             assert_eq!(bench.send("PUT", &end, &[], b"").status, 201);
         });
-        let pushed = pusher.join();
+        let done = pusher.join();
         is_pushed.store(true, Ordering::SeqCst);
-        pushed.unwrap();
+        done.unwrap();
     });
 }
 
