@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Envd;
 use crate::backend::docker::{Docker, Image, KEY_LABEL};
@@ -38,6 +38,8 @@ pub trait Offer: Send + Sync + Debug {
 pub(super) struct Pushing {
     pub(super) docker: Arc<Docker>,
     pub(super) registry: Option<String>,
+    /// What has been pushed in this run, by digest. Held while one is, so that nobody takes a name back that another pushes.
+    pub(super) pushed: Mutex<BTreeMap<String, String>>,
 }
 
 impl Offer for Pushing {
@@ -54,12 +56,28 @@ impl Offer for Pushing {
                 artifact.reference
             )));
         };
-        // Named by what it is: whoever builds on the same image has pushed the same.
+        let mut known = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = known.get(&artifact.digest) {
+            return Ok(name.clone());
+        }
+        let name = self.push(registry, artifact, notes, cancel)?;
+        known.insert(artifact.digest.clone(), name.clone());
+        Ok(name)
+    }
+}
+
+impl Pushing {
+    fn push(
+        &self,
+        registry: &str,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        // Named by what it is: whoever builds on the same image pushes the same.
         let digest = artifact.digest.trim_start_matches("sha256:");
-        let name = format!(
-            "{registry}/imgspec-base:{}",
-            digest.get(..32).unwrap_or(digest)
-        );
+        let digest = digest.get(..32).unwrap_or(digest);
+        let name = format!("{registry}/imgspec-base:{digest}");
         self.docker.name(&artifact.digest, &name)?;
         let pushed = Artifact {
             reference: name.clone(),
@@ -67,7 +85,13 @@ impl Offer for Pushing {
         };
         let done = self.docker.push_from(&pushed, notes, cancel);
         self.docker.forget(&name);
-        done.map(|()| name)
+        match done {
+            // Another run has just taken the name back.
+            Err(BuildError::Failed(why)) if why.contains("does not exist locally") => {
+                Err(BuildError::Transient(why))
+            }
+            done => done.map(|()| name),
+        }
     }
 }
 

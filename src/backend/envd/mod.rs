@@ -16,7 +16,7 @@ mod render;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use base::{Offer, REGISTRY};
@@ -77,6 +77,7 @@ impl Envd {
             offer: Arc::new(Pushing {
                 docker: Arc::clone(&docker),
                 registry,
+                pushed: Mutex::default(),
             }),
             docker,
         }
