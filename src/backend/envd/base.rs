@@ -5,8 +5,6 @@
 //! local store, into which the daemon fetches it first.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Envd;
 use crate::backend::docker::{Image, KEY_LABEL};
@@ -15,85 +13,6 @@ use crate::backend::oci::registry;
 use crate::backend::{Artifact, BuildError, Cancel, Existence, Job, Notes, StoreKind, Wanted};
 use crate::recipe::Recipe;
 use crate::spec::Base;
-
-/// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
-pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
-
-/// Makes images of the local store pullable.
-pub trait Offer: Send + Sync + Debug {
-    /// A reference by which both envd and what builds for it can pull this image.
-    ///
-    /// # Errors
-    /// When it cannot be made pullable.
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError>;
-}
-
-/// Offers by pushing to a registry of the user's.
-#[derive(Debug)]
-pub(super) struct Pushing {
-    pub(super) docker: Arc<Docker>,
-    pub(super) registry: Option<String>,
-    /// What has been pushed in this run, by digest. Held while one is, so that nobody takes a name back that another pushes.
-    pub(super) pushed: Mutex<BTreeMap<String, String>>,
-}
-
-impl Offer for Pushing {
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        let Some(registry) = &self.registry else {
-            return Err(BuildError::Failed(format!(
-                "envd takes bases from registries only, and `{}` is in the local store: push it (`registry` and `--push`), or \
-                 name a registry for such bases in {REGISTRY}",
-                artifact.reference
-            )));
-        };
-        let mut known = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = known.get(&artifact.digest) {
-            return Ok(name.clone());
-        }
-        let name = self.push(registry, artifact, notes, cancel)?;
-        known.insert(artifact.digest.clone(), name.clone());
-        Ok(name)
-    }
-}
-
-impl Pushing {
-    fn push(
-        &self,
-        registry: &str,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        // Named by what it is: whoever builds on the same image pushes the same.
-        let digest = artifact.digest.trim_start_matches("sha256:");
-        let digest = digest.get(..32).unwrap_or(digest);
-        let name = format!("{registry}/imgspec-base:{digest}");
-        self.docker.name(&artifact.digest, &name)?;
-        let pushed = Artifact {
-            reference: name.clone(),
-            ..artifact.clone()
-        };
-        let done = self.docker.push_from(&pushed, notes, cancel);
-        self.docker.forget(&name);
-        match done {
-            // Another run has just taken the name back.
-            Err(BuildError::Failed(why)) if why.contains("does not exist locally") => {
-                Err(BuildError::Transient(why))
-            }
-            done => done.map(|()| name),
-        }
-    }
-}
 
 /// A base as a build needs it.
 pub(super) struct Known {

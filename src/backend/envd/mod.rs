@@ -17,7 +17,7 @@ mod render;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use offer::Pushing;
@@ -83,11 +83,8 @@ impl Envd {
             wanted: said(CONTEXT),
             homes: own("envd"),
             user_home,
-            offer: Arc::new(Pushing {
-                docker: Arc::clone(&docker),
-                registry,
-                pushed: Mutex::default(),
-            }),
+            offer: Arc::new(Pushing::new(Arc::clone(&docker), registry, store.clone())),
+            store,
             docker,
         }
     }

@@ -4,6 +4,7 @@
 //! backend; it is the daemon that sends the layers, so whatever keeps its images keeps its ways. A base is named by what it
 //! is, so that it is sent once, whoever builds on it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +38,8 @@ pub trait Offer: Send + Sync + fmt::Debug {
 pub(super) struct Pushing {
     docker: Arc<Docker>,
     to: To,
+    /// What was pushed, by digest: who builds on the same base waits for the one push and takes its name.
+    pushed: Mutex<BTreeMap<String, Arc<Mutex<Option<String>>>>>,
 }
 
 enum To {
@@ -62,7 +65,11 @@ impl Pushing {
             Some(registry) => To::Registry(registry),
             None => To::Exchange(store, Mutex::default()),
         };
-        Self { docker, to }
+        Self {
+            docker,
+            to,
+            pushed: Mutex::default(),
+        }
     }
 
     fn repository(&self) -> Result<String, BuildError> {
@@ -100,6 +107,27 @@ impl Pushing {
 
 impl Offer for Pushing {
     fn offer(
+        &self,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let known = {
+            let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(pushed.entry(artifact.digest.clone()).or_default())
+        };
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = &*known {
+            return Ok(name.clone());
+        }
+        let name = self.push(artifact, notes, cancel)?;
+        *known = Some(name.clone());
+        Ok(name)
+    }
+}
+
+impl Pushing {
+    fn push(
         &self,
         artifact: &Artifact,
         notes: &dyn Notes,
