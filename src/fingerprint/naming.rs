@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::FilesError;
-use super::Key;
 use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
+use super::{Files, FilesError, Key};
 use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
 use crate::workspace::Image;
 
@@ -83,11 +82,17 @@ impl Namer {
         self.base
     }
 
-    /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace.
+    /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace; `sources` are the
+    /// files of its source root, as they were found for the key.
     ///
     /// # Errors
     /// When a file that flytekit hashes cannot be read, or its tag format is wrong.
-    pub fn tag(&self, root: &Path, base: Option<&str>) -> Result<String, FilesError> {
+    pub fn tag(
+        &self,
+        root: &Path,
+        base: Option<&str>,
+        sources: Option<&Files>,
+    ) -> Result<String, FilesError> {
         let mut fields = self.fields.clone();
         if let Some(base) = base {
             fields.base_image = Some(Base::Reference(base.to_owned()));
@@ -95,7 +100,7 @@ impl Namer {
         let tag = Spec::new(fields, MACHINE).and_then(|spec| {
             let at = self.folder.under(root);
             let folder = Folder::new(root, &at, Order::AsListed)?;
-            spec.tag(&Read { folder, at: &at })
+            spec.tag(&Read { folder, sources })
         });
         tag.map_err(|error| match error {
             Error::Files(error) => error,
@@ -108,10 +113,10 @@ impl Namer {
     }
 }
 
-/// The digests of a folder, with the source root absolute: flytekit's ignore rules hold only there.
+/// The digests of a folder. Which sources there are was found for the key: they are not looked for twice.
 struct Read<'a> {
     folder: Folder,
-    at: &'a Path,
+    sources: Option<&'a Files>,
 }
 
 impl Digests for Read<'_> {
@@ -120,8 +125,12 @@ impl Digests for Read<'_> {
     }
 
     fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error> {
-        let root = self.at.join(source_root);
-        self.folder.source(&root.to_string_lossy(), mode)
+        let Some(sources) = self.sources else {
+            return self.folder.source(source_root, mode);
+        };
+        let entries = sources.entries.iter();
+        let paths: Vec<String> = entries.map(|entry| entry.path.clone()).collect();
+        self.folder.source_digest(source_root, &paths)
     }
 
     fn copy(&self, copy: &Value) -> Result<String, Error> {

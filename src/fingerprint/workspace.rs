@@ -75,7 +75,7 @@ impl Fingerprints {
                 tags: Vec::new(),
             };
             prints.tags = vec![None; prints.all.len()];
-            let bad = prints.name(workspace, graph, |_| true);
+            let bad = prints.name(workspace, graph, recipes, |_| true);
             return if bad.is_empty() { Ok(prints) } else { Err(bad) };
         }
         let bad = |image: ImageId| {
@@ -99,6 +99,7 @@ impl Fingerprints {
         &mut self,
         workspace: &Workspace,
         graph: &Graph,
+        recipes: &[Recipe],
         is_due: impl Fn(ImageId) -> bool,
     ) -> Vec<BadSet> {
         let mut bad = Vec::new();
@@ -110,7 +111,12 @@ impl Fingerprints {
                 let id = ImageId(u32::try_from(at).expect("an image's place"));
                 reference::of(&workspace.images[at], &self.tag(id))
             });
-            match namer.tag(self.reader.root(), base.as_deref()) {
+            let sets = recipes[image.index()].file_sets();
+            let sources = sets
+                .zip(self.files(image))
+                .find(|(set, _)| matches!(set, FileSet::Source { .. }))
+                .map(|(_, files)| files.as_ref());
+            match namer.tag(self.reader.root(), base.as_deref(), sources) {
                 Ok(tag) => self.tags[image.index()] = Some(tag),
                 Err(error) => bad.push(BadSet {
                     image,
@@ -175,12 +181,15 @@ impl Fingerprints {
             &BTreeSet::from([id]),
             &mut all,
         );
-        self.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut next = self.clone();
+        next.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
         let is_due = |image| image == id || changed.contains(&image);
-        match self.name(workspace, graph, is_due).into_iter().next() {
-            Some(bad) => Err(FingerprintError::Files(bad.error)),
-            None => Ok(()),
+        let bad = next.name(workspace, graph, recipes, is_due);
+        if let Some(bad) = bad.into_iter().next() {
+            return Err(FingerprintError::Files(bad.error));
         }
+        *self = next;
+        Ok(())
     }
 
     /// What reads the files.
@@ -223,7 +232,7 @@ impl Fingerprints {
         };
         let is_due = |id: ImageId| prints.key(id) != self.key(id);
         let due: BTreeSet<ImageId> = graph.ids().filter(|id| is_due(*id)).collect();
-        let bad = prints.name(workspace, graph, |id| due.contains(&id));
+        let bad = prints.name(workspace, graph, recipes, |id| due.contains(&id));
         unreadable.extend(bad.into_iter().map(|bad| (bad.image, bad.error)));
         (prints, unreadable)
     }

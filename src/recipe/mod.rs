@@ -12,6 +12,8 @@ mod lower;
 pub use build::{ContextSource, DockerfileRecipe, Given, Helpers, SecretPlace, StepSecret, Wishes};
 pub use cuda::{Mismatch, cuda_base};
 pub use files::FileSet;
+#[cfg(test)]
+pub(crate) use lower::is_flytekit;
 pub use lower::lower;
 pub(crate) use lower::secrets;
 

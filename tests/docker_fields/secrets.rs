@@ -9,7 +9,14 @@ use crate::{docker, engines, nonce, on, references, remove};
 const CANARIES: [&str; 2] = ["canary-in-a-variable", "canary-in-a-file"];
 
 const MANIFEST: &str = r#"
+image "apt" {
+    name "imgspec-secret-apt-NONCE"
+    labels nonce="NONCE"
+    copy "probe.conf" to="/etc/apt/apt.conf.d/probe"
+}
 image "it" {
+    base-image image="apt"
+    apt-packages "hello"
     name "imgspec-secret-NONCE"
     registry "REGISTRY/team"
     labels nonce="NONCE"
@@ -49,6 +56,9 @@ fn a_secret_is_in_nothing_that_is_left() {
                 .replace("REGISTRY", &registry),
         );
         sandbox.write("outside/key", CANARIES[1]);
+        // apt asks before it installs: without the variable of its length nothing is installed.
+        let probe = r#"DPkg::Pre-Invoke { "test $(printf %s $APT_TOKEN | wc -c) = 20"; };"#;
+        sandbox.write("probe.conf", probe);
         let mut said = String::new();
         for arguments in [
             &["graph", "build", "--progress", "json", "--push"][..],

@@ -23,7 +23,6 @@ pub use error::Error;
 pub use repr::repr;
 pub use spec::{Base, CopyMode, Fields, Spec};
 pub use value::Value;
-pub use words::is_flytekit;
 
 /// The digests of files that a tag is made of. Paths are as the spec gives them.
 pub trait Digests {

@@ -6,16 +6,6 @@ use unicode_properties::{
     GeneralCategory as Category, GeneralCategoryGroup as Group, UnicodeGeneralCategory as _,
 };
 
-/// Whether a line of requirements, stripped, asks for flytekit itself; so with `flytekit[all]` and `flytekit.extra`, and not
-/// with `Flytekit` and `flytekit-foo`.
-#[must_use]
-pub fn is_flytekit(requirement: &str) -> bool {
-    let name_goes_on = |char: char| char == '-' || is_word(char);
-    requirement
-        .strip_prefix("flytekit")
-        .is_some_and(|rest| !rest.starts_with(name_goes_on))
-}
-
 /// Whether flytekit takes a text, in lower case, for a registry: a host, perhaps a port of up to five digits, perhaps a path.
 pub(super) fn is_registry(text: &str) -> bool {
     // Python's `$` stands before a last line end too.
@@ -81,7 +71,5 @@ mod tests {
         assert!(!is_registry("é"));
         assert!(!is_registry("a/\u{301}"));
         assert!(!is_registry(":5000"));
-        assert!(!is_flytekit("flytekité"));
-        assert!(is_flytekit("flytekit @ git+https://example.org/x"));
     }
 }

@@ -63,7 +63,7 @@ impl Lowering<'_> {
         let file = requirements.map(|given| given.path.clone());
         let tool = file.as_ref().and_then(lock_tool);
         let version = self.spec.flytekit.as_ref().filter(|_| with_flytekit);
-        let names_flytekit = packages.iter().any(|package| names(package, "flytekit"));
+        let names_flytekit = packages.iter().any(|package| is_flytekit(package));
         let unless_named = version
             .filter(|_| tool.is_none() && !names_flytekit)
             .map(|version| ("flytekit".to_owned(), format!("flytekit=={version}")));
@@ -126,12 +126,13 @@ fn requirements_set(path: WorkspacePath) -> FileSet {
     }
 }
 
-/// Whether a requirement is of this package, by flytekit's reading: the word that it begins with.
-fn names(requirement: &str, package: &str) -> bool {
-    let end = requirement
-        .find(|each: char| !(each.is_alphanumeric() || each == '_' || each == '-'))
-        .unwrap_or(requirement.len());
-    &requirement[..end] == package
+/// Whether a requirement asks for flytekit itself, by flytekit's reading: so with `flytekit[all]` and `flytekit.extra`, and
+/// not with `Flytekit` and `flytekit-foo`.
+pub(crate) fn is_flytekit(requirement: &str) -> bool {
+    let name_goes_on = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
+    requirement
+        .strip_prefix("flytekit")
+        .is_some_and(|rest| !rest.starts_with(name_goes_on))
 }
 
 /// Splits as a shell does; quoting was checked by the manifest.

@@ -8,7 +8,8 @@ mod tag;
 use std::path::Path;
 use std::process::Command;
 
-use super::{Value, is_flytekit, repr};
+use super::{Value, repr};
+use crate::recipe::is_flytekit;
 
 /// What flytekit answered.
 pub(super) fn golden() -> Value {
@@ -57,6 +58,8 @@ fn flytekit_is_known_by_its_name() {
         let answer = Value::Bool(is_flytekit(line));
         assert_eq!(answer, *row.at("is_flytekit"), "{line}");
     }
+    assert!(!is_flytekit("flytekité"));
+    assert!(is_flytekit("flytekit @ git+https://example.org/x"));
 }
 
 #[test]
