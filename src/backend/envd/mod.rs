@@ -9,6 +9,7 @@ mod build;
 mod config;
 mod home;
 mod layout;
+mod path;
 mod progress;
 mod quote;
 mod render;
