@@ -33,6 +33,11 @@ impl Docker {
         self.found().map(drop).map_err(|none| unavailable(&none))
     }
 
+    /// Whether the daemon is spoken to without Docker's programs.
+    pub(in crate::backend) fn is_direct(&self) -> bool {
+        self.found().is_ok_and(|found| found.direct.is_some())
+    }
+
     /// A name that nothing has, to be given to an image; it is taken back at the end of the run.
     pub(in crate::backend) fn private_name(&self) -> String {
         self.pins.next()

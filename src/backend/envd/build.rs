@@ -34,9 +34,7 @@ impl Envd {
         let home = self.home(&context, registries(job, &context)?.as_deref())?;
         let (mut layout, _) = lay_out(job.recipe);
         if job.no_cache {
-            // envd cannot be told so. A variable that no other build has is part of every step, and of no finished image.
-            let nonce = ("IMGSPEC_BUILD".to_owned(), self.docker.private_name());
-            layout.environment.push(nonce);
+            self.do_anew(&mut layout);
         }
         let base = self.base(job, notes, cancel)?;
         if cancel.is_requested() {
@@ -55,6 +53,19 @@ impl Envd {
         let name = self.docker.private_name();
         self.call(job, &home, &folder, &name, &script, notes, cancel)?;
         self.finish(job, &base, &name, notes, cancel)
+    }
+
+    /// Has every step done anew. envd cannot be told so: a variable that no other build has does it, and is no part of the
+    /// finished image. Where the image would keep it, only commands are given it.
+    fn do_anew(&self, layout: &mut Layout<'_>) {
+        let nonce = ("IMGSPEC_BUILD".to_owned(), self.docker.private_name());
+        if self.docker.is_direct() {
+            layout.environment.push(nonce);
+        } else {
+            for command in &mut layout.commands {
+                command.variables.push(nonce.clone());
+            }
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call of one program")]

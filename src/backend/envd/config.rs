@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::layout::{self, PYTHON_PATH};
+use super::path;
 use crate::backend::docker::Image;
 use crate::recipe::{Config, Recipe, Step};
 
@@ -122,7 +123,7 @@ fn folder(recipe: &Recipe, start: &str) -> Option<String> {
     });
     said.fold(None, |folder: Option<String>, path| {
         let folder = folder.as_deref().unwrap_or(start);
-        let joined = layout::join(folder, path);
+        let joined = path::join(folder, path);
         Some(match joined.trim_end_matches('/') {
             "" => "/".to_owned(),
             path => path.to_owned(),

@@ -5,6 +5,7 @@
 //! commands stays envd's; everything later, and Python's packages always, become commands, which keep their order; what would
 //! still happen too early is refused. See `docs/design/envd.md`.
 
+use super::path::{is_system, join};
 use crate::backend::Unsupported;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
@@ -14,20 +15,6 @@ pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
 
 /// What envd puts in PATH with its own Python, first things first.
 pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
-
-/// Folders that installers read or write: a copy into one of them must not come before an installation.
-const SYSTEM: &[&str] = &[
-    "/bin",
-    "/boot",
-    "/etc",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/opt/conda",
-    "/sbin",
-    "/usr",
-    "/var",
-];
 
 /// A recipe as envd carries it out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -211,9 +198,11 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Whether nothing has been copied or run.
+    /// Whether nothing has been copied or run but accounts, which no installer asks for.
     fn is_first(&self) -> bool {
-        self.layout.copies.is_empty() && self.layout.commands.is_empty()
+        let mut commands = self.layout.commands.iter();
+        self.layout.copies.is_empty()
+            && commands.all(|command| matches!(command.task, Task::Account(..)))
     }
 
     fn next_set(&mut self) -> usize {
@@ -348,38 +337,12 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// A path in a folder, without the parts that lead nowhere; a `/` at the end stays, because it means something.
-pub(super) fn join(folder: &str, path: &str) -> String {
-    let folder = if path.starts_with('/') { "" } else { folder };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    let mut joined = format!("/{}", parts.join("/"));
-    if path.ends_with('/') && joined.len() > 1 {
-        joined.push('/');
-    }
-    joined
-}
-
 /// Gives a variable a value, in the place that it has.
 pub(super) fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
     match variables.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => value.clone_into(old),
         None => variables.push((name.to_owned(), value.to_owned())),
     }
-}
-
-/// Whether a path is in a folder that installers read or write.
-pub(super) fn is_system(path: &str) -> bool {
-    SYSTEM.iter().any(|folder| {
-        let rest = path.strip_prefix(folder);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
 }
 
 fn is_root(user: &str) -> bool {

@@ -10,6 +10,7 @@ mod config;
 mod home;
 mod layout;
 mod offer;
+mod path;
 mod progress;
 mod quote;
 mod render;

@@ -4,68 +4,25 @@
 //! line of progress of its own; a folder is staged under the name that it gets, because envd copies folders, not what is in
 //! them; requirements files travel through `/tmp` of the image, whatever their size.
 
+mod task;
+
 use std::fs;
 use std::path::Path;
 
-use super::layout::{self, Command, Layout, PYTHON_BIN, PYTHON_PATH, Task};
+use super::layout::{Command, Layout, PYTHON_PATH, Task};
+use super::path;
 use super::quote;
 use crate::backend::docker::{self, StepName};
 use crate::backend::{BuildError, Job, context};
-use crate::fingerprint::{EntryKind, Files};
-use crate::recipe::{CopySource, CopyStep, Interpreter, Pip, Step};
+use crate::fingerprint::Files;
+use crate::recipe::{CopySource, CopyStep, Step};
+use task::{arguments, requirements, tops};
 
 /// The file that envd reads.
 pub(super) const FILE: &str = "build.envd";
 
 /// Where the file sets are, beside it.
 const SETS: &str = "files";
-
-/// Makes the account `$1`; Docker's own script.
-use docker::ACCOUNT_SCRIPT;
-
-/// Installs its arguments, leaving no lists behind.
-const APT_SCRIPT: &str = "\
-set -e
-export DEBIAN_FRONTEND=noninteractive
-apt-get update
-apt-get install --yes --no-install-recommends -- \"$@\"
-rm -rf /var/lib/apt/lists/*";
-
-/// Installs Python packages with the Python `$1` and the arguments after `$2`, a folder to be removed. Debian's Python has
-/// often no pip: one out of a passing virtual environment then installs into the same place. `-I`: nothing that was copied may change the installer.
-const PIP_SCRIPT: &str = "\
-set -e
-python=$1 files=$2
-shift 2
-case $python in
-*/*) ;;
-*) python=$(command -v \"$python\") || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; } ;;
-esac
-export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
-cd /
-if \"$python\" -I -m pip --version >/dev/null 2>&1; then
-  \"$python\" -I -m pip install \"$@\"
-elif \"$python\" -I -m venv /tmp/imgspec-pip >/dev/null 2>&1; then
-  /tmp/imgspec-pip/bin/python -I -m pip --python \"$python\" install \"$@\"
-else
-  echo \"imgspec: $python has no pip\" >&2
-  exit 1
-fi
-rm -rf /tmp/imgspec-pip
-[ -z \"$files\" ] || rm -rf \"$files\"";
-
-/// Gives what follows the folder `$2` the owner `$1`; after `-R`, with all that is in it.
-const OWN_SCRIPT: &str = "\
-set -e
-owner=$1 deep=
-cd \"$2\"
-shift 2
-for each in \"$@\"; do
-  if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
-done";
-
-/// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
-const LONGEST_LIST: usize = 64 * 1024;
 
 /// What there is to know of a build besides its recipe.
 pub(super) struct Source<'a> {
@@ -179,7 +136,8 @@ impl Writer<'_> {
             let names = quote::list(&layout.apt);
             self.line(format!("install.apt_packages(name={names})"));
         }
-        if layout.conda.is_some() {
+        if layout.conda.is_some() || layout.python.is_some() {
+            // Otherwise the Python would come from Anaconda's own channel.
             self.line("install.conda(use_mamba=True)");
         }
         if let Some(version) = layout.python {
@@ -193,7 +151,11 @@ impl Writer<'_> {
         if let Some(conda) = &layout.conda {
             let words = format!("conda-packages: {}", conda.names.join(" "));
             self.steps.conda = Some(self.steps.add(words, true));
-            let [names, channels] = [&conda.names, &conda.channels]
+            let channels: Vec<&str> = ["conda-forge"]
+                .into_iter()
+                .chain(conda.channels.iter().copied())
+                .collect();
+            let [names, channels] = [&conda.names, &channels]
                 .map(|words| quote::list(words.iter().map(|word| quote::word(word))));
             self.line(format!(
                 "install.conda_packages(name={names}, channel={channels})"
@@ -215,7 +177,7 @@ impl Writer<'_> {
         }
         for copy in &self.source.layout.copies {
             let files = self.source.files[copy.set];
-            let to = layout::join(self.source.folder, &copy.to);
+            let to = path::join(self.source.folder, &copy.to);
             let words = format!("copy: {} to {}", shown(files), step_target(copy.step));
             let at = self.steps.add(words, false);
             for (from, target) in self.parts(copy.set, files, &to) {
@@ -284,149 +246,6 @@ impl Writer<'_> {
         }
         line
     }
-}
-
-/// What a requirements file's folder is called.
-fn requirements(set: usize) -> String {
-    format!("imgspec-requirements-{set}")
-}
-
-/// The program of a command, with its arguments.
-fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
-    let script =
-        |script: &str, name: &str| ["/bin/sh", "-c", script, name].map(str::to_owned).to_vec();
-    match task {
-        Task::Run(_, command) => ["/bin/sh", "-c", command].map(str::to_owned).to_vec(),
-        Task::Apt(_, packages) => {
-            let mut all = script(APT_SCRIPT, "apt-packages");
-            all.extend(packages.iter().cloned());
-            all
-        }
-        Task::Account(_, name) => {
-            let mut all = script(ACCOUNT_SCRIPT, "account");
-            all.push((*name).to_owned());
-            all
-        }
-        Task::Folder(_, path) => ["mkdir", "-p", "--", path].map(str::to_owned).to_vec(),
-        Task::Pip(_, pip, set) => {
-            let mut all = script(PIP_SCRIPT, "packages");
-            all.extend(pip_arguments(pip, *set, source));
-            all
-        }
-        Task::Own { set, to, owner } => {
-            let mut all = script(OWN_SCRIPT, "copy");
-            all.extend(owned(
-                source.files[*set],
-                &layout::join(source.folder, to),
-                owner,
-            ));
-            all
-        }
-    }
-}
-
-fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<String> {
-    let python = match &pip.interpreter {
-        Interpreter::Exec(path) => path.clone(),
-        Interpreter::Managed | Interpreter::Conda => format!("{PYTHON_BIN}/python"),
-        Interpreter::Base | Interpreter::Venv => "python3".to_owned(),
-    };
-    let folder = set.map(|set| format!("/tmp/{}", requirements(set)));
-    let mut all = vec![python, folder.clone().unwrap_or_default()];
-    let index = pip.index.iter();
-    all.extend(index.map(|index| format!("--index-url={index}")));
-    let extra = pip.extra_indexes.iter();
-    all.extend(extra.map(|index| format!("--extra-index-url={index}")));
-    if let (Some(folder), Some(set)) = (&folder, set) {
-        let file = docker::main_file(source.files[set]);
-        all.push(format!("--requirement={folder}/{file}"));
-    }
-    all.extend(pip.extra_args.iter().cloned());
-    all.push("--".to_owned());
-    all.extend(pip.packages.iter().cloned());
-    if let Some((name, package)) = &pip.unless_named
-        && !set.is_some_and(|set| names(source.files[set], name))
-    {
-        all.push(package.clone());
-    }
-    if all.last().is_some_and(|last| last == "--") {
-        all.pop();
-    }
-    all
-}
-
-/// Whether a requirements file has a line for a package: flytekit's own question.
-fn names(files: &Files, package: &str) -> bool {
-    let main = docker::main_file(files);
-    let entry = files.entries.iter().find(|entry| entry.path == main);
-    // A file that moved is noticed when it is staged.
-    let text = entry.and_then(|entry| context::text_of(files, entry).ok());
-    text.unwrap_or_default().lines().any(|line| {
-        let rest = line.trim_start().strip_prefix(package);
-        rest.is_some_and(|rest| {
-            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || "_-".contains(next))
-        })
-    })
-}
-
-/// The folder and the names in it that a copy's owner is for.
-fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
-    // With a name alone, its own group.
-    let owner = if owner.contains(':') {
-        owner.to_owned()
-    } else if owner.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{owner}:{owner}")
-    } else {
-        format!("{owner}:")
-    };
-    if files.single {
-        let (folder, name) = match to.rsplit_once('/') {
-            Some((folder, "")) => (folder, docker::main_file(files)),
-            Some((folder, name)) => (folder, name),
-            None => ("/", to),
-        };
-        let folder = if folder.is_empty() { "/" } else { folder };
-        return vec![owner, folder.to_owned(), format!("./{name}")];
-    }
-    let mut all = vec![owner, to.to_owned()];
-    if !is_everyones(to) {
-        all.push(".".to_owned());
-    }
-    let inner = context::folders(files).into_iter();
-    let others = files.entries.iter();
-    let others = others.filter(|entry| !matches!(entry.kind, EntryKind::Folder));
-    let paths: Vec<&str> = inner
-        .chain(others.map(|entry| entry.path.as_str()))
-        .collect();
-    let size: usize = paths.iter().map(|path| path.len() + 4).sum();
-    if size < LONGEST_LIST {
-        all.extend(paths.into_iter().map(|path| format!("./{path}")));
-    } else {
-        all.push("-R".to_owned());
-        all.extend(tops(files).into_iter().map(|path| format!("./{path}")));
-    }
-    all
-}
-
-/// Folders that every base has, and that a copy into them does not make its own.
-fn is_everyones(folder: &str) -> bool {
-    let folder = folder.trim_end_matches('/');
-    matches!(
-        folder,
-        "" | "/home" | "/mnt" | "/opt" | "/root" | "/run" | "/srv" | "/tmp"
-    ) || layout::is_system(folder)
-}
-
-/// The names right below the folder of a set.
-fn tops(files: &Files) -> Vec<&str> {
-    let mut tops: Vec<&str> = files
-        .entries
-        .iter()
-        .filter_map(|entry| entry.path.split('/').next())
-        .collect();
-    tops.sort_unstable();
-    tops.dedup();
-    tops
 }
 
 fn shown(files: &Files) -> String {

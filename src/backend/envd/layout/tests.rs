@@ -244,10 +244,3 @@ fn what_only_the_finished_image_says_is_no_matter_of_envds() {
     };
     assert_eq!(refused(&whole), [""; 0]);
 }
-
-#[test]
-fn paths_are_joined_without_what_leads_nowhere() {
-    assert_eq!(join("/app", "src"), "/app/src");
-    assert_eq!(join("/app", "/x/./y/../z/"), "/x/z/");
-    assert_eq!(join("/", "../.."), "/");
-}

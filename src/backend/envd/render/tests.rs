@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use insta::assert_snapshot;
 
+use super::task::{OWN_SCRIPT, PIP_SCRIPT, owned};
 use super::*;
 use crate::backend::envd::layout::lay_out;
-use crate::fingerprint::Entry;
-use crate::recipe::{Conda, FileSet, Recipe};
+use crate::fingerprint::{Entry, EntryKind};
+use crate::recipe::{Conda, FileSet, Interpreter, Pip, Recipe};
 use crate::spec::{Base, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {

@@ -1,0 +1,62 @@
+//! Paths inside images. Pure.
+
+/// Folders that installers read or write: a copy into one of them must not come before an installation.
+const SYSTEM: &[&str] = &[
+    "/bin",
+    "/boot",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/opt/conda",
+    "/sbin",
+    "/usr",
+    "/var",
+];
+
+/// A path in a folder, without the parts that lead nowhere; a `/` at the end stays, because it means something.
+pub(super) fn join(folder: &str, path: &str) -> String {
+    let folder = if path.starts_with('/') { "" } else { folder };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut joined = format!("/{}", parts.join("/"));
+    if path.ends_with('/') && joined.len() > 1 {
+        joined.push('/');
+    }
+    joined
+}
+
+/// Whether a path is in a folder that installers read or write.
+pub(super) fn is_system(path: &str) -> bool {
+    SYSTEM.iter().any(|folder| {
+        let rest = path.strip_prefix(folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// Folders that every base has, and that a copy into them does not make its own.
+pub(super) fn is_everyones(folder: &str) -> bool {
+    let folder = folder.trim_end_matches('/');
+    matches!(
+        folder,
+        "" | "/home" | "/mnt" | "/opt" | "/root" | "/run" | "/srv" | "/tmp"
+    ) || is_system(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_without_what_leads_nowhere() {
+        assert_eq!(join("/app", "src"), "/app/src");
+        assert_eq!(join("/app", "/x/./y/../z/"), "/x/z/");
+        assert_eq!(join("/", "../.."), "/");
+    }
+}

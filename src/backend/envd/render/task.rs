@@ -1,0 +1,189 @@
+//! What a command of a script runs: a program with its arguments.
+//!
+//! Pure but for a look into a requirements file. The choice made: names reach scripts as arguments, never as text of a shell.
+
+use super::Source;
+use crate::backend::context;
+use crate::backend::docker::{self, ACCOUNT_SCRIPT};
+use crate::backend::envd::layout::{PYTHON_BIN, Task};
+use crate::backend::envd::path;
+use crate::fingerprint::{EntryKind, Files};
+use crate::recipe::{Interpreter, Pip};
+
+/// Installs its arguments, leaving no lists behind.
+const APT_SCRIPT: &str = "\
+set -e
+export DEBIAN_FRONTEND=noninteractive
+apt-get update
+apt-get install --yes --no-install-recommends -- \"$@\"
+rm -rf /var/lib/apt/lists/*";
+
+/// Installs Python packages with the Python `$1` and the arguments after `$2`, a folder to be removed. Debian's Python has
+/// often no pip: one out of a passing virtual environment then installs into the same place. `-I`: nothing that was copied may change the installer.
+pub(super) const PIP_SCRIPT: &str = "\
+set -e
+python=$1 files=$2
+shift 2
+case $python in
+*/*) ;;
+*) python=$(command -v \"$python\") || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; } ;;
+esac
+export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off
+cd /
+if \"$python\" -I -m pip --version >/dev/null 2>&1; then
+  \"$python\" -I -m pip install \"$@\"
+elif \"$python\" -I -m venv /tmp/imgspec-pip >/dev/null 2>&1; then
+  /tmp/imgspec-pip/bin/python -I -m pip --python \"$python\" install \"$@\"
+else
+  echo \"imgspec: $python has no pip\" >&2
+  exit 1
+fi
+rm -rf /tmp/imgspec-pip
+[ -z \"$files\" ] || rm -rf \"$files\"";
+
+/// Gives what follows the folder `$2` the owner `$1`; after `-R`, with all that is in it.
+pub(super) const OWN_SCRIPT: &str = "\
+set -e
+owner=$1 deep=
+cd \"$2\"
+shift 2
+for each in \"$@\"; do
+  if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
+done";
+
+/// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
+const LONGEST_LIST: usize = 64 * 1024;
+
+/// What a requirements file's folder is called.
+pub(super) fn requirements(set: usize) -> String {
+    format!("imgspec-requirements-{set}")
+}
+
+/// The program of a command, with its arguments.
+pub(super) fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
+    let script =
+        |script: &str, name: &str| ["/bin/sh", "-c", script, name].map(str::to_owned).to_vec();
+    match task {
+        Task::Run(_, command) => ["/bin/sh", "-c", command].map(str::to_owned).to_vec(),
+        Task::Apt(_, packages) => {
+            let mut all = script(APT_SCRIPT, "apt-packages");
+            all.extend(packages.iter().cloned());
+            all
+        }
+        Task::Account(_, name) => {
+            let mut all = script(ACCOUNT_SCRIPT, "account");
+            all.push((*name).to_owned());
+            all
+        }
+        Task::Folder(_, path) => ["mkdir", "-p", "--", path].map(str::to_owned).to_vec(),
+        Task::Pip(_, pip, set) => {
+            let mut all = script(PIP_SCRIPT, "packages");
+            all.extend(pip_arguments(pip, *set, source));
+            all
+        }
+        Task::Own { set, to, owner } => {
+            let mut all = script(OWN_SCRIPT, "copy");
+            all.extend(owned(
+                source.files[*set],
+                &path::join(source.folder, to),
+                owner,
+            ));
+            all
+        }
+    }
+}
+
+fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<String> {
+    let python = match &pip.interpreter {
+        Interpreter::Exec(path) => path.clone(),
+        Interpreter::Managed | Interpreter::Conda => format!("{PYTHON_BIN}/python"),
+        Interpreter::Base | Interpreter::Venv => "python3".to_owned(),
+    };
+    let folder = set.map(|set| format!("/tmp/{}", requirements(set)));
+    let mut all = vec![python, folder.clone().unwrap_or_default()];
+    let index = pip.index.iter();
+    all.extend(index.map(|index| format!("--index-url={index}")));
+    let extra = pip.extra_indexes.iter();
+    all.extend(extra.map(|index| format!("--extra-index-url={index}")));
+    if let (Some(folder), Some(set)) = (&folder, set) {
+        let file = docker::main_file(source.files[set]);
+        all.push(format!("--requirement={folder}/{file}"));
+    }
+    all.extend(pip.extra_args.iter().cloned());
+    all.push("--".to_owned());
+    all.extend(pip.packages.iter().cloned());
+    if let Some((name, package)) = &pip.unless_named
+        && !set.is_some_and(|set| names(source.files[set], name))
+    {
+        all.push(package.clone());
+    }
+    if all.last().is_some_and(|last| last == "--") {
+        all.pop();
+    }
+    all
+}
+
+/// Whether a requirements file has a line for a package: flytekit's own question.
+fn names(files: &Files, package: &str) -> bool {
+    let main = docker::main_file(files);
+    let entry = files.entries.iter().find(|entry| entry.path == main);
+    // A file that moved is noticed when it is staged.
+    let text = entry.and_then(|entry| context::text_of(files, entry).ok());
+    text.unwrap_or_default().lines().any(|line| {
+        let rest = line.trim_start().strip_prefix(package);
+        rest.is_some_and(|rest| {
+            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || "_-".contains(next))
+        })
+    })
+}
+
+/// The folder and the names in it that a copy's owner is for.
+pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
+    // With a name alone, its own group.
+    let owner = if owner.contains(':') {
+        owner.to_owned()
+    } else if owner.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("{owner}:{owner}")
+    } else {
+        format!("{owner}:")
+    };
+    if files.single {
+        let (folder, name) = match to.rsplit_once('/') {
+            Some((folder, "")) => (folder, docker::main_file(files)),
+            Some((folder, name)) => (folder, name),
+            None => ("/", to),
+        };
+        let folder = if folder.is_empty() { "/" } else { folder };
+        return vec![owner, folder.to_owned(), format!("./{name}")];
+    }
+    let mut all = vec![owner, to.to_owned()];
+    if !path::is_everyones(to) {
+        all.push(".".to_owned());
+    }
+    let inner = context::folders(files).into_iter();
+    let others = files.entries.iter();
+    let others = others.filter(|entry| !matches!(entry.kind, EntryKind::Folder));
+    let paths: Vec<&str> = inner
+        .chain(others.map(|entry| entry.path.as_str()))
+        .collect();
+    let size: usize = paths.iter().map(|path| path.len() + 4).sum();
+    if size < LONGEST_LIST {
+        all.extend(paths.into_iter().map(|path| format!("./{path}")));
+    } else {
+        all.push("-R".to_owned());
+        all.extend(tops(files).into_iter().map(|path| format!("./{path}")));
+    }
+    all
+}
+
+/// The names right below the folder of a set.
+pub(super) fn tops(files: &Files) -> Vec<&str> {
+    let mut tops: Vec<&str> = files
+        .entries
+        .iter()
+        .filter_map(|entry| entry.path.split('/').next())
+        .collect();
+    tops.sort_unstable();
+    tops.dedup();
+    tops
+}
