@@ -40,19 +40,19 @@ pub(super) fn image(
     contents: &Contents,
     list: &[u8],
 ) -> Result<Stored, ArchiveError> {
-    let wrong = |error| ArchiveError::part("manifest.json", error);
+    let wrong = |error| ArchiveError::part("manifest.json", &error);
     let images: Vec<Image> = serde_json::from_slice(list).map_err(wrong)?;
     let [image] = images.as_slice() else {
         return Err(several(images.len()));
     };
     let config = contents.blob(&image.config)?;
     let text = store.read_whole(config.digest, LARGEST_CONFIG)?;
-    let wrong = |error| ArchiveError::part(&image.config, error);
+    let wrong = |error| ArchiveError::part(&image.config, &error);
     let diffs = serde_json::from_slice::<Config>(&text).map_err(wrong)?;
     let diffs = diffs.rootfs.diff_ids;
     if diffs.len() != image.layers.len() {
         let words = format!("it has {} layers, not {}", diffs.len(), image.layers.len());
-        return Err(ArchiveError::part(&image.config, words));
+        return Err(ArchiveError::part(&image.config, &words));
     }
     let mut layers = Vec::new();
     for (path, diff) in image.layers.iter().zip(diffs) {
@@ -60,7 +60,7 @@ pub(super) fn image(
         let packing = packing(store, blob)?;
         if packing.is_empty() && blob.digest != diff {
             let words = format!("it is `{}`, not `{diff}`", blob.digest);
-            return Err(ArchiveError::part(path, words));
+            return Err(ArchiveError::part(path, &words));
         }
         let kind = format!("application/vnd.oci.image.layer.v1.tar{packing}");
         layers.push(piece(&kind, blob));

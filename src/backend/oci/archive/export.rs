@@ -104,7 +104,7 @@ fn index(image: &Stored, found: &Found, names: &[Reference]) -> Value {
         "digest": image.digest,
         "size": found.blobs[&image.digest],
     });
-    let named = names.iter().map(|name| {
+    let each = names.iter().map(|name| {
         let mut piece = piece.clone();
         piece["annotations"] = json!({
             "io.containerd.image.name": format!("{}/{}:{}", name.host, name.path, name.tag),
@@ -112,7 +112,7 @@ fn index(image: &Stored, found: &Found, names: &[Reference]) -> Value {
         });
         piece
     });
-    let mut manifests: Vec<Value> = named.collect();
+    let mut manifests: Vec<Value> = each.collect();
     if manifests.is_empty() {
         manifests.push(piece);
     }
@@ -133,7 +133,7 @@ fn list(
         let platform = platform.unwrap_or("any platform");
         ArchiveError::part(
             image.digest.to_string(),
-            format!("it has no image for {platform}"),
+            &format!("it has no image for {platform}"),
         )
     };
     let one = found.one(image.digest, platform).ok_or_else(none)?;

@@ -139,7 +139,7 @@ impl Contents {
             return Ok(None);
         };
         let index = Manifest::read(text, None);
-        let index = index.map_err(|error| ArchiveError::part(INDEX_JSON, error))?;
+        let index = index.map_err(|error| ArchiveError::part(INDEX_JSON, &error))?;
         // An image that has several names is there once for each.
         let known: BTreeSet<Digest> = index.manifests.iter().map(|one| one.digest).collect();
         match (known.len(), index.manifests.first()) {
@@ -150,12 +150,11 @@ impl Contents {
     }
 
     fn no_image(&self) -> ArchiveError {
-        match self.texts.contains_key(INDEX_JSON) {
-            true => ArchiveError::Lacks("a part of its image".into()),
-            false => ArchiveError::Wrong(format!(
-                "it has neither `{INDEX_JSON}` nor `{MANIFEST_JSON}`"
-            )),
+        if self.texts.contains_key(INDEX_JSON) {
+            return ArchiveError::Lacks("a part of its image".into());
         }
+        let words = format!("it has neither `{INDEX_JSON}` nor `{MANIFEST_JSON}`");
+        ArchiveError::Wrong(words)
     }
 }
 
@@ -181,7 +180,7 @@ fn promised(path: &str) -> Result<Option<Digest>, ArchiveError> {
 
 fn said_of(path: &str, error: StoreError) -> ArchiveError {
     match error {
-        StoreError::Mismatch { .. } => ArchiveError::part(path, error),
+        StoreError::Mismatch { .. } => ArchiveError::part(path, &error),
         error => error.into(),
     }
 }
@@ -229,7 +228,7 @@ fn has_all(store: &Store, manifest: &Manifest) -> Result<bool, ArchiveError> {
             Some(size) if size == blob.size => {}
             Some(size) => {
                 let words = format!("it has {size} bytes, not {}", blob.size);
-                return Err(ArchiveError::part(blob.digest.to_string(), words));
+                return Err(ArchiveError::part(blob.digest.to_string(), &words));
             }
             None => return Ok(false),
         }

@@ -48,7 +48,7 @@ pub enum ArchiveError {
 }
 
 impl ArchiveError {
-    fn part(part: impl Into<String>, why: impl ToString) -> Self {
+    fn part(part: impl Into<String>, why: &(impl ToString + ?Sized)) -> Self {
         Self::Part {
             part: part.into(),
             why: why.to_string(),
@@ -56,6 +56,6 @@ impl ArchiveError {
     }
 
     fn manifest(digest: Digest) -> impl FnOnce(NoManifest) -> Self {
-        move |error| Self::part(digest.to_string(), error)
+        move |error| Self::part(digest.to_string(), &error)
     }
 }

@@ -62,11 +62,11 @@ impl<R: Read> Stream<R> {
         let mut extension = Extension::default();
         while let Some(header) = self.header()? {
             let kind = header.entry_type().as_byte();
-            let size = header.entry_size().map_err(wrong)?;
+            let size = header.entry_size().map_err(|error| wrong(&error))?;
             match kind {
                 b'x' | b'L' | b'K' => {
                     self.begin(size);
-                    extension.add(kind, self.text()?)?;
+                    extension.add(kind, &self.text()?)?;
                 }
                 b'g' => self.begin(size),
                 _ => {
@@ -134,22 +134,25 @@ impl<R: Read> Read for Stream<R> {
 }
 
 impl Extension {
-    fn add(&mut self, kind: u8, text: Vec<u8>) -> Result<(), ArchiveError> {
+    fn add(&mut self, kind: u8, text: &[u8]) -> Result<(), ArchiveError> {
         let string = |text: &[u8]| {
             let text = text.strip_suffix(b"\0").unwrap_or(text);
-            String::from_utf8(text.to_vec()).map_err(wrong)
+            String::from_utf8(text.to_vec()).map_err(|error| wrong(&error))
         };
         match kind {
-            b'L' => self.path = Some(string(&text)?),
-            b'K' => self.link = Some(string(&text)?),
+            b'L' => self.path = Some(string(text)?),
+            b'K' => self.link = Some(string(text)?),
             _ => {
-                for record in PaxExtensions::new(&text) {
-                    let record = record.map_err(wrong)?;
+                for record in PaxExtensions::new(text) {
+                    let record = record.map_err(|error| wrong(&error))?;
                     let value = record.value_bytes();
                     match record.key_bytes() {
                         b"path" => self.path = Some(string(value)?),
                         b"linkpath" => self.link = Some(string(value)?),
-                        b"size" => self.size = Some(string(value)?.parse().map_err(wrong)?),
+                        b"size" => {
+                            self.size =
+                                Some(string(value)?.parse().map_err(|error| wrong(&error))?);
+                        }
                         key if key.starts_with(b"GNU.sparse") => return Err(sparse()),
                         _ => {}
                     }
@@ -161,7 +164,7 @@ impl Extension {
 }
 
 fn entry(header: &Header, extension: Extension, size: u64) -> Result<Entry, ArchiveError> {
-    let own = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(wrong);
+    let own = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|error| wrong(&error));
     let name = match extension.path {
         Some(path) => path,
         None => own(&header.path_bytes())?,
@@ -215,6 +218,6 @@ fn sparse() -> ArchiveError {
     wrong("it has a sparse file")
 }
 
-fn wrong(why: impl ToString) -> ArchiveError {
+fn wrong(why: &(impl ToString + ?Sized)) -> ArchiveError {
     ArchiveError::Wrong(why.to_string())
 }

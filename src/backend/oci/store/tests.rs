@@ -236,7 +236,7 @@ fn child() {
         let one = image(&store, "1");
         run.links().tag(&repository("a"), &tag("t"), &one).unwrap();
         println!("ready");
-        std::thread::sleep(std::time::Duration::from_secs(60));
+        std::thread::sleep(std::time::Duration::from_mins(1));
     }
     for number in 0..100_u32 {
         let text = number.to_le_bytes().repeat(1000);
