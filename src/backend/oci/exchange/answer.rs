@@ -84,8 +84,8 @@ impl Refusal {
     }
 
     /// Adds a header to the answer.
-    pub(super) fn with(mut self, name: &'static str, value: &dyn std::fmt::Display) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 

@@ -51,7 +51,7 @@ pub(super) async fn get(store: &Store, digest: Digest, of: &Parts) -> Result<Ans
         }
         Part::None => Err(
             Refusal::new(Code::Range, format!("the blob has {size} bytes"))
-                .with("Content-Range", &format!("bytes */{size}")),
+                .with("Content-Range", format!("bytes */{size}")),
         ),
     }
 }

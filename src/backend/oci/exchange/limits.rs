@@ -11,7 +11,10 @@ pub(super) const UPLOADS: usize = 128;
 /// An upload that nobody went on with for so long may be forgotten when there are too many.
 pub(super) const IDLE: Duration = Duration::from_mins(2);
 
-/// How long a client may take to send the head of a request, or the next piece of a body.
+/// How long a connection may wait for its next request: longer than clients keep one, so that it is them who end it.
+pub(super) const KEPT: Duration = Duration::from_mins(10);
+
+/// How long a client may take to send the next piece of a body.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How much of a body is read from, or written to, a file at once.

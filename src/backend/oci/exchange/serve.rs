@@ -21,7 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::limits::{CONNECTIONS, HEARD, PATIENCE};
+use super::limits::{CONNECTIONS, HEARD, KEPT};
 use super::route::{self, Target};
 use super::{Served, blobs, manifests, tags, uploads};
 
@@ -85,7 +85,7 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
         async move { Ok::<_, Infallible>(answer(&served, request).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    http.timer(TokioTimer::new()).header_read_timeout(KEPT);
     // A connection that breaks is the client's to mend.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
@@ -157,7 +157,7 @@ fn not_done(method: &str, target: &Target) -> Refusal {
         Target::Tags(_) => "GET",
     };
     let words = format!("{method} is not done here");
-    Refusal::new(Code::Unsupported, words).with("Allow", &allowed)
+    Refusal::new(Code::Unsupported, words).with("Allow", allowed)
 }
 
 /// Takes in what is still sent, within limits: else the client sees a broken connection instead of the refusal.

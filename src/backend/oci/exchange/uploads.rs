@@ -50,7 +50,7 @@ impl Uploads {
         }
         if all.len() >= UPLOADS {
             let words = format!("{UPLOADS} uploads go on already");
-            return Err(Refusal::new(Code::TooManyRequests, words).with("Retry-After", &1));
+            return Err(Refusal::new(Code::TooManyRequests, words).with("Retry-After", "1"));
         }
         let upload = Upload {
             to: to.clone(),
@@ -84,8 +84,10 @@ struct Held<'a> {
 
 async fn hold<'a>(served: &Served, to: &'a Repository, id: &'a str) -> Result<Held<'a>, Refusal> {
     let writer = served.uploads.find(to, id)?.lock_owned().await;
-    let size = writer.as_ref().map(Writer::size);
-    let size = size.ok_or_else(|| unknown(id))?;
+    let Some(size) = writer.as_ref().map(Writer::size) else {
+        served.uploads.remove(id);
+        return Err(unknown(id));
+    };
     Ok(Held {
         to,
         id,
@@ -106,8 +108,8 @@ impl Held<'_> {
         if first != self.size {
             let words = format!("the next byte is number {}, not {first}", self.size);
             return Err(Refusal::new(Code::Range, words)
-                .with("Location", &location(self.to, self.id))
-                .with("Range", &range_of(self.size)));
+                .with("Location", location(self.to, self.id))
+                .with("Range", range_of(self.size)));
         }
         let length = text("content-length").flatten();
         match length.and_then(|length| length.parse::<u64>().ok()) {
@@ -152,7 +154,12 @@ pub(super) async fn begin(
     let writer = on_files(move || store.writer()).await?;
     let id = served.uploads.add(to, writer)?;
     match wanted {
-        Some(wanted) => finish(served, to, &id, wanted, head, body).await,
+        Some(wanted) => {
+            let made = finish(served, to, &id, wanted, head, body).await;
+            // Nobody was told of it, so nobody goes on with it.
+            served.uploads.remove(&id);
+            made
+        }
         None => Ok(accepted(StatusCode::ACCEPTED, to, &id, 0)),
     }
 }
@@ -164,8 +171,8 @@ pub(super) async fn go_on(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut upload = hold(served, to, id).await?;
-    let size = upload.add(head, body).await?;
+    let mut own = hold(served, to, id).await?;
+    let size = own.add(head, body).await?;
     Ok(accepted(StatusCode::ACCEPTED, to, id, size))
 }
 
@@ -189,9 +196,9 @@ async fn finish(
     head: &Parts,
     body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut upload = hold(served, to, id).await?;
-    upload.add(head, body).await?;
-    if let Some(writer) = upload.writer.take() {
+    let mut own = hold(served, to, id).await?;
+    own.add(head, body).await?;
+    if let Some(writer) = own.writer.take() {
         served.uploads.remove(id);
         on_files(move || writer.finish(Some(wanted))).await?;
     }
@@ -203,8 +210,8 @@ pub(super) async fn state(
     to: &Repository,
     id: &str,
 ) -> Result<Answer, Refusal> {
-    let upload = hold(served, to, id).await?;
-    Ok(accepted(StatusCode::NO_CONTENT, to, id, upload.size))
+    let own = hold(served, to, id).await?;
+    Ok(accepted(StatusCode::NO_CONTENT, to, id, own.size))
 }
 
 pub(super) fn give_up(served: &Arc<Served>, to: &Repository, id: &str) -> Result<Answer, Refusal> {

@@ -58,7 +58,8 @@ pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
 
 /// What cannot be removed now will be tried again by the next process.
 fn sweep_one(path: &Path) {
-    let Ok(file) = File::open(path) else { return };
+    let opened = File::options().read(true).write(true).open(path);
+    let Ok(file) = opened else { return };
     if file.try_lock().is_ok() {
         if path.extension().is_some_and(|last| last == &OWNER[1..]) {
             let _ = std::fs::remove_dir_all(path.with_extension(""));

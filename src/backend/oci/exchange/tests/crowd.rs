@@ -8,7 +8,7 @@ use super::{Bench, Digest};
 /// Bytes that no other number gives.
 fn noise(number: u8, size: usize) -> Vec<u8> {
     (0..size)
-        .map(|at| u8::try_from((at.wrapping_mul(31) >> 3) % 256).unwrap() ^ number)
+        .map(|at| at.wrapping_mul(31).to_le_bytes()[1] ^ number)
         .collect()
 }
 
@@ -82,14 +82,15 @@ fn a_reader_never_sees_half_a_blob() {
                 let first = number * 1_000_000;
                 let range = format!("{first}-{}", first + chunk.len() - 1);
                 let said = bench.send("PATCH", &upload, &[("Content-Range", &range)], chunk);
-                assert_eq!(said.status, 202);
+                assert_eq!(said.status, 202, "{}", said.text());
             }
             let end = format!("{upload}?digest={digest}");
-            assert_eq!(bench.send("PUT", &end, &[], b"").status, 201);
+            let said = bench.send("PUT", &end, &[], b"");
+            assert_eq!(said.status, 201, "{}", said.text());
         });
-        let done = pusher.join();
+        let ended = pusher.join();
         is_pushed.store(true, Ordering::SeqCst);
-        done.unwrap();
+        ended.unwrap();
     });
 }
 
