@@ -137,6 +137,17 @@ fn a_graph_of_six_crosses_between_the_builders_both_ways() {
     }
 }
 
+/// An image that others take files out of.
+const TOOLS: &str = r#"
+image "tools" {
+    name "imgspec-tools-NONCE"
+    labels nonce="NONCE"
+    base-image "debian:bookworm-slim"
+    commands "mkdir -p /from/sub/empty; echo a > /from/a; echo b > '/from/sub/.b c'; echo c > /from/..c; ln -s a /from/l; ln -s nowhere /from/dangling"
+    commands "chown 1000:1001 /from/a; chmod 2750 /from/sub; echo one > /one; chown 5:6 /one; chmod 4755 /one; chmod 1777 /from/sub/empty"
+}
+"#;
+
 const SPEC: &str = r#"
     base-image "debian:bookworm-slim"
     apt-packages "file" "python3-venv"
@@ -144,6 +155,15 @@ const SPEC: &str = r#"
     env GREETING="hello \"you\" $HOME" EMPTY=""
     copy "data" to="/srv/data"
     copy "run.sh" to="/srv/run.sh"
+    copy image="tools" "/from" to="/srv/taken" owner="7:8"
+    copy image="tools" "/from/" to="/srv/new/deep/" owner="daemon"
+    copy image="tools" "/one" to="/srv/bin/" owner="0"
+    copy image="tools" "/one" to="/srv/two" owner="7"
+    steps {
+        run "mkdir -m 700 -p /srv/old && mkdir -m 711 /srv/old/sub && touch /srv/old/sub/kept"
+        copy image="tools" "/from" to="/srv/old" owner="9:9"
+        run "find /srv/old > /srv/found"
+    }
     commands "echo $GREETING > /srv/greeting" "id -u > /srv/who; pwd > /srv/where"
     entrypoint "/srv/run.sh" "a b"
 "#;
@@ -152,6 +172,7 @@ const SPEC: &str = r#"
 const QUESTIONS: &[&str] = &[
     "cat /srv/greeting /srv/who; cat /srv/data/one /srv/data/sub/two",
     "stat -c '%n %a %u:%g' /srv/data /srv/data/one /srv/data/sub /srv/data/sub/two /srv/run.sh",
+    "cd /srv; find taken new bin two old found -exec stat -c '%n %a %u:%g %F %s %N' {} + | sort",
     "dpkg-query -W -f '${Package} ${Version}\n' file",
     "python3 -c 'import iniconfig, importlib.metadata as m; print(m.version(\"iniconfig\"), iniconfig.__file__)'",
     "echo \"$GREETING|$EMPTY|$TEAM\"",
@@ -169,7 +190,10 @@ fn the_same_spec_is_the_same_image_by_docker_and_by_envd() {
                 "image \"{builder}\" {{ name \"imgspec-same-{nonce}-{builder}\"; builder \"{builder}\"; labels nonce=\"{nonce}\"\n{SPEC} }}\n"
             )
         };
-        sandbox.write("imgspec.kdl", &(image("docker") + &image("envd")));
+        sandbox.write(
+            "imgspec.kdl",
+            &(TOOLS.replace("NONCE", &nonce) + &image("docker") + &image("envd")),
+        );
         sandbox.write("data/one", "1\n");
         sandbox.write("data/sub/two", "2\n");
         std::os::unix::fs::symlink("one", sandbox.path("data/link")).unwrap();
@@ -196,7 +220,7 @@ fn the_same_spec_is_the_same_image_by_docker_and_by_envd() {
             });
             assert_eq!(one, other, "{store}: {template}");
         }
-        for name in names.values() {
+        for name in ["docker", "envd"].map(|builder| &names[builder]) {
             let said = docker(&engine, &["run", "--rm", name]).success().stdout;
             assert_eq!(said, "a b\n", "{store}");
         }

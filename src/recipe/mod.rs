@@ -178,7 +178,7 @@ pub struct CopyStep {
     /// Where to, with Docker's meaning: a folder's content goes into it; a file becomes it, or goes into it when it ends
     /// in `/`. Relative to the working folder unless absolute.
     pub to: String,
-    /// Owner, `user` or `user:group`; root when absent.
+    /// Owner, `user` or `user:group`; when absent root, or for files of another image whose they are there.
     pub owner: Option<String>,
 }
 

@@ -46,26 +46,37 @@ impl Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Known, BuildError> {
+        let (name, image) = self.pullable(job, id, notes, cancel)?;
+        let image = match image {
+            Some(image) => image,
+            None => self.fetched(job, &name, notes, cancel)?,
+        };
+        Ok(Known {
+            name,
+            reference: job.bases[id].reference.clone(),
+            image,
+        })
+    }
+
+    /// A name by which envd can have an image of the workspace that this one needs, and what the image says of itself if the
+    /// local store has it.
+    pub(super) fn pullable(
+        &self,
+        job: &Job<'_>,
+        id: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(String, Option<Image>), BuildError> {
         let base = job.bases.get(id).ok_or_else(|| {
             BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
         })?;
         let pin = self.docker.pinned(id, base)?;
-        let reference = base.reference.clone();
         let Some(image) = self.docker.image(&pin)? else {
             // Only its registry has it, where the pin is its digest.
-            let image = self.fetched(job, &pin, notes, cancel)?;
-            return Ok(Known {
-                name: pin,
-                reference,
-                image,
-            });
+            return Ok((pin, None));
         };
         let name = self.offer.offer(base, notes, cancel)?;
-        Ok(Known {
-            name,
-            reference,
-            image,
-        })
+        Ok((name, Some(image)))
     }
 
     fn registry_base(

@@ -40,11 +40,17 @@ impl Envd {
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
+        let images = layout.taken.iter().map(|taken| {
+            let (name, _) = self.pullable(job, taken.image, notes, cancel)?;
+            Ok(name)
+        });
+        let images = images.collect::<Result<Vec<String>, BuildError>>()?;
         let script = script(
             job,
             &layout,
             &base.name,
             &base.reference,
+            images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
         );
         // envd puts the folder's name into the image and into the names of its caches.
@@ -152,6 +158,7 @@ pub(super) fn script(
     layout: &Layout<'_>,
     base: &str,
     base_words: &str,
+    images: Vec<&str>,
     folder: &str,
 ) -> Script {
     let files = job.files.iter().map(AsRef::as_ref).collect();
@@ -159,6 +166,7 @@ pub(super) fn script(
         image: job.image,
         layout,
         files,
+        images,
         base,
         base_words,
         folder,

@@ -5,7 +5,9 @@
 //! commands stays envd's; everything later, and Python's packages always, become commands, which keep their order; what would
 //! still happen too early is refused. See `docs/design/envd.md`.
 
-use super::path::{is_system, join};
+use super::owner::numbers;
+use super::path::{is_system, join, overlap};
+use super::quote;
 use crate::backend::Unsupported;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
@@ -31,6 +33,8 @@ pub(super) struct Layout<'a> {
     pub(super) owner: (u32, u32),
     /// Files that are copied before anything runs.
     pub(super) copies: Vec<Copy<'a>>,
+    /// What is taken out of other images of the workspace, likewise; commands put it into its place.
+    pub(super) taken: Vec<Taken<'a>>,
     /// What is run at the end.
     pub(super) commands: Vec<Command<'a>>,
 }
@@ -50,6 +54,15 @@ pub(super) struct Copy<'a> {
     /// Where to; relative to the base's working folder unless absolute.
     pub(super) to: String,
     pub(super) step: &'a Step,
+}
+
+/// A file or a folder of another image of the workspace.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Taken<'a> {
+    /// Its id.
+    pub(super) image: &'a str,
+    /// An absolute path, without parts that lead nowhere.
+    pub(super) path: String,
 }
 
 /// A command, with what has changed when it runs.
@@ -77,6 +90,12 @@ pub(super) enum Task<'a> {
     Account(&'a Step, &'a str),
     /// A working folder is made.
     Folder(&'a Step, String),
+    /// What was taken out of another image gets its owner and goes into its place.
+    Place {
+        taken: usize,
+        to: String,
+        owner: &'a str,
+    },
     /// What a copy copied gets an owner.
     Own {
         set: usize,
@@ -159,10 +178,12 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// The owner that envd gives to all that it copies: everyone's, if they agree and it is a number.
+    /// The owner that envd gives to all that it copies: that of all files of the workspace, if they agree and it is a number.
     fn common_owner(&self) -> (u32, u32) {
         let mut owners = self.recipe.steps.iter().filter_map(|step| match step {
-            Step::Copy(copy) => Some(numbers(copy.owner.as_deref())),
+            Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => {
+                Some(numbers(copy.owner.as_deref()))
+            }
             _ => None,
         });
         let first = owners.next().flatten();
@@ -172,7 +193,7 @@ impl<'a> Layer<'a> {
 
     fn step(&mut self, step: &'a Step) {
         match step {
-            Step::Apt { packages } if self.is_first() && self.layout.python.is_none() => {
+            Step::Apt { packages } if self.is_envds(packages) => {
                 self.own_step();
                 let names = packages.iter().map(String::as_str);
                 self.layout.apt.extend(names);
@@ -196,6 +217,14 @@ impl<'a> Layer<'a> {
             Step::Copy(copy) => self.copy(step, copy),
             Step::Run { command } => self.command(Task::Run(step, command)),
         }
+    }
+
+    /// Whether envd can install these packages itself: before all else, and by names that say nothing to the shell which they
+    /// get into.
+    fn is_envds(&self, packages: &[String]) -> bool {
+        self.is_first()
+            && self.layout.python.is_none()
+            && packages.iter().all(|name| quote::is_plain(name))
     }
 
     /// Whether nothing has been copied or run but accounts, which no installer asks for.
@@ -284,13 +313,9 @@ impl<'a> Layer<'a> {
     }
 
     fn copy(&mut self, step: &'a Step, copy: &'a CopyStep) {
-        let CopySource::Files(_) = &copy.from else {
-            self.refuse(
-                "copy",
-                "envd copies no files out of another image of the workspace",
-            );
-            return;
-        };
+        if let CopySource::Image { image, path } = &copy.from {
+            return self.take(image, path, copy);
+        }
         let set = self.next_set();
         let to = if copy.to.starts_with('/') || self.folder.is_some() {
             self.absolute(&copy.to)
@@ -312,6 +337,29 @@ impl<'a> Layer<'a> {
         }
     }
 
+    /// Takes something out of another image. envd puts a folder into a folder under its own name, and cannot be asked which of
+    /// the two a path is; so it goes where nothing else is, and a command puts it into its place.
+    fn take(&mut self, image: &'a str, path: &str, copy: &'a CopyStep) {
+        let Some(owner) = copy.owner.as_deref() else {
+            let why = format!(
+                "envd does not keep the owners of files out of another image: say whose `{path}` is, as `owner=\"root\"`"
+            );
+            return self.refuse("copy", why);
+        };
+        let path = join("/", path.trim_end_matches('/'));
+        if path == "/" {
+            return self.refuse("copy", "envd takes no whole image");
+        }
+        let to = if self.folder.is_some() {
+            self.absolute(&copy.to)
+        } else {
+            copy.to.clone()
+        };
+        let taken = self.layout.taken.len();
+        self.layout.taken.push(Taken { image, path });
+        self.command(Task::Place { taken, to, owner });
+    }
+
     /// Why a copy at this place would come before something that it must follow.
     fn too_early(&self, to: &str) -> Option<String> {
         let earlier = |wanted: fn(&Task<'_>) -> bool| {
@@ -321,6 +369,22 @@ impl<'a> Layer<'a> {
         if earlier(|task| matches!(task, Task::Run(..) | Task::Apt(..))) {
             return Some(format!(
                 "envd copies files before it runs anything: `{to}` would be there too early"
+            ));
+        }
+        let over = self
+            .layout
+            .commands
+            .iter()
+            .find_map(|command| match &command.task {
+                Task::Place {
+                    taken, to: place, ..
+                } if overlap(place, to) => Some(*taken),
+                _ => None,
+            });
+        if let Some(taken) = over {
+            let Taken { image, path } = &self.layout.taken[taken];
+            return Some(format!(
+                "envd copies files of the workspace first: say `{to}` before what comes out of `{image}` (`{path}`)"
             ));
         }
         let installs = earlier(|task| matches!(task, Task::Pip(..) | Task::Account(..)));
@@ -347,26 +411,6 @@ pub(super) fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str
 
 fn is_root(user: &str) -> bool {
     matches!(user.split(':').next(), Some("root" | "0"))
-}
-
-/// User and group of an owner that is a number; nobody said means root.
-fn numbers(owner: Option<&str>) -> Option<(u32, u32)> {
-    let number = |text: &str| match text {
-        "root" => Some(0),
-        text => text.parse().ok(),
-    };
-    let Some(owner) = owner else {
-        return Some((0, 0));
-    };
-    let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
-    let user = number(user)?;
-    // As with Docker: a number without a group is its own group.
-    let group = if group.is_empty() {
-        user
-    } else {
-        number(group)?
-    };
-    Some((user, group))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod config;
 mod home;
 mod layout;
 mod offer;
+mod owner;
 mod path;
 mod progress;
 mod quote;
@@ -190,13 +191,19 @@ impl Backend for Envd {
 
     /// The base has its own reference in it, which in a build may be that of a registry that has it for the build.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        let called = |id| job.bases.get(id).map_or(id, |base| base.reference.as_str());
         let base = match &job.recipe.base {
-            Base::Image(id) => job.bases.get(id).map_or(id, |base| &base.reference),
+            Base::Image(id) => called(id),
             Base::Registry(reference) => reference,
             Base::Scratch => "scratch",
         };
         let (layout, _) = layout::lay_out(job.recipe);
-        let script = build::script(job, &layout, base, base, "/");
+        let images = layout
+            .taken
+            .iter()
+            .map(|taken| called(taken.image))
+            .collect();
+        let script = build::script(job, &layout, base, base, images, "/");
         render::stage(job, &script, to)
     }
 

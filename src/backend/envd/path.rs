@@ -40,6 +40,16 @@ pub(super) fn is_system(path: &str) -> bool {
     })
 }
 
+/// Whether one of two paths is, or is in, the other.
+pub(super) fn overlap(one: &str, other: &str) -> bool {
+    let (one, other) = (one.trim_end_matches('/'), other.trim_end_matches('/'));
+    let is_in = |path: &str, folder: &str| {
+        let rest = path.strip_prefix(folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is_in(one, other) || is_in(other, one)
+}
+
 /// Folders that every base has, and that a copy into them does not make its own.
 pub(super) fn is_everyones(folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
@@ -58,5 +68,11 @@ mod tests {
         assert_eq!(join("/app", "src"), "/app/src");
         assert_eq!(join("/app", "/x/./y/../z/"), "/x/z/");
         assert_eq!(join("/", "../.."), "/");
+    }
+
+    #[test]
+    fn a_path_overlaps_with_what_is_above_and_below_it() {
+        assert!(overlap("/a/b", "/a/") && overlap("/a", "/a/b") && overlap("/", "/a"));
+        assert!(!overlap("/a/b", "/a/bc") && !overlap("a", "/a"));
     }
 }

@@ -43,10 +43,16 @@ pub(super) fn map(pairs: &[(String, String)]) -> String {
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(", "))
 }
 
+/// Whether a text is the same word to everyone who splits words. A `~` is somebody's folder where a path can begin.
+pub(super) fn is_plain(text: &str) -> bool {
+    let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_./:=+,@%~".contains(each);
+    let is_home = text.starts_with('~') || text.contains("=~") || text.contains(":~");
+    !text.is_empty() && !is_home && text.chars().all(is_plain)
+}
+
 /// One word for whoever splits like a shell without running one: envd does so with names of packages.
 pub(super) fn word(text: &str) -> String {
-    let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_.,:/=+@%^~".contains(each);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    if is_plain(text) {
         return text.to_owned();
     }
     format!("'{}'", inside(text))
@@ -59,8 +65,7 @@ pub(super) fn inside(text: &str) -> String {
 
 /// One word of bash, on one line.
 pub(super) fn bash(text: &str) -> String {
-    let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_./:=+,@%".contains(each);
-    if !text.is_empty() && text.chars().all(is_plain) {
+    if is_plain(text) {
         return text.to_owned();
     }
     let mut quoted = String::with_capacity(text.len() + 3);
@@ -106,6 +111,7 @@ mod tests {
             word("libgomp1=12.2.0-14~deb12u1"),
             "libgomp1=12.2.0-14~deb12u1"
         );
+        assert_eq!(bash("a=~"), "$'a=~'");
         assert_eq!(word("a b"), "'a b'");
         assert_eq!(word(""), "''");
         assert_eq!(bash("/opt/x"), "/opt/x");

@@ -29,6 +29,8 @@ pub(super) struct Source<'a> {
     pub(super) image: &'a str,
     pub(super) layout: &'a Layout<'a>,
     pub(super) files: Vec<&'a Files>,
+    /// What the images are called for envd that something is taken out of.
+    pub(super) images: Vec<&'a str>,
     /// What the base is called, for envd and for people.
     pub(super) base: &'a str,
     pub(super) base_words: &'a str,
@@ -77,6 +79,7 @@ pub(super) fn render(source: &Source<'_>) -> Script {
     writer.whole();
     writer.packages();
     writer.copies();
+    writer.taken();
     writer.commands();
     let mut text = format!(
         "# syntax=v1\n# Written by imgspec for the image {}.\n\n\ndef build():\n",
@@ -191,6 +194,24 @@ impl Writer<'_> {
         }
     }
 
+    fn taken(&mut self) {
+        for (at, taken) in self.source.layout.taken.iter().enumerate() {
+            let [from, to, image] = [
+                &taken.path,
+                &format!("{}/", task::stage(at)),
+                self.source.images[at],
+            ]
+            .map(quote::string);
+            self.line(format!(
+                "io.copy(source={from}, target={to}, image={image})"
+            ));
+            let words = format!("copy: {}:{}", taken.image, taken.path);
+            let step = self.steps.add(words, true);
+            let shown = taken.path.trim_start_matches('/').to_owned();
+            self.steps.copies.push((shown, step));
+        }
+    }
+
     /// What is copied where for one file set: envd puts a folder into a folder, under its own name.
     fn parts(&mut self, set: usize, files: &Files, to: &str) -> Vec<(String, String)> {
         let place = format!("{SETS}/{set}");
@@ -283,6 +304,13 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
         Task::Run(_, command) => (format!("commands: {}", one_line(command)), false),
         Task::Apt(step, _) | Task::Pip(step, ..) => (step.words(), true),
         Task::Account(step, _) | Task::Folder(step, _) => (step.words(), false),
+        Task::Place { taken, to, .. } => {
+            let taken = &source.layout.taken[*taken];
+            (
+                format!("copy: {}:{} to {to}", taken.image, taken.path),
+                false,
+            )
+        }
         Task::Own { set, owner, .. } => {
             let shown = shown(source.files[*set]);
             (format!("copy: {shown} is {owner}'s"), false)

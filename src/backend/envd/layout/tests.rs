@@ -52,6 +52,17 @@ fn pip(requirements: Option<FileSet>) -> Step {
     })
 }
 
+fn take(from: &str, owner: Option<&str>) -> Step {
+    Step::Copy(CopyStep {
+        from: CopySource::Image {
+            image: "other".into(),
+            path: from.into(),
+        },
+        to: "there".into(),
+        owner: owner.map(str::to_owned),
+    })
+}
+
 /// The fields that are refused.
 fn refused(recipe: &Recipe) -> Vec<String> {
     let (_, unsupported) = lay_out(recipe);
@@ -189,14 +200,6 @@ fn what_envd_cannot_do_is_named_by_its_field() {
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
     });
-    let image = Step::Copy(CopyStep {
-        from: CopySource::Image {
-            image: "other".into(),
-            path: "/x".into(),
-        },
-        to: "/x".into(),
-        owner: None,
-    });
     let secret = |id: &str| StepSecret {
         id: id.into(),
         source: SecretSource::Env("X".into()),
@@ -208,7 +211,7 @@ fn what_envd_cannot_do_is_named_by_its_field() {
     let whole = Recipe {
         platforms: vec!["linux/amd64".into(), "linux/arm64".into()],
         base: Base::Scratch,
-        steps: vec![lock, image, pip(Some(project))],
+        steps: vec![lock, take("/x", None), pip(Some(project))],
         secrets: vec![secret("token"), secret("pip-secret-mounts-0")],
         wishes: Wishes {
             options: vec![("network".into(), "none".into())],
@@ -243,4 +246,51 @@ fn what_only_the_finished_image_says_is_no_matter_of_envds() {
         ..recipe(Vec::new())
     };
     assert_eq!(refused(&whole), [""; 0]);
+}
+
+#[test]
+fn what_comes_out_of_another_image_keeps_its_place_in_the_order() {
+    let recipe = recipe(vec![
+        run("make"),
+        Step::Workdir("/app".into()),
+        take("/x/./y/", Some("app")),
+        run("make install"),
+    ]);
+    let (layout, unsupported) = lay_out(&recipe);
+    assert_eq!(unsupported, []);
+    let taken = Taken {
+        image: "other",
+        path: "/x/y".into(),
+    };
+    assert_eq!(layout.taken, [taken]);
+    let place = Task::Place {
+        taken: 0,
+        to: "/app/there".into(),
+        owner: "app",
+    };
+    assert_eq!(layout.commands[2].task, place);
+    assert_eq!(layout.owner, (0, 0));
+}
+
+#[test]
+fn owners_that_envd_would_lose_and_whole_images_are_refused() {
+    assert_eq!(refused(&recipe(vec![take("/x", None)])), ["copy"]);
+    assert_eq!(refused(&recipe(vec![take("/y/..", Some("0"))])), ["copy"]);
+}
+
+#[test]
+fn a_copy_that_would_come_before_what_it_must_follow_is_refused() {
+    let placed = || vec![Step::Workdir("/app".into()), take("/x", Some("0"))];
+    let after = |to: &str| recipe([placed(), vec![copy(to, None)]].concat());
+    assert_eq!(refused(&after("/app/there/more")), ["copy"]);
+    assert_eq!(refused(&after("elsewhere")), [""; 0]);
+}
+
+/// envd gives the names of packages to a shell as they are.
+#[test]
+fn packages_whose_names_say_something_to_a_shell_are_installed_by_a_command() {
+    let recipe = recipe(vec![apt("git=1:2.39.5-0+deb12u2"), apt("x; touch /pwned")]);
+    let (layout, _) = lay_out(&recipe);
+    assert_eq!(layout.apt, ["git=1:2.39.5-0+deb12u2"]);
+    assert!(matches!(layout.commands[0].task, Task::Apt(..)));
 }

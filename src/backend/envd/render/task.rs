@@ -6,7 +6,7 @@ use super::Source;
 use crate::backend::context;
 use crate::backend::docker::{self, ACCOUNT_SCRIPT};
 use crate::backend::envd::layout::{PYTHON_BIN, Task};
-use crate::backend::envd::path;
+use crate::backend::envd::{owner, path};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip};
 
@@ -51,12 +51,51 @@ for each in \"$@\"; do
   if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
 done";
 
+/// Puts `$2` into its place `$3` as Docker's COPY would: a folder's content into a folder, a file to a path or into a folder.
+/// It, and all folders that are made for it, get the owner `$1`; `chown` takes away the bits by which a program runs as its owner, so those are
+/// given again. `$4` is all that was taken.
+pub(super) const PLACE_SCRIPT: &str = "\
+set -e
+owner=$1 from=$2 to=$3
+if [ -h \"$from\" ]; then
+  echo \"imgspec: ${from#\"$4\"} is a symbolic link in the other image, which envd does not follow\" >&2
+  exit 1
+fi
+make() {
+  [ -d \"$1\" ] && return
+  make \"$(dirname \"$1\")\"
+  mkdir \"$1\"
+  chown \"$owner\" \"$1\"
+}
+find \"$from\" ! -type l \\( -perm -4000 -o -perm -2000 \\) -exec sh -c '
+  for each in \"$@\"; do mode=$(stat -c %a \"$each\"); chown \"$0\" \"$each\"; chmod \"$mode\" \"$each\"; done' \"$owner\" {} +
+find \"$from\" \\( -type l -o ! -perm -4000 ! -perm -2000 \\) -exec chown -h \"$owner\" {} +
+if [ -d \"$from\" ]; then
+  make \"$to\"
+  for each in \"$from\"/* \"$from\"/.[!.]* \"$from\"/..?*; do
+    if [ -e \"$each\" ] || [ -h \"$each\" ]; then cp -a \"$each\" \"$to/\"; fi
+  done
+else
+  case $to in
+  */) make \"$to\" ;;
+  *) make \"$(dirname \"$to\")\" ;;
+  esac
+  [ -d \"$to\" ] || rm -f \"$to\"
+  cp -a \"$from\" \"$to\"
+fi
+rm -rf \"$4\"";
+
 /// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
 /// What a requirements file's folder is called.
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
+}
+
+/// Where something is that was taken out of another image, until it gets into its place.
+pub(super) fn stage(taken: usize) -> String {
+    format!("/tmp/imgspec-taken-{taken}")
 }
 
 /// The program of a command, with its arguments.
@@ -79,6 +118,17 @@ pub(super) fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
         Task::Pip(_, pip, set) => {
             let mut all = script(PIP_SCRIPT, "packages");
             all.extend(pip_arguments(pip, *set, source));
+            all
+        }
+        Task::Place { taken, to, owner } => {
+            let stage = stage(*taken);
+            let path = &source.layout.taken[*taken].path;
+            let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let mut all = script(PLACE_SCRIPT, "copy");
+            all.push(owner::word(owner));
+            all.push(format!("{stage}/{name}"));
+            all.push(path::join(source.folder, to));
+            all.push(stage);
             all
         }
         Task::Own { set, to, owner } => {
@@ -139,14 +189,7 @@ fn names(files: &Files, package: &str) -> bool {
 
 /// The folder and the names in it that a copy's owner is for.
 pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
-    // With a name alone, its own group.
-    let owner = if owner.contains(':') {
-        owner.to_owned()
-    } else if owner.bytes().all(|byte| byte.is_ascii_digit()) {
-        format!("{owner}:{owner}")
-    } else {
-        format!("{owner}:")
-    };
+    let owner = owner::word(owner);
     if files.single {
         let (folder, name) = match to.rsplit_once('/') {
             Some((folder, "")) => (folder, docker::main_file(files)),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use insta::assert_snapshot;
 
-use super::task::{OWN_SCRIPT, PIP_SCRIPT, owned};
+use super::task::{OWN_SCRIPT, PIP_SCRIPT, PLACE_SCRIPT, owned};
 use super::*;
 use crate::backend::envd::layout::lay_out;
 use crate::fingerprint::{Entry, EntryKind};
@@ -41,6 +41,17 @@ fn copy(to: &str, owner: Option<&str>) -> Step {
     })
 }
 
+fn take(from: &str, to: &str, owner: &str) -> Step {
+    Step::Copy(CopyStep {
+        from: CopySource::Image {
+            image: "tools".into(),
+            path: from.into(),
+        },
+        to: to.into(),
+        owner: Some(owner.into()),
+    })
+}
+
 fn pip(requirements: bool, packages: &[&str]) -> Step {
     Step::Pip(Pip {
         interpreter: Interpreter::Base,
@@ -66,6 +77,7 @@ fn script(steps: Vec<Step>, files: &[Files]) -> Script {
         image: "train",
         layout: &layout,
         files: files.iter().collect(),
+        images: vec!["127.0.0.1:5000/tools@sha256:11"; layout.taken.len()],
         base: "127.0.0.1:5000/base@sha256:00",
         base_words: "debian:bookworm-slim",
         folder: "/w",
@@ -155,6 +167,7 @@ fn no_value_can_become_a_statement() {
         pip(false, &[evil]),
         Step::Workdir(format!("/{evil}")),
         copy(&format!("/{evil}"), Some(evil)),
+        take(&format!("/{evil}"), evil, evil),
         Step::Run {
             command: evil.into(),
         },
@@ -216,4 +229,28 @@ fn an_owner_is_given_to_what_was_copied_and_to_nothing_else() {
         owned(&files(false, None, &many), "/app", "1:1"),
         ["1:1", "/app", ".", "-R", "./folder"]
     );
+}
+
+#[test]
+fn what_comes_out_of_another_image_is_put_into_its_place_by_a_command() {
+    let script = script(vec![take("/usr/bin/it's", "bin/", "7")], &[]);
+    let place = quote::inside(&quote::bash(PLACE_SCRIPT));
+    let place = quote::string(&place);
+    let text = script.text.replace(&place[1..place.len() - 1], "<place>");
+    assert_snapshot!(text);
+    let words: Vec<&str> = script
+        .steps
+        .names
+        .iter()
+        .map(|step| step.words.as_str())
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "base-image: debian:bookworm-slim",
+            "copy: tools:/usr/bin/it's",
+            "copy: tools:/usr/bin/it's to bin/",
+        ]
+    );
+    assert_eq!(script.steps.copies, [("usr/bin/it's".to_owned(), 1)]);
 }
