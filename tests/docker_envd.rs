@@ -8,6 +8,8 @@
 mod bench;
 #[path = "docker_envd/build.rs"]
 mod build;
+#[path = "docker_envd/contexts.rs"]
+mod contexts;
 #[path = "engine/mod.rs"]
 mod engine;
 #[path = "docker_envd/refusals.rs"]

@@ -1,6 +1,6 @@
 //! A sandbox with an engine, envd, and a registry that both reach.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
@@ -11,7 +11,10 @@ use crate::sandbox::{Ran, Sandbox};
 /// One engine with what builds on it.
 pub(crate) struct Bench {
     pub(crate) sandbox: Sandbox,
-    engine: String,
+    /// Where its daemon listens, and the kind of its image store.
+    pub(crate) engine: String,
+    pub(crate) store: &'static str,
+    envd: PathBuf,
 }
 
 /// Runs a test on each engine there is, if there is an envd.
@@ -20,15 +23,21 @@ pub(crate) fn on_each_engine(test: impl Fn(&Bench)) {
     if envd == "none" {
         return;
     }
-    let envd = Path::new(&envd).parent().expect("a program's folder");
+    let envd = PathBuf::from(envd);
+    let folder = envd.parent().expect("a program's folder");
     let path = std::env::var("PATH").unwrap_or_default();
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (_, engine) in engines() {
+    for (store, engine) in engines() {
         let sandbox = Sandbox::new()
             .env("DOCKER_HOST", &engine)
-            .env("PATH", &format!("{}:{path}", envd.display()))
+            .env("PATH", &format!("{}:{path}", folder.display()))
             .env("IMGSPEC_ENVD_REGISTRY", &registry);
-        test(&Bench { sandbox, engine });
+        test(&Bench {
+            sandbox,
+            engine,
+            store,
+            envd: envd.clone(),
+        });
     }
 }
 
@@ -36,6 +45,13 @@ impl Bench {
     pub(crate) fn docker(&self, arguments: &[&str]) -> Ran {
         let mut docker = Command::new("docker");
         Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+    }
+
+    /// Calls envd as the user would, in the user's HOME.
+    pub(crate) fn envd(&self, arguments: &[&str]) -> Ran {
+        let mut envd = Command::new(&self.envd);
+        envd.args(arguments).env("ENVD_ANALYTICS", "false");
+        Ran::of(envd.env("HOME", self.sandbox.path("../home")))
     }
 
     pub(crate) fn build(&self, more: &[&str]) -> Ran {

@@ -200,18 +200,7 @@ fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
         let child = bench
             .sandbox
             .spawn(&["graph", "build", "--progress", "plain"]);
-        let log = bench.sandbox.path(".imgspec/logs/slow.log");
-        let begun = Instant::now();
-        while !std::fs::read_to_string(&log)
-            .unwrap_or_default()
-            .contains("begun")
-        {
-            assert!(
-                begun.elapsed() < Duration::from_mins(1),
-                "the command never ran"
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until_begun(bench, "slow");
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ended = child.wait_with_output().unwrap();
@@ -220,4 +209,111 @@ fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
         let contexts = std::fs::read_dir(bench.sandbox.path(".imgspec/contexts"));
         assert_eq!(contexts.map_or(0, Iterator::count), 0);
     });
+}
+
+#[test]
+fn what_was_pushed_is_found_by_its_key_where_nobody_built_it() {
+    on_each_engine(|bench| {
+        let nonce = nonce();
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").unwrap();
+        bench.sandbox.write(
+            "imgspec.kdl",
+            &format!(
+                "image \"base\" {{\n  builder \"docker\"\n  registry \"{registry}\"\n  base-image \"debian:bookworm-slim\"\n  labels nonce=\"{nonce}\"\n}}\n\
+                 image \"it\" {{\n  builder \"envd\"\n  registry \"{registry}\"\n  base-image image=\"base\"\n  commands \"echo {nonce} > /said\"\n}}\n"
+            ),
+        );
+        bench.build(&["--push"]).success().says("built 2");
+        for image in ["it", "base"] {
+            bench
+                .docker(&["image", "rm", &bench.reference(image)])
+                .success();
+        }
+        std::fs::remove_dir_all(bench.sandbox.path(".imgspec")).unwrap();
+        bench.build(&["--push"]).success().says("fresh 2");
+        // Built on what only the registry has.
+        let manifest = bench
+            .sandbox
+            .read("imgspec.kdl")
+            .replace("> /said", "> /said2");
+        bench.sandbox.write("imgspec.kdl", &manifest);
+        bench
+            .build(&["--push"])
+            .success()
+            .says("built 1, pushed 1, fresh 1");
+        bench
+            .docker(&["image", "rm", &bench.reference("it")])
+            .success();
+        assert_eq!(bench.shell("it", "cat /said2"), format!("{nonce}\n"));
+    });
+}
+
+/// The way that daemons take which are not spoken to directly, such as those behind `docker buildx`'s other drivers.
+#[test]
+fn through_dockers_programs_the_image_is_the_same_but_for_two_variables() {
+    on_each_engine(|bench| {
+        write(bench, &nonce());
+        let mut command = bench.sandbox.command(&["graph", "build"]);
+        command.env("IMGSPEC_DOCKER_PROGRAMS", "1");
+        crate::sandbox::Ran::of(&mut command).success();
+        let config = bench.inspect("middle")["Config"].clone();
+        let wanted = serde_json::json!(["/app/src/run.sh", "a b", NASTY]);
+        assert_eq!(config["Entrypoint"], wanted);
+        assert_eq!(
+            (&config["User"], &config["WorkingDir"]),
+            (&"nobody".into(), &"/app".into())
+        );
+        assert_eq!(config["Labels"]["title"], "x \"y\"");
+        let labels = config["Labels"].as_object().unwrap();
+        let theirs = labels.iter().filter(|(name, _)| name.contains("envd"));
+        assert!(
+            theirs.into_iter().all(|(_, value)| value == ""),
+            "{labels:?}"
+        );
+        assert_eq!(bench.shell("leaf", "cat /nasty"), NASTY);
+    });
+}
+
+#[test]
+fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
+    on_each_engine(|bench| {
+        let mark = nonce();
+        let manifest = |seconds: u8| {
+            format!(
+                "image \"killed\" {{\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep {seconds}\"\n}}\n"
+            )
+        };
+        bench.sandbox.write("imgspec.kdl", &manifest(20));
+        let mut child = bench
+            .sandbox
+            .spawn(&["graph", "build", "--progress", "plain"]);
+        until_begun(bench, "killed");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(bench.names("killed:"), [""; 0]);
+        bench.sandbox.write("imgspec.kdl", &manifest(0));
+        bench.build(&[]).success().says("built 1");
+        // As if the kill had come while a base was handed to envd.
+        let left = "127.0.0.1:9/00ff/imgspec-base:00";
+        bench
+            .docker(&["image", "tag", "debian:bookworm-slim", left])
+            .success();
+        bench.sandbox.run(&["clean"]).success();
+        assert_eq!(bench.names("127.0.0.1:9/"), [""; 0]);
+    });
+}
+
+fn until_begun(bench: &Bench, image: &str) {
+    let log = bench.sandbox.path(&format!(".imgspec/logs/{image}.log"));
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&log)
+        .unwrap_or_default()
+        .contains("begun")
+    {
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "the command never ran"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

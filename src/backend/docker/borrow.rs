@@ -83,6 +83,24 @@ impl Docker {
         self.remove_names(&[name]);
     }
 
+    /// Takes back all names in the local store that were left behind, and says how many.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(in crate::backend) fn clean_names(
+        &self,
+        is_left: impl Fn(&str) -> bool,
+    ) -> Result<usize, String> {
+        let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
+        let said = self.ask(&list).map_err(|error| error.to_string())?;
+        if !said.success {
+            return Err(said.err.trim().to_owned());
+        }
+        let left: Vec<&str> = said.out.lines().filter(|name| is_left(name)).collect();
+        self.remove_names(&left);
+        Ok(left.len())
+    }
+
     /// Where the daemon listens, as `DOCKER_HOST` says it; none where Docker's own context has to say it.
     pub(in crate::backend) fn address(&self) -> Option<String> {
         let [host, context] = ["DOCKER_HOST", "DOCKER_CONTEXT"].map(|name| self.variable(name));

@@ -325,20 +325,7 @@ impl Backend for Docker {
     }
 
     fn clean(&self) -> Result<usize, String> {
-        let format = "{{.Repository}}:{{.Tag}}";
-        let said = self
-            .ask(&["image", "ls", "--format", format, pins::REPOSITORY])
-            .map_err(|error| error.to_string())?;
-        if !said.success {
-            return Err(said.err.trim().to_owned());
-        }
-        let left: Vec<&str> = said
-            .out
-            .lines()
-            .filter(|name| Pins::is_left(name))
-            .collect();
-        self.remove_names(&left);
-        Ok(left.len())
+        self.clean_names(Pins::is_left)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::Envd;
+use super::progress::Quiet;
 use crate::backend::docker::{Image, KEY_LABEL};
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
@@ -18,7 +19,9 @@ use crate::spec::Base;
 pub(super) struct Known {
     /// What it is called for envd.
     pub(super) name: String,
-    /// What it is called for people.
+    /// What it is called for people: as the manifest says it.
+    pub(super) words: String,
+    /// What it is called.
     pub(super) reference: String,
     /// What it says of itself.
     pub(super) image: Image,
@@ -53,6 +56,7 @@ impl Envd {
         };
         Ok(Known {
             name,
+            words: id.to_owned(),
             reference: job.bases[id].reference.clone(),
             image,
         })
@@ -75,7 +79,7 @@ impl Envd {
             // Only its registry has it, where the pin is its digest.
             return Ok((pin, None));
         };
-        let name = self.offer.offer(base, notes, cancel)?;
+        let name = self.offer.offer(base, id, notes, cancel)?;
         Ok((name, Some(image)))
     }
 
@@ -88,6 +92,7 @@ impl Envd {
     ) -> Result<Known, BuildError> {
         let known = |name: String, image: Image| Known {
             name,
+            words: reference.to_owned(),
             reference: reference.to_owned(),
             image,
         };
@@ -106,7 +111,7 @@ impl Envd {
             reference: reference.to_owned(),
             digest: image.id.clone(),
         };
-        let name = self.offer.offer(&artifact, notes, cancel)?;
+        let name = self.offer.offer(&artifact, reference, notes, cancel)?;
         Ok(known(name, image))
     }
 
@@ -131,7 +136,8 @@ impl Envd {
             bases: BTreeMap::new(),
             ..job.clone()
         };
-        self.docker.build_in(&fetch, None, notes, cancel)?;
+        notes.step(0, 0, &format!("fetching {reference}"));
+        self.docker.build_in(&fetch, None, &Quiet(notes), cancel)?;
         let mut image = self
             .docker
             .image(&name)?

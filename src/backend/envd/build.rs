@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::home::{Context, DAEMON};
+use super::home::Context;
 use super::layout::{Layout, lay_out};
-use super::progress::Reader;
+use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
 use super::{Envd, base, config};
 use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
@@ -16,6 +16,10 @@ use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
+
+/// Why a `registry-config` is of no use to others.
+pub(super) const OWN_WORD: &str = "it is for a BuildKit that envd starts itself; others have their own word on registries (the daemon's daemon.json, \
+     buildkitd.toml): say it there, or name a context of the kind `docker-container` with `--envd-context`";
 
 /// What envd's result is called in the recipe of the last touch.
 const RESULT: &str = "envd's result";
@@ -49,7 +53,7 @@ impl Envd {
             job,
             &layout,
             &base.name,
-            &base.reference,
+            &base.words,
             images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
         );
@@ -174,34 +178,20 @@ pub(super) fn script(
     })
 }
 
-/// The file that says how registries are reached. Docker's daemon takes no such word.
+/// The file that says how registries are reached: envd tells it only to a `BuildKit` that it starts.
 fn registries(job: &Job<'_>, context: &Context) -> Result<Option<PathBuf>, BuildError> {
     let wishes = &job.recipe.wishes;
     let Some(file) = &wishes.registry_config else {
         return Ok(None);
     };
-    if context.builder != DAEMON {
+    if context.is_started() {
         return Ok(Some(file.under(job.root)));
     }
     if wishes.is_lenient {
         return Ok(None);
     }
-    Err(BuildError::Failed(
-        "`registry-config` is for a BuildKit of envd's own, and this build is made by Docker's daemon, which has its own \
-         word on registries (daemon.json): name another context with `--envd-context`"
-            .to_owned(),
-    ))
-}
-
-/// Passes on what is said, but the steps: the last touch is none of the user's.
-struct Quiet<'a>(&'a dyn Notes);
-
-impl Notes for Quiet<'_> {
-    fn step(&self, _: usize, _: usize, _: &str) {}
-
-    fn cached(&self, _: &str) {}
-
-    fn log(&self, line: &str) {
-        self.0.log(line);
-    }
+    let context = context.words();
+    Err(BuildError::Failed(format!(
+        "`registry-config`: {OWN_WORD} ({context})"
+    )))
 }

@@ -21,7 +21,7 @@ use crate::process;
 const CONTEXT: &str = "imgspec";
 
 /// The builder that is Docker's daemon itself.
-pub(super) const DAEMON: &str = "moby-worker";
+const DAEMON: &str = "moby-worker";
 
 /// A first call makes keys, which takes a second or more.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -68,6 +68,14 @@ impl Context {
             builder: DAEMON.to_owned(),
             address: None,
         }
+    }
+
+    /// Whether envd starts the builder itself.
+    pub(super) fn is_started(&self) -> bool {
+        matches!(
+            self.builder.as_str(),
+            "docker-container" | "nerdctl-container"
+        )
     }
 
     /// In words for people.

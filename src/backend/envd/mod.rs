@@ -22,8 +22,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use offer::Pushing;
-pub use offer::{Offer, REGISTRY};
+use offer::Offer;
+pub use offer::REGISTRY;
 
 use super::docker::Docker;
 use super::oci::store::Store;
@@ -60,7 +60,7 @@ pub struct Envd {
     /// Where the homes are.
     homes: PathBuf,
     user_home: Option<PathBuf>,
-    offer: Arc<dyn Offer>,
+    offer: Offer,
     /// The exchange's store.
     store: PathBuf,
 }
@@ -85,17 +85,10 @@ impl Envd {
             wanted: said(CONTEXT),
             homes: own("envd"),
             user_home,
-            offer: Arc::new(Pushing::new(Arc::clone(&docker), registry, store.clone())),
+            offer: Offer::new(Arc::clone(&docker), registry, store.clone()),
             store,
             docker,
         }
-    }
-
-    /// With another way to make images pullable that only the local store has.
-    #[must_use]
-    pub fn offering(mut self, offer: Arc<dyn Offer>) -> Self {
-        self.offer = offer;
-        self
     }
 
     /// A call of the program that tells nobody about it.
@@ -150,10 +143,11 @@ impl Backend for Envd {
         1
     }
 
-    /// Blobs of bases that were handed to envd; what another run has in use stays.
+    /// Blobs of bases that were handed to envd, and names that they had; what another run has in use stays.
     fn clean(&self) -> Result<usize, String> {
         let pruned = Store::prune(&self.store).map_err(|error| error.to_string())?;
-        Ok(pruned.map_or(0, |pruned| pruned.blobs))
+        let names = self.offer.clean()?;
+        Ok(pruned.map_or(0, |pruned| pruned.blobs) + names)
     }
 
     fn availability(&self) -> Availability {
@@ -186,7 +180,15 @@ impl Backend for Envd {
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
-        layout::lay_out(recipe).1
+        let (_, mut unsupported) = layout::lay_out(recipe);
+        let wishes = &recipe.wishes;
+        if self.wanted.is_none() && wishes.registry_config.is_some() && !wishes.is_lenient {
+            unsupported.push(Unsupported {
+                field: "registry-config".to_owned(),
+                why: build::OWN_WORD.to_owned(),
+            });
+        }
+        unsupported
     }
 
     /// The base has its own reference in it, which in a build may be that of a registry that has it for the build.

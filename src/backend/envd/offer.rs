@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use super::progress::Quiet;
 use crate::backend::docker::Docker;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
@@ -20,22 +23,11 @@ pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
 /// What bases are called there.
 const REPOSITORY: &str = "imgspec-base";
 
-/// Makes images of the local store pullable.
-pub trait Offer: Send + Sync + fmt::Debug {
-    /// A reference by which both envd and what builds for it can pull this image.
-    ///
-    /// # Errors
-    /// When it cannot be made pullable.
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError>;
-}
+/// How long this machine may take to say that nothing listens.
+const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Offers by pushing to a registry.
-pub(super) struct Pushing {
+/// Makes images of the local store pullable, by pushing them to a registry.
+pub(super) struct Offer {
     docker: Arc<Docker>,
     to: To,
     /// What was pushed, by digest: who builds on the same base waits for the one push and takes its name.
@@ -49,17 +41,19 @@ enum To {
     Exchange(PathBuf, Mutex<Option<Exchange>>),
 }
 
-impl fmt::Debug for Pushing {
+impl fmt::Debug for Offer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {
-            To::Registry(registry) => write!(formatter, "Pushing to {registry}"),
-            To::Exchange(folder, _) => write!(formatter, "Exchange at {}", folder.display()),
+            To::Registry(registry) => write!(formatter, "Offer by {registry}"),
+            To::Exchange(folder, _) => {
+                write!(formatter, "Offer by the exchange over {}", folder.display())
+            }
         }
     }
 }
 
-impl Pushing {
-    /// To this registry, or else to the exchange over the store in this folder.
+impl Offer {
+    /// By this registry, or else by the exchange over the store in this folder.
     pub(super) fn new(docker: Arc<Docker>, registry: Option<String>, store: PathBuf) -> Self {
         let to = match registry {
             Some(registry) => To::Registry(registry),
@@ -70,6 +64,56 @@ impl Pushing {
             to,
             pushed: Mutex::default(),
         }
+    }
+
+    /// A reference by which both envd and what builds for it can pull an image of the local store; `what` is what people
+    /// call it.
+    ///
+    /// # Errors
+    /// When it cannot be made pullable.
+    pub(super) fn offer(
+        &self,
+        artifact: &Artifact,
+        what: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let known = {
+            let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(pushed.entry(artifact.digest.clone()).or_default())
+        };
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = &*known {
+            return Ok(name.clone());
+        }
+        notes.step(0, 0, &format!("handing {what} to envd"));
+        let name = self.push(artifact, &Quiet(notes), cancel)?;
+        *known = Some(name.clone());
+        Ok(name)
+    }
+
+    fn push(
+        &self,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let digest = artifact.digest.trim_start_matches("sha256:");
+        let tag = digest.get(..32).unwrap_or(digest);
+        let name = format!("{}:{tag}", self.repository()?);
+        self.docker.name(&artifact.digest, &name)?;
+        let pushed = Artifact {
+            reference: name.clone(),
+            ..artifact.clone()
+        };
+        let done = self.docker.push_from(&pushed, notes, cancel);
+        self.docker.forget(&name);
+        done.map_err(|error| self.explain(error)).map(|()| name)
+    }
+
+    /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
+    pub(super) fn clean(&self) -> Result<usize, String> {
+        self.docker.clean_names(is_left)
     }
 
     fn repository(&self) -> Result<String, BuildError> {
@@ -91,58 +135,56 @@ impl Pushing {
         open.repository(REPOSITORY).map_err(|error| failed(&error))
     }
 
-    /// What to do where the daemon cannot reach the exchange.
+    /// Says what to do where the daemon cannot reach the exchange.
     fn explain(&self, error: BuildError) -> BuildError {
-        match (error, &self.to) {
-            (BuildError::Failed(why) | BuildError::Transient(why), To::Exchange(..)) => {
-                BuildError::Failed(format!(
-                    "{why}: envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
+        if matches!(self.to, To::Registry(_)) {
+            return error;
+        }
+        let explained = |why: String| {
+            format!(
+                "{why}: envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
                  where it runs elsewhere, name a registry that both reach in {REGISTRY}"
-                ))
-            }
-            (error, _) => error,
+            )
+        };
+        match error {
+            BuildError::Failed(why) => BuildError::Failed(explained(why)),
+            BuildError::Transient(why) => BuildError::Transient(explained(why)),
+            error => error,
         }
     }
 }
 
-impl Offer for Pushing {
-    fn offer(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        let known = {
-            let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(pushed.entry(artifact.digest.clone()).or_default())
-        };
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = &*known {
-            return Ok(name.clone());
-        }
-        let name = self.push(artifact, notes, cancel)?;
-        *known = Some(name.clone());
-        Ok(name)
-    }
+/// Whether a name is one of an exchange's that is closed.
+fn is_left(name: &str) -> bool {
+    let name = name
+        .rsplit_once(':')
+        .map_or(name, |(repository, _)| repository);
+    let Some((host, rest)) = name.split_once('/') else {
+        return false;
+    };
+    let is_ours = rest.split_once('/').is_some_and(|(word, last)| {
+        last == REPOSITORY && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    let address: Option<SocketAddr> = host.parse().ok();
+    let address = address.filter(|address| is_ours && address.ip().is_loopback());
+    address.is_some_and(|address| TcpStream::connect_timeout(&address, PATIENCE).is_err())
 }
 
-impl Pushing {
-    fn push(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        let digest = artifact.digest.trim_start_matches("sha256:");
-        let tag = digest.get(..32).unwrap_or(digest);
-        let name = format!("{}:{tag}", self.repository()?);
-        self.docker.name(&artifact.digest, &name)?;
-        let pushed = Artifact {
-            reference: name.clone(),
-            ..artifact.clone()
-        };
-        let done = self.docker.push_from(&pushed, notes, cancel);
-        self.docker.forget(&name);
-        done.map_err(|error| self.explain(error)).map(|()| name)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_closed_exchanges_are_taken_away() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let of = |host: &str, rest: &str| is_left(&format!("{host}/{rest}:00"));
+        let host = open.local_addr().unwrap().to_string();
+        let name = format!("00ff/{REPOSITORY}");
+        assert!(!of(&host, &name));
+        drop(open);
+        assert!(of(&host, &name));
+        assert!(!of(&host, "00ff/app") && !of(&host, REPOSITORY));
+        assert!(!of(&host, &format!("team/{REPOSITORY}")));
+        assert!(!of("192.0.2.1:5000", &name) && !of("registry.test", &name));
     }
 }

@@ -110,6 +110,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Passes on the output alone: what is done beside envd's own call is none of the user's steps.
+pub(super) struct Quiet<'a>(pub(super) &'a dyn Notes);
+
+impl Notes for Quiet<'_> {
+    fn step(&self, _: usize, _: usize, _: &str) {}
+
+    fn cached(&self, _: &str) {}
+
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+}
+
 /// What a short call of envd complained of.
 pub(super) fn complaint(err: &str) -> String {
     let own = err.lines().rev().find_map(fatal);
