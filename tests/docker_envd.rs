@@ -12,8 +12,12 @@ mod build;
 mod contexts;
 #[path = "engine/mod.rs"]
 mod engine;
+#[path = "docker_envd/mixed.rs"]
+mod mixed;
 #[path = "docker_envd/refusals.rs"]
 mod refusals;
+#[path = "docker_envd/same.rs"]
+mod same;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;

@@ -1,8 +1,11 @@
 //! A sandbox with an engine, envd, and a registry that both reach.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::engine::engines;
@@ -15,6 +18,23 @@ pub(crate) struct Bench {
     pub(crate) engine: String,
     pub(crate) store: &'static str,
     envd: PathBuf,
+    /// What was built, to be removed.
+    built: Mutex<BTreeSet<String>>,
+}
+
+/// What a container's engine forgets in the end.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = built.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["image", "rm", "--force"]
+            .into_iter()
+            .chain(names)
+            .collect();
+        if arguments.len() > 3 {
+            self.docker(&arguments);
+        }
+    }
 }
 
 /// Runs a test on each engine there is, if there is an envd.
@@ -24,21 +44,26 @@ pub(crate) fn on_each_engine(test: impl Fn(&Bench)) {
         return;
     }
     let envd = PathBuf::from(envd);
-    let folder = envd.parent().expect("a program's folder");
-    let path = std::env::var("PATH").unwrap_or_default();
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
     for (store, engine) in engines() {
-        let sandbox = Sandbox::new()
-            .env("DOCKER_HOST", &engine)
-            .env("PATH", &format!("{}:{path}", folder.display()))
-            .env("IMGSPEC_ENVD_REGISTRY", &registry);
+        let sandbox = sandbox(&engine, &envd).env("IMGSPEC_ENVD_REGISTRY", &registry);
         test(&Bench {
             sandbox,
             engine,
             store,
             envd: envd.clone(),
+            built: Mutex::default(),
         });
     }
+}
+
+/// A sandbox that builds on this engine with this envd.
+fn sandbox(engine: &str, envd: &Path) -> Sandbox {
+    let folder = envd.parent().expect("a program's folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    Sandbox::new()
+        .env("DOCKER_HOST", engine)
+        .env("PATH", &format!("{}:{path}", folder.display()))
 }
 
 impl Bench {
@@ -54,9 +79,43 @@ impl Bench {
         Ran::of(envd.env("HOME", self.sandbox.path("../home")))
     }
 
+    /// The same engine with a new sandbox, where bases are handed to envd by imgspec's own registry.
+    pub(crate) fn with_exchange(&self) -> Self {
+        let sandbox = sandbox(&self.engine, &self.envd);
+        Self {
+            sandbox,
+            engine: self.engine.clone(),
+            store: self.store,
+            envd: self.envd.clone(),
+            built: Mutex::default(),
+        }
+    }
+
     pub(crate) fn build(&self, more: &[&str]) -> Ran {
-        let all = [&["graph", "build", "--progress", "plain"], more].concat();
-        self.sandbox.run(&all)
+        let mut all = vec!["graph", "build"];
+        if !more.contains(&"--progress") {
+            all.extend(["--progress", "plain"]);
+        }
+        let ran = self.sandbox.run(&[&all, more].concat());
+        self.note();
+        ran
+    }
+
+    /// Notes what the images are called now.
+    pub(crate) fn note(&self) {
+        let tags = self.sandbox.run(&["tag", "--format", "json"]);
+        let Ok(Value::Array(tags)) = serde_json::from_str(&tags.stdout) else {
+            return;
+        };
+        let names = tags.iter().filter_map(|tag| tag["reference"].as_str());
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.extend(names.map(str::to_owned));
+    }
+
+    /// What an image says when it is run.
+    pub(crate) fn said(&self, image: &str) -> String {
+        let ran = self.docker(&["run", "--rm", &self.reference(image)]);
+        ran.success().stdout
     }
 
     /// What an image is called.
@@ -78,6 +137,23 @@ impl Bench {
         let run = ["run", "--rm", "--user=0", "--entrypoint=/bin/sh"];
         let ran = self.docker(&[&run[..], &[&reference, "-c", command]].concat());
         ran.success().stdout
+    }
+
+    /// Kills what a killed run has left running.
+    pub(crate) fn kill_what_runs(&self) {
+        let home = self.sandbox.path("../home").canonicalize();
+        let home = format!("HOME={}", home.unwrap().display());
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let number = process.file_name().into_string().unwrap_or_default();
+            let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+            let mut variables = environment.split(|&byte| byte == 0);
+            if !variables.any(|variable| variable.starts_with(home.as_bytes())) {
+                continue;
+            }
+            let pid = number.parse().ok().and_then(Pid::from_raw).unwrap();
+            // It may have ended by now.
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// The names of images that begin like this.

@@ -40,6 +40,18 @@ image "leaf" {
 }
 "##;
 
+/// Writes a workspace of three images, without what has to be fetched: that is one test's matter.
+fn write_small(bench: &Bench) {
+    write(bench, &nonce());
+    let manifest = bench.sandbox.read("imgspec.kdl");
+    let lines = manifest.lines();
+    let fetches = |line: &&str| {
+        line.contains("packages \"") || line.contains("requirements") || line.contains("import six")
+    };
+    let lines: Vec<&str> = lines.filter(|line| !fetches(line)).collect();
+    bench.sandbox.write("imgspec.kdl", &lines.join("\n"));
+}
+
 fn write(bench: &Bench, nonce: &str) {
     let quoted = serde_json::Value::from(NASTY).to_string();
     let command = format!("printf '%s' '{}' > /command", NASTY.replace('\'', "'\\''"));
@@ -100,7 +112,7 @@ fn an_image_between_two_of_dockers_has_everything_that_was_asked_for() {
 #[test]
 fn the_image_says_of_itself_what_dockers_would_say() {
     on_each_engine(|bench| {
-        write(bench, &nonce());
+        write_small(bench);
         bench.build(&["middle"]).success();
         let image = bench.inspect("middle");
         let config = &image["Config"];
@@ -159,7 +171,7 @@ fn the_image_says_of_itself_what_dockers_would_say() {
 #[test]
 fn what_is_built_is_fresh_and_an_edit_builds_it_again() {
     on_each_engine(|bench| {
-        write(bench, &nonce());
+        write_small(bench);
         bench.build(&[]).success();
         bench.build(&[]).success().says("fresh 3");
         bench.sandbox.write("src/deep/a.txt", "b");
@@ -195,7 +207,7 @@ fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
         let mark = nonce();
         bench.sandbox.write(
             "imgspec.kdl",
-            &format!("image \"slow\" {{\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep 300\"\n}}\n"),
+            &format!("image \"slow\" {{\n  name \"imgspec-slow-{mark}\"\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep 300\"\n}}\n"),
         );
         let child = bench
             .sandbox
@@ -205,7 +217,7 @@ fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ended = child.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(130));
-        assert_eq!(bench.names("slow:"), [""; 0]);
+        assert_eq!(bench.names(&format!("imgspec-slow-{mark}:")), [""; 0]);
         let contexts = std::fs::read_dir(bench.sandbox.path(".imgspec/contexts"));
         assert_eq!(contexts.map_or(0, Iterator::count), 0);
     });
@@ -252,10 +264,11 @@ fn what_was_pushed_is_found_by_its_key_where_nobody_built_it() {
 #[test]
 fn through_dockers_programs_the_image_is_the_same_but_for_two_variables() {
     on_each_engine(|bench| {
-        write(bench, &nonce());
+        write_small(bench);
         let mut command = bench.sandbox.command(&["graph", "build"]);
         command.env("IMGSPEC_DOCKER_PROGRAMS", "1");
         crate::sandbox::Ran::of(&mut command).success();
+        bench.note();
         let config = bench.inspect("middle")["Config"].clone();
         let wanted = serde_json::json!(["/app/src/run.sh", "a b", NASTY]);
         assert_eq!(config["Entrypoint"], wanted);
@@ -290,7 +303,8 @@ fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
         until_begun(bench, "killed");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(bench.names("killed:"), [""; 0]);
+        bench.kill_what_runs();
+        assert_eq!(bench.names(&format!("imgspec-killed-{mark}:")), [""; 0]);
         bench.sandbox.write("imgspec.kdl", &manifest(0));
         bench.build(&[]).success().says("built 1");
         // As if the kill had come while a base was handed to envd.

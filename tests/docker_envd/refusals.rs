@@ -94,7 +94,7 @@ fn a_base_that_is_nowhere_leaves_nothing() {
             .code(1)
             .says("app: failed")
             .says("not found");
-        assert_eq!(bench.names("app:"), [""; 0]);
+        assert_eq!(bench.names(&bench.reference("app")), [""; 0]);
     });
 }
 
@@ -113,7 +113,7 @@ fn a_command_that_fails_is_named_and_leaves_nothing() {
             .code(1)
             .says("`commands: echo oops >&2; exit 7` failed with exit code 7")
             .says("oops");
-        assert_eq!(bench.names("app:"), [""; 0]);
+        assert_eq!(bench.names(&bench.reference("app")), [""; 0]);
     });
 }
 

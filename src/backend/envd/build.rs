@@ -10,7 +10,7 @@ use super::home::Context;
 use super::layout::{Layout, lay_out};
 use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
-use super::{Envd, base, config};
+use super::{Envd, base, config, turn};
 use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
 use crate::process;
@@ -61,7 +61,13 @@ impl Envd {
         let folder = job.scratch.join(job.image);
         stage(job, &script, &folder)?;
         let name = self.docker.private_name();
+        let turn = if layout.apt.is_empty() {
+            None
+        } else {
+            turn::wait(&home, job.image, notes, cancel)?
+        };
         self.call(job, &home, &folder, &name, &script, notes, cancel)?;
+        drop(turn);
         self.finish(job, &base, &name, notes, cancel)
     }
 

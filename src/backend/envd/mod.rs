@@ -15,6 +15,7 @@ mod path;
 mod progress;
 mod quote;
 mod render;
+mod turn;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,54 @@
+//! A graph with two builders: what one built, the other builds on.
+
+use crate::bench::{Bench, nonce, on_each_engine};
+use crate::sandbox::Ran;
+
+const EXAMPLE: &str = include_str!("../../examples/mixed/imgspec.kdl");
+
+/// The images of all events of a kind, sorted.
+fn named(ran: &Ran, kind: &str) -> Vec<String> {
+    let lines = ran.stderr.lines();
+    let events = lines.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut images: Vec<String> = events
+        .filter(|event| event["event"] == kind)
+        .map(|event| event["image"].as_str().unwrap().to_owned())
+        .collect();
+    images.sort();
+    images
+}
+
+/// The names by which bases are handed to envd by the exchange: in a repository of one random word and one name.
+fn handed(bench: &Bench) -> Vec<String> {
+    let mut names = bench.names("127.0.0.1:");
+    names.retain(|name| name.contains("/imgspec-base:") && name.split('/').count() == 3);
+    names
+}
+
+#[test]
+fn a_graph_of_six_crosses_between_the_builders_both_ways() {
+    on_each_engine(|bench| {
+        let bench = bench.with_exchange();
+        let manifest = format!("defaults {{ labels nonce=\"{}\" }}\n{EXAMPLE}", nonce());
+        bench.sandbox.write("imgspec.kdl", &manifest);
+        bench.sandbox.write("src/main.sh", "echo one\n");
+        let build = || bench.build(&["--progress", "json"]).success();
+        let all = [
+            "app",
+            "notebook",
+            "notebook-server",
+            "os",
+            "report",
+            "tools",
+        ];
+        assert_eq!(named(&build(), "image-built"), all);
+        assert_eq!(bench.said("report"), "echo one\nmade by envd for search\n");
+        assert_eq!(bench.shell("report", "cat /srv/notebook"), "a notebook\n");
+        assert_eq!(bench.said("notebook-server"), "a notebook\n");
+        assert_eq!(named(&build(), "image-fresh"), all);
+
+        bench.sandbox.write("src/main.sh", "echo two\n");
+        assert_eq!(named(&build(), "image-built"), ["app", "report"]);
+        assert_eq!(bench.said("report"), "echo two\nmade by envd for search\n");
+        assert_eq!(handed(&bench), [""; 0]);
+    });
+}
