@@ -18,13 +18,19 @@ pub(super) struct DoctorArgs {
 #[derive(Serialize)]
 struct Finding {
     builder: String,
-    /// The images of this workspace that it builds.
-    images: Vec<String>,
+    images: Vec<Builds>,
     ready: bool,
     versions: Vec<(String, String)>,
     remarks: Vec<String>,
     why: Option<String>,
     mend: Option<String>,
+}
+
+/// An image of this workspace that a builder builds, and why that one.
+#[derive(Serialize)]
+struct Builds {
+    image: String,
+    reason: &'static str,
 }
 
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
@@ -65,14 +71,16 @@ fn session(context: &Context) -> Option<Session> {
 }
 
 /// The images that a builder builds, in the manifest's order.
-fn images(session: Option<&Session>, builder: &str) -> Vec<String> {
+fn images(session: Option<&Session>, builder: &str) -> Vec<Builds> {
     let Some(session) = session else {
         return Vec::new();
     };
-    let images = session.workspace.images.iter().zip(&session.backends);
-    images
-        .filter(|(_, backend)| backend.name() == builder)
-        .map(|(image, _)| image.id.clone())
+    let ids = session.graph.ids();
+    ids.filter(|id| session.backends[id.index()].name() == builder)
+        .map(|id| Builds {
+            image: session.graph.name(id).to_owned(),
+            reason: session.builder_reason(id, None),
+        })
         .collect()
 }
 
@@ -101,6 +109,17 @@ fn finding(builder: String, availability: Availability) -> Finding {
     }
 }
 
+/// The reasons that there are, each once.
+fn reasons(images: &[Builds]) -> Vec<&'static str> {
+    let mut reasons: Vec<&str> = Vec::new();
+    for one in images {
+        if !reasons.contains(&one.reason) {
+            reasons.push(one.reason);
+        }
+    }
+    reasons
+}
+
 fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
     let mut text = format!("imgspec {}\n", env!("CARGO_PKG_VERSION"));
     for finding in findings {
@@ -120,8 +139,10 @@ fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
         for remark in &finding.remarks {
             text.push_str(&format!("  {remark}\n"));
         }
-        if !finding.images.is_empty() {
-            text.push_str(&format!("  builds {}\n", finding.images.join(", ")));
+        for reason in reasons(&finding.images) {
+            let images = finding.images.iter().filter(|one| one.reason == reason);
+            let images: Vec<&str> = images.map(|one| one.image.as_str()).collect();
+            text.push_str(&format!("  builds {}: {reason}\n", images.join(", ")));
         }
         if let (Some(why), Some(mend)) = (&finding.why, &finding.mend) {
             text.push_str(&format!("  {why}\n  to mend it: {mend}\n"));

@@ -5,7 +5,6 @@ use serde::Serialize;
 
 use super::build::Choice;
 use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
-use crate::graph::ImageId;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
 use crate::report::words::Seconds;
@@ -72,7 +71,7 @@ impl<'a> Document<'a> {
             },
             reasons: &image.reasons,
             builder: session.backends[image.id.index()].name(),
-            builder_reason: builder_reason(session, image.id, choice),
+            builder_reason: session.builder_reason(image.id, choice.builder.as_deref()),
             bases: graph
                 .bases(image.id)
                 .into_iter()
@@ -82,21 +81,6 @@ impl<'a> Document<'a> {
         Self {
             images: images.collect(),
         }
-    }
-}
-
-/// Why an image's builder builds it.
-fn builder_reason(session: &Session, image: ImageId, choice: &Choice) -> &'static str {
-    if session.workspace.images[image.index()]
-        .spec
-        .builder
-        .is_some()
-    {
-        "the image says so"
-    } else if choice.builder.is_some() {
-        "`--builder` says so"
-    } else {
-        "it goes before the others"
     }
 }
 
@@ -138,7 +122,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
         text.push('\n');
         if tells_builders && image.action == Action::Build {
             let builder = session.backends[image.id.index()].name();
-            let reason = builder_reason(session, image.id, choice);
+            let reason = session.builder_reason(image.id, choice.builder.as_deref());
             let words = format!("{:width$}         with {builder}: {reason}", "");
             text.push_str(&Line::new().add(Style::Dim, words).paint(color));
             text.push('\n');

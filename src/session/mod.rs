@@ -224,6 +224,17 @@ impl Session {
             .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
     }
 
+    /// Why an image's builder builds it; `flag` is the builder that the user asked for.
+    #[must_use]
+    pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
+        let own = &self.workspace.images[image.index()].spec.builder;
+        match (own, flag) {
+            (Some(_), _) => "the image says so",
+            (None, Some(_)) => "`--builder` says so",
+            (None, None) => "it goes before the others",
+        }
+    }
+
     /// The images that a selection names.
     ///
     /// # Errors

@@ -155,6 +155,34 @@ fn the_plan_and_the_doctor_say_who_builds_what_and_why() {
             .run(&["doctor"])
             .success()
             .says("envd         1.3.6");
-        assert!(doctor.stdout.contains("builds b\n"), "{}", doctor.stdout);
+        for line in [
+            "builds a: it goes before the others\n",
+            "builds b: the image says so\n",
+        ] {
+            assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
+        }
+    });
+}
+
+#[test]
+fn a_registry_for_bases_that_does_not_answer_is_named() {
+    on_each_engine(|bench| {
+        let manifest = format!(
+            "image \"base\" {{\n  builder \"docker\"\n  base-image \"debian:bookworm-slim\"\n  labels nonce=\"{}\"\n}}\nimage \"app\" {{\n  builder \"envd\"\n  base-image image=\"base\"\n  commands \"true\"\n}}\n",
+            nonce()
+        );
+        bench.sandbox.write("imgspec.kdl", &manifest);
+        let mut command = bench
+            .sandbox
+            .command(&["graph", "build", "--attempts", "1"]);
+        command.env("IMGSPEC_ENVD_REGISTRY", "127.0.0.1:1/team");
+        crate::sandbox::Ran::of(&mut command)
+            .code(1)
+            .says("`base` cannot be handed to envd: ")
+            .says("IMGSPEC_ENVD_REGISTRY says that `127.0.0.1:1/team` is a registry for that")
+            .says("built 1, failed 1 (app)");
+        bench.note();
+        assert_eq!(bench.names(&bench.reference("app")), [""; 0]);
+        assert_eq!(bench.names("127.0.0.1:1/"), [""; 0]);
     });
 }

@@ -23,6 +23,9 @@ pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
 /// What bases are called there.
 const REPOSITORY: &str = "imgspec-base";
 
+/// What stands between the name and the reason in the words of a push that failed.
+const PUSHED: &str = " cannot be pushed: ";
+
 /// How long this machine may take to say that nothing listens.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -87,7 +90,7 @@ impl Offer {
             return Ok(name.clone());
         }
         notes.step(0, 0, &format!("handing {what} to envd"));
-        let name = self.push(artifact, &Quiet(notes), cancel)?;
+        let name = self.push(artifact, what, &Quiet(notes), cancel)?;
         *known = Some(name.clone());
         Ok(name)
     }
@@ -95,6 +98,7 @@ impl Offer {
     fn push(
         &self,
         artifact: &Artifact,
+        what: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
@@ -108,7 +112,8 @@ impl Offer {
         };
         let done = self.docker.push_from(&pushed, notes, cancel);
         self.docker.forget(&name);
-        done.map_err(|error| self.explain(error)).map(|()| name)
+        done.map_err(|error| self.explain(what, error))?;
+        Ok(name)
     }
 
     /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
@@ -135,21 +140,32 @@ impl Offer {
         open.repository(REPOSITORY).map_err(|error| failed(&error))
     }
 
-    /// Says what to do where the daemon cannot reach the exchange.
-    fn explain(&self, error: BuildError) -> BuildError {
-        if matches!(self.to, To::Registry(_)) {
-            return error;
-        }
+    /// A failed push in the words of what it was for, with what to do.
+    fn explain(&self, what: &str, error: BuildError) -> BuildError {
         let explained = |why: String| {
-            format!(
-                "{why}: envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
-                 where it runs elsewhere, name a registry that both reach in {REGISTRY}"
-            )
+            // The name that it was pushed by is nobody's.
+            let why = why.split_once(PUSHED).map_or(why.as_str(), |(_, why)| why);
+            format!("`{what}` cannot be handed to envd: {why}{}", self.help(why))
         };
         match error {
             BuildError::Failed(why) => BuildError::Failed(explained(why)),
             BuildError::Transient(why) => BuildError::Transient(explained(why)),
             error => error,
+        }
+    }
+
+    fn help(&self, why: &str) -> String {
+        match &self.to {
+            To::Registry(registry) => {
+                format!(": {REGISTRY} says that `{registry}` is a registry for that")
+            }
+            To::Exchange(folder, _) if why.contains("507 Insufficient Storage") => {
+                format!(": there is no room for it in {}", folder.display())
+            }
+            To::Exchange(..) => format!(
+                ": envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
+                 where it runs elsewhere, name a registry that both reach in {REGISTRY}"
+            ),
         }
     }
 }
