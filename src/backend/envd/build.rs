@@ -116,7 +116,8 @@ impl Envd {
         if exit.stopped || cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
-        Err(docker::failed(&reader.trouble(), &script.steps.names))
+        let failed = docker::failed(&reader.trouble(), &script.steps.names);
+        Err(self.offer.unreached(failed))
     }
 
     /// Gives the result what it says of itself, its labels and, last of all, its reference. No layer is touched.

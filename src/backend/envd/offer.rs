@@ -116,6 +116,25 @@ impl Offer {
         Ok(name)
     }
 
+    /// What a failed build means when it could not reach the exchange: its `BuildKit` is elsewhere, or in a network of its own.
+    pub(super) fn unreached(&self, error: BuildError) -> BuildError {
+        let help = |why: String| {
+            let is_ours = matches!(self.to, To::Exchange(..)) && why.contains(REPOSITORY);
+            if is_ours && why.contains("dial tcp") {
+                format!(
+                    "{why}: what builds for envd does not reach this machine's 127.0.0.1; name a registry that it reaches in {REGISTRY}"
+                )
+            } else {
+                why
+            }
+        };
+        match error {
+            BuildError::Failed(why) => BuildError::Failed(help(why)),
+            BuildError::Transient(why) => BuildError::Transient(help(why)),
+            error => error,
+        }
+    }
+
     /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
     pub(super) fn clean(&self) -> Result<usize, String> {
         self.docker.clean_names(is_left)
@@ -189,6 +208,24 @@ fn is_left(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_buildkit_elsewhere_is_told_from_other_failures() {
+        let docker = Arc::new(Docker::new());
+        let offer = Offer::new(docker, None, PathBuf::from("/cache"));
+        let words = |why: &str| {
+            offer
+                .unreached(BuildError::Failed(why.to_owned()))
+                .to_string()
+        };
+        let refused =
+            "127.0.0.1:5/00ff/imgspec-base:00: dial tcp 127.0.0.1:5: connect: connection refused";
+        assert!(
+            words(refused).ends_with("name a registry that it reaches in IMGSPEC_ENVD_REGISTRY")
+        );
+        let other = "registry.test/a:1: dial tcp 192.0.2.1:443: i/o timeout";
+        assert_eq!(words(other), other);
+    }
 
     #[test]
     fn only_names_of_closed_exchanges_are_taken_away() {
