@@ -49,6 +49,11 @@ pub trait Backend: Send + Sync {
     /// When a file cannot be read or written, or changed since it was hashed.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError>;
 
+    /// The one of those files that people read to see what is done.
+    fn script(&self) -> &'static str {
+        "Dockerfile"
+    }
+
     /// What exists of these references, in the same order; asked for all at once.
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence>;
 

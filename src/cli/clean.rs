@@ -42,12 +42,7 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
             (true, _) => others += 1,
         }
     }
-    let mut asked = BTreeSet::new();
-    for backend in session
-        .backends
-        .iter()
-        .filter(|backend| asked.insert(backend.name()))
-    {
+    for backend in &session.known {
         // A builder that is not there keeps what it has: nothing here depends on it.
         others += backend.clean().unwrap_or(0);
     }
@@ -55,7 +50,7 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         eprint_text(&format!(
             "removed {} and {}\n",
             Count(records, "record"),
-            Count(others, "other file")
+            Count(others, "other thing")
         ));
     }
     Ok(exit::DONE)

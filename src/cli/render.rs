@@ -16,7 +16,7 @@ use crate::store::RecordState;
 pub(super) struct RenderArgs {
     /// The image's id
     image: String,
-    /// Write the files to this folder, which must be empty or absent, instead of printing the Dockerfile
+    /// Write the files to this folder, which must be empty or absent, instead of printing the Dockerfile or what the builder has instead
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// The builder for images that name none
@@ -38,7 +38,7 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
         refuse_what_is_there(&folder)?;
         render(&session, id, &folder)?;
     } else {
-        print_text(&dockerfile(&session, id)?)?;
+        print_text(&script(&session, id)?)?;
     }
     Ok(exit::DONE)
 }
@@ -56,15 +56,16 @@ fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
     }
 }
 
-fn dockerfile(session: &Session, id: ImageId) -> Result<String, Failure> {
+fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
     let folder = tempfile::tempdir().map_err(|error| {
         let message = format!("no temporary folder: {}", system_words(&error));
         Failure::usage(message, "is the disk full?")
     })?;
     render(session, id, folder.path())?;
-    std::fs::read_to_string(folder.path().join("Dockerfile")).map_err(|_| {
+    let name = session.backends[id.index()].script();
+    std::fs::read_to_string(folder.path().join(name)).map_err(|_| {
         Failure::usage(
-            "this builder is given no Dockerfile",
+            format!("this builder is given no {name}"),
             "use `-o DIR` to see what it is given",
         )
     })

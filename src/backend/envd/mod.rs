@@ -210,6 +210,10 @@ impl Backend for Envd {
         render::stage(job, &script, to)
     }
 
+    fn script(&self) -> &'static str {
+        render::FILE
+    }
+
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
         self.docker.exists(wanted)
     }
