@@ -144,6 +144,7 @@ impl Merged {
                 }
             }
             Given::Secret(secret, place) => {
+                self.places.insert(name, place.clone());
                 self.places
                     .insert(format!("secret.{}", secret.id), place.clone());
                 let secrets = &mut self.spec.secrets;

@@ -259,5 +259,10 @@ fn told(what: &str, command: &mut Command) -> Result<(), BuildError> {
         return Ok(());
     }
     let why = super::progress::complaint(&said.err);
+    let why = if why.is_empty() {
+        "it fails without a word"
+    } else {
+        &why
+    };
     Err(BuildError::Failed(format!("envd {what}: {why}")))
 }

@@ -39,10 +39,10 @@ use home::Context;
 /// The variable that names envd's context; flytekit's own.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
 
-/// The oldest envd that knows what our scripts use.
+/// The oldest envd that was tried; flytekit's plugin asks for it too.
 const OLDEST: (u32, u32, u32) = (0, 3, 39);
 
-/// The one that everything was tried with.
+/// The newest one.
 const TRIED: &str = "1.3.6";
 
 /// How long `envd version` may take.
@@ -50,6 +50,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How to get envd.
 const INSTALL: &str = "install it with `pip install envd`";
+
+/// What to do when its HOMEs cannot be made.
+const HOME: &str = "set XDG_CACHE_HOME to a folder that can be written, on a disk with room, and look whether `envd context ls` works";
 
 /// Builds with envd.
 #[derive(Debug)]
@@ -101,10 +104,8 @@ impl Envd {
     }
 
     /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
-    fn version(&self) -> Result<String, String> {
-        let home = self.home(&Context::daemon(), None);
-        let command = home.and_then(|home| self.command(&home));
-        let mut command = command.map_err(|error| error.to_string())?;
+    fn version(&self, home: &Path) -> Result<String, String> {
+        let mut command = self.command(home).map_err(|error| error.to_string())?;
         let said =
             process::ask(command.arg("version"), PATIENCE).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {
@@ -155,7 +156,11 @@ impl Backend for Envd {
         if self.program.is_none() {
             return missing("there is no `envd` in PATH", INSTALL);
         }
-        let version = match self.version() {
+        let home = match self.home(&Context::daemon(), None) {
+            Ok(home) => home,
+            Err(why) => return missing(why.to_string(), HOME),
+        };
+        let version = match self.version(&home) {
             Ok(version) => version,
             Err(why) => return missing(format!("envd does not answer: {why}"), INSTALL),
         };
@@ -171,8 +176,8 @@ impl Backend for Envd {
             Err(none) => return missing(none.why, none.mend),
         };
         let mut remarks = vec![context.words()];
-        if numbers(&version) != numbers(TRIED) {
-            remarks.push(format!("envd {TRIED} is the one that was tried"));
+        if numbers(&version) > numbers(TRIED) {
+            remarks.push(format!("envd {TRIED} is the newest that was tried"));
         }
         Availability::Ready {
             versions: vec![("envd".to_owned(), version)],
