@@ -207,6 +207,7 @@ fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settin
     let is_timed = plan.builds().all(|image| image.seconds.is_some());
     report::Settings {
         predicted: is_timed.then(|| plan.critical_path(&session.graph).1),
+        widest: report::widest(plan.builds().map(|image| session.graph.name(image.id))),
         ..screen(context)
     }
 }
@@ -234,8 +235,7 @@ pub(super) fn screen(context: &Context) -> report::Settings {
         progress,
         verbosity,
         color: context.screen.color,
-        predicted: None,
-        keys: false,
+        ..report::Settings::default()
     }
 }
 

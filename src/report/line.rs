@@ -110,6 +110,11 @@ impl Line {
 }
 
 /// As much of the text as leaves a column for the `…`.
+/// How many columns a text takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.width()
+}
+
 fn cut(text: &str, width: usize) -> String {
     let mut left = width.saturating_sub(1);
     let mut out: String = text

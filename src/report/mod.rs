@@ -68,6 +68,14 @@ pub struct Settings {
     pub predicted: Option<f64>,
     /// Whether the keys of a watch are heard.
     pub keys: bool,
+    /// How many columns the widest name takes that is known to come; see [`widest`].
+    pub widest: usize,
+}
+
+/// How many columns the widest of these names takes.
+#[must_use]
+pub fn widest<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
+    names.into_iter().map(line::columns).max().unwrap_or(0)
 }
 
 /// Seconds since a moment of its own choice; tests give one that stands still.

@@ -101,7 +101,7 @@ impl Envd {
             return Ok(known(reference.to_owned(), image));
         };
         // As with Docker, what the local store has goes before what a registry has.
-        if let Some(digest) = published(reference, &image)
+        if let Some(digest) = published(reference, &image, notes)
             && let Some(read) = Reference::read(reference)
         {
             return Ok(known(format!("{}@{digest}", read.repository()), image));
@@ -152,7 +152,11 @@ impl Envd {
 }
 
 /// The digest by which the registry of a reference has just this image of the local store.
-fn published(reference: &str, image: &Image) -> Option<String> {
+fn published(reference: &str, image: &Image, notes: &dyn Notes) -> Option<String> {
+    if image.digests.is_empty() {
+        return None;
+    }
+    notes.step(0, 0, &format!("asking the registry of {reference}"));
     let wanted = Wanted {
         reference,
         place: StoreKind::Registry,

@@ -61,7 +61,7 @@ impl Terminal {
     /// Draws on this target, which has this size.
     #[must_use]
     pub fn new(target: ProgressDrawTarget, size: Size, clock: Clock, settings: Settings) -> Self {
-        let screen = Arc::new(Mutex::new(Screen::new(settings.predicted, settings.keys)));
+        let screen = Arc::new(Mutex::new(Screen::new(&settings)));
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(&screen, &size, &clock, settings.color));
         Self {

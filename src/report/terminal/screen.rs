@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use unicode_width::UnicodeWidthStr;
 
 use crate::report::line::{Line, Style};
-use crate::report::watch;
 use crate::report::words::Seconds;
+use crate::report::{Settings, watch};
 use crate::run::event::Event;
 
 /// Rows that are left to lines above, the total and the cursor.
@@ -58,11 +58,12 @@ pub(super) struct Lines {
 }
 
 impl Screen {
-    /// An empty screen of a run that may be known to take about so many seconds.
-    pub(super) fn new(predicted: Option<f64>, keys: bool) -> Self {
+    /// An empty screen of a run of which this is known.
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            predicted,
-            keys,
+            predicted: settings.predicted,
+            keys: settings.keys,
+            widest: settings.widest,
             ..Self::default()
         }
     }
@@ -268,7 +269,11 @@ mod tests {
     use crate::report::tests::{begun, built, failed, log, started, step, story};
 
     fn screen(events: &[(f64, Event)]) -> Screen {
-        let mut screen = Screen::new(Some(130.0), true);
+        let mut screen = Screen::new(&Settings {
+            predicted: Some(130.0),
+            keys: true,
+            ..Settings::default()
+        });
         for (now, event) in events {
             screen.heed(event, *now);
         }
