@@ -27,7 +27,7 @@ pub(super) struct ImportArgs {
     /// What it is, where neither name nor content tells
     #[arg(long, value_name = "KIND")]
     from: Option<Origin>,
-    /// Write the manifest to this file instead of standard output
+    /// Write the manifest to this file instead of standard output; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace files that are there
@@ -65,7 +65,8 @@ fn flytekit_version(version: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
-    let output = args.output.as_ref().map(|file| context.folder.join(file));
+    let file = args.output.as_ref().filter(|file| *file != Path::new("-"));
+    let output = file.map(|file| context.folder.join(file));
     if let Some(file) = &output {
         free(file, args.force)?;
     }

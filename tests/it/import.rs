@@ -76,6 +76,9 @@ fn the_output_is_a_file_that_nothing_is_lost_for() {
         .says("imgspec.kdl: 1 image, 1 note")
         .says("next: `imgspec check`");
     assert!(sandbox.read("imgspec.kdl").contains("packages \"six\""));
+    let ran = sandbox.run(&["import", "docs.yaml", "-o", "-"]).success();
+    assert!(ran.stdout.contains("packages \"six\""));
+    assert!(!is_there(&sandbox.path("-")));
     for (output, why) in [
         ("there.kdl", "is there already"),
         ("folder", "is a folder"),
