@@ -232,8 +232,13 @@ impl Fingerprints {
         };
         let is_due = |id: ImageId| prints.key(id) != self.key(id);
         let due: BTreeSet<ImageId> = graph.ids().filter(|id| is_due(*id)).collect();
-        let bad = prints.name(workspace, graph, recipes, |id| due.contains(&id));
-        unreadable.extend(bad.into_iter().map(|bad| (bad.image, bad.error)));
+        for bad in prints.name(workspace, graph, recipes, |id| due.contains(&id)) {
+            // What cannot be named is as it was: a new key never goes with an old tag.
+            let at = bad.image.index();
+            prints.all[at] = self.all[at].clone();
+            prints.tags[at].clone_from(&self.tags[at]);
+            unreadable.insert(bad.image, bad.error);
+        }
         (prints, unreadable)
     }
 
