@@ -61,6 +61,11 @@ impl Docker {
         Err(BuildError::Transient(why.to_owned()))
     }
 
+    /// Lets a private name be the one by which others are built on the image that has it.
+    pub(in crate::backend) fn pin(&self, image: &Found, name: &str) {
+        self.pins.note(&image.id, name);
+    }
+
     /// Gives an image of the local store one more name.
     ///
     /// # Errors

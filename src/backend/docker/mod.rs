@@ -54,6 +54,9 @@ pub const IMAGE_LABEL: &str = "dev.imgspec.image";
 /// Set to 1, builds go through Docker's programs even where the daemon could be spoken to directly.
 const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
 
+/// How many calls remove names at once.
+const REMOVERS: usize = 8;
+
 /// Whether a label's name is ours.
 fn is_reserved(name: &str) -> bool {
     name.starts_with("dev.imgspec.")
@@ -109,8 +112,9 @@ impl Docker {
     }
 
     fn remove_names(&self, names: &[&str]) {
-        // One call removes one name after the other, which with many takes longer than the calls.
-        let share = names.len().div_ceil(4).clamp(8, local::AT_ONCE);
+        // One call removes one name after the other. Where a name is an image's last one, containerd's store collects its garbage
+        // each time, but once for all who wait for it.
+        let share = names.len().div_ceil(REMOVERS).clamp(1, local::AT_ONCE);
         std::thread::scope(|scope| {
             for some in names.chunks(share) {
                 scope.spawn(move || {

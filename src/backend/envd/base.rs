@@ -5,6 +5,7 @@
 //! local store, into which the daemon fetches it first.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::Envd;
 use super::progress::Quiet;
@@ -101,7 +102,7 @@ impl Envd {
             return Ok(known(reference.to_owned(), image));
         };
         // As with Docker, what the local store has goes before what a registry has.
-        if let Some(digest) = published(reference, &image, notes)
+        if let Some(digest) = self.published(reference, &image, notes)
             && let Some(read) = Reference::read(reference)
         {
             return Ok(known(format!("{}@{digest}", read.repository()), image));
@@ -149,22 +150,29 @@ impl Envd {
         }
         Ok(image)
     }
-}
 
-/// The digest by which the registry of a reference has just this image of the local store.
-fn published(reference: &str, image: &Image, notes: &dyn Notes) -> Option<String> {
-    if image.digests.is_empty() {
-        return None;
-    }
-    notes.step(0, 0, &format!("asking the registry of {reference}"));
-    let wanted = Wanted {
-        reference,
-        place: StoreKind::Registry,
-        platforms: &[],
-    };
-    let found = registry::exists(&[wanted], KEY_LABEL).into_iter().next();
-    match found {
-        Some(Existence::Present { digest, .. }) if image.digests.contains(&digest) => Some(digest),
-        _ => None,
+    /// The digest by which the registry of a reference has just this image of the local store.
+    fn published(&self, reference: &str, image: &Image, notes: &dyn Notes) -> Option<String> {
+        if image.digests.is_empty() {
+            return None;
+        }
+        let question = format!("{reference} {}", image.id);
+        let answer = self.published.get(&question, || {
+            notes.step(0, 0, &format!("asking the registry of {reference}"));
+            let wanted = Wanted {
+                reference,
+                place: StoreKind::Registry,
+                platforms: &[],
+            };
+            let found = registry::exists(&[wanted], KEY_LABEL).into_iter().next();
+            Ok::<_, Infallible>(match found {
+                Some(Existence::Present { digest, .. }) if image.digests.contains(&digest) => {
+                    Some(digest)
+                }
+                _ => None,
+            })
+        });
+        let Ok(digest) = answer;
+        digest
     }
 }

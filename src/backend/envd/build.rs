@@ -132,6 +132,7 @@ impl Envd {
         let built = self.docker.image(name)?.ok_or_else(|| {
             BuildError::Failed("envd succeeded, and its image is not in the local store".to_owned())
         })?;
+        self.docker.pin(&built, name);
         let own = [
             (KEY_LABEL, job.key.to_string()),
             (IMAGE_LABEL, job.image.to_owned()),

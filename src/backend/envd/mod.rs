@@ -10,6 +10,7 @@ mod config;
 mod home;
 mod layout;
 mod offer;
+mod once;
 mod owner;
 mod path;
 mod progress;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use offer::Offer;
 pub use offer::REGISTRY;
+use once::Once;
 
 use super::docker::Docker;
 use super::oci::store::Store;
@@ -65,6 +67,8 @@ pub struct Envd {
     homes: PathBuf,
     user_home: Option<PathBuf>,
     offer: Offer,
+    /// The digests by which registries have images of the local store.
+    published: Once<Option<String>>,
     /// The exchange's store.
     store: PathBuf,
 }
@@ -90,6 +94,7 @@ impl Envd {
             homes: own("envd"),
             user_home,
             offer: Offer::new(Arc::clone(&docker), registry, store.clone()),
+            published: Once::default(),
             store,
             docker,
         }

@@ -4,13 +4,13 @@
 //! backend; it is the daemon that sends the layers, so whatever keeps its images keeps its ways. A base is named by what it
 //! is, so that it is sent once, whoever builds on it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::once::Once;
 use super::progress::Quiet;
 use crate::backend::docker::Docker;
 use crate::backend::oci::exchange::Exchange;
@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(super) struct Offer {
     docker: Arc<Docker>,
     to: To,
-    /// What was pushed, by digest: who builds on the same base waits for the one push and takes its name.
-    pushed: Mutex<BTreeMap<String, Arc<Mutex<Option<String>>>>>,
+    /// The names of what was pushed, by digest: who builds on the same base waits for the one push.
+    pushed: Once<String>,
 }
 
 enum To {
@@ -65,7 +65,7 @@ impl Offer {
         Self {
             docker,
             to,
-            pushed: Mutex::default(),
+            pushed: Once::default(),
         }
     }
 
@@ -81,18 +81,10 @@ impl Offer {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        let known = {
-            let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(pushed.entry(artifact.digest.clone()).or_default())
-        };
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = &*known {
-            return Ok(name.clone());
-        }
-        notes.step(0, 0, &format!("handing {what} to envd"));
-        let name = self.push(artifact, what, &Quiet(notes), cancel)?;
-        *known = Some(name.clone());
-        Ok(name)
+        self.pushed.get(&artifact.digest, || {
+            notes.step(0, 0, &format!("handing {what} to envd"));
+            self.push(artifact, what, &Quiet(notes), cancel)
+        })
     }
 
     fn push(

@@ -1,0 +1,75 @@
+//! Answers that are found once for all who ask: whoever asks while one is being found waits for it. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Answers by question. A failure is no answer: who asks next tries again.
+pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
+
+/// An answer, or who is finding it.
+type Slot<A> = Arc<Mutex<Option<A>>>;
+
+impl<A> Default for Once<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<A> fmt::Debug for Once<A> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Once")
+    }
+}
+
+impl<A: Clone> Once<A> {
+    /// The answer, found now if nobody has.
+    ///
+    /// # Errors
+    /// When it cannot be found.
+    pub(super) fn get<E>(
+        &self,
+        question: &str,
+        find: impl FnOnce() -> Result<A, E>,
+    ) -> Result<A, E> {
+        let slot = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(question.to_owned()).or_default())
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = &*slot {
+            return Ok(answer.clone());
+        }
+        let answer = find()?;
+        *slot = Some(answer.clone());
+        Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn many_who_ask_have_one_answer_and_a_failure_is_none() {
+        let once = Once::default();
+        assert_eq!(once.get("a", || Err::<u8, _>("not yet")), Err("not yet"));
+        let found = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let answer = once.get("a", || {
+                        found.fetch_add(1, Ordering::SeqCst);
+                        Ok::<_, ()>(7)
+                    });
+                    assert_eq!(answer, Ok(7));
+                });
+            }
+        });
+        assert_eq!(found.into_inner(), 1);
+        assert_eq!(once.get("b", || Ok::<_, ()>(8)), Ok(8));
+    }
+}
