@@ -9,10 +9,10 @@ use std::convert::Infallible;
 
 use super::Envd;
 use super::progress::Quiet;
-use crate::backend::docker::{Image, KEY_LABEL};
+use crate::backend::docker::Image;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
-use crate::backend::{Artifact, BuildError, Cancel, Existence, Job, Notes, StoreKind, Wanted};
+use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
@@ -159,18 +159,8 @@ impl Envd {
         let question = format!("{reference} {}", image.id);
         let answer = self.published.get(&question, || {
             notes.step(0, 0, &format!("asking the registry of {reference}"));
-            let wanted = Wanted {
-                reference,
-                place: StoreKind::Registry,
-                platforms: &[],
-            };
-            let found = registry::exists(&[wanted], KEY_LABEL).into_iter().next();
-            Ok::<_, Infallible>(match found {
-                Some(Existence::Present { digest, .. }) if image.digests.contains(&digest) => {
-                    Some(digest)
-                }
-                _ => None,
-            })
+            let found = registry::digest(reference);
+            Ok::<_, Infallible>(found.filter(|digest| image.digests.contains(digest)))
         });
         let Ok(digest) = answer;
         digest

@@ -25,7 +25,7 @@ pub(crate) fn exists(references: &[Wanted<'_>], label: &str) -> Vec<Existence> {
     if references.is_empty() {
         return Vec::new();
     }
-    let client = Client::new();
+    let client = Client::patient();
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![None; references.len()]);
     let work = || {
@@ -47,6 +47,13 @@ pub(crate) fn exists(references: &[Wanted<'_>], label: &str) -> Vec<Existence> {
     let each = found.into_iter();
     each.map(|one| one.expect("every place was filled"))
         .collect()
+}
+
+/// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
+#[must_use]
+pub(crate) fn digest(reference: &str) -> Option<String> {
+    let reference = Reference::read(reference)?;
+    Client::hasty().digest(&reference).ok()
 }
 
 fn exists_one(client: &Client, wanted: &Wanted<'_>, label: &str) -> Existence {

@@ -34,8 +34,13 @@ pub(super) enum Trouble {
     Unknown(String),
 }
 
+/// How long an answer may take that is of use only if it comes soon.
+const HASTE: Duration = Duration::from_secs(3);
+
 /// Asks registries. Connections and tokens are kept and used again.
 pub(super) struct Client {
+    /// Waits before further tries.
+    waits: &'static [Duration],
     agent: Agent,
     /// For this machine: a proxy's own `localhost` is another.
     direct: Agent,
@@ -66,14 +71,25 @@ pub(super) struct Found {
 }
 
 impl Client {
-    pub(super) fn new() -> Self {
+    /// One that waits for answers and asks again.
+    pub(super) fn patient() -> Self {
+        Self::new(PATIENCE, &WAITS)
+    }
+
+    /// One that would rather have no answer than wait.
+    pub(super) fn hasty() -> Self {
+        Self::new(HASTE, &[])
+    }
+
+    fn new(patience: Duration, waits: &'static [Duration]) -> Self {
         let config = || {
             Agent::config_builder()
-                .timeout_global(Some(PATIENCE))
+                .timeout_global(Some(patience))
                 .http_status_as_error(false)
                 .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
         };
         Self {
+            waits,
             agent: config().build().into(),
             direct: config().proxy(None).build().into(),
             tokens: Tokens::default(),
@@ -114,6 +130,12 @@ impl Client {
         })
     }
 
+    /// The digest of an image's manifest.
+    pub(super) fn digest(&self, reference: &Reference) -> Result<String, Trouble> {
+        let (digest, _) = self.manifest(reference, &reference.tag)?;
+        Ok(digest)
+    }
+
     fn manifest(&self, of: &Reference, name: &str) -> Result<(String, Manifest), Trouble> {
         let mut answer = self.get(of, &format!("manifests/{name}"), MANIFESTS)?;
         let told = answer.headers().get("docker-content-digest");
@@ -151,7 +173,7 @@ impl Client {
 
     /// Gets something of a repository; tries again what may be passing, once more with a token when one is wanted.
     fn get(&self, of: &Reference, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
-        let mut waits = WAITS.iter();
+        let mut waits = self.waits.iter();
         loop {
             let answer = self.get_once(of, what, accept);
             let passing = match &answer {

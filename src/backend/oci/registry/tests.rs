@@ -229,3 +229,17 @@ fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
         assert_eq!(ours, expected, "{behaviour}");
     }
 }
+
+#[test]
+fn who_can_do_without_an_answer_asks_once() {
+    let (host, count) = serve(|path, _, _| match path {
+        "/v2/b/manifests/1" => (503, String::new(), String::new()),
+        path => image(path),
+    });
+    let asked = |name: &str| super::digest(&format!("{host}/{name}"));
+    assert_eq!(asked("a:1").as_deref(), Some("sha256:m"));
+    assert_eq!(asked("a:none"), None);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+    assert_eq!(asked("b:1"), None);
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+}
