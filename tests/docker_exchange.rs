@@ -146,19 +146,18 @@ fn builds_stand_on_what_is_only_in_the_exchange() {
         let base = format!("imgspec-test/{}:1", unique());
         bench.build(&from, "busybox:1.36", &base);
         let reference = bench.offer(&from, &base, "base");
-        for (_, to) in engines() {
+        for (store, to) in engines() {
             let child = format!("imgspec-test/{}:1", unique());
             bench.build(&to, &reference, &child);
             let (below, all) = (bench.layers(&from, &base), bench.layers(&to, &child));
             let below = below.split(']').next().unwrap();
             assert!(all.starts_with(below), "{below} {all}");
             // What was built is pushed without the base being sent again.
-            let pushed = format!("{}:1", bench.exchange.repository("child").unwrap());
+            let pushed = format!("{}:1", bench.exchange.repository(store).unwrap());
             bench.note(&to, &pushed);
             bench.docker(&to, &["tag", &child, &pushed]);
             bench.docker(&to, &["push", "-q", &pushed]);
-            assert!(bench.exchange.find("child", "1").unwrap().is_some());
-            bench.exchange.forget("child").unwrap();
+            assert!(bench.exchange.find(store, "1").unwrap().is_some());
         }
     }
 }

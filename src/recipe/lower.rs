@@ -14,8 +14,7 @@ use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
 use crate::workspace::Workspace;
 pub(crate) use build::secrets;
 use build::{base, helpers};
-#[cfg(test)]
-pub(crate) use packages::is_flytekit;
+pub(crate) use packages::asks_for;
 
 /// Where files go that say no destination, in images that say no working folder: flytekit's.
 const DEFAULT_FOLDER: &str = "/root";

@@ -12,8 +12,7 @@ mod lower;
 pub use build::{ContextSource, DockerfileRecipe, Given, Helpers, SecretPlace, StepSecret, Wishes};
 pub use cuda::{Mismatch, cuda_base};
 pub use files::FileSet;
-#[cfg(test)]
-pub(crate) use lower::is_flytekit;
+pub(crate) use lower::asks_for;
 pub use lower::lower;
 pub(crate) use lower::secrets;
 

@@ -375,7 +375,7 @@ fn copied(at: usize, files: &Files, to: &str) -> (String, String) {
 }
 
 /// A copied file set in words.
-fn shown(files: &Files) -> String {
+pub(in crate::backend) fn shown(files: &Files) -> String {
     let path = if files.single {
         join(&files.place, main_file(files))
     } else {
@@ -407,7 +407,7 @@ fn json(text: &str) -> String {
 }
 
 /// A command as one line, for people.
-fn one_line(text: &str) -> String {
+pub(in crate::backend) fn one_line(text: &str) -> String {
     const ENOUGH: usize = 80;
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.chars().count() <= ENOUGH {

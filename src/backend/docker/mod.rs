@@ -41,7 +41,7 @@ use engine::{Engine, NoEngine, PATIENCE};
 use pins::Pins;
 
 pub(in crate::backend) use borrow::{Found as Image, failed};
-pub(in crate::backend) use dockerfile::{StepName, main_file};
+pub(in crate::backend) use dockerfile::{StepName, main_file, one_line, shown};
 pub(in crate::backend) use install::ACCOUNT_SCRIPT;
 pub(in crate::backend) use progress::{Form, Progress, Trouble};
 

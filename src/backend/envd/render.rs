@@ -181,7 +181,11 @@ impl Writer<'_> {
         for copy in &self.source.layout.copies {
             let files = self.source.files[copy.set];
             let to = path::join(self.source.folder, &copy.to);
-            let words = format!("copy: {} to {}", shown(files), step_target(copy.step));
+            let words = format!(
+                "copy: {} to {}",
+                docker::shown(files),
+                step_target(copy.step)
+            );
             let at = self.steps.add(words, false);
             for (from, target) in self.parts(copy.set, files, &to) {
                 self.line(format!(
@@ -269,23 +273,6 @@ impl Writer<'_> {
     }
 }
 
-fn shown(files: &Files) -> String {
-    let name = if files.single {
-        docker::main_file(files)
-    } else {
-        ""
-    };
-    let parts: Vec<&str> = [files.place.as_str(), name]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
-    if parts.is_empty() {
-        ".".to_owned()
-    } else {
-        parts.join("/")
-    }
-}
-
 /// Where a copy goes, as the user said it.
 fn step_target(step: &Step) -> &str {
     match step {
@@ -301,7 +288,7 @@ fn step_target(step: &Step) -> &str {
 /// What a command does, in a line, and whether it fetches things.
 fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
     match task {
-        Task::Run(_, command) => (format!("commands: {}", one_line(command)), false),
+        Task::Run(_, command) => (format!("commands: {}", docker::one_line(command)), false),
         Task::Apt(step, _) | Task::Pip(step, ..) => (step.words(), true),
         Task::Account(step, _) | Task::Folder(step, _) => (step.words(), false),
         Task::Place { taken, to, .. } => {
@@ -312,20 +299,10 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
             )
         }
         Task::Own { set, owner, .. } => {
-            let shown = shown(source.files[*set]);
+            let shown = docker::shown(source.files[*set]);
             (format!("copy: {shown} is {owner}'s"), false)
         }
     }
-}
-
-/// A command as one line, for people.
-fn one_line(text: &str) -> String {
-    const ENOUGH: usize = 80;
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() <= ENOUGH {
-        return words;
-    }
-    words.chars().take(ENOUGH - 1).chain(['…']).collect()
 }
 
 /// Puts the script and the files beside it into a folder.

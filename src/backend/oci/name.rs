@@ -19,9 +19,7 @@ impl Digest {
         Self::read_hex(text.strip_prefix("sha256:")?)
     }
 
-    /// Reads 64 hexadecimal digits in lower case.
-    #[must_use]
-    pub fn read_hex(text: &str) -> Option<Self> {
+    fn read_hex(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         let mut bytes = [0; 32];
         if digits.len() != 2 * bytes.len() {

@@ -63,7 +63,7 @@ impl Lowering<'_> {
         let file = requirements.map(|given| given.path.clone());
         let tool = file.as_ref().and_then(lock_tool);
         let version = self.spec.flytekit.as_ref().filter(|_| with_flytekit);
-        let names_flytekit = packages.iter().any(|package| is_flytekit(package));
+        let names_flytekit = packages.iter().any(|package| asks_for(package, "flytekit"));
         let unless_named = version
             .filter(|_| tool.is_none() && !names_flytekit)
             .map(|version| ("flytekit".to_owned(), format!("flytekit=={version}")));
@@ -126,12 +126,12 @@ fn requirements_set(path: WorkspacePath) -> FileSet {
     }
 }
 
-/// Whether a requirement asks for flytekit itself, by flytekit's reading: so with `flytekit[all]` and `flytekit.extra`, and
+/// Whether a requirement asks for a package itself, by flytekit's reading: so with `flytekit[all]` and `flytekit.extra`, and
 /// not with `Flytekit` and `flytekit-foo`.
-pub(crate) fn is_flytekit(requirement: &str) -> bool {
+pub(crate) fn asks_for(requirement: &str, package: &str) -> bool {
     let name_goes_on = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
     requirement
-        .strip_prefix("flytekit")
+        .strip_prefix(package)
         .is_some_and(|rest| !rest.starts_with(name_goes_on))
 }
 

@@ -10,12 +10,12 @@ use bollard_buildkit_proto::moby::buildkit::v1::frontend::llb_bridge_client::Llb
 use bollard_buildkit_proto::moby::buildkit::v1::frontend::{ReturnRequest, SolveRequest};
 use bollard_buildkit_proto::pb::{Definition, Input, Op, SourceOp, op};
 use prost::Message;
-use sha2::{Digest, Sha256};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use super::Touch;
+use crate::backend::oci::name::Digest;
 
 /// Says which of a connection's builds a call is about.
 const BUILD: &str = "buildkit-controlapi-buildid";
@@ -73,7 +73,7 @@ fn definition(image: &str) -> Definition {
     // The last operation says what the result is.
     let result = Op {
         inputs: vec![Input {
-            digest: digest(&source),
+            digest: Digest::of(&source).to_string(),
             index: 0,
         }],
         ..Op::default()
@@ -82,10 +82,6 @@ fn definition(image: &str) -> Definition {
         def: vec![source, result.encode_to_vec()],
         ..Definition::default()
     }
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{:x}", Sha256::digest(bytes))
 }
 
 #[cfg(test)]
@@ -99,7 +95,7 @@ mod tests {
             panic!("two operations");
         };
         let result = Op::decode(result.as_slice()).unwrap();
-        assert_eq!(result.inputs[0].digest, digest(source));
+        assert_eq!(result.inputs[0].digest, Digest::of(source).to_string());
         let source = Op::decode(source.as_slice()).unwrap();
         let Some(op::Op::Source(source)) = source.op else {
             panic!("a source");

@@ -8,7 +8,7 @@ use crate::backend::docker::{self, ACCOUNT_SCRIPT};
 use crate::backend::envd::layout::{PYTHON_BIN, Task};
 use crate::backend::envd::{owner, path};
 use crate::fingerprint::{EntryKind, Files};
-use crate::recipe::{Interpreter, Pip};
+use crate::recipe::{Interpreter, Pip, asks_for};
 
 /// Installs its arguments, leaving no lists behind.
 const APT_SCRIPT: &str = "\
@@ -179,12 +179,9 @@ fn names(files: &Files, package: &str) -> bool {
     let entry = files.entries.iter().find(|entry| entry.path == main);
     // A file that moved is noticed when it is staged.
     let text = entry.and_then(|entry| context::text_of(files, entry).ok());
-    text.unwrap_or_default().lines().any(|line| {
-        let rest = line.trim_start().strip_prefix(package);
-        rest.is_some_and(|rest| {
-            !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || "_-".contains(next))
-        })
-    })
+    let text = text.unwrap_or_default();
+    let mut lines = text.lines();
+    lines.any(|line| asks_for(line.trim_start(), package))
 }
 
 /// The folder and the names in it that a copy's owner is for.

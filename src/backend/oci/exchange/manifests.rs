@@ -2,8 +2,6 @@
 //!
 //! The choice made: a manifest that a client can get is one that it can pull, so what it consists of must be there before.
 
-use std::collections::BTreeSet;
-
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -118,33 +116,6 @@ fn check(
             .ok_or_else(|| missing(one.digest))?;
     }
     Ok(())
-}
-
-/// A manifest of the store and, of an index, those that it lists: all that a repository must have for it to be pulled.
-///
-/// # Errors
-/// When something of it is not in the store.
-pub(super) fn parts(store: &Store, of: &Stored) -> Result<Vec<Stored>, StoreError> {
-    let (mut parts, mut known) = (Vec::new(), BTreeSet::new());
-    let mut next = vec![of.clone()];
-    while let Some(part) = next.pop() {
-        if !known.insert(part.digest) {
-            continue;
-        }
-        let text = store.read_whole(part.digest, LARGEST)?;
-        let manifest = Manifest::read(&text, Some(&part.media_type));
-        let manifest = manifest.map_err(|_| StoreError::Unknown(part.digest))?;
-        for blob in manifest.blobs.iter().filter(|one| one.is_own()) {
-            let digest = blob.digest;
-            store.size(digest)?.ok_or(StoreError::Unknown(digest))?;
-        }
-        next.extend(manifest.manifests.into_iter().map(|one| Stored {
-            digest: one.digest,
-            media_type: one.media_type,
-        }));
-        parts.push(part);
-    }
-    Ok(parts)
 }
 
 /// A tag or a digest; none if it can be neither.

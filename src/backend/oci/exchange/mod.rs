@@ -24,7 +24,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use super::name::{Repository, Tag, Version, hex};
+use super::name::{Repository, Version, hex};
 use super::store::{Run, Store, StoreError, Stored};
 use uploads::Uploads;
 
@@ -107,22 +107,7 @@ impl Exchange {
         Ok(format!("{}/{own}", self.host()))
     }
 
-    /// Lets a manifest that is in the store, with all that it consists of, be pulled; by which reference.
-    ///
-    /// # Errors
-    /// When a name is not allowed, the manifest is not in the store, or the store cannot be written.
-    pub fn offer(&self, name: &str, tag: &str, image: &Stored) -> Result<String, ExchangeError> {
-        let own = self.own(name)?;
-        let wanted = Tag::read(tag).ok_or_else(|| ExchangeError::Name(tag.to_owned()))?;
-        let links = self.served.run.links();
-        for part in manifests::parts(&self.served.store, image)? {
-            links.add(&own, &part)?;
-        }
-        links.tag(&own, &wanted, image)?;
-        Ok(format!("{}/{own}:{tag}", self.host()))
-    }
-
-    /// What was offered or pushed by this name; none if nothing was.
+    /// What was pushed by this name; none if nothing was.
     ///
     /// # Errors
     /// When a name is not allowed, or the store cannot be read.
@@ -131,14 +116,6 @@ impl Exchange {
         let no_name = || ExchangeError::Name(version.to_owned());
         let version = Version::read(version).ok_or_else(no_name)?;
         Ok(self.served.run.links().find(&own, &version)?)
-    }
-
-    /// Takes a repository's names away.
-    ///
-    /// # Errors
-    /// When the name is not allowed, or the store cannot be written.
-    pub fn forget(&self, name: &str) -> Result<(), ExchangeError> {
-        Ok(self.served.run.links().forget(&self.own(name)?)?)
     }
 
     fn own(&self, name: &str) -> Result<Repository, ExchangeError> {

@@ -9,11 +9,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::error::{at, is_absent};
-use super::{Store, StoreError, blob, make_folder, owned};
+use super::{Store, StoreError, make_folder, owned};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
-
-/// The folder of the links that stay.
-pub(super) const LASTING: &str = "links";
 
 /// The folder of the links of runs.
 pub(super) const RUNS: &str = "runs";
@@ -45,15 +42,6 @@ pub struct Run {
 }
 
 impl Store {
-    /// The names that stay.
-    #[must_use]
-    pub fn links(&self) -> Links {
-        Links {
-            store: self.clone(),
-            folder: self.folder().join(LASTING),
-        }
-    }
-
     /// New names, which nobody else sees.
     ///
     /// # Errors
@@ -103,30 +91,6 @@ impl Links {
     pub fn tag(&self, to: &Repository, tag: &Tag, manifest: &Stored) -> Result<(), StoreError> {
         self.add(to, manifest)?;
         self.write(to, TAGS, tag.as_str(), &manifest.digest.to_string())
-    }
-
-    /// Takes a tag away; that it is gone already is no error.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn untag(&self, of: &Repository, tag: &Tag) -> Result<(), StoreError> {
-        let path = self.of(of).join(TAGS).join(tag.as_str());
-        match std::fs::remove_file(&path) {
-            Err(error) if !is_absent(&error) => Err(at(&path)(error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// Takes a repository away, with all that it has; blobs stay.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn forget(&self, repository: &Repository) -> Result<(), StoreError> {
-        let path = self.of(repository);
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if !is_absent(&error) => Err(at(&path)(error)),
-            _ => Ok(()),
-        }
     }
 
     /// The manifest of a repository that is asked for; none if the repository does not have it.
@@ -181,22 +145,6 @@ impl Links {
         let moved = file.persist(&path);
         moved.map(drop).map_err(|error| at(&path)(error.error))
     }
-}
-
-/// The digests of all manifests that have a name, in whichever run.
-pub(super) fn all_manifests(store: &Path) -> Result<Vec<Digest>, StoreError> {
-    let runs = store.join(RUNS);
-    let mut groups: Vec<PathBuf> = names(&runs)?.iter().map(|name| runs.join(name)).collect();
-    groups.push(store.join(LASTING));
-    let mut found = Vec::new();
-    for group in groups {
-        for repository in names(&group)? {
-            let digests = names(&group.join(repository).join(MANIFESTS))?;
-            found.extend(digests.iter().filter_map(|name| Digest::read_hex(name)));
-        }
-    }
-    found.retain(|digest| blob(store, *digest).is_file());
-    Ok(found)
 }
 
 /// The names in a folder, sorted; nothing if there is no such folder.

@@ -42,12 +42,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be made, written or locked.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        for part in [
-            "blobs/sha256",
-            owned::UNFINISHED,
-            links::LASTING,
-            links::RUNS,
-        ] {
+        for part in ["blobs/sha256", owned::UNFINISHED, links::RUNS] {
             make_folder(&folder.join(part))?;
         }
         let used = lock_file(folder)?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Value, repr};
-use crate::recipe::is_flytekit;
+use crate::recipe::asks_for;
 
 /// What flytekit answered.
 pub(super) fn golden() -> Value {
@@ -55,11 +55,11 @@ fn flytekit_is_known_by_its_name() {
     assert_eq!(rows.len(), 9);
     for row in rows {
         let line = row.text("value");
-        let answer = Value::Bool(is_flytekit(line));
+        let answer = Value::Bool(asks_for(line, "flytekit"));
         assert_eq!(answer, *row.at("is_flytekit"), "{line}");
     }
-    assert!(!is_flytekit("flytekité"));
-    assert!(is_flytekit("flytekit @ git+https://example.org/x"));
+    assert!(!asks_for("flytekité", "flytekit"));
+    assert!(asks_for("flytekit @ git+https://example.org/x", "flytekit"));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! Pulling.
 
-use super::{Bench, Digest, MANIFEST, manifest, refused};
-use crate::backend::oci::manifest::INDEX;
-use crate::backend::oci::store::Stored;
+use super::{Bench, Digest, MANIFEST, refused};
 
 #[test]
 fn the_root_says_that_this_is_a_registry() {
@@ -126,48 +124,4 @@ fn tags_are_listed_in_order_and_by_pages() {
     let (second, said) = tags("?n=2&last=b");
     assert_eq!(second, r#"["c"]"#);
     assert!(!said.headers.contains_key("link"));
-}
-
-#[test]
-fn what_is_offered_can_be_pulled() {
-    let bench = Bench::new();
-    let store = bench.store();
-    let config = store.put(&b"{}"[..], None).unwrap().digest;
-    let text = manifest((config, 2), &[]);
-    let one = store.put(text.as_slice(), None).unwrap();
-    let index = format!(
-        r#"{{"schemaVersion":2,"manifests":[{{"mediaType":"{MANIFEST}","digest":"{}","size":{}}}]}}"#,
-        one.digest, one.size
-    );
-    let image = Stored {
-        digest: store.put(index.as_bytes(), None).unwrap().digest,
-        media_type: INDEX.into(),
-    };
-    let reference = bench.exchange.offer("team/base", "1", &image).unwrap();
-    assert_eq!(
-        reference,
-        format!("{}:1", bench.exchange.repository("team/base").unwrap())
-    );
-    for version in ["1".to_owned(), one.digest.to_string()] {
-        let url = bench.of_repository("team/base", &format!("manifests/{version}"));
-        assert_eq!(bench.ask("GET", &url).status, 200, "{version}");
-    }
-    assert_eq!(bench.exchange.find("team/base", "1").unwrap(), Some(image));
-    bench.exchange.forget("team/base").unwrap();
-    assert_eq!(bench.exchange.find("team/base", "1").unwrap(), None);
-}
-
-#[test]
-fn only_what_is_whole_is_offered() {
-    let bench = Bench::new();
-    let text = manifest((Digest::of(b"gone"), 4), &[]);
-    let image = Stored {
-        digest: bench.store().put(text.as_slice(), None).unwrap().digest,
-        media_type: MANIFEST.into(),
-    };
-    let error = bench.exchange.offer("a", "1", &image).unwrap_err();
-    let words = format!("blob `{}` is not in the store", Digest::of(b"gone"));
-    assert_eq!(error.to_string(), words);
-    let error = bench.exchange.offer("A", "1", &image).unwrap_err();
-    assert_eq!(error.to_string(), "`A` can be no name in a registry");
 }

@@ -159,7 +159,7 @@ fn when_it_is_dropped_nothing_is_left_but_blobs() {
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(TcpStream::connect(&host).is_err());
     drop(idle);
-    for folder in ["runs", "unfinished", "links"] {
+    for folder in ["runs", "unfinished"] {
         let left = std::fs::read_dir(store.folder().join(folder)).unwrap();
         assert_eq!(left.count(), 0, "{folder}");
     }
