@@ -27,6 +27,7 @@ pub mod backend;
 pub mod check;
 pub mod cli;
 pub mod diagnostic;
+mod disk;
 pub mod fingerprint;
 pub mod graph;
 pub mod images;

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, utimensat};
 
 use super::BuildError;
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.

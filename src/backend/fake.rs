@@ -16,7 +16,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::recipe::Recipe;
 
 /// What the fake does, and where it keeps its images.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{BuildError, Notes};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::recipe::Recipe;
 use crate::spec::{SecretFile, SecretSource};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::report::words::Count;
 use crate::store::LeftoverKind;
 

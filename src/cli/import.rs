@@ -11,7 +11,7 @@ use super::build::on_signals;
 use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::import::{self, Imported, Kind, Note, Places, Source, Surroundings};
 use crate::manifest;
 use crate::report::words::Count;

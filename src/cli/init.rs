@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::Failure;
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::run::Summary;
 
 /// What the file says of one image.

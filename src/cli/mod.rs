@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::backend::envd;
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::manifest::{self, Overrides};
 use crate::report;
 use crate::session::{Opening, Refusal, Session};

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Context, Failure, exit, print_text};
 use crate::backend::{Artifact, BuildError, Job};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::graph::ImageId;
 use crate::session::Session;
 use crate::store::RecordState;

@@ -38,8 +38,8 @@ pub use request::Request;
 
 use crate::backend::{Existence, StoreKind, Wanted};
 use crate::check;
+use crate::disk::system_words;
 use crate::fingerprint::Key;
-use crate::fingerprint::files::system_words;
 use crate::graph::ImageId;
 use crate::manifest;
 use crate::run::{Event, Mailbox, Summary};

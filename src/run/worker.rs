@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{Event, Trouble};
 use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::fingerprint::{self, Files, Key};
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};

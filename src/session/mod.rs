@@ -18,7 +18,7 @@ pub use prepare::{Obstacle, Wish};
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::fingerprint::{FileReader, FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;

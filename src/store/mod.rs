@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
 use name::file_name;

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
+use crate::disk::system_words;
 use crate::fingerprint::FileReader;
-use crate::fingerprint::files::system_words;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::worker::Built;

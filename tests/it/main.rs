@@ -4,6 +4,7 @@
 
 mod build;
 mod commands;
+mod faults;
 mod flytekit;
 mod import;
 mod library;

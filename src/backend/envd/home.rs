@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::Envd;
 use crate::backend::{BuildError, context};
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::process;
 
 /// What the only context of a HOME of ours is called.

@@ -177,24 +177,3 @@ impl FilesError {
         vec![help.to_owned()]
     }
 }
-
-/// What the operating system says, in this program's style: `permission denied`.
-pub(crate) fn system_words(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(letters).collect()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_system_is_quoted_without_numbers() {
-        let error = std::io::Error::from_raw_os_error(13);
-        assert_eq!(system_words(&error), "permission denied");
-    }
-}

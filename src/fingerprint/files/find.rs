@@ -10,7 +10,8 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::{FilesError, Said, system_words};
+use super::error::{FilesError, Said};
+use crate::disk::system_words;
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;

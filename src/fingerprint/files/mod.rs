@@ -17,7 +17,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-pub(crate) use error::system_words;
 pub use error::{FilesError, Said};
 
 use super::flytekit::{Error, Folder, Order};

@@ -8,8 +8,8 @@ use std::io;
 use std::path::Path;
 
 use super::{Error, Order};
+use crate::disk::system_words;
 use crate::fingerprint::FilesError;
-use crate::fingerprint::files::system_words;
 use crate::workspace::STATE_FOLDER;
 
 /// What a walk is to do.

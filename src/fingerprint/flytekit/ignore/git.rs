@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::fingerprint::files::system_words;
+use crate::disk::system_words;
 use crate::fingerprint::flytekit::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::process::{Said, ask};

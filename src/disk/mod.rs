@@ -1,0 +1,78 @@
+//! The one way to files: what others put on the disk is read ([`read`]), what is ours is kept by handle ([`dir`]).
+//!
+//! A checkout is hostile: a name in it may be a link to a user's home, a pipe that nobody writes to, or a device without end.
+//! So a kind is judged on the opened handle, never on a path, and nothing here blocks in `open`. Knows nothing of imgspec's
+//! own words; each caller says which image or field the file is for.
+
+use std::fmt;
+use std::fs::FileType;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+
+pub(crate) mod read;
+
+/// What a name on the disk stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    /// A regular file.
+    File,
+    Directory,
+    /// A symbolic link that was not to be followed.
+    Link,
+    Pipe,
+    Socket,
+    /// A block or character device.
+    Device,
+}
+
+impl From<FileType> for FileKind {
+    fn from(kind: FileType) -> Self {
+        if kind.is_file() {
+            Self::File
+        } else if kind.is_dir() {
+            Self::Directory
+        } else if kind.is_symlink() {
+            Self::Link
+        } else if kind.is_fifo() {
+            Self::Pipe
+        } else if kind.is_socket() {
+            Self::Socket
+        } else {
+            Self::Device
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File => "a file",
+            Self::Directory => "a directory",
+            Self::Link => "a symbolic link",
+            Self::Pipe => "a named pipe",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        })
+    }
+}
+
+/// The operating system's words for an error, without its number: "permission denied".
+pub(crate) fn system_words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_is_quoted_without_numbers() {
+        let error = io::Error::from_raw_os_error(13);
+        assert_eq!(system_words(&error), "permission denied");
+    }
+}

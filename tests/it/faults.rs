@@ -1,0 +1,54 @@
+//! What goes wrong around the program, one row each: `docs/reliability.md` promises, the tests here hold it to that.
+
+mod daemon;
+mod files;
+mod registry;
+mod signals;
+mod state;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Where the tests that the table names can be.
+const PLACES: &[(&str, &str)] = &[
+    ("faults::daemon::", "tests/it/faults/daemon.rs"),
+    ("faults::files::", "tests/it/faults/files.rs"),
+    ("faults::registry::", "tests/it/faults/registry.rs"),
+    ("faults::signals::", "tests/it/faults/signals.rs"),
+    ("faults::state::", "tests/it/faults/state.rs"),
+];
+
+fn text(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The functions of a file that stand right below `#[test]`.
+fn tests_in(path: &str) -> BTreeSet<String> {
+    let text = text(path);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let below = lines.windows(2).filter(|pair| pair[0] == "#[test]");
+    below
+        .filter_map(|pair| pair[1].strip_prefix("fn ")?.split('(').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_promise_of_the_fault_table_has_its_test_and_every_test_its_promise() {
+    let table = text("docs/reliability.md");
+    let named: BTreeSet<&str> = table
+        .split('`')
+        .filter(|word| word.starts_with("faults::"))
+        .collect();
+    let mut there = BTreeSet::new();
+    for (module, file) in PLACES {
+        there.extend(
+            tests_in(file)
+                .into_iter()
+                .map(|test| format!("{module}{test}")),
+        );
+    }
+    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
+    assert_eq!(named, there);
+}

@@ -1,0 +1,1 @@
+//! Signals at random moments: the program ends in time, leaves no process behind, and the next run is right.
