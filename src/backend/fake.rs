@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
+    secret::{self, Discreet, Hider},
 };
 use crate::disk::system_words;
 use crate::recipe::Recipe;
@@ -200,6 +201,17 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         self.count(job.image).map_err(failed)?;
+        // Printed, as careless commands print what they were given.
+        let secrets = secret::of_job(job, &|name| std::env::var(name).ok())?;
+        let hider = Hider::new(&secrets);
+        let notes: &dyn Notes = &Discreet {
+            notes,
+            hider: &hider,
+        };
+        for secret in &secrets {
+            let value = String::from_utf8_lossy(&secret.value);
+            notes.log(&format!("the secret `{}` is {value}", secret.id));
+        }
         job.files
             .iter()
             .try_for_each(|files| context::verify(files))?;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BuildError, Notes};
+use super::{BuildError, Job, Notes};
 use crate::disk::system_words;
 use crate::recipe::Recipe;
 use crate::spec::{SecretFile, SecretSource};
@@ -66,6 +66,20 @@ pub fn reveal(
     } else {
         Err(missing)
     }
+}
+
+/// The secrets of a build, for the backend that is about to hand them to its builder.
+///
+/// # Errors
+/// [`BuildError::Failed`] with all that cannot be had.
+pub(super) fn of_job(
+    job: &Job<'_>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<Revealed>, BuildError> {
+    reveal(job.recipe, job.root, variable).map_err(|missing| {
+        let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        BuildError::Failed(said.join("; "))
+    })
 }
 
 /// Where a secret's file is.

@@ -9,6 +9,22 @@ mod state;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::sandbox::Sandbox;
+
+/// What must be found nowhere; every image of a guarded sandbox is given it as a secret, and the fake builder prints it.
+const CANARY: &str = "canary-of-the-fault-table";
+
+/// A sandbox whose images hold a secret; when it is dropped, everything in it is searched for the secret's value.
+fn guarded(files: &[(&str, &str)]) -> Sandbox {
+    let sandbox = Sandbox::with(files).env("IMGSPEC_TEST_CANARY", CANARY);
+    let manifest = sandbox.path("imgspec.kdl");
+    if let Ok(text) = std::fs::read_to_string(&manifest) {
+        let secret = "defaults { secret \"canary\" env=\"IMGSPEC_TEST_CANARY\" }\n";
+        std::fs::write(&manifest, format!("{secret}{text}")).expect("a manifest");
+    }
+    sandbox.without(CANARY)
+}
+
 /// Where the tests that the table names can be.
 const PLACES: &[(&str, &str)] = &[
     ("faults::daemon::", "tests/it/faults/daemon.rs"),

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
+    /// What must be in nothing that the program says or leaves.
+    never: Option<String>,
 }
 
 impl Sandbox {
@@ -17,6 +19,7 @@ impl Sandbox {
         Self {
             folder,
             env: BTreeMap::from([("IMGSPEC_FAKE_SECONDS".into(), "0".into())]),
+            never: None,
         }
     }
 
@@ -30,6 +33,12 @@ impl Sandbox {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// This text must be in nothing that the program says, and in no file when the sandbox is dropped.
+    pub(crate) fn without(mut self, text: &str) -> Self {
+        self.never = Some(text.into());
         self
     }
 
@@ -67,7 +76,12 @@ impl Sandbox {
 
     #[track_caller]
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
-        Ran::of(&mut self.command(arguments))
+        let ran = Ran::of(&mut self.command(arguments));
+        if let Some(never) = &self.never {
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(!said.contains(never), "`{never}` is said:\n{said}");
+        }
+        ran
     }
 
     /// `graph build` with the fake backend.
@@ -130,6 +144,37 @@ impl Sandbox {
         built.sort();
         built
     }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(never) = &self.never
+            && !std::thread::panicking()
+        {
+            assert_eq!(files_with(self.folder.path(), never), "", "hold `{never}`");
+        }
+    }
+}
+
+/// The regular files below a folder that hold a text, one a line.
+pub(crate) fn files_with(folder: &Path, text: &str) -> String {
+    let mut found = String::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(meta) = path.symlink_metadata() else {
+            continue;
+        };
+        if meta.is_dir() {
+            found.push_str(&files_with(&path, text));
+        } else if meta.is_file() && meta.len() < 64 << 20 {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            let mut windows = bytes.windows(text.len());
+            if windows.any(|window| window == text.as_bytes()) {
+                found.push_str(&format!("{}\n", path.display()));
+            }
+        }
+    }
+    found
 }
 
 #[derive(Debug)]

@@ -98,10 +98,7 @@ impl Docker {
     /// What steps are given: the image's secrets, and where to find Python.
     fn secrets(&self, job: &Job<'_>, dockerfile: &Dockerfile) -> Result<Vec<Revealed>, BuildError> {
         let variable = |name: &str| self.variable(name);
-        let mut secrets = secret::reveal(job.recipe, job.root, &variable).map_err(|missing| {
-            let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            BuildError::Failed(said.join("; "))
-        })?;
+        let mut secrets = secret::of_job(job, &variable)?;
         let sources = dockerfile.secrets.iter();
         secrets.extend(sources.filter_map(|name| {
             Some(Revealed {

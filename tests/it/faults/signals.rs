@@ -1,1 +1,220 @@
 //! Signals at random moments: the program ends in time, leaves no process behind, and the next run is right.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{CANARY, guarded};
+use crate::sandbox::Sandbox;
+
+/// A program that has not ended so long after a signal waits for something that it should not.
+const GRACE: Duration = Duration::from_secs(10);
+
+const SIGNALS: [Signal; 5] = [
+    Signal::INT,
+    Signal::TERM,
+    Signal::HUP,
+    Signal::QUIT,
+    Signal::KILL,
+];
+
+/// Marks the environment of everything that a sandbox starts.
+const MARK: &str = "IMGSPEC_TEST_MARK";
+
+/// 24 images: 6 roots, and three layers on top of them.
+fn workspace() -> Sandbox {
+    let mut manifest = String::new();
+    for at in 0..24 {
+        let base = match at {
+            0..6 => "\"scratch\"".to_owned(),
+            _ => format!("image=\"i{}\"", at - 6),
+        };
+        manifest.push_str(&format!(
+            "image \"i{at}\" {{ base-image {base}; copy \"f\" to=\"/f\"; commands \"true\" }}\n"
+        ));
+    }
+    let sandbox = guarded(&[("imgspec.kdl", &manifest), ("f", "1")]);
+    let mark = sandbox.root().display().to_string();
+    sandbox.env("IMGSPEC_FAKE_SECONDS", "0.02").env(MARK, &mark)
+}
+
+/// xorshift: the moments differ from round to round and are the same in every test run.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % below
+    }
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().cast_signed()).expect("a pid");
+    // It may have ended.
+    let _ = kill_process(pid, signal);
+}
+
+/// Waits for its end, and fails when that takes longer than the grace.
+#[track_caller]
+fn ends(child: &mut Child, what: &str) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > GRACE {
+            let _ = child.kill();
+            panic!("{what}: it still runs {GRACE:?} after the signal");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Processes that the sandbox's programs started and that are still there.
+fn left(sandbox: &Sandbox) -> Vec<String> {
+    let mark = format!("{MARK}={}", sandbox.root().display());
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let has_mark = |folder: &std::path::Path| {
+        let environ = std::fs::read(folder.join("environ")).unwrap_or_default();
+        environ
+            .split(|byte| *byte == 0)
+            .any(|pair| pair == mark.as_bytes())
+    };
+    processes
+        .map(|entry| entry.path())
+        .filter(|folder| has_mark(folder))
+        .map(|folder| std::fs::read(folder.join("cmdline")).unwrap_or_default())
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .collect()
+}
+
+/// Everybody on the machine may read these.
+#[track_caller]
+fn no_command_line_tells_the_secret(what: &str) {
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        assert!(!line.contains(CANARY), "{what}: {line}");
+    }
+}
+
+/// No process of the sandbox is left, a moment after its program ended.
+#[track_caller]
+fn nothing_is_left(sandbox: &Sandbox, what: &str) {
+    let begun = Instant::now();
+    while !left(sandbox).is_empty() {
+        assert!(begun.elapsed() < GRACE, "{what}: {:?}", left(sandbox));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Image → key of what the manifest asks for.
+fn keys(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let tags = tags.as_array().expect("tags").iter();
+    tags.map(|tag| (text(&tag["image"]), text(&tag["key"])))
+        .collect()
+}
+
+/// Every record is whole and of the key that is asked for.
+#[track_caller]
+fn records_are_right(sandbox: &Sandbox, keys: &BTreeMap<String, String>, what: &str) {
+    let Ok(entries) = std::fs::read_dir(sandbox.path(".imgspec/state")) else {
+        return;
+    };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.extension().is_none_or(|ending| ending != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let record: serde_json::Value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{what}: {}: {error}", path.display()));
+        let image = record["image"].as_str().unwrap();
+        assert_eq!(
+            record["key"].as_str(),
+            keys.get(image).map(String::as_str),
+            "{what}"
+        );
+    }
+}
+
+/// The exit codes that may follow a signal: the program's own, the signal's, or that it was done before.
+#[track_caller]
+fn is_told(status: ExitStatus, signal: Signal, done: &[i32], what: &str) {
+    let raw = signal.as_raw();
+    let by_signal = status.signal() == Some(raw);
+    let by_code = status
+        .code()
+        .is_some_and(|code| done.contains(&code) || code == 130 || code == 128 + raw);
+    assert!(by_signal || by_code, "{what}: {status:?}");
+}
+
+/// Sends signals at 50 random moments to one of what `start` starts, and looks each time at what is left. `done` are the
+/// exit codes of one that was not hit.
+fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>) {
+    let sandbox = workspace();
+    let keys = keys(&sandbox);
+    let mut moments = Moments(seed);
+    for round in 0..50 {
+        let signal = SIGNALS[round % SIGNALS.len()];
+        let what = format!("round {round}, {signal:?}");
+        if round % SIGNALS.len() == 0 {
+            let _ = std::fs::remove_dir_all(sandbox.path(".imgspec"));
+        }
+        let mut children = start(&sandbox);
+        std::thread::sleep(Duration::from_millis(moments.next(150)));
+        let hit = usize::try_from(moments.next(children.len() as u64)).unwrap();
+        no_command_line_tells_the_secret(&what);
+        send(&children[hit], signal);
+        is_told(ends(&mut children[hit], &what), signal, done, &what);
+        for mut child in children {
+            // The others go on to their ends; one that was hit has ended.
+            ends(&mut child, &what);
+            let said = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&said.stderr).into_owned();
+            assert!(!said.contains(CANARY), "{what}: {said}");
+        }
+        nothing_is_left(&sandbox, &what);
+        records_are_right(&sandbox, &keys, &what);
+    }
+    sandbox.build(&[]).success();
+    records_are_right(&sandbox, &keys, "at the end");
+    let plan = sandbox.plan(&[]);
+    assert!(plan.iter().all(|line| line.ends_with(" fresh")), "{plan:?}");
+}
+
+const BUILD: [&str; 6] = ["graph", "build", "--builder", "fake", "--jobs", "4"];
+
+#[test]
+fn a_build_ends_at_each_signal_and_loses_nothing() {
+    at_50_moments(0x9e37_79b9_7f4a_7c15, &[0], |sandbox| {
+        vec![sandbox.spawn(&BUILD)]
+    });
+}
+
+#[test]
+fn of_two_runs_that_hold_each_others_locks_one_is_hit_and_the_other_finishes() {
+    at_50_moments(0xd1b5_4a32_d192_ed03, &[0], |sandbox| {
+        vec![sandbox.spawn(&BUILD), sandbox.spawn(&BUILD)]
+    });
+}
+
+#[test]
+fn a_watch_ends_at_each_signal_and_loses_nothing() {
+    at_50_moments(0x2545_f491_4f6c_dd1d, &[0], |sandbox| {
+        vec![sandbox.spawn(&["watch", "--builder", "fake", "--quiet-period", "5ms"])]
+    });
+}
+
+#[test]
+fn a_clean_beside_a_build_ends_at_each_signal_and_takes_nothing_that_is_needed() {
+    at_50_moments(0x8cb9_2ba7_2f3d_8dd7, &[0], |sandbox| {
+        vec![sandbox.spawn(&BUILD), sandbox.spawn(&["clean"])]
+    });
+}
