@@ -87,6 +87,18 @@ impl Dir {
         }
     }
 
+    /// A directory below it; none if a step is not there.
+    pub(crate) fn open_all(&self, path: impl AsRef<Path>) -> io::Result<Option<Self>> {
+        let mut at = self.clone();
+        for step in path.as_ref() {
+            match at.open(step)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
     /// A directory in it, made if there is none.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         let name = name.as_ref();
@@ -233,9 +245,17 @@ impl Dir {
             .map_err(|error| self.own(Doing::Writing, error))
     }
 
-    /// The error of a file in it that could not be written.
+    /// The error of a file in it that could not be written, with its name if it does not have that yet.
     pub(crate) fn unwritten(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
+        if Trouble::of(&error).is_some() {
+            return error;
+        }
         self.told(name.as_ref(), Why::System(Doing::Writing, error))
+    }
+
+    /// The same of one that could not be read.
+    pub(crate) fn unread(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
+        self.told(name.as_ref(), Why::System(Doing::Reading, error))
     }
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {

@@ -1,7 +1,7 @@
 //! Staging, with real files.
 
 use super::*;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 fn file(path: &str, content: &str, executable: bool) -> Entry {
     Entry {

@@ -38,6 +38,12 @@ impl Dir {
         Err(self.own(Doing::Writing, Errno::EXIST))
     }
 
+    /// Writes a file anew, in the place of whatever has its name.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let written = self.anew(name)?.write_all(bytes);
+        written.map_err(|error| self.unwritten(name, error))
+    }
+
     /// Replaces a file whole: its readers see the old bytes or the new, also after a power cut.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut new = self.fresh("")?;

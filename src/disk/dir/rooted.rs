@@ -83,16 +83,10 @@ impl Rooted {
 
     /// Opens it; none if it is not there.
     pub(crate) fn open(&self) -> io::Result<Option<Dir>> {
-        let Some(mut at) = self.open_anchor()? else {
-            return Ok(None);
-        };
-        for step in &self.below {
-            match at.open(step)? {
-                Some(next) => at = next,
-                None => return Ok(None),
-            }
+        match self.open_anchor()? {
+            Some(anchor) => anchor.open_all(&self.below),
+            None => Ok(None),
         }
-        Ok(Some(at))
     }
 
     /// Opens it; every step that is not there is made.

@@ -55,6 +55,11 @@ impl Trouble {
         error.get_ref()?.downcast_ref()
     }
 
+    /// The path, as it is shown.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What is wrong, with the path.
     pub(crate) fn what(&self) -> String {
         let path = self.path.display();
