@@ -39,8 +39,14 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         }
     }
     for backend in &session.known {
-        // A builder that is not there keeps what it has: nothing here depends on it.
-        others += backend.clean().unwrap_or(0);
+        match backend.clean() {
+            Ok(removed) => others += removed,
+            // Mostly it is not there: nothing here depends on it.
+            Err(why) if context.screen.verbose => {
+                eprint_text(&format!("`{}` keeps what it has: {why}\n", backend.name()));
+            }
+            Err(_) => {}
+        }
     }
     if !context.screen.quiet {
         eprint_text(&format!(

@@ -213,6 +213,15 @@ impl Dir {
         }
     }
 
+    /// Looks whether a name is free, or that of a regular file.
+    pub(crate) fn verify_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        match self.kind(name)? {
+            None | Some(FileKind::File) => Ok(()),
+            Some(is) => Err(self.told(name, Why::NoFile(is))),
+        }
+    }
+
     /// Gives a file another name; what had that name is no more.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let moved = rustix::fs::renameat(

@@ -9,6 +9,9 @@ use std::ops::ControlFlow;
 use super::name::file_name;
 use super::{Dir, LOCKS, Share, Store};
 
+/// Held while a record is written.
+pub(super) const WRITING: &str = "store.lock";
+
 /// The right to build an image, until dropped.
 #[derive(Debug)]
 #[must_use = "dropped, it lets others build the image"]
@@ -59,7 +62,7 @@ pub(super) fn lock_name(image: &str) -> String {
 
 /// The right to write records, once no other run does.
 pub(super) fn writing(own: &Dir, mut waiting: impl FnMut() -> ControlFlow<()>) -> io::Result<File> {
-    let file = own.lock("store.lock", Share::Nobody, &mut waiting)?;
+    let file = own.lock(WRITING, Share::Nobody, &mut waiting)?;
     file.ok_or_else(|| {
         let why = "another run is writing its records, and this one was interrupted";
         io::Error::new(io::ErrorKind::Interrupted, why)

@@ -106,17 +106,18 @@ impl Store {
     /// When one of its directories is something else, a link for example; the error names it. What cannot be read for another
     /// reason is told where it is needed.
     pub fn verify(&self) -> io::Result<()> {
-        let is_misplaced =
-            |error: &io::Error| Trouble::of(error).is_some_and(|it| it.help().is_some());
         let verified = self.place.open().and_then(|own| {
+            let Some(own) = own else { return Ok(()) };
             let mut folders = [INPUTS, LOCKS, LOGS, CONTEXTS].into_iter();
-            own.map_or(Ok(()), |own| {
-                folders.try_for_each(|folder| own.open_all(folder).map(drop))
-            })
+            folders.try_for_each(|folder| own.open_all(folder).map(drop))?;
+            own.verify_file(lock::WRITING)
         });
-        verified.or_else(|error| match is_misplaced(&error) {
-            true => Err(error),
-            false => Ok(()),
+        verified.or_else(|error| {
+            if Trouble::is_misplaced(&error) {
+                Err(error)
+            } else {
+                Ok(())
+            }
         })
     }
 

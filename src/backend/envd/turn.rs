@@ -27,9 +27,7 @@ pub(super) fn wait(
     match home.above.lock(&name, Share::Nobody, &mut waiting) {
         Ok(Some(turn)) => Ok(Some(turn)),
         Ok(None) => Err(BuildError::Cancelled),
-        Err(error) if Trouble::of(&error).is_some_and(|it| it.help().is_some()) => {
-            Err(context::unwritten(error))
-        }
+        Err(error) if Trouble::is_misplaced(&error) => Err(context::unwritten(error)),
         // Without a lock there is still the second try.
         Err(_) => Ok(None),
     }

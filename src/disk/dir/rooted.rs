@@ -91,16 +91,14 @@ impl Rooted {
 
     /// Opens it; every step that is not there is made.
     pub(crate) fn make(&self) -> io::Result<Dir> {
-        let at = match self.open_anchor()? {
-            Some(at) => at,
-            None => {
-                std::fs::create_dir_all(&self.anchor)
-                    .map_err(|error| self.trouble(Doing::Writing, error))?;
-                let gone = || self.trouble(Doing::Writing, Errno::NOENT.into());
-                self.open_anchor()?.ok_or_else(gone)?
-            }
-        };
-        at.make_all(&self.below)
+        if let Some(anchor) = self.open_anchor()? {
+            return anchor.make_all(&self.below);
+        }
+        let unwritten = |error| self.trouble(Doing::Writing, error);
+        std::fs::create_dir_all(&self.anchor).map_err(unwritten)?;
+        let anchor = self.open_anchor()?;
+        let anchor = anchor.ok_or_else(|| unwritten(Errno::NOENT.into()))?;
+        anchor.make_all(&self.below)
     }
 
     /// The user's own directory: how its path leads there is the user's affair.

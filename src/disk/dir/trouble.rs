@@ -55,6 +55,11 @@ impl Trouble {
         error.get_ref()?.downcast_ref()
     }
 
+    /// Whether an error is that something else is where something of ours should be.
+    pub(crate) fn is_misplaced(error: &io::Error) -> bool {
+        Self::of(error).is_some_and(|trouble| trouble.help().is_some())
+    }
+
     /// The path, as it is shown.
     pub(crate) fn path(&self) -> &Path {
         &self.path
