@@ -3,7 +3,10 @@
 //! Starts nothing and writes nothing. The choice made: all stages are asked even after a mistake, so that one run tells all;
 //! recipes are made only of a workspace without errors.
 
+mod state;
 mod together;
+
+pub use state::state;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -29,6 +29,7 @@ pub mod cli;
 pub mod diagnostic;
 mod disk;
 pub mod fingerprint;
+mod git;
 pub mod graph;
 pub mod images;
 pub mod import;

@@ -1,25 +1,35 @@
 //! Copies file sets into a folder that a builder is given, and proves while copying that they are what was hashed.
 //!
-//! Knows no builder. The choices made: what is sent is the copy, so a file that changes afterwards changes nothing; modes
-//! are reduced to whether a file may be executed; times are made of the content. See `docs/design/context.md`.
+//! Knows no builder. What is sent is the copy, so a file that changes afterwards changes nothing; modes are reduced to whether
+//! a file may be executed; times are made of the content. See `docs/design/context.md`. Copies are written by handle: a
+//! program that takes nothing but a path is given it only then, and what a link that is put in later does to that program
+//! remains; nothing that it is told to write is anything but a name in that folder.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, OFlags, Timespec, Timestamps, utimensat};
+use rustix::fs::{OFlags, Timespec};
 
-use super::BuildError;
+use super::{BuildError, Job};
+use crate::disk::dir::{Dir, Rooted, Terms};
 use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
+use crate::workspace::STATE_FOLDER;
 
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.
 const FIRST_DAY: u64 = 315_532_800;
+
+/// The time of folders and links.
+const FIRST_TIME: Timespec = Timespec {
+    tv_sec: FIRST_DAY.cast_signed(),
+    tv_nsec: 0,
+};
 
 /// How much of a large file is read at once.
 const CHUNK: usize = 256 * 1024;
@@ -35,11 +45,70 @@ const FEW: usize = 64;
 /// # Errors
 /// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
 pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
-    make_folder(to).map_err(|error| unwritable(to, &error))?;
-    make_folders(files, to)?;
+    stage_in(files, &ours(to).make().map_err(unwritten)?)
+}
+
+/// Copies the files of a set into a folder.
+///
+/// # Errors
+/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
+pub(super) fn stage_in(files: &Files, to: &Dir) -> Result<(), BuildError> {
+    to.set_mode(0o755).map_err(unwritten)?;
+    make_folders(files, to).map_err(unwritten)?;
     copy_all(files, to)?;
     // Last, because every new file changes its folder's time.
-    finish_folders(files, to)
+    finish_folders(files, to).map_err(unwritten)
+}
+
+/// Where a path of ours leads: below the state folder of a workspace, of which no step may be a link, or else below the
+/// folder that it is in.
+pub(super) fn ours(path: &Path) -> Rooted {
+    let state = path.iter().collect::<Vec<_>>();
+    let state = state.iter().rposition(|part| *part == STATE_FOLDER);
+    let above: PathBuf = match state {
+        Some(at) => path.iter().take(at).collect(),
+        None => path.parent().unwrap_or(path).to_owned(),
+    };
+    let terms = Terms {
+        keeps: "its state",
+        hidden: state.map(|_| above.clone()),
+        ..Terms::default()
+    };
+    let below = path.strip_prefix(&above).unwrap_or(Path::new(""));
+    Rooted::new(&above, below, terms)
+}
+
+/// A folder of the user's own that something is to be written into, made if there is none.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
+    let terms = Terms {
+        keeps: "what it writes",
+        ..Terms::default()
+    };
+    Rooted::new(path, "", terms).make().map_err(unwritten)
+}
+
+/// The job's own folder, new and empty.
+///
+/// # Errors
+/// When it cannot be emptied or made.
+pub(super) fn scratch(job: &Job<'_>) -> Result<Dir, BuildError> {
+    let own = ours(&job.scratch);
+    match own.split() {
+        Some((above, name)) => empty(&above.make().map_err(unwritten)?, name),
+        None => own.make().map_err(unwritten),
+    }
+}
+
+/// Removes the job's own folder: what remains would be a copy of the user's files.
+pub(super) fn drop_scratch(job: &Job<'_>) {
+    if let Some((above, name)) = ours(&job.scratch).split()
+        && let Ok(Some(above)) = above.open()
+    {
+        let _ = above.remove(name);
+    }
 }
 
 /// The text of a set that is one file.
@@ -67,26 +136,20 @@ pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError
         .map_err(|_| BuildError::Failed(format!("`{}` is not UTF-8 text", place(files, entry))))
 }
 
-/// Empties a folder, or makes it.
+/// A folder in another one, new and empty.
 ///
 /// # Errors
 /// When it cannot be emptied or made.
-pub(super) fn empty(folder: &Path) -> Result<(), BuildError> {
-    match fs::remove_dir_all(folder) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(unwritable(folder, &error)),
-    }
-    fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))
+pub(super) fn empty(above: &Dir, name: impl AsRef<std::ffi::OsStr>) -> Result<Dir, BuildError> {
+    let name = name.as_ref();
+    let emptied = above.remove(name).and_then(|()| above.make(name));
+    emptied.map_err(unwritten)
 }
 
-/// The error of a path of ours that cannot be written: the disk is full, the folder is somebody else's.
-pub(super) fn unwritable(path: &Path, error: &io::Error) -> BuildError {
-    BuildError::Failed(format!(
-        "cannot write `{}`: {}",
-        path.display(),
-        system_words(error)
-    ))
+/// The error of something of ours that cannot be written: the disk is full, the folder is somebody else's.
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+pub(super) fn unwritten(error: io::Error) -> BuildError {
+    BuildError::Failed(system_words(&error))
 }
 
 /// The folders that entries are in, outermost first: of a set of requirements files none is listed.
@@ -108,42 +171,31 @@ pub(super) fn folders(files: &Files) -> Vec<&str> {
     folders
 }
 
-fn make_folders(files: &Files, to: &Path) -> Result<(), BuildError> {
-    for folder in folders(files) {
-        let path = to.join(folder);
-        make_folder(&path).map_err(|error| unwritable(&path, &error))?;
-    }
-    Ok(())
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    fs::create_dir_all(path)?;
+fn make_folders(files: &Files, to: &Dir) -> io::Result<()> {
+    let mut folders = folders(files).into_iter();
     // Whatever the umask is.
-    fs::set_permissions(path, Permissions::from_mode(0o755))
+    folders.try_for_each(|folder| to.make_all(folder)?.set_mode(0o755))
 }
 
-fn finish_folders(files: &Files, to: &Path) -> Result<(), BuildError> {
-    let first_day = first_day();
-    let below = folders(files).into_iter().rev().map(|path| to.join(path));
-    for folder in below.chain([to.to_owned()]) {
-        File::open(&folder)
-            .and_then(|open| open.set_modified(first_day))
-            .map_err(|error| unwritable(&folder, &error))?;
+fn finish_folders(files: &Files, to: &Dir) -> io::Result<()> {
+    for folder in folders(files).into_iter().rev() {
+        to.make_all(folder)?.set_time(FIRST_TIME)?;
     }
-    Ok(())
+    to.set_time(FIRST_TIME)
 }
 
 /// Copies with threads of its own: a worker of a pool that waits for its pool takes up another image's build meanwhile.
-fn copy_all(files: &Files, to: &Path) -> Result<(), BuildError> {
+fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     let next = AtomicUsize::new(0);
     let first: Mutex<Option<(usize, BuildError)>> = Mutex::new(None);
     let work = || {
         let mut buffer = vec![0; CHUNK];
+        let mut target = Target { to, last: None };
         while let Some((at, entry)) = {
             let at = next.fetch_add(1, Ordering::Relaxed);
             files.entries.get(at).map(|entry| (at, entry))
         } {
-            if let Err(error) = copy_one(files, entry, to, &mut buffer) {
+            if let Err(error) = copy_one(files, entry, &mut target, &mut buffer) {
                 let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first in path order, whichever thread was first; nobody begins another.
                 if first.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
@@ -167,28 +219,49 @@ fn copy_all(files: &Files, to: &Path) -> Result<(), BuildError> {
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-fn copy_one(files: &Files, entry: &Entry, to: &Path, buffer: &mut [u8]) -> Result<(), BuildError> {
-    let target = to.join(&entry.path);
+/// Where a thread copies to; entries that follow each other are mostly in one folder.
+struct Target<'a> {
+    to: &'a Dir,
+    last: Option<(&'a str, Dir)>,
+}
+
+impl<'a> Target<'a> {
+    /// The folder of an entry, and its name there.
+    fn of(&mut self, path: &'a str) -> io::Result<(&Dir, &'a str)> {
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if self.last.as_ref().is_none_or(|(last, _)| *last != above) {
+            self.last = Some((above, self.to.make_all(above)?));
+        }
+        let (_, folder) = self.last.as_ref().expect("it was set above");
+        Ok((folder, name))
+    }
+}
+
+fn copy_one<'a>(
+    files: &Files,
+    entry: &'a Entry,
+    target: &mut Target<'a>,
+    buffer: &mut [u8],
+) -> Result<(), BuildError> {
     let moved = || BuildError::Moved {
         path: place(files, entry),
     };
-    match &entry.kind {
-        EntryKind::Folder => Ok(()),
-        EntryKind::Link { target: text } => {
-            if !is_link_to(files, entry, text) {
-                return Err(moved());
-            }
-            copy_link(text, &target).map_err(|error| unwritable(&target, &error))
-        }
-        EntryKind::File { .. } => {
-            let copied =
-                open_in(files, entry).and_then(|source| copy_file(source, entry, &target, buffer));
-            copied.map_err(|trouble| match trouble {
-                Trouble::Moved => moved(),
-                Trouble::Write(error) => unwritable(&target, &error),
-            })
-        }
+    if entry.kind == EntryKind::Folder {
+        return Ok(());
     }
+    let (folder, name) = target.of(&entry.path).map_err(unwritten)?;
+    if let EntryKind::Link { target: text } = &entry.kind {
+        if !is_link_to(files, entry, text) {
+            return Err(moved());
+        }
+        return folder.link(name, text, FIRST_TIME).map_err(unwritten);
+    }
+    let copied =
+        open_in(files, entry).and_then(|source| copy_file(source, entry, (folder, name), buffer));
+    copied.map_err(|trouble| match trouble {
+        Trouble::Moved => moved(),
+        Trouble::Write(error) => unwritten(folder.unwritten(name, error)),
+    })
 }
 
 fn place(files: &Files, entry: &Entry) -> String {
@@ -286,7 +359,12 @@ fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
 }
 
 /// Copies a file, if it is what it should be.
-fn copy_file(source: File, entry: &Entry, target: &Path, buffer: &mut [u8]) -> Result<(), Trouble> {
+fn copy_file(
+    source: File,
+    entry: &Entry,
+    (folder, name): (&Dir, &str),
+    buffer: &mut [u8],
+) -> Result<(), Trouble> {
     let EntryKind::File {
         executable, digest, ..
     } = &entry.kind
@@ -294,12 +372,8 @@ fn copy_file(source: File, entry: &Entry, target: &Path, buffer: &mut [u8]) -> R
         return Err(Trouble::Moved);
     };
     let mode = if *executable { 0o755 } else { 0o644 };
-    let mut copy = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(target)
-        .map_err(Trouble::Write)?;
+    let copy = folder.create(name, mode).map_err(Trouble::Write)?;
+    let mut copy = copy.ok_or_else(|| Trouble::Write(io::ErrorKind::AlreadyExists.into()))?;
     pass_on(source, entry, buffer, &mut |piece| copy.write_all(piece))?;
     // Whatever the umask is.
     copy.set_permissions(Permissions::from_mode(mode))
@@ -343,21 +417,6 @@ fn pass_on(
     if passed != *size || hash.finalize().as_bytes() != digest {
         return Err(Trouble::Moved);
     }
-    Ok(())
-}
-
-fn copy_link(text: &str, target: &Path) -> io::Result<()> {
-    symlink(text, target)?;
-    let seconds = FIRST_DAY.cast_signed();
-    let time = Timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
-    utimensat(CWD, target, &times, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A backend that builds nothing: it takes its time, fails on demand and keeps count. For tests and demos.
 //!
-//! Knows nothing of containers; its "images" are small files in a folder. The choice made: it reads and checks the very
+//! Knows nothing of containers; its "images" are small files in a folder. It reads and checks the very
 //! files that a real backend would send, and names a result only after success, so that everything around a build —
 //! keys, records, kills, races — is exercised for real.
 
@@ -17,8 +17,12 @@ use super::{
     Unsupported, Wanted, context,
     secret::{self, Discreet, Hider},
 };
+use crate::disk::dir::Rooted;
 use crate::disk::system_words;
 use crate::recipe::Recipe;
+
+/// A larger file is no image of the fake's.
+const LARGEST_IMAGE: u64 = 1 << 20;
 
 /// What the fake does, and where it keeps its images.
 #[derive(Debug, Clone, Default)]
@@ -88,35 +92,41 @@ impl Fake {
         }
     }
 
-    fn path(&self, place: StoreKind, reference: &str) -> PathBuf {
+    /// The folder of a store.
+    fn store(&self, place: StoreKind) -> Rooted {
         let store = match place {
             StoreKind::Local => "local",
             StoreKind::Registry => "registry",
         };
-        self.wishes
-            .folder
-            .join(store)
-            .join(format!("{}.json", reference.replace(['/', ':'], "+")))
+        context::ours(&self.wishes.folder).join(store)
     }
 
     fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
-        let path = self.path(place, &image.reference);
-        let folder = path.parent().expect("a joined path has a parent");
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer(&mut file, image)?;
-        file.persist(&path)?;
-        Ok(())
+        let bytes = serde_json::to_vec(image)?;
+        let store = self.store(place).make()?;
+        store.replace(&file_name(&image.reference), &bytes)
     }
 
     /// One line a build, so that tests can count builds of many processes.
     fn count(&self, image: &str) -> std::io::Result<()> {
-        std::fs::create_dir_all(&self.wishes.folder)?;
-        let mut log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.wishes.folder.join("builds.log"))?;
-        log.write_all(format!("{image}\n").as_bytes())
+        let folder = context::ours(&self.wishes.folder).make()?;
+        let mut log = folder.append("builds.log")?;
+        let written = log.write_all(format!("{image}\n").as_bytes());
+        written.map_err(|error| folder.unwritten("builds.log", error))
+    }
+
+    fn find(&self, wanted: &Wanted<'_>) -> std::io::Result<Existence> {
+        let Some(store) = self.store(wanted.place).open()? else {
+            return Ok(Existence::Absent);
+        };
+        let Some(bytes) = store.read(file_name(wanted.reference), LARGEST_IMAGE)? else {
+            return Ok(Existence::Absent);
+        };
+        let image: Image = serde_json::from_slice(&bytes)?;
+        Ok(Existence::Present {
+            key: Some(image.key),
+            digest: image.digest,
+        })
     }
 
     fn stumbles(&self, image: &str) -> bool {
@@ -175,22 +185,12 @@ impl Backend for Fake {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        let find =
-            |wanted: &Wanted<'_>| match std::fs::read(self.path(wanted.place, wanted.reference)) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Existence::Absent,
-                Err(error) => Existence::Unknown {
-                    why: error.to_string(),
-                },
-                Ok(bytes) => match serde_json::from_slice::<Image>(&bytes) {
-                    Ok(image) => Existence::Present {
-                        key: Some(image.key),
-                        digest: image.digest,
-                    },
-                    Err(error) => Existence::Unknown {
-                        why: error.to_string(),
-                    },
-                },
-            };
+        let find = |wanted| {
+            self.find(wanted)
+                .unwrap_or_else(|error| Existence::Unknown {
+                    why: system_words(&error),
+                })
+        };
         wanted.iter().map(find).collect()
     }
 
@@ -262,17 +262,21 @@ impl Backend for Fake {
 
 /// The files that a builder would be sent, one folder a set.
 fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-    context::empty(to)?;
-    job.files
-        .iter()
-        .enumerate()
-        .try_for_each(|(at, files)| context::stage(files, &to.join(at.to_string())))
+    let to = context::theirs(to)?;
+    job.files.iter().enumerate().try_for_each(|(at, files)| {
+        let set = context::empty(&to, at.to_string())?;
+        context::stage_in(files, &set)
+    })
+}
+
+fn file_name(reference: &str) -> String {
+    reference.replace(['/', ':'], "+") + ".json"
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn failed(error: std::io::Error) -> BuildError {
     BuildError::Failed(format!(
-        "the fake's store cannot be written: {}",
+        "the fake's store cannot be used: {}",
         system_words(&error)
     ))
 }

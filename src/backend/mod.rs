@@ -12,9 +12,11 @@ mod platform;
 pub mod secret;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 pub use context::{stage, verify};
 
@@ -205,6 +207,29 @@ pub struct Artifact {
     pub reference: String,
     /// Image id or manifest digest, `sha256:…`.
     pub digest: String,
+}
+
+/// How long something is waited for without a word.
+const UNSAID: Duration = Duration::from_secs(1);
+
+/// Waits until a cancel, and has it said once when that takes longer.
+pub(crate) fn waiting<S: FnMut()>(
+    cancel: &Cancel,
+    mut say: S,
+) -> impl FnMut() -> ControlFlow<()> + use<S> {
+    let cancel = cancel.clone();
+    let begun = Instant::now();
+    let mut is_said = false;
+    move || {
+        if cancel.is_requested() {
+            return ControlFlow::Break(());
+        }
+        if !is_said && begun.elapsed() > UNSAID {
+            is_said = true;
+            say();
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// Hears what happens in a build.

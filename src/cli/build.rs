@@ -149,7 +149,9 @@ impl From<Obstacle> for Failure {
                 ),
                 "build them first, or leave `--no-bases` out",
             ),
-            Obstacle::Backend { mend, .. } => Self::usage(message, mend),
+            Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => {
+                Self::usage(message, mend)
+            }
             Obstacle::Secrets(missing) => Self::usage(
                 missing.join("\n       "),
                 "set the variable or make the file readable, and run this again",

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::{Context, Failure, Format, eprint_text, exit, print_json, width};
+use crate::check;
 use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
@@ -16,12 +17,16 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let manifest = context.manifest()?;
-    let checked = session::examine(&Opening {
+    let mut checked = session::examine(&Opening {
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
         env: &context.env(),
     });
+    let root = &checked.workspace.root;
+    if !root.as_os_str().is_empty() {
+        checked.diagnostics.extend(check::state(root));
+    }
     let sources = &checked.workspace.sources;
     let errors = checked
         .diagnostics

@@ -1,10 +1,13 @@
 //! `clean`: removes what builds leave behind in the state folder.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::ops::ControlFlow;
 
 use clap::Args;
 
 use super::{Context, Failure, eprint_text, exit};
+use crate::backend::{self, Cancel};
 use crate::disk::system_words;
 use crate::report::words::Count;
 use crate::store::LeftoverKind;
@@ -24,18 +27,11 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         .map(|id| session.graph.name(id))
         .collect();
     let keep = if args.all { BTreeSet::new() } else { known };
+    session.verify_state()?;
     let (mut records, mut others) = (0, 0);
-    for leftover in session.store.leftovers(&keep) {
-        let removed = session.store.remove(&leftover).map_err(|error| {
-            Failure::usage(
-                format!(
-                    "`{}` cannot be removed: {}",
-                    leftover.path.display(),
-                    system_words(&error)
-                ),
-                "is it yours?",
-            )
-        })?;
+    for leftover in session.store.leftovers(&keep).map_err(refused)? {
+        let waiting = waiting(context);
+        let removed = session.store.remove(&leftover, waiting).map_err(refused)?;
         match (removed, leftover.kind) {
             (false, _) => {}
             (true, LeftoverKind::Record) => records += 1,
@@ -43,8 +39,14 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         }
     }
     for backend in &session.known {
-        // A builder that is not there keeps what it has: nothing here depends on it.
-        others += backend.clean().unwrap_or(0);
+        match backend.clean() {
+            Ok(removed) => others += removed,
+            // Mostly it is not there: nothing here depends on it.
+            Err(why) if context.screen.verbose => {
+                eprint_text(&format!("`{}` keeps what it has: {why}\n", backend.name()));
+            }
+            Err(_) => {}
+        }
     }
     if !context.screen.quiet {
         eprint_text(&format!(
@@ -54,4 +56,19 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         ));
     }
     Ok(exit::DONE)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn refused(error: io::Error) -> Failure {
+    Failure::usage(system_words(&error), "is it yours?")
+}
+
+/// Says once that another run is waited for, when that takes longer. An interrupt just ends the program.
+fn waiting(context: &Context) -> impl FnMut() -> ControlFlow<()> {
+    let is_quiet = context.screen.quiet;
+    backend::waiting(&Cancel::default(), move || {
+        if !is_quiet {
+            eprint_text("waiting for another run that writes its records\n");
+        }
+    })
 }

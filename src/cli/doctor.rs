@@ -3,8 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Failure, Format, exit, print_json, print_text};
+use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text, width};
 use crate::backend::Availability;
+use crate::check;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::report::diagnostics;
 use crate::report::line::{Line, Style};
 use crate::session::{self, Opening, Session};
 
@@ -55,7 +58,25 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         Format::Json => print_json(&findings)?,
         Format::Text => print_text(&text(&findings, is_ready, context))?,
     }
-    Ok(if is_ready { exit::DONE } else { exit::FAILED })
+    let state = state(context);
+    tell(&state, context);
+    let can_build = is_ready && !state.iter().any(Diagnostic::is_error);
+    Ok(if can_build { exit::DONE } else { exit::FAILED })
+}
+
+/// What is wrong with the state folder of the workspace, where there is one.
+fn state(context: &Context) -> Vec<Diagnostic> {
+    let manifest = context.manifest().ok();
+    let root = manifest.as_ref().and_then(|manifest| manifest.parent());
+    root.map(check::state).unwrap_or_default()
+}
+
+fn tell(state: &[Diagnostic], context: &Context) {
+    if !state.is_empty() {
+        let color = context.screen.color;
+        let told = diagnostics::render(state, &Sources::default(), color, width());
+        eprint_text(&told);
+    }
 }
 
 /// The workspace, where there is one without mistakes: builders are looked for everywhere.

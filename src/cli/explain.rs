@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Context, Failure, Format, exit, print_json, print_text};
 use crate::fingerprint::{self, Change, Input};
+use crate::plan::Reason;
 use crate::report::line::{Line, Style};
 use crate::report::words::Count;
 use crate::store::RecordState;
@@ -24,12 +25,15 @@ struct Explanation<'a> {
     key: String,
     reference: String,
     recorded: Option<String>,
+    #[serde(skip)]
+    unreadable: Option<String>,
     inputs: &'a [Input],
     changes: Option<Vec<Change>>,
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
+    session.verify_state()?;
     let ids = session.select(std::slice::from_ref(&args.image))?;
     let id = match Vec::from_iter(ids).as_slice() {
         [id] => *id,
@@ -41,9 +45,10 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
         }
     };
     let inputs = session.prints.inputs(id, &session.recipes[id.index()]);
-    let record = match session.store.read(session.graph.name(id)) {
-        RecordState::Found(record) => Some(*record),
-        RecordState::Missing | RecordState::Unreadable(_) => None,
+    let (record, unreadable) = match session.store.read(session.graph.name(id)) {
+        RecordState::Found(record) => (Some(*record), None),
+        RecordState::Missing => (None, None),
+        RecordState::Unreadable(why) => (None, Some(why)),
     };
     let old = record
         .as_ref()
@@ -53,6 +58,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
         key: session.prints.key(id).to_string(),
         reference: session.reference(id),
         recorded: record.as_ref().map(|record| record.key.to_string()),
+        unreadable,
         changes: old.map(|old| fingerprint::diff(&old, &inputs)),
         inputs: &inputs,
     };
@@ -88,7 +94,10 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
     }
     text.push('\n');
     match (&explanation.recorded, &explanation.changes) {
-        (None, _) => text.push_str("never built\n"),
+        (None, _) => {
+            let unreadable = explanation.unreadable.clone();
+            text.push_str(&format!("{}\n", Reason::NeverBuilt { unreadable }));
+        }
         (Some(key), _) if *key == explanation.key => {
             text.push_str("nothing differs from the last build\n");
         }

@@ -26,6 +26,7 @@ pub(super) struct RenderArgs {
 
 pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
+    session.verify_state()?;
     let Some(id) = session.graph.find(&args.image) else {
         session.select(std::slice::from_ref(&args.image))?;
         return Err(Failure::usage(

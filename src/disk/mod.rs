@@ -9,6 +9,7 @@ use std::fs::FileType;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
 
+pub(crate) mod dir;
 pub(crate) mod read;
 
 /// What a name on the disk stands for.
@@ -39,6 +40,20 @@ impl From<FileType> for FileKind {
             Self::Socket
         } else {
             Self::Device
+        }
+    }
+}
+
+impl From<rustix::fs::FileType> for FileKind {
+    fn from(kind: rustix::fs::FileType) -> Self {
+        use rustix::fs::FileType;
+        match kind {
+            FileType::RegularFile => Self::File,
+            FileType::Directory => Self::Directory,
+            FileType::Symlink => Self::Link,
+            FileType::Fifo => Self::Pipe,
+            FileType::Socket => Self::Socket,
+            _ => Self::Device,
         }
     }
 }

@@ -79,6 +79,11 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
 /// When it is something else, is larger, or cannot be read.
 pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Refusal> {
     let (file, meta) = open(path, links)?;
+    limited(file, &meta, limit)
+}
+
+/// The bytes of an open file, if they are no more than the limit.
+pub(super) fn limited(file: File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
     if meta.len() > limit {
         return Err(Refusal::TooLarge(limit));
     }

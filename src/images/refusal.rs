@@ -30,7 +30,7 @@ impl From<Obstacle> for Refusal {
             Obstacle::NoRegistry => "give them a registry, or do not push",
             Obstacle::Unknown(_) => "mend the access, or let unknown images be built",
             Obstacle::Bases(_) => "build them first, or let bases be built",
-            Obstacle::Backend { mend, .. } => mend,
+            Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
             Obstacle::Secrets(_) => "set the variable or make the file readable",
         };
         refusal(obstacle.to_string(), help)

@@ -38,10 +38,11 @@ pub fn gather_without_changes(
     push: Push,
 ) -> Vec<Facts> {
     let found = existences(setting, prints, relevant, push);
+    let records = setting.store.records();
     let facts = |id: ImageId| {
         let (record, unreadable) = match relevant
             .contains(&id)
-            .then(|| setting.store.read(setting.graph.name(id)))
+            .then(|| records.read(setting.graph.name(id)))
         {
             Some(RecordState::Found(record)) => (Some(*record), None),
             Some(RecordState::Unreadable(why)) => (None, Some(why)),

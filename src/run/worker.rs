@@ -1,6 +1,6 @@
 //! Builds one image, or pushes one: retries, log, record. Knows nothing of the graph and of other images.
 //!
-//! The choice made: the record is written here, right after the tag, so that a success is kept whatever happens to the run.
+//! The record is written here, right after the tag, so that a success is kept whatever happens to the run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Event, Trouble};
-use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind};
+use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind, waiting};
 use crate::disk::system_words;
 use crate::fingerprint::{self, Files, Key};
 use crate::recipe::Recipe;
@@ -80,13 +80,7 @@ impl Assignment<'_> {
 
     /// One run at a time builds an image; who waited for another may find the work done.
     fn build_in_turn(&self) -> Result<Built, Trouble> {
-        let waiting = || {
-            if self.cancel.is_requested() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
+        let waiting = self.waiting("waiting for another run that builds it");
         let lock = self.store.lock_image(self.image, waiting);
         let _turn = lock
             .map_err(|error| {
@@ -111,6 +105,18 @@ impl Assignment<'_> {
         Ok(Built {
             artifact,
             by_another_run: false,
+        })
+    }
+
+    /// Waits until the run is interrupted, and says what for when it takes longer.
+    fn waiting(&self, what: &str) -> impl FnMut() -> ControlFlow<()> {
+        waiting(&self.cancel, move || {
+            (self.tell)(Event::ImageStep {
+                image: self.image.to_owned(),
+                step: 0,
+                of: 0,
+                name: what.to_owned(),
+            });
         })
     }
 
@@ -202,7 +208,8 @@ impl Assignment<'_> {
             stored: BTreeSet::from([StoreKind::Local]),
         };
         let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
-        if let Err(error) = self.store.write(&record, &inputs) {
+        let waiting = self.waiting("waiting for another run that writes its records");
+        if let Err(error) = self.store.write(&record, &inputs, waiting) {
             let message = format!(
                 "`{}` is built but could not be recorded: {}",
                 self.image,
@@ -246,8 +253,8 @@ fn cancelled() -> Trouble {
 /// The log of one build: a file, its last lines, and the events for the screen.
 struct Log<'a> {
     image: &'a str,
+    /// From the workspace root.
     path: PathBuf,
-    root: &'a Path,
     tell: Tell,
     lines: Mutex<Lines>,
 }
@@ -261,13 +268,9 @@ struct Lines {
 
 impl<'a> Log<'a> {
     fn open(work: &Assignment<'a>, name: &str) -> Result<Self, Trouble> {
-        let path = work.store.log_file(name);
-        let folder = path.parent().expect("a joined path has a parent");
-        let file = std::fs::create_dir_all(folder).and_then(|()| File::create(&path));
-        let file = file.map_err(|error| {
+        let (file, path) = work.store.open_log(name).map_err(|error| {
             plain(format!(
-                "its log `{}` cannot be written: {}",
-                path.display(),
+                "no log of it can be kept: {}",
                 system_words(&error)
             ))
         })?;
@@ -279,7 +282,6 @@ impl<'a> Log<'a> {
         Ok(Self {
             image: work.image,
             path,
-            root: work.root,
             tell: Arc::clone(&work.tell),
             lines,
         })
@@ -287,15 +289,9 @@ impl<'a> Log<'a> {
 
     fn trouble(&self, error: BuildError) -> Trouble {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = self
-            .path
-            .strip_prefix(self.root)
-            .unwrap_or(&self.path)
-            .display()
-            .to_string();
         Trouble {
             error,
-            log: Some(log),
+            log: Some(self.path.display().to_string()),
             tail: lines.tail.iter().cloned().collect(),
         }
     }

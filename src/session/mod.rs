@@ -9,6 +9,7 @@ mod names;
 mod prepare;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use prepare::{Obstacle, Wish};
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
+use crate::disk::dir::Trouble;
 use crate::disk::system_words;
 use crate::fingerprint::{FileReader, FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
@@ -329,13 +331,7 @@ impl Session {
             warnings: _,
             known: _,
         } = self;
-        let store = Store::open(&workspace.root).map_err(|error| Refusal::Other {
-            message: format!(
-                "the state folder `{STATE_FOLDER}` cannot be made: {}",
-                system_words(&error)
-            ),
-            help: Some("make the workspace's folder writable".to_owned()),
-        })?;
+        let store = Store::open(&workspace.root).map_err(|error| unusable_state(&error))?;
         let setting = Setting {
             workspace: &workspace,
             graph: &graph,
@@ -366,9 +362,39 @@ impl Session {
         }
     }
 
+    /// Looks whether the state folder can be used, as far as it is there; nothing is made.
+    ///
+    /// # Errors
+    /// When one of its folders is something else, a link for example.
+    pub fn verify_state(&self) -> Result<(), Refusal> {
+        let verified = self.store.verify();
+        verified.map_err(|error| unusable_state(&error))
+    }
+
     /// What an image is called as its files are now.
     #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
         crate::reference::of(&self.workspace.images[id.index()], &self.prints.tag(id))
     }
+}
+
+/// The refusal of a state folder that cannot be used.
+pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
+    let (message, help) = state_trouble(error);
+    Refusal::Other {
+        message,
+        help: Some(help),
+    }
+}
+
+/// Why the state folder cannot be used, and what to do.
+fn state_trouble(error: &io::Error) -> (String, String) {
+    let misplaced = Trouble::of(error).and_then(|it| Some((it.what(), it.help()?)));
+    misplaced.unwrap_or_else(|| {
+        let why = system_words(error);
+        (
+            format!("the state folder `{STATE_FOLDER}` cannot be made: {why}"),
+            "make the workspace's folder writable".to_owned(),
+        )
+    })
 }

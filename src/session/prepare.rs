@@ -29,6 +29,13 @@ pub struct Wish {
 pub enum Obstacle {
     /// A push is wanted, and no image that was asked for has a registry.
     NoRegistry,
+    /// The state folder cannot be used.
+    State {
+        /// Why, in words.
+        why: String,
+        /// What to do.
+        mend: String,
+    },
     /// Nobody can say whether these images exist, and why not.
     Unknown(Vec<(String, String)>),
     /// Bases that would have to be built, and must not be.
@@ -60,7 +67,7 @@ impl fmt::Display for Obstacle {
                 let list = bases.join(", ");
                 write!(out, "these bases are not fresh: {list}")
             }
-            Self::Backend { why, .. } => out.write_str(why),
+            Self::Backend { why, .. } | Self::State { why, .. } => out.write_str(why),
             Self::Secrets(missing) => out.write_str(&missing.join("\n")),
         }
     }
@@ -77,6 +84,10 @@ impl Session {
         if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
             return Err(Obstacle::NoRegistry);
         }
+        self.store.verify().map_err(|error| {
+            let (why, mend) = super::state_trouble(&error);
+            Obstacle::State { why, mend }
+        })?;
         let planned = self.plan(asked, wish.judgement, wish.push);
         let is_flytekit = |image: &str| {
             let id = self.graph.find(image);

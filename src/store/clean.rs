@@ -1,14 +1,16 @@
 //! What can be thrown away: records of images that are no more, contexts, logs, what killed runs left.
 //!
-//! Lists, and removes what is listed; decides nothing. The choice made: what belongs to an image that some run builds just
-//! now is left alone.
+//! Lists, and removes what is listed; decides nothing. What belongs to an image that some run builds just now is left alone.
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::ops::ControlFlow;
+use std::path::{Component, Path, PathBuf};
 
+use super::lock::{lock_name, writing};
 use super::name::{file_name, image_of};
-use super::{CONTEXT_OF, Store, TEMPORARY, entries, is_absent};
+use super::{CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, names};
+use crate::disk::dir::{Dir, TEMPORARY};
 
 /// Something in the state folder that is not needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,35 +42,44 @@ pub enum LeftoverKind {
 
 impl Store {
     /// All that is not needed when these are the workspace's images: by kind, then by name.
-    #[must_use]
-    pub fn leftovers(&self, images: &BTreeSet<&str>) -> Vec<Leftover> {
-        let kept: BTreeSet<String> = images.iter().map(|image| file_name(image)).collect();
-        let mut found = self.dead_records(&kept);
-        found.extend(self.dead_inputs(images));
-        for (name, path) in entries(&self.contexts()) {
-            let stem = name.split(CONTEXT_OF).next().unwrap_or(&name);
-            found.push(leftover(LeftoverKind::Context, stem, path));
-        }
-        for (name, path) in entries(&self.logs()) {
-            let stem = name.strip_suffix(".log").unwrap_or(&name);
-            found.push(leftover(LeftoverKind::Log, stem, path));
-        }
-        for folder in [&self.folder, &self.state(), &self.state().join("inputs")] {
-            for (name, path) in entries(folder) {
-                if name.starts_with(TEMPORARY) {
-                    found.push(leftover(LeftoverKind::Unfinished, &name, path));
-                }
-            }
-        }
-        found
-    }
-
-    /// Removes a leftover; whether it was removed rather than in use by a running build.
     ///
     /// # Errors
-    /// When it cannot be removed; that it is gone already is no error.
-    pub fn remove(&self, leftover: &Leftover) -> io::Result<bool> {
-        let _writing = self.lock_writing()?;
+    /// When one of the state's folders is something else, or cannot be read.
+    pub fn leftovers(&self, images: &BTreeSet<&str>) -> io::Result<Vec<Leftover>> {
+        let Some(own) = self.place.open()? else {
+            return Ok(Vec::new());
+        };
+        let [records, inputs, contexts, logs] =
+            [RECORDS, INPUTS, CONTEXTS, LOGS].map(|folder| own.open_all(folder));
+        let (records, inputs) = (Listed::of(records?)?, Listed::of(inputs?)?);
+        let (contexts, logs) = (Listed::of(contexts?)?, Listed::of(logs?)?);
+        let mut found = dead_records(&records, images);
+        found.extend(self.dead_inputs(&inputs, images));
+        found.extend(contexts.each(LeftoverKind::Context, |name| {
+            Some(name.split(CONTEXT_OF).next().unwrap_or(name))
+        }));
+        found.extend(logs.each(LeftoverKind::Log, |name| {
+            Some(name.strip_suffix(".log").unwrap_or(name))
+        }));
+        for listed in [Listed::of(Some(own))?, records, inputs] {
+            found.extend(listed.each(LeftoverKind::Unfinished, |name| {
+                name.starts_with(TEMPORARY).then_some(name)
+            }));
+        }
+        Ok(found)
+    }
+
+    /// Removes a leftover; whether it was removed rather than in use by a running build. While another run writes,
+    /// `waiting` is called again and again.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or when `waiting` breaks; that it is gone already is no error.
+    pub fn remove(
+        &self,
+        leftover: &Leftover,
+        waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<bool> {
+        let _writing = writing(&self.place.make()?, waiting)?;
         let _building = match &leftover.image {
             None => None,
             Some(image) => match self.try_lock(image)? {
@@ -76,76 +87,100 @@ impl Store {
                 lock => lock,
             },
         };
-        match remove_all(&leftover.path) {
-            Err(error) if !is_absent(&error) => Err(error),
-            _ => {
-                self.drop_lock_of(leftover);
-                Ok(true)
-            }
+        let (folder, name) = self.within(&leftover.path)?;
+        if let Some(folder) = folder {
+            folder.remove(name)?;
         }
+        self.drop_lock_of(leftover);
+        Ok(true)
+    }
+
+    /// The folder of the state that a path is in, and the last part of the path.
+    fn within<'a>(&self, path: &'a Path) -> io::Result<(Option<Dir>, &'a str)> {
+        let inside = path.strip_prefix(self.place.path()).ok();
+        let inside = inside.filter(|inside| {
+            let mut parts = inside.components();
+            parts.all(|part| matches!(part, Component::Normal(_)))
+        });
+        let split = inside.and_then(|inside| {
+            let name = inside.file_name()?.to_str()?;
+            Some((inside.parent()?, name))
+        });
+        let (folder, name) = split.ok_or_else(|| {
+            let path = path.display();
+            io::Error::other(format!("`{path}` is not in the state folder"))
+        })?;
+        Ok((self.place.join(folder).open()?, name))
     }
 
     /// The lock of an image that is no more goes with its record, while it is held.
     fn drop_lock_of(&self, leftover: &Leftover) {
-        if let (LeftoverKind::Record, Some(image)) = (leftover.kind, &leftover.image) {
-            let _ = std::fs::remove_file(self.locks().join(file_name(image) + ".lock"));
+        if let (LeftoverKind::Record, Some(image)) = (leftover.kind, &leftover.image)
+            && let Ok(Some(locks)) = self.place.join(super::LOCKS).open()
+        {
+            let _ = locks.remove_file(lock_name(image));
         }
     }
 
-    fn dead_records(&self, kept: &BTreeSet<String>) -> Vec<Leftover> {
-        entries(&self.state())
-            .into_iter()
-            .filter_map(|(name, path)| {
-                let stem = name.strip_suffix(".json")?;
-                let dead = !name.starts_with(TEMPORARY) && !kept.contains(stem);
-                dead.then(|| leftover(LeftoverKind::Record, stem, path))
-            })
-            .collect()
-    }
-
-    fn dead_inputs(&self, images: &BTreeSet<&str>) -> Vec<Leftover> {
-        let live: BTreeSet<PathBuf> = images
+    fn dead_inputs(&self, inputs: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
+        let records = self.records();
+        let live: BTreeSet<String> = images
             .iter()
-            .filter_map(|image| match self.read(image) {
-                super::RecordState::Found(record) => Some(self.listing_file(image, &record.key)),
+            .filter_map(|image| match records.read(image) {
+                RecordState::Found(record) => Some(listing_file(image, &record.key)),
                 _ => None,
             })
             .collect();
-        entries(&self.state().join("inputs"))
-            .into_iter()
-            .filter(|(name, path)| !name.starts_with(TEMPORARY) && !live.contains(path))
-            .map(|(name, path)| {
-                let stem = name.strip_suffix(".json").unwrap_or(&name);
-                let image = stem.rsplit_once('.').map_or(stem, |(image, _)| image);
-                leftover(LeftoverKind::Inputs, image, path)
+        inputs.each(LeftoverKind::Inputs, |name| {
+            let stem = name.strip_suffix(".json").unwrap_or(name);
+            let image = stem.rsplit_once('.').map_or(stem, |(image, _)| image);
+            let is_dead = !name.starts_with(TEMPORARY) && !live.contains(name);
+            is_dead.then_some(image)
+        })
+    }
+}
+
+fn dead_records(records: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
+    let kept: BTreeSet<String> = images.iter().map(|image| file_name(image)).collect();
+    records.each(LeftoverKind::Record, |name| {
+        let stem = name.strip_suffix(".json")?;
+        (!name.starts_with(TEMPORARY) && !kept.contains(stem)).then_some(stem)
+    })
+}
+
+/// A folder and what is in it.
+struct Listed {
+    folder: Option<Dir>,
+    names: Vec<String>,
+}
+
+impl Listed {
+    fn of(folder: Option<Dir>) -> io::Result<Self> {
+        let names = match &folder {
+            Some(folder) => names(folder)?,
+            None => Vec::new(),
+        };
+        Ok(Self { folder, names })
+    }
+
+    /// The leftovers among them: those of which `stem` says what stands for the image in the name.
+    fn each<'a>(
+        &'a self,
+        kind: LeftoverKind,
+        stem: impl Fn(&'a str) -> Option<&'a str>,
+    ) -> Vec<Leftover> {
+        let Some(folder) = &self.folder else {
+            return Vec::new();
+        };
+        let found = self.names.iter().filter_map(|name| {
+            let image = image_of(stem(name)?);
+            Some(Leftover {
+                kind,
+                image: image.filter(|_| kind != LeftoverKind::Unfinished),
+                bytes: folder.bytes(name),
+                path: folder.path().join(name),
             })
-            .collect()
-    }
-}
-
-fn leftover(kind: LeftoverKind, stem: &str, path: PathBuf) -> Leftover {
-    Leftover {
-        kind,
-        image: image_of(stem).filter(|_| kind != LeftoverKind::Unfinished),
-        bytes: bytes(&path),
-        path,
-    }
-}
-
-fn bytes(path: &Path) -> u64 {
-    let Ok(meta) = std::fs::symlink_metadata(path) else {
-        return 0;
-    };
-    if !meta.is_dir() {
-        return meta.len();
-    }
-    entries(path).iter().map(|(_, path)| bytes(path)).sum()
-}
-
-fn remove_all(path: &Path) -> io::Result<()> {
-    if std::fs::symlink_metadata(path)?.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
+        });
+        found.collect()
     }
 }

@@ -1,20 +1,16 @@
 //! Locks between processes: one for writing records, one an image while it is built.
 //!
-//! The operating system frees them when their holder dies. The choices made: locks are files of their own, never those that
-//! are replaced; waiting asks again and again rather than sleeping in the kernel, so that Ctrl-C ends it.
+//! They are files of their own, never those that are replaced.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::Duration;
 
 use super::name::file_name;
-use super::{Store, naming, open_lock};
+use super::{Dir, LOCKS, Share, Store};
 
-/// How often a waiting run asks again.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Held while a record is written.
+pub(super) const WRITING: &str = "store.lock";
 
 /// The right to build an image, until dropped.
 #[derive(Debug)]
@@ -37,53 +33,38 @@ impl Store {
         mut waiting: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<Option<ImageLock>> {
         let mut waited = false;
-        loop {
-            if let Some(file) = self.try_lock(image)? {
-                self.drop_old_contexts(image);
-                return Ok(Some(ImageLock {
-                    _file: file,
-                    waited,
-                }));
-            }
+        let mut again = || {
             waited = true;
-            if waiting().is_break() {
-                return Ok(None);
-            }
-            std::thread::sleep(PAUSE);
-        }
+            waiting()
+        };
+        let locks = self.place.join(LOCKS).make()?;
+        let Some(file) = locks.lock(&lock_name(image), Share::Nobody, &mut again)? else {
+            return Ok(None);
+        };
+        self.drop_old_contexts(image);
+        Ok(Some(ImageLock {
+            _file: file,
+            waited,
+        }))
     }
 
     /// Locks an image if nobody has it locked.
     pub(super) fn try_lock(&self, image: &str) -> io::Result<Option<File>> {
-        let path = self.locks().join(file_name(image) + ".lock");
-        try_lock_file(&path)
-    }
-
-    pub(super) fn lock_writing(&self) -> io::Result<File> {
-        let path = self.folder.join("store.lock");
-        let file = open_lock(&path)?;
-        file.lock().map_err(|error| naming(&path, &error))?;
-        Ok(file)
+        let locks = self.place.join(LOCKS).make()?;
+        locks.try_lock(&lock_name(image), Share::Nobody)
     }
 }
 
-fn try_lock_file(path: &Path) -> io::Result<Option<File>> {
-    loop {
-        let file = open_lock(path)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(naming(path, &error)),
-            Ok(()) => {}
-        }
-        // `clean` may have removed the file between opening and locking: such a lock keeps nobody out.
-        if is_still_there(&file, path)? {
-            return Ok(Some(file));
-        }
-    }
+/// The file of an image's lock.
+pub(super) fn lock_name(image: &str) -> String {
+    file_name(image) + ".lock"
 }
 
-fn is_still_there(file: &File, path: &Path) -> io::Result<bool> {
-    let held = file.metadata()?;
-    Ok(std::fs::metadata(path)
-        .is_ok_and(|named| named.ino() == held.ino() && named.dev() == held.dev()))
+/// The right to write records, once no other run does.
+pub(super) fn writing(own: &Dir, mut waiting: impl FnMut() -> ControlFlow<()>) -> io::Result<File> {
+    let file = own.lock(WRITING, Share::Nobody, &mut waiting)?;
+    file.ok_or_else(|| {
+        let why = "another run is writing its records, and this one was interrupted";
+        io::Error::new(io::ErrorKind::Interrupted, why)
+    })
 }

@@ -1,8 +1,9 @@
 //! What was built last: one record an image, in the workspace's state folder, shared by processes, safe at every moment.
 //!
-//! Knows no builder and no clock. The choices made: a record is one JSON file that is replaced whole, so whoever dies or
-//! reads at any moment finds the old or the new; the inputs behind its key lie in a file of their own, named by image and
-//! key and written first, so a record never points to others; what cannot be read counts as never built, and says why.
+//! Knows no builder and no clock. A record is one JSON file that is replaced whole, so whoever dies or reads at any moment
+//! finds the old or the new; the inputs behind its key lie in a file of their own, named by image and key and written first,
+//! so a record never points to others; what cannot be read counts as never built, and says why. All of it is reached by
+//! handle, never through a link: a checkout may bring a `.imgspec` of its own.
 //!
 //! ```text
 //! .imgspec/.gitignore          *
@@ -20,12 +21,14 @@ mod record;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::system_words;
+use crate::disk::dir::{Dir, Rooted, Share, Terms, Trouble};
+use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
 use name::file_name;
@@ -34,10 +37,23 @@ pub use clean::{Leftover, LeftoverKind};
 pub use lock::ImageLock;
 pub use record::{Record, RecordState, SCHEMA};
 
+/// The directories of the state folder.
+const RECORDS: &str = "state";
+const INPUTS: &str = "state/inputs";
+const LOCKS: &str = "locks";
+const LOGS: &str = "logs";
+const CONTEXTS: &str = "contexts";
+
+/// A larger record is none of ours: it has a few lines, and one for each base.
+const LARGEST_RECORD: u64 = 1 << 20;
+
+/// The inputs of an image of a million files have fewer bytes.
+const LARGEST_INPUTS: u64 = 1 << 28;
+
 /// The records of one workspace.
 #[derive(Debug, Clone)]
 pub struct Store {
-    folder: PathBuf,
+    place: Rooted,
     /// Tells this run's contexts from those of a killed one.
     run: u64,
 }
@@ -55,15 +71,17 @@ impl Store {
     /// The store of the workspace at this root, made if there is none.
     ///
     /// # Errors
-    /// When the state folder cannot be made; the error names it.
+    /// When the state folder cannot be made, or something in it is not what it should be; the error names it.
     pub fn open(root: &Path) -> io::Result<Self> {
         let store = Self::look(root);
-        for folder in [store.state().join("inputs"), store.locks()] {
-            std::fs::create_dir_all(&folder).map_err(|error| naming(&folder, &error))?;
+        store.verify()?;
+        let own = store.place.make()?;
+        for folder in [INPUTS, LOCKS] {
+            own.make_all(folder)?;
         }
-        let marker = store.folder.join(".gitignore");
-        if !marker.exists() {
-            replace(&marker, b"*\n")?;
+        let marker = ".gitignore";
+        if own.kind(marker)? != Some(FileKind::File) {
+            own.replace(marker, b"*\n")?;
         }
         Ok(store)
     }
@@ -71,41 +89,76 @@ impl Store {
     /// The store of the workspace at this root, for reading only: nothing is made, and no store is one without records.
     #[must_use]
     pub fn look(root: &Path) -> Self {
+        let terms = Terms {
+            keeps: "its state",
+            hidden: Some(root.to_owned()),
+            ..Terms::default()
+        };
         Self {
-            folder: root.join(STATE_FOLDER),
+            place: Rooted::new(root, STATE_FOLDER, terms),
             run: RandomState::new().hash_one(std::process::id()),
         }
+    }
+
+    /// Looks whether what there is of the state folder can be used; nothing is made.
+    ///
+    /// # Errors
+    /// When one of its directories is something else, a link for example; the error names it. What cannot be read for another
+    /// reason is told where it is needed.
+    pub fn verify(&self) -> io::Result<()> {
+        let verified = self.place.open().and_then(|own| {
+            let Some(own) = own else { return Ok(()) };
+            let mut folders = [INPUTS, LOCKS, LOGS, CONTEXTS].into_iter();
+            folders.try_for_each(|folder| own.open_all(folder).map(drop))?;
+            own.verify_file(lock::WRITING)
+        });
+        verified.or_else(|error| {
+            if Trouble::is_misplaced(&error) {
+                Err(error)
+            } else {
+                Ok(())
+            }
+        })
+    }
+
+    /// The records, to read several of them.
+    pub(crate) fn records(&self) -> Records {
+        Records(self.place.join(RECORDS).open())
     }
 
     /// The record of an image.
     #[must_use]
     pub fn read(&self, image: &str) -> RecordState {
-        match std::fs::read(self.record_file(image)) {
-            Ok(bytes) => record::parse(image, &bytes),
-            Err(error) if is_absent(&error) => RecordState::Missing,
-            Err(error) => RecordState::Unreadable(system_words(&error)),
-        }
+        self.records().read(image)
     }
 
-    /// Records what was built, with the inputs of its key; older inputs of the image are forgotten.
+    /// Records what was built, with the inputs of its key; older inputs of the image are forgotten. While another run writes,
+    /// `waiting` is called again and again.
     ///
     /// # Errors
-    /// When a file cannot be written; the record is then the old one.
-    pub fn write(&self, record: &Record, inputs: &[Input]) -> io::Result<()> {
-        let _writing = self.lock_writing()?;
+    /// When a file cannot be written, or when `waiting` breaks; the record is then the old one.
+    pub fn write(
+        &self,
+        record: &Record,
+        inputs: &[Input],
+        waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let own = self.place.make()?;
+        let _writing = lock::writing(&own, waiting)?;
         let listing = Listing {
             version: SCHEMA,
             image: record.image.clone(),
             key: record.key,
             inputs: inputs.to_vec(),
         };
-        let listing_file = self.listing_file(&record.image, &record.key);
-        replace(&listing_file, &json(&listing))?;
-        replace(&self.record_file(&record.image), &json(record))?;
+        let (records, kept) = (own.make_all(RECORDS)?, own.make_all(INPUTS)?);
+        let listing_file = listing_file(&record.image, &record.key);
+        kept.replace(&listing_file, &json(&listing))?;
+        records.replace(&record_file(&record.image), &json(record))?;
         // The record is written: what is left over may stay.
-        for old in self.listing_files(&record.image) {
+        for old in listing_files(&kept, &record.image) {
             if old != listing_file {
-                let _ = std::fs::remove_file(old);
+                let _ = kept.remove_file(old);
             }
         }
         Ok(())
@@ -114,17 +167,23 @@ impl Store {
     /// The inputs of a record's key; none if they are not there or cannot be read.
     #[must_use]
     pub fn inputs(&self, record: &Record) -> Option<Vec<Input>> {
-        let bytes = std::fs::read(self.listing_file(&record.image, &record.key)).ok()?;
+        let kept = self.place.join(INPUTS).open().ok()??;
+        let name = listing_file(&record.image, &record.key);
+        let bytes = kept.read(name, LARGEST_INPUTS).ok()??;
         let listing: Listing = serde_json::from_slice(&bytes).ok()?;
         let ours =
             listing.version == SCHEMA && listing.image == record.image && listing.key == record.key;
         ours.then_some(listing.inputs)
     }
 
-    /// The file for the log of an image's build.
-    #[must_use]
-    pub fn log_file(&self, image: &str) -> PathBuf {
-        self.logs().join(file_name(image) + ".log")
+    /// A new file for the log of an image's build, and its path from the workspace root.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open_log(&self, image: &str) -> io::Result<(File, PathBuf)> {
+        let name = file_name(image) + ".log";
+        let path = [STATE_FOLDER, LOGS, &name].iter().collect();
+        Ok((self.place.join(LOGS).make()?.anew(&name)?, path))
     }
 
     /// The folder for the context of an image's build: another one in each run. The builder of a run that was killed lives
@@ -132,7 +191,8 @@ impl Store {
     #[must_use]
     pub fn context_folder(&self, image: &str) -> PathBuf {
         let run = format!("{CONTEXT_OF}{:016x}", self.run);
-        self.contexts().join(file_name(image) + &run)
+        let name = file_name(image) + &run;
+        self.place.path().join(CONTEXTS).join(name)
     }
 
     /// Removes the contexts that killed runs left of an image. Its lock is held.
@@ -140,74 +200,66 @@ impl Store {
         let own = self.context_folder(image);
         let mut start = file_name(image);
         start.push(CONTEXT_OF);
-        for (name, path) in entries(&self.contexts()) {
-            if name.starts_with(&start) && path != own {
+        let Ok(Some(contexts)) = self.place.join(CONTEXTS).open() else {
+            return;
+        };
+        for name in names(&contexts).unwrap_or_default() {
+            if name.starts_with(&start) && !own.ends_with(&name) {
                 // What cannot be removed is in nobody's way.
-                let _ = std::fs::remove_dir_all(path);
+                let _ = contexts.remove(name);
             }
         }
     }
+}
 
-    fn state(&self) -> PathBuf {
-        self.folder.join("state")
-    }
+/// Records that are read one after the other.
+pub(crate) struct Records(io::Result<Option<Dir>>);
 
-    fn locks(&self) -> PathBuf {
-        self.folder.join("locks")
-    }
-
-    fn logs(&self) -> PathBuf {
-        self.folder.join("logs")
-    }
-
-    fn contexts(&self) -> PathBuf {
-        self.folder.join("contexts")
-    }
-
-    fn record_file(&self, image: &str) -> PathBuf {
-        self.state().join(file_name(image) + ".json")
-    }
-
-    fn listing_file(&self, image: &str, key: &Key) -> PathBuf {
-        let name = format!("{}.{}.json", file_name(image), key.tag());
-        self.state().join("inputs").join(name)
-    }
-
-    /// All inputs that are kept of an image.
-    fn listing_files(&self, image: &str) -> Vec<PathBuf> {
-        let start = file_name(image) + ".";
-        let is_key =
-            |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        entries(&self.state().join("inputs"))
-            .into_iter()
-            .filter(|(name, _)| {
-                name.strip_prefix(&start)
-                    .and_then(|rest| rest.strip_suffix(".json"))
-                    .is_some_and(is_key)
-            })
-            .map(|(_, path)| path)
-            .collect()
+impl Records {
+    /// The record of an image.
+    pub(crate) fn read(&self, image: &str) -> RecordState {
+        let folder = match &self.0 {
+            Ok(Some(folder)) => folder,
+            Ok(None) => return RecordState::Missing,
+            Err(error) => return RecordState::Unreadable(system_words(error)),
+        };
+        match folder.read(record_file(image), LARGEST_RECORD) {
+            Ok(Some(bytes)) => record::parse(image, &bytes),
+            Ok(None) => RecordState::Missing,
+            Err(error) => RecordState::Unreadable(match Trouble::of(&error) {
+                Some(trouble) => trouble.reason(),
+                None => system_words(&error),
+            }),
+        }
     }
 }
 
-/// What is in a folder, by name; nothing if it cannot be read.
-fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
-    let Ok(read) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut entries: Vec<(String, PathBuf)> = read
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .collect();
-    entries.sort();
-    entries
+fn record_file(image: &str) -> String {
+    file_name(image) + ".json"
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+fn listing_file(image: &str, key: &Key) -> String {
+    format!("{}.{}.json", file_name(image), key.tag())
+}
+
+/// All inputs that are kept of an image.
+fn listing_files(kept: &Dir, image: &str) -> Vec<String> {
+    let start = file_name(image) + ".";
+    let is_key = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut files = names(kept).unwrap_or_default();
+    files.retain(|name| {
+        name.strip_prefix(&start)
+            .and_then(|rest| rest.strip_suffix(".json"))
+            .is_some_and(is_key)
+    });
+    files
+}
+
+/// What is in a folder, by name. What is no text is none of ours.
+fn names(folder: &Dir) -> io::Result<Vec<String>> {
+    let entries = folder.entries()?.into_iter();
+    let names = entries.map(|entry| entry.name.into_string());
+    Ok(names.filter_map(Result::ok).collect())
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
@@ -216,47 +268,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Replaces a file whole: its readers see the old bytes or the new, also after a power cut.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let write = || {
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let mut new = tempfile::Builder::new()
-            .prefix(TEMPORARY)
-            .tempfile_in(folder)?;
-        new.write_all(bytes)?;
-        new.as_file().sync_data()?;
-        new.persist(file)?;
-        Ok(())
-    };
-    write().map_err(|error: io::Error| naming(file, &error))
-}
-
 /// Between image and run in the name of a context's folder: in no image's file name.
 const CONTEXT_OF: char = '~';
-
-/// The start of the names of files that are not yet whole; a killed process leaves them.
-const TEMPORARY: &str = ".new-";
-
-/// The error with the file that it is about.
-fn naming(file: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(
-        error.kind(),
-        format!(
-            "`{}` cannot be written: {}",
-            file.display(),
-            system_words(error)
-        ),
-    )
-}
-
-fn open_lock(file: &Path) -> io::Result<File> {
-    std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(file)
-        .map_err(|error| naming(file, &error))
-}
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,25 @@ fn store() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+impl Store {
+    /// Writes, however long that takes.
+    fn put(&self, record: &Record, inputs: &[Input]) -> io::Result<()> {
+        self.write(record, inputs, || ControlFlow::Continue(()))
+    }
+
+    fn at(&self, folder: &str, name: &str) -> PathBuf {
+        self.place.path().join(folder).join(name)
+    }
+
+    fn drop_it(&self, leftover: &Leftover) -> bool {
+        self.remove(leftover, || ControlFlow::Break(())).unwrap()
+    }
+
+    fn inputs_of(&self, image: &str) -> Vec<String> {
+        listing_files(&self.place.join(INPUTS).open().unwrap().unwrap(), image)
+    }
+}
+
 fn found(record: Record) -> RecordState {
     RecordState::Found(Box::new(record))
 }
@@ -46,9 +65,9 @@ fn found(record: Record) -> RecordState {
 fn a_record_is_read_as_it_was_written_with_its_inputs() {
     let (folder, store) = store();
     assert_eq!(store.read("app"), RecordState::Missing);
-    store.write(&record("app", 1), &input("1")).unwrap();
-    store.write(&record("app", 2), &input("2")).unwrap();
-    store.write(&record("app.b", 3), &input("3")).unwrap();
+    store.put(&record("app", 1), &input("1")).unwrap();
+    store.put(&record("app", 2), &input("2")).unwrap();
+    store.put(&record("app.b", 3), &input("3")).unwrap();
     assert_eq!(store.read("app"), found(record("app", 2)));
     assert_eq!(store.inputs(&record("app", 2)), Some(input("2")));
     assert_eq!(
@@ -65,8 +84,8 @@ fn a_record_is_read_as_it_was_written_with_its_inputs() {
 fn a_damaged_record_counts_as_never_built_and_says_so() {
     // skaffold writes its one state file in place: a kill leaves half of it.
     let (_folder, store) = store();
-    store.write(&record("app", 1), &input("1")).unwrap();
-    let file = store.record_file("app");
+    store.put(&record("app", 1), &input("1")).unwrap();
+    let file = store.at(RECORDS, "app.json");
     let whole = std::fs::read(&file).unwrap();
     for end in 0..whole.len() - 2 {
         std::fs::write(&file, &whole[..end]).unwrap();
@@ -100,31 +119,95 @@ fn a_damaged_record_counts_as_never_built_and_says_so() {
 #[test]
 fn damaged_inputs_are_none() {
     let (_folder, store) = store();
-    store.write(&record("app", 1), &input("1")).unwrap();
-    std::fs::write(store.listing_file("app", &Key::new([1; 32])), "{").unwrap();
+    store.put(&record("app", 1), &input("1")).unwrap();
+    std::fs::write(
+        store.at(INPUTS, &listing_file("app", &Key::new([1; 32]))),
+        "{",
+    )
+    .unwrap();
     assert_eq!(store.inputs(&record("app", 1)), None);
     assert_eq!(store.read("app"), found(record("app", 1)));
 }
 
 #[test]
-fn a_store_that_cannot_be_made_names_its_folder() {
+fn a_state_folder_that_is_none_is_told_by_name_and_kind() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(STATE_FOLDER), "").unwrap();
-    let error = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(
-        error.contains(".imgspec/state/inputs` cannot be written"),
-        "{error}"
+    let expected = "`.imgspec` is a file, not a directory: imgspec keeps its state in directories and files of its own; remove it";
+    assert_eq!(
+        Store::open(folder.path()).unwrap_err().to_string(),
+        expected
     );
-    assert_eq!(Store::look(folder.path()).read("app"), RecordState::Missing);
+    let store = Store::look(folder.path());
+    assert_eq!(store.verify().unwrap_err().to_string(), expected);
+    assert_eq!(store.read("app"), RecordState::Unreadable(expected.into()));
+}
+
+#[test]
+fn a_record_that_is_no_file_or_too_large_counts_as_never_built() {
+    let (folder, store) = store();
+    let file = store.at(RECORDS, "app.json");
+    let said = |why: &str| assert_eq!(store.read("app"), RecordState::Unreadable(why.into()));
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &file, fifo, 0o600.into(), 0).unwrap();
+    said("it is a named pipe, not a file");
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(folder.path().join("other"), &file).unwrap();
+    said("it is a symbolic link, not a file");
+    std::fs::remove_file(&file).unwrap();
+    let sparse = File::create(&file).unwrap();
+    sparse.set_len(10 << 30).unwrap();
+    said("it is larger than 1 MiB");
+    store.put(&record("app", 1), &input("1")).unwrap();
+    let inputs = store.at(INPUTS, &listing_file("app", &Key::new([1; 32])));
+    File::create(&inputs).unwrap().set_len(10 << 30).unwrap();
+    assert_eq!(store.inputs(&record("app", 1)), None);
+}
+
+#[test]
+fn who_waits_to_write_is_asked_and_can_give_up() {
+    let (_folder, store) = store();
+    let own = store.place.make().unwrap();
+    let held = own.try_lock("store.lock", Share::Nobody).unwrap().unwrap();
+    let mut asked = 0;
+    let error = store.write(&record("app", 1), &[], || {
+        asked += 1;
+        if asked < 3 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    });
+    assert_eq!(error.unwrap_err().kind(), io::ErrorKind::Interrupted);
+    assert_eq!((asked, store.read("app")), (3, RecordState::Missing));
+    drop(held);
+    store.put(&record("app", 1), &[]).unwrap();
+}
+
+#[test]
+fn only_what_is_in_the_state_folder_can_be_removed() {
+    let (folder, store) = store();
+    let victim = folder.path().join("victim");
+    std::fs::write(&victim, "").unwrap();
+    for path in ["victim", ".imgspec/../victim"] {
+        let leftover = Leftover {
+            kind: LeftoverKind::Log,
+            image: None,
+            path: folder.path().join(path),
+            bytes: 0,
+        };
+        assert!(store.remove(&leftover, || ControlFlow::Break(())).is_err());
+    }
+    assert!(victim.exists());
 }
 
 #[test]
 fn a_write_that_fails_leaves_the_old_record() {
     let (_folder, store) = store();
-    store.write(&record("app", 1), &input("1")).unwrap();
+    store.put(&record("app", 1), &input("1")).unwrap();
     // Stands for a full disk: the inputs, written first, cannot be.
-    std::fs::create_dir(store.listing_file("app", &Key::new([2; 32]))).unwrap();
-    assert!(store.write(&record("app", 2), &input("2")).is_err());
+    std::fs::create_dir(store.at(INPUTS, &listing_file("app", &Key::new([2; 32])))).unwrap();
+    assert!(store.put(&record("app", 2), &input("2")).is_err());
     assert_eq!(store.read("app"), found(record("app", 1)));
     assert_eq!(store.inputs(&record("app", 1)), Some(input("1")));
 }
@@ -133,7 +216,7 @@ fn a_write_that_fails_leaves_the_old_record() {
 fn writers_at_once_never_leave_a_mixture() {
     // skaffold: two processes overwrite each other's state file whole.
     let (_folder, store) = store();
-    store.write(&record("app", 0), &input("0")).unwrap();
+    store.put(&record("app", 0), &input("0")).unwrap();
     let (writers, each) = (4, 10);
     let left = AtomicUsize::new(writers);
     std::thread::scope(|scope| {
@@ -143,7 +226,7 @@ fn writers_at_once_never_leave_a_mixture() {
                 for at in 0..each {
                     let key = u8::try_from(writer * each + at).unwrap();
                     store
-                        .write(&record("app", key), &input(&key.to_string()))
+                        .put(&record("app", key), &input(&key.to_string()))
                         .unwrap();
                 }
                 left.fetch_sub(1, Ordering::SeqCst);
@@ -157,7 +240,7 @@ fn writers_at_once_never_leave_a_mixture() {
         panic!("no record")
     };
     assert!(store.inputs(&last).is_some());
-    assert_eq!(store.listing_files("app").len(), 1);
+    assert_eq!(store.inputs_of("app").len(), 1);
 }
 
 const VICTIM: &str = "IMGSPEC_TEST_STORE_VICTIM";
@@ -174,7 +257,7 @@ fn victim_writes_until_killed() {
             .lock_image("app", || ControlFlow::Continue(()))
             .unwrap();
         store
-            .write(&record("app", key), &input(&key.to_string()))
+            .put(&record("app", key), &input(&key.to_string()))
             .unwrap();
         drop(lock);
     }
@@ -184,7 +267,7 @@ fn victim_writes_until_killed() {
 fn killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
     // skaffold: a kill while the state is written; locks that outlive their holder.
     let (folder, store) = store();
-    store.write(&record("app", 0), &input("0")).unwrap();
+    store.put(&record("app", 0), &input("0")).unwrap();
     for round in 0..12_u64 {
         let mut victim = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::tests::victim_writes_until_killed"])
@@ -204,12 +287,17 @@ fn killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
         let lock = store.lock_image("app", || ControlFlow::Break(())).unwrap();
         assert!(lock.is_some(), "round {round}");
     }
-    store.write(&record("app", 1), &input("1")).unwrap();
-    for unfinished in store.leftovers(&BTreeSet::from(["app"])) {
-        assert!(store.remove(&unfinished).unwrap());
+    store.put(&record("app", 1), &input("1")).unwrap();
+    for unfinished in store.leftovers(&BTreeSet::from(["app"])).unwrap() {
+        assert!(store.drop_it(&unfinished));
     }
-    assert_eq!(store.listing_files("app").len(), 1);
-    assert!(store.leftovers(&BTreeSet::from(["app"])).is_empty());
+    assert_eq!(store.inputs_of("app").len(), 1);
+    assert!(
+        store
+            .leftovers(&BTreeSet::from(["app"]))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -252,7 +340,7 @@ fn two_runs_at_once_build_an_image_once() {
                     .unwrap();
                 if store.read("app") == RecordState::Missing {
                     built.fetch_add(1, Ordering::SeqCst);
-                    store.write(&record("app", 1), &input("1")).unwrap();
+                    store.put(&record("app", 1), &input("1")).unwrap();
                 }
                 drop(lock);
             });
@@ -283,13 +371,12 @@ fn the_builder_of_a_killed_run_never_sees_the_files_of_the_next() {
 fn leftovers_are_listed_and_removed_unless_in_use() {
     let (_folder, store) = store();
     for image in ["app", "old", "busy"] {
-        store.write(&record(image, 1), &input("1")).unwrap();
+        store.put(&record(image, 1), &input("1")).unwrap();
         std::fs::create_dir_all(store.context_folder(image).join("x")).unwrap();
         std::fs::write(store.context_folder(image).join("x/y"), "12345").unwrap();
     }
-    std::fs::create_dir_all(store.logs()).unwrap();
-    std::fs::write(store.log_file("app"), "log").unwrap();
-    std::fs::write(store.state().join(".new-abc"), "torn").unwrap();
+    store.open_log("app").unwrap();
+    std::fs::write(store.at(RECORDS, ".new-abc"), "torn").unwrap();
     let _busy = store
         .lock_image("busy", || ControlFlow::Break(()))
         .unwrap()
@@ -307,7 +394,7 @@ fn leftovers_are_listed_and_removed_unless_in_use() {
             })
             .collect()
     };
-    let left = store.leftovers(&images);
+    let left = store.leftovers(&images).unwrap();
     let without_sizes: Vec<String> = shown(&left)
         .into_iter()
         .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
@@ -328,10 +415,12 @@ fn leftovers_are_listed_and_removed_unless_in_use() {
     );
     assert!(shown(&left).contains(&"Context app 5".to_owned()));
     for one in &left {
-        let removed = store.remove(one).unwrap();
+        let removed = store.drop_it(one);
         assert_eq!(removed, one.image.as_deref() != Some("busy"));
     }
-    let kept: Vec<String> = shown(&store.leftovers(&images)).into_iter().collect();
+    let kept: Vec<String> = shown(&store.leftovers(&images).unwrap())
+        .into_iter()
+        .collect();
     assert!(kept.iter().all(|line| line.contains("busy")), "{kept:?}");
     assert_eq!(store.read("app"), found(record("app", 1)));
     assert_eq!(store.inputs(&record("app", 1)), Some(input("1")));

@@ -23,15 +23,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
-use crate::disk::system_words;
 use crate::fingerprint::FileReader;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::worker::Built;
 use crate::run::{self, Event, Options, Summary, Trouble};
-use crate::session::{Examination, Kept, Planned, Refusal, Session};
+use crate::session::{Examination, Kept, Planned, Refusal, Session, unusable_state};
 use crate::store::Store;
-use crate::workspace::STATE_FOLDER;
 use keeper::{First, Keeper};
 
 /// How long it must have been silent before what changed is looked at, unless the user says.
@@ -159,13 +157,7 @@ pub fn watch(
         Start::Sound(session, _) => session.workspace.root.clone(),
         Start::Broken(wrong) => wrong.workspace.root.clone(),
     };
-    let store = Store::open(&root).map_err(|error| Refusal::Other {
-        message: format!(
-            "the state folder `{STATE_FOLDER}` cannot be made: {}",
-            system_words(&error)
-        ),
-        help: Some("make the workspace's folder writable".to_owned()),
-    })?;
+    let store = Store::open(&root).map_err(|error| unusable_state(&error))?;
     let (kept, first) = match start {
         Start::Sound(session, planned) => {
             let kept = Kept {

@@ -32,6 +32,10 @@ const PLACES: &[(&str, &str)] = &[
     ("faults::registry::", "tests/it/faults/registry.rs"),
     ("faults::signals::", "tests/it/faults/signals.rs"),
     ("faults::state::", "tests/it/faults/state.rs"),
+    (
+        "faults::state::surroundings::",
+        "tests/it/faults/state/surroundings.rs",
+    ),
 ];
 
 fn text(path: &str) -> String {

@@ -1,12 +1,10 @@
 //! Killed at any moment, run twice at once, files changing under it: nothing lost, nothing wrong recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::time::Duration;
 
-use crate::sandbox::{Ran, Sandbox};
+use crate::sandbox::Sandbox;
 
 /// 60 images: 12 roots, 48 on top of them in four layers.
 fn sixty() -> String {
@@ -232,43 +230,4 @@ fn the_same_checkout_has_the_same_keys_wherever_it_lies() {
         sandbox.run(&["tag", "--format", "json"]).success().json()[0]["key"].clone()
     };
     assert_eq!(key(&here), key(&there));
-}
-
-/// Builds in a state folder of `$1` KiB, and again once there is room; then says what is fresh.
-const SHORT_OF_ROOM: &str = r#"
-mkdir .imgspec
-mount -t tmpfs -o "size=$1k" none .imgspec || exit 9
-"$0" graph build --builder fake
-echo "first: $?"
-mount -o remount,size=4m .imgspec || exit 9
-"$0" graph build --builder fake || exit 8
-"$0" graph plan --builder fake
-"#;
-
-/// `tests/run` says whether this machine lets a test mount something.
-#[test]
-fn a_full_disk_is_said_and_what_was_not_recorded_is_built_again() {
-    if std::env::var("IMGSPEC_TEST_MOUNTS").is_ok_and(|said| said == "none") {
-        return;
-    }
-    let images = "image \"a\" { base-image \"scratch\" }\nimage \"b\" { base-image image=\"a\" }\n";
-    let mut codes = BTreeSet::new();
-    for size in (4..=48).step_by(4) {
-        let sandbox = Sandbox::with(&[("imgspec.kdl", images)]);
-        let program = sandbox.command(&[]);
-        let mut command = Command::new("unshare");
-        command
-            .args(["--map-root-user", "--mount", "sh", "-c", SHORT_OF_ROOM])
-            .args([program.get_program(), OsStr::new(&size.to_string())])
-            .env("IMGSPEC_FAKE_SECONDS", "0")
-            .current_dir(sandbox.root());
-        let ran = Ran::of(&mut command).success().says("0 to build, 2 fresh");
-        let first = ran.stdout.lines().next().unwrap();
-        let code = first.strip_prefix("first: ").unwrap();
-        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
-        assert!(code == "0" || ran.stderr.contains("no space left on device"));
-        codes.insert(code.to_owned());
-    }
-    // Too little for an image, and enough.
-    assert_eq!(codes, ["0", "1"].map(str::to_owned).into());
 }

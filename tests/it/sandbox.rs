@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// What reads and refuses takes milliseconds; the machine may do much else.
+const SOON: Duration = Duration::from_secs(20);
 
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
@@ -82,6 +86,12 @@ impl Sandbox {
             assert!(!said.contains(never), "`{never}` is said:\n{said}");
         }
         ran
+    }
+
+    /// The same, of what must not wait: it is killed, and the test fails, when it takes long.
+    #[track_caller]
+    pub(crate) fn run_soon(&self, arguments: &[&str]) -> Ran {
+        Ran::soon(&mut self.command(arguments))
     }
 
     /// `graph build` with the fake backend.
@@ -187,12 +197,37 @@ pub(crate) struct Ran {
 impl Ran {
     #[track_caller]
     pub(crate) fn of(command: &mut Command) -> Self {
-        let output = command.output().expect("the program starts");
+        Self::from_output(command.output().expect("the program starts"))
+    }
+
+    #[track_caller]
+    fn from_output(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("text"),
             stderr: String::from_utf8(output.stderr).expect("text"),
         }
+    }
+
+    /// The same, of what must not wait: it is killed, and the test fails, when it takes long.
+    #[track_caller]
+    pub(crate) fn soon(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let begun = Instant::now();
+        while child.try_wait().expect("it is ours").is_none() {
+            if begun.elapsed() > SOON {
+                let _ = child.kill();
+                let said = child.wait_with_output();
+                panic!("{command:?} still ran after {SOON:?}: {said:?}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Self::from_output(child.wait_with_output().expect("it ended"))
     }
 
     #[track_caller]

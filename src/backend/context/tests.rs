@@ -1,7 +1,7 @@
 //! Staging, with real files.
 
 use super::*;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 fn file(path: &str, content: &str, executable: bool) -> Entry {
     Entry {
@@ -157,4 +157,39 @@ fn many_files_are_copied_by_several_threads() {
     let files = Files::new(source.clone(), false, None, entries.collect());
     stage(&files, &dir.path().join("to")).unwrap();
     assert_eq!(fs::read_dir(dir.path().join("to")).unwrap().count(), 500);
+}
+
+#[test]
+fn nothing_is_staged_or_removed_behind_a_link_in_the_state_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = sample(&dir.path().join("source"));
+    let outside = dir.path().join("outside");
+    fs::create_dir_all(outside.join("mine")).unwrap();
+    fs::create_dir(dir.path().join(".imgspec")).unwrap();
+    symlink(&outside, dir.path().join(".imgspec/contexts")).unwrap();
+    let to = dir.path().join(".imgspec/contexts/mine");
+    let refused = stage(&files, &to).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("`.imgspec/contexts` is a symbolic link, not a directory: "),
+        "{refused}"
+    );
+    let job = Job {
+        image: "a",
+        recipe: &crate::recipe::Recipe::default(),
+        key: &crate::fingerprint::Key::new([0; 32]),
+        reference: "a:1",
+        files: &[],
+        bases: std::collections::BTreeMap::new(),
+        no_cache: false,
+        root: dir.path(),
+        scratch: to,
+    };
+    drop_scratch(&job);
+    assert!(scratch(&job).is_err());
+    assert!(outside.join("mine").is_dir());
+    fs::remove_file(dir.path().join(".imgspec/contexts")).unwrap();
+    fs::create_dir_all(job.scratch.join("old")).unwrap();
+    assert!(scratch(&job).unwrap().entries().unwrap().is_empty());
+    drop_scratch(&job);
+    assert!(!job.scratch.exists());
 }

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -18,6 +17,8 @@ use super::{Direct, Docker, Found, dockerfile, failure, options, quote};
 use crate::backend::oci::reference::Reference;
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
+use crate::disk::dir::Dir;
+use crate::disk::system_words;
 use crate::process::{self, Stream};
 
 /// The Dockerfile's name in the folder of a job.
@@ -34,6 +35,9 @@ pub(super) const NO_RULES: &str = "# imgspec has left out what is not wanted\n";
 
 /// Where the builder writes what it made.
 const RESULT: &str = "result";
+
+/// More than a digest and what goes with it.
+const LARGEST_RESULT: u64 = 16 << 20;
 
 /// One call of a builder.
 struct Call<'a> {
@@ -159,9 +163,8 @@ impl Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        let scratch = &call.job.scratch;
-        context::empty(scratch)?;
-        Self::write(call.job, call.dockerfile, scratch)?;
+        let scratch = context::scratch(call.job)?;
+        Self::write(call.job, call.dockerfile, &scratch)?;
         let (mut command, form) = match &call.found.engine.buildx {
             Some(buildx) => self.buildx(buildx, call),
             None => (self.classic(call)?, Form::Plain),
@@ -178,7 +181,7 @@ impl Docker {
                 failure::build(&trouble, &call.dockerfile.steps)
             });
         }
-        digest(&scratch.join(RESULT))
+        digest(&scratch)
     }
 
     /// `docker-buildx build`, as the docker program would call it.
@@ -443,8 +446,12 @@ fn files_name(job: &Job<'_>) -> String {
 }
 
 /// The digest in the file that a builder wrote: buildx JSON, or the bare digest.
-fn digest(path: &Path) -> Result<String, BuildError> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+fn digest(scratch: &Dir) -> Result<String, BuildError> {
+    let bytes = scratch.read(RESULT, LARGEST_RESULT).map_err(|error| {
+        let why = system_words(&error);
+        BuildError::Failed(format!("what the builder made cannot be known: {why}"))
+    })?;
+    let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     let digest = match serde_json::from_str::<serde_json::Value>(&text) {
         Ok(metadata) => metadata["containerimage.digest"]
             .as_str()

@@ -31,6 +31,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
+use crate::disk::dir::Dir;
 use crate::process::{self, Said};
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
@@ -236,21 +237,21 @@ impl Docker {
     }
 
     /// Puts the Dockerfile and the context of a job where programs can send them from.
-    fn write(job: &Job<'_>, dockerfile: &Dockerfile, to: &Path) -> Result<(), BuildError> {
-        let folder = to.join(build::CONTEXT);
-        context::empty(&folder)?;
+    fn write(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<(), BuildError> {
+        let folder = context::empty(to, build::CONTEXT)?;
         if let Some(own) = &dockerfile.own {
-            context::stage(&job.files[1], &folder)?;
+            context::stage_in(&job.files[1], &folder)?;
             for (name, set) in &own.folders {
-                context::stage(&job.files[*set], &to.join(build::named_folder(name)))?;
+                let named = context::empty(to, build::named_folder(name))?;
+                context::stage_in(&job.files[*set], &named)?;
             }
         } else {
             for (at, files) in job.files.iter().enumerate() {
-                let set = folder.join(at.to_string());
-                context::stage(files, &set)?;
+                let set = context::empty(&folder, at.to_string())?;
+                context::stage_in(files, &set)?;
                 if let Some(name) = dockerfile::stand_in(files) {
-                    std::fs::rename(set.join(dockerfile::main_file(files)), set.join(name))
-                        .map_err(|error| context::unwritable(&set, &error))?;
+                    set.rename(dockerfile::main_file(files), name)
+                        .map_err(context::unwritten)?;
                 }
             }
         }
@@ -258,11 +259,10 @@ impl Docker {
             (build::DOCKERFILE, dockerfile.text.as_str()),
             (build::IGNORE, build::NO_RULES),
         ];
-        for (name, text) in texts {
-            let path = to.join(name);
-            std::fs::write(&path, text).map_err(|error| context::unwritable(&path, &error))?;
-        }
-        Ok(())
+        texts
+            .iter()
+            .try_for_each(|(name, text)| to.write(name, text.as_bytes()))
+            .map_err(context::unwritten)
     }
 
     /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways and says better why not.
@@ -406,8 +406,8 @@ impl Backend for Docker {
         let parents = bases
             .map(|(id, base)| (id.clone(), base.reference.clone()))
             .collect();
-        std::fs::create_dir_all(to).map_err(|error| context::unwritable(to, &error))?;
-        Self::write(job, &Self::dockerfile(job, &parents)?, to)
+        let to = context::theirs(to)?;
+        Self::write(job, &Self::dockerfile(job, &parents)?, &to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
@@ -446,8 +446,7 @@ impl Backend for Docker {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let built = self.build_in(job, None, notes, cancel);
-        // What remains would be a copy of the user's files.
-        let _ = std::fs::remove_dir_all(&job.scratch);
+        context::drop_scratch(job);
         built
     }
 

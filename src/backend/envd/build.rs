@@ -12,7 +12,7 @@ use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
 use super::{Envd, base, config, turn};
 use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
-use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
+use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context, waiting};
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
@@ -35,7 +35,10 @@ impl Envd {
         let context = self
             .context()
             .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
-        let home = self.home(&context, registries(job, &context)?.as_deref())?;
+        let what = "waiting for another run that sets envd up";
+        let mut waiting = waiting(cancel, || notes.step(0, 0, what));
+        let registries = registries(job, &context)?;
+        let home = self.home(&context, registries.as_deref(), &mut waiting)?;
         let (mut layout, _) = lay_out(job.recipe);
         if job.no_cache {
             self.do_anew(&mut layout);
@@ -58,7 +61,9 @@ impl Envd {
             config::working_folder(&base.image),
         );
         // envd puts the folder's name into the image and into the names of its caches.
-        let folder = job.scratch.join(job.image);
+        let folder = context::scratch(job)?
+            .make_all(job.image)
+            .map_err(context::unwritten)?;
         stage(job, &script, &folder)?;
         let name = self.docker.private_name();
         let turn = if layout.apt.is_empty() {
@@ -66,7 +71,15 @@ impl Envd {
         } else {
             turn::wait(&home, job.image, notes, cancel)?
         };
-        self.call(job, &home, &folder, &name, &script, notes, cancel)?;
+        self.call(
+            job,
+            home.dir.path(),
+            folder.path(),
+            &name,
+            &script,
+            notes,
+            cancel,
+        )?;
         drop(turn);
         self.finish(job, &base, &name, notes, cancel)
     }

@@ -1,11 +1,12 @@
 //! envd's HOME and its contexts: what says which `BuildKit` envd builds with.
 //!
-//! envd keeps its state in files without locks, and one context is current for all who share them. The choices made: a HOME of
-//! our own for each context, set up once under a lock and then only read; of the user's own HOME only a context's
-//! description is read, and only when the user names one. See `docs/design/envd.md`.
+//! envd keeps its state in files without locks, and one context is current for all who share them. So there is a HOME of our own
+//! for each context, set up once under a lock and then only read; of the user's own HOME only a context's description is
+//! read, and only when the user names one. See `docs/design/envd.md`. The HOMEs are reached by handle; envd itself is given
+//! a path, and goes where that leads.
 
-use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +15,9 @@ use serde::Deserialize;
 
 use super::Envd;
 use crate::backend::{BuildError, context};
-use crate::disk::system_words;
+use crate::disk::FileKind;
+use crate::disk::dir::{Dir, Share};
+use crate::disk::read::{self, Links};
 use crate::process;
 
 /// What the only context of a HOME of ours is called.
@@ -28,6 +31,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";
+
+/// Files that say how registries are reached have some lines.
+const LARGEST: u64 = 1 << 20;
 
 /// Registries of this machine speak plain HTTP, whatever their port.
 const REGISTRIES: &str = "\
@@ -50,6 +56,15 @@ pub(super) struct Context {
     pub(super) builder: String,
     /// Where it is; none is envd's own choice.
     pub(super) address: Option<String>,
+}
+
+/// A HOME of ours.
+#[derive(Debug)]
+pub(super) struct Home {
+    pub(super) dir: Dir,
+    /// The folder that it is in, and its name there.
+    pub(super) above: Dir,
+    pub(super) name: String,
 }
 
 /// A line of `envd context ls -f json`.
@@ -148,29 +163,36 @@ impl Envd {
     }
 
     /// The HOME for builds in a context, set up if it is not; `registries` is a file that says how registries are reached.
+    /// While another run sets it up, `waiting` is called again and again.
     pub(super) fn home(
         &self,
         context: &Context,
         registries: Option<&Path>,
-    ) -> Result<PathBuf, BuildError> {
+        waiting: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Home, BuildError> {
         let told = match registries {
-            Some(file) => fs::read(file).map_err(|error| {
-                let why = system_words(&error);
-                BuildError::Failed(format!("cannot read `{}`: {why}", file.display()))
+            Some(file) => read::bytes(file, Links::Follow, LARGEST).map_err(|refusal| {
+                BuildError::Failed(format!("cannot read `{}`: {refusal}", file.display()))
             })?,
             None => Vec::new(),
         };
-        let home = self.homes.join(self.home_name(context, &told));
-        let troubled = |error: io::Error| context::unwritable(&home, &error);
-        fs::create_dir_all(&self.homes).map_err(troubled)?;
-        let lock = File::create(home.with_extension("lock")).map_err(troubled)?;
-        lock.lock().map_err(troubled)?;
-        if !home.join(READY).is_file() {
-            context::empty(&home)?;
-            self.set_up(&home, context, registries)?;
-            File::create(home.join(READY)).map_err(troubled)?;
-        }
-        Ok(home)
+        let name = self.home_name(context, &told);
+        let above = self.homes.make().map_err(context::unwritten)?;
+        let lock = above.lock(&format!("{name}.lock"), Share::Nobody, waiting);
+        let _alone = lock
+            .map_err(context::unwritten)?
+            .ok_or(BuildError::Cancelled)?;
+        let made = above.make(&name).map_err(context::unwritten)?;
+        let ready = made.kind(READY).map_err(context::unwritten)?;
+        let dir = if ready == Some(FileKind::File) {
+            made
+        } else {
+            let dir = context::empty(&above, &name)?;
+            self.set_up(&dir, context, registries)?;
+            dir.write(READY, b"").map_err(context::unwritten)?;
+            dir
+        };
+        Ok(Home { dir, above, name })
     }
 
     /// The same for the same builder, and for no other.
@@ -193,12 +215,12 @@ impl Envd {
 
     fn set_up(
         &self,
-        home: &Path,
+        home: &Dir,
         context: &Context,
         registries: Option<&Path>,
     ) -> Result<(), BuildError> {
-        self.registries(home)
-            .map_err(|error| context::unwritable(home, &error))?;
+        self.registries(home).map_err(context::unwritten)?;
+        let home = home.path();
         let mut create = self.command(home)?;
         create.args(["context", "create", "--name", CONTEXT, "--use"]);
         create.args(["--builder", &context.builder]);
@@ -221,15 +243,21 @@ impl Envd {
     }
 
     /// How the images' descriptions are fetched: as the user has it, and without TLS from this machine.
-    fn registries(&self, home: &Path) -> io::Result<()> {
-        let folder = home.join(".config/containers");
-        fs::create_dir_all(folder.join("registries.conf.d"))?;
-        fs::write(folder.join("registries.conf.d/imgspec.conf"), REGISTRIES)?;
-        let own = self.user_home.as_ref();
-        let own = own.map(|home| home.join(".config/containers/registries.conf"));
-        match own.filter(|file| file.is_file()) {
-            Some(file) => fs::copy(file, folder.join("registries.conf")).map(drop),
-            None => Ok(()),
+    fn registries(&self, home: &Dir) -> io::Result<()> {
+        let folder = home.make_all(".config/containers")?;
+        let ours = folder.make("registries.conf.d")?;
+        ours.write("imgspec.conf", REGISTRIES.as_bytes())?;
+        let Some(user) = &self.user_home else {
+            return Ok(());
+        };
+        let own = user.join(".config/containers/registries.conf");
+        match read::bytes(&own, Links::Follow, LARGEST) {
+            Ok(text) => folder.write("registries.conf", &text),
+            Err(refusal) if refusal.is_absent() => Ok(()),
+            Err(refusal) => Err(io::Error::other(format!(
+                "`{}` cannot be read: {refusal}",
+                own.display()
+            ))),
         }
     }
 

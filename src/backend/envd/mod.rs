@@ -1,6 +1,6 @@
 //! The `envd` backend: one `build.envd` an image, built by the `envd` program and finished by Docker's daemon.
 //!
-//! Knows one job at a time. The choices made, and what envd does otherwise than others, are in `docs/design/envd.md`: a HOME of
+//! Knows one job at a time. What envd does otherwise than others, and what is done about it, is in `docs/design/envd.md`: a HOME of
 //! our own, bases by names that can be pulled, everything that envd would reorder as commands, and nothing of what envd
 //! says of the image itself.
 
@@ -19,20 +19,23 @@ mod render;
 mod turn;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use offer::Offer;
 pub use offer::REGISTRY;
 use once::Once;
 
 use super::docker::Docker;
-use super::oci::store::Store;
+use super::oci::store::{self, Store};
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported,
+    Wanted, context,
 };
+use crate::disk::dir::Rooted;
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
@@ -53,6 +56,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How to get envd.
 const INSTALL: &str = "install it with `pip install envd`";
 
+/// Why its HOME cannot be had.
+const BUSY: &str = "another run is setting envd's HOME up and does not end";
+
 /// What to do when its HOMEs cannot be made.
 const HOME: &str = "set XDG_CACHE_HOME to a folder that can be written, on a disk with room, and look whether `envd context ls` works";
 
@@ -64,13 +70,13 @@ pub struct Envd {
     /// The context that the user wants.
     wanted: Option<String>,
     /// Where the homes are.
-    homes: PathBuf,
+    homes: Rooted,
     user_home: Option<PathBuf>,
     offer: Offer,
     /// The digests by which registries have images of the local store.
     published: Once<Option<String>>,
     /// The exchange's store.
-    store: PathBuf,
+    store: Rooted,
 }
 
 impl Envd {
@@ -84,8 +90,8 @@ impl Envd {
         let caches = caches.or_else(|| user_home.as_ref().map(|home| home.join(".cache")));
         let registry = said(REGISTRY);
         let own = |name: &str| match &caches {
-            Some(caches) => caches.join("imgspec").join(name),
-            None => state.join(name),
+            Some(caches) => Rooted::new(caches, "imgspec", store::cache()).join(name),
+            None => context::ours(state).join(name),
         };
         let store = own("oci");
         Self {
@@ -152,7 +158,7 @@ impl Backend for Envd {
 
     /// Blobs of bases that were handed to envd, and names that they had; what another run has in use stays.
     fn clean(&self) -> Result<usize, String> {
-        let pruned = Store::prune(&self.store).map_err(|error| error.to_string())?;
+        let pruned = Store::prune_at(&self.store).map_err(|error| error.to_string())?;
         let names = self.offer.clean()?;
         Ok(pruned.map_or(0, |pruned| pruned.blobs) + names)
     }
@@ -161,11 +167,20 @@ impl Backend for Envd {
         if self.program.is_none() {
             return missing("there is no `envd` in PATH", INSTALL);
         }
-        let home = match self.home(&Context::daemon(), None) {
+        let begun = Instant::now();
+        let mut waiting = || {
+            if begun.elapsed() < PATIENCE {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let home = match self.home(&Context::daemon(), None, &mut waiting) {
             Ok(home) => home,
+            Err(BuildError::Cancelled) => return missing(BUSY, "end it"),
             Err(why) => return missing(why.to_string(), HOME),
         };
-        let version = match self.version(&home) {
+        let version = match self.version(home.dir.path()) {
             Ok(version) => version,
             Err(why) => return missing(format!("envd does not answer: {why}"), INSTALL),
         };
@@ -217,7 +232,7 @@ impl Backend for Envd {
             .map(|taken| called(taken.image))
             .collect();
         let script = build::script(job, &layout, base, base, images, "/");
-        render::stage(job, &script, to)
+        render::stage(job, &script, &context::theirs(to)?)
     }
 
     fn script(&self) -> &'static str {
@@ -235,8 +250,7 @@ impl Backend for Envd {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let built = self.build_in(job, notes, cancel);
-        // What remains would be a copy of the user's files.
-        let _ = std::fs::remove_dir_all(&job.scratch);
+        context::drop_scratch(job);
         built
     }
 

@@ -1,12 +1,11 @@
 //! How images of the local store become pullable: by a push to a registry, the user's or our own.
 //!
-//! The choices made: the exchange, a registry that this program itself is, is opened when the first base needs it and closed with the
+//! The exchange, a registry that this program itself is, is opened when the first base needs it and closed with the
 //! backend; it is the daemon that sends the layers, so whatever keeps its images keeps its ways. A base is named by what it
 //! is, so that it is sent once, whoever builds on it.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,8 @@ use super::progress::Quiet;
 use crate::backend::docker::Docker;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
-use crate::backend::{Artifact, BuildError, Cancel, Notes};
+use crate::backend::{Artifact, BuildError, Cancel, Notes, waiting};
+use crate::disk::dir::Rooted;
 
 /// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
 pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
@@ -41,7 +41,7 @@ enum To {
     /// One of the user's.
     Registry(String),
     /// Ours, over the store in this folder; not open before it is needed.
-    Exchange(PathBuf, Mutex<Option<Exchange>>),
+    Exchange(Rooted, Mutex<Option<Exchange>>),
 }
 
 impl fmt::Debug for Offer {
@@ -49,6 +49,7 @@ impl fmt::Debug for Offer {
         match &self.to {
             To::Registry(registry) => write!(formatter, "Offer by {registry}"),
             To::Exchange(folder, _) => {
+                let folder = folder.path();
                 write!(formatter, "Offer by the exchange over {}", folder.display())
             }
         }
@@ -57,7 +58,7 @@ impl fmt::Debug for Offer {
 
 impl Offer {
     /// By this registry, or else by the exchange over the store in this folder.
-    pub(super) fn new(docker: Arc<Docker>, registry: Option<String>, store: PathBuf) -> Self {
+    pub(super) fn new(docker: Arc<Docker>, registry: Option<String>, store: Rooted) -> Self {
         let to = match registry {
             Some(registry) => To::Registry(registry),
             None => To::Exchange(store, Mutex::default()),
@@ -83,20 +84,22 @@ impl Offer {
     ) -> Result<String, BuildError> {
         self.pushed.get(&artifact.digest, || {
             notes.step(0, 0, &format!("handing {what} to envd"));
-            self.push(artifact, what, &Quiet(notes), cancel)
+            let repository = self.repository(notes, cancel)?;
+            self.push(artifact, &repository, what, &Quiet(notes), cancel)
         })
     }
 
     fn push(
         &self,
         artifact: &Artifact,
+        repository: &str,
         what: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
         let digest = artifact.digest.trim_start_matches("sha256:");
         let tag = digest.get(..32).unwrap_or(digest);
-        let name = format!("{}:{tag}", self.repository()?);
+        let name = format!("{repository}:{tag}");
         self.docker.name(&artifact.digest, &name)?;
         let pushed = Artifact {
             reference: name.clone(),
@@ -132,7 +135,7 @@ impl Offer {
         self.docker.clean_names(is_left)
     }
 
-    fn repository(&self) -> Result<String, BuildError> {
+    fn repository(&self, notes: &dyn Notes, cancel: &Cancel) -> Result<String, BuildError> {
         let (folder, exchange) = match &self.to {
             To::Registry(registry) => return Ok(format!("{registry}/{REPOSITORY}")),
             To::Exchange(folder, exchange) => (folder, exchange),
@@ -144,7 +147,9 @@ impl Offer {
         };
         let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
         if exchange.is_none() {
-            let store = Store::open(folder).map_err(|error| failed(&error))?;
+            let what = "waiting for another run that throws blobs away";
+            let mut waiting = waiting(cancel, || notes.step(0, 0, what));
+            let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
             *exchange = Some(Exchange::start(&store).map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");
@@ -171,7 +176,7 @@ impl Offer {
                 format!(": {REGISTRY} says that `{registry}` is a registry for that")
             }
             To::Exchange(folder, _) if why.contains("507 Insufficient Storage") => {
-                format!(": there is no room for it in {}", folder.display())
+                format!(": there is no room for it in {}", folder.path().display())
             }
             To::Exchange(..) => format!(
                 ": envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
@@ -199,12 +204,16 @@ fn is_left(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::disk::dir::Terms;
 
     #[test]
     fn a_buildkit_elsewhere_is_told_from_other_failures() {
         let docker = Arc::new(Docker::new());
-        let offer = Offer::new(docker, None, PathBuf::from("/cache"));
+        let store = Rooted::new(Path::new("/cache"), "", Terms::default());
+        let offer = Offer::new(docker, None, store);
         let words = |why: &str| {
             offer
                 .unreached(BuildError::Failed(why.to_owned()))

@@ -6,14 +6,12 @@
 
 mod task;
 
-use std::fs;
-use std::path::Path;
-
 use super::layout::{Command, Layout, PYTHON_PATH, Task};
 use super::path;
 use super::quote;
 use crate::backend::docker::{self, StepName};
 use crate::backend::{BuildError, Job, context};
+use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, CopyStep, Step};
 use task::{arguments, requirements, tops};
@@ -309,18 +307,14 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
 ///
 /// # Errors
 /// When a file cannot be read or written, or changed since it was hashed.
-pub(super) fn stage(job: &Job<'_>, script: &Script, to: &Path) -> Result<(), BuildError> {
-    context::empty(to)?;
+pub(super) fn stage(job: &Job<'_>, script: &Script, to: &Dir) -> Result<(), BuildError> {
     for (place, set) in &script.places {
-        let place = to.join(place);
-        let above = place
-            .parent()
-            .expect("a place is below the script's folder");
-        fs::create_dir_all(above).map_err(|error| context::unwritable(above, &error))?;
-        context::stage(&job.files[*set], &place)?;
+        let (above, name) = place.rsplit_once('/').unwrap_or(("", place));
+        let above = to.make_all(above).map_err(context::unwritten)?;
+        context::stage_in(&job.files[*set], &context::empty(&above, name)?)?;
     }
-    let path = to.join(FILE);
-    fs::write(&path, &script.text).map_err(|error| context::unwritable(&path, &error))
+    to.write(FILE, script.text.as_bytes())
+        .map_err(context::unwritten)
 }
 
 #[cfg(test)]

@@ -1,62 +1,56 @@
 //! One build after the other where envd would let them meet in apt's cache, which apt locks and does not wait for.
 //!
 //! envd names that cache by the folder that it builds, and so by the image: two workspaces, or two runs in one, that build
-//! images of one name with one builder share it. The choice made: a file's lock, which the system frees however its holder
+//! images of one name with one builder share it. A file's lock keeps them apart, which the system frees however its holder
 //! dies; builds of other users on the same daemon may still meet, which is tried again.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
-use std::thread;
-use std::time::Duration;
+use std::fs::File;
 
-use crate::backend::{BuildError, Cancel, Notes};
-
-/// How often to ask.
-const PAUSE: Duration = Duration::from_millis(100);
+use super::home::Home;
+use crate::backend::{BuildError, Cancel, Notes, context, waiting};
+use crate::disk::dir::{Share, Trouble};
 
 /// Waits until nobody else has the turn of this image in this HOME; it lasts until the file is dropped.
 ///
 /// # Errors
 /// When the run is interrupted.
 pub(super) fn wait(
-    home: &Path,
+    home: &Home,
     image: &str,
     notes: &dyn Notes,
     cancel: &Cancel,
 ) -> Result<Option<File>, BuildError> {
     let image = blake3::hash(image.as_bytes()).to_hex();
-    let path = home.with_extension(format!("{}.lock", &image[..16]));
-    // Without a lock there is still the second try.
-    let Ok(file) = File::create(path) else {
-        return Ok(None);
-    };
-    let mut is_said = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) if cancel.is_requested() => {
-                return Err(BuildError::Cancelled);
-            }
-            Err(TryLockError::WouldBlock) => {}
-        }
-        if !is_said {
-            notes.step(
-                0,
-                0,
-                "waiting for another build that uses the same apt cache",
-            );
-            is_said = true;
-        }
-        thread::sleep(PAUSE);
+    let name = format!("{}.{}.lock", home.name, &image[..16]);
+    let what = "waiting for another build that uses the same apt cache";
+    let mut waiting = waiting(cancel, || notes.step(0, 0, what));
+    match home.above.lock(&name, Share::Nobody, &mut waiting) {
+        Ok(Some(turn)) => Ok(Some(turn)),
+        Ok(None) => Err(BuildError::Cancelled),
+        Err(error) if Trouble::is_misplaced(&error) => Err(context::unwritten(error)),
+        // Without a lock there is still the second try.
+        Err(_) => Ok(None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::thread;
+    use std::time::Duration;
 
     use super::*;
+    use crate::disk::dir::{Rooted, Terms};
+
+    fn home(folder: &tempfile::TempDir) -> Home {
+        let above = Rooted::new(folder.path(), "homes", Terms::default());
+        let above = above.make().unwrap();
+        Home {
+            dir: above.make("home").unwrap(),
+            name: "home".to_owned(),
+            above,
+        }
+    }
 
     #[derive(Default)]
     struct Said(Mutex<Vec<String>>);
@@ -74,7 +68,7 @@ mod tests {
     #[test]
     fn who_comes_second_waits_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("home");
+        let home = home(&folder);
         let (said, cancel) = (Said::default(), Cancel::default());
         let first = wait(&home, "a", &said, &cancel).unwrap();
         assert!(wait(&home, "b", &said, &cancel).unwrap().is_some());
@@ -93,7 +87,7 @@ mod tests {
     #[test]
     fn an_interrupt_ends_the_waiting() {
         let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("home");
+        let home = home(&folder);
         let (said, cancel) = (Said::default(), Cancel::default());
         let _first = wait(&home, "a", &said, &cancel).unwrap();
         cancel.request();

@@ -1,11 +1,11 @@
-//! What can be wrong with the store, in words.
-//!
-//! The choice made: a full disk and a missing permission are told with what to do, since both are the user's to mend.
+//! What can be wrong with the store, in words: a full disk and a missing permission with what to do, since both are the
+//! user's to mend.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::backend::oci::name::Digest;
+use crate::disk::dir::Trouble;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -50,17 +50,11 @@ impl StoreError {
     }
 }
 
-/// Says where an error occurred.
-pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> StoreError {
-    let path = path.to_owned();
-    move |source| StoreError::Files {
-        path: path.clone(),
-        source,
+impl From<io::Error> for StoreError {
+    fn from(source: io::Error) -> Self {
+        let path = Trouble::of(&source).map_or_else(PathBuf::new, |it| it.path().to_owned());
+        Self::Files { path, source }
     }
-}
-
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -72,6 +66,7 @@ fn is_full(error: &io::Error) -> bool {
 
 fn words(path: &Path, error: &io::Error) -> String {
     let path = path.display();
+    let trouble = Trouble::of(error);
     match error.kind() {
         _ if is_full(error) => format!(
             "no space is left for `{path}`; free some, or set `XDG_CACHE_HOME` to where there is some"
@@ -82,16 +77,24 @@ fn words(path: &Path, error: &io::Error) -> String {
         ErrorKind::ReadOnlyFilesystem => format!(
             "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to one that is not"
         ),
-        _ => format!("`{path}` cannot be used: {error}"),
+        _ => match trouble {
+            Some(trouble) => trouble.to_string(),
+            None => error.to_string(),
+        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::dir::{Rooted, Terms};
 
     fn told(kind: ErrorKind) -> String {
-        at(Path::new("/cache/x"))(kind.into()).to_string()
+        let folder = tempfile::tempdir().unwrap();
+        let dir = Rooted::new(folder.path(), "", Terms::default()).make();
+        let source = dir.unwrap().unwritten("x", kind.into());
+        let words = StoreError::from(source).to_string();
+        words.replace(&folder.path().display().to_string(), "/cache")
     }
 
     #[test]
@@ -104,7 +107,7 @@ mod tests {
         assert!(told(ErrorKind::ReadOnlyFilesystem).contains("read-only"));
         assert_eq!(
             told(ErrorKind::TimedOut),
-            "`/cache/x` cannot be used: timed out"
+            "`/cache/x` cannot be written: timed out"
         );
     }
 }

@@ -1,22 +1,20 @@
 //! What manifests are called: (repository, tag) → digest, and which manifests a repository has.
 //!
-//! The choices made: a link is a small file, replaced by a rename, so that readers and writers need no lock; those of a run are a
-//! folder of its own that goes when the run does, so that runs neither see nor remove what others serve.
+//! A link is a small file, replaced by a rename, so that readers and writers need no lock; those of a run are a folder of its own
+//! that goes when the run does, so that runs neither see nor remove what others serve.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
-
-use super::error::{at, is_absent};
-use super::{Store, StoreError, make_folder, owned};
+use super::{Store, StoreError, owned};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
+use crate::disk::dir::{Dir, Fresh};
 
 /// The folder of the links of runs.
 pub(super) const RUNS: &str = "runs";
 
 const TAGS: &str = "tags";
 const MANIFESTS: &str = "manifests";
+
+/// Longer than any digest or media type.
+const LARGEST: u64 = 4096;
 
 /// A manifest that is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +29,14 @@ pub struct Stored {
 #[derive(Debug, Clone)]
 pub struct Links {
     store: Store,
-    folder: PathBuf,
+    folder: Dir,
 }
 
 /// The names that one run gives; gone when dropped.
 #[derive(Debug)]
 pub struct Run {
     links: Links,
-    owner: NamedTempFile,
+    owner: Fresh,
 }
 
 impl Store {
@@ -47,9 +45,8 @@ impl Store {
     /// # Errors
     /// When their folder cannot be made.
     pub fn run(&self) -> Result<Run, StoreError> {
-        let owner = owned::create(&self.folder().join(RUNS), owned::OWNER)?;
-        let folder = owner.path().with_extension("");
-        make_folder(&folder)?;
+        let owner = owned::create(&self.0.runs, owned::OWNER)?;
+        let folder = self.0.runs.make(owned::folder_of(owner.name()))?;
         let store = self.clone();
         let links = Links { store, folder };
         Ok(Run { links, owner })
@@ -67,7 +64,8 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // What stays is swept later, once `owner` is closed.
-        let _ = std::fs::remove_dir_all(self.owner.path().with_extension(""));
+        let runs = &self.links.store.0.runs;
+        let _ = runs.remove(owned::folder_of(self.owner.name()));
     }
 }
 
@@ -100,15 +98,15 @@ impl Links {
     pub fn find(&self, of: &Repository, version: &Version) -> Result<Option<Stored>, StoreError> {
         let digest = match version {
             Version::Digest(digest) => Some(*digest),
-            Version::Tag(tag) => read(&self.of(of).join(TAGS).join(tag.as_str()))?
+            Version::Tag(tag) => self
+                .read(of, TAGS, tag.as_str())?
                 .as_deref()
                 .and_then(Digest::read),
         };
         let Some(digest) = digest else {
             return Ok(None);
         };
-        let link = self.of(of).join(MANIFESTS).join(digest.hex());
-        let Some(media_type) = read(&link)? else {
+        let Some(media_type) = self.read(of, MANIFESTS, &digest.hex())? else {
             return Ok(None);
         };
         // After a power cut a link may be there without its blob.
@@ -121,52 +119,35 @@ impl Links {
     /// # Errors
     /// When they cannot be listed.
     pub fn tags(&self, of: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        if !self.of(of).is_dir() {
+        let Some(own) = self.folder.open(folder_name(of))? else {
             return Ok(None);
-        }
-        let names = names(&self.of(of).join(TAGS))?;
-        Ok(Some(
-            names.iter().filter_map(|name| Tag::read(name)).collect(),
-        ))
-    }
-
-    fn of(&self, repository: &Repository) -> PathBuf {
-        // One folder each: `a` and `a/tags` must not meet. No name has a plus in it.
-        self.folder.join(repository.as_str().replace('/', "+"))
+        };
+        let entries = match own.open(TAGS)? {
+            Some(tags) => tags.entries()?,
+            None => Vec::new(),
+        };
+        let names = entries.iter().filter_map(|entry| entry.name.to_str());
+        Ok(Some(names.filter_map(Tag::read).collect()))
     }
 
     fn write(&self, to: &Repository, kind: &str, name: &str, text: &str) -> Result<(), StoreError> {
-        let folder = self.of(to).join(kind);
-        make_folder(&folder)?;
-        let path = folder.join(name);
-        let unfinished = self.store.folder().join(owned::UNFINISHED);
-        let mut file = owned::create(&unfinished, "")?;
-        file.write_all(text.as_bytes()).map_err(at(&path))?;
-        let moved = file.persist(&path);
-        moved.map(drop).map_err(|error| at(&path)(error.error))
+        let folder = self.folder.make(folder_name(to))?.make(kind)?;
+        let mut file = owned::create(&self.store.0.unfinished, "")?;
+        file.write(text.as_bytes())?;
+        Ok(file.keep(&folder, name)?)
+    }
+
+    fn read(&self, of: &Repository, kind: &str, name: &str) -> Result<Option<String>, StoreError> {
+        let own = self.folder.open(folder_name(of))?;
+        let Some(folder) = own.and_then(|own| own.open(kind).transpose()).transpose()? else {
+            return Ok(None);
+        };
+        let bytes = folder.read(name, LARGEST)?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
     }
 }
 
-/// The names in a folder, sorted; nothing if there is no such folder.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(at(folder)(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(at(folder))?.file_name();
-        names.extend(name.into_string().ok());
-    }
-    names.sort();
-    Ok(names)
-}
-
-fn read(path: &Path) -> Result<Option<String>, StoreError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(at(path)(error)),
-    }
+/// One folder for each repository: `a` and `a/tags` must not meet. No name has a plus in it.
+fn folder_name(repository: &Repository) -> String {
+    repository.as_str().replace('/', "+")
 }

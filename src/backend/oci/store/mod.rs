@@ -1,8 +1,8 @@
 //! The blobs of images, by their digests, in one folder that all processes of a user share; and what they are called.
 //!
-//! Knows no backend and no network. The choices made (`docs/design/exchange.md`): a blob appears under its digest only whole
-//! and on disk, by a rename, so that no reader needs a lock; whatever is unfinished belongs to a process that holds a lock on
-//! it, so that what a killed one left is known from what a living one needs.
+//! Knows no backend and no network. A blob appears under its digest only whole and on disk, by a rename, so that no reader needs
+//! a lock; whatever is unfinished belongs to a process that holds a lock on it, so that what a killed one left is known from
+//! what a living one needs (`docs/design/exchange.md`).
 
 mod error;
 mod links;
@@ -13,17 +13,26 @@ mod tests;
 mod write;
 
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::name::Digest;
+use crate::disk::dir::{Dir, Rooted, Share, Terms};
 pub use error::StoreError;
-use error::{at, is_absent};
 pub use links::{Links, Run, Stored};
 pub use prune::Pruned;
 pub use write::{Blob, Writer};
+
+/// The file whose lock is shared by all who use the store; who throws away wants it alone.
+const LOCK: &str = "lock";
+
+const BLOBS: &str = "blobs/sha256";
+
+/// Throwing away takes no longer.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The store, open; a clone is the same one.
 #[derive(Debug, Clone)]
@@ -31,8 +40,10 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    folder: PathBuf,
-    /// Shared by all who use the store; who throws away wants it alone.
+    folder: Dir,
+    blobs: Dir,
+    unfinished: Dir,
+    runs: Dir,
     _used: File,
 }
 
@@ -40,24 +51,48 @@ impl Store {
     /// Opens the store in this folder, which is made if need be; what killed processes left is swept.
     ///
     /// # Errors
-    /// When the folder cannot be made, written or locked.
+    /// When the folder cannot be made, written or locked, or is no folder but a link.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        for part in ["blobs/sha256", owned::UNFINISHED, links::RUNS] {
-            make_folder(&folder.join(part))?;
-        }
-        let used = lock_file(folder)?;
-        used.lock_shared().map_err(at(folder))?;
-        owned::sweep(folder)?;
-        Ok(Self(Arc::new(Inner {
-            folder: folder.to_owned(),
+        let begun = Instant::now();
+        Self::open_at(&place(folder), &mut || {
+            if begun.elapsed() < PATIENCE {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
+    }
+
+    /// The same, of a folder that links may not lead to. While another process throws blobs away, `waiting` is called again
+    /// and again.
+    ///
+    /// # Errors
+    /// The same, and when `waiting` breaks.
+    pub(crate) fn open_at(
+        place: &Rooted,
+        waiting: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Self, StoreError> {
+        let folder = place.make()?;
+        let used = folder.lock(LOCK, Share::Sharers, waiting)?;
+        let used = used.ok_or_else(|| {
+            let why = "another run is throwing blobs away and does not end";
+            io::Error::new(io::ErrorKind::TimedOut, why)
+        })?;
+        let store = Inner {
+            blobs: folder.make_all(BLOBS)?,
+            unfinished: folder.make(owned::UNFINISHED)?,
+            runs: folder.make(links::RUNS)?,
             _used: used,
-        })))
+            folder,
+        };
+        owned::sweep(&store.folder)?;
+        Ok(Self(Arc::new(store)))
     }
 
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.0.folder
+        self.0.folder.path()
     }
 
     /// How many bytes a blob has; none if it is not there.
@@ -65,12 +100,8 @@ impl Store {
     /// # Errors
     /// When nobody can say.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
-        let path = blob(self.folder(), digest);
-        match std::fs::metadata(&path) {
-            Ok(meta) => Ok(Some(meta.len())),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(at(&path)(error)),
-        }
+        let found = self.0.blobs.file(digest.hex())?;
+        Ok(found.map(|(_, meta)| meta.len()))
     }
 
     /// A blob to be read, and how many bytes it has.
@@ -78,15 +109,9 @@ impl Store {
     /// # Errors
     /// When it is not there or cannot be read.
     pub fn read(&self, digest: Digest) -> Result<(File, u64), StoreError> {
-        let path = blob(self.folder(), digest);
-        match File::open(&path) {
-            Ok(file) => {
-                let size = file.metadata().map_err(at(&path))?.len();
-                Ok((file, size))
-            }
-            Err(error) if is_absent(&error) => Err(StoreError::Unknown(digest)),
-            Err(error) => Err(at(&path)(error)),
-        }
+        let found = self.0.blobs.file(digest.hex())?;
+        let (file, meta) = found.ok_or(StoreError::Unknown(digest))?;
+        Ok((file, meta.len()))
     }
 
     /// A small blob whole, with its digest looked at.
@@ -99,35 +124,33 @@ impl Store {
             return Err(StoreError::Large { digest, largest });
         }
         let mut text = Vec::new();
-        let path = blob(self.folder(), digest);
+        let blobs = &self.0.blobs;
         file.take(largest)
             .read_to_end(&mut text)
-            .map_err(at(&path))?;
+            .map_err(|error| blobs.unread(digest.hex(), error))?;
         if Digest::of(&text) == digest {
             Ok(text)
         } else {
-            Err(StoreError::Damaged(path))
+            Err(StoreError::Damaged(blobs.path().join(digest.hex())))
         }
     }
 }
 
-fn blob(folder: &Path, digest: Digest) -> PathBuf {
-    folder.join("blobs/sha256").join(digest.hex())
+/// A folder of the user's cache; images may hold what not everybody on the machine may read.
+pub(crate) fn cache() -> Terms {
+    Terms {
+        keeps: "its cache",
+        or: ", or set `XDG_CACHE_HOME` to another directory",
+        is_private: true,
+        hidden: None,
+    }
 }
 
-/// Images may hold what not everybody on the machine may read.
-fn make_folder(path: &Path) -> Result<(), StoreError> {
-    let mut folder = std::fs::DirBuilder::new();
-    folder.recursive(true).mode(0o700);
-    folder.create(path).map_err(at(path))
-}
-
-fn lock_file(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join("lock");
-    std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(at(&path))
+/// A folder that is in one of the user's.
+fn place(folder: &Path) -> Rooted {
+    let (above, name) = match (folder.parent(), folder.file_name()) {
+        (Some(above), Some(name)) => (above, PathBuf::from(name)),
+        _ => (folder, PathBuf::new()),
+    };
+    Rooted::new(above, name, cache())
 }

@@ -1,17 +1,14 @@
 //! Files and folders that belong to a living process: blobs that are being written, links of a run.
 //!
-//! The choice made: the owner holds a lock on a file of random name, which the system frees when it dies, however it dies; whoever
-//! sweeps takes that lock first, so that nothing is taken from the living.
+//! The owner holds a lock on a file of random name, which the system frees when it dies, however it dies; whoever sweeps takes
+//! that lock first, so that nothing is taken from the living.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
-use tempfile::NamedTempFile;
-
-use super::error::{StoreError, at};
 use super::links;
+use crate::disk::FileKind;
+use crate::disk::dir::{Dir, Fresh, Share};
 
 /// Where blobs are written.
 pub(super) const UNFINISHED: &str = "unfinished";
@@ -19,37 +16,33 @@ pub(super) const UNFINISHED: &str = "unfinished";
 /// How the file is called whose lock says that the folder beside it, without this, has an owner.
 pub(super) const OWNER: &str = ".owner";
 
+/// The folder beside a file that says that it has an owner.
+pub(super) fn folder_of(owner: &str) -> &str {
+    owner.strip_suffix(OWNER).unwrap_or(owner)
+}
+
 /// A new file of random name in this folder, which nobody sweeps while it is open.
-pub(super) fn create(folder: &Path, suffix: &str) -> Result<NamedTempFile, StoreError> {
+pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
     loop {
-        let file = tempfile::Builder::new()
-            .suffix(suffix)
-            .tempfile_in(folder)
-            .map_err(at(folder))?;
-        if is_taken(file.as_file(), file.path()).map_err(at(file.path()))? {
-            return Ok(file);
+        let file = folder.fresh(suffix)?;
+        match file.file().try_lock() {
+            // It may have been swept between its making and this.
+            Ok(()) if folder.is(file.name(), file.file())? => return Ok(file),
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(folder.unwritten(file.name(), error)),
         }
     }
 }
 
-/// Locks the file; whether it is still the one of that name, and not one that was swept between its making and this.
-fn is_taken(file: &File, path: &Path) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(false),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let there = std::fs::metadata(path).map(|meta| meta.ino());
-    Ok(there.is_ok_and(|there| file.metadata().is_ok_and(|own| own.ino() == there)))
-}
-
 /// Removes what belonged to processes that are no more.
-pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
-    for folder in [store.join(UNFINISHED), store.join(links::RUNS)] {
-        for entry in std::fs::read_dir(&folder).map_err(at(&folder))? {
-            let path = entry.map_err(at(&folder))?.path();
-            if path.is_file() {
-                sweep_one(&path);
+pub(super) fn sweep(store: &Dir) -> io::Result<()> {
+    for folder in [UNFINISHED, links::RUNS] {
+        let Some(folder) = store.open(folder)? else {
+            continue;
+        };
+        for entry in folder.entries()? {
+            if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str()) {
+                sweep_one(&folder, name);
             }
         }
     }
@@ -57,13 +50,11 @@ pub(super) fn sweep(store: &Path) -> Result<(), StoreError> {
 }
 
 /// What cannot be removed now will be tried again by the next process.
-fn sweep_one(path: &Path) {
-    let opened = File::options().read(true).write(true).open(path);
-    let Ok(file) = opened else { return };
-    if file.try_lock().is_ok() {
-        if path.extension().is_some_and(|last| last == &OWNER[1..]) {
-            let _ = std::fs::remove_dir_all(path.with_extension(""));
+fn sweep_one(folder: &Dir, name: &str) {
+    if let Ok(Some(_held)) = folder.try_lock(name, Share::Nobody) {
+        if name.ends_with(OWNER) {
+            let _ = folder.remove(folder_of(name));
         }
-        let _ = std::fs::remove_file(path);
+        let _ = folder.remove_file(name);
     }
 }

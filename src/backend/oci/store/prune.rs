@@ -1,12 +1,11 @@
 //! Throws away what nobody needs: names are those of runs, so without a run that is every blob.
 //!
-//! The choice made: only with the store for itself, since a run may be about to name what nothing names yet.
+//! Only with the store for itself, since a run may be about to name what nothing names yet.
 
-use std::fs::TryLockError;
 use std::path::Path;
 
-use super::error::at;
-use super::{StoreError, links, lock_file, owned};
+use super::{BLOBS, LOCK, StoreError, owned, place};
+use crate::disk::dir::{Rooted, Share};
 
 /// What was thrown away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,22 +22,28 @@ impl super::Store {
     /// # Errors
     /// When something cannot be read or removed.
     pub fn prune(folder: &Path) -> Result<Option<Pruned>, StoreError> {
-        if !folder.is_dir() {
-            return Ok(Some(Pruned::default()));
-        }
-        let lock = lock_file(folder)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(at(folder)(error)),
-        }
-        owned::sweep(folder)?;
+        Self::prune_at(&place(folder))
+    }
+
+    /// The same, of a folder that links may not lead to.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn prune_at(place: &Rooted) -> Result<Option<Pruned>, StoreError> {
         let mut gone = Pruned::default();
-        let blobs = folder.join("blobs/sha256");
-        for name in links::names(&blobs)? {
-            let path = blobs.join(name);
-            gone.bytes += std::fs::metadata(&path).map_err(at(&path))?.len();
-            std::fs::remove_file(&path).map_err(at(&path))?;
+        let Some(folder) = place.open()? else {
+            return Ok(Some(gone));
+        };
+        let Some(_alone) = folder.try_lock(LOCK, Share::Nobody)? else {
+            return Ok(None);
+        };
+        owned::sweep(&folder)?;
+        let Some(blobs) = folder.open_all(BLOBS)? else {
+            return Ok(Some(gone));
+        };
+        for entry in blobs.entries()? {
+            gone.bytes += blobs.bytes(&entry.name);
+            blobs.remove_file(&entry.name)?;
             gone.blobs += 1;
         }
         Ok(Some(gone))

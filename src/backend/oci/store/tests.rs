@@ -17,6 +17,10 @@ fn fresh() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+fn blob(folder: &Path, digest: Digest) -> PathBuf {
+    folder.join(BLOBS).join(digest.hex())
+}
+
 fn unfinished(store: &Store) -> usize {
     let folder = store.folder().join(owned::UNFINISHED);
     std::fs::read_dir(folder).unwrap().count()
@@ -120,7 +124,7 @@ fn a_folder_that_cannot_be_used_is_told_in_words() {
     std::fs::write(&file, "").unwrap();
     let error = Store::open(&file).unwrap_err().to_string();
     assert!(
-        error.contains("file/blobs/sha256` cannot be used: "),
+        error.contains("file` is a file, not a directory: imgspec keeps its cache"),
         "{error}"
     );
 }

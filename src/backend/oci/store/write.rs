@@ -1,16 +1,15 @@
 //! Blobs on their way into the store.
 //!
-//! The choices made: hashed while written, so that nothing is read twice; on disk before it has its name, because a name without its
-//! bytes, after a power cut, would be wrong for ever; two who write one blob at once both write it, and one of them wins.
+//! Hashed while written, so that nothing is read twice; on disk before it has its name, because a name without its bytes, after a
+//! power cut, would be wrong for ever; two who write one blob at once both write it, and one of them wins.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
 
-use super::error::at;
-use super::{Store, StoreError, blob, owned};
+use super::{Store, StoreError, owned};
 use crate::backend::oci::name::Digest;
+use crate::disk::dir::Fresh;
 
 /// How much is read at once.
 const PIECE: usize = 256 << 10;
@@ -28,7 +27,7 @@ pub struct Blob {
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
-    file: NamedTempFile,
+    file: Fresh,
     hash: Sha256,
     size: u64,
 }
@@ -41,7 +40,7 @@ impl Store {
     pub fn writer(&self) -> Result<Writer, StoreError> {
         Ok(Writer {
             store: self.clone(),
-            file: owned::create(&self.folder().join(owned::UNFINISHED), "")?,
+            file: owned::create(&self.0.unfinished, "")?,
             hash: Sha256::new(),
             size: 0,
         })
@@ -59,7 +58,10 @@ impl Store {
                 Ok(0) => return writer.finish(wanted),
                 Ok(length) => writer.add(&piece[..length])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(at(writer.file.path())(error)),
+                Err(error) => {
+                    let name = writer.file.name();
+                    return Err(self.0.unfinished.unwritten(name, error).into());
+                }
             }
         }
     }
@@ -77,8 +79,7 @@ impl Writer {
     /// # Errors
     /// When they cannot be written; then the blob cannot go on.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let written = self.file.write_all(bytes);
-        written.map_err(at(self.file.path()))?;
+        self.file.write(bytes)?;
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
@@ -102,10 +103,10 @@ impl Writer {
         };
         // A file of another size is a damaged one, which this one replaces.
         if self.store.size(digest)? != Some(self.size) {
-            let path = blob(self.store.folder(), digest);
-            self.file.as_file().sync_data().map_err(at(&path))?;
-            let moved = self.file.persist(&path);
-            moved.map_err(|error| at(&path)(error.error))?;
+            let (blobs, name) = (&self.store.0.blobs, digest.hex());
+            let synced = self.file.file().sync_data();
+            synced.map_err(|error| blobs.unwritten(&name, error))?;
+            self.file.keep(blobs, &name)?;
         }
         Ok(done)
     }

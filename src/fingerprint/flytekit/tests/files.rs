@@ -151,7 +151,7 @@ fn rules_see_a_relative_source_root_before_the_path() {
 #[test]
 fn git_s_rules_of_the_repository_hold_below_it() {
     let tree = Tree::new(&["src/a.log", "src/b.txt"]);
-    super::git_init(tree.0.path());
+    crate::git::init(tree.0.path());
     std::fs::write(tree.at(".gitignore"), "*.log\n").unwrap();
     assert_eq!(tree.sources().unwrap(), [".gitignore", "src/b.txt"]);
 }

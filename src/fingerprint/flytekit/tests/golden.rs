@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{git_init, golden, rows};
+use super::{golden, rows};
 use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::{Base, CopyMode, Error, Fields, Folder, Order, Spec, Value};
 
@@ -96,7 +96,7 @@ impl<'a> Case<'a> {
             lay_out(&case.folder.path().join(path), content);
         }
         if let Some(path) = entry.at("git_init").as_text() {
-            git_init(&case.folder.path().join(path));
+            crate::git::init(&case.folder.path().join(path));
         }
         case
     }

@@ -5,9 +5,6 @@ mod golden;
 mod json;
 mod tag;
 
-use std::path::Path;
-use std::process::Command;
-
 use super::{Value, repr};
 use crate::recipe::asks_for;
 
@@ -25,17 +22,6 @@ pub(super) fn rows(table: &Value) -> &[Value] {
 }
 
 /// Makes a folder a repository, whatever settings the machine has.
-pub(super) fn git_init(folder: &Path) {
-    let status = Command::new("git")
-        .args(["init", "--quiet", "--template="])
-        .current_dir(folder)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env_remove("GIT_DIR")
-        .status();
-    assert!(status.unwrap().success());
-}
-
 fn table(name: &str) -> Vec<Value> {
     rows(golden().at("tables").at(name)).to_vec()
 }

@@ -1,0 +1,65 @@
+//! The state folder of a workspace: whether it can be used, and whether it is committed by mistake.
+//!
+//! Asks git, so only for those who look for mistakes: a plan and a build start no process for it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::diagnostic::Diagnostic;
+use crate::disk::dir::Trouble;
+use crate::git;
+use crate::store::Store;
+use crate::workspace::STATE_FOLDER;
+
+/// How long git may take to look into its index.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// All that is wrong or doubtful with the state folder of the workspace at this root.
+#[must_use]
+pub fn state(root: &Path) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    found.extend(unusable(root));
+    if root.join(STATE_FOLDER).symlink_metadata().is_ok() {
+        found.extend(committed(root));
+    }
+    found
+}
+
+fn unusable(root: &Path) -> Option<Diagnostic> {
+    let error = Store::look(root).verify().err()?;
+    let trouble = Trouble::of(&error)?;
+    let mistake = Diagnostic::error("state-folder", trouble.what());
+    Some(match trouble.help() {
+        Some(help) => mistake.help(help),
+        None => mistake,
+    })
+}
+
+fn committed(root: &Path) -> Option<Diagnostic> {
+    let doubt = |message| Diagnostic::warning("state-committed", message);
+    match git::files(root, &["--cached", "--", STATE_FOLDER], LIMIT) {
+        Ok(files) => {
+            files.filter(|files| !files.is_empty())?;
+            let message = format!("the state folder `{STATE_FOLDER}` is committed to git");
+            Some(doubt(message).help(format!(
+                "what it holds is true of one machine only; take it out of git: `git rm -r --cached {STATE_FOLDER}`"
+            )))
+        }
+        Err(why) => Some(doubt(format!(
+            "git does not tell whether the state folder `{STATE_FOLDER}` is committed: {why}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_without_state_has_nothing_wrong_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        git::init(folder.path());
+        assert_eq!(state(folder.path()), []);
+        assert!(!folder.path().join(STATE_FOLDER).exists());
+    }
+}

@@ -1,0 +1,351 @@
+//! Directories of ours, by handle: what is in one is named relative to it, one step at a time, and no step goes through a link.
+//!
+//! A checkout may ship links where imgspec keeps its state, and any process may put one there at any moment; a path would be
+//! led by them. `cap-std` was the alternative: it follows the links that stay inside, and here none is wanted at all.
+
+mod fresh;
+mod lock;
+mod remove;
+mod rooted;
+mod trouble;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
+
+use super::FileKind;
+use super::read;
+pub(crate) use fresh::{Fresh, TEMPORARY};
+pub(crate) use lock::Share;
+pub(crate) use rooted::{Rooted, Terms};
+pub(crate) use trouble::Trouble;
+use trouble::{Doing, Why};
+
+/// What every file and directory is opened with: no link is followed, no pipe is waited for, no terminal is taken over.
+const SAFELY: OFlags = OFlags::NOFOLLOW
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// How often something is tried that another process undoes each time.
+const TRIES: usize = 100;
+
+/// A directory of ours, open; a clone is the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Dir(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    handle: OwnedFd,
+    /// Where it was when it was opened.
+    path: PathBuf,
+    terms: Arc<Terms>,
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: OsString,
+    pub(crate) kind: FileKind,
+}
+
+impl Dir {
+    fn new(handle: OwnedFd, path: PathBuf, terms: Arc<Terms>) -> Self {
+        Self(Arc::new(Inner {
+            handle,
+            path,
+            terms,
+        }))
+    }
+
+    /// Where it was when it was opened. Whoever goes there by this path may be led elsewhere by a link that was put in
+    /// since; it is for words, and for programs that take nothing but paths.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// A directory in it; none if there is nothing of that name.
+    pub(crate) fn open(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Self>> {
+        let name = name.as_ref();
+        match self.open_at(name, DIRECTORY, Mode::empty()) {
+            Ok(handle) => {
+                let path = self.0.path.join(name);
+                Ok(Some(Self::new(handle, path, Arc::clone(&self.0.terms))))
+            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.refused(name, error, FileKind::Directory, Doing::Reading)),
+        }
+    }
+
+    /// A directory below it; none if a step is not there.
+    pub(crate) fn open_all(&self, path: impl AsRef<Path>) -> io::Result<Option<Self>> {
+        let mut at = self.clone();
+        for step in path.as_ref() {
+            match at.open(step)? {
+                Some(next) => at = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    /// A directory in it, made if there is none.
+    pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        let name = name.as_ref();
+        for _ in 0..TRIES {
+            if let Some(found) = self.open(name)? {
+                return Ok(found);
+            }
+            match rustix::fs::mkdirat(&self.0.handle, single(name)?, self.0.terms.mode()) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(self.trouble(name, Doing::Writing, error)),
+            }
+        }
+        Err(self.trouble(name, Doing::Writing, Errno::NOENT))
+    }
+
+    /// A directory below it, every step made that is not there.
+    pub(crate) fn make_all(&self, path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut at = self.clone();
+        for step in path.as_ref() {
+            at = at.make(step)?;
+        }
+        Ok(at)
+    }
+
+    /// A regular file, open for reading; none if there is nothing of that name.
+    pub(crate) fn file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<(File, Metadata)>> {
+        let name = name.as_ref();
+        match self.open_at(name, OFlags::RDONLY, Mode::empty()) {
+            Ok(handle) => self.regular(name, handle, Doing::Reading).map(Some),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.refused(name, error, FileKind::File, Doing::Reading)),
+        }
+    }
+
+    /// The bytes of a regular file that has no more than the limit; none if there is nothing of that name.
+    pub(crate) fn read(&self, name: impl AsRef<OsStr>, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let name = name.as_ref();
+        let Some((file, meta)) = self.file(name)? else {
+            return Ok(None);
+        };
+        let bytes = read::limited(file, &meta, limit);
+        let refused = |refusal| self.told(name, Why::Unread(refusal));
+        bytes.map(Some).map_err(refused)
+    }
+
+    /// A new file, open for writing; whatever had its name goes first, so nothing that also has another name is written to.
+    pub(crate) fn anew(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let name = name.as_ref();
+        for _ in 0..TRIES {
+            match self.create(name, 0o666)? {
+                Some(file) => return Ok(file),
+                None => self.remove_file(name)?,
+            }
+        }
+        Err(self.trouble(name, Doing::Writing, Errno::EXIST))
+    }
+
+    /// A new file of this mode, open for writing; none if the name is taken.
+    pub(crate) fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Option<File>> {
+        let name = name.as_ref();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        match self.open_at(name, flags, mode_of(mode)) {
+            Ok(handle) => Ok(Some(File::from(handle))),
+            Err(Errno::EXIST) => Ok(None),
+            Err(error) => Err(self.trouble(name, Doing::Writing, error)),
+        }
+    }
+
+    /// A file whose end is written to, made if there is none; not one that has another name too.
+    pub(crate) fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
+        let name = name.as_ref();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+        let handle = self
+            .open_at(name, flags, mode_of(0o666))
+            .map_err(|error| self.refused(name, error, FileKind::File, Doing::Writing))?;
+        let (file, meta) = self.regular(name, handle, Doing::Writing)?;
+        if meta.nlink() > 1 {
+            return Err(self.told(name, Why::Shared));
+        }
+        Ok(file)
+    }
+
+    /// What is in it, by name.
+    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+        let unread = |error: Errno| self.own(Doing::Reading, error);
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0.handle).map_err(unread)? {
+            let entry = entry.map_err(unread)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let name = OsStr::from_bytes(name).to_owned();
+            let kind = match entry.file_type() {
+                FileType::Unknown => self.kind(&name)?,
+                known => Some(known.into()),
+            };
+            // One without a kind is gone again.
+            entries.extend(kind.map(|kind| Entry { name, kind }));
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    /// What a name stands for; none if there is nothing of that name.
+    pub(crate) fn kind(&self, name: impl AsRef<OsStr>) -> io::Result<Option<FileKind>> {
+        let name = name.as_ref();
+        match self.stat(name) {
+            Ok(stat) => Ok(Some(kind_of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.trouble(name, Doing::Reading, error)),
+        }
+    }
+
+    /// Looks whether a name is free, or that of a regular file.
+    pub(crate) fn verify_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        match self.kind(name)? {
+            None | Some(FileKind::File) => Ok(()),
+            Some(is) => Err(self.told(name, Why::NoFile(is))),
+        }
+    }
+
+    /// Gives a file another name; what had that name is no more.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let moved = rustix::fs::renameat(
+            &self.0.handle,
+            single(from.as_ref())?,
+            &self.0.handle,
+            single(to.as_ref())?,
+        );
+        moved.map_err(|error| self.refused(to.as_ref(), error, FileKind::File, Doing::Writing))
+    }
+
+    /// Makes a link with this text and this time.
+    pub(crate) fn link(&self, name: &str, text: &str, time: Timespec) -> io::Result<()> {
+        let made = rustix::fs::symlinkat(text, &self.0.handle, single(name.as_ref())?);
+        let times = both(time);
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        made.and_then(|()| rustix::fs::utimensat(&self.0.handle, name, &times, flags))
+            .map_err(|error| self.trouble(name.as_ref(), Doing::Writing, error))
+    }
+
+    /// Gives it these permissions, whatever the umask is.
+    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        rustix::fs::fchmod(&self.0.handle, mode_of(mode))
+            .map_err(|error| self.own(Doing::Writing, error))
+    }
+
+    /// Gives it this time.
+    pub(crate) fn set_time(&self, time: Timespec) -> io::Result<()> {
+        rustix::fs::futimens(&self.0.handle, &both(time))
+            .map_err(|error| self.own(Doing::Writing, error))
+    }
+
+    /// The error of a file in it that could not be written, with its name if it does not have that yet.
+    pub(crate) fn unwritten(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
+        if Trouble::of(&error).is_some() {
+            return error;
+        }
+        self.told(name.as_ref(), Why::System(Doing::Writing, error))
+    }
+
+    /// The same of one that could not be read.
+    pub(crate) fn unread(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
+        self.told(name.as_ref(), Why::System(Doing::Reading, error))
+    }
+
+    fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let name = single(name)?;
+        loop {
+            match rustix::fs::openat(&self.0.handle, name, flags | SAFELY, mode) {
+                Err(Errno::INTR) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
+        rustix::fs::statat(&self.0.handle, single(name)?, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    fn regular(&self, name: &OsStr, handle: OwnedFd, doing: Doing) -> io::Result<(File, Metadata)> {
+        let file = File::from(handle);
+        let meta = file
+            .metadata()
+            .map_err(|error| self.told(name, Why::System(doing, error)))?;
+        match FileKind::from(meta.file_type()) {
+            FileKind::File => Ok((file, meta)),
+            is => Err(self.told(name, Why::NoFile(is))),
+        }
+    }
+
+    /// The error of what could not be opened: by its kind, if that is why.
+    fn refused(&self, name: &OsStr, error: Errno, wanted: FileKind, doing: Doing) -> io::Error {
+        let is_by_kind = matches!(
+            error,
+            Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NXIO | Errno::MLINK
+        );
+        let is = self.stat(name).ok().map(|stat| kind_of(&stat));
+        match is.filter(|is| is_by_kind && *is != wanted) {
+            Some(is) if wanted == FileKind::Directory => self.told(name, Why::NoDirectory(is)),
+            Some(is) => self.told(name, Why::NoFile(is)),
+            None => self.trouble(name, doing, error),
+        }
+    }
+
+    fn trouble(&self, name: &OsStr, doing: Doing, error: Errno) -> io::Error {
+        self.told(name, Why::System(doing, error.into()))
+    }
+
+    /// The error of the directory itself.
+    fn own(&self, doing: Doing, error: Errno) -> io::Error {
+        let why = Why::System(doing, error.into());
+        Trouble::new(&self.0.path, &self.0.terms, why).into()
+    }
+
+    fn told(&self, name: &OsStr, why: Why) -> io::Error {
+        Trouble::new(&self.0.path.join(name), &self.0.terms, why).into()
+    }
+}
+
+/// A name that is one step down: not a path, and not the way up.
+fn single(name: &OsStr) -> Result<&OsStr, Errno> {
+    let mut steps = Path::new(name).components();
+    match (steps.next(), steps.next()) {
+        (Some(Component::Normal(step)), None) if step == name => Ok(name),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+fn kind_of(stat: &Stat) -> FileKind {
+    FileType::from_raw_mode(stat.st_mode).into()
+}
+
+fn mode_of(mode: u32) -> Mode {
+    // The type is narrower on macOS.
+    #[allow(clippy::useless_conversion, reason = "it is none on macOS")]
+    Mode::from_raw_mode(mode.try_into().unwrap_or_default())
+}
+
+fn both(time: Timespec) -> Timestamps {
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Files that nobody sees before they are whole: written under a name of no meaning, then renamed.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::{Dir, Doing, FileKind, TRIES};
+
+/// The start of the names of files that are not yet whole; a killed process leaves them.
+pub(crate) const TEMPORARY: &str = ".new-";
+
+/// A file that is being written; dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    dir: Dir,
+    name: String,
+    file: File,
+    is_kept: bool,
+}
+
+impl Dir {
+    /// A new file of a name that nobody has, for its owner alone; `end` is the end of that name.
+    pub(crate) fn fresh(&self, end: &str) -> io::Result<Fresh> {
+        for _ in 0..TRIES {
+            let name = unused(end);
+            if let Some(file) = self.create(&name, 0o600)? {
+                return Ok(Fresh {
+                    dir: self.clone(),
+                    name,
+                    file,
+                    is_kept: false,
+                });
+            }
+        }
+        Err(self.own(Doing::Writing, Errno::EXIST))
+    }
+
+    /// Writes a file anew, in the place of whatever has its name.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let written = self.anew(name)?.write_all(bytes);
+        written.map_err(|error| self.unwritten(name, error))
+    }
+
+    /// Replaces a file whole: its readers see the old bytes or the new, also after a power cut.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut new = self.fresh("")?;
+        new.file
+            .write_all(bytes)
+            .and_then(|()| new.file.sync_data())
+            .map_err(|error| self.unwritten(name, error))?;
+        new.keep(self, name)
+    }
+}
+
+impl Fresh {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|error| self.dir.unwritten(&self.name, error))
+    }
+
+    /// Gives it its name in a directory, in the place of whatever file has it.
+    pub(crate) fn keep(mut self, to: &Dir, name: &str) -> io::Result<()> {
+        let from = (&self.dir.0.handle, self.name.as_str());
+        rustix::fs::renameat(from.0, from.1, &to.0.handle, super::single(name.as_ref())?)
+            .map_err(|error| to.refused(name.as_ref(), error, FileKind::File, Doing::Writing))?;
+        self.is_kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // What stays is seen for what it is by its name.
+            let _ = rustix::fs::unlinkat(&self.dir.0.handle, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// A name by chance: neither clocks nor process ids tell two machines apart that share a disk.
+pub(super) fn unused(end: &str) -> String {
+    format!("{TEMPORARY}{:016x}{end}", RandomState::new().hash_one(0))
+}

@@ -1,0 +1,127 @@
+//! Removal by handle: of what is below a directory of ours, and of nothing that a link leads to.
+//!
+//! Directories may be swapped for links, or moved, at any moment. What was opened stays what it is; only what has a name in an
+//! open directory is unlinked; and what turns out to be something else than it was is looked at anew.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::fresh::unused;
+use super::{Dir, Doing, FileKind, TRIES, Why, single};
+
+/// Deeper trees are taken apart: each level is an open handle, and a call on the stack.
+const DEEPEST: usize = 32;
+
+impl Dir {
+    /// Removes what is no directory: of a link itself, not what it leads to. That there is nothing is no error.
+    pub(crate) fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let name = name.as_ref();
+        match self.unlink(name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(_) if self.kind(name)? == Some(FileKind::Directory) => {
+                Err(self.told(name, Why::NoFile(FileKind::Directory)))
+            }
+            Err(error) => Err(self.trouble(name, Doing::Removing, error)),
+        }
+    }
+
+    /// Removes whatever has this name, directories with all that is in them. That there is nothing is no error.
+    pub(crate) fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
+        let mut due = vec![name.as_ref().to_owned()];
+        while let Some(name) = due.pop() {
+            let mut deep = Deep {
+                top: self,
+                due: &mut due,
+            };
+            self.remove_below(&name, 0, &mut deep)?;
+        }
+        Ok(())
+    }
+
+    fn remove_below(&self, name: &OsStr, depth: usize, deep: &mut Deep<'_>) -> io::Result<()> {
+        let mut last = Errno::NOTEMPTY;
+        for _ in 0..TRIES {
+            match self.unlink(name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                // Of a directory systems say the one or the other.
+                Err(Errno::ISDIR | Errno::PERM) => {}
+                Err(error) => return Err(self.trouble(name, Doing::Removing, error)),
+            }
+            match self.open(name) {
+                Ok(Some(below)) => below.remove_all(depth + 1, deep)?,
+                Ok(None) => return Ok(()),
+                // It was a directory just now.
+                Err(_) if self.kind(name)? != Some(FileKind::Directory) => {
+                    last = Errno::PERM;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            match self.unlink(name, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => return Ok(()),
+                // Somebody put something into it, or something else in its place.
+                Err(error @ (Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR)) => last = error,
+                Err(error) => return Err(self.trouble(name, Doing::Removing, error)),
+            }
+        }
+        Err(self.trouble(name, Doing::Removing, last))
+    }
+
+    /// Removes all that is in it.
+    fn remove_all(&self, depth: usize, deep: &mut Deep<'_>) -> io::Result<()> {
+        for entry in self.entries()? {
+            if depth < DEEPEST || entry.kind != FileKind::Directory {
+                self.remove_below(&entry.name, depth, deep)?;
+            } else {
+                deep.take_up(self, &entry.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn unlink(&self, name: &OsStr, flags: AtFlags) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.0.handle, single(name)?, flags)
+    }
+
+    /// How many bytes the files have that are below a name; what cannot be looked at has none.
+    pub(crate) fn bytes(&self, name: impl AsRef<OsStr>) -> u64 {
+        self.bytes_below(name.as_ref(), 0)
+    }
+
+    fn bytes_below(&self, name: &OsStr, depth: usize) -> u64 {
+        let Ok(stat) = self.stat(name) else { return 0 };
+        if super::kind_of(&stat) != FileKind::Directory {
+            return u64::try_from(stat.st_size).unwrap_or_default();
+        }
+        let below = self.open(name).ok().flatten();
+        let Some(below) = below.filter(|_| depth < DEEPEST) else {
+            return 0;
+        };
+        let entries = below.entries().unwrap_or_default();
+        let bytes = entries
+            .iter()
+            .map(|entry| below.bytes_below(&entry.name, depth + 1));
+        bytes.sum()
+    }
+}
+
+/// What lies too deep, and is removed from the top.
+struct Deep<'a> {
+    top: &'a Dir,
+    due: &'a mut Vec<OsString>,
+}
+
+impl Deep<'_> {
+    fn take_up(&mut self, from: &Dir, name: &OsStr) -> io::Result<()> {
+        let here = unused("");
+        match rustix::fs::renameat(&from.0.handle, single(name)?, &self.top.0.handle, &here) {
+            Ok(()) => self.due.push(here.into()),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(from.trouble(name, Doing::Removing, error)),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! Where a directory of ours is, before it is opened: below one of the user's, to which links may lead.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::trouble::{Doing, Why};
+use super::{DIRECTORY, Dir, Trouble};
+
+/// What directories are kept for, and how: for the words of errors, and for those that are made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// What is kept, as in "imgspec keeps its state".
+    pub(crate) keeps: &'static str,
+    /// What else can be done than to remove what is in the way: ", or …".
+    pub(crate) or: &'static str,
+    /// Whether nobody else may look inside.
+    pub(crate) is_private: bool,
+    /// What is left out in front of paths that are shown.
+    pub(crate) hidden: Option<PathBuf>,
+}
+
+impl Terms {
+    pub(super) fn mode(&self) -> Mode {
+        if self.is_private {
+            Mode::RWXU
+        } else {
+            Mode::RWXU | Mode::RWXG | Mode::RWXO
+        }
+    }
+
+    pub(super) fn shown<'a>(&self, path: &'a Path) -> &'a Path {
+        let hidden = self.hidden.as_ref();
+        hidden
+            .and_then(|hidden| path.strip_prefix(hidden).ok())
+            .filter(|shown| !shown.as_os_str().is_empty())
+            .unwrap_or(path)
+    }
+}
+
+/// A directory of ours that may not be there, or may not be one.
+#[derive(Debug, Clone)]
+pub(crate) struct Rooted {
+    anchor: PathBuf,
+    below: PathBuf,
+    terms: Arc<Terms>,
+}
+
+impl Rooted {
+    /// Below this directory of the user's, by these steps, of which none may be a link.
+    pub(crate) fn new(anchor: &Path, below: impl AsRef<Path>, terms: Terms) -> Self {
+        Self {
+            anchor: anchor.to_owned(),
+            below: below.as_ref().to_owned(),
+            terms: Arc::new(terms),
+        }
+    }
+
+    /// One in it.
+    pub(crate) fn join(&self, name: impl AsRef<Path>) -> Self {
+        Self {
+            below: self.below.join(name),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.anchor.join(&self.below)
+    }
+
+    /// The directory that it is in, and its name there.
+    pub(crate) fn split(&self) -> Option<(Self, &OsStr)> {
+        let above = Self {
+            below: self.below.parent()?.to_owned(),
+            ..self.clone()
+        };
+        Some((above, self.below.file_name()?))
+    }
+
+    /// Opens it; none if it is not there.
+    pub(crate) fn open(&self) -> io::Result<Option<Dir>> {
+        match self.open_anchor()? {
+            Some(anchor) => anchor.open_all(&self.below),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens it; every step that is not there is made.
+    pub(crate) fn make(&self) -> io::Result<Dir> {
+        if let Some(anchor) = self.open_anchor()? {
+            return anchor.make_all(&self.below);
+        }
+        let unwritten = |error| self.trouble(Doing::Writing, error);
+        std::fs::create_dir_all(&self.anchor).map_err(unwritten)?;
+        let anchor = self.open_anchor()?;
+        let anchor = anchor.ok_or_else(|| unwritten(Errno::NOENT.into()))?;
+        anchor.make_all(&self.below)
+    }
+
+    /// The user's own directory: how its path leads there is the user's affair.
+    fn open_anchor(&self) -> io::Result<Option<Dir>> {
+        let flags = DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(&self.anchor, flags, Mode::empty()) {
+            Ok(handle) => Ok(Some(Dir::new(
+                handle,
+                self.anchor.clone(),
+                Arc::clone(&self.terms),
+            ))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.trouble(Doing::Reading, error.into())),
+        }
+    }
+
+    fn trouble(&self, doing: Doing, error: io::Error) -> io::Error {
+        Trouble::new(&self.anchor, &self.terms, Why::System(doing, error)).into()
+    }
+}

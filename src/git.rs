@@ -1,0 +1,176 @@
+//! Questions to git about repositories of strangers.
+//!
+//! Git is run, nothing of the repository: no hook, no monitor, no transport that its settings name. The user's and the machine's own
+//! settings are left out too, so that a laptop and a CI job get one answer.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::disk::system_words;
+use crate::process::{Said, ask};
+
+/// Settings that keep git from running anything, and from asking whose repository it is, which is then of no importance.
+const SETTINGS: [&str; 4] = [
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "safe.directory=*",
+    "submodule.recurse=false",
+];
+
+/// Variables that go before a repository's settings: an index or an object that is not whole is not fetched, by whatever
+/// program a remote's address names.
+const VARIABLES: [(&str, &str); 8] = [
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_LITERAL_PATHSPECS", "1"),
+    // Where git looks for the user's ignore file whatever the settings say.
+    ("XDG_CONFIG_HOME", "/dev/null"),
+    ("LC_ALL", "C"),
+];
+
+/// What points git, in a hook for example, at another repository or at more settings.
+const FOREIGN: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_COMMON_DIR",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_COUNT",
+];
+
+/// Lists files of the repository that a folder is in, one a line as git writes them; none where there is no repository.
+///
+/// # Errors
+/// In words, when git cannot say.
+pub(crate) fn files(
+    folder: &Path,
+    which: &[&str],
+    limit: Duration,
+) -> Result<Option<Vec<String>>, String> {
+    if !is_in_repository(folder) {
+        return Ok(None);
+    }
+    let mut command = command(folder);
+    command.arg("ls-files").args(which);
+    let said = ask(&mut command, limit).map_err(|error| system_words(&error))?;
+    if said.success {
+        return Ok(Some(said.out.lines().map(str::to_owned).collect()));
+    }
+    if is_no_repository(&said) {
+        return Ok(None);
+    }
+    let line = said.err.lines().next().unwrap_or("it says no reason");
+    Err(line.trim_start_matches("fatal: ").trim().to_owned())
+}
+
+/// Whether there is anything to ask git about; where there is not, git need not be installed.
+fn is_in_repository(folder: &Path) -> bool {
+    folder
+        .ancestors()
+        .any(|folder| folder.join(".git").symlink_metadata().is_ok())
+}
+
+/// A `.git` that git does not take for one, or a repository without files.
+fn is_no_repository(said: &Said) -> bool {
+    ["not a git repository", "must be run in a work tree"]
+        .iter()
+        .any(|words| said.err.contains(words))
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    command.current_dir(folder).envs(VARIABLES);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A repository in a folder, of nobody's settings.
+#[cfg(test)]
+pub(crate) fn init(folder: &Path) {
+    tests::git(folder, &["init", "--quiet", "--template="]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// What git says to these words, with no settings but the repository's.
+    pub(super) fn git(folder: &Path, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=it", "-c", "user.email=it@example.com"])
+            .args(words)
+            .current_dir(folder)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env_remove("GIT_DIR")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_folder_called_git_is_no_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        assert_eq!(files(at, &[], LIMIT), Ok(None));
+        std::fs::create_dir(at.join(".git")).unwrap();
+        assert_eq!(files(at, &[], LIMIT), Ok(None));
+    }
+
+    #[test]
+    fn a_monitor_that_the_repository_names_is_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        init(at);
+        let monitor = format!("touch {}/ran; false", at.display());
+        git(at, &["config", "core.fsmonitor", &monitor]);
+        files(at, &["-io", "--exclude-standard"], LIMIT).unwrap();
+        assert!(!at.join("ran").exists());
+    }
+
+    #[test]
+    fn a_remote_that_the_repository_names_is_not_asked_for_what_is_missing() {
+        // An index that is not whole, of a tree that is not there, of a clone that fetches on demand: listing files would
+        // run whatever the address of the remote names.
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        init(at);
+        for name in ["here/a", "gone/b"] {
+            std::fs::create_dir_all(at.join(name).parent().unwrap()).unwrap();
+            std::fs::write(at.join(name), name).unwrap();
+        }
+        git(at, &["add", "."]);
+        git(at, &["commit", "--quiet", "-m", "all"]);
+        git(at, &["sparse-checkout", "init", "--cone", "--sparse-index"]);
+        git(at, &["sparse-checkout", "set", "here"]);
+        let tree = git(at, &["rev-parse", "HEAD:gone"]);
+        std::fs::remove_file(at.join(".git/objects").join(&tree[..2]).join(&tree[2..])).unwrap();
+        let address = format!("ext::touch {}/ran", at.display());
+        for (name, value) in [
+            ("core.repositoryformatversion", "1"),
+            ("extensions.partialClone", "origin"),
+            ("remote.origin.url", &address),
+            ("remote.origin.promisor", "true"),
+            ("protocol.ext.allow", "always"),
+        ] {
+            git(at, &["config", name, value]);
+        }
+        let _ = files(at, &["--cached", "--", "here"], LIMIT);
+        assert!(!at.join("ran").exists());
+    }
+}
