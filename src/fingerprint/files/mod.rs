@@ -21,9 +21,12 @@ pub use error::{FilesError, Said};
 
 use super::flytekit::{Error, Folder, Order};
 use super::{Entry, EntryKind, Files};
+use crate::disk::read::{Refusal, Root};
+use crate::disk::{FileKind, limits};
 use crate::recipe::FileSet;
-use crate::spec::WorkspacePath;
+use crate::spec::{RequirementsKind, WorkspacePath};
 use content::{Content, Mark, Trouble};
+pub(super) use find::ignore_bytes;
 use find::{Found, Item, Kind};
 
 /// Reads file sets, each once.
@@ -156,7 +159,7 @@ pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
 
 fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
     root.canonicalize()
-        .map_err(|error| find::refused(&root.display().to_string(), &error))
+        .map_err(|error| FilesError::refused(&root.display().to_string(), &error))
 }
 
 /// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
@@ -167,7 +170,13 @@ fn read_set(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files,
     }
 }
 
-fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
+/// Opens the workspace root, for one reading of a set: a handle that is kept would keep a disk from being taken away.
+fn open_root(root: &Path) -> Result<Root, FilesError> {
+    Root::open(root).map_err(|refusal| FilesError::named(".", None, refusal))
+}
+
+fn read_once(path: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
+    let root = &open_root(path)?;
     let read = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
@@ -177,12 +186,12 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
         FileSet::Tree { .. }
         | FileSet::Source { .. }
         | FileSet::File { .. }
-        | FileSet::Context { .. } => read_found(find_set(root, set)?, set.path(), before)?,
+        | FileSet::Context { .. } => read_found(root, find_set(root, set)?, set, before)?,
     };
     files.linked = matches!(set, FileSet::Source { .. });
     files.digest = super::key::digest_of(&files);
     files.seen = Some(Arc::new(Seen {
-        root: root.to_owned(),
+        root: path.to_owned(),
         set: set.clone(),
         read,
         marks,
@@ -212,7 +221,7 @@ pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
     files
 }
 
-fn find_set(root: &Path, set: &FileSet) -> Result<Found, FilesError> {
+fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> {
     match set {
         FileSet::Tree { path, ignore } => find::find(root, path, ignore),
         FileSet::Source { path } => sources(root, path),
@@ -224,11 +233,12 @@ fn find_set(root: &Path, set: &FileSet) -> Result<Found, FilesError> {
 }
 
 /// The files of a source root by flytekit's rules: no folders, and what links lead to.
-fn sources(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     let folder = find::resolve(root, path, None)?;
-    let there = Folder::new(root, &folder, Order::Sorted)
+    let whole = root.at(&folder);
+    let there = Folder::new(root.path(), &whole, Order::Sorted)
         // An absolute root is one whose ignore rules hold.
-        .and_then(|reader| reader.source_files(&folder.to_string_lossy()));
+        .and_then(|reader| reader.source_files(&whole.to_string_lossy()));
     let files = there.map_err(|error| match error {
         Error::Files(error) => error,
         error => FilesError::Tag {
@@ -245,15 +255,16 @@ fn sources(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
             path: file,
         });
     }
+    let folders = find::folders_below(root, &folder)?;
     Ok(Found {
-        folders: find::folders_below(root, &folder)?,
-        folder,
+        folders: folders.iter().map(|folder| root.at(folder)).collect(),
+        folder: whole,
         single: false,
         items,
     })
 }
 
-fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
+fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError> {
     let folder = main.parent();
     let mut entries = Vec::new();
     let mut marks = Vec::new();
@@ -263,7 +274,13 @@ fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError>
             line: 1,
         });
         let real = find::resolve(root, &path, said.as_ref())?;
-        let content = content::hash(&real).map_err(|trouble| troubled(path.as_str(), &trouble))?;
+        let limit = if path.requirements_kind() == RequirementsKind::Project {
+            limits::PROJECT
+        } else {
+            limits::LOCK
+        };
+        let content = content::hash(root, &real, limit)
+            .map_err(|trouble| unread(path.as_str(), said.as_ref(), trouble))?;
         marks.push(Some(content.mark));
         entries.push(Entry {
             path: path.file_name().unwrap_or_default().to_owned(),
@@ -271,7 +288,7 @@ fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError>
         });
     }
     let files = Files {
-        folder: folder.under(root),
+        folder: folder.under(root.path()),
         place: folder.as_str().to_owned(),
         main: main.file_name().map(str::to_owned),
         entries,
@@ -281,22 +298,27 @@ fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError>
 }
 
 fn read_found(
+    root: &Root,
     found: Found,
-    path: &WorkspacePath,
+    set: &FileSet,
     before: Option<&Files>,
 ) -> Result<Marked, FilesError> {
+    let path = set.path();
     let place = if found.single {
         path.parent().as_str().to_owned()
     } else {
         path.as_str().to_owned()
     };
+    let limit = limit_of(set);
     let measured: Vec<Result<(Entry, Option<Mark>), FilesError>> = found
         .items
         .par_iter()
-        .map(|item| match before.and_then(|before| before.known(item)) {
-            Some(known) => Ok(known),
-            None => measure(item, &place),
-        })
+        .map(
+            |item| match before.and_then(|before| before.known(root, item)) {
+                Some(known) => Ok(known),
+                None => measure(root, item, &place, limit),
+            },
+        )
         .collect();
     // The first in path order fails the set, whichever thread was first.
     let (entries, marks) = measured
@@ -314,7 +336,22 @@ fn read_found(
     Ok((files, marks, found.folders))
 }
 
-fn measure(item: &Item, place: &str) -> Result<(Entry, Option<Mark>), FilesError> {
+/// How large a file of a set may be. Only what is later read whole has a limit: what is copied is passed on in pieces.
+fn limit_of(set: &FileSet) -> u64 {
+    match set {
+        FileSet::File { .. } => limits::DOCKERFILE,
+        FileSet::Requirements { .. } => limits::REQUIREMENTS,
+        FileSet::Project { .. } => limits::LOCK,
+        FileSet::Tree { .. } | FileSet::Source { .. } | FileSet::Context { .. } => u64::MAX,
+    }
+}
+
+fn measure(
+    root: &Root,
+    item: &Item,
+    place: &str,
+    limit: u64,
+) -> Result<(Entry, Option<Mark>), FilesError> {
     let (kind, mark) = match &item.kind {
         Kind::Folder => (EntryKind::Folder, None),
         Kind::Link(target) => {
@@ -322,8 +359,11 @@ fn measure(item: &Item, place: &str) -> Result<(Entry, Option<Mark>), FilesError
             (EntryKind::Link { target }, None)
         }
         Kind::File(at) => {
-            let content = content::hash(at)
-                .map_err(|trouble| troubled(&find::join(place, &item.path), &trouble))?;
+            let path = || find::join(place, &item.path);
+            let content = content::hash(root, at, limit).map_err(|trouble| match trouble {
+                Trouble::Changed => FilesError::Moved { path: path() },
+                Trouble::Refused(refusal) => FilesError::found(&path(), refusal),
+            })?;
             (file_entry(&content), Some(content.mark))
         }
     };
@@ -339,16 +379,18 @@ fn file_entry(content: &Content) -> EntryKind {
     }
 }
 
-fn troubled(path: &str, trouble: &Trouble) -> FilesError {
+/// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
+fn unread(path: &str, said: Option<&Said>, trouble: Trouble) -> FilesError {
     match trouble {
-        Trouble::Moved => FilesError::Moved {
-            path: path.to_owned(),
-        },
-        Trouble::Refused(error) => find::refused(path, error),
+        Trouble::Changed | Trouble::Refused(Refusal::Kind(FileKind::Link)) => {
+            FilesError::Moved { path: path.into() }
+        }
+        Trouble::Refused(refusal) if refusal.is_absent() => FilesError::Moved { path: path.into() },
+        Trouble::Refused(refusal) => FilesError::named(path, said, refusal),
     }
 }
 
-fn read_requirements(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
+fn read_requirements(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError> {
     let read = requirements::read(root, main)?;
     let common = requirements::common_folder(&read);
     let within = |path: &WorkspacePath| {
@@ -366,7 +408,7 @@ fn read_requirements(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesE
         .collect();
     let marks = read.iter().map(|file| Some(file.content.mark)).collect();
     let files = Files {
-        folder: common.under(root),
+        folder: common.under(root.path()),
         place: common.as_str().to_owned(),
         single: false,
         main: Some(within(main)),
@@ -390,6 +432,14 @@ pub(super) struct Seen {
 }
 
 impl Files {
+    /// The folder that nothing outside of is sent, and the folder of the entries as a path in it: the workspace root, or for
+    /// files that were not read from disk their own folder.
+    pub(crate) fn home(&self) -> (&Path, &Path) {
+        let root = self.seen.as_ref().map(|seen| seen.root.as_path());
+        let inside = root.and_then(|root| Some((root, self.folder.strip_prefix(root).ok()?)));
+        inside.unwrap_or((&self.folder, Path::new("")))
+    }
+
     /// The folders that were listed to find what is in the set, absolute; none for single files.
     #[must_use]
     pub fn folders(&self) -> &[PathBuf] {
@@ -429,7 +479,7 @@ impl Files {
     }
 
     /// The entry and mark of a file that is still as it was read, by its times alone; none for all else.
-    fn known(&self, item: &Item) -> Option<(Entry, Option<Mark>)> {
+    fn known(&self, root: &Root, item: &Item) -> Option<(Entry, Option<Mark>)> {
         let Kind::File(file) = &item.kind else {
             return None;
         };
@@ -439,8 +489,8 @@ impl Files {
             .binary_search_by(|entry| entry.path.cmp(&item.path))
             .ok()?;
         let mark = seen.marks[at].filter(|mark| !mark.is_racy(seen.read))?;
-        let is_same = Mark::now(file).is_ok_and(|now| now == mark);
-        is_same.then(|| (self.entries[at].clone(), Some(mark)))
+        mark.is_still(root, file)
+            .then(|| (self.entries[at].clone(), Some(mark)))
     }
 
     /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
@@ -457,8 +507,9 @@ impl Files {
     #[must_use]
     pub fn moved(&self) -> Option<String> {
         let seen = self.seen.as_ref()?;
-        let now = match seen.items(self) {
-            Ok(found) => found,
+        let now = open_root(&seen.root).and_then(|root| Ok((seen.items(&root, self)?, root)));
+        let (now, root) = match now {
+            Ok(now) => now,
             Err(error) => return Some(error.path().to_owned()),
         };
         let mut now = now.into_iter();
@@ -466,7 +517,7 @@ impl Files {
             let Some(item) = now.next() else {
                 return Some(find::join(&self.place, &entry.path));
             };
-            if item.path != entry.path || !seen.is_same(entry, mark.as_ref(), &item) {
+            if item.path != entry.path || !seen.is_same(&root, entry, mark.as_ref(), &item) {
                 return Some(find::join(&self.place, item.path.as_str().min(&entry.path)));
             }
         }
@@ -476,14 +527,12 @@ impl Files {
 
 impl Seen {
     /// What is in the set now.
-    fn items(&self, files: &Files) -> Result<Vec<Item>, FilesError> {
+    fn items(&self, root: &Root, files: &Files) -> Result<Vec<Item>, FilesError> {
         match &self.set {
             FileSet::Tree { .. }
             | FileSet::Source { .. }
             | FileSet::File { .. }
-            | FileSet::Context { .. } => {
-                find_set(&self.root, &self.set).map(|Found { items, .. }| items)
-            }
+            | FileSet::Context { .. } => find_set(root, &self.set).map(|Found { items, .. }| items),
             // The same contents name the same files.
             FileSet::Requirements { .. } | FileSet::Project { .. } => files
                 .entries
@@ -494,22 +543,22 @@ impl Seen {
                         .ok_or(FilesError::Moved { path: place })?;
                     Ok(Item {
                         path: entry.path.clone(),
-                        kind: Kind::File(find::resolve(&self.root, &path, None)?),
+                        kind: Kind::File(find::resolve(root, &path, None)?),
                     })
                 })
                 .collect(),
         }
     }
 
-    fn is_same(&self, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
+    fn is_same(&self, root: &Root, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
         match (&entry.kind, &now.kind) {
             (EntryKind::Folder, Kind::Folder) => true,
             (EntryKind::Link { target }, Kind::Link(now)) => target == now,
             (file @ EntryKind::File { .. }, Kind::File(at)) => {
-                let untouched = mark.is_some_and(|mark| {
-                    !mark.is_racy(self.read) && Mark::now(at).is_ok_and(|now| now == *mark)
-                });
-                untouched || content::hash(at).is_ok_and(|now| file_entry(&now) == *file)
+                let untouched =
+                    mark.is_some_and(|mark| !mark.is_racy(self.read) && mark.is_still(root, at));
+                untouched
+                    || content::hash(root, at, u64::MAX).is_ok_and(|now| file_entry(&now) == *file)
             }
             _ => false,
         }
