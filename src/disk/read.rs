@@ -107,7 +107,7 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
 /// When it is something else, is larger, or cannot be read.
 pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Refusal> {
     let (file, meta) = open(path, links)?;
-    whole(&file, &meta, limit)
+    limited(&file, &meta, limit)
 }
 
 /// An opened file that is a regular one.
@@ -123,7 +123,7 @@ fn regular(file: File) -> Result<(File, Metadata), Refusal> {
 ///
 /// # Errors
 /// When they are more, or cannot be read.
-pub(crate) fn whole(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn limited(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
     fits(meta.len(), limit)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default() + 1);
     // A file may grow while it is read, and those of /proc tell no size at all.

@@ -14,7 +14,8 @@ use serde::Deserialize;
 
 use super::Envd;
 use crate::backend::{BuildError, context};
-use crate::disk::system_words;
+use crate::disk::limits;
+use crate::disk::read::{self, Links, Refusal};
 use crate::process;
 
 /// What the only context of a HOME of ours is called.
@@ -154,10 +155,11 @@ impl Envd {
         registries: Option<&Path>,
     ) -> Result<PathBuf, BuildError> {
         let told = match registries {
-            Some(file) => fs::read(file).map_err(|error| {
-                let why = system_words(&error);
-                BuildError::Failed(format!("cannot read `{}`: {why}", file.display()))
-            })?,
+            Some(file) => {
+                let read = read::bytes(file, Links::Follow, limits::CONFIGURATION);
+                let refused = |why: Refusal| format!("`{}` cannot be read: {why}", file.display());
+                read.map_err(|why| BuildError::Failed(refused(why)))?
+            }
             None => Vec::new(),
         };
         let home = self.homes.join(self.home_name(context, &told));

@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::{FILE, FileKind, Links, Refusal, regular, whole};
+use super::{FILE, FileKind, Links, Refusal, limited, regular};
 
 /// Enough of a directory to open what is in it.
 #[cfg(target_os = "linux")]
@@ -82,7 +82,7 @@ impl Root {
         limit: u64,
     ) -> Result<Vec<u8>, Refusal> {
         let (file, meta) = self.file(inside, links)?;
-        whole(&file, &meta, limit)
+        limited(&file, &meta, limit)
     }
 
     /// The names in a directory of it, in no order.

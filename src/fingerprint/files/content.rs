@@ -106,7 +106,7 @@ pub(super) fn hash(root: &Root, at: &Path, limit: u64) -> Result<Content, Troubl
 /// Hashes a file and keeps its bytes.
 pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u8>), Trouble> {
     let (file, meta) = root.file(at, Links::Refuse)?;
-    let bytes = read::whole(&file, &meta, limit)?;
+    let bytes = read::limited(&file, &meta, limit)?;
     let digest = *blake3::hash(&bytes).as_bytes();
     let content = finish(&file, Mark::new(&meta), bytes.len() as u64, digest)?;
     Ok((content, bytes))

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::content::{self, Content};
 use super::error::{FilesError, Said};
 use super::find::resolve;
-use super::unread;
+use super::reading::unread;
 use crate::disk::limits;
 use crate::disk::read::Root;
 use crate::spec::WorkspacePath;

@@ -102,7 +102,7 @@ impl Folder {
         for path in files {
             let at = top.join(path);
             let moved = || FilesError::Moved {
-                path: place(&self.root, &at),
+                path: place(self.root.path(), &at),
             };
             let real = self.leaf(&at)?.ok_or_else(moved)?;
             self.add(&mut md5, &real, path)?;
@@ -180,10 +180,10 @@ impl Folder {
             Some(FileKind::Socket) => Ok(None),
             Some(FileKind::File) => Ok(Some(real)),
             None => {
-                let path = place(&self.root, at);
+                let path = place(self.root.path(), at);
                 Err(FilesError::Moved { path }.into())
             }
-            Some(kind) => Err(FilesError::special(place(&self.root, at), kind).into()),
+            Some(kind) => Err(FilesError::special(place(self.root.path(), at), kind).into()),
         }
     }
 
@@ -192,7 +192,7 @@ impl Folder {
     }
 
     fn refused(&self, real: &Path, refusal: Refusal) -> Error {
-        FilesError::found(&place(&self.root, real), refusal).into()
+        FilesError::found(&place(self.root.path(), real), refusal).into()
     }
 
     fn folder(&self, path: &str) -> Result<PathBuf, Error> {
@@ -213,7 +213,7 @@ impl Folder {
     }
 
     fn real(&self, at: &Path) -> Result<Option<PathBuf>, Error> {
-        let shown = || place(&self.root, at);
+        let shown = || place(self.root.path(), at);
         match self.root.real(at) {
             Ok(real) if real.starts_with(STATE_FOLDER) => {
                 Err(FilesError::State { path: shown() }.into())

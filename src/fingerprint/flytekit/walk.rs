@@ -47,8 +47,8 @@ impl Walk<'_> {
     fn list(&self, folder: &Path) -> Result<Names, Error> {
         let mut listed = Names::default();
         let entries = self.root.list(folder, Links::Refuse);
-        for entry in
-            entries.map_err(|refusal| FilesError::found(&place(self.root, folder), refusal))?
+        for entry in entries
+            .map_err(|refusal| FilesError::found(&place(self.root.path(), folder), refusal))?
         {
             let kind = self.kind_of(folder, &entry);
             let name = self.name_of(folder, entry)?;
@@ -72,7 +72,7 @@ impl Walk<'_> {
 
     fn name_of(&self, folder: &Path, entry: Listed) -> Result<String, Error> {
         let unreadable = |name| FilesError::Name {
-            path: place(self.root, &folder.join(name)),
+            path: place(self.root.path(), &folder.join(name)),
         };
         Ok(entry.name.into_string().map_err(unreadable)?)
     }
@@ -93,9 +93,9 @@ enum Kind {
     FolderLink,
 }
 
-/// A path of the root, for people.
-pub(super) fn place(root: &Root, at: &Path) -> String {
-    let inside = at.strip_prefix(root.path()).unwrap_or(at);
+/// A path below the root or from it, for people.
+pub(super) fn place(root: &Path, at: &Path) -> String {
+    let inside = at.strip_prefix(root).unwrap_or(at);
     if inside.as_os_str().is_empty() {
         ".".to_owned()
     } else {

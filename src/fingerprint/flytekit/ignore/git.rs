@@ -9,9 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::disk::read::{Refusal, Root};
-use crate::disk::{FileKind, system_words};
-use crate::fingerprint::FilesError;
+use crate::disk::system_words;
 use crate::fingerprint::flytekit::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::process::{Said, ask};
@@ -39,44 +37,16 @@ const FOREIGN: [&str; 9] = [
     "GIT_CONFIG_COUNT",
 ];
 
-/// Where a repository says what it ignores.
-const IGNORE_FILE: &str = ".gitignore";
-
-/// What git reads of a repository to say what it ignores.
-const READ_BY_GIT: [&str; 5] = [
-    ".git",
-    ".git/HEAD",
-    ".git/config",
-    ".git/index",
-    ".git/info/exclude",
-];
-
-/// The files below a folder that git ignores, relative to it, as git writes them: with quotes around odd names. `files` are
-/// those that are there.
-pub(super) fn ignored(
-    root: &Root,
-    folder: &Path,
-    files: &[String],
-) -> Result<HashSet<String>, Error> {
-    let at = root.at(folder);
-    let Some(repository) = repository(&at) else {
+/// The files below a folder that git ignores, relative to it, as git writes them: with quotes around odd names.
+pub(super) fn ignored(root: &Path, folder: &Path) -> Result<HashSet<String>, Error> {
+    if !is_in_repository(folder) {
         return Ok(HashSet::new());
-    };
-    let inside = files.iter().filter(|file| is_ignore_file(file));
-    let above = at
-        .ancestors()
-        .skip(1)
-        .map(|folder| folder.join(IGNORE_FILE));
-    let above = above.take_while(|file| file.starts_with(repository));
-    let own = READ_BY_GIT.iter().map(|name| repository.join(name));
-    for file in inside.map(|file| at.join(file)).chain(above).chain(own) {
-        refuse_special(root, &file)?;
     }
     let failed = |why: &str| Error::Git {
         folder: place(root, folder),
         why: why.to_owned(),
     };
-    let said = ask(&mut command(&at), LIMIT).map_err(|error| failed(&system_words(&error)))?;
+    let said = ask(&mut command(folder), LIMIT).map_err(|error| failed(&system_words(&error)))?;
     if said.success {
         return Ok(said.out.lines().map(str::to_owned).collect());
     }
@@ -87,26 +57,11 @@ pub(super) fn ignored(
     Err(failed(line.trim_start_matches("fatal: ")))
 }
 
-/// The folder of the repository, if there is anything to ask git about; where there is not, git need not be installed.
-fn repository(folder: &Path) -> Option<&Path> {
+/// Whether there is anything to ask git about; where there is not, git need not be installed.
+fn is_in_repository(folder: &Path) -> bool {
     folder
         .ancestors()
-        .find(|folder| folder.join(".git").symlink_metadata().is_ok())
-}
-
-fn is_ignore_file(path: &str) -> bool {
-    path.rsplit('/').next() == Some(IGNORE_FILE)
-}
-
-/// git would wait for a pipe until its time is up.
-fn refuse_special(root: &Root, file: &Path) -> Result<(), Error> {
-    match FileKind::at(file) {
-        Ok(FileKind::File | FileKind::Directory) | Err(_) => Ok(()),
-        Ok(kind) => {
-            let refusal = Refusal::Kind(kind);
-            Err(FilesError::named(&place(root, file), None, refusal).into())
-        }
-    }
+        .any(|folder| folder.join(".git").symlink_metadata().is_ok())
 }
 
 /// A `.git` that git does not take for one, or a repository without files.
@@ -145,11 +100,6 @@ mod tests {
         std::fs::write(folder.join(name), text).unwrap();
     }
 
-    fn ask_about(at: &Path, files: &[&str]) -> Result<HashSet<String>, Error> {
-        let files: Vec<String> = files.iter().map(|&file| file.to_owned()).collect();
-        ignored(&Root::open(at).unwrap(), Path::new(""), &files)
-    }
-
     fn sorted(found: HashSet<String>) -> Vec<String> {
         let mut found: Vec<String> = found.into_iter().collect();
         found.sort();
@@ -165,7 +115,7 @@ mod tests {
         for name in ["a.log", "é.log", "b.txt"] {
             write(at, name, "");
         }
-        let found = sorted(ask_about(at, &[]).unwrap());
+        let found = sorted(ignored(at, at).unwrap());
         assert_eq!(found, ["\"\\303\\251.log\"", "a.log"]);
     }
 
@@ -173,9 +123,9 @@ mod tests {
     fn a_folder_called_git_is_no_repository() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        assert_eq!(sorted(ask_about(at, &[]).unwrap()), [""; 0]);
+        assert_eq!(sorted(ignored(at, at).unwrap()), [""; 0]);
         std::fs::create_dir(at.join(".git")).unwrap();
-        assert_eq!(sorted(ask_about(at, &[]).unwrap()), [""; 0]);
+        assert_eq!(sorted(ignored(at, at).unwrap()), [""; 0]);
     }
 
     #[test]
@@ -190,7 +140,7 @@ mod tests {
             at.display()
         );
         std::fs::write(config, text).unwrap();
-        ask_about(at, &[]).unwrap();
+        ignored(at, at).unwrap();
         assert!(!at.join("ran").exists());
     }
 
@@ -199,31 +149,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         write(at, ".git", "nonsense");
-        let error = ask_about(at, &[]).unwrap_err();
+        let error = ignored(at, at).unwrap_err();
         assert!(
             error.to_string().contains("invalid gitfile format"),
             "{error}"
         );
-    }
-    #[test]
-    fn git_is_not_left_waiting_for_a_pipe() {
-        for name in [
-            ".gitignore",
-            "d/.gitignore",
-            ".git/info/exclude",
-            ".git/config",
-        ] {
-            let folder = tempfile::tempdir().unwrap();
-            let at = folder.path();
-            git_init(at);
-            std::fs::create_dir(at.join("d")).unwrap();
-            let pipe = at.join(name);
-            let _ = std::fs::remove_file(&pipe);
-            let fifo = rustix::fs::FileType::Fifo;
-            rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, 0o600.into(), 0).unwrap();
-            let error = ask_about(at, &[".gitignore", "d/.gitignore"]).unwrap_err();
-            let said = format!("`{name}` is a named pipe, not a file");
-            assert_eq!(error.to_string(), said);
-        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod docker;
 mod git;
+mod pipes;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -26,8 +27,10 @@ pub(super) struct Ignore {
 impl Ignore {
     /// Reads the rules of a folder, which is a path of the root without links and holds these files.
     pub(super) fn read(root: &Root, folder: &Path, files: &[String]) -> Result<Self, Error> {
+        let at = root.at(folder);
+        pipes::refuse(root.path(), &at, files)?;
         Ok(Self {
-            git: git::ignored(root, folder, files)?,
+            git: git::ignored(root.path(), &at)?,
             docker: read_docker(root, folder)?,
         })
     }
@@ -39,7 +42,7 @@ impl Ignore {
 }
 
 fn read_docker(root: &Root, folder: &Path) -> Result<Matcher, Error> {
-    let file = place(root, &folder.join(IGNORE_FILE));
+    let file = place(root.path(), &folder.join(IGNORE_FILE));
     let Some(bytes) = ignore_bytes(root, &file)? else {
         return Ok(Matcher::default());
     };
