@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::diagnostic::{self, Diagnostic, Place};
+use crate::disk::read::{Links, Root};
+use crate::disk::{FileKind, system_words};
 use crate::fingerprint::flytekit_ids;
 use crate::graph::{Cycle, EdgeKind, Graph, Hop};
 use crate::manifest::{self, Loaded, Overrides};
@@ -269,9 +271,8 @@ fn one_reference(before: &Image, image: &Image, repository: &str) -> Diagnostic 
 /// What a path was found to be.
 #[derive(Clone)]
 enum Found {
-    Fine,
+    Kind(FileKind),
     Missing,
-    Folder,
     Outside,
     Unreadable(String),
 }
@@ -313,16 +314,16 @@ impl<'a> Files<'a> {
             .or_insert_with(|| look(root, path));
         let mistake = |code, what: String| Diagnostic::error(code, format!("`{path}` {what}"));
         match found {
-            Found::Fine if wanted == PathKind::Folder => Some(
-                mistake("wrong-type", "is a file".into())
-                    .at(place.clone(), "a folder is wanted here"),
-            ),
-            Found::Folder if wanted != PathKind::File => None,
-            Found::Fine => None,
-            Found::Folder => Some(
-                mistake("wrong-type", "is a folder".into())
-                    .at(place.clone(), "a file is wanted here"),
-            ),
+            Found::Kind(FileKind::Directory) if wanted != PathKind::File => None,
+            Found::Kind(FileKind::File) if wanted != PathKind::Folder => None,
+            Found::Kind(kind) => Some(mistake("wrong-type", format!("is {kind}")).at(
+                place.clone(),
+                match wanted {
+                    PathKind::File => "a file is wanted here",
+                    PathKind::Folder => "a folder is wanted here",
+                    _ => "a file or folder is wanted here",
+                },
+            )),
             Found::Outside => Some(
                 mistake("outside", "lies outside of the workspace".into())
                     .at(place.clone(), "a link on the way leads out of it")
@@ -340,14 +341,14 @@ fn look(root: &Path, path: &WorkspacePath) -> Found {
     let real = match path.under(root).canonicalize() {
         Ok(real) => real,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::Missing,
-        Err(error) => return Found::Unreadable(error.to_string()),
+        Err(error) => return Found::Unreadable(system_words(&error)),
     };
     if !real.starts_with(root) {
-        Found::Outside
-    } else if real.is_dir() {
-        Found::Folder
-    } else {
-        Found::Fine
+        return Found::Outside;
+    }
+    match FileKind::at(&real) {
+        Ok(kind) => Found::Kind(kind),
+        Err(error) => Found::Unreadable(system_words(&error)),
     }
 }
 
@@ -358,12 +359,12 @@ fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
     }
     let folder = path.parent();
     let name = path.file_name().unwrap_or("");
-    let entries = std::fs::read_dir(folder.under(root))
+    let listed = Root::open(root)
+        .and_then(|root| root.list(Path::new(folder.as_str()), Links::Follow))
         .into_iter()
-        .flatten()
         .flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
+    let mut names: Vec<String> = listed
+        .filter_map(|listed| listed.name.into_string().ok())
         .collect();
     names.sort();
     let mistake = match closest(name, names.iter().map(String::as_str)) {

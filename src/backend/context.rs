@@ -5,22 +5,25 @@
 //! program that takes nothing but a path is given it only then, and what a link that is put in later does to that program
 //! remains; nothing that it is told to write is anything but a name in that folder.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{OFlags, Timespec};
+use rustix::fs::Timespec;
 
 use super::{BuildError, Job};
 use crate::disk::dir::{Dir, Rooted, Terms};
 use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::workspace::STATE_FOLDER;
+use source::Source;
+
+mod source;
 
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.
 const FIRST_DAY: u64 = 315_532_800;
@@ -186,6 +189,7 @@ fn finish_folders(files: &Files, to: &Dir) -> io::Result<()> {
 
 /// Copies with threads of its own: a worker of a pool that waits for its pool takes up another image's build meanwhile.
 fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
+    let source = open(files)?;
     let next = AtomicUsize::new(0);
     let first: Mutex<Option<(usize, BuildError)>> = Mutex::new(None);
     let work = || {
@@ -195,7 +199,7 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
             let at = next.fetch_add(1, Ordering::Relaxed);
             files.entries.get(at).map(|entry| (at, entry))
         } {
-            if let Err(error) = copy_one(files, entry, &mut target, &mut buffer) {
+            if let Err(error) = copy_one(&source, files, entry, &mut target, &mut buffer) {
                 let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
                 // The first in path order, whichever thread was first; nobody begins another.
                 if first.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
@@ -238,6 +242,7 @@ impl<'a> Target<'a> {
 }
 
 fn copy_one<'a>(
+    source: &Source,
     files: &Files,
     entry: &'a Entry,
     target: &mut Target<'a>,
@@ -251,13 +256,15 @@ fn copy_one<'a>(
     }
     let (folder, name) = target.of(&entry.path).map_err(unwritten)?;
     if let EntryKind::Link { target: text } = &entry.kind {
-        if !is_link_to(files, entry, text) {
+        if !source.is_link_to(entry, text) {
             return Err(moved());
         }
         return folder.link(name, text, FIRST_TIME).map_err(unwritten);
     }
-    let copied =
-        open_in(files, entry).and_then(|source| copy_file(source, entry, (folder, name), buffer));
+    let copied = source
+        .file(entry)
+        .map_err(|_| Trouble::Moved)
+        .and_then(|source| copy_file(source, entry, (folder, name), buffer));
     copied.map_err(|trouble| match trouble {
         Trouble::Moved => moved(),
         Trouble::Write(error) => unwritten(folder.unwritten(name, error)),
@@ -272,16 +279,11 @@ fn place(files: &Files, entry: &Entry) -> String {
     }
 }
 
-fn open(path: &Path, follow: bool) -> io::Result<File> {
-    // A pipe put in the file's place is not waited for.
-    let mut flags = OFlags::NONBLOCK;
-    if !follow {
-        flags |= OFlags::NOFOLLOW;
-    }
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
+/// Where a set is read from; what is not there any more moved.
+fn open(files: &Files) -> Result<Source, BuildError> {
+    Source::open(files).map_err(|_| BuildError::Moved {
+        path: files.place.clone(),
+    })
 }
 
 enum Trouble {
@@ -309,7 +311,9 @@ pub(super) fn send(
     entry: &Entry,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
-    let sent = open_in(files, entry)
+    let sent = Source::open(files)
+        .and_then(|source| source.file(entry))
+        .map_err(|_| Trouble::Moved)
         .and_then(|source| pass_on(source, entry, &mut vec![0; piece(entry)], give));
     sent.map_err(|trouble| match trouble {
         Trouble::Moved => NotSent::Moved(place(files, entry)),
@@ -317,29 +321,42 @@ pub(super) fn send(
     })
 }
 
-/// Reads the entries of a set to their ends, as a builder does that is sent them, and proves that they are what was hashed.
+/// Proves that the files of a set are what was hashed, as a builder does that is sent them.
 ///
 /// # Errors
 /// [`BuildError::Moved`] for the first that is not.
 pub fn verify(files: &Files) -> Result<(), BuildError> {
-    for entry in &files.entries {
-        let is_same = match &entry.kind {
-            EntryKind::Folder => true,
-            EntryKind::Link { target } => is_link_to(files, entry, target),
-            EntryKind::File { .. } => send(files, entry, &mut |_| Ok(())).is_ok(),
-        };
-        if !is_same {
-            return Err(BuildError::Moved {
-                path: place(files, entry),
-            });
-        }
-    }
-    Ok(())
+    send_all(files, &mut |_| Ok(()))
 }
 
-fn is_link_to(files: &Files, entry: &Entry, target: &str) -> bool {
-    let now = fs::read_link(files.folder.join(&entry.path));
-    now.is_ok_and(|now| now == Path::new(target))
+/// Hands the contents of all files of a set on, as a builder is sent them, and proves that they are what was hashed.
+///
+/// # Errors
+/// [`BuildError::Moved`] for the first that is not; [`BuildError::Cancelled`] when a piece is not taken.
+pub(super) fn send_all(
+    files: &Files,
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), BuildError> {
+    let source = open(files)?;
+    let mut buffer = vec![0; CHUNK];
+    for entry in &files.entries {
+        let sent = match &entry.kind {
+            EntryKind::Folder => Ok(()),
+            EntryKind::Link { target } if source.is_link_to(entry, target) => Ok(()),
+            EntryKind::Link { .. } => Err(Trouble::Moved),
+            EntryKind::File { .. } => source
+                .file(entry)
+                .map_err(|_| Trouble::Moved)
+                .and_then(|file| pass_on(file, entry, &mut buffer, give)),
+        };
+        sent.map_err(|trouble| match trouble {
+            Trouble::Moved => BuildError::Moved {
+                path: place(files, entry),
+            },
+            Trouble::Write(_) => BuildError::Cancelled,
+        })?;
+    }
+    Ok(())
 }
 
 /// How much of a file is read at once; one byte more than a small one has shows that it has no more.
@@ -350,12 +367,6 @@ fn piece(entry: &Entry) -> usize {
         }
         _ => 0,
     }
-}
-
-fn open_in(files: &Files, entry: &Entry) -> Result<File, Trouble> {
-    // Single files and requirements may be links that the hashing followed; in folders links are entries.
-    let follow = files.single || files.linked || files.main.is_some();
-    open(&files.folder.join(&entry.path), follow).map_err(|_| Trouble::Moved)
 }
 
 /// Copies a file, if it is what it should be.

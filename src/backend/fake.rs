@@ -35,11 +35,14 @@ pub struct Wishes {
     pub stumble: BTreeMap<String, u32>,
     /// The folder of its images.
     pub folder: PathBuf,
+    /// A file to which all is added that it is sent.
+    pub received: Option<PathBuf>,
 }
 
 impl Wishes {
     /// Reads the wishes from variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL` (`a,b`),
-    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`) and `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state folder).
+    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state folder) and
+    /// `IMGSPEC_FAKE_RECEIVED`.
     #[must_use]
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
         let list = |name: &str| {
@@ -63,6 +66,7 @@ impl Wishes {
                 .filter_map(|(image, times)| Some((image.to_owned(), times.parse().ok()?)))
                 .collect(),
             folder: env("IMGSPEC_FAKE_STORE").map_or_else(|| state.join("fake"), PathBuf::from),
+            received: env("IMGSPEC_FAKE_RECEIVED").map(PathBuf::from),
         }
     }
 }
@@ -105,6 +109,20 @@ impl Fake {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
         store.replace(&file_name(&image.reference), &bytes)
+    }
+
+    /// Takes what a builder would be sent.
+    fn receive(&self, job: &Job<'_>, cancel: &Cancel) -> Result<(), BuildError> {
+        let kept = self.wishes.received.as_ref();
+        let mut kept = kept.map(append).transpose().map_err(failed)?;
+        let mut take = |piece: &[u8]| {
+            if cancel.is_requested() {
+                return Err(std::io::ErrorKind::Interrupted.into());
+            }
+            kept.as_mut().map_or(Ok(()), |kept| kept.write_all(piece))
+        };
+        let mut sets = job.files.iter();
+        sets.try_for_each(|files| context::send_all(files, &mut take))
     }
 
     /// One line a build, so that tests can count builds of many processes.
@@ -212,9 +230,7 @@ impl Backend for Fake {
             let value = String::from_utf8_lossy(&secret.value);
             notes.log(&format!("the secret `{}` is {value}", secret.id));
         }
-        job.files
-            .iter()
-            .try_for_each(|files| context::verify(files))?;
+        self.receive(job, cancel)?;
         notes.log(&format!("pretending to build {}", job.image));
         self.take_time(job.recipe.steps.len(), job, notes, cancel)?;
         if self.stumbles(job.image) {
@@ -258,6 +274,11 @@ impl Backend for Fake {
         };
         self.keep(StoreKind::Registry, &image).map_err(failed)
     }
+}
+
+fn append(path: impl AsRef<Path>) -> std::io::Result<std::fs::File> {
+    let mut open = std::fs::OpenOptions::new();
+    open.create(true).append(true).open(path)
 }
 
 /// The files that a builder would be sent, one folder a set.

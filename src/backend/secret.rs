@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{BuildError, Job, Notes};
-use crate::disk::system_words;
+use crate::disk::limits;
+use crate::disk::read::{self, Links};
 use crate::recipe::Recipe;
 use crate::spec::{SecretFile, SecretSource};
 
@@ -15,9 +16,6 @@ const HIDDEN: &str = "***";
 
 /// Shorter values are found in innocent words.
 const SHORTEST: usize = 4;
-
-/// The largest secret that builders take.
-const LARGEST: u64 = 500 * 1024;
 
 /// A secret with its value.
 pub struct Revealed {
@@ -91,15 +89,8 @@ pub fn path(file: &SecretFile, root: &Path, variable: &dyn Fn(&str) -> Option<St
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let refused = |error: &std::io::Error| format!("`{}`: {}", path.display(), system_words(error));
-    let meta = std::fs::metadata(path).map_err(|error| refused(&error))?;
-    if !meta.is_file() {
-        return Err(format!("`{}` is no file", path.display()));
-    }
-    if meta.len() > LARGEST {
-        return Err(format!("`{}` is larger than 500 KiB", path.display()));
-    }
-    std::fs::read(path).map_err(|error| refused(&error))
+    read::bytes(path, Links::Follow, limits::SECRET)
+        .map_err(|refusal| format!("`{}` cannot be read: {refusal}", path.display()))
 }
 
 /// Takes secrets out of texts.
@@ -233,7 +224,10 @@ mod tests {
             said[1],
             "the secret `b` cannot be had: the variable `UNSET` is not set"
         );
-        assert!(said[2].ends_with("is no file"), "{said:?}");
+        assert!(
+            said[2].ends_with("it is a directory, not a file"),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `import`: writes a manifest made of an ImageSpec's YAML, a bake file, or a Python file with ImageSpecs.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,16 +8,14 @@ use clap::{Args, ValueEnum};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::build::on_signals;
-use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text};
+use super::{Context, Failure, Format, eprint_text, exit, output, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
-use crate::disk::system_words;
+use crate::disk::read::{self, Links, Refusal};
+use crate::disk::{FileKind, limits, system_words};
 use crate::import::{self, Imported, Kind, Note, Places, Source, Surroundings};
 use crate::manifest;
 use crate::report::words::Count;
-
-/// The largest file that is read.
-const SIZE_LIMIT: u64 = 4 << 20;
 
 #[derive(Args)]
 pub(super) struct ImportArgs {
@@ -142,50 +140,55 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
             "make it first, or name another file after `-o`",
         ));
     }
-    if !force && file.symlink_metadata().is_ok() {
-        let message = format!("`{}` is there already", file.display());
-        return Err(Failure::usage(message, "`--force` replaces it"));
+    match file.symlink_metadata().map(|meta| meta.file_type().into()) {
+        Err(_) => Ok(()),
+        Ok(FileKind::File) if force => Ok(()),
+        Ok(kind) if force => {
+            let message = format!("`{}` is {kind}, not a file", file.display());
+            let help = "remove it, or name another file after `-o`; `-` is standard output";
+            Err(Failure::usage(message, help))
+        }
+        Ok(_) => {
+            let message = format!("`{}` is there already", file.display());
+            Err(Failure::usage(message, "`--force` replaces it"))
+        }
     }
-    Ok(())
 }
 
 /// The text of the source.
 fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
-    let unreadable =
-        |why: &str, help: &str| Failure::usage(format!("`{shown}` cannot be read: {why}"), help);
-    let mut bytes = Vec::new();
-    let done = match path {
-        None => std::io::stdin()
-            .lock()
-            .take(SIZE_LIMIT + 1)
-            .read_to_end(&mut bytes),
-        Some(path) => {
-            if path.is_dir() {
-                return Err(unreadable("it is a folder", "name a file"));
-            }
-            if path.metadata().is_ok_and(|meta| !meta.is_file()) {
-                return Err(unreadable(
-                    "it is no file",
-                    "name a file, or `-` for standard input",
-                ));
-            }
-            std::fs::File::open(path)
-                .and_then(|file| file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes))
-        }
+    let unreadable = |why: &dyn std::fmt::Display, help: &str| {
+        Failure::usage(format!("`{shown}` cannot be read: {why}"), help)
     };
-    if let Err(error) = done {
-        return Err(unreadable(&system_words(&error), "is the name right?"));
-    }
-    if bytes.len() as u64 > SIZE_LIMIT {
-        return Err(unreadable(
-            "it has more than 4 MiB",
-            "no such file is that long: is it the right one?",
-        ));
-    }
+    let bytes = match path {
+        Some(path) => read::bytes(path, Links::Follow, limits::IMPORT),
+        None => stdin(limits::IMPORT),
+    };
+    let bytes = bytes.map_err(|refusal| {
+        let help = match refusal {
+            Refusal::Kind(FileKind::Pipe) => "name a file, or `-` for standard input",
+            Refusal::Kind(_) => "name a file",
+            Refusal::TooLarge(_) => "no such file is that long: is it the right one?",
+            _ => "is the name right?",
+        };
+        unreadable(&refusal, help)
+    })?;
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(unreadable("it is no UTF-8 text", "is it the right file?")),
+        _ => Err(unreadable(&"it is no UTF-8 text", "is it the right file?")),
     }
+}
+
+/// Whoever writes to it is waited for: that is what was asked for.
+fn stdin(limit: u64) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = Vec::new();
+    let read = std::io::stdin()
+        .lock()
+        .take(limit + 1)
+        .read_to_end(&mut bytes);
+    read.map_err(Refusal::System)?;
+    read::fits(bytes.len() as u64, limit)?;
+    Ok(bytes)
 }
 
 fn kind(args: &ImportArgs, path: Option<&Path>, text: &str, shown: &str) -> Result<Kind, Failure> {
@@ -259,25 +262,17 @@ fn hand_over(
 }
 
 fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    let opened = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .create_new(!force)
-        .truncate(force)
-        .open(path);
-    opened
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| {
-            let message = format!(
-                "`{}` cannot be written: {}",
-                path.display(),
-                system_words(&error)
-            );
-            Failure::usage(
-                message,
-                "is there such a folder, and may you write into it?",
-            )
-        })
+    output::create(path, text, force).map_err(|error| {
+        let message = format!(
+            "`{}` cannot be written: {}",
+            path.display(),
+            system_words(&error)
+        );
+        Failure::usage(
+            message,
+            "is there such a folder, and may you write into it?",
+        )
+    })
 }
 
 /// What was not carried over, and what to do next.

@@ -1,11 +1,10 @@
 //! `init`: writes a first, commented manifest, made of what is found in the folder.
 
-use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
 
-use super::{Context, Failure, eprint_text, exit};
+use super::{Context, Failure, eprint_text, exit, output};
 use crate::disk::system_words;
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;
@@ -23,13 +22,8 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
         |file| context.folder.join(file),
     );
     let found = Found::look(&context.folder);
-    let opened = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .create_new(!args.force)
-        .truncate(args.force)
-        .open(&path);
-    let mut file = opened.map_err(|error| match error.kind() {
+    let written = output::create(&path, &manifest(&found), args.force);
+    written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => Failure::usage(
             format!("`{}` is there already", path.display()),
             "`--force` replaces it",
@@ -40,20 +34,9 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
                 path.display(),
                 system_words(&error)
             ),
-            "is the folder writable?",
+            "is the folder writable, and the disk not full?",
         ),
     })?;
-    file.write_all(manifest(&found).as_bytes())
-        .map_err(|error| {
-            Failure::usage(
-                format!(
-                    "`{}` cannot be written: {}",
-                    path.display(),
-                    system_words(&error)
-                ),
-                "is the disk full?",
-            )
-        })?;
     if !context.screen.quiet {
         eprint_text(&format!("wrote {}\n", path.display()));
         for note in &found.notes {

@@ -4,13 +4,11 @@
 //! and stays what it is; what can be refused is refused before anything is built.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::Failure;
+use super::{Failure, output};
 use crate::disk::system_words;
 use crate::run::Summary;
 
@@ -61,7 +59,7 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
     });
     let images: BTreeMap<&str, Metadata<'_>> = images.collect();
     let text = serde_json::to_string_pretty(&images).expect("our own values serialise") + "\n";
-    put(path, &text).map_err(|error| {
+    output::put(path, &text).map_err(|error| {
         let message = format!(
             "the metadata file `{}` cannot be written: {}",
             path.display(),
@@ -69,22 +67,4 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
         );
         Failure::usage(message, "the images are built all the same")
     })
-}
-
-fn put(path: &Path, text: &str) -> io::Result<()> {
-    // Behind a link, if it is one: links stay.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if path.exists() && !path.is_file() {
-        let mut open = std::fs::OpenOptions::new().write(true).open(path)?;
-        return open.write_all(text.as_bytes());
-    }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    // The umask takes its share: others read it where they read other files.
-    let everyone = std::fs::Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .permissions(everyone)
-        .tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -12,6 +12,7 @@ mod generate;
 mod import;
 mod init;
 mod metadata;
+mod output;
 mod plan;
 mod render;
 mod show;
@@ -328,9 +329,9 @@ impl Context {
         }
         manifest::find(&self.folder).ok_or_else(|| {
             // A folder or a pipe of this name is passed by, and said where nothing else is found.
-            if let Some(other) = manifest::find_other(&self.folder) {
+            if let Some((other, why)) = manifest::find_other(&self.folder) {
                 return Failure::usage(
-                    format!("`{}` is no file", other.display()),
+                    format!("`{}` cannot be read: {why}", other.display()),
                     "put the manifest there as a file, or name another with `-f FILE`",
                 );
             }

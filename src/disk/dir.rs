@@ -139,7 +139,7 @@ impl Dir {
         let Some((file, meta)) = self.file(name)? else {
             return Ok(None);
         };
-        let bytes = read::limited(file, &meta, limit);
+        let bytes = read::limited(&file, &meta, limit);
         let refused = |refusal| self.told(name, Why::Unread(refusal));
         bytes.map(Some).map_err(refused)
     }

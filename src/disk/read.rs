@@ -1,19 +1,22 @@
-//! Reads files that others wrote, whole, up to a limit: never waits for a pipe, never reads a device.
+//! Reads files that others wrote, up to a limit: never waits for a pipe, never reads a device.
 //!
 //! The handle is opened without blocking and its kind is asked of it, so nothing can be swapped between question and answer.
+//! What lies in a workspace is reached through [`Root`], which no link leads out of.
+
+mod root;
 
 use std::fmt;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::{FileKind, system_words};
+pub(crate) use root::{Listed, Root};
 
-/// Whether a link in the last place of a path is followed; links above it always are.
+/// Whether links are followed: by [`open`] one in the last place of the path, by [`Root`] those that stay below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     Follow,
@@ -25,6 +28,10 @@ pub(crate) enum Links {
 pub(crate) enum Refusal {
     /// It is no regular file.
     Kind(FileKind),
+    /// It is a link that leads nowhere.
+    Dangling,
+    /// A link on the way leads out of the [`Root`].
+    Outside,
     /// It has more bytes than the limit.
     TooLarge(
         /// The limit in bytes.
@@ -40,36 +47,57 @@ impl Refusal {
         matches!(self, Self::System(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
+
+    /// Whether the user may not read it.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(self, Self::System(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+
+    /// What the system's answer means; `at` is what stands at the path itself.
+    fn new(error: Errno, links: Links, at: impl Fn() -> Option<FileKind>) -> Self {
+        match error {
+            Errno::LOOP if links == Links::Refuse => Self::Kind(FileKind::Link),
+            Errno::XDEV => Self::Outside,
+            Errno::NOENT if at() == Some(FileKind::Link) => Self::Dangling,
+            // What cannot be opened at all: a socket, a device that is not there.
+            Errno::NXIO | Errno::NODEV => {
+                at().map_or_else(|| Self::System(error.into()), Self::Kind)
+            }
+            _ => Self::System(error.into()),
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kind(kind) => write!(f, "it is {kind}, not a file"),
+            Self::Dangling => f.write_str("it is a link that leads nowhere"),
+            Self::Outside => f.write_str("it lies behind a link that leads outside"),
             Self::TooLarge(limit) => write!(f, "it is larger than {}", size_words(*limit)),
             Self::System(error) => f.write_str(&system_words(error)),
         }
     }
 }
 
+/// How a file is opened: nothing is waited for, and no terminal becomes this program's own.
+const FILE: OFlags = OFlags::NONBLOCK
+    .union(OFlags::NOCTTY)
+    .union(OFlags::CLOEXEC);
+
 /// Opens a regular file for reading.
 ///
 /// # Errors
 /// When it is something else, or cannot be opened.
 pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
-    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    if links == Links::Refuse {
-        flags |= OFlags::NOFOLLOW;
-    }
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path);
-    let file = opened.map_err(|error| special(path, error))?;
-    let meta = file.metadata().map_err(Refusal::System)?;
-    match FileKind::from(meta.file_type()) {
-        FileKind::File => Ok((file, meta)),
-        other => Err(Refusal::Kind(other)),
+    let flags = match links {
+        Links::Follow => FILE,
+        Links::Refuse => FILE | OFlags::NOFOLLOW,
+    };
+    let kind = || Some(path.symlink_metadata().ok()?.file_type().into());
+    match openat(CWD, path, flags, Mode::empty()) {
+        Ok(handle) => regular(File::from(handle)),
+        Err(error) => Err(Refusal::new(error, links, kind)),
     }
 }
 
@@ -79,38 +107,44 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
 /// When it is something else, is larger, or cannot be read.
 pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Refusal> {
     let (file, meta) = open(path, links)?;
-    limited(file, &meta, limit)
+    limited(&file, &meta, limit)
 }
 
-/// The bytes of an open file, if they are no more than the limit.
-pub(super) fn limited(file: File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
-    if meta.len() > limit {
-        return Err(Refusal::TooLarge(limit));
+/// An opened file that is a regular one.
+fn regular(file: File) -> Result<(File, Metadata), Refusal> {
+    let meta = file.metadata().map_err(Refusal::System)?;
+    match FileKind::from(meta.file_type()) {
+        FileKind::File => Ok((file, meta)),
+        other => Err(Refusal::Kind(other)),
     }
+}
+
+/// All bytes of an opened file, if they are no more than the limit.
+///
+/// # Errors
+/// When they are more, or cannot be read.
+pub(crate) fn limited(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
+    fits(meta.len(), limit)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default() + 1);
     // A file may grow while it is read, and those of /proc tell no size at all.
-    file.take(limit + 1)
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(Refusal::System)?;
-    if bytes.len() as u64 > limit {
-        return Err(Refusal::TooLarge(limit));
-    }
+    fits(bytes.len() as u64, limit)?;
     Ok(bytes)
 }
 
-/// What cannot be opened at all by its kind: a link that is not followed, a socket.
-fn special(path: &Path, error: io::Error) -> Refusal {
-    match Errno::from_io_error(&error) {
-        Some(Errno::LOOP | Errno::NXIO) => {}
-        _ => return Refusal::System(error),
-    }
-    match path.symlink_metadata().map(|meta| meta.file_type().into()) {
-        Ok(FileKind::File | FileKind::Directory) | Err(_) => Refusal::System(error),
-        Ok(kind) => Refusal::Kind(kind),
+/// Refuses what is larger than the limit.
+pub(crate) fn fits(size: u64, limit: u64) -> Result<(), Refusal> {
+    if size > limit {
+        Err(Refusal::TooLarge(limit))
+    } else {
+        Ok(())
     }
 }
 
-fn size_words(bytes: u64) -> String {
+/// A limit in words: "16 MiB".
+pub(crate) fn size_words(bytes: u64) -> String {
     match bytes {
         _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
         _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
@@ -137,6 +171,7 @@ mod tests {
         std::fs::write(at("large"), "12345").unwrap();
         symlink("file", at("link")).unwrap();
         symlink("/dev/zero", at("zero")).unwrap();
+        symlink("nowhere", at("dangling")).unwrap();
         let fifo = rustix::fs::FileType::Fifo;
         rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), fifo, 0o600.into(), 0).unwrap();
         let _socket = UnixListener::bind(at("socket")).unwrap();
@@ -165,6 +200,10 @@ mod tests {
         assert_eq!(
             why(&at("large"), Links::Follow),
             "it is larger than 4 bytes"
+        );
+        assert_eq!(
+            why(&at("dangling"), Links::Follow),
+            "it is a link that leads nowhere"
         );
         assert!(
             bytes(&at("none"), Links::Follow, 4)

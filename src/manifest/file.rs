@@ -4,7 +4,6 @@
 //! only the files above it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::decode::{Decoder, TOP};
@@ -12,10 +11,12 @@ use super::layer::Layer;
 use super::notes::Notes;
 use super::overrides::{Overrides, Sets};
 use super::scope::Scope;
-use super::syntax::{self, Node, SIZE_LIMIT};
+use super::syntax::{self, Node};
 use super::templates::Templates;
 use super::{Loaded, between};
 use crate::diagnostic::{Diagnostic, Place};
+use crate::disk::limits;
+use crate::disk::read::{Links, Refusal, Root};
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 use crate::workspace::{Image, Looked, Workspace};
@@ -189,26 +190,16 @@ impl<'a> Loader<'a> {
 
     /// The nodes of a file; none when it cannot be read.
     fn nodes(&mut self, path: &WorkspacePath, included: Option<&Place>) -> Option<Vec<Node>> {
-        let bytes = match read(&path.under(&self.root)) {
+        let root = Root::open(&self.root);
+        let read = root
+            .and_then(|root| root.bytes(Path::new(path.as_str()), Links::Follow, limits::MANIFEST));
+        let bytes = match read {
             Ok(bytes) => bytes,
-            Err(why) => {
-                let mistake = unreadable(path.as_str(), &why);
-                self.notes.tell(match included {
-                    Some(place) => mistake.at(place.clone(), "included here"),
-                    None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
-                });
+            Err(refusal) => {
+                self.refused(path, included, &refusal);
                 return None;
             }
         };
-        if bytes.len() > SIZE_LIMIT {
-            let source = self.notes.sources.add(path.as_str(), "");
-            self.notes.tell(
-                Diagnostic::error("too-large", format!("`{path}` is larger than 1 MiB"))
-                    .at(Place { source, span: 0..0 }, "")
-                    .help("split it: `workspace { include \"…\" }`"),
-            );
-            return None;
-        }
         let text = String::from_utf8_lossy(&bytes);
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let source = self.notes.sources.add(path.as_str(), text);
@@ -230,6 +221,27 @@ impl<'a> Loader<'a> {
             self.notes.tell(mistake);
         }
         Some(nodes)
+    }
+
+    fn refused(&mut self, path: &WorkspacePath, included: Option<&Place>, refusal: &Refusal) {
+        if let Refusal::TooLarge(_) = refusal {
+            let source = self.notes.sources.add(path.as_str(), "");
+            self.notes.tell(
+                Diagnostic::error("too-large", format!("`{path}` is larger than 1 MiB"))
+                    .at(Place { source, span: 0..0 }, "")
+                    .help("split it: `workspace { include \"…\" }`"),
+            );
+            return;
+        }
+        let why = match refusal {
+            refusal if refusal.is_absent() => "there is no such file".to_owned(),
+            refusal => refusal.to_string(),
+        };
+        let mistake = unreadable(path.as_str(), &why);
+        self.notes.tell(match included {
+            Some(place) => mistake.at(place.clone(), "included here"),
+            None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
+        });
     }
 
     /// Tells nodes that may not stand at the top of a file, and those that may stand there only once.
@@ -294,22 +306,6 @@ impl<'a> File<'a> {
     pub(super) fn named(&self, name: &'static str) -> impl Iterator<Item = &'a Node> + use<'a> {
         self.nodes.iter().filter(move |node| node.name.text == name)
     }
-}
-
-/// The bytes of a manifest, one more than the limit at most.
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let kind = std::fs::metadata(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        _ => error.to_string(),
-    })?;
-    if !kind.is_file() {
-        return Err("it is no file".into());
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(SIZE_LIMIT as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    Ok(bytes)
 }
 
 fn unreadable(path: &str, why: &str) -> Diagnostic {

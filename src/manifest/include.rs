@@ -6,10 +6,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::disk::read::{Links, Root};
+use crate::disk::{FileKind, system_words};
 use crate::spec::WorkspacePath;
 use crate::workspace::Looked;
 
-/// The name of a manifest.
 /// What a folder's manifest is called.
 pub const FILE_NAME: &str = "imgspec.kdl";
 
@@ -60,7 +61,7 @@ pub(super) fn expand(
     let mut manifests = Vec::new();
     for path in &found {
         looked.files.insert(file_of(path));
-        manifests.extend(manifest(root, path, globbed)?);
+        manifests.extend(manifest(root, path)?);
     }
     manifests.sort();
     manifests.dedup();
@@ -122,7 +123,10 @@ impl Walk<'_> {
     fn any_depth(&mut self, at: &Path, parts: &[&str], depth: usize) -> Result<(), Wrong> {
         self.step(at.to_owned(), &parts[1..], depth)?;
         self.looked.folders.insert(at.to_owned());
-        for name in names(at).iter().filter(|name| !name.starts_with('.')) {
+        for name in names(self.root, at)
+            .iter()
+            .filter(|name| !name.starts_with('.'))
+        {
             let next = at.join(name);
             let folder = next.symlink_metadata().is_ok_and(|it| it.is_dir());
             if folder && depth < DEPTH_LIMIT {
@@ -143,7 +147,7 @@ impl Walk<'_> {
             .map_err(|error| Wrong::Glob(error.kind().to_string()))?
             .compile_matcher();
         self.looked.folders.insert(at.to_owned());
-        for name in names(at) {
+        for name in names(self.root, at) {
             // Hidden folders hold caches and checkouts: they must be named.
             let hidden = name.starts_with('.') && !part.starts_with('.');
             if !hidden && glob.is_match(&name) {
@@ -154,28 +158,28 @@ impl Walk<'_> {
     }
 }
 
-/// The names in a folder, sorted; none when it cannot be read.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
+/// The names in a folder, sorted; none when it cannot be read or lies outside.
+fn names(root: &Path, folder: &Path) -> Vec<String> {
+    let inside = folder.strip_prefix(root).unwrap_or(folder);
+    let listed = Root::open(root).and_then(|root| root.list(inside, Links::Follow));
+    let listed = listed.into_iter().flatten();
+    let mut names: Vec<String> = listed
+        .filter_map(|listed| listed.name.into_string().ok())
         .collect();
     names.sort();
     names
 }
 
 /// The manifest at a path: the file itself, or that of the folder.
-fn manifest(root: &Path, path: &Path, globbed: bool) -> Result<Option<WorkspacePath>, Wrong> {
+fn manifest(root: &Path, path: &Path) -> Result<Option<WorkspacePath>, Wrong> {
     let file = file_of(path);
     let wanted = file
         .extension()
         .is_some_and(|it| it.eq_ignore_ascii_case("kdl"));
-    if !wanted || (globbed && !file.exists()) {
+    if !wanted || !file.exists() {
         return Ok(None);
     }
-    if !file.is_file() {
-        return Ok(None);
-    }
+    // What is no file is told when it is read.
     inside(root, &file).map(Some)
 }
 
@@ -207,10 +211,13 @@ fn shown(root: &Path, path: &Path) -> String {
 fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf]) -> String {
     if let Some(path) = found.first() {
         let shown = shown(root, path);
-        return if path.is_dir() {
-            format!("there is no {FILE_NAME} in `{shown}`")
-        } else {
-            format!("`{shown}` is no .kdl file")
+        return match FileKind::at(path) {
+            Ok(FileKind::Directory) => format!("there is no {FILE_NAME} in `{shown}`"),
+            Ok(_) => format!("`{shown}` is no .kdl file"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                format!("`{shown}` is a link that leads nowhere")
+            }
+            Err(error) => format!("`{shown}` cannot be read: {}", system_words(&error)),
         };
     }
     let folder = whole.parent();
@@ -219,7 +226,7 @@ fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf])
             "a folder is included when it has an {FILE_NAME}, a file when it ends in .kdl"
         );
     }
-    let siblings = names(&folder.under(root));
+    let siblings = names(root, &folder.under(root));
     let meant = crate::suggest::closest(
         whole.file_name().unwrap_or(""),
         siblings.iter().map(String::as_str),

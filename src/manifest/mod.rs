@@ -42,6 +42,7 @@ pub use include::FILE_NAME;
 pub use overrides::Overrides;
 
 use crate::diagnostic::Diagnostic;
+use crate::disk::read::{self, Links};
 use crate::reference::Refused;
 use crate::workspace::{Image, Workspace};
 
@@ -72,12 +73,15 @@ pub fn find(from: &Path) -> Option<PathBuf> {
         .find(|manifest| manifest.is_file())
 }
 
-/// The nearest thing that is called `imgspec.kdl` and is no file.
+/// The nearest thing that is called `imgspec.kdl` and is no file, and why it is none.
 #[must_use]
-pub fn find_other(from: &Path) -> Option<PathBuf> {
-    from.ancestors()
-        .map(|folder| folder.join(FILE_NAME))
-        .find(|path| path.exists() && !path.is_file())
+pub fn find_other(from: &Path) -> Option<(PathBuf, String)> {
+    from.ancestors().find_map(|folder| {
+        let path = folder.join(FILE_NAME);
+        let refusal = read::open(&path, Links::Follow).err();
+        let refusal = refusal.filter(|refusal| !refusal.is_absent())?;
+        Some((path, refusal.to_string()))
+    })
 }
 
 /// Reads a root manifest and all that it includes. `env` answers for environment variables.

@@ -7,6 +7,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use crate::disk::reorders;
+
 /// What stands for a character that must not be printed.
 const HARMLESS: char = '?';
 
@@ -34,14 +36,6 @@ pub fn clean(text: &str) -> String {
 pub fn clean_output(line: &str) -> String {
     let last = line.rsplit('\r').find(|part| !part.is_empty());
     clean(last.unwrap_or(""))
-}
-
-/// Characters that show text in another order than it has, or not at all.
-fn reorders(char: char) -> bool {
-    matches!(
-        char,
-        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}'
-    )
 }
 
 /// After ESC: `[` a control sequence, `]PX^_` a string; else intermediates up to one final character.

@@ -5,6 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::disk::limits;
+use crate::disk::read::{self, Links};
+
 /// What lies in git's folder while files are being moved.
 const SIGNS: [(&str, &str); 5] = [
     ("index.lock", "git is at work"),
@@ -40,7 +43,8 @@ fn folder_of(git: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git.to_owned());
     }
-    let text = std::fs::read_to_string(git).ok()?;
+    let bytes = read::bytes(git, Links::Follow, limits::GIT_FILE).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
     let folder = text.strip_prefix("gitdir:")?.trim();
     let folder = git.parent()?.join(folder);
     folder.is_dir().then_some(folder)

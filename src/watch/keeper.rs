@@ -27,6 +27,8 @@ use super::source::{Source, Wake};
 use super::wave::{Repeats, Wave};
 use super::{Mailbox, Message, Request};
 use crate::backend::{Cancel, Existence};
+use crate::disk::limits;
+use crate::disk::read::{self, Links, Root};
 use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan};
@@ -421,12 +423,15 @@ impl<'a, 'r> Keeper<'a, 'r> {
         };
         let looked = &now.view.world.workspace.looked;
         for file in &looked.files {
-            let bytes = std::fs::read(file).unwrap_or_default();
+            let bytes = read::bytes(file, Links::Follow, limits::MANIFEST);
+            // What cannot be read is as it was as long as the reason is.
+            let bytes = bytes.unwrap_or_else(|refusal| refusal.to_string().into_bytes());
             hasher.update(blake3::hash(&bytes).as_bytes());
         }
         for folder in &looked.folders {
-            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-            let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();
+            let listed = Root::open(folder).and_then(|at| at.list(Path::new(""), Links::Refuse));
+            let listed = listed.into_iter().flatten();
+            let names: BTreeSet<_> = listed.map(|listed| listed.name).collect();
             hasher.update(blake3::hash(format!("{names:?}").as_bytes()).as_bytes());
         }
         hasher.finalize()

@@ -43,7 +43,9 @@ fn the_nearest_manifest_upwards_is_found_and_c_and_f_override_it() {
         .says("imgspec init");
     let odd = Sandbox::new();
     odd.write("imgspec.kdl/file", "");
-    odd.run(&["check"]).code(2).says("imgspec.kdl` is no file");
+    odd.run(&["check"])
+        .code(2)
+        .says("imgspec.kdl` cannot be read: it is a directory, not a file");
 }
 
 #[test]

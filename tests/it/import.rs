@@ -206,7 +206,7 @@ fn what_cannot_be_read_is_said_and_exits_2() {
      = help: name a file that has images in it
 
     1 error
-    error[usage]: `folder` cannot be read: it is a folder
+    error[usage]: `folder` cannot be read: it is a directory, not a file
      |
      = help: name a file
 
@@ -221,7 +221,7 @@ fn what_cannot_be_read_is_said_and_exits_2() {
      = help: is it the right file?
 
     1 error
-    error[usage]: `large.yaml` cannot be read: it has more than 4 MiB
+    error[usage]: `large.yaml` cannot be read: it is larger than 4 MiB
      |
      = help: no such file is that long: is it the right one?
 

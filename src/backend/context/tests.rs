@@ -1,7 +1,7 @@
 //! Staging, with real files.
 
 use super::*;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::fs;
 
 fn file(path: &str, content: &str, executable: bool) -> Entry {
     Entry {

@@ -15,9 +15,9 @@ use serde::Deserialize;
 
 use super::Envd;
 use crate::backend::{BuildError, context};
-use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Share};
-use crate::disk::read::{self, Links};
+use crate::disk::read::{self, Links, Refusal};
+use crate::disk::{FileKind, limits};
 use crate::process;
 
 /// What the only context of a HOME of ours is called.
@@ -31,9 +31,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";
-
-/// Files that say how registries are reached have some lines.
-const LARGEST: u64 = 1 << 20;
 
 /// Registries of this machine speak plain HTTP, whatever their port.
 const REGISTRIES: &str = "\
@@ -171,9 +168,11 @@ impl Envd {
         waiting: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Home, BuildError> {
         let told = match registries {
-            Some(file) => read::bytes(file, Links::Follow, LARGEST).map_err(|refusal| {
-                BuildError::Failed(format!("cannot read `{}`: {refusal}", file.display()))
-            })?,
+            Some(file) => {
+                let read = read::bytes(file, Links::Follow, limits::CONFIGURATION);
+                let refused = |why: Refusal| format!("`{}` cannot be read: {why}", file.display());
+                read.map_err(|why| BuildError::Failed(refused(why)))?
+            }
             None => Vec::new(),
         };
         let name = self.home_name(context, &told);
@@ -251,7 +250,7 @@ impl Envd {
             return Ok(());
         };
         let own = user.join(".config/containers/registries.conf");
-        match read::bytes(&own, Links::Follow, LARGEST) {
+        match read::bytes(&own, Links::Follow, limits::CONFIGURATION) {
             Ok(text) => folder.write("registries.conf", &text),
             Err(refusal) if refusal.is_absent() => Ok(()),
             Err(refusal) => Err(io::Error::other(format!(

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use super::Clash;
+use crate::disk::FileKind;
 use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind};
 
 /// A lock file that an image installs from.
@@ -59,16 +60,22 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
         }
         let path = &lock.given.path;
         let project = path.parent().under(root).join("pyproject.toml");
-        if lock.kind.needs_project() && path.under(root).is_file() && !project.is_file() {
-            clashes.push(
-                Clash::new(
-                    &*lock.field,
-                    format!("`{}` needs its `pyproject.toml`", lock.name()),
-                    "there is none in the same folder",
-                )
-                .help("a lock file says nothing without the project that it belongs to"),
-            );
+        if !lock.kind.needs_project() || !path.under(root).is_file() {
+            continue;
         }
+        let why = match FileKind::at(&project) {
+            Ok(FileKind::File) => continue,
+            Ok(kind) => format!("the one in the same folder is {kind}"),
+            Err(_) if project.is_symlink() => {
+                "the one in the same folder is a link that leads nowhere".to_owned()
+            }
+            Err(_) => "there is none in the same folder".to_owned(),
+        };
+        let needs = format!("`{}` needs its `pyproject.toml`", lock.name());
+        clashes.push(
+            Clash::new(&*lock.field, needs, why)
+                .help("a lock file says nothing without the project that it belongs to"),
+        );
     }
 }
 

@@ -4,12 +4,12 @@
 //! the process); a link put in the file's place meanwhile is not followed and a pipe not waited for.
 
 use std::cell::RefCell;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use crate::disk::read::{self, Links, Refusal, Root};
 
 /// How much is read at once; files up to this size are hashed in one go.
 const CHUNK: usize = 128 * 1024;
@@ -58,9 +58,9 @@ impl Mark {
         }
     }
 
-    /// The mark of what is there now.
-    pub(super) fn now(at: &Path) -> io::Result<Self> {
-        std::fs::symlink_metadata(at).map(|meta| Self::new(&meta))
+    /// Whether what is there now has this mark, and so is the very same file.
+    pub(super) fn is_still(&self, root: &Root, at: &Path) -> bool {
+        root.stat(at).is_some_and(|now| Self::new(&now) == *self)
     }
 
     /// Whether an equal mark would prove nothing, because the file was written within the clock's grain of this time
@@ -73,58 +73,43 @@ impl Mark {
 /// Why a file has no content.
 #[derive(Debug)]
 pub(super) enum Trouble {
-    /// It is not what it was when its folder was listed, or changed while it was read.
-    Moved,
-    /// The operating system refuses.
-    Refused(io::Error),
+    /// It changed while it was read.
+    Changed,
+    /// It is not opened, or the operating system refuses to read it.
+    Refused(Refusal),
 }
 
 impl From<io::Error> for Trouble {
     fn from(error: io::Error) -> Self {
-        let replaced = error
-            .raw_os_error()
-            .is_some_and(|code| code == rustix::io::Errno::LOOP.raw_os_error());
-        match error.kind() {
-            io::ErrorKind::NotFound
-            | io::ErrorKind::NotADirectory
-            | io::ErrorKind::IsADirectory => Self::Moved,
-            _ if replaced => Self::Moved,
-            _ => Self::Refused(error),
-        }
+        Self::Refused(Refusal::System(error))
     }
 }
 
-/// Hashes a file.
-pub(super) fn hash(at: &Path) -> Result<Content, Trouble> {
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Hashes a file that has at most so many bytes.
+pub(super) fn hash(root: &Root, at: &Path, limit: u64) -> Result<Content, Trouble> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
-        let (file, before) = open(at)?;
+        let (file, meta) = root.file(at, Links::Refuse)?;
+        read::fits(meta.len(), limit)?;
+        let before = Mark::new(&meta);
         let (size, digest) = digest(&file, before.size, buffer)?;
         finish(&file, before, size, digest)
     })
 }
 
 /// Hashes a file and keeps its bytes.
-pub(super) fn load(at: &Path) -> Result<(Content, Vec<u8>), Trouble> {
-    let (mut file, before) = open(at)?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u8>), Trouble> {
+    let (file, meta) = root.file(at, Links::Refuse)?;
+    let bytes = read::limited(&file, &meta, limit)?;
     let digest = *blake3::hash(&bytes).as_bytes();
-    finish(&file, before, bytes.len() as u64, digest).map(|content| (content, bytes))
-}
-
-fn open(at: &Path) -> Result<(File, Mark), Trouble> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(at)?;
-    let meta = file.metadata()?;
-    if meta.is_file() {
-        Ok((file, Mark::new(&meta)))
-    } else {
-        Err(Trouble::Moved)
-    }
+    let content = finish(&file, Mark::new(&meta), bytes.len() as u64, digest)?;
+    Ok((content, bytes))
 }
 
 /// Hashes what is left of a file; `expected` is its size, which saves asking for more after the last byte of a small file.
@@ -164,7 +149,7 @@ fn fill(mut file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> 
 fn finish(file: &File, before: Mark, size: u64, digest: [u8; 32]) -> Result<Content, Trouble> {
     let after = Mark::new(&file.metadata()?);
     if after != before || size != after.size {
-        return Err(Trouble::Moved);
+        return Err(Trouble::Changed);
     }
     Ok(Content {
         executable: after.mode & 0o111 != 0,
@@ -181,27 +166,16 @@ mod tests {
     #[test]
     fn files_of_all_sizes_hash_as_their_bytes_do() {
         let folder = tempfile::tempdir().unwrap();
-        let at = folder.path().join("file");
+        let root = Root::open(folder.path()).unwrap();
+        let at = Path::new("file");
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let bytes: Vec<u8> = (0..size).map(|at| at.to_le_bytes()[0]).collect();
-            std::fs::write(&at, &bytes).unwrap();
-            let content = hash(&at).unwrap();
+            std::fs::write(folder.path().join(at), &bytes).unwrap();
+            let content = hash(&root, at, u64::MAX).unwrap();
             assert_eq!(content.digest, *blake3::hash(&bytes).as_bytes(), "{size}");
             assert_eq!(content.size, size as u64);
-            assert_eq!(load(&at).unwrap(), (content, bytes));
+            assert!(content.mark.is_still(&root, at));
+            assert_eq!(load(&root, at, u64::MAX).unwrap(), (content, bytes));
         }
-    }
-
-    #[test]
-    fn a_link_or_a_folder_in_the_files_place_means_that_it_moved() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        assert!(matches!(hash(&link), Err(Trouble::Moved)));
-        assert!(matches!(hash(folder.path()), Err(Trouble::Moved)));
-        assert!(matches!(
-            hash(&folder.path().join("no")),
-            Err(Trouble::Moved)
-        ));
     }
 }

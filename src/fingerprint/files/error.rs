@@ -1,6 +1,12 @@
 //! Why a file set could not be read: data in fields, words in `Display`.
 //!
-//! Knows no screen. The choice made: input and output errors are kept as words, so that a result can be cached and compared.
+//! Knows no screen. The choice made: input and output errors are kept as words, so that a result can be cached and compared;
+//! what a stranger calls his files is kept as it is and made harmless where it is told.
+
+use std::io;
+
+use crate::disk::read::{Refusal, size_words};
+use crate::disk::{FileKind, Shown, system_words};
 
 /// A line of a file that names another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +21,7 @@ pub struct Said {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilesError {
     /// A line of a `.dockerignore` is no pattern.
-    #[error("`{text}` is no pattern: {why}")]
+    #[error("`{}` is no pattern: {why}", Shown(.text))]
     BadRule {
         /// The line.
         said: Said,
@@ -24,8 +30,14 @@ pub enum FilesError {
         /// Why it is no pattern.
         why: String,
     },
+    /// A link leads nowhere.
+    #[error("`{}` is a link that leads nowhere", Shown(.path))]
+    Dangling {
+        /// The link.
+        path: String,
+    },
     /// The set itself is left out by the ignore rules.
-    #[error("`{path}` is left out by the rule `{rule}`")]
+    #[error("`{}` is left out by the rule `{}`", Shown(.path), Shown(.rule))]
     Excluded {
         /// The file or folder.
         path: String,
@@ -34,8 +46,18 @@ pub enum FilesError {
         /// The rule's line.
         said: Said,
     },
+    /// A file that is read whole is too large for that.
+    #[error("`{}` is larger than {limit}", Shown(.path))]
+    Large {
+        /// The file.
+        path: String,
+        /// How large it may be.
+        limit: String,
+        /// Who names it, if that is not the manifest.
+        said: Option<Said>,
+    },
     /// A requirement is a path, so the build would not find it.
-    #[error("`{text}` is a path on this machine, which the build does not see")]
+    #[error("`{}` is a path on this machine, which the build does not see", Shown(.text))]
     LocalRequirement {
         /// The requirement.
         text: String,
@@ -43,7 +65,7 @@ pub enum FilesError {
         said: Said,
     },
     /// There is nothing of this name (or a link that leads nowhere).
-    #[error("`{path}` does not exist")]
+    #[error("`{}` does not exist", Shown(.path))]
     Missing {
         /// The file or folder.
         path: String,
@@ -51,27 +73,37 @@ pub enum FilesError {
         said: Option<Said>,
     },
     /// A file was changed, replaced or removed while it was being read, twice.
-    #[error("`{path}` changed while it was being read")]
+    #[error("`{}` changed while it was being read", Shown(.path))]
     Moved {
         /// The file.
         path: String,
     },
     /// A name is not UTF-8.
-    #[error("the name `{path}` is not UTF-8")]
+    #[error("the name `{}` is not UTF-8", Shown(.path))]
     Name {
         /// The file, with `\u{fffd}` for what is not UTF-8.
         path: String,
     },
+    /// A file is wanted and something else is there.
+    #[error("`{}` is {kind}, not a file", Shown(.path))]
+    NoFile {
+        /// What is there.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+        /// Who names it, if that is not the manifest.
+        said: Option<Said>,
+    },
     /// A path, or the link that it is, leads out of the workspace.
-    #[error("`{path}` lies outside the workspace")]
+    #[error("`{}` lies outside of the workspace", Shown(.path))]
     Outside {
         /// The path as given.
         path: String,
         /// Who names it, if that is not the manifest.
         said: Option<Said>,
     },
-    /// It is neither file nor folder nor link.
-    #[error("`{path}` is a {kind}")]
+    /// Something in a folder is neither file nor folder nor link.
+    #[error("`{}` is {kind}", Shown(.path))]
     Special {
         /// The thing.
         path: String,
@@ -79,7 +111,7 @@ pub enum FilesError {
         kind: &'static str,
     },
     /// It is in the folder that this program keeps its state in.
-    #[error("`{path}` belongs to imgspec's own state")]
+    #[error("`{}` belongs to imgspec's own state", Shown(.path))]
     State {
         /// The file or folder.
         path: String,
@@ -95,13 +127,13 @@ pub enum FilesError {
         help: Vec<String>,
     },
     /// A requirements file is not UTF-8.
-    #[error("`{path}` is not UTF-8 text")]
+    #[error("`{}` is not UTF-8 text", Shown(.path))]
     Text {
         /// The file.
         path: String,
     },
     /// The operating system does not let it be read.
-    #[error("`{path}` cannot be read: {why}")]
+    #[error("`{}` cannot be read: {why}", Shown(.path))]
     Unreadable {
         /// The file or folder.
         path: String,
@@ -111,6 +143,48 @@ pub enum FilesError {
 }
 
 impl FilesError {
+    /// Why a file is not read that somebody names: the manifest, if nobody else.
+    pub(crate) fn named(path: &str, said: Option<&Said>, refusal: Refusal) -> Self {
+        let (path, said) = (path.to_owned(), said.cloned());
+        match refusal {
+            Refusal::Dangling => Self::Dangling { path },
+            Refusal::Kind(kind) => {
+                let kind = kind.words();
+                Self::NoFile { path, kind, said }
+            }
+            Refusal::Outside => Self::Outside { path, said },
+            Refusal::TooLarge(limit) => {
+                let limit = size_words(limit);
+                Self::Large { path, limit, said }
+            }
+            Refusal::System(_) if refusal.is_absent() => Self::Missing { path, said },
+            Refusal::System(error) => Self::refused(&path, &error),
+        }
+    }
+
+    /// Why something is not read that was found a moment ago: if it is another thing now, or none, it moved.
+    pub(crate) fn found(path: &str, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Kind(_) | Refusal::Dangling => Self::Moved { path: path.into() },
+            Refusal::System(_) if refusal.is_absent() => Self::Moved { path: path.into() },
+            refusal => Self::named(path, None, refusal),
+        }
+    }
+
+    /// What the operating system's refusal means.
+    pub(crate) fn refused(path: &str, error: &io::Error) -> Self {
+        Self::Unreadable {
+            path: path.to_owned(),
+            why: system_words(error),
+        }
+    }
+
+    /// Something in a folder that can be neither read nor copied.
+    pub(crate) fn special(path: String, kind: FileKind) -> Self {
+        let kind = kind.words();
+        Self::Special { path, kind }
+    }
+
     /// The line of a file (not of the manifest) that is to blame: file, from the workspace root, and line, from 1.
     #[must_use]
     pub fn place(&self) -> Option<(&str, usize)> {
@@ -118,8 +192,12 @@ impl FilesError {
             Self::BadRule { said, .. }
             | Self::Excluded { said, .. }
             | Self::LocalRequirement { said, .. } => Some(said),
-            Self::Missing { said, .. } | Self::Outside { said, .. } => said.as_ref(),
-            Self::Moved { .. }
+            Self::Large { said, .. }
+            | Self::Missing { said, .. }
+            | Self::NoFile { said, .. }
+            | Self::Outside { said, .. } => said.as_ref(),
+            Self::Dangling { .. }
+            | Self::Moved { .. }
             | Self::Name { .. }
             | Self::Special { .. }
             | Self::State { .. }
@@ -135,10 +213,13 @@ impl FilesError {
     pub fn path(&self) -> &str {
         match self {
             Self::BadRule { said, .. } | Self::LocalRequirement { said, .. } => &said.file,
-            Self::Excluded { path, .. }
+            Self::Dangling { path }
+            | Self::Excluded { path, .. }
+            | Self::Large { path, .. }
             | Self::Missing { path, .. }
             | Self::Moved { path }
             | Self::Name { path }
+            | Self::NoFile { path, .. }
             | Self::Outside { path, .. }
             | Self::Special { path, .. }
             | Self::State { path }
@@ -162,9 +243,12 @@ impl FilesError {
             Self::LocalRequirement { .. } => {
                 "`copy` it into the image and install it in `commands`"
             }
+            Self::Dangling { .. } => "mend the link, or remove it",
+            Self::Large { .. } => "is it the right file?",
             Self::Missing { .. } => return Vec::new(),
             Self::Moved { .. } => "try again when nothing writes to it",
             Self::Name { .. } => "rename it, or leave it out in `.dockerignore`",
+            Self::NoFile { .. } => "put a file in its place, or name another",
             Self::Outside { .. } => {
                 "move it into the folder of the root manifest, or the root manifest further up"
             }

@@ -4,14 +4,12 @@
 //! but holds something that is not comes back, as in a builder's context; the way down is a list, not the call stack, so no
 //! depth of folders overflows it.
 
-use std::fs::FileType;
-use std::io;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::error::{FilesError, Said};
-use crate::disk::system_words;
+use crate::disk::read::{Links, Listed, Refusal, Root};
+use crate::disk::{FileKind, limits};
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;
@@ -41,52 +39,49 @@ pub(super) struct Item {
 #[derive(Clone)]
 pub(super) enum Kind {
     Folder,
-    /// A file, and where it really is.
+    /// A file, and where it really is: from the workspace root, without links.
     File(PathBuf),
     Link(String),
 }
 
-/// Finds what is in a file or folder. The root is absolute and without links.
+/// Finds what is in a file or folder.
 pub(super) fn find(
-    root: &Path,
+    root: &Root,
     path: &WorkspacePath,
     ignore: &WorkspacePath,
 ) -> Result<Found, FilesError> {
     let file = join(ignore.as_str(), IGNORE_FILE);
-    find_by(root, path, ignore, file)
+    let rules = read_rules(root, &file)?.unwrap_or_default();
+    find_by(root, path, ignore, file, rules)
 }
 
 /// The same for the folder that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
 /// the folder's own.
 pub(super) fn find_context(
-    root: &Path,
+    root: &Root,
     path: &WorkspacePath,
     dockerfile: &WorkspacePath,
 ) -> Result<Found, FilesError> {
-    let own = super::ignore_of(dockerfile);
-    let file = if own.under(root).is_file() {
-        own.as_str().to_owned()
-    } else {
-        join(path.as_str(), IGNORE_FILE)
-    };
-    find_by(root, path, path, file)
+    let own = super::ignore_of(dockerfile).to_string();
+    match read_rules(root, &own)? {
+        Some(rules) => find_by(root, path, path, own, rules),
+        None => find(root, path, path),
+    }
 }
 
-/// A folder and all below it, but for git's own: where files may come and go.
-pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
+/// A folder and all below it, but for git's own: where files may come and go. The folder is a path from the root.
+pub(super) fn folders_below(root: &Root, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
     let mut folders = vec![top.to_owned()];
     let mut next = 0;
     while let Some(folder) = folders.get(next).cloned() {
         next += 1;
-        let place = place_of(root, &folder)?;
-        let entries =
-            std::fs::read_dir(&folder).map_err(|error| gone_or_refused(&place, &error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| refused(&place, &error))?;
-            let name = entry.file_name();
-            let is_own = name == ".git" || (folder == root && name == STATE_FOLDER);
-            if !is_own && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                folders.push(entry.path());
+        let place = place_of(&folder)?;
+        let listed = root.list(&folder, Links::Refuse);
+        for entry in listed.map_err(|refusal| FilesError::found(place, refusal))? {
+            let is_root = folder.as_os_str().is_empty();
+            let is_own = entry.name == ".git" || (is_root && entry.name == STATE_FOLDER);
+            if !is_own && entry.kind == FileKind::Directory {
+                folders.push(folder.join(entry.name));
             }
         }
     }
@@ -94,32 +89,34 @@ pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, Fil
 }
 
 /// One file, whatever rules say.
-pub(super) fn find_file(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
+pub(super) fn find_file(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;
-    let kind = symlink_type(&real, path)?;
+    let kind = kind_of(root, &real, path)?;
     single(root, path, real, kind)
 }
 
 fn find_by(
-    root: &Path,
+    root: &Root,
     path: &WorkspacePath,
     home: &WorkspacePath,
     ignore_file: String,
+    rules: Rules,
 ) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;
     let walk = Walk {
-        rules: read_rules(root, &ignore_file)?,
+        root,
+        rules,
         home: home.as_str(),
         file: ignore_file,
     };
-    let place = place_of(root, &real)?;
-    let kind = symlink_type(&real, path)?;
+    let place = place_of(&real)?;
+    let kind = kind_of(root, &real, path)?;
     let mut refused = walk.refusal(path.as_str());
     if refused.is_none() && place != path.as_str() {
-        refused = walk.refusal(&place);
+        refused = walk.refusal(place);
     }
-    if kind.is_dir() {
-        let found = walk.folder(&real, &place)?;
+    if kind == FileKind::Directory {
+        let found = walk.folder(place)?;
         return match refused {
             Some(refused) if found.items.is_empty() => Err(refused),
             _ => Ok(found),
@@ -131,75 +128,47 @@ fn find_by(
     }
 }
 
-/// Where a path of the workspace really is: links are followed if they stay in the workspace.
+/// Where a path of the workspace really is, from the root: links are followed if they stay in the workspace.
 pub(super) fn resolve(
-    root: &Path,
+    root: &Root,
     path: &WorkspacePath,
     said: Option<&Said>,
 ) -> Result<PathBuf, FilesError> {
+    let real = root.real(Path::new(path.as_str()));
     let shown = path.to_string();
-    let real = path.under(root).canonicalize().map_err(|error| {
-        if matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        ) {
-            FilesError::Missing {
-                path: shown.clone(),
-                said: said.cloned(),
-            }
-        } else {
-            refused(&shown, &error)
-        }
-    })?;
-    match real.strip_prefix(root) {
-        Err(_) => Err(FilesError::Outside {
-            path: shown,
-            said: said.cloned(),
-        }),
-        Ok(inside) if inside.starts_with(STATE_FOLDER) => Err(FilesError::State { path: shown }),
-        Ok(_) => Ok(real),
+    let real = real.map_err(|refusal| FilesError::named(&shown, said, refusal))?;
+    if real.starts_with(STATE_FOLDER) {
+        return Err(FilesError::State { path: shown });
     }
+    Ok(real)
 }
 
-/// What the operating system's refusal means.
-pub(super) fn refused(path: &str, error: &io::Error) -> FilesError {
-    FilesError::Unreadable {
-        path: path.to_owned(),
-        why: system_words(error),
-    }
+/// A path from the root as text.
+pub(super) fn place_of(inside: &Path) -> Result<&str, FilesError> {
+    inside.to_str().ok_or_else(|| FilesError::Name {
+        path: inside.to_string_lossy().into_owned(),
+    })
 }
 
-/// A path below the root as text.
-pub(super) fn place_of(root: &Path, at: &Path) -> Result<String, FilesError> {
-    let inside = at.strip_prefix(root).unwrap_or(at);
-    inside
-        .to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| FilesError::Name {
-            path: inside.to_string_lossy().into_owned(),
-        })
-}
-
-fn symlink_type(real: &Path, path: &WorkspacePath) -> Result<FileType, FilesError> {
-    std::fs::symlink_metadata(real)
-        .map(|meta| meta.file_type())
-        .map_err(|_| FilesError::Moved {
-            path: path.to_string(),
-        })
+fn kind_of(root: &Root, real: &Path, path: &WorkspacePath) -> Result<FileKind, FilesError> {
+    root.kind(real).ok_or_else(|| FilesError::Moved {
+        path: path.to_string(),
+    })
 }
 
 /// A set that is one file keeps the name that the manifest gives it, link or not.
 fn single(
-    root: &Path,
+    root: &Root,
     path: &WorkspacePath,
     real: PathBuf,
-    kind: FileType,
+    kind: FileKind,
 ) -> Result<Found, FilesError> {
-    if !kind.is_file() {
-        return Err(special(path.to_string(), kind));
+    if kind != FileKind::File {
+        let refusal = Refusal::Kind(kind);
+        return Err(FilesError::named(&path.to_string(), None, refusal));
     }
     Ok(Found {
-        folder: path.parent().under(root),
+        folder: path.parent().under(root.path()),
         single: true,
         items: vec![Item {
             path: path.file_name().unwrap_or_default().to_owned(),
@@ -209,25 +178,25 @@ fn single(
     })
 }
 
-fn special(path: String, kind: FileType) -> FilesError {
-    let kind = if kind.is_socket() {
-        "socket"
-    } else if kind.is_fifo() {
-        "named pipe"
-    } else {
-        "device"
-    };
-    FilesError::Special { path, kind }
+/// The bytes of an ignore file; none when there is no such file.
+pub(in crate::fingerprint) fn ignore_bytes(
+    root: &Root,
+    file: &str,
+) -> Result<Option<Vec<u8>>, FilesError> {
+    match root.bytes(Path::new(file), Links::Follow, limits::IGNORE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(refusal) if refusal.is_absent() => Ok(None),
+        Err(refusal) => Err(FilesError::named(file, None, refusal)),
+    }
 }
 
-fn read_rules(root: &Path, file: &str) -> Result<Rules, FilesError> {
-    let bytes = match std::fs::read(root.join(file)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rules::default()),
-        Err(error) => return Err(refused(file, &error)),
-        Ok(bytes) => bytes,
+fn read_rules(root: &Root, file: &str) -> Result<Option<Rules>, FilesError> {
+    let Some(bytes) = ignore_bytes(root, file)? else {
+        return Ok(None);
     };
     // A pattern that is not UTF-8 could only match names that are refused anyway.
-    Rules::read(&String::from_utf8_lossy(&bytes)).map_err(|bad| FilesError::BadRule {
+    let rules = Rules::read(&String::from_utf8_lossy(&bytes));
+    rules.map(Some).map_err(|bad| FilesError::BadRule {
         said: Said {
             file: file.to_owned(),
             line: bad.line,
@@ -239,7 +208,6 @@ fn read_rules(root: &Path, file: &str) -> Result<Rules, FilesError> {
 
 /// A folder yet to be read.
 struct Ahead {
-    at: PathBuf,
     /// From the workspace root.
     place: String,
     /// From the set's folder, with a `/` at the end unless empty.
@@ -248,6 +216,7 @@ struct Ahead {
 }
 
 struct Walk<'a> {
+    root: &'a Root,
     rules: Rules,
     /// The folder that the rules are about, from the workspace root.
     home: &'a str,
@@ -256,14 +225,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&self, at: &Path, place: &str) -> Result<Found, FilesError> {
+    fn folder(&self, place: &str) -> Result<Found, FilesError> {
         let verdict = self
             .below_home(place)
             .and_then(|path| self.rules.judge_whole(path));
         let mut items = Vec::new();
         let mut folders = Vec::new();
         let mut ahead = vec![Ahead {
-            at: at.to_owned(),
             place: place.to_owned(),
             within: String::new(),
             verdict: verdict.map(Rc::new),
@@ -271,13 +239,12 @@ impl Walk<'_> {
         while let Some(next) = ahead.pop() {
             let hidden = is_excluded(next.verdict.as_deref());
             let mut inside = 0;
-            match std::fs::read_dir(&next.at) {
+            match self.root.list(Path::new(&next.place), Links::Refuse) {
                 // What is left out need not be readable.
-                Err(error) if hidden && error.kind() == io::ErrorKind::PermissionDenied => {}
-                Err(error) => return Err(gone_or_refused(&next.place, &error)),
-                Ok(entries) => {
-                    for entry in entries {
-                        let entry = entry.map_err(|error| refused(&next.place, &error))?;
+                Err(refusal) if hidden && refusal.is_denied() => {}
+                Err(refusal) => return Err(FilesError::found(&next.place, refusal)),
+                Ok(listed) => {
+                    for entry in listed {
                         inside += usize::from(self.entry(&entry, &next, &mut items, &mut ahead)?);
                     }
                 }
@@ -285,12 +252,12 @@ impl Walk<'_> {
             if hidden && inside > 0 {
                 items.extend(ancestors(&next.within));
             }
-            folders.push(next.at);
+            folders.push(self.root.at(next.place));
         }
         items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         items.dedup_by(|a, b| a.path == b.path);
         Ok(Found {
-            folder: at.to_owned(),
+            folder: self.root.at(place),
             single: false,
             items,
             folders,
@@ -300,13 +267,12 @@ impl Walk<'_> {
     /// Takes one entry of a folder up; whether it is in the set.
     fn entry(
         &self,
-        entry: &std::fs::DirEntry,
+        entry: &Listed,
         folder: &Ahead,
         items: &mut Vec<Item>,
         ahead: &mut Vec<Ahead>,
     ) -> Result<bool, FilesError> {
-        let name = entry.file_name();
-        let lossy = name.to_string_lossy();
+        let lossy = entry.name.to_string_lossy();
         let place = join(&folder.place, &lossy);
         if place == STATE_FOLDER {
             return Ok(false);
@@ -315,19 +281,16 @@ impl Walk<'_> {
             .below_home(&place)
             .map(|path| self.rules.judge(path, folder.verdict.as_deref()));
         let excluded = is_excluded(verdict.as_ref());
-        let kind = entry
-            .file_type()
-            .map_err(|error| gone_or_refused(&place, &error))?;
-        if excluded && !(kind.is_dir() && self.may_hold_more(&place)) {
+        let is_folder = entry.kind == FileKind::Directory;
+        if excluded && !(is_folder && self.may_hold_more(&place)) {
             return Ok(false);
         }
-        if name.to_str().is_none() {
+        if entry.name.to_str().is_none() {
             return Err(FilesError::Name { path: place });
         }
         let path = format!("{}{lossy}", folder.within);
-        if kind.is_dir() {
+        if is_folder {
             ahead.push(Ahead {
-                at: entry.path(),
                 within: format!("{path}/"),
                 place,
                 verdict: verdict.map(Rc::new),
@@ -340,9 +303,24 @@ impl Walk<'_> {
             }
             return Ok(!excluded);
         }
-        let kind = leaf(entry, kind, place)?;
+        let kind = self.leaf(entry.kind, place)?;
         items.push(Item { path, kind });
         Ok(true)
+    }
+
+    fn leaf(&self, kind: FileKind, place: String) -> Result<Kind, FilesError> {
+        match kind {
+            FileKind::File => Ok(Kind::File(PathBuf::from(place))),
+            FileKind::Link => {
+                let target = self.root.link(Path::new(&place));
+                let target = target.map_err(|refusal| FilesError::found(&place, refusal))?;
+                let target = target.into_os_string().into_string();
+                target
+                    .map(Kind::Link)
+                    .map_err(|_| FilesError::Name { path: place })
+            }
+            kind => Err(FilesError::special(place, kind)),
+        }
     }
 
     fn may_hold_more(&self, place: &str) -> bool {
@@ -380,39 +358,12 @@ fn is_excluded(verdict: Option<&Verdict>) -> bool {
     verdict.is_some_and(Verdict::excluded)
 }
 
-fn leaf(entry: &std::fs::DirEntry, kind: FileType, place: String) -> Result<Kind, FilesError> {
-    if kind.is_file() {
-        return Ok(Kind::File(entry.path()));
-    }
-    if !kind.is_symlink() {
-        return Err(special(place, kind));
-    }
-    let target =
-        std::fs::read_link(entry.path()).map_err(|error| gone_or_refused(&place, &error))?;
-    target
-        .into_os_string()
-        .into_string()
-        .map(Kind::Link)
-        .map_err(|_| FilesError::Name { path: place })
-}
-
 /// The folders that lead to `within`, itself included.
 fn ancestors(within: &str) -> impl Iterator<Item = Item> {
     within.match_indices('/').map(|(end, _)| Item {
         path: within[..end].to_owned(),
         kind: Kind::Folder,
     })
-}
-
-fn gone_or_refused(place: &str, error: &io::Error) -> FilesError {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
-            FilesError::Moved {
-                path: place.to_owned(),
-            }
-        }
-        _ => refused(place, error),
-    }
 }
 
 pub(super) fn join(folder: &str, name: &str) -> String {

@@ -4,11 +4,13 @@
 //! affair; a line is looked at only for paths. What `${NAME}` stands for is not known here and is left alone.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use super::content::{self, Content, Trouble};
+use super::content::{self, Content};
 use super::error::{FilesError, Said};
-use super::find::{refused, resolve};
+use super::find::resolve;
+use super::reading::unread;
+use crate::disk::limits;
+use crate::disk::read::Root;
 use crate::spec::WorkspacePath;
 
 /// A requirements file that was read.
@@ -20,18 +22,14 @@ pub(super) struct Read {
 }
 
 /// Reads a requirements file and all that it leads to, each once, sorted by path.
-pub(super) fn read(root: &Path, path: &WorkspacePath) -> Result<Vec<Read>, FilesError> {
+pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, FilesError> {
     let mut ahead: Vec<(WorkspacePath, Option<Said>)> = vec![(path.clone(), None)];
     let mut seen = BTreeSet::from([path.clone()]);
     let mut files = Vec::new();
     while let Some((path, said)) = ahead.pop() {
         let real = resolve(root, &path, said.as_ref())?;
-        let (content, bytes) = content::load(&real).map_err(|trouble| match trouble {
-            Trouble::Moved => FilesError::Moved {
-                path: path.to_string(),
-            },
-            Trouble::Refused(error) => refused(path.as_str(), &error),
-        })?;
+        let (content, bytes) = content::load(root, &real, limits::REQUIREMENTS)
+            .map_err(|trouble| unread(path.as_str(), said.as_ref(), trouble))?;
         let text = String::from_utf8(bytes).map_err(|_| FilesError::Text {
             path: path.to_string(),
         })?;

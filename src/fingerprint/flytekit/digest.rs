@@ -4,19 +4,20 @@
 //! errors, where flytekit would read or hang); whatever flytekit leaves out of a digest (names of copied folders, where one
 //! path ends and the next content begins, file modes) is left out here too, so two different trees may have one digest.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
-use rustix::fs::OFlags;
+use rustix::io::Errno;
 use sha1::Sha1;
 
 use super::ignore::Ignore;
-use super::walk::{Walk, place, unreadable};
+use super::walk::{Walk, place};
 use super::words::strip_bytes;
 use super::{CopyMode, Digests, Error, Value};
+use crate::disk::read::{Links, Refusal, Root};
+use crate::disk::{FileKind, limits};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
@@ -32,7 +33,8 @@ pub enum Order {
 /// A folder of a workspace that a spec's paths are relative to, as flytekit's are to the folder it runs in.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    root: PathBuf,
+    root: Arc<Root>,
+    /// From the root, without links.
     at: PathBuf,
     order: Order,
 }
@@ -43,15 +45,12 @@ impl Folder {
     /// # Errors
     /// When either is not there, or the folder is outside.
     pub fn new(root: &Path, folder: &Path, order: Order) -> Result<Self, Error> {
-        let real = |path: &Path| {
-            path.canonicalize()
-                .map_err(|error| unreadable(root, path, &error))
-        };
-        let (root, at) = (real(root)?, real(folder)?);
-        if !at.starts_with(&root) {
-            let path = folder.display().to_string();
-            return Err(FilesError::Outside { path, said: None }.into());
-        }
+        let shown = folder.display().to_string();
+        let refused = |refusal| FilesError::named(&shown, None, refusal);
+        let real = root.canonicalize().map_err(Refusal::System);
+        let root = real.and_then(|real| Root::open(&real)).map_err(refused)?;
+        let at = root.real(folder).map_err(refused)?;
+        let root = Arc::new(root);
         Ok(Self { root, at, order })
     }
 
@@ -61,10 +60,8 @@ impl Folder {
     /// When it cannot be read.
     pub fn requirements_digest(&self, path: &str) -> Result<String, Error> {
         let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
-        let mut bytes = Vec::new();
-        self.open(&real)?
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(&self.root, &real, &error))?;
+        let bytes = self.root.bytes(&real, Links::Refuse, limits::LOCK);
+        let bytes = bytes.map_err(|refusal| self.refused(&real, refusal))?;
         Ok(hex(&Sha1::digest(strip_bytes(&bytes))))
     }
 
@@ -77,13 +74,13 @@ impl Folder {
     /// When a folder or the ignore rules cannot be read.
     pub fn source_files(&self, source_root: &str) -> Result<Vec<String>, Error> {
         let top = self.folder(source_root)?;
-        let ignore = Ignore::read(&self.root, &top)?;
         let walk = Walk {
             root: &self.root,
             order: Order::Sorted,
             without_git: true,
         };
         let mut files = walk.files(&top)?;
+        let ignore = Ignore::read(&self.root, &top, &files)?;
         files.retain(|path| !ignore.holds(&as_seen(source_root, path)));
         let mut there = Vec::with_capacity(files.len());
         for path in files {
@@ -105,7 +102,7 @@ impl Folder {
         for path in files {
             let at = top.join(path);
             let moved = || FilesError::Moved {
-                path: place(&self.root, &at),
+                path: place(self.root.path(), &at),
             };
             let real = self.leaf(&at)?.ok_or_else(moved)?;
             self.add(&mut md5, &real, path)?;
@@ -121,7 +118,7 @@ impl Folder {
         let mut md5 = Md5::new();
         for item in items {
             match self.resolve(item)? {
-                Some(real) if real.is_dir() => self.add_tree(&mut md5, &real)?,
+                Some(real) if self.is_folder(&real) => self.add_tree(&mut md5, &real)?,
                 Some(real) => {
                     let name = item.rsplit('/').next().unwrap_or_default();
                     if self.leaf(&real)?.is_some() {
@@ -137,7 +134,7 @@ impl Folder {
     /// The md5 of one folder, which is what flytekit takes a `copy` that is a text for.
     fn tree_digest(&self, folder: &str) -> Result<String, Error> {
         let mut md5 = Md5::new();
-        if let Some(real) = self.resolve(folder)?.filter(|real| real.is_dir()) {
+        if let Some(real) = self.resolve(folder)?.filter(|real| self.is_folder(real)) {
             self.add_tree(&mut md5, &real)?;
         }
         Ok(hex(&md5.finalize()))
@@ -158,14 +155,15 @@ impl Folder {
     }
 
     fn add(&self, md5: &mut Md5, real: &Path, path: &str) -> Result<(), Error> {
-        let mut file = self.open(real)?;
+        let opened = self.root.file(real, Links::Refuse);
+        let (mut file, _) = opened.map_err(|refusal| self.refused(real, refusal))?;
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => md5.update(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(&self.root, real, &error)),
+                Err(error) => return Err(self.refused(real, Refusal::System(error))),
             }
         }
         md5.update(path.replace('/', ""));
@@ -178,42 +176,28 @@ impl Folder {
         let Some(real) = self.real(at)? else {
             return Ok(None);
         };
-        let kind = real
-            .symlink_metadata()
-            .map_err(|error| unreadable(&self.root, &real, &error))?
-            .file_type();
-        if kind.is_socket() {
-            return Ok(None);
+        match self.root.kind(&real) {
+            Some(FileKind::Socket) => Ok(None),
+            Some(FileKind::File) => Ok(Some(real)),
+            None => {
+                let path = place(self.root.path(), at);
+                Err(FilesError::Moved { path }.into())
+            }
+            Some(kind) => Err(FilesError::special(place(self.root.path(), at), kind).into()),
         }
-        if kind.is_file() {
-            return Ok(Some(real));
-        }
-        Err(special(place(&self.root, at), kind.is_fifo()))
     }
 
-    /// Opens a file that is no link any more, without waiting for a pipe that was put in its place.
-    fn open(&self, real: &Path) -> Result<File, Error> {
-        let refused = |error: io::Error| unreadable(&self.root, real, &error);
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.cast_signed())
-            .open(real)
-            .map_err(refused)?;
-        if file.metadata().map_err(refused)?.is_file() {
-            return Ok(file);
-        }
-        let path = place(&self.root, real);
-        Err(FilesError::Unreadable {
-            path,
-            why: "it is no file".to_owned(),
-        }
-        .into())
+    fn is_folder(&self, real: &Path) -> bool {
+        self.root.kind(real) == Some(FileKind::Directory)
+    }
+
+    fn refused(&self, real: &Path, refusal: Refusal) -> Error {
+        FilesError::found(&place(self.root.path(), real), refusal).into()
     }
 
     fn folder(&self, path: &str) -> Result<PathBuf, Error> {
         let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
-        if real.is_dir() {
+        if self.is_folder(&real) {
             return Ok(real);
         }
         Err(FilesError::Unreadable {
@@ -229,21 +213,14 @@ impl Folder {
     }
 
     fn real(&self, at: &Path) -> Result<Option<PathBuf>, Error> {
-        let shown = || place(&self.root, at);
-        match at.canonicalize() {
-            Ok(real) => match real.strip_prefix(&self.root) {
-                Err(_) => Err(FilesError::Outside {
-                    path: shown(),
-                    said: None,
-                }
-                .into()),
-                Ok(inside) if inside.starts_with(STATE_FOLDER) => {
-                    Err(FilesError::State { path: shown() }.into())
-                }
-                Ok(_) => Ok(Some(real)),
-            },
-            Err(error) if leads_nowhere(&error) => Ok(None),
-            Err(error) => Err(unreadable(&self.root, at, &error)),
+        let shown = || place(self.root.path(), at);
+        match self.root.real(at) {
+            Ok(real) if real.starts_with(STATE_FOLDER) => {
+                Err(FilesError::State { path: shown() }.into())
+            }
+            Ok(real) => Ok(Some(real)),
+            Err(refusal) if leads_nowhere(&refusal) => Ok(None),
+            Err(refusal) => Err(FilesError::named(&shown(), None, refusal).into()),
         }
     }
 }
@@ -285,13 +262,14 @@ fn as_seen(source_root: &str, path: &str) -> String {
 }
 
 /// Python's `os.path.exists` says no.
-fn leads_nowhere(error: &io::Error) -> bool {
-    let is_loop = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-    is_loop
-        || matches!(
-            error.kind(),
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-        )
+fn leads_nowhere(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::Dangling => true,
+        Refusal::System(error) => {
+            refusal.is_absent() || Errno::from_io_error(error) == Some(Errno::LOOP)
+        }
+        _ => false,
+    }
 }
 
 fn missing(path: &str) -> Error {
@@ -300,11 +278,6 @@ fn missing(path: &str) -> Error {
         said: None,
     }
     .into()
-}
-
-fn special(path: String, is_pipe: bool) -> Error {
-    let kind = if is_pipe { "named pipe" } else { "device" };
-    FilesError::Special { path, kind }.into()
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

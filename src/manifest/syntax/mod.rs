@@ -10,9 +10,6 @@ mod value;
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
-/// The largest manifest that is read, in bytes.
-pub(super) const SIZE_LIMIT: usize = 1024 * 1024;
-
 /// How deep braces and comments may be nested.
 const DEPTH_LIMIT: usize = 64;
 

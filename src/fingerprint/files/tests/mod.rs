@@ -6,6 +6,7 @@ mod trees;
 use std::fs;
 
 use super::*;
+use crate::fingerprint::EntryKind;
 
 struct Tree(tempfile::TempDir);
 

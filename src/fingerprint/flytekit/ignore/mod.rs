@@ -5,13 +5,16 @@
 
 mod docker;
 mod git;
+mod pipes;
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use super::Error;
-use super::walk::{place, unreadable};
+use super::walk::place;
+use crate::disk::read::Root;
 use crate::fingerprint::FilesError;
+use crate::fingerprint::files::ignore_bytes;
 use crate::fingerprint::ignore::IGNORE_FILE;
 use docker::Matcher;
 
@@ -22,10 +25,12 @@ pub(super) struct Ignore {
 }
 
 impl Ignore {
-    /// Reads the rules of a folder, which is absolute and without links, as the workspace root is.
-    pub(super) fn read(root: &Path, folder: &Path) -> Result<Self, Error> {
+    /// Reads the rules of a folder, which is a path of the root without links and holds these files.
+    pub(super) fn read(root: &Root, folder: &Path, files: &[String]) -> Result<Self, Error> {
+        let at = root.at(folder);
+        pipes::refuse(root.path(), &at, files)?;
         Ok(Self {
-            git: git::ignored(root, folder)?,
+            git: git::ignored(root.path(), &at)?,
             docker: read_docker(root, folder)?,
         })
     }
@@ -36,19 +41,11 @@ impl Ignore {
     }
 }
 
-fn read_docker(root: &Path, folder: &Path) -> Result<Matcher, Error> {
-    let at = folder.join(IGNORE_FILE);
-    if !at.is_file() {
+fn read_docker(root: &Root, folder: &Path) -> Result<Matcher, Error> {
+    let file = place(root.path(), &folder.join(IGNORE_FILE));
+    let Some(bytes) = ignore_bytes(root, &file)? else {
         return Ok(Matcher::default());
-    }
-    let refused = |error: &std::io::Error| unreadable(root, &at, error);
-    let file = place(root, &at);
-    let real = at.canonicalize().map_err(|error| refused(&error))?;
-    if !real.starts_with(root) {
-        let path = file;
-        return Err(FilesError::Outside { path, said: None }.into());
-    }
-    let bytes = std::fs::read(real).map_err(|error| refused(&error))?;
+    };
     let text = String::from_utf8(bytes).map_err(|_| FilesError::Text { path: file.clone() })?;
     Matcher::read(&text).map_err(|bad| Error::BadPattern {
         file,

@@ -125,7 +125,7 @@ fn a_pipe_is_refused_rather_than_waited_for() {
     assert!(status.unwrap().success());
     let refused = FilesError::Special {
         path: "pipe".to_owned(),
-        kind: "named pipe",
+        kind: "a named pipe",
     };
     assert_eq!(tree.sources(), Err(refused.clone().into()));
     assert_eq!(tree.copied(&["pipe"]), Err(refused.into()));

@@ -1,0 +1,110 @@
+//! Files that the user names for a result: written whole or not at all, and never where nobody would ever take it.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+
+use crate::disk::FileKind;
+
+/// How long somebody is waited for who reads from a pipe.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Writes a new file; with `force` a file that is there is replaced. Nothing else is: not what a link leads to, as the link may
+/// be a stranger's.
+pub(super) fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    match path.symlink_metadata().map(|meta| meta.file_type().into()) {
+        Ok(FileKind::File) | Err(_) => replace(path, text, force),
+        Ok(_) if !force => Err(io::ErrorKind::AlreadyExists.into()),
+        Ok(kind) => Err(no_file(kind)),
+    }
+}
+
+/// Writes a file, or to what the user names in its place: a device, a pipe, `/dev/stdout`. It stays what it is, as links do.
+pub(super) fn put(path: &Path, text: &str) -> io::Result<()> {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match FileKind::at(&path) {
+        Ok(FileKind::File) | Err(_) => replace(&path, text, true),
+        Ok(kind @ (FileKind::Pipe | FileKind::Device)) => write_to(&path, kind, text),
+        Ok(kind) => Err(no_file(kind)),
+    }
+}
+
+fn no_file(kind: FileKind) -> io::Error {
+    io::Error::other(format!("it is {kind}, not a file"))
+}
+
+fn replace(path: &Path, text: &str, force: bool) -> io::Result<()> {
+    // Of a bare name the parent is empty.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    // The umask takes its share: others read it where they read other files.
+    let everyone = Permissions::from_mode(0o666);
+    let mut file = tempfile::Builder::new()
+        .permissions(everyone)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    let persisted = if force {
+        file.persist(path)
+    } else {
+        file.persist_noclobber(path)
+    };
+    persisted.map(drop).map_err(|error| error.error)
+}
+
+fn write_to(path: &Path, kind: FileKind, text: &str) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut open = std::fs::OpenOptions::new();
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    open.write(true).custom_flags(flags.bits().cast_signed());
+    let mut opened = loop {
+        match open.open(path) {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
+                if kind != FileKind::Pipe || begun.elapsed() > PATIENCE {
+                    return Err(io::Error::other("nobody reads from it"));
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => break opened?,
+        }
+    };
+    // Whoever opened it reads it, sooner or later.
+    fcntl_setfl(&opened, OFlags::empty())?;
+    opened.write_all(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_a_file_is_replaced_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+        create(&at("new"), "1", false).unwrap();
+        let kept = create(&at("new"), "2", false).unwrap_err();
+        assert_eq!(kept.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read("new"), "1");
+        create(&at("new"), "2", true).unwrap();
+        assert_eq!(read("new"), "2");
+        symlink("new", at("link")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), fifo, 0o600.into(), 0).unwrap();
+        for (name, what) in [("link", "a symbolic link"), ("pipe", "a named pipe")] {
+            let refused = create(&at(name), "3", true).unwrap_err();
+            assert_eq!(refused.to_string(), format!("it is {what}, not a file"));
+        }
+        assert_eq!(read("new"), "2");
+        put(&at("link"), "4").unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(read("new"), "4");
+    }
+}

@@ -1,0 +1,303 @@
+//! A directory whose files are read by handle, so that no link leads out of it, not even one that is put into the middle of a
+//! path while it is opened.
+//!
+//! The kernel is asked for a path without any link in one call (`openat2`), which costs no more than a plain open; where it
+//! cannot be asked so, the way is gone part by part. Only a path that has a link in it is resolved first, and what that gave
+//! is opened in the same way.
+
+use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::{FILE, FileKind, Links, Refusal, limited, regular};
+
+/// Enough of a directory to open what is in it.
+#[cfg(target_os = "linux")]
+const REACH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const REACH: OFlags = OFlags::CLOEXEC;
+
+/// A directory that nothing outside of is read.
+#[derive(Debug)]
+pub(crate) struct Root {
+    path: PathBuf,
+    handle: OwnedFd,
+}
+
+/// A name in a directory.
+pub(crate) struct Listed {
+    pub(crate) name: OsString,
+    /// What it is, links not followed.
+    pub(crate) kind: FileKind,
+}
+
+impl Root {
+    /// Opens the directory itself; links on the way to it are followed.
+    ///
+    /// # Errors
+    /// When it is no directory, or cannot be entered.
+    pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
+        let handle = openat(CWD, path, REACH | OFlags::DIRECTORY, Mode::empty());
+        Ok(Self {
+            path: path.to_owned(),
+            handle: handle.map_err(system)?,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path in it as one of the whole disk.
+    pub(crate) fn at(&self, inside: impl AsRef<Path>) -> PathBuf {
+        let inside = inside.as_ref();
+        if inside.as_os_str().is_empty() {
+            self.path.clone()
+        } else {
+            self.path.join(inside)
+        }
+    }
+
+    /// Opens a regular file in it.
+    ///
+    /// # Errors
+    /// When it is something else, lies outside, or cannot be opened.
+    pub(crate) fn file(&self, inside: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
+        regular(File::from(self.reach(inside, links, FILE)?))
+    }
+
+    /// The bytes of a regular file in it, if they are no more than the limit.
+    ///
+    /// # Errors
+    /// When it is something else, lies outside, is larger, or cannot be read.
+    pub(crate) fn bytes(
+        &self,
+        inside: &Path,
+        links: Links,
+        limit: u64,
+    ) -> Result<Vec<u8>, Refusal> {
+        let (file, meta) = self.file(inside, links)?;
+        limited(&file, &meta, limit)
+    }
+
+    /// The names in a directory of it, in no order.
+    ///
+    /// # Errors
+    /// When it is no directory, lies outside, or cannot be read.
+    pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Listed>, Refusal> {
+        let handle = self.reach(inside, links, FILE | OFlags::DIRECTORY)?;
+        let mut names = Vec::new();
+        let mut dir = Dir::new(handle).map_err(system)?;
+        while let Some(entry) = dir.read() {
+            let entry = entry.map_err(system)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                // Some file systems do not say.
+                FileType::Unknown => {
+                    let at = dir.fd().map_err(system)?;
+                    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW).map_err(system)?;
+                    FileType::from_raw_mode(stat.st_mode)
+                }
+                kind => kind,
+            };
+            names.push(Listed {
+                name: OsString::from_vec(name.to_vec()),
+                kind: kind.into(),
+            });
+        }
+        Ok(names)
+    }
+
+    /// What a link in it says.
+    ///
+    /// # Errors
+    /// When it is no link, lies behind one, or cannot be read.
+    pub(crate) fn link(&self, inside: &Path) -> Result<PathBuf, Refusal> {
+        let folder = inside.parent().unwrap_or(Path::new(""));
+        let handle = self.reach(folder, Links::Refuse, REACH | OFlags::DIRECTORY)?;
+        let name = inside.file_name().unwrap_or_default();
+        let target = match readlinkat(&handle, name, Vec::new()) {
+            Err(Errno::INVAL) => return Err(Refusal::Kind(FileKind::File)),
+            target => target.map_err(system)?,
+        };
+        Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
+    }
+
+    /// Where a path in it really is, as a path in it without links.
+    ///
+    /// # Errors
+    /// When nothing is there, or a link leads outside.
+    pub(crate) fn real(&self, inside: &Path) -> Result<PathBuf, Refusal> {
+        let top = self.path.canonicalize().map_err(Refusal::System)?;
+        let real = top.join(inside).canonicalize();
+        let real = real.map_err(|error| match Errno::from_io_error(&error) {
+            Some(errno) => Refusal::new(errno, Links::Follow, || self.kind(inside)),
+            None => Refusal::System(error),
+        })?;
+        let real = real.strip_prefix(&top).map_err(|_| Refusal::Outside)?;
+        Ok(real.to_owned())
+    }
+
+    /// What the system knows of a path in it, without opening it. Links above it are followed, wherever they lead: what is
+    /// told is only good to be compared with what an opened file told of itself.
+    pub(crate) fn stat(&self, inside: &Path) -> Option<Metadata> {
+        self.path.join(inside).symlink_metadata().ok()
+    }
+
+    /// What stands at a path in it; the same holds for links above it.
+    pub(crate) fn kind(&self, inside: &Path) -> Option<FileKind> {
+        Some(self.stat(inside)?.file_type().into())
+    }
+
+    fn reach(&self, inside: &Path, links: Links, flags: OFlags) -> Result<OwnedFd, Refusal> {
+        let refused = |error| Refusal::new(error, Links::Refuse, || self.kind(inside));
+        match without_links(self.handle.as_fd(), inside, flags) {
+            Ok(handle) => Ok(handle),
+            Err(Errno::LOOP | Errno::NOTDIR) if links == Links::Follow => {
+                let real = self.real(inside)?;
+                without_links(self.handle.as_fd(), &real, flags).map_err(refused)
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn system(error: Errno) -> Refusal {
+    Refusal::System(error.into())
+}
+
+/// Opens what a path leads to on which there is no link, nor `..`.
+fn without_links(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{ResolveFlags, openat2};
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(from, path, flags, Mode::empty(), resolve) {
+            // An old kernel, or a sandbox that does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            result => return result,
+        }
+    }
+    part_by_part(from, path, flags)
+}
+
+/// The same in many calls.
+fn part_by_part(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let mut parts = path.components().peekable();
+    let mut at: Option<OwnedFd> = None;
+    while let Some(part) = parts.next() {
+        let name = match part {
+            Component::Normal(name) => name.as_bytes(),
+            Component::CurDir => b".",
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err(Errno::XDEV);
+            }
+        };
+        let flags = match parts.peek() {
+            Some(_) => REACH | OFlags::DIRECTORY,
+            None => flags,
+        };
+        let above = at.as_ref().map_or(from, AsFd::as_fd);
+        let next = openat(above, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        at = Some(next);
+    }
+    at.ok_or(Errno::NOENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// `in/a/file`, links to it, and `canary` beside `in`.
+    fn tree() -> (tempfile::TempDir, Root) {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(at.join("in/a")).unwrap();
+        std::fs::write(at.join("canary"), "canary").unwrap();
+        std::fs::write(at.join("in/a/file"), "text").unwrap();
+        let links = [
+            ("a/file", "in/link"),
+            ("a", "in/b"),
+            ("../canary", "in/up"),
+            ("..", "in/out"),
+            ("nowhere", "in/dangling"),
+        ];
+        for (target, link) in links {
+            symlink(target, at.join(link)).unwrap();
+        }
+        symlink(at.join("in/a/file"), at.join("in/absolute")).unwrap();
+        let root = Root::open(&at.join("in")).unwrap();
+        (folder, root)
+    }
+
+    #[test]
+    fn links_are_followed_as_long_as_they_stay_inside() {
+        let (_folder, root) = tree();
+        let read = |path: &str, links| {
+            let read = root.bytes(Path::new(path), links, 10);
+            read.map_err(|refusal| refusal.to_string())
+        };
+        for path in ["a/file", "link", "b/file", "absolute"] {
+            assert_eq!(read(path, Links::Follow).unwrap(), b"text", "{path}");
+        }
+        for path in ["link", "b/file", "absolute", "up", "out/canary"] {
+            let why = read(path, Links::Refuse).unwrap_err();
+            assert_eq!(why, "it is a symbolic link, not a file", "{path}");
+        }
+        for path in ["up", "out/canary", "out/in/a/../../canary"] {
+            let why = read(path, Links::Follow).unwrap_err();
+            assert_eq!(why, "it lies behind a link that leads outside", "{path}");
+        }
+        let why = read("dangling", Links::Follow).unwrap_err();
+        assert_eq!(why, "it is a link that leads nowhere");
+        for path in ["../canary", "/etc/passwd"] {
+            let why = read(path, Links::Refuse).unwrap_err();
+            assert_eq!(why, "it lies behind a link that leads outside", "{path}");
+        }
+        let absent = root.bytes(Path::new("a/none"), Links::Follow, 10);
+        assert!(absent.unwrap_err().is_absent());
+    }
+
+    #[test]
+    fn names_and_targets_are_read_by_handle_too() {
+        let (_folder, root) = tree();
+        let names = |path: &str, links| {
+            let listed = root.list(Path::new(path), links).ok()?;
+            let mut names: Vec<_> = listed.into_iter().map(|listed| listed.name).collect();
+            names.sort();
+            Some(names)
+        };
+        assert_eq!(names("b", Links::Follow).unwrap(), ["file"]);
+        assert_eq!(names("b", Links::Refuse), None);
+        assert_eq!(names("out", Links::Follow), None);
+        assert_eq!(names("", Links::Refuse).unwrap().len(), 7);
+        assert_eq!(root.link(Path::new("link")).unwrap(), Path::new("a/file"));
+        assert!(root.link(Path::new("out/in/link")).is_err());
+    }
+
+    #[test]
+    fn a_kernel_without_the_call_is_asked_part_by_part() {
+        let (_folder, root) = tree();
+        let open = |path: &str| part_by_part(root.handle.as_fd(), Path::new(path), FILE);
+        assert!(open("a/file").is_ok() && open(".").is_ok());
+        for path in ["link", "b/file", "up", "out/canary", "../canary", "/etc"] {
+            assert!(open(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! One file set, read: found, hashed, with what shows later whether it would be read the same.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+
+use super::content::{self, Content, Mark, Trouble};
+use super::error::{FilesError, Said};
+use super::find::{self, Found, Item, Kind};
+use super::seen::Seen;
+use super::{project_files, requirements};
+use crate::disk::read::{Refusal, Root};
+use crate::disk::{FileKind, limits};
+use crate::fingerprint::flytekit::{Error, Folder, Order};
+use crate::fingerprint::key::digest_of;
+use crate::fingerprint::{Entry, EntryKind, Files};
+use crate::recipe::FileSet;
+use crate::spec::{RequirementsKind, WorkspacePath};
+
+/// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
+pub(super) fn read_set(
+    root: &Path,
+    set: &FileSet,
+    before: Option<&Files>,
+) -> Result<Files, FilesError> {
+    match read_once(root, set, before) {
+        Err(FilesError::Moved { .. }) => read_once(root, set, before),
+        result => result,
+    }
+}
+
+/// Opens the workspace root, for one reading of a set: a handle that is kept would keep a disk from being taken away.
+pub(super) fn open_root(root: &Path) -> Result<Root, FilesError> {
+    Root::open(root).map_err(|refusal| FilesError::named(".", None, refusal))
+}
+
+fn read_once(path: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
+    let root = &open_root(path)?;
+    let read = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs().cast_signed());
+    let (mut files, marks, folders) = match set {
+        FileSet::Requirements { path } => read_requirements(root, path)?,
+        FileSet::Project { path } => read_project(root, path)?,
+        FileSet::Tree { .. }
+        | FileSet::Source { .. }
+        | FileSet::File { .. }
+        | FileSet::Context { .. } => read_found(root, find_set(root, set)?, set, before)?,
+    };
+    files.linked = matches!(set, FileSet::Source { .. });
+    files.digest = digest_of(&files);
+    files.seen = Some(Arc::new(Seen {
+        root: path.to_owned(),
+        set: set.clone(),
+        read,
+        marks,
+        folders,
+    }));
+    Ok(files)
+}
+
+/// Files, the mark of each entry, and the folders that were listed.
+type Marked = (Files, Vec<Option<Mark>>, Vec<PathBuf>);
+
+pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> {
+    match set {
+        FileSet::Tree { path, ignore } => find::find(root, path, ignore),
+        FileSet::Source { path } => sources(root, path),
+        FileSet::Context { path, dockerfile } => find::find_context(root, path, dockerfile),
+        FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
+            find::find_file(root, path)
+        }
+    }
+}
+
+/// The files of a source root by flytekit's rules: no folders, and what links lead to.
+fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
+    let folder = find::resolve(root, path, None)?;
+    let whole = root.at(&folder);
+    let there = Folder::new(root.path(), &whole, Order::Sorted)
+        // An absolute root is one whose ignore rules hold.
+        .and_then(|reader| reader.source_files(&whole.to_string_lossy()));
+    let files = there.map_err(|error| match error {
+        Error::Files(error) => error,
+        error => FilesError::Tag {
+            folder: path.to_string(),
+            why: error.to_string(),
+            help: error.help(),
+        },
+    })?;
+    let mut items = Vec::with_capacity(files.len());
+    for file in files {
+        let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
+        items.push(Item {
+            kind: Kind::File(find::resolve(root, &within, None)?),
+            path: file,
+        });
+    }
+    let folders = find::folders_below(root, &folder)?;
+    Ok(Found {
+        folders: folders.iter().map(|folder| root.at(folder)).collect(),
+        folder: whole,
+        single: false,
+        items,
+    })
+}
+
+fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError> {
+    let folder = main.parent();
+    let mut entries = Vec::new();
+    let mut marks = Vec::new();
+    for path in project_files(main) {
+        let said = (path != *main).then(|| Said {
+            file: main.to_string(),
+            line: 1,
+        });
+        let real = find::resolve(root, &path, said.as_ref())?;
+        let limit = if path.requirements_kind() == RequirementsKind::Project {
+            limits::PROJECT
+        } else {
+            limits::LOCK
+        };
+        let content = content::hash(root, &real, limit)
+            .map_err(|trouble| unread(path.as_str(), said.as_ref(), trouble))?;
+        marks.push(Some(content.mark));
+        entries.push(Entry {
+            path: path.file_name().unwrap_or_default().to_owned(),
+            kind: file_entry(&content),
+        });
+    }
+    let files = Files {
+        folder: folder.under(root.path()),
+        place: folder.as_str().to_owned(),
+        main: main.file_name().map(str::to_owned),
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks, Vec::new()))
+}
+
+fn read_found(
+    root: &Root,
+    found: Found,
+    set: &FileSet,
+    before: Option<&Files>,
+) -> Result<Marked, FilesError> {
+    let path = set.path();
+    let place = if found.single {
+        path.parent().as_str().to_owned()
+    } else {
+        path.as_str().to_owned()
+    };
+    let limit = limit_of(set);
+    let measured: Vec<Result<(Entry, Option<Mark>), FilesError>> = found
+        .items
+        .par_iter()
+        .map(
+            |item| match before.and_then(|before| before.known(root, item)) {
+                Some(known) => Ok(known),
+                None => measure(root, item, &place, limit),
+            },
+        )
+        .collect();
+    // The first in path order fails the set, whichever thread was first.
+    let (entries, marks) = measured
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .unzip();
+    let files = Files {
+        folder: found.folder,
+        place,
+        single: found.single,
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks, found.folders))
+}
+
+/// How large a file of a set may be. Only what is later read whole has a limit: what is copied is passed on in pieces.
+fn limit_of(set: &FileSet) -> u64 {
+    match set {
+        FileSet::File { .. } => limits::DOCKERFILE,
+        FileSet::Requirements { .. } => limits::REQUIREMENTS,
+        FileSet::Project { .. } => limits::LOCK,
+        FileSet::Tree { .. } | FileSet::Source { .. } | FileSet::Context { .. } => u64::MAX,
+    }
+}
+
+fn measure(
+    root: &Root,
+    item: &Item,
+    place: &str,
+    limit: u64,
+) -> Result<(Entry, Option<Mark>), FilesError> {
+    let (kind, mark) = match &item.kind {
+        Kind::Folder => (EntryKind::Folder, None),
+        Kind::Link(target) => {
+            let target = target.clone();
+            (EntryKind::Link { target }, None)
+        }
+        Kind::File(at) => {
+            let path = || find::join(place, &item.path);
+            let content = content::hash(root, at, limit).map_err(|trouble| match trouble {
+                Trouble::Changed => FilesError::Moved { path: path() },
+                Trouble::Refused(refusal) => FilesError::found(&path(), refusal),
+            })?;
+            (file_entry(&content), Some(content.mark))
+        }
+    };
+    let path = item.path.clone();
+    Ok((Entry { path, kind }, mark))
+}
+
+pub(super) fn file_entry(content: &Content) -> EntryKind {
+    EntryKind::File {
+        executable: content.executable,
+        size: content.size,
+        digest: content.digest,
+    }
+}
+
+/// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
+pub(super) fn unread(path: &str, said: Option<&Said>, trouble: Trouble) -> FilesError {
+    match trouble {
+        Trouble::Changed | Trouble::Refused(Refusal::Kind(FileKind::Link)) => {
+            FilesError::Moved { path: path.into() }
+        }
+        Trouble::Refused(refusal) if refusal.is_absent() => FilesError::Moved { path: path.into() },
+        Trouble::Refused(refusal) => FilesError::named(path, said, refusal),
+    }
+}
+
+fn read_requirements(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError> {
+    let read = requirements::read(root, main)?;
+    let common = requirements::common_folder(&read);
+    let within = |path: &WorkspacePath| {
+        let path = path.as_str();
+        path.strip_prefix(common.as_str())
+            .map_or(path, |path| path.trim_start_matches('/'))
+            .to_owned()
+    };
+    let entries = read
+        .iter()
+        .map(|file| Entry {
+            path: within(&file.path),
+            kind: file_entry(&file.content),
+        })
+        .collect();
+    let marks = read.iter().map(|file| Some(file.content.mark)).collect();
+    let files = Files {
+        folder: common.under(root.path()),
+        place: common.as_str().to_owned(),
+        single: false,
+        main: Some(within(main)),
+        entries,
+        ..Files::default()
+    };
+    Ok((files, marks, Vec::new()))
+}

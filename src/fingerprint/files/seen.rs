@@ -1,0 +1,162 @@
+//! Whether files still are as they were read.
+//!
+//! Asks for times before contents, so that it costs next to nothing where nothing changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::content::{self, Mark};
+use super::error::FilesError;
+use super::find::{self, Item, Kind};
+use super::reading::{file_entry, find_set, open_root};
+use crate::disk::read::Root;
+use crate::fingerprint::{Entry, EntryKind, Files};
+use crate::recipe::FileSet;
+use crate::spec::WorkspacePath;
+
+/// How a set was read, to see later whether it would be read the same.
+#[derive(Debug)]
+pub(in crate::fingerprint) struct Seen {
+    pub(super) root: PathBuf,
+    pub(super) set: FileSet,
+    /// Seconds since 1970 when the reading began.
+    pub(super) read: i64,
+    /// One for each entry; none for what is no file.
+    pub(super) marks: Vec<Option<Mark>>,
+    /// The folders that were listed, absolute.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+impl Files {
+    /// The folder that nothing outside of is sent, and the folder of the entries as a path in it: the workspace root, or for
+    /// files that were not read from disk their own folder.
+    pub(crate) fn home(&self) -> (&Path, &Path) {
+        let root = self.seen.as_ref().map(|seen| seen.root.as_path());
+        let inside = root.and_then(|root| Some((root, self.folder.strip_prefix(root).ok()?)));
+        inside.unwrap_or((&self.folder, Path::new("")))
+    }
+
+    /// The folders that were listed to find what is in the set, absolute; none for single files.
+    #[must_use]
+    pub fn folders(&self) -> &[PathBuf] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.folders)
+    }
+
+    /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how
+    /// many there are.
+    #[must_use]
+    pub fn differences(&self, before: &Self, most: usize) -> (Vec<String>, usize) {
+        let list = |files: &Self| -> BTreeMap<String, EntryKind> {
+            let path = |entry: &Entry| find::join(&files.place, &entry.path);
+            let entries = files.entries.iter();
+            entries
+                .map(|entry| (path(entry), entry.kind.clone()))
+                .collect()
+        };
+        let (old, new) = (list(before), list(self));
+        let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let changed: Vec<&String> = all
+            .into_iter()
+            .filter(|path| old.get(*path) != new.get(*path))
+            .collect();
+        // A folder that came or went is told by what came or went in it.
+        let holds = |path: &str, other: &&String| {
+            other
+                .strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with('/'))
+        };
+        let told = changed
+            .iter()
+            .enumerate()
+            .filter(|(at, path)| !changed.get(at + 1).is_some_and(|next| holds(path, next)));
+        let told: Vec<String> = told.map(|(_, path)| (*path).clone()).collect();
+        let count = told.len();
+        (told.into_iter().take(most).collect(), count)
+    }
+
+    /// The entry and mark of a file that is still as it was read, by its times alone; none for all else.
+    pub(super) fn known(&self, root: &Root, item: &Item) -> Option<(Entry, Option<Mark>)> {
+        let Kind::File(file) = &item.kind else {
+            return None;
+        };
+        let seen = self.seen.as_ref()?;
+        let at = self
+            .entries
+            .binary_search_by(|entry| entry.path.cmp(&item.path))
+            .ok()?;
+        let mark = seen.marks[at].filter(|mark| !mark.is_racy(seen.read))?;
+        mark.is_still(root, file)
+            .then(|| (self.entries[at].clone(), Some(mark)))
+    }
+
+    /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
+    #[must_use]
+    pub fn unchanged(&self) -> bool {
+        self.moved().is_none()
+    }
+
+    /// The first thing that is not as it was read, from the workspace root; none if all is.
+    ///
+    /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
+    /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from
+    /// disk (in tests) are always as they were.
+    #[must_use]
+    pub fn moved(&self) -> Option<String> {
+        let seen = self.seen.as_ref()?;
+        let now = open_root(&seen.root).and_then(|root| Ok((seen.items(&root, self)?, root)));
+        let (now, root) = match now {
+            Ok(now) => now,
+            Err(error) => return Some(error.path().to_owned()),
+        };
+        let mut now = now.into_iter();
+        for (entry, mark) in self.entries.iter().zip(&seen.marks) {
+            let Some(item) = now.next() else {
+                return Some(find::join(&self.place, &entry.path));
+            };
+            if item.path != entry.path || !seen.is_same(&root, entry, mark.as_ref(), &item) {
+                return Some(find::join(&self.place, item.path.as_str().min(&entry.path)));
+            }
+        }
+        now.next().map(|item| find::join(&self.place, &item.path))
+    }
+}
+
+impl Seen {
+    /// What is in the set now.
+    fn items(&self, root: &Root, files: &Files) -> Result<Vec<Item>, FilesError> {
+        match &self.set {
+            FileSet::Tree { .. }
+            | FileSet::Source { .. }
+            | FileSet::File { .. }
+            | FileSet::Context { .. } => find_set(root, &self.set).map(|found| found.items),
+            // The same contents name the same files.
+            FileSet::Requirements { .. } | FileSet::Project { .. } => files
+                .entries
+                .iter()
+                .map(|entry| {
+                    let place = find::join(&files.place, &entry.path);
+                    let path = WorkspacePath::resolve(&WorkspacePath::default(), &place)
+                        .ok_or(FilesError::Moved { path: place })?;
+                    Ok(Item {
+                        path: entry.path.clone(),
+                        kind: Kind::File(find::resolve(root, &path, None)?),
+                    })
+                })
+                .collect(),
+        }
+    }
+
+    fn is_same(&self, root: &Root, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
+        match (&entry.kind, &now.kind) {
+            (EntryKind::Folder, Kind::Folder) => true,
+            (EntryKind::Link { target }, Kind::Link(now)) => target == now,
+            (file @ EntryKind::File { .. }, Kind::File(at)) => {
+                let untouched =
+                    mark.is_some_and(|mark| !mark.is_racy(self.read) && mark.is_still(root, at));
+                untouched
+                    || content::hash(root, at, u64::MAX).is_ok_and(|now| file_entry(&now) == *file)
+            }
+            _ => false,
+        }
+    }
+}
