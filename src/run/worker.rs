@@ -20,6 +20,9 @@ use crate::store::{Record, RecordState, SCHEMA, Store};
 /// Lines of a failed build's log that are shown.
 const TAIL: usize = 20;
 
+/// Longer than any run takes to write what it has to write.
+const RECORDING: Duration = Duration::from_secs(2);
+
 /// The wait before each further attempt; the last one repeats.
 const WAITS: [Duration; 3] = [
     Duration::from_secs(1),
@@ -120,6 +123,23 @@ impl Assignment<'_> {
         })
     }
 
+    /// The same for what is built: an interrupt loses it only if another run goes on writing.
+    fn recording(&self) -> impl FnMut() -> ControlFlow<()> {
+        let mut waiting = self.waiting("waiting for another run that writes its records");
+        let mut asked: Option<Instant> = None;
+        move || {
+            if waiting().is_continue() {
+                return ControlFlow::Continue(());
+            }
+            let asked = asked.get_or_insert_with(Instant::now);
+            if self.cancel.is_urgent() || asked.elapsed() > RECORDING {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+    }
+
     /// What another run built of the very same inputs and bases since this run was planned.
     fn built_meanwhile(&self) -> Option<Artifact> {
         let RecordState::Found(record) = self.store.read(self.image) else {
@@ -208,8 +228,7 @@ impl Assignment<'_> {
             stored: BTreeSet::from([StoreKind::Local]),
         };
         let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
-        let waiting = self.waiting("waiting for another run that writes its records");
-        if let Err(error) = self.store.write(&record, &inputs, waiting) {
+        if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
             let message = format!(
                 "`{}` is built but could not be recorded: {}",
                 self.image,

@@ -7,7 +7,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use super::lock::{lock_name, writing};
+use super::lock::lock_name;
 use super::name::{file_name, image_of};
 use super::{CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, names};
 use crate::disk::dir::{Dir, TEMPORARY};
@@ -79,7 +79,7 @@ impl Store {
         leftover: &Leftover,
         waiting: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<bool> {
-        let _writing = writing(&self.place.make()?, waiting)?;
+        let _writing = self.writing(&self.place.make()?, waiting)?;
         let _building = match &leftover.image {
             None => None,
             Some(image) => match self.try_lock(image)? {

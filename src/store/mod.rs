@@ -24,6 +24,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,8 @@ pub struct Store {
     place: Rooted,
     /// Tells this run's contexts from those of a killed one.
     run: u64,
+    /// Whose turn it is to write.
+    turns: Arc<lock::Turns>,
 }
 
 /// The inputs behind one key of one image.
@@ -97,6 +100,7 @@ impl Store {
         Self {
             place: Rooted::new(root, STATE_FOLDER, terms),
             run: RandomState::new().hash_one(std::process::id()),
+            turns: Arc::default(),
         }
     }
 
@@ -144,7 +148,7 @@ impl Store {
         waiting: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<()> {
         let own = self.place.make()?;
-        let _writing = lock::writing(&own, waiting)?;
+        let _writing = self.writing(&own, waiting)?;
         let listing = Listing {
             version: SCHEMA,
             image: record.image.clone(),

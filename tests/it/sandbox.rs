@@ -1,12 +1,17 @@
 //! A workspace in a temporary folder, and the real program run in it: own HOME, own state, nothing of the machine.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// What reads and refuses takes milliseconds; the machine may do much else.
 const SOON: Duration = Duration::from_secs(20);
+
+/// Nothing in a test takes longer.
+const LONG: Duration = Duration::from_mins(3);
 
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
@@ -197,37 +202,45 @@ pub(crate) struct Ran {
 impl Ran {
     #[track_caller]
     pub(crate) fn of(command: &mut Command) -> Self {
-        Self::from_output(command.output().expect("the program starts"))
-    }
-
-    #[track_caller]
-    fn from_output(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("text"),
-            stderr: String::from_utf8(output.stderr).expect("text"),
-        }
+        Self::within(command, LONG)
     }
 
     /// The same, of what must not wait: it is killed, and the test fails, when it takes long.
     #[track_caller]
     pub(crate) fn soon(command: &mut Command) -> Self {
+        Self::within(command, SOON)
+    }
+
+    #[track_caller]
+    fn within(command: &mut Command, limit: Duration) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
+        let stdout = drain(child.stdout.take());
+        let stderr = drain(child.stderr.take());
         let begun = Instant::now();
-        while child.try_wait().expect("it is ours").is_none() {
-            if begun.elapsed() > SOON {
-                let _ = child.kill();
-                let said = child.wait_with_output();
-                panic!("{command:?} still ran after {SOON:?}: {said:?}");
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("it is ours") {
+                break status;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            if begun.elapsed() > limit {
+                let _ = child.kill();
+                let said = stderr.recv_timeout(SOON);
+                panic!("{command:?} still ran after {limit:?}: {said:?}");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        let said = |pipe: Receiver<Vec<u8>>| {
+            let bytes = pipe.recv_timeout(SOON).expect("nobody else has the pipe");
+            String::from_utf8(bytes).expect("text")
+        };
+        Self {
+            code: status.code(),
+            stdout: said(stdout),
+            stderr: said(stderr),
         }
-        Self::from_output(child.wait_with_output().expect("it ended"))
     }
 
     #[track_caller]
@@ -264,6 +277,19 @@ impl Ran {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}:\n{}", self.stdout))
     }
+}
+
+/// All that comes through a pipe, once it is closed.
+fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 /// Whether a path is there, following nothing.

@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 
 use super::{Dir, Doing, FileKind, mode_of};
 
-/// How often a waiting process asks again.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How soon a waiting process asks again at first, and at last: what is held shortly is had soon.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
 /// Who else may have a lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,7 @@ impl Dir {
         share: Share,
         waiting: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> io::Result<Option<File>> {
+        let [mut pause, longest] = PAUSES;
         loop {
             if let Some(file) = self.try_lock(name, share)? {
                 return Ok(Some(file));
@@ -58,7 +59,8 @@ impl Dir {
             if waiting().is_break() {
                 return Ok(None);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(pause);
+            pause = longest.min(2 * pause);
         }
     }
 

@@ -167,5 +167,5 @@ fn a_state_folder_that_cannot_be_made_stops_before_anything_is_built() {
     sandbox
         .build(&[])
         .code(2)
-        .says("the state folder `.imgspec` cannot be made");
+        .says("`.imgspec` is a file, not a directory");
 }

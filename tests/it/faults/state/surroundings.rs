@@ -32,7 +32,9 @@ fn a_clock_set_back_a_day_hides_no_change_and_makes_none() {
     fs::write(&record, text).unwrap();
     let mut files = Vec::new();
     list(&place.at(""), &mut files);
-    files.iter().for_each(|file| later(file));
+    for file in &files {
+        later(file);
+    }
     assert_eq!(place.sandbox.plan(&[]), ["a fresh"]);
     fs::write(place.sandbox.path("f"), "3").unwrap();
     later(&place.sandbox.path("f"));
@@ -86,7 +88,7 @@ mkdir .imgspec
 mount -t tmpfs -o "$1" none .imgspec || exit 9
 "$0" graph build --builder fake
 echo "first: $?"
-"$0" graph plan --builder fake || exit 8
+"$0" graph plan --builder fake && "$0" explain a && "$0" explain b || exit 8
 mount -o remount,size=4m,nr_inodes=1000 .imgspec || exit 9
 "$0" graph build --builder fake || exit 7
 "$0" graph plan --builder fake
@@ -103,14 +105,15 @@ fn a_disk_that_is_full_at_any_write_is_said_and_nothing_wrong_is_recorded() {
                 return;
             };
             let ran = ran.success().says("0 to build, 2 fresh");
-            assert!(!ran.stdout.contains("does not count"), "{}", ran.stdout);
+            for wrong in ["does not count", "nobody could say"] {
+                assert!(!ran.stdout.contains(wrong), "{}", ran.stdout);
+            }
             let is_told = ran.stderr.contains("no space left on device");
-            match ran.stdout.lines().next() {
-                Some("first: 0") => enough += usize::from(!is_told),
-                _ => {
-                    assert!(is_told, "{}", ran.stderr);
-                    failures += 1;
-                }
+            if ran.stdout.starts_with("first: 0\n") {
+                enough += usize::from(!is_told);
+            } else {
+                assert!(is_told, "{}", ran.stderr);
+                failures += 1;
             }
             room += step;
             assert!(room < 200 * step, "{unit}: {}", ran.stderr);
