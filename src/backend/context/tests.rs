@@ -1,7 +1,9 @@
 //! Staging, with real files.
 
-use super::*;
 use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use super::*;
 
 fn file(path: &str, content: &str, executable: bool) -> Entry {
     Entry {
