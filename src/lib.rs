@@ -29,6 +29,8 @@ pub mod cli;
 pub mod diagnostic;
 mod disk;
 pub mod fingerprint;
+#[cfg(test)]
+mod fuzz;
 pub mod graph;
 pub mod images;
 pub mod import;
