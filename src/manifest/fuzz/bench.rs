@@ -139,6 +139,7 @@ impl Bench {
             .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
             .collect();
         let to = self.folder.path().join("rendered");
+        let _ = std::fs::remove_dir_all(&to);
         let job = Job {
             image: session.graph.name(id),
             recipe,
