@@ -7,6 +7,7 @@
 
 pub(crate) mod dockerfile;
 mod driver;
+mod ignore;
 mod random;
 
 pub(crate) use driver::{Case, Fuzz};
