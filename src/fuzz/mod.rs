@@ -8,7 +8,10 @@
 pub(crate) mod dockerfile;
 mod driver;
 mod ignore;
+mod names;
 mod random;
+mod records;
+mod requirements;
 
 pub(crate) use driver::{Case, Fuzz};
 pub(crate) use random::Random;
