@@ -121,46 +121,56 @@ const BODIES: &[&str] = &[
     "ffffffffffffffff\r\n",
 ];
 
-/// One request as bytes; `{0}` and the like stand for digests of blobs that are there, `{upload}` for the last upload.
+/// Methods and paths that belong together, with a body where one belongs to them.
+const GOOD: &[(&str, &str, &str)] = &[
+    ("GET", "/v2/", ""),
+    ("GET", "/v2/w/a/blobs/{0}", ""),
+    ("GET", "/v2/w/a/blobs/{2}", ""),
+    ("HEAD", "/v2/w/b/c/blobs/{1}", ""),
+    ("POST", "/v2/w/a/blobs/uploads/", ""),
+    ("POST", "/v2/w/a/blobs/uploads/?mount={2}&from=w/b", ""),
+    ("POST", "/v2/w/a/blobs/uploads/?digest={body}", "abc"),
+    ("PATCH", "/v2/w/a/blobs/uploads/{upload}", "0123"),
+    ("GET", "/v2/w/a/blobs/uploads/{upload}", ""),
+    ("DELETE", "/v2/w/a/blobs/uploads/{upload}", ""),
+    ("PUT", "/v2/w/a/blobs/uploads/{upload}?digest={body}", "xyz"),
+    ("PUT", "/v2/w/a/manifests/latest", BODIES[5]),
+    ("PUT", "/v2/w/a/manifests/{body}", BODIES[6]),
+    ("GET", "/v2/w/a/manifests/latest", ""),
+    ("GET", "/v2/w/a/tags/list?n=1&last=0", ""),
+];
+
+/// One request as bytes; `{0}` and the like stand for digests of blobs that are there, `{body}` for the body's own,
+/// `{upload}` for the last upload.
 fn make(random: &mut Random) -> String {
-    let method = *random.pick(&[
-        "GET", "GET", "HEAD", "PUT", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "get", "",
-    ]);
-    let body = random
-        .long(&["0123", "{", "[", "\"a\"", ","])
-        .unwrap_or_else(|| (*random.pick(BODIES)).to_owned());
-    let path = match random.below(12) {
-        0 => random.soup(PIECES, 8),
-        1 => "/v2/".to_owned(),
-        2 => "/v2/w/a/tags/list?n=1&last=0".to_owned(),
-        3 | 4 => format!("/v2/w/a/blobs/{{{}}}", random.below(3)),
-        5 => "/v2/w/a/blobs/uploads/".to_owned(),
-        6 => "/v2/w/a/blobs/uploads/{upload}".to_owned(),
-        7 => "/v2/w/a/blobs/uploads/{upload}?digest={body}".to_owned(),
-        8 => format!(
-            "/v2/w/a/blobs/uploads/?{}={{{}}}",
-            random.pick(&["digest", "mount"]),
-            random.below(3)
-        ),
-        9 => format!(
-            "/v2/w/a/manifests/{}",
-            random.pick(&["latest", "{1}", "{body}", "x:y"])
-        ),
-        10 => "/v2/w/a/manifests/latest".to_owned(),
-        _ => format!("/v2/w/{}", random.soup(PIECES, 6)),
-    };
+    let (mut method, path, mut body) = *random.pick(GOOD);
+    let mut path = path.to_owned();
+    let long = random.long(&["0123", "{", "[", "\"a\"", ","]);
+    if random.chance(1, 3) {
+        match random.below(4) {
+            0 => {
+                method = *random.pick(&[
+                    "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "get", "",
+                ])
+            }
+            1 => path = random.spoilt(&path, PIECES),
+            2 => path = format!("/v2/w/{}", random.soup(PIECES, 6)),
+            _ => body = *random.pick(BODIES),
+        }
+    }
+    let body = long.as_deref().unwrap_or(body);
     let mut headers = vec![format!("Host: {HOST}")];
-    if random.chance(9, 10) {
+    if random.chance(19, 20) {
         headers.push("Content-Length: {length}".to_owned());
     }
-    for _ in 0..random.few(0, 3) {
+    while random.chance(1, 5) {
         headers.push((*random.pick(HEADERS)).to_owned());
     }
     let text = format!(
         "{method} {path} HTTP/1.1\r\n{}\r\nConnection: close\r\n\r\n{body}",
         headers.join("\r\n")
     );
-    if random.chance(1, 10) {
+    if random.chance(1, 16) {
         random.spoilt(&text, PIECES)
     } else {
         text
@@ -405,5 +415,5 @@ fn exchange_requests() {
         make,
         judge: |request: &String| bench.judge(request),
     };
-    fuzz.run().accepts(20);
+    fuzz.run().accepts(34);
 }
