@@ -29,6 +29,8 @@ pub mod cli;
 pub mod diagnostic;
 mod disk;
 pub mod fingerprint;
+#[cfg(test)]
+mod fuzz;
 mod git;
 pub mod graph;
 pub mod images;

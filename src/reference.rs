@@ -167,14 +167,12 @@ pub fn check_registry(registry: &str) -> Result<(), Refused> {
     if registry.is_empty() {
         return Err(Refused::because("a registry cannot be empty"));
     }
-    for scheme in ["https://", "http://", "docker://", "oci://"] {
-        if let Some(rest) = registry.strip_prefix(scheme) {
-            return settled(
-                "a registry has no scheme",
-                rest.trim_end_matches('/'),
-                check_registry,
-            );
-        }
+    if let Some(rest) = without_schemes(registry) {
+        return settled(
+            "a registry has no scheme",
+            rest.trim_end_matches('/'),
+            check_registry,
+        );
     }
     if registry.len() > 1 && registry.ends_with('/') {
         return settled(
@@ -203,6 +201,23 @@ pub fn check_registry(registry: &str) -> Result<(), Refused> {
     })
 }
 
+/// What stands behind a scheme, or behind several: all are taken off at once, because a text may have thousands of them.
+fn without_schemes(text: &str) -> Option<&str> {
+    const SCHEMES: [&str; 5] = [
+        "https://",
+        "http://",
+        "docker://",
+        "docker-image://",
+        "oci://",
+    ];
+    let one = |text| {
+        SCHEMES
+            .iter()
+            .find_map(|scheme| str::strip_prefix(text, *scheme))
+    };
+    std::iter::successors(one(text), |rest| one(rest)).last()
+}
+
 fn check_part_of_registry(part: &str) -> Result<(), Refused> {
     if part.contains(':') {
         return Err(Refused::because(
@@ -223,7 +238,17 @@ fn check_host(host: &str) -> Result<(), Refused> {
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return Err(Refused::because(format!("`{address}` is no IPv6 address")));
             }
-            ("ipv6", rest.strip_prefix(':'))
+            // What follows must be a port: a line end here would be one in a Dockerfile.
+            match rest.split_once(':') {
+                Some(("", port)) => ("ipv6", Some(port)),
+                None if rest.is_empty() => ("ipv6", None),
+                _ => {
+                    return Err(Refused::because(format!(
+                        "`{}` is no port",
+                        rest.escape_debug()
+                    )));
+                }
+            }
         }
         None => host
             .split_once(':')
@@ -255,10 +280,8 @@ pub fn check_reference(reference: &str) -> Result<(), Refused> {
     if reference.is_empty() {
         return Err(Refused::because("a base image cannot be empty"));
     }
-    for scheme in ["https://", "http://", "docker://", "docker-image://"] {
-        if let Some(rest) = reference.strip_prefix(scheme) {
-            return settled("a reference has no scheme", rest, check_reference);
-        }
+    if let Some(rest) = without_schemes(reference) {
+        return settled("a reference has no scheme", rest, check_reference);
     }
     let (rest, digest) = reference
         .split_once('@')

@@ -15,6 +15,8 @@ mod buildx;
 mod flytekit;
 mod flytekit_files;
 mod flytekit_values;
+#[cfg(test)]
+mod fuzz;
 mod guess;
 mod kdl;
 mod names;

@@ -33,13 +33,10 @@ pub(super) fn resolve(text: &str) -> Data {
 }
 
 fn truth(text: &str) -> Option<bool> {
-    let lower = text.to_ascii_lowercase();
     // `yEs` is a text: only three ways of writing count.
-    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
-    let usual = text == lower || text == lower.to_ascii_uppercase() || text == capital(&lower);
-    match lower.as_str() {
-        "yes" | "true" | "on" if usual => Some(true),
-        "no" | "false" | "off" if usual => Some(false),
+    match text {
+        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
+        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
         _ => None,
     }
 }
@@ -204,9 +201,9 @@ mod tests {
     #[test]
     fn what_is_a_text_to_pyyaml_stays_one() {
         for text in [
-            "3.11.4", "1e3", "1.0e3", "0o17", "019", "yEs", "y", "n", "1:99", "2024-1-1", "-", "+",
-            ".", "_1", "1.2.3", "0x", "0b", "0b2", ":", "1:", "é", "12:30:", "--1", "3.12rc1",
-            "1_", "a.b",
+            "3.11.4", "1e3", "1.0e3", "0o17", "019", "yEs", "y", "n", "ÄnD", "\u{85}nA", "1:99",
+            "2024-1-1", "-", "+", ".", "_1", "1.2.3", "0x", "0b", "0b2", ":", "1:", "é", "12:30:",
+            "--1", "3.12rc1", "1_", "a.b",
         ] {
             let expected = if text == "1_" {
                 Some("1".to_owned())

@@ -18,7 +18,7 @@ use crate::spec::{GivenPath, NamedContext, OwnDockerfile, OwnStep, WorkspacePath
 use crate::suggest::closest;
 
 /// The steps of `steps`, and the field whose rule their values follow.
-const STEPS: [(&str, &str); 8] = [
+pub(super) const STEPS: [(&str, &str); 8] = [
     ("apt", "apt-packages"),
     ("conda", "conda-packages"),
     ("pip", "packages"),

@@ -14,6 +14,8 @@ mod decode_secrets;
 mod decode_values;
 mod fields;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod include;
 mod includes;

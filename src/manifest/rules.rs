@@ -190,6 +190,10 @@ pub(super) fn command(value: &str) -> Result<(), Refused> {
 }
 
 pub(super) fn env_name(name: &str) -> Result<(), Refused> {
+    // A variable of that name would go before the build argument by which Dockerfiles are given line ends.
+    if name == "IMGSPEC_NEWLINE" {
+        return refuse("this one is imgspec's own: it stands for line ends while images are built");
+    }
     let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name
             .chars()
@@ -310,7 +314,7 @@ pub(super) mod tests {
         takes(
             env_name,
             &["A", "_a1", "a.b-c"],
-            &["", "1A", "A B", "A=B", "é", "A\n"],
+            &["", "1A", "A B", "A=B", "é", "A\n", "IMGSPEC_NEWLINE"],
         );
         takes(
             label_name,

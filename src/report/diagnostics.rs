@@ -16,6 +16,9 @@ use crate::diagnostic::{Diagnostic, Fix, Label, Place, Severity, SourceId, Sourc
 /// Excerpts larger than this, in bytes, are not drawn: no screen shows them, and drawing them takes seconds.
 const EXCERPT_LIMIT: usize = 64 * 1024;
 
+/// Nor are those with a longer line: what drawing takes grows with the square of its length.
+const LINE_LIMIT: usize = 2 * 1024;
+
 /// Draws diagnostics one below the other, with a line at the end that counts them. Nothing gives nothing.
 #[must_use]
 pub fn render(
@@ -89,17 +92,18 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     for (source, labels) in by_source(diagnostic) {
         let read = sources.get(source);
         let lines = lines_of(sources, source, &labels);
-        group = if read.text.is_empty() || lines.len() > EXCERPT_LIMIT {
-            group.element(origin(sources, source, &labels))
-        } else {
+        group = if !read.text.is_empty() && is_drawable(&read.text[lines]) {
             group.element(excerpt(sources, source, &labels))
+        } else {
+            group.element(origin(sources, source, &labels))
         };
     }
     let mut help = diagnostic.help.iter();
     // The mended line stands under the word that says why.
     let fix = diagnostic.fix.as_ref().filter(|fix| {
         let span = span(sources, &fix.place);
-        lines(sources, fix.place.source, std::slice::from_ref(&span)).len() <= EXCERPT_LIMIT
+        let lines = lines(sources, fix.place.source, std::slice::from_ref(&span));
+        is_drawable(&sources.get(fix.place.source).text[lines])
     });
     let mend = fix.map(|fix| {
         let title = help.next().map_or("write it like this", String::as_str);
@@ -146,6 +150,11 @@ fn lines_of(
     labels: &[(AnnotationKind, &Label)],
 ) -> Range<usize> {
     lines(sources, source, &spans(sources, labels))
+}
+
+/// Whether some lines can be shown at all, and in no time.
+fn is_drawable(lines: &str) -> bool {
+    lines.len() <= EXCERPT_LIMIT && lines.split('\n').all(|line| line.len() <= LINE_LIMIT)
 }
 
 /// Only where it is, for texts that cannot be shown.
@@ -274,6 +283,20 @@ mod tests {
                 .fix(place.clone(), "w");
             assert!(render(&[diagnostic], &sources, false, None).contains("error[x]: y"));
         }
+    }
+
+    #[test]
+    fn a_line_that_no_screen_shows_is_named_and_not_drawn() {
+        // Found by fuzzing: one line of 64 KiB took seconds, for each mistake in it.
+        let mut sources = Sources::default();
+        let text = format!("ok\n[{}\nok", "\"a\" ".repeat(1000));
+        let source = sources.add("imgspec.kdl", text);
+        let place = Place { source, span: 3..4 };
+        let diagnostic = Diagnostic::error("x", "y")
+            .at(place.clone(), "z")
+            .fix(place, "w");
+        let drawn = render(&[diagnostic], &sources, false, Some(80));
+        assert_eq!(drawn, "error[x]: y\n--> imgspec.kdl:2:1\n\n1 error\n");
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod dockerfile;
 mod endpoint;
 mod engine;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod install;
 mod local;
 mod options;

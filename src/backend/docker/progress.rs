@@ -3,6 +3,8 @@
 //! Knows `BuildKit`'s words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
 //! is not understood is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
 
+#[cfg(test)]
+mod fuzz;
 mod plain;
 mod raw;
 

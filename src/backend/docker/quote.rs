@@ -114,6 +114,13 @@ mod tests {
     }
 
     #[test]
+    fn no_variable_of_a_manifest_can_stand_for_line_ends() {
+        // Found by fuzzing: `env IMGSPEC_NEWLINE="x" A="a\nb"` made A `axb`.
+        assert!(crate::manifest::takes("env", NEWLINE).is_err());
+        assert!(crate::manifest::takes("env", "IMGSPEC_NEW_LINE").is_ok());
+    }
+
+    #[test]
     fn a_command_is_one_line_whatever_is_in_it() {
         assert_eq!(exec(["a\nb", r#"$"\"#]), r#"["a\nb","$\"\\"]"#);
     }

@@ -3,6 +3,9 @@
 //! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, whose parts have no numbers of steps; the choice
 //! made: each part's name is replaced by the step that it belongs to, and the rest is left to the reader of Docker's.
 
+#[cfg(test)]
+mod fuzz;
+
 use super::render::Steps;
 use crate::backend::Notes;
 use crate::backend::docker::{Form, Progress, Trouble};
@@ -42,7 +45,9 @@ impl<'a> Reader<'a> {
             return self.own_word(line);
         }
         if let Some(part) = self.open.take() {
-            let step = command_number(line).map(|at| self.steps.commands + at);
+            // A number that is none of ours may be any.
+            let step = command_number(line).and_then(|at| self.steps.commands.checked_add(at));
+            let step = step.filter(|step| *step < self.steps.names.len());
             return self.named(part, line, step);
         }
         // Below the first such line the output of the part that failed is repeated.

@@ -3,6 +3,6 @@
 pub mod exchange;
 pub mod manifest;
 pub mod name;
-pub(super) mod reference;
+pub(crate) mod reference;
 pub(super) mod registry;
 pub mod store;

@@ -6,6 +6,8 @@
 
 mod auth;
 mod client;
+#[cfg(test)]
+mod fuzz;
 
 use std::sync::Mutex;
 use std::sync::PoisonError;

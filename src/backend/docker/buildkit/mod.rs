@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    Exporter, SolveRequest, StatusRequest, StatusResponse,
+    Exporter, SolveRequest, StatusRequest, StatusResponse, VertexLog,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
@@ -285,18 +285,20 @@ fn frontend(build: &Build<'_>) -> SolveRequest {
 /// Tells on what a build says, to its end.
 async fn listen(mut told: Streaming<StatusResponse>, progress: &mut Progress<'_>) {
     while let Ok(Some(status)) = told.message().await {
-        progress.told(Told {
-            vertexes: status.vertexes.into_iter().map(vertex).collect(),
-            logs: status
-                .logs
-                .into_iter()
-                .map(|log| Log {
-                    vertex: log.vertex,
-                    data: log.msg,
-                })
-                .collect(),
-            warnings: status.warnings.into_iter().map(|said| said.short).collect(),
-        });
+        progress.told(self::told(status));
+    }
+}
+
+/// A message in the words of the progress.
+pub(super) fn told(status: StatusResponse) -> Told {
+    let log = |log: VertexLog| Log {
+        vertex: log.vertex,
+        data: log.msg,
+    };
+    Told {
+        vertexes: status.vertexes.into_iter().map(vertex).collect(),
+        logs: status.logs.into_iter().map(log).collect(),
+        warnings: status.warnings.into_iter().map(|said| said.short).collect(),
     }
 }
 

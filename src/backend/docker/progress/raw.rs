@@ -118,11 +118,14 @@ impl Raw {
 
     fn log(&mut self, log: Log, teller: &mut Teller<'_>) {
         let part = self.parts.entry(log.vertex).or_default();
-        part.rest.extend(log.data);
-        // A character may be cut in two between messages, never within a line.
-        while let Some(end) = part.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = part.rest.drain(..=end).collect();
-            tell(&line, teller);
+        // A character may be cut in two between messages, never within a line. What is left stays where it is: a message may
+        // have a million lines.
+        for piece in log.data.split_inclusive(|byte| *byte == b'\n') {
+            part.rest.extend(piece);
+            if piece.ends_with(b"\n") {
+                tell(&part.rest, teller);
+                part.rest.clear();
+            }
         }
     }
 

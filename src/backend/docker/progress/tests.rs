@@ -106,6 +106,23 @@ ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully:
 }
 
 #[test]
+fn a_message_of_a_million_lines_is_told_in_good_time() {
+    // Found by fuzzing: what was left of the message was moved for each of its lines.
+    let (heard, steps) = (Heard::default(), steps());
+    let mut progress = Progress::new(Form::Raw, &steps, &heard);
+    let start = std::time::Instant::now();
+    progress.told(Told {
+        logs: vec![Log {
+            vertex: "a".into(),
+            data: vec![b'\n'; 1 << 20],
+        }],
+        ..Told::default()
+    });
+    assert_eq!(heard.0.lock().unwrap().len(), 1 << 20);
+    assert!(start.elapsed() < std::time::Duration::from_secs(15));
+}
+
+#[test]
 fn an_error_before_any_step_is_the_last_that_was_said() {
     let (_, trouble) = read(
         Form::Raw,

@@ -6,6 +6,8 @@
 
 mod answer;
 mod blobs;
+#[cfg(test)]
+mod fuzz;
 mod limits;
 mod manifests;
 mod range;

@@ -90,7 +90,7 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(served: &Arc<Served>, request: Request<Incoming>) -> Answer {
+pub(super) async fn answer(served: &Arc<Served>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let mut body = Some(body);
     match fulfil(served, &head, &mut body).await {

@@ -1,0 +1,249 @@
+//! Reads a Dockerfile as BuildKit does, with none of the words of the module that writes them: what it says of the image.
+//!
+//! From BuildKit's sources (`frontend/dockerfile/parser`, `shell/lex.go`), as far as rendered Dockerfiles go; what it does
+//! not know is an error, so nothing passes by not being understood. An engine test compares it with BuildKit itself.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// The longest line that BuildKit's scanner takes.
+const LONGEST: usize = 64 * 1024 - 1;
+
+/// What a Dockerfile says of an image.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Read {
+    pub(crate) from: String,
+    /// In the order of their names; the base's are not known.
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) user: Option<String>,
+    pub(crate) workdirs: Vec<String>,
+    pub(crate) entrypoint: Option<Vec<String>>,
+    pub(crate) cmd: Option<Vec<String>>,
+    /// The arguments of each RUN.
+    pub(crate) runs: Vec<Vec<String>>,
+    /// Flags, source and target of each COPY.
+    pub(crate) copies: Vec<(Vec<String>, Vec<String>)>,
+    args: BTreeMap<String, String>,
+}
+
+/// Reads a text; `given` are build arguments.
+pub(crate) fn read(text: &str, given: &[(&str, &str)]) -> Result<Read, String> {
+    let mut read = Read::default();
+    for line in instructions(text)? {
+        read.instruction(&line, given)
+            .map_err(|why| format!("{why} in {line:?}"))?;
+    }
+    if read.from.is_empty() {
+        return Err("there is no FROM".into());
+    }
+    Ok(read)
+}
+
+/// Lines without comments, those that end in a backslash joined with the next.
+fn instructions(text: &str) -> Result<Vec<String>, String> {
+    let (mut all, mut open): (Vec<String>, bool) = (Vec::new(), false);
+    for line in text.split('\n') {
+        if line.len() > LONGEST {
+            return Err(format!("a line of {} bytes", line.len()));
+        }
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.trim_start().starts_with('#') || (line.trim().is_empty() && !open) {
+            continue;
+        }
+        let kept = line.trim_end_matches([' ', '\t']);
+        let body = kept.strip_suffix('\\').filter(|body| !body.ends_with('\\'));
+        let piece = body.unwrap_or(line);
+        match all.last_mut().filter(|_| open) {
+            Some(last) => last.push_str(piece),
+            None => all.push(piece.trim_start().to_owned()),
+        }
+        open = body.is_some();
+    }
+    Ok(all)
+}
+
+impl Read {
+    fn instruction(&mut self, line: &str, given: &[(&str, &str)]) -> Result<(), String> {
+        let (name, rest) = line.split_once([' ', '\t']).ok_or("nothing follows")?;
+        let (flags, rest) = flags(rest.trim());
+        match name {
+            "FROM" => self.from = rest.to_owned(),
+            "ARG" => {
+                let found = given.iter().find(|(known, _)| *known == rest);
+                let (_, value) = found.ok_or("an argument that nobody gives")?;
+                self.args.insert(rest.to_owned(), (*value).to_owned());
+            }
+            "ENV" => {
+                let pairs = self.pairs(rest)?;
+                self.env.extend(pairs);
+            }
+            "LABEL" => {
+                let pairs = self.pairs(rest)?;
+                self.labels.extend(pairs);
+            }
+            "USER" => self.user = Some(self.word(rest)?),
+            "WORKDIR" => {
+                let folder = self.word(rest)?;
+                self.workdirs.push(folder);
+            }
+            "RUN" => self.runs.push(exec(rest)?),
+            "ENTRYPOINT" => self.entrypoint = Some(exec(rest)?),
+            "CMD" => self.cmd = Some(exec(rest)?),
+            "COPY" => {
+                let words = exec(rest)?;
+                let words: Result<Vec<String>, String> =
+                    words.iter().map(|word| self.word(word)).collect();
+                self.copies.push((flags, words?));
+            }
+            _ => return Err(format!("`{name}` is no instruction")),
+        }
+        Ok(())
+    }
+
+    /// `name=value`, several behind one another.
+    fn pairs(&self, text: &str) -> Result<Vec<(String, String)>, String> {
+        let mut pairs = Vec::new();
+        for word in split(text)? {
+            let (name, value) = word.split_once('=').ok_or("a word without `=`")?;
+            pairs.push((self.word(name)?, self.word(value)?));
+        }
+        Ok(pairs)
+    }
+
+    fn word(&self, text: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = text.chars().peekable();
+        while let Some(next) = rest.next() {
+            match next {
+                '\'' => loop {
+                    match rest.next().ok_or("an open quote")? {
+                        '\'' => break,
+                        inside => out.push(inside),
+                    }
+                },
+                '"' => self.quoted(&mut rest, &mut out)?,
+                '\\' => out.extend(rest.next()),
+                '$' => out += &self.variable(&mut rest)?,
+                next => out.push(next),
+            }
+        }
+        Ok(out)
+    }
+
+    fn quoted(&self, rest: &mut Peekable<Chars<'_>>, out: &mut String) -> Result<(), String> {
+        loop {
+            match rest.next().ok_or("an open double quote")? {
+                '"' => return Ok(()),
+                '$' => *out += &self.variable(rest)?,
+                '\\' => match rest.next().ok_or("a backslash at the end")? {
+                    known @ ('"' | '$' | '\\') => out.push(known),
+                    other => out.extend(['\\', other]),
+                },
+                inside => out.push(inside),
+            }
+        }
+    }
+
+    /// What follows a `$`.
+    fn variable(&self, rest: &mut Peekable<Chars<'_>>) -> Result<String, String> {
+        if rest.next_if_eq(&'{').is_none() {
+            return Err("a `$` that is not escaped".into());
+        }
+        let inside: String = rest.by_ref().take_while(|c| *c != '}').collect();
+        let (name, otherwise) = match inside.split_once(":-") {
+            Some((name, otherwise)) => (name, Some(otherwise)),
+            None => (inside.as_str(), None),
+        };
+        // What the environment says goes before arguments.
+        let value = self.env.get(name).or_else(|| self.args.get(name));
+        value
+            .map(String::as_str)
+            .or(otherwise)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("`{name}` is not known"))
+    }
+}
+
+/// What begins with `--`, and the rest.
+fn flags(text: &str) -> (Vec<String>, &str) {
+    let (mut flags, mut rest) = (Vec::new(), text);
+    while rest.starts_with("--") {
+        let (flag, more) = rest.split_once(' ').unwrap_or((rest, ""));
+        flags.push(flag.to_owned());
+        rest = more.trim_start();
+    }
+    (flags, rest)
+}
+
+fn exec(text: &str) -> Result<Vec<String>, String> {
+    serde_json::from_str(text).map_err(|error| format!("no list of texts: {error}"))
+}
+
+/// Words between blanks that stand in no quotes; quotes stay.
+fn split(text: &str) -> Result<Vec<String>, String> {
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    let mut rest = text.chars();
+    while let Some(next) = rest.next() {
+        let word = words.last_mut().expect("there is one");
+        match (quote, next) {
+            (None, next) if next.is_whitespace() => {
+                if !word.is_empty() {
+                    words.push(String::new());
+                }
+                continue;
+            }
+            (None, '"' | '\'') => quote = Some(next),
+            (Some(open), next) if next == open => quote = None,
+            (None | Some('"'), '\\') => {
+                word.push(next);
+                word.push(rest.next().ok_or("a backslash at the end")?);
+                continue;
+            }
+            _ => {}
+        }
+        word.push(next);
+    }
+    if quote.is_some() {
+        return Err("a quote is left open".into());
+    }
+    words.retain(|word| !word.is_empty());
+    Ok(words)
+}
+
+mod tests {
+    use super::read;
+
+    #[test]
+    fn words_are_read_as_buildkit_reads_them() {
+        let text = "# x\nFROM a\n\nENV A=\"b \\\"c\\\" \\$d \\\\e \\f\" B='$g' C=${D:-d}\nLABEL \"x y\"=\"${A}\"\n\
+            RUN --mount=type=x [\"a\\nb\", \\\n# between\n\"c\"]\nCOPY --chown=a [\"it\\\\'s\",\"/x\"]\n";
+        let read = read(text, &[]).unwrap();
+        assert_eq!(read.env["A"], "b \"c\" $d \\e \\f");
+        assert_eq!(
+            (read.env["B"].as_str(), read.env["C"].as_str()),
+            ("$g", "d")
+        );
+        assert_eq!(read.labels["x y"], read.env["A"]);
+        assert_eq!(read.runs, [["a\nb", "c"]]);
+        assert_eq!(read.copies[0].1, ["it's", "/x"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_an_error() {
+        for text in [
+            "",
+            "RUN x",
+            "FROM a\nRUN x",
+            "FROM a\nENV A",
+            "FROM a\nENV A=\"b",
+            "FROM a\nENV A=$b",
+            "FROM a\nSHELL [\"x\"]",
+            "FROM a\nARG X",
+        ] {
+            assert!(read(text, &[]).is_err(), "{text}");
+        }
+    }
+}

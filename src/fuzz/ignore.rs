@@ -1,0 +1,356 @@
+//! Ignore rules against a second reading of what the builders do: moby's `ignorefile` and `patternmatcher`, word by word
+//! from their sources, with a matcher that simply tries everything.
+//!
+//! What our reader refuses may mean something there (`\d`), so the comparison is of what it takes.
+
+use super::{Fuzz, Random};
+use crate::fingerprint::ignore::Rules;
+
+const RULES: &[&str] = &[
+    "a", "b", "ab", "*", "*", "**", "/", "/", "?", "!", "#", "[ab]", "[^a]", "[a-c]", "[", "]",
+    "-", "^", "\\*", "\\a", "\\", "..", ".", " ", "é", "☃", "\n", "\n", "\n!", "\r\n", "\t", "+",
+    "{", "}", "$", "|", "(", ")", "**/", "/**", "a/b", ":", ",", "[é-ü]", "[\\]]", "\u{85}",
+    "\u{a0}",
+];
+
+const PATHS: &[&str] = &[
+    "a", "b", "ab", "c", "é", "☃", "/", "/", "/", "*", "!", "#", "[", "]", "-", "^", "\\", ".",
+    ".a", "+", "$", " ", "␤", "{", "ü",
+];
+
+/// Rules, and in the last line a path; a `␤` in it is a line end.
+fn make(random: &mut Random) -> String {
+    let rules = random.long(RULES).unwrap_or_else(|| random.soup(RULES, 16));
+    let path: Vec<String> = (0..random.few(1, 4))
+        .map(|_| random.soup(PATHS, 4).replace('/', ""))
+        .filter(|part| !matches!(part.as_str(), "" | "." | ".."))
+        .collect();
+    format!("{rules}\n{}", path.join("/"))
+}
+
+fn judge(input: &String) -> bool {
+    let (text, path) = input.rsplit_once('\n').unwrap_or(("", input));
+    let path = path.replace('␤', "\n");
+    let rules = match Rules::read(text) {
+        Ok(rules) => rules,
+        Err(bad) => {
+            assert!((1..=text.lines().count()).contains(&bad.line), "{bad:?}");
+            assert!(!bad.why.is_empty());
+            return false;
+        }
+    };
+    let is_out = rules.excludes(&path);
+    if text.len() < 4096 {
+        let known = moby(text).unwrap_or_else(|why| panic!("moby refuses it: {why}"));
+        assert_eq!(is_out, excludes(&known, &path), "it is left out");
+    }
+    for (at, _) in path.match_indices('/') {
+        let folder = &path[..at];
+        if rules.excludes(folder) && rules.may_prune(folder) {
+            assert!(is_out, "{folder:?} need not be read");
+        }
+    }
+    true
+}
+
+/// A rule as moby keeps it.
+struct Rule {
+    exclusion: bool,
+    cleaned: Vec<char>,
+    kind: Kind,
+}
+
+enum Kind {
+    Exact,
+    Prefix,
+    Suffix,
+    Regexp(Vec<Atom>),
+}
+
+/// A part of the regular expression that moby makes of a pattern.
+enum Atom {
+    /// `^`
+    Start,
+    /// One character.
+    One(Set),
+    /// `[^/]*`
+    Name,
+    /// `.*`
+    All,
+    /// `(.*/)?`
+    Folders,
+}
+
+enum Set {
+    This(char),
+    NotSlash,
+    Class(bool, Vec<(char, char)>),
+}
+
+/// `ignorefile.ReadAll` and `patternmatcher.New`.
+fn moby(text: &str) -> Result<Vec<Rule>, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rules = Vec::new();
+    for line in text.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.starts_with('#') || line.trim().is_empty() {
+            continue;
+        }
+        let mut pattern = line.trim().to_owned();
+        let invert = pattern.starts_with('!');
+        if invert {
+            pattern = pattern[1..].trim().to_owned();
+        }
+        if !pattern.is_empty() {
+            pattern = clean(&pattern);
+            if pattern.len() > 1 && pattern.starts_with('/') {
+                pattern.remove(0);
+            }
+        }
+        if invert {
+            pattern.insert(0, '!');
+        }
+        let pattern = clean(pattern.trim());
+        let (exclusion, pattern) = match pattern.strip_prefix('!') {
+            Some("") => return Err("illegal exclusion pattern".into()),
+            Some(rest) => (true, rest.to_owned()),
+            None => (false, pattern),
+        };
+        let cleaned: Vec<char> = pattern.chars().collect();
+        let kind = compile(&cleaned)?;
+        rules.push(Rule {
+            exclusion,
+            cleaned,
+            kind,
+        });
+    }
+    Ok(rules)
+}
+
+/// Go's `filepath.Clean`.
+fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut out: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        let can_go_up = out.last().is_some_and(|last| *last != "..");
+        match part {
+            ".." if can_go_up => drop(out.pop()),
+            ".." if rooted => {}
+            part => out.push(part),
+        }
+    }
+    let joined = out.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".into(),
+        (false, false) => joined,
+    }
+}
+
+/// `Pattern.compile`.
+fn compile(pattern: &[char]) -> Result<Kind, String> {
+    let mut kind = Kind::Exact;
+    let mut atoms = Vec::new();
+    let mut at = 0;
+    let mut is_regexp = false;
+    while let Some(&next) = pattern.get(at) {
+        let first = at == 0;
+        at += 1;
+        match next {
+            '*' if pattern.get(at) == Some(&'*') => {
+                at += 1;
+                at += usize::from(pattern.get(at) == Some(&'/'));
+                if at < pattern.len() {
+                    atoms.push(Atom::Folders);
+                    is_regexp = true;
+                } else if !is_regexp && matches!(kind, Kind::Exact) {
+                    kind = Kind::Prefix;
+                } else {
+                    atoms.push(Atom::All);
+                    is_regexp = true;
+                }
+                if first {
+                    (kind, is_regexp) = (Kind::Suffix, false);
+                }
+                continue;
+            }
+            '*' => atoms.push(Atom::Name),
+            '?' => atoms.push(Atom::One(Set::NotSlash)),
+            '\\' => {
+                let escaped = pattern.get(at).ok_or("a trailing backslash")?;
+                at += 1;
+                atoms.push(Atom::One(Set::This(*escaped)));
+            }
+            '[' => atoms.push(class(pattern, &mut at)?),
+            ']' => atoms.push(Atom::One(Set::This(']'))),
+            '^' => {
+                atoms.push(Atom::Start);
+                continue;
+            }
+            other => {
+                atoms.push(Atom::One(Set::This(other)));
+                continue;
+            }
+        }
+        is_regexp = true;
+    }
+    Ok(if is_regexp { Kind::Regexp(atoms) } else { kind })
+}
+
+/// What stands in brackets, by the rules of `filepath.Match`.
+fn class(pattern: &[char], at: &mut usize) -> Result<Atom, String> {
+    let mut next = |pattern: &[char]| {
+        let found = pattern.get(*at).copied();
+        *at += 1;
+        found.ok_or("an open bracket")
+    };
+    let (mut negated, mut ranges, mut low) = (false, Vec::new(), None::<char>);
+    let mut is_range = false;
+    let mut first = true;
+    loop {
+        let sign = next(pattern)?;
+        let sign = match sign {
+            '^' if first => {
+                (negated, first) = (true, false);
+                continue;
+            }
+            ']' if low.is_some() && !is_range => break,
+            '-' if low.is_some() && !is_range => {
+                is_range = true;
+                continue;
+            }
+            '-' | ']' => return Err("a bad range".into()),
+            '\\' => next(pattern)?,
+            sign => sign,
+        };
+        first = false;
+        match low.filter(|_| is_range) {
+            Some(start) => {
+                ranges.pop();
+                ranges.push((start, sign));
+                is_range = false;
+                // Another `-` would be a bad range, and a `]` the end.
+                match next(pattern)? {
+                    ']' => break,
+                    '-' => return Err("a range of three".into()),
+                    '\\' => {
+                        let sign = next(pattern)?;
+                        ranges.push((sign, sign));
+                        low = Some(sign);
+                    }
+                    sign => {
+                        ranges.push((sign, sign));
+                        low = Some(sign);
+                    }
+                }
+            }
+            None => {
+                ranges.push((sign, sign));
+                low = Some(sign);
+            }
+        }
+    }
+    Ok(Atom::One(Set::Class(negated, ranges)))
+}
+
+impl Rule {
+    /// `Pattern.match`.
+    fn matches(&self, path: &[char]) -> bool {
+        let cleaned = &self.cleaned;
+        match &self.kind {
+            Kind::Exact => path == cleaned.as_slice(),
+            Kind::Prefix => path.starts_with(&cleaned[..cleaned.len() - 2]),
+            Kind::Suffix => {
+                path.ends_with(&cleaned[2..])
+                    || (cleaned.get(2) == Some(&'/') && path == &cleaned[3..])
+            }
+            Kind::Regexp(atoms) => tried(atoms, path, 0),
+        }
+    }
+}
+
+/// Tries everything.
+fn tried(atoms: &[Atom], path: &[char], at: usize) -> bool {
+    let Some((atom, rest)) = atoms.split_first() else {
+        return at == path.len();
+    };
+    let here = path.get(at);
+    match atom {
+        Atom::Start => at == 0 && tried(rest, path, at),
+        Atom::One(set) => here.is_some_and(|sign| set.has(*sign)) && tried(rest, path, at + 1),
+        Atom::Name => {
+            tried(rest, path, at)
+                || (here.is_some_and(|sign| *sign != '/') && tried(atoms, path, at + 1))
+        }
+        Atom::All => {
+            tried(rest, path, at)
+                || (here.is_some_and(|sign| *sign != '\n') && tried(atoms, path, at + 1))
+        }
+        Atom::Folders => {
+            let line = path[at..]
+                .iter()
+                .take_while(|sign| **sign != '\n')
+                .enumerate();
+            let ends = line
+                .filter(|(_, sign)| **sign == '/')
+                .map(|(end, _)| at + end + 1);
+            tried(rest, path, at) || ends.into_iter().any(|end| tried(rest, path, end))
+        }
+    }
+}
+
+impl Set {
+    fn has(&self, sign: char) -> bool {
+        match self {
+            Self::This(this) => *this == sign,
+            Self::NotSlash => sign != '/',
+            Self::Class(negated, ranges) => {
+                ranges
+                    .iter()
+                    .any(|(low, high)| (*low..=*high).contains(&sign))
+                    != *negated
+            }
+        }
+    }
+}
+
+/// `MatchesUsingParentResults` from the topmost folder down, as the builders' walk asks.
+fn excludes(rules: &[Rule], path: &str) -> bool {
+    let mut parent: Option<Vec<bool>> = None;
+    let mut matched = false;
+    let ends = path
+        .match_indices('/')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
+    for end in ends.filter(|_| !path.is_empty()) {
+        let file: Vec<char> = path[..end].chars().collect();
+        matched = false;
+        let mut own = vec![false; rules.len()];
+        for (at, rule) in rules.iter().enumerate() {
+            let mut hit = parent.as_ref().is_some_and(|parent| parent[at]);
+            if !hit {
+                if rule.exclusion != matched {
+                    continue;
+                }
+                hit = rule.matches(&file);
+            }
+            own[at] = hit;
+            if hit {
+                matched = !rule.exclusion;
+            }
+        }
+        parent = Some(own);
+    }
+    matched
+}
+
+#[test]
+fn ignore_patterns() {
+    let fuzz = Fuzz {
+        name: "ignore patterns",
+        runs: 100_000,
+        make,
+        judge,
+    };
+    fuzz.run().accepts(34);
+}

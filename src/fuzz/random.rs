@@ -1,0 +1,125 @@
+//! Random choices that a seed repeats, and the ways in which texts are spoilt.
+//!
+//! Not `proptest`'s: a million cases of whole manifests are to be made in minutes, and any of them again from one number.
+
+/// How long a long text is.
+const LONG: usize = if cfg!(debug_assertions) {
+    64 << 10
+} else {
+    1 << 20
+};
+
+/// A generator of 64 bits: splitmix64, whose every seed is a good one.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `end`, which is not 0.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "the remainder is below a usize"
+    )]
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    /// A number of `from..=to`, small ones more often.
+    pub(crate) fn few(&mut self, from: usize, to: usize) -> usize {
+        let one = self.below(to - from + 1);
+        from + self.below(one + 1)
+    }
+
+    /// Whether something happens that does so `times` of `of`.
+    pub(crate) fn chance(&mut self, times: usize, of: usize) -> bool {
+        self.below(of) < times
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+
+    /// Up to `most` words behind one another.
+    pub(crate) fn soup(&mut self, words: &[&str], most: usize) -> String {
+        (0..self.few(0, most)).map(|_| *self.pick(words)).collect()
+    }
+
+    pub(crate) fn bytes(&mut self, most: usize) -> Vec<u8> {
+        (0..self.few(0, most))
+            .map(|_| self.next().to_le_bytes()[0])
+            .collect()
+    }
+
+    /// A text that is long by repeating a few words, as what takes the square of its length would show; now and then only,
+    /// else none.
+    pub(crate) fn long(&mut self, words: &[&str]) -> Option<String> {
+        if !self.chance(1, 1000) {
+            return None;
+        }
+        let again = loop {
+            let again = self.soup(words, 6);
+            if !again.is_empty() {
+                break again;
+            }
+        };
+        let (head, tail) = (self.soup(words, 4), self.soup(words, 4));
+        Some(head + &again.repeat(LONG / again.len()) + &tail)
+    }
+
+    /// The text with up to three changes: something cut, doubled, put in or replaced; `words` are what is put in.
+    pub(crate) fn spoilt(&mut self, text: &str, words: &[&str]) -> String {
+        let mut text = text.to_owned();
+        for _ in 0..self.few(1, 3) {
+            let (start, end) = self.span(&text);
+            let inside = text[start..end].to_owned();
+            let new = match self.below(5) {
+                0 => String::new(),
+                1 => inside.repeat(2),
+                2 => inside + self.pick::<&str>(words),
+                3 => inside.chars().rev().collect(),
+                _ => (*self.pick::<&str>(words)).to_owned(),
+            };
+            text.replace_range(start..end, &new);
+        }
+        text
+    }
+
+    /// A piece of a text, mostly a short one.
+    fn span(&mut self, text: &str) -> (usize, usize) {
+        let longest = if self.chance(1, 8) { text.len() } else { 12 };
+        let at = self.below(text.len() + 1);
+        let end = (at + self.below(longest + 1)).min(text.len());
+        (boundary(text, at), boundary(text, end))
+    }
+}
+
+/// The nearest place at or before `at` where a character begins.
+fn boundary(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at)
+}
+
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn a_seed_repeats_what_it_made() {
+        let make = |seed| {
+            let mut random = Random::new(seed);
+            let soup = random.soup(&["a", "é", "\n"], 20);
+            random.spoilt(&soup, &["x"])
+        };
+        assert!((0..200).all(|seed| make(seed) == make(seed)));
+        assert!((0..200).any(|seed| make(seed) != make(0)));
+    }
+}

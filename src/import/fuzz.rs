@@ -1,0 +1,506 @@
+//! flytekit's ImageSpecs in YAML and Docker's bake files: what is imported is a manifest that `check` reads, and its texts
+//! are those of the source.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::flytekit::FIELDS;
+use super::{Imported, Kind, Places, Source, Surroundings, import};
+use crate::backend::Cancel;
+use crate::check::{Checked, check};
+use crate::diagnostic::Sources;
+use crate::fuzz::{Case, Fuzz, Random};
+use crate::manifest::Overrides;
+use crate::report::diagnostics::render;
+use crate::spec::ImageSpec;
+
+/// Texts that YAML, KDL or a shell could take for more than a text.
+const TEXTS: &[&str] = &[
+    "a",
+    "",
+    " ",
+    "x y",
+    "{{",
+    "{{ a }}",
+    "}}",
+    "a: b",
+    "- a",
+    "# a",
+    "a # b",
+    "'",
+    "\"",
+    "\\",
+    "\\n",
+    "\n",
+    "a\nb\n",
+    "  indented\nless",
+    "\t",
+    "\r",
+    "\u{1}",
+    "\u{7f}",
+    "\u{85}",
+    "\u{2028}",
+    "\u{feff}",
+    "\u{200b}",
+    "é☃🎉",
+    "null",
+    "~",
+    "yes",
+    "3.10",
+    "0x1f",
+    "1e3",
+    "2001-01-01",
+    "&a",
+    "*a",
+    "!x",
+    "%",
+    "@",
+    "`",
+    "|",
+    ">",
+    "$A",
+    "${B}",
+    "\"\"\"",
+    "\"#",
+    "/-",
+    "//",
+    "=",
+    "reset",
+    "true",
+    "#true",
+];
+
+const YAML: &[&str] = &[
+    ":",
+    ": ",
+    "- ",
+    "\n",
+    "\n  ",
+    "\n- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "'",
+    "\"",
+    "|",
+    ">",
+    "|-\n",
+    "&a ",
+    "*a",
+    "<<: *a",
+    "!!str ",
+    "!x ",
+    "---\n",
+    "...\n",
+    "%YAML 1.2\n",
+    "#",
+    "? ",
+    "\\",
+    "\\x",
+    "\t",
+    "é",
+    "null",
+    "~",
+    "3.10",
+    "0o7",
+    ".inf",
+    "env:",
+    "packages:",
+    "name: ",
+    "base_image:",
+    "commands:\n- a",
+    "\u{feff}",
+    "\r\n",
+    "\u{85}",
+    "  ",
+    "@",
+    "`",
+];
+
+const JSON: &[&str] = &[
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\"target\"",
+    "\"a\"",
+    "\"target:a\"",
+    "null",
+    "0",
+    "true",
+    "\"context\"",
+    "\"../x\"",
+    "\"docker-image://x\"",
+    "\"contexts\"",
+    "\"group\"",
+    "\"dockerfile-inline\"",
+    "${A}",
+    "\\u0000",
+    "\"args\"",
+    "\"labels\"",
+    "\"tags\"",
+    "\"\"",
+    "\"inherits\"",
+    "\\",
+    "é",
+    "variable \"A\" {}\n",
+];
+
+/// What may be wrong with a manifest that was imported: values that only its user can mend, and files that are not there.
+const MAY_BE_WRONG: &[&str] = &[
+    "missing-file",
+    "together",
+    "one-reference",
+    "wrong-type",
+    "invalid-value",
+    "password",
+    "outside",
+    "cycle",
+    "unknown-image",
+];
+
+/// A source, and the texts that it is known to say.
+#[derive(Clone)]
+struct Said {
+    text: String,
+    known: Option<Value>,
+}
+
+impl Case for Said {
+    fn shown(&self) -> String {
+        self.text.shown()
+    }
+
+    fn without(&self, part: usize, of: usize) -> Option<Self> {
+        let text = match &self.known {
+            None => {
+                return Some(Self {
+                    text: self.text.without(part, of)?,
+                    known: None,
+                });
+            }
+            Some(Value::Object(fields)) => fields,
+            Some(_) => return None,
+        };
+        // Whole fields, so that what is left is known too.
+        let gone = text.len() * part / of..text.len() * (part + 1) / of;
+        let kept = text.iter().enumerate().filter(|(at, _)| !gone.contains(at));
+        let kept: Map<String, Value> = kept
+            .map(|(_, (name, value))| (name.clone(), value.clone()))
+            .collect();
+        (!gone.is_empty() && !kept.is_empty()).then(|| Self::of(Value::Object(kept)))
+    }
+}
+
+impl Said {
+    fn of(known: Value) -> Self {
+        // YAML 1.1 takes these for line ends, 1.2 for characters: as escapes they are what they are.
+        let text = ["\u{85}", "\u{2028}", "\u{2029}", "\u{feff}"].iter().fold(
+            known.to_string(),
+            |text, c| {
+                text.replace(
+                    c,
+                    &format!("\\u{:04x}", u32::from(c.chars().next().unwrap())),
+                )
+            },
+        );
+        Self {
+            text,
+            known: Some(known),
+        }
+    }
+}
+
+fn text(random: &mut Random) -> String {
+    let one = (*random.pick(TEXTS)).to_owned();
+    if random.chance(1, 3) {
+        one + random.pick::<&str>(TEXTS)
+    } else {
+        one
+    }
+}
+
+fn texts(random: &mut Random) -> Value {
+    (0..random.few(0, 3)).map(|_| text(random)).collect()
+}
+
+fn pairs(random: &mut Random) -> Value {
+    let names = ["A", "B_1", "_c", "reset", "A.b"];
+    let pairs =
+        (0..random.few(0, 3)).map(|_| ((*random.pick(&names)).to_owned(), text(random).into()));
+    Value::Object(pairs.collect())
+}
+
+/// A source of a known meaning, or a spoilt one.
+fn source(random: &mut Random, words: &[&str], known: impl FnOnce(&mut Random) -> Value) -> Said {
+    if let Some(long) = random.long(words) {
+        return Said {
+            text: long,
+            known: None,
+        };
+    }
+    let said = Said::of(known(random));
+    match random.below(4) {
+        0 => Said {
+            text: random.spoilt(&said.text, words),
+            known: None,
+        },
+        1 if random.chance(1, 3) => Said {
+            text: random.soup(words, 24),
+            known: None,
+        },
+        _ => said,
+    }
+}
+
+fn yaml(random: &mut Random) -> Said {
+    source(random, YAML, |random| {
+        let mut fields = Map::new();
+        fields.insert("name".into(), "train".into());
+        for _ in 0..random.few(0, 5) {
+            let name = *random.pick(FIELDS);
+            let value = match name {
+                "commands" => (0..random.few(1, 3))
+                    .map(|_| format!("echo {}", text(random)))
+                    .collect(),
+                "entrypoint" => texts(random),
+                "env" => pairs(random),
+                "packages" | "conda_packages" | "apt_packages" => {
+                    json!([*random.pick(&["numpy", "git"])])
+                }
+                "python_version" => "3.12".into(),
+                _ if random.chance(1, 2) => texts(random),
+                _ => text(random).into(),
+            };
+            fields.insert(name.into(), value);
+        }
+        Value::Object(fields)
+    })
+}
+
+fn bake(random: &mut Random) -> Said {
+    source(random, JSON, |random| {
+        let names = ["a", "b-c", "D", "é", ""];
+        let mut targets = Map::new();
+        for _ in 0..random.few(1, 3) {
+            let mut target = Map::new();
+            for _ in 0..random.few(0, 5) {
+                let (name, value) = match random.below(9) {
+                    0 => ("args", pairs(random)),
+                    1 => ("labels", pairs(random)),
+                    2 => (
+                        "contexts",
+                        json!({ text(random): format!("target:{}", random.pick(&names)), "x": text(random) }),
+                    ),
+                    3 => (
+                        "tags",
+                        json!([format!("r.test/{}:1", random.pick(&names)), text(random)]),
+                    ),
+                    4 => (
+                        "platforms",
+                        json!([*random.pick(&["linux/amd64", "amd64", "é"])]),
+                    ),
+                    5 => (
+                        "secret",
+                        json!([text(random), { "id": text(random), "env": "A" }]),
+                    ),
+                    6 => ("dockerfile-inline", text(random).into()),
+                    7 => ("description", text(random).into()),
+                    _ => (
+                        *random.pick(&["target", "context", "dockerfile", "output", "unknown"]),
+                        text(random).into(),
+                    ),
+                };
+                target.insert(name.into(), value);
+            }
+            targets.insert((*random.pick(&names)).to_owned(), Value::Object(target));
+        }
+        json!({ "target": targets })
+    })
+}
+
+/// A workspace to import into.
+struct Bench(tempfile::TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
+        Self(folder)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().canonicalize().unwrap()
+    }
+
+    /// What is imported, if anything is; a bake file comes from standard input, so that nobody asks Docker.
+    fn import(&self, text: &str, kind: Kind) -> Option<Imported> {
+        let mut sources = Sources::default();
+        let folder = self.folder();
+        let id = sources.add("x", text);
+        let path = (kind == Kind::Yaml).then(|| folder.join("train.yaml"));
+        let source = Source {
+            path,
+            shown: "x".to_owned(),
+            id,
+        };
+        let around = Surroundings {
+            sources: &sources,
+            places: Places::new(&folder, &folder),
+            flytekit: None,
+            python: Path::new("no-python"),
+            limit: Duration::from_secs(1),
+            cancel: &Cancel::default(),
+        };
+        match import(&source, kind, &around) {
+            Ok(imported) => Some(imported),
+            Err(wrong) => {
+                assert!(!wrong.is_empty());
+                assert!(!render(&wrong, &sources, false, Some(100)).is_empty());
+                None
+            }
+        }
+    }
+
+    /// What `check` says of the manifest: nothing against how it is written.
+    fn check(&self, imported: &Imported) -> Checked {
+        let manifest = self.folder().join("imgspec.kdl");
+        let text = imported.manifest();
+        std::fs::write(&manifest, &text).unwrap();
+        let checked = check(&manifest, &Overrides::default(), &|_| None);
+        for diagnostic in checked.diagnostics.iter().filter(|it| it.is_error()) {
+            assert!(
+                MAY_BE_WRONG.contains(&diagnostic.code),
+                "{diagnostic:?} in\n{text}"
+            );
+        }
+        checked
+    }
+}
+
+/// The strings of a list.
+fn list(value: Option<&Value>) -> Vec<String> {
+    let texts = value.and_then(Value::as_array).into_iter().flatten();
+    texts
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The strings of a mapping, by name.
+fn map(value: Option<&Value>) -> Vec<(String, String)> {
+    let pairs = value.and_then(Value::as_object).into_iter().flatten();
+    let mut pairs: Vec<_> = pairs
+        .filter_map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())))
+        .collect();
+    pairs.sort();
+    pairs
+}
+
+fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort();
+    pairs
+}
+
+/// Whether something is said of a field, so that it is not what the source says.
+fn is_noted(imported: &Imported, field: &str) -> bool {
+    let mut notes = imported
+        .notes
+        .iter()
+        .filter_map(|note| note.field.as_deref());
+    notes.any(|noted| noted.split('.').next() == Some(field))
+}
+
+fn yaml_says(known: &Value, imported: &Imported, spec: &ImageSpec) {
+    if !is_noted(imported, "env") {
+        assert_eq!(sorted(&spec.env), map(known.get("env")), "the environment");
+    }
+    if !is_noted(imported, "commands") {
+        assert_eq!(spec.commands, list(known.get("commands")), "the commands");
+    }
+    if !is_noted(imported, "entrypoint") && known.get("entrypoint").is_some_and(Value::is_array) {
+        let said = list(known.get("entrypoint"));
+        assert!(
+            spec.entrypoint.as_ref().is_none_or(|words| *words == said),
+            "{:?} is the entrypoint",
+            spec.entrypoint
+        );
+    }
+}
+
+fn judge_yaml(bench: &Bench, said: &Said) -> bool {
+    let Some(imported) = bench.import(&said.text, Kind::Yaml) else {
+        return false;
+    };
+    let checked = bench.check(&imported);
+    if let (Some(known), false, [.., image]) = (
+        &said.known,
+        checked.has_errors(),
+        checked.workspace.images.as_slice(),
+    ) {
+        yaml_says(known, &imported, &image.spec);
+    }
+    true
+}
+
+fn judge_bake(bench: &Bench, said: &Said) -> bool {
+    let Some(imported) = bench.import(&said.text, Kind::Bake) else {
+        return false;
+    };
+    let checked = bench.check(&imported);
+    let targets = said
+        .known
+        .as_ref()
+        .and_then(|known| known.get("target")?.as_object());
+    if let (Some(targets), false) = (targets, checked.has_errors()) {
+        for image in &checked.workspace.images {
+            // A target keeps its name where that can be an id.
+            let Some(target) = targets.get(&image.id) else {
+                continue;
+            };
+            if !is_noted(&imported, "labels") {
+                assert_eq!(
+                    sorted(&image.spec.labels),
+                    map(target.get("labels")),
+                    "the labels"
+                );
+            }
+            let own = image.spec.dockerfile.as_ref().expect("it has a Dockerfile");
+            if !is_noted(&imported, "args") {
+                assert_eq!(sorted(&own.args), map(target.get("args")), "the arguments");
+            }
+        }
+    }
+    true
+}
+
+#[test]
+fn yaml_imports() {
+    let bench = Bench::new();
+    let fuzz = Fuzz {
+        name: "YAML imports",
+        runs: 4000,
+        make: yaml,
+        judge: |said: &Said| judge_yaml(&bench, said),
+    };
+    fuzz.run().accepts(34);
+}
+
+#[test]
+fn bake_imports() {
+    let bench = Bench::new();
+    let fuzz = Fuzz {
+        name: "bake imports",
+        runs: 4000,
+        make: bake,
+        judge: |said: &Said| judge_bake(&bench, said),
+    };
+    fuzz.run().accepts(34);
+}

@@ -1,0 +1,159 @@
+//! A workspace on the disk whose manifests come and go, and what checks, plans and renders it without a builder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::grammar::FILES;
+use crate::backend::docker::Docker;
+use crate::backend::envd::Envd;
+use crate::backend::fake::{Fake, Wishes};
+use crate::backend::{Artifact, Backend, Job};
+use crate::check::{Checked, check};
+use crate::graph::ImageId;
+use crate::manifest::Overrides;
+use crate::plan::Judgement;
+use crate::run::Push;
+use crate::session::{Session, examine_checked};
+use crate::view::{self, Drawing};
+
+/// What the Dockerfile of the workspace says.
+pub(super) const DOCKERFILE: &str = "FROM scratch AS app\nCOPY a.py /\n";
+
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+    backends: Vec<Arc<dyn Backend>>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for path in FILES
+            .iter()
+            .flat_map(|path| [(*path).to_owned(), format!("sub/{path}")])
+        {
+            let file = folder.path().join("workspace").join(&path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            let text = match file.file_name().unwrap().to_str().unwrap() {
+                "Dockerfile" => DOCKERFILE,
+                "requirements.txt" => "numpy\n-r more.txt\n",
+                _ => "x",
+            };
+            std::fs::write(&file, text).unwrap();
+            std::fs::write(file.with_file_name("more.txt"), "six").unwrap();
+        }
+        let nowhere = folder.path().join("no.sock");
+        let host = (
+            "DOCKER_HOST".into(),
+            format!("unix://{}", nowhere.display()).into(),
+        );
+        let docker = Arc::new(Docker::with(None, vec![host]));
+        let envd = Envd::new(Arc::clone(&docker), folder.path(), &|_| None);
+        let wishes = Wishes {
+            folder: folder.path().join("fake"),
+            ..Wishes::default()
+        };
+        let backends: Vec<Arc<dyn Backend>> =
+            vec![docker, Arc::new(envd), Arc::new(Fake::new(wishes))];
+        Self { folder, backends }
+    }
+
+    /// Where the manifests are; what is rendered lies beside it.
+    fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// Replaces all manifests by these.
+    pub(super) fn write(&self, manifests: &[(&Path, &str)]) {
+        let sub = self.workspace().join("sub/imgspec.kdl");
+        let _ = std::fs::remove_file(sub);
+        for (path, text) in manifests {
+            std::fs::write(self.workspace().join(path), text).unwrap();
+        }
+    }
+
+    pub(super) fn check(
+        &self,
+        vars: &[(String, String)],
+        sets: &[(String, String, String)],
+        env: &[(String, String)],
+    ) -> Checked {
+        let overrides = Overrides {
+            vars: vars.to_vec(),
+            sets: sets.to_vec(),
+        };
+        let value = |name: &str| {
+            env.iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.clone())
+        };
+        check(&self.workspace().join("imgspec.kdl"), &overrides, &value)
+    }
+
+    /// A session, if the builders and the files have nothing against it.
+    pub(super) fn session(&self, checked: Checked) -> Option<Session> {
+        examine_checked(checked, self.backends.clone(), None, None)
+            .into_session()
+            .ok()
+    }
+
+    /// Everything that is done before a build.
+    pub(super) fn plan(&self, session: &mut Session) {
+        let all: BTreeSet<ImageId> = session.graph.ids().collect();
+        for id in &all {
+            let _ = session.prints.inputs(*id, &session.recipes[id.index()]);
+        }
+        let drawing = Drawing::new(&session.graph, &all, |id| session.reference(id));
+        for format in [
+            view::Format::Tree,
+            view::Format::Dot,
+            view::Format::Mermaid,
+            view::Format::Json,
+        ] {
+            let _ = view::render(format, &drawing);
+        }
+        // No daemon is to be asked.
+        let fake = &self.backends[2];
+        let chosen = std::mem::replace(&mut session.backends, vec![Arc::clone(fake); all.len()]);
+        let planned = session.plan(&all, Judgement::default(), Push::default());
+        assert_eq!(planned.plan.builds().count(), all.len(), "all is built");
+        session.backends = chosen;
+    }
+
+    /// What a backend would be given for an image; none when it cannot.
+    pub(super) fn render(&self, session: &Session, id: ImageId, backend: &str) -> Option<String> {
+        let backend = self.backends.iter().find(|known| known.name() == backend)?;
+        let recipe = &session.recipes[id.index()];
+        if !backend.check(recipe).is_empty() {
+            return None;
+        }
+        let artifact = |base: ImageId| Artifact {
+            backend: backend.name().to_owned(),
+            reference: session.reference(base),
+            digest: String::new(),
+        };
+        let bases: BTreeMap<String, Artifact> = session
+            .graph
+            .bases(id)
+            .into_iter()
+            .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
+            .collect();
+        let to = self.folder.path().join("rendered");
+        let _ = std::fs::remove_dir_all(&to);
+        let job = Job {
+            image: session.graph.name(id),
+            recipe,
+            key: &session.prints.key(id),
+            reference: &session.reference(id),
+            files: session.prints.files(id),
+            bases,
+            no_cache: false,
+            root: &session.workspace.root,
+            scratch: self.folder.path().join("scratch"),
+        };
+        backend
+            .render(&job, &to)
+            .unwrap_or_else(|error| panic!("it is not rendered: {error}"));
+        Some(std::fs::read_to_string(to.join(backend.script())).unwrap())
+    }
+}

@@ -1,0 +1,475 @@
+//! The grammar of manifests: fields of the table by their kinds, and files of declarations and images.
+
+use super::model::{Part, Said, Value, World};
+use super::pools::Pools;
+use super::values;
+use crate::fuzz::Random;
+use crate::manifest::decode_build::STEPS;
+use crate::manifest::fields::{self, Field, Kind};
+use crate::manifest::rules;
+use crate::manifest::rules_packages::HELPERS;
+use crate::reference;
+use crate::spec::SecretStep;
+
+/// The files and directories that stand in the workspace, and in `sub` too.
+pub(super) const FILES: &[&str] = &[
+    "requirements.txt",
+    "project/uv.lock",
+    "project/poetry.lock",
+    "project/pyproject.toml",
+    "project/pylock.toml",
+    "Dockerfile",
+    "envd.json",
+    "src/a.py",
+    "src/b/c [d]*?.txt",
+    "odd $A 'it''s' \"q\".txt",
+    "é/run.sh",
+];
+
+/// Directories of those.
+pub(super) const FOLDERS: &[&str] = &["src", "src/b", "project", "é", "."];
+
+/// One world on its way.
+pub(super) struct Grammar<'a> {
+    pub(super) random: &'a mut Random,
+    /// Images that others may name: those before them, so that there is no circle.
+    ids: Vec<String>,
+    templates: Vec<String>,
+    /// Variables, with what they stand for.
+    variables: Vec<Said>,
+    world: World,
+}
+
+impl<'a> Grammar<'a> {
+    pub(super) fn new(random: &'a mut Random) -> Self {
+        Self {
+            random,
+            ids: Vec::new(),
+            templates: Vec::new(),
+            variables: Vec::new(),
+            world: World::default(),
+        }
+    }
+
+    /// A world in which nothing is wrong on purpose.
+    pub(super) fn world(mut self, pools: &Pools) -> World {
+        let mut root = self.file(pools, false);
+        if self.random.chance(1, 6) {
+            let pattern =
+                *self
+                    .random
+                    .pick(&["sub", "s*", "sub/imgspec.kdl", "**/imgspec.kdl", "{sub,x}"]);
+            root.push(Said::new("workspace").child(Said::new("include").arg(pattern)));
+            self.world.sub = self.file(pools, true);
+        }
+        self.shuffle(&mut root);
+        // Variables of both files are declared in the first, which the second sees.
+        let mut all = std::mem::take(&mut self.variables);
+        all.extend(root);
+        self.world.root = all;
+        self.world.sets = self.sets(pools);
+        self.world
+    }
+
+    fn file(&mut self, pools: &Pools, is_sub: bool) -> Vec<Said> {
+        let mut nodes = Vec::new();
+        if self.random.chance(1, 6) {
+            let fields = self.fields(pools, 2);
+            nodes.push(Said {
+                children: fields,
+                ..Said::new("defaults")
+            });
+        }
+        for _ in 0..self.random.few(0, 2) {
+            nodes.push(self.template(pools, is_sub));
+        }
+        for _ in 0..self.random.few(1, 4) {
+            let image = self.image(pools, is_sub);
+            nodes.push(image);
+        }
+        nodes
+    }
+
+    fn template(&mut self, pools: &Pools, is_sub: bool) -> Said {
+        let name = format!(
+            "t{}{}",
+            self.templates.len(),
+            if is_sub { "-sub" } else { "" }
+        );
+        let mut node = Said::new("template").arg(name.as_str());
+        node.children = self.fields(pools, 3);
+        self.extend(&mut node);
+        self.templates.push(name);
+        node
+    }
+
+    /// Lets a node extend some of the templates so far.
+    fn extend(&mut self, node: &mut Said) {
+        if self.templates.is_empty() || !self.random.chance(1, 3) {
+            return;
+        }
+        let one = self.random.pick(&self.templates).clone();
+        if self.random.chance(1, 2) {
+            node.props.push(("extends".to_owned(), one.as_str().into()));
+        } else {
+            let other = self.random.pick(&self.templates).clone();
+            let extends = Said::new("extends").arg(one.as_str()).arg(other.as_str());
+            node.children.push(extends);
+        }
+    }
+
+    fn image(&mut self, pools: &Pools, is_sub: bool) -> Said {
+        let id = format!("i{}{}", self.ids.len(), if is_sub { "-sub" } else { "" });
+        let mut node = Said::new("image").arg(id.as_str());
+        node.children = self.fields(pools, 7);
+        self.extend(&mut node);
+        let is_several = self.random.chance(1, 8);
+        if is_several {
+            self.matrix(&mut node, &id);
+        }
+        let mut children = std::mem::take(&mut node.children);
+        self.shuffle(&mut children);
+        node.children = children;
+        if !is_several {
+            self.ids.push(id);
+        }
+        node
+    }
+
+    /// Makes several images of one; the others of the workspace name none of them.
+    fn matrix(&mut self, node: &mut Said, id: &str) {
+        let mut axes = Said::new("matrix");
+        let mut parts = vec![Part::Text(format!("{id}-m"))];
+        for axis in ["os", "python"].iter().take(self.random.few(1, 2)) {
+            let values: Vec<Value> = ["1", "2x", "3.1"]
+                .iter()
+                .take(self.random.few(1, 3))
+                .map(|&it| it.into())
+                .collect();
+            parts.extend([Part::Text(".".to_owned()), Part::Name((*axis).to_owned())]);
+            axes.children.push(Said {
+                args: values,
+                ..Said::new(axis)
+            });
+            let held = Value(vec![
+                Part::Text("x-".to_owned()),
+                Part::Name((*axis).to_owned()),
+            ]);
+            if !node
+                .children
+                .iter()
+                .any(|it| matches!(it.name.as_str(), "labels" | "dockerfile"))
+            {
+                let labels = Said {
+                    props: vec![("axis".to_owned(), held)],
+                    ..Said::new("labels")
+                };
+                node.children.push(labels);
+            }
+        }
+        node.args = vec![Value(parts)];
+        node.children.push(axes);
+    }
+
+    /// Some fields that go together, each once but for lists.
+    fn fields(&mut self, pools: &Pools, most: usize) -> Vec<Said> {
+        let mut nodes: Vec<Said> = Vec::new();
+        for field in pools.together(self.random, most) {
+            let mut node = match pools.good(field, self.random) {
+                Some(node) if self.random.chance(1, 2) => node.clone(),
+                _ => self.field(field),
+            };
+            if self.random.chance(1, 12) {
+                node.reset = true;
+            } else if self.random.chance(1, 60) {
+                node = Said {
+                    reset: true,
+                    ..Said::new(field.name)
+                };
+            }
+            self.with_variables(&mut node);
+            if !field.kind.is_single() && self.random.chance(1, 6) {
+                let again = self.field(field);
+                nodes.push(again);
+            }
+            nodes.push(node);
+        }
+        nodes
+    }
+
+    /// Puts variables in the place of parts of values, with the parts as what they stand for.
+    fn with_variables(&mut self, node: &mut Said) {
+        for value in node
+            .args
+            .iter_mut()
+            .chain(node.props.iter_mut().map(|(_, value)| value))
+        {
+            if let [Part::Text(text)] = value.0.as_slice()
+                && !text.contains(['{', '}'])
+                && self.random.chance(1, 12)
+            {
+                let text = text.clone();
+                *value = self.variable(&text);
+            }
+        }
+    }
+
+    /// The text with a variable for a part of it.
+    fn variable(&mut self, text: &str) -> Value {
+        let at = |random: &mut Random| text.floor_char_boundary(random.below(text.len() + 1));
+        let (one, other) = (at(self.random), at(self.random));
+        let (start, end) = (one.min(other), one.max(other));
+        let name = format!("v{}", self.variables.len());
+        let inside = text[start..end].to_owned();
+        let mut node = Said::new("variable").arg(name.as_str());
+        match self.random.below(4) {
+            0 => {
+                node.props.push(("default".to_owned(), "not this".into()));
+                self.world.vars.push((name.clone(), inside));
+            }
+            1 => {
+                let variable = format!("FUZZ_{name}");
+                node.props
+                    .push(("env".to_owned(), variable.as_str().into()));
+                self.world.env.push((variable, inside));
+            }
+            _ => node
+                .props
+                .push(("default".to_owned(), inside.as_str().into())),
+        }
+        self.variables.push(node);
+        let part = |text: &str| Part::Text(text.to_owned());
+        Value(vec![
+            part(&text[..start]),
+            Part::Name(name),
+            part(&text[end..]),
+        ])
+    }
+
+    /// A node of a field, by its kind.
+    pub(super) fn field(&mut self, field: &Field) -> Said {
+        let node = Said::new(field.name);
+        match field.kind {
+            Kind::Text => node.arg(self.text(field)),
+            Kind::Path => node.arg(self.path()),
+            Kind::Words if field.name == "platform" => node.arg(self.text(field)),
+            Kind::Words => self.args(node, field, 0, 3),
+            Kind::List => self.args(node, field, 1, 3),
+            Kind::Map => self.map(node, field.rule, field.name == "builder-config"),
+            Kind::Base => self.base(node, field),
+            Kind::Copy => self.copy(node),
+            Kind::Mounts => {
+                let target = self.taken(rules::mount_point);
+                node.arg(self.taken(rules::line)).prop("to", target)
+            }
+            Kind::Secret => self.secret(node),
+            Kind::Steps => {
+                let steps = (0..self.random.few(1, 4)).map(|_| self.step()).collect();
+                Said {
+                    children: steps,
+                    ..node
+                }
+            }
+            Kind::Dockerfile => self.dockerfile(node),
+        }
+    }
+
+    fn text(&mut self, field: &Field) -> Value {
+        values::of(field, self.random).as_str().into()
+    }
+
+    fn taken(&mut self, rule: fn(&str) -> Result<(), reference::Refused>) -> Value {
+        values::taken(rule, self.random)
+            .unwrap_or_default()
+            .as_str()
+            .into()
+    }
+
+    fn path(&mut self) -> Value {
+        let of = if self.random.chance(1, 3) {
+            FOLDERS
+        } else {
+            FILES
+        };
+        let path = *self.random.pick(of);
+        let path = match self.random.below(12) {
+            0 => format!("./{path}"),
+            1 => format!("src//../{path}"),
+            _ => path.to_owned(),
+        };
+        path.as_str().into()
+    }
+
+    fn args(&mut self, mut node: Said, field: &Field, least: usize, most: usize) -> Said {
+        let count = self.random.few(least, most);
+        node.args = (0..count).map(|_| self.text(field)).collect();
+        node
+    }
+
+    fn map(
+        &mut self,
+        mut node: Said,
+        rule: fn(&str) -> Result<(), reference::Refused>,
+        of_images: bool,
+    ) -> Said {
+        for _ in 0..self.random.few(1, 3) {
+            let name = if of_images {
+                (*self.random.pick(&HELPERS)).to_owned()
+            } else {
+                values::taken(rule, self.random).unwrap_or_default()
+            };
+            let value = if of_images {
+                self.taken(reference::check_reference)
+            } else {
+                values::any(self.random).as_str().into()
+            };
+            let is_known = node.props.iter().any(|(known, _)| *known == name)
+                || node.children.iter().any(|child| child.name == name);
+            if is_known {
+                continue;
+            }
+            // As a property that name would say something else.
+            if name == "reset" || self.random.chance(1, 4) {
+                node.children.push(Said::new(&name).arg(value));
+            } else {
+                node.props.push((name, value));
+            }
+        }
+        node
+    }
+
+    fn base(&mut self, node: Said, field: &Field) -> Said {
+        match self.id() {
+            Some(id) if self.random.chance(1, 2) => node.prop("image", id),
+            _ if self.random.chance(1, 4) => node.arg("scratch"),
+            _ => node.arg(self.text(field)),
+        }
+    }
+
+    /// An image that may be named.
+    fn id(&mut self) -> Option<Value> {
+        (!self.ids.is_empty()).then(|| self.random.pick(&self.ids).as_str().into())
+    }
+
+    fn copy(&mut self, mut node: Said) -> Said {
+        let count = self.random.few(1, 2);
+        let image = self.id().filter(|_| self.random.chance(1, 4));
+        node.args = (0..count)
+            .map(|_| {
+                if image.is_some() {
+                    self.taken(rules::absolute)
+                } else {
+                    self.path()
+                }
+            })
+            .collect();
+        node.props.extend(image.map(|id| ("image".to_owned(), id)));
+        if count > 1 {
+            node.props.push(("to".to_owned(), "/x/".into()));
+        } else if self.random.chance(1, 2) {
+            node.props
+                .push(("to".to_owned(), self.taken(rules::destination)));
+        }
+        if self.random.chance(1, 4) {
+            node.props
+                .push(("owner".to_owned(), self.taken(rules::user)));
+        }
+        node
+    }
+
+    fn secret(&mut self, node: Said) -> Said {
+        let node = node.arg(self.taken(rules::secret_id));
+        let mut node = if self.random.chance(1, 2) {
+            node.prop("env", self.taken(rules::variable))
+        } else {
+            node.prop("file", self.taken(rules::line))
+        };
+        for step in SecretStep::ALL {
+            if self.random.chance(1, 4) {
+                let mut given = Said::new(step.field());
+                if self.random.chance(1, 2) {
+                    given
+                        .props
+                        .push(("env".to_owned(), self.taken(rules::variable)));
+                }
+                if self.random.chance(1, 2) {
+                    given
+                        .props
+                        .push(("mount".to_owned(), self.taken(rules::mount_point)));
+                }
+                node.children.push(given);
+            }
+        }
+        node
+    }
+
+    fn step(&mut self) -> Said {
+        let (name, of) = *self.random.pick(&STEPS);
+        let field = fields::find(of).expect("a step follows a field");
+        let node = Said::new(name);
+        match field.kind {
+            Kind::Copy => self.copy(node),
+            Kind::Map => self.map(node, field.rule, false),
+            Kind::Text => node.arg(self.text(field)),
+            _ if name == "pip" && self.random.chance(1, 3) => {
+                node.prop("requirements", self.path())
+            }
+            _ => self.args(node, field, 1, 3),
+        }
+    }
+
+    fn dockerfile(&mut self, node: Said) -> Said {
+        let mut node = node.arg("Dockerfile");
+        if self.random.chance(1, 2) {
+            node.props
+                .push(("context".to_owned(), (*self.random.pick(FOLDERS)).into()));
+        }
+        if self.random.chance(1, 3) {
+            node.props.push(("target".to_owned(), "app".into()));
+        }
+        if self.random.chance(1, 3) {
+            node.children.push(self.map_of_variables());
+        }
+        if self.random.chance(1, 3) {
+            let mut contexts = Said::new("contexts");
+            contexts.children.push(match self.id() {
+                Some(id) if self.random.chance(1, 2) => Said::new("base").prop("image", id),
+                _ if self.random.chance(1, 2) => {
+                    Said::new("r.test/x:1").arg(self.taken(reference::check_reference))
+                }
+                _ => Said::new("data").prop("path", *self.random.pick(FOLDERS)),
+            });
+            node.children.push(contexts);
+        }
+        node
+    }
+
+    fn map_of_variables(&mut self) -> Said {
+        self.map(Said::new("args"), rules::variable, false)
+    }
+
+    /// Flags of the command line, for images that are there.
+    fn sets(&mut self, pools: &Pools) -> Vec<(String, String, String)> {
+        let mut sets = Vec::new();
+        for field in pools.together(self.random, 1) {
+            let is_simple = matches!(field.kind, Kind::Text | Kind::List | Kind::Path);
+            let node = pools.good(field, self.random).filter(|_| is_simple);
+            let value = node
+                .and_then(|node| node.args.first())
+                .and_then(|value| value.filled(&|_| None));
+            if let (Some(value), true, false) =
+                (value, self.random.chance(1, 6), self.ids.is_empty())
+            {
+                let id = (*self.random.pick(&["i0", "i0*", "*"])).to_owned();
+                sets.push((id, field.name.to_owned(), value));
+            }
+        }
+        sets
+    }
+
+    fn shuffle<T>(&mut self, all: &mut [T]) {
+        for at in (1..all.len()).rev() {
+            all.swap(at, self.random.below(at + 1));
+        }
+    }
+}

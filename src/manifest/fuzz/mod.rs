@@ -1,0 +1,273 @@
+//! The whole way of a manifest up to a build, over manifests made by grammar: fields out of the field table, values out of
+//! the reference, spelt in all ways that KDL has, some of them spoilt.
+//!
+//! What is accepted must mean what a second reading of the grammar says it means, be planned, and be rendered into files
+//! that say it too. What is refused must say why, at places that are there.
+
+mod bench;
+mod grammar;
+mod meaning;
+mod model;
+mod pools;
+mod rendered;
+mod spelling;
+mod values;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bench::Bench;
+use grammar::Grammar;
+use model::World;
+use pools::Pools;
+use spelling::spell;
+
+use crate::check::Checked;
+use crate::diagnostic::{Diagnostic, Label, Sources};
+use crate::fuzz::{Case, Fuzz, Random};
+use crate::report::diagnostics::{render, to_json};
+
+/// How many images of a workspace are rendered.
+const RENDERED: usize = 3;
+
+/// What manifests are made of when they are spoilt.
+const TOKENS: &[&str] = &[
+    "image ",
+    "template ",
+    "variable ",
+    "defaults ",
+    "workspace ",
+    "include ",
+    "matrix ",
+    "extends=",
+    "reset=#true ",
+    "\"a\" ",
+    "\"{{ v0 }}\" ",
+    "{{ ",
+    "}}",
+    "{",
+    "}",
+    "{\n",
+    "}\n",
+    "\n",
+    ";",
+    "=",
+    "\"",
+    "\"\"\"",
+    "\"\"\"\n",
+    "#\"",
+    "\"#",
+    "/-",
+    "/*",
+    "*/",
+    "//",
+    "\\",
+    "\\u{",
+    "1 ",
+    "#true ",
+    "#null",
+    "é",
+    "\u{202e}",
+    "\u{2028}",
+    "\r\n",
+    "\0",
+    "env A=\"1\"",
+    "packages \"x\"\n",
+    "image=\"i0\"",
+    "base-image image=\"i1\"\n",
+    "(t)",
+    "[",
+    "i0",
+    "\"i0\"",
+    "copy \"src\"\n",
+    "steps { run \"x\"; }\n",
+    "secret \"a\" env=\"A\"\n",
+];
+
+/// Manifests with what they are to mean, if anybody knows.
+#[derive(Clone)]
+struct Manifests {
+    world: World,
+    /// Which of the spellings.
+    spelling: u64,
+    /// The root manifest that is written instead of the world's.
+    spoilt: Option<String>,
+}
+
+impl Manifests {
+    fn make(random: &mut Random) -> Self {
+        let spoilt = random.long(TOKENS);
+        let spelling = random.next();
+        let world = Grammar::new(random).world(Pools::get());
+        let mut made = Self {
+            world,
+            spelling,
+            spoilt,
+        };
+        if made.spoilt.is_none() && random.chance(1, 4) {
+            let text = made.texts().0;
+            made.spoilt = Some(random.spoilt(&text, TOKENS));
+        }
+        made
+    }
+
+    /// The root manifest and the other one.
+    fn texts(&self) -> (String, String) {
+        let mut random = Random::new(self.spelling);
+        let (root, sub) = (
+            spell(&self.world.root, &mut random),
+            spell(&self.world.sub, &mut random),
+        );
+        (self.spoilt.clone().unwrap_or(root), sub)
+    }
+}
+
+impl Case for Manifests {
+    fn shown(&self) -> String {
+        let (root, sub) = self.texts();
+        let World {
+            vars, env, sets, ..
+        } = &self.world;
+        format!(
+            "{root}\n--- sub/imgspec.kdl\n{sub}\n--- vars {vars:?} env {env:?} sets {sets:?}\n--- as a literal: {root:?}"
+        )
+    }
+
+    fn without(&self, part: usize, of: usize) -> Option<Self> {
+        let mut smaller = self.clone();
+        match &self.spoilt {
+            Some(text) => smaller.spoilt = Some(text.without(part, of)?),
+            None => smaller.world = self.world.without(part, of)?,
+        }
+        Some(smaller)
+    }
+}
+
+/// Judges manifests, and remembers which fields were in accepted ones.
+struct Judge {
+    bench: Bench,
+    fields: BTreeSet<String>,
+    rendered: [u64; 2],
+}
+
+impl Judge {
+    fn judge(&mut self, manifests: &Manifests) -> bool {
+        let (root, sub) = manifests.texts();
+        let mut texts: Vec<(&Path, &str)> = vec![(Path::new("imgspec.kdl"), &root)];
+        if !manifests.world.sub.is_empty() {
+            texts.push((Path::new("sub/imgspec.kdl"), &sub));
+        }
+        self.bench.write(&texts);
+        let World {
+            vars, env, sets, ..
+        } = &manifests.world;
+        let checked = self.bench.check(vars, sets, env);
+        told(&checked.diagnostics, &checked.workspace.sources);
+        if checked.has_errors() {
+            return false;
+        }
+        if manifests.spoilt.is_none() {
+            self.means_what_it_says(&manifests.world, &checked);
+        }
+        self.goes_on(checked)
+    }
+
+    fn means_what_it_says(&mut self, world: &World, checked: &Checked) {
+        let expected = meaning::images(world);
+        let ids: Vec<&String> = expected.iter().map(|(id, _)| id).collect();
+        let images = &checked.workspace.images;
+        let found: Vec<&String> = images.iter().map(|image| &image.id).collect();
+        assert_eq!(found, ids, "the images are these");
+        for (image, (id, mut fields)) in images.iter().zip(expected) {
+            let is_words = |name: &str| matches!(name, "entrypoint" | "cmd");
+            fields.retain(|name, lines| !lines.is_empty() || is_words(name));
+            assert_eq!(meaning::of(image), fields, "image {id} means this");
+            self.fields.extend(fields.into_keys());
+        }
+    }
+
+    /// Whether a session is made of it; then it is planned and rendered.
+    fn goes_on(&mut self, checked: Checked) -> bool {
+        let Some(mut session) = self.bench.session(checked) else {
+            return false;
+        };
+        self.bench.plan(&mut session);
+        for id in session.graph.ids().take(RENDERED) {
+            let (spec, recipe) = (
+                &session.workspace.images[id.index()].spec,
+                &session.recipes[id.index()],
+            );
+            if let Some(text) = self.bench.render(&session, id, "docker") {
+                rendered::dockerfile(&text, spec, recipe);
+                self.rendered[0] += 1;
+            }
+            if let Some(text) = self.bench.render(&session, id, "envd") {
+                rendered::envd(&text, spec, recipe);
+                self.rendered[1] += 1;
+            }
+        }
+        true
+    }
+}
+
+/// What is told has places that are there, and can be drawn.
+fn told(diagnostics: &[Diagnostic], sources: &Sources) {
+    for diagnostic in diagnostics {
+        assert!(
+            !diagnostic.message.is_empty(),
+            "{diagnostic:?} says something"
+        );
+        let labels = diagnostic.place.iter().chain(&diagnostic.related);
+        let fix = diagnostic.fix.iter().map(|fix| &fix.place);
+        for place in labels.map(|label: &Label| &label.place).chain(fix) {
+            let text = &sources.get(place.source).text;
+            assert!(
+                text.get(place.span.clone()).is_some(),
+                "the place of {diagnostic:?} is there"
+            );
+        }
+    }
+    let drawn = render(diagnostics, sources, diagnostics.len() % 2 == 0, Some(100));
+    assert_eq!(
+        drawn.is_empty(),
+        diagnostics.is_empty(),
+        "what is told is drawn"
+    );
+    let json = to_json(diagnostics, sources);
+    assert_eq!(
+        json.as_array().map(Vec::len),
+        Some(diagnostics.len()),
+        "what is told is JSON"
+    );
+}
+
+#[test]
+fn manifests() {
+    let mut judge = Judge {
+        bench: Bench::new(),
+        fields: BTreeSet::new(),
+        rendered: [0; 2],
+    };
+    let fuzz = Fuzz {
+        name: "manifests",
+        runs: 1500,
+        make: Manifests::make,
+        judge: |case: &Manifests| judge.judge(case),
+    };
+    let tally = fuzz.run();
+    tally.accepts(34);
+    if tally.runs >= 1500 {
+        let unheard: Vec<&str> = super::fields::names()
+            .filter(|name| !judge.fields.contains(*name))
+            .collect();
+        assert_eq!(
+            unheard, [""; 0],
+            "each field is in a manifest that is accepted"
+        );
+        assert!(
+            judge.rendered.iter().all(|count| *count > 100),
+            "{:?}",
+            judge.rendered
+        );
+    }
+}

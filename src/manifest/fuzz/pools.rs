@@ -1,0 +1,154 @@
+//! Which nodes of each field are right by themselves, and which fields go together: found by asking `check`, so that a new
+//! field or a new rule between two needs no word here.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::bench::Bench;
+use super::grammar::Grammar;
+use super::model::Said;
+use super::spelling::spell;
+use crate::fuzz::Random;
+use crate::manifest::fields::{self, Field};
+
+/// Nodes that are tried for each field.
+const TRIES: usize = 24;
+
+/// What was found.
+pub(super) struct Pools {
+    fields: Vec<Pool>,
+    /// Whether two fields go together, by their places in the list.
+    friends: Vec<Vec<bool>>,
+}
+
+struct Pool {
+    field: &'static Field,
+    /// Nodes that are right, alone or beside their companion.
+    good: Vec<Said>,
+    /// A field that it needs.
+    companion: Option<usize>,
+}
+
+impl Pools {
+    /// The pools, found once.
+    pub(super) fn get() -> &'static Self {
+        static POOLS: OnceLock<Pools> = OnceLock::new();
+        POOLS.get_or_init(|| Self::find(&Bench::new()))
+    }
+
+    fn find(bench: &Bench) -> Self {
+        let mut random = Random::new(7);
+        let mut tried: Vec<Vec<Said>> = Vec::new();
+        let mut fields: Vec<Pool> = Vec::new();
+        for field in fields::names().filter_map(fields::find) {
+            let nodes: Vec<Said> = (0..TRIES)
+                .map(|_| Grammar::new(&mut random).field(field))
+                .collect();
+            let good = nodes
+                .iter()
+                .filter(|node| bench.takes(&[node], &mut random));
+            fields.push(Pool {
+                field,
+                good: good.cloned().collect(),
+                companion: None,
+            });
+            tried.push(nodes);
+        }
+        for at in 0..fields.len() {
+            if fields[at].good.is_empty() {
+                let found = with_companion(bench, &tried[at], &fields, &mut random);
+                if let Some((companion, good)) = found {
+                    fields[at].companion = Some(companion);
+                    fields[at].good = good;
+                }
+            }
+        }
+        let friends = friends(bench, &fields, &mut random);
+        Self { fields, friends }
+    }
+
+    /// Fields that go together, with those that they need.
+    pub(super) fn together(&self, random: &mut Random, most: usize) -> Vec<&'static Field> {
+        let mut chosen: Vec<usize> = Vec::new();
+        for _ in 0..random.few(0, most) {
+            let at = random.below(self.fields.len());
+            let new = [Some(at), self.fields[at].companion];
+            for one in new.into_iter().flatten() {
+                let fits = chosen
+                    .iter()
+                    .all(|other| *other != one && self.friends[one][*other]);
+                if fits || (random.chance(1, 60) && !chosen.contains(&one)) {
+                    chosen.push(one);
+                }
+            }
+        }
+        chosen.iter().map(|at| self.fields[*at].field).collect()
+    }
+
+    /// A node of a field that was right.
+    pub(super) fn good(&self, field: &Field, random: &mut Random) -> Option<&Said> {
+        let pool = self
+            .fields
+            .iter()
+            .find(|pool| pool.field.name == field.name)?;
+        (!pool.good.is_empty()).then(|| random.pick(&pool.good))
+    }
+}
+
+/// A field beside which some of these nodes are right, and those.
+fn with_companion(
+    bench: &Bench,
+    nodes: &[Said],
+    fields: &[Pool],
+    random: &mut Random,
+) -> Option<(usize, Vec<Said>)> {
+    fields.iter().enumerate().find_map(|(at, other)| {
+        let mut good = Vec::new();
+        for node in nodes {
+            let beside = other.good.iter().take(4);
+            if beside
+                .into_iter()
+                .any(|beside| bench.takes(&[node, beside], random))
+            {
+                good.push(node.clone());
+            }
+        }
+        (!good.is_empty()).then_some((at, good))
+    })
+}
+
+fn friends(bench: &Bench, fields: &[Pool], random: &mut Random) -> Vec<Vec<bool>> {
+    let mut friends = vec![vec![false; fields.len()]; fields.len()];
+    for one in 0..fields.len() {
+        for other in 0..one {
+            let mut nodes: Vec<&Said> = Vec::new();
+            for at in [
+                Some(one),
+                Some(other),
+                fields[one].companion,
+                fields[other].companion,
+            ] {
+                let Some(node) = at.and_then(|at| fields[at].good.first()) else {
+                    continue;
+                };
+                if !nodes.iter().any(|known| known.name == node.name) {
+                    nodes.push(node);
+                }
+            }
+            let fits = bench.takes(&nodes, random);
+            (friends[one][other], friends[other][one]) = (fits, fits);
+        }
+    }
+    friends
+}
+
+impl Bench {
+    /// Whether an image of these fields is right.
+    fn takes(&self, nodes: &[&Said], random: &mut Random) -> bool {
+        let mut image = Said::new("image").arg("i");
+        image.children = nodes.iter().map(|&node| node.clone()).collect();
+        let text = spell(&[image], random);
+        self.write(&[(Path::new("imgspec.kdl"), &text)]);
+        !self.check(&[], &[], &[]).has_errors()
+    }
+}
