@@ -23,6 +23,7 @@
 //! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
 //! images; only [`report`] prints.
 
+pub mod asking;
 pub mod backend;
 pub mod check;
 pub mod cli;
@@ -32,6 +33,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod images;
 pub mod import;
+pub mod limits;
 pub mod manifest;
 pub mod plan;
 pub mod process;

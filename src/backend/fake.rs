@@ -16,6 +16,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
+use crate::asking::Asker;
 use crate::disk::system_words;
 use crate::recipe::Recipe;
 
@@ -158,7 +159,7 @@ impl Backend for Fake {
         0
     }
 
-    fn availability(&self) -> Availability {
+    fn availability(&self, _: Asker<'_>) -> Availability {
         Availability::Ready {
             versions: Vec::new(),
             remarks: vec!["builds nothing; for tests and demos".to_owned()],
@@ -173,7 +174,7 @@ impl Backend for Fake {
         stage(job, to)
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    fn exists(&self, wanted: &[Wanted<'_>], _: Asker<'_>) -> Vec<Existence> {
         let find =
             |wanted: &Wanted<'_>| match std::fs::read(self.path(wanted.place, wanted.reference)) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Existence::Absent,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 
+use super::teller::Teller;
 use super::{Context, Failure, eprint_text, exit};
 use crate::disk::system_words;
 use crate::report::words::Count;
@@ -42,9 +43,19 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
             (true, _) => others += 1,
         }
     }
+    let teller = Teller::new(context);
+    let mut unasked = BTreeSet::new();
     for backend in &session.known {
-        // A builder that is not there keeps what it has: nothing here depends on it.
-        others += backend.clean().unwrap_or(0);
+        match backend.clean(teller.asker()) {
+            Ok(removed) => others += removed,
+            // What it keeps is in nobody's way until it can be asked.
+            Err(why) => drop(unasked.insert(why)),
+        }
+    }
+    for why in unasked {
+        teller.warn(format!(
+            "what killed runs left with a builder was not looked for: {why}"
+        ));
     }
     if !context.screen.quiet {
         eprint_text(&format!(

@@ -8,11 +8,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::Envd;
+use crate::asking::Asker;
 use crate::backend::{BuildError, context};
 use crate::disk::system_words;
 use crate::process;
@@ -22,9 +22,6 @@ const CONTEXT: &str = "imgspec";
 
 /// The builder that is Docker's daemon itself.
 const DAEMON: &str = "moby-worker";
-
-/// A first call makes keys, which takes a second or more.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";
@@ -97,11 +94,11 @@ pub(super) struct NoContext {
 
 impl Envd {
     /// The context to build in.
-    pub(super) fn context(&self) -> Result<Context, NoContext> {
+    pub(super) fn context(&self, asker: Asker<'_>) -> Result<Context, NoContext> {
         let Some(wanted) = &self.wanted else {
             return Ok(Context::daemon());
         };
-        let listed = self.contexts().map_err(|why| NoContext {
+        let listed = self.contexts(asker).map_err(|why| NoContext {
             why: format!("envd's contexts cannot be read: {why}"),
             mend: "look at `envd context ls`".to_owned(),
         })?;
@@ -131,7 +128,7 @@ impl Envd {
     }
 
     /// The contexts of the user's own HOME; nothing is made there.
-    fn contexts(&self) -> Result<Vec<Listed>, String> {
+    fn contexts(&self, asker: Asker<'_>) -> Result<Vec<Listed>, String> {
         let known = |folder: &PathBuf| folder.join(".config/envd/contexts").is_file();
         let Some(home) = self.user_home.as_ref().filter(|home| known(home)) else {
             return Ok(Vec::new());
@@ -140,7 +137,8 @@ impl Envd {
         command
             .env("HOME", home)
             .args(["context", "ls", "-f", "json"]);
-        let said = process::ask(&mut command, PATIENCE).map_err(|error| error.to_string())?;
+        let question = asker.ask("`envd context ls`", self.docker.limits().answer());
+        let said = process::ask(&mut command, &question).map_err(|error| error.to_string())?;
         if !said.success {
             return Err(super::progress::complaint(&said.err));
         }
@@ -152,6 +150,7 @@ impl Envd {
         &self,
         context: &Context,
         registries: Option<&Path>,
+        asker: Asker<'_>,
     ) -> Result<PathBuf, BuildError> {
         let told = match registries {
             Some(file) => fs::read(file).map_err(|error| {
@@ -167,7 +166,7 @@ impl Envd {
         lock.lock().map_err(troubled)?;
         if !home.join(READY).is_file() {
             context::empty(&home)?;
-            self.set_up(&home, context, registries)?;
+            self.set_up(&home, context, registries, asker)?;
             File::create(home.join(READY)).map_err(troubled)?;
         }
         Ok(home)
@@ -196,6 +195,7 @@ impl Envd {
         home: &Path,
         context: &Context,
         registries: Option<&Path>,
+        asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         self.registries(home)
             .map_err(|error| context::unwritable(home, &error))?;
@@ -205,7 +205,7 @@ impl Envd {
         if let Some(address) = &context.address {
             create.args(["--builder-address", address]);
         }
-        told("cannot make its context", &mut create)?;
+        self.told("cannot make its context", &mut create, asker)?;
         let Some(file) = registries else {
             return Ok(());
         };
@@ -217,7 +217,7 @@ impl Envd {
                 "--registry-config",
             ])
             .arg(file);
-        told("cannot take `registry-config`", &mut bootstrap)
+        self.told("cannot take `registry-config`", &mut bootstrap, asker)
     }
 
     /// How the images' descriptions are fetched: as the user has it, and without TLS from this machine.
@@ -249,20 +249,25 @@ impl Envd {
         }
         Ok(command)
     }
-}
 
-/// A short call, whose failure is said with what it could not do.
-fn told(what: &str, command: &mut Command) -> Result<(), BuildError> {
-    let said = process::ask(command, PATIENCE)
-        .map_err(|error| BuildError::Failed(format!("envd {what}: {error}")))?;
-    if said.success {
-        return Ok(());
+    /// A short call, whose failure is said with what it could not do. The first one makes keys, which takes its time.
+    fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
+        let question = asker.ask("envd", self.docker.limits().idle());
+        let said = process::ask(command, &question).map_err(|error| {
+            if asker.is_cancelled() {
+                return BuildError::Cancelled;
+            }
+            BuildError::Failed(format!("envd {what}: {error}"))
+        })?;
+        if said.success {
+            return Ok(());
+        }
+        let why = super::progress::complaint(&said.err);
+        let why = if why.is_empty() {
+            "it fails without a word"
+        } else {
+            &why
+        };
+        Err(BuildError::Failed(format!("envd {what}: {why}")))
     }
-    let why = super::progress::complaint(&said.err);
-    let why = if why.is_empty() {
-        "it fails without a word"
-    } else {
-        &why
-    };
-    Err(BuildError::Failed(format!("envd {what}: {why}")))
 }

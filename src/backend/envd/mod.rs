@@ -22,7 +22,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use offer::Offer;
 pub use offer::REGISTRY;
@@ -33,6 +32,7 @@ use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
 };
+use crate::asking::Asker;
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
@@ -46,9 +46,6 @@ const OLDEST: (u32, u32, u32) = (0, 3, 39);
 
 /// The newest one.
 const TRIED: &str = "1.3.6";
-
-/// How long `envd version` may take.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How to get envd.
 const INSTALL: &str = "install it with `pip install envd`";
@@ -109,10 +106,11 @@ impl Envd {
     }
 
     /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
-    fn version(&self, home: &Path) -> Result<String, String> {
+    fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
+        let question = asker.ask("`envd version`", self.docker.limits().answer());
         let said =
-            process::ask(command.arg("version"), PATIENCE).map_err(|error| error.to_string())?;
+            process::ask(command.arg("version"), &question).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {
             let (_, version) = line.split_once("envd: v")?;
             Some(version.trim().to_owned())
@@ -151,21 +149,21 @@ impl Backend for Envd {
     }
 
     /// Blobs of bases that were handed to envd, and names that they had; what another run has in use stays.
-    fn clean(&self) -> Result<usize, String> {
+    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         let pruned = Store::prune(&self.store).map_err(|error| error.to_string())?;
-        let names = self.offer.clean()?;
+        let names = self.offer.clean(asker)?;
         Ok(pruned.map_or(0, |pruned| pruned.blobs) + names)
     }
 
-    fn availability(&self) -> Availability {
+    fn availability(&self, asker: Asker<'_>) -> Availability {
         if self.program.is_none() {
             return missing("there is no `envd` in PATH", INSTALL);
         }
-        let home = match self.home(&Context::daemon(), None) {
+        let home = match self.home(&Context::daemon(), None, asker) {
             Ok(home) => home,
             Err(why) => return missing(why.to_string(), HOME),
         };
-        let version = match self.version(&home) {
+        let version = match self.version(&home, asker) {
             Ok(version) => version,
             Err(why) => return missing(format!("envd does not answer: {why}"), INSTALL),
         };
@@ -173,10 +171,10 @@ impl Backend for Envd {
             let why = format!("envd {version} is too old");
             return missing(why, "update it with `pip install --upgrade envd`");
         }
-        if let Availability::Missing { why, mend } = self.docker.availability() {
+        if let Availability::Missing { why, mend } = self.docker.availability(asker) {
             return missing(format!("envd builds with Docker, and {why}"), mend);
         }
-        let context = match self.context() {
+        let context = match self.context(asker) {
             Ok(context) => context,
             Err(none) => return missing(none.why, none.mend),
         };
@@ -224,8 +222,8 @@ impl Backend for Envd {
         render::FILE
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        self.docker.exists(wanted)
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
+        self.docker.exists(wanted, asker)
     }
 
     fn build(

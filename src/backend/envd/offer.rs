@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::once::Once;
 use super::progress::Quiet;
+use crate::asking::Asker;
 use crate::backend::docker::Docker;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
@@ -97,7 +98,8 @@ impl Offer {
         let digest = artifact.digest.trim_start_matches("sha256:");
         let tag = digest.get(..32).unwrap_or(digest);
         let name = format!("{}:{tag}", self.repository()?);
-        self.docker.name(&artifact.digest, &name)?;
+        let asker = Asker::build(notes, cancel);
+        self.docker.name(&artifact.digest, &name, asker)?;
         let pushed = Artifact {
             reference: name.clone(),
             ..artifact.clone()
@@ -128,8 +130,8 @@ impl Offer {
     }
 
     /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
-    pub(super) fn clean(&self) -> Result<usize, String> {
-        self.docker.clean_names(is_left)
+    pub(super) fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
+        self.docker.clean_names(is_left, asker)
     }
 
     fn repository(&self) -> Result<String, BuildError> {

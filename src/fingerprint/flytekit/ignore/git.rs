@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::asking::Asker;
 use crate::disk::system_words;
 use crate::fingerprint::flytekit::Error;
 use crate::fingerprint::flytekit::walk::place;
@@ -46,7 +47,8 @@ pub(super) fn ignored(root: &Path, folder: &Path) -> Result<HashSet<String>, Err
         folder: place(root, folder),
         why: why.to_owned(),
     };
-    let said = ask(&mut command(folder), LIMIT).map_err(|error| failed(&system_words(&error)))?;
+    let said = ask(&mut command(folder), &Asker::silent().ask("git", LIMIT))
+        .map_err(|error| failed(&system_words(&error)))?;
     if said.success {
         return Ok(said.out.lines().map(str::to_owned).collect());
     }
