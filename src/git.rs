@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::asking::Asker;
 use crate::disk::system_words;
 use crate::process::{Said, ask};
 
@@ -59,7 +60,8 @@ pub(crate) fn files(
     }
     let mut command = command(folder);
     command.arg("ls-files").args(which);
-    let said = ask(&mut command, limit).map_err(|error| system_words(&error))?;
+    let said = ask(&mut command, &Asker::silent().ask("git", limit))
+        .map_err(|error| system_words(&error))?;
     if said.success {
         return Ok(Some(said.out.lines().map(str::to_owned).collect()));
     }

@@ -23,6 +23,7 @@
 //! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
 //! images; only [`report`] prints.
 
+pub mod asking;
 pub mod backend;
 pub mod check;
 pub mod cli;
@@ -35,6 +36,7 @@ mod git;
 pub mod graph;
 pub mod images;
 pub mod import;
+pub mod limits;
 pub mod manifest;
 pub mod plan;
 pub mod process;

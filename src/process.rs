@@ -1,31 +1,37 @@
 //! Runs one program in a process group of its own, hands its lines over as they come, and stops it when asked.
 //!
-//! Knows no builder. The choices made: a group, so that what the program started ends with it (killing only the child
-//! leaves a grandchild with the pipes open); one thread a pipe and one channel, so that the caller hears lines on its own
-//! thread; a request to stop is polled, because it may come from any thread or from a signal.
+//! Knows no builder. A group, so that what the program started ends with it (killing only the child leaves a grandchild with
+//! the pipes open); one thread a pipe and one channel, so that the caller hears lines on its own thread; a request to stop is
+//! polled, because it may come from any thread or from a signal. All groups that run are known, so that none outlives us.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+mod group;
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
+use crate::asking::Question;
 use crate::backend::Cancel;
+use crate::limits::Limits;
+use group::Stop;
+pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
 
 /// How often a running program's caller looks whether it should stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// How long a program may take to end after the polite signal, and again after the firm one.
-const GRACE: Duration = Duration::from_secs(10);
+/// The same, once its pipes are closed: it is about to end.
+const LAST_TICK: Duration = Duration::from_millis(2);
 
 /// How long the pipes may stay open after the program itself ended.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A longer line is cut into pieces: output without line ends must not fill the memory.
 const LONGEST_LINE: u64 = 1 << 20;
+
+/// More is no answer of a short program.
+const LONGEST_ANSWER: usize = 64 << 20;
 
 /// Which pipe a line came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,54 +51,71 @@ pub struct Exit {
     pub stopped: bool,
 }
 
+/// How long a program may go on.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// How long it may be silent, and how long it may take to stop.
+    pub limits: &'a Limits,
+    /// Asks it to stop.
+    pub cancel: &'a Cancel,
+    /// Asked whenever it has been silent for long: why there is no hope of an end. Without it silence is no reason.
+    pub hope: Option<&'a dyn Fn() -> Result<(), String>>,
+}
+
 /// Runs a program to its end; every line of its output goes to `hear`, without its line end.
 ///
-/// On a cancel the whole group gets an interrupt, after a grace the request to terminate, and after another it is killed;
+/// On a cancel the whole group gets an interrupt, within the grace the request to terminate, and before its end it is killed;
 /// on an urgent one it is killed at once.
 ///
 /// # Errors
-/// When it cannot be started.
+/// When it cannot be started, or, of the kind `TimedOut`, when there is no hope of its end.
 pub fn run(
     command: &mut Command,
-    cancel: &Cancel,
+    patience: Patience<'_>,
     mut hear: impl FnMut(Stream, &str),
 ) -> io::Result<Exit> {
-    let mut child = start(command)?;
-    let lines = listen(&mut child);
-    let mut stop = Stop::new(&child);
+    let mut started = start(command.stdin(Stdio::null()))?;
+    let lines = started.listen();
+    let mut stop = Stop::new(started.group, patience.limits.grace);
     let mut ended: Option<(ExitStatus, Instant)> = None;
-    let mut lingers = false;
-    loop {
-        match lines.recv_timeout(TICK) {
-            Ok((stream, line)) => hear(stream, &line),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+    let mut last_line = Instant::now();
+    let (mut is_open, mut lingers) = (true, false);
+    while is_open || ended.is_none() {
+        if is_open {
+            match lines.recv_timeout(TICK) {
+                Ok((stream, line)) => {
+                    last_line = Instant::now();
+                    hear(stream, &line);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => is_open = false,
+            }
+        } else {
+            // The program may still be working, and may still have to be stopped.
+            thread::sleep(LAST_TICK);
         }
-        stop.follow(cancel);
+        stop.follow(patience.cancel);
         if ended.is_none() {
-            ended = child.try_wait()?.map(|status| (status, Instant::now()));
+            ended = started.try_wait()?.map(|status| (status, Instant::now()));
         }
         lingers = ended.is_some_and(|(_, at)| at.elapsed() > LINGER);
         if lingers {
             break;
         }
+        if let Some(hope) = patience.hope
+            && ended.is_none()
+            && last_line.elapsed() >= patience.limits.idle
+        {
+            hope().map_err(|why| io::Error::new(io::ErrorKind::TimedOut, why))?;
+            last_line = Instant::now();
+        }
     }
-    let status = match ended {
-        Some((status, _)) => status,
-        // The pipes are closed; the program may still be working, and may still have to be stopped.
-        None => loop {
-            if let Some(status) = child.try_wait()? {
-                break status;
-            }
-            stop.follow(cancel);
-            thread::sleep(Duration::from_millis(2));
-        },
-    };
     let stopped = stop.asked.is_some();
     if stopped || lingers {
         // Whoever of the group still lives works for nobody.
         stop.kill();
     }
+    let (status, _) = ended.expect("the loop ends after the program");
     Ok(Exit { status, stopped })
 }
 
@@ -107,62 +130,62 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs a short program to its end, at most for so long.
+/// Runs a short program to its end, which is the answer to a question.
 ///
 /// # Errors
-/// When it cannot be started or takes longer.
-pub fn ask(command: &mut Command, limit: Duration) -> io::Result<Said> {
-    let mut child = start(command)?;
-    let lines = listen(&mut child);
-    let mut stop = Stop::new(&child);
-    let until = Instant::now() + limit;
+/// When it cannot be started, says too much, or the question is given up; its group is killed then.
+pub(crate) fn ask(command: &mut Command, question: &Question<'_>) -> io::Result<Said> {
+    answer(start(command.stdin(Stdio::null()))?, question)
+}
+
+/// The same, with a few words on its standard input.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn ask_with(
+    command: &mut Command,
+    words: &str,
+    question: &Question<'_>,
+) -> io::Result<Said> {
+    let mut started = start(command.stdin(Stdio::piped()))?;
+    if let Some(mut pipe) = started.child.stdin.take() {
+        // Less than a pipe holds, so nobody waits; one that does not want to hear it may still answer.
+        let _ = pipe.write_all(words.as_bytes());
+    }
+    answer(started, question)
+}
+
+fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Said> {
+    let lines = started.listen();
     let (mut out, mut err) = (String::new(), String::new());
+    let mut ended: Option<(ExitStatus, Instant)> = None;
     loop {
-        match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((stream, line)) => {
-                let text = match stream {
-                    Stream::Out => &mut out,
-                    Stream::Err => &mut err,
-                };
-                text.push_str(&line);
-                text.push('\n');
+        let heard = lines.recv_timeout(TICK);
+        if let Ok((stream, line)) = &heard {
+            let text = match stream {
+                Stream::Out => &mut out,
+                Stream::Err => &mut err,
+            };
+            text.push_str(line);
+            text.push('\n');
+            if out.len() + err.len() > LONGEST_ANSWER {
+                let limit = LONGEST_ANSWER >> 20;
+                return Err(io::Error::other(format!("it says more than {limit} MiB")));
             }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {
-                stop.kill();
-                child.wait()?;
-                let seconds = limit.as_secs();
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("no answer within {seconds} s"),
-                ));
-            }
+        } else if ended.is_none() {
+            ended = started.try_wait()?.map(|status| (status, Instant::now()));
         }
+        if let Some((status, at)) = ended
+            && (heard == Err(RecvTimeoutError::Disconnected) || at.elapsed() > LINGER)
+        {
+            let success = status.success();
+            return Ok(Said { success, out, err });
+        }
+        if heard == Err(RecvTimeoutError::Disconnected) {
+            thread::sleep(LAST_TICK);
+        }
+        question.look()?;
     }
-    let success = child.wait()?.success();
-    Ok(Said { success, out, err })
-}
-
-fn start(command: &mut Command) -> io::Result<Child> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-}
-
-fn listen(child: &mut Child) -> Receiver<(Stream, String)> {
-    let (lines, heard) = mpsc::sync_channel(1024);
-    let out = child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
-    let err = child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
-    for (stream, pipe) in [(Stream::Out, out), (Stream::Err, err)] {
-        let Some(pipe) = pipe else { continue };
-        let lines = lines.clone();
-        // Ends with the pipe, or when nobody listens any more.
-        thread::spawn(move || read_lines(pipe, |line| lines.send((stream, line)).is_ok()));
-    }
-    heard
 }
 
 /// The reading end of a pipe.
@@ -191,160 +214,5 @@ pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) 
     }
 }
 
-/// The process group that a child leads, started as one.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Group(Option<Pid>);
-
-impl Group {
-    pub(crate) fn of(child: &Child) -> Self {
-        Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
-    }
-
-    /// Sends a signal to all in it.
-    pub(crate) fn send(self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // A group that is gone is what was asked for.
-            let _ = kill_process_group(group, signal);
-        }
-    }
-}
-
-/// How far the stopping of a process group has come.
-struct Stop {
-    group: Group,
-    asked: Option<Instant>,
-    sent: u8,
-}
-
-impl Stop {
-    fn new(child: &Child) -> Self {
-        Self {
-            group: Group::of(child),
-            asked: None,
-            sent: 0,
-        }
-    }
-
-    /// Sends what is due by now.
-    fn follow(&mut self, cancel: &Cancel) {
-        if !cancel.is_requested() {
-            return;
-        }
-        let asked = *self.asked.get_or_insert_with(Instant::now);
-        let due = if cancel.is_urgent() {
-            3
-        } else if asked.elapsed() < GRACE {
-            1
-        } else if asked.elapsed() < 2 * GRACE {
-            2
-        } else {
-            3
-        };
-        if self.sent < due {
-            self.sent = due;
-            self.group.send(match due {
-                1 => Signal::INT,
-                2 => Signal::TERM,
-                _ => Signal::KILL,
-            });
-        }
-    }
-
-    fn kill(&mut self) {
-        self.sent = 3;
-        self.group.send(Signal::KILL);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As the program does while it builds. Else a test run that was itself started in the background of a script, where
-    /// interrupts are ignored, would hand that on to the children.
-    fn hears_interrupts() {
-        let heard = std::sync::Arc::default();
-        signal_hook::flag::register(signal_hook::consts::SIGINT, heard).unwrap();
-    }
-
-    fn sh(script: &str) -> Command {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
-        command
-    }
-
-    #[test]
-    fn lines_of_both_pipes_are_heard_whole() {
-        let mut heard = Vec::new();
-        let exit = run(
-            &mut sh("echo one; echo two >&2; printf three"),
-            &Cancel::default(),
-            |stream, line| heard.push((stream, line.to_owned())),
-        )
-        .unwrap();
-        heard.sort_by_key(|(stream, _)| *stream == Stream::Err);
-        let expected = [
-            (Stream::Out, "one"),
-            (Stream::Out, "three"),
-            (Stream::Err, "two"),
-        ];
-        assert_eq!(heard, expected.map(|(at, line)| (at, line.to_owned())));
-        assert!(exit.status.success() && !exit.stopped);
-    }
-
-    #[test]
-    fn a_program_gets_no_input() {
-        let said = ask(&mut sh("cat; echo end"), Duration::from_secs(10)).unwrap();
-        assert_eq!(said.out, "end\n");
-    }
-
-    #[test]
-    fn a_cancel_ends_the_whole_group() {
-        // buildx#556, moby/buildkit#2855: who stops only the client leaves the rest running.
-        hears_interrupts();
-        let cancel = Cancel::default();
-        let begun = Instant::now();
-        let exit = run(
-            &mut sh("sleep 30 & echo started; wait"),
-            &cancel,
-            |_, line| {
-                assert_eq!(line, "started");
-                cancel.request();
-            },
-        )
-        .unwrap();
-        assert!(exit.stopped && !exit.status.success());
-        assert!(begun.elapsed() < Duration::from_secs(8));
-    }
-
-    #[test]
-    fn an_urgent_cancel_kills_who_ignores_signals() {
-        let cancel = Cancel::default();
-        let begun = Instant::now();
-        let exit = run(
-            &mut sh("trap '' INT TERM; echo started; while :; do sleep 1; done"),
-            &cancel,
-            |_, _| {
-                cancel.request();
-                cancel.request();
-            },
-        )
-        .unwrap();
-        assert!(exit.stopped);
-        assert!(begun.elapsed() < Duration::from_secs(8));
-    }
-
-    #[test]
-    fn a_grandchild_that_keeps_the_pipe_does_not_keep_us() {
-        let begun = Instant::now();
-        let exit = run(&mut sh("sleep 30 & exit 3"), &Cancel::default(), |_, _| {}).unwrap();
-        assert_eq!(exit.status.code(), Some(3));
-        assert!(begun.elapsed() < Duration::from_secs(8));
-    }
-
-    #[test]
-    fn a_program_that_does_not_answer_is_given_up() {
-        let error = ask(&mut sh("sleep 30"), Duration::from_millis(100)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-    }
-}
+mod tests;

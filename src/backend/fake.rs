@@ -17,6 +17,7 @@ use super::{
     Unsupported, Wanted, context,
     secret::{self, Discreet, Hider},
 };
+use crate::asking::Asker;
 use crate::disk::dir::Rooted;
 use crate::disk::system_words;
 use crate::recipe::Recipe;
@@ -187,7 +188,7 @@ impl Backend for Fake {
         0
     }
 
-    fn availability(&self) -> Availability {
+    fn availability(&self, _: Asker<'_>) -> Availability {
         Availability::Ready {
             versions: Vec::new(),
             remarks: vec!["builds nothing; for tests and demos".to_owned()],
@@ -202,7 +203,7 @@ impl Backend for Fake {
         stage(job, to)
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    fn exists(&self, wanted: &[Wanted<'_>], _: Asker<'_>) -> Vec<Existence> {
         let find = |wanted| {
             self.find(wanted)
                 .unwrap_or_else(|error| Existence::Unknown {

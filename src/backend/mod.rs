@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use context::{stage, verify};
 
+use crate::asking::Asker;
 use crate::fingerprint::{Files, Key};
 use crate::recipe::Recipe;
 
@@ -32,13 +33,13 @@ pub trait Backend: Send + Sync {
     fn priority(&self) -> u8;
 
     /// Whether it can build here, in words for `doctor`; may start a process.
-    fn availability(&self) -> Availability;
+    fn availability(&self, asker: Asker<'_>) -> Availability;
 
     /// Removes what killed runs left in its store, and says how many things that were; nothing that a run may still need.
     ///
     /// # Errors
     /// In words, when its store cannot be asked.
-    fn clean(&self) -> Result<usize, String> {
+    fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
         Ok(0)
     }
 
@@ -56,8 +57,8 @@ pub trait Backend: Send + Sync {
         "Dockerfile"
     }
 
-    /// What exists of these references, in the same order; asked for all at once.
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence>;
+    /// What exists of these references, in the same order; asked for all at once. What has no answer in time is unknown.
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence>;
 
     /// Builds one image. The reference names the result only when this returns it.
     ///

@@ -4,6 +4,11 @@
 //! because a command may print what it was given.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+#[cfg(target_os = "linux")]
+use rustix::process::DumpableBehavior;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{BuildError, Job, Notes};
 use crate::disk::limits;
@@ -44,6 +49,9 @@ pub fn reveal(
     root: &Path,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Revealed>, Vec<NoSecret>> {
+    if !recipe.secrets.is_empty() {
+        leave_no_dump();
+    }
     let mut missing = Vec::new();
     let mut revealed = Vec::new();
     for secret in &recipe.secrets {
@@ -78,6 +86,33 @@ pub(super) fn of_job(
         let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
         BuildError::Failed(said.join("; "))
     })
+}
+
+/// The variables that values are read from.
+pub(crate) fn variables(recipes: &[Recipe]) -> impl Iterator<Item = String> {
+    let all = recipes.iter().flat_map(|recipe| &recipe.secrets);
+    all.filter_map(|secret| match &secret.source {
+        SecretSource::Env(name) => Some(name.clone()),
+        SecretSource::File(_) => None,
+    })
+}
+
+/// Has the system write no memory of this process to a disk, whatever becomes of it: from now on it holds secrets. Programs
+/// that it starts may be dumped where their own limit, and the system, let them.
+fn leave_no_dump() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+        let none = Rlimit {
+            current: Some(0),
+            maximum,
+        };
+        // Less than before is always allowed.
+        let _ = setrlimit(Resource::Core, none);
+        // A program that the system hands dumps to is not held back by the limit.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    });
 }
 
 /// Where a secret's file is.
@@ -203,6 +238,26 @@ mod tests {
         let found = reveal(&recipe, root.path(), &variable).unwrap_or_default();
         let values: Vec<&[u8]> = found.iter().map(|it| it.value.as_slice()).collect();
         assert_eq!(values, [&b"one"[..], b"two", b"three", b"four"]);
+    }
+
+    #[test]
+    fn who_holds_a_secret_leaves_no_dump() {
+        let recipe = Recipe {
+            secrets: vec![secret("d", SecretSource::Env("TOKEN".into()))],
+            ..Recipe::default()
+        };
+        assert_eq!(
+            variables(std::slice::from_ref(&recipe)).collect::<Vec<_>>(),
+            ["TOKEN"]
+        );
+        let root = tempfile::tempdir().unwrap();
+        reveal(&recipe, root.path(), &|_| Some("four".into())).unwrap_or_default();
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+        #[cfg(target_os = "linux")]
+        assert_eq!(
+            rustix::process::dumpable_behavior(),
+            Ok(DumpableBehavior::NotDumpable)
+        );
     }
 
     #[test]

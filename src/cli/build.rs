@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
+use super::teller::Teller;
 use super::variables;
 use super::{Context, Failure, Progress, Selection, exit, metadata};
 use crate::plan::{Judgement, Plan, WhenUnknown};
@@ -115,11 +114,12 @@ impl Choice {
         }
     }
 
-    /// Plans, and refuses what the flags rule out.
+    /// Plans, and refuses what the flags rule out; what nobody could say is told.
     pub(super) fn plan(
         &self,
         session: &Session,
         selection: &Selection,
+        teller: &Teller,
     ) -> Result<Planned, Failure> {
         let asked = session.select(&selection.images)?;
         let wish = Wish {
@@ -128,7 +128,11 @@ impl Choice {
             without_bases: self.no_bases,
             is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
-        Ok(session.prepare(&asked, wish)?)
+        let planned = session.prepare(&asked, wish, teller.asker())?;
+        for doubt in planned.doubts(session, wish.judgement) {
+            teller.warn(doubt);
+        }
+        Ok(planned)
     }
 }
 
@@ -172,17 +176,18 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         metadata::refuse_early(file)?;
     }
     let session = context.open(args.choice.builder.as_deref())?;
-    let planned = args.choice.plan(&session, &args.selection)?;
-    session.ready(&planned.plan)?;
+    let teller = Teller::new(context);
+    let planned = args.choice.plan(&session, &args.selection, &teller)?;
+    session.ready(&planned.plan, teller.asker())?;
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
-    // Until here an interrupt may just end the program: nothing has been begun.
+    // Until here a signal may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
     let interrupter = mailbox.interrupter();
-    on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupter.interrupt())?;
+    context.signals.ask_first(move || interrupter.interrupt());
     let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event))?;
     screen.finish();
-    let code = code(&summary);
+    let code = code(&summary, context);
     match metadata.map(|file| metadata::write(&file, &summary)) {
         Some(Err(failure)) if code == exit::DONE => Err(failure),
         // What a build failed of is worth more than that.
@@ -194,9 +199,9 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
 }
 
-fn code(summary: &Summary) -> u8 {
+fn code(summary: &Summary, context: &Context) -> u8 {
     if summary.interrupted {
-        exit::INTERRUPTED
+        context.signals.code()
     } else if summary.failed.is_empty() {
         exit::DONE
     } else {
@@ -239,24 +244,4 @@ pub(super) fn screen(context: &Context) -> report::Settings {
         color: context.screen.color,
         ..report::Settings::default()
     }
-}
-
-/// A thread that hears signals; it lives as long as the program.
-pub(super) fn on_signals(
-    which: &[i32],
-    hear: impl Fn(i32) + Send + 'static,
-) -> Result<(), Failure> {
-    let signals = Signals::new(which);
-    let mut signals = signals.map_err(|error| {
-        Failure::usage(
-            format!("signals cannot be heard: {error}"),
-            "this is a fault of the system",
-        )
-    })?;
-    std::thread::spawn(move || {
-        for signal in signals.forever() {
-            hear(signal);
-        }
-    });
-    Ok(())
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 
+use super::teller::Teller;
 use super::{Context, Failure, eprint_text, exit};
 use crate::backend::{self, Cancel};
 use crate::disk::system_words;
@@ -38,15 +39,19 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
             (true, _) => others += 1,
         }
     }
+    let teller = Teller::new(context);
+    let mut unasked = BTreeSet::new();
     for backend in &session.known {
-        match backend.clean() {
+        match backend.clean(teller.asker()) {
             Ok(removed) => others += removed,
-            // Mostly it is not there: nothing here depends on it.
-            Err(why) if context.screen.verbose => {
-                eprint_text(&format!("`{}` keeps what it has: {why}\n", backend.name()));
-            }
-            Err(_) => {}
+            // What it keeps is in nobody's way until it can be asked.
+            Err(why) => drop(unasked.insert(why)),
         }
+    }
+    for why in unasked {
+        teller.warn(format!(
+            "what killed runs left with a builder was not looked for: {why}"
+        ));
     }
     if !context.screen.quiet {
         eprint_text(&format!(

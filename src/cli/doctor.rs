@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::teller::Teller;
 use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text, width};
 use crate::backend::Availability;
 use crate::check;
@@ -43,11 +44,15 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         None => session::backends(&context.folder, &context.env()),
     };
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
+    let teller = Teller::new(context);
     let findings: Vec<Finding> = backends
         .iter()
         .map(|backend| Finding {
             images: images(session.as_ref(), backend.name()),
-            ..finding(backend.name().to_owned(), backend.availability())
+            ..finding(
+                backend.name().to_owned(),
+                backend.availability(teller.asker()),
+            )
         })
         .collect();
     let is_ready = backends

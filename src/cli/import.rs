@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use super::build::on_signals;
 use super::{Context, Failure, Format, eprint_text, exit, output, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
@@ -83,8 +81,10 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
     let cancel = Cancel::default();
     let python = python(args, context);
     if kind == Kind::Python {
-        announce(&source, &python, &cancel, context)?;
+        announce(&source, &python, context);
     }
+    let interrupt = cancel.clone();
+    context.signals.ask_first(move || interrupt.request());
     let folder = output.as_deref().and_then(Path::parent);
     let around = Surroundings {
         sources: &sources,
@@ -92,24 +92,18 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
         flytekit: args.flytekit.clone(),
         python: &python,
         limit: Duration::from_secs(args.timeout),
+        limits: &context.limits,
         cancel: &cancel,
     };
     match import::import(&source, kind, &around) {
         Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
-        Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(exit::INTERRUPTED),
+        Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(context.signals.code()),
         Err(wrong) => Err(Failure::Wrong(wrong, sources)),
     }
 }
 
-/// Says that a file is run, and hears interrupts while it is.
-fn announce(
-    source: &Source,
-    python: &Path,
-    cancel: &Cancel,
-    context: &Context,
-) -> Result<(), Failure> {
-    let interrupt = cancel.clone();
-    on_signals(&[SIGINT, SIGTERM, SIGHUP], move |_| interrupt.request())?;
+/// Says that a file is run.
+fn announce(source: &Source, python: &Path, context: &Context) {
     if !context.screen.quiet {
         eprint_text(&format!(
             "running {} by {}, to see which ImageSpecs it makes\n",
@@ -117,7 +111,6 @@ fn announce(
             python.display()
         ));
     }
-    Ok(())
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -16,7 +16,9 @@ mod output;
 mod plan;
 mod render;
 mod show;
+mod signals;
 mod tag;
+mod teller;
 mod variables;
 mod watch;
 
@@ -30,6 +32,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::backend::envd;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::disk::system_words;
+use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Overrides};
 use crate::report;
 use crate::session::{Opening, Refusal, Session};
@@ -197,10 +200,10 @@ mod exit {
     pub(super) const DONE: u8 = 0;
     pub(super) const FAILED: u8 = 1;
     pub(super) const USAGE: u8 = 2;
-    pub(super) const INTERRUPTED: u8 = 130;
 }
 
-/// Runs the program and returns its exit code: 0 done, 1 a build failed, 2 usage or manifest, 130 interrupted.
+/// Runs the program and returns its exit code: 0 done, 1 a build failed, 2 usage or manifest, 130 interrupted;
+/// 128 and the signal's number when another signal ended it.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -279,6 +282,8 @@ struct Context {
     overrides: Overrides,
     envd_context: Option<String>,
     screen: Screen,
+    limits: Limits,
+    signals: signals::Heard,
 }
 
 impl Context {
@@ -305,12 +310,16 @@ impl Context {
             vars: global.vars,
             sets: global.sets,
         };
+        let limits = Limits::read(&|name| std::env::var(name).ok())
+            .map_err(|wrong| Failure::usage(wrong.to_string(), NoTime::MEND))?;
         Ok(Self {
             folder,
             file: global.file,
             overrides,
             envd_context: global.envd_context,
             screen,
+            limits,
+            signals: signals::hear(limits.grace)?,
         })
     }
 

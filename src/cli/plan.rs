@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::build::Choice;
+use super::teller::Teller;
 use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
@@ -35,7 +36,7 @@ pub(super) fn show(
     context: &Context,
 ) -> Result<u8, Failure> {
     let session = context.open(choice.builder.as_deref())?;
-    let planned = choice.plan(&session, selection)?;
+    let planned = choice.plan(&session, selection, &Teller::new(context))?;
     match format {
         Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,
         Format::Text => print_text(&text(&session, &planned.plan, choice, context))?,
@@ -113,7 +114,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
             .column(Style::Bold, name(image.id), width + 2)
             .column(style, word, 5);
         if let Some(reason) = image.reasons.first() {
-            line = line.add(Style::Plain, format!("  {reason}"));
+            line = line.add(Style::Plain, format!("  {}", words(reason)));
         }
         if let (Action::Build, Some(seconds)) = (image.action, image.seconds) {
             line = line.add(Style::Dim, format!("  (took {})", Seconds(seconds)));
@@ -128,6 +129,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
             text.push('\n');
         }
         for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
+            let reason = words(reason);
             let line = Line::new().add(Style::Plain, format!("{:width$}         {reason}", ""));
             text.push_str(&line.paint(color));
             text.push('\n');
@@ -143,6 +145,14 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
     }
     text.push_str(&summary(session, plan));
     text
+}
+
+/// A reason as a line; why nobody could say is told once for all images.
+fn words(reason: &Reason) -> String {
+    match reason {
+        Reason::Unknown { .. } => "nobody could say whether it is there".to_owned(),
+        reason => reason.to_string(),
+    }
 }
 
 fn summary(session: &Session, plan: &Plan) -> String {

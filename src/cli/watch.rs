@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
 use super::build::{self, Choice};
+use super::teller::Teller;
 use super::{Context, Failure, Selection, exit, metadata};
+use crate::limits;
 use crate::report;
 use crate::run::Options;
 use crate::session::{self, Opening, Refusal};
-use crate::watch::{self, Mailbox, Request, Signals, Start};
+use crate::watch::{self, Mailbox, Request, Start};
 
 #[derive(Args)]
 pub(super) struct WatchArgs {
@@ -55,9 +56,12 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         ..build::screen(context)
     };
     let mut screen = report::reporter(settings);
-    // Until here an interrupt may just end the program: nothing has been begun.
+    // Until here a signal may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
-    hear_signals(mailbox.signals())?;
+    let signals = mailbox.signals();
+    let again = signals.clone();
+    context.signals.on_continued(move || again.continued());
+    context.signals.ask_first(move || signals.interrupt());
     let file = args.metadata_file.map(|file| context.folder.join(file));
     let mut unwritten = None;
     watch::watch(
@@ -114,38 +118,18 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
     if !context.screen.quiet {
         context.warn(&session);
     }
-    let planned = args.choice.plan(&session, &args.selection)?;
-    if let Some((why, mend)) = session.missing_backends(&planned.plan).into_iter().next() {
+    let teller = Teller::new(context);
+    let planned = args.choice.plan(&session, &args.selection, &teller)?;
+    let missing = session.missing_backends(&planned.plan, teller.asker());
+    if let Some((why, mend)) = missing.into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
     Ok(Start::Sound(Box::new(session), planned))
 }
 
-/// A thread that passes signals on; it lives as long as the program.
-fn hear_signals(watch: Signals) -> Result<(), Failure> {
-    build::on_signals(&[SIGINT, SIGTERM, SIGHUP, SIGCONT], move |signal| {
-        if signal == SIGCONT {
-            watch.continued();
-        } else {
-            watch.interrupt();
-        }
-    })
-}
-
 /// `80ms`, `0.5s`, `2`.
 fn span(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, 0.001),
-        (None, Some(number)) => (number, 1.0),
-        (None, None) => (text, 1.0),
-    };
-    let number: f64 = number
-        .trim()
-        .parse()
-        .map_err(|_| "write `80ms` or `0.5s`".to_owned())?;
-    let span = Duration::try_from_secs_f64(number * unit)
-        .ok()
-        .filter(|span| *span <= Duration::from_mins(1));
+    let span = limits::time(text).filter(|span| *span <= Duration::from_mins(1));
     span.ok_or_else(|| "write a time between 0 and 60 s, such as `80ms` or `0.5s`".to_owned())
 }
 

@@ -149,7 +149,9 @@ fn inputs() {
         name: "env.A".into(),
         value: "1".into(),
     }];
-    store.write(&known, &list, &mut || std::ops::ControlFlow::Continue(())).unwrap();
+    store
+        .write(&known, &list, &mut || std::ops::ControlFlow::Continue(()))
+        .unwrap();
     assert_eq!(store.inputs(&known), Some(list.clone()));
     let listings = folder.path().join(".imgspec/state/inputs");
     let file = listings.read_dir().unwrap().next().unwrap().unwrap().path();

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::refusal;
+use crate::asking::Asker;
 use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
 };
@@ -123,12 +124,12 @@ impl Backend for Registered {
         self.priority
     }
 
-    fn availability(&self) -> Availability {
-        self.backend.availability()
+    fn availability(&self, asker: Asker<'_>) -> Availability {
+        self.backend.availability(asker)
     }
 
-    fn clean(&self) -> Result<usize, String> {
-        self.backend.clean()
+    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
+        self.backend.clean(asker)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
@@ -139,8 +140,8 @@ impl Backend for Registered {
         self.backend.render(job, to)
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        let mut found = self.backend.exists(wanted);
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
+        let mut found = self.backend.exists(wanted, asker);
         // One answer too few is one that nobody gave.
         found.resize_with(wanted.len(), || Existence::Unknown {
             why: format!("the builder `{}` gave no answer", self.kind),

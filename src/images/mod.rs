@@ -36,6 +36,7 @@ pub use backends::BackendRegistry;
 pub use proposal::{Proposal, Proposed};
 pub use request::Request;
 
+use crate::asking::Asker;
 use crate::backend::{Existence, StoreKind, Wanted};
 use crate::check;
 use crate::disk::system_words;
@@ -207,7 +208,7 @@ impl Images {
             place,
             platforms: &session.recipes[at.index()].platforms,
         };
-        let found = session.backends[at.index()].exists(&[wanted]);
+        let found = session.backends[at.index()].exists(&[wanted], Asker::silent());
         let key = session.prints.key(at).to_string();
         Ok(match found.into_iter().next() {
             Some(Existence::Present {

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Request;
 use super::refusal::refusal;
+use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
 use crate::graph::ImageId;
 use crate::plan::{Action, Reason};
@@ -19,6 +20,8 @@ pub struct Proposal {
     session: Session,
     planned: Planned,
     options: Options,
+    /// What nobody could say of what exists, in words.
+    doubts: Vec<String>,
 }
 
 /// What is to be done about one image.
@@ -49,12 +52,13 @@ impl Proposal {
             without_bases: request.without_bases,
             is_flytekit_known: false,
         };
-        let planned = session.prepare(&asked, wish)?;
-        let options = request.options;
+        let planned = session.prepare(&asked, wish, Asker::silent())?;
+        let doubts = planned.doubts(&session, request.judgement);
         Ok(Self {
             session,
             planned,
-            options,
+            options: request.options,
+            doubts,
         })
     }
 
@@ -99,11 +103,14 @@ impl Proposal {
         mailbox: Mailbox,
         mut on_event: impl FnMut(&Event),
     ) -> Result<Summary, Refusal> {
-        self.session.ready(&self.planned.plan)?;
+        self.session.ready(&self.planned.plan, Asker::silent())?;
         for warning in &self.session.warnings {
             on_event(&Event::Warning {
                 message: warning.message.clone(),
             });
+        }
+        for message in self.doubts {
+            on_event(&Event::Warning { message });
         }
         let (session, planned) = (self.session, self.planned);
         session.run(&planned, self.options, mailbox, &mut on_event)

@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{Surroundings, Wrong, shown};
+use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
 use crate::process::{self, Said};
 
@@ -93,7 +94,9 @@ impl Bake<'_> {
         if let (Some((_, socket, _)), None) = (&agent, std::env::var_os("SSH_AUTH_SOCK")) {
             command.env("SSH_AUTH_SOCK", socket);
         }
-        process::ask(&mut command, self.around.limit).map_err(|error| unasked(&error).into())
+        let asker = Asker::silent().or(self.around.cancel);
+        let question = asker.ask("`docker buildx bake`", self.around.limit);
+        process::ask(&mut command, &question).map_err(|error| unasked(&error).into())
     }
 }
 
@@ -101,6 +104,9 @@ const PRINTED: &str = "where Docker has buildx, `docker buildx bake --print > ba
 
 fn unasked(error: &std::io::Error) -> Diagnostic {
     let why = match error.kind() {
+        std::io::ErrorKind::Interrupted => {
+            return Diagnostic::error("interrupted", "the import was stopped");
+        }
         std::io::ErrorKind::NotFound => "there is no `docker` here".to_owned(),
         _ => error.to_string(),
     };

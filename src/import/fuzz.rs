@@ -357,6 +357,7 @@ impl Bench {
             flytekit: None,
             python: Path::new("no-python"),
             limit: Duration::from_secs(1),
+            limits: &crate::limits::Limits::default(),
             cancel: &Cancel::default(),
         };
         match import(&source, kind, &around) {

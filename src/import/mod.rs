@@ -38,6 +38,7 @@ pub use places::Places;
 
 use crate::backend::Cancel;
 use crate::diagnostic::{Diagnostic, Place, SourceId, Sources};
+use crate::limits::Limits;
 
 /// The flytekit whose images these are, when nobody says and none is installed.
 pub const FLYTEKIT: &str = "1.16.31";
@@ -76,6 +77,8 @@ pub struct Surroundings<'a> {
     pub python: &'a Path,
     /// How long another program may take.
     pub limit: Duration,
+    /// How long it may take to stop.
+    pub limits: &'a Limits,
     /// Asks to stop.
     pub cancel: &'a Cancel,
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::{At, Source, Surroundings, Wrong, place, shown};
 use crate::backend::Cancel;
 use crate::diagnostic::Diagnostic;
-use crate::process;
+use crate::process::{self, Patience};
 
 const SCRIPT: &str = include_str!("collect.py");
 
@@ -96,7 +96,12 @@ impl PythonRun {
         let cancel = around.cancel.clone();
         let clock = Clock::start(around.limit, cancel.clone());
         let mut tail = VecDeque::new();
-        let exit = process::run(&mut command, &cancel, |_, line| {
+        let patience = Patience {
+            limits: around.limits,
+            cancel: &cancel,
+            hope: None,
+        };
+        let exit = process::run(&mut command, patience, |_, line| {
             if tail.len() == TAIL {
                 tail.pop_front();
             }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Facts;
+use crate::asking::Asker;
 use crate::backend::{Existence, StoreKind, Wanted};
 use crate::fingerprint::{self, Change, Fingerprints};
 use crate::graph::ImageId;
@@ -21,8 +22,9 @@ pub fn gather(
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
     push: Push,
+    asker: Asker<'_>,
 ) -> Vec<Facts> {
-    let mut all = gather_without_changes(setting, prints, relevant, push);
+    let mut all = gather_without_changes(setting, prints, relevant, push, asker);
     for (id, facts) in setting.graph.ids().zip(&mut all) {
         facts.changes = changes(setting, prints, id, facts);
     }
@@ -36,8 +38,9 @@ pub fn gather_without_changes(
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
     push: Push,
+    asker: Asker<'_>,
 ) -> Vec<Facts> {
-    let found = existences(setting, prints, relevant, push);
+    let found = existences(setting, prints, relevant, push, asker);
     let records = setting.store.records();
     let facts = |id: ImageId| {
         let (record, unreadable) = match relevant
@@ -93,6 +96,7 @@ fn existences(
     prints: &Fingerprints,
     relevant: &BTreeSet<ImageId>,
     push: Push,
+    asker: Asker<'_>,
 ) -> BTreeMap<(ImageId, StoreKind), Existence> {
     let references: BTreeMap<ImageId, String> = relevant
         .iter()
@@ -124,7 +128,7 @@ fn existences(
                 platforms: &setting.recipes[id.index()].platforms,
             })
             .collect();
-        found.extend(wanted.into_iter().zip(backend.exists(&questions)));
+        found.extend(wanted.into_iter().zip(backend.exists(&questions, asker)));
     }
     found
 }

@@ -128,6 +128,24 @@ impl Judgement {
 }
 
 impl Facts {
+    /// Whether it is where it must be, with its key.
+    fn is_there(&self) -> bool {
+        let key = self.key.to_string();
+        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == key);
+        is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
+    }
+
+    /// Why nobody can say whether it is there; none when it is, or is not.
+    fn doubt(&self) -> Option<&str> {
+        let all = [Some(&self.local), self.registry.as_ref()];
+        let mut all = all.into_iter().flatten();
+        let why = all.find_map(|found| match found {
+            Existence::Unknown { why } => Some(why.as_str()),
+            _ => None,
+        });
+        why.filter(|_| !self.is_there())
+    }
+
     /// What the image is called by its backend, as far as anyone knows; else empty.
     #[must_use]
     pub fn digest(&self) -> String {
@@ -286,11 +304,14 @@ fn planned(
     let own = &facts[id.index()];
     let seconds = own.record.as_ref().map(|record| record.seconds);
     if !building.contains(&id) {
-        let place = || Reason::ArtifactGone {
-            place: "registry".to_owned(),
+        let why = || match &own.registry {
+            Some(Existence::Unknown { why }) => Reason::Unknown { why: why.clone() },
+            _ => Reason::ArtifactGone {
+                place: "registry".to_owned(),
+            },
         };
         let (action, reasons) = if asked && needs_push(own) {
-            (Action::Push, vec![place()])
+            (Action::Push, vec![why()])
         } else {
             (Action::Fresh, Vec::new())
         };
@@ -332,28 +353,33 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
     if force {
         return Some(vec![Reason::Forced]);
     }
-    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(key), .. } if *key == facts.key.to_string());
-    if is_this(&facts.local) || facts.registry.as_ref().is_some_and(is_this) {
+    if facts.is_there() {
         return None;
     }
-    let Some(record) = &facts.record else {
-        let unreadable = facts.unreadable.clone();
-        return Some(vec![Reason::NeverBuilt { unreadable }]);
+    let is_assumed = when_unknown == WhenUnknown::Assume;
+    let doubt = facts.doubt().filter(|_| !is_assumed);
+    let doubt = doubt.map(|why| Reason::Unknown {
+        why: why.to_owned(),
+    });
+    let mut reasons = match &facts.record {
+        None => {
+            let unreadable = facts.unreadable.clone();
+            vec![Reason::NeverBuilt { unreadable }]
+        }
+        Some(record) if record.key != facts.key => input_changes(facts),
+        Some(_) if facts.doubt().is_some() && is_assumed => return None,
+        Some(_) if doubt.is_some() => Vec::new(),
+        Some(_) => {
+            let place = match facts.registry.as_ref().unwrap_or(&facts.local) {
+                Existence::Present { .. } => "its name; another image bears it".to_owned(),
+                Existence::Incomplete { missing } => format!("form for {}", missing.join(", ")),
+                Existence::Absent | Existence::Unknown { .. } => "local store".to_owned(),
+            };
+            vec![Reason::ArtifactGone { place }]
+        }
     };
-    if record.key != facts.key {
-        return Some(input_changes(facts));
-    }
-    let gone = |place: &str| Reason::ArtifactGone {
-        place: place.to_owned(),
-    };
-    let reason = match facts.registry.as_ref().unwrap_or(&facts.local) {
-        Existence::Unknown { .. } if when_unknown == WhenUnknown::Assume => return None,
-        Existence::Unknown { why } => Reason::Unknown { why: why.clone() },
-        Existence::Present { .. } => gone("its name; another image bears it"),
-        Existence::Incomplete { missing } => gone(&format!("form for {}", missing.join(", "))),
-        Existence::Absent => gone("local store"),
-    };
-    Some(vec![reason])
+    reasons.extend(doubt);
+    Some(reasons)
 }
 
 fn input_changes(facts: &Facts) -> Vec<Reason> {
@@ -403,16 +429,76 @@ fn needs_push(facts: &Facts) -> bool {
     }
 }
 
-/// The images of which nobody could say whether they are there, for `--when-unknown fail`.
+/// Images of which nobody could say whether they are there, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// Why.
+    pub why: String,
+    /// Their ids.
+    pub images: Vec<String>,
+}
+
+impl Doubt {
+    /// Groups images, each with its reason, by the reasons.
+    fn group<'a>(images: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for (image, why) in images {
+            let image = image.to_owned();
+            match all.iter_mut().find(|doubt| doubt.why == why) {
+                Some(doubt) => doubt.images.push(image),
+                None => all.push(Self {
+                    why: why.to_owned(),
+                    images: vec![image],
+                }),
+            }
+        }
+        all
+    }
+
+    /// What `--when-unknown` does now, in one line with the cause.
+    #[must_use]
+    pub fn warning(&self, what: WhenUnknown) -> String {
+        let does = match what {
+            WhenUnknown::Build => "`--when-unknown build` has that built",
+            WhenUnknown::Fail => "`--when-unknown fail` has nothing built",
+            WhenUnknown::Assume => "`--when-unknown assume` believes what was recorded",
+        };
+        format!("{self}; {does}")
+    }
+}
+
+impl std::fmt::Display for Doubt {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.images.as_slice() {
+            [one] => write!(out, "nobody can say whether `{one}` exists")?,
+            many => write!(out, "nobody can say whether {} images exist", many.len())?,
+        }
+        write!(out, ": {}", self.why)
+    }
+}
+
+/// The images of a plan of which nobody could say whether they are there, whatever is done about that.
 #[must_use]
-pub fn unknown<'a>(graph: &'a Graph, plan: &Plan) -> Vec<(&'a str, String)> {
-    let unknown = plan.images.iter().filter_map(|image| {
-        image.reasons.iter().find_map(|reason| match reason {
-            Reason::Unknown { why } => Some((graph.name(image.id), why.clone())),
+pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
+    let forced = |image: &Planned| image.reasons.contains(&Reason::Forced);
+    let doubted = plan.images.iter().filter(|image| !forced(image));
+    Doubt::group(doubted.filter_map(|image| {
+        let why = facts[image.id.index()].doubt()?;
+        Some((graph.name(image.id), why))
+    }))
+}
+
+/// The images of which nobody could say whether they are there, for `--when-unknown fail`: those among these.
+#[must_use]
+pub fn unknown(graph: &Graph, plan: &Plan, counts: impl Fn(ImageId) -> bool) -> Vec<Doubt> {
+    let unknown = plan.images.iter().filter(|image| counts(image.id));
+    Doubt::group(unknown.filter_map(|image| {
+        let mut reasons = image.reasons.iter();
+        reasons.find_map(|reason| match reason {
+            Reason::Unknown { why } => Some((graph.name(image.id), why.as_str())),
             _ => None,
         })
-    });
-    unknown.collect()
+    }))
 }
 
 impl std::fmt::Display for Reason {

@@ -221,6 +221,10 @@ pub(crate) mod tests {
             Event::Warning {
                 message: "the disk is nearly full".into(),
             },
+            Event::Waiting {
+                whom: "registry `ghcr.io`".into(),
+                seconds: 10.0,
+            },
             failed("train"),
             Event::ImageSkipped {
                 image: "serve".into(),

@@ -84,6 +84,7 @@ impl Plain {
             Event::ImageFresh { image, .. } => self.fresh.push(image.clone()),
             Event::ImageFailed { .. } => self.failure(event),
             Event::Warning { message } => self.say(&format!("warning: {message}")),
+            Event::Waiting { whom, seconds } => self.say(&story::waiting(whom, *seconds)),
             event if !watch::lines(event, false).is_empty() => {
                 self.say_all(&watch::lines(event, self.color));
             }
@@ -246,6 +247,7 @@ mod tests {
         train: started with docker: `src/train.py` changed
         train: attempt 2 of 4 in 1.5s: the registry answered 503
         warning: the disk is nearly full
+        waiting for registry `ghcr.io` (10 s at most)
         train: failed after 1.2s: `python -m compileall` ended with exit code 1
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax

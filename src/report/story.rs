@@ -2,9 +2,12 @@
 //!
 //! Knows no stream and no colour. The choice made: what both say is said here once, so that they never differ.
 
+use std::time::Duration;
+
 use super::clean::clean_output;
 use super::line::{Line, Style};
 use super::words::{Count, List, Seconds};
+use crate::asking::Waiting;
 
 /// How many failed images the last line names before it only counts.
 const NAMED: usize = 8;
@@ -97,10 +100,18 @@ pub fn because(failed: &[String]) -> String {
     format!("because {} failed", List(failed))
 }
 
+/// What is waited for: `waiting for the Docker daemon at unix:///run/docker.sock (10 s at most)`.
+#[must_use]
+pub fn waiting(whom: &str, seconds: f64) -> String {
+    let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let whom = whom.to_owned();
+    Waiting { whom, limit }.to_string()
+}
+
 /// When and why an image is tried again.
 #[must_use]
 pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
-    let wait = Seconds(std::time::Duration::from_millis(wait_ms).as_secs_f64());
+    let wait = Seconds(Duration::from_millis(wait_ms).as_secs_f64());
     format!("attempt {attempt} of {of} in {wait}: {why}")
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::asking::Waiting;
 use crate::diagnostic::{Diagnostic, Sources};
 
 /// One thing that happened in a run.
@@ -134,6 +135,14 @@ pub enum Event {
         /// What.
         message: String,
     },
+    /// Something outside has not answered for a second, and is waited for.
+    Waiting {
+        /// Whose answer it is, in words.
+        #[serde(rename = "for")]
+        whom: String,
+        /// How many seconds it is waited for at most.
+        seconds: f64,
+    },
     /// Nothing is left to do.
     RunFinished {
         /// Images built.
@@ -247,4 +256,13 @@ pub enum Event {
         /// How many waves there were.
         waves: usize,
     },
+}
+
+impl From<&Waiting> for Event {
+    fn from(waiting: &Waiting) -> Self {
+        Self::Waiting {
+            whom: waiting.whom.clone(),
+            seconds: waiting.limit.as_secs_f64(),
+        }
+    }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub use choice::backends;
 pub use prepare::{Obstacle, Wish};
 
+use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
@@ -24,7 +25,8 @@ use crate::disk::system_words;
 use crate::fingerprint::{FileReader, FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId, UnknownSelection};
 use crate::manifest::Overrides;
-use crate::plan::{Facts, Judgement, Plan, facts};
+use crate::plan::{self, Facts, Judgement, Plan, facts};
+use crate::process;
 use crate::recipe::Recipe;
 use crate::run::{self, Event, Mailbox, Options, Push, Setting, Summary};
 use crate::store::Store;
@@ -82,6 +84,17 @@ pub struct Planned {
     pub plan: Plan,
     /// What was known.
     pub facts: Vec<Facts>,
+}
+
+impl Planned {
+    /// What nobody could say of what exists, with what is done about it: a line for each cause.
+    #[must_use]
+    pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
+        let doubts = plan::doubts(&session.graph, &self.plan, &self.facts);
+        let each = doubts.iter();
+        each.map(|doubt| doubt.warning(judgement.when_unknown))
+            .collect()
+    }
 }
 
 /// A workspace with everything that is wrong in it, and all that could be made of it.
@@ -151,6 +164,7 @@ pub fn examine_checked(
         Vec::new()
     });
     let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    process::withhold(secret::variables(&recipes));
     let mut unreadable = Vec::new();
     let sound = graph.filter(|_| is_sound).and_then(|graph| {
         let read = match kept {
@@ -267,16 +281,22 @@ impl Session {
 
     /// Finds out what exists and decides what to do for the images that were asked for.
     #[must_use]
-    pub fn plan(&self, asked: &BTreeSet<ImageId>, judgement: Judgement, push: Push) -> Planned {
+    pub fn plan(
+        &self,
+        asked: &BTreeSet<ImageId>,
+        judgement: Judgement,
+        push: Push,
+        asker: Asker<'_>,
+    ) -> Planned {
         let relevant = self.graph.with_bases(asked);
-        let facts = facts::gather(self.setting(), &self.prints, &relevant, push);
+        let facts = facts::gather(self.setting(), &self.prints, &relevant, push, asker);
         let plan = Plan::new(&self.graph, asked, &facts, judgement);
         Planned { plan, facts }
     }
 
     /// Why the plan cannot be carried out here: backends that are needed and missing, in words with what to do.
     #[must_use]
-    pub fn missing_backends(&self, plan: &Plan) -> Vec<(String, String)> {
+    pub fn missing_backends(&self, plan: &Plan, asker: Asker<'_>) -> Vec<(String, String)> {
         let mut names = BTreeSet::new();
         let needed = plan
             .images
@@ -285,7 +305,7 @@ impl Session {
         let backends = needed
             .map(|image| &self.backends[image.id.index()])
             .filter(|backend| names.insert(backend.name()));
-        let missing = backends.filter_map(|backend| match backend.availability() {
+        let missing = backends.filter_map(|backend| match backend.availability(asker) {
             Availability::Ready { .. } => None,
             Availability::Missing { why, mend } => Some((
                 format!("`{}` cannot build here: {why}", backend.name()),

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Planned, Session};
+use crate::asking::Asker;
 use crate::graph::ImageId;
-use crate::plan::{self, Judgement, Plan, WhenUnknown};
+use crate::plan::{self, Doubt, Judgement, Plan, WhenUnknown};
 use crate::run::Push;
 
 /// What is wanted of images.
@@ -37,7 +38,7 @@ pub enum Obstacle {
         mend: String,
     },
     /// Nobody can say whether these images exist, and why not.
-    Unknown(Vec<(String, String)>),
+    Unknown(Vec<Doubt>),
     /// Bases that would have to be built, and must not be.
     Bases(Vec<String>),
     /// A backend that is needed cannot build here.
@@ -55,13 +56,9 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRegistry => out.write_str("none of the images has a registry to push to"),
-            Self::Unknown(images) => {
-                let list: Vec<String> = images
-                    .iter()
-                    .map(|(image, why)| format!("`{image}` ({why})"))
-                    .collect();
-                let list = list.join(", ");
-                write!(out, "nobody can say whether these images exist: {list}")
+            Self::Unknown(doubts) => {
+                let doubts: Vec<String> = doubts.iter().map(Doubt::to_string).collect();
+                out.write_str(&doubts.join("; "))
             }
             Self::Bases(bases) => {
                 let list = bases.join(", ");
@@ -78,7 +75,12 @@ impl Session {
     ///
     /// # Errors
     /// The first obstacle. Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
-    pub fn prepare(&self, asked: &BTreeSet<ImageId>, wish: Wish) -> Result<Planned, Obstacle> {
+    pub fn prepare(
+        &self,
+        asked: &BTreeSet<ImageId>,
+        wish: Wish,
+        asker: Asker<'_>,
+    ) -> Result<Planned, Obstacle> {
         let spec = |id: ImageId| &self.workspace.images[id.index()].spec;
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
         if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
@@ -88,20 +90,12 @@ impl Session {
             let (why, mend) = super::state_trouble(&error);
             Obstacle::State { why, mend }
         })?;
-        let planned = self.plan(asked, wish.judgement, wish.push);
-        let is_flytekit = |image: &str| {
-            let id = self.graph.find(image);
-            id.is_some_and(|id| spec(id).flytekit.is_some())
-        };
-        let is_fatal = |image: &str| {
+        let planned = self.plan(asked, wish.judgement, wish.push, asker);
+        let is_fatal = |id: ImageId| {
             wish.judgement.when_unknown == WhenUnknown::Fail
-                || (wish.is_flytekit_known && is_flytekit(image))
+                || (wish.is_flytekit_known && spec(id).flytekit.is_some())
         };
-        let unknown = plan::unknown(&self.graph, &planned.plan).into_iter();
-        let fatal: Vec<(String, String)> = unknown
-            .filter(|(image, _)| is_fatal(image))
-            .map(|(image, why)| (image.to_owned(), why))
-            .collect();
+        let fatal = plan::unknown(&self.graph, &planned.plan, is_fatal);
         if !fatal.is_empty() {
             return Err(Obstacle::Unknown(fatal));
         }
@@ -121,8 +115,8 @@ impl Session {
     ///
     /// # Errors
     /// The first obstacle.
-    pub fn ready(&self, plan: &Plan) -> Result<(), Obstacle> {
-        if let Some((why, mend)) = self.missing_backends(plan).into_iter().next() {
+    pub fn ready(&self, plan: &Plan, asker: Asker<'_>) -> Result<(), Obstacle> {
+        if let Some((why, mend)) = self.missing_backends(plan, asker).into_iter().next() {
             return Err(Obstacle::Backend { why, mend });
         }
         let missing = self.missing_secrets(plan);

@@ -5,7 +5,7 @@
 //! stopped one had been told is told again to the next.
 
 use std::io::{Seek, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde::Serialize;
 
-use crate::process::{Group, Pipe, read_lines};
+use crate::process::{self, Group, Pipe, Started, read_lines};
 use crate::run::Event;
 
 /// How long a hook may take to end after it was asked to.
@@ -201,8 +201,8 @@ impl Runner {
         (self.tell)(Event::HookStarted {
             hook: hook.to_owned(),
         });
-        let mut child = match spawned {
-            Ok(child) => child,
+        let mut started = match spawned {
+            Ok(started) => started,
             Err(error) => {
                 return (self.tell)(Event::HookEnded {
                     hook: hook.to_owned(),
@@ -212,8 +212,8 @@ impl Runner {
             }
         };
         let pipes: [Option<Pipe>; 2] = [
-            child.stdout.take().map(|pipe| Box::new(pipe) as _),
-            child.stderr.take().map(|pipe| Box::new(pipe) as _),
+            started.child.stdout.take().map(|pipe| Box::new(pipe) as _),
+            started.child.stderr.take().map(|pipe| Box::new(pipe) as _),
         ];
         let (open, closed) = channel::<()>();
         for pipe in pipes.into_iter().flatten() {
@@ -230,13 +230,13 @@ impl Runner {
         drop(open);
         self.running = Some(Running {
             done,
-            group: Group::of(&child),
+            group: started.group,
             started: Instant::now(),
             asked: None,
         });
         let orders = self.orders.clone();
         std::thread::spawn(move || {
-            if let Ok(status) = child.wait() {
+            if let Ok(status) = started.wait() {
                 // The last lines come before the end; a program left behind may hold the pipes open for ever.
                 let _ = closed.recv_timeout(LINGER);
                 let _ = orders.send(Order::Ended(status));
@@ -289,7 +289,7 @@ impl Runner {
     }
 }
 
-fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<std::process::Child> {
+fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<Started> {
     // A file without a name: no pipe that a hook which does not read would block.
     let mut input = tempfile::tempfile()?;
     serde_json::to_writer(&mut input, done)?;
@@ -300,17 +300,15 @@ fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<std::proces
         .iter()
         .map(|image| image.reference.as_str())
         .collect();
-    Command::new("sh")
-        .args(["-c", command])
+    let mut hook = Command::new("sh");
+    hook.args(["-c", command])
         .current_dir(root)
         .env("IMGSPEC_WAVE", done.wave.to_string())
         .env("IMGSPEC_BUILT", references.join(" "))
         .env("IMGSPEC_FAILED", done.failed.join(" "))
-        .stdin(Stdio::from(input))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
+        .stdin(Stdio::from(input));
+    // It is the user's own: what it needs is not ours to know.
+    process::start(process::keep_all(&mut hook))
 }
 
 fn words(status: ExitStatus) -> Option<String> {

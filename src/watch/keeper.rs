@@ -26,6 +26,7 @@ use super::quiet::{Quiet, Turn};
 use super::source::{Source, Wake};
 use super::wave::{Repeats, Wave};
 use super::{Mailbox, Message, Request};
+use crate::asking::{Asker, Waiting};
 use crate::backend::{Cancel, Existence};
 use crate::disk::limits;
 use crate::disk::read::{self, Links, Root};
@@ -52,6 +53,8 @@ pub(super) struct Keeper<'a, 'r> {
     kept: Kept,
     sender: SyncSender<Message>,
     receiver: Option<Receiver<Message>>,
+    /// Whether answers are wanted no more.
+    quits_now: Cancel,
     report: &'r mut dyn FnMut(&Event),
     ended: &'r mut dyn FnMut(&Summary),
     started: Instant,
@@ -137,7 +140,11 @@ impl<'a, 'r> Keeper<'a, 'r> {
         report: &'r mut dyn FnMut(&Event),
         ended: &'r mut dyn FnMut(&Summary),
     ) -> Self {
-        let Mailbox { sender, receiver } = mailbox;
+        let Mailbox {
+            sender,
+            receiver,
+            quits,
+        } = mailbox;
         let hints = Arc::new(Hints::default());
         let hint = sender.clone();
         // Never waits: a keeper with a full box will look at the hints anyway.
@@ -150,6 +157,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
             hooks: hooks(request, root, &sender),
             sender,
             receiver: Some(receiver),
+            quits_now: quits,
             report,
             ended,
             started: Instant::now(),
@@ -313,9 +321,12 @@ impl<'a, 'r> Keeper<'a, 'r> {
             ended: BTreeSet::new(),
         });
         let (request, store, sender) = (self.request, self.store, self.sender.clone());
+        let (quits, events) = (self.quits_now.clone(), self.sender.clone());
         scope.spawn(move || {
+            let tell = |waiting: &Waiting| drop(events.send(Message::Event(waiting.into())));
+            let asker = Asker::new(&tell, &quits);
             let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                look::look(request, store, task)
+                look::look(request, store, task, asker)
             }));
             let looked = looked.map_err(|_| {
                 "internal error while files were looked at; please report it".to_owned()
@@ -380,6 +391,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
     /// The first time, what runs is asked to stop; a second time, at once.
     fn quit(&mut self) {
         self.quits = true;
+        self.quits_now.request();
         for job in self.jobs.values() {
             job.cancel.request();
         }

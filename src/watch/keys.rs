@@ -5,16 +5,30 @@
 //! touches nothing.
 
 use std::io::{IsTerminal, Stdin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
+/// How the terminal was, while its keys are heard: for an end of the program that drops nothing.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
 /// A terminal whose keys are heard.
 pub(super) struct Keys {
     before: Termios,
+}
+
+/// Makes the terminal what it was, if this program changed it.
+pub(crate) fn restore() {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let stdin = std::io::stdin();
+    if let Some(before) = before
+        && is_in_front(&stdin)
+    {
+        let _ = tcsetattr(&stdin, OptionalActions::Now, &before);
+    }
 }
 
 impl Keys {
@@ -25,6 +39,7 @@ impl Keys {
             return None;
         }
         let before = tcgetattr(&stdin).ok()?;
+        *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before.clone());
         let keys = Self { before };
         keys.switch(&stdin)?;
         // Ends with the program: nothing wakes it.
@@ -53,7 +68,7 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
+        restore();
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::Request;
 use super::hints::Doubt;
 use super::places::{self, Places, Who};
+use crate::asking::Asker;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::fingerprint::{FilesError, Fingerprints};
 use crate::graph::{Graph, ImageId};
@@ -146,7 +147,7 @@ pub(super) struct Task {
 }
 
 /// Looks.
-pub(super) fn look(request: &Request, store: &Store, task: Task) -> Looked {
+pub(super) fn look(request: &Request, store: &Store, task: Task, asker: Asker<'_>) -> Looked {
     let Task {
         before,
         places,
@@ -156,7 +157,15 @@ pub(super) fn look(request: &Request, store: &Store, task: Task) -> Looked {
         kept,
     } = task;
     let see = |before: Option<&View>, view: View, places: Arc<Places>, warnings| {
-        let seen = see(request, store, before, view, places, warnings, asks_all);
+        let seen = see(
+            request,
+            (store, asker),
+            before,
+            view,
+            places,
+            warnings,
+            asks_all,
+        );
         Some(Box::new(seen))
     };
     let again = |before: &View| {
@@ -305,7 +314,7 @@ fn unselectable(session: Session, refusal: &session::Refusal) -> Broken {
 /// What changed between two views, and what is known of it.
 fn see(
     request: &Request,
-    store: &Store,
+    (store, asker): (&Store, Asker<'_>),
     before: Option<&View>,
     view: View,
     places: Arc<Places>,
@@ -325,6 +334,7 @@ fn see(
         &view.prints,
         asked_after,
         request.options.push,
+        asker,
     );
     let facts = asked_after
         .iter()

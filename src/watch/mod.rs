@@ -18,11 +18,14 @@ mod source;
 mod system;
 mod wave;
 
+pub(crate) use keys::restore as restore_terminal;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
+use crate::backend::Cancel;
 use crate::fingerprint::FileReader;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
@@ -108,12 +111,18 @@ enum Message {
 pub struct Mailbox {
     sender: SyncSender<Message>,
     receiver: Receiver<Message>,
+    /// Asked for by signals: the keeper may not hear of messages while it waits for an answer.
+    quits: Cancel,
 }
 
 impl Default for Mailbox {
     fn default() -> Self {
         let (sender, receiver) = run::channel();
-        Self { sender, receiver }
+        Self {
+            sender,
+            receiver,
+            quits: Cancel::default(),
+        }
     }
 }
 
@@ -121,17 +130,18 @@ impl Mailbox {
     /// A handle for signals.
     #[must_use]
     pub fn signals(&self) -> Signals {
-        Signals(self.sender.clone())
+        Signals(self.sender.clone(), self.quits.clone())
     }
 }
 
 /// Tells a watch of signals; may be kept and used after its end, without effect.
 #[derive(Clone)]
-pub struct Signals(SyncSender<Message>);
+pub struct Signals(SyncSender<Message>, Cancel);
 
 impl Signals {
     /// Ends the watch: the first time politely, the second time at once.
     pub fn interrupt(&self) {
+        self.1.request();
         // A watch that has ended hears nothing: that is right.
         let _ = self.0.send(Message::Interrupt);
     }

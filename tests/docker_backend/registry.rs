@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use imgspec::asking::Asker;
 use imgspec::backend::{Backend, BuildError, Cancel, Existence, Job, StoreKind, Wanted};
 use imgspec::recipe::Recipe;
 
@@ -43,7 +44,7 @@ fn what_was_pushed_is_found_and_can_be_built_on_when_it_is_no_longer_here() {
             place: StoreKind::Registry,
             platforms: &[],
         });
-        let found = backend.exists(&wanted);
+        let found = backend.exists(&wanted, Asker::silent());
         assert_eq!(found[0], Existence::Absent);
         let Existence::Present { key: label, digest } = &found[1] else {
             panic!("{found:?}")

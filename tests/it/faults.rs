@@ -3,7 +3,9 @@
 mod daemon;
 mod files;
 mod registry;
+mod server;
 mod signals;
+mod stage;
 mod state;
 
 use std::collections::BTreeSet;

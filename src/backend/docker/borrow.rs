@@ -7,9 +7,12 @@ use serde_json::Value;
 
 use super::build::unavailable;
 use super::dockerfile::StepName;
-use super::{Docker, Endpoint, NoEngine, Trouble, failure};
+use super::{Docker, NoEngine, Trouble, failure};
+use crate::asking::Asker;
 use crate::backend::BuildError;
-use crate::process::Said;
+use crate::backend::oci::registry::Access;
+use crate::limits::Limits;
+use crate::process::{Said, Stream};
 
 /// An image of the local store.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,13 +32,16 @@ impl Docker {
     ///
     /// # Errors
     /// When there is none that can build.
-    pub(in crate::backend) fn ready(&self) -> Result<(), BuildError> {
-        self.found().map(drop).map_err(|none| unavailable(&none))
+    pub(in crate::backend) fn ready(&self, asker: Asker<'_>) -> Result<(), BuildError> {
+        self.found(asker)
+            .map(drop)
+            .map_err(|none| unavailable(&none))
     }
 
     /// Whether the daemon is spoken to without Docker's programs.
     pub(in crate::backend) fn is_direct(&self) -> bool {
-        self.found().is_ok_and(|found| found.direct.is_some())
+        let found = self.found(Asker::silent());
+        found.is_ok_and(|found| found.direct.is_some())
     }
 
     /// A name that nothing has, to be given to an image; it is taken back at the end of the run.
@@ -47,8 +53,13 @@ impl Docker {
     ///
     /// # Errors
     /// When the daemon does not answer.
-    pub(in crate::backend) fn image(&self, name: &str) -> Result<Option<Found>, BuildError> {
-        let said = self.told(&["image", "inspect", "--format", "{{json .}}", "--", name])?;
+    pub(in crate::backend) fn image(
+        &self,
+        name: &str,
+        asker: Asker<'_>,
+    ) -> Result<Option<Found>, BuildError> {
+        let head = ["image", "inspect", "--format", "{{json .}}", "--", name];
+        let said = self.told(&head, asker)?;
         if said.success {
             return read(&said.out).map(Some).ok_or_else(|| {
                 BuildError::Failed(format!("docker's answer for `{name}` cannot be read"))
@@ -70,8 +81,13 @@ impl Docker {
     ///
     /// # Errors
     /// When the daemon does not.
-    pub(in crate::backend) fn name(&self, image: &str, name: &str) -> Result<(), BuildError> {
-        let said = self.told(&["image", "tag", image, name])?;
+    pub(in crate::backend) fn name(
+        &self,
+        image: &str,
+        name: &str,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        let said = self.told(&["image", "tag", image, name], asker)?;
         if said.success {
             return Ok(());
         }
@@ -95,24 +111,49 @@ impl Docker {
     pub(in crate::backend) fn clean_names(
         &self,
         is_left: impl Fn(&str) -> bool,
+        asker: Asker<'_>,
     ) -> Result<usize, String> {
-        let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
-        let said = self.ask(&list).map_err(|error| error.to_string())?;
-        if !said.success {
-            return Err(said.err.trim().to_owned());
+        if self.program.is_none() {
+            return Ok(0);
         }
-        let left: Vec<&str> = said.out.lines().filter(|name| is_left(name)).collect();
+        // A list of thousands of images takes long: is there anyone to wait for?
+        self.lives(asker)?;
+        let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
+        let (mut left, mut complaint) = (Vec::new(), String::new());
+        let exit = self.listen(&list, asker.cancel(), |stream, line| match stream {
+            Stream::Out if is_left(line) => left.push(line.to_owned()),
+            Stream::Out => {}
+            Stream::Err => line.clone_into(&mut complaint),
+        });
+        if !exit.map_err(|error| error.to_string())?.status.success() {
+            return Err(complaint);
+        }
+        let left: Vec<&str> = left.iter().map(String::as_str).collect();
         self.remove_names(&left);
         Ok(left.len())
     }
 
     /// Where the daemon listens, as `DOCKER_HOST` says it; none where Docker's own context has to say it.
     pub(in crate::backend) fn address(&self) -> Option<String> {
-        let [host, context] = ["DOCKER_HOST", "DOCKER_CONTEXT"].map(|name| self.variable(name));
-        if let Some(host) = host.clone().filter(|host| !host.is_empty()) {
-            return Some(host);
+        let is_said = self
+            .variable("DOCKER_HOST")
+            .is_some_and(|host| !host.is_empty());
+        let found = self.endpoint().ok();
+        let found = found.filter(|found| is_said || found.socket().is_some());
+        found.map(|found| found.host)
+    }
+
+    /// How long is waited.
+    pub(in crate::backend) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How registries are asked.
+    pub(in crate::backend) fn registries(&self) -> Access {
+        Access {
+            limits: self.limits,
+            configuration: self.configuration(),
         }
-        Endpoint::find(host, context, self.configuration().as_deref()).map(|found| found.host)
     }
 
     /// The folder of Docker's configuration.
@@ -120,12 +161,17 @@ impl Docker {
         self.configuration()
     }
 
-    fn told(&self, arguments: &[&str]) -> Result<Said, BuildError> {
+    /// Asks the `docker` program something short in a build.
+    pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Said, BuildError> {
         if self.program.is_none() {
             return Err(unavailable(&NoEngine::no_program()));
         }
-        self.ask(arguments)
-            .map_err(|error| BuildError::Transient(format!("docker does not answer: {error}")))
+        self.ask(arguments, asker).map_err(|error| {
+            if asker.is_cancelled() {
+                return BuildError::Cancelled;
+            }
+            unavailable(&NoEngine::unreached(&self.whom(), &error))
+        })
     }
 }
 

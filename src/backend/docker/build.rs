@@ -3,8 +3,10 @@
 //! The choice made: the verdict is the exit code, or the answer to the call; the digest comes from the file that the builder
 //! writes, or from that answer.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::sync::Arc;
@@ -14,12 +16,14 @@ use super::dockerfile::{Dockerfile, Own};
 use super::engine::{Buildx, NoEngine};
 use super::progress::{Form, Progress, Trouble};
 use super::{Direct, Docker, Found, dockerfile, failure, options, quote};
+use crate::asking::Asker;
 use crate::backend::oci::reference::Reference;
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
-use crate::process::{self, Stream};
+use crate::process::{self, Patience, Stream};
+use crate::spec::Base;
 
 /// The Dockerfile's name in the folder of a job.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
@@ -61,11 +65,12 @@ impl Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let found = self.found().map_err(|none| unavailable(&none))?;
+        let asker = Asker::build(notes, cancel);
+        let found = self.found(asker).map_err(|none| unavailable(&none))?;
         if job.recipe.platforms.len() > 1 && !found.engine.containerd_store {
             return Err(one_platform(job));
         }
-        let parents = self.parents(job)?;
+        let parents = self.parents(job, asker)?;
         let dockerfile = Self::dockerfile(job, &parents)?;
         let secrets = self.secrets(job, &dockerfile)?;
         let hider = Hider::new(&secrets);
@@ -135,8 +140,9 @@ impl Docker {
             secrets: secrets
                 .map(|secret| (secret.id.clone(), secret.value.clone()))
                 .collect(),
+            registries: hosts(call),
         };
-        let ended = direct.buildkit.build(&build, &mut progress, cancel);
+        let ended = direct.buildkit.build(&build, &mut progress, notes, cancel);
         ended.map_err(|ended| match ended {
             Ended::Cancelled => BuildError::Cancelled,
             Ended::Moved(path) => BuildError::Moved { path },
@@ -171,8 +177,18 @@ impl Docker {
         };
         call.arguments(&mut command);
         let mut progress = Progress::new(form, &call.dockerfile.steps, notes);
-        let exit = process::run(&mut command, cancel, |_, line| progress.line(line))
-            .map_err(|error| BuildError::Failed(format!("the builder does not start: {error}")))?;
+        let (hosts, is_fetching) = (hosts(call), Cell::new(true));
+        let hope = || self.hope(hosts.iter().filter(|_| is_fetching.get()), cancel);
+        let patience = Patience {
+            limits: &self.limits,
+            cancel,
+            hope: Some(&hope),
+        };
+        let exit = process::run(&mut command, patience, |_, line| {
+            progress.line(line);
+            is_fetching.set(progress.is_fetching());
+        })
+        .map_err(|error| broken_off("the builder", &error))?;
         let trouble = progress.trouble();
         if !exit.status.success() {
             return Err(if exit.stopped {
@@ -187,6 +203,7 @@ impl Docker {
     /// `docker-buildx build`, as the docker program would call it.
     fn buildx(&self, buildx: &Buildx, call: &Call<'_>) -> (Command, Form) {
         let mut command = self.command(&buildx.path);
+        process::keep_all(&mut command);
         let form = if buildx.has_raw_progress() {
             Form::Raw
         } else {
@@ -219,6 +236,7 @@ impl Docker {
         let mut command = self
             .docker()
             .map_err(|_| unavailable(&NoEngine::no_program()))?;
+        process::keep_all(&mut command);
         command
             .env("DOCKER_BUILDKIT", "1")
             .args(["build", "--progress=plain", "--iidfile"])
@@ -227,14 +245,18 @@ impl Docker {
     }
 
     /// What the images that a job needs are called for `FROM`.
-    fn parents(&self, job: &Job<'_>) -> Result<BTreeMap<String, String>, BuildError> {
+    fn parents(
+        &self,
+        job: &Job<'_>,
+        asker: Asker<'_>,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
         job.recipe
             .images()
             .map(|id| {
                 let base = job.bases.get(id).ok_or_else(|| {
                     BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
                 })?;
-                Ok((id.to_owned(), self.pinned(id, base)?))
+                Ok((id.to_owned(), self.pinned(id, base, asker)?))
             })
             .collect()
     }
@@ -244,14 +266,13 @@ impl Docker {
         &self,
         id: &str,
         base: &Artifact,
+        asker: Asker<'_>,
     ) -> Result<String, BuildError> {
         if let Some(name) = self.pins.of(&base.digest) {
             return Ok(name);
         }
         let name = self.pins.next();
-        let said = self
-            .ask(&["image", "tag", &base.digest, &name])
-            .map_err(|error| BuildError::Transient(format!("docker does not answer: {error}")))?;
+        let said = self.told(&["image", "tag", &base.digest, &name], asker)?;
         if said.success {
             self.pins.note(&base.digest, &name);
             return Ok(name);
@@ -277,21 +298,31 @@ impl Docker {
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
         let reference = &artifact.reference;
-        let mut command = self
-            .docker()
-            .map_err(|_| unavailable(&NoEngine::no_program()))?;
-        command.args(["image", "push", "--", reference]);
+        if self.program.is_none() {
+            return Err(unavailable(&NoEngine::no_program()));
+        }
         notes.step(0, 0, "pushing");
         // What failed is said on standard error; the two streams arrive in any order.
         let mut last = String::new();
-        let exit = process::run(&mut command, cancel, |stream, line| {
+        let registry = Reference::read(reference).map(|read| read.host);
+        let hope = || self.hope(registry.iter(), cancel);
+        let patience = Patience {
+            limits: &self.limits,
+            cancel,
+            hope: Some(&hope),
+        };
+        let mut command = self
+            .docker()
+            .map_err(|error| broken_off("docker", &error))?;
+        process::keep_all(command.args(["image", "push", "--", reference]));
+        let exit = process::run(&mut command, patience, |stream, line| {
             notes.log(line);
             let is_telling = stream == Stream::Err || last.is_empty();
             if is_telling && !line.trim().is_empty() {
                 line.clone_into(&mut last);
             }
         })
-        .map_err(|error| BuildError::Failed(format!("docker does not start: {error}")))?;
+        .map_err(|error| broken_off("docker", &error))?;
         if exit.status.success() {
             Ok(())
         } else if exit.stopped {
@@ -300,6 +331,34 @@ impl Docker {
             Err(failure::push(reference, &last))
         }
     }
+}
+
+/// Why a program did not run to its end.
+pub(in crate::backend) fn broken_off(what: &str, error: &io::Error) -> BuildError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => BuildError::Transient(error.to_string()),
+        io::ErrorKind::Interrupted => BuildError::Cancelled,
+        _ => BuildError::Failed(format!("{what} does not start: {error}")),
+    }
+}
+
+/// The registries that a build fetches from before its first step.
+fn hosts(call: &Call<'_>) -> Vec<String> {
+    let recipe = call.job.recipe;
+    let base = match &recipe.base {
+        Base::Registry(reference) => Some(reference),
+        Base::Image(_) | Base::Scratch => None,
+    };
+    let helpers = [&recipe.helpers.uv, &recipe.helpers.micromamba].into_iter();
+    let helpers = helpers.filter(|helper| call.dockerfile.text.contains(helper.as_str()));
+    let mut hosts: Vec<String> = base
+        .into_iter()
+        .chain(helpers)
+        .filter_map(|reference| Some(Reference::read(reference)?.host))
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    hosts
 }
 
 impl Call<'_> {

@@ -1,25 +1,32 @@
-//! Questions to the daemon over its Unix socket, without a process: what is there of some references.
+//! Questions to the daemon over its Unix socket, without a process: what is there of some references, and whether it lives.
 //!
-//! Knows HTTP and the socket, no recipes. The choice made: one round of questions over a few connections that are kept,
-//! because the daemon answers for one image after the other (10 ms each with containerd's store), but on several
-//! connections at a time. Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`).
+//! Knows HTTP and the socket, no recipes. One round of questions goes over a few connections that are kept, because the
+//! daemon answers for one image after the other (10 ms each with containerd's store), but on several connections at a time.
+//! A daemon that breaks off again and again, or says nothing, is not asked for the rest of a round.
+//! Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use super::engine::PATIENCE;
+use super::endpoint::Endpoint;
+use super::engine::NoEngine;
 use super::local;
+use crate::asking::{Asker, GivenUp, Heard};
 use crate::backend::{Existence, Wanted};
+use crate::disk::system_words;
+use crate::limits::Limits;
 
 /// Connections of one round. With more the daemon is no faster.
 const CONNECTIONS: usize = 8;
@@ -27,67 +34,135 @@ const CONNECTIONS: usize = 8;
 /// A longer answer is none to a question for one image.
 const LONGEST_ANSWER: usize = 16 << 20;
 
+/// So many failures in a row are not those of one image.
+const BROKEN: usize = 4;
+
+/// How often a daemon is tried whose queue of connections is full.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// A connection that questions are asked on, one after the other.
 type Line = SendRequest<Empty<Bytes>>;
 
 /// One round of questions.
 struct Round {
     socket: PathBuf,
+    limits: Limits,
+    /// What the daemon is called.
+    whom: String,
     /// References, with the platforms that they must be for.
     wanted: Vec<(String, Vec<String>)>,
     /// The next one that nobody has asked.
     next: AtomicUsize,
+    found: Mutex<Vec<Option<Existence>>>,
+    /// Failures since the last answer.
+    broken: AtomicUsize,
+    /// Why the daemon is not asked for the rest.
+    lost: Mutex<Option<String>>,
+    heard: Heard,
 }
 
 /// What exists of these references, in their order.
 ///
 /// # Errors
-/// When nobody listens there: whoever knows another way may try it.
-pub(super) fn exists(socket: &Path, wanted: &[Wanted<'_>]) -> io::Result<Vec<Existence>> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
+/// When there is no connection: why, in words.
+pub(super) fn exists(
+    endpoint: &Endpoint,
+    wanted: &[Wanted<'_>],
+    limits: &Limits,
+    asker: Asker<'_>,
+) -> Result<Vec<Existence>, NoEngine> {
+    let whom = endpoint.words();
+    let question = asker.ask(&whom, limits.answer());
     let round = Arc::new(Round {
-        socket: socket.to_owned(),
+        socket: endpoint.socket().unwrap_or_default(),
+        limits: *limits,
+        whom: whom.clone(),
         wanted: wanted
             .iter()
             .map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()))
             .collect(),
         next: AtomicUsize::new(0),
+        found: Mutex::new(vec![None; wanted.len()]),
+        broken: AtomicUsize::new(0),
+        lost: Mutex::default(),
+        heard: question.heard(),
     });
-    runtime.block_on(async {
+    let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
+    let runtime = runtime().map_err(|error| unreached(&error))?;
+    let asked = runtime.block_on(question.wait(async {
         // Before any question, so that a daemon that is not there is told from one that cannot answer.
-        let mut first = Some(in_time(connect(socket)).await?);
+        let mut first = Some(connect(&round.socket, limits).await?);
         let mut asking = JoinSet::new();
         for _ in 0..CONNECTIONS.min(wanted.len()) {
             asking.spawn(Arc::clone(&round).ask(first.take()));
         }
-        let mut found: Vec<(usize, Existence)> =
-            asking.join_all().await.into_iter().flatten().collect();
-        found.sort_by_key(|(at, _)| *at);
-        Ok(found.into_iter().map(|(_, found)| found).collect())
-    })
+        asking.join_all().await;
+        Ok(())
+    }));
+    // Whoever still waits for an answer waits for nothing.
+    runtime.shutdown_background();
+    match asked {
+        Ok(Err(error)) => Err(unreached(&error)),
+        Ok(Ok(())) => Ok(round.told(None)),
+        Err(given_up) => Ok(round.told(Some(given_up))),
+    }
+}
+
+/// Whether the daemon answers at all, whatever it says.
+///
+/// # Errors
+/// Why not, in words.
+pub(super) fn lives(
+    endpoint: &Endpoint,
+    limits: &Limits,
+    asker: Asker<'_>,
+) -> Result<(), NoEngine> {
+    let whom = endpoint.words();
+    let question = asker.ask(&whom, limits.answer());
+    let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
+    let runtime = runtime().map_err(|error| unreached(&error))?;
+    let asked = runtime.block_on(question.wait(async {
+        let mut line = connect(&endpoint.socket().unwrap_or_default(), limits).await?;
+        get(&mut line, "/_ping").await.map(drop)
+    }));
+    runtime.shutdown_background();
+    let answer = asked.unwrap_or_else(|given_up| Err(given_up.into()));
+    answer.map_err(|error| unreached(&error))
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
 }
 
 impl Round {
     /// Asks on one connection until nothing is left to ask.
-    async fn ask(self: Arc<Self>, mut line: Option<Line>) -> Vec<(usize, Existence)> {
-        let mut found = Vec::new();
-        loop {
+    async fn ask(self: Arc<Self>, mut line: Option<Line>) {
+        while self.broken.load(Ordering::Relaxed) < BROKEN {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
             let Some((reference, platforms)) = self.wanted.get(at) else {
-                return found;
+                return;
             };
-            let existence = match in_time(self.one(&mut line, reference)).await {
-                Ok((status, body)) => local::read_one(status.as_u16(), &body, platforms),
+            let existence = match self.one(&mut line, reference).await {
+                Ok((status, body)) => {
+                    self.heard.now();
+                    self.broken.store(0, Ordering::Relaxed);
+                    let wanted = (reference.as_str(), platforms.as_slice());
+                    local::read_one(&self.whom, status.as_u16(), &body, wanted)
+                }
                 Err(error) => {
                     line = None;
-                    let why = format!("the Docker daemon does not answer: {error}");
+                    let why = NoEngine::unreached(&self.whom, &error).sentence();
+                    if self.broken.fetch_add(1, Ordering::Relaxed) + 1 == BROKEN {
+                        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(why.clone());
+                    }
                     Existence::Unknown { why }
                 }
             };
-            found.push((at, existence));
+            self.found.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(existence);
         }
     }
 
@@ -98,29 +173,70 @@ impl Round {
     ) -> io::Result<(StatusCode, Bytes)> {
         // The daemon may close a connection after an answer.
         if line.as_ref().is_none_or(SendRequest::is_closed) {
-            *line = Some(connect(&self.socket).await?);
+            *line = Some(connect(&self.socket, &self.limits).await?);
         }
         let line = line.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let question = Request::get(format!("/images/{reference}/json"))
-            .header(header::HOST, "docker")
-            .body(Empty::new())
-            .map_err(io::Error::other)?;
-        line.ready().await.map_err(io::Error::other)?;
-        let answer = line
-            .send_request(question)
-            .await
-            .map_err(io::Error::other)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
+        get(line, &format!("/images/{reference}/json")).await
+    }
+
+    /// What was found; what nobody was asked for, or has not answered, is unknown for one reason.
+    fn told(&self, given_up: Option<GivenUp>) -> Vec<Existence> {
+        let lost = self
+            .lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let why = match given_up {
+            Some(given_up) => NoEngine::unreached(&self.whom, &given_up.into()).sentence(),
+            None => lost.unwrap_or_default(),
+        };
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = std::mem::take(&mut *found).into_iter();
+        each.map(|found| found.unwrap_or_else(|| Existence::Unknown { why: why.clone() }))
             .collect()
-            .await
-            .map_err(io::Error::other)?;
-        Ok((status, body.to_bytes()))
     }
 }
 
-async fn connect(socket: &Path) -> io::Result<Line> {
-    let stream = UnixStream::connect(socket).await?;
+async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, Bytes)> {
+    let question = Request::get(path)
+        .header(header::HOST, "docker")
+        .body(Empty::new())
+        .map_err(io::Error::other)?;
+    line.ready().await.map_err(|error| broken(&error))?;
+    let answer = line
+        .send_request(question)
+        .await
+        .map_err(|error| broken(&error))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
+        .collect()
+        .await;
+    let body = body.map_err(|error| match error.downcast_ref::<hyper::Error>() {
+        Some(error) => broken(error),
+        None if error.is::<LengthLimitError>() => io::Error::other(format!(
+            "its answer is longer than {} MiB",
+            LONGEST_ANSWER >> 20
+        )),
+        None => io::Error::other(error),
+    })?;
+    Ok((status, body.to_bytes()))
+}
+
+/// What a broken answer means, in words.
+fn broken(error: &hyper::Error) -> io::Error {
+    io::Error::other(if error.is_parse() || error.is_parse_too_large() {
+        format!("what it answers is no HTTP ({error})")
+    } else if error.is_incomplete_message() || error.is_closed() {
+        "it hangs up before it has answered".to_owned()
+    } else if error.is_canceled() {
+        "it hangs up, or what it says is no answer".to_owned()
+    } else {
+        error.to_string()
+    })
+}
+
+async fn connect(socket: &Path, limits: &Limits) -> io::Result<Line> {
+    let stream = dial(socket, limits).await?;
     let (line, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
@@ -129,17 +245,27 @@ async fn connect(socket: &Path) -> io::Result<Line> {
     Ok(line)
 }
 
-async fn in_time<T>(asked: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    let late = || {
-        let seconds = PATIENCE.as_secs();
-        io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("no answer within {seconds} s"),
-        )
+/// A connection to the daemon.
+pub(super) async fn dial(socket: &Path, limits: &Limits) -> io::Result<UnixStream> {
+    let dialled = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                // Its queue is full: it may be about to take what waits in it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                dialled => return dialled,
+            }
+        }
     };
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .map_err(|_| late())?
+    let late = |_| {
+        let why = format!("no connection within {}", limits.connect());
+        io::Error::new(io::ErrorKind::TimedOut, why)
+    };
+    let dialled = tokio::time::timeout(limits.connect, dialled).await;
+    dialled
+        .map_err(late)?
+        .map_err(|error| io::Error::new(error.kind(), system_words(&error)))
 }
 
 #[cfg(test)]
@@ -174,7 +300,10 @@ mod tests {
             let (status, body) = match name.as_bytes().last() {
                 Some(b'7') => return,
                 Some(b'9') => ("500 Oops", r#"{"message":"disk on fire"}"#.to_owned()),
-                Some(digit) if digit % 2 == 0 => ("200 OK", format!(r#"{{"Id":"sha256:{name}"}}"#)),
+                Some(digit) if digit % 2 == 0 => (
+                    "200 OK",
+                    format!(r#"{{"Id":"sha256:{name}","RepoTags":["{name}"]}}"#),
+                ),
                 _ => (
                     "404 Not Found",
                     format!(r#"{{"message":"No such image: {name}"}}"#),
@@ -189,13 +318,27 @@ mod tests {
         }
     }
 
-    fn exists(socket: &Path, references: &[&str]) -> io::Result<Vec<Existence>> {
+    fn exists(socket: &Path, references: &[&str]) -> Result<Vec<Existence>, NoEngine> {
+        exists_within(socket, references, &Limits::default())
+    }
+
+    fn exists_within(
+        socket: &Path,
+        references: &[&str],
+        limits: &Limits,
+    ) -> Result<Vec<Existence>, NoEngine> {
+        let endpoint = Endpoint::at(&format!("unix://{}", socket.display()));
         let wanted = references.iter().map(|reference| Wanted {
             reference,
             place: crate::backend::StoreKind::Local,
             platforms: &[],
         });
-        super::exists(socket, &wanted.collect::<Vec<_>>())
+        super::exists(
+            &endpoint,
+            &wanted.collect::<Vec<_>>(),
+            limits,
+            Asker::silent(),
+        )
     }
 
     #[test]
@@ -229,8 +372,12 @@ mod tests {
             Existence::Unknown { why } => why.as_str(),
             other => panic!("{other:?}"),
         };
-        assert!(said(1).starts_with("the Docker daemon does not answer: "));
-        assert_eq!(said(2), "disk on fire");
+        let whom = format!("the Docker daemon at unix://{}", socket.display());
+        assert!(said(1).starts_with(&format!("{whom} does not answer: it hangs up")));
+        assert_eq!(
+            said(2),
+            format!("{whom} answers with status 500: disk on fire")
+        );
         assert!(matches!(found[0], Existence::Present { .. }));
         assert_eq!(found[3], Existence::Absent);
         assert!(matches!(found[4], Existence::Present { .. }));
@@ -239,7 +386,69 @@ mod tests {
     #[test]
     fn where_nobody_listens_there_is_no_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let error = exists(&folder.path().join("docker.sock"), &["a:1"]).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let none = exists(&folder.path().join("docker.sock"), &["a:1"]).unwrap_err();
+        assert!(
+            none.why.ends_with("no such file or directory"),
+            "{}",
+            none.why
+        );
+    }
+
+    /// A daemon that says this to whoever comes, and then nothing.
+    fn says(folder: &Path, words: &'static [u8]) -> PathBuf {
+        let socket = folder.join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            let mut open = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.write_all(words);
+                open.push(stream);
+            }
+        });
+        socket
+    }
+
+    #[test]
+    fn a_daemon_that_says_nothing_is_waited_for_once_for_all() {
+        let limits = Limits {
+            answer: Duration::from_millis(200),
+            ..Limits::default()
+        };
+        let names: Vec<String> = (0..100).map(|at| format!("a:{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for words in [
+            &b""[..],
+            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nX: ",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = says(folder.path(), words);
+            let begun = std::time::Instant::now();
+            let found = exists_within(&socket, &names, &limits).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(4));
+            assert_eq!(found.len(), 100);
+            for found in found {
+                let Existence::Unknown { why } = found else {
+                    panic!("{found:?}")
+                };
+                assert!(why.contains("no answer within 0.2 s"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_speaks_no_http_is_not_asked_for_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = says(folder.path(), b"SSH-2.0-OpenSSH\r\n\r\n");
+        let names = ["a:1"; 40];
+        for found in exists(&socket, &names).unwrap() {
+            let Existence::Unknown { why } = found else {
+                panic!("{found:?}")
+            };
+            assert!(why.contains("is no "), "{why}");
+        }
+        let endpoint = Endpoint::at(&format!("unix://{}", socket.display()));
+        lives(&endpoint, &Limits::default(), Asker::silent()).unwrap_err();
     }
 }

@@ -3,15 +3,12 @@
 //! The choice made: one `docker info` says it all, plugins included; buildx is then called directly, which saves a process
 //! in every build.
 
+use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::backend::Availability;
-
-/// A daemon that says nothing for so long is down.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The oldest engine whose `BuildKit` knows what our Dockerfiles use.
 const OLDEST: Version = Version(20, 10);
@@ -145,14 +142,48 @@ impl NoEngine {
         }
     }
 
-    /// The daemon does not answer.
-    pub(super) fn no_daemon(why: &str) -> Self {
+    /// The daemon does not answer; `whom` is what it is called.
+    pub(super) fn no_daemon(whom: &str, why: &str) -> Self {
+        // In docker's words, which name the daemon once more.
+        let why = if why.starts_with("Cannot connect to the Docker daemon") {
+            "nobody listens there"
+        } else {
+            why.trim()
+        };
         Self {
-            why: format!("the Docker daemon does not answer: {}", why.trim()),
+            why: format!("{whom} does not answer: {why}"),
             mend: "start it, or point `DOCKER_HOST` or `docker context use` at one that runs"
                 .into(),
             passing: true,
         }
+    }
+
+    /// The daemon cannot be reached, or breaks off.
+    pub(super) fn unreached(whom: &str, error: &io::Error) -> Self {
+        let none = Self::no_daemon(whom, &error.to_string());
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let mend = "become a member of the group that its socket belongs to (`docker`), or point `DOCKER_HOST` at another";
+            return Self {
+                mend: mend.to_owned(),
+                passing: false,
+                ..none
+            };
+        }
+        none
+    }
+
+    /// Nobody can say which daemon is meant.
+    pub(super) fn nowhere(why: &str) -> Self {
+        Self {
+            why: format!("no Docker daemon can be asked: {why}"),
+            mend: "mend it, or name the daemon in `DOCKER_HOST`".to_owned(),
+            passing: false,
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub(super) fn sentence(&self) -> String {
+        format!("{}: {}", self.why, self.mend)
     }
 }
 
@@ -198,15 +229,18 @@ struct Plugin {
     err: Option<serde_json::Value>,
 }
 
-/// Reads what `docker info --format '{{json .}}'` said.
-pub(super) fn read(out: &str, err: &str) -> Result<Engine, NoEngine> {
+/// Reads what `docker info --format '{{json .}}'` said of the daemon that is called `whom`.
+pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<Engine, NoEngine> {
     let Ok(info) = serde_json::from_str::<Info>(out.trim()) else {
-        return Err(NoEngine::no_daemon(last_line(err, "`docker info` failed")));
+        return Err(NoEngine::no_daemon(
+            whom,
+            last_line(err, "`docker info` failed"),
+        ));
     };
     if info.server_version.is_empty() {
         let said = info.server_errors.unwrap_or_default().join(", ");
         let said = if said.is_empty() { err } else { &said };
-        return Err(NoEngine::no_daemon(last_line(said, "no version")));
+        return Err(NoEngine::no_daemon(whom, last_line(said, "no version")));
     }
     if Version::read(&info.server_version) < OLDEST {
         return Err(too_old(&info.server_version));
@@ -251,7 +285,7 @@ fn too_old(version: &str) -> NoEngine {
     }
 }
 
-fn last_line<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+pub(super) fn last_line<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     let mut lines = text.lines().rev();
     lines
         .find(|line| !line.trim().is_empty())
@@ -261,6 +295,10 @@ fn last_line<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(out: &str, err: &str) -> Result<Engine, NoEngine> {
+        super::read("the Docker daemon", out, err)
+    }
 
     const WITH_BUILDX: &str = r#"{"ServerVersion":"26.1.5+dfsg1","Driver":"overlayfs","OSType":"linux",
         "DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"ClientInfo":{"Version":"28.2.2","Context":"work",
@@ -299,9 +337,10 @@ mod tests {
         let said =
             "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?";
         let none = read(r#"{"ServerVersion":"","ClientInfo":{}}"#, said).unwrap_err();
-        assert!(none.why.ends_with(said) && none.passing);
+        assert!(none.why.ends_with("nobody listens there") && none.passing);
         let errors = format!(r#"{{"ServerErrors":["{said}"],"ClientInfo":{{}}}}"#);
-        assert!(read(&errors, "").unwrap_err().why.ends_with(said));
+        let none = read(&errors, "").unwrap_err();
+        assert!(none.why.ends_with("nobody listens there"), "{}", none.why);
         assert!(
             read("", "permission denied\n")
                 .unwrap_err()

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::KEY_LABEL;
+use super::engine::NoEngine;
 use crate::backend::platform::Platform;
 use crate::backend::{Existence, Wanted};
 use crate::process::Said;
@@ -35,7 +36,14 @@ struct Config {
 }
 
 /// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
-pub(super) fn read(wanted: &[Wanted<'_>], said: &Said) -> Vec<Existence> {
+///
+/// # Errors
+/// When it is no answer of the daemon, which is called `whom`.
+pub(super) fn read(
+    whom: &str,
+    wanted: &[Wanted<'_>],
+    said: &Said,
+) -> Result<Vec<Existence>, NoEngine> {
     let images: Vec<Image> = said
         .out
         .lines()
@@ -48,36 +56,54 @@ pub(super) fn read(wanted: &[Wanted<'_>], said: &Said) -> Vec<Existence> {
             names.map(move |name| (familiar(name), image))
         })
         .collect();
-    let complaint = said
-        .err
-        .lines()
-        .find(|line| !says_absent(line) && !line.trim().is_empty());
-    wanted
+    let is_word = |line: &&str| !line.trim().is_empty() && !line.starts_with("WARNING: ");
+    let mut complaints = said.err.lines().filter(is_word);
+    let complaint = complaints.find(|line| !says_absent(line));
+    let is_told = complaint.is_none() && (said.success || says_absent(&said.err));
+    let complaint = complaint.unwrap_or("`docker image inspect` failed");
+    if !is_told && images.is_empty() {
+        return Err(NoEngine::no_daemon(whom, complaint));
+    }
+    let each = wanted
         .iter()
         .map(|wanted| match by_name.get(familiar(wanted.reference)) {
             Some(image) => existence(image, wanted.platforms),
-            None => match complaint {
-                None if said.success || says_absent(&said.err) => Existence::Absent,
-                complaint => unknown(complaint.unwrap_or("`docker image inspect` failed")),
-            },
-        })
-        .collect()
+            None if is_told => Existence::Absent,
+            None => unknown(complaint),
+        });
+    Ok(each.collect())
 }
 
-/// What exists of one reference, by the daemon's answer to `GET /images/{name}/json`.
-pub(super) fn read_one(status: u16, body: &[u8], platforms: &[String]) -> Existence {
+/// What exists of one reference, by the answer to `GET /images/{name}/json` of the daemon that is called `whom`. An answer to
+/// another question is none.
+pub(super) fn read_one(
+    whom: &str,
+    status: u16,
+    body: &[u8],
+    (reference, platforms): (&str, &[String]),
+) -> Existence {
+    let refusal = || serde_json::from_slice::<Refusal>(body);
     match status {
         200 => match serde_json::from_slice::<Image>(body) {
-            Ok(image) => existence(&image, platforms),
-            Err(error) => unknown(&format!(
-                "the Docker daemon's answer cannot be read: {error}"
+            Ok(image) if image.is_called(reference) => existence(&image, platforms),
+            Ok(image) => unknown(&format!("{whom} answers for another image ({})", image.id)),
+            Err(error) => unknown(&format!("what {whom} answers cannot be read: {error}")),
+        },
+        404 if refusal().is_ok_and(|refusal| says_absent(&refusal.message)) => Existence::Absent,
+        _ => match refusal() {
+            Ok(refusal) => unknown(&format!(
+                "{whom} answers with status {status}: {}",
+                refusal.message.trim()
             )),
+            Err(_) => unknown(&format!("{whom} answers with status {status}")),
         },
-        404 => Existence::Absent,
-        _ => match serde_json::from_slice::<Refusal>(body) {
-            Ok(refusal) => unknown(&refusal.message),
-            Err(_) => unknown(&format!("the Docker daemon answered with status {status}")),
-        },
+    }
+}
+
+impl Image {
+    fn is_called(&self, reference: &str) -> bool {
+        let mut names = self.repo_tags.iter().flatten();
+        names.any(|name| familiar(name) == familiar(reference))
     }
 }
 
@@ -111,7 +137,8 @@ fn key(image: &Image) -> Option<String> {
 /// "Error response from daemon: No such image: x:1", in the words of all versions.
 fn says_absent(text: &str) -> bool {
     let text = text.to_lowercase();
-    text.contains("no such image") || text.contains("no such object")
+    let words = ["no such image", "no such object", "image not known"];
+    words.iter().any(|word| text.contains(word))
 }
 
 /// A reference as Docker shows it.
@@ -135,21 +162,21 @@ mod tests {
         }
     }
 
-    fn read(references: &[&str], said: &Said) -> Vec<Existence> {
+    fn read(references: &[&str], said: &Said) -> Result<Vec<Existence>, NoEngine> {
         let wanted = references.iter().map(|reference| Wanted {
             reference,
             place: crate::backend::StoreKind::Local,
             platforms: &[],
         });
-        super::read(&wanted.collect::<Vec<_>>(), said)
+        super::read("it", &wanted.collect::<Vec<_>>(), said)
     }
 
     #[test]
     fn an_image_of_another_platform_is_not_the_one() {
-        let body = br#"{"Id":"sha256:1","Os":"linux","Architecture":"amd64","Config":{}}"#;
+        let body = br#"{"Id":"sha256:1","RepoTags":["a:1"],"Os":"linux","Architecture":"amd64","Config":{}}"#;
         let found = |platforms: &[&str]| {
             let platforms: Vec<String> = platforms.iter().map(|&each| each.to_owned()).collect();
-            read_one(200, body, &platforms)
+            read_one("it", 200, body, ("a:1", &platforms))
         };
         assert!(matches!(found(&["linux/amd64"]), Existence::Present { .. }));
         assert_eq!(
@@ -168,7 +195,7 @@ mod tests {
                    {\"Id\":\"sha256:2\",\"RepoTags\":[\"ghcr.io/x/b:1\"],\"Config\":{\"Labels\":null}}\n";
         let err = "Error response from daemon: No such image: gone:1\n";
         let wanted = ["ghcr.io/x/b:1", "gone:1", "docker.io/library/a:2"];
-        let found = read(&wanted, &said(false, out, err));
+        let found = read(&wanted, &said(false, out, err)).unwrap();
         let present = |key: Option<&str>, digest: &str| Existence::Present {
             key: key.map(str::to_owned),
             digest: digest.into(),
@@ -185,23 +212,30 @@ mod tests {
 
     #[test]
     fn only_the_daemons_word_is_absence() {
-        let body = br#"{"Id":"sha256:1","Config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
+        let read_one = |status, body: &str| read_one("it", status, body.as_bytes(), ("a:1", &[]));
+        let body = r#"{"Id":"sha256:1","RepoTags":["b:1","a:1"],"Config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
         assert_eq!(
-            read_one(200, body, &[]),
+            read_one(200, body),
             Existence::Present {
                 key: Some("k".into()),
                 digest: "sha256:1".into()
             }
         );
-        assert_eq!(read_one(404, b"{}", &[]), Existence::Absent);
+        let absent = r#"{"message":"No such image: a:1"}"#;
+        assert_eq!(read_one(404, absent), Existence::Absent);
         for (status, body) in [
             (200, "<html>"),
             (200, "{}"),
+            (200, &body.replace("a:1", "c:1")),
+            (200, &body.replace("RepoTags", "Tags")),
             (403, ""),
+            (404, "<html>no such image</html>"),
+            (404, r#"{"message":"page not found"}"#),
             (500, "{}"),
+            (500, absent),
             (502, "x"),
         ] {
-            let found = read_one(status, body.as_bytes(), &[]);
+            let found = read_one(status, body);
             assert!(
                 matches!(found, Existence::Unknown { .. }),
                 "{status} {body}"
@@ -214,14 +248,12 @@ mod tests {
     fn a_daemon_that_does_not_answer_says_nothing_of_existence() {
         let err =
             "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n";
-        let found = read(&["a:1"], &said(false, "", err));
-        assert_eq!(
-            found,
-            [Existence::Unknown {
-                why: err.trim().into()
-            }]
-        );
-        let silent = read(&["a:1"], &said(false, "", ""));
-        assert!(matches!(silent[0], Existence::Unknown { .. }));
+        let why = |err: &str| read(&["a:1"], &said(false, "", err)).unwrap_err().why;
+        assert_eq!(why(err), "it does not answer: nobody listens there");
+        assert!(why("").ends_with("`docker image inspect` failed"));
+        // What docker says of its configuration is no answer of the daemon.
+        let warned = "WARNING: Error loading config file: x\nError response from daemon: No such image: a:1\n";
+        let found = read(&["a:1"], &said(false, "", warned)).unwrap();
+        assert_eq!(found, [Existence::Absent]);
     }
 }

@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::oci::registry;
@@ -33,17 +34,20 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
+use crate::asking::Asker;
 use crate::disk::dir::Dir;
-use crate::process::{self, Said};
+use crate::limits::Limits;
+use crate::process::{self, Exit, Patience, Said, Stream};
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
 use buildkit::BuildKit;
 use dockerfile::Dockerfile;
 use endpoint::Endpoint;
-use engine::{Engine, NoEngine, PATIENCE};
+use engine::{Engine, NoEngine};
 use pins::Pins;
 
 pub(in crate::backend) use borrow::{Found as Image, failed};
+pub(in crate::backend) use build::broken_off;
 pub(in crate::backend) use dockerfile::{StepName, main_file, one_line, shown};
 pub(in crate::backend) use install::ACCOUNT_SCRIPT;
 pub(in crate::backend) use progress::{Form, Progress, Trouble};
@@ -70,8 +74,11 @@ fn is_reserved(name: &str) -> bool {
 pub struct Docker {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
+    limits: Limits,
     engine: Mutex<Option<Found>>,
     pins: Pins,
+    /// Whether the daemon gave no answer when it was last asked.
+    is_lost: AtomicBool,
 }
 
 /// What Docker there is, and the way to it.
@@ -106,12 +113,17 @@ impl Docker {
     /// This `docker` program, with these variables besides the environment of this process.
     #[must_use]
     pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
-        Self {
+        let mut this = Self {
             program,
             environment,
+            limits: Limits::default(),
             engine: Mutex::default(),
             pins: Pins::new(),
-        }
+            is_lost: AtomicBool::new(false),
+        };
+        // Who starts the program is told of what is no time; here it is as if nothing was said.
+        this.limits = Limits::read(&|name| this.variable(name)).unwrap_or_default();
+        this
     }
 
     fn remove_names(&self, names: &[&str]) {
@@ -124,36 +136,38 @@ impl Docker {
                     let head = ["image", "rm"];
                     let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
                     // A name that cannot be removed costs nothing but its line in `docker images`.
-                    let _ = self.ask(&arguments);
+                    let _ = self.listen(&arguments, &Cancel::default(), |_, _| {});
                 });
             }
         });
     }
 
     /// What Docker there is. Only success is remembered: a daemon may be starting.
-    fn found(&self) -> Result<Found, NoEngine> {
+    fn found(&self, asker: Asker<'_>) -> Result<Found, NoEngine> {
         let mut known = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.as_ref() {
             return Ok(found.clone());
         }
-        let found = self.probe()?;
+        let found = self.probe(asker)?;
         *known = Some(found.clone());
         Ok(found)
     }
 
-    fn probe(&self) -> Result<Found, NoEngine> {
+    fn probe(&self, asker: Asker<'_>) -> Result<Found, NoEngine> {
         if self.program.is_none() {
             return Err(NoEngine::no_program());
         }
+        let endpoint = self.endpoint()?;
+        let whom = endpoint.words();
         let said = self
-            .ask(&["info", "--format", "{{json .}}"])
-            .map_err(|error| NoEngine::no_daemon(&error.to_string()))?;
-        let mut engine = engine::read(&said.out, &said.err)?;
+            .ask(&["info", "--format", "{{json .}}"], asker)
+            .map_err(|error| NoEngine::unreached(&whom, &error))?;
+        let mut engine = engine::read(&whom, &said.out, &said.err)?;
         if engine.client.is_none() {
-            let said = self.ask(&["version", "--format", "{{.Client.Version}}"]);
+            let said = self.ask(&["version", "--format", "{{.Client.Version}}"], asker);
             engine.client = said.ok().map(|said| said.out.trim().to_owned());
         }
-        let direct = self.direct(&engine);
+        let direct = self.direct(&engine, &endpoint);
         if direct.is_none() {
             engine.can_build()?;
         }
@@ -161,45 +175,140 @@ impl Docker {
     }
 
     /// The direct way to the daemon, where there is one and nobody forbade it.
-    fn direct(&self, engine: &Engine) -> Option<Arc<Direct>> {
-        if !engine.can_be_direct() {
+    fn direct(&self, engine: &Engine, endpoint: &Endpoint) -> Option<Arc<Direct>> {
+        if !engine.can_be_direct() || !self.may_be_direct(endpoint) {
             return None;
         }
-        let endpoint = self.endpoint()?;
         let proxies = endpoint.proxies(self.configuration().as_deref());
-        let buildkit = BuildKit::new(endpoint.socket).ok()?;
+        let buildkit = BuildKit::new(endpoint, self.registries()).ok()?;
         Some(Arc::new(Direct { buildkit, proxies }))
     }
 
-    /// The daemon's socket, where it is on one and nobody forbade to speak to it.
-    fn endpoint(&self) -> Option<Endpoint> {
+    /// Whether the daemon is on a Unix socket and nobody forbade to speak to it.
+    fn may_be_direct(&self, endpoint: &Endpoint) -> bool {
         let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
-        if is_forbidden {
-            return None;
-        }
-        let [host, context] = ["DOCKER_HOST", "DOCKER_CONTEXT"].map(|name| self.variable(name));
-        Endpoint::find(host, context, self.configuration().as_deref())
+        !is_forbidden && endpoint.socket().is_some()
+    }
+
+    /// The daemon that is meant.
+    fn endpoint(&self) -> Result<Endpoint, NoEngine> {
+        let said = |name: &str| match self.raw(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(format!("`{name}` is no UTF-8 text")),
+        };
+        let found = said("DOCKER_HOST").and_then(|host| {
+            Endpoint::find(
+                host,
+                said("DOCKER_CONTEXT")?,
+                self.configuration().as_deref(),
+            )
+        });
+        found.map_err(|why| NoEngine::nowhere(&why))
+    }
+
+    /// What the daemon is called.
+    fn whom(&self) -> String {
+        let endpoint = self.endpoint();
+        endpoint.map_or_else(|_| "the Docker daemon".to_owned(), |found| found.words())
     }
 
     /// The folder of Docker's configuration.
     fn configuration(&self) -> Option<PathBuf> {
-        match self.variable("DOCKER_CONFIG") {
+        let said = |name: &str| self.raw(name).filter(|value| !value.is_empty());
+        match said("DOCKER_CONFIG") {
             Some(folder) => Some(PathBuf::from(folder)),
-            None => Some(PathBuf::from(self.variable("HOME")?).join(".docker")),
+            None => Some(PathBuf::from(said("HOME")?).join(".docker")),
         }
     }
 
     /// A variable of the environment that `docker` is called in.
     fn variable(&self, name: &str) -> Option<String> {
+        self.raw(name)?.into_string().ok()
+    }
+
+    fn raw(&self, name: &str) -> Option<OsString> {
         let mut own = self.environment.iter().rev();
         match own.find(|(set, _)| set == name) {
-            Some((_, value)) => value.to_str().map(str::to_owned),
-            None => std::env::var(name).ok(),
+            Some((_, value)) => Some(value.clone()),
+            None => std::env::var_os(name),
         }
     }
 
-    fn ask(&self, arguments: &[&str]) -> io::Result<Said> {
-        process::ask(self.docker()?.args(arguments), PATIENCE)
+    /// Asks the `docker` program something short.
+    fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Said> {
+        let question = asker.ask(self.whom(), self.limits.answer());
+        let said = process::ask(self.docker()?.args(arguments), &question);
+        self.note(&said);
+        said
+    }
+
+    /// Listens to the `docker` program while it does what may take long.
+    fn listen(
+        &self,
+        arguments: &[&str],
+        cancel: &Cancel,
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
+        self.follow(self.docker()?.args(arguments), cancel, hear)
+    }
+
+    /// Listens to a program that has something long done by the daemon, as long as that lives.
+    pub(in crate::backend) fn follow(
+        &self,
+        command: &mut Command,
+        cancel: &Cancel,
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
+        let hope = || self.hope(std::iter::empty(), cancel);
+        let patience = Patience {
+            limits: &self.limits,
+            cancel,
+            hope: Some(&hope),
+        };
+        let exit = process::run(command, patience, hear);
+        self.note(&exit);
+        exit
+    }
+
+    /// Whether the daemon still answers.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    fn lives(&self, asker: Asker<'_>) -> Result<(), String> {
+        let endpoint = self.endpoint().map_err(|none| none.why)?;
+        if self.may_be_direct(&endpoint) {
+            return daemon::lives(&endpoint, &self.limits, asker).map_err(|none| none.why);
+        }
+        let asked = self.ask(&["version", "--format", "{{.Server.Version}}"], asker);
+        let why = match asked {
+            Ok(said) if said.success => return Ok(()),
+            Ok(said) => engine::last_line(&said.err, "it says nothing").to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(NoEngine::no_daemon(&endpoint.words(), &why).why)
+    }
+
+    /// Why there is no hope for something long that says nothing: the daemon does not answer, or one of the registries that
+    /// it speaks to.
+    ///
+    /// # Errors
+    /// That, in words.
+    fn hope<'h>(
+        &self,
+        mut registries: impl Iterator<Item = &'h String>,
+        cancel: &Cancel,
+    ) -> Result<(), String> {
+        self.lives(Asker::silent().or(cancel))?;
+        let access = self.registries();
+        let silent = registries.find(|host| registry::is_silent(host, &access));
+        silent.map_or(Ok(()), |host| Err(registry::silent_words(host, &access)))
+    }
+
+    fn note<T>(&self, answer: &io::Result<T>) {
+        let is_lost = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        let is_lost = answer.as_ref().is_err_and(is_lost);
+        self.is_lost.store(is_lost, Ordering::Relaxed);
     }
 
     /// A call of the `docker` program.
@@ -267,37 +376,51 @@ impl Docker {
             .map_err(context::unwritten)
     }
 
-    /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways and says better why not.
-    fn exists_here(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways.
+    fn exists_here(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let told = self
-            .endpoint()
-            .and_then(|endpoint| daemon::exists(&endpoint.socket, wanted).ok());
-        told.unwrap_or_else(|| {
-            let parts = wanted.chunks(local::AT_ONCE);
-            parts.flat_map(|some| self.inspect(some)).collect()
+        let found = match self.endpoint() {
+            Err(none) => Err(none),
+            Ok(endpoint) if self.may_be_direct(&endpoint) => {
+                daemon::exists(&endpoint, wanted, &self.limits, asker)
+            }
+            Ok(endpoint) => {
+                let mut parts = wanted.chunks(local::AT_ONCE);
+                parts.try_fold(Vec::new(), |mut found, some| {
+                    found.extend(self.inspect(&endpoint, some, asker)?);
+                    Ok(found)
+                })
+            }
+        };
+        found.unwrap_or_else(|none| {
+            let none = if self.program.is_none() {
+                NoEngine::no_program()
+            } else {
+                none
+            };
+            let why = none.sentence();
+            vec![Existence::Unknown { why }; wanted.len()]
         })
     }
 
-    fn inspect(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    fn inspect(
+        &self,
+        endpoint: &Endpoint,
+        wanted: &[Wanted<'_>],
+        asker: Asker<'_>,
+    ) -> Result<Vec<Existence>, NoEngine> {
         let head = ["image", "inspect", "--format", "{{json .}}", "--"];
         let arguments: Vec<&str> = head
             .into_iter()
             .chain(wanted.iter().map(|wanted| wanted.reference))
             .collect();
-        match self.ask(&arguments) {
-            Ok(said) => local::read(wanted, &said),
-            Err(error) => {
-                let why = if self.program.is_none() {
-                    NoEngine::no_program().why
-                } else {
-                    error.to_string()
-                };
-                vec![Existence::Unknown { why }; wanted.len()]
-            }
-        }
+        let whom = endpoint.words();
+        let said = self
+            .ask(&arguments, asker)
+            .map_err(|error| NoEngine::unreached(&whom, &error))?;
+        local::read(&whom, wanted, &said)
     }
 }
 
@@ -305,7 +428,8 @@ impl Drop for Docker {
     fn drop(&mut self) {
         let names = self.pins.take();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        if !names.is_empty() {
+        // From a daemon that says nothing they are taken by `clean`.
+        if !names.is_empty() && !self.is_lost.load(Ordering::Relaxed) {
             self.remove_names(&names);
         }
     }
@@ -320,8 +444,8 @@ impl Backend for Docker {
         10
     }
 
-    fn availability(&self) -> Availability {
-        match self.found() {
+    fn availability(&self, asker: Asker<'_>) -> Availability {
+        match self.found(asker) {
             Ok(found) => found.engine.availability(found.direct.is_some()),
             Err(none) => Availability::Missing {
                 why: none.why,
@@ -330,8 +454,8 @@ impl Backend for Docker {
         }
     }
 
-    fn clean(&self) -> Result<usize, String> {
-        self.clean_names(Pins::is_left)
+    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
+        self.clean_names(Pins::is_left, asker)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
@@ -412,7 +536,7 @@ impl Backend for Docker {
         Self::write(job, &Self::dockerfile(job, &parents)?, &to)
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         let at = |place: StoreKind| {
             wanted
                 .iter()
@@ -423,8 +547,9 @@ impl Backend for Docker {
         let local = at(StoreKind::Local);
         let remote = at(StoreKind::Registry);
         let (local, remote) = std::thread::scope(|scope| {
-            let asked = scope.spawn(|| registry::exists(&remote, KEY_LABEL));
-            let local = self.exists_here(&local);
+            let asked =
+                scope.spawn(|| registry::exists(&remote, KEY_LABEL, &self.registries(), asker));
+            let local = self.exists_here(&local, asker);
             let remote = asked
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));

@@ -82,6 +82,11 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Whether nothing but what the build stands on was told of.
+    pub(in crate::backend) fn is_fetching(&self) -> bool {
+        self.teller.told <= 1
+    }
+
     /// What went wrong.
     pub(in crate::backend) fn trouble(mut self) -> Trouble {
         if let Reader::Raw(raw) = &mut self.form {

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 
 use super::Envd;
 use super::progress::Quiet;
+use crate::asking::Asker;
 use crate::backend::docker::Image;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
@@ -75,8 +76,9 @@ impl Envd {
         let base = job.bases.get(id).ok_or_else(|| {
             BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
         })?;
-        let pin = self.docker.pinned(id, base)?;
-        let Some(image) = self.docker.image(&pin)? else {
+        let asker = Asker::build(notes, cancel);
+        let pin = self.docker.pinned(id, base, asker)?;
+        let Some(image) = self.docker.image(&pin, asker)? else {
             // Only its registry has it, where the pin is its digest.
             return Ok((pin, None));
         };
@@ -97,7 +99,8 @@ impl Envd {
             reference: reference.to_owned(),
             image,
         };
-        let Some(image) = self.docker.image(reference)? else {
+        let asker = Asker::build(notes, cancel);
+        let Some(image) = self.docker.image(reference, asker)? else {
             let image = self.fetched(job, reference, notes, cancel)?;
             return Ok(known(reference.to_owned(), image));
         };
@@ -141,7 +144,7 @@ impl Envd {
         self.docker.build_in(&fetch, None, &Quiet(notes), cancel)?;
         let mut image = self
             .docker
-            .image(&name)?
+            .image(&name, Asker::build(notes, cancel))?
             .ok_or_else(|| BuildError::Failed(format!("docker did not keep `{reference}`")))?;
         // Ours are not the base's.
         if let Some(labels) = image.config["Labels"].as_object_mut() {
@@ -159,7 +162,7 @@ impl Envd {
         let question = format!("{reference} {}", image.id);
         let answer = self.published.get(&question, || {
             notes.step(0, 0, &format!("asking the registry of {reference}"));
-            let found = registry::digest(reference);
+            let found = registry::digest(reference, &self.docker.registries());
             Ok::<_, Infallible>(found.filter(|digest| image.digests.contains(digest)))
         });
         let Ok(digest) = answer;

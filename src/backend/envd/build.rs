@@ -11,9 +11,9 @@ use super::layout::{Layout, lay_out};
 use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
 use super::{Envd, base, config, turn};
+use crate::asking::Asker;
 use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
-use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context, waiting};
-use crate::process;
+use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
@@ -31,14 +31,13 @@ impl Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        self.docker.ready()?;
+        let asker = Asker::build(notes, cancel);
+        self.docker.ready(asker)?;
         let context = self
-            .context()
+            .context(asker)
             .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
-        let what = "waiting for another run that sets envd up";
-        let mut waiting = waiting(cancel, || notes.step(0, 0, what));
         let registries = registries(job, &context)?;
-        let home = self.home(&context, registries.as_deref(), &mut waiting)?;
+        let home = self.home(&context, registries.as_deref(), asker)?;
         let (mut layout, _) = lay_out(job.recipe);
         if job.no_cache {
             self.do_anew(&mut layout);
@@ -119,10 +118,12 @@ impl Envd {
         // Its own question whether anything changed is of no use: it is asked of other things than the image is made of.
         command.arg("--force").arg("--path").arg(folder);
         let mut reader = Reader::new(&script.steps, notes);
-        let exit = process::run(&mut command, cancel, |stream, line| {
-            reader.line(stream, line);
-        })
-        .map_err(|error| BuildError::Failed(format!("envd does not start: {error}")))?;
+        let exit = self
+            .docker
+            .follow(&mut command, cancel, |stream, line| {
+                reader.line(stream, line);
+            })
+            .map_err(|error| docker::broken_off("envd", &error))?;
         if exit.status.success() && !cancel.is_requested() {
             return Ok(());
         }
@@ -142,9 +143,14 @@ impl Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let built = self.docker.image(name)?.ok_or_else(|| {
-            BuildError::Failed("envd succeeded, and its image is not in the local store".to_owned())
-        })?;
+        let built = self
+            .docker
+            .image(name, Asker::build(notes, cancel))?
+            .ok_or_else(|| {
+                BuildError::Failed(
+                    "envd succeeded, and its image is not in the local store".to_owned(),
+                )
+            })?;
         self.docker.pin(&built, name);
         let own = [
             (KEY_LABEL, job.key.to_string()),

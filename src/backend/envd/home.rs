@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Envd;
+use crate::asking::Asker;
 use crate::backend::{BuildError, context};
 use crate::disk::dir::{Dir, Share};
 use crate::disk::read::{self, Links, Refusal};
@@ -26,8 +27,8 @@ const CONTEXT: &str = "imgspec";
 /// The builder that is Docker's daemon itself.
 const DAEMON: &str = "moby-worker";
 
-/// A first call makes keys, which takes a second or more.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long another run may take to set a HOME up: envd's first call makes keys, which takes a second or more.
+const SET_UP: Duration = Duration::from_mins(1);
 
 /// Says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";
@@ -109,11 +110,11 @@ pub(super) struct NoContext {
 
 impl Envd {
     /// The context to build in.
-    pub(super) fn context(&self) -> Result<Context, NoContext> {
+    pub(super) fn context(&self, asker: Asker<'_>) -> Result<Context, NoContext> {
         let Some(wanted) = &self.wanted else {
             return Ok(Context::daemon());
         };
-        let listed = self.contexts().map_err(|why| NoContext {
+        let listed = self.contexts(asker).map_err(|why| NoContext {
             why: format!("envd's contexts cannot be read: {why}"),
             mend: "look at `envd context ls`".to_owned(),
         })?;
@@ -143,7 +144,7 @@ impl Envd {
     }
 
     /// The contexts of the user's own HOME; nothing is made there.
-    fn contexts(&self) -> Result<Vec<Listed>, String> {
+    fn contexts(&self, asker: Asker<'_>) -> Result<Vec<Listed>, String> {
         let known = |folder: &PathBuf| folder.join(".config/envd/contexts").is_file();
         let Some(home) = self.user_home.as_ref().filter(|home| known(home)) else {
             return Ok(Vec::new());
@@ -152,7 +153,8 @@ impl Envd {
         command
             .env("HOME", home)
             .args(["context", "ls", "-f", "json"]);
-        let said = process::ask(&mut command, PATIENCE).map_err(|error| error.to_string())?;
+        let question = asker.ask("`envd context ls`", self.docker.limits().answer());
+        let said = process::ask(&mut command, &question).map_err(|error| error.to_string())?;
         if !said.success {
             return Err(super::progress::complaint(&said.err));
         }
@@ -160,12 +162,11 @@ impl Envd {
     }
 
     /// The HOME for builds in a context, set up if it is not; `registries` is a file that says how registries are reached.
-    /// While another run sets it up, `waiting` is called again and again.
     pub(super) fn home(
         &self,
         context: &Context,
         registries: Option<&Path>,
-        waiting: &mut dyn FnMut() -> ControlFlow<()>,
+        asker: Asker<'_>,
     ) -> Result<Home, BuildError> {
         let told = match registries {
             Some(file) => {
@@ -177,17 +178,26 @@ impl Envd {
         };
         let name = self.home_name(context, &told);
         let above = self.homes.make().map_err(context::unwritten)?;
-        let lock = above.lock(&format!("{name}.lock"), Share::Nobody, waiting);
-        let _alone = lock
-            .map_err(context::unwritten)?
-            .ok_or(BuildError::Cancelled)?;
+        let question = asker.ask("another run that sets envd up", SET_UP);
+        let mut waiting = || match question.look() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        };
+        let lock = above.lock(&format!("{name}.lock"), Share::Nobody, &mut waiting);
+        let _alone = lock.map_err(context::unwritten)?.ok_or_else(|| {
+            if asker.is_cancelled() {
+                BuildError::Cancelled
+            } else {
+                BuildError::Failed("another run is setting envd up and does not end".to_owned())
+            }
+        })?;
         let made = above.make(&name).map_err(context::unwritten)?;
         let ready = made.kind(READY).map_err(context::unwritten)?;
         let dir = if ready == Some(FileKind::File) {
             made
         } else {
             let dir = context::empty(&above, &name)?;
-            self.set_up(&dir, context, registries)?;
+            self.set_up(&dir, context, registries, asker)?;
             dir.write(READY, b"").map_err(context::unwritten)?;
             dir
         };
@@ -217,6 +227,7 @@ impl Envd {
         home: &Dir,
         context: &Context,
         registries: Option<&Path>,
+        asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         self.registries(home).map_err(context::unwritten)?;
         let home = home.path();
@@ -226,7 +237,7 @@ impl Envd {
         if let Some(address) = &context.address {
             create.args(["--builder-address", address]);
         }
-        told("cannot make its context", &mut create)?;
+        self.told("cannot make its context", &mut create, asker)?;
         let Some(file) = registries else {
             return Ok(());
         };
@@ -238,7 +249,7 @@ impl Envd {
                 "--registry-config",
             ])
             .arg(file);
-        told("cannot take `registry-config`", &mut bootstrap)
+        self.told("cannot take `registry-config`", &mut bootstrap, asker)
     }
 
     /// How the images' descriptions are fetched: as the user has it, and without TLS from this machine.
@@ -276,20 +287,25 @@ impl Envd {
         }
         Ok(command)
     }
-}
 
-/// A short call, whose failure is said with what it could not do.
-fn told(what: &str, command: &mut Command) -> Result<(), BuildError> {
-    let said = process::ask(command, PATIENCE)
-        .map_err(|error| BuildError::Failed(format!("envd {what}: {error}")))?;
-    if said.success {
-        return Ok(());
+    /// A short call, whose failure is said with what it could not do. The first one makes keys, which takes its time.
+    fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
+        let question = asker.ask("envd", self.docker.limits().idle());
+        let said = process::ask(command, &question).map_err(|error| {
+            if asker.is_cancelled() {
+                return BuildError::Cancelled;
+            }
+            BuildError::Failed(format!("envd {what}: {error}"))
+        })?;
+        if said.success {
+            return Ok(());
+        }
+        let why = super::progress::complaint(&said.err);
+        let why = if why.is_empty() {
+            "it fails without a word"
+        } else {
+            &why
+        };
+        Err(BuildError::Failed(format!("envd {what}: {why}")))
     }
-    let why = super::progress::complaint(&said.err);
-    let why = if why.is_empty() {
-        "it fails without a word"
-    } else {
-        &why
-    };
-    Err(BuildError::Failed(format!("envd {what}: {why}")))
 }

@@ -19,11 +19,9 @@ mod render;
 mod turn;
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use offer::Offer;
 pub use offer::REGISTRY;
@@ -35,6 +33,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported,
     Wanted, context,
 };
+use crate::asking::Asker;
 use crate::disk::dir::Rooted;
 use crate::process;
 use crate::recipe::Recipe;
@@ -50,14 +49,8 @@ const OLDEST: (u32, u32, u32) = (0, 3, 39);
 /// The newest one.
 const TRIED: &str = "1.3.6";
 
-/// How long `envd version` may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// How to get envd.
 const INSTALL: &str = "install it with `pip install envd`";
-
-/// Why its HOME cannot be had.
-const BUSY: &str = "another run is setting envd's HOME up and does not end";
 
 /// What to do when its HOMEs cannot be made.
 const HOME: &str = "set XDG_CACHE_HOME to a folder that can be written, on a disk with room, and look whether `envd context ls` works";
@@ -115,10 +108,11 @@ impl Envd {
     }
 
     /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
-    fn version(&self, home: &Path) -> Result<String, String> {
+    fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
+        let question = asker.ask("`envd version`", self.docker.limits().answer());
         let said =
-            process::ask(command.arg("version"), PATIENCE).map_err(|error| error.to_string())?;
+            process::ask(command.arg("version"), &question).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {
             let (_, version) = line.split_once("envd: v")?;
             Some(version.trim().to_owned())
@@ -157,30 +151,21 @@ impl Backend for Envd {
     }
 
     /// Blobs of bases that were handed to envd, and names that they had; what another run has in use stays.
-    fn clean(&self) -> Result<usize, String> {
+    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         let pruned = Store::prune_at(&self.store).map_err(|error| error.to_string())?;
-        let names = self.offer.clean()?;
+        let names = self.offer.clean(asker)?;
         Ok(pruned.map_or(0, |pruned| pruned.blobs) + names)
     }
 
-    fn availability(&self) -> Availability {
+    fn availability(&self, asker: Asker<'_>) -> Availability {
         if self.program.is_none() {
             return missing("there is no `envd` in PATH", INSTALL);
         }
-        let begun = Instant::now();
-        let mut waiting = || {
-            if begun.elapsed() < PATIENCE {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        };
-        let home = match self.home(&Context::daemon(), None, &mut waiting) {
+        let home = match self.home(&Context::daemon(), None, asker) {
             Ok(home) => home,
-            Err(BuildError::Cancelled) => return missing(BUSY, "end it"),
             Err(why) => return missing(why.to_string(), HOME),
         };
-        let version = match self.version(home.dir.path()) {
+        let version = match self.version(home.dir.path(), asker) {
             Ok(version) => version,
             Err(why) => return missing(format!("envd does not answer: {why}"), INSTALL),
         };
@@ -188,10 +173,10 @@ impl Backend for Envd {
             let why = format!("envd {version} is too old");
             return missing(why, "update it with `pip install --upgrade envd`");
         }
-        if let Availability::Missing { why, mend } = self.docker.availability() {
+        if let Availability::Missing { why, mend } = self.docker.availability(asker) {
             return missing(format!("envd builds with Docker, and {why}"), mend);
         }
-        let context = match self.context() {
+        let context = match self.context(asker) {
             Ok(context) => context,
             Err(none) => return missing(none.why, none.mend),
         };
@@ -239,8 +224,8 @@ impl Backend for Envd {
         render::FILE
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        self.docker.exists(wanted)
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
+        self.docker.exists(wanted, asker)
     }
 
     fn build(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::once::Once;
 use super::progress::Quiet;
+use crate::asking::Asker;
 use crate::backend::docker::Docker;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
@@ -99,8 +100,9 @@ impl Offer {
     ) -> Result<String, BuildError> {
         let digest = artifact.digest.trim_start_matches("sha256:");
         let tag = digest.get(..32).unwrap_or(digest);
+        let asker = Asker::build(notes, cancel);
         let name = format!("{repository}:{tag}");
-        self.docker.name(&artifact.digest, &name)?;
+        self.docker.name(&artifact.digest, &name, asker)?;
         let pushed = Artifact {
             reference: name.clone(),
             ..artifact.clone()
@@ -131,8 +133,8 @@ impl Offer {
     }
 
     /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
-    pub(super) fn clean(&self) -> Result<usize, String> {
-        self.docker.clean_names(is_left)
+    pub(super) fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
+        self.docker.clean_names(is_left, asker)
     }
 
     fn repository(&self, notes: &dyn Notes, cancel: &Cancel) -> Result<String, BuildError> {

@@ -1,77 +1,159 @@
 //! Asks registries what they have, by the OCI distribution protocol.
 //!
-//! Reads only; knows no builder. The choices made: "not there" only on the registry's word (404), everything else that is no
-//! answer is "unknown"; many references are asked for at once by a few threads; credentials are Docker's, looked up
-//! when a registry first wants some, and go to nobody but the registry and the token server that it names.
+//! Reads only; knows no builder. "Not there" only on the registry's word (404), everything else that is no answer is
+//! "unknown"; many references are asked for at once by a few threads, and when none of them has had an answer for so long
+//! as one may take, the rest is unknown too. Credentials are Docker's, looked up when a registry first wants some, and go to
+//! nobody but the registry and the token server that it names.
 
 mod auth;
 mod client;
 #[cfg(test)]
 mod fuzz;
+mod login;
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
 
 use super::reference::Reference;
+use crate::asking::{Asker, GivenUp};
 use crate::backend::{Existence, Wanted};
-pub(in crate::backend) use auth::login;
 use client::{Client, Trouble};
+pub(in crate::backend) use login::{Access, Login};
 
 /// Registries begin to refuse whom asks for more at once.
 const THREADS: usize = 16;
 
+/// How long an answer may take that is of use only if it comes soon.
+const HASTE: Duration = Duration::from_secs(3);
+
+/// One round of questions.
+struct Round {
+    client: Client,
+    label: String,
+    wanted: Vec<(String, Vec<String>)>,
+    next: AtomicUsize,
+}
+
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
 #[must_use]
-pub(crate) fn exists(references: &[Wanted<'_>], label: &str) -> Vec<Existence> {
+pub(in crate::backend) fn exists(
+    references: &[Wanted<'_>],
+    label: &str,
+    access: &Access,
+    asker: Asker<'_>,
+) -> Vec<Existence> {
     if references.is_empty() {
         return Vec::new();
     }
-    let client = Client::patient();
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(vec![None; references.len()]);
-    let work = || {
-        while let Some((at, wanted)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            references.get(at).map(|wanted| (at, wanted))
-        } {
-            let one = exists_one(&client, wanted, label);
-            found.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(one);
+    let round = Arc::new(Round {
+        client: Client::patient(access),
+        label: label.to_owned(),
+        wanted: references
+            .iter()
+            .map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()))
+            .collect(),
+        next: AtomicUsize::new(0),
+    });
+    let question = asker.ask(whom(references), access.limits.answer());
+    let (answers, answered) = mpsc::channel();
+    for _ in 0..references.len().min(THREADS) {
+        let (round, answers) = (Arc::clone(&round), answers.clone());
+        // Not waited for at the end: one that is blocked in the system ends by its own limit.
+        std::thread::spawn(move || round.ask(&answers));
+    }
+    drop(answers);
+    let mut found = vec![None; references.len()];
+    let given_up = loop {
+        match question.receive(&answered) {
+            Ok(Some((at, one))) => {
+                // Failures are no sign of life.
+                if !matches!(one, Existence::Unknown { .. }) {
+                    question.heard().now();
+                }
+                found[at] = Some(one);
+            }
+            Ok(None) => break GivenUp::Cancelled,
+            Err(given_up) => break given_up,
         }
     };
-    std::thread::scope(|scope| {
-        for _ in 1..references.len().min(THREADS) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let each = found.into_iter();
-    each.map(|one| one.expect("every place was filled"))
+    let each = found.into_iter().zip(references);
+    each.map(|(found, wanted)| found.unwrap_or_else(|| unanswered(wanted.reference, given_up)))
         .collect()
+}
+
+impl Round {
+    /// Asks until nothing is left to ask, or nobody listens any more.
+    fn ask(&self, answers: &Sender<(usize, Existence)>) {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some((reference, platforms)) = self.wanted.get(at) else {
+                return;
+            };
+            let one = exists_one(&self.client, reference, platforms, &self.label);
+            if answers.send((at, one)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The registries of these references, as the screen says them.
+fn whom(references: &[Wanted<'_>]) -> String {
+    let hosts = references.iter().filter_map(|wanted| {
+        let reference = Reference::read(wanted.reference)?;
+        Some(format!("`{}`", reference.host))
+    });
+    let hosts: BTreeSet<String> = hosts.collect();
+    let word = if hosts.len() == 1 {
+        "registry"
+    } else {
+        "registries"
+    };
+    let hosts: Vec<String> = hosts.into_iter().collect();
+    format!("{word} {}", hosts.join(", "))
+}
+
+fn unanswered(reference: &str, given_up: GivenUp) -> Existence {
+    let host = Reference::read(reference).map_or_else(String::new, |read| read.host);
+    let why = format!("registry `{host}`: {given_up}");
+    Existence::Unknown { why }
 }
 
 /// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
 #[must_use]
-pub(crate) fn digest(reference: &str) -> Option<String> {
+pub(in crate::backend) fn digest(reference: &str, access: &Access) -> Option<String> {
     let reference = Reference::read(reference)?;
-    Client::hasty().digest(&reference).ok()
+    let limit = HASTE.min(access.limits.answer);
+    Client::hasty(access, limit.into()).digest(&reference).ok()
 }
 
-fn exists_one(client: &Client, wanted: &Wanted<'_>, label: &str) -> Existence {
-    let text = wanted.reference;
+/// Whether the registry of a reference takes a connection and then says nothing. Where it cannot be reached from here, as
+/// when a daemon elsewhere can, nobody knows.
+#[must_use]
+pub(in crate::backend) fn is_silent(host: &str, access: &Access) -> bool {
+    Client::hasty(access, access.limits.answer()).is_silent(host)
+}
+
+/// What that means for whoever waits for it.
+#[must_use]
+pub(in crate::backend) fn silent_words(host: &str, access: &Access) -> String {
+    let limit = access.limits.idle();
+    format!(
+        "registry `{host}` takes connections and does not answer: nothing was heard for {limit}"
+    )
+}
+
+fn exists_one(client: &Client, text: &str, platforms: &[String], label: &str) -> Existence {
     let Some(reference) = Reference::read(text) else {
         return Existence::Unknown {
             why: format!("`{text}` is no reference"),
         };
     };
     match client.image(&reference, label) {
-        Ok(found) => Existence::present(
-            found.label,
-            found.digest,
-            &found.platforms,
-            wanted.platforms,
-        ),
+        Ok(found) => Existence::present(found.label, found.digest, &found.platforms, platforms),
         Err(Trouble::Absent) => Existence::Absent,
         Err(Trouble::Unknown(why)) => Existence::Unknown { why },
     }

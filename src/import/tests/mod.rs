@@ -31,6 +31,7 @@ fn imported_in(folder: &Path, name: &str, text: &str) -> Result<Imported, String
         flytekit: None,
         python: Path::new("no-python"),
         limit: Duration::from_mins(1),
+        limits: &crate::limits::Limits::default(),
         cancel: &Cancel::default(),
     };
     import(&source, kind, &around)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::grammar::FILES;
+use crate::asking::Asker;
 use crate::backend::docker::Docker;
 use crate::backend::envd::Envd;
 use crate::backend::fake::{Fake, Wishes};
@@ -115,7 +116,7 @@ impl Bench {
         // No daemon is to be asked.
         let fake = &self.backends[2];
         let chosen = std::mem::replace(&mut session.backends, vec![Arc::clone(fake); all.len()]);
-        let planned = session.plan(&all, Judgement::default(), Push::default());
+        let planned = session.plan(&all, Judgement::default(), Push::default(), Asker::silent());
         assert_eq!(planned.plan.builds().count(), all.len(), "all is built");
         session.backends = chosen;
     }

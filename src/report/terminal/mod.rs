@@ -174,6 +174,9 @@ impl Terminal {
                     .add(Style::Doubtful, "warning: ")
                     .add(Style::Plain, message),
             ],
+            Event::Waiting { whom, seconds } => {
+                vec![Line::new().add(Style::Dim, story::waiting(whom, *seconds))]
+            }
             _ if self.is_verbose() => self.verbose_lines(event),
             _ => Vec::new(),
         }

@@ -134,6 +134,7 @@ impl Screen {
             | Event::ManifestsMended
             | Event::WatchHeld { .. }
             | Event::WatchWaiting { .. }
+            | Event::Waiting { .. }
             | Event::Warning { .. } => {}
         }
     }
@@ -358,7 +359,7 @@ mod tests {
         };
         let mut events = vec![(0.0, watching), (0.0, started(1, 0)), (0.0, begun("a"))];
         assert!(shown(&screen(&events), 1.0, 80, 24).contains("0/1"));
-        events.extend([(1.0, built("a", 1.0)), (1.0, story().remove(15))]);
+        events.extend([(1.0, built("a", 1.0)), (1.0, story().pop().unwrap())]);
         insta::assert_snapshot!(shown(&screen(&events), 1.0, 80, 24), @"watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit");
         events.push((2.0, Event::WatchPaused { paused: true }));
         insta::assert_snapshot!(shown(&screen(&events), 2.0, 90, 24), @"paused · watching 12 images: 210 files in 34 folders · r rebuild · p go on · q quit");

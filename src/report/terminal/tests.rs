@@ -59,6 +59,7 @@ fn a_whole_run_leaves_what_is_over_and_the_summary() {
         ↑ python    pushed    0.8s  ghcr.io/acme/python:0123456789ab…
         ↻ train     attempt 2 of 4 in 1.5s: the registry answered 503
         warning: the disk is nearly full
+        waiting for registry `ghcr.io` (10 s at most)
         ✘ train     failed    1.2s  `python -m compileall` ended with exit code 1
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax

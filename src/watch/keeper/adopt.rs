@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Keeper, Now};
+use crate::asking::Asker;
 use crate::backend::Existence;
 use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
@@ -95,8 +96,10 @@ impl Keeper<'_, '_> {
             .collect();
         if !late.is_empty() {
             let push = self.request.options.push;
+            let (setting, quits) = (world.setting(self.store), self.quits_now.clone());
+            let asker = Asker::silent().or(&quits);
             let mut again =
-                facts::gather_without_changes(world.setting(self.store), &view.prints, &late, push);
+                facts::gather_without_changes(setting, &view.prints, &late, push, asker);
             for id in late.into_iter().rev() {
                 facts.insert(id, again.swap_remove(id.index()));
             }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use imgspec::asking::Asker;
 use imgspec::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
 };
@@ -32,7 +33,7 @@ impl Backend for Mine {
         0
     }
 
-    fn availability(&self) -> Availability {
+    fn availability(&self, _: Asker<'_>) -> Availability {
         if self.is_missing {
             return Availability::Missing {
                 why: "its oven is cold".into(),
@@ -57,7 +58,7 @@ impl Backend for Mine {
         Ok(())
     }
 
-    fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
+    fn exists(&self, wanted: &[Wanted<'_>], _: Asker<'_>) -> Vec<Existence> {
         let kept = self.kept.lock().unwrap();
         let find = |wanted: &Wanted<'_>| {
             let found = kept.iter().find(|(name, _)| name == wanted.reference);

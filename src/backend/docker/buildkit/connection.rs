@@ -7,28 +7,37 @@ use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
-/// A daemon that does not take a connection for so long is down.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::asking::GivenUp;
+use crate::backend::docker::daemon;
+use crate::limits::Limits;
 
 /// A longer answer is none to an upgrade.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
-/// The daemon's gRPC services, connected again whenever the connection broke.
-pub(super) async fn channel(socket: &Path) -> Result<Channel, tonic::transport::Error> {
+/// The daemon's gRPC services, connected again whenever the connection broke. One on which nothing comes, not even the answer
+/// to a ping, is broken.
+pub(super) async fn channel(
+    socket: &Path,
+    limits: Limits,
+) -> Result<Channel, tonic::transport::Error> {
     let socket: PathBuf = socket.to_owned();
     let connect = tower::service_fn(move |_| {
         let socket = socket.clone();
-        async move { upgraded(&socket, "/grpc", &[]).await.map(TokioIo::new) }
+        async move {
+            let stream = upgraded(&socket, &limits, "/grpc", &[]).await;
+            stream.map(TokioIo::new)
+        }
     });
     // The host is not looked up: the connector knows the way.
     Endpoint::from_static("http://buildkit")
+        .http2_keep_alive_interval(limits.idle)
+        .keep_alive_timeout(limits.answer)
         .connect_with_connector(connect)
         .await
 }
@@ -36,11 +45,12 @@ pub(super) async fn channel(socket: &Path) -> Result<Channel, tonic::transport::
 /// A connection that the daemon speaks HTTP/2 on, after it was asked for in HTTP/1.1.
 pub(super) async fn upgraded(
     socket: &Path,
+    limits: &Limits,
     path: &str,
     headers: &[(&str, &str)],
 ) -> io::Result<UnixStream> {
+    let mut stream = daemon::dial(socket, limits).await?;
     let asked = async {
-        let mut stream = UnixStream::connect(socket).await?;
         let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n"
         );
@@ -49,13 +59,11 @@ pub(super) async fn upgraded(
         }
         request += "\r\n";
         stream.write_all(request.as_bytes()).await?;
-        accepted(&mut stream).await?;
-        Ok(stream)
+        accepted(&mut stream).await
     };
-    let late = || io::Error::from(io::ErrorKind::TimedOut);
-    tokio::time::timeout(PATIENCE, asked)
-        .await
-        .map_err(|_| late())?
+    let answer = tokio::time::timeout(limits.answer, asked).await;
+    answer.map_err(|_| GivenUp::Late(limits.answer()))??;
+    Ok(stream)
 }
 
 /// Reads the answer to an upgrade, and nothing after it.

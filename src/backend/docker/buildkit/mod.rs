@@ -13,28 +13,32 @@ mod tree;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    Exporter, SolveRequest, StatusRequest, StatusResponse, VertexLog,
+    Exporter, InfoRequest, SolveRequest, StatusRequest, StatusResponse, VertexLog,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Status, Streaming};
 
 use super::build;
+use super::endpoint::Endpoint;
+use super::engine::NoEngine;
 use super::progress::{Log, Progress, Told, Vertex};
-use crate::backend::Cancel;
+use crate::asking::{Asker, GivenUp, Heard};
+use crate::backend::oci::registry::{self, Access};
+use crate::backend::{Cancel, Notes};
+use crate::disk::system_words;
+use crate::limits::Limits;
 use session::{Lent, Session};
 pub(super) use tree::Tree;
 
 /// How often a build looks whether it should stop.
 const TICK: Duration = Duration::from_millis(20);
-
-/// How long the daemon may take to stop a build's steps.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A message with many log lines is longer than the 4 MiB that are usual.
 const LONGEST_MESSAGE: usize = 64 << 20;
@@ -51,6 +55,10 @@ const DIGEST: &str = "containerimage.digest";
 /// A daemon's `BuildKit`.
 pub(super) struct BuildKit {
     socket: PathBuf,
+    /// What the daemon is called.
+    whom: String,
+    limits: Limits,
+    access: Access,
     // Only none while it is dropped.
     runtime: Option<Runtime>,
     channel: Mutex<Option<Channel>>,
@@ -72,6 +80,8 @@ pub(super) struct Build<'a> {
     pub(super) touch: Option<Touch<'a>>,
     /// What steps may be given, by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
+    /// The registries that it fetches from before its first step.
+    pub(super) registries: Vec<String>,
 }
 
 /// Other words for what an image says of itself; its layers stay.
@@ -106,7 +116,7 @@ impl BuildKit {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub(super) fn new(socket: PathBuf) -> io::Result<Self> {
+    pub(super) fn new(endpoint: &Endpoint, access: Access) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("buildkit")
@@ -114,7 +124,10 @@ impl BuildKit {
             .enable_time()
             .build()?;
         Ok(Self {
-            socket,
+            socket: endpoint.socket().unwrap_or_default(),
+            whom: endpoint.words(),
+            limits: access.limits,
+            access,
             runtime: Some(runtime),
             channel: Mutex::default(),
         })
@@ -125,13 +138,23 @@ impl BuildKit {
         &self,
         build: &Build<'_>,
         progress: &mut Progress<'_>,
+        notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, Ended> {
         let runtime = self.runtime.as_ref().ok_or(Ended::Cancelled)?;
+        let question = Asker::build(notes, cancel).ask(&self.whom, self.limits.answer());
         let ended = runtime.block_on(async {
-            let channel = self.channel().await?;
-            let session = self.session(build).await?;
-            solve(channel, session, build, progress, cancel).await
+            let begun = async {
+                let channel = self.channel().await?;
+                question.heard().now();
+                Ok((channel, self.session(build).await?))
+            };
+            let (channel, session) = match question.wait(begun).await {
+                Ok(begun) => begun?,
+                Err(GivenUp::Cancelled) => return Err(Ended::Cancelled),
+                Err(late) => return Err(self.lost(&late.into())),
+            };
+            self.solve(channel, session, build, progress, cancel).await
         });
         if matches!(ended, Err(Ended::Lost(_))) {
             // The next try is made on a new connection.
@@ -145,7 +168,17 @@ impl BuildKit {
         if let Some(channel) = self.known().clone() {
             return Ok(channel);
         }
-        let channel = connection::channel(&self.socket).await.map_err(lost)?;
+        let connected = connection::channel(&self.socket, self.limits).await;
+        let channel = connected.map_err(|error| self.lost(&io::Error::other(cause(&error))))?;
+        // Whether it answers on it; what it says is of no interest, as some are too old for the question.
+        let asked = ControlClient::new(channel.clone())
+            .info(InfoRequest {})
+            .await;
+        if let Err(status) = asked
+            && let lost @ Ended::Lost(_) = self.ended(&status)
+        {
+            return Err(lost);
+        }
         // Of two builds that both come here, the later one's is kept; the other serves its build.
         *self.known() = Some(channel.clone());
         Ok(channel)
@@ -161,10 +194,11 @@ impl BuildKit {
         let lent = Lent {
             folders,
             secrets: build.secrets.clone(),
+            access: self.access.clone(),
         };
-        Session::open(&self.socket, &build.files, lent)
+        Session::open(&self.socket, &self.limits, &build.files, lent)
             .await
-            .map_err(lost)
+            .map_err(|error| self.lost(&error))
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Channel>> {
@@ -181,66 +215,125 @@ impl Drop for BuildKit {
     }
 }
 
-/// One build: what it is asked, what it tells, and its end.
-async fn solve(
-    channel: Channel,
-    session: Session,
-    build: &Build<'_>,
-    progress: &mut Progress<'_>,
-    cancel: &Cancel,
-) -> Result<String, Ended> {
-    let control = ControlClient::new(channel.clone());
-    let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
-    let request = request(build, session.id());
-    let touched = image::touch(channel, request.r#ref.clone(), build.touch.as_ref());
-    let mut touched = std::pin::pin!(touched);
-    let mut is_touched = build.touch.is_none();
-    let told = StatusRequest {
-        r#ref: request.r#ref.clone(),
-    };
-    let mut teller = control.clone();
-    let heard = async {
-        // Progress is for people: without it the build is none the worse.
-        if let Ok(told) = teller.status(told).await {
-            listen(told.into_inner(), progress).await;
+impl BuildKit {
+    /// One build: what it is asked, what it tells, and its end.
+    async fn solve(
+        &self,
+        channel: Channel,
+        session: Session,
+        build: &Build<'_>,
+        progress: &mut Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<String, Ended> {
+        let control = ControlClient::new(channel.clone());
+        let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
+        let request = request(build, session.id());
+        let touched = image::touch(channel, request.r#ref.clone(), build.touch.as_ref());
+        let mut touched = std::pin::pin!(touched);
+        let mut is_touched = build.touch.is_none();
+        let told = StatusRequest {
+            r#ref: request.r#ref.clone(),
+        };
+        let mut teller = control.clone();
+        let (life, is_fetching) = (Heard::default(), AtomicBool::new(true));
+        let heard = async {
+            // Progress is for people: without it the build is none the worse.
+            if let Ok(told) = teller.status(told).await {
+                listen(told.into_inner(), progress, &life, &is_fetching).await;
+            }
+        };
+        let mut heard = std::pin::pin!(heard);
+        let mut is_heard = false;
+        let hopeless = self.hopeless(build, &life, &is_fetching);
+        let mut hopeless = std::pin::pin!(hopeless);
+        let answer = {
+            let mut solved = std::pin::pin!(control.solve(request));
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    answer = &mut solved => break answer,
+                    () = &mut heard, if !is_heard => is_heard = true,
+                    done = &mut touched, if !is_touched => match done {
+                        Ok(()) => is_touched = true,
+                        Err(status) => break Err(status),
+                    },
+                    why = &mut hopeless => return Err(Ended::Lost(why)),
+                    _ = tick.tick() => if cancel.is_requested() { break Err(Status::cancelled("")) },
+                }
+            }
+            // A call that is given up here is cancelled in the daemon.
+        };
+        // The daemon ends the telling when the last step is gone.
+        if !is_heard && !cancel.is_urgent() {
+            let _ = tokio::time::timeout(self.limits.grace / 2, heard).await;
         }
-    };
-    let mut heard = std::pin::pin!(heard);
-    let mut is_heard = false;
-    let answer = {
-        let mut solved = std::pin::pin!(control.solve(request));
-        let mut tick = tokio::time::interval(TICK);
-        loop {
-            tokio::select! {
-                answer = &mut solved => break Some(answer),
-                () = &mut heard, if !is_heard => is_heard = true,
-                done = &mut touched, if !is_touched => match done {
-                    Ok(()) => is_touched = true,
-                    Err(status) => break Some(Err(status)),
+        match answer {
+            Ok(answer) => {
+                let mut response = answer.into_inner().exporter_response;
+                response.remove(DIGEST).ok_or_else(|| {
+                    Ended::Failed("the builder succeeded and did not say what it made".to_owned())
+                })
+            }
+            Err(_) if cancel.is_requested() => Err(Ended::Cancelled),
+            Err(status) => Err(
+                match build.folders.iter().find_map(|(_, tree)| tree.moved()) {
+                    Some(path) => Ended::Moved(path),
+                    None => self.ended(&status),
                 },
-                _ = tick.tick() => if cancel.is_requested() { break None },
+            ),
+        }
+    }
+
+    /// Ends when there is no hope for a build: why, in words. A daemon that does not answer breaks the connection; a registry
+    /// that does not answer the daemon is the daemon's to wait for, without end.
+    async fn hopeless(&self, build: &Build<'_>, life: &Heard, is_fetching: &AtomicBool) -> String {
+        loop {
+            let left = self.limits.idle.saturating_sub(life.silence());
+            if !left.is_zero() {
+                tokio::time::sleep(left).await;
+                continue;
+            }
+            life.now();
+            if !is_fetching.load(Ordering::Relaxed) {
+                continue;
+            }
+            for host in build.registries.clone() {
+                let access = self.access.clone();
+                let asked = tokio::task::spawn_blocking(move || {
+                    registry::is_silent(&host, &access)
+                        .then(|| registry::silent_words(&host, &access))
+                });
+                if let Ok(Some(why)) = asked.await {
+                    return why;
+                }
             }
         }
-        // A call that is given up here is cancelled in the daemon.
-    };
-    // The daemon ends the telling when the last step is gone.
-    if !is_heard && !cancel.is_urgent() {
-        let _ = tokio::time::timeout(GRACE, heard).await;
     }
-    match answer {
-        None => Err(Ended::Cancelled),
-        Some(Ok(answer)) => {
-            let mut response = answer.into_inner().exporter_response;
-            response.remove(DIGEST).ok_or_else(|| {
-                Ended::Failed("the builder succeeded and did not say what it made".to_owned())
-            })
+
+    /// What a refused call means: words of the transport's come with a cause, `BuildKit`'s with none.
+    fn ended(&self, status: &Status) -> Ended {
+        let is_transport = std::error::Error::source(status).is_some();
+        if is_transport || status.code() == Code::Unavailable {
+            self.lost(&io::Error::other(cause(status)))
+        } else {
+            Ended::Failed(status.message().to_owned())
         }
-        Some(Err(status)) => Err(
-            match build.folders.iter().find_map(|(_, tree)| tree.moved()) {
-                Some(path) => Ended::Moved(path),
-                None => ended(&status),
-            },
-        ),
+    }
+
+    fn lost(&self, why: &io::Error) -> Ended {
+        Ended::Lost(NoEngine::unreached(&self.whom, why).sentence())
+    }
+}
+
+/// The innermost cause of an error: the others only say that there is one.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<io::Error>() {
+        Some(error) => system_words(error),
+        None => innermost.to_string(),
     }
 }
 
@@ -283,9 +376,16 @@ fn frontend(build: &Build<'_>) -> SolveRequest {
 }
 
 /// Tells on what a build says, to its end.
-async fn listen(mut told: Streaming<StatusResponse>, progress: &mut Progress<'_>) {
+async fn listen(
+    mut told: Streaming<StatusResponse>,
+    progress: &mut Progress<'_>,
+    life: &Heard,
+    is_fetching: &AtomicBool,
+) {
     while let Ok(Some(status)) = told.message().await {
+        life.now();
         progress.told(self::told(status));
+        is_fetching.store(progress.is_fetching(), Ordering::Relaxed);
     }
 }
 
@@ -310,18 +410,4 @@ fn vertex(vertex: bollard_buildkit_proto::moby::buildkit::v1::Vertex) -> Vertex 
         cached: vertex.cached,
         error: vertex.error,
     }
-}
-
-/// What a refused call means: words of the transport's come with a cause, `BuildKit`'s with none.
-fn ended(status: &Status) -> Ended {
-    let is_transport = std::error::Error::source(status).is_some();
-    if is_transport || status.code() == Code::Unavailable {
-        lost(status)
-    } else {
-        Ended::Failed(status.message().to_owned())
-    }
-}
-
-fn lost(why: impl std::fmt::Display) -> Ended {
-    Ended::Lost(format!("the Docker daemon does not answer: {why}"))
 }

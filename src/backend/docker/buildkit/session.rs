@@ -28,7 +28,8 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::tree::Tree;
 use super::{connection, transfer};
-use crate::backend::oci::registry;
+use crate::backend::oci::registry::{Access, Login};
+use crate::limits::Limits;
 
 /// What the daemon is told that we can do.
 const METHODS: &[&str] = &[
@@ -50,6 +51,8 @@ pub(super) struct Lent {
     pub(super) folders: Vec<(String, Arc<Tree>)>,
     /// Secrets by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
+    /// Who the user is to registries.
+    pub(super) access: Access,
 }
 
 impl Session {
@@ -58,7 +61,12 @@ impl Session {
     ///
     /// # Errors
     /// When the daemon does not take it.
-    pub(super) async fn open(socket: &Path, key: &str, lent: Lent) -> io::Result<Self> {
+    pub(super) async fn open(
+        socket: &Path,
+        limits: &Limits,
+        key: &str,
+        lent: Lent,
+    ) -> io::Result<Self> {
         let id = connection::random();
         let mut headers = vec![
             ("X-Docker-Expose-Session-Uuid", id.as_str()),
@@ -67,7 +75,7 @@ impl Session {
         ];
         let methods = METHODS.iter();
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", *method)));
-        let stream = connection::upgraded(socket, "/session", &headers).await?;
+        let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
         let services = Services(Arc::new(lent));
         let served = tokio::spawn(async move {
             let server = tonic::transport::Server::builder()
@@ -140,12 +148,17 @@ impl Auth for Services {
         request: Request<CredentialsRequest>,
     ) -> Result<Response<CredentialsResponse>, Status> {
         let host = request.into_inner().host;
+        let lent = Arc::clone(&self.0);
         // A credential helper is a program.
-        let found = tokio::task::spawn_blocking(move || registry::login(&host)).await;
+        let found = tokio::task::spawn_blocking(move || lent.access.login(&host)).await;
         let login = found
             .map_err(|error| Status::internal(error.to_string()))?
             .map_err(Status::unauthenticated)?;
-        let (username, secret) = login.unwrap_or_default();
+        let (username, secret) = match login {
+            Some(Login::Password(user, password)) => (user, password),
+            Some(Login::Token(token)) => (String::new(), token),
+            None => (String::new(), String::new()),
+        };
         Ok(Response::new(CredentialsResponse { username, secret }))
     }
 

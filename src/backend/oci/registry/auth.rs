@@ -4,18 +4,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 use serde::Deserialize;
 use ureq::Agent;
 
-use crate::backend::oci::reference::{DOCKER_HUB, Reference};
+use super::client::words;
+use super::login::{Access, Login};
+use crate::backend::oci::reference::Reference;
 
-/// What Docker's configuration calls Docker Hub.
-const HUB_KEY: &str = "https://index.docker.io/v1/";
-
-/// Where Docker Hub's registry answers.
-const HUB_HOST: &str = "registry-1.docker.io";
+/// More than any token has.
+const LARGEST: u64 = 1 << 20;
 
 /// The authorizations that registries took, by host and repository.
 #[derive(Default)]
@@ -43,17 +42,16 @@ impl Tokens {
     /// The authorization that meets a challenge; none when there is nothing to show.
     pub(super) fn fetch(
         &self,
-        agent: &Agent,
+        (agent, left): (&Agent, Duration),
+        access: &Access,
         of: &Reference,
         challenge: &str,
     ) -> Result<Option<String>, String> {
         let challenge = Challenge::read(challenge);
-        let credential = credential(&of.host)?;
-        let authorization = match (challenge.scheme.as_str(), credential) {
-            ("basic", Some(DockerCredential::UsernamePassword(user, password))) => {
-                Some(basic(&user, &password))
-            }
-            ("bearer", credential) => Some(token(agent, of, &challenge, credential)?),
+        let login = access.login(&of.host)?;
+        let authorization = match (challenge.scheme.as_str(), login) {
+            ("basic", Some(Login::Password(user, password))) => Some(basic(&user, &password)),
+            ("bearer", login) => Some(token((agent, left), of, &challenge, login)?),
             _ => None,
         };
         if let Some(authorization) = &authorization {
@@ -96,44 +94,11 @@ impl Challenge {
     }
 }
 
-/// User and password for a registry's host, or an empty user and a token; none if Docker knows none.
-///
-/// # Errors
-/// In words, when Docker's configuration or its helper cannot be asked.
-pub(in crate::backend) fn login(host: &str) -> Result<Option<(String, String)>, String> {
-    let credential = credential(host)?;
-    Ok(credential.map(|credential| match credential {
-        DockerCredential::UsernamePassword(user, password) => (user, password),
-        DockerCredential::IdentityToken(token) => (String::new(), token),
-    }))
-}
-
-fn credential(host: &str) -> Result<Option<DockerCredential>, String> {
-    let key = if [DOCKER_HUB, HUB_HOST].contains(&host) {
-        HUB_KEY
-    } else {
-        host
-    };
-    match docker_credential::get_credential(key) {
-        Ok(credential) => Ok(Some(credential)),
-        Err(
-            CredentialRetrievalError::ConfigNotFound
-            | CredentialRetrievalError::NoCredentialConfigured
-            | CredentialRetrievalError::ConfigReadError,
-        ) => Ok(None),
-        // The helper's own words may hold what they should not.
-        Err(CredentialRetrievalError::HelperFailure { .. }) => {
-            Err("docker's credential helper failed".to_owned())
-        }
-        Err(error) => Err(format!("docker's credentials cannot be read: {error}")),
-    }
-}
-
 fn token(
-    agent: &Agent,
+    (agent, left): (&Agent, Duration),
     of: &Reference,
     challenge: &Challenge,
-    credential: Option<DockerCredential>,
+    login: Option<Login>,
 ) -> Result<String, String> {
     let realm = challenge.value("realm");
     let scope = match challenge.value("scope") {
@@ -141,31 +106,41 @@ fn token(
         scope => scope.to_owned(),
     };
     let service = challenge.value("service");
-    let answer = match credential {
-        Some(DockerCredential::IdentityToken(token)) => agent.post(realm).send_form([
-            ("grant_type", "refresh_token"),
-            ("refresh_token", token.as_str()),
-            ("client_id", "imgspec"),
-            ("service", service),
-            ("scope", scope.as_str()),
-        ]),
-        credential => {
-            let mut request = agent.get(realm).query("scope", &scope);
+    let answer = match login {
+        Some(Login::Token(token)) => {
+            let request = agent
+                .post(realm)
+                .config()
+                .timeout_global(Some(left))
+                .build();
+            request.send_form([
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.as_str()),
+                ("client_id", "imgspec"),
+                ("service", service),
+                ("scope", scope.as_str()),
+            ])
+        }
+        login => {
+            let request = agent.get(realm).config().timeout_global(Some(left)).build();
+            let mut request = request.query("scope", &scope);
             if !service.is_empty() {
                 request = request.query("service", service);
             }
-            if let Some(DockerCredential::UsernamePassword(user, password)) = credential {
+            if let Some(Login::Password(user, password)) = login {
                 request = request.header("Authorization", basic(&user, &password));
             }
             request.call()
         }
     };
-    let mut answer = answer.map_err(|error| format!("no token: {error}"))?;
+    let no_token = |why: &dyn std::fmt::Display| format!("no token of `{realm}`: {why}");
+    let mut answer = answer.map_err(|error| no_token(&words(&error)))?;
     if !answer.status().is_success() {
-        return Err(format!("no token: the server answers {}", answer.status()));
+        return Err(no_token(&format!("it answers {}", answer.status())));
     }
-    let token = answer.body_mut().read_json::<Token>();
-    let token = token.map_err(|error| format!("no token: {error}"))?;
+    let body = answer.body_mut().with_config().limit(LARGEST);
+    let token = body.read_json::<Token>();
+    let token = token.map_err(|error| no_token(&words(&error)))?;
     Ok(format!("Bearer {}", token.token))
 }
 

@@ -1,14 +1,22 @@
-//! One registry's answers: manifests and configs, with tries again where that may help.
+//! One registry's answers: manifests and configs, with tries again where that may help and while there is time.
 
-use std::time::Duration;
+use std::fmt::Display;
+use std::io;
+use std::time::{Duration, Instant};
 
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::auth::Tokens;
+use super::login::Access;
+use crate::asking::GivenUp;
+use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 use crate::backend::platform::Platform;
+use crate::limits::{Limit, Span};
 
 /// What a manifest can be.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
@@ -16,14 +24,14 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
     application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits before further tries of what may be passing.
+/// Waits before further tries of what may be passing, where the registry does not say how long.
 const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
 /// More than any manifest or config has.
 const LARGEST: u64 = 16 << 20;
+
+/// More hops than any registry sends one on.
+const REDIRECTS: u32 = 5;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +42,24 @@ pub(super) enum Trouble {
     Unknown(String),
 }
 
-/// How long an answer may take that is of use only if it comes soon.
-const HASTE: Duration = Duration::from_secs(3);
-
 /// Asks registries. Connections and tokens are kept and used again.
 pub(super) struct Client {
+    access: Access,
+    /// How long an image may be asked about in all.
+    limit: Limit,
     /// Waits before further tries.
     waits: &'static [Duration],
     agent: Agent,
     /// For this machine: a proxy's own `localhost` is another.
     direct: Agent,
     tokens: Tokens,
+}
+
+/// What is asked of one image.
+struct Inquiry<'a> {
+    client: &'a Client,
+    of: &'a Reference,
+    until: Instant,
 }
 
 #[derive(Deserialize)]
@@ -72,25 +87,30 @@ pub(super) struct Found {
 
 impl Client {
     /// One that waits for answers and asks again.
-    pub(super) fn patient() -> Self {
-        Self::new(PATIENCE, &WAITS)
+    pub(super) fn patient(access: &Access) -> Self {
+        Self::new(access, access.limits.answer(), &WAITS)
     }
 
-    /// One that would rather have no answer than wait.
-    pub(super) fn hasty() -> Self {
-        Self::new(HASTE, &[])
+    /// One that asks once.
+    pub(super) fn hasty(access: &Access, limit: Limit) -> Self {
+        Self::new(access, limit, &[])
     }
 
-    fn new(patience: Duration, waits: &'static [Duration]) -> Self {
+    fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
         let config = || {
             Agent::config_builder()
-                .timeout_global(Some(patience))
+                .timeout_connect(Some(access.limits.connect))
+                .timeout_global(Some(limit.time))
+                .max_redirects(REDIRECTS)
                 .http_status_as_error(false)
                 .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
         };
         Self {
+            access: access.clone(),
+            limit,
             waits,
-            agent: config().build().into(),
+            // Nobody is sent on to where everyone can listen.
+            agent: config().https_only(true).build().into(),
             direct: config().proxy(None).build().into(),
             tokens: Tokens::default(),
         }
@@ -98,7 +118,42 @@ impl Client {
 
     /// An image: its manifest's digest, the value of one of its labels, its platforms.
     pub(super) fn image(&self, reference: &Reference, label: &str) -> Result<Found, Trouble> {
-        let (digest, mut manifest) = self.manifest(reference, &reference.tag)?;
+        self.inquiry(reference).image(label)
+    }
+
+    /// The digest of an image's manifest.
+    pub(super) fn digest(&self, reference: &Reference) -> Result<String, Trouble> {
+        let (digest, _) = self.inquiry(reference).manifest(&reference.tag)?;
+        Ok(digest)
+    }
+
+    /// Whether a registry takes a connection and says nothing.
+    pub(super) fn is_silent(&self, host: &str) -> bool {
+        let asked = self.agent(host).get(format!("{}/v2/", origin(host))).call();
+        let late = |why| !matches!(why, ureq::Timeout::Connect | ureq::Timeout::Resolve);
+        matches!(asked, Err(ureq::Error::Timeout(why)) if late(why))
+    }
+
+    fn inquiry<'a>(&'a self, of: &'a Reference) -> Inquiry<'a> {
+        Inquiry {
+            client: self,
+            of,
+            until: Instant::now() + self.limit.time,
+        }
+    }
+
+    fn agent(&self, host: &str) -> &Agent {
+        if is_loopback(host) {
+            &self.direct
+        } else {
+            &self.agent
+        }
+    }
+}
+
+impl Inquiry<'_> {
+    fn image(&self, label: &str) -> Result<Found, Trouble> {
+        let (digest, mut manifest) = self.manifest(&self.of.tag)?;
         let mut platforms = Vec::new();
         if manifest.config.is_none() {
             // Attestations are of no platform.
@@ -113,11 +168,11 @@ impl Client {
                 .collect();
             // All platforms of an image have the same key.
             if let Some(one) = manifest.manifests.first() {
-                manifest = self.manifest(reference, &one.digest)?.1;
+                manifest = self.manifest(&one.digest)?.1;
             }
         }
         let (label, own) = match manifest.config {
-            Some(config) => self.config(reference, &config.digest, label)?,
+            Some(config) => self.config(&config.digest, label)?,
             None => (None, Platform::default()),
         };
         if platforms.is_empty() {
@@ -130,40 +185,26 @@ impl Client {
         })
     }
 
-    /// The digest of an image's manifest.
-    pub(super) fn digest(&self, reference: &Reference) -> Result<String, Trouble> {
-        let (digest, _) = self.manifest(reference, &reference.tag)?;
-        Ok(digest)
-    }
-
-    fn manifest(&self, of: &Reference, name: &str) -> Result<(String, Manifest), Trouble> {
-        let mut answer = self.get(of, &format!("manifests/{name}"), MANIFESTS)?;
+    /// A manifest, by tag or digest, and its digest.
+    fn manifest(&self, name: &str) -> Result<(String, Manifest), Trouble> {
+        let mut answer = self.get(&format!("manifests/{name}"), MANIFESTS)?;
         let told = answer.headers().get("docker-content-digest");
-        let told = told
-            .and_then(|digest| digest.to_str().ok())
-            .map(str::to_owned);
-        let text = read(of, &mut answer)?;
-        let digest = told
-            .or_else(|| name.contains(':').then(|| name.to_owned()))
-            .ok_or_else(|| unknown(of, "it tells no digest"))?;
-        let manifest = serde_json::from_str(&text);
-        Ok((
-            digest,
-            manifest.map_err(|error| unknown(of, &error.to_string()))?,
-        ))
+        let told = told.and_then(|digest| digest.to_str().ok());
+        let told = told.or_else(|| name.contains(':').then_some(name));
+        let told = told.map(str::to_owned);
+        let text = self.read(&mut answer)?;
+        let digest = self.checked(&text, told.as_deref())?;
+        let manifest = serde_json::from_slice(&text);
+        Ok((digest, manifest.map_err(|error| self.unknown(&error))?))
     }
 
     /// One label of a config, and the platform.
-    fn config(
-        &self,
-        of: &Reference,
-        config: &str,
-        label: &str,
-    ) -> Result<(Option<String>, Platform), Trouble> {
-        let mut answer = self.get(of, &format!("blobs/{config}"), "*/*")?;
-        let text = read(of, &mut answer)?;
+    fn config(&self, config: &str, label: &str) -> Result<(Option<String>, Platform), Trouble> {
+        let mut answer = self.get(&format!("blobs/{config}"), "*/*")?;
+        let text = self.read(&mut answer)?;
+        self.checked(&text, Some(config))?;
         let config: serde_json::Value =
-            serde_json::from_str(&text).map_err(|error| unknown(of, &error.to_string()))?;
+            serde_json::from_slice(&text).map_err(|error| self.unknown(&error))?;
         let label = config["config"]["Labels"][label]
             .as_str()
             .map(str::to_owned);
@@ -171,31 +212,39 @@ impl Client {
         Ok((label, platform))
     }
 
-    /// Gets something of a repository; tries again what may be passing, once more with a token when one is wanted.
-    fn get(&self, of: &Reference, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
-        let mut waits = self.waits.iter();
+    /// The digest of what came, which must be the one that was told.
+    fn checked(&self, text: &[u8], told: Option<&str>) -> Result<String, Trouble> {
+        let digest = Digest::of(text).to_string();
+        match told {
+            Some(told) if told != digest => {
+                Err(self.unknown(&format!("what it sends as `{told}` is `{digest}`")))
+            }
+            _ => Ok(digest),
+        }
+    }
+
+    /// Gets something of the repository; tries again what may be passing as long as there is time, once more with a token when
+    /// one is wanted.
+    fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+        let mut waits = self.client.waits.iter();
         loop {
-            let answer = self.get_once(of, what, accept);
-            let passing = match &answer {
-                Ok(answer) => is_passing(answer.status()),
-                Err(Trouble::Absent) => false,
-                Err(Trouble::Unknown(_)) => true,
+            let answer = self.get_once(what, accept);
+            let (is_passing, asked) = match &answer {
+                Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
+                Err(_) => (true, None),
             };
-            match waits.next() {
-                Some(wait) if passing => std::thread::sleep(*wait),
-                _ => return judge(of, answer?),
+            let wait = waits.next().filter(|_| is_passing);
+            match wait.map(|wait| asked.unwrap_or(*wait).max(*wait)) {
+                Some(wait) if wait < self.left() => std::thread::sleep(wait),
+                _ => return self.judge(answer?, asked),
             }
         }
     }
 
-    fn get_once(
-        &self,
-        of: &Reference,
-        what: &str,
-        accept: &str,
-    ) -> Result<Response<Body>, Trouble> {
-        let known = self.tokens.known(of);
-        let answer = self.send(of, what, accept, known.as_deref())?;
+    fn get_once(&self, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+        let tokens = &self.client.tokens;
+        let known = tokens.known(self.of);
+        let answer = self.send(what, accept, known.as_deref())?;
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
@@ -203,67 +252,121 @@ impl Client {
         let challenge = challenge
             .and_then(|value| value.to_str().ok())
             .unwrap_or("");
-        match self.tokens.fetch(self.agent(of), of, challenge) {
-            Ok(Some(authorization)) => self.send(of, what, accept, Some(&authorization)),
+        let agent = self.client.agent(&self.of.host);
+        match tokens.fetch(
+            (agent, self.left()),
+            &self.client.access,
+            self.of,
+            challenge,
+        ) {
+            Ok(Some(authorization)) => self.send(what, accept, Some(&authorization)),
             Ok(None) => Ok(answer),
-            Err(why) => Err(unknown(of, &why)),
+            Err(why) => Err(self.unknown(&why)),
         }
     }
 
     fn send(
         &self,
-        of: &Reference,
         what: &str,
         accept: &str,
         authorization: Option<&str>,
     ) -> Result<Response<Body>, Trouble> {
-        let url = format!("{}/v2/{}/{what}", origin(&of.host), of.path);
-        let mut request = self.agent(of).get(&url).header("Accept", accept);
+        let url = format!("{}/v2/{}/{what}", origin(&self.of.host), self.of.path);
+        let request = self.client.agent(&self.of.host).get(&url);
+        let request = request.config().timeout_global(Some(self.left())).build();
+        let mut request = request.header("Accept", accept);
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
-        request
-            .call()
-            .map_err(|error| unknown(of, &error.to_string()))
+        request.call().map_err(|error| self.broken(&error))
     }
 
-    fn agent(&self, of: &Reference) -> &Agent {
-        if is_loopback(&of.host) {
-            &self.direct
-        } else {
-            &self.agent
+    fn read(&self, answer: &mut Response<Body>) -> Result<Vec<u8>, Trouble> {
+        let body = answer.body_mut().with_config().limit(LARGEST);
+        body.read_to_vec().map_err(|error| match error {
+            ureq::Error::BodyExceedsLimit(_) => {
+                self.unknown(&format!("its answer is longer than {} MiB", LARGEST >> 20))
+            }
+            error => self.broken(&error),
+        })
+    }
+
+    fn judge(
+        &self,
+        answer: Response<Body>,
+        asked: Option<Duration>,
+    ) -> Result<Response<Body>, Trouble> {
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_FOUND => Err(Trouble::Absent),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unknown(&format!(
+                "it refuses ({}); `docker login {}` may help",
+                answer.status(),
+                self.of.host
+            ))),
+            status => Err(self.unknown(&match asked {
+                Some(wait) => format!(
+                    "it answers {status}, and wants to be asked again in {}",
+                    Span(wait)
+                ),
+                None => format!("it answers {status}"),
+            })),
+        }
+    }
+
+    /// How long there is time; never nothing, which would be no limit.
+    fn left(&self) -> Duration {
+        let left = self.until.saturating_duration_since(Instant::now());
+        left.max(Duration::from_millis(1))
+    }
+
+    fn unknown(&self, why: &dyn Display) -> Trouble {
+        Trouble::Unknown(format!("registry `{}`: {why}", self.of.host))
+    }
+
+    fn broken(&self, error: &ureq::Error) -> Trouble {
+        match error {
+            // What was left of it is nobody's affair.
+            ureq::Error::Timeout(why) if *why != ureq::Timeout::Connect => {
+                self.unknown(&GivenUp::Late(self.client.limit))
+            }
+            ureq::Error::Timeout(_) => {
+                let limit = self.client.access.limits.connect();
+                self.unknown(&format!("no connection within {limit}"))
+            }
+            error => self.unknown(&words(error)),
         }
     }
 }
 
-fn judge(of: &Reference, answer: Response<Body>) -> Result<Response<Body>, Trouble> {
-    match answer.status() {
-        status if status.is_success() => Ok(answer),
-        StatusCode::NOT_FOUND => Err(Trouble::Absent),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(unknown(
-            of,
-            &format!(
-                "it refuses ({}); `docker login {}` may help",
-                answer.status(),
-                of.host
-            ),
-        )),
-        status => Err(unknown(of, &format!("it answers {status}"))),
+/// An error of a connection, in words.
+pub(super) fn words(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "it ends its answer before its end".to_owned()
+        }
+        ureq::Error::Io(error) => crate::disk::system_words(error),
+        ureq::Error::TooManyRedirects => "it sends one on and on".to_owned(),
+        ureq::Error::RequireHttpsOnly(url) => {
+            format!("it sends one to `{url}`, where everyone can listen")
+        }
+        error => error.to_string(),
     }
-}
-
-fn read(of: &Reference, answer: &mut Response<Body>) -> Result<String, Trouble> {
-    let body = answer.body_mut().with_config().limit(LARGEST);
-    body.read_to_string()
-        .map_err(|error| unknown(of, &error.to_string()))
-}
-
-fn unknown(of: &Reference, why: &str) -> Trouble {
-    Trouble::Unknown(format!("registry `{}`: {why}", of.host))
 }
 
 fn is_passing(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// How long a registry wants to be left alone: seconds, or until a date.
+fn retry_after(answer: &Response<Body>) -> Option<Duration> {
+    let text = answer.headers().get("retry-after")?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = rfc2822::parse(text).ok()?.timestamp();
+    let left: SignedDuration = until.duration_since(Timestamp::now());
+    Some(left.try_into().unwrap_or_default())
 }
 
 /// Where a registry is. Docker's rule: plain HTTP on this machine only.

@@ -11,9 +11,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::client::{Client, Trouble};
+use super::login::Access;
 use crate::backend::oci::manifest::Manifest;
 use crate::backend::oci::reference::Reference;
 use crate::fuzz::{Case, Fuzz, Random};
+use crate::limits::Limits;
 
 /// More requests than one image may ever need: manifest, index, config, each once more with a token.
 const MOST_REQUESTS: usize = 40;
@@ -205,7 +207,11 @@ impl Registry {
         answers.0.clone_into(&mut self.answers.lock().unwrap());
         self.asked.store(0, Ordering::SeqCst);
         let reference = Reference::read(&format!("{}/a:1", self.host)).unwrap();
-        let found = Client::hasty().image(&reference, "key");
+        let access = Access {
+            limits: Limits::default(),
+            configuration: None,
+        };
+        let found = Client::hasty(&access, access.limits.answer()).image(&reference, "key");
         assert!(
             self.asked.load(Ordering::SeqCst) <= MOST_REQUESTS,
             "it is not asked again and again"

@@ -5,9 +5,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{Existence, Wanted};
+use super::{Access, Existence, Wanted};
+use crate::asking::Asker;
 use crate::backend::StoreKind;
+use crate::backend::oci::name::Digest;
+use crate::limits::Limits;
 
 const LABEL: &str = "dev.imgspec.key";
 
@@ -45,19 +49,53 @@ fn serve(
     (host, count)
 }
 
-const DIGEST: &str = "docker-content-digest: sha256:m\r\n";
+const CONFIG: &str = r#"{"config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
+
+fn digest_of(text: &str) -> String {
+    Digest::of(text.as_bytes()).to_string()
+}
+
+/// The header that tells a digest.
+fn digest_header(digest: &str) -> String {
+    format!("docker-content-digest: {digest}\r\n")
+}
+
+fn manifest(config: &str) -> String {
+    format!(r#"{{"config":{{"digest":"{}"}}}}"#, digest_of(config))
+}
+
+/// An index of these platforms, which all have the one manifest.
+fn index(platforms: &[&str]) -> String {
+    let one = digest_of(&manifest(CONFIG));
+    let each = |platform: &&str| format!(r#"{{"digest":"{one}","platform":{platform}}}"#);
+    let all: Vec<String> = platforms.iter().map(each).collect();
+    format!(r#"{{"manifests":[{}]}}"#, all.join(","))
+}
+
+fn many() -> String {
+    index(&[r#"{"os":"unknown"}"#, r#"{"os":"linux"}"#]).replacen(
+        &digest_of(&manifest(CONFIG)),
+        "sha256:u",
+        1,
+    )
+}
 
 fn image(path: &str) -> (u16, String, String) {
-    let found = |body: &str| (200, DIGEST.to_owned(), body.to_owned());
-    match path {
-        "/v2/a/manifests/1" | "/v2/a/manifests/sha256:l" => {
-            found(r#"{"config":{"digest":"sha256:c"}}"#)
-        }
-        "/v2/a/manifests/many" => found(
-            r#"{"manifests":[{"digest":"sha256:u","platform":{"os":"unknown"}},{"digest":"sha256:l","platform":{"os":"linux"}}]}"#,
-        ),
-        "/v2/a/blobs/sha256:c" => found(r#"{"config":{"Labels":{"dev.imgspec.key":"k"}}}"#),
+    let found = |body: String| (200, digest_header(&digest_of(&body)), body);
+    let one = manifest(CONFIG);
+    match path.strip_prefix("/v2/a/") {
+        Some("manifests/1") => found(one),
+        Some("manifests/many") => found(many()),
+        Some(path) if path == format!("manifests/{}", digest_of(&one)) => found(one),
+        Some(path) if path == format!("blobs/{}", digest_of(CONFIG)) => found(CONFIG.to_owned()),
         _ => (404, String::new(), String::new()),
+    }
+}
+
+fn access() -> Access {
+    Access {
+        limits: Limits::default(),
+        configuration: None,
     }
 }
 
@@ -66,18 +104,39 @@ fn exists(references: &[&str], label: &str) -> Vec<Existence> {
 }
 
 fn exists_for(references: &[&str], platforms: &[String], label: &str) -> Vec<Existence> {
+    exists_within(references, platforms, label, &access())
+}
+
+fn exists_within(
+    references: &[&str],
+    platforms: &[String],
+    label: &str,
+    access: &Access,
+) -> Vec<Existence> {
     let wanted = references.iter().map(|reference| Wanted {
         reference,
         place: StoreKind::Registry,
         platforms,
     });
-    super::exists(&wanted.collect::<Vec<_>>(), label)
+    super::exists(&wanted.collect::<Vec<_>>(), label, access, Asker::silent())
 }
 
-fn present() -> Existence {
+fn present(manifest: &str) -> Existence {
     Existence::Present {
         key: Some("k".into()),
-        digest: "sha256:m".into(),
+        digest: digest_of(manifest),
+    }
+}
+
+fn one() -> Existence {
+    present(&manifest(CONFIG))
+}
+
+/// Why nobody could say.
+fn why(found: &Existence) -> &str {
+    match found {
+        Existence::Unknown { why } => why,
+        found => panic!("{found:?}"),
     }
 }
 
@@ -88,29 +147,31 @@ fn images_and_indexes_are_found_with_their_key_and_in_order() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     assert_eq!(
         exists(&names, LABEL),
-        [Existence::Absent, present(), present()]
+        [Existence::Absent, one(), present(&many())]
     );
 }
 
 #[test]
 fn an_image_of_another_platform_is_not_the_one() {
-    let (host, _) = serve(|path, _, _| {
-        match path {
-        "/v2/a/blobs/sha256:c" => (
-            200,
-            String::new(),
-            r#"{"os":"linux","architecture":"amd64","config":{"Labels":{"dev.imgspec.key":"k"}}}"#
-                .into(),
-        ),
-        "/v2/a/manifests/both" => (
-            200,
-            DIGEST.into(),
-            r#"{"manifests":[{"digest":"sha256:l","platform":{"os":"linux","architecture":"amd64"}},
-                {"digest":"sha256:l","platform":{"os":"linux","architecture":"arm64","variant":"v8"}}]}"#
-                .into(),
-        ),
-        path => image(path),
-    }
+    const CONFIG: &str =
+        r#"{"os":"linux","architecture":"amd64","config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
+    let amd = r#"{"os":"linux","architecture":"amd64"}"#;
+    let arm = r#"{"os":"linux","architecture":"arm64","variant":"v8"}"#;
+    let both_of = index(&[amd, arm]);
+    let two = both_of.replace(
+        &digest_of(&manifest(super::tests::CONFIG)),
+        &digest_of(&manifest(CONFIG)),
+    );
+    let told = two.clone();
+    let (host, _) = serve(move |path, _, _| {
+        let found = |body: &str| (200, digest_header(&digest_of(body)), body.to_owned());
+        let one = manifest(CONFIG);
+        match path.rsplit('/').next().unwrap() {
+            "both" => found(&two),
+            "1" => found(&one),
+            name if name == digest_of(&one) => found(&one),
+            _ => found(CONFIG),
+        }
     });
     let [one, both] = ["1", "both"].map(|tag| format!("{host}/a:{tag}"));
     let found = |platforms: &[&str]| {
@@ -120,10 +181,11 @@ fn an_image_of_another_platform_is_not_the_one() {
     let lacks = |platform: &str| Existence::Incomplete {
         missing: vec![platform.to_owned()],
     };
-    assert_eq!(found(&["linux/amd64"]), [present(), present()]);
+    let (is_one, is_both) = (present(&manifest(CONFIG)), present(&told));
+    assert_eq!(found(&["linux/amd64"]), [is_one, is_both.clone()]);
     assert_eq!(
         found(&["linux/amd64", "linux/arm64"]),
-        [lacks("linux/arm64"), present()]
+        [lacks("linux/arm64"), is_both]
     );
     assert_eq!(
         found(&["linux/s390x"]),
@@ -147,7 +209,7 @@ fn a_token_is_fetched_once_and_shown() {
             String::new(),
         ),
     });
-    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
+    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [one()]);
     // Refused, token, manifest, config.
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
@@ -182,7 +244,7 @@ fn a_server_that_stumbles_is_asked_again() {
             _ => image(path),
         },
     );
-    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [present()]);
+    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [one()]);
 }
 
 /// flytekit's answers to "does it exist?", asked of a registry: the same, or a difference with its reason.
@@ -236,10 +298,86 @@ fn who_can_do_without_an_answer_asks_once() {
         "/v2/b/manifests/1" => (503, String::new(), String::new()),
         path => image(path),
     });
-    let asked = |name: &str| super::digest(&format!("{host}/{name}"));
-    assert_eq!(asked("a:1").as_deref(), Some("sha256:m"));
+    let asked = |name: &str| super::digest(&format!("{host}/{name}"), &access());
+    assert_eq!(asked("a:1"), Some(digest_of(&manifest(CONFIG))));
     assert_eq!(asked("a:none"), None);
     assert_eq!(count.load(Ordering::SeqCst), 2);
     assert_eq!(asked("b:1"), None);
     assert_eq!(count.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn what_is_not_what_its_digest_says_is_no_answer() {
+    // A registry, or whoever is between, that sends something else.
+    for lie in ["manifests/1", "blobs/"] {
+        let (host, _) = serve(move |path, _, _| {
+            let (status, headers, body) = image(path);
+            let is_lie = path.contains(lie);
+            (
+                status,
+                headers,
+                if is_lie { format!("{body} ") } else { body },
+            )
+        });
+        let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
+        assert!(
+            why(&found).contains("what it sends as `sha256:"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_registry_that_says_nothing_is_waited_for_once_for_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let access = Access {
+        limits: Limits {
+            answer: Duration::from_millis(300),
+            ..Limits::default()
+        },
+        ..access()
+    };
+    let names: Vec<String> = (0..100).map(|at| format!("{host}/a:{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let begun = Instant::now();
+    let found = exists_within(&names, &[], LABEL, &access);
+    assert!(begun.elapsed() < Duration::from_secs(4));
+    let expected =
+        format!("registry `{host}`: no answer within 0.3 s (IMGSPEC_ANSWER_TIMEOUT sets the time)");
+    assert!(
+        found.iter().all(|found| why(found) == expected),
+        "{:?}",
+        found[0]
+    );
+    assert!(super::is_silent(&host, &access));
+    drop(listener);
+    assert!(!super::is_silent(&host, &access));
+}
+
+#[test]
+fn a_registry_is_left_alone_as_long_as_it_asks_if_there_is_time() {
+    let first = AtomicUsize::new(0);
+    let (host, _) = serve(
+        move |path, _, _| match first.fetch_add(1, Ordering::SeqCst) {
+            0 => (429, "retry-after: 1\r\n".into(), String::new()),
+            _ => image(path),
+        },
+    );
+    let begun = Instant::now();
+    assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [one()]);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    for (header, said) in [("3600", "3600 s"), ("Wed, 21 Oct 2111 07:28:00 GMT", " s")] {
+        let (host, count) =
+            serve(move |_, _, _| (429, format!("retry-after: {header}\r\n"), String::new()));
+        let begun = Instant::now();
+        let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
+        let words = why(&found);
+        assert!(
+            words.contains("wants to be asked again in") && words.contains(said),
+            "{words}"
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
 }

@@ -1,0 +1,306 @@
+//! Questions to what is outside of this program: a daemon, a registry, another program. Each has a limit, is told of when
+//! its answer takes long, and ends when nobody wants the answer any more.
+//!
+//! Knows no transport: whoever asks looks at its [`Question`] again and again, because a thread that is blocked in the
+//! system hears of no cancel.
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::backend::{Cancel, Notes};
+use crate::limits::{Limit, Span};
+
+/// How often a question is looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+/// After this long the screen says what is waited for.
+const SILENT: Duration = Duration::from_secs(1);
+
+/// What is waited for, and how long at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Whose answer it is: `the Docker daemon at unix:///run/docker.sock`.
+    pub whom: String,
+    /// How long it is waited for at most.
+    pub limit: Duration,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            out,
+            "waiting for {} ({} at most)",
+            self.whom,
+            Span(self.limit)
+        )
+    }
+}
+
+/// On whose behalf something is asked: who hears that it takes long, and may want the answer no more.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    cancel: Option<&'a Cancel>,
+    teller: Teller<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Teller<'a> {
+    Nobody,
+    Screen(&'a (dyn Fn(&Waiting) + Sync)),
+    Build(&'a dyn Notes),
+}
+
+impl<'a> Asker<'a> {
+    /// One who hears nothing and waits for the answer or the limit.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self {
+            cancel: None,
+            teller: Teller::Nobody,
+        }
+    }
+
+    /// One who hears what is waited for.
+    #[must_use]
+    pub fn new(tell: &'a (dyn Fn(&Waiting) + Sync), cancel: &'a Cancel) -> Self {
+        Self {
+            cancel: Some(cancel),
+            teller: Teller::Screen(tell),
+        }
+    }
+
+    /// A build: what it waits for is a step of it.
+    #[must_use]
+    pub fn build(notes: &'a dyn Notes, cancel: &'a Cancel) -> Self {
+        Self {
+            cancel: Some(cancel),
+            teller: Teller::Build(notes),
+        }
+    }
+
+    /// The same, who may want the answer no more.
+    pub(crate) fn or(self, cancel: &'a Cancel) -> Self {
+        Self {
+            cancel: Some(cancel),
+            ..self
+        }
+    }
+
+    /// What says that the answer is not wanted any more.
+    pub(crate) fn cancel(&self) -> &'a Cancel {
+        static NEVER: std::sync::LazyLock<Cancel> = std::sync::LazyLock::new(Cancel::default);
+        self.cancel.unwrap_or(&NEVER)
+    }
+
+    /// Whether the answer is not wanted any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_some_and(Cancel::is_requested)
+    }
+
+    /// Begins to ask somebody.
+    pub(crate) fn ask(self, whom: impl Into<String>, limit: impl Into<Limit>) -> Question<'a> {
+        let limit = limit.into();
+        Question {
+            asker: self,
+            waiting: Waiting {
+                whom: whom.into(),
+                limit: limit.time,
+            },
+            limit,
+            heard: Heard::default(),
+            is_told: Mutex::new(false),
+        }
+    }
+
+    fn tell(self, waiting: &Waiting) {
+        match self.teller {
+            Teller::Nobody => {}
+            Teller::Screen(tell) => tell(waiting),
+            Teller::Build(notes) => notes.step(0, 0, &waiting.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Asker<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Asker")
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// It took longer than this.
+    Late(Limit),
+    /// Nobody wants the answer any more.
+    Cancelled,
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(limit) => write!(out, "no answer within {limit}"),
+            Self::Cancelled => out.write_str("interrupted"),
+        }
+    }
+}
+
+impl From<GivenUp> for io::Error {
+    fn from(why: GivenUp) -> Self {
+        let kind = match why {
+            GivenUp::Late(_) => io::ErrorKind::TimedOut,
+            GivenUp::Cancelled => io::ErrorKind::Interrupted,
+        };
+        Self::new(kind, why.to_string())
+    }
+}
+
+/// When the last sign of life came; given to whoever hears them.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard(Arc<Mutex<Instant>>);
+
+impl Default for Heard {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Heard {
+    /// There was one just now.
+    pub(crate) fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago the last one was.
+    pub(crate) fn silence(&self) -> Duration {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+    }
+}
+
+/// A question that waits for its answer.
+#[derive(Debug)]
+pub(crate) struct Question<'a> {
+    asker: Asker<'a>,
+    waiting: Waiting,
+    limit: Limit,
+    heard: Heard,
+    is_told: Mutex<bool>,
+}
+
+impl Question<'_> {
+    /// For those who hear parts of the answer: with each, the time begins anew.
+    pub(crate) fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+
+    /// Says after a while, once, what is waited for.
+    ///
+    /// # Errors
+    /// When it is to be given up.
+    pub(crate) fn look(&self) -> Result<(), GivenUp> {
+        if self.asker.is_cancelled() {
+            return Err(GivenUp::Cancelled);
+        }
+        let silence = self.heard.silence();
+        if silence >= self.limit.time {
+            return Err(GivenUp::Late(self.limit));
+        }
+        if silence >= SILENT {
+            let mut is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::replace(&mut *is_told, true) {
+                self.asker.tell(&self.waiting);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer that comes through a channel; none when nobody will send one any more.
+    ///
+    /// # Errors
+    /// When it is given up.
+    pub(crate) fn receive<T>(&self, answers: &Receiver<T>) -> Result<Option<T>, GivenUp> {
+        loop {
+            match answers.recv_timeout(TICK.min(self.limit.time)) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => self.look()?,
+            }
+        }
+    }
+
+    /// Waits for what a future answers.
+    ///
+    /// # Errors
+    /// When it is given up.
+    pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, GivenUp> {
+        let mut answer = std::pin::pin!(answer);
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return Ok(answer),
+                _ = tick.tick() => self.look()?,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn late(limit_ms: u64) -> GivenUp {
+        GivenUp::Late(Duration::from_millis(limit_ms).into())
+    }
+
+    #[test]
+    fn a_question_without_an_answer_is_told_once_and_given_up() {
+        let (_open, answers) = mpsc::channel::<()>();
+        let told = Mutex::new(Vec::new());
+        let tell = |waiting: &Waiting| told.lock().unwrap().push(waiting.to_string());
+        let cancel = Cancel::default();
+        let question = Asker::new(&tell, &cancel).ask("the moon", Duration::from_millis(1500));
+        assert_eq!(question.receive(&answers), Err(late(1500)));
+        assert_eq!(
+            *told.lock().unwrap(),
+            ["waiting for the moon (1.5 s at most)"]
+        );
+    }
+
+    #[test]
+    fn a_cancel_ends_a_question_and_a_sign_of_life_gives_it_more_time() {
+        let (_open, answers) = mpsc::channel::<()>();
+        let cancel = Cancel::default();
+        let question = Asker::new(&|_| {}, &cancel).ask("the moon", Duration::from_millis(200));
+        let heard = question.heard();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    std::thread::sleep(Duration::from_millis(100));
+                    heard.now();
+                }
+                cancel.request();
+            });
+            assert_eq!(question.receive(&answers), Err(GivenUp::Cancelled));
+        });
+    }
+
+    #[tokio::test]
+    async fn a_future_is_waited_for_no_longer_than_the_limit() {
+        let question = Asker::silent().ask("the moon", Duration::from_millis(50));
+        assert_eq!(
+            question.wait(std::future::pending::<()>()).await,
+            Err(late(50))
+        );
+        assert_eq!(question.wait(async { 7 }).await, Ok(7));
+    }
+}

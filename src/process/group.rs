@@ -1,0 +1,224 @@
+//! Groups of processes: each program leads one, all that run are known, and none outlives us.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::{LAST_TICK, LINGER, Pipe, Stream, read_lines};
+use crate::backend::Cancel;
+
+/// The groups of programs that run now, and whether more may be started.
+struct Running {
+    groups: BTreeSet<i32>,
+    is_over: bool,
+}
+
+static RUNNING: Mutex<Running> = Mutex::new(Running {
+    groups: BTreeSet::new(),
+    is_over: false,
+});
+
+fn running() -> MutexGuard<'static, Running> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills whatever runs, and lets nothing start any more: this program is about to end.
+pub(crate) fn end_all() {
+    let until = Instant::now() + LINGER;
+    let mut running = loop {
+        match RUNNING.try_lock() {
+            Ok(running) => break running,
+            Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+            // Whoever starts a program just now may be held up by the system: not for ever.
+            Err(TryLockError::WouldBlock) if Instant::now() > until => return,
+            Err(TryLockError::WouldBlock) => thread::sleep(LAST_TICK),
+        }
+    };
+    running.is_over = true;
+    for group in &running.groups {
+        Group(Pid::from_raw(*group)).send(Signal::KILL);
+    }
+}
+
+/// A program that runs, the first of its group; killed when it is dropped before its end.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: Child,
+    pub(crate) group: Group,
+    is_ended: bool,
+}
+
+/// Variables of ours that hold secrets: no program is given them that does not need them.
+static WITHHELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Keeps variables from all programs that are started from now on.
+pub(crate) fn withhold(names: impl IntoIterator<Item = String>) {
+    let mut withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
+    withheld.extend(names);
+}
+
+/// Lets a program have even those: it shows registries who the user is, by whatever the user's helpers need.
+pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
+    let withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in withheld.iter() {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// Starts a program as the first of a group.
+///
+/// # Errors
+/// When it cannot be started.
+pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
+    // Held until it is noted: else a program could be started past the end.
+    let mut running = running();
+    if running.is_over {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    let withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
+    for name in withheld.iter() {
+        // What it is given by name is meant for it.
+        if !command.get_envs().any(|(given, _)| given == name.as_str()) {
+            command.env_remove(name);
+        }
+    }
+    drop(withheld);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let group = Group::of(&child);
+    running
+        .groups
+        .extend(group.0.map(Pid::as_raw_nonzero).map(std::num::NonZero::get));
+    Ok(Started {
+        child,
+        group,
+        is_ended: false,
+    })
+}
+
+impl Started {
+    pub(super) fn listen(&mut self) -> Receiver<(Stream, String)> {
+        let (lines, heard) = mpsc::sync_channel(1024);
+        let out = self.child.stdout.take().map(|pipe| Box::new(pipe) as Pipe);
+        let err = self.child.stderr.take().map(|pipe| Box::new(pipe) as Pipe);
+        for (stream, pipe) in [(Stream::Out, out), (Stream::Err, err)] {
+            let Some(pipe) = pipe else { continue };
+            let lines = lines.clone();
+            // Ends with the pipe, or when nobody listens any more.
+            thread::spawn(move || read_lines(pipe, |line| lines.send((stream, line)).is_ok()));
+        }
+        heard
+    }
+
+    pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        self.is_ended |= status.is_some();
+        Ok(status)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When the system knows nothing of it.
+    pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait()?;
+        self.is_ended = true;
+        Ok(status)
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.group.send(Signal::KILL);
+            let until = Instant::now() + LINGER;
+            // One that the system does not let go is left to it.
+            while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+                thread::sleep(LAST_TICK);
+            }
+        }
+        if let Some(group) = self.group.0 {
+            running().groups.remove(&group.as_raw_nonzero().get());
+        }
+    }
+}
+
+/// The process group that a child leads, started as one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
+    }
+
+    /// Sends a signal to all in it.
+    pub(crate) fn send(self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // A group that is gone is what was asked for.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+/// How far the stopping of a process group has come.
+pub(super) struct Stop {
+    group: Group,
+    grace: Duration,
+    pub(super) asked: Option<Instant>,
+    sent: u8,
+}
+
+impl Stop {
+    pub(super) fn new(group: Group, grace: Duration) -> Self {
+        Self {
+            group,
+            grace,
+            asked: None,
+            sent: 0,
+        }
+    }
+
+    /// Sends what is due by now.
+    pub(super) fn follow(&mut self, cancel: &Cancel) {
+        if !cancel.is_requested() {
+            return;
+        }
+        let asked = *self.asked.get_or_insert_with(Instant::now);
+        let due = if cancel.is_urgent() {
+            3
+        } else if asked.elapsed() < self.grace / 2 {
+            1
+        } else if asked.elapsed() < self.grace * 4 / 5 {
+            2
+        } else {
+            3
+        };
+        if self.sent < due {
+            self.sent = due;
+            self.group.send(match due {
+                1 => Signal::INT,
+                2 => Signal::TERM,
+                _ => Signal::KILL,
+            });
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        self.sent = 3;
+        self.group.send(Signal::KILL);
+    }
+}
