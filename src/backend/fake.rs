@@ -4,6 +4,7 @@
 //! files that a real backend would send, and names a result only after success, so that everything around a build —
 //! keys, records, kills, races — is exercised for real.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
     Unsupported, Wanted, context,
 };
-use crate::disk::dir::Rooted;
+use crate::disk::dir::{Dir, Rooted};
 use crate::disk::system_words;
 use crate::recipe::Recipe;
 
@@ -103,7 +104,9 @@ impl Fake {
     fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
-        store.replace(&file_name(&image.reference), &bytes)
+        let mut new = store.fresh("")?;
+        new.write(&bytes)?;
+        new.keep(&store, &file_name(&image.reference))
     }
 
     /// One line a build, so that tests can count builds of many processes.
@@ -112,20 +115,6 @@ impl Fake {
         let mut log = folder.append("builds.log")?;
         let written = log.write_all(format!("{image}\n").as_bytes());
         written.map_err(|error| folder.unwritten("builds.log", error))
-    }
-
-    fn find(&self, wanted: &Wanted<'_>) -> std::io::Result<Existence> {
-        let Some(store) = self.store(wanted.place).open()? else {
-            return Ok(Existence::Absent);
-        };
-        let Some(bytes) = store.read(file_name(wanted.reference), LARGEST_IMAGE)? else {
-            return Ok(Existence::Absent);
-        };
-        let image: Image = serde_json::from_slice(&bytes)?;
-        Ok(Existence::Present {
-            key: Some(image.key),
-            digest: image.digest,
-        })
     }
 
     fn stumbles(&self, image: &str) -> bool {
@@ -184,13 +173,20 @@ impl Backend for Fake {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>]) -> Vec<Existence> {
-        let find = |wanted| {
-            self.find(wanted)
-                .unwrap_or_else(|error| Existence::Unknown {
-                    why: system_words(&error),
-                })
+        let open = |place| {
+            let store = self.store(place).open();
+            store.map_err(|error| system_words(&error))
         };
-        wanted.iter().map(find).collect()
+        let local = LazyCell::new(|| open(StoreKind::Local));
+        let registry = LazyCell::new(|| open(StoreKind::Registry));
+        let find = |wanted: &Wanted<'_>| match wanted.place {
+            StoreKind::Local => find(wanted.reference, &local),
+            StoreKind::Registry => find(wanted.reference, &registry),
+        };
+        let found = wanted.iter().map(find);
+        found
+            .map(|found| found.unwrap_or_else(|why| Existence::Unknown { why }))
+            .collect()
     }
 
     fn build(
@@ -246,6 +242,22 @@ impl Backend for Fake {
         };
         self.keep(StoreKind::Registry, &image).map_err(failed)
     }
+}
+
+/// Looks for an image in a store that was opened.
+fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existence, String> {
+    let Some(store) = store.as_ref().map_err(Clone::clone)? else {
+        return Ok(Existence::Absent);
+    };
+    let bytes = store.read(file_name(reference), LARGEST_IMAGE);
+    let Some(bytes) = bytes.map_err(|error| system_words(&error))? else {
+        return Ok(Existence::Absent);
+    };
+    let image: Image = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    Ok(Existence::Present {
+        key: Some(image.key),
+        digest: image.digest,
+    })
 }
 
 /// The files that a builder would be sent, one folder a set.
