@@ -4,6 +4,7 @@
 //! files that a real backend would send, and names a result only after success, so that everything around a build —
 //! keys, records, kills, races — is exercised for real.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use super::{
     secret::{self, Discreet, Hider},
 };
 use crate::asking::Asker;
-use crate::disk::dir::Rooted;
+use crate::disk::dir::{Dir, Rooted};
 use crate::disk::system_words;
 use crate::recipe::Recipe;
 
@@ -109,7 +110,9 @@ impl Fake {
     fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
-        store.replace(&file_name(&image.reference), &bytes)
+        let mut new = store.fresh("")?;
+        new.write(&bytes)?;
+        new.keep(&store, &file_name(&image.reference))
     }
 
     /// Takes what a builder would be sent.
@@ -132,20 +135,6 @@ impl Fake {
         let mut log = folder.append("builds.log")?;
         let written = log.write_all(format!("{image}\n").as_bytes());
         written.map_err(|error| folder.unwritten("builds.log", error))
-    }
-
-    fn find(&self, wanted: &Wanted<'_>) -> std::io::Result<Existence> {
-        let Some(store) = self.store(wanted.place).open()? else {
-            return Ok(Existence::Absent);
-        };
-        let Some(bytes) = store.read(file_name(wanted.reference), LARGEST_IMAGE)? else {
-            return Ok(Existence::Absent);
-        };
-        let image: Image = serde_json::from_slice(&bytes)?;
-        Ok(Existence::Present {
-            key: Some(image.key),
-            digest: image.digest,
-        })
     }
 
     fn stumbles(&self, image: &str) -> bool {
@@ -204,13 +193,20 @@ impl Backend for Fake {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], _: Asker<'_>) -> Vec<Existence> {
-        let find = |wanted| {
-            self.find(wanted)
-                .unwrap_or_else(|error| Existence::Unknown {
-                    why: system_words(&error),
-                })
+        let open = |place| {
+            let store = self.store(place).open();
+            store.map_err(|error| system_words(&error))
         };
-        wanted.iter().map(find).collect()
+        let local = LazyCell::new(|| open(StoreKind::Local));
+        let registry = LazyCell::new(|| open(StoreKind::Registry));
+        let find = |wanted: &Wanted<'_>| match wanted.place {
+            StoreKind::Local => find(wanted.reference, &local),
+            StoreKind::Registry => find(wanted.reference, &registry),
+        };
+        let found = wanted.iter().map(find);
+        found
+            .map(|found| found.unwrap_or_else(|why| Existence::Unknown { why }))
+            .collect()
     }
 
     fn build(
@@ -280,6 +276,22 @@ impl Backend for Fake {
 fn append(path: impl AsRef<Path>) -> std::io::Result<std::fs::File> {
     let mut open = std::fs::OpenOptions::new();
     open.create(true).append(true).open(path)
+}
+
+/// Looks for an image in a store that was opened.
+fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existence, String> {
+    let Some(store) = store.as_ref().map_err(Clone::clone)? else {
+        return Ok(Existence::Absent);
+    };
+    let bytes = store.read(file_name(reference), LARGEST_IMAGE);
+    let Some(bytes) = bytes.map_err(|error| system_words(&error))? else {
+        return Ok(Existence::Absent);
+    };
+    let image: Image = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    Ok(Existence::Present {
+        key: Some(image.key),
+        digest: image.digest,
+    })
 }
 
 /// The files that a builder would be sent, one folder a set.

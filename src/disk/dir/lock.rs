@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-use super::{Dir, Doing, FileKind, mode_of};
+use super::{Dir, Doing, FileKind, TRIES, mode_of};
 
 /// How soon a waiting process asks again at first, and at last: what is held shortly is had soon.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
@@ -26,7 +26,7 @@ pub(crate) enum Share {
 impl Dir {
     /// Locks the file of this name, made if there is none; none if somebody else has it.
     pub(crate) fn try_lock(&self, name: &str, share: Share) -> io::Result<Option<File>> {
-        loop {
+        for _ in 0..TRIES {
             let file = self.lock_file(name.as_ref())?;
             let locked = match share {
                 Share::Nobody => file.try_lock(),
@@ -42,6 +42,7 @@ impl Dir {
                 return Ok(Some(file));
             }
         }
+        Ok(None)
     }
 
     /// The same, once nobody else has it. `waiting` is called before each further try; none when it breaks.
