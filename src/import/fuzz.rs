@@ -1,20 +1,15 @@
 //! flytekit's ImageSpecs in YAML and Docker's bake files: what is imported is a manifest that `check` reads, and its texts
 //! are those of the source.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod bench;
 
 use serde_json::{Map, Value, json};
 
 use super::flytekit::FIELDS;
-use super::{Imported, Kind, Places, Source, Surroundings, import};
-use crate::backend::Cancel;
-use crate::check::{Checked, check};
-use crate::diagnostic::Sources;
+use super::{Imported, Kind};
 use crate::fuzz::{Case, Fuzz, Random};
-use crate::manifest::Overrides;
-use crate::report::diagnostics::render;
 use crate::spec::ImageSpec;
+use bench::Bench;
 
 /// Texts that YAML, KDL or a shell could take for more than a text.
 const TEXTS: &[&str] = &[
@@ -151,19 +146,6 @@ const JSON: &[&str] = &[
     "\\",
     "é",
     "variable \"A\" {}\n",
-];
-
-/// What may be wrong with a manifest that was imported: values that only its user can mend, and files that are not there.
-const MAY_BE_WRONG: &[&str] = &[
-    "missing-file",
-    "together",
-    "one-reference",
-    "wrong-type",
-    "invalid-value",
-    "password",
-    "outside",
-    "cycle",
-    "unknown-image",
 ];
 
 /// A source, and the texts that it is known to say.
@@ -324,66 +306,6 @@ fn bake(random: &mut Random) -> Said {
         }
         json!({ "target": targets })
     })
-}
-
-/// A workspace to import into.
-struct Bench(tempfile::TempDir);
-
-impl Bench {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("Dockerfile"), "FROM scratch\n").unwrap();
-        Self(folder)
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.0.path().canonicalize().unwrap()
-    }
-
-    /// What is imported, if anything is; a bake file comes from standard input, so that nobody asks Docker.
-    fn import(&self, text: &str, kind: Kind) -> Option<Imported> {
-        let mut sources = Sources::default();
-        let folder = self.folder();
-        let id = sources.add("x", text);
-        let path = (kind == Kind::Yaml).then(|| folder.join("train.yaml"));
-        let source = Source {
-            path,
-            shown: "x".to_owned(),
-            id,
-        };
-        let around = Surroundings {
-            sources: &sources,
-            places: Places::new(&folder, &folder),
-            flytekit: None,
-            python: Path::new("no-python"),
-            limit: Duration::from_secs(1),
-            limits: &crate::limits::Limits::default(),
-            cancel: &Cancel::default(),
-        };
-        match import(&source, kind, &around) {
-            Ok(imported) => Some(imported),
-            Err(wrong) => {
-                assert!(!wrong.is_empty());
-                assert!(!render(&wrong, &sources, false, Some(100)).is_empty());
-                None
-            }
-        }
-    }
-
-    /// What `check` says of the manifest: nothing against how it is written.
-    fn check(&self, imported: &Imported) -> Checked {
-        let manifest = self.folder().join("imgspec.kdl");
-        let text = imported.manifest();
-        std::fs::write(&manifest, &text).unwrap();
-        let checked = check(&manifest, &Overrides::default(), &|_| None);
-        for diagnostic in checked.diagnostics.iter().filter(|it| it.is_error()) {
-            assert!(
-                MAY_BE_WRONG.contains(&diagnostic.code),
-                "{diagnostic:?} in\n{text}"
-            );
-        }
-        checked
-    }
 }
 
 /// The strings of a list.

@@ -1,6 +1,6 @@
 //! A workspace on the disk whose manifests come and go, and what checks, plans and renders it without a builder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,11 +11,12 @@ use crate::backend::envd::Envd;
 use crate::backend::fake::{Fake, Wishes};
 use crate::backend::{Artifact, Backend, Job};
 use crate::check::{Checked, check};
+use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::Push;
-use crate::session::{Session, examine_checked};
+use crate::session::{Examination, Session, examine_checked};
 use crate::view::{self, Drawing};
 
 /// What the Dockerfile of the workspace says.
@@ -92,10 +93,13 @@ impl Bench {
     }
 
     /// A session, if the builders and the files have nothing against it.
-    pub(super) fn session(&self, checked: Checked) -> Option<Session> {
-        examine_checked(checked, self.backends.clone(), None, None)
-            .into_session()
-            .ok()
+    pub(super) fn session(&self, checked: Checked) -> Result<Session, Box<Examination>> {
+        examine_checked(checked, self.backends.clone(), None, None).into_session()
+    }
+
+    /// Writes a file of the workspace.
+    pub(super) fn put(&self, path: &str, bytes: &[u8]) {
+        std::fs::write(self.workspace().join(path), bytes).unwrap();
     }
 
     /// Everything that is done before a build.
@@ -122,39 +126,53 @@ impl Bench {
     }
 
     /// What a backend would be given for an image; none when it cannot.
-    pub(super) fn render(&self, session: &Session, id: ImageId, backend: &str) -> Option<String> {
-        let backend = self.backends.iter().find(|known| known.name() == backend)?;
+    pub(super) fn render(
+        &self,
+        session: &Session,
+        id: ImageId,
+        backend: &str,
+    ) -> Result<Option<String>, String> {
+        let mut known = self.backends.iter();
+        let backend = known.find(|known| known.name() == backend).unwrap();
         let recipe = &session.recipes[id.index()];
         if !backend.check(recipe).is_empty() {
-            return None;
+            return Ok(None);
         }
+        let to = self.folder.path().join("rendered");
+        let _ = std::fs::remove_dir_all(&to);
+        let (key, reference) = (session.prints.key(id), session.reference(id));
+        let job = self.job(session, id, backend.name(), &key, &reference);
+        let rendered = backend.render(&job, &to);
+        rendered.map_err(|error| error.to_string())?;
+        Ok(std::fs::read_to_string(to.join(backend.script())).ok())
+    }
+    /// What a backend is given to build an image.
+    pub(super) fn job<'s>(
+        &self,
+        session: &'s Session,
+        id: ImageId,
+        backend: &str,
+        key: &'s Key,
+        reference: &'s str,
+    ) -> Job<'s> {
         let artifact = |base: ImageId| Artifact {
-            backend: backend.name().to_owned(),
+            backend: backend.to_owned(),
             reference: session.reference(base),
             digest: String::new(),
         };
-        let bases: BTreeMap<String, Artifact> = session
-            .graph
-            .bases(id)
-            .into_iter()
-            .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
-            .collect();
-        let to = self.folder.path().join("rendered");
-        let _ = std::fs::remove_dir_all(&to);
-        let job = Job {
+        let bases = session.graph.bases(id).into_iter();
+        Job {
             image: session.graph.name(id),
-            recipe,
-            key: &session.prints.key(id),
-            reference: &session.reference(id),
+            recipe: &session.recipes[id.index()],
+            key,
+            reference,
             files: session.prints.files(id),
-            bases,
+            bases: bases
+                .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
+                .collect(),
             no_cache: false,
             root: &session.workspace.root,
             scratch: self.folder.path().join("scratch"),
-        };
-        backend
-            .render(&job, &to)
-            .unwrap_or_else(|error| panic!("it is not rendered: {error}"));
-        Some(std::fs::read_to_string(to.join(backend.script())).unwrap())
+        }
     }
 }

@@ -5,6 +5,10 @@
 //! that say it too. What is refused must say why, at places that are there.
 
 mod bench;
+#[cfg(feature = "engine-tests")]
+mod engine;
+mod fields;
+mod files;
 mod grammar;
 mod meaning;
 mod model;
@@ -25,7 +29,9 @@ use spelling::spell;
 use crate::check::Checked;
 use crate::diagnostic::{Diagnostic, Label, Sources};
 use crate::fuzz::{Case, Fuzz, Random};
+use crate::graph::ImageId;
 use crate::report::diagnostics::{render, to_json};
+use crate::session::Session;
 
 /// How many images of a workspace are rendered.
 const RENDERED: usize = 3;
@@ -188,8 +194,12 @@ impl Judge {
 
     /// Whether a session is made of it; then it is planned and rendered.
     fn goes_on(&mut self, checked: Checked) -> bool {
-        let Some(mut session) = self.bench.session(checked) else {
-            return false;
+        let mut session = match self.bench.session(checked) {
+            Ok(session) => session,
+            Err(examination) => {
+                told(&examination.diagnostics, &examination.workspace.sources);
+                return false;
+            }
         };
         self.bench.plan(&mut session);
         for id in session.graph.ids().take(RENDERED) {
@@ -197,16 +207,23 @@ impl Judge {
                 &session.workspace.images[id.index()].spec,
                 &session.recipes[id.index()],
             );
-            if let Some(text) = self.bench.render(&session, id, "docker") {
+            if let Some(text) = self.rendered(&session, id, "docker") {
                 rendered::dockerfile(&text, spec, recipe);
                 self.rendered[0] += 1;
             }
-            if let Some(text) = self.bench.render(&session, id, "envd") {
+            if let Some(text) = self.rendered(&session, id, "envd") {
                 rendered::envd(&text, spec, recipe);
                 self.rendered[1] += 1;
             }
         }
         true
+    }
+}
+
+impl Judge {
+    fn rendered(&self, session: &Session, id: ImageId, backend: &str) -> Option<String> {
+        let rendered = self.bench.render(session, id, backend);
+        rendered.unwrap_or_else(|error| panic!("it is not rendered: {error}"))
     }
 }
 

@@ -1,0 +1,212 @@
+//! A node of each field, by its kind in the field table.
+
+use super::grammar::{FILES, FOLDERS, Grammar};
+use super::model::{Said, Value};
+use super::values;
+use crate::manifest::decode_build::STEPS;
+use crate::manifest::fields::{self, Field, Kind};
+use crate::manifest::rules;
+use crate::manifest::rules_packages::HELPERS;
+use crate::reference::{self, Refused};
+use crate::spec::SecretStep;
+
+type Rule = fn(&str) -> Result<(), Refused>;
+
+impl Grammar<'_> {
+    /// A node of a field, by its kind.
+    pub(super) fn field(&mut self, field: &Field) -> Said {
+        let node = Said::new(field.name);
+        match field.kind {
+            Kind::Text => node.arg(self.text(field)),
+            Kind::Path => node.arg(self.path()),
+            Kind::Words if field.name == "platform" => node.arg(self.text(field)),
+            Kind::Words => self.args(node, field, 0, 3),
+            Kind::List => self.args(node, field, 1, 3),
+            Kind::Map => self.map(node, field.rule, field.name == "builder-config"),
+            Kind::Base => self.base(node, field),
+            Kind::Copy => self.copy(node),
+            Kind::Mounts => {
+                let target = self.taken(rules::mount_point);
+                node.arg(self.taken(rules::line)).prop("to", target)
+            }
+            Kind::Secret => self.secret(node),
+            Kind::Steps => {
+                let steps = (0..self.random.few(1, 4)).map(|_| self.step()).collect();
+                Said {
+                    children: steps,
+                    ..node
+                }
+            }
+            Kind::Dockerfile => self.dockerfile(node),
+        }
+    }
+
+    fn text(&mut self, field: &Field) -> Value {
+        values::of(field, self.random).as_str().into()
+    }
+
+    fn taken(&mut self, rule: Rule) -> Value {
+        values::taken(rule, self.random)
+            .unwrap_or_default()
+            .as_str()
+            .into()
+    }
+
+    fn path(&mut self) -> Value {
+        let of = if self.random.chance(1, 3) {
+            FOLDERS
+        } else {
+            FILES
+        };
+        let path = *self.random.pick(of);
+        let path = match self.random.below(12) {
+            0 => format!("./{path}"),
+            1 => format!("src//../{path}"),
+            _ => path.to_owned(),
+        };
+        path.as_str().into()
+    }
+
+    fn args(&mut self, mut node: Said, field: &Field, least: usize, most: usize) -> Said {
+        let count = self.random.few(least, most);
+        node.args = (0..count).map(|_| self.text(field)).collect();
+        node
+    }
+
+    fn map(&mut self, mut node: Said, rule: Rule, of_images: bool) -> Said {
+        for _ in 0..self.random.few(1, 3) {
+            let name = if of_images {
+                (*self.random.pick(&HELPERS)).to_owned()
+            } else {
+                values::taken(rule, self.random).unwrap_or_default()
+            };
+            let value = if of_images {
+                self.taken(reference::check_reference)
+            } else {
+                values::any(self.random).as_str().into()
+            };
+            let is_known = node.props.iter().any(|(known, _)| *known == name)
+                || node.children.iter().any(|child| child.name == name);
+            if is_known {
+                continue;
+            }
+            // As a property that name would say something else.
+            if name == "reset" || self.random.chance(1, 4) {
+                node.children.push(Said::new(&name).arg(value));
+            } else {
+                node.props.push((name, value));
+            }
+        }
+        node
+    }
+
+    fn base(&mut self, node: Said, field: &Field) -> Said {
+        match self.id() {
+            Some(id) if self.random.chance(1, 2) => node.prop("image", id),
+            _ if self.random.chance(1, 4) => node.arg("scratch"),
+            _ => node.arg(self.text(field)),
+        }
+    }
+
+    /// An image that may be named.
+    fn id(&mut self) -> Option<Value> {
+        (!self.ids.is_empty()).then(|| self.random.pick(&self.ids).as_str().into())
+    }
+
+    fn copy(&mut self, mut node: Said) -> Said {
+        let count = self.random.few(1, 2);
+        let image = self.id().filter(|_| self.random.chance(1, 4));
+        node.args = (0..count)
+            .map(|_| {
+                if image.is_some() {
+                    self.taken(rules::absolute)
+                } else {
+                    self.path()
+                }
+            })
+            .collect();
+        node.props.extend(image.map(|id| ("image".to_owned(), id)));
+        if count > 1 {
+            node.props.push(("to".to_owned(), "/x/".into()));
+        } else if self.random.chance(1, 2) {
+            node.props
+                .push(("to".to_owned(), self.taken(rules::destination)));
+        }
+        if self.random.chance(1, 4) {
+            node.props
+                .push(("owner".to_owned(), self.taken(rules::user)));
+        }
+        node
+    }
+
+    fn secret(&mut self, node: Said) -> Said {
+        let node = node.arg(self.taken(rules::secret_id));
+        let mut node = if self.random.chance(1, 2) {
+            node.prop("env", self.taken(rules::variable))
+        } else {
+            node.prop("file", self.taken(rules::line))
+        };
+        for step in SecretStep::ALL {
+            if self.random.chance(1, 4) {
+                let mut given = Said::new(step.field());
+                if self.random.chance(1, 2) {
+                    given
+                        .props
+                        .push(("env".to_owned(), self.taken(rules::variable)));
+                }
+                if self.random.chance(1, 2) {
+                    given
+                        .props
+                        .push(("mount".to_owned(), self.taken(rules::mount_point)));
+                }
+                node.children.push(given);
+            }
+        }
+        node
+    }
+
+    fn step(&mut self) -> Said {
+        let (name, of) = *self.random.pick(&STEPS);
+        let field = fields::find(of).expect("a step follows a field");
+        let node = Said::new(name);
+        match field.kind {
+            Kind::Copy => self.copy(node),
+            Kind::Map => self.map(node, field.rule, false),
+            Kind::Text => node.arg(self.text(field)),
+            _ if name == "pip" && self.random.chance(1, 3) => {
+                node.prop("requirements", self.path())
+            }
+            _ => self.args(node, field, 1, 3),
+        }
+    }
+
+    fn dockerfile(&mut self, node: Said) -> Said {
+        let mut node = node.arg("Dockerfile");
+        if self.random.chance(1, 2) {
+            node.props
+                .push(("context".to_owned(), (*self.random.pick(FOLDERS)).into()));
+        }
+        if self.random.chance(1, 3) {
+            node.props.push(("target".to_owned(), "app".into()));
+        }
+        if self.random.chance(1, 3) {
+            node.children.push(self.map_of_variables());
+        }
+        if self.random.chance(1, 3) {
+            let mut contexts = Said::new("contexts");
+            contexts.children.push(match self.id() {
+                Some(id) if self.random.chance(1, 2) => Said::new("base").prop("image", id),
+                _ if self.random.chance(1, 2) => {
+                    Said::new("r.test/x:1").arg(self.taken(reference::check_reference))
+                }
+                _ => Said::new("data").prop("path", *self.random.pick(FOLDERS)),
+            });
+            node.children.push(contexts);
+        }
+        node
+    }
+
+    fn map_of_variables(&mut self) -> Said {
+        self.map(Said::new("args"), rules::variable, false)
+    }
+}
