@@ -114,7 +114,7 @@ impl Choice {
         }
     }
 
-    /// Plans, and refuses what the flags rule out; what nobody could say is told.
+    /// Plans, and refuses what the flags rule out.
     pub(super) fn plan(
         &self,
         session: &Session,
@@ -128,11 +128,14 @@ impl Choice {
             without_bases: self.no_bases,
             is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
-        let planned = session.prepare(&asked, wish, teller.asker())?;
-        for doubt in planned.doubts(session, wish.judgement) {
+        Ok(session.prepare(&asked, wish, teller.asker())?)
+    }
+
+    /// Says what nobody could say, and what is done about that.
+    pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, teller: &Teller) {
+        for doubt in planned.doubts(session, self.judgement()) {
             teller.warn(doubt);
         }
-        Ok(planned)
     }
 }
 
@@ -179,6 +182,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let teller = Teller::new(context);
     let planned = args.choice.plan(&session, &args.selection, &teller)?;
     session.ready(&planned.plan, teller.asker())?;
+    args.choice.tell_doubts(&session, &planned, &teller);
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here a signal may just end the program: nothing has been begun.

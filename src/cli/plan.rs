@@ -36,7 +36,9 @@ pub(super) fn show(
     context: &Context,
 ) -> Result<u8, Failure> {
     let session = context.open(choice.builder.as_deref())?;
-    let planned = choice.plan(&session, selection, &Teller::new(context))?;
+    let teller = Teller::new(context);
+    let planned = choice.plan(&session, selection, &teller)?;
+    choice.tell_doubts(&session, &planned, &teller);
     match format {
         Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,
         Format::Text => print_text(&text(&session, &planned.plan, choice, context))?,

@@ -124,6 +124,7 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
     if let Some((why, mend)) = missing.into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
+    args.choice.tell_doubts(&session, &planned, &teller);
     Ok(Start::Sound(Box::new(session), planned))
 }
 

@@ -458,12 +458,18 @@ impl Doubt {
     /// What `--when-unknown` does now, in one line with the cause.
     #[must_use]
     pub fn warning(&self, what: WhenUnknown) -> String {
-        let does = match what {
-            WhenUnknown::Build => "`--when-unknown build` has that built",
-            WhenUnknown::Fail => "`--when-unknown fail` has nothing built",
-            WhenUnknown::Assume => "`--when-unknown assume` believes what was recorded",
+        let they_are = if self.images.len() == 1 {
+            "it is"
+        } else {
+            "they are"
         };
-        format!("{self}; {does}")
+        match what {
+            WhenUnknown::Build => format!("{self}; {they_are} built (`--when-unknown build`)"),
+            WhenUnknown::Fail => format!("{self}; nothing is built (`--when-unknown fail`)"),
+            WhenUnknown::Assume => {
+                format!("{self}; what was recorded is believed (`--when-unknown assume`)")
+            }
+        }
     }
 }
 
@@ -480,25 +486,30 @@ impl std::fmt::Display for Doubt {
 /// The images of a plan of which nobody could say whether they are there, whatever is done about that.
 #[must_use]
 pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
-    let forced = |image: &Planned| image.reasons.contains(&Reason::Forced);
-    let doubted = plan.images.iter().filter(|image| !forced(image));
-    Doubt::group(doubted.filter_map(|image| {
-        let why = facts[image.id.index()].doubt()?;
-        Some((graph.name(image.id), why))
-    }))
+    let doubted = plan.images.iter().filter_map(|image| {
+        // What is assumed to be there has no reasons.
+        let assumed = facts[image.id.index()].doubt();
+        let assumed = assumed.filter(|_| !image.reasons.contains(&Reason::Forced));
+        Some((graph.name(image.id), image.doubt().or(assumed)?))
+    });
+    Doubt::group(doubted)
 }
 
 /// The images of which nobody could say whether they are there, for `--when-unknown fail`: those among these.
 #[must_use]
 pub fn unknown(graph: &Graph, plan: &Plan, counts: impl Fn(ImageId) -> bool) -> Vec<Doubt> {
     let unknown = plan.images.iter().filter(|image| counts(image.id));
-    Doubt::group(unknown.filter_map(|image| {
-        let mut reasons = image.reasons.iter();
-        reasons.find_map(|reason| match reason {
-            Reason::Unknown { why } => Some((graph.name(image.id), why.as_str())),
+    Doubt::group(unknown.filter_map(|image| Some((graph.name(image.id), image.doubt()?))))
+}
+
+impl Planned {
+    /// Why nobody could say whether it is there, where that is a reason.
+    fn doubt(&self) -> Option<&str> {
+        self.reasons.iter().find_map(|reason| match reason {
+            Reason::Unknown { why } => Some(why.as_str()),
             _ => None,
         })
-    }))
+    }
 }
 
 impl std::fmt::Display for Reason {

@@ -183,7 +183,7 @@ impl NoEngine {
 
     /// What is wrong and what to do.
     pub(super) fn sentence(&self) -> String {
-        format!("{}: {}", self.why, self.mend)
+        format!("{} ({})", self.why, self.mend)
     }
 }
 

@@ -1,0 +1,190 @@
+//! Stands between the program and a real daemon, and lets one thing go wrong: at a request, or at words of an answer.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// When something goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum When {
+    /// When this is in the line of a request.
+    Asked(&'static str),
+    /// When this is in what the daemon says, before it is passed on.
+    Said(&'static str),
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Nothing more comes or goes, on any connection: the daemon is stopped.
+    Silence,
+    /// All connections end: the daemon is gone.
+    End,
+    /// All connections end, and new ones are as before: the daemon was restarted.
+    Restart,
+    /// The request is answered so.
+    Answer(u16, &'static str),
+    /// What the daemon says comes a byte a second.
+    Drip,
+}
+
+/// The proxy; it ends with the test.
+pub(crate) struct Proxy {
+    pub(crate) socket: PathBuf,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    daemon: PathBuf,
+    fault: Option<(When, What)>,
+    /// What goes on, once it happened.
+    now: Option<What>,
+    open: Vec<UnixStream>,
+}
+
+impl Proxy {
+    /// Listens on this socket, for the daemon at this host.
+    pub(crate) fn new(socket: &Path, host: &str) -> Self {
+        let daemon = PathBuf::from(host.strip_prefix("unix://").expect("a Unix socket"));
+        let listener = UnixListener::bind(socket).unwrap();
+        let state = Arc::new(Mutex::new(State {
+            daemon,
+            fault: None,
+            now: None,
+            open: Vec::new(),
+        }));
+        let own = Arc::clone(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                take(&own, client);
+            }
+        });
+        Self {
+            socket: socket.to_owned(),
+            state,
+        }
+    }
+
+    /// Once, from now on, this goes wrong.
+    pub(crate) fn fault(&self, when: When, what: What) {
+        let mut state = self.state.lock().unwrap();
+        (state.fault, state.now) = (Some((when, what)), None);
+    }
+
+    /// Whether it went wrong.
+    pub(crate) fn happened(&self) -> bool {
+        self.state.lock().unwrap().fault.is_none()
+    }
+
+    /// All is well again.
+    pub(crate) fn heal(&self) {
+        let mut state = self.state.lock().unwrap();
+        (state.fault, state.now) = (None, None);
+        end_all(&mut state);
+    }
+}
+
+fn end_all(state: &mut State) {
+    for stream in state.open.drain(..) {
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+fn take(state: &Arc<Mutex<State>>, client: UnixStream) {
+    let mut known = state.lock().unwrap();
+    if known.now == Some(What::End) {
+        return;
+    }
+    let Ok(daemon) = UnixStream::connect(&known.daemon) else {
+        return;
+    };
+    known
+        .open
+        .extend([client.try_clone().unwrap(), daemon.try_clone().unwrap()]);
+    drop(known);
+    for asks in [true, false] {
+        let (state, client, daemon) = (
+            Arc::clone(state),
+            client.try_clone().unwrap(),
+            daemon.try_clone().unwrap(),
+        );
+        let (from, to) = if asks {
+            (client, daemon)
+        } else {
+            (daemon, client)
+        };
+        thread::spawn(move || pump(&state, asks, from, to));
+    }
+}
+
+/// Passes bytes on in one direction; `asks` are those of the program.
+fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStream) {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let read = from.read(&mut bytes).unwrap_or(0);
+        let piece = &bytes[..read];
+        if read == 0 {
+            let _ = to.shutdown(std::net::Shutdown::Write);
+            return;
+        }
+        let now = happen(state, asks, piece);
+        match now {
+            Some(What::Silence) => loop {
+                // Until it is healed, which ends the connection.
+                if state.lock().unwrap().now != Some(What::Silence) {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            },
+            Some(What::Answer(status, body)) if asks => {
+                let length = body.len();
+                let text = format!(
+                    "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                let _ = from.write_all(text.as_bytes());
+                let _ = from.shutdown(std::net::Shutdown::Both);
+                return;
+            }
+            Some(What::Drip) if !asks => {
+                for byte in piece {
+                    if to.write_all(&[*byte]).is_err() || state.lock().unwrap().now.is_none() {
+                        return;
+                    }
+                    thread::sleep(Duration::from_secs(1));
+                }
+            }
+            _ if to.write_all(piece).is_err() => return,
+            _ => {}
+        }
+    }
+}
+
+/// What goes wrong with this piece.
+fn happen(state: &Mutex<State>, asks: bool, piece: &[u8]) -> Option<What> {
+    let mut state = state.lock().unwrap();
+    let Some((when, what)) = state.fault else {
+        return state
+            .now
+            .filter(|now| matches!(now, What::Silence | What::Drip));
+    };
+    let text = String::from_utf8_lossy(piece);
+    let is_it = match when {
+        When::Asked(words) => {
+            let line = text.lines().next().unwrap_or_default();
+            asks && line.ends_with(" HTTP/1.1") && line.contains(words)
+        }
+        When::Said(words) => !asks && text.contains(words),
+    };
+    if !is_it {
+        return None;
+    }
+    state.fault = None;
+    state.now = Some(what);
+    if matches!(what, What::End | What::Restart) {
+        end_all(&mut state);
+    }
+    Some(what)
+}
