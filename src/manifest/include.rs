@@ -31,6 +31,8 @@ pub(super) enum Wrong {
     Outside,
     /// A link on the way leads out of the workspace.
     Link(String),
+    /// A link leads nowhere.
+    Dangling(String),
     /// It cannot be a glob.
     Glob(String),
 }
@@ -176,8 +178,11 @@ fn manifest(root: &Path, path: &Path) -> Result<Option<WorkspacePath>, Wrong> {
     let wanted = file
         .extension()
         .is_some_and(|it| it.eq_ignore_ascii_case("kdl"));
-    if !wanted || !file.exists() {
+    if !wanted || file.symlink_metadata().is_err() {
         return Ok(None);
+    }
+    if !file.exists() {
+        return Err(Wrong::Dangling(shown(root, &file)));
     }
     // What is no file is told when it is read.
     inside(root, &file).map(Some)

@@ -154,6 +154,12 @@ fn wrong_include(text: &Text, wrong: Wrong) -> Diagnostic {
                 )
                 .help("a workspace is the folder of its root manifest, with all below it")
         }
+        Wrong::Dangling(path) => {
+            let mistake = format!("`{path}` is a link that leads nowhere");
+            Diagnostic::error("unreadable", mistake)
+                .at(place, "included here")
+                .help("mend the link, or remove it")
+        }
         Wrong::Glob(why) => {
             Diagnostic::error("invalid-value", format!("`{pattern}` is no glob")).at(place, why)
         }

@@ -39,7 +39,13 @@ pub fn run(
     mailbox: Mailbox,
     report: &mut dyn FnMut(&Event),
 ) -> Summary {
-    let Mailbox { sender, receiver } = mailbox;
+    let Mailbox {
+        sender,
+        receiver,
+        reading,
+    } = mailbox;
+    let reader = Arc::clone(prints.reader());
+    reading.set(Some(Arc::clone(&reader)));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.jobs.max(1))
         .thread_name(|at| format!("build-{at}"))
@@ -58,7 +64,10 @@ pub fn run(
             coordinator.hear(message);
         }
     });
-    coordinator.end()
+    let summary = coordinator.end();
+    reading.set(None);
+    reader.go_on();
+    summary
 }
 
 struct Coordinator<'a, 'r> {

@@ -9,15 +9,15 @@ pub mod event;
 mod scheduler;
 pub(crate) mod worker;
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use event::Event;
 pub(crate) use scheduler::remaining;
 pub use scheduler::{Ending, Scheduler, State};
 
 use crate::backend::{Artifact, Backend, BuildError};
-use crate::fingerprint::Key;
+use crate::fingerprint::{FileReader, Key};
 use crate::graph::{Graph, ImageId};
 use crate::recipe::Recipe;
 use crate::spec::ImageSpec;
@@ -153,12 +153,34 @@ pub(crate) fn channel<T>() -> (SyncSender<T>, Receiver<T>) {
 pub struct Mailbox {
     sender: SyncSender<Message>,
     receiver: Receiver<Message>,
+    reading: Reading,
+}
+
+/// What reads the files of a run, while there is one: an interrupt does not wait until it is done.
+#[derive(Clone, Default)]
+struct Reading(Arc<Mutex<Option<Arc<FileReader>>>>);
+
+impl Reading {
+    fn set(&self, reader: Option<Arc<FileReader>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reader;
+    }
+
+    fn stop(&self) {
+        let reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reader) = reader.as_ref() {
+            reader.stop();
+        }
+    }
 }
 
 impl Default for Mailbox {
     fn default() -> Self {
         let (sender, receiver) = channel();
-        Self { sender, receiver }
+        Self {
+            sender,
+            receiver,
+            reading: Reading::default(),
+        }
     }
 }
 
@@ -166,17 +188,18 @@ impl Mailbox {
     /// A handle that interrupts the run: the first time politely, the second time at once.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.sender.clone())
+        Interrupter(self.sender.clone(), self.reading.clone())
     }
 }
 
 /// Interrupts a run; may be kept and used after the run ended, without effect.
 #[derive(Clone)]
-pub struct Interrupter(SyncSender<Message>);
+pub struct Interrupter(SyncSender<Message>, Reading);
 
 impl Interrupter {
     /// Interrupts.
     pub fn interrupt(&self) {
+        self.1.stop();
         // A run that has ended hears nothing: that is right.
         let _ = self.0.send(Message::Interrupt);
     }

@@ -29,7 +29,7 @@ use super::{Mailbox, Message, Request};
 use crate::asking::{Asker, Waiting};
 use crate::backend::{Cancel, Existence};
 use crate::disk::limits;
-use crate::disk::read::{self, Links, Root};
+use crate::disk::read::{Links, Root};
 use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan};
@@ -392,6 +392,7 @@ impl<'a, 'r> Keeper<'a, 'r> {
     fn quit(&mut self) {
         self.quits = true;
         self.quits_now.request();
+        self.kept.reader.stop();
         for job in self.jobs.values() {
             job.cancel.request();
         }
@@ -433,15 +434,20 @@ impl<'a, 'r> Keeper<'a, 'r> {
         let Some(now) = &self.now else {
             return hasher.finalize();
         };
-        let looked = &now.view.world.workspace.looked;
+        let workspace = &now.view.world.workspace;
+        let looked = &workspace.looked;
+        let Ok(root) = Root::open(&workspace.root) else {
+            return hasher.finalize();
+        };
+        let inside = |path: &Path| path.strip_prefix(root.path()).unwrap_or(path).to_owned();
         for file in &looked.files {
-            let bytes = read::bytes(file, Links::Follow, limits::MANIFEST);
+            let bytes = root.bytes(&inside(file), Links::Follow, limits::MANIFEST);
             // What cannot be read is as it was as long as the reason is.
             let bytes = bytes.unwrap_or_else(|refusal| refusal.to_string().into_bytes());
             hasher.update(blake3::hash(&bytes).as_bytes());
         }
         for folder in &looked.folders {
-            let listed = Root::open(folder).and_then(|at| at.list(Path::new(""), Links::Refuse));
+            let listed = root.list(&inside(folder), Links::Follow);
             let listed = listed.into_iter().flatten();
             let names: BTreeSet<_> = listed.map(|listed| listed.name).collect();
             hasher.update(blake3::hash(format!("{names:?}").as_bytes()).as_bytes());

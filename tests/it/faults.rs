@@ -31,6 +31,9 @@ fn guarded(files: &[(&str, &str)]) -> Sandbox {
 const PLACES: &[(&str, &str)] = &[
     ("faults::daemon::", "tests/it/faults/daemon.rs"),
     ("faults::files::", "tests/it/faults/files.rs"),
+    ("faults::files::kinds::", "tests/it/faults/files/kinds.rs"),
+    ("faults::files::size::", "tests/it/faults/files/size.rs"),
+    ("faults::files::swaps::", "tests/it/faults/files/swaps.rs"),
     ("faults::registry::", "tests/it/faults/registry.rs"),
     ("faults::signals::", "tests/it/faults/signals.rs"),
     ("faults::state::", "tests/it/faults/state.rs"),

@@ -22,7 +22,16 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::at(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// One in the memory, where the system has such a place: for more files than a disk likes to make.
+    pub(crate) fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::at(memory.expect("a temporary folder"))
+    }
+
+    fn at(folder: tempfile::TempDir) -> Self {
         std::fs::create_dir(folder.path().join("home")).expect("a home");
         std::fs::create_dir(folder.path().join("work")).expect("a workspace");
         Self {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Clash;
 use crate::disk::FileKind;
-use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind};
+use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind, WorkspacePath};
 
 /// A lock file that an image installs from.
 struct Lock<'a> {
@@ -59,15 +59,18 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
             clashes.extend(unheard_index(spec));
         }
         let path = &lock.given.path;
-        let project = path.parent().under(root).join("pyproject.toml");
         if !lock.kind.needs_project() || !path.under(root).is_file() {
             continue;
         }
-        let why = match FileKind::at(&project) {
+        let folder = path.parent();
+        let Some(project) = WorkspacePath::resolve(&folder, "pyproject.toml") else {
+            continue;
+        };
+        let why = match FileKind::at(&project.under(root)) {
             Ok(FileKind::File) => continue,
-            Ok(kind) => format!("the one in the same folder is {kind}"),
-            Err(_) if project.is_symlink() => {
-                "the one in the same folder is a link that leads nowhere".to_owned()
+            Ok(kind) => format!("`{project}` is {kind}"),
+            Err(_) if project.under(root).is_symlink() => {
+                format!("`{project}` is a link that leads nowhere")
             }
             Err(_) => "there is none in the same folder".to_owned(),
         };

@@ -8,6 +8,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::disk::read::{self, Links, Refusal, Root};
 
@@ -20,6 +22,26 @@ const COARSEST_CLOCK: i64 = 2;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Says that nobody waits for what is being read any more; a clone is the same one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(super) fn set(&self, stop: bool) {
+        self.0.store(stop, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Where files are read from, and whether they still are wanted.
+pub(super) struct Origin {
+    pub(super) root: Root,
+    pub(super) stop: Stop,
 }
 
 /// What a file held.
@@ -92,13 +114,13 @@ impl From<Refusal> for Trouble {
 }
 
 /// Hashes a file that has at most so many bytes.
-pub(super) fn hash(root: &Root, at: &Path, limit: u64) -> Result<Content, Trouble> {
+pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, Trouble> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
-        let (file, meta) = root.file(at, Links::Refuse)?;
+        let (file, meta) = from.root.file(at, Links::Refuse)?;
         read::fits(meta.len(), limit)?;
         let before = Mark::new(&meta);
-        let (size, digest) = digest(&file, before.size, buffer)?;
+        let (size, digest) = digest(&file, before.size, buffer, &from.stop)?;
         finish(&file, before, size, digest)
     })
 }
@@ -113,7 +135,12 @@ pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u
 }
 
 /// Hashes what is left of a file; `expected` is its size, which saves asking for more after the last byte of a small file.
-fn digest(file: &File, expected: u64, buffer: &mut [u8]) -> io::Result<(u64, [u8; 32])> {
+fn digest(
+    file: &File,
+    expected: u64,
+    buffer: &mut [u8],
+    stop: &Stop,
+) -> io::Result<(u64, [u8; 32])> {
     let mut filled = fill(file, buffer, expected)?;
     if filled < buffer.len() {
         return Ok((filled as u64, *blake3::hash(&buffer[..filled]).as_bytes()));
@@ -122,6 +149,9 @@ fn digest(file: &File, expected: u64, buffer: &mut [u8]) -> io::Result<(u64, [u8
     let mut size = 0;
     // A file that grows as fast as it is read has an end here too.
     while filled > 0 && size <= expected {
+        if stop.is_set() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         hasher.update(&buffer[..filled]);
         size += filled as u64;
         filled = fill(file, buffer, expected.saturating_sub(size))?;
@@ -167,15 +197,17 @@ mod tests {
     fn files_of_all_sizes_hash_as_their_bytes_do() {
         let folder = tempfile::tempdir().unwrap();
         let root = Root::open(folder.path()).unwrap();
+        let stop = Stop::default();
+        let from = Origin { root, stop };
         let at = Path::new("file");
         for size in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK] {
             let bytes: Vec<u8> = (0..size).map(|at| at.to_le_bytes()[0]).collect();
             std::fs::write(folder.path().join(at), &bytes).unwrap();
-            let content = hash(&root, at, u64::MAX).unwrap();
+            let content = hash(&from, at, u64::MAX).unwrap();
             assert_eq!(content.digest, *blake3::hash(&bytes).as_bytes(), "{size}");
             assert_eq!(content.size, size as u64);
-            assert!(content.mark.is_still(&root, at));
-            assert_eq!(load(&root, at, u64::MAX).unwrap(), (content, bytes));
+            assert!(content.mark.is_still(&from.root, at));
+            assert_eq!(load(&from.root, at, u64::MAX).unwrap(), (content, bytes));
         }
     }
 }

@@ -25,12 +25,14 @@ pub(super) use seen::Seen;
 use super::Files;
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
+use content::Stop;
 use reading::read_set;
 
 /// Reads file sets, each once.
 #[derive(Debug)]
 pub struct FileReader {
     root: PathBuf,
+    stop: Stop,
     pool: ThreadPool,
     read: Mutex<BTreeMap<FileSet, Result<Arc<Files>, FilesError>>>,
 }
@@ -50,6 +52,7 @@ impl FileReader {
             })?;
         Ok(Self {
             root: real_root(root)?,
+            stop: Stop::default(),
             pool,
             read: Mutex::default(),
         })
@@ -85,7 +88,7 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
-                .map(|set| read_set(&self.root, set, None).map(Arc::new))
+                .map(|set| read_set(&self.root, &self.stop, set, None).map(Arc::new))
                 .collect()
         });
         let mut read = self.lock();
@@ -93,6 +96,16 @@ impl FileReader {
             read.entry(set.clone()).or_insert(files);
         }
         sets.iter().map(|set| read[*set].clone()).collect()
+    }
+
+    /// Nobody waits any more for what is being read: it is given up, and so is all that is begun later.
+    pub fn stop(&self) {
+        self.stop.set(true);
+    }
+
+    /// Takes [`FileReader::stop`] back.
+    pub fn go_on(&self) {
+        self.stop.set(false);
     }
 
     /// Forgets a set, so that it is read again when next asked for.
@@ -116,7 +129,10 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             sets.par_iter()
                 .zip(&before)
-                .map(|(set, before)| read_set(&self.root, set, before.as_deref()).map(Arc::new))
+                .map(|(set, before)| {
+                    let read = read_set(&self.root, &self.stop, set, before.as_deref());
+                    read.map(Arc::new)
+                })
                 .collect()
         });
         let mut read = self.lock();
@@ -152,7 +168,7 @@ impl FileReader {
 /// # Errors
 /// See [`FilesError`].
 pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
-    read_set(&real_root(root)?, set, None)
+    read_set(&real_root(root)?, &Stop::default(), set, None)
 }
 
 fn real_root(root: &Path) -> Result<PathBuf, FilesError> {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
-use super::content::{self, Content, Mark, Trouble};
+use super::content::{self, Content, Mark, Origin, Stop, Trouble};
 use super::error::{FilesError, Said};
 use super::find::{self, Found, Item, Kind};
 use super::seen::Seen;
@@ -22,37 +22,46 @@ use crate::spec::{RequirementsKind, WorkspacePath};
 /// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
 pub(super) fn read_set(
     root: &Path,
+    stop: &Stop,
     set: &FileSet,
     before: Option<&Files>,
 ) -> Result<Files, FilesError> {
-    match read_once(root, set, before) {
-        Err(FilesError::Moved { .. }) => read_once(root, set, before),
+    match read_once(root, stop, set, before) {
+        Err(FilesError::Moved { .. }) => read_once(root, stop, set, before),
         result => result,
     }
 }
 
 /// Opens the workspace root, for one reading of a set: a handle that is kept would keep a disk from being taken away.
-pub(super) fn open_root(root: &Path) -> Result<Root, FilesError> {
-    Root::open(root).map_err(|refusal| FilesError::named(".", None, refusal))
+pub(super) fn open(root: &Path, stop: &Stop) -> Result<Origin, FilesError> {
+    let root = Root::open(root).map_err(|refusal| FilesError::named(".", None, refusal))?;
+    let stop = stop.clone();
+    Ok(Origin { root, stop })
 }
 
-fn read_once(path: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files, FilesError> {
-    let root = &open_root(path)?;
+fn read_once(
+    path: &Path,
+    stop: &Stop,
+    set: &FileSet,
+    before: Option<&Files>,
+) -> Result<Files, FilesError> {
+    let from = &open(path, stop)?;
     let read = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
     let (mut files, marks, folders) = match set {
-        FileSet::Requirements { path } => read_requirements(root, path)?,
-        FileSet::Project { path } => read_project(root, path)?,
+        FileSet::Requirements { path } => read_requirements(&from.root, path)?,
+        FileSet::Project { path } => read_project(from, path)?,
         FileSet::Tree { .. }
         | FileSet::Source { .. }
         | FileSet::File { .. }
-        | FileSet::Context { .. } => read_found(root, find_set(root, set)?, set, before)?,
+        | FileSet::Context { .. } => read_found(from, find_set(&from.root, set)?, set, before)?,
     };
     files.linked = matches!(set, FileSet::Source { .. });
     files.digest = digest_of(&files);
     files.seen = Some(Arc::new(Seen {
         root: path.to_owned(),
+        stop: stop.clone(),
         set: set.clone(),
         read,
         marks,
@@ -107,7 +116,7 @@ fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     })
 }
 
-fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError> {
+fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesError> {
     let folder = main.parent();
     let mut entries = Vec::new();
     let mut marks = Vec::new();
@@ -116,13 +125,13 @@ fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError>
             file: main.to_string(),
             line: 1,
         });
-        let real = find::resolve(root, &path, said.as_ref())?;
+        let real = find::resolve(&from.root, &path, said.as_ref())?;
         let limit = if path.requirements_kind() == RequirementsKind::Project {
             limits::PROJECT
         } else {
             limits::LOCK
         };
-        let content = content::hash(root, &real, limit)
+        let content = content::hash(from, &real, limit)
             .map_err(|trouble| unread(path.as_str(), said.as_ref(), trouble))?;
         marks.push(Some(content.mark));
         entries.push(Entry {
@@ -131,7 +140,7 @@ fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError>
         });
     }
     let files = Files {
-        folder: folder.under(root.path()),
+        folder: folder.under(from.root.path()),
         place: folder.as_str().to_owned(),
         main: main.file_name().map(str::to_owned),
         entries,
@@ -141,7 +150,7 @@ fn read_project(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesError>
 }
 
 fn read_found(
-    root: &Root,
+    from: &Origin,
     found: Found,
     set: &FileSet,
     before: Option<&Files>,
@@ -157,9 +166,9 @@ fn read_found(
         .items
         .par_iter()
         .map(
-            |item| match before.and_then(|before| before.known(root, item)) {
+            |item| match before.and_then(|before| before.known(&from.root, item)) {
                 Some(known) => Ok(known),
-                None => measure(root, item, &place, limit),
+                None => measure(from, item, &place, limit),
             },
         )
         .collect();
@@ -190,7 +199,7 @@ fn limit_of(set: &FileSet) -> u64 {
 }
 
 fn measure(
-    root: &Root,
+    from: &Origin,
     item: &Item,
     place: &str,
     limit: u64,
@@ -203,7 +212,7 @@ fn measure(
         }
         Kind::File(at) => {
             let path = || find::join(place, &item.path);
-            let content = content::hash(root, at, limit).map_err(|trouble| match trouble {
+            let content = content::hash(from, at, limit).map_err(|trouble| match trouble {
                 Trouble::Changed => FilesError::Moved { path: path() },
                 Trouble::Refused(refusal) => FilesError::found(&path(), refusal),
             })?;

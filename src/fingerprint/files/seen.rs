@@ -5,11 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::content::{self, Mark};
+use super::content::{self, Mark, Origin, Stop};
 use super::error::FilesError;
 use super::find::{self, Item, Kind};
-use super::reading::{file_entry, find_set, open_root};
+use super::reading::{file_entry, find_set, open};
 use crate::disk::read::Root;
+#[cfg(doc)]
+use crate::fingerprint::FileReader;
 use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
@@ -18,6 +20,7 @@ use crate::spec::WorkspacePath;
 #[derive(Debug)]
 pub(in crate::fingerprint) struct Seen {
     pub(super) root: PathBuf,
+    pub(super) stop: Stop,
     pub(super) set: FileSet,
     /// Seconds since 1970 when the reading began.
     pub(super) read: i64,
@@ -99,12 +102,18 @@ impl Files {
     ///
     /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
     /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from
-    /// disk (in tests) are always as they were.
+    /// disk (in tests) are always as they were, and so are all once nobody waits for the answer, see [`FileReader::stop`].
     #[must_use]
     pub fn moved(&self) -> Option<String> {
         let seen = self.seen.as_ref()?;
-        let now = open_root(&seen.root).and_then(|root| Ok((seen.items(&root, self)?, root)));
-        let (now, root) = match now {
+        let first = self.first_that_moved(seen);
+        first.filter(|_| !seen.stop.is_set())
+    }
+
+    fn first_that_moved(&self, seen: &Seen) -> Option<String> {
+        let from = open(&seen.root, &seen.stop);
+        let now = from.and_then(|from| Ok((seen.items(&from.root, self)?, from)));
+        let (now, from) = match now {
             Ok(now) => now,
             Err(error) => return Some(error.path().to_owned()),
         };
@@ -113,7 +122,7 @@ impl Files {
             let Some(item) = now.next() else {
                 return Some(find::join(&self.place, &entry.path));
             };
-            if item.path != entry.path || !seen.is_same(&root, entry, mark.as_ref(), &item) {
+            if item.path != entry.path || !seen.is_same(&from, entry, mark.as_ref(), &item) {
                 return Some(find::join(&self.place, item.path.as_str().min(&entry.path)));
             }
         }
@@ -146,15 +155,15 @@ impl Seen {
         }
     }
 
-    fn is_same(&self, root: &Root, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
+    fn is_same(&self, from: &Origin, entry: &Entry, mark: Option<&Mark>, now: &Item) -> bool {
         match (&entry.kind, &now.kind) {
             (EntryKind::Folder, Kind::Folder) => true,
             (EntryKind::Link { target }, Kind::Link(now)) => target == now,
             (file @ EntryKind::File { .. }, Kind::File(at)) => {
-                let untouched =
-                    mark.is_some_and(|mark| !mark.is_racy(self.read) && mark.is_still(root, at));
-                untouched
-                    || content::hash(root, at, u64::MAX).is_ok_and(|now| file_entry(&now) == *file)
+                let is_still =
+                    |mark: &Mark| !mark.is_racy(self.read) && mark.is_still(&from.root, at);
+                mark.is_some_and(is_still)
+                    || content::hash(from, at, u64::MAX).is_ok_and(|now| file_entry(&now) == *file)
             }
             _ => false,
         }

@@ -46,6 +46,10 @@ impl Keeper<'_, '_> {
             .map(|looking| looking.ended)
             .unwrap_or_default();
         self.is_stale = true;
+        if self.quits {
+            // It was given up halfway.
+            return;
+        }
         match looked {
             Err(message) => self.tell(Event::Warning { message }),
             Ok(Looked { seen, broken }) => {

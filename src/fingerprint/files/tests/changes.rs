@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::disk::read::Root;
 
 #[test]
 fn requirements_bring_what_they_include_each_once() {
@@ -43,7 +42,7 @@ fn mistakes_in_requirements_name_file_and_line() {
         ("x\n-r no.txt\n", "`a/no.txt` does not exist"),
         (
             "x\n-c ../../x.txt\n",
-            "`../../x.txt` lies outside the workspace",
+            "`../../x.txt` lies outside of the workspace",
         ),
     ] {
         tree.write("a/more.txt", text);
@@ -88,20 +87,20 @@ fn what_changed_since_it_was_read_is_noticed_whatever_the_clock_says() {
 #[test]
 fn old_files_are_not_read_again_unless_their_times_changed() {
     let tree = Tree::new(&["src/a"]);
-    let root = Root::open(&tree.at("")).unwrap();
+    let from = reading::open(&tree.at(""), &Stop::default()).unwrap();
     let at = Path::new("src/a");
-    let mark = content::hash(&root, at, u64::MAX).unwrap().mark;
+    let mark = content::hash(&from, at, u64::MAX).unwrap().mark;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
     let now = i64::try_from(now).unwrap();
-    assert!(mark.is_still(&root, at));
+    assert!(mark.is_still(&from.root, at));
     assert!(mark.is_racy(now));
     assert!(!mark.is_racy(now + 5));
     std::thread::sleep(Duration::from_millis(20));
     tree.write("src/a", "SRC/A");
-    assert!(!mark.is_still(&root, at));
+    assert!(!mark.is_still(&from.root, at));
 }
 
 #[test]
@@ -150,4 +149,35 @@ fn a_worker_of_another_pool_can_ask_the_reader() {
         .build()
         .unwrap();
     assert!(pool.install(|| reader.read(&set)).is_ok());
+}
+
+#[test]
+fn reading_that_nobody_waits_for_is_given_up() {
+    let tree = Tree::new(&["src/a"]);
+    let large = fs::File::create(tree.at("src/large")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    let path = at("src");
+    let set = FileSet::Tree {
+        ignore: at(""),
+        path,
+    };
+    let reader = FileReader::new(tree.0.path()).unwrap();
+    let begun = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        let read = scope.spawn(|| reader.read(&set));
+        std::thread::sleep(Duration::from_millis(50));
+        reader.stop();
+        let error = read.join().unwrap().unwrap_err();
+        let said = "`src/large` cannot be read: operation interrupted";
+        assert_eq!(error.to_string(), said);
+    });
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    large.set_len(1).unwrap();
+    reader.go_on();
+    reader.forget(&set);
+    let files = reader.read(&set).unwrap();
+    tree.write("src/a", "other");
+    assert_eq!(files.moved().as_deref(), Some("src/a"));
+    reader.stop();
+    assert_eq!(files.moved(), None);
 }

@@ -124,7 +124,7 @@ fn a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
     );
     assert_eq!(
         tree.read("out/passwd").unwrap_err().to_string(),
-        "`out/passwd` lies outside the workspace"
+        "`out/passwd` lies outside of the workspace"
     );
     assert_eq!(
         tree.read("broken").unwrap_err().to_string(),
@@ -226,7 +226,7 @@ fn what_is_no_file_is_refused_unless_left_out() {
     );
     assert_eq!(
         tree.read("src/s").unwrap_err().to_string(),
-        "`src/s` is a socket"
+        "`src/s` is a socket, not a file"
     );
     tree.write(".dockerignore", "src/s");
     assert_eq!(tree.paths("src"), ["a"]);
