@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
+use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox};
 
 /// Nothing here takes longer, even on a machine that does much else.
@@ -104,7 +105,7 @@ fn is_printable(ran: &Ran) {
 fn a_name_that_is_not_utf_8_is_refused_and_told_on_one_line() {
     use std::os::unix::ffi::OsStrExt;
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"src\" to=\"/src\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/f", "1")]);
+    let sandbox = guarded(&[("imgspec.kdl", manifest), ("src/f", "1")]);
     let name = std::ffi::OsStr::from_bytes(b"x\n\xff\x1b[31m");
     std::fs::write(sandbox.path("src").join(name), "2").unwrap();
     let ran = bounded(&sandbox, &["check"]).code(2);
@@ -118,7 +119,7 @@ fn a_name_that_is_not_utf_8_is_refused_and_told_on_one_line() {
 #[test]
 fn names_with_line_ends_and_control_characters_are_built_and_told_on_one_line() {
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"src\" to=\"/src\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
+    let sandbox = guarded(&[("imgspec.kdl", manifest)]);
     let names = ["a\nb", "c\u{1b}[31md", "e\u{202e}f", "g\rh", "i\tj"];
     for name in names {
         sandbox.write(&format!("src/{name}"), "1");
@@ -182,7 +183,7 @@ fn a_disk_that_goes_away_is_noticed_and_comes_back() {
         return;
     }
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"src/f\" to=\"/f\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/f", "1")]);
+    let sandbox = guarded(&[("imgspec.kdl", manifest), ("src/f", "1")]);
     let starter = [
         "unshare",
         "--map-root-user",

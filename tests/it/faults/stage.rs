@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::server::{Answer, Request, Server};
+use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox};
 
 /// Nothing here takes so long unless it hangs.
@@ -25,7 +26,7 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(manifest: &str) -> Self {
-        let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
+        let sandbox = guarded(&[("imgspec.kdl", manifest)]);
         let beside = |name: &str| sandbox.path("..").join(name).display().to_string();
         let (host, path) = (
             format!("unix://{}", beside("docker.sock")),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox};
 use crate::watch::{Watch, signal};
 
@@ -30,7 +31,7 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let sandbox = Sandbox::with(&[("imgspec.kdl", IMAGE), ("f", "1")]);
+        let sandbox = guarded(&[("imgspec.kdl", IMAGE), ("f", "1")]);
         let outside = sandbox.root().with_file_name("outside");
         for name in [
             "a.log",

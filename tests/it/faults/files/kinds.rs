@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{bounded, by, fifo, run, within_memory};
-use crate::faults::CANARY;
+use crate::faults::{CANARY, guarded};
 use crate::sandbox::{Ran, Sandbox};
 use crate::watch::Watch;
 
@@ -283,7 +283,7 @@ fn a_file_that_may_not_be_read_is_refused_wherever_one_is_read() {
 fn a_secret_that_is_no_file_is_refused_before_anything_is_built() {
     let manifest = "image \"a\" { base-image \"scratch\"; secret \"token\" file=\"token\"; commands \"true\" }\n";
     for thing in [Pipe, Zero, Socket, Directory, Dangling, Large] {
-        let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("token", "1")]);
+        let sandbox = guarded(&[("imgspec.kdl", manifest), ("token", "1")]);
         thing.put(&sandbox.path("token"), Path::new(""));
         let ran = bounded(&sandbox, &["graph", "build", "--builder", "fake"]);
         assert_ne!(ran.code, Some(0), "{thing:?}");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{bounded, ends, within_memory};
+use crate::faults::guarded;
 use crate::sandbox::Sandbox;
 use crate::watch::Watch;
 
@@ -43,7 +44,7 @@ fn ends_by(child: &mut Child, signal: Signal, what: &dyn std::fmt::Debug) {
 #[test]
 fn ten_gibibytes_that_are_hashed_or_sent_are_given_up_when_asked() {
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"src\" to=\"/src\" }\n";
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/small", "1")]);
+    let sandbox = guarded(&[("imgspec.kdl", manifest), ("src/small", "1")]);
     let file = File::create(sandbox.path("src/large")).unwrap();
     file.set_len(10 << 30).unwrap();
     let commands: [&[&str]; 3] = [
@@ -68,7 +69,7 @@ fn ten_gibibytes_that_come_while_it_builds_or_watches_are_given_up_when_asked() 
         let file = File::create(sandbox.path("src/large")).unwrap();
         file.set_len(10 << 30).unwrap();
     };
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/small", "1")]);
+    let sandbox = guarded(&[("imgspec.kdl", manifest), ("src/small", "1")]);
     let mut watch = Watch::settled(&sandbox, &[]);
     grow(&sandbox);
     std::thread::sleep(Duration::from_millis(500));
@@ -80,7 +81,7 @@ fn ten_gibibytes_that_come_while_it_builds_or_watches_are_given_up_when_asked() 
     let told = |event: &serde_json::Value| event["event"] == "image-started";
     assert!(!heard.iter().any(told), "{heard:?}");
 
-    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/small", "1")])
+    let sandbox = guarded(&[("imgspec.kdl", manifest), ("src/small", "1")])
         .env("IMGSPEC_FAKE_SECONDS", "0.5");
     let build = ["graph", "build", "--builder", "fake"];
     let mut child = within_memory(&sandbox.command(&build)).spawn().unwrap();

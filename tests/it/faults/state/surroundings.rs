@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use super::{BUILD, Other, PLAN, Place, file, link, list, pipe};
+use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox, is_there};
 use crate::watch::Watch;
 
@@ -100,7 +101,7 @@ fn a_disk_that_is_full_at_any_write_is_said_and_nothing_wrong_is_recorded() {
     for (unit, first, step) in [("size", 4096, 4096), ("nr_inodes", 1, 1)] {
         let (mut room, mut enough, mut failures) = (first, 0, 0);
         while enough < 3 {
-            let sandbox = Sandbox::with(&[("imgspec.kdl", images)]);
+            let sandbox = guarded(&[("imgspec.kdl", images)]);
             let Some(ran) = mounting(&sandbox, SHORT_OF_ROOM, &format!("{unit}={room}")) else {
                 return;
             };
