@@ -115,7 +115,7 @@ fn judge_info(text: &String) -> bool {
 
 /// What the daemon answers about an image: the status, then the body.
 fn answer(random: &mut Random) -> String {
-    let good = json!({ "Id": "sha256:1", "Os": "linux", "Architecture": "amd64", "Config": { "Labels": { "dev.imgspec.key": "k" } } });
+    let good = json!({ "Id": "sha256:1", "RepoTags": ["a:1"], "Os": "linux", "Architecture": "amd64", "Config": { "Labels": { "dev.imgspec.key": "k" } } });
     let body = random
         .long(WORDS)
         .unwrap_or_else(|| some_json(random, &good));

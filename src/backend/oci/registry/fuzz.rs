@@ -13,6 +13,7 @@ use serde_json::json;
 use super::client::{Client, Trouble};
 use super::login::Access;
 use crate::backend::oci::manifest::Manifest;
+use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::fuzz::{Case, Fuzz, Random};
 use crate::limits::Limits;
@@ -149,20 +150,20 @@ fn answer(random: &mut Random) -> Vec<u8> {
 }
 
 fn make(random: &mut Random) -> Answers {
-    let good = |body: serde_json::Value| {
+    let digest = |body: &serde_json::Value| Digest::of(body.to_string().as_bytes()).to_string();
+    let good = |body: &serde_json::Value| {
+        let told = digest(body);
         let body = body.to_string();
         let length = body.len();
-        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\ndocker-content-digest: sha256:m\r\nconnection: close\r\n\r\n{body}").into_bytes()
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\ndocker-content-digest: {told}\r\nconnection: close\r\n\r\n{body}").into_bytes()
     };
-    let manifest = json!({ "schemaVersion": 2, "config": { "digest": CONFIG }, "layers": [] });
     let config = json!({ "config": { "Labels": { "key": "k" } } });
+    let manifest =
+        json!({ "schemaVersion": 2, "config": { "digest": digest(&config) }, "layers": [] });
+    let index = json!({ "manifests": [{ "digest": digest(&manifest) }] });
     let mut answers = match random.below(3) {
-        0 => vec![good(manifest), good(config)],
-        1 => vec![
-            good(json!({ "manifests": [{ "digest": LAYER }] })),
-            good(manifest),
-            good(config),
-        ],
+        0 => vec![good(&manifest), good(&config)],
+        1 => vec![good(&index), good(&manifest), good(&config)],
         _ => (0..random.few(1, 6)).map(|_| answer(random)).collect(),
     };
     if random.chance(1, 3) {
