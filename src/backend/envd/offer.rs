@@ -147,7 +147,9 @@ impl Offer {
         let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
         if exchange.is_none() {
             let store = Store::open(folder).map_err(|error| failed(&error))?;
-            *exchange = Some(Exchange::start(&store).map_err(|error| failed(&error))?);
+            *exchange = Some(
+                Exchange::start(&store, self.docker.limits()).map_err(|error| failed(&error))?,
+            );
         }
         let open = exchange.as_ref().expect("it was opened above");
         open.repository(REPOSITORY).map_err(|error| failed(&error))
