@@ -143,7 +143,8 @@ fn clean_up() {
 fn exchange() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = Store::open(&folder.path().join("oci")).expect("a store");
-    let exchange = Exchange::start(&store).expect("an exchange");
+    let exchange =
+        Exchange::start(&store, &imgspec::limits::Limits::default()).expect("an exchange");
     let own = exchange.repository("bench").expect("a name");
     let peer = registry().map(|host| format!("{host}/imgspec-bench"));
     let mut blob = noise();

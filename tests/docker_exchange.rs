@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use engine::engines;
 use imgspec::backend::oci::exchange::Exchange;
 use imgspec::backend::oci::store::Store;
+use imgspec::limits::Limits;
 
 /// An exchange, and engines that forget in the end what they got.
 struct Bench {
@@ -27,7 +28,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("oci")).unwrap();
         Self {
-            exchange: Exchange::start(&store).unwrap(),
+            exchange: Exchange::start(&store, &Limits::default()).unwrap(),
             folder,
             names: Mutex::default(),
         }

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::buildkit::{self, Build, Ended, Touch, Tree};
 use super::dockerfile::{Dockerfile, Own};
@@ -92,7 +93,7 @@ impl Docker {
             parents: &parents,
         };
         let built = match &found.direct {
-            Some(direct) => Self::ask_daemon(direct, &call, notes, cancel),
+            Some(direct) => self.ask_daemon(direct, &call, notes, cancel),
             None => self.call(&call, notes, cancel),
         };
         let digest = built.map_err(|error| hider.hide_error(error))?;
@@ -120,6 +121,7 @@ impl Docker {
 
     /// The build by the daemon's `BuildKit` itself.
     fn ask_daemon(
+        &self,
         direct: &Direct,
         call: &Call<'_>,
         notes: &dyn Notes,
@@ -143,6 +145,8 @@ impl Docker {
             registries: hosts(call),
         };
         let ended = direct.buildkit.build(&build, &mut progress, notes, cancel);
+        let is_lost = matches!(ended, Err(Ended::Lost(_)));
+        self.is_lost.store(is_lost, Ordering::Relaxed);
         ended.map_err(|ended| match ended {
             Ended::Cancelled => BuildError::Cancelled,
             Ended::Moved(path) => BuildError::Moved { path },

@@ -152,7 +152,8 @@ impl Offer {
             let what = "waiting for another run that throws blobs away";
             let mut waiting = waiting(cancel, || notes.step(0, 0, what));
             let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
-            *exchange = Some(Exchange::start(&store).map_err(|error| failed(&error))?);
+            let started = Exchange::start(&store, self.docker.limits());
+            *exchange = Some(started.map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");
         open.repository(REPOSITORY).map_err(|error| failed(&error))

@@ -163,7 +163,7 @@ fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>
     let mut moments = Moments(seed);
     for round in 0..50 {
         let signal = SIGNALS[round % SIGNALS.len()];
-        let what = format!("round {round}, {signal:?}");
+        let mut what = format!("round {round}, {signal:?}");
         if round % SIGNALS.len() == 0 {
             let _ = std::fs::remove_dir_all(sandbox.path(".imgspec"));
         }
@@ -172,14 +172,16 @@ fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>
         let hit = usize::try_from(moments.next(children.len() as u64)).unwrap();
         no_command_line_tells_the_secret(&what);
         send(&children[hit], signal);
-        is_told(ends(&mut children[hit], &what), signal, done, &what);
+        let status = ends(&mut children[hit], &what);
         for mut child in children {
             // The others go on to their ends; one that was hit has ended.
             ends(&mut child, &what);
             let said = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&said.stderr).into_owned();
             assert!(!said.contains(CANARY), "{what}: {said}");
+            what = format!("{what}\n{said}");
         }
+        is_told(status, signal, done, &what);
         nothing_is_left(&sandbox, &what);
         records_are_right(&sandbox, &keys, &what);
     }

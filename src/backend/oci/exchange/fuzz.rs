@@ -260,6 +260,7 @@ impl Bench {
             host: HOST.to_owned(),
             word: "w".to_owned(),
             uploads: Uploads::default(),
+            idle: crate::limits::Limits::default().idle,
         })
     }
 

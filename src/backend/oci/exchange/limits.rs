@@ -14,9 +14,6 @@ pub(super) const IDLE: Duration = Duration::from_mins(2);
 /// How long a connection may wait for its next request: longer than clients keep one, so that it is them who end it.
 pub(super) const KEPT: Duration = Duration::from_mins(10);
 
-/// How long a client may take to send the next piece of a body.
-pub(super) const PATIENCE: Duration = Duration::from_mins(2);
-
 /// How much of a body is read from, or written to, a file at once.
 pub(super) const PIECE: usize = 256 << 10;
 

@@ -2,13 +2,14 @@
 //!
 //! The choice made: a manifest that a client can get is one that it can pull, so what it consists of must be there before.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::limits::PATIENCE;
 use super::serve::{Body, on_files};
 use crate::backend::oci::manifest::{LARGEST, Manifest};
 use crate::backend::oci::name::{Digest, Repository, Version};
@@ -43,7 +44,7 @@ pub(super) async fn put(
     to: Repository,
     version: &str,
     head: &Parts,
-    body: &mut Body,
+    (body, idle): (&mut Body, Duration),
 ) -> Result<Answer, Refusal> {
     let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is no tag"));
     let version = read(version)?.ok_or_else(no_tag)?;
@@ -52,7 +53,7 @@ pub(super) async fn put(
     if length.is_some_and(|length: u64| length > LARGEST) {
         return Err(large());
     }
-    let text = whole(body).await?;
+    let text = whole(body, idle).await?;
     let told = said("content-type").map(|told| told.split(';').next().unwrap_or(told).trim());
     let invalid = |error: crate::backend::oci::manifest::NoManifest| {
         Refusal::new(Code::ManifestInvalid, error.to_string())
@@ -131,13 +132,13 @@ fn large() -> Refusal {
     Refusal::new(Code::ManifestLarge, words)
 }
 
-async fn whole(body: &mut Body) -> Result<Bytes, Refusal> {
+async fn whole(body: &mut Body, idle: Duration) -> Result<Bytes, Refusal> {
     let Some(body) = body.take() else {
         return Ok(Bytes::new());
     };
     let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
     let broken = |why: &str| Refusal::new(Code::ManifestInvalid, why);
-    match tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await {
+    match tokio::time::timeout(idle, Limited::new(body, most).collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
         Ok(Err(error)) => Err(broken(&error.to_string())),

@@ -8,6 +8,7 @@ mod answer;
 mod blobs;
 #[cfg(test)]
 mod fuzz;
+mod impatient;
 mod limits;
 mod manifests;
 mod range;
@@ -23,11 +24,13 @@ use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::name::{Repository, Version, hex};
 use super::store::{Run, Store, StoreError, Stored};
+use crate::limits::Limits;
 use uploads::Uploads;
 
 /// The registry, until dropped; then nothing listens, and what was pushed has no name any more.
@@ -48,6 +51,8 @@ struct Served {
     /// The first part of the name of every repository.
     word: String,
     uploads: Uploads,
+    /// How long a client may neither send nor take anything of what goes on.
+    idle: Duration,
 }
 
 /// Why there is no exchange.
@@ -69,7 +74,7 @@ impl Exchange {
     ///
     /// # Errors
     /// When there is no port or no thread to be had, or the store cannot be written.
-    pub fn start(store: &Store) -> Result<Self, ExchangeError> {
+    pub fn start(store: &Store, limits: &Limits) -> Result<Self, ExchangeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let served = Arc::new(Served {
@@ -78,6 +83,7 @@ impl Exchange {
             host: listener.local_addr()?.to_string(),
             word: random_word()?,
             uploads: Uploads::default(),
+            idle: limits.idle,
         });
         let (stop, stopped) = oneshot::channel();
         let thread = serve::start(listener, Arc::clone(&served), stopped)?;

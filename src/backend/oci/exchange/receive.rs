@@ -2,12 +2,14 @@
 //!
 //! The choice made: pieces are gathered to a size that is worth a file's thread; what came before a connection broke counts.
 
+use std::time::Duration;
+
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use tokio::time::timeout;
 
 use super::answer::{Code, Refusal};
-use super::limits::{PATIENCE, PIECE};
+use super::limits::PIECE;
 use crate::backend::oci::store::Writer;
 
 /// What came of a body.
@@ -20,11 +22,17 @@ pub(super) struct Received {
 }
 
 /// Adds a body of this many bytes, if that is known.
-pub(super) async fn receive(mut body: Incoming, writer: Writer, length: Option<u64>) -> Received {
+/// A client that sends nothing more for `idle` has broken off.
+pub(super) async fn receive(
+    mut body: Incoming,
+    writer: Writer,
+    length: Option<u64>,
+    idle: Duration,
+) -> Received {
     let mut writer = Some(writer);
     let mut received = 0;
     let outcome = loop {
-        let (pieces, ended) = gather(&mut body).await;
+        let (pieces, ended) = gather(&mut body, idle).await;
         received += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         if length.is_some_and(|length| received > length) {
             writer = None;
@@ -73,11 +81,11 @@ async fn write(writer: &mut Option<Writer>, pieces: Vec<Bytes>) -> Result<(), Re
 }
 
 /// Some pieces, and how the body ended, if it has.
-async fn gather(body: &mut Incoming) -> (Vec<Bytes>, Option<Result<(), Refusal>>) {
+async fn gather(body: &mut Incoming, idle: Duration) -> (Vec<Bytes>, Option<Result<(), Refusal>>) {
     let broken = |why: String| Refusal::new(Code::BlobUploadInvalid, why);
     let (mut pieces, mut size) = (Vec::new(), 0);
     while size < PIECE {
-        let end = match timeout(PATIENCE, body.frame()).await {
+        let end = match timeout(idle, body.frame()).await {
             Ok(Some(Ok(frame))) => {
                 if let Ok(piece) = frame.into_data() {
                     size += piece.len();

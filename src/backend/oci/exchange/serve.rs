@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::{self, Answer, Code, Refusal};
+use super::impatient::Impatient;
 use super::limits::{CONNECTIONS, HEARD, KEPT};
 use super::route::{self, Target};
 use super::{Served, blobs, manifests, tags, uploads};
@@ -80,10 +81,12 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
 async fn converse(stream: TcpStream, served: Arc<Served>) {
     // Only makes it faster.
     let _ = stream.set_nodelay(true);
+    let idle = served.idle;
     let service = service_fn(move |request| {
         let served = Arc::clone(&served);
         async move { Ok::<_, Infallible>(answer(&served, request).await) }
     });
+    let stream = Impatient::new(stream, idle);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(KEPT);
     // A connection that breaks is the client's to mend.
@@ -119,6 +122,7 @@ async fn fulfil(served: &Arc<Served>, head: &Parts, body: &mut Body) -> Result<A
             manifests::get(store, links, of, &version).await
         }
         ("PUT", Target::Manifest(of, version)) => {
+            let body = (body, served.idle);
             manifests::put(store, links, of, &version, head, body).await
         }
         ("GET", Target::Tags(of)) => tags::list(links, of, head.uri.query()).await,

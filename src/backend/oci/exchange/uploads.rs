@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
@@ -80,6 +80,8 @@ struct Held<'a> {
     id: &'a str,
     writer: OwnedMutexGuard<Option<Writer>>,
     size: u64,
+    /// How long a client may send nothing.
+    idle: Duration,
 }
 
 async fn hold<'a>(served: &Served, to: &'a Repository, id: &'a str) -> Result<Held<'a>, Refusal> {
@@ -93,6 +95,7 @@ async fn hold<'a>(served: &Served, to: &'a Repository, id: &'a str) -> Result<He
         id,
         writer,
         size,
+        idle: served.idle,
     })
 }
 
@@ -125,7 +128,7 @@ impl Held<'_> {
     async fn add(&mut self, head: &Parts, body: &mut Body) -> Result<u64, Refusal> {
         let most = self.check(head)?;
         if let (Some(incoming), Some(writer)) = (body.take(), self.writer.take()) {
-            let done = tokio::spawn(receive(incoming, writer, most)).await?;
+            let done = tokio::spawn(receive(incoming, writer, most, self.idle)).await?;
             *body = done.body;
             *self.writer = done.writer;
             done.outcome?;

@@ -76,7 +76,11 @@ fn mounting(sandbox: &Sandbox, script: &str, argument: &str) -> Option<Ran> {
         .args(["--map-root-user", "--mount", "sh", "-c", script])
         .arg(program.get_program())
         .arg(argument)
-        .env("IMGSPEC_FAKE_SECONDS", "0")
+        .envs(
+            program
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .current_dir(sandbox.root());
     let ran = Ran::soon(&mut command);
     assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);

@@ -13,6 +13,7 @@ use super::Exchange;
 use crate::backend::oci::manifest::{CONFIG, MANIFEST};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
+use crate::limits::Limits;
 
 /// An exchange over a store of its own, and a client.
 struct Bench {
@@ -30,13 +31,17 @@ struct Said {
 
 impl Bench {
     fn new() -> Self {
+        Self::within(Limits::default())
+    }
+
+    fn within(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("oci")).unwrap();
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false);
         Self {
-            exchange: Exchange::start(&store).unwrap(),
+            exchange: Exchange::start(&store, &limits).unwrap(),
             agent: config.build().into(),
             folder,
         }

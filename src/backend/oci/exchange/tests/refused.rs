@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Bench, Digest, manifest, refused};
 use crate::backend::oci::exchange::limits::UPLOADS;
+use crate::limits::Limits;
 
 #[test]
 fn nothing_is_removed_on_request() {
@@ -125,6 +126,40 @@ fn a_client_that_leaves_in_the_middle_can_go_on() {
     let end = format!("{url}?digest={}", Digest::of(b"0123456789"));
     let last = bench.send("PUT", &end, &[("Content-Range", "4-9")], b"456789");
     assert_eq!(last.status, 201, "{}", last.text());
+}
+
+#[test]
+fn a_client_that_takes_nothing_or_sends_nothing_more_is_left() {
+    let bench = Bench::within(Limits {
+        idle: Duration::from_millis(300),
+        ..Limits::default()
+    });
+    // More than lies in the system's buffers.
+    let digest = bench.push(&vec![7; 32 << 20]);
+    let (blob, upload) = (bench.of(&format!("blobs/{digest}")), bench.begin());
+    for (method, url, more) in [
+        ("GET", blob, ""),
+        ("PATCH", upload, "Content-Length: 10\r\n"),
+        ("PUT", bench.of("manifests/1"), "Content-Length: 10\r\n"),
+    ] {
+        let (host, path) = url
+            .strip_prefix("http://")
+            .unwrap()
+            .split_once('/')
+            .unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        let limit = Duration::from_secs(10);
+        stream.set_read_timeout(Some(limit)).unwrap();
+        let head = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(1500));
+        // What was on its way, or a refusal; then the end.
+        let (begun, mut said) = (Instant::now(), Vec::new());
+        let ended = stream.read_to_end(&mut said);
+        assert!(begun.elapsed() < limit, "{method}: {ended:?}");
+        assert!(said.len() < 32 << 20, "{method}");
+    }
+    assert_eq!(bench.ask("GET", &bench.at("/v2/")).status, 200);
 }
 
 #[test]
