@@ -82,10 +82,7 @@ impl Store {
         for folder in [INPUTS, LOCKS] {
             own.make_all(folder)?;
         }
-        let marker = ".gitignore";
-        if own.kind(marker)? != Some(FileKind::File) {
-            own.replace(marker, b"*\n")?;
-        }
+        mark(&own)?;
         Ok(store)
     }
 
@@ -257,6 +254,21 @@ fn listing_files(kept: &Dir, image: &str) -> Vec<String> {
             .is_some_and(is_key)
     });
     files
+}
+
+/// Writes the file that keeps the state out of git, if there is none.
+fn mark(own: &Dir) -> io::Result<()> {
+    const MARKER: &str = ".gitignore";
+    let mut tries = 0;
+    while own.kind(MARKER)? != Some(FileKind::File) {
+        tries += 1;
+        match own.replace(MARKER, b"*\n") {
+            // A `clean` beside us took the unfinished file for one that a killed run left.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 100 => {}
+            done => return done,
+        }
+    }
+    Ok(())
 }
 
 /// What is in a folder, by name. What is no text is none of ours.
