@@ -79,44 +79,45 @@ pub fn run(
     let mut stop = Stop::new(started.group, patience.limits.grace);
     let mut ended: Option<(ExitStatus, Instant)> = None;
     let mut last_line = Instant::now();
-    let (mut is_open, mut lingers) = (true, false);
-    while is_open || ended.is_none() {
-        if is_open {
-            match lines.recv_timeout(TICK) {
-                Ok((stream, line)) => {
-                    last_line = Instant::now();
-                    hear(stream, &line);
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => is_open = false,
-            }
-        } else {
-            // The program may still be working, and may still have to be stopped.
-            thread::sleep(LAST_TICK);
+    let (status, lingers) = loop {
+        let heard = lines.recv_timeout(TICK);
+        if let Ok((stream, line)) = &heard {
+            last_line = Instant::now();
+            hear(*stream, line);
         }
         stop.follow(patience.cancel);
         if ended.is_none() {
             ended = started.try_wait()?.map(|status| (status, Instant::now()));
         }
-        lingers = ended.is_some_and(|(_, at)| at.elapsed() > LINGER);
-        if lingers {
-            break;
+        let is_closed = heard == Err(RecvTimeoutError::Disconnected);
+        match ended {
+            Some((status, at)) if is_closed || at.elapsed() > LINGER => break (status, !is_closed),
+            Some(_) => {}
+            None => last_line = patience.hope(last_line)?,
         }
-        if let Some(hope) = patience.hope
-            && ended.is_none()
-            && last_line.elapsed() >= patience.limits.idle
-        {
-            hope().map_err(|why| io::Error::new(io::ErrorKind::TimedOut, why))?;
-            last_line = Instant::now();
+        if is_closed {
+            // The program may still be working, and may still have to be stopped.
+            thread::sleep(LAST_TICK);
         }
-    }
+    };
     let stopped = stop.asked.is_some();
     if stopped || lingers {
         // Whoever of the group still lives works for nobody.
         stop.kill();
     }
-    let (status, _) = ended.expect("the loop ends after the program");
     Ok(Exit { status, stopped })
+}
+
+impl Patience<'_> {
+    /// Asks whether there is hope, when it is time; gives when the program was last known to be worth waiting for.
+    fn hope(self, last: Instant) -> io::Result<Instant> {
+        match self.hope {
+            Some(hope) if last.elapsed() >= self.limits.idle => hope()
+                .map(|()| Instant::now())
+                .map_err(|why| io::Error::new(io::ErrorKind::TimedOut, why)),
+            _ => Ok(last),
+        }
+    }
 }
 
 /// What a short program said.

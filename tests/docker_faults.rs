@@ -1,6 +1,8 @@
 //! A real daemon that fails in each phase of a build: the run ends in time, says why, leaves no wrong name and no process,
 //! and the next one is right.
 
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+
 #[path = "engine/mod.rs"]
 mod engine;
 #[path = "docker_faults/proxy.rs"]

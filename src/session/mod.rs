@@ -286,10 +286,10 @@ impl Session {
         asked: &BTreeSet<ImageId>,
         judgement: Judgement,
         push: Push,
-        asker: Asker<'_>,
+        by: Asker<'_>,
     ) -> Planned {
         let relevant = self.graph.with_bases(asked);
-        let facts = facts::gather(self.setting(), &self.prints, &relevant, push, asker);
+        let facts = facts::gather(self.setting(), &self.prints, &relevant, push, by);
         let plan = Plan::new(&self.graph, asked, &facts, judgement);
         Planned { plan, facts }
     }

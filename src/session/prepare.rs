@@ -79,7 +79,7 @@ impl Session {
         &self,
         asked: &BTreeSet<ImageId>,
         wish: Wish,
-        asker: Asker<'_>,
+        by: Asker<'_>,
     ) -> Result<Planned, Obstacle> {
         let spec = |id: ImageId| &self.workspace.images[id.index()].spec;
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
@@ -90,7 +90,7 @@ impl Session {
             let (why, mend) = super::state_trouble(&error);
             Obstacle::State { why, mend }
         })?;
-        let planned = self.plan(asked, wish.judgement, wish.push, asker);
+        let planned = self.plan(asked, wish.judgement, wish.push, by);
         let is_fatal = |id: ImageId| {
             wish.judgement.when_unknown == WhenUnknown::Fail
                 || (wish.is_flytekit_known && spec(id).flytekit.is_some())

@@ -49,7 +49,7 @@ impl Proxy {
     /// Listens on this socket, for the daemon at this host.
     pub(crate) fn new(socket: &Path, host: &str) -> Self {
         let daemon = PathBuf::from(host.strip_prefix("unix://").expect("a Unix socket"));
-        let listener = UnixListener::bind(socket).unwrap();
+        let listener = UnixListener::bind(socket).expect("a socket");
         let state = Arc::new(Mutex::new(State {
             daemon,
             fault: None,
@@ -59,7 +59,7 @@ impl Proxy {
         let own = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                take(&own, client);
+                take(&own, &client);
             }
         });
         Self {
@@ -70,18 +70,18 @@ impl Proxy {
 
     /// Once, from now on, this goes wrong.
     pub(crate) fn fault(&self, when: When, what: What) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no panic");
         (state.fault, state.now) = (Some((when, what)), None);
     }
 
     /// Whether it went wrong.
     pub(crate) fn happened(&self) -> bool {
-        self.state.lock().unwrap().fault.is_none()
+        self.state.lock().expect("no panic").fault.is_none()
     }
 
     /// All is well again.
     pub(crate) fn heal(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock().expect("no panic");
         (state.fault, state.now) = (None, None);
         end_all(&mut state);
     }
@@ -93,23 +93,24 @@ fn end_all(state: &mut State) {
     }
 }
 
-fn take(state: &Arc<Mutex<State>>, client: UnixStream) {
-    let mut known = state.lock().unwrap();
+fn take(state: &Arc<Mutex<State>>, client: &UnixStream) {
+    let mut known = state.lock().expect("no panic");
     if known.now == Some(What::End) {
         return;
     }
     let Ok(daemon) = UnixStream::connect(&known.daemon) else {
         return;
     };
-    known
-        .open
-        .extend([client.try_clone().unwrap(), daemon.try_clone().unwrap()]);
+    known.open.extend([
+        client.try_clone().expect("a handle"),
+        daemon.try_clone().expect("a handle"),
+    ]);
     drop(known);
     for asks in [true, false] {
         let (state, client, daemon) = (
             Arc::clone(state),
-            client.try_clone().unwrap(),
-            daemon.try_clone().unwrap(),
+            client.try_clone().expect("a handle"),
+            daemon.try_clone().expect("a handle"),
         );
         let (from, to) = if asks {
             (client, daemon)
@@ -134,7 +135,7 @@ fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStre
         match now {
             Some(What::Silence) => loop {
                 // Until it is healed, which ends the connection.
-                if state.lock().unwrap().now != Some(What::Silence) {
+                if state.lock().expect("no panic").now != Some(What::Silence) {
                     return;
                 }
                 thread::sleep(Duration::from_millis(20));
@@ -150,7 +151,9 @@ fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStre
             }
             Some(What::Drip) if !asks => {
                 for byte in piece {
-                    if to.write_all(&[*byte]).is_err() || state.lock().unwrap().now.is_none() {
+                    if to.write_all(&[*byte]).is_err()
+                        || state.lock().expect("no panic").now.is_none()
+                    {
                         return;
                     }
                     thread::sleep(Duration::from_secs(1));
@@ -164,7 +167,7 @@ fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStre
 
 /// What goes wrong with this piece.
 fn happen(state: &Mutex<State>, asks: bool, piece: &[u8]) -> Option<What> {
-    let mut state = state.lock().unwrap();
+    let mut state = state.lock().expect("no panic");
     let Some((when, what)) = state.fault else {
         return state
             .now

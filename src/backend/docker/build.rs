@@ -23,7 +23,7 @@ use crate::backend::secret::{self, Discreet, Hider, Revealed};
 use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
-use crate::process::{self, Patience, Stream};
+use crate::process::{self, Patience};
 use crate::spec::Base;
 
 /// The Dockerfile's name in the folder of a job.
@@ -292,47 +292,6 @@ impl Docker {
             _ => Err(BuildError::Failed(format!(
                 "`{id}`, which it is built on, is no longer in the local store: {why}"
             ))),
-        }
-    }
-
-    pub(in crate::backend) fn push_from(
-        &self,
-        artifact: &Artifact,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<(), BuildError> {
-        let reference = &artifact.reference;
-        if self.program.is_none() {
-            return Err(unavailable(&NoEngine::no_program()));
-        }
-        notes.step(0, 0, "pushing");
-        // What failed is said on standard error; the two streams arrive in any order.
-        let mut last = String::new();
-        let registry = Reference::read(reference).map(|read| read.host);
-        let hope = || self.hope(registry.iter(), cancel);
-        let patience = Patience {
-            limits: &self.limits,
-            cancel,
-            hope: Some(&hope),
-        };
-        let mut command = self
-            .docker()
-            .map_err(|error| broken_off("docker", &error))?;
-        process::keep_all(command.args(["image", "push", "--", reference]));
-        let exit = process::run(&mut command, patience, |stream, line| {
-            notes.log(line);
-            let is_telling = stream == Stream::Err || last.is_empty();
-            if is_telling && !line.trim().is_empty() {
-                line.clone_into(&mut last);
-            }
-        })
-        .map_err(|error| broken_off("docker", &error))?;
-        if exit.status.success() {
-            Ok(())
-        } else if exit.stopped {
-            Err(BuildError::Cancelled)
-        } else {
-            Err(failure::push(reference, &last))
         }
     }
 }

@@ -6,42 +6,28 @@
 //! Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::StatusCode;
 use hyper::body::Bytes;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use super::endpoint::Endpoint;
 use super::engine::NoEngine;
+use super::line::{Line, connect, get};
 use super::local;
 use crate::asking::{Asker, GivenUp, Heard};
 use crate::backend::{Existence, Wanted};
-use crate::disk::system_words;
 use crate::limits::Limits;
 
 /// Connections of one round. With more the daemon is no faster.
 const CONNECTIONS: usize = 8;
 
-/// A longer answer is none to a question for one image.
-const LONGEST_ANSWER: usize = 16 << 20;
-
 /// So many failures in a row are not those of one image.
 const BROKEN: usize = 4;
-
-/// How often a daemon is tried whose queue of connections is full.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// A connection that questions are asked on, one after the other.
-type Line = SendRequest<Empty<Bytes>>;
 
 /// One round of questions.
 struct Round {
@@ -73,23 +59,10 @@ pub(super) fn exists(
 ) -> Result<Vec<Existence>, NoEngine> {
     let whom = endpoint.words();
     let question = asker.ask(&whom, limits.answer());
-    let round = Arc::new(Round {
-        socket: endpoint.socket().unwrap_or_default(),
-        limits: *limits,
-        whom: whom.clone(),
-        wanted: wanted
-            .iter()
-            .map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()))
-            .collect(),
-        next: AtomicUsize::new(0),
-        found: Mutex::new(vec![None; wanted.len()]),
-        broken: AtomicUsize::new(0),
-        lost: Mutex::default(),
-        heard: question.heard(),
-    });
+    let round = Arc::new(Round::new(endpoint, wanted, limits, question.heard()));
     let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
     let runtime = runtime().map_err(|error| unreached(&error))?;
-    let asked = runtime.block_on(question.wait(async {
+    let ended = runtime.block_on(question.wait(async {
         // Before any question, so that a daemon that is not there is told from one that cannot answer.
         let mut first = Some(connect(&round.socket, limits).await?);
         let mut asking = JoinSet::new();
@@ -101,7 +74,7 @@ pub(super) fn exists(
     }));
     // Whoever still waits for an answer waits for nothing.
     runtime.shutdown_background();
-    match asked {
+    match ended {
         Ok(Err(error)) => Err(unreached(&error)),
         Ok(Ok(())) => Ok(round.told(None)),
         Err(given_up) => Ok(round.told(Some(given_up))),
@@ -121,12 +94,12 @@ pub(super) fn lives(
     let question = asker.ask(&whom, limits.answer());
     let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
     let runtime = runtime().map_err(|error| unreached(&error))?;
-    let asked = runtime.block_on(question.wait(async {
+    let answered = runtime.block_on(question.wait(async {
         let mut line = connect(&endpoint.socket().unwrap_or_default(), limits).await?;
         get(&mut line, "/_ping").await.map(drop)
     }));
     runtime.shutdown_background();
-    let answer = asked.unwrap_or_else(|given_up| Err(given_up.into()));
+    let answer = answered.unwrap_or_else(|given_up| Err(given_up.into()));
     answer.map_err(|error| unreached(&error))
 }
 
@@ -138,6 +111,21 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 impl Round {
+    fn new(endpoint: &Endpoint, wanted: &[Wanted<'_>], limits: &Limits, heard: Heard) -> Self {
+        let own = |wanted: &Wanted<'_>| (wanted.reference.to_owned(), wanted.platforms.to_vec());
+        Self {
+            socket: endpoint.socket().unwrap_or_default(),
+            limits: *limits,
+            whom: endpoint.words(),
+            wanted: wanted.iter().map(own).collect(),
+            next: AtomicUsize::new(0),
+            found: Mutex::new(vec![None; wanted.len()]),
+            broken: AtomicUsize::new(0),
+            lost: Mutex::default(),
+            heard,
+        }
+    }
+
     /// Asks on one connection until nothing is left to ask.
     async fn ask(self: Arc<Self>, mut line: Option<Line>) {
         while self.broken.load(Ordering::Relaxed) < BROKEN {
@@ -172,7 +160,7 @@ impl Round {
         reference: &str,
     ) -> io::Result<(StatusCode, Bytes)> {
         // The daemon may close a connection after an answer.
-        if line.as_ref().is_none_or(SendRequest::is_closed) {
+        if line.as_ref().is_none_or(Line::is_closed) {
             *line = Some(connect(&self.socket, &self.limits).await?);
         }
         let line = line.as_mut().ok_or(io::ErrorKind::NotConnected)?;
@@ -197,81 +185,12 @@ impl Round {
     }
 }
 
-async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, Bytes)> {
-    let question = Request::get(path)
-        .header(header::HOST, "docker")
-        .body(Empty::new())
-        .map_err(io::Error::other)?;
-    line.ready().await.map_err(|error| broken(&error))?;
-    let answer = line
-        .send_request(question)
-        .await
-        .map_err(|error| broken(&error))?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LONGEST_ANSWER)
-        .collect()
-        .await;
-    let body = body.map_err(|error| match error.downcast_ref::<hyper::Error>() {
-        Some(error) => broken(error),
-        None if error.is::<LengthLimitError>() => io::Error::other(format!(
-            "its answer is longer than {} MiB",
-            LONGEST_ANSWER >> 20
-        )),
-        None => io::Error::other(error),
-    })?;
-    Ok((status, body.to_bytes()))
-}
-
-/// What a broken answer means, in words.
-fn broken(error: &hyper::Error) -> io::Error {
-    io::Error::other(if error.is_parse() || error.is_parse_too_large() {
-        format!("what it answers is no HTTP ({error})")
-    } else if error.is_incomplete_message() || error.is_closed() {
-        "it hangs up before it has answered".to_owned()
-    } else if error.is_canceled() {
-        "it hangs up, or what it says is no answer".to_owned()
-    } else {
-        error.to_string()
-    })
-}
-
-async fn connect(socket: &Path, limits: &Limits) -> io::Result<Line> {
-    let stream = dial(socket, limits).await?;
-    let (line, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
-    // Its errors are those of the questions on it.
-    tokio::spawn(connection);
-    Ok(line)
-}
-
-/// A connection to the daemon.
-pub(super) async fn dial(socket: &Path, limits: &Limits) -> io::Result<UnixStream> {
-    let dialled = async {
-        loop {
-            match UnixStream::connect(socket).await {
-                // Its queue is full: it may be about to take what waits in it.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                dialled => return dialled,
-            }
-        }
-    };
-    let late = |_| {
-        let why = format!("no connection within {}", limits.connect());
-        io::Error::new(io::ErrorKind::TimedOut, why)
-    };
-    let dialled = tokio::time::timeout(limits.connect, dialled).await;
-    dialled
-        .map_err(late)?
-        .map_err(|error| io::Error::new(error.kind(), system_words(&error)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::os::unix::net::UnixListener;
+    use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
 

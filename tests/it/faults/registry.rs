@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
+use imgspec::backend::oci::name::Digest;
 
 use super::server::{Answer, Request, Server};
 use super::stage::{Stage, runs, seconds};
@@ -45,22 +45,19 @@ fn pushed() -> Pushed {
 }
 
 fn digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    Digest::of(text.as_bytes()).to_string()
 }
 
 /// What a registry answers that has just this image.
 fn has(key: &str) -> impl Fn(&Request) -> Answer + Send + Sync + Clone + 'static {
     let config = format!(r#"{{"config":{{"Labels":{{"dev.imgspec.key":"{key}"}}}}}}"#);
     let manifest = format!(r#"{{"config":{{"digest":"{}"}}}}"#, digest(&config));
-    move |request| match request.path.contains("/manifests/") {
-        true => Answer::Http(
-            200,
-            vec![("docker-content-digest", digest(&manifest))],
-            manifest.clone(),
-        ),
-        false => Answer::json(config.clone()),
+    move |request| {
+        if !request.path.contains("/manifests/") {
+            return Answer::json(config.clone());
+        }
+        let told = vec![("docker-content-digest", digest(&manifest))];
+        Answer::Http(200, told, manifest.clone())
     }
 }
 
@@ -159,14 +156,14 @@ fn one_that_gives_no_answer_is_told_with_its_cause_and_asked_again_in_the_next_r
 #[test]
 fn one_that_hangs_is_told_of_after_a_second_and_every_image_waits_for_it_only_once() {
     let (_registry, host) = Server::tcp(|_| Answer::Nothing);
-    let images: String = (0..40)
+    let images: Vec<String> = (0..40)
         .map(|at| {
             format!(
                 "image \"i{at}\" {{ base-image \"scratch\"; cmd \"{at}\"; registry \"{host}\" }}\n"
             )
         })
         .collect();
-    let stage = Stage::new(&images).env("IMGSPEC_ANSWER_TIMEOUT", "1500ms");
+    let stage = Stage::new(&images.concat()).env("IMGSPEC_ANSWER_TIMEOUT", "1500ms");
     let _daemon = stage.daemon(|request| {
         let name = request
             .path

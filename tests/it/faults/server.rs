@@ -162,11 +162,11 @@ fn say(write: &mut impl Write, answer: Answer) -> bool {
             false
         }
         Answer::Http(status, headers, body) => {
-            let headers: String = headers
-                .iter()
+            let headers = headers.iter();
+            let headers: Vec<String> = headers
                 .map(|(name, value)| format!("{name}: {value}\r\n"))
                 .collect();
-            let length = body.len();
+            let (headers, length) = (headers.concat(), body.len());
             let text =
                 format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\n{headers}\r\n{body}");
             write.write_all(text.as_bytes()).is_ok()

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::asking::GivenUp;
-use crate::backend::docker::daemon;
+use crate::backend::docker::line;
 use crate::limits::Limits;
 
 /// A longer answer is none to an upgrade.
@@ -49,7 +49,7 @@ pub(super) async fn upgraded(
     path: &str,
     headers: &[(&str, &str)],
 ) -> io::Result<UnixStream> {
-    let mut stream = daemon::dial(socket, limits).await?;
+    let mut stream = line::dial(socket, limits).await?;
     let asked = async {
         let mut request = format!(
             "POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n"

@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    Exporter, InfoRequest, SolveRequest, StatusRequest, StatusResponse, VertexLog,
+    Exporter, InfoRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse, VertexLog,
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Response, Status, Streaming};
 
 use super::build;
 use super::endpoint::Endpoint;
@@ -267,6 +267,16 @@ impl BuildKit {
         if !is_heard && !cancel.is_urgent() {
             let _ = tokio::time::timeout(self.limits.grace / 2, heard).await;
         }
+        self.judge(build, answer, cancel)
+    }
+
+    /// What an answer to a build means.
+    fn judge(
+        &self,
+        build: &Build<'_>,
+        answer: Result<Response<SolveResponse>, Status>,
+        cancel: &Cancel,
+    ) -> Result<String, Ended> {
         match answer {
             Ok(answer) => {
                 let mut response = answer.into_inner().exporter_response;

@@ -201,10 +201,6 @@ mod tests {
         }))
     }
 
-    fn some(text: &str) -> Result<Option<String>, String> {
-        Ok(Some(text.to_owned()))
-    }
-
     #[test]
     fn logins_are_read_as_docker_writes_them() {
         let folder = tempfile::tempdir().unwrap();
@@ -215,11 +211,14 @@ mod tests {
                 "empty.io":{},"bad.io":{"auth":"%"}}}"#,
         );
         let said = |host: &str| said(&access, host);
-        assert_eq!(said("docker.io"), some("u:p"));
-        assert_eq!(said("registry-1.docker.io"), some("u:p"));
-        assert_eq!(said("ghcr.io"), some("u:p:p"));
-        assert_eq!(said("quay.io"), some("u:q"));
-        assert_eq!(said("reg.io:5000"), some(":t"));
+        assert_eq!(said("docker.io").unwrap().as_deref(), Some("u:p"));
+        assert_eq!(
+            said("registry-1.docker.io").unwrap().as_deref(),
+            Some("u:p")
+        );
+        assert_eq!(said("ghcr.io").unwrap().as_deref(), Some("u:p:p"));
+        assert_eq!(said("quay.io").unwrap().as_deref(), Some("u:q"));
+        assert_eq!(said("reg.io:5000").unwrap().as_deref(), Some(":t"));
         assert_eq!(said("empty.io"), Ok(None));
         assert_eq!(said("other.io"), Ok(None));
         assert!(said("bad.io").unwrap_err().contains("`bad.io`"));
