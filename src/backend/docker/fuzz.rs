@@ -92,7 +92,7 @@ fn info(random: &mut Random) -> String {
         .unwrap_or_else(|| format!("{}\u{1}{}", some_json(random, &good), random.soup(WORDS, 3)))
 }
 
-fn judge_info(text: &String) -> bool {
+fn judge_info(text: &str) -> bool {
     let (out, err) = text.split_once('\u{1}').unwrap_or((text, ""));
     match engine::read(out, err) {
         Ok(engine) => {
@@ -123,7 +123,7 @@ fn answer(random: &mut Random) -> String {
     )
 }
 
-fn judge_answer(text: &String) -> bool {
+fn judge_answer(text: &str) -> bool {
     let (status, body) = text.split_once(' ').unwrap_or(("0", text));
     let status = status.parse().unwrap_or(0);
     match local::read_one(status, body.as_bytes(), &["linux/amd64".to_owned()]) {
@@ -158,7 +158,7 @@ fn docker_info() {
         name: "docker info",
         runs: 30_000,
         make: info,
-        judge: judge_info,
+        judge: |input: &String| judge_info(input),
     }
     .run()
     .accepts(20);
@@ -170,7 +170,7 @@ fn daemon_answers() {
         name: "the daemon's answers",
         runs: 30_000,
         make: answer,
-        judge: judge_answer,
+        judge: |input: &String| judge_answer(input),
     }
     .run()
     .accepts(25);
