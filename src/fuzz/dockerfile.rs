@@ -1,13 +1,13 @@
-//! Reads a Dockerfile as BuildKit does, with none of the words of the module that writes them: what it says of the image.
+//! Reads a Dockerfile as `BuildKit` does, with none of the words of the module that writes them: what it says of the image.
 //!
-//! From BuildKit's sources (`frontend/dockerfile/parser`, `shell/lex.go`), as far as rendered Dockerfiles go; what it does
-//! not know is an error, so nothing passes by not being understood. An engine test compares it with BuildKit itself.
+//! From `BuildKit`'s sources (`frontend/dockerfile/parser`, `shell/lex.go`), as far as rendered Dockerfiles go; what it does
+//! not know is an error, so nothing passes by not being understood. An engine test compares it with `BuildKit` itself.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The longest line that BuildKit's scanner takes.
+/// The longest line that `BuildKit`'s scanner takes.
 const LONGEST: usize = 64 * 1024 - 1;
 
 /// What a Dockerfile says of an image.

@@ -28,7 +28,7 @@ fn make(random: &mut Random) -> String {
     format!("{rules}\n{}", path.join("/"))
 }
 
-fn judge(input: &String) -> bool {
+fn judge(input: &str) -> bool {
     let (text, path) = input.rsplit_once('\n').unwrap_or(("", input));
     let path = path.replace('␤', "\n");
     let rules = match Rules::read(text) {
@@ -197,60 +197,34 @@ fn compile(pattern: &[char]) -> Result<Kind, String> {
     Ok(if is_regexp { Kind::Regexp(atoms) } else { kind })
 }
 
-/// What stands in brackets, by the rules of `filepath.Match`.
+/// What stands in brackets, as `filepath.Match` scans it.
 fn class(pattern: &[char], at: &mut usize) -> Result<Atom, String> {
-    let mut next = |pattern: &[char]| {
+    let negated = pattern.get(*at) == Some(&'^');
+    *at += usize::from(negated);
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || pattern.get(*at) != Some(&']') {
+        let low = get_esc(pattern, at)?;
+        let is_range = pattern.get(*at) == Some(&'-');
+        *at += usize::from(is_range);
+        let high = if is_range { get_esc(pattern, at)? } else { low };
+        ranges.push((low, high));
+    }
+    *at += 1;
+    Ok(Atom::One(Set::Class(negated, ranges)))
+}
+
+/// `filepath.getEsc`.
+fn get_esc(pattern: &[char], at: &mut usize) -> Result<char, String> {
+    let mut next = || {
         let found = pattern.get(*at).copied();
         *at += 1;
         found.ok_or("an open bracket")
     };
-    let (mut negated, mut ranges, mut low) = (false, Vec::new(), None::<char>);
-    let mut is_range = false;
-    let mut first = true;
-    loop {
-        let sign = next(pattern)?;
-        let sign = match sign {
-            '^' if first => {
-                (negated, first) = (true, false);
-                continue;
-            }
-            ']' if low.is_some() && !is_range => break,
-            '-' if low.is_some() && !is_range => {
-                is_range = true;
-                continue;
-            }
-            '-' | ']' => return Err("a bad range".into()),
-            '\\' => next(pattern)?,
-            sign => sign,
-        };
-        first = false;
-        match low.filter(|_| is_range) {
-            Some(start) => {
-                ranges.pop();
-                ranges.push((start, sign));
-                is_range = false;
-                // Another `-` would be a bad range, and a `]` the end.
-                match next(pattern)? {
-                    ']' => break,
-                    '-' => return Err("a range of three".into()),
-                    '\\' => {
-                        let sign = next(pattern)?;
-                        ranges.push((sign, sign));
-                        low = Some(sign);
-                    }
-                    sign => {
-                        ranges.push((sign, sign));
-                        low = Some(sign);
-                    }
-                }
-            }
-            None => {
-                ranges.push((sign, sign));
-                low = Some(sign);
-            }
-        }
+    match next()? {
+        '-' | ']' => Err("a bad range".into()),
+        '\\' => Ok(next()?),
+        sign => Ok(sign),
     }
-    Ok(Atom::One(Set::Class(negated, ranges)))
 }
 
 impl Rule {
@@ -350,7 +324,7 @@ fn ignore_patterns() {
         name: "ignore patterns",
         runs: 100_000,
         make,
-        judge,
+        judge: |input: &String| judge(input),
     };
     fuzz.run().accepts(34);
 }

@@ -102,7 +102,7 @@ fn is_plain(text: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || "._-/:@[]".contains(c))
 }
 
-fn references(text: &String) -> bool {
+fn references(text: &str) -> bool {
     let is_reference = !refused(text, reference::check_reference);
     if is_reference {
         let read = Reference::read(text).expect("what is checked is read");
@@ -132,7 +132,7 @@ fn references(text: &String) -> bool {
     let is_registry = !refused(text, reference::check_registry);
     assert!(!is_registry || is_plain(text));
     if let Some(digest) = Digest::read(text) {
-        assert_eq!(digest.to_string(), *text);
+        assert_eq!(digest.to_string(), text);
     }
     let _ = Version::read(text);
     let is_format = !refused(text, reference::check_tag_format);
@@ -152,7 +152,7 @@ fn names() {
         name: "references",
         runs: 100_000,
         make,
-        judge: references,
+        judge: |input: &String| references(input),
     };
     fuzz.run().accepts(30);
 }
@@ -210,16 +210,16 @@ fn flag(random: &mut Random) -> String {
     })
 }
 
-fn overrides(text: &String) -> bool {
+fn overrides(text: &str) -> bool {
     let var = Overrides::parse_var(text);
     let set = Overrides::parse_set(text);
     match &var {
-        Ok((name, value)) => assert_eq!(format!("{name}={value}"), *text),
+        Ok((name, value)) => assert_eq!(format!("{name}={value}"), text),
         Err(why) => assert!(!why.is_empty()),
     }
     match &set {
         Ok((image, field, value)) => {
-            assert_eq!(format!("{image}.{field}={value}"), *text);
+            assert_eq!(format!("{image}.{field}={value}"), text);
             assert!(!image.is_empty());
         }
         Err(why) => assert!(!why.is_empty()),
@@ -233,7 +233,7 @@ fn flags() {
         name: "--var and --set",
         runs: 50_000,
         make: flag,
-        judge: overrides,
+        judge: |input: &String| overrides(input),
     };
     fuzz.run().accepts(34);
 }

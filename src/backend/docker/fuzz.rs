@@ -94,7 +94,7 @@ fn info(random: &mut Random) -> String {
         .unwrap_or_else(|| format!("{}\u{1}{}", some_json(random, &good), random.soup(WORDS, 3)))
 }
 
-fn judge_info(text: &String) -> bool {
+fn judge_info(text: &str) -> bool {
     let (out, err) = text.split_once('\u{1}').unwrap_or((text, ""));
     match engine::read("the Docker daemon", out, err) {
         Ok(engine) => {
@@ -125,7 +125,7 @@ fn answer(random: &mut Random) -> String {
     )
 }
 
-fn judge_answer(text: &String) -> bool {
+fn judge_answer(text: &str) -> bool {
     let (status, body) = text.split_once(' ').unwrap_or(("0", text));
     let status = status.parse().unwrap_or(0);
     match local::read_one(
@@ -165,7 +165,7 @@ fn docker_info() {
         name: "docker info",
         runs: 30_000,
         make: info,
-        judge: judge_info,
+        judge: |input: &String| judge_info(input),
     }
     .run()
     .accepts(20);
@@ -177,7 +177,7 @@ fn daemon_answers() {
         name: "the daemon's answers",
         runs: 30_000,
         make: answer,
-        judge: judge_answer,
+        judge: |input: &String| judge_answer(input),
     }
     .run()
     .accepts(25);

@@ -1,4 +1,4 @@
-//! A sample of generated manifests before the real BuildKit: it reads the rendered Dockerfiles, and what it makes of values is
+//! A sample of generated manifests before the real `BuildKit`: it reads the rendered Dockerfiles, and what it makes of values is
 //! what they were, so that the reader of the other tests can be believed.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::fuzz::{Random, dockerfile};
 use crate::manifest::rules;
 use crate::spec::ImageSpec;
 
-/// How many Dockerfiles BuildKit reads, in one call.
+/// How many Dockerfiles `BuildKit` reads, in one call.
 const READ: usize = 150;
 
 /// How many images it builds, of values alone.

@@ -60,7 +60,7 @@ pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
                 layers.push((node.clone(), is_sub));
                 let mut fields = Fields::new();
                 for (layer, is_sub) in layers {
-                    add(&mut fields, &layer.children, folder(is_sub), &names);
+                    add(&mut fields, &layer.children, &folder(is_sub), &names);
                 }
                 set(&mut fields, world, &id, is_sub);
                 all.push((id, fields));
@@ -79,7 +79,7 @@ pub(super) fn of(image: &workspace::Image) -> Fields {
     // Which builders there are is not the transcript's affair.
     let builder = image.spec.builder.as_deref();
     nodes.extend(builder.map(|builder| Said::new("builder").arg(builder)));
-    add(&mut fields, &nodes, folder(false), &Names::new());
+    add(&mut fields, &nodes, &folder(false), &Names::new());
     fields
 }
 
@@ -189,12 +189,12 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
         let mut node = Said::new(name).arg(value.as_str());
         let is_list = fields::find(name).is_some_and(|field| field.kind == Kind::List);
         node.reset = is_list && lists.insert(name.clone());
-        add(fields, &[node], folder(is_sub), &Names::new());
+        add(fields, &[node], &folder(is_sub), &Names::new());
     }
 }
 
 /// Adds one layer.
-fn add(fields: &mut Fields, nodes: &[Said], folder: WorkspacePath, names: &Names) {
+fn add(fields: &mut Fields, nodes: &[Said], folder: &WorkspacePath, names: &Names) {
     for node in nodes.iter().filter(|node| node.reset) {
         fields.remove(&node.name);
     }
@@ -207,7 +207,7 @@ fn add(fields: &mut Fields, nodes: &[Said], folder: WorkspacePath, names: &Names
             continue;
         }
         let known = fields.entry(node.name.clone()).or_default();
-        let lines = lines(field, node, &folder, names);
+        let lines = lines(field, node, folder, names);
         if field.kind.is_single() {
             *known = lines;
             continue;

@@ -244,7 +244,12 @@ fn told(diagnostics: &[Diagnostic], sources: &Sources) {
             );
         }
     }
-    let drawn = render(diagnostics, sources, diagnostics.len() % 2 == 0, Some(100));
+    let drawn = render(
+        diagnostics,
+        sources,
+        diagnostics.len().is_multiple_of(2),
+        Some(100),
+    );
     assert_eq!(
         drawn.is_empty(),
         diagnostics.is_empty(),

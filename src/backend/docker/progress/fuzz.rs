@@ -112,8 +112,8 @@ fn plain(random: &mut Random) -> String {
     })
 }
 
-fn judge_plain(text: &String) -> bool {
-    let heard = heard(Form::Plain, text, text.len() % 2 == 0);
+fn judge_plain(text: &str) -> bool {
+    let heard = heard(Form::Plain, text, text.len().is_multiple_of(2));
     let said = text.lines().count();
     assert!(heard.len() <= said, "no line is told twice");
     !heard.is_empty()
@@ -221,7 +221,7 @@ fn written(text: &str) -> Option<Vec<String>> {
     Some(lines)
 }
 
-fn judge_raw(text: &String) -> bool {
+fn judge_raw(text: &str) -> bool {
     let mut told = heard(Form::Raw, text, false);
     let is_usual = text.lines().all(|line| line.starts_with('{'));
     if let Some(expected) = written(text).filter(|_| is_usual) {
@@ -259,8 +259,8 @@ fn status(random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-fn judge_status(bytes: &Vec<u8>) -> bool {
-    let Ok(status) = StatusResponse::decode(bytes.as_slice()) else {
+fn judge_status(bytes: &[u8]) -> bool {
+    let Ok(status) = StatusResponse::decode(bytes) else {
         return false;
     };
     let (steps, heard) = (steps(), Heard::default());
@@ -276,7 +276,7 @@ fn plain_progress() {
         name: "plain progress",
         runs: 30_000,
         make: plain,
-        judge: judge_plain,
+        judge: |input: &String| judge_plain(input),
     }
     .run()
     .accepts(30);
@@ -288,7 +288,7 @@ fn raw_progress() {
         name: "JSON progress",
         runs: 10_000,
         make: raw,
-        judge: judge_raw,
+        judge: |input: &String| judge_raw(input),
     }
     .run()
     .accepts(34);
@@ -300,7 +300,7 @@ fn status_messages() {
         name: "BuildKit's messages",
         runs: 30_000,
         make: status,
-        judge: judge_status,
+        judge: |input: &Vec<u8>| judge_status(input),
     }
     .run()
     .accepts(34);

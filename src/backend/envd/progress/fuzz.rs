@@ -100,7 +100,7 @@ fn make(random: &mut Random) -> String {
     lines.join("\n")
 }
 
-fn judge(text: &String) -> bool {
+fn judge(text: &str) -> bool {
     let (steps, told) = (steps(), Told::default());
     let mut reader = Reader::new(&steps, &told);
     for line in text.lines() {
@@ -125,7 +125,7 @@ fn envd_progress() {
         name: "envd's progress",
         runs: 30_000,
         make,
-        judge,
+        judge: |input: &String| judge(input),
     }
     .run()
     .accepts(34);

@@ -151,7 +151,7 @@ fn make(random: &mut Random) -> String {
             0 => {
                 method = *random.pick(&[
                     "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "get", "",
-                ])
+                ]);
             }
             1 => path = random.spoilt(&path, PIECES),
             2 => path = format!("/v2/w/{}", random.soup(PIECES, 6)),
@@ -289,7 +289,7 @@ impl Bench {
         let served = Arc::clone(&self.served.borrow());
         let bytes =
             self.runtime.block_on(async {
-                let (mut client, server) = tokio::io::duplex(4 << 20);
+                let (mut client, other) = tokio::io::duplex(4 << 20);
                 let service = service_fn(move |request| {
                     let served = Arc::clone(&served);
                     async move {
@@ -299,23 +299,23 @@ impl Bench {
                 let mut http = http1::Builder::new();
                 // Whoever has said all waits for the answer.
                 http.half_close(true);
-                let serving = tokio::spawn(http.serve_connection(TokioIo::new(server), service));
+                let connection = tokio::spawn(http.serve_connection(TokioIo::new(other), service));
                 client.write_all(request).await.unwrap();
                 client.shutdown().await.unwrap();
                 let mut bytes = Vec::new();
                 client.read_to_end(&mut bytes).await.unwrap();
-                let _ = serving.await;
+                let _ = connection.await;
                 bytes
             });
         Answer::read(&bytes)
     }
 
-    fn judge(&self, request: &String) -> bool {
+    fn judge(&self, request: &str) -> bool {
         let bytes = self.filled(request);
         let Some(answer) = self.ask(&bytes) else {
             return false;
         };
-        self.look(&answer, &bytes);
+        Self::look(&answer, &bytes);
         if let Some((_, upload)) = answer
             .header("location")
             .and_then(|place| place.split_once("/uploads/"))
@@ -329,7 +329,7 @@ impl Bench {
         answer.status < 400
     }
 
-    fn look(&self, answer: &Answer, request: &[u8]) {
+    fn look(answer: &Answer, request: &[u8]) {
         let Answer { status, body, .. } = answer;
         let is_head = request.starts_with(b"HEAD");
         assert!(*status < 500, "{status}: {}", String::from_utf8_lossy(body));
@@ -338,7 +338,7 @@ impl Bench {
             assert_eq!(length, body.len().to_string(), "the length is right");
         }
         if (200..300).contains(status) && !is_head && request.starts_with(b"GET") {
-            self.given(answer);
+            Self::given(answer);
         }
         let is_ours = answer.header("docker-distribution-api-version").is_some();
         if is_ours && *status >= 400 && !is_head {
@@ -352,7 +352,7 @@ impl Bench {
     }
 
     /// What is given by a digest has it.
-    fn given(&self, answer: &Answer) {
+    fn given(answer: &Answer) {
         let Some(digest) = answer.header("docker-content-digest") else {
             return;
         };
