@@ -15,7 +15,7 @@ use super::Failure;
 use crate::{process, watch};
 
 /// How long those who were asked twice may take.
-const HASTE: Duration = Duration::from_millis(500);
+const HASTE: Duration = Duration::from_secs(2);
 
 /// Hears signals; as long as the program lives.
 #[derive(Clone)]
@@ -90,7 +90,11 @@ impl Heard {
             end(first);
         }
         let is_urgent = signal == SIGQUIT || state.count > 1;
-        let wait = if is_urgent { HASTE } else { state.grace };
+        let wait = if is_urgent {
+            HASTE.min(state.grace)
+        } else {
+            state.grace
+        };
         // Before anyone is asked: whoever is may not come back from it.
         thread::spawn(move || {
             thread::sleep(wait);
