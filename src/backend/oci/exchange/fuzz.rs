@@ -79,6 +79,8 @@ const PIECES: &[&str] = &[
 
 const HEADERS: &[&str] = &[
     "Range: bytes=0-3",
+    "Range: bytes=1-99",
+    "Range: bytes=0-0",
     "Range: bytes=3-",
     "Range: bytes=-4",
     "Range: bytes=99-",
