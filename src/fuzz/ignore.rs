@@ -20,12 +20,44 @@ const PATHS: &[&str] = &[
 
 /// Rules, and in the last line a path; a `␤` in it is a line end.
 fn make(random: &mut Random) -> String {
-    let rules = random.long(RULES).unwrap_or_else(|| random.soup(RULES, 16));
     let path: Vec<String> = (0..random.few(1, 4))
         .map(|_| random.soup(PATHS, 4).replace('/', ""))
         .filter(|part| !matches!(part.as_str(), "" | "." | ".."))
         .collect();
-    format!("{rules}\n{}", path.join("/"))
+    let path = path.join("/");
+    let rules = random.long(RULES).unwrap_or_else(|| {
+        let rule = |random: &mut Random| {
+            let rule = if random.chance(1, 2) {
+                random.soup(RULES, 8)
+            } else {
+                near(&path, random)
+            };
+            let sign = if random.chance(1, 4) { "!" } else { "" };
+            format!("{sign}{rule}")
+        };
+        let rules: Vec<String> = (0..random.few(1, 4)).map(|_| rule(random)).collect();
+        rules.join("\n")
+    });
+    format!("{rules}\n{path}")
+}
+
+/// A pattern that matches a path, or nearly so.
+fn near(path: &str, random: &mut Random) -> String {
+    let mut out = String::new();
+    for sign in path.chars() {
+        match random.below(14) {
+            0 => out.push('?'),
+            1 => out.push('*'),
+            2 => out += "**",
+            3 => out += &format!("[{sign}b-c]"),
+            4 => out += "[^x]",
+            5 => out.extend(['\\', sign]),
+            6 => {}
+            _ => out.push(sign),
+        }
+    }
+    let up = out.rfind('/').filter(|_| random.chance(1, 3));
+    up.map_or(out.clone(), |at| out[..at].to_owned())
 }
 
 fn judge(input: &str) -> bool {

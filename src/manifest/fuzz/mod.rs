@@ -272,13 +272,13 @@ fn manifests() {
     };
     let fuzz = Fuzz {
         name: "manifests",
-        runs: 1500,
+        runs: 4000,
         make: Manifests::make,
         judge: |case: &Manifests| judge.judge(case),
     };
     let tally = fuzz.run();
     tally.accepts(34);
-    if tally.runs >= 1500 {
+    if tally.runs >= 4000 {
         let unheard: Vec<&str> = super::fields::names()
             .filter(|name| !judge.fields.contains(*name))
             .collect();
