@@ -1,7 +1,7 @@
 //! Questions to what is outside of this program: a daemon, a registry, another program. Each has a limit, is told of when
 //! its answer takes long, and ends when nobody wants the answer any more.
 //!
-//! Knows no transport: whoever asks looks at its [`Question`] again and again, because a thread that is blocked in the
+//! Knows no transport: whoever asks looks at its question again and again, because a thread that is blocked in the
 //! system hears of no cancel.
 
 use std::fmt;

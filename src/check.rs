@@ -321,7 +321,7 @@ impl<'a> Files<'a> {
                 match wanted {
                     PathKind::File => "a file is wanted here",
                     PathKind::Folder => "a folder is wanted here",
-                    _ => "a file or folder is wanted here",
+                    PathKind::Any => "a file or folder is wanted here",
                 },
             )),
             Found::Outside => Some(

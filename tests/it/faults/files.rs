@@ -34,14 +34,14 @@ fn within_memory(command: &Command) -> Command {
 
 /// The same command, started by another program.
 fn by(starter: &[&str], command: &Command) -> Command {
-    let mut started = Command::new(starter[0]);
-    started.args(&starter[1..]);
-    started.arg(command.get_program()).args(command.get_args());
-    started.env_clear();
+    let mut whole = Command::new(starter[0]);
+    whole.args(&starter[1..]);
+    whole.arg(command.get_program()).args(command.get_args());
+    whole.env_clear();
     let set = command.get_envs();
-    started.envs(set.filter_map(|(name, value)| Some((name, value?))));
-    started.current_dir(command.get_current_dir().expect("a folder"));
-    started
+    whole.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    whole.current_dir(command.get_current_dir().expect("a folder"));
+    whole
 }
 
 /// Runs it to its end, which must be in time and by an exit code.

@@ -108,7 +108,7 @@ impl Thing {
             Large => File::create(path).unwrap().set_len(65 << 20).unwrap(),
             Denied => {
                 fs::write(path, text).unwrap();
-                fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+                fs::set_permissions(path, PermissionsExt::from_mode(0o0)).unwrap();
             }
             NotText => fs::write(path, [&text[..], b"\xff\xfe\n"].concat()).unwrap(),
         }
