@@ -226,15 +226,21 @@ fn paths_are_neither_patterns_nor_variables() {
 }
 
 fn read(bench: &Bench, image: &Artifact, path: &str) -> String {
-    bench.docker(&[
-        "run",
-        "--rm",
-        "--network=none",
-        "--entrypoint",
-        "/bin/cat",
-        &image.digest,
-        path,
-    ])
+    let cat = || {
+        bench.docker(&[
+            "run",
+            "--rm",
+            "--network=none",
+            "--entrypoint",
+            "/bin/cat",
+            &image.digest,
+            path,
+        ])
+    };
+    // Now and then `docker run` loses what a short container said. The image stays what it is: a file that is empty is empty
+    // the second time too.
+    let said = cat();
+    if said.is_empty() { cat() } else { said }
 }
 
 #[test]

@@ -200,7 +200,16 @@ impl Docker {
                 .collect(),
         };
         match &job.recipe.dockerfile {
-            None => Ok(dockerfile::render(&source)),
+            None => {
+                let rendered = dockerfile::render(&source);
+                match quote::too_long(&rendered.text) {
+                    None => Ok(rendered),
+                    Some(length) => Err(BuildError::Failed(format!(
+                        "its Dockerfile would have a line of {length} bytes that cannot be continued, and BuildKit reads 65,535: \
+                         a value is too long"
+                    ))),
+                }
+            }
             Some(own) => {
                 let text = context::text(&job.files[0])?;
                 Ok(dockerfile::own(&source, own, text))

@@ -12,6 +12,8 @@ use crate::report::diagnostics::render;
 
 /// What may be wrong with a manifest that was imported: values that only its user can mend, and files that are not there.
 const MAY_BE_WRONG: &[&str] = &[
+    // What is imported may be four times as large as a manifest may be: `check` says so.
+    "too-large",
     "missing-file",
     "together",
     "one-reference",
