@@ -71,6 +71,11 @@ impl Docker {
         if job.recipe.platforms.len() > 1 && !found.engine.containerd_store {
             return Err(one_platform(job));
         }
+        let anew = Job {
+            no_cache: job.no_cache || self.races.is_stuck(job.image),
+            ..job.clone()
+        };
+        let job = &anew;
         let parents = self.parents(job, asker)?;
         let dockerfile = Self::dockerfile(job, &parents)?;
         let secrets = self.secrets(job, &dockerfile)?;
@@ -96,7 +101,12 @@ impl Docker {
             Some(direct) => self.ask_daemon(direct, &call, notes, cancel),
             None => self.call(&call, notes, cancel),
         };
-        let digest = built.map_err(|error| hider.hide_error(error))?;
+        let digest = built.map_err(|error| {
+            if failure::is_race(&error) {
+                self.races.note(job.image);
+            }
+            hider.hide_error(error)
+        })?;
         self.pins.note(&digest, &pin);
         Ok(Artifact {
             backend: "docker".to_owned(),

@@ -120,6 +120,11 @@ pub(super) fn push(reference: &str, said: &str) -> BuildError {
     }
 }
 
+/// Whether a build failed only because another one ended the same step.
+pub(super) fn is_race(error: &BuildError) -> bool {
+    matches!(error, BuildError::Transient(why) if says(why, RACING))
+}
+
 /// Whether what Docker said may be otherwise in a moment.
 pub(super) fn is_passing(said: &str) -> bool {
     says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))

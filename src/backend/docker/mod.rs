@@ -23,6 +23,7 @@ mod pins;
 mod progress;
 mod push;
 mod quote;
+mod races;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -45,6 +46,7 @@ use dockerfile::Dockerfile;
 use endpoint::Endpoint;
 use engine::{Engine, NoEngine};
 use pins::Pins;
+use races::Races;
 
 pub(in crate::backend) use borrow::{Found as Image, failed};
 pub(in crate::backend) use build::broken_off;
@@ -77,6 +79,7 @@ pub struct Docker {
     limits: Limits,
     engine: Mutex<Option<Found>>,
     pins: Pins,
+    races: Races,
     /// Whether the daemon gave no answer when it was last asked.
     is_lost: AtomicBool,
 }
@@ -119,6 +122,7 @@ impl Docker {
             limits: Limits::default(),
             engine: Mutex::default(),
             pins: Pins::new(),
+            races: Races::default(),
             is_lost: AtomicBool::new(false),
         };
         // Who starts the program is told of what is no time; here it is as if nothing was said.
