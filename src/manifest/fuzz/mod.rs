@@ -222,8 +222,12 @@ impl Judge {
 
 impl Judge {
     fn rendered(&self, session: &Session, id: ImageId, backend: &str) -> Option<String> {
-        let rendered = self.bench.render(session, id, backend);
-        rendered.unwrap_or_else(|error| panic!("it is not rendered: {error}"))
+        match self.bench.render(session, id, backend) {
+            Ok(rendered) => rendered,
+            // Nothing but backslashes, blanks or `#` for longer than a line may be: there is no way to write that down.
+            Err(error) if error.contains("a value is too long") => None,
+            Err(error) => panic!("it is not rendered: {error}"),
+        }
     }
 }
 
