@@ -9,9 +9,9 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 use super::build::{self, Choice};
 use super::{Context, Failure, Selection, exit, metadata};
 use crate::report;
-use crate::run::Options;
+use crate::run::{Interrupter, Mailbox, Options};
 use crate::session::{self, Opening, Refusal};
-use crate::watch::{self, Mailbox, Request, Signals, Start};
+use crate::watch::{self, Request, Start};
 
 #[derive(Args)]
 pub(super) struct WatchArgs {
@@ -57,11 +57,11 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings);
     // Until here an interrupt may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
-    hear_signals(mailbox.signals())?;
+    hear_signals(mailbox.interrupter())?;
     let file = args.metadata_file.map(|file| context.folder.join(file));
     let mut unwritten = None;
     watch::watch(
-        &request,
+        request,
         start,
         mailbox,
         &mut |event| screen.event(event),
@@ -98,16 +98,16 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
 
 /// Manifests that are wrong are no reason to give up: they can be mended while it waits. What no edit mends is one.
 fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start, Failure> {
-    let examined = session::examine(&Opening {
+    let opening = Opening {
         manifest: &request.manifest,
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
         env: &context.env(),
-    });
-    let session = match examined.into_session() {
+    };
+    let session = match session::examine(&opening, None) {
         Ok(session) => session,
         Err(wrong) if wrong.workspace.root.as_os_str().is_empty() => {
-            return Err(Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources).into());
+            return Err(Refusal::from(wrong).into());
         }
         Err(wrong) => return Ok(Start::Broken(wrong)),
     };
@@ -122,7 +122,7 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
 }
 
 /// A thread that passes signals on; it lives as long as the program.
-fn hear_signals(watch: Signals) -> Result<(), Failure> {
+fn hear_signals(watch: Interrupter) -> Result<(), Failure> {
     build::on_signals(&[SIGINT, SIGTERM, SIGHUP, SIGCONT], move |signal| {
         if signal == SIGCONT {
             watch.continued();

@@ -136,9 +136,8 @@ impl Images {
             return Err(refusal("there is no builder", help));
         }
         let checked = check::loaded(manifest::adopt(root, &self.images));
-        session::examine_checked(checked, known, self.builder.as_deref(), None)
-            .into_session()
-            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
+        let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
+        Ok(session?)
     }
 
     fn root(&self) -> Result<PathBuf, Refusal> {
@@ -196,7 +195,10 @@ impl Images {
     pub fn exists(&self, id: &str, place: StoreKind) -> Result<Existence, Refusal> {
         let (session, at) = self.find(id)?;
         if place == StoreKind::Registry
-            && session.workspace.images[at.index()].spec.registry.is_none()
+            && session.world.workspace.images[at.index()]
+                .spec
+                .registry
+                .is_none()
         {
             let message = format!("image `{id}` has no registry");
             return Err(refusal(message, "give it one: `with_registry`"));
@@ -205,9 +207,9 @@ impl Images {
         let wanted = Wanted {
             reference: &reference,
             place,
-            platforms: &session.recipes[at.index()].platforms,
+            platforms: &session.world.recipes[at.index()].platforms,
         };
-        let found = session.backends[at.index()].exists(&[wanted]);
+        let found = session.world.backends[at.index()].exists(&[wanted]);
         let key = session.prints.key(at).to_string();
         Ok(match found.into_iter().next() {
             Some(Existence::Present {
@@ -245,7 +247,7 @@ impl Images {
 
     fn find(&self, id: &str) -> Result<(Session, ImageId), Refusal> {
         let session = self.open()?;
-        match session.graph.find(id) {
+        match session.world.graph.find(id) {
             Some(found) => Ok((session, found)),
             None => Err(unknown(id, &session)),
         }
@@ -254,6 +256,7 @@ impl Images {
 
 fn unknown(id: &str, session: &Session) -> Refusal {
     let ids = session
+        .world
         .workspace
         .images
         .iter()
@@ -267,6 +270,7 @@ fn unknown(id: &str, session: &Session) -> Refusal {
 
 fn which_there_are(session: &Session) -> String {
     let ids = session
+        .world
         .workspace
         .images
         .iter()

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::backend::Existence;
 use crate::fingerprint::{Change, Key};
 use crate::graph::{Graph, ImageId};
+use crate::spec::ImageSpec;
 use crate::store::Record;
 
 /// What is known of one image before anything is decided.
@@ -100,6 +101,33 @@ pub enum WhenUnknown {
     Assume,
 }
 
+/// When results go to their registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Push {
+    /// Never.
+    #[default]
+    No,
+    /// Each as soon as it is built.
+    Each,
+    /// All, after the last one was built; none when one failed.
+    AllOrNothing,
+    /// Each as soon as it is built, but only those that flytekit names: what its own variable asks for.
+    Flytekit,
+}
+
+impl Push {
+    /// Whether an image is to be in its registry.
+    #[must_use]
+    pub fn wants(self, spec: &ImageSpec) -> bool {
+        let is_meant = match self {
+            Self::No => false,
+            Self::Each | Self::AllOrNothing => true,
+            Self::Flytekit => spec.flytekit.is_some(),
+        };
+        is_meant && spec.registry.is_some()
+    }
+}
+
 /// How to judge.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Judgement {
@@ -112,16 +140,6 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The same, but what is fresh is left alone.
-    #[must_use]
-    pub fn unforced(self) -> Self {
-        Self {
-            force: false,
-            force_flytekit: false,
-            ..self
-        }
-    }
-
     fn forces(self, facts: &Facts) -> bool {
         self.force || (self.force_flytekit && facts.is_flytekit)
     }
@@ -149,6 +167,8 @@ impl Facts {
 pub struct Plan {
     /// The images, in the order of the graph.
     pub images: Vec<Planned>,
+    /// Where an image is in that list, by id.
+    at: Vec<Option<usize>>,
 }
 
 /// What to do about one image.
@@ -177,45 +197,25 @@ impl Plan {
         facts: &[Facts],
         judgement: Judgement,
     ) -> Self {
-        let mut considered = asked.clone();
-        let mut building = BTreeSet::new();
-        // Building an image may bring bases into view, and their rebuilding may bring further dependents: both sets only grow.
-        loop {
-            let before = (considered.len(), building.len());
-            for id in graph
-                .order()
-                .iter()
-                .copied()
-                .filter(|id| considered.contains(id))
-                .collect::<Vec<_>>()
-            {
-                let force = asked.contains(&id) && judgement.forces(&facts[id.index()]);
-                let own = own_reasons(&facts[id.index()], force, judgement.when_unknown);
-                if own.is_some()
-                    || graph
-                        .bases(id)
-                        .iter()
-                        .any(|base| building.contains(base) || moved_on(graph, facts, id, *base))
-                {
-                    building.insert(id);
-                    considered.extend(graph.bases(id));
-                }
-            }
-            if before == (considered.len(), building.len()) {
-                break;
-            }
+        let is_forced = |id: ImageId| asked.contains(&id) && judgement.forces(&facts[id.index()]);
+        Judging {
+            graph,
+            asked,
+            facts,
+            when_unknown: judgement.when_unknown,
+            is_forced: &is_forced,
         }
-        let plan =
-            |id: ImageId| planned(graph, facts, id, asked.contains(&id), &building, judgement);
-        Self {
-            images: graph
-                .order()
-                .iter()
-                .copied()
-                .filter(|id| considered.contains(id))
-                .map(plan)
-                .collect(),
+        .plan()
+    }
+
+    /// A plan of these images, in the order of the graph.
+    #[must_use]
+    pub fn of(graph: &Graph, images: Vec<Planned>) -> Self {
+        let mut at = vec![None; graph.len()];
+        for (place, image) in images.iter().enumerate() {
+            at[image.id.index()] = Some(place);
         }
+        Self { images, at }
     }
 
     /// The images that are built.
@@ -228,7 +228,20 @@ impl Plan {
     /// What is planned for an image, if anything.
     #[must_use]
     pub fn get(&self, id: ImageId) -> Option<&Planned> {
-        self.images.iter().find(|image| image.id == id)
+        let at = self.at.get(id.index()).copied().flatten()?;
+        Some(&self.images[at])
+    }
+
+    /// Something was done about an image: this is left.
+    pub(crate) fn settle(&mut self, id: ImageId, left: Action) {
+        if let Some(at) = self.at.get(id.index()).copied().flatten() {
+            self.images[at].action = left;
+        }
+    }
+
+    fn builds_it(&self, id: ImageId) -> bool {
+        self.get(id)
+            .is_some_and(|image| image.action == Action::Build)
     }
 
     /// The longest chain of builds by the time that each took last, with its seconds; builds of unknown time count as
@@ -239,10 +252,8 @@ impl Plan {
         let mut best: Vec<(f64, Option<ImageId>)> = vec![(0.0, None); graph.len()];
         let mut last: Option<ImageId> = None;
         for image in self.builds() {
-            let before = graph
-                .bases(image.id)
-                .into_iter()
-                .filter(|base| weights[base.index()].is_some());
+            let bases = graph.bases(image.id).iter().copied();
+            let before = bases.filter(|base| weights[base.index()].is_some());
             let longest = before.max_by(|a, b| best[a.index()].0.total_cmp(&best[b.index()].0));
             let seconds = weights[image.id.index()].unwrap_or(0.0)
                 + longest.map_or(0.0, |base| best[base.index()].0);
@@ -255,6 +266,22 @@ impl Plan {
         let mut path: Vec<ImageId> = std::iter::successors(last, |id| best[id.index()].1).collect();
         path.reverse();
         (path, seconds)
+    }
+
+    /// For each image its own expected seconds and those of the longest chain of builds on top of it.
+    #[must_use]
+    pub fn remaining(&self, graph: &Graph) -> Vec<f64> {
+        let weights = self.weights(graph.len());
+        let mut remaining = vec![0.0_f64; graph.len()];
+        for id in graph.order().iter().rev() {
+            let above = graph
+                .dependents(*id)
+                .iter()
+                .map(|dependent| remaining[dependent.index()])
+                .fold(0.0, f64::max);
+            remaining[id.index()] = weights[id.index()].map_or(0.0, |own| own + above);
+        }
+        remaining
     }
 
     /// The expected seconds of each build, by image; none for what is not built.
@@ -275,54 +302,105 @@ impl Plan {
     }
 }
 
-fn planned(
-    graph: &Graph,
-    facts: &[Facts],
-    id: ImageId,
-    asked: bool,
-    building: &BTreeSet<ImageId>,
-    judgement: Judgement,
-) -> Planned {
-    let own = &facts[id.index()];
-    let seconds = own.record.as_ref().map(|record| record.seconds);
-    if !building.contains(&id) {
-        let place = || Reason::ArtifactGone {
-            place: "registry".to_owned(),
-        };
-        let (action, reasons) = if asked && needs_push(own) {
-            (Action::Push, vec![place()])
+/// All that a plan is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Judging<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) asked: &'a BTreeSet<ImageId>,
+    /// One entry an image, in the order of the ids.
+    pub(crate) facts: &'a [Facts],
+    pub(crate) when_unknown: WhenUnknown,
+    /// Images that are built although they are there.
+    pub(crate) is_forced: &'a dyn Fn(ImageId) -> bool,
+}
+
+impl Judging<'_> {
+    pub(crate) fn plan(self) -> Plan {
+        let mut considered = vec![false; self.graph.len()];
+        for id in self.asked {
+            considered[id.index()] = true;
+        }
+        let mut building = vec![false; self.graph.len()];
+        // Building an image may bring bases into view, and their rebuilding may bring further dependents: both sets only grow.
+        let mut grows = true;
+        while grows {
+            grows = false;
+            for id in self.graph.order() {
+                let is_open = considered[id.index()] && !building[id.index()];
+                if is_open && self.is_stale(*id, &building) {
+                    building[id.index()] = true;
+                    for base in self.graph.bases(*id) {
+                        grows |= !std::mem::replace(&mut considered[base.index()], true);
+                    }
+                }
+            }
+        }
+        let is_built = |id: ImageId| building[id.index()];
+        let order = self.graph.order().iter().copied();
+        let considered = order.filter(|id| considered[id.index()]);
+        let images = considered.map(|id| self.planned(id, &is_built)).collect();
+        Plan::of(self.graph, images)
+    }
+
+    /// Why an image of a plan is built, by what is known now: more may be known of it than when the plan was made.
+    pub(crate) fn reasons(self, id: ImageId, plan: &Plan) -> Vec<Reason> {
+        self.planned(id, &|base| plan.builds_it(base)).reasons
+    }
+
+    fn is_stale(&self, id: ImageId, building: &[bool]) -> bool {
+        let has_other_base = |base: &ImageId| building[base.index()] || self.moved_on(id, *base);
+        self.graph.bases(id).iter().any(has_other_base) || self.own_reasons(id).is_some()
+    }
+
+    fn own_reasons(&self, id: ImageId) -> Option<Vec<Reason>> {
+        own_reasons(
+            &self.facts[id.index()],
+            (self.is_forced)(id),
+            self.when_unknown,
+        )
+    }
+
+    fn moved_on(&self, id: ImageId, base: ImageId) -> bool {
+        moved_on(self.graph, self.facts, id, base)
+    }
+
+    fn planned(&self, id: ImageId, is_built: &dyn Fn(ImageId) -> bool) -> Planned {
+        let own = &self.facts[id.index()];
+        let asked = self.asked.contains(&id);
+        let (action, reasons) = if is_built(id) {
+            (Action::Build, self.build_reasons(id, is_built))
+        } else if asked && needs_push(own) {
+            let place = "registry".to_owned();
+            (Action::Push, vec![Reason::ArtifactGone { place }])
         } else {
             (Action::Fresh, Vec::new())
         };
-        return Planned {
+        Planned {
             id,
             action,
             reasons,
             asked,
-            seconds,
-        };
+            seconds: own.record.as_ref().map(|record| record.seconds),
+        }
     }
-    let own_reasons = own_reasons(own, asked && judgement.forces(own), judgement.when_unknown);
-    let mut reasons = own_reasons.unwrap_or_default();
-    // What was never built has no bases that changed since.
-    if own.record.is_some() || reasons.is_empty() {
-        let is_other = |base: &ImageId| {
-            let name = graph.name(*base);
-            building.contains(base)
-                || moved_on(graph, facts, id, *base)
-                || own.changes.iter().any(|change| change.base() == Some(name))
-        };
-        let others = graph.bases(id).into_iter().filter(is_other);
-        reasons.extend(others.map(|base| Reason::BaseRebuilt {
-            base: graph.name(base).to_owned(),
-        }));
-    }
-    Planned {
-        id,
-        action: Action::Build,
-        reasons,
-        asked,
-        seconds,
+
+    fn build_reasons(&self, id: ImageId, is_built: &dyn Fn(ImageId) -> bool) -> Vec<Reason> {
+        let own = &self.facts[id.index()];
+        let mut reasons = self.own_reasons(id).unwrap_or_default();
+        // What was never built has no bases that changed since.
+        if own.record.is_some() || reasons.is_empty() {
+            let is_other = |base: &&ImageId| {
+                let name = self.graph.name(**base);
+                is_built(**base)
+                    || self.moved_on(id, **base)
+                    || own.changes.iter().any(|change| change.base() == Some(name))
+            };
+            let others = self.graph.bases(id).iter().filter(is_other);
+            reasons.extend(others.map(|base| Reason::BaseRebuilt {
+                base: self.graph.name(*base).to_owned(),
+            }));
+        }
+        reasons
     }
 }
 
@@ -332,7 +410,7 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
     if force {
         return Some(vec![Reason::Forced]);
     }
-    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(key), .. } if *key == facts.key.to_string());
+    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(key), .. } if facts.key.is(key));
     if is_this(&facts.local) || facts.registry.as_ref().is_some_and(is_this) {
         return None;
     }
@@ -393,11 +471,10 @@ fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool 
 }
 
 fn needs_push(facts: &Facts) -> bool {
-    let key = facts.key.to_string();
     match &facts.registry {
         Some(Existence::Present {
             key: Some(found), ..
-        }) => *found != key,
+        }) => !facts.key.is(found),
         Some(_) => true,
         None => false,
     }

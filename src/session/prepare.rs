@@ -72,21 +72,21 @@ impl Session {
     /// # Errors
     /// The first obstacle. Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
     pub fn prepare(&self, asked: &BTreeSet<ImageId>, wish: Wish) -> Result<Planned, Obstacle> {
-        let spec = |id: ImageId| &self.workspace.images[id.index()].spec;
+        let spec = |id: ImageId| self.world.spec(id);
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
         if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
             return Err(Obstacle::NoRegistry);
         }
         let planned = self.plan(asked, wish.judgement, wish.push);
         let is_flytekit = |image: &str| {
-            let id = self.graph.find(image);
+            let id = self.world.graph.find(image);
             id.is_some_and(|id| spec(id).flytekit.is_some())
         };
         let is_fatal = |image: &str| {
             wish.judgement.when_unknown == WhenUnknown::Fail
                 || (wish.is_flytekit_known && is_flytekit(image))
         };
-        let unknown = plan::unknown(&self.graph, &planned.plan).into_iter();
+        let unknown = plan::unknown(&self.world.graph, &planned.plan).into_iter();
         let fatal: Vec<(String, String)> = unknown
             .filter(|(image, _)| is_fatal(image))
             .map(|(image, why)| (image.to_owned(), why))
@@ -98,7 +98,7 @@ impl Session {
             .plan
             .builds()
             .filter(|image| !image.asked)
-            .map(|image| self.graph.name(image.id).to_owned())
+            .map(|image| self.world.graph.name(image.id).to_owned())
             .collect();
         if wish.without_bases && !unasked.is_empty() {
             return Err(Obstacle::Bases(unasked));

@@ -17,7 +17,8 @@ use rustix::process::Signal;
 use serde::Serialize;
 
 use crate::process::{Group, Pipe, read_lines};
-use crate::run::Event;
+use crate::run::wave::WaveEnd;
+use crate::run::{Event, Outcome};
 
 /// How long a hook may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(5);
@@ -49,6 +50,28 @@ pub(super) struct Image {
 }
 
 impl Done {
+    /// What is told of a wave; none when it has nothing to tell.
+    pub(super) fn of(end: &WaveEnd) -> Option<Self> {
+        let image = |outcome: &Outcome| Image {
+            image: outcome.image.clone(),
+            reference: outcome.artifact.reference.clone(),
+            digest: outcome.artifact.digest.clone(),
+        };
+        let wave = &end.wave;
+        let done = Self {
+            wave: wave.number,
+            built: wave.built.values().map(image).collect(),
+            fresh: end.fresh.iter().map(image).collect(),
+            failed: wave.failed.iter().cloned().collect(),
+            waiting: end.waiting.clone(),
+        };
+        // The first wave is about all images: that they exist is no news.
+        let is_news = !done.built.is_empty()
+            || !done.failed.is_empty()
+            || (done.wave > 1 && !done.fresh.is_empty());
+        is_news.then_some(done)
+    }
+
     fn name(&self) -> &'static str {
         if self.failed.is_empty() {
             "on-success"

@@ -62,11 +62,6 @@ impl Places {
         }
     }
 
-    /// The workspace root.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// The folders, in the order of their paths.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(PathBuf::as_path)

@@ -1,0 +1,69 @@
+//! Where there are no events, puts everything in doubt from time to time.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::hints::Hints;
+use super::places::Who;
+use crate::world::View;
+
+/// Compares what there is with what there was.
+#[derive(Debug, Default)]
+pub(super) struct Poller {
+    /// When it is time again; none before the first time.
+    at: Option<Instant>,
+    /// What the manifests and what includes match held the last time.
+    manifests: Option<blake3::Hash>,
+}
+
+impl Poller {
+    /// When it is time again.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Puts all in doubt, if it is time; whether it was.
+    pub(super) fn poll(
+        &mut self,
+        every: Duration,
+        view: Option<&View>,
+        is_broken: bool,
+        hints: &Hints,
+    ) -> bool {
+        let now = Instant::now();
+        if self.at.is_some_and(|at| now < at) {
+            return false;
+        }
+        if self.at.is_none() {
+            // Whatever changed before the first comparison.
+            hints.doubt_everything();
+        }
+        self.at = Some(now + every);
+        let manifests = view.map(manifests);
+        if self.manifests.is_some() && self.manifests != manifests || is_broken {
+            hints.doubt([Who::Manifests]);
+        }
+        self.manifests = manifests;
+        if let Some(view) = view {
+            let sets = view.sets().into_iter().cloned();
+            hints.doubt(sets.map(|set| Who::Set(std::sync::Arc::new(set))));
+        }
+        true
+    }
+}
+
+/// What the manifests hold, and what is where includes are looked for.
+fn manifests(view: &View) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    let looked = &view.world.workspace.looked;
+    for file in &looked.files {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    for folder in &looked.folders {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names: BTreeSet<_> = entries.map(|entry| entry.file_name()).collect();
+        hasher.update(blake3::hash(format!("{names:?}").as_bytes()).as_bytes());
+    }
+    hasher.finalize()
+}
