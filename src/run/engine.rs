@@ -108,8 +108,8 @@ impl<'r> Engine<'r> {
 
     /// Whether nothing goes on and nothing will start.
     pub(crate) fn is_done(&self) -> bool {
-        let will_start = self.halt == Halt::No && self.state.board.is_under_way();
-        self.is_idle() && !self.is_stale() && !will_start
+        let will_start = || self.halt == Halt::No && self.state.board.is_under_way();
+        self.is_idle() && !self.is_stale() && !will_start()
     }
 
     /// Decides anew, if need be, and starts what may start.
