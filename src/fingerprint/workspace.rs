@@ -37,30 +37,11 @@ pub struct BadSet {
 }
 
 impl Fingerprints {
-    /// Reads all files and makes all keys.
-    ///
-    /// # Errors
-    /// Every file set that cannot be read.
-    pub fn read(
-        workspace: &Workspace,
-        graph: &Graph,
-        recipes: &[Recipe],
-    ) -> Result<Self, Vec<BadSet>> {
-        let reader = FileReader::new(&workspace.root).map_err(|error| {
-            vec![BadSet {
-                image: ImageId(0),
-                set: None,
-                error,
-            }]
-        })?;
-        Self::read_with(Arc::new(reader), workspace, graph, recipes)
-    }
-
     /// Reads the files that this reader has not read yet, and makes all keys.
     ///
     /// # Errors
     /// Every file set that cannot be read.
-    pub fn read_with(
+    pub fn read(
         reader: Arc<FileReader>,
         workspace: &Workspace,
         graph: &Graph,

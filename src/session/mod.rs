@@ -19,10 +19,12 @@ use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::disk::system_words;
-use crate::fingerprint::{BadSet, FileReader, FilesError, Fingerprints};
+use crate::fingerprint::files::Trail;
+use crate::fingerprint::{BadSet, FileReader, Fingerprints};
 use crate::graph::{ImageId, UnknownSelection};
 use crate::manifest::Overrides;
 use crate::plan::{Facts, Judgement, Plan, facts};
+use crate::recipe::Recipe;
 use crate::run::{self, Event, Mailbox, NoWorkers, Options, Push, Summary};
 use crate::store::Store;
 use crate::workspace::{STATE_FOLDER, Workspace};
@@ -84,8 +86,8 @@ pub struct Wrong {
     pub workspace: Workspace,
     /// All that is wrong or doubtful.
     pub diagnostics: Vec<Diagnostic>,
-    /// What of the images' files cannot be read; known only when nothing else is wrong.
-    pub unreadable: Vec<FilesError>,
+    /// What the images' files were read from; known only when nothing else is wrong.
+    pub trail: Trail,
     /// All backends.
     pub known: Vec<Arc<dyn Backend>>,
 }
@@ -128,11 +130,11 @@ pub fn examine_checked(
         recipes,
         mut diagnostics,
     } = checked;
-    let wrong = |workspace, diagnostics, unreadable, known| {
+    let wrong = |workspace, diagnostics, trail, known| {
         Box::new(Wrong {
             workspace,
             diagnostics: diagnostic::in_order(diagnostics),
-            unreadable,
+            trail,
             known,
         })
     };
@@ -142,7 +144,7 @@ pub fn examine_checked(
         graph,
         diagnostics.iter().any(Diagnostic::is_error),
     ) else {
-        return Err(wrong(workspace, diagnostics, Vec::new(), known));
+        return Err(wrong(workspace, diagnostics, Trail::default(), known));
     };
     let world = World {
         workspace,
@@ -152,16 +154,15 @@ pub fn examine_checked(
     };
     let prints = match read(&world, kept) {
         Ok(prints) => prints,
-        Err(bad) => {
+        Err((bad, trail)) => {
             diagnostics.extend(files::mistakes(&world.workspace, &world.recipes, &bad));
-            let unreadable = bad.into_iter().map(|bad| bad.error).collect();
-            return Err(wrong(world.workspace, diagnostics, unreadable, known));
+            return Err(wrong(world.workspace, diagnostics, trail, known));
         }
     };
     let clashes = names::clashes(&world, &prints);
     if !clashes.is_empty() {
         diagnostics.extend(clashes);
-        return Err(wrong(world.workspace, diagnostics, Vec::new(), known));
+        return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
     Ok(Session {
         store: Store::look(&world.workspace.root),
@@ -172,17 +173,33 @@ pub fn examine_checked(
     })
 }
 
-fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, Vec<BadSet>> {
+/// Reads the files and makes the keys; of what cannot be read, where that was looked for.
+fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>, Trail)> {
     let World {
         workspace,
         graph,
         recipes,
         ..
     } = world;
-    match kept {
-        Some(kept) => Fingerprints::read_with(Arc::clone(&kept.reader), workspace, graph, recipes),
-        None => Fingerprints::read(workspace, graph, recipes),
-    }
+    let reader = match kept {
+        Some(kept) => Ok(Arc::clone(&kept.reader)),
+        None => FileReader::new(&workspace.root).map(Arc::new),
+    };
+    let reader = reader.map_err(|error| {
+        let (image, set) = (ImageId(0), None);
+        (vec![BadSet { image, set, error }], Trail::default())
+    })?;
+    Fingerprints::read(Arc::clone(&reader), workspace, graph, recipes).map_err(|bad| {
+        let mut trail = Trail::default();
+        for set in recipes.iter().flat_map(Recipe::file_sets) {
+            trail.add(&reader.trail(set));
+        }
+        // What names an image is read by other ways than a set.
+        let unnamed = bad.iter().filter(|bad| bad.set.is_none());
+        let unnamed = unnamed.map(|bad| workspace.root.join(bad.error.path()));
+        trail.paths.extend(unnamed);
+        (bad, trail)
+    })
 }
 
 impl From<Box<Wrong>> for Refusal {

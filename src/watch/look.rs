@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::hints::Doubt;
-use super::places::{self, Places, Who};
+use super::places::{Places, Who};
 use super::{Request, changes};
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::fingerprint::FilesError;
+use crate::fingerprint::{Entry, EntryKind, FilesError};
 use crate::graph::ImageId;
 use crate::plan::{Facts, facts};
 use crate::recipe::FileSet;
@@ -110,7 +110,7 @@ pub(super) fn look(request: &Request, store: &Store, task: Task) -> Looked {
     let view = before.map(|(view, _)| &**view);
     match read_manifests(request, view, &task.doubt, &task.kept) {
         Ok((view, warnings)) => {
-            let places = Arc::new(places_of(&view).0);
+            let places = Arc::new(places_of(&view));
             Looked::Sound(see(view, places, Some(warnings)))
         }
         Err(broken) => Looked::Broken(before.map(again), Box::new(broken)),
@@ -178,7 +178,7 @@ impl Broken {
     pub(super) fn of(wrong: Wrong) -> Self {
         let mut places = Places::new(&wrong.workspace.root);
         places.add_manifests(&wrong.workspace);
-        places.add_suspects(&wrong.workspace, &wrong.unreadable);
+        places.add_suspects(&wrong.workspace, &wrong.trail);
         Self {
             diagnostics: wrong.diagnostics,
             sources: wrong.workspace.sources,
@@ -246,13 +246,13 @@ fn see(
     }
 }
 
-/// All that a view was read from, and how many files.
-pub(super) fn places_of(view: &View) -> (Places, usize) {
+/// All that a view was read from.
+pub(super) fn places_of(view: &View) -> Places {
     let world = &view.world;
     let mut places = Places::new(&world.workspace.root);
     places.add_manifests(&world.workspace);
-    let files = places.add_sets(&view.sets(), view.prints.reader());
-    (places, files)
+    places.add_sets(&view.sets(), view.prints.reader());
+    places
 }
 
 /// Where a view was read from whose manifests are those of the view before: the very same places if what was read again is
@@ -263,16 +263,16 @@ fn places_again(before: &Arc<Places>, view: &View, sets: &BTreeSet<&FileSet>) ->
     if before.only(sets) == again {
         return Arc::clone(before);
     }
-    Arc::new(places_of(view).0)
+    Arc::new(places_of(view))
 }
 
-fn count_of(view: &View) -> usize {
+/// How many files a view is made of.
+pub(super) fn count_of(view: &View) -> usize {
     let sets: Vec<&FileSet> = view.sets().into_iter().collect();
     let read = view.prints.reader().read_all(&sets);
-    read.iter()
-        .flatten()
-        .map(|files| places::count(files))
-        .sum()
+    let entries = read.iter().flatten().flat_map(|files| &files.entries);
+    let is_file = |entry: &&Entry| matches!(entry.kind, EntryKind::File { .. });
+    entries.filter(is_file).count()
 }
 
 fn restless(view: &View) -> Vec<Who> {

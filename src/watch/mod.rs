@@ -193,7 +193,7 @@ fn first<'r>(request: &Request, start: Start, jobs: Jobs, teller: Teller<'r>) ->
         Start::Broken(wrong) => Phase::Unread(jobs, Box::new(Broken::of(*wrong))),
         Start::Sound(session, planned) => {
             let view = View::new(session.world, session.prints, planned.asked);
-            let (places, files) = look::places_of(&view);
+            let (places, files) = (look::places_of(&view), look::count_of(&view));
             let known = (view, planned.facts, planned.plan);
             Phase::Sound(Box::new(Now {
                 engine: Engine::new(request.rules(), known, jobs, teller),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::error::{FilesError, Said};
+use super::trail;
 use crate::disk::system_words;
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
 use crate::spec::WorkspacePath;
@@ -24,8 +25,6 @@ pub(super) struct Found {
     pub(super) single: bool,
     /// What is in it, sorted by path.
     pub(super) items: Vec<Item>,
-    /// All folders that were listed, absolute: what happens in them may change the set.
-    pub(super) folders: Vec<PathBuf>,
 }
 
 /// One thing in a file set.
@@ -64,6 +63,7 @@ pub(super) fn find_context(
     dockerfile: &WorkspacePath,
 ) -> Result<Found, FilesError> {
     let own = super::ignore_of(dockerfile);
+    trail::looked_up(&own.under(root));
     let file = if own.under(root).is_file() {
         own.as_str().to_owned()
     } else {
@@ -72,13 +72,14 @@ pub(super) fn find_context(
     find_by(root, path, path, file)
 }
 
-/// A folder and all below it, but for git's own: where files may come and go.
-pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
+/// Goes through a folder and all below it, but for git's own: where files may come and go.
+pub(super) fn list_below(root: &Path, top: &Path) -> Result<(), FilesError> {
     let mut folders = vec![top.to_owned()];
     let mut next = 0;
     while let Some(folder) = folders.get(next).cloned() {
         next += 1;
         let place = place_of(root, &folder)?;
+        trail::listed(&folder);
         let entries =
             std::fs::read_dir(&folder).map_err(|error| gone_or_refused(&place, &error))?;
         for entry in entries {
@@ -90,7 +91,7 @@ pub(super) fn folders_below(root: &Path, top: &Path) -> Result<Vec<PathBuf>, Fil
             }
         }
     }
-    Ok(folders)
+    Ok(())
 }
 
 /// One file, whatever rules say.
@@ -133,6 +134,16 @@ fn find_by(
 
 /// Where a path of the workspace really is: links are followed if they stay in the workspace.
 pub(super) fn resolve(
+    root: &Path,
+    path: &WorkspacePath,
+    said: Option<&Said>,
+) -> Result<PathBuf, FilesError> {
+    trail::looked_up(&path.under(root));
+    real(root, path, said)
+}
+
+/// The same for one that is known from the listing of its folder.
+pub(super) fn real(
     root: &Path,
     path: &WorkspacePath,
     said: Option<&Said>,
@@ -205,7 +216,6 @@ fn single(
             path: path.file_name().unwrap_or_default().to_owned(),
             kind: Kind::File(real),
         }],
-        folders: Vec::new(),
     })
 }
 
@@ -221,6 +231,7 @@ fn special(path: String, kind: FileType) -> FilesError {
 }
 
 fn read_rules(root: &Path, file: &str) -> Result<Rules, FilesError> {
+    trail::looked_up(&root.join(file));
     let bytes = match std::fs::read(root.join(file)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rules::default()),
         Err(error) => return Err(refused(file, &error)),
@@ -261,7 +272,6 @@ impl Walk<'_> {
             .below_home(place)
             .and_then(|path| self.rules.judge_whole(path));
         let mut items = Vec::new();
-        let mut folders = Vec::new();
         let mut ahead = vec![Ahead {
             at: at.to_owned(),
             place: place.to_owned(),
@@ -271,6 +281,7 @@ impl Walk<'_> {
         while let Some(next) = ahead.pop() {
             let hidden = is_excluded(next.verdict.as_deref());
             let mut inside = 0;
+            trail::listed(&next.at);
             match std::fs::read_dir(&next.at) {
                 // What is left out need not be readable.
                 Err(error) if hidden && error.kind() == io::ErrorKind::PermissionDenied => {}
@@ -285,7 +296,6 @@ impl Walk<'_> {
             if hidden && inside > 0 {
                 items.extend(ancestors(&next.within));
             }
-            folders.push(next.at);
         }
         items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         items.dedup_by(|a, b| a.path == b.path);
@@ -293,7 +303,6 @@ impl Walk<'_> {
             folder: at.to_owned(),
             single: false,
             items,
-            folders,
         })
     }
 

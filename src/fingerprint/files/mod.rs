@@ -8,6 +8,7 @@ mod content;
 mod error;
 mod find;
 mod requirements;
+pub(crate) mod trail;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 pub use error::{FilesError, Said};
+pub use trail::Trail;
 
 use super::flytekit::{Error, Folder, Order};
 use super::{Entry, EntryKind, Files};
@@ -31,7 +33,14 @@ use find::{Found, Item, Kind};
 pub struct FileReader {
     root: PathBuf,
     pool: ThreadPool,
-    read: Mutex<BTreeMap<FileSet, Result<Arc<Files>, FilesError>>>,
+    read: Mutex<BTreeMap<FileSet, Reading>>,
+}
+
+/// What came of reading a set, and what it was read from.
+#[derive(Debug, Clone)]
+struct Reading {
+    files: Result<Arc<Files>, FilesError>,
+    trail: Arc<Trail>,
 }
 
 impl FileReader {
@@ -84,14 +93,23 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
-                .map(|set| read_set(&self.root, set, None).map(Arc::new))
+                .map(|set| Reading::of(&self.root, set, None))
                 .collect()
         });
         let mut read = self.lock();
         for (set, files) in missing.into_iter().zip(found) {
             read.entry(set.clone()).or_insert(files);
         }
-        sets.iter().map(|set| read[*set].clone()).collect()
+        sets.iter().map(|set| read[*set].files.clone()).collect()
+    }
+
+    /// What a set was read from; nothing if it was not read.
+    #[must_use]
+    pub fn trail(&self, set: &FileSet) -> Arc<Trail> {
+        let read = self.lock();
+        read.get(set)
+            .map(|it| Arc::clone(&it.trail))
+            .unwrap_or_default()
     }
 
     /// Forgets a set, so that it is read again when next asked for.
@@ -109,13 +127,13 @@ impl FileReader {
     pub fn read_again(&self, sets: &[&FileSet]) {
         let before: Vec<Option<Arc<Files>>> = {
             let read = self.lock();
-            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.as_ref().ok()).cloned();
+            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.files.clone().ok());
             sets.iter().map(good).collect()
         };
         let found: Vec<_> = self.in_pool(|| {
             sets.par_iter()
                 .zip(&before)
-                .map(|(set, before)| read_set(&self.root, set, before.as_deref()).map(Arc::new))
+                .map(|(set, before)| Reading::of(&self.root, set, before.as_deref()))
                 .collect()
         });
         let mut read = self.lock();
@@ -124,7 +142,7 @@ impl FileReader {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Result<Arc<Files>, FilesError>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Reading>> {
         // Nothing is left half-done under the lock.
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,6 +161,16 @@ impl FileReader {
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
+    }
+}
+
+impl Reading {
+    fn of(root: &Path, set: &FileSet, before: Option<&Files>) -> Self {
+        let (files, trail) = trail::recorded(|| read_set(root, set, before));
+        Self {
+            files: files.map(Arc::new),
+            trail: Arc::new(trail),
+        }
     }
 }
 
@@ -171,7 +199,7 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
     let read = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
-    let (mut files, marks, folders) = match set {
+    let (mut files, marks) = match set {
         FileSet::Requirements { path } => read_requirements(root, path)?,
         FileSet::Project { path } => read_project(root, path)?,
         FileSet::Tree { .. }
@@ -186,22 +214,21 @@ fn read_once(root: &Path, set: &FileSet, before: Option<&Files>) -> Result<Files
         set: set.clone(),
         read,
         marks,
-        folders,
     }));
     Ok(files)
 }
 
-/// Files, the mark of each entry, and the folders that were listed.
-type Marked = (Files, Vec<Option<Mark>>, Vec<PathBuf>);
+/// Files, and the mark of each entry.
+type Marked = (Files, Vec<Option<Mark>>);
 
 /// The ignore file that bears a Dockerfile's name.
-pub(crate) fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
+fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
     let path = format!("{dockerfile}{}", super::ignore::IGNORE_FILE);
     WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
 /// A lock file or project file, and the project file that the tool needs beside the lock.
-pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
+fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
     let kind = path.requirements_kind();
     let project = kind
         .needs_project()
@@ -241,16 +268,30 @@ fn sources(root: &Path, path: &WorkspacePath) -> Result<Found, FilesError> {
     for file in files {
         let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
         items.push(Item {
-            kind: Kind::File(find::resolve(root, &within, None)?),
+            kind: Kind::File(followed(root, &folder, &file, &within)?),
             path: file,
         });
     }
+    find::list_below(root, &folder)?;
     Ok(Found {
-        folders: find::folders_below(root, &folder)?,
         folder,
         single: false,
         items,
     })
+}
+
+/// Where a source file really is: what links lead to lies elsewhere, and is looked up there.
+fn followed(
+    root: &Path,
+    folder: &Path,
+    file: &str,
+    within: &WorkspacePath,
+) -> Result<PathBuf, FilesError> {
+    let real = find::real(root, within, None)?;
+    if real != folder.join(file) {
+        trail::looked_up(&within.under(root));
+    }
+    Ok(real)
 }
 
 fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError> {
@@ -277,7 +318,7 @@ fn read_project(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesError>
         entries,
         ..Files::default()
     };
-    Ok((files, marks, Vec::new()))
+    Ok((files, marks))
 }
 
 fn read_found(
@@ -311,7 +352,7 @@ fn read_found(
         entries,
         ..Files::default()
     };
-    Ok((files, marks, found.folders))
+    Ok((files, marks))
 }
 
 fn measure(item: &Item, place: &str) -> Result<(Entry, Option<Mark>), FilesError> {
@@ -373,7 +414,7 @@ fn read_requirements(root: &Path, main: &WorkspacePath) -> Result<Marked, FilesE
         entries,
         ..Files::default()
     };
-    Ok((files, marks, Vec::new()))
+    Ok((files, marks))
 }
 
 /// How a set was read, to see later whether it would be read the same.
@@ -385,17 +426,9 @@ pub(super) struct Seen {
     read: i64,
     /// One for each entry; none for what is no file.
     marks: Vec<Option<Mark>>,
-    /// The folders that were listed, absolute.
-    folders: Vec<PathBuf>,
 }
 
 impl Files {
-    /// The folders that were listed to find what is in the set, absolute; none for single files.
-    #[must_use]
-    pub fn folders(&self) -> &[PathBuf] {
-        self.seen.as_ref().map_or(&[], |seen| &seen.folders)
-    }
-
     /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how
     /// many there are.
     #[must_use]

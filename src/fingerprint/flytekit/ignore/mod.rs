@@ -12,6 +12,7 @@ use std::path::Path;
 use super::Error;
 use super::walk::{place, unreadable};
 use crate::fingerprint::FilesError;
+use crate::fingerprint::files::trail;
 use crate::fingerprint::ignore::IGNORE_FILE;
 use docker::Matcher;
 
@@ -38,6 +39,7 @@ impl Ignore {
 
 fn read_docker(root: &Path, folder: &Path) -> Result<Matcher, Error> {
     let at = folder.join(IGNORE_FILE);
+    trail::looked_up(&at);
     if !at.is_file() {
         return Ok(Matcher::default());
     }
