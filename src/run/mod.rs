@@ -157,12 +157,15 @@ impl Interrupter {
     }
 }
 
+/// Whoever is told of events.
+type Report<'r> = &'r mut dyn FnMut(&Event);
+
 /// Tells events; shared by the parts of one run, which all live on one thread.
 #[derive(Clone)]
-pub(crate) struct Teller<'r>(Rc<RefCell<&'r mut dyn FnMut(&Event)>>);
+pub(crate) struct Teller<'r>(Rc<RefCell<Report<'r>>>);
 
 impl<'r> Teller<'r> {
-    pub(crate) fn new(report: &'r mut dyn FnMut(&Event)) -> Self {
+    pub(crate) fn new(report: Report<'r>) -> Self {
         Self(Rc::new(RefCell::new(report)))
     }
 

@@ -92,7 +92,7 @@ impl State {
     /// Decides anew what is to be done; returns where the images stood before.
     pub(super) fn judge(&mut self, jobs: &Jobs) -> Board {
         if self.rules.manner.plans_anew() {
-            let plan = self.judging(|judging| judging.plan());
+            let plan = self.judging(&self.is_forced()).plan();
             self.remaining = plan.remaining(self.graph());
             self.plan = plan;
         }
@@ -117,15 +117,18 @@ impl State {
         std::mem::replace(&mut self.board, board)
     }
 
-    fn judging<T>(&self, judge: impl FnOnce(Judging<'_>) -> T) -> T {
-        let is_forced = |id: ImageId| self.forced.contains(self.view.name(id));
-        judge(Judging {
+    fn judging<'s>(&'s self, is_forced: &'s dyn Fn(ImageId) -> bool) -> Judging<'s> {
+        Judging {
             graph: self.graph(),
             asked: &self.view.asked,
             facts: &self.facts,
             when_unknown: self.rules.when_unknown,
-            is_forced: &is_forced,
-        })
+            is_forced,
+        }
+    }
+
+    fn is_forced(&self) -> impl Fn(ImageId) -> bool {
+        |id| self.forced.contains(self.view.name(id))
     }
 
     /// What may start, the best first.
@@ -139,7 +142,7 @@ impl State {
             let (world, prints) = (&self.view.world, &self.view.prints);
             let changes = facts::changes(world, prints, store, id, &self.facts[id.index()]);
             self.facts[id.index()].changes = changes;
-            return self.judging(|judging| judging.reasons(id, &self.plan));
+            return self.judging(&self.is_forced()).reasons(id, &self.plan);
         }
         let planned = self.plan.get(id);
         planned

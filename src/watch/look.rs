@@ -81,7 +81,7 @@ pub(super) struct Task {
 }
 
 /// Looks.
-pub(super) fn look(request: &Request, store: &Store, task: Task) -> Looked {
+pub(super) fn look(request: &Request, store: &Store, task: &Task) -> Looked {
     let before = task.before.as_ref();
     let see = |view: View, places: Arc<Places>, warnings| {
         let before = before.map(|(view, _)| &**view);
@@ -235,14 +235,14 @@ fn see(
     let restless = restless(&view);
     let files = before.map_or((Vec::new(), 0), |before| changes::files(before, &view));
     Seen {
+        view,
         places,
         count,
-        files,
-        restless,
         woken,
         facts,
+        files,
+        restless,
         warnings,
-        view,
     }
 }
 

@@ -191,7 +191,7 @@ impl Looks {
         let request = Arc::clone(&self.request);
         std::thread::spawn(move || {
             let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                look::look(&request, &store, task)
+                look::look(&request, &store, &task)
             }));
             let looked = looked.map_err(|_| {
                 "internal error while files were looked at; please report it".to_owned()
