@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::hook::{Commands, Done, Hooks};
+use super::done::Done;
+use super::hook::{Commands, Hooks};
 use super::{Bell, Request};
 use crate::run::wave::{Wakening, WaveEnd};
 use crate::run::{Event, Summary};

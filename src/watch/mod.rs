@@ -6,6 +6,7 @@
 
 mod adopt;
 mod changes;
+mod done;
 mod ends;
 mod git;
 mod hints;
