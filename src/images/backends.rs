@@ -1,7 +1,7 @@
 //! The backends that a program's images may be built with, each under a kind and with a priority.
 //!
-//! Starts nothing. The choice made: the kind and the priority that a program gives go before those that a backend has of
-//! itself, so one backend may be there twice, and whoever brings a backend decides when it is taken.
+//! Starts nothing. The kind and the priority that a program gives override those of the backend itself, so that one backend
+//! may be there twice, and whoever brings a backend decides when it is taken.
 
 use std::fmt;
 use std::path::Path;
@@ -44,7 +44,7 @@ impl BackendRegistry {
         Self::default()
     }
 
-    /// The backends that the program `imgspec` has, for images in this folder: `docker`, and `fake`, which builds nothing and
+    /// The backends that the program `imgspec` has, for images in this directory: `docker`, and `fake`, which builds nothing and
     /// is taken only when it is named.
     #[must_use]
     pub fn usual(folder: &Path) -> Self {
@@ -95,7 +95,7 @@ impl BackendRegistry {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("builders: {}", self.kinds().collect::<Vec<_>>().join(", ")),
             };
-            refusal(format!("there is no builder `{kind}`"), help)
+            refusal(format!("unknown builder `{kind}`"), help)
         })
     }
 
@@ -199,12 +199,12 @@ mod tests {
         let refused = three().get("bakry").err().unwrap();
         assert_eq!(
             refused.to_string(),
-            "there is no builder `bakry`: did you mean `bakery`?"
+            "unknown builder `bakry`: did you mean `bakery`?"
         );
         let refused = three().get("envd").err().unwrap();
         assert_eq!(
             refused.to_string(),
-            "there is no builder `envd`: builders: a, bakery, c"
+            "unknown builder `envd`: builders: a, bakery, c"
         );
     }
 }

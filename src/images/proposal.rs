@@ -1,7 +1,7 @@
 //! What a request would do, before it is done.
 //!
-//! The choice made: what is carried out is the very plan that was shown; only files that change meanwhile are looked at
-//! again, as in every run.
+//! What is carried out is the very plan that was shown; only files that change meanwhile are looked at again, as in every
+//! run.
 
 use std::collections::BTreeSet;
 
@@ -92,7 +92,7 @@ impl Proposal {
     /// stops it.
     ///
     /// # Errors
-    /// When a builder or a secret that is needed is not there, or the state folder cannot be made: nothing has been begun
+    /// When a builder or a secret that is needed is not there, or the state directory cannot be made: nothing has been begun
     /// then. A failed image is no error: the summary names it, and its event says why.
     pub fn run(
         self,

@@ -1,6 +1,6 @@
 //! A refusal in words, for programs that pass errors on.
 //!
-//! The choice made: the mistakes of images are told as the command line tells them, with what each spec says around them.
+//! The mistakes of images are told as the command line tells them, with what each spec says around them.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         let help = match &obstacle {
             Obstacle::NoRegistry => "give them a registry, or do not push",
-            Obstacle::Unknown(_) => "mend the access, or let unknown images be built",
+            Obstacle::Unknown(_) => "restore the access, or let unknown images be built",
             Obstacle::Bases(_) => "build them first, or let bases be built",
             Obstacle::Backend { mend, .. } => mend,
             Obstacle::Secrets(_) => "set the variable or make the file readable",

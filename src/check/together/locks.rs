@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::Clash;
+use super::clash::Clash;
 use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind};
 
 /// A lock file that an image installs from.
@@ -64,9 +64,9 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
                 Clash::new(
                     &*lock.field,
                     format!("`{}` needs its `pyproject.toml`", lock.name()),
-                    "there is none in the same folder",
+                    "there is none in the same directory",
                 )
-                .help("a lock file says nothing without the project that it belongs to"),
+                .help("a lock file is useless without the project that it belongs to"),
             );
         }
     }
@@ -85,7 +85,7 @@ fn beside_lock(lock: &Lock<'_>) -> Clash {
     Clash::new(
         at,
         format!("packages do not go with `{}`", lock.name()),
-        "the lock file says all that is installed",
+        "the lock file lists all that is installed",
     )
     .help(format!(
         "add them to the project and lock it again: `{add}`"
@@ -102,7 +102,7 @@ fn unheard_index(spec: &ImageSpec) -> Option<Clash> {
     };
     let clash = Clash::new(
         index,
-        format!("poetry does not hear of `{index}`"),
+        format!("poetry ignores `{index}`"),
         "it takes packages from the sources of its project",
     );
     let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";
