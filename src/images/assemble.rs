@@ -32,18 +32,17 @@ pub(super) fn assemble(root: PathBuf, images: &[Image]) -> Loaded {
         let checked = check_id(&id);
         // Others may name the id that cannot be one.
         is_whole &= checked.is_ok();
-        match checked.and_then(|()| check_id_once(&id, &ids)) {
-            Err(mistake) => diagnostics.push(mistake),
-            Ok(()) => {
-                ids.insert(id.text, id.place);
-                assembled.push(Image {
-                    id: image.id.clone(),
-                    spec,
-                    folder: image.folder.clone(),
-                    places: excerpt.places,
-                });
-            }
+        if let Err(mistake) = checked.and_then(|()| check_id_once(&id, &ids)) {
+            diagnostics.push(*mistake);
+            continue;
         }
+        ids.insert(id.text, id.place);
+        assembled.push(Image {
+            id: image.id.clone(),
+            spec,
+            folder: image.folder.clone(),
+            places: excerpt.places,
+        });
     }
     Loaded {
         workspace: Workspace {

@@ -4,6 +4,7 @@
 //! memory than there is.
 
 use crate::diagnostic::{Diagnostic, Place, Sources, in_order};
+use crate::spec::rules::Mistake;
 
 /// Mistakes told at most; the rest is only counted.
 const MISTAKE_LIMIT: usize = 1000;
@@ -31,12 +32,14 @@ impl Notes {
     }
 
     pub(super) fn tell_all(&mut self, mistakes: Vec<Diagnostic>) {
-        mistakes.into_iter().for_each(|mistake| self.tell(mistake));
+        for mistake in mistakes {
+            self.tell(mistake);
+        }
     }
 
     /// A value without mistake; tells the mistake.
-    pub(super) fn accept<T>(&mut self, result: Result<T, Diagnostic>) -> Option<T> {
-        result.map_err(|mistake| self.tell(mistake)).ok()
+    pub(super) fn accept<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
+        result.map_err(|mistake| self.tell(*mistake)).ok()
     }
 
     /// Counts text that was made; says whether there may be more. The first time too much, that is a mistake.

@@ -32,7 +32,7 @@ pub(in crate::manifest) enum Decoded {
     CopyMode(SourceCopyMode, Place),
     Base(Base, Place),
     Copies(Vec<(Copy, Place)>),
-    Mount(PipSecretMount, Place),
+    Mounts(Vec<(PipSecretMount, Place)>),
     /// With its id.
     Secret(Secret, Spanned),
     Steps(Vec<(OwnStep, Place)>),
@@ -63,7 +63,7 @@ impl Decoded {
                 .sum(),
             Self::Base(..) | Self::CopyMode(..) => 32,
             Self::Copies(copies) => copies.len() * 128,
-            Self::Mount(..) => 128,
+            Self::Mounts(mounts) => mounts.len() * 128,
             Self::Secret(..) | Self::Dockerfile(..) => 256,
             Self::Steps(steps) => steps.iter().map(|(step, _)| step_weight(step)).sum(),
         }

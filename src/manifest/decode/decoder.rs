@@ -48,6 +48,10 @@ impl Decoder<'_> {
     }
 
     /// The property of this name, if there is one; none at all when a mistake was told.
+    #[expect(
+        clippy::option_option,
+        reason = "a mistake was told, or there is none, or this one"
+    )]
     pub(super) fn optional(&mut self, node: &Node, part: PartRule) -> Option<Option<Spanned>> {
         match prop(node, part.name) {
             None => Some(None),

@@ -133,10 +133,7 @@ impl Decoder<'_> {
                 Decoded::Base(base, place)
             }
             FieldKind::Copies => Decoded::Copies(self.copies(node)?),
-            FieldKind::Mounts => {
-                let (mount, place) = self.mount(field, node)?;
-                Decoded::Mount(mount, place)
-            }
+            FieldKind::Mounts => Decoded::Mounts(vec![self.mount(field, node)?]),
             FieldKind::Secrets => {
                 let (secret, id) = self.secret(field, node)?;
                 Decoded::Secret(secret, id)

@@ -28,8 +28,8 @@ impl Decoder<'_> {
 
     fn own_step(&mut self, node: &Node) -> Vec<(OwnStep, Place)> {
         let step = match node.name.text.as_str() {
-            "apt" => self.list_step(node, rules::STEP_APT).map(OwnStep::Apt),
-            "conda" => self.list_step(node, rules::STEP_CONDA).map(OwnStep::Conda),
+            "apt" => Some(OwnStep::Apt(self.list_step(node, rules::STEP_APT))),
+            "conda" => Some(OwnStep::Conda(self.list_step(node, rules::STEP_CONDA))),
             "pip" => self.pip_step(node),
             "user" => self.text_step(node, rules::STEP_USER).map(OwnStep::User),
             "workdir" => self
@@ -63,9 +63,9 @@ impl Decoder<'_> {
         step.map(|step| (step, place.clone())).into_iter().collect()
     }
 
-    fn list_step(&mut self, node: &Node, part: PartRule) -> Option<Vec<String>> {
+    fn list_step(&mut self, node: &Node, part: PartRule) -> Vec<String> {
         bare(node, &[], self.notes);
-        Some(only_texts(self.step_args(node, part)))
+        only_texts(self.step_args(node, part))
     }
 
     fn text_step(&mut self, node: &Node, part: PartRule) -> Option<String> {

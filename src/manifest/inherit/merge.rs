@@ -40,7 +40,7 @@ struct Merged {
 
 impl Merged {
     fn add(&mut self, entry: &Entry, decoded: &Decoded) {
-        let (name, spec) = (entry.field.name, &mut self.spec);
+        let (name, spec, places) = (entry.field.name, &mut self.spec, &mut self.places);
         // A field of several values is where its name is, another where its value is.
         let mut place = &entry.place;
         match decoded {
@@ -61,45 +61,38 @@ impl Merged {
                 spec.base_image = Some(base.clone());
             }
             Decoded::Words(slot, words) => {
-                *(slot.get_mut)(spec) = Some(listed(name, words, &mut self.places));
+                *(slot.get_mut)(spec) = Some(listed(name, words, places));
             }
-            Decoded::Platforms(words) => spec.platform = listed(name, words, &mut self.places),
+            Decoded::Platforms(words) => spec.platform = listed(name, words, places),
             Decoded::List(slot, texts) => {
                 let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
-                append(name, (slot.get_mut)(spec), texts, &mut self.places);
+                append(name, (slot.get_mut)(spec), texts, places);
             }
-            Decoded::Copies(copies) => {
-                let copies = copies.iter().map(|(copy, place)| (copy.clone(), place));
-                append(name, &mut spec.copy, copies, &mut self.places);
+            Decoded::Copies(copies) => append(name, &mut spec.copy, cloned(copies), places),
+            Decoded::Mounts(mounts) => {
+                append(name, &mut spec.pip_secret_mounts, cloned(mounts), places);
             }
-            Decoded::Mount(mount, at) => {
-                let mounts = &mut spec.pip_secret_mounts;
-                append(name, mounts, [(mount.clone(), at)], &mut self.places);
-            }
-            Decoded::Steps(steps) => {
-                let steps = steps.iter().map(|(step, place)| (step.clone(), place));
-                append(name, &mut spec.steps, steps, &mut self.places);
-            }
-            Decoded::Map(slot, pairs) => {
-                let map = (slot.get_mut)(spec);
-                put_all(name, map, pairs, &mut self.places);
-            }
+            Decoded::Steps(steps) => append(name, &mut spec.steps, cloned(steps), places),
+            Decoded::Map(slot, pairs) => put_all(name, (slot.get_mut)(spec), pairs, places),
             Decoded::Secret(secret, id) => {
                 place = &id.place;
-                let key = format!("{name}.{}", secret.id);
-                self.places.insert(key, place.clone());
+                places.insert(format!("{name}.{}", secret.id), place.clone());
                 put_secret(&mut spec.secrets, secret.clone());
             }
-            Decoded::Dockerfile(dockerfile, places) => {
-                for (part, place) in places {
-                    self.places.insert(part.clone(), place.clone());
+            Decoded::Dockerfile(dockerfile, parts) => {
+                for (part, place) in parts {
+                    places.insert(part.clone(), place.clone());
                 }
                 spec.dockerfile = Some(dockerfile.clone());
                 return;
             }
         }
-        self.places.insert(name, place.clone());
+        places.insert(name, place.clone());
     }
+}
+
+fn cloned<T: Clone>(values: &[(T, Place)]) -> impl Iterator<Item = (T, &Place)> {
+    values.iter().map(|(value, place)| (value.clone(), place))
 }
 
 /// The texts of a field that replaces, noting where each is.

@@ -7,13 +7,17 @@ use super::values::{any, id};
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::spec::WorkspacePath;
 
+/// A value that breaks a rule, as it is told; boxed, for results to stay small.
+pub(crate) type Mistake = Box<Diagnostic>;
+
 /// Holds the value of `what` to a rule.
-pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), Diagnostic> {
+pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), Mistake> {
     any(&value.text)
         .and_then(|()| rule(&value.text))
         .map_err(|refused| {
             if value.text.is_empty() {
-                return invalid(format!("`{what}` cannot be empty")).at(value.place.clone(), "");
+                let mistake = invalid(format!("`{what}` cannot be empty"));
+                return mistake.at(value.place.clone(), "").into();
             }
             let message = format!("`{what}` cannot be `{}`", shown(&value.text));
             refused_as(message, value, refused)
@@ -21,7 +25,7 @@ pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), 
 }
 
 /// Holds a name to a rule; `what` is what has it, such as `a context`.
-pub(crate) fn check_called(what: &str, rule: ValueRule, name: &Spanned) -> Result<(), Diagnostic> {
+pub(crate) fn check_called(what: &str, rule: ValueRule, name: &Spanned) -> Result<(), Mistake> {
     rule(&name.text).map_err(|refused| {
         let message = format!("{what} cannot be called `{}`", shown(&name.text));
         refused_as(message, name, refused)
@@ -32,25 +36,25 @@ fn invalid(message: String) -> Diagnostic {
     Diagnostic::error("invalid-value", message)
 }
 
-fn refused_as(message: String, text: &Spanned, refused: Refused) -> Diagnostic {
+fn refused_as(message: String, text: &Spanned, refused: Refused) -> Mistake {
     let mistake = invalid(message).at(text.place.clone(), refused.why);
-    match refused.fix {
+    Box::new(match refused.fix {
         Some(fix) if text.plain => mistake.fix(text.place.clone(), quoted(&fix)),
         Some(fix) => mistake.help(format!("it should probably be `{}`", shown(&fix))),
         None => mistake,
-    }
+    })
 }
 
 /// Holds the name of an entry of a map to a rule.
-pub(crate) fn check_entry(map: &str, rule: ValueRule, name: &Spanned) -> Result<(), Diagnostic> {
+pub(crate) fn check_entry(map: &str, rule: ValueRule, name: &Spanned) -> Result<(), Mistake> {
     rule(&name.text).map_err(|refused| {
         let message = format!("`{map}` cannot have an entry `{}`", shown(&name.text));
-        invalid(message).at(name.place.clone(), refused.why)
+        invalid(message).at(name.place.clone(), refused.why).into()
     })
 }
 
 /// Holds the id of an image to its rule.
-pub(crate) fn check_id(image: &Spanned) -> Result<(), Diagnostic> {
+pub(crate) fn check_id(image: &Spanned) -> Result<(), Mistake> {
     check_called("an image", id, image)
 }
 
@@ -58,20 +62,18 @@ pub(crate) fn check_id(image: &Spanned) -> Result<(), Diagnostic> {
 const IMAGE_LIMIT: usize = 10_000;
 
 /// Holds the id of one more image to those that are taken already.
-pub(crate) fn check_id_once(
-    id: &Spanned,
-    taken: &BTreeMap<String, Place>,
-) -> Result<(), Diagnostic> {
+pub(crate) fn check_id_once(id: &Spanned, taken: &BTreeMap<String, Place>) -> Result<(), Mistake> {
     let Some(before) = taken.get(&id.text) else {
         if taken.len() < IMAGE_LIMIT {
             return Ok(());
         }
         let message = format!("the workspace has more than {IMAGE_LIMIT} images");
-        return Err(Diagnostic::error("too-large", message).at(id.place.clone(), "one too many"));
+        let mistake = Diagnostic::error("too-large", message);
+        return Err(mistake.at(id.place.clone(), "one too many").into());
     };
     let message = format!("image `{}` is declared twice", shown(&id.text));
     let mistake = Diagnostic::error("duplicate-image", message);
-    Err(if *before == id.place {
+    Err(Box::new(if *before == id.place {
         mistake
             .at(
                 id.place.clone(),
@@ -82,7 +84,7 @@ pub(crate) fn check_id_once(
         mistake
             .at(id.place.clone(), "again here")
             .with(before.clone(), "first declared here")
-    })
+    }))
 }
 
 /// What may be given once: each that is given again is a mistake, told by `message` of it.
@@ -118,7 +120,7 @@ pub(crate) fn check_platforms_once(platforms: &[Spanned]) -> Vec<Diagnostic> {
 }
 
 /// The path of the workspace that a path means in a directory.
-pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<WorkspacePath, Diagnostic> {
+pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<WorkspacePath, Mistake> {
     let why = if path.text.is_empty() {
         "a path cannot be empty; the directory of this file is `.`"
     } else if path.text.starts_with('/') {
@@ -131,7 +133,8 @@ pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<Workspace
     let message = format!("`{}` is not a path in the workspace", shown(&path.text));
     Err(Diagnostic::error("outside", message)
         .at(path.place.clone(), why)
-        .help("an image is made only of files below the directory of the root manifest"))
+        .help("an image is made only of files below the directory of the root manifest")
+        .into())
 }
 
 /// A step without any value; `place` is that of its name.

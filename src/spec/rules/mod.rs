@@ -14,8 +14,8 @@ mod tests;
 mod values;
 
 pub(crate) use mistakes::{
-    check, check_called, check_entry, check_id, check_id_once, check_names_once, check_once,
-    check_platforms_once, empty_step, inside,
+    Mistake, check, check_called, check_entry, check_id, check_id_once, check_names_once,
+    check_once, check_platforms_once, empty_step, inside,
 };
 pub(crate) use names::{check_name, check_reference, check_registry};
 pub(crate) use packages::*;
