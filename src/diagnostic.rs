@@ -7,7 +7,7 @@ mod text;
 
 use std::ops::Range;
 
-pub(crate) use text::{Spanned, quoted, shown};
+pub(crate) use text::{quoted, shown};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -95,6 +95,28 @@ pub struct Place {
     pub source: SourceId,
     /// The bytes, end excluded.
     pub span: Range<usize>,
+}
+
+/// Text that somebody wrote, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spanned {
+    /// The value, variables filled in.
+    pub text: String,
+    /// Where it is written.
+    pub place: Place,
+    /// Whether the source has exactly this value, so that a fix can replace it there.
+    pub plain: bool,
+}
+
+impl Spanned {
+    /// Text that is written out at its place.
+    pub(crate) fn plain(text: impl Into<String>, place: Place) -> Self {
+        Self {
+            text: text.into(),
+            place,
+            plain: true,
+        }
+    }
 }
 
 /// A place with a word about it.

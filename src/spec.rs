@@ -117,7 +117,7 @@ impl ImageSpec {
     #[must_use]
     pub fn needs(&self) -> Vec<Need<'_>> {
         let mut needs = Vec::new();
-        let mut need = |field: String, image, is_base| {
+        let mut need = |field, image, is_base| {
             needs.push(Need {
                 field,
                 image,
@@ -144,19 +144,15 @@ impl ImageSpec {
     #[must_use]
     pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
-        let mut file = |field: String, path, kind| paths.push((field, path, kind));
+        let mut add = |field: String, path, kind| paths.push((field, path, kind));
         if let Some(requirements) = &self.requirements {
-            file(
-                "requirements".to_owned(),
-                &requirements.path,
-                PathKind::File,
-            );
+            add("requirements".into(), &requirements.path, PathKind::File);
         }
         if let Some(config) = &self.registry_config {
-            file("registry-config".to_owned(), &config.path, PathKind::File);
+            add("registry-config".into(), &config.path, PathKind::File);
         }
         if let Some(root) = &self.source_root {
-            file("source-root".to_owned(), &root.path, PathKind::Folder);
+            add("source-root".into(), &root.path, PathKind::Folder);
         }
         for (at, step) in self.steps.iter().enumerate() {
             if let OwnStep::Pip {
@@ -164,28 +160,21 @@ impl ImageSpec {
                 ..
             } = step
             {
-                file(format!("steps[{at}]"), &requirements.path, PathKind::File);
+                add(format!("steps[{at}]"), &requirements.path, PathKind::File);
             }
         }
         for (field, copy) in self.copies() {
             if let CopyFrom::Workspace { path, .. } = &copy.from {
-                file(field, path, PathKind::Any);
+                add(field, path, PathKind::Any);
             }
         }
         if let Some(own) = &self.dockerfile {
-            file("dockerfile".to_owned(), &own.path, PathKind::File);
-            file(
-                "dockerfile.context".to_owned(),
-                &own.context,
-                PathKind::Folder,
-            );
+            add("dockerfile".into(), &own.path, PathKind::File);
+            add("dockerfile.context".into(), &own.context, PathKind::Folder);
             for (name, context) in &own.contexts {
                 if let NamedContext::Folder(path) = context {
-                    file(
-                        format!("dockerfile.contexts.{name}"),
-                        path,
-                        PathKind::Folder,
-                    );
+                    let field = format!("dockerfile.contexts.{name}");
+                    add(field, path, PathKind::Folder);
                 }
             }
         }

@@ -61,7 +61,7 @@ impl<'a> Paths<'a> {
             PathState::Folder if wanted != PathKind::File => None,
             PathState::Fine => None,
             PathState::Folder => Some(
-                mistake("wrong-type", "is a folder".into()).at(place.clone(), "expected a file"),
+                mistake("wrong-type", "is a directory".into()).at(place.clone(), "expected a file"),
             ),
             PathState::Outside => Some(
                 mistake("outside", "is outside the workspace".into())

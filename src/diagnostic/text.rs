@@ -1,28 +1,4 @@
-//! Text with its place, and text as it is shown in messages and fixes.
-
-use super::Place;
-
-/// Text that somebody wrote, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spanned {
-    /// The value, variables filled in.
-    pub text: String,
-    /// Where it is written.
-    pub place: Place,
-    /// Whether the source has exactly this value, so that a fix can replace it there.
-    pub plain: bool,
-}
-
-impl Spanned {
-    /// Text that is written out at its place.
-    pub(crate) fn plain(text: impl Into<String>, place: Place) -> Self {
-        Self {
-            text: text.into(),
-            place,
-            plain: true,
-        }
-    }
-}
+//! Text as it is shown in messages and fixes.
 
 /// A value as it is shown in a sentence: at most 60 characters, and none that would break it.
 pub(crate) fn shown(value: &str) -> String {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::refusal;
+use super::refusal::refusal;
 use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
 };

@@ -16,7 +16,7 @@ use crate::spec::{GivenPath, ImageSpec};
 const LINE: usize = 100;
 
 impl Excerpt {
-    /// `image "id" { … }`. Fields with a mistake are taken out of the spec, so that nothing else is told of them.
+    /// `image "id" { … }`. Values with a mistake are taken out of the spec, so that nothing else is told of them.
     pub(in crate::images) fn of(
         id: &str,
         spec: &mut ImageSpec,
@@ -30,7 +30,7 @@ impl Excerpt {
             for field in fields::all() {
                 let told = it.mistakes.len();
                 it.field(field, spec);
-                if it.mistakes.len() > told {
+                if it.mistakes.len() > told && !field.kind.has_parts() {
                     field.clear(spec);
                 }
             }
@@ -38,7 +38,7 @@ impl Excerpt {
         (excerpt, id)
     }
 
-    fn field(&mut self, field: &'static Field, spec: &ImageSpec) {
+    fn field(&mut self, field: &'static Field, spec: &mut ImageSpec) {
         let (name, rule) = (field.name, field.rule);
         match field.kind {
             FieldKind::Text(slot) => {
@@ -76,24 +76,10 @@ impl Excerpt {
                     self.base(field, base);
                 }
             }
-            FieldKind::Copies => {
-                for (at, copy) in spec.copy.iter().enumerate() {
-                    let place = self.copy(copy);
-                    self.places.insert(format!("copy[{at}]"), place);
-                }
-            }
-            FieldKind::Mounts => {
-                for (at, mount) in spec.pip_secret_mounts.iter().enumerate() {
-                    let place = self.mount(field, mount);
-                    self.places.insert(format!("{name}[{at}]"), place);
-                }
-            }
-            FieldKind::Secrets => {
-                let secrets = spec.secrets.iter();
-                let ids: Vec<Spanned> = secrets.map(|secret| self.secret(field, secret)).collect();
-                self.mistakes.extend(rules::check_names_once(name, &ids));
-            }
-            FieldKind::Steps => self.steps(&spec.steps),
+            FieldKind::Copies => self.copies(&mut spec.copy),
+            FieldKind::Mounts => self.mounts(field, &mut spec.pip_secret_mounts),
+            FieldKind::Secrets => self.secrets(field, &mut spec.secrets),
+            FieldKind::Steps => self.steps(&mut spec.steps),
             FieldKind::Dockerfile => {
                 if let Some(own) = &spec.dockerfile {
                     self.dockerfile(field, own);

@@ -48,9 +48,8 @@ use crate::graph::ImageId;
 use crate::run::{Event, Mailbox, Summary};
 use crate::session::{self, Refusal, Session};
 use crate::spec::{ImageSpec, WorkspacePath};
-use crate::suggest::closest;
 use crate::workspace::{Image, Places};
-use refusal::refusal;
+use refusal::{refusal, unknown_image};
 
 /// Images of one directory, by id, with the backends that build them.
 ///
@@ -250,29 +249,7 @@ impl Images {
         let session = self.open()?;
         match session.graph.find(id) {
             Some(found) => Ok((session, found)),
-            None => Err(unknown(id, &session)),
+            None => Err(unknown_image(id, &session)),
         }
     }
-}
-
-fn unknown(id: &str, session: &Session) -> Refusal {
-    let ids = session
-        .workspace
-        .images
-        .iter()
-        .map(|image| image.id.as_str());
-    let help = match closest(id, ids) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => which_there_are(session),
-    };
-    refusal(format!("unknown image `{id}`"), help)
-}
-
-fn which_there_are(session: &Session) -> String {
-    let ids = session
-        .workspace
-        .images
-        .iter()
-        .map(|image| image.id.as_str());
-    format!("images: {}", ids.collect::<Vec<_>>().join(", "))
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Request;
-use super::refusal::refusal;
+use super::refusal::{known_images, refusal};
+use super::request::Request;
 use crate::diagnostic::Diagnostic;
 use crate::graph::ImageId;
 use crate::plan::{Action, Reason};
@@ -116,7 +116,7 @@ fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refu
         let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
         let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
         let help = if meant.is_empty() {
-            super::which_there_are(session)
+            known_images(session)
         } else {
             meant.join(" ")
         };

@@ -5,7 +5,8 @@
 use std::fmt;
 
 use crate::report::diagnostics;
-use crate::session::{Obstacle, Refusal};
+use crate::session::{Obstacle, Refusal, Session};
+use crate::suggest::closest;
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,4 +44,21 @@ pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Re
         message: message.into(),
         help: Some(help.into()),
     }
+}
+
+/// An id that no image has.
+pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
+    let ids = session.workspace.images.iter();
+    let help = match closest(id, ids.map(|image| image.id.as_str())) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => known_images(session),
+    };
+    refusal(format!("unknown image `{id}`"), help)
+}
+
+/// All ids, in words.
+pub(super) fn known_images(session: &Session) -> String {
+    let images = session.workspace.images.iter();
+    let ids: Vec<&str> = images.map(|image| image.id.as_str()).collect();
+    format!("images: {}", ids.join(", "))
 }

@@ -149,6 +149,22 @@ fn a_value_that_a_manifest_may_not_have_is_refused_in_its_place() {
 }
 
 #[test]
+fn what_is_sound_beside_a_mistake_stays_and_keeps_its_place() {
+    let spec = ImageSpec::default()
+        .with_copy("../out", "/x")
+        .with_copy("in", "/y");
+    let assembled = assemble("/".into(), &[image("it", spec)]);
+    assert_eq!(assembled.diagnostics.len(), 1);
+    let [it] = assembled.workspace.images.as_slice() else {
+        panic!("one image");
+    };
+    assert_eq!(it.spec.copy, [Copy::new("in").to("/y")]);
+    let place = it.places.get("copy[0]").unwrap();
+    let text = &assembled.workspace.sources.get(place.source).text;
+    assert_eq!(&text[place.span.clone()], "\"in\"");
+}
+
+#[test]
 fn a_spec_out_of_another_folders_manifest_names_the_same_files() {
     let folder = WorkspacePath::try_from("services/a").unwrap();
     let path = WorkspacePath::resolve(&folder, "../x").unwrap();

@@ -92,7 +92,15 @@ impl FieldKind {
         !self.appends() && !matches!(self, Self::Map(..) | Self::Secrets)
     }
 
-    /// Whether several values are said one behind the other.
+    /// Whether its values have parts of their own, and there may be several.
+    pub(crate) fn has_parts(self) -> bool {
+        matches!(
+            self,
+            Self::Copies | Self::Mounts | Self::Secrets | Self::Steps
+        )
+    }
+
+    /// Whether several values are said one after the other.
     pub(crate) fn appends(self) -> bool {
         matches!(
             self,

@@ -10,6 +10,41 @@ use crate::spec::{
 };
 
 impl Excerpt {
+    pub(super) fn copies(&mut self, copies: &mut Vec<Copy>) {
+        self.sound(copies, |it, at, copy| {
+            let place = it.copy(copy);
+            it.places.insert(format!("copy[{at}]"), place);
+        });
+    }
+
+    pub(super) fn mounts(&mut self, field: &Field, mounts: &mut Vec<PipSecretMount>) {
+        self.sound(mounts, |it, at, mount| {
+            let place = it.mount(field, mount);
+            it.places.insert(format!("{}[{at}]", field.name), place);
+        });
+    }
+
+    pub(super) fn secrets(&mut self, field: &Field, secrets: &mut Vec<Secret>) {
+        let mut ids = Vec::new();
+        self.sound(secrets, |it, _, secret| ids.push(it.secret(field, secret)));
+        let twice = rules::check_names_once(field.name, &ids);
+        self.mistakes.extend(twice);
+    }
+
+    pub(super) fn steps(&mut self, steps: &mut Vec<OwnStep>) {
+        if steps.is_empty() {
+            return;
+        }
+        let name = self.name("steps");
+        self.places.insert("steps", name.place);
+        self.block(|it| {
+            it.sound(steps, |it, at, step| {
+                let place = it.step(step);
+                it.places.insert(format!("steps[{at}]"), place);
+            });
+        });
+    }
+
     pub(super) fn base(&mut self, field: &Field, base: &Base) {
         self.name(field.name);
         let place = match base {
@@ -22,7 +57,7 @@ impl Excerpt {
     }
 
     /// Where it comes from.
-    pub(super) fn copy(&mut self, copy: &Copy) -> Place {
+    fn copy(&mut self, copy: &Copy) -> Place {
         let name = self.name("copy");
         let place = match &copy.from {
             CopyFrom::Workspace { given, .. } => {
@@ -42,7 +77,7 @@ impl Excerpt {
         place
     }
 
-    pub(super) fn mount(&mut self, field: &Field, mount: &PipSecretMount) -> Place {
+    fn mount(&mut self, field: &Field, mount: &PipSecretMount) -> Place {
         let name = self.name(field.name);
         let file = self.arg(field.name, field.rule, &mount.source.given);
         self.prop(rules::PIP_MOUNT_TO, &mount.target);
@@ -52,7 +87,7 @@ impl Excerpt {
     }
 
     /// Its id.
-    pub(super) fn secret(&mut self, field: &Field, secret: &Secret) -> Spanned {
+    fn secret(&mut self, field: &Field, secret: &Secret) -> Spanned {
         self.name(field.name);
         let id = self.arg(field.name, field.rule, &secret.id);
         match &secret.source {
@@ -77,21 +112,7 @@ impl Excerpt {
         id
     }
 
-    pub(super) fn steps(&mut self, steps: &[OwnStep]) {
-        if steps.is_empty() {
-            return;
-        }
-        let name = self.name("steps");
-        self.places.insert("steps", name.place);
-        self.block(|it| {
-            for (at, step) in steps.iter().enumerate() {
-                let place = it.step(step);
-                it.places.insert(format!("steps[{at}]"), place);
-            }
-        });
-    }
-
-    pub(super) fn step(&mut self, step: &OwnStep) -> Place {
+    fn step(&mut self, step: &OwnStep) -> Place {
         match step {
             OwnStep::Apt(packages) => self.plain_step(rules::STEP_APT, packages, None),
             OwnStep::Conda(packages) => self.plain_step(rules::STEP_CONDA, packages, None),

@@ -131,4 +131,21 @@ impl Excerpt {
         }
         written
     }
+
+    /// Writes values by their number; keeps those without a mistake.
+    pub(super) fn sound<T>(
+        &mut self,
+        values: &mut Vec<T>,
+        mut write: impl FnMut(&mut Self, usize, &T),
+    ) {
+        let mut sound = Vec::new();
+        for value in std::mem::take(values) {
+            let told = self.mistakes.len();
+            write(self, sound.len(), &value);
+            if self.mistakes.len() == told {
+                sound.push(value);
+            }
+        }
+        *values = sound;
+    }
 }

@@ -157,15 +157,7 @@ impl Sets {
 
 impl Set {
     fn layer(&self, field: &Field, folder: &WorkspacePath, notes: &mut Notes) -> Layer {
-        let is_more = matches!(
-            field.kind,
-            FieldKind::Copies
-                | FieldKind::Mounts
-                | FieldKind::Secrets
-                | FieldKind::Steps
-                | FieldKind::Dockerfile
-        );
-        if is_more {
+        if field.kind.has_parts() || matches!(field.kind, FieldKind::Dockerfile) {
             let message = format!("`{}` cannot be set on the command line", field.name);
             notes.tell(
                 Diagnostic::error("invalid-value", message)

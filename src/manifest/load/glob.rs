@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::spec::WorkspacePath;
+use crate::suggest::closest;
 use crate::workspace::Looked;
 
 /// The name of the manifest of a directory.
@@ -219,7 +220,7 @@ fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf])
         );
     }
     let siblings = names(&folder.under(root));
-    let meant = crate::suggest::closest(
+    let meant = closest(
         whole.file_name().unwrap_or(""),
         siblings.iter().map(String::as_str),
     );

@@ -283,10 +283,10 @@ impl Cursor<'_> {
         loop {
             self.take_while(|c| !is_newline(c) && !matches!(c, '{' | '}' | ';' | '"'));
             let closed_here = self.peek() == Some('"') && {
-                let rest = &self.rest()[1..];
-                let line = &rest[..rest.find(is_newline).unwrap_or(rest.len())];
-                let close = line.find('"');
-                self.at += 1 + close.map_or(line.len(), |close| close + 1);
+                self.at += 1;
+                // Not the line's end first: that would look at the rest of a long line for each of its quotes.
+                self.take_while(|c| c != '"' && !is_newline(c));
+                self.eat("\"");
                 true
             };
             if !closed_here {

@@ -183,6 +183,11 @@ fn nesting_without_end_is_told_in_no_time() {
     ] {
         assert_eq!(read(&text).1, [message]);
     }
+    // Found by fuzzing: a mistake before very many texts on one line.
+    assert_eq!(
+        read(&format!("[{}\nb", "\"a\" ".repeat(200_000))).1.len(),
+        1
+    );
     // What made the oracle abort: docs/design/kdl.md.
     for text in [
         "= ", ")", "}", "/- ", "a /-b ", "\"\n", "#", "\\", "a=\n", "a #\"x", "\\u{", "/",

@@ -723,7 +723,7 @@ fn files_that_are_missing() {
       |
       = help: globs are not expanded: copy the directory, and leave out what is not wanted with a `.dockerignore`
 
-    error[wrong-type]: `src` is a folder
+    error[wrong-type]: `src` is a directory
      --> imgspec.kdl:5:26
       |
     5 | image "b" { requirements "src" }

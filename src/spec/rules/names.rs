@@ -66,14 +66,12 @@ fn check_part(part: &str) -> Result<(), Refused> {
 /// Checks a registry with the path below it, such as `ghcr.io/acme` or `localhost:5000`.
 pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
     refuse_if(registry.is_empty(), "a registry cannot be empty")?;
-    for scheme in ["https://", "http://", "docker://", "oci://"] {
-        if let Some(rest) = registry.strip_prefix(scheme) {
-            return settled(
-                "a registry has no scheme",
-                rest.trim_end_matches('/'),
-                check_registry,
-            );
-        }
+    if let Some(rest) = without_schemes(registry) {
+        return settled(
+            "a registry has no scheme",
+            rest.trim_end_matches('/'),
+            check_registry,
+        );
     }
     if registry.len() > 1 && registry.ends_with('/') {
         return settled(
@@ -102,6 +100,23 @@ pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
     })
 }
 
+/// What follows a scheme, or several: all are taken off at once, because a text may have thousands of them.
+fn without_schemes(text: &str) -> Option<&str> {
+    const SCHEMES: [&str; 5] = [
+        "https://",
+        "http://",
+        "docker://",
+        "docker-image://",
+        "oci://",
+    ];
+    let one = |text| {
+        SCHEMES
+            .iter()
+            .find_map(|scheme| str::strip_prefix(text, *scheme))
+    };
+    std::iter::successors(one(text), |rest| one(rest)).last()
+}
+
 fn check_part_of_registry(part: &str) -> Result<(), Refused> {
     refuse_if(
         part.contains(':'),
@@ -121,7 +136,12 @@ fn check_host(host: &str) -> Result<(), Refused> {
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return refuse(format!("`{address}` is not an IPv6 address"));
             }
-            ("ipv6", rest.strip_prefix(':'))
+            // What follows must be a port: a line end here would be one in a Dockerfile.
+            match rest.split_once(':') {
+                Some(("", port)) => ("ipv6", Some(port)),
+                None if rest.is_empty() => ("ipv6", None),
+                _ => return refuse(format!("`{}` is not a port", rest.escape_debug())),
+            }
         }
         None => host
             .split_once(':')
@@ -148,10 +168,8 @@ fn check_host(host: &str) -> Result<(), Refused> {
 /// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
 pub(crate) fn check_reference(reference: &str) -> Result<(), Refused> {
     refuse_if(reference.is_empty(), "a base image cannot be empty")?;
-    for scheme in ["https://", "http://", "docker://", "docker-image://"] {
-        if let Some(rest) = reference.strip_prefix(scheme) {
-            return settled("a reference has no scheme", rest, check_reference);
-        }
+    if let Some(rest) = without_schemes(reference) {
+        return settled("a reference has no scheme", rest, check_reference);
     }
     let (rest, digest) = reference
         .split_once('@')

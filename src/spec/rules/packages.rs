@@ -3,6 +3,7 @@
 use super::refused::{Refused, refuse, refuse_if, require, settled};
 use super::values::line;
 use crate::spec::RequirementsKind;
+use crate::suggest::closest;
 
 /// `name[:arch][=version]` by Debian's rules: nothing that apt-get could take for an option or a removal.
 pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
@@ -166,7 +167,7 @@ pub(crate) fn helper(name: &str) -> Result<(), Refused> {
     if HELPERS.contains(&name) {
         return Ok(());
     }
-    match crate::suggest::closest(&name.replace('_', "-"), HELPERS) {
+    match closest(&name.replace('_', "-"), HELPERS) {
         Some(meant) => refuse(format!("did you mean `{meant}`?")),
         None => refuse("the helper images are `uv-image` and `micromamba-image`"),
     }

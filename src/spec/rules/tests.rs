@@ -39,6 +39,32 @@ fn names_are_docker_s() {
 }
 
 #[test]
+fn schemes_without_end_are_refused_in_no_time() {
+    // Found by fuzzing: one call within the other for each, until the stack was full.
+    let text = format!("{}r.test/a", "https://".repeat(100_000));
+    let fix = |result: Result<(), Refused>| result.unwrap_err().fix;
+    assert_eq!(fix(check_reference(&text)).as_deref(), Some("r.test/a"));
+    assert_eq!(fix(check_registry(&text)).as_deref(), Some("r.test/a"));
+}
+
+#[test]
+fn nothing_but_a_port_follows_an_ipv6_address() {
+    // Found by fuzzing: whatever followed the bracket was taken, a line end with an instruction too.
+    for host in [
+        "[::1]x",
+        "[::1] ",
+        "[::1]\nRUN touch x",
+        "[::1]x:5000",
+        "[::1]:",
+        "[::1]:5000x",
+    ] {
+        assert_ne!(why(check_registry(host)), "fine", "{host}");
+        assert_ne!(why(check_reference(&format!("{host}/a"))), "fine", "{host}");
+    }
+    assert_eq!(why(check_reference("[::1]:5000/a:1")), "fine");
+}
+
+#[test]
 fn registries_are_hosts_with_a_path_or_an_organisation() {
     for registry in [
         "ghcr.io/acme",
@@ -163,7 +189,7 @@ fn the_other_rules_take_what_docker_takes() {
     takes(
         env_name,
         &["A", "_a1", "a.b-c"],
-        &["", "1A", "A B", "A=B", "é", "A\n"],
+        &["", "1A", "A B", "A=B", "é", "A\n", "IMGSPEC_NEWLINE"],
     );
     takes(
         label_name,

@@ -1,6 +1,6 @@
 //! Rules on names, ids, paths inside images, builders and platforms.
 
-use super::refused::{Refused, refuse, refuse_for, require};
+use super::refused::{Refused, refuse, refuse_for, refuse_if, require};
 use crate::suggest::closest;
 
 /// Backends of this version.
@@ -164,6 +164,11 @@ pub(crate) fn command(value: &str) -> Result<(), Refused> {
 }
 
 pub(crate) fn env_name(name: &str) -> Result<(), Refused> {
+    // A variable of that name would go before the build argument by which Dockerfiles are given line ends.
+    refuse_if(
+        name == "IMGSPEC_NEWLINE",
+        "this one is imgspec's own: it stands for line ends while images are built",
+    )?;
     require(
         is_identifier(name, "_", "_.-"),
         "names of environment variables have letters, digits and `_`, and begin with no digit",
