@@ -12,7 +12,7 @@ use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text}
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
 use crate::disk::system_words;
-use crate::import::{self, Imported, Kind, Note, Places, Source, Surroundings};
+use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
 use crate::manifest;
 use crate::report::words::Count;
 
@@ -81,22 +81,26 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
     let text = read(path.as_deref(), &shown)?;
     let kind = kind(args, path.as_deref(), &text, &shown)?;
     let id = sources.add(&shown, text);
-    let source = Source { path, shown, id };
+    let input = Input {
+        path,
+        name: shown,
+        id,
+    };
     let cancel = Cancel::default();
     let python = python(args, context);
-    if kind == Kind::Python {
-        announce(&source, &python, &cancel, context)?;
+    if kind == InputKind::Python {
+        announce(&input, &python, &cancel, context)?;
     }
     let folder = output.as_deref().and_then(Path::parent);
-    let around = Surroundings {
+    let import_context = ImportContext {
         sources: &sources,
-        places: Places::new(&context.folder, folder.unwrap_or(&context.folder)),
+        paths: Paths::new(&context.folder, folder.unwrap_or(&context.folder)),
         flytekit: args.flytekit.clone(),
         python: &python,
         limit: Duration::from_secs(args.timeout),
         cancel: &cancel,
     };
-    match import::import(&source, kind, &around) {
+    match import::import(&input, kind, &import_context) {
         Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
         Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(exit::INTERRUPTED),
         Err(wrong) => Err(Failure::Wrong(wrong, sources)),
@@ -105,7 +109,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
 
 /// Says that a file is run, and hears interrupts while it is.
 fn announce(
-    source: &Source,
+    input: &Input,
     python: &Path,
     cancel: &Cancel,
     context: &Context,
@@ -115,7 +119,7 @@ fn announce(
     if !context.screen.quiet {
         eprint_text(&format!(
             "running {} by {}, to see which ImageSpecs it makes\n",
-            source.shown,
+            input.name,
             python.display()
         ));
     }
@@ -188,11 +192,16 @@ fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
     }
 }
 
-fn kind(args: &ImportArgs, path: Option<&Path>, text: &str, shown: &str) -> Result<Kind, Failure> {
+fn kind(
+    args: &ImportArgs,
+    path: Option<&Path>,
+    text: &str,
+    shown: &str,
+) -> Result<InputKind, Failure> {
     let said = args.from.map(|from| match from {
-        Origin::Yaml => Kind::Yaml,
-        Origin::Bake => Kind::Bake,
-        Origin::Python => Kind::Python,
+        Origin::Yaml => InputKind::Yaml,
+        Origin::Bake => InputKind::Bake,
+        Origin::Python => InputKind::Python,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
         let message =
