@@ -28,6 +28,7 @@ pub mod check;
 pub mod cli;
 pub mod diagnostic;
 mod disk;
+pub mod edit;
 pub mod fingerprint;
 pub mod graph;
 pub mod images;

@@ -36,6 +36,7 @@ pub use places::Places;
 
 use crate::backend::Cancel;
 use crate::diagnostic::{Diagnostic, Place, SourceId, Sources};
+use crate::manifest::write;
 
 /// The flytekit whose images these are, when nobody says and none is installed.
 pub const FLYTEKIT: &str = "1.16.31";
@@ -213,7 +214,7 @@ fn shown(value: &str) -> String {
         if count == 80 {
             return out + "…";
         }
-        if c.is_control() || kdl::is_unseen(c) {
+        if c.is_control() || write::is_unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

@@ -5,7 +5,7 @@ use crate::reference::{self, Refused};
 use crate::suggest::closest;
 
 /// One field of images, templates and defaults.
-pub(super) struct Field {
+pub(crate) struct Field {
     pub name: &'static str,
     pub kind: Kind,
     /// What its values may be; of a map, what its names may be.
@@ -14,7 +14,7 @@ pub(super) struct Field {
 
 /// What a field takes, and so how it is inherited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// One text; replaces.
     Text,
     /// One path of the workspace; replaces.
@@ -123,7 +123,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 ];
 
 /// The field of this name.
-pub(super) fn find(name: &str) -> Option<&'static Field> {
+pub(crate) fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
@@ -133,7 +133,7 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The field that an unknown name means; `more` may be meant too.
-pub(super) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'static str> {
+pub(crate) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'static str> {
     let other = OTHER_NAMES
         .iter()
         .find(|(other, _)| name.eq_ignore_ascii_case(other))

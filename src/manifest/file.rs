@@ -35,6 +35,8 @@ pub(super) struct Loader<'a> {
     /// The files so far, with the include that led to each.
     pub(super) files: BTreeMap<WorkspacePath, Option<Place>>,
     pub(super) looked: Looked,
+    /// A file, by its path in the workspace, and the text that is read instead of what is in it.
+    pub(super) instead: Option<(&'a str, &'a str)>,
 }
 
 /// What a file gets from the files that include it.
@@ -68,6 +70,7 @@ impl<'a> Loader<'a> {
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
             looked: Looked::default(),
+            instead: None,
         }
     }
 
@@ -189,7 +192,12 @@ impl<'a> Loader<'a> {
 
     /// The nodes of a file; none when it cannot be read.
     fn nodes(&mut self, path: &WorkspacePath, included: Option<&Place>) -> Option<Vec<Node>> {
-        let bytes = match read(&path.under(&self.root)) {
+        let instead = self.instead.filter(|(it, _)| *it == path.as_str());
+        let read = match instead {
+            Some((_, text)) => Ok(text.as_bytes().to_vec()),
+            None => read(&path.under(&self.root)),
+        };
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(why) => {
                 let mistake = unreadable(path.as_str(), &why);

@@ -35,11 +35,14 @@ mod templates;
 )]
 mod tests;
 mod transcript;
+pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use fields::{Field, Kind, find as field, meant};
 pub use include::FILE_NAME;
 pub use overrides::Overrides;
+pub(crate) use syntax::{Data, Node, SIZE_LIMIT, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::diagnostic::Diagnostic;
 use crate::reference::Refused;
@@ -87,6 +90,18 @@ pub fn load(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Loaded {
     file::Loader::new(overrides, env).load(manifest)
+}
+
+/// The same, as if a file of the workspace, by its path in it, had another text.
+pub(crate) fn load_instead(
+    manifest: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+    instead: (&str, &str),
+) -> Loaded {
+    let mut loader = file::Loader::new(overrides, env);
+    loader.instead = Some(instead);
+    loader.load(manifest)
 }
 
 /// Reads the images of a program as if manifests in `root` said them, by the same rules. `root` is canonical; the images'

@@ -6,12 +6,15 @@
 mod lexer;
 mod parser;
 mod string;
+mod tokens;
 mod value;
+
+pub(crate) use tokens::{Token, TokenKind, same, tokens};
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
 /// The largest manifest that is read, in bytes.
-pub(super) const SIZE_LIMIT: usize = 1024 * 1024;
+pub(crate) const SIZE_LIMIT: usize = 1024 * 1024;
 
 /// How deep braces and comments may be nested.
 const DEPTH_LIMIT: usize = 64;
@@ -21,7 +24,7 @@ const MISTAKE_LIMIT: usize = 50;
 
 /// One node with all that belongs to it.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Its name.
     pub name: Word,
     /// Its arguments, in order.
@@ -36,7 +39,7 @@ pub(super) struct Node {
 
 /// A name with its place.
 #[derive(Debug, Clone)]
-pub(super) struct Word {
+pub(crate) struct Word {
     /// What it says, without quotes.
     pub text: String,
     /// Where, with quotes.
@@ -45,7 +48,7 @@ pub(super) struct Word {
 
 /// One `name=value`.
 #[derive(Debug, Clone)]
-pub(super) struct Prop {
+pub(crate) struct Prop {
     /// The name.
     pub name: Word,
     /// The value.
@@ -54,7 +57,7 @@ pub(super) struct Prop {
 
 /// A value with its place.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub(crate) struct Value {
     /// What it is.
     pub data: Data,
     /// Where, with quotes.
@@ -63,7 +66,7 @@ pub(super) struct Value {
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Data {
+pub(crate) enum Data {
     /// Text of any kind.
     Text {
         /// What it says, escapes resolved.
@@ -91,7 +94,7 @@ impl Node {
     }
 
     /// From the name to the last argument or property, without the block.
-    pub(super) fn head(&self) -> Place {
+    pub(crate) fn head(&self) -> Place {
         let ends = self.args.iter().map(|value| value.place.span.end);
         let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
         let end = ends.chain(prop_ends).max().unwrap_or(0);
@@ -104,7 +107,7 @@ impl Node {
 
 impl Prop {
     /// From the name to the end of the value.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             source: self.name.place.source,
             span: self.name.place.span.start..self.value.place.span.end,
@@ -114,7 +117,7 @@ impl Prop {
 
 /// Reads a text. When there are mistakes, the nodes are those that could be understood; a node with a mistake in its own
 /// line is not among them, and none is when blocks do not match.
-pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
+pub(crate) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
     parser::Parser::new(text, source).document()
 }
 
