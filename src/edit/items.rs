@@ -4,11 +4,10 @@ use super::names::{bare_name, name_of};
 use super::target::{Shape, Target};
 use super::write::Writer;
 use super::{Change, splice::Splice};
-use crate::diagnostic::{Diagnostic, Place};
-use crate::manifest::write::{in_line, quoted, word};
-use crate::manifest::{Data, Node};
+use crate::diagnostic::Place;
+use crate::manifest::write::quoted;
+use crate::manifest::{Data, Node, Value};
 use crate::session::Refusal;
-use crate::suggest::closest;
 
 /// What a change comes to.
 pub(super) struct Changed {
@@ -39,8 +38,46 @@ pub(super) struct Item {
     pub part: Part,
     pub key: Option<String>,
     pub text: String,
-    /// What takes its place; none when it goes.
-    pub new: Option<String>,
+    /// Whether names in braces are filled in, so that it means something else than it says.
+    is_filled: bool,
+    pub fate: Fate,
+}
+
+/// What becomes of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    Stays,
+    Goes,
+    /// Another one takes its place.
+    Becomes(String),
+}
+
+impl Item {
+    /// Whether it is this very value, and goes on being so.
+    fn is(&self, text: &str) -> bool {
+        match &self.fate {
+            Fate::Stays => !self.is_filled && self.text == text,
+            Fate::Goes => false,
+            Fate::Becomes(new) => new == text,
+        }
+    }
+
+    /// What it says in the end.
+    pub(super) fn said(&self) -> Option<&str> {
+        match &self.fate {
+            Fate::Stays => Some(&self.text),
+            Fate::Goes => None,
+            Fate::Becomes(new) => Some(new),
+        }
+    }
+
+    fn shown(&self) -> String {
+        let key = self
+            .key
+            .as_ref()
+            .map_or(String::new(), |key| format!("{key}="));
+        key + &self.text
+    }
 }
 
 /// The values of a field while they change.
@@ -80,10 +117,8 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
         .map(|splice| splice.span.start)
         .min()
         .unwrap_or(own);
-    let kept = items
-        .items
-        .iter()
-        .filter_map(|item| Some((item.key.clone(), item.new.clone()?)));
+    let kept = items.items.iter();
+    let kept = kept.filter_map(|item| Some((item.key.clone(), item.said()?.to_owned())));
     Ok(Changed {
         line: target.text[..start].matches('\n').count() + 1,
         values: kept.chain(items.pushed.clone()).collect(),
@@ -93,40 +128,30 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
 }
 
 /// All that the image itself says of the field.
-pub(super) fn items(target: &Target<'_>) -> Vec<Item> {
+fn items(target: &Target<'_>) -> Vec<Item> {
     let mut items = Vec::new();
     for (node, own) in target.own().into_iter().enumerate() {
-        let mut item = |part, key: Option<&str>, text: String| {
-            let (key, new) = (key.map(str::to_owned), Some(text.clone()));
+        let mut item = |part, key: Option<&str>, value: Option<&Value>| {
+            let braces = |text: &str| text.contains("{{");
+            let data = value.map(|value| &value.data);
             items.push(Item {
                 node,
                 part,
-                key,
-                text,
-                new,
+                key: key.map(str::to_owned),
+                text: value.map_or_else(String::new, |value| target.value(value)),
+                is_filled: matches!(data, Some(Data::Text { text, quoted: true }) if braces(text)),
+                fate: Fate::Stays,
             });
         };
         for (at, value) in own.args.iter().enumerate() {
-            item(Part::Argument(at), None, target.value(value));
+            item(Part::Argument(at), None, Some(value));
         }
-        for (at, prop) in own
-            .props
-            .iter()
-            .enumerate()
-            .filter(|(_, prop)| prop.name.text != "reset")
-        {
-            item(
-                Part::Property(at),
-                Some(&prop.name.text),
-                target.value(&prop.value),
-            );
+        let props = own.props.iter().enumerate();
+        for (at, prop) in props.filter(|(_, prop)| prop.name.text != "reset") {
+            item(Part::Property(at), Some(&prop.name.text), Some(&prop.value));
         }
         for (at, child) in own.children.iter().enumerate() {
-            let text = child
-                .args
-                .first()
-                .map_or_else(String::new, |value| target.value(value));
-            item(Part::Child(at), Some(&child.name.text), text);
+            item(Part::Child(at), Some(&child.name.text), child.args.first());
         }
     }
     items
@@ -140,37 +165,41 @@ pub(super) fn is_reset(node: &Node) -> bool {
 }
 
 impl Items<'_> {
-    fn field(&self) -> &'static str {
+    pub(super) fn field(&self) -> &'static str {
         self.target.field.name
     }
 
     fn say(&mut self, words: &str, value: &str, how: &str) {
+        self.say_all(words, &[value.to_owned()], how);
+    }
+
+    fn say_all(&mut self, words: &str, values: &[String], how: &str) {
         let (field, id) = (self.field(), self.target.id);
+        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        let values = values.join(" ");
         self.said
-            .push(format!("{words}{} {how} {field} of {id}", quoted(value)));
+            .push(format!("{words}{values} {how} {field} of {id}"));
     }
 
     fn add_all(&mut self, values: &[String]) -> Result<(), Refusal> {
         let inherited = self.target.inherited();
         for value in values {
-            let name = name_of(self.field(), value);
-            let same = |text: &str| {
-                text == value || (name.is_some() && name_of(self.target.field.name, text) == name)
-            };
-            let there = |text: &str| text == value;
-            if self.now().any(|text| there(&text)) || inherited.iter().any(|(text, _)| there(text))
-            {
-                self.say("", value, "is already in");
-            } else if let Some(at) = self
+            let same = |text: &str| self.is_same(text, value);
+            let known = self
                 .items
                 .iter()
-                .position(|item| item.new.as_deref().is_some_and(same))
-            {
-                self.exchange(at, value);
-            } else if let Some((_, place)) = inherited
+                .position(|item| item.said().is_some_and(same));
+            let pushed = self.pushed.iter().position(|(_, text)| same(text));
+            let from = inherited
                 .iter()
-                .find(|(text, _)| self.replaces() || same(text))
-            {
+                .find(|(text, _)| self.replaces() || same(text));
+            if self.has(value) || inherited.iter().any(|(text, _)| text == value) {
+                self.say("", value, "is already in");
+            } else if let Some(at) = known {
+                self.exchange(at, value);
+            } else if let Some(at) = pushed {
+                self.pushed[at].1.clone_from(value);
+            } else if let Some((_, place)) = from {
                 let all = inherited.iter().map(|(text, _)| text).chain([value]);
                 return Err(self.refuse_inherited(place, &all.cloned().collect::<Vec<_>>()));
             } else {
@@ -181,46 +210,47 @@ impl Items<'_> {
         Ok(())
     }
 
+    /// Whether two values are the same, or two requirements of one package.
+    fn is_same(&self, text: &str, value: &str) -> bool {
+        let name = name_of(self.field(), value);
+        text == value || (name.is_some() && name_of(self.field(), text) == name)
+    }
+
     /// Whether what the image says itself would take the place of what it inherits.
     fn replaces(&self) -> bool {
         self.target.shape == Shape::Words && self.items.is_empty()
     }
 
-    /// What the image says itself by now.
-    fn now(&self) -> impl Iterator<Item = String> {
-        let kept = self.items.iter().filter_map(|item| item.new.clone());
-        kept.chain(self.pushed.iter().map(|(_, text)| text.clone()))
+    /// Whether the image says a value itself by now.
+    fn has(&self, value: &str) -> bool {
+        let is_pushed = self.pushed.iter().any(|(_, text)| text == value);
+        is_pushed || self.items.iter().any(|item| item.is(value))
     }
 
     fn exchange(&mut self, at: usize, value: &str) {
         let old = quoted(&self.items[at].text);
         self.say(&format!("replaced {old} by "), value, "in");
-        self.items[at].new = Some(value.to_owned());
+        self.items[at].fate = Fate::Becomes(value.to_owned());
     }
 
     fn put_all(&mut self, values: &[String]) -> Result<(), Refusal> {
         for value in values {
             let (key, text) = self.pair(value)?;
-            let known = self
-                .items
-                .iter()
-                .position(|item| item.key.as_deref() == Some(key));
-            if let Some(before) = self
-                .pushed
-                .iter_mut()
-                .find(|(it, _)| it.as_deref() == Some(key))
-            {
-                text.clone_into(&mut before.1);
+            let is_it = |it: &Option<String>| it.as_deref() == Some(key);
+            let known = self.items.iter().position(|item| is_it(&item.key));
+            let pushed = self.pushed.iter().position(|(it, _)| is_it(it));
+            if let Some(at) = pushed {
+                text.clone_into(&mut self.pushed[at].1);
             } else if let Some(at) = known {
-                if self.items[at].new.as_deref() == Some(text) {
+                if self.items[at].is(text) {
                     self.say("", value, "is already in");
                 } else {
                     self.say("set ", value, "in");
-                    self.items[at].new = Some(text.to_owned());
+                    self.items[at].fate = Fate::Becomes(text.to_owned());
                 }
             } else if let Some((said, place)) = self.target.inherited_entry(key) {
                 if said != text {
-                    return Err(self.refuse_inherited(place, &[value.clone()]));
+                    return Err(self.refuse_inherited(place, std::slice::from_ref(value)));
                 }
                 self.say("", value, "is already in");
             } else {
@@ -233,26 +263,11 @@ impl Items<'_> {
 
     /// `NAME=VALUE`.
     fn pair<'v>(&self, value: &'v str) -> Result<(&'v str, &'v str), Refusal> {
-        let field = self.field();
-        let Some((key, text)) = value.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            let message = format!(
-                "`{field}` takes names with values, and {} has no name",
-                quoted(value)
-            );
-            return Err(usage(
-                message,
-                format!("write `NAME=VALUE`, such as `{field} A={value}`"),
-            ));
-        };
-        if key == "reset" {
-            let message =
-                format!("an entry of `{field}` called `reset` is not edited by a command");
-            return Err(usage(
-                message,
-                format!("write it by hand: `{field} {{ reset {} }}`", quoted(text)),
-            ));
+        match value.split_once('=') {
+            None | Some(("", _)) => Err(self.has_no_name(value)),
+            Some(("reset", text)) => Err(self.is_called_reset(text)),
+            Some(pair) => Ok(pair),
         }
-        Ok((key, text))
     }
 
     fn set_one(&mut self, values: &[String]) -> Result<(), Refusal> {
@@ -268,15 +283,15 @@ impl Items<'_> {
             .items
             .iter()
             .position(|item| item.key.as_deref() == key);
-        let inherited = self.target.inherited();
         if let Some(at) = known {
-            if self.items[at].text == text {
+            if self.items[at].is(text) {
                 self.say("", value, "is already the");
-                return Ok(());
+            } else {
+                self.exchange(at, text);
             }
-            self.exchange(at, text);
             return Ok(());
         }
+        let inherited = self.target.inherited();
         if let Some((said, place)) = inherited.first().filter(|_| self.items.is_empty()) {
             if key.is_none() && said == text {
                 self.say("", value, "is already the");
@@ -285,7 +300,7 @@ impl Items<'_> {
             return Err(self.refuse_inherited(place, values));
         }
         for item in &mut self.items {
-            item.new = None;
+            item.fate = Fate::Goes;
         }
         self.say("set ", value, "as");
         self.pushed.push((key.map(str::to_owned), text.to_owned()));
@@ -295,71 +310,70 @@ impl Items<'_> {
     fn set_all(&mut self, values: &[String]) -> Result<(), Refusal> {
         let inherited = self.target.inherited();
         let is_list = self.target.shape == Shape::List;
-        if let Some((_, place)) = inherited
-            .first()
-            .filter(|_| is_list || self.items.is_empty())
-        {
+        let counts = |_: &&(String, &Place)| is_list || self.items.is_empty();
+        if let Some((_, place)) = inherited.first().filter(counts) {
             return Err(self.refuse_inherited(place, values));
         }
-        if self.now().eq(values.iter().cloned()) {
-            let all = values.join(" ");
-            self.say("", &all, "is already all of");
+        let alike = self
+            .items
+            .iter()
+            .zip(values)
+            .all(|(item, value)| item.is(value));
+        if alike && self.items.len() == values.len() {
+            self.say_all("", values, "is already the");
             return Ok(());
         }
         for (at, item) in self.items.iter_mut().enumerate() {
-            item.new = values.get(at).cloned();
+            item.fate = match values.get(at) {
+                Some(value) if item.is(value) => Fate::Stays,
+                Some(value) => Fate::Becomes(value.clone()),
+                None => Fate::Goes,
+            };
         }
         let more = values.iter().skip(self.items.len());
         self.pushed.extend(more.map(|value| (None, value.clone())));
-        self.say("set ", &values.join(" "), "as");
+        self.say_all("set ", values, "as");
         Ok(())
     }
 
     fn remove_all(&mut self, values: &[String]) -> Result<(), Refusal> {
-        let is_whole = matches!(self.target.shape, Shape::One | Shape::Words);
-        if values.is_empty() && is_whole && !self.items.is_empty() {
-            let all: Vec<&str> = self.items.iter().map(|item| item.text.as_str()).collect();
-            self.say("removed ", &all.join(" "), "from");
-            self.items.iter_mut().for_each(|item| item.new = None);
-            return Ok(());
-        }
-        if values.is_empty() && !is_whole {
-            let message = format!(
-                "which values of `{}` are to be removed is not said",
-                self.field()
-            );
-            return Err(usage(message, "name them behind the field"));
-        }
         if values.is_empty() {
-            return Err(self.absent(""));
+            return self.remove_whole();
         }
         for value in values {
-            let meant: Vec<usize> = self
-                .items
-                .iter()
-                .enumerate()
-                .filter(|(_, item)| self.means(item, value))
-                .map(|(at, _)| at)
-                .collect();
+            let items = self.items.iter().enumerate();
+            let meant = items.filter(|(_, item)| self.means(item, value));
+            let meant: Vec<usize> = meant.map(|(at, _)| at).collect();
             if meant.is_empty() {
                 return Err(self.absent(value));
             }
             for at in meant {
-                let gone = self.items[at].text.clone();
-                let gone = self.items[at]
-                    .key
-                    .as_ref()
-                    .map_or(gone.clone(), |key| format!("{key}={gone}"));
-                self.say("removed ", &gone, "from");
-                self.items[at].new = None;
+                self.say("removed ", &self.items[at].shown(), "from");
+                self.items[at].fate = Fate::Goes;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes a field that has one value.
+    fn remove_whole(&mut self) -> Result<(), Refusal> {
+        if !matches!(self.target.shape, Shape::One | Shape::Words) {
+            return Err(self.is_not_said());
+        }
+        if self.items.is_empty() {
+            return Err(self.absent(""));
+        }
+        let all: Vec<String> = self.items.iter().map(Item::shown).collect();
+        self.say_all("removed ", &all, "from");
+        for item in &mut self.items {
+            item.fate = Fate::Goes;
         }
         Ok(())
     }
 
     /// Whether a word of the command line means a value that is still there.
     fn means(&self, item: &Item, value: &str) -> bool {
-        item.new.is_some()
+        item.fate != Fate::Goes
             && match &item.key {
                 Some(key) => value == key || value.split_once('=') == Some((key, &item.text)),
                 None => self.names(&item.text, value),
@@ -367,81 +381,8 @@ impl Items<'_> {
     }
 
     /// Whether a word of the command line is a value, or its package's name.
-    fn names(&self, text: &str, value: &str) -> bool {
+    pub(super) fn names(&self, text: &str, value: &str) -> bool {
         let package = name_of(self.field(), text).map(|name| name.package);
         text == value || (package.is_some() && package == bare_name(self.field(), value))
-    }
-
-    /// The mistake of removing what is not there, or not here.
-    fn absent(&self, value: &str) -> Refusal {
-        let (target, field) = (self.target, self.field());
-        let is_it = |(text, _): &(String, &Place)| value.is_empty() || self.names(text, value);
-        let key = value.split_once('=').map_or(value, |(key, _)| key);
-        let inherited = target.inherited().into_iter().find(is_it);
-        if let Some((_, place)) = inherited.or_else(|| target.inherited_entry(key)) {
-            let help = format!("`{field} reset=#true` in the image drops all that it inherits");
-            return target.refuse_inherited(field, place, help);
-        }
-        let known = self.items.iter().flat_map(|item| {
-            let said = item.key.as_ref().unwrap_or(&item.text);
-            let package = name_of(field, said).map(|name| name.package);
-            [Some(said.clone()), package].into_iter().flatten()
-        });
-        let known: Vec<String> = known.collect();
-        let meant = closest(value, known.iter().map(String::as_str));
-        let own = target.own();
-        let place = own
-            .first()
-            .map_or(&target.image().name.place, |node| &node.name.place);
-        let message = if value.is_empty() {
-            format!("image `{}` has no `{field}`", target.id)
-        } else {
-            format!(
-                "{} is not in `{field}` of image `{}`",
-                quoted(value),
-                target.id
-            )
-        };
-        let mistake = Diagnostic::error("not-there", message);
-        target.refuse(match meant {
-            Some(meant) => mistake.at(place.clone(), format!("did you mean {}?", quoted(meant))),
-            None => mistake.at(place.clone(), ""),
-        })
-    }
-
-    /// The mistake of a change of what is inherited; `values` are all that the image would have to say instead.
-    fn refuse_inherited(&self, place: &Place, values: &[String]) -> Refusal {
-        let (field, id) = (self.field(), self.target.id);
-        let written = |value: &String| match (self.target.shape, value.split_once('=')) {
-            (Shape::Map, Some((key, text))) => format!("{}={}", word(key), quoted(text)),
-            (Shape::One, Some(("image", id))) if field == "base-image" => {
-                format!("image={}", quoted(id))
-            }
-            _ => in_line(value).unwrap_or_else(|| quoted(value)),
-        };
-        let said: Vec<String> = values.iter().map(written).collect();
-        let said = said.join(" ");
-        let help = match self.target.shape {
-            Shape::List => {
-                format!("`{field} reset=#true …` in the image drops all that it inherits")
-            }
-            _ => format!("for `{id}` alone, write it into the image: `{field} {said}`"),
-        };
-        self.target.refuse_inherited(field, place, help)
-    }
-
-    fn has_one_value(&self) -> Refusal {
-        let (id, field) = (self.target.id, self.field());
-        usage(
-            format!("`{field}` has one value"),
-            format!("write `imgspec set {id} {field} VALUE`"),
-        )
-    }
-}
-
-pub(super) fn usage(message: impl Into<String>, help: impl Into<String>) -> Refusal {
-    Refusal::Other {
-        message: message.into(),
-        help: Some(help.into()),
     }
 }

@@ -1,8 +1,10 @@
-//! The canonical layout of a manifest: four blanks a block, one node a line, one blank line at most between them.
+//! The canonical layout of a manifest: four blanks a block, one node a line, one blank line at most between them. A block of
+//! one plain node may stay in the line of its own node.
 //!
 //! Works on tokens, not on a tree, so that comments and what is commented out stay where they are; values and comments are
 //! never looked into. The `kdl` crate's formatter would lose comments: see docs/design/kdl.md.
 
+use crate::manifest::write::WIDTH;
 use crate::manifest::{Token, TokenKind};
 
 /// Lays out a text that reads without a mistake.
@@ -264,6 +266,11 @@ impl<'a> Layout<'a> {
     }
 
     fn block(&mut self) {
+        if let Some((inside, close)) = self.short() {
+            self.word(&inside);
+            self.at = close;
+            return;
+        }
         self.word("{");
         self.at += 1;
         let start = self.out.len();
@@ -276,6 +283,37 @@ impl<'a> Layout<'a> {
         }
         self.out.push('}');
         self.before = Before::Word;
+    }
+
+    /// A block of one plain node that stands in one line and has room there, and where it ends: it stays so.
+    fn short(&self) -> Option<(String, usize)> {
+        let mut inside = "{".to_owned();
+        let (mut is_glued, mut is_over) = (false, false);
+        for (at, token) in self.tokens.iter().enumerate().skip(self.at + 1) {
+            let said = &self.text[token.span.clone()];
+            match token.kind {
+                TokenKind::Space => {}
+                TokenKind::Value if !is_over => {
+                    inside += if is_glued { "" } else { " " };
+                    inside += said;
+                    is_glued = false;
+                }
+                TokenKind::Equals => {
+                    inside.push('=');
+                    is_glued = true;
+                }
+                TokenKind::End if inside.len() > 1 => is_over = true,
+                TokenKind::Close => {
+                    let line = self.out.rsplit('\n').next().unwrap_or_default();
+                    let length =
+                        line.chars().count() + inside.chars().count() + " ".len() * 2 + "}".len();
+                    let is_short = inside.len() > 1 && length <= WIDTH && !inside.contains('\n');
+                    return is_short.then(|| (inside + " }", at));
+                }
+                _ => return None,
+            }
+        }
+        None
     }
 
     /// A node ended by a `;`: a comment may follow in its line.

@@ -7,6 +7,7 @@
 mod file;
 mod items;
 mod layout;
+mod mistakes;
 mod names;
 mod piece;
 mod proof;

@@ -1,15 +1,12 @@
 //! The values of one node, on the `kdl` crate's document model: exchanged, taken away and added, with all that stands between
 //! them left as it is.
 //!
-//! The crate sees single nodes that our own parser has read, up to their last value or brace: what follows a block on its line
-//! it would lose, and on nested `/-{` its time doubles with each level (docs/design/kdl.md).
+//! The crate sees single nodes that our own parser has read, up to their last value: it would lose what follows a block on its
+//! line, and on nested `/-{` its time doubles with each level (docs/design/kdl.md).
 
 use kdl::{KdlEntry, KdlEntryFormat, KdlIdentifier, KdlNode, KdlValue};
 
 use crate::manifest::write::word;
-
-/// How many commented-out parts a node may have.
-const DASHES: usize = 8;
 
 /// One node that is being changed.
 pub(super) struct Piece {
@@ -25,9 +22,6 @@ pub(super) struct Written {
 impl Piece {
     /// Reads a node; none when the crate would not write it as it stands.
     pub(super) fn read(written: &str) -> Option<Self> {
-        if written.matches("/-").count() > DASHES {
-            return None;
-        }
         let node = KdlNode::parse(written).ok()?;
         (node.to_string() == written).then_some(Self { node })
     }

@@ -41,45 +41,29 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     pub(super) fn find(loaded: &'a Loaded, id: &str, field: &str) -> Result<Self, Refusal> {
         let workspace = &loaded.workspace;
-        let wrong = |mistakes| Refusal::Wrong(mistakes, workspace.sources.clone());
         let field = manifest::field(field).ok_or_else(|| unknown_field(field))?;
-        let Some(image) = workspace.images.iter().find(|image| image.id == id) else {
-            // What could not be read may be where it is declared.
-            if loaded.diagnostics.iter().any(Diagnostic::is_error) {
-                return Err(wrong(loaded.diagnostics.clone()));
-            }
-            return Err(unknown_image(id, &workspace.images));
-        };
-        let head = image
-            .places
-            .get("")
-            .ok_or_else(|| unknown_image(id, &workspace.images))?;
+        let (image, head) = image_of(loaded, id)?;
         let source = workspace.sources.get(head.source);
+        let wrong = |mistakes| Refusal::Wrong(mistakes, workspace.sources.clone());
         let (nodes, mistakes) = manifest::parse(&source.text, head.source);
-        if !mistakes.is_empty() {
-            return Err(wrong(mistakes));
-        }
         let is_it = |node: &Node| {
             node.name.text == "image" && node.args.first().is_some_and(|id| id.place == *head)
         };
-        let at = nodes
-            .iter()
-            .position(is_it)
-            .ok_or_else(|| unknown_image(id, &workspace.images))?;
-        if let Some(matrix) = nodes[at]
-            .children
-            .iter()
-            .find(|node| node.name.text == "matrix")
-        {
-            let mistake = of_a_matrix(&workspace.images, image, head, &matrix.name.place);
+        let at = nodes.iter().position(is_it);
+        let Some(at) = at.filter(|_| mistakes.is_empty()) else {
+            return Err(wrong(mistakes));
+        };
+        let said = |name: &str| {
+            let children = &nodes[at].children;
+            let child = children.iter().find(|child| child.name.text == name);
+            child.map(|child| &child.name.place)
+        };
+        if let Some(matrix) = said("matrix") {
+            let mistake = of_a_matrix(&workspace.images, image, head, matrix);
             return Err(wrong(vec![mistake]));
         }
         let Some(shape) = shape(field.kind) else {
-            let said = nodes[at]
-                .children
-                .iter()
-                .find(|node| node.name.text == field.name);
-            let place = said.map_or(head, |node| &node.name.place);
+            let place = said(field.name).unwrap_or(head);
             return Err(wrong(vec![by_hand(field.name, place.clone())]));
         };
         Ok(Self {
@@ -120,6 +104,8 @@ impl<'a> Target<'a> {
                 .filter(|_| self.places.has(name))
                 .into_iter()
                 .collect(),
+            // What the image says itself takes the place of all of them.
+            Shape::Words if !self.own().is_empty() => Vec::new(),
             Shape::Words | Shape::List => (0..)
                 .map(|at| format!("{name}[{at}]"))
                 .take_while(|part| self.places.has(part))
@@ -215,6 +201,20 @@ fn text_of(value: &Value, written: &str) -> String {
         Data::Text { text, .. } => text.clone(),
         _ => written.to_owned(),
     }
+}
+
+/// The image, and where its id is.
+fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), Refusal> {
+    let workspace = &loaded.workspace;
+    let image = workspace.images.iter().find(|image| image.id == id);
+    let found = image.and_then(|image| Some((image, image.places.get("")?)));
+    found.ok_or_else(|| {
+        // What could not be read may be where it is declared.
+        if loaded.diagnostics.iter().any(Diagnostic::is_error) {
+            return Refusal::Wrong(loaded.diagnostics.clone(), workspace.sources.clone());
+        }
+        unknown_image(id, &workspace.images)
+    })
 }
 
 /// How a field is said; none when no command edits it.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::formatted;
 use crate::diagnostic::Sources;
+use crate::manifest::{Data, parse, write};
 
 #[track_caller]
 fn laid_out(text: &str) -> String {
@@ -24,7 +25,10 @@ fn a_manifest_is_laid_out_in_the_canonical_way() {
         ("a;b ;c", "a\nb\nc\n"),
         ("a   \"b\"\tc = d", "a \"b\" c=d\n"),
         ("\n\n// x  \n\n\n\na\n\n\n", "// x\n\na\n"),
-        ("a { b }", "a {\n    b\n}\n"),
+        ("a {b  c=d;}", "a { b c=d }\n"),
+        ("a { b; c }", "a {\n    b\n    c\n}\n"),
+        ("a { b { c } }", "a {\n    b { c }\n}\n"),
+        ("a {\n b }", "a {\n    b\n}\n"),
         ("a {}\nb {\n\n}", "a {}\nb {}\n"),
         ("a {\n\n  // x\n\n\n  b\n\n}", "a {\n    // x\n\n    b\n}\n"),
         (
@@ -40,7 +44,7 @@ fn a_manifest_is_laid_out_in_the_canonical_way() {
         ("a b \\ // x\n\nc", "a b // x\nc\n"),
         (
             "/- a  b\nc /-d  /- e = f /-{ g }",
-            "/-a b\nc /-d /-e=f /-{\n    g\n}\n",
+            "/-a b\nc /-d /-e=f /-{ g }\n",
         ),
         ("/-\n// x\n a", "// x\n/-a\n"),
         ("a /-\n// x\n b c", "a \\ // x\n    /-b c\n"),
@@ -51,7 +55,7 @@ fn a_manifest_is_laid_out_in_the_canonical_way() {
         ("/* x */ // y\na", "/* x */ // y\na\n"),
         (
             "a \"\"\"\n  x\n    y\n  \"\"\" { b }",
-            "a \"\"\"\n  x\n    y\n  \"\"\" {\n    b\n}\n",
+            "a \"\"\"\n  x\n    y\n  \"\"\" { b }\n",
         ),
         ("a #\"x  y\"#  \"z  z\"", "a #\"x  y\"# \"z  z\"\n"),
         ("a { /-b; }", "a {\n    /-b\n}\n"),
@@ -86,6 +90,18 @@ proptest! {
         let is_sound = crate::manifest::parse(&text, Sources::default().add("x", "")).1.is_empty();
         if is_sound {
             laid_out(&text);
+        }
+    }
+
+    #[test]
+    fn any_text_is_written_as_a_value_that_is_read_as_it(text in "(\\PC|[\\x00-\\x1f\"\\\\#{}\u{85}\u{2028}\u{202e}\u{feff}]|\\{\\{){0,12}") {
+        for written in [write::in_line(&text), write::text(&text, 1)].into_iter().flatten() {
+            let (nodes, mistakes) = parse(&format!("x {written}\n"), Sources::default().add("x", ""));
+            prop_assert!(mistakes.is_empty(), "{}: {:?}", written, mistakes);
+            let Data::Text { text: read, quoted } = &nodes[0].args[0].data else { panic!("{written}") };
+            prop_assert_eq!(read, &text);
+            // In a quoted text the braces would name a variable.
+            prop_assert!(!quoted || !text.contains("{{"));
         }
     }
 }

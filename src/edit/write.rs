@@ -1,13 +1,17 @@
 //! Changed values → splices: each node that has some is written anew, by its own way of standing in lines.
 
-use super::items::{Item, Items, Part, Said, is_reset, usage};
+use super::items::{Fate, Item, Items, Part, Said, is_reset};
+use super::mistakes::usage;
 use super::piece::{Piece, Written};
 use super::splice::{self, Splice};
 use super::target::{Shape, Target};
 use crate::diagnostic::{Diagnostic, Place};
-use crate::manifest::Node;
 use crate::manifest::write::{self, WIDTH, in_line, word};
+use crate::manifest::{Node, TokenKind};
 use crate::session::Refusal;
+
+/// How many commented-out parts a node may have that is handed to the crate: they may be nested.
+const DASHES: usize = 8;
 
 /// How deep the fields of an image stand.
 const DEPTH: usize = 1;
@@ -55,12 +59,12 @@ impl<'a> Writer<'a> {
         pushed: &[Said],
         splices: &mut Vec<Splice>,
     ) -> Result<(), Refusal> {
-        let is_empty = self.of(at).all(|item| item.new.is_none());
+        let is_empty = self.of(at).all(|item| item.fate == Fate::Goes);
         if is_empty && self.of(at).next().is_some() && pushed.is_empty() && !is_reset(node) {
             splices.push(self.without(node)?);
             return Ok(());
         }
-        let is_changed = |item: &&Item| item.new.as_ref() != Some(&item.text);
+        let is_changed = |item: &&Item| item.fate != Fate::Stays;
         for item in self.of(at).filter(is_changed) {
             if let Part::Child(child) = item.part {
                 splices.push(self.child(&node.children[child], item)?);
@@ -98,7 +102,12 @@ impl<'a> Writer<'a> {
     /// A node without its block.
     fn piece(&self, node: &Node) -> Result<Piece, Refusal> {
         let place = node.head();
-        let piece = Piece::read(self.target.written(place.span.clone()));
+        let tokens = self.target.tokens.iter();
+        let inside = tokens.skip_while(|token| token.span.start < place.span.start);
+        let inside = inside.take_while(|token| token.span.end <= place.span.end);
+        let dashes = inside.filter(|token| token.kind == TokenKind::Dash).count();
+        let written = self.target.written(place.span.clone());
+        let piece = (dashes <= DASHES).then(|| Piece::read(written)).flatten();
         piece.ok_or_else(|| self.by_hand(place, "how this is written no command can keep"))
     }
 
@@ -111,12 +120,10 @@ impl<'a> Writer<'a> {
                 Part::Property(part) => (part, true),
                 Part::Child(_) => continue,
             };
-            match &item.new {
-                None => piece.remove(part, is_named),
-                Some(new) if *new != item.text => {
-                    piece.replace(part, is_named, &self.written(new)?)
-                }
-                Some(_) => {}
+            match &item.fate {
+                Fate::Stays => {}
+                Fate::Goes => piece.remove(part, is_named),
+                Fate::Becomes(new) => piece.replace(part, is_named, &self.written(new)?),
             }
         }
         Ok(())
@@ -149,7 +156,7 @@ impl<'a> Writer<'a> {
                 + value.written.chars().count();
             let has_room =
                 length <= WIDTH && !(self.target.shape == Shape::List && text.contains('\n'));
-            let is_first = self.of(at).all(|item| item.new.is_none()) && done == 0;
+            let is_first = self.of(at).all(|item| item.fate == Fate::Goes) && done == 0;
             let before = match own_line {
                 Some(own_line) => own_line,
                 None if is_first || (has_room && !is_one_each) => " ".to_owned(),
@@ -170,7 +177,7 @@ impl<'a> Writer<'a> {
 
     /// An entry in the block of a map.
     fn child(&self, child: &Node, item: &Item) -> Result<Splice, Refusal> {
-        let Some(new) = &item.new else {
+        let Fate::Becomes(new) = &item.fate else {
             return self.without(child);
         };
         let mut piece = self.piece(child)?;
