@@ -176,13 +176,7 @@ fn end_of_body(rest: &str, closing: &str, raw: bool) -> Option<usize> {
 
 /// Takes the indentation of the closing quotes off every line.
 fn dedent(body: &str) -> Result<String, Wrong> {
-    let mut lines = Vec::new();
-    let mut at = 0;
-    let normal = body.replace("\r\n", "\n");
-    for line in normal.split(is_newline) {
-        lines.push((at, line));
-        at += line.len() + 1;
-    }
+    let mut lines = lines_of(body);
     let (_, prefix) = lines.pop().unwrap_or((0, ""));
     if !prefix.chars().all(is_space) {
         return Err(Wrong {
@@ -201,12 +195,7 @@ fn dedent(body: &str) -> Result<String, Wrong> {
         } else {
             return Err(Wrong {
                 at,
-                // `at` is right only where nothing was shortened before it.
-                len: if normal.len() == body.len() {
-                    line.len()
-                } else {
-                    0
-                },
+                len: line.len(),
                 message: "a line of this string is indented less than its closing quotes".into(),
                 help: "the indentation of the closing `\"\"\"` is taken off every line, so every line needs it",
             });
@@ -283,4 +272,34 @@ fn code_point(rest: &str) -> Option<(char, usize)> {
     let hex = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?).filter(|_| hex)?;
     Some((c, digits.len() + 2))
+}
+/// The lines of a text and where each begins; line ends may be of one to three bytes.
+fn lines_of(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, char)) = chars.next() {
+        if !is_newline(char) {
+            continue;
+        }
+        lines.push((start, &text[start..at]));
+        start = at + char.len_utf8();
+        if char == '\r' && chars.next_if(|(_, next)| *next == '\n').is_some() {
+            start += 1;
+        }
+    }
+    lines.push((start, &text[start..]));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_where_they_stand_whatever_ends_the_one_before() {
+        // Found by fuzzing: after a line end of more than one byte, a mistake's place was within a character.
+        let lines = lines_of("a\r\nb\u{85}c\u{2028}é\nd");
+        assert_eq!(lines, [(0, "a"), (3, "b"), (6, "c"), (10, "é"), (13, "d")]);
+    }
 }
