@@ -354,7 +354,7 @@ fn excludes(rules: &[Rule], path: &str) -> bool {
 fn ignore_patterns() {
     let fuzz = Fuzz {
         name: "ignore patterns",
-        runs: 100_000,
+        runs: 60_000,
         make,
         judge: |input: &String| judge(input),
     };

@@ -150,7 +150,7 @@ fn references(text: &str) -> bool {
 fn names() {
     let fuzz = Fuzz {
         name: "references",
-        runs: 100_000,
+        runs: 30_000,
         make,
         judge: |input: &String| references(input),
     };

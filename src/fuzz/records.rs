@@ -132,7 +132,7 @@ fn records() {
     let file = file(folder.path());
     let fuzz = Fuzz {
         name: "records",
-        runs: 20_000,
+        runs: 10_000,
         make,
         judge: |bytes: &Vec<u8>| judge(bytes, &store, &file),
     };

@@ -409,7 +409,7 @@ fn yaml_imports() {
     let bench = Bench::new();
     let fuzz = Fuzz {
         name: "YAML imports",
-        runs: 8000,
+        runs: 4000,
         make: yaml,
         judge: |said: &Said| judge_yaml(&bench, said),
     };
@@ -421,7 +421,7 @@ fn bake_imports() {
     let bench = Bench::new();
     let fuzz = Fuzz {
         name: "bake imports",
-        runs: 8000,
+        runs: 4000,
         make: bake,
         judge: |said: &Said| judge_bake(&bench, said),
     };

@@ -276,13 +276,13 @@ fn manifests() {
     };
     let fuzz = Fuzz {
         name: "manifests",
-        runs: 4000,
+        runs: 2500,
         make: Manifests::make,
         judge: |case: &Manifests| judge.judge(case),
     };
     let tally = fuzz.run();
     tally.accepts(34);
-    if tally.runs >= 4000 {
+    if tally.runs >= 2500 {
         let unheard: Vec<&str> = super::fields::names()
             .filter(|name| !judge.fields.contains(*name))
             .collect();

@@ -286,7 +286,7 @@ fn plain_progress() {
 fn raw_progress() {
     Fuzz {
         name: "JSON progress",
-        runs: 10_000,
+        runs: 5000,
         make: raw,
         judge: |input: &String| judge_raw(input),
     }
