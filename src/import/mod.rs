@@ -7,14 +7,7 @@
 //! never dropped in silence: it is a [`Note`] that says so, and `check` takes what is left.
 
 mod bake;
-mod bake_dockerfile;
-mod bake_fields;
-mod bake_source;
-mod bake_values;
-mod buildx;
 mod flytekit;
-mod flytekit_files;
-mod flytekit_values;
 #[cfg(test)]
 mod fuzz;
 mod guess;
@@ -22,12 +15,9 @@ mod kdl;
 mod names;
 mod places;
 mod python;
-mod python_run;
 #[cfg(test)]
 mod tests;
-mod value;
 mod yaml;
-mod yaml_scalar;
 
 use std::path::Path;
 use std::time::Duration;

@@ -3,10 +3,10 @@
 //! Pure text. The choice made: PyYAML's own patterns, by hand: it is what flytekit reads ImageSpecs with, and `3.10`, `yes`,
 //! `017` and `12:30` are no texts to it.
 
-use super::value::{Data, Other};
+use crate::import::flytekit::value::{Data, Other};
 
 /// The value of a plain scalar.
-pub(super) fn resolve(text: &str) -> Data {
+pub(in crate::import) fn resolve(text: &str) -> Data {
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return Data::Null;
     }

@@ -3,13 +3,15 @@
 //! Knows what `collect.py` writes down, not how it is run. The choice made: images are called by the variables that hold
 //! them, those without one by the task that uses them, and a base of another by that other.
 
+mod run;
+
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::flytekit::Converter;
-use super::value::{Data, Field, Other, Value};
-use super::{At, FLYTEKIT, Imported, Note, Source, Surroundings, Wrong, names, python_run};
 use crate::diagnostic::Diagnostic;
+use crate::import::flytekit::Converter;
+use crate::import::flytekit::value::{Data, Field, Other, Value};
+use crate::import::{At, FLYTEKIT, Imported, Note, Source, Surroundings, Wrong, names};
 use crate::manifest;
 
 /// What `collect.py` writes down.
@@ -33,8 +35,11 @@ struct Spec {
     fields: serde_json::Map<String, Json>,
 }
 
-pub(super) fn import(source: &Source, around: &Surroundings<'_>) -> Result<Imported, Wrong> {
-    let result = python_run::collect(source, around)?;
+pub(in crate::import) fn import(
+    source: &Source,
+    around: &Surroundings<'_>,
+) -> Result<Imported, Wrong> {
+    let result = run::collect(source, around)?;
     let found: Found = serde_json::from_value(result).map_err(|error| {
         Diagnostic::error(
             "python",
@@ -112,7 +117,7 @@ fn version(found: &Found, around: &Surroundings<'_>, notes: &mut Vec<Note>) -> S
     notes.push(Note {
         image: None,
         field: Some("flytekit".to_owned()),
-        message: format!("this Python has flytekit `{}`, whose tags are not known: `{FLYTEKIT}` is taken; `--flytekit` names another", super::shown(&found.flytekit)),
+        message: format!("this Python has flytekit `{}`, whose tags are not known: `{FLYTEKIT}` is taken; `--flytekit` names another", crate::import::shown(&found.flytekit)),
         at: At::default(),
     });
     FLYTEKIT.to_owned()

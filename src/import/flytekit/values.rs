@@ -3,16 +3,16 @@
 //! The choice made: what is written wins over what Python reads of it, and is told; what the manifest's own rules refuse is
 //! mended as they say, or left out, and told.
 
-use super::At;
-use super::flytekit::Converter;
-use super::kdl::Node;
-use super::shown;
-use super::value::{Data, Field, Value};
 use crate::check::has_password;
+use crate::import::At;
+use crate::import::flytekit::Converter;
+use crate::import::flytekit::value::{Data, Field, Value};
+use crate::import::kdl::Node;
+use crate::import::shown;
 use crate::manifest;
 
 /// What a field of several texts was given.
-pub(super) enum Given {
+pub(in crate::import) enum Given {
     /// Texts, with their places.
     Texts(Vec<(String, At)>),
     /// Nothing that could be taken; it was told.
@@ -21,7 +21,7 @@ pub(super) enum Given {
 
 impl Converter<'_> {
     /// A value as a text; none when it is no single value.
-    pub(super) fn text(&mut self, field: &str, value: &Value) -> Option<String> {
+    pub(in crate::import) fn text(&mut self, field: &str, value: &Value) -> Option<String> {
         match &value.data {
             Data::Text(text) => Some(text.clone()),
             Data::Other(other) => {
@@ -53,7 +53,13 @@ impl Converter<'_> {
     }
 
     /// A value that the manifest's field takes, mended where the field knows how.
-    pub(super) fn taken(&mut self, field: &str, node: &str, text: &str, at: At) -> Option<String> {
+    pub(in crate::import) fn taken(
+        &mut self,
+        field: &str,
+        node: &str,
+        text: &str,
+        at: At,
+    ) -> Option<String> {
         let is_seen = node.starts_with("pip-") || node == "packages";
         if is_seen && has_password(text) {
             let message = format!(
@@ -79,7 +85,7 @@ impl Converter<'_> {
     }
 
     /// The one text of a field.
-    pub(super) fn one(&mut self, field: &Field, node: &str) -> Option<String> {
+    pub(in crate::import) fn one(&mut self, field: &Field, node: &str) -> Option<String> {
         let text = self.text(&field.name, &field.value)?;
         if text.is_empty() {
             self.note(
@@ -93,7 +99,7 @@ impl Converter<'_> {
     }
 
     /// The texts of a field that takes several, as they are.
-    pub(super) fn given(&mut self, field: &Field) -> Given {
+    pub(in crate::import) fn given(&mut self, field: &Field) -> Given {
         match &field.value.data {
             Data::List(values) => {
                 let texts = values.iter().filter_map(|value| {
@@ -123,7 +129,7 @@ impl Converter<'_> {
     }
 
     /// The texts of a field that takes several, as far as the manifest takes them.
-    pub(super) fn texts(&mut self, field: &Field, node: &str) -> Vec<String> {
+    pub(in crate::import) fn texts(&mut self, field: &Field, node: &str) -> Vec<String> {
         let Given::Texts(texts) = self.given(field) else {
             return Vec::new();
         };
@@ -133,7 +139,7 @@ impl Converter<'_> {
             .collect()
     }
 
-    pub(super) fn wrong_kind(&mut self, field: &Field, wanted: &str) {
+    pub(in crate::import) fn wrong_kind(&mut self, field: &Field, wanted: &str) {
         let message = format!(
             "`{}` is {}, not {wanted}: left out",
             field.name,
@@ -143,7 +149,7 @@ impl Converter<'_> {
     }
 
     /// Names with texts.
-    pub(super) fn map(&mut self, field: &Field) {
+    pub(in crate::import) fn map(&mut self, field: &Field) {
         let node = field.name.replace('_', "-");
         let Data::Map(pairs) = &field.value.data else {
             return self.wrong_kind(field, "a mapping");
@@ -208,7 +214,7 @@ impl Converter<'_> {
     }
 
     /// The helper images; flytekit ignores the rest of `builder_config`.
-    pub(super) fn helpers(&mut self, field: &Field) {
+    pub(in crate::import) fn helpers(&mut self, field: &Field) {
         let Data::Map(pairs) = &field.value.data else {
             return self.wrong_kind(field, "a mapping");
         };

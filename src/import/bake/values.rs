@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// A reference's repository and its tag; a digest is no tag.
-pub(super) fn apart(reference: &str) -> (&str, Option<&str>) {
+pub(in crate::import) fn apart(reference: &str) -> (&str, Option<&str>) {
     let reference = reference
         .split_once('@')
         .map_or(reference, |(name, _)| name);
@@ -18,7 +18,7 @@ pub(super) fn apart(reference: &str) -> (&str, Option<&str>) {
 }
 
 /// What older versions print as `id=x,env=Y`, and newer ones as an object.
-pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
+pub(in crate::import) fn parts(value: &Value) -> BTreeMap<String, String> {
     match value {
         Value::String(text) => text
             .split(',')
@@ -35,14 +35,14 @@ pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
     }
 }
 
-pub(super) fn texts(value: &Value) -> Vec<String> {
+pub(in crate::import) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(scalar).collect(),
         value => scalar(value).into_iter().collect(),
     }
 }
 
-pub(super) fn scalar(value: &Value) -> Option<String> {
+pub(in crate::import) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -51,7 +51,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-pub(super) fn is_empty(value: &Value) -> bool {
+pub(in crate::import) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
@@ -62,7 +62,7 @@ pub(super) fn is_empty(value: &Value) -> bool {
 }
 
 /// A value in a few words.
-pub(super) fn short(value: &Value) -> String {
+pub(in crate::import) fn short(value: &Value) -> String {
     match value {
         Value::Array(values) => values.iter().map(short).collect::<Vec<_>>().join(" "),
         Value::Object(pairs) => {
@@ -77,13 +77,13 @@ pub(super) fn short(value: &Value) -> String {
 }
 
 /// Whether a shell can set a variable of this name.
-pub(super) fn is_variable(name: &str) -> bool {
+pub(in crate::import) fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Whether an argument of this name is usually given a secret, which bake may have taken from the environment.
-pub(super) fn is_secret(name: &str) -> bool {
+pub(in crate::import) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = [
         "TOKEN",

@@ -4,16 +4,18 @@
 //! written and aliases unopened, so that `3.10` stays `3.10` and no file of aliases grows beyond a limit; and PyYAML's reading
 //! of the rest – merge keys, the last of equal keys – since flytekit reads with it.
 
+mod scalar;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
-use super::flytekit::{self, Converter};
-use super::value::{Data, Field, Value};
-use super::yaml_scalar::resolve;
-use super::{At, FLYTEKIT, Imported, Source, Surroundings, Wrong, names, place, shown};
 use crate::diagnostic::{Diagnostic, SourceId, Sources};
+use crate::import::flytekit::value::{Data, Field, Value};
+use crate::import::flytekit::{self, Converter};
+use crate::import::yaml::scalar::resolve;
+use crate::import::{At, FLYTEKIT, Imported, Source, Surroundings, Wrong, names, place, shown};
 
 /// Values of a file, those that aliases repeat counted each time.
 const NODE_LIMIT: usize = 20_000;
@@ -21,7 +23,7 @@ const NODE_LIMIT: usize = 20_000;
 /// How deep lists and mappings may stand in one another.
 const DEPTH_LIMIT: usize = 32;
 
-pub(super) fn import(
+pub(in crate::import) fn import(
     source: &Source,
     text: &str,
     around: &Surroundings<'_>,
@@ -72,7 +74,7 @@ fn spec(
 }
 
 /// The pairs of a mapping as fields.
-pub(super) fn fields(pairs: Vec<(Value, Value)>) -> Vec<Field> {
+pub(in crate::import) fn fields(pairs: Vec<(Value, Value)>) -> Vec<Field> {
     let pairs = pairs.into_iter();
     let field = |(key, value): (Value, Value)| Field {
         name: key.written().unwrap_or_default().to_owned(),

@@ -10,13 +10,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{Surroundings, Wrong, shown};
 use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
+use crate::import::{Surroundings, Wrong, shown};
 use crate::process::{self, Said};
 
 /// What bake says.
-pub(super) struct Printed {
+pub(in crate::import) struct Printed {
     /// The targets, worked out.
     pub plan: Value,
     /// The groups with the words on them, where this bake can list them.
@@ -26,7 +26,7 @@ pub(super) struct Printed {
 }
 
 /// The targets of a bake file.
-pub(super) fn print(
+pub(in crate::import) fn print(
     file: &Path,
     folder: &Path,
     around: &Surroundings<'_>,

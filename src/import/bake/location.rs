@@ -5,12 +5,12 @@
 
 use serde_json::Value;
 
-use super::places::{Lies, Places};
-use super::shown;
+use crate::import::places::{Lies, Places};
+use crate::import::shown;
 
 /// A target that can be an image.
 #[derive(Debug, Clone)]
-pub(super) struct Located {
+pub(in crate::import) struct Located {
     /// The Dockerfile; none where its text stands in the bake file.
     pub file: Option<String>,
     /// The context.
@@ -18,10 +18,10 @@ pub(super) struct Located {
 }
 
 /// Why a target cannot be an image: the field, and words.
-pub(super) type Obstacle = (&'static str, String);
+pub(in crate::import) type Obstacle = (&'static str, String);
 
 /// Where a target's Dockerfile and context lie, seen from the manifest.
-pub(super) fn locate(target: &Value, places: &Places) -> Result<Located, Obstacle> {
+pub(in crate::import) fn locate(target: &Value, places: &Places) -> Result<Located, Obstacle> {
     let said = |name: &str| {
         let text = target.get(name).and_then(Value::as_str);
         text.filter(|text| !text.is_empty())
@@ -46,17 +46,17 @@ pub(super) fn locate(target: &Value, places: &Places) -> Result<Located, Obstacl
 }
 
 /// A path without bake's word for the folder where it runs.
-pub(super) fn plain(path: &str) -> &str {
+pub(in crate::import) fn plain(path: &str) -> &str {
     path.strip_prefix("cwd://").unwrap_or(path)
 }
 
 /// Whether it is read from elsewhere than this machine's folders.
-pub(super) fn is_elsewhere(path: &str) -> bool {
+pub(in crate::import) fn is_elsewhere(path: &str) -> bool {
     path.contains("://") || path.starts_with("git@") || path.starts_with("target:") || path == "-"
 }
 
 /// A path of the bake file as one of the manifest.
-pub(super) fn inside(
+pub(in crate::import) fn inside(
     field: &'static str,
     given: &str,
     places: &Places,

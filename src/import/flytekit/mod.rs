@@ -4,16 +4,20 @@
 //! that is not written down – the modules that happen to be loaded, the Python that happens to run – the manifest says what
 //! comes closest, and a note says the difference.
 
-use super::kdl::Node;
-use super::names::Ids;
-use super::places::Places;
-use super::value::{Data, Field};
-use super::yaml;
-use super::{At, Image, Note, shown};
+mod files;
+pub(super) mod value;
+mod values;
+
+use crate::import::flytekit::value::{Data, Field};
+use crate::import::kdl::Node;
+use crate::import::names::Ids;
+use crate::import::places::Places;
+use crate::import::yaml;
+use crate::import::{At, Image, Note, shown};
 use crate::suggest::closest;
 
 /// The fields of an ImageSpec, in the order of its declaration.
-pub(super) const FIELDS: &[&str] = &[
+pub(in crate::import) const FIELDS: &[&str] = &[
     "name",
     "python_version",
     "builder",
@@ -62,7 +66,7 @@ const OTHER_NAMES: &[(&str, &str)] = &[
 const DEFAULT_NAME: &str = "flytekit";
 
 /// Makes images of ImageSpecs, and notes of what is lost.
-pub(super) struct Converter<'a> {
+pub(in crate::import) struct Converter<'a> {
     pub places: &'a Places,
     pub ids: Ids,
     /// The ids of numbered ImageSpecs.
@@ -75,7 +79,7 @@ pub(super) struct Converter<'a> {
 }
 
 /// The field that an unknown name means.
-pub(super) fn meant(name: &str) -> Option<&'static str> {
+pub(in crate::import) fn meant(name: &str) -> Option<&'static str> {
     let other = OTHER_NAMES.iter().find(|(other, _)| *other == name);
     other
         .map(|(_, meant)| *meant)
@@ -83,7 +87,7 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
 }
 
 impl<'a> Converter<'a> {
-    pub(super) fn new(places: &'a Places, specs: Vec<String>) -> Self {
+    pub(in crate::import) fn new(places: &'a Places, specs: Vec<String>) -> Self {
         Self {
             places,
             ids: Ids::default(),
@@ -96,7 +100,12 @@ impl<'a> Converter<'a> {
     }
 
     /// Makes the image of one ImageSpec, and before it those that are nested in it.
-    pub(super) fn image(&mut self, id: &str, fields: Vec<Field>, comment: Option<String>) {
+    pub(in crate::import) fn image(
+        &mut self,
+        id: &str,
+        fields: Vec<Field>,
+        comment: Option<String>,
+    ) {
         let mut said: Vec<Field> = fields
             .into_iter()
             .filter(|it| it.value.data != Data::Null)
@@ -151,7 +160,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    pub(super) fn note(&mut self, field: &str, at: At, message: impl Into<String>) {
+    pub(in crate::import) fn note(&mut self, field: &str, at: At, message: impl Into<String>) {
         self.notes.push(Note {
             image: Some(self.image.clone()),
             field: Some(field.to_owned()),

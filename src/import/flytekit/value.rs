@@ -3,17 +3,17 @@
 //! The choice made: what is no text keeps what was written beside what Python makes of it, because `3.10` means `3.10` to
 //! whoever wrote it and `3.1` to YAML 1.1 (flyteorg/flytekit specs name Python versions so).
 
-use super::At;
+use crate::import::At;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Value {
+pub(in crate::import) struct Value {
     pub data: Data,
     pub at: At,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Data {
+pub(in crate::import) enum Data {
     Null,
     Text(String),
     /// No text, where one is wanted.
@@ -26,7 +26,7 @@ pub(super) enum Data {
 
 /// A number, a truth value, a date, an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Other {
+pub(in crate::import) struct Other {
     /// `a number`.
     pub kind: String,
     /// What stands in the source.
@@ -37,7 +37,7 @@ pub(super) struct Other {
 
 /// One field of an ImageSpec.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Field {
+pub(in crate::import) struct Field {
     pub name: String,
     pub at: At,
     pub value: Value,
@@ -45,7 +45,7 @@ pub(super) struct Field {
 
 impl Value {
     /// What it is, for a sentence.
-    pub(super) fn kind(&self) -> &str {
+    pub(in crate::import) fn kind(&self) -> &str {
         match &self.data {
             Data::Null => "nothing",
             Data::Text(_) => "a text",
@@ -57,7 +57,7 @@ impl Value {
     }
 
     /// A scalar as it was written.
-    pub(super) fn written(&self) -> Option<&str> {
+    pub(in crate::import) fn written(&self) -> Option<&str> {
         match &self.data {
             Data::Text(text) => Some(text),
             Data::Other(other) => Some(&other.written),

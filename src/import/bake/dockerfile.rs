@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 
-use super::bake_fields::Target;
-use super::bake_source::{Located, inside, plain};
-use super::bake_values::{is_empty, is_secret, is_variable, scalar};
-use super::{NewFile, Node, shown};
+use crate::import::bake::fields::Target;
+use crate::import::bake::location::{Located, inside, plain};
+use crate::import::bake::values::{is_empty, is_secret, is_variable, scalar};
+use crate::import::{NewFile, Node, shown};
 use crate::reference;
 
 impl Target<'_> {
-    pub(super) fn dockerfile(&mut self, target: &Value, located: &Located) {
+    pub(in crate::import) fn dockerfile(&mut self, target: &Value, located: &Located) {
         let inline = target.get("dockerfile-inline").and_then(Value::as_str);
         let file = match &located.file {
             None => self.inline(inline.unwrap_or_default()),

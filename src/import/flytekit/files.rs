@@ -3,18 +3,18 @@
 //! The choice made: a path is said from the manifest's folder; what the image must have and the manifest cannot reach is told
 //! and left out, while a secret's file may lie anywhere.
 
-use super::flytekit::Converter;
-use super::flytekit_values::Given;
-use super::kdl::Node;
-use super::places::Lies;
-use super::value::{Data, Field, Value};
-use super::{At, shown};
+use crate::import::flytekit::Converter;
+use crate::import::flytekit::value::{Data, Field, Value};
+use crate::import::flytekit::values::Given;
+use crate::import::kdl::Node;
+use crate::import::places::Lies;
+use crate::import::{At, shown};
 
 /// The folder below which flytekit puts copied files.
 const HOME: &str = "/root";
 
 impl Converter<'_> {
-    pub(super) fn path(&mut self, field: &Field) {
+    pub(in crate::import) fn path(&mut self, field: &Field) {
         if let Some(path) = self.text(&field.name, &field.value)
             && let Some(path) = self.inside(&field.name, &path, field.value.at)
         {
@@ -50,7 +50,7 @@ impl Converter<'_> {
     }
 
     /// Pairs of a file of this machine and where the installer sees it.
-    pub(super) fn mounts(&mut self, field: &Field) {
+    pub(in crate::import) fn mounts(&mut self, field: &Field) {
         let Data::List(pairs) = &field.value.data else {
             return self.wrong_kind(field, "a list of pairs");
         };
@@ -87,7 +87,7 @@ impl Converter<'_> {
     }
 
     /// Files go below `/root`, by the path that they have where flytekit runs.
-    pub(super) fn copies(&mut self, field: &Field) {
+    pub(in crate::import) fn copies(&mut self, field: &Field) {
         let mut plain = Vec::new();
         let Given::Texts(texts) = self.given(field) else {
             return;
@@ -123,7 +123,7 @@ impl Converter<'_> {
     }
 
     /// `source_root` and what of it is copied.
-    pub(super) fn sources(&mut self, root: Option<&Field>, mode: Option<&Field>) {
+    pub(in crate::import) fn sources(&mut self, root: Option<&Field>, mode: Option<&Field>) {
         if root.is_none() && mode.is_none() {
             return;
         }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::bake_source::Located;
-use super::bake_values::{apart, is_empty, is_variable, parts, scalar, short, texts};
-use super::places::{Lies, Places};
-use super::{At, NewFile, Node, Note, shown};
+use crate::import::bake::location::Located;
+use crate::import::bake::values::{apart, is_empty, is_variable, parts, scalar, short, texts};
+use crate::import::places::{Lies, Places};
+use crate::import::{At, NewFile, Node, Note, shown};
 use crate::manifest;
 
 /// What is said of fields that are not carried over.
@@ -55,7 +55,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
 ];
 
 /// One target that becomes an image.
-pub(super) struct Target<'a> {
+pub(in crate::import) struct Target<'a> {
     pub id: &'a str,
     pub ids: &'a BTreeMap<&'a str, String>,
     pub places: &'a Places,
@@ -65,7 +65,7 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    pub(super) fn read(&mut self, target: &Value, located: &Located) {
+    pub(in crate::import) fn read(&mut self, target: &Value, located: &Located) {
         self.dockerfile(target, located);
         for (name, value) in target.as_object().into_iter().flatten() {
             if is_empty(value) {
@@ -84,7 +84,7 @@ impl Target<'_> {
         }
     }
 
-    pub(super) fn note(&mut self, field: &str, message: impl Into<String>) {
+    pub(in crate::import) fn note(&mut self, field: &str, message: impl Into<String>) {
         self.notes.push(Note {
             image: Some(self.id.to_owned()),
             field: Some(field.to_owned()),

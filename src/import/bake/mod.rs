@@ -4,20 +4,26 @@
 //! other through `buildx`. The choice made: every target is imported, not only those of a group, since imgspec builds what is
 //! asked for anyway.
 
+mod buildx;
+mod dockerfile;
+mod fields;
+mod location;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::bake_fields::Target;
-use super::bake_source::{Located, Obstacle, locate};
-use super::buildx::{self, Printed};
-use super::names::{self, Ids};
-use super::places::Places;
-use super::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::diagnostic::Diagnostic;
+use crate::import::bake::buildx::Printed;
+use crate::import::bake::fields::Target;
+use crate::import::bake::location::{Located, Obstacle, locate};
+use crate::import::names::{self, Ids};
+use crate::import::places::Places;
+use crate::import::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::{manifest, reference};
 
-pub(super) fn import(
+pub(in crate::import) fn import(
     source: &Source,
     text: &str,
     around: &Surroundings<'_>,

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{At, Source, Surroundings, Wrong, place, shown};
 use crate::backend::Cancel;
 use crate::diagnostic::Diagnostic;
+use crate::import::{At, Source, Surroundings, Wrong, place, shown};
 use crate::process::{self, Patience};
 
 const SCRIPT: &str = include_str!("collect.py");
@@ -42,7 +42,10 @@ struct PythonRun {
 }
 
 /// What the ImageSpecs of a file are.
-pub(super) fn collect(source: &Source, around: &Surroundings<'_>) -> Result<Value, Wrong> {
+pub(in crate::import) fn collect(
+    source: &Source,
+    around: &Surroundings<'_>,
+) -> Result<Value, Wrong> {
     let Some(path) = &source.path else {
         let message = "a Python file cannot come from standard input";
         return Err(Diagnostic::error("python", message)
