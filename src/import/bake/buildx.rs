@@ -1,7 +1,7 @@
-//! Asks `docker buildx bake` what a bake file says.
+//! Asks `docker buildx bake` what a bake file says; builds nothing.
 //!
-//! Alone starts Docker here; it builds nothing. The choice made: nothing of HCL or Compose is understood here, since only
-//! bake itself knows its functions, variables and inheritance; so its words on mistakes are handed on as they are.
+//! Nothing of HCL or Compose is parsed here, since only bake knows its functions, variables and inheritance; its own error
+//! messages are passed on.
 
 use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
@@ -12,52 +12,45 @@ use serde_json::Value;
 
 use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
-use crate::import::{Surroundings, Wrong, shown};
+use crate::import::input::ImportContext;
+use crate::import::text::shown;
 use crate::process::{self, Said};
 
-/// What bake says.
-pub(in crate::import) struct Printed {
-    /// The targets, worked out.
+/// What bake prints of a file.
+pub(super) struct Printed {
+    /// Targets and groups, evaluated.
     pub plan: Value,
-    /// The groups with the words on them, where this bake can list them.
+    /// The groups with their descriptions, where this version can list them.
     pub groups: Option<BTreeMap<String, String>>,
-    /// Whether all targets are there, and not only those of the default group.
-    pub is_whole: bool,
+    /// Whether all targets are there, not only those of the default group.
+    pub is_complete: bool,
 }
 
 /// The targets of a bake file.
-pub(in crate::import) fn print(
-    file: &Path,
-    folder: &Path,
-    around: &Surroundings<'_>,
-) -> Result<Printed, Wrong> {
-    let bake = Bake {
-        file,
-        folder,
-        around,
-    };
+pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed, Box<Diagnostic>> {
+    let bake = Bake { file, context };
     let listed = bake.list();
     let (groups, targets): (Vec<&Listed>, Vec<&Listed>) =
         listed.iter().flatten().partition(|it| it.is_group);
     let mut arguments = vec!["--print"];
     arguments.extend(targets.iter().map(|it| it.name.as_str()));
-    let said = bake.ask(&arguments)?;
-    if !said.success {
-        return Err(refused(file, &said).into());
+    let answer = bake.ask(&arguments)?;
+    if !answer.success {
+        return Err(refused(file, &answer).into());
     }
-    let plan = serde_json::from_str(&said.out).map_err(|error| {
-        let message = format!("what `docker buildx bake --print` says cannot be read: {error}");
+    let plan = serde_json::from_str(&answer.out).map_err(|error| {
+        let message = format!("unexpected output of `docker buildx bake --print`: {error}");
         Diagnostic::error("bake", message)
     })?;
     let group = |it: &&Listed| (it.name.clone(), it.description.clone());
     Ok(Printed {
         plan,
         groups: listed.is_some().then(|| groups.iter().map(group).collect()),
-        is_whole: !targets.is_empty(),
+        is_complete: !targets.is_empty(),
     })
 }
 
-/// A target or group that bake lists.
+/// A target or group, as bake lists it.
 #[derive(serde::Deserialize)]
 struct Listed {
     name: String,
@@ -69,85 +62,76 @@ struct Listed {
 
 struct Bake<'a> {
     file: &'a Path,
-    folder: &'a Path,
-    around: &'a Surroundings<'a>,
+    context: &'a ImportContext<'a>,
 }
 
 impl Bake<'_> {
-    /// All that the file names; none where bake is too old to tell.
+    /// All targets and groups; none where bake is too old to list them.
     fn list(&self) -> Option<Vec<Listed>> {
-        let said = self.ask(&["--list=type=targets,format=json"]).ok()?;
-        serde_json::from_str(&said.out).ok()
+        let answer = self.ask(&["--list=type=targets,format=json"]).ok()?;
+        serde_json::from_str(&answer.out).ok()
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Said, Wrong> {
+    fn ask(&self, arguments: &[&str]) -> Result<Said, Box<Diagnostic>> {
         let mut command = Command::new("docker");
         command
             .args(["buildx", "bake", "--progress=quiet", "-f"])
             .arg(self.file);
-        command.args(arguments).current_dir(self.folder);
-        // Bake wants an agent for a target that has `ssh`, though it prints only: here is one that nobody speaks to.
-        let agent = tempfile::tempdir().ok().and_then(|folder| {
-            let socket = folder.path().join("agent");
-            Some((UnixListener::bind(&socket).ok()?, socket, folder))
+        command
+            .args(arguments)
+            .current_dir(self.context.paths.origin());
+        // For a target with `ssh`, bake requires an agent even to print: this one is never spoken to.
+        let agent = tempfile::tempdir().ok().and_then(|directory| {
+            let socket = directory.path().join("agent");
+            Some((UnixListener::bind(&socket).ok()?, socket, directory))
         });
         if let (Some((_, socket, _)), None) = (&agent, std::env::var_os("SSH_AUTH_SOCK")) {
             command.env("SSH_AUTH_SOCK", socket);
         }
-        let asker = Asker::silent().or(self.around.cancel);
-        let question = asker.ask("`docker buildx bake`", self.around.limit);
-        process::ask(&mut command, &question).map_err(|error| unasked(&error).into())
+        let asker = Asker::silent().or(self.context.cancel);
+        let question = asker.ask("`docker buildx bake`", self.context.limit);
+        process::ask(&mut command, &question).map_err(|error| not_run(&error).into())
     }
 }
 
-const PRINTED: &str = "where Docker has buildx, `docker buildx bake --print > bake.json` writes a file that is read without it";
+const PRINT_ELSEWHERE: &str = "where Docker has buildx, write `docker buildx bake --print > bake.json`: that file is imported without Docker";
 
-fn unasked(error: &std::io::Error) -> Diagnostic {
+fn not_run(error: &std::io::Error) -> Diagnostic {
     let why = match error.kind() {
         std::io::ErrorKind::Interrupted => {
             return Diagnostic::error("interrupted", "the import was stopped");
         }
-        std::io::ErrorKind::NotFound => "there is no `docker` here".to_owned(),
+        std::io::ErrorKind::NotFound => "`docker` was not found".to_owned(),
         _ => error.to_string(),
     };
-    let message =
-        format!("a bake file is read by `docker buildx bake`, which cannot be asked: {why}");
-    Diagnostic::error("no-docker", message).help(PRINTED)
+    let message = format!("cannot run `docker buildx bake`, which reads bake files: {why}");
+    Diagnostic::error("no-docker", message).help(PRINT_ELSEWHERE)
 }
 
-/// The words of bake, or of a Docker that has none.
-fn refused(file: &Path, said: &Said) -> Diagnostic {
-    let words: Vec<&str> = said
-        .err
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    if words.iter().any(|line| {
-        line.contains("is not a docker command")
-            || line.contains("unknown flag")
-            || line.contains("unknown shorthand")
-    }) {
-        let message =
-            "a bake file is read by `docker buildx bake`, and this Docker has no such buildx";
-        return Diagnostic::error("no-docker", message).help(PRINTED);
+/// Bake's own error, or that this Docker has no bake.
+fn refused(file: &Path, answer: &Said) -> Diagnostic {
+    let lines = answer.err.lines().filter(|line| !line.trim().is_empty());
+    let lines: Vec<&str> = lines.collect();
+    let signs = [
+        "is not a docker command",
+        "unknown flag",
+        "unknown shorthand",
+    ];
+    if lines
+        .iter()
+        .any(|line| signs.iter().any(|sign| line.contains(sign)))
+    {
+        let message = "this Docker has no `docker buildx bake`, which reads bake files";
+        return Diagnostic::error("no-docker", message).help(PRINT_ELSEWHERE);
     }
-    let last = words
+    let mut errors = lines
         .iter()
         .rev()
-        .find_map(|line| line.strip_prefix("ERROR: "));
-    let last = last.or(words.last().copied()).unwrap_or("it says nothing");
-    let message = format!(
-        "`docker buildx bake` cannot read `{}`: {}",
-        shown(&file.to_string_lossy()),
-        shown_long(last)
-    );
+        .filter_map(|line| line.strip_prefix("ERROR: "));
+    let error = errors.next().or(lines.last().copied());
+    let error = error.unwrap_or("it printed no error").chars();
+    let error: String = error.filter(|c| !c.is_control()).take(400).collect();
+    let file = shown(&file.to_string_lossy());
+    let message = format!("`docker buildx bake` cannot read `{file}`: {error}");
     Diagnostic::error("bake", message)
-}
-
-fn shown_long(words: &str) -> String {
-    words
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(400)
-        .collect()
 }

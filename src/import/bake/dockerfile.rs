@@ -1,30 +1,27 @@
-//! A bake target's Dockerfile: where it lies, what it is given, what its names stand for.
-//!
-//! The choice made: what lies on this machine below the manifest, or is an image, is carried over; a Dockerfile, folder or
-//! archive of elsewhere is told.
+//! A bake target's Dockerfile, with its build arguments and named contexts.
 
 use serde_json::Value;
 
-use crate::import::bake::fields::Target;
-use crate::import::bake::location::{Located, inside, plain};
-use crate::import::bake::values::{is_empty, is_secret, is_variable, scalar};
-use crate::import::{NewFile, Node, shown};
+use super::location::{Located, inside};
+use super::target::BakeTarget;
+use super::values::{is_empty, is_secret, is_variable, scalar};
+use crate::import::imported::{NewFile, Node};
+use crate::import::text::shown;
 use crate::reference;
 
-impl Target<'_> {
-    pub(in crate::import) fn dockerfile(&mut self, target: &Value, located: &Located) {
-        let inline = target.get("dockerfile-inline").and_then(Value::as_str);
-        let file = match &located.file {
-            None => self.inline(inline.unwrap_or_default()),
-            Some(file) => {
-                self.there("dockerfile", file);
-                file.clone()
-            }
+impl BakeTarget<'_> {
+    pub(super) fn dockerfile(&mut self, target: &Value, located: &Located) {
+        let file = if let Some(file) = &located.file {
+            self.check_exists("dockerfile", file);
+            file.clone()
+        } else {
+            let inline = target.get("dockerfile-inline").and_then(Value::as_str);
+            self.inline(inline.unwrap_or_default())
         };
-        self.there("context", &located.folder);
+        self.check_exists("context", &located.context);
         let mut node = Node::new("dockerfile", file);
-        if located.folder != "." {
-            node = node.with("context", &located.folder);
+        if located.context != "." {
+            node = node.with("context", &located.context);
         }
         let stage = target.get("target").and_then(Value::as_str);
         if let Some(stage) = stage.filter(|stage| !stage.is_empty()) {
@@ -41,58 +38,35 @@ impl Target<'_> {
                 ..Node::words("contexts", Vec::new())
             });
         }
-        self.fields.push(node);
+        self.nodes.push(node);
     }
 
-    /// A Dockerfile that stands in the bake file becomes a file beside the manifest.
+    /// A Dockerfile inside the bake file becomes a file beside the manifest.
     fn inline(&mut self, text: &str) -> String {
         let path = format!("{}.Dockerfile", self.id);
-        self.note(
-            "dockerfile-inline",
-            format!("`dockerfile-inline` becomes the file `{path}` beside the manifest"),
-        );
-        self.files.push(NewFile {
+        let message = format!("`dockerfile-inline` becomes the file `{path}` next to the manifest");
+        self.note("dockerfile-inline", message);
+        self.imported.files.push(NewFile {
             path: path.clone(),
             text: text.to_owned(),
         });
         path
     }
 
-    /// Tells what is not where it should be.
-    fn there(&mut self, field: &str, path: &str) {
-        if !self.places.has(path) {
-            let message = format!(
-                "`{field}` names `{}`, and there is nothing: bake's paths begin where it runs, which `-C` says",
-                shown(path)
-            );
-            self.note(field, message);
-        }
-    }
-
     fn args(&mut self, args: Option<&Value>) -> Vec<(String, String)> {
         let mut pairs = Vec::new();
         for (name, value) in args.and_then(Value::as_object).into_iter().flatten() {
-            let field = format!("args.{}", shown(name));
-            if !is_variable(name) {
-                let message = format!(
-                    "`{field}` is left out: arguments have names of letters, digits and `_`"
-                );
-                self.note(&field, message);
+            let why = if !is_variable(name) {
+                "names of arguments consist of letters, digits and `_`"
             } else if is_secret(name) && !is_empty(value) {
-                let message = format!(
-                    "`{field}` may be a secret, which would stand in the manifest and in the image's history: left out; give it as a `secret`"
-                );
-                self.note(&field, message);
+                "it looks like a secret, which would end up in the manifest and the image's history; pass it as a `secret`"
             } else if let Some(text) = scalar(value) {
                 pairs.push((name.clone(), text));
+                continue;
             } else {
-                self.note(
-                    &field,
-                    format!(
-                        "`{field}` has no value: left out, so the Dockerfile's own default counts"
-                    ),
-                );
-            }
+                "it has no value, so the Dockerfile's default applies"
+            };
+            self.skip(&format!("args.{}", shown(name)), why);
         }
         pairs
     }
@@ -100,43 +74,35 @@ impl Target<'_> {
     fn contexts(&mut self, contexts: Option<&Value>) -> Vec<Node> {
         let mut nodes = Vec::new();
         for (name, value) in contexts.and_then(Value::as_object).into_iter().flatten() {
-            let value = value.as_str().unwrap_or_default();
-            let node = Node::words(name, Vec::new());
-            nodes.extend(match self.context(name, value) {
-                Some(("", value)) => Some(Node::new(name, value)),
-                Some((prop, value)) => Some(node.with(prop, value)),
-                None => None,
-            });
+            let field = format!("contexts.{}", shown(name));
+            match self.context(name, value.as_str().unwrap_or_default(), &field) {
+                Ok(node) => nodes.push(node),
+                Err(why) => self.skip(&field, &why),
+            }
         }
         nodes
     }
 
-    /// What a named context becomes: a property and its value, or a bare value.
-    fn context(&mut self, name: &str, value: &str) -> Option<(&'static str, String)> {
-        let field = format!("contexts.{}", shown(name));
-        let found = if let Some(target) = value.strip_prefix("target:") {
-            let id = self.ids.get(target).map(|id| ("image", id.clone()));
-            id.ok_or_else(|| {
-                let target = shown(target);
-                format!("`{field}` names the target `{target}`, which is not imported")
-            })
-        } else if let Some(image) = value.strip_prefix("docker-image://") {
-            let known = reference::check_reference(image).map(|()| ("", image.to_owned()));
-            known.map_err(|refused| {
-                format!("`{field}` cannot be `{}`: {}", shown(image), refused.why)
-            })
-        } else if value.is_empty() {
-            Err(format!("`{field}` is empty"))
-        } else {
-            let path = inside("contexts", plain(value), self.places);
-            path.map(|path| ("path", path))
-                .map_err(|(_, why)| why.replacen("contexts", &field, 1))
-        };
-        match &found {
-            Ok(("path", path)) => self.there(&field, path),
-            Ok(_) => {}
-            Err(why) => self.note(&field, format!("{why}: left out")),
+    /// The node of a named context, or why there is none.
+    fn context(&mut self, name: &str, value: &str, field: &str) -> Result<Node, String> {
+        let node = Node::words(name, Vec::new());
+        if value.is_empty() {
+            return Err("it is empty".to_owned());
         }
-        found.ok()
+        if let Some(target) = value.strip_prefix("target:") {
+            let id = self.ids.get(target);
+            let id = id.ok_or_else(|| format!("target `{}` is not imported", shown(target)))?;
+            return Ok(node.with("image", id));
+        }
+        if let Some(image) = value.strip_prefix("docker-image://") {
+            reference::check_reference(image).map_err(|refused| {
+                let image = shown(image);
+                format!("`{image}` is not a valid reference: {}", refused.why)
+            })?;
+            return Ok(Node::new(name, image));
+        }
+        let path = inside(value, self.paths)?;
+        self.check_exists(field, &path);
+        Ok(node.with("path", path))
     }
 }

@@ -1,82 +1,55 @@
-//! The fields of one bake target → the nodes of an image.
-//!
-//! Knows bake's printed form of one target and nothing of other targets but their ids. The choice made: every field is known
-//! by name and either carried over or told with what to do instead; an unknown one is told too.
-
-use std::collections::BTreeMap;
+//! The other fields of a bake target → the nodes of an image. Each known field is carried over or noted with an alternative;
+//! an unknown one is noted too.
 
 use serde_json::Value;
 
-use crate::import::bake::location::Located;
-use crate::import::bake::values::{apart, is_empty, is_variable, parts, scalar, short, texts};
-use crate::import::places::{Lies, Places};
-use crate::import::{At, NewFile, Node, Note, shown};
+use super::target::BakeTarget;
+use super::values::{is_empty, is_variable, parts, scalar, short, split_tag, strings};
+use crate::import::imported::Node;
+use crate::import::text::shown;
 use crate::manifest;
 
-/// What is said of fields that are not carried over.
+const OWN_CACHE: &str = "the builder has its own cache, and images that are fresh are not built";
+const FORCE: &str = "use `imgspec graph build --force` to build every step again";
+
+/// The fields that are not carried over, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("annotations", "annotations are not written: `labels` are"),
-    ("attest", "provenance and SBOMs are not made"),
-    (
-        "cache-from",
-        "the builder's own cache counts, and what is fresh is not built at all",
-    ),
-    (
-        "cache-to",
-        "the builder's own cache counts, and what is fresh is not built at all",
-    ),
+    ("annotations", "imgspec writes labels, not annotations"),
+    ("attest", "imgspec makes no provenance and no SBOM"),
+    ("cache-from", OWN_CACHE),
+    ("cache-to", OWN_CACHE),
     (
         "call",
-        "`imgspec check` checks the manifest; a Dockerfile is checked by `docker build --check`",
+        "use `imgspec check` for the manifest and `docker build --check` for the Dockerfile",
     ),
-    ("entitlements", "builds get no more rights than usual"),
-    ("extra-hosts", "builds see the hosts that the builder sees"),
-    ("network", "builds have the builder's network"),
-    (
-        "no-cache",
-        "`imgspec graph build --force` builds every step anew",
-    ),
-    (
-        "no-cache-filter",
-        "`imgspec graph build --force` builds every step anew",
-    ),
+    ("entitlements", "builds get no extra privileges"),
+    ("extra-hosts", "builds use the builder's hosts"),
+    ("network", "builds use the builder's network"),
+    ("no-cache", FORCE),
+    ("no-cache-filter", FORCE),
     (
         "output",
         "images go to the local store, and with `--push` to their registry",
     ),
     ("policy", "there are no source policies"),
-    ("pull", "pin a base by its digest to know which it is"),
-    ("shm-size", "builds have the builder's shared memory"),
-    (
-        "ssh",
-        "builds get no SSH agent: a `secret` may hold the key",
-    ),
-    ("ulimits", "builds have the builder's limits"),
+    ("pull", "pin the base by its digest instead"),
+    ("shm-size", "builds use the builder's shared memory"),
+    ("ssh", "builds get no SSH agent; pass the key as a `secret`"),
+    ("ulimits", "builds use the builder's limits"),
 ];
 
-/// One target that becomes an image.
-pub(in crate::import) struct Target<'a> {
-    pub id: &'a str,
-    pub ids: &'a BTreeMap<&'a str, String>,
-    pub places: &'a Places,
-    pub fields: Vec<Node>,
-    pub notes: &'a mut Vec<Note>,
-    pub files: &'a mut Vec<NewFile>,
-}
-
-impl Target<'_> {
-    pub(in crate::import) fn read(&mut self, target: &Value, located: &Located) {
-        self.dockerfile(target, located);
+impl BakeTarget<'_> {
+    pub(super) fn fields(&mut self, target: &Value) {
         for (name, value) in target.as_object().into_iter().flatten() {
             if is_empty(value) {
                 continue;
             }
             match name.as_str() {
-                // Of the Dockerfile, which is read as a whole; and the comment.
+                // Part of the Dockerfile's node, or the image's comment.
                 "context" | "dockerfile" | "dockerfile-inline" | "target" | "args" | "contexts"
                 | "description" => {}
-                "tags" => self.tags(&texts(value)),
-                "platforms" => self.platforms(&texts(value)),
+                "tags" => self.tags(&strings(value)),
+                "platforms" => self.platforms(&strings(value)),
                 "labels" => self.labels(value),
                 "secret" => self.secrets(value),
                 name => self.left_out(name, value),
@@ -84,91 +57,61 @@ impl Target<'_> {
         }
     }
 
-    pub(in crate::import) fn note(&mut self, field: &str, message: impl Into<String>) {
-        self.notes.push(Note {
-            image: Some(self.id.to_owned()),
-            field: Some(field.to_owned()),
-            message: message.into(),
-            at: At::default(),
-        });
-    }
-
     fn left_out(&mut self, name: &str, value: &Value) {
-        let said = LEFT_OUT.iter().find(|(field, _)| *field == name);
-        let shown_value = shown(&short(value));
-        self.note(
-            name,
-            match said {
-                Some((_, why)) => format!("`{name}` ({shown_value}) is left out: {why}"),
-                None => format!(
-                    "`{}` ({shown_value}) is left out: imgspec does not know it",
-                    shown(name)
-                ),
-            },
-        );
+        let known = LEFT_OUT.iter().find(|(field, _)| *field == name);
+        let why = known.map_or("imgspec does not know this field", |(_, why)| *why);
+        let (shown_name, value) = (shown(name), shown(&short(value)));
+        let message = format!("`{shown_name}` ({value}) is left out: {why}");
+        self.note(name, message);
     }
 
-    /// The first tag gives registry and name; imgspec makes tags itself.
+    /// The first tag gives registry and name; imgspec makes the tag itself.
     fn tags(&mut self, tags: &[String]) {
         let Some((first, others)) = tags.split_first() else {
             return;
         };
-        let (repository, tag) = apart(first);
-        let (registry, name) = repository
-            .rsplit_once('/')
-            .map_or((None, repository), |(registry, name)| {
-                (Some(registry), name)
-            });
-        let parts = [("registry", registry), ("name", Some(name))];
-        for (field, text) in parts {
+        let (repository, tag) = split_tag(first);
+        let (registry, name) = match repository.rsplit_once('/') {
+            Some((registry, name)) => (Some(registry), name),
+            None => (None, repository),
+        };
+        for (field, text) in [("registry", registry), ("name", Some(name))] {
             let Some(text) = text else { continue };
             match manifest::takes(field, text) {
-                // The id is the name where no other is said.
+                // The id is the default name.
                 Ok(()) if field == "name" && text == self.id => {}
-                Ok(()) => self.fields.push(Node::new(field, text)),
-                Err(refused) => self.note(
-                    "tags",
-                    format!(
-                        "`{field}` cannot be `{}`: {}: left out",
-                        shown(text),
-                        refused.why
-                    ),
-                ),
+                Ok(()) => self.nodes.push(Node::new(field, text)),
+                Err(refused) => {
+                    let text = shown(text);
+                    let message = format!("the {field} `{text}` is left out: {}", refused.why);
+                    self.note("tags", message);
+                }
             }
         }
-        let tag = tag.unwrap_or("latest");
-        self.note("tags", format!("the tag `{}` is left out: tags are made of the image's key; `tag-format` may give one that stays", shown(tag)));
+        let tag = shown(tag.unwrap_or("latest"));
+        self.note("tags", format!("the tag `{tag}` is left out: tags are made from the image's key; `tag-format` can set a fixed one"));
         for other in others {
-            self.note(
-                "tags",
-                format!(
-                    "the further tag `{}` is left out: an image has one reference",
-                    shown(other)
-                ),
-            );
+            let other = shown(other);
+            let message = format!("the tag `{other}` is left out: an image has one reference");
+            self.note("tags", message);
         }
     }
 
     fn platforms(&mut self, platforms: &[String]) {
-        let mut fine = Vec::new();
+        let mut accepted = Vec::new();
         for platform in platforms {
             match manifest::takes("platform", platform) {
-                Ok(()) if fine.contains(platform) => {}
-                Ok(()) => fine.push(platform.clone()),
+                Ok(()) if accepted.contains(platform) => {}
+                Ok(()) => accepted.push(platform.clone()),
                 Err(refused) => {
-                    self.note(
-                        "platforms",
-                        format!(
-                            "`platform` cannot be `{}`: {}: left out",
-                            shown(platform),
-                            refused.why
-                        ),
-                    );
+                    let (platform, why) = (shown(platform), refused.why);
+                    let message = format!("the platform `{platform}` is left out: {why}");
+                    self.note("platforms", message);
                 }
             }
         }
-        if !fine.is_empty() {
-            self.fields.push(Node::words("platform", fine));
+        if !accepted.is_empty() {
+            self.nodes.push(Node::words("platform", accepted));
         }
     }
 
@@ -178,27 +121,23 @@ impl Target<'_> {
             let field = format!("labels.{}", shown(name));
             match (manifest::takes("labels", name), scalar(value)) {
                 (Ok(()), Some(text)) => pairs.push((name.clone(), text)),
-                (Ok(()), None) => self.note(&field, format!("`{field}` has no value: left out")),
-                (Err(refused), _) => {
-                    self.note(&field, format!("`{field}` is left out: {}", refused.why));
-                }
+                (Ok(()), None) => self.skip(&field, "it has no value"),
+                (Err(refused), _) => self.skip(&field, &refused.why),
             }
         }
         if !pairs.is_empty() {
-            self.fields.push(Node::map("labels", pairs));
+            self.nodes.push(Node::map("labels", pairs));
         }
     }
 
     fn secrets(&mut self, secrets: &Value) {
         for secret in secrets.as_array().into_iter().flatten() {
             match self.secret(secret) {
-                Ok(node) => self.fields.push(node),
+                Ok(node) => self.nodes.push(node),
                 Err(why) => {
                     let secret = shown(&short(secret));
-                    self.note(
-                        "secret",
-                        format!("the secret `{secret}` is left out: {why}"),
-                    );
+                    let message = format!("the secret `{secret}` is left out: {why}");
+                    self.note("secret", message);
                 }
             }
         }
@@ -207,34 +146,30 @@ impl Target<'_> {
     /// The node of one secret, or why there is none.
     fn secret(&mut self, secret: &Value) -> Result<Node, String> {
         let parts = parts(secret);
-        let said = |name: &str| {
+        let part = |name: &str| {
             let text = parts.get(name).map(String::as_str);
             text.filter(|text| !text.is_empty())
         };
-        let id = said("id").filter(|id| manifest::takes("secret", id).is_ok());
-        let id = id.ok_or("it has no id that could be used")?;
+        let id = part("id").filter(|id| manifest::takes("secret", id).is_ok());
+        let id = id.ok_or("it has no usable id")?;
         let node = Node::new("secret", id);
-        match (said("env"), said("src").or(said("source"))) {
-            (Some(env), _) if !is_variable(env) => Err(format!("`{}` is no variable", shown(env))),
-            (Some(env), _) => Ok(node.with("env", env)),
-            (None, Some(file)) => Ok(node.with("file", self.secret_file(file))),
-            (None, None) => {
-                let message =
-                    format!("the secret `{id}` says no source: taken from what bears its name");
-                self.note("secret", message);
-                let source = if is_variable(id) { "env" } else { "file" };
-                Ok(node.with(source, id))
+        match (part("env"), part("src").or(part("source"))) {
+            (Some(env), _) if !is_variable(env) => {
+                Err(format!("`{}` is not a variable's name", shown(env)))
             }
-        }
-    }
-
-    /// A secret's file may lie anywhere.
-    fn secret_file(&self, given: &str) -> String {
-        match self.places.of(given) {
-            _ if given.starts_with("~/") => given.to_owned(),
-            Lies::Inside(path) => path,
-            Lies::Outside(path) => path.to_string_lossy().into_owned(),
-            Lies::Unnamed => given.to_owned(),
+            (Some(env), _) => Ok(node.with("env", env)),
+            (None, Some(file)) => Ok(node.with("file", self.paths.anywhere(file))),
+            (None, None) => {
+                let (what, prop) = if is_variable(id) {
+                    ("variable", "env")
+                } else {
+                    ("file", "file")
+                };
+                let message =
+                    format!("the secret `{id}` names no source: taken from the {what} `{id}`");
+                self.note("secret", message);
+                Ok(node.with(prop, id))
+            }
         }
     }
 }

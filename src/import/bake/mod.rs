@@ -1,124 +1,112 @@
 //! Docker's bake file → images with their Dockerfiles.
 //!
-//! Knows bake's printed form, the JSON of `docker buildx bake --print`; a file that is in that form is read as it is, any
-//! other through `buildx`. The choice made: every target is imported, not only those of a group, since imgspec builds what is
-//! asked for anyway.
+//! Reads the JSON of `docker buildx bake --print`, and has `buildx` turn any other form into it. Every target is imported, not
+//! only those of a group: imgspec builds just what is asked for anyway.
 
 mod buildx;
 mod dockerfile;
 mod fields;
 mod location;
+mod target;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::imported::{At, Imported, NewImage, Node, Note};
+use super::input::{ImportContext, Input};
+use super::names::{self, Ids};
+use super::paths::Paths;
+use super::text::shown;
 use crate::diagnostic::Diagnostic;
-use crate::import::bake::buildx::Printed;
-use crate::import::bake::fields::Target;
-use crate::import::bake::location::{Located, Obstacle, locate};
-use crate::import::names::{self, Ids};
-use crate::import::places::Places;
-use crate::import::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::{manifest, reference};
+use buildx::Printed;
+use target::BakeTarget;
 
-pub(in crate::import) fn import(
-    source: &Source,
+pub(super) fn import(
+    input: &Input,
     text: &str,
-    around: &Surroundings<'_>,
-) -> Result<Imported, Wrong> {
+    context: &ImportContext<'_>,
+) -> Result<Imported, Box<Diagnostic>> {
     let direct = printed_form(text).map(|plan| Printed {
         plan,
         groups: None,
-        is_whole: true,
+        is_complete: true,
     });
-    let printed = direct.map_or_else(|| ask(source, around), Ok)?;
+    let printed = direct.map_or_else(|| ask(input, context), Ok)?;
     let targets = printed.plan.get("target").and_then(Value::as_object);
     let Some(targets) = targets.filter(|targets| !targets.is_empty()) else {
-        let message = format!("`{}` has no target", source.shown);
-        return Err(Diagnostic::error("no-image", message)
-            .help("a bake file has a `target` for each image")
-            .into());
-    };
-    let mut imported = images(targets, around);
-    if imported.images.is_empty() {
-        let message = format!("no target of `{}` can be imported", source.shown);
+        let message = format!("`{}` defines no target", input.name);
         let mistake = Diagnostic::error("no-image", message);
-        let told = imported.notes.into_iter().take(10);
-        return Err(told
-            .fold(mistake, |mistake, note| mistake.help(note.message))
-            .into());
+        let mistake = mistake.help("a bake file has a `target` for each image");
+        return Err(mistake.into());
+    };
+    let mut imported = images(targets, &context.paths);
+    if imported.images.is_empty() {
+        let message = format!("no target of `{}` can be imported", input.name);
+        let mut mistake = Diagnostic::error("no-image", message);
+        for note in imported.notes.iter().take(10) {
+            let target = note.image.as_deref().unwrap_or_default();
+            mistake = mistake.help(format!("{target}: {}", note.message));
+        }
+        return Err(mistake.into());
     }
-    imported.title.clone_from(&source.shown);
-    general(&mut imported.notes, &printed, text);
+    imported.title.clone_from(&input.name);
+    general_notes(&mut imported.notes, &printed, text);
     Ok(imported)
 }
 
-/// What `buildx` makes of a file in any other form.
-fn ask(source: &Source, around: &Surroundings<'_>) -> Result<Printed, Wrong> {
-    let Some(path) = &source.path else {
-        let message = "on standard input a bake file must be in its printed form";
+fn ask(input: &Input, context: &ImportContext<'_>) -> Result<Printed, Box<Diagnostic>> {
+    let Some(path) = &input.path else {
+        let message = "on standard input, only the output of `docker buildx bake --print` is read";
         let mistake = Diagnostic::error("bake", message);
-        return Err(mistake
-            .help("pipe `docker buildx bake --print` into this")
-            .into());
+        let help = "pipe it: `docker buildx bake --print | imgspec import -`";
+        return Err(mistake.help(help).into());
     };
-    buildx::print(path, around.places.origin(), around)
+    buildx::print(path, context)
 }
 
-/// The JSON of `--print`: targets with everything worked out.
+/// The JSON of `--print`, in which nothing is left to evaluate; none for other forms.
 fn printed_form(text: &str) -> Option<Value> {
     let plan: Value = serde_json::from_str(text).ok()?;
     let top = plan.as_object()?;
-    let targets = top.get("target")?.as_object()?;
-    let is_worked_out = top
-        .keys()
-        .all(|key| matches!(key.as_str(), "group" | "target"))
-        && targets.values().all(|target| {
-            let Some(target) = target.as_object() else {
-                return false;
-            };
-            !target.contains_key("inherits") && !target.contains_key("matrix")
-        })
+    let is_evaluated = |target: &Value| {
+        let target = target.as_object();
+        target.is_some_and(|it| !it.contains_key("inherits") && !it.contains_key("matrix"))
+    };
+    let is_printed = top.get("target")?.as_object()?.values().all(is_evaluated)
+        && top.keys().all(|key| key == "group" || key == "target")
         && !text.contains("${")
         && !text.contains("%{");
-    is_worked_out.then_some(plan)
+    is_printed.then_some(plan)
 }
 
-/// What is to be said of the file as a whole.
-fn general(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
-    let mut say = |field: &str, message: &str| {
-        notes.push(Note {
-            image: None,
-            field: Some(field.to_owned()),
-            message: message.to_owned(),
-            at: At::default(),
-        });
+/// Notes on the file as a whole.
+fn general_notes(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
+    let mut note = |field: &str, message: String| {
+        notes.push(Note::new(None, field, At::default(), message));
     };
-    if !printed.is_whole {
-        say(
-            "target",
-            "this Docker's bake cannot list all targets: only those of the group `default` are here",
-        );
+    if !printed.is_complete {
+        let message = "this version of buildx cannot list targets: only those of the group `default` are imported";
+        note("target", message.to_owned());
     }
     for (name, targets) in groups(printed) {
         let (name, targets) = (shown(&name), shown(&targets));
         let message = format!(
-            "group `{name}` ({targets}): name its images, or a glob, after `imgspec graph build`"
+            "group `{name}` ({targets}) is left out: pass the ids of its images, or a glob, to `imgspec graph build`"
         );
-        say("group", &message);
+        note("group", message);
     }
     let mut lines = text.lines().map(str::trim_start);
     if lines.any(|line| line.starts_with("variable")) || text.contains("\"variable\"") {
-        say(
-            "variable",
-            "variables are worked out: what they are now stands in the manifest; `variable` declares one",
-        );
+        let message =
+            "variables are replaced by their current values; declare a `variable` to keep one";
+        note("variable", message.to_owned());
     }
 }
 
-/// The groups, each with the names in it.
+/// The groups by name, each with its targets.
 fn groups(printed: &Printed) -> BTreeMap<String, String> {
     if let Some(groups) = &printed.groups {
         return groups.clone();
@@ -133,94 +121,77 @@ fn groups(printed: &Printed) -> BTreeMap<String, String> {
 }
 
 /// All targets as images, bases first.
-fn images(targets: &Map<String, Value>, around: &Surroundings<'_>) -> Imported {
+fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
     let mut imported = Imported::default();
-    let mut ids = Ids::default();
-    let located: BTreeMap<&str, Result<Located, Obstacle>> = targets
+    let located: BTreeMap<&str, _> = targets
         .iter()
-        .map(|(name, target)| (name.as_str(), locate(target, &around.places)))
+        .map(|(name, target)| (name.as_str(), location::locate(target, paths)))
         .collect();
-    let names = located.iter().filter(|(_, found)| found.is_ok());
-    let by_target: BTreeMap<&str, String> = names
-        .map(|(name, _)| (*name, ids.fresh(&id(name))))
+    let mut taken = Ids::default();
+    let ids: BTreeMap<&str, String> = located
+        .iter()
+        .filter(|(_, located)| located.is_ok())
+        .map(|(name, _)| (*name, taken.fresh(&id(name))))
         .collect();
-    for name in in_order(targets) {
+    for name in bases_first(targets) {
+        let target = &targets[name];
         match &located[name] {
             Ok(located) => {
-                image(
-                    &mut imported,
-                    &by_target,
-                    name,
-                    &targets[name],
-                    located,
-                    &around.places,
-                );
+                let mut image = BakeTarget {
+                    id: &ids[name],
+                    ids: &ids,
+                    paths,
+                    nodes: Vec::new(),
+                    imported: &mut imported,
+                };
+                image.dockerfile(target, located);
+                image.fields(target);
+                let fields = image.nodes;
+                let description = target.get("description").and_then(Value::as_str);
+                let comment = description.filter(|words| !words.is_empty());
+                imported.images.push(NewImage {
+                    id: ids[name].clone(),
+                    comment: comment.map(str::to_owned),
+                    fields,
+                });
             }
-            Err((field, why)) => imported.notes.push(Note {
-                image: Some(name.to_owned()),
-                field: Some((*field).to_owned()),
-                message: format!("{why}: the target is left out"),
-                at: At::default(),
-            }),
+            Err((field, why)) => {
+                let message = format!("the target is left out: its `{field}` {why}");
+                let note = Note::new(Some(name), field, At::default(), message);
+                imported.notes.push(note);
+            }
         }
     }
-    apart(&mut imported);
+    separate_tags(&mut imported);
     imported
 }
 
-fn image(
-    imported: &mut Imported,
-    ids: &BTreeMap<&str, String>,
-    name: &str,
-    target: &Value,
-    located: &Located,
-    places: &Places,
-) {
-    let mut one = Target {
-        id: &ids[name],
-        ids,
-        places,
-        fields: Vec::new(),
-        notes: &mut imported.notes,
-        files: &mut imported.files,
-    };
-    one.read(target, located);
-    let fields = one.fields;
-    let description = target.get("description").and_then(Value::as_str);
-    let comment = description.filter(|words| !words.is_empty());
-    imported.images.push(Image {
-        id: ids[name].clone(),
-        comment: comment.map(str::to_owned),
-        fields,
-    });
-}
-
-/// The target's name where it can be an id and a name, else one made of it.
+/// The target's name where it can be both id and repository name, otherwise one made from it.
 fn id(name: &str) -> String {
-    if name.len() <= 100
+    let is_usable = name.len() <= 100
         && reference::check_name(name).is_ok()
         && !name.contains('/')
-        && !name.contains("..")
-    {
+        && !name.contains("..");
+    if is_usable {
         name.to_owned()
     } else {
         names::slug(name)
     }
 }
 
-/// The targets, those that others need before them.
-fn in_order(targets: &Map<String, Value>) -> Vec<&str> {
+/// The names of the targets, those that others need before them; a cycle is broken where it is entered.
+fn bases_first(targets: &Map<String, Value>) -> Vec<&str> {
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
     for name in targets.keys() {
-        let mut way = vec![(name.as_str(), false)];
-        while let Some((name, is_done)) = way.pop() {
+        let mut stack = vec![(name.as_str(), false)];
+        while let Some((name, is_done)) = stack.pop() {
             if is_done {
                 order.push(name);
             } else if seen.insert(name) {
-                way.push((name, true));
+                stack.push((name, true));
                 let needs = needs(&targets[name]).filter_map(|need| targets.get_key_value(need));
-                way.extend(needs.map(|(need, _)| (need.as_str(), false)));
+                stack.extend(needs.map(|(need, _)| (need.as_str(), false)));
             }
         }
     }
@@ -230,47 +201,37 @@ fn in_order(targets: &Map<String, Value>) -> Vec<&str> {
 /// The targets that a target's contexts name.
 fn needs(target: &Value) -> impl Iterator<Item = &str> {
     let contexts = target.get("contexts").and_then(Value::as_object);
-    let values = contexts
-        .into_iter()
-        .flatten()
-        .filter_map(|(_, value)| value.as_str());
-    values.filter_map(|value| value.strip_prefix("target:"))
+    let contexts = contexts.into_iter().flatten();
+    contexts.filter_map(|(_, value)| value.as_str()?.strip_prefix("target:"))
 }
 
-/// Gives images of one repository different tags, as they had: two of one name and tag format would be one image.
-fn apart(imported: &mut Imported) {
-    let said = |image: &Image, name: &str| {
+/// Gives each image that shares its repository with another a tag format of its own.
+fn separate_tags(imported: &mut Imported) {
+    let find = |image: &NewImage, name: &str| {
         let node = image.fields.iter().find(|node| node.name == name);
         node.and_then(|node| node.args.first().cloned())
     };
-    let repository = |image: &Image| {
-        let name = said(image, "name").unwrap_or_else(|| image.id.clone());
-        (said(image, "registry"), name)
+    let repository = |image: &NewImage| {
+        let name = find(image, "name").unwrap_or_else(|| image.id.clone());
+        (find(image, "registry"), name)
     };
-    let mut count: BTreeMap<_, usize> = BTreeMap::new();
-    imported
-        .images
-        .iter()
-        .for_each(|image| *count.entry(repository(image)).or_default() += 1);
-    let mut formats = BTreeSet::new();
+    let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+    for image in &imported.images {
+        *counts.entry(repository(image)).or_default() += 1;
+    }
     for image in &mut imported.images {
-        let repository = repository(image);
-        if count[&repository] < 2 {
+        if counts[&repository(image)] < 2 {
             continue;
         }
         let format = format!("{{spec_hash}}-{}", image.id);
-        let fits = manifest::takes("tag-format", &format).is_ok()
-            && formats.insert((repository, format.clone()));
-        if fits {
+        let what = if manifest::takes("tag-format", &format).is_ok() {
             image.fields.push(Node::new("tag-format", &format));
-        }
-        imported.notes.push(Note {
-            image: Some(image.id.clone()),
-            field: Some("tags".to_owned()),
-            message: format!(
-                "other targets have the same name: told apart by the tag format `{format}`"
-            ),
-            at: At::default(),
-        });
+            format!("`tag-format` is set to `{format}`")
+        } else {
+            "set a `tag-format`".to_owned()
+        };
+        let message = format!("other targets have the same name: {what} to keep them apart");
+        let note = Note::new(Some(&image.id), "tags", At::default(), message);
+        imported.notes.push(note);
     }
 }

@@ -1,119 +1,91 @@
 //! The fields of an ImageSpec that name files: requirements, sources, copies, secrets.
 //!
-//! The choice made: a path is said from the manifest's folder; what the image must have and the manifest cannot reach is told
-//! and left out, while a secret's file may lie anywhere.
+//! What the image needs has to be below the manifest's directory, or is left out; a secret's file may be anywhere.
 
-use crate::import::flytekit::Converter;
-use crate::import::flytekit::value::{Data, Field, Value};
-use crate::import::flytekit::values::Given;
-use crate::import::kdl::Node;
-use crate::import::places::Lies;
-use crate::import::{At, shown};
+use super::image::{OTHER_TAG, SpecImage};
+use super::value::{SpecData, SpecField, SpecValue};
+use crate::import::imported::{At, Node};
+use crate::import::text::shown;
 
-/// The folder below which flytekit puts copied files.
+/// The directory that flytekit copies files to.
 const HOME: &str = "/root";
 
-impl Converter<'_> {
-    pub(in crate::import) fn path(&mut self, field: &Field) {
-        if let Some(path) = self.text(&field.name, &field.value)
-            && let Some(path) = self.inside(&field.name, &path, field.value.at)
-        {
-            self.nodes
-                .push(Node::new(&field.name.replace('_', "-"), path));
+impl SpecImage<'_> {
+    pub(super) fn path(&mut self, field: &SpecField, node: &str) {
+        if let Some(path) = self.text(&field.name, &field.value) {
+            let path = self.inside(&field.name, &path, field.value.at);
+            self.nodes.extend(path.map(|path| Node::new(node, path)));
         }
     }
 
     /// A path of the source as one of the manifest; none when it is outside.
     fn inside(&mut self, field: &str, given: &str, at: At) -> Option<String> {
-        let message = match self.places.of(given) {
-            Lies::Inside(path) => {
-                if !self.places.has(&path) {
-                    let message = format!(
-                        "`{field}` names `{}`, and there is nothing: relative paths begin where flytekit runs, which `-C` says",
-                        shown(given)
-                    );
-                    self.note(field, at, message);
+        match self.paths.inside(given) {
+            Ok(path) => {
+                if !self.paths.exists(&path) {
+                    let given = shown(given);
+                    self.note(field, at, format!("`{field}` names `{given}`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets"));
                 }
-                return Some(path);
+                Some(path)
             }
-            Lies::Outside(_) => format!(
-                "`{field}` names `{}`, which is outside of the manifest's folder: left out; write the manifest above it with `-o`",
-                shown(given)
-            ),
-            Lies::Unnamed => format!(
-                "`{field}` names `{}`, which is no UTF-8: left out",
-                shown(given)
-            ),
-        };
-        self.note(field, at, message);
-        None
+            Err(why) => {
+                self.skip_value(field, given, at, &format!("it {why}"));
+                None
+            }
+        }
     }
 
-    /// Pairs of a file of this machine and where the installer sees it.
-    pub(in crate::import) fn mounts(&mut self, field: &Field) {
-        let Data::List(pairs) = &field.value.data else {
-            return self.wrong_kind(field, "a list of pairs");
+    /// Pairs of a file on this machine and the path where the installer finds it.
+    pub(super) fn mounts(&mut self, field: &SpecField) {
+        let name = &field.name;
+        let SpecData::List(pairs) = &field.value.data else {
+            return self.wrong_type(name, &field.value, "a list of pairs");
         };
         for pair in pairs {
             let texts: Option<Vec<&str>> = match &pair.data {
-                Data::List(both) => both.iter().map(Value::written).collect(),
+                SpecData::List(both) => both.iter().map(SpecValue::written).collect(),
                 _ => None,
             };
             let Some([from, to]) = texts.as_deref() else {
                 self.note(
-                    &field.name,
+                    name,
                     pair.at,
-                    "`pip_secret_mounts` takes pairs of texts: this one is left out",
+                    format!("`{name}` takes pairs of strings: an entry is left out"),
                 );
                 continue;
             };
             if !to.starts_with('/') || to.contains([' ', ',', '"', '$', '\\']) {
-                let message = format!(
-                    "`pip_secret_mounts` mounts at `{}`, which is no plain absolute path: left out",
-                    shown(to)
-                );
-                self.note(&field.name, pair.at, message);
+                self.skip_value(name, to, pair.at, "it is not a plain absolute path");
                 continue;
             }
-            let from = match self.places.of(from) {
-                Lies::Inside(path) => path,
-                _ if from.starts_with("~/") => (*from).to_owned(),
-                Lies::Outside(path) => path.to_string_lossy().into_owned(),
-                Lies::Unnamed => continue,
-            };
-            self.nodes
-                .push(Node::new("pip-secret-mounts", from).with("to", *to));
+            let node = Node::new("pip-secret-mounts", self.paths.anywhere(from));
+            self.nodes.push(node.with("to", *to));
         }
     }
 
-    /// Files go below `/root`, by the path that they have where flytekit runs.
-    pub(in crate::import) fn copies(&mut self, field: &Field) {
+    /// Files go to their own relative path below `/root`.
+    pub(super) fn copies(&mut self, field: &SpecField) {
         let mut plain = Vec::new();
-        let Given::Texts(texts) = self.given(field) else {
-            return;
-        };
-        for (text, at) in texts {
+        for (text, at) in self.texts(field) {
             if text.starts_with('/') || text.split('/').any(|part| part == "..") {
-                let message = format!(
-                    "`copy` names `{}`: flytekit refuses absolute paths and `..`: left out",
-                    shown(&text)
+                self.skip_value(
+                    "copy",
+                    &text,
+                    at,
+                    "flytekit rejects absolute paths and `..`",
                 );
-                self.note("copy", at, message);
                 continue;
             }
             let Some(path) = self.inside("copy", &text, at) else {
                 continue;
             };
             let parts = text.split('/').filter(|part| !matches!(*part, "" | "."));
-            let there = parts.collect::<Vec<_>>().join("/");
-            if path == there || (path == "." && there.is_empty()) {
+            let target = parts.collect::<Vec<_>>().join("/");
+            if path == target || (path == "." && target.is_empty()) {
                 plain.push(path);
             } else {
-                let to = if there.is_empty() {
-                    HOME.to_owned()
-                } else {
-                    format!("{HOME}/{there}")
-                };
+                let to = format!("{HOME}/{target}");
+                let to = to.trim_end_matches('/');
                 self.nodes.push(Node::new("copy", path).with("to", to));
             }
         }
@@ -122,65 +94,53 @@ impl Converter<'_> {
         }
     }
 
-    /// `source_root` and what of it is copied.
-    pub(in crate::import) fn sources(&mut self, root: Option<&Field>, mode: Option<&Field>) {
-        if root.is_none() && mode.is_none() {
+    /// `source_root`, and which of its files are copied.
+    pub(super) fn sources(&mut self, root: Option<&SpecField>, mode: Option<&SpecField>) {
+        let Some(at) = mode.or(root).map(|field| field.at) else {
             return;
-        }
-        let wanted = self.copy_mode(root, mode);
+        };
+        let copies = self.copy_mode(mode, at);
         let Some(root) = root else {
-            if wanted == "none" {
-                self.nodes.push(Node::new("source-copy-mode", wanted));
+            if copies == "none" {
+                self.nodes.push(Node::new("source-copy-mode", copies));
             } else {
-                let at = mode.map_or(At::default(), |mode| mode.at);
-                self.note("source_root", at, "`source_copy_mode` stands without `source_root`, for which flytekit takes the folder that it registers: left out; say `source-root` and `source-copy-mode`");
+                self.skip("source_copy_mode", at, "without `source_root` flytekit copies the directory that it registers; set `source-root` and `source-copy-mode`");
             }
             return;
         };
         if let Some(path) = self.text(&root.name, &root.value)
             && let Some(path) = self.inside(&root.name, &path, root.value.at)
         {
-            if self.places.has(&path) && !self.places.is_folder(&path) {
-                let message = format!(
-                    "`source_root` names `{}`, which is no folder: left out",
-                    shown(&path)
-                );
-                return self.note("source_root", root.at, message);
+            if self.paths.exists(&path) && !self.paths.is_directory(&path) {
+                return self.skip_value("source_root", &path, root.at, "it is not a directory");
             }
             self.nodes.push(Node::new("source-root", path));
-            self.nodes.push(Node::new("source-copy-mode", wanted));
+            self.nodes.push(Node::new("source-copy-mode", copies));
         }
     }
 
     /// Which of the source files are copied, in the manifest's word.
-    fn copy_mode(&mut self, root: Option<&Field>, mode: Option<&Field>) -> &'static str {
-        let said = mode.and_then(|mode| self.text(&mode.name, &mode.value));
-        let at = mode.or(root).map_or(At::default(), |field| field.at);
-        let said = said.unwrap_or_else(|| "CopyFileDetection.LOADED_MODULES".to_owned());
-        let name = said.rsplit('.').next().unwrap_or(&said);
-        let wanted = match name.to_lowercase().replace('-', "_").as_str() {
+    fn copy_mode(&mut self, mode: Option<&SpecField>, at: At) -> &'static str {
+        let text = mode.and_then(|mode| self.text(&mode.name, &mode.value));
+        let text = text.unwrap_or_else(|| "CopyFileDetection.LOADED_MODULES".to_owned());
+        let name = text.rsplit('.').next().unwrap_or(&text);
+        let copies = match name.to_lowercase().replace('-', "_").as_str() {
             "all" => "all",
             "no_copy" | "none" => "none",
             "loaded_modules" => {
-                self.note("source_copy_mode", at, "`source_copy_mode` is `LOADED_MODULES`, and which modules are loaded only the running Python knows: `all` is taken, which copies all of `source_root`");
+                self.note("source_copy_mode", at, "`source_copy_mode` is `LOADED_MODULES`, and only the running Python knows which modules are loaded: taken as `all`, which copies all of `source_root`");
                 return "all";
             }
             _ => {
-                let message = format!(
-                    "`source_copy_mode` is `{}`, which flytekit takes for `ALL`: `all` is taken",
-                    shown(&said)
-                );
-                self.note("source_copy_mode", at, message);
+                let text = shown(&text);
+                self.note("source_copy_mode", at, format!("`source_copy_mode` is `{text}`, which flytekit reads as `ALL`: taken as `all`"));
                 return "all";
             }
         };
-        // Only Python can say it so that flytekit understands.
-        if !said.contains('.') {
-            let message = format!(
-                "`source_copy_mode` is a text, which flytekit takes for `ALL` whatever it says: taken by its name, for `{wanted}`, which gives another tag than flytekit's"
-            );
-            self.note("source_copy_mode", at, message);
+        // Only Python can write a value that flytekit understands.
+        if !text.contains('.') {
+            self.note("source_copy_mode", at, format!("`source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `{copies}`, {OTHER_TAG}"));
         }
-        wanted
+        copies
     }
 }

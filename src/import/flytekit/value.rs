@@ -1,67 +1,80 @@
 //! A value of an ImageSpec, whatever language it was written in.
 //!
-//! The choice made: what is no text keeps what was written beside what Python makes of it, because `3.10` means `3.10` to
-//! whoever wrote it and `3.1` to YAML 1.1 (flyteorg/flytekit specs name Python versions so).
+//! A scalar that is not a string keeps its source text beside what Python makes of it: to its author `3.10` means `3.10`, to
+//! YAML 1.1 it is `3.1` (ImageSpecs do state Python versions like this).
 
-use crate::import::At;
+use crate::import::imported::At;
 
-/// A value with its place.
+/// What [`Scalar::kind`] says of `true` and `false`.
+pub(in crate::import) const BOOLEAN: &str = "a boolean";
+
+/// A value with its position.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::import) struct Value {
-    pub data: Data,
+pub(in crate::import) struct SpecValue {
+    pub data: SpecData,
     pub at: At,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::import) enum Data {
+pub(in crate::import) enum SpecData {
     Null,
     Text(String),
-    /// No text, where one is wanted.
-    Other(Other),
-    List(Vec<Value>),
-    Map(Vec<(Value, Value)>),
+    Scalar(Scalar),
+    List(Vec<SpecValue>),
+    Map(Vec<(SpecValue, SpecValue)>),
     /// Another ImageSpec of the same source, by number.
     Spec(usize),
 }
 
-/// A number, a truth value, a date, an object.
+/// A scalar that is not a string: a number, a boolean, a date, a Python object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::import) struct Other {
-    /// `a number`.
+pub(in crate::import) struct Scalar {
+    /// For messages, such as `a number`.
     pub kind: String,
-    /// What stands in the source.
+    /// The source text.
     pub written: String,
-    /// What Python's `str` makes of it.
+    /// Python's `str` of it.
     pub python: String,
 }
 
 /// One field of an ImageSpec.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::import) struct Field {
+pub(in crate::import) struct SpecField {
     pub name: String,
     pub at: At,
-    pub value: Value,
+    pub value: SpecValue,
 }
 
-impl Value {
-    /// What it is, for a sentence.
+impl SpecValue {
+    /// For messages, such as `a list`.
     pub(in crate::import) fn kind(&self) -> &str {
         match &self.data {
-            Data::Null => "nothing",
-            Data::Text(_) => "a text",
-            Data::Other(other) => &other.kind,
-            Data::List(_) => "a list",
-            Data::Map(_) => "a mapping",
-            Data::Spec(_) => "an ImageSpec",
+            SpecData::Null => "null",
+            SpecData::Text(_) => "a string",
+            SpecData::Scalar(scalar) => &scalar.kind,
+            SpecData::List(_) => "a list",
+            SpecData::Map(_) => "a mapping",
+            SpecData::Spec(_) => "an ImageSpec",
         }
     }
 
-    /// A scalar as it was written.
+    /// The source text of a scalar.
     pub(in crate::import) fn written(&self) -> Option<&str> {
         match &self.data {
-            Data::Text(text) => Some(text),
-            Data::Other(other) => Some(&other.written),
+            SpecData::Text(text) => Some(text),
+            SpecData::Scalar(scalar) => Some(&scalar.written),
             _ => None,
         }
     }
+}
+
+/// The pairs of a mapping as fields.
+pub(in crate::import) fn fields(pairs: Vec<(SpecValue, SpecValue)>) -> Vec<SpecField> {
+    let pairs = pairs.into_iter();
+    let field = |(key, value): (SpecValue, SpecValue)| SpecField {
+        name: key.written().unwrap_or_default().to_owned(),
+        at: key.at,
+        value,
+    };
+    pairs.map(field).collect()
 }

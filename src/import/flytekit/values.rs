@@ -1,240 +1,190 @@
-//! The values of an ImageSpec's fields → texts that a manifest takes.
+//! The values of an ImageSpec's fields → texts that a manifest accepts.
 //!
-//! The choice made: what is written wins over what Python reads of it, and is told; what the manifest's own rules refuse is
-//! mended as they say, or left out, and told.
+//! Where the source text and Python's reading of it differ, the source text is taken, with a note; what the manifest's rules
+//! refuse is corrected as they suggest or left out, with a note.
 
+use super::image::{OTHER_TAG, SpecImage};
+use super::value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue};
 use crate::check::has_password;
-use crate::import::At;
-use crate::import::flytekit::Converter;
-use crate::import::flytekit::value::{Data, Field, Value};
-use crate::import::kdl::Node;
-use crate::import::shown;
+use crate::import::imported::{At, Node};
+use crate::import::text::shown;
 use crate::manifest;
 
-/// What a field of several texts was given.
-pub(in crate::import) enum Given {
-    /// Texts, with their places.
-    Texts(Vec<(String, At)>),
-    /// Nothing that could be taken; it was told.
-    Nothing,
-}
-
-impl Converter<'_> {
-    /// A value as a text; none when it is no single value.
-    pub(in crate::import) fn text(&mut self, field: &str, value: &Value) -> Option<String> {
+impl SpecImage<'_> {
+    /// A scalar as text.
+    pub(super) fn text(&mut self, field: &str, value: &SpecValue) -> Option<String> {
         match &value.data {
-            Data::Text(text) => Some(text.clone()),
-            Data::Other(other) => {
-                let read = if field == "python_version" && other.written == "3.1" {
-                    " (`3.10` without quotes is that too)".to_owned()
-                } else if other.python == other.written {
-                    String::new()
-                } else {
-                    format!(", and read as `{}`", shown(&other.python))
-                };
-                let message = format!(
-                    "`{field}` is {}{read}: the text `{}` is taken, which gives another tag than flytekit's; write it in quotes there",
-                    other.kind,
-                    shown(&other.written)
-                );
+            SpecData::Text(text) => Some(text.clone()),
+            SpecData::Scalar(scalar) => {
+                let message = unquoted(field, scalar);
                 self.note(field, value.at, message);
-                Some(other.written.clone())
+                Some(scalar.written.clone())
             }
-            Data::Null => None,
-            Data::List(_) | Data::Map(_) | Data::Spec(_) => {
-                let message = format!(
-                    "`{field}` is {} where a text is wanted: left out",
-                    value.kind()
-                );
-                self.note(field, value.at, message);
+            SpecData::Null => None,
+            SpecData::List(_) | SpecData::Map(_) | SpecData::Spec(_) => {
+                self.wrong_type(field, value, "a string");
                 None
             }
         }
     }
 
-    /// A value that the manifest's field takes, mended where the field knows how.
-    pub(in crate::import) fn taken(
+    /// A value if the manifest's field accepts it, corrected where there is only one way.
+    pub(super) fn accepted(
         &mut self,
         field: &str,
         node: &str,
         text: &str,
         at: At,
     ) -> Option<String> {
-        let is_seen = node.starts_with("pip-") || node == "packages";
-        if is_seen && has_password(text) {
-            let message = format!(
-                "`{field}` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`"
-            );
-            self.note(field, at, message);
+        let is_in_history = node.starts_with("pip-") || node == "packages";
+        if is_in_history && has_password(text) {
+            self.note(field, at, format!("`{field}` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`"));
             return None;
         }
         let refused = match manifest::takes(node, text) {
             Ok(()) => return Some(text.to_owned()),
             Err(refused) => refused,
         };
-        let said = format!("`{field}` cannot be `{}`", shown(text));
-        let mend = refused
-            .mend
-            .filter(|mend| manifest::takes(node, mend).is_ok());
-        let message = match &mend {
-            Some(mend) => format!("{said}: `{}` is taken", shown(mend)),
-            None => format!("{said}: {}: left out", refused.why),
-        };
-        self.note(field, at, message);
+        let mend = refused.mend;
+        let mend = mend.filter(|mend| manifest::takes(node, mend).is_ok());
+        if let Some(mend) = &mend {
+            let (text, mend) = (shown(text), shown(mend));
+            let message = format!("`{field}` cannot be `{text}`: corrected to `{mend}`");
+            self.note(field, at, message);
+        } else {
+            self.skip_value(field, text, at, &refused.why);
+        }
         mend
     }
 
-    /// The one text of a field.
-    pub(in crate::import) fn one(&mut self, field: &Field, node: &str) -> Option<String> {
-        let text = self.text(&field.name, &field.value)?;
-        if text.is_empty() {
-            self.note(
-                &field.name,
-                field.at,
-                format!("`{}` is empty: left out", field.name),
-            );
-            return None;
-        }
-        self.taken(&field.name, node, &text, field.value.at)
-    }
-
-    /// The texts of a field that takes several, as they are.
-    pub(in crate::import) fn given(&mut self, field: &Field) -> Given {
-        match &field.value.data {
-            Data::List(values) => {
-                let texts = values.iter().filter_map(|value| {
-                    let text = self.text(&field.name, value)?;
-                    Some((text, value.at))
-                });
-                Given::Texts(texts.collect())
-            }
-            Data::Text(_) | Data::Other(_) => {
+    /// The texts of a list, with their positions.
+    pub(super) fn texts(&mut self, field: &SpecField) -> Vec<(String, At)> {
+        let value = &field.value;
+        let values = match &value.data {
+            SpecData::List(values) => values.as_slice(),
+            SpecData::Text(_) | SpecData::Scalar(_) => {
+                let name = &field.name;
                 let message = format!(
-                    "`{}` is no list, which flytekit refuses: taken as its only entry",
-                    field.name
+                    "`{name}` is not a list, which flytekit rejects: taken as a list of one"
                 );
-                self.note(&field.name, field.value.at, message);
-                let text = self.text(&field.name, &field.value);
-                Given::Texts(
-                    text.into_iter()
-                        .map(|text| (text, field.value.at))
-                        .collect(),
-                )
+                self.note(name, value.at, message);
+                std::slice::from_ref(value)
             }
             _ => {
-                self.wrong_kind(field, "a list");
-                Given::Nothing
+                self.wrong_type(&field.name, value, "a list");
+                &[]
             }
-        }
-    }
-
-    /// The texts of a field that takes several, as far as the manifest takes them.
-    pub(in crate::import) fn texts(&mut self, field: &Field, node: &str) -> Vec<String> {
-        let Given::Texts(texts) = self.given(field) else {
-            return Vec::new();
         };
-        let texts = texts.into_iter();
-        texts
-            .filter_map(|(text, at)| self.taken(&field.name, node, &text, at))
+        values
+            .iter()
+            .filter_map(|value| Some((self.text(&field.name, value)?, value.at)))
             .collect()
     }
 
-    pub(in crate::import) fn wrong_kind(&mut self, field: &Field, wanted: &str) {
-        let message = format!(
-            "`{}` is {}, not {wanted}: left out",
-            field.name,
-            field.value.kind()
-        );
-        self.note(&field.name, field.value.at, message);
+    /// The texts of a list that the manifest accepts.
+    pub(super) fn accepted_texts(&mut self, field: &SpecField, node: &str) -> Vec<String> {
+        let texts = self.texts(field).into_iter();
+        texts
+            .filter_map(|(text, at)| self.accepted(&field.name, node, &text, at))
+            .collect()
     }
 
-    /// Names with texts.
-    pub(in crate::import) fn map(&mut self, field: &Field) {
-        let node = field.name.replace('_', "-");
-        let Data::Map(pairs) = &field.value.data else {
-            return self.wrong_kind(field, "a mapping");
+    pub(super) fn wrong_type(&mut self, field: &str, value: &SpecValue, wanted: &str) {
+        let message = format!("`{field}` takes {wanted}, not {}: left out", value.kind());
+        self.note(field, value.at, message);
+    }
+
+    /// A mapping of names to texts.
+    pub(super) fn map(&mut self, field: &SpecField, node: &str) {
+        let SpecData::Map(pairs) = &field.value.data else {
+            return self.wrong_type(&field.name, &field.value, "a mapping");
         };
         let mut props: Vec<(String, String)> = Vec::new();
         for (key, value) in pairs {
             let Some(name) = key.written() else { continue };
-            let at = format!("{}.{}", field.name, shown(name));
-            if let Err(refused) = manifest::takes(&node, name) {
-                self.note(
-                    &at,
-                    key.at,
-                    format!("`{at}` cannot be carried over: {}", refused.why),
-                );
-                continue;
-            }
-            if let Some(text) = self.entry(field, &at, value) {
+            let entry = format!("{}.{}", field.name, shown(name));
+            if let Err(refused) = manifest::takes(node, name) {
+                self.skip(&entry, key.at, &refused.why);
+            } else if let Some(text) = self.entry(field, &entry, value) {
                 props.push((name.to_owned(), text));
             }
         }
         if !props.is_empty() {
-            self.nodes.push(Node::map(&node, props));
+            self.nodes.push(Node::map(node, props));
         }
     }
 
-    /// The value of one name.
-    fn entry(&mut self, field: &Field, name: &str, value: &Value) -> Option<String> {
+    /// One value of a mapping.
+    fn entry(&mut self, field: &SpecField, entry: &str, value: &SpecValue) -> Option<String> {
         let text = match &value.data {
-            Data::Null => {
-                let means = if field.name == "env" {
-                    ", which flytekit sets to `None`"
-                } else {
-                    ""
-                };
-                self.note(
-                    name,
+            SpecData::Null if field.name == "env" => {
+                self.skip(
+                    entry,
                     value.at,
-                    format!("`{name}` has no value{means}: left out"),
+                    "it has no value, which flytekit sets to `None`",
                 );
                 return None;
             }
-            // Docker sets what Python prints, and containers may look for just that.
-            Data::Other(other) if other.kind == "a truth value" => {
-                let message = format!(
-                    "`{name}` is {}: the text `{}` is taken, as flytekit sets it; its tag is another one",
-                    other.kind, other.python
-                );
-                self.note(name, value.at, message);
-                other.python.clone()
+            SpecData::Null => {
+                self.skip(entry, value.at, "it has no value");
+                return None;
             }
-            _ => self.text(name, value)?,
+            // Docker gets what Python prints, and programs may look for just that.
+            SpecData::Scalar(scalar) if scalar.kind == BOOLEAN => {
+                let python = &scalar.python;
+                let message = format!(
+                    "`{entry}` is {BOOLEAN}: taken as `{python}`, which flytekit sets too, but the tag differs from flytekit's"
+                );
+                self.note(entry, value.at, message);
+                python.clone()
+            }
+            _ => self.text(entry, value)?,
         };
         if text.contains('\0') {
-            self.note(
-                name,
-                value.at,
-                format!("`{name}` has a NUL character in it: left out"),
-            );
+            self.skip(entry, value.at, "it contains a NUL character");
             return None;
         }
         Some(text)
     }
 
-    /// The helper images; flytekit ignores the rest of `builder_config`.
-    pub(in crate::import) fn helpers(&mut self, field: &Field) {
-        let Data::Map(pairs) = &field.value.data else {
-            return self.wrong_kind(field, "a mapping");
+    /// The helper images: all of `builder_config` that flytekit's builder reads.
+    pub(super) fn helpers(&mut self, field: &SpecField) {
+        let SpecData::Map(pairs) = &field.value.data else {
+            return self.wrong_type(&field.name, &field.value, "a mapping");
         };
         let mut props = Vec::new();
         for (key, value) in pairs {
             let name = key.written().unwrap_or_default();
-            let at = format!("builder_config.{}", shown(name));
+            let entry = format!("builder_config.{}", shown(name));
             if matches!(name, "uv_image" | "micromamba_image") {
-                let text = self.text(&at, value);
+                let text = self.text(&entry, value);
                 props.extend(text.map(|text| (name.replace('_', "-"), text)));
             } else {
-                self.note(
-                    &at,
-                    key.at,
-                    format!("`{at}` is ignored by flytekit's builder too: left out"),
-                );
+                self.skip(&entry, key.at, "flytekit's builder ignores it too");
             }
         }
         if !props.is_empty() {
             self.nodes.push(Node::map("builder-config", props));
         }
     }
+}
+
+/// That a scalar without quotes is taken as a string.
+fn unquoted(field: &str, scalar: &Scalar) -> String {
+    let Scalar {
+        kind,
+        written,
+        python,
+    } = scalar;
+    let (written, python) = (shown(written), shown(python));
+    let read = if field == "python_version" && written == "3.1" {
+        " (which `3.10` without quotes is too)".to_owned()
+    } else if python == written {
+        String::new()
+    } else {
+        format!(", read as `{python}`")
+    };
+    format!(
+        "`{field}` is {kind}{read}: taken as the string `{written}`, {OTHER_TAG}; quote it in the source"
+    )
 }

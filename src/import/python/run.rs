@@ -1,7 +1,7 @@
-//! Runs the user's own Python to learn which ImageSpecs a file makes.
+//! Runs the user's own Python to learn which ImageSpecs a file defines.
 //!
-//! Alone starts Python. Knows nothing of what fields mean. The choices made: the file is run, since only that tells what
-//! `with_packages` and loops make of a spec; it gets no input, writes no byte code, and has a time.
+//! The file is run because only that tells what `with_packages` and loops make of a spec. It gets no input, writes no byte
+//! code and has a time limit.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -17,90 +17,88 @@ use serde_json::Value;
 
 use crate::backend::Cancel;
 use crate::diagnostic::Diagnostic;
-use crate::import::{At, Source, Surroundings, Wrong, place, shown};
+use crate::import::imported::At;
+use crate::import::input::{ImportContext, Input, place};
+use crate::import::text::shown;
 use crate::process::{self, Patience};
 
 const SCRIPT: &str = include_str!("collect.py");
 
-/// The longest result that is read.
+/// The most bytes of the result that are read.
 const RESULT_LIMIT: u64 = 16 << 20;
 
-/// Lines of output that are kept to be shown.
+/// How many of the last lines of output are kept for a message.
 const TAIL: usize = 12;
 
 /// How a run of Python ended.
 #[derive(Debug)]
 struct PythonRun {
-    /// What it wrote down.
+    /// What `collect.py` wrote; none when it did not get that far.
     result: Option<Value>,
     /// The last lines of its output.
     tail: VecDeque<String>,
-    /// Whether its time was over.
+    /// Whether it exceeded the limit.
     is_late: bool,
-    /// Whether it was asked to stop.
+    /// Whether it was interrupted.
     stopped: bool,
 }
 
-/// What the ImageSpecs of a file are.
-pub(in crate::import) fn collect(
-    source: &Source,
-    around: &Surroundings<'_>,
-) -> Result<Value, Wrong> {
-    let Some(path) = &source.path else {
-        let message = "a Python file cannot come from standard input";
+/// The JSON that `collect.py` writes about the ImageSpecs of a file.
+pub(super) fn collect(
+    input: &Input,
+    context: &ImportContext<'_>,
+) -> Result<Value, Box<Diagnostic>> {
+    let Some(path) = &input.path else {
+        let message = "a Python file cannot be read from standard input";
         return Err(Diagnostic::error("python", message)
-            .help("name the file: its own imports are found beside it")
+            .help("name the file: what it imports is looked up next to it")
             .into());
     };
-    let run = PythonRun::start(path, around).map_err(|error| unstarted(around.python, &error))?;
+    let run =
+        PythonRun::start(path, context).map_err(|error| not_started(context.python, &error))?;
     let Some(result) = run.result.as_ref() else {
-        return Err(run.told(source, around).into());
+        return Err(run.failure(input, context).into());
     };
-    let said = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
-    match said("error") {
+    let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
+    match text("error") {
         "" => Ok(run.result.unwrap_or_default()),
-        "no-flytekit" => Err(no_flytekit(around.python).into()),
-        _ => Err(failed(source, result, around).into()),
+        "no-flytekit" => Err(no_flytekit(context.python).into()),
+        _ => Err(failed(input, result, context).into()),
     }
 }
 
 /// Why the file cannot be imported, and in which of its lines.
-fn failed(source: &Source, result: &Value, around: &Surroundings<'_>) -> Diagnostic {
+fn failed(input: &Input, result: &Value, context: &ImportContext<'_>) -> Diagnostic {
     let words = result.get("message").and_then(Value::as_str);
     let words = shown(words.unwrap_or_default());
-    let message = format!("`{}` cannot be imported: {words}", source.shown);
-    let python = around.python.display();
+    let message = format!("`{}` cannot be imported: {words}", input.name);
+    let python = context.python.display();
     let mistake = Diagnostic::error("python", message).help(format!(
         "it was run by `{python}`; `--python` names another"
     ));
     let line = result.get("line").and_then(Value::as_u64);
-    match line.and_then(|line| usize::try_from(line).ok()) {
-        Some(line) => {
-            let at = At {
-                line: Some(line),
-                column: None,
-            };
-            mistake.at(place(around.sources, source.id, at), "")
-        }
+    let line = line.and_then(|line| usize::try_from(line).ok());
+    match line {
+        Some(_) => mistake.at(place(context.sources, input.id, At::line(line)), ""),
         None => mistake,
     }
 }
 
 impl PythonRun {
-    fn start(path: &Path, around: &Surroundings<'_>) -> io::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let result = folder.path().join("result.json");
-        let mut command = Command::new(around.python);
+    fn start(path: &Path, context: &ImportContext<'_>) -> io::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let result = directory.path().join("result.json");
+        let mut command = Command::new(context.python);
         command.args(["-c", SCRIPT]).arg(path).arg(&result);
         command
-            .current_dir(around.places.origin())
+            .current_dir(context.paths.origin())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1");
-        let cancel = around.cancel.clone();
-        let clock = Clock::start(around.limit, cancel.clone());
+        let cancel = context.cancel.clone();
+        let deadline = Deadline::start(context.limit, cancel.clone());
         let mut tail = VecDeque::new();
         let patience = Patience {
-            limits: around.limits,
+            limits: context.limits,
             cancel: &cancel,
             hope: None,
         };
@@ -110,7 +108,7 @@ impl PythonRun {
             }
             tail.push_back(line.chars().take(200).collect());
         })?;
-        let is_late = clock.stop();
+        let is_late = deadline.stop();
         let mut text = String::new();
         if let Ok(file) = std::fs::File::open(&result) {
             file.take(RESULT_LIMIT).read_to_string(&mut text)?;
@@ -124,40 +122,36 @@ impl PythonRun {
     }
 
     /// Why there is no result.
-    fn told(&self, source: &Source, around: &Surroundings<'_>) -> Diagnostic {
-        let shown_file = &source.shown;
+    fn failure(&self, input: &Input, context: &ImportContext<'_>) -> Diagnostic {
+        let file = &input.name;
         if self.is_late {
-            let seconds = around.limit.as_secs();
-            let message = format!("`{shown_file}` is not imported within {seconds} s");
+            let seconds = context.limit.as_secs();
+            let message = format!("importing `{file}` took longer than {seconds} s");
             return Diagnostic::error("python", message)
-                .help("what it does when it is imported should end: put it behind `if __name__ == \"__main__\":`, or give it more time by `--timeout SECONDS`");
+                .help("move what it does into `if __name__ == \"__main__\":`, or give it more time with `--timeout SECONDS`");
         }
         if self.stopped {
-            return Diagnostic::error(
-                "interrupted",
-                format!("the import of `{shown_file}` was stopped"),
-            );
+            let message = format!("the import of `{file}` was interrupted");
+            return Diagnostic::error("interrupted", message);
         }
-        let python = around.python.display();
-        let mistake = Diagnostic::error(
-            "python",
-            format!("`{python}` ended before it had imported `{shown_file}`"),
-        );
+        let python = context.python.display();
+        let message = format!("`{python}` ended before it had imported `{file}`");
+        let mistake = Diagnostic::error("python", message);
         let tail: Vec<String> = self.tail.iter().map(|line| shown(line)).collect();
         if tail.is_empty() {
             return mistake.help("it printed nothing");
         }
-        mistake.help(format!("the end of what it printed:\n{}", tail.join("\n")))
+        mistake.help(format!("its last output:\n{}", tail.join("\n")))
     }
 }
 
-/// Asks to stop when the time is over.
-struct Clock {
+/// Interrupts Python when its time is over.
+struct Deadline {
     stop: mpsc::Sender<()>,
     is_late: Arc<AtomicBool>,
 }
 
-impl Clock {
+impl Deadline {
     fn start(limit: Duration, cancel: Cancel) -> Self {
         let (stop, stopped) = mpsc::channel();
         let is_late = Arc::new(AtomicBool::new(false));
@@ -178,26 +172,22 @@ impl Clock {
     }
 }
 
-fn unstarted(python: &Path, error: &io::Error) -> Diagnostic {
+const NAME_ANOTHER: &str =
+    "name the Python that your workflows use, such as `--python .venv/bin/python`";
+
+fn not_started(python: &Path, error: &io::Error) -> Diagnostic {
     let why = match error.kind() {
-        io::ErrorKind::NotFound => "there is no such program".to_owned(),
+        io::ErrorKind::NotFound => "not found".to_owned(),
         _ => error.to_string(),
     };
-    Diagnostic::error(
-        "python",
-        format!("`{}` cannot be started: {why}", python.display()),
-    )
-    .help("name the Python that your workflows use: `--python .venv/bin/python`")
+    let message = format!("cannot start `{}`: {why}", python.display());
+    Diagnostic::error("python", message).help(NAME_ANOTHER)
 }
 
 fn no_flytekit(python: &Path) -> Diagnostic {
     let python = python.display();
-    Diagnostic::error(
-        "no-flytekit",
-        format!("`{python}` has no flytekit, which the file needs to be imported"),
-    )
-    .help("name the Python that your workflows use: `--python .venv/bin/python`")
-    .help(format!(
-        "or install it there: `{python} -m pip install flytekit`"
-    ))
+    let message = format!("`{python}` has no flytekit, which the file imports");
+    let install = format!("or install it there: `{python} -m pip install flytekit`");
+    let mistake = Diagnostic::error("no-flytekit", message);
+    mistake.help(NAME_ANOTHER).help(install)
 }
