@@ -10,6 +10,8 @@ use crate::run::event::Event;
 /// How many names are listed before the rest is only counted.
 const NAMED: usize = 8;
 
+const PAUSED: &str = "paused: running builds finish, no new ones start";
+
 /// The lines for an event of a watch; none for the events of a run.
 #[must_use]
 pub fn lines(event: &Event, color: bool) -> Vec<Line> {
@@ -44,10 +46,7 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
             let lists = [("failed", failed), ("waiting for others", waiting)];
             (Style::Dim, with_names(text, lists))
         }
-        Event::WatchPaused { paused: true } => {
-            let text = "paused: running builds finish, no new ones start";
-            (Style::Doubtful, text.to_owned())
-        }
+        Event::WatchPaused { paused: true } => (Style::Doubtful, PAUSED.to_owned()),
         Event::WatchPaused { paused: false } => (Style::Plain, "resumed".to_owned()),
         Event::HookStarted { hook } => (Style::Dim, format!("{hook}: started")),
         Event::HookLog { hook, line } => {
