@@ -2,7 +2,10 @@
 
 use clap::Args;
 
-use super::{Context, Failure, Format, eprint_text, exit, print_json, width};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::screen::{eprint_text, print_json, width};
 use crate::check;
 use crate::diagnostic;
 use crate::report::diagnostics;

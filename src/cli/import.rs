@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Failure, Format, eprint_text, exit, output, print_json, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::output;
+use super::screen::{eprint_text, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
 use crate::disk::read::{self, Links, Refusal};
