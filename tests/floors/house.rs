@@ -65,11 +65,11 @@ impl House {
                 .collect(),
             functions: Vec::new(),
         };
-        house.read(texts, &Vec::new(), "lib.rs");
+        house.read(texts, &[], "lib.rs");
         house
     }
 
-    fn read(&mut self, texts: &BTreeMap<String, String>, module: &Module, path: &str) {
+    fn read(&mut self, texts: &BTreeMap<String, String>, module: &[String], path: &str) {
         let Some(text) = texts.get(path) else { return };
         let tokens = source::tokens(text);
         let functions = paths::functions(&tokens).into_iter();
@@ -86,11 +86,11 @@ impl House {
                 .map(str::to_owned)
                 .collect(),
         };
-        self.files.insert(module.clone(), file);
+        self.files.insert(module.to_vec(), file);
         let directory = module.iter().map(|name| format!("{name}/"));
         let directory: String = directory.collect();
         for child in children {
-            let module = [module.as_slice(), &[child.clone()]].concat();
+            let module = [module, std::slice::from_ref(&child)].concat();
             let flat = format!("{directory}{child}.rs");
             let room = format!("{directory}{child}/mod.rs");
             let path = if texts.contains_key(&flat) {
