@@ -1,15 +1,19 @@
 //! One thing that is wrong (or doubtful) with what the user wrote: data only.
 //!
-//! Knows nothing of terminals: `report` draws diagnostics, `check --format json` serialises them. The choice made: a place
-//! is a byte range of a source that [`Sources`] keeps, so every stage after the parser can still point at the manifest.
+//! Knows nothing of terminals: `report` draws diagnostics, `check --format json` serialises them. A place is a byte
+//! range of a source that [`Sources`] keeps, so that every stage after the parser can still point at the manifest.
+
+mod text;
 
 use std::ops::Range;
+
+pub(crate) use text::{quoted, shown};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Nothing is built until it is mended.
+    /// Nothing is built until it is fixed.
     Error,
     /// It may be meant, but should be looked at.
     Warning,
@@ -93,6 +97,28 @@ pub struct Place {
     pub span: Range<usize>,
 }
 
+/// Text that somebody wrote, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spanned {
+    /// The value, variables filled in.
+    pub text: String,
+    /// Where it is written.
+    pub place: Place,
+    /// Whether the source has exactly this value, so that a fix can replace it there.
+    pub plain: bool,
+}
+
+impl Spanned {
+    /// Text that is written out at its place.
+    pub(crate) fn plain(text: impl Into<String>, place: Place) -> Self {
+        Self {
+            text: text.into(),
+            place,
+            plain: true,
+        }
+    }
+}
+
 /// A place with a word about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
@@ -102,7 +128,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// A sure mend: the text that should stand at a place.
+/// A sure fix: the text that should stand at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
     /// What is replaced.
@@ -147,7 +173,7 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// What to do.
     pub help: Vec<String>,
-    /// The mend, where sure.
+    /// The fix, where sure.
     pub fix: Option<Fix>,
 }
 
@@ -200,7 +226,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds the mend.
+    /// Adds the fix.
     #[must_use]
     pub fn fix(mut self, place: Place, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix {
@@ -208,6 +234,47 @@ impl Diagnostic {
             replacement: replacement.into(),
         });
         self
+    }
+
+    /// A value that must follow a name and does not.
+    pub(crate) fn missing(message: impl Into<String>, name: &Place) -> Self {
+        Self::error("missing-argument", message).at(name.clone(), "nothing follows")
+    }
+
+    /// What may be there once, and is there again.
+    pub(crate) fn twice(
+        code: &'static str,
+        message: impl Into<String>,
+        again: &Place,
+        first: &Place,
+    ) -> Self {
+        Self::error(code, message)
+            .at(again.clone(), "again here")
+            .with(first.clone(), "first here")
+    }
+
+    /// Says where an unknown word is: with the one that was probably meant, also as a fix; without one, with `otherwise`.
+    pub(crate) fn unknown(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
+        let unknown = self.unfixed(place, meant, otherwise);
+        match meant {
+            Some(meant) => unknown.fix(place.clone(), meant),
+            None => unknown,
+        }
+    }
+
+    /// The same without the fix, where the word is not to be edited.
+    pub(crate) fn unfixed(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
+        let label = meant.map(|meant| format!("did you mean `{meant}`?"));
+        self.at(place.clone(), label.as_deref().unwrap_or(otherwise))
+    }
+
+    /// Adds a word on what to do, unless a fix says it.
+    pub(crate) fn or_help(self, text: impl Into<String>) -> Self {
+        if self.fix.is_some() {
+            self
+        } else {
+            self.help(text)
+        }
     }
 
     /// Whether it is an error.

@@ -15,7 +15,8 @@ use super::names::{self, Ids};
 use super::places::Places;
 use super::{At, Image, Imported, Node, Note, Source, Surroundings, Wrong, shown};
 use crate::diagnostic::Diagnostic;
-use crate::{manifest, reference};
+use crate::manifest;
+use crate::spec::rules::check_name;
 
 pub(super) fn import(
     source: &Source,
@@ -191,10 +192,7 @@ fn image(
 
 /// The target's name where it can be an id and a name, else one made of it.
 fn id(name: &str) -> String {
-    if name.len() <= 100
-        && reference::check_name(name).is_ok()
-        && !name.contains('/')
-        && !name.contains("..")
+    if name.len() <= 100 && check_name(name).is_ok() && !name.contains('/') && !name.contains("..")
     {
         name.to_owned()
     } else {

@@ -9,7 +9,7 @@ use super::bake_fields::Target;
 use super::bake_source::{Located, inside, plain};
 use super::bake_values::{is_empty, is_secret, is_variable, scalar};
 use super::{NewFile, Node, shown};
-use crate::reference;
+use crate::spec::rules::check_reference;
 
 impl Target<'_> {
     pub(super) fn dockerfile(&mut self, target: &Value, located: &Located) {
@@ -121,7 +121,7 @@ impl Target<'_> {
                 format!("`{field}` names the target `{target}`, which is not imported")
             })
         } else if let Some(image) = value.strip_prefix("docker-image://") {
-            let known = reference::check_reference(image).map(|()| ("", image.to_owned()));
+            let known = check_reference(image).map(|()| ("", image.to_owned()));
             known.map_err(|refused| {
                 format!("`{field}` cannot be `{}`: {}", shown(image), refused.why)
             })

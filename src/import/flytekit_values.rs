@@ -68,7 +68,7 @@ impl Converter<'_> {
         };
         let said = format!("`{field}` cannot be `{}`", shown(text));
         let mend = refused
-            .mend
+            .fix
             .filter(|mend| manifest::takes(node, mend).is_ok());
         let message = match &mend {
             Some(mend) => format!("{said}: `{}` is taken", shown(mend)),

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::Clash;
+use super::clash::Clash;
 use crate::disk::FileKind;
 use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind, WorkspacePath};
 
@@ -72,12 +72,12 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
             Err(_) if project.under(root).is_symlink() => {
                 format!("`{project}` is a link that leads nowhere")
             }
-            Err(_) => "there is none in the same folder".to_owned(),
+            Err(_) => "there is none in the same directory".to_owned(),
         };
         let needs = format!("`{}` needs its `pyproject.toml`", lock.name());
         clashes.push(
             Clash::new(&*lock.field, needs, why)
-                .help("a lock file says nothing without the project that it belongs to"),
+                .help("a lock file is useless without the project that it belongs to"),
         );
     }
 }
@@ -95,7 +95,7 @@ fn beside_lock(lock: &Lock<'_>) -> Clash {
     Clash::new(
         at,
         format!("packages do not go with `{}`", lock.name()),
-        "the lock file says all that is installed",
+        "the lock file lists all that is installed",
     )
     .help(format!(
         "add them to the project and lock it again: `{add}`"
@@ -112,7 +112,7 @@ fn unheard_index(spec: &ImageSpec) -> Option<Clash> {
     };
     let clash = Clash::new(
         index,
-        format!("poetry does not hear of `{index}`"),
+        format!("poetry ignores `{index}`"),
         "it takes packages from the sources of its project",
     );
     let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";

@@ -1,20 +1,20 @@
 //! Secrets that would be in each other's way, or that no step would get.
 //!
-//! Pure; knows no values. The choice made: places are compared as the recipe has them, with the ones that nobody wrote.
+//! Pure; knows no values. Places are compared as the recipe has them, including those that nobody wrote.
 
 use std::collections::BTreeMap;
 
-use super::Clash;
+use super::clash::Clash;
 use crate::recipe::{self, Given, SecretPlace};
 use crate::spec::ImageSpec;
 
 pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
     one_place(spec, clashes);
-    if !spec.pip_secret_mounts.is_empty() && !super::installs_python_packages(spec) {
+    if !spec.pip_secret_mounts.is_empty() && !spec.installs_python_packages() {
         clashes.push(
             Clash::new(
                 "pip-secret-mounts",
-                "`pip-secret-mounts` means nothing without Python packages",
+                "`pip-secret-mounts` has no effect without Python packages",
                 "no installer sees it",
             )
             .warning(),
@@ -26,7 +26,7 @@ pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
                 Clash::new(
                     format!("secret.{}", secret.id),
                     "a Dockerfile says itself which steps get a secret",
-                    "the block means nothing",
+                    "the block has no effect",
                 )
                 .help(format!(
                     "leave the block out, and write `RUN --mount=type=secret,id={}` in the Dockerfile",

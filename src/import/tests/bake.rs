@@ -110,7 +110,7 @@ fn what_is_not_carried_over_is_named() {
     - a: `no-cache` (true) is left out: `imgspec graph build --force` builds every step anew
     - a: `no-cache-filter` (x) is left out: `imgspec graph build --force` builds every step anew
     - a: `output` (type=registry) is left out: images go to the local store, and with `--push` to their registry
-    - a: `platform` cannot be `windows/amd64`: known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
+    - a: `platform` cannot be `windows/amd64`: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
     - a: `pull` (true) is left out: pin a base by its digest to know which it is
     - a: the secret `bare` says no source: taken from what bears its name
     - a: the secret `src=x` is left out: it has no id that could be used

@@ -288,7 +288,7 @@ builder_options: {a: 1, b: {c: d}}
     - 5: x: `apt_packages` cannot be `Git`: `git` is taken
     - 5: x: `apt_packages` cannot be `a b`: one package a value: `apt-packages "git" "curl"`: left out
     - 6: x: `platform` cannot be `arm64`: `linux/arm64` is taken
-    - 6: x: `platform` cannot be `windows/amd64`: known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
+    - 6: x: `platform` cannot be `windows/amd64`: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
     - 7: x: `pip_index` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`
     - 8: x: `pip_extra_index_url` cannot be `example.org`: a URL begins with `https://`, `http://` or `file://`: left out
     - 9: x: `python_version` cannot be `latest`: a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`: left out

@@ -1,11 +1,10 @@
 //! One value: a string, a word, a number or a keyword; and what is none.
 
-use super::lexer::{Noted, is_newline, is_word};
-use super::parser::Parser;
-use super::{Data, Value};
+use super::cursor::{Cursor, Noted, is_newline, is_word};
+use super::node::{Data, Value};
 use crate::diagnostic::Diagnostic;
 
-impl Parser<'_> {
+impl Cursor<'_> {
     pub(super) fn value(&mut self) -> Result<Value, Noted> {
         let start = self.at;
         let data = match self.peek() {
@@ -42,7 +41,7 @@ impl Parser<'_> {
             _ => {
                 let place = self.place(start, self.at);
                 Err(self.note(
-                    Diagnostic::error("syntax", format!("`#{word}` is no keyword"))
+                    Diagnostic::error("syntax", format!("`#{word}` is not a keyword"))
                         .at(place, "")
                         .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
                 ))
@@ -123,7 +122,7 @@ impl Parser<'_> {
             );
         };
         let mistake =
-            Diagnostic::error("syntax", format!("a `{c}` cannot stand here")).at(place, "");
+            Diagnostic::error("syntax", format!("a `{c}` is not expected here")).at(place, "");
         self.at += c.len_utf8();
         self.note(match c {
             '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),

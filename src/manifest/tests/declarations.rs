@@ -24,7 +24,7 @@ fn unknown_nodes() {
     2 | volumes "/data"
       | ^^^^^^^ nothing has this name
       |
-      = help: at the top of a file stand workspace, variable, defaults, template, image
+      = help: the top of a file can have workspace, variable, defaults, template, image
 
     2 errors
     "#);
@@ -33,25 +33,25 @@ fn unknown_nodes() {
 #[test]
 fn fields_and_includes_outside_of_their_nodes() {
     assert_snapshot!(told("python-version \"3.12\"\ninclude \"a\"\nimage \"a\" {\n    image \"b\"\n}\n"), @r#"
-    error[misplaced]: `python-version` stands outside of an image
+    error[misplaced]: `python-version` cannot be used outside an image
      --> imgspec.kdl:1:1
       |
     1 | python-version "3.12"
-      | ^^^^^^^^^^^^^^ a field belongs into an image, a template or `defaults`
+      | ^^^^^^^^^^^^^^ a field belongs in an image, a template or `defaults`
       |
       = help: for all images of this file: `defaults { python-version … }`
 
-    error[misplaced]: `include` stands outside of the workspace
+    error[misplaced]: `include` cannot be used outside `workspace`
      --> imgspec.kdl:2:1
       |
     2 | include "a"
       | ^^^^^^^ write `workspace { include "…" }`
 
-    error[misplaced]: `image` stands inside of an image
+    error[misplaced]: `image` cannot be used in an image
      --> imgspec.kdl:4:5
       |
     4 |     image "b"
-      |     ^^^^^ it belongs to the top of a file
+      |     ^^^^^ it belongs at the top of a file
 
     3 errors
     "#);
@@ -83,7 +83,7 @@ fn unknown_variables() {
       = help: declare it: `variable "nobody" default="…"`
       = help: an axis of a matrix is known only inside its image; raw strings (`#"…"#`) are taken as they are
 
-    error[unknown-variable]: `{{.Id}}` names no variable
+    error[unknown-variable]: `{{.Id}}` is not a variable
      --> imgspec.kdl:5:42
       |
     5 |     commands "docker inspect --format '{{.Id}}'" "echo {{ registry"
@@ -203,7 +203,7 @@ fn defaults_that_stand_twice_or_have_a_name() {
       |
       = help: fields under a name are a `template`
 
-    error[duplicate-node]: `defaults` stands twice in one file
+    error[duplicate-node]: `defaults` is given twice in one file
      --> imgspec.kdl:2:1
       |
     1 | defaults "x" { user "a" }
@@ -383,7 +383,7 @@ fn axes_that_are_wrong() {
       |          --- the variable
     2 | image "x{{ v }}" {
     3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
-      |              ^ call it otherwise
+      |              ^ rename it
 
     error[missing-argument]: axis `w` has no values
      --> imgspec.kdl:3:21
@@ -399,7 +399,7 @@ fn axes_that_are_wrong() {
       |                          |
       |                          first here
 
-    error[duplicate-field]: axis `u` stands twice
+    error[duplicate-field]: axis `u` is given twice
      --> imgspec.kdl:3:35
       |
     3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
@@ -427,11 +427,11 @@ fn axes_that_are_wrong() {
       |
       = help: write `matrix { python "3.11" "3.12" }`
 
-    error[misplaced]: `matrix` stands inside of a template
+    error[misplaced]: `matrix` cannot be used in a template
      --> imgspec.kdl:6:16
       |
     6 | template "t" { matrix { a "1" } }
-      |                ^^^^^^ a matrix belongs into an image
+      |                ^^^^^^ a matrix belongs in an image
 
     7 errors
     "#

@@ -206,7 +206,7 @@ fn values_of_the_wrong_type() {
     8 |     commands {
       |              ^ opened here
       |
-      = help: write its values behind it: `commands "…"`
+      = help: write its values after it: `commands "…"`
 
     8 errors
     "#);
@@ -269,11 +269,11 @@ fn missing_and_superfluous_arguments() {
     8 |     user "a" "b"
       |              ^^^ one too many
 
-    error[duplicate-field]: `requirements` is said twice
+    error[duplicate-field]: `requirements` is given twice
      --> imgspec.kdl:9:5
       |
     7 |     requirements
-      |     ------------ first said here
+      |     ------------ first here
     8 |     user "a" "b"
     9 |     requirements "a" "b"
       |     ^^^^^^^^^^^^ again here
@@ -307,33 +307,33 @@ fn fields_that_are_said_twice() {
      --> imgspec.kdl:5:9
       |
     4 |     env A="1" B="2"
-      |         - first given here
+      |         - first here
     5 |     env A="3"
       |         ^ again here
 
-    error[duplicate-field]: `user` is said twice
+    error[duplicate-field]: `user` is given twice
      --> imgspec.kdl:6:5
       |
     2 |     user "a"
-      |     ---- first said here
+      |     ---- first here
     ...
     6 |     user "b"
       |     ^^^^ again here
       |
       = help: it has one value: leave one of the two lines
 
-    error[duplicate-field]: `platform` is said twice
+    error[duplicate-field]: `platform` is given twice
      --> imgspec.kdl:7:5
       |
     3 |     platform "linux/amd64"
-      |     -------- first said here
+      |     -------- first here
     ...
     7 |     platform "linux/arm64"
       |     ^^^^^^^^ again here
       |
-      = help: several values stand behind one another: `platform "…" "…"`
+      = help: write several values one after another: `platform "…" "…"`
 
-    error[duplicate-field]: the property `to` stands twice
+    error[duplicate-field]: the property `to` is given twice
      --> imgspec.kdl:8:22
       |
     8 |     copy "." to="/a" to="/b"
@@ -466,7 +466,7 @@ fn platforms_and_builders_that_do_not_exist() {
      --> imgspec.kdl:2:37
       |
     2 |     platform "linux/amd46" "x86_64" "plan9"
-      |                                     ^^^^^^^ known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
+      |                                     ^^^^^^^ known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
 
     error[invalid-value]: `builder` cannot be `dokcer`
      --> imgspec.kdl:3:13
@@ -491,7 +491,7 @@ fn packages_that_would_be_taken_for_something_else() {
      --> imgspec.kdl:2:24
       |
     2 |     apt-packages "git" "-y" "vim-" "Curl" "git curl"
-      |                        ^^^^ an option is no package
+      |                        ^^^^ an option is not a package
 
     error[invalid-value]: `apt-packages` cannot be `vim-`
      --> imgspec.kdl:2:29
@@ -646,7 +646,7 @@ fn names_and_paths_that_an_image_cannot_have() {
       --> imgspec.kdl:12:21
        |
     12 |     copy "." "." to="/x"
-       |                     ^^^^ a folder ends in `/`
+       |                     ^^^^ a directory ends in `/`
        |
     help: write it like this
        |
@@ -660,29 +660,29 @@ fn names_and_paths_that_an_image_cannot_have() {
 #[test]
 fn paths_outside_of_the_workspace() {
     assert_snapshot!(told("image \"a\" {\n    requirements \"/etc/passwd\"\n    copy \"../secret\" \"\"\n}\n"), @r#"
-    error[outside]: `/etc/passwd` is no path of the workspace
+    error[outside]: `/etc/passwd` is not a path in the workspace
      --> imgspec.kdl:2:18
       |
     2 |     requirements "/etc/passwd"
-      |                  ^^^^^^^^^^^^^ paths are relative to the folder of this file
+      |                  ^^^^^^^^^^^^^ paths are relative to the directory of this file
       |
-      = help: an image is made only of files below the folder of the root manifest
+      = help: an image is made only of files below the directory of the root manifest
 
-    error[outside]: `../secret` is no path of the workspace
+    error[outside]: `../secret` is not a path in the workspace
      --> imgspec.kdl:3:10
       |
     3 |     copy "../secret" ""
       |          ^^^^^^^^^^^ this leads out of the workspace
       |
-      = help: an image is made only of files below the folder of the root manifest
+      = help: an image is made only of files below the directory of the root manifest
 
-    error[outside]: `` is no path of the workspace
+    error[outside]: `` is not a path in the workspace
      --> imgspec.kdl:3:22
       |
     3 |     copy "../secret" ""
-      |                      ^^ a path cannot be empty; the folder of this file is `.`
+      |                      ^^ a path cannot be empty; the directory of this file is `.`
       |
-      = help: an image is made only of files below the folder of the root manifest
+      = help: an image is made only of files below the directory of the root manifest
 
     3 errors
     "#);
@@ -705,7 +705,7 @@ fn files_that_are_missing() {
     2 |     requirements "requirments.txt"
       |                  ^^^^^^^^^^^^^^^^^ did you mean `requirements.txt`?
       |
-      = help: paths are relative to the folder of the manifest that says them
+      = help: paths are relative to the directory of the manifest that gives them
 
     error[missing-file]: `sorce` does not exist
      --> imgspec.kdl:3:10
@@ -713,21 +713,21 @@ fn files_that_are_missing() {
     3 |     copy "sorce" "src/*.py" to="/app/"
       |          ^^^^^^^ did you mean `src`?
       |
-      = help: paths are relative to the folder of the manifest that says them
+      = help: paths are relative to the directory of the manifest that gives them
 
     error[missing-file]: `src/*.py` does not exist
      --> imgspec.kdl:3:18
       |
     3 |     copy "sorce" "src/*.py" to="/app/"
-      |                  ^^^^^^^^^^ no such file or folder
+      |                  ^^^^^^^^^^ no such file or directory
       |
-      = help: globs are not expanded: copy the folder, and leave out what is not wanted with a `.dockerignore`
+      = help: globs are not expanded: copy the directory, and leave out what is not wanted with a `.dockerignore`
 
     error[wrong-type]: `src` is a directory
      --> imgspec.kdl:5:26
       |
     5 | image "b" { requirements "src" }
-      |                          ^^^^^ a file is wanted here
+      |                          ^^^^^ expected a file
 
     4 errors
     "#);
@@ -753,13 +753,13 @@ fn files_behind_links_out_of_the_workspace() {
         &|_| None,
     );
     assert_snapshot!(super::drawn(&checked), @r#"
-    error[outside]: `etc/passwd` lies outside of the workspace
+    error[outside]: `etc/passwd` is outside the workspace
      --> imgspec.kdl:2:10
       |
     2 |     copy "etc/passwd" "gone"
       |          ^^^^^^^^^^^^ a link on the way leads out of it
       |
-      = help: an image is made only of files below the folder of the root manifest
+      = help: an image is made only of files below the directory of the root manifest
 
     error[missing-file]: `gone` does not exist
      --> imgspec.kdl:2:23

@@ -18,7 +18,7 @@ use crate::check::{Checked, check};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// A folder with these files; a path that ends in `/` is a folder.
+/// A folder with these files; a path that ends in `/` is a directory.
 pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {

@@ -37,7 +37,7 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
      --> imgspec.kdl:1:19
       |
     1 | image "a" { cudnn "9" }
-      |                   ^^^ of which CUDA?
+      |                   ^^^ for which CUDA?
       |
       = help: say the version of CUDA too: `cuda "12.6"`
 
@@ -125,11 +125,11 @@ image "b" {
       |
       = help: leave one of the two out; `python-version` says which Python conda installs
 
-    warning[together]: image `b`: `conda-channels` means nothing without `conda-packages`
+    warning[together]: image `b`: `conda-channels` has no effect without `conda-packages`
      --> imgspec.kdl:6:5
       |
     6 |     conda-channels "pytorch"
-      |     ^^^^^^^^^^^^^^ nothing is taken from here
+      |     ^^^^^^^^^^^^^^ nothing is installed from here
 
     1 error, 1 warning
     "#);
@@ -159,7 +159,7 @@ image "d" {
      --> imgspec.kdl:3:5
       |
     3 |     packages "numpy"
-      |     ^^^^^^^^ the lock file says all that is installed
+      |     ^^^^^^^^ the lock file lists all that is installed
       |
       = help: add them to the project and lock it again: `uv add`
 
@@ -167,11 +167,11 @@ image "d" {
      --> imgspec.kdl:6:18
       |
     6 |     requirements "alone/poetry.lock"
-      |                  ^^^^^^^^^^^^^^^^^^^ there is none in the same folder
+      |                  ^^^^^^^^^^^^^^^^^^^ there is none in the same directory
       |
-      = help: a lock file says nothing without the project that it belongs to
+      = help: a lock file is useless without the project that it belongs to
 
-    warning[together]: image `b`: poetry does not hear of `pip-index`
+    warning[together]: image `b`: poetry ignores `pip-index`
      --> imgspec.kdl:7:15
       |
     7 |     pip-index "https://example.org/simple"
@@ -183,7 +183,7 @@ image "d" {
       --> imgspec.kdl:11:5
        |
     11 |     packages "numpy"
-       |     ^^^^^^^^ the lock file says all that is installed
+       |     ^^^^^^^^ the lock file lists all that is installed
        |
        = help: add them to the project and lock it again: `uv export -o pylock.toml`
 
@@ -191,7 +191,7 @@ image "d" {
       --> imgspec.kdl:15:9
        |
     15 |         pip "numpy" requirements="uv.lock"
-       |         ^^^ the lock file says all that is installed
+       |         ^^^ the lock file lists all that is installed
        |
        = help: add them to the project and lock it again: `uv add`
 
@@ -213,7 +213,7 @@ fn sources_need_their_folder() {
     1 | image "a" { source-copy-mode "all" }
       |                              ^^^^^ all of what?
       |
-      = help: name the folder: `source-root "src"`
+      = help: name the directory: `source-root "src"`
 
     1 error
     "#);
@@ -266,7 +266,7 @@ image "c" {
     15 |     pip-secret-mounts "other" to="/root/.netrc"
        |                       ^^^^^^^ so does another one of `pip-secret-mounts`
 
-    warning[together]: image `b`: `pip-secret-mounts` means nothing without Python packages
+    warning[together]: image `b`: `pip-secret-mounts` has no effect without Python packages
       --> imgspec.kdl:18:5
        |
     18 |     pip-secret-mounts "netrc" to="/root/.netrc"
@@ -276,7 +276,7 @@ image "c" {
       --> imgspec.kdl:22:12
        |
     22 |     secret "one" env="ONE" {
-       |            ^^^^^ the block means nothing
+       |            ^^^^^ the block has no effect
        |
        = help: leave the block out, and write `RUN --mount=type=secret,id=one` in the Dockerfile
 
@@ -380,7 +380,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         assert!(told.contains(&message), "{field}\n{told}");
     }
     // `dockerfile` itself, and those of `a_dockerfile_stands_alone`.
-    let all = crate::manifest::fields::names().count();
+    let all = crate::spec::fields::names().count();
     assert_eq!(
         others.len() + 10,
         all,

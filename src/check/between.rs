@@ -1,0 +1,133 @@
+//! What images say of each other: bases and copies that name no image, names that could be meant in two ways, and circles.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Place, quoted, shown};
+use crate::graph::{Cycle, EdgeKind, Hop};
+use crate::spec::{Base, Need};
+use crate::suggest::closest;
+use crate::workspace::{Image, Loaded};
+
+/// Looks at every image's base and copies.
+pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
+    let images = &loaded.workspace.images;
+    let ids: BTreeMap<&str, Option<&Place>> = images
+        .iter()
+        .map(|image| (image.id.as_str(), image.places.get("")))
+        .collect();
+    // Many images may say the same: each name is looked for once.
+    let mut meant: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    let mut look = |name| {
+        *meant
+            .entry(name)
+            .or_insert_with(|| closest(name, ids.keys().copied()))
+    };
+    for image in images {
+        for need in image.spec.needs() {
+            let place = image.places.get(&need.field);
+            if let Some(place) = place.filter(|_| loaded.is_whole)
+                && !ids.contains_key(need.image)
+            {
+                diagnostics.push(unknown(&need, place, look(need.image)));
+            }
+        }
+        let place = image.places.get("base-image");
+        if let (Some(Base::Registry(name)), Some(place)) = (&image.spec.base_image, place) {
+            if let Some(Some(said)) = ids.get(name.as_str()) {
+                diagnostics.push(either(name, place, said));
+            } else if is_bare(name)
+                && let Some(near) = look(name)
+            {
+                diagnostics.push(perhaps(name, place, near));
+            }
+        }
+    }
+}
+
+/// Whether a reference has neither registry nor tag, so that it could be an id.
+fn is_bare(reference: &str) -> bool {
+    !reference.contains(['/', ':', '@'])
+}
+
+fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
+    let id = shown(need.image);
+    let is_base = need.field == "base-image";
+    let what = if is_base { "base image" } else { "image" };
+    let mistake = Diagnostic::error("unknown-image", format!("unknown {what} `{id}`"));
+    let mistake = mistake.unfixed(place, meant, "no image of this workspace has this id");
+    match meant {
+        Some(meant) => mistake.fix(place.clone(), quoted(meant)),
+        None if is_base => mistake.help(format!(
+            "an image of a registry is named without `image=`: `base-image \"{id}\"`"
+        )),
+        None => mistake,
+    }
+}
+
+/// `base-image "x"` where `x` is an image of the workspace.
+fn either(name: &str, place: &Place, said: &Place) -> Diagnostic {
+    Diagnostic::warning(
+        "ambiguous-base",
+        format!("base image `{name}` is taken from a registry, but an image of this workspace has that id"),
+    )
+    .at(place.clone(), format!("Docker would pull `docker.io/library/{name}`"))
+    .with(said.clone(), format!("`{name}` of this workspace"))
+    .help("to build on the image of this workspace")
+    .help(format!("to really pull it, say so with a tag: `{name}:latest`"))
+    .fix(place.clone(), format!("image={}", quoted(name)))
+}
+
+/// `base-image "ml-bsae"` where `ml-base` is an image of the workspace.
+fn perhaps(name: &str, place: &Place, near: &str) -> Diagnostic {
+    Diagnostic::warning(
+        "ambiguous-base",
+        format!("base image `{name}` is taken from a registry, but is nearly the id `{near}`"),
+    )
+    .at(
+        place.clone(),
+        format!("Docker would pull `docker.io/library/{name}`"),
+    )
+    .help(format!("to build on the image `{near}` of this workspace"))
+    .help(format!(
+        "to really pull it, say so with a tag: `{name}:latest`"
+    ))
+    .fix(place.clone(), format!("image={}", quoted(near)))
+}
+
+/// Images that need each other, every hop with its place.
+pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
+    let id = |hop: &Hop| images[hop.from.index()].id.as_str();
+    let names: Vec<String> = cycle
+        .iter()
+        .chain(cycle.first())
+        .map(|hop| format!("`{}`", id(hop)))
+        .collect();
+    let message = match cycle.as_slice() {
+        [only] if only.kind == EdgeKind::Base => format!("image {} uses itself as base", names[0]),
+        [_] => format!("image {} copies files out of itself", names[0]),
+        _ => format!("images need each other in a circle: {}", names.join(" -> ")),
+    };
+    let said = |hop: &Hop| {
+        let image = &images[hop.from.index()];
+        let how = match hop.kind {
+            EdgeKind::Base => "is built on",
+            EdgeKind::Copy => "copies from",
+        };
+        let text = format!("`{}` {how} `{}`", image.id, images[hop.to.index()].id);
+        (image.places.get(&hop.field).cloned(), text)
+    };
+    let mut mistake = Diagnostic::error("cycle", message);
+    for (at, hop) in cycle.iter().enumerate() {
+        if let (Some(place), text) = said(hop) {
+            mistake = if at == 0 {
+                mistake.at(place, text)
+            } else {
+                mistake.with(place, text)
+            };
+        }
+    }
+    if cycle.len() > 1 {
+        mistake = mistake.help("one of them must be built on something else");
+    }
+    mistake
+}
