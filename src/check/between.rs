@@ -34,11 +34,18 @@ pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
         let place = image.places.get("base-image");
         if let (Some(Base::Registry(name)), Some(place)) = (&image.spec.base_image, place) {
             if let Some(Some(said)) = ids.get(name.as_str()) {
-                diagnostics.push(either(name, place, said));
+                let why = "an image of this workspace has that id";
+                let mistake = ambiguous(name, place, why, "the image", name);
+                let other = format!("`{name}` of this workspace");
+                diagnostics.push(mistake.with(said.clone(), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {
-                diagnostics.push(perhaps(name, place, near));
+                let (why, image) = (
+                    format!("is nearly the id `{near}`"),
+                    format!("the image `{near}`"),
+                );
+                diagnostics.push(ambiguous(name, place, &why, &image, near));
             }
         }
     }
@@ -64,34 +71,16 @@ fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
     }
 }
 
-/// `base-image "x"` where `x` is an image of the workspace.
-fn either(name: &str, place: &Place, said: &Place) -> Diagnostic {
-    Diagnostic::warning(
-        "ambiguous-base",
-        format!("base image `{name}` is taken from a registry, but an image of this workspace has that id"),
-    )
-    .at(place.clone(), format!("Docker would pull `docker.io/library/{name}`"))
-    .with(said.clone(), format!("`{name}` of this workspace"))
-    .help("to build on the image of this workspace")
-    .help(format!("to really pull it, say so with a tag: `{name}:latest`"))
-    .fix(place.clone(), format!("image={}", quoted(name)))
-}
-
-/// `base-image "ml-bsae"` where `ml-base` is an image of the workspace.
-fn perhaps(name: &str, place: &Place, near: &str) -> Diagnostic {
-    Diagnostic::warning(
-        "ambiguous-base",
-        format!("base image `{name}` is taken from a registry, but is nearly the id `{near}`"),
-    )
-    .at(
-        place.clone(),
-        format!("Docker would pull `docker.io/library/{name}`"),
-    )
-    .help(format!("to build on the image `{near}` of this workspace"))
-    .help(format!(
-        "to really pull it, say so with a tag: `{name}:latest`"
-    ))
-    .fix(place.clone(), format!("image={}", quoted(near)))
+/// A base of a registry that may be meant to be the image of this id.
+fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Diagnostic {
+    let message = format!("base image `{name}` is taken from a registry, but {why}");
+    let pulled = format!("Docker would pull `docker.io/library/{name}`");
+    let tagged = format!("to really pull it, say so with a tag: `{name}:latest`");
+    Diagnostic::warning("ambiguous-base", message)
+        .at(place.clone(), pulled)
+        .help(format!("to build on {image} of this workspace"))
+        .help(tagged)
+        .fix(place.clone(), format!("image={}", quoted(id)))
 }
 
 /// Images that need each other, every hop with its place.

@@ -39,49 +39,31 @@ fn id_as_name(image: &Image) -> Option<Diagnostic> {
     let refused = check_name(&image.id).err()?;
     let id = &image.id;
     let fix = refused.fix.unwrap_or_else(|| "…".into());
-    Some(
-        Diagnostic::error(
-            "invalid-value",
-            format!("image `{id}` cannot be called `{id}` in a registry"),
-        )
-        .at(image.places.get("")?.clone(), refused.why)
-        .help(format!("give it a `name \"{fix}\"`, or another id")),
-    )
+    let message = format!("image `{id}` cannot be called `{id}` in a registry");
+    let mistake = Diagnostic::error("invalid-value", message);
+    let mistake = mistake.at(image.places.get("")?.clone(), refused.why);
+    Some(mistake.help(format!("give it a `name \"{fix}\"`, or another id")))
 }
 
 fn too_long(image: &Image) -> Option<Diagnostic> {
-    Some(
-        Diagnostic::error(
-            "invalid-value",
-            format!("the reference of image `{}` is too long", image.id),
-        )
-        .at(
-            image.places.get("name")?.clone(),
-            "Docker takes at most 255 characters of registry and name",
-        ),
-    )
+    let message = format!("the reference of image `{}` is too long", image.id);
+    let why = "Docker takes at most 255 characters of registry and name";
+    let place = image.places.get("name")?.clone();
+    Some(Diagnostic::error("invalid-value", message).at(place, why))
 }
 
 fn one_reference(before: &Image, image: &Image, repository: &str) -> Diagnostic {
-    let mistake = Diagnostic::error(
-        "one-reference",
-        format!(
-            "images `{}` and `{}` are both called `{repository}`",
-            before.id, image.id
-        ),
-    )
-    .help("give one of them another `name`, or each a `tag-format` of its own, such as \"{spec_hash}-cpu\"");
+    let (one, other) = (&before.id, &image.id);
+    let message = format!("images `{one}` and `{other}` are both called `{repository}`");
+    let mistake = Diagnostic::error("one-reference", message).help("give one of them another `name`, or each a `tag-format` of its own, such as \"{spec_hash}-cpu\"");
     match (image.places.get("name"), before.places.get("name")) {
-        (Some(place), Some(other)) if place == other => {
-            // One line names both: a matrix, a template or defaults.
-            mistake.at(
-                place.clone(),
-                format!("said for `{}` and for `{}`", before.id, image.id),
-            )
+        // One line names both: a matrix, a template or defaults.
+        (Some(place), Some(first)) if place == first => {
+            mistake.at(place.clone(), format!("said for `{one}` and for `{other}`"))
         }
-        (Some(place), Some(other)) => mistake
-            .at(place.clone(), format!("`{}` is called so here", image.id))
-            .with(other.clone(), format!("`{}` is called so here", before.id)),
+        (Some(place), Some(first)) => mistake
+            .at(place.clone(), format!("`{other}` is called so here"))
+            .with(first.clone(), format!("`{one}` is called so here")),
         _ => mistake,
     }
 }

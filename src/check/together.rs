@@ -8,20 +8,20 @@ mod flytekit;
 mod locks;
 mod secrets;
 
-use self::clash::{Clash, told};
+use self::clash::Clashes;
 use crate::diagnostic::Diagnostic;
 use crate::recipe::cuda_base;
 use crate::spec::{ImageSpec, SourceCopyMode, fields};
-use crate::workspace::{Image, Workspace};
+use crate::workspace::Workspace;
 
 /// All that does not go together in the images of a workspace.
-pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(workspace: &Workspace, told: &mut Vec<Diagnostic>) {
     for image in &workspace.images {
         let spec = &image.spec;
-        let mut clashes = Vec::new();
+        let mut clashes = Clashes { image, told };
         secrets::secrets(spec, &mut clashes);
         if spec.dockerfile.is_some() {
-            dockerfile(image, &mut clashes);
+            dockerfile(&mut clashes);
         } else {
             cuda(spec, &mut clashes);
             conda(spec, &mut clashes);
@@ -29,16 +29,17 @@ pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
             sources(spec, &mut clashes);
             flytekit::flytekit(spec, &workspace.images, &mut clashes);
         }
-        diagnostics.extend(clashes.into_iter().map(|clash| told(image, clash)));
     }
 }
 
-fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let Some(cuda) = &spec.cuda else {
         if spec.cudnn.is_some() {
-            clashes.push(
-                Clash::new("cudnn", "`cudnn` needs `cuda`", "for which CUDA?")
-                    .help("say the version of CUDA too: `cuda \"12.6\"`"),
+            clashes.error(
+                "cudnn",
+                "`cudnn` needs `cuda`",
+                "for which CUDA?",
+                "say the version of CUDA too: `cuda \"12.6\"`",
             );
         }
         return;
@@ -48,8 +49,8 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
             "cuda" => format!("there is no image of CUDA {cuda}"),
             field => format!("`{field}` does not go with CUDA {cuda}"),
         };
-        let clash = Clash::new(mismatch.field, message, mismatch.why);
-        clashes.push(match mismatch.help {
+        let clash = clashes.at(mismatch.field, message, mismatch.why);
+        clashes.told.push(match mismatch.help {
             Some(help) => clash.help(help),
             None => clash,
         });
@@ -58,57 +59,48 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
         || spec.python_exec.is_some()
         || spec.installs_conda_packages();
     if spec.installs_python_packages() && !has_python {
-        clashes.push(
-            Clash::new(
-                "cuda",
-                "NVIDIA's images have no Python",
-                "packages need one",
-            )
-            .help("say which: `python-version \"3.12\"`"),
+        clashes.error(
+            "cuda",
+            "NVIDIA's images have no Python",
+            "packages need one",
+            "say which: `python-version \"3.12\"`",
         );
     }
 }
 
-fn conda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn conda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let has_packages = spec.installs_conda_packages();
     if has_packages && spec.python_exec.is_some() {
-        clashes.push(
-            Clash::new(
-                "python-exec",
-                "`python-exec` does not go with conda packages",
-                "conda brings a Python of its own",
-            )
-            .help("leave one of the two out; `python-version` says which Python conda installs"),
+        clashes.error(
+            "python-exec",
+            "`python-exec` does not go with conda packages",
+            "conda brings a Python of its own",
+            "leave one of the two out; `python-version` says which Python conda installs",
         );
     }
     if !spec.conda_channels.is_empty() && !has_packages {
-        clashes.push(
-            Clash::new(
-                "conda-channels",
-                "`conda-channels` has no effect without `conda-packages`",
-                "nothing is installed from here",
-            )
-            .warning(),
+        clashes.warning(
+            "conda-channels",
+            "`conda-channels` has no effect without `conda-packages`",
+            "nothing is installed from here",
         );
     }
 }
 
-fn sources(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let all = Some(SourceCopyMode::All);
     if spec.source_root.is_none() && spec.source_copy_mode == all {
-        clashes.push(
-            Clash::new(
-                "source-copy-mode",
-                "`source-copy-mode` needs `source-root`",
-                "all of what?",
-            )
-            .help("name the directory: `source-root \"src\"`"),
+        clashes.error(
+            "source-copy-mode",
+            "`source-copy-mode` needs `source-root`",
+            "all of what?",
+            "name the directory: `source-root \"src\"`",
         );
     }
 }
 
 /// A Dockerfile says everything itself, but for what the image is called, where it goes and who builds it.
-fn dockerfile(image: &Image, clashes: &mut Vec<Clash>) {
+fn dockerfile(clashes: &mut Clashes<'_>) {
     const BESIDE: [&str; 10] = [
         "name",
         "registry",
@@ -121,15 +113,13 @@ fn dockerfile(image: &Image, clashes: &mut Vec<Clash>) {
         "registry-config",
         "builder-options",
     ];
-    for field in fields::names().filter(|field| image.places.has(field) && !BESIDE.contains(field))
-    {
-        clashes.push(
-            Clash::new(
-                field,
-                format!("`{field}` does not go with `dockerfile`"),
-                "the Dockerfile says it",
-            )
-            .help("write it into the Dockerfile, or drop what was inherited with `reset=#true`"),
+    let places = &clashes.image.places;
+    for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {
+        clashes.error(
+            field,
+            format!("`{field}` does not go with `dockerfile`"),
+            "the Dockerfile says it",
+            "write it into the Dockerfile, or drop what was inherited with `reset=#true`",
         );
     }
 }

@@ -1,56 +1,47 @@
-//! Two fields that do not go together, and how that is told.
+//! Fields that do not go together, told where the image says the one that is to change.
 
-use crate::diagnostic::Diagnostic;
+use std::fmt::Display;
+
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::workspace::Image;
 
-/// A field that is wrong beside the others, and why.
-pub(super) struct Clash {
-    field: String,
-    message: String,
-    label: String,
-    help: Option<String>,
-    is_error: bool,
+/// The clashes in the fields of one image.
+pub(super) struct Clashes<'a> {
+    pub image: &'a Image,
+    pub told: &'a mut Vec<Diagnostic>,
 }
 
-impl Clash {
-    pub(super) fn new(
-        field: impl Into<String>,
-        message: impl Into<String>,
+impl Clashes<'_> {
+    /// A field that is wrong beside the others; `label` says why.
+    pub(super) fn at(
+        &self,
+        field: impl AsRef<str>,
+        message: impl Display,
         label: impl Into<String>,
-    ) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-            label: label.into(),
-            help: None,
-            is_error: true,
+    ) -> Diagnostic {
+        let message = format!("image `{}`: {message}", self.image.id);
+        let clash = Diagnostic::error("together", message);
+        match self.image.places.get(field.as_ref()) {
+            Some(place) => clash.at(place.clone(), label),
+            None => clash,
         }
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
+    pub(super) fn error(
+        &mut self,
+        field: impl AsRef<str>,
+        message: impl Display,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let clash = self.at(field, message, label);
+        self.told.push(clash.help(help));
     }
 
-    pub(super) fn warning(mut self) -> Self {
-        self.is_error = false;
-        self
-    }
-}
-
-/// A clash in the fields of an image, where its field is said.
-pub(super) fn told(image: &Image, clash: Clash) -> Diagnostic {
-    let message = format!("image `{}`: {}", image.id, clash.message);
-    let mut diagnostic = if clash.is_error {
-        Diagnostic::error("together", message)
-    } else {
-        Diagnostic::warning("together", message)
-    };
-    if let Some(place) = image.places.get(&clash.field) {
-        diagnostic = diagnostic.at(place.clone(), clash.label);
-    }
-    match clash.help {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic,
+    pub(super) fn warning(&mut self, field: &str, message: impl Display, label: &str) {
+        self.told.push(Diagnostic {
+            severity: Severity::Warning,
+            ..self.at(field, message, label)
+        });
     }
 }

@@ -16,4 +16,4 @@ mod texts;
 pub(super) use decoded::{Decoded, Entry, Layer};
 pub(super) use decoder::Decoder;
 pub(super) use layer::TOP_NODES;
-pub(super) use scope::{NO_NAMES, Name, Scope, UNDECLARED};
+pub(super) use scope::{NO_NAMES, Name, Scope, Seen, UNDECLARED};

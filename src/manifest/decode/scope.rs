@@ -18,18 +18,17 @@ pub(in crate::manifest) const UNDECLARED: &str =
 /// The longest text that filling may make.
 const LENGTH_LIMIT: usize = 64 * 1024;
 
-/// What names mean at one place.
-#[derive(Default)]
-pub(in crate::manifest) struct Scope<'a> {
-    pub own: BTreeMap<String, Name>,
-    pub outer: Option<&'a Scope<'a>>,
+/// What is declared in one file and in those that include it, by name.
+pub(in crate::manifest) struct Seen<'a, T> {
+    pub own: BTreeMap<String, T>,
+    pub outer: Option<&'a Seen<'a, T>>,
 }
 
+/// What names mean at one place.
+pub(in crate::manifest) type Scope<'a> = Seen<'a, Name>;
+
 /// What is seen where nothing is declared.
-pub(in crate::manifest) static NO_NAMES: Scope<'static> = Scope {
-    own: BTreeMap::new(),
-    outer: None,
-};
+pub(in crate::manifest) static NO_NAMES: Scope<'static> = Seen::NOTHING;
 
 /// One variable or axis.
 pub(in crate::manifest) struct Name {
@@ -38,19 +37,26 @@ pub(in crate::manifest) struct Name {
     pub place: Place,
 }
 
-impl Scope<'_> {
-    pub(in crate::manifest) fn find(&self, name: &str) -> Option<&Name> {
+impl<T> Seen<'_, T> {
+    pub(in crate::manifest) const NOTHING: Self = Self {
+        own: BTreeMap::new(),
+        outer: None,
+    };
+
+    pub(in crate::manifest) fn find(&self, name: &str) -> Option<&T> {
         self.own
             .get(name)
             .or_else(|| self.outer.and_then(|outer| outer.find(name)))
     }
 
-    fn all(&self) -> Vec<&str> {
+    pub(in crate::manifest) fn names(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.own.keys().map(String::as_str).collect();
-        names.extend(self.outer.map(Scope::all).unwrap_or_default());
+        names.extend(self.outer.map(Seen::names).unwrap_or_default());
         names
     }
+}
 
+impl Scope<'_> {
     /// The text of a value, names filled in; none when a mistake was told. `what` takes the value.
     pub(in crate::manifest) fn text(
         &self,
@@ -129,7 +135,7 @@ impl Scope<'_> {
     fn unknown(&self, name: &str, place: &Place) -> Diagnostic {
         let mistake = Diagnostic::error("unknown-variable", format!("unknown variable `{name}`"));
         mistake
-            .unknown(place, closest(name, self.all()), UNDECLARED)
+            .unknown(place, closest(name, self.names()), UNDECLARED)
             .or_help(format!("declare it: `variable \"{name}\" default=\"…\"`"))
             .or_help("an axis of a matrix is known only inside its image; raw strings (`#\"…\"#`) are taken as they are")
     }

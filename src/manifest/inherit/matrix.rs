@@ -51,7 +51,9 @@ pub(in crate::manifest) fn axes(
             axes.push(next);
         }
     }
-    if let Err(count) = count(&axes) {
+    let counts = axes.iter().map(|axis| axis.values.len());
+    let count = counts.fold(1, usize::saturating_mul);
+    if count > COMBINATION_LIMIT {
         let limit = format!("at most {COMBINATION_LIMIT} can be made");
         notes.tell(
             Diagnostic::error("too-large", format!("this matrix makes {count} images"))
@@ -95,16 +97,6 @@ fn axis_values(node: &Node, scope: &Scope<'_>, notes: &mut Notes) -> Vec<String>
 
 fn twice(message: impl Into<String>, again: &Spanned, first: &Spanned) -> Diagnostic {
     Diagnostic::twice("duplicate-field", message, &again.place, &first.place)
-}
-
-/// How many images the axes make; as an error when that is too many.
-fn count(axes: &[Axis]) -> Result<usize, usize> {
-    let counts = axes.iter().map(|axis| axis.values.len());
-    let count = counts.fold(1, usize::saturating_mul);
-    if count > COMBINATION_LIMIT {
-        return Err(count);
-    }
-    Ok(count)
 }
 
 /// Whether the id of a matrix image names all axes; where it does not, its images would have one id, and that is told.

@@ -2,10 +2,10 @@
 //!
 //! A template that is reached twice counts once, where it is reached first, so that lists do not double.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted};
-use crate::manifest::decode::{Layer, UNDECLARED};
+use crate::manifest::decode::{Layer, Seen, UNDECLARED};
 use crate::manifest::notes::Notes;
 use crate::suggest::closest;
 
@@ -17,16 +17,10 @@ pub(in crate::manifest) struct Template {
 }
 
 /// The templates that one file sees.
-pub(in crate::manifest) struct Templates<'a> {
-    pub own: BTreeMap<String, Template>,
-    pub outer: Option<&'a Templates<'a>>,
-}
+pub(in crate::manifest) type Templates<'a> = Seen<'a, Template>;
 
 /// Those of nowhere.
-pub(in crate::manifest) static NO_TEMPLATES: Templates<'static> = Templates {
-    own: BTreeMap::new(),
-    outer: None,
-};
+pub(in crate::manifest) static NO_TEMPLATES: Templates<'static> = Seen::NOTHING;
 
 impl Template {
     /// Its name, where it is declared.
@@ -36,18 +30,6 @@ impl Template {
 }
 
 impl Templates<'_> {
-    pub(in crate::manifest) fn find(&self, name: &str) -> Option<&Template> {
-        self.own
-            .get(name)
-            .or_else(|| self.outer.and_then(|outer| outer.find(name)))
-    }
-
-    fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.own.keys().map(String::as_str).collect();
-        names.extend(self.outer.map(Templates::names).unwrap_or_default());
-        names
-    }
-
     /// The layers of the named templates and of those that they extend, lowest first.
     pub(in crate::manifest) fn layers<'t>(
         &'t self,

@@ -3,7 +3,7 @@
 //! What Docker would refuse after minutes of building is refused here at once, in words that say which part is wrong; where
 //! there is only one way to fix it, the fix comes along.
 
-use super::refused::{Refused, refuse, refuse_if, settled};
+use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
 use super::tag::check_tag;
 
 /// Checks a repository name: parts of lower-case letters and digits, `/` between them.
@@ -87,9 +87,7 @@ pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
             check_registry,
         );
     }
-    let (first, path) = registry
-        .split_once('/')
-        .map_or((registry, None), |(first, path)| (first, Some(path)));
+    let (first, path) = halves(registry, '/');
     if is_host(first) {
         check_host(first)?;
     } else {
@@ -109,11 +107,8 @@ fn without_schemes(text: &str) -> Option<&str> {
         "docker-image://",
         "oci://",
     ];
-    let one = |text| {
-        SCHEMES
-            .iter()
-            .find_map(|scheme| str::strip_prefix(text, *scheme))
-    };
+    let without = |text| move |scheme: &&str| str::strip_prefix(text, *scheme);
+    let one = |text| SCHEMES.iter().find_map(without(text));
     std::iter::successors(one(text), |rest| one(rest)).last()
 }
 
@@ -143,9 +138,7 @@ fn check_host(host: &str) -> Result<(), Refused> {
                 _ => return refuse(format!("`{}` is not a port", rest.escape_debug())),
             }
         }
-        None => host
-            .split_once(':')
-            .map_or((host, None), |(name, port)| (name, Some(port))),
+        None => halves(host, ':'),
     };
     if let Some(port) = port
         && (port.parse::<u16>().is_err() || port.starts_with('+'))
@@ -158,11 +151,8 @@ fn check_host(host: &str) -> Result<(), Refused> {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    if name.split('.').all(fine) {
-        Ok(())
-    } else {
-        refuse(format!("`{name}` is not a host name"))
-    }
+    let why = format!("`{name}` is not a host name");
+    require(name.split('.').all(fine), &why)
 }
 
 /// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
@@ -171,9 +161,7 @@ pub(crate) fn check_reference(reference: &str) -> Result<(), Refused> {
     if let Some(rest) = without_schemes(reference) {
         return settled("a reference has no scheme", rest, check_reference);
     }
-    let (rest, digest) = reference
-        .split_once('@')
-        .map_or((reference, None), |(rest, digest)| (rest, Some(digest)));
+    let (rest, digest) = halves(reference, '@');
     digest.map_or(Ok(()), check_digest)?;
     let (name, tag) = match rest.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
@@ -206,20 +194,11 @@ fn check_repository(name: &str) -> Result<(), Refused> {
 }
 
 fn check_digest(digest: &str) -> Result<(), Refused> {
-    let hex = |text: &str, len| {
-        text.len() == len
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_of = |algorithm, length| {
+        let hex = digest.strip_prefix(algorithm);
+        hex.is_some_and(|hex: &str| hex.len() == length && hex.bytes().all(is_hex))
     };
-    let fine = digest
-        .strip_prefix("sha256:")
-        .is_some_and(|rest| hex(rest, 64))
-        || digest
-            .strip_prefix("sha512:")
-            .is_some_and(|rest| hex(rest, 128));
-    if fine {
-        return Ok(());
-    }
-    refuse("a digest is `sha256:` and 64 lower-case hexadecimal digits")
+    let why = "a digest is `sha256:` and 64 lower-case hexadecimal digits";
+    require(is_of("sha256:", 64) || is_of("sha512:", 128), why)
 }

@@ -1,6 +1,6 @@
 //! What packages, their sources and their Python may be.
 
-use super::refused::{Refused, refuse, refuse_if, require, settled};
+use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
 use super::values::line;
 use crate::spec::RequirementsKind;
 use crate::suggest::closest;
@@ -8,12 +8,8 @@ use crate::suggest::closest;
 /// `name[:arch][=version]` by Debian's rules: nothing that apt-get could take for an option or a removal.
 pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
     line(value)?;
-    let (rest, version) = value
-        .split_once('=')
-        .map_or((value, None), |(rest, version)| (rest, Some(version)));
-    let (name, arch) = rest
-        .split_once(':')
-        .map_or((rest, None), |(name, arch)| (name, Some(arch)));
+    let (rest, version) = halves(value, '=');
+    let (name, arch) = halves(rest, ':');
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if name.chars().any(|c| c.is_ascii_uppercase()) {
         return settled(
@@ -84,10 +80,8 @@ pub(crate) fn requirements_file(value: &str) -> Result<(), Refused> {
         matches!(name, "environment.yml" | "environment.yaml"),
         "conda's packages go to `conda-packages`, its channels to `conda-channels`",
     )?;
-    if name == "Pipfile" || endings.iter().any(|ending| name.ends_with(ending)) {
-        return refuse(TAKEN);
-    }
-    Ok(())
+    let is_other = name == "Pipfile" || endings.iter().any(|ending| name.ends_with(ending));
+    require(!is_other, TAKEN)
 }
 
 /// `[channel::]name[version]` as conda writes it: nothing that micromamba could take for an option or a file.
@@ -99,14 +93,11 @@ pub(crate) fn conda_package(value: &str) -> Result<(), Refused> {
         "a package has a name: files and URLs are not taken",
     )?;
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-=<>!~*,|: []'\"".contains(c);
-    if !value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        || !value.chars().all(fine)
-    {
-        return refuse(
-            "a package is such as `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
-        );
-    }
-    Ok(())
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    require(
+        begins && value.chars().all(fine),
+        "a package is such as `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
+    )
 }
 
 /// A channel's name or URL.
@@ -121,10 +112,10 @@ pub(crate) fn conda_channel(value: &str) -> Result<(), Refused> {
 /// Numbers with dots between them, such as `12` or `12.4.1`.
 pub(crate) fn number(value: &str) -> Result<(), Refused> {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if value.split('.').count() <= 4 && value.split('.').all(number) {
-        return Ok(());
-    }
-    refuse("a version is such as `12`, `12.4` or `12.4.1`")
+    require(
+        value.split('.').count() <= 4 && value.split('.').all(number),
+        "a version is such as `12`, `12.4` or `12.4.1`",
+    )
 }
 
 /// Which source files are copied.
@@ -144,11 +135,10 @@ pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
 /// A release of flytekit whose images are understood: from 1.15.3 on their tags are computed as today.
 pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
     number(value)?;
-    let mut parts = value
+    let parts = value
         .split('.')
-        .map(|part| part.parse::<u32>().unwrap_or(u32::MAX));
-    let version: Vec<u32> = parts.by_ref().collect();
-    match version.as_slice() {
+        .map(|part| part.parse().unwrap_or(u32::MAX));
+    match parts.collect::<Vec<u32>>().as_slice() {
         [1, minor, patch] if (*minor, *patch) >= (15, 3) => Ok(()),
         [1, _, _] => refuse(
             "flytekit computes tags as today since 1.15.3: earlier releases are not understood",
@@ -209,8 +199,8 @@ pub(crate) fn python_version(value: &str) -> Result<(), Refused> {
                 && number(&after)
                 && matches!(&rest[..rest.len() - after.len()], "a" | "b" | "rc")
         });
-    if parts.len() <= 3 && first.iter().all(number) && tail && (number(&digits) || release) {
-        return Ok(());
-    }
-    refuse("a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`")
+    require(
+        parts.len() <= 3 && first.iter().all(number) && tail && (number(&digits) || release),
+        "a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`",
+    )
 }

@@ -31,6 +31,12 @@ pub(super) fn refuse_if(is_met: bool, why: &str) -> Result<(), Refused> {
     require(!is_met, why)
 }
 
+/// What is before the first of a separator, and what is after it.
+pub(super) fn halves(text: &str, separator: char) -> (&str, Option<&str>) {
+    let mut halves = text.splitn(2, separator);
+    (halves.next().unwrap_or_default(), halves.next())
+}
+
 /// Refuses with a fix that nobody has checked.
 pub(crate) fn refuse_for(why: impl Into<String>, fix: impl Into<String>) -> Result<(), Refused> {
     Err(Refused {

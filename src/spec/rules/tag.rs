@@ -1,6 +1,6 @@
 //! Tags, and the formats that make them.
 
-use super::refused::{Refused, refuse, refuse_if, require};
+use super::refused::{Refused, halves, refuse, refuse_if, require};
 
 /// Checks a tag.
 pub(crate) fn check_tag(tag: &str) -> Result<(), Refused> {
@@ -49,9 +49,7 @@ pub(crate) fn format_tag(format: &str, spec_hash: &str) -> Result<String, Refuse
 }
 
 fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
-    let (name, spec) = field
-        .split_once(':')
-        .map_or((field, None), |(name, spec)| (name, Some(spec)));
+    let (name, spec) = halves(field, ':');
     if name != "spec_hash" {
         return refuse(format!(
             "`{{{name}}}` is unknown: the one field is `{{spec_hash}}`"
