@@ -37,7 +37,7 @@ pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
                 let why = "an image of this workspace has that id";
                 let mistake = ambiguous(name, place, why, "the image", name);
                 let other = format!("`{name}` of this workspace");
-                diagnostics.push(mistake.with(said.clone(), other));
+                diagnostics.push(mistake.with((*said).clone(), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {

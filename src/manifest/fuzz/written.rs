@@ -4,7 +4,7 @@ use super::model::Said;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
     Base, Copy, CopyFrom, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
-    SecretFile, SecretSource, WorkspacePath,
+    SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
 };
 
 /// The fields of a spec.
@@ -23,7 +23,7 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<Said> {
     };
     match field.kind {
         FieldKind::Text(slot) => one((slot.get)(spec).as_deref()),
-        FieldKind::CopyMode => one(spec.source_copy_mode.map(|mode| mode.name())),
+        FieldKind::CopyMode => one(spec.source_copy_mode.map(SourceCopyMode::name)),
         FieldKind::Path(slot) => one((slot.get)(spec).as_ref().map(said).as_deref()),
         FieldKind::Words(slot) => {
             let words = (slot.get)(spec).iter();

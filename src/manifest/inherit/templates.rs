@@ -80,13 +80,11 @@ impl Templates<'_> {
                 .at(place, "this is an image")
                 .help("only templates can be extended; to build on an image write `base-image image=\"…\"`");
         }
-        match closest(text, self.names()) {
-            Some(meant) => mistake
-                .at(place.clone(), format!("did you mean `{meant}`?"))
-                .fix(place, quoted(meant)),
-            None => mistake
-                .at(place, UNDECLARED)
-                .help(format!("declare it: `template \"{text}\" {{ … }}`")),
+        let meant = closest(text, self.names());
+        let mistake = mistake.unfixed(&place, meant, UNDECLARED);
+        match meant {
+            Some(meant) => mistake.fix(place, quoted(meant)),
+            None => mistake.help(format!("declare it: `template \"{text}\" {{ … }}`")),
         }
     }
 }

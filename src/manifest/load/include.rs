@@ -20,35 +20,29 @@ pub(super) fn not_an_include(node: &Node) -> Diagnostic {
 
 pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
     let (pattern, place) = (shown(&text.text), text.place.clone());
-    match why {
+    let below = "a workspace is the directory of its root manifest, with all below it";
+    let leaves = || format!("`{pattern}` leaves the workspace");
+    let (code, message, label, help) = match why {
         NoMatch::Nothing { help } => {
-            Diagnostic::error("nothing-included", format!("`{pattern}` includes nothing"))
-                .at(place, "")
-                .help(help)
+            let message = format!("`{pattern}` includes nothing");
+            ("nothing-included", message, String::new(), help)
         }
-        NoMatch::Outside => {
-            Diagnostic::error("outside", format!("`{pattern}` leaves the workspace"))
-                .at(place, "")
-                .help("a workspace is the directory of its root manifest, with all below it")
-        }
+        NoMatch::Outside => ("outside", leaves(), String::new(), below.into()),
         NoMatch::Link(path) => {
-            Diagnostic::error("outside", format!("`{pattern}` leaves the workspace"))
-                .at(
-                    place,
-                    format!("`{path}` is behind a link that leads out of it"),
-                )
-                .help("a workspace is the directory of its root manifest, with all below it")
+            let label = format!("`{path}` is behind a link that leads out of it");
+            ("outside", leaves(), label, below.into())
         }
         NoMatch::Dangling(path) => {
-            let mistake = format!("`{path}` is a link that leads nowhere");
-            Diagnostic::error("unreadable", mistake)
-                .at(place, "included here")
-                .help("mend the link, or remove it")
+            let message = format!("`{path}` is a link that leads nowhere");
+            let help = "mend the link, or remove it".into();
+            ("unreadable", message, "included here".into(), help)
         }
         NoMatch::Glob(why) => {
-            Diagnostic::error("invalid-value", format!("`{pattern}` is not a glob")).at(place, why)
+            let message = format!("`{pattern}` is not a glob");
+            return Diagnostic::error("invalid-value", message).at(place, why);
         }
-    }
+    };
+    Diagnostic::error(code, message).at(place, label).help(help)
 }
 
 /// `said` are the places where each file of the way but the first is included.

@@ -111,13 +111,8 @@ impl<'a> Cursor<'a> {
 
     /// The place of the next character, or of nothing at the end.
     pub(super) fn here(&self) -> Place {
-        self.place(
-            self.at,
-            self.at
-                + self
-                    .peek()
-                    .map_or(0, |c| if is_newline(c) { 0 } else { c.len_utf8() }),
-        )
+        let next = self.peek().filter(|c| !is_newline(*c));
+        self.place(self.at, self.at + next.map_or(0, char::len_utf8))
     }
 
     pub(super) fn note(&mut self, diagnostic: Diagnostic) -> Noted {
