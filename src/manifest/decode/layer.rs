@@ -103,11 +103,7 @@ impl Decoder<'_> {
             field,
             place: node.name.place.clone(),
             reset,
-            decoded: if bare {
-                None
-            } else {
-                self.decoded(field, node)
-            },
+            decoded: (!bare).then(|| self.decoded(field, node)).flatten(),
         }
     }
 

@@ -15,6 +15,8 @@ use crate::suggest::closest;
 pub(in crate::manifest) const UNDECLARED: &str =
     "declared neither here nor in a file that includes this one";
 
+const BRACES: &str = "where the braces are meant, write a raw string: `#\"…\"#`";
+
 /// The longest text that filling may make.
 const LENGTH_LIMIT: usize = 64 * 1024;
 
@@ -115,13 +117,11 @@ impl Scope<'_> {
             return found.value.as_deref();
         }
         if declared_name(name).is_err() {
+            let message = format!("`{{{{{inside}}}}}` is not a variable");
             notes.tell(
-                Diagnostic::error(
-                    "unknown-variable",
-                    format!("`{{{{{inside}}}}}` is not a variable"),
-                )
-                .at(place.clone(), "")
-                .help("where the braces are meant, write a raw string: `#\"…\"#`"),
+                Diagnostic::error("unknown-variable", message)
+                    .at(place.clone(), "")
+                    .help(BRACES),
             );
             return None;
         }
@@ -169,7 +169,7 @@ fn hole(text: &str, count: usize, inside: &str, place: &Place, notes: &Notes) ->
 fn unclosed(place: &Place) -> Diagnostic {
     Diagnostic::error("syntax", "a `{{` is never closed")
         .at(place.clone(), "a variable's name and `}}` must follow")
-        .help("where the braces are meant, write a raw string: `#\"…\"#`")
+        .help(BRACES)
 }
 
 fn wrong_type(data: &Data, place: &Place, what: &str) -> Diagnostic {

@@ -89,17 +89,15 @@ impl Sets {
             let source = notes
                 .sources
                 .add("--set", format!("{image}.{target}={value}"));
-            let (name, key) = match fields::find(target) {
-                Some(_) => (target.as_str(), None),
-                None => target
-                    .split_once('.')
-                    .map_or((target.as_str(), None), |(name, key)| (name, Some(key))),
+            let entry = target.split_once('.');
+            let (name, key) = match entry.filter(|_| fields::find(target).is_none()) {
+                Some((name, key)) => (name, Some(key)),
+                None => (target.as_str(), None),
             };
+            let glob = globset::Glob::new(image).ok();
             let set = Set {
                 image: image.clone(),
-                glob: globset::Glob::new(image)
-                    .ok()
-                    .map(|glob| glob.compile_matcher()),
+                glob: glob.map(|glob| glob.compile_matcher()),
                 field: fields::find(name),
                 key: key.map(str::to_owned),
                 value: value.clone(),

@@ -59,21 +59,18 @@ impl Loader<'_> {
     }
 
     fn no_value(&mut self, name: &Spanned, env: Option<&str>) {
-        let name_text = &name.text;
-        let set = env.map_or(String::new(), |env| format!("set {env}, or "));
-        self.notes.tell(
-            Diagnostic::error("no-value", format!("variable `{name_text}` has no value"))
-                .at(
-                    name.place.clone(),
-                    match env {
-                        Some(env) => format!("{env} is not set, and there is no default"),
-                        None => "it has no default".to_owned(),
-                    },
-                )
-                .help(format!(
-                    "{set}pass `--var {name_text}=…`, or give it a `default=\"…\"`"
-                )),
-        );
+        let Spanned { text, place, .. } = name;
+        let (set, why) = match env {
+            Some(env) => (
+                format!("set {env}, or "),
+                format!("{env} is not set, and there is no default"),
+            ),
+            None => (String::new(), "it has no default".to_owned()),
+        };
+        let message = format!("variable `{text}` has no value");
+        let help = format!("{set}pass `--var {text}=…`, or give it a `default=\"…\"`");
+        let mistake = Diagnostic::error("no-value", message);
+        self.notes.tell(mistake.at(place.clone(), why).help(help));
     }
 
     pub(super) fn templates<'s>(

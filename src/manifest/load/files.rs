@@ -167,13 +167,9 @@ impl Loader<'_> {
             return false;
         }
         if way.len() >= INCLUDE_LIMIT {
-            self.notes.tell(
-                Diagnostic::error(
-                    "too-deep",
-                    format!("includes lead more than {INCLUDE_LIMIT} files deep"),
-                )
-                .at(text.place.clone(), ""),
-            );
+            let message = format!("includes lead more than {INCLUDE_LIMIT} files deep");
+            self.notes
+                .tell(Diagnostic::error("too-deep", message).at(text.place.clone(), ""));
         }
         way.len() < INCLUDE_LIMIT
     }

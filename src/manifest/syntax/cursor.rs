@@ -217,13 +217,11 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn too_deep(&mut self, at: usize, many: &str, one: &str) {
         let place = self.place(at, at + 1);
+        let message = format!("{many} are nested more than {DEPTH_LIMIT} deep");
         self.note(
-            Diagnostic::error(
-                "too-deep",
-                format!("{many} are nested more than {DEPTH_LIMIT} deep"),
-            )
-            .at(place, format!("one {one} too many"))
-            .help("nothing in a manifest needs to be nested this deep"),
+            Diagnostic::error("too-deep", message)
+                .at(place, format!("one {one} too many"))
+                .help("nothing in a manifest needs to be nested this deep"),
         );
         self.give_up();
     }

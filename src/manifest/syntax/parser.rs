@@ -21,15 +21,12 @@ impl Cursor<'_> {
         for (at, c) in text.char_indices().filter(|(_, c)| is_forbidden(*c)) {
             let place = self.place(at, at + c.len_utf8());
             let code = u32::from(c);
+            let message = format!("the character U+{code:04X} is not allowed in a manifest");
+            let help = format!("where it is meant, write `\\u{{{code:x}}}` in a quoted string");
             self.note(
-                Diagnostic::error(
-                    "syntax",
-                    format!("the character U+{code:04X} is not allowed in a manifest"),
-                )
-                .at(place, "an invisible control character")
-                .help(format!(
-                    "where it is meant, write `\\u{{{code:x}}}` in a quoted string"
-                )),
+                Diagnostic::error("syntax", message)
+                    .at(place, "an invisible control character")
+                    .help(help),
             );
             if self.given_up {
                 return;

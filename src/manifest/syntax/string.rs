@@ -108,18 +108,13 @@ impl Cursor<'_> {
                 })
         };
         self.at = body + len + closing.len();
-        text.map_err(|wrong| {
-            if wrong.len == 0 {
-                let help = wrong.help;
+        text.map_err(|wrong| match wrong.len {
+            0 => {
                 let place = self.place(start, start + opening);
-                self.note(
-                    Diagnostic::error("syntax", wrong.message)
-                        .at(place, "in this string")
-                        .help(help),
-                )
-            } else {
-                self.wrong_inside(body, wrong)
+                let mistake = Diagnostic::error("syntax", wrong.message);
+                self.note(mistake.at(place, "in this string").help(wrong.help))
             }
+            _ => self.wrong_inside(body, wrong),
         })
     }
 

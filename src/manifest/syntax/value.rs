@@ -82,11 +82,9 @@ impl Cursor<'_> {
         let hashed = self.starts("#");
         let text = if hashed { self.raw()? } else { self.quoted()? };
         let place = self.place(start, self.at);
-        let mended = if hashed {
-            self.text[start + 1..self.at].to_owned()
-        } else {
-            format!("#{}#", &self.text[start + 1..self.at])
-        };
+        let written = &self.text[start + 1..self.at];
+        let hash = if hashed { "" } else { "#" };
+        let mended = format!("{hash}{written}{hash}");
         self.note(
             Diagnostic::error("kdl-1", "a raw string with `r` is KDL 1")
                 .at(r, "KDL 2 writes `#\"…\"#`")
