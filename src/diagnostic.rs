@@ -3,7 +3,11 @@
 //! Knows nothing of terminals: `report` draws diagnostics, `check --format json` serialises them. A place is a byte
 //! range of a source that [`Sources`] keeps, so that every stage after the parser can still point at the manifest.
 
+mod text;
+
 use std::ops::Range;
+
+pub(crate) use text::{quoted, shown};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -88,6 +92,28 @@ pub struct Place {
     pub source: SourceId,
     /// The bytes, end excluded.
     pub span: Range<usize>,
+}
+
+/// Text that somebody wrote, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spanned {
+    /// The value, variables filled in.
+    pub text: String,
+    /// Where it is written.
+    pub place: Place,
+    /// Whether the source has exactly this value, so that a fix can replace it there.
+    pub plain: bool,
+}
+
+impl Spanned {
+    /// Text that is written out at its place.
+    pub(crate) fn plain(text: impl Into<String>, place: Place) -> Self {
+        Self {
+            text: text.into(),
+            place,
+            plain: true,
+        }
+    }
 }
 
 /// A place with a word about it.
@@ -205,6 +231,47 @@ impl Diagnostic {
             replacement: replacement.into(),
         });
         self
+    }
+
+    /// A value that must follow a name and does not.
+    pub(crate) fn missing(message: impl Into<String>, name: &Place) -> Self {
+        Self::error("missing-argument", message).at(name.clone(), "nothing follows")
+    }
+
+    /// What may be there once, and is there again.
+    pub(crate) fn twice(
+        code: &'static str,
+        message: impl Into<String>,
+        again: &Place,
+        first: &Place,
+    ) -> Self {
+        Self::error(code, message)
+            .at(again.clone(), "again here")
+            .with(first.clone(), "first here")
+    }
+
+    /// Says where an unknown word is: with the one that was probably meant, also as a fix; without one, with `otherwise`.
+    pub(crate) fn unknown(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
+        let unknown = self.unfixed(place, meant, otherwise);
+        match meant {
+            Some(meant) => unknown.fix(place.clone(), meant),
+            None => unknown,
+        }
+    }
+
+    /// The same without the fix, where the word is not to be edited.
+    pub(crate) fn unfixed(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
+        let label = meant.map(|meant| format!("did you mean `{meant}`?"));
+        self.at(place.clone(), label.as_deref().unwrap_or(otherwise))
+    }
+
+    /// Adds a word on what to do, unless a fix says it.
+    pub(crate) fn or_help(self, text: impl Into<String>) -> Self {
+        if self.fix.is_some() {
+            self
+        } else {
+            self.help(text)
+        }
     }
 
     /// Whether it is an error.

@@ -1,20 +1,24 @@
 //! What one image is asked to be: plain data, in the words of the manifest.
 //!
-//! Knows nothing of files, graphs or builders. The choice made: fields are exactly those that a user writes, after
-//! inheritance and variables but before any default that another module owns (see [`crate::recipe`]).
+//! Knows nothing of files, graphs or builders. The fields are exactly those that a user writes, after inheritance and
+//! variables but before any default that another module owns (see [`crate::recipe`]). A new field is a line here and a row
+//! in `spec/fields.rs`.
 
 mod build;
+pub(crate) mod fields;
 mod parts;
+mod path;
 mod requirements;
+pub(crate) mod rules;
 mod with;
 
-use std::fmt;
-
+pub(crate) use build::put_secret;
 pub use build::{
     NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, SecretSource,
     SecretStep, SecretUse,
 };
-pub use parts::OutsidePath;
+pub use parts::{Base, Copy, CopyFrom, SourceCopyMode};
+pub use path::{GivenPath, OutsidePath, PathKind, WorkspacePath};
 pub use requirements::RequirementsKind;
 
 /// One image as its user describes it. The names are those of flytekit's `ImageSpec`, plus Docker's words where
@@ -61,7 +65,7 @@ pub struct ImageSpec {
     pub cudnn: Option<String>,
     /// Environment of the image, in the order of the manifest.
     pub env: Vec<(String, String)>,
-    /// The folder of the image's own source files.
+    /// The directory of the image's own source files.
     pub source_root: Option<GivenPath>,
     /// Which of the source files are copied in.
     pub source_copy_mode: Option<SourceCopyMode>,
@@ -75,7 +79,7 @@ pub struct ImageSpec {
     pub cmd: Option<Vec<String>>,
     /// User that containers of the image run as.
     pub user: Option<String>,
-    /// Working folder of the image, absolute.
+    /// Working directory of the image, absolute.
     pub workdir: Option<String>,
     /// Labels, in the order of the manifest.
     pub labels: Vec<(String, String)>,
@@ -108,23 +112,12 @@ pub struct Need<'a> {
     pub is_base: bool,
 }
 
-/// What a path of a manifest should lead to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PathKind {
-    /// A file.
-    File,
-    /// A folder.
-    Folder,
-    /// Either.
-    Any,
-}
-
 impl ImageSpec {
     /// The images of the workspace that it needs, in the order of the fields.
     #[must_use]
     pub fn needs(&self) -> Vec<Need<'_>> {
         let mut needs = Vec::new();
-        let mut need = |field: String, image, is_base| {
+        let mut need = |field, image, is_base| {
             needs.push(Need {
                 field,
                 image,
@@ -147,23 +140,19 @@ impl ImageSpec {
         needs
     }
 
-    /// The files and folders of the workspace that it reads, with the manifest's names of the fields that name them.
+    /// The files and directories of the workspace that it reads, with the manifest's names of the fields that name them.
     #[must_use]
     pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
-        let mut file = |field: String, path, kind| paths.push((field, path, kind));
+        let mut add = |field: String, path, kind| paths.push((field, path, kind));
         if let Some(requirements) = &self.requirements {
-            file(
-                "requirements".to_owned(),
-                &requirements.path,
-                PathKind::File,
-            );
+            add("requirements".into(), &requirements.path, PathKind::File);
         }
         if let Some(config) = &self.registry_config {
-            file("registry-config".to_owned(), &config.path, PathKind::File);
+            add("registry-config".into(), &config.path, PathKind::File);
         }
         if let Some(root) = &self.source_root {
-            file("source-root".to_owned(), &root.path, PathKind::Folder);
+            add("source-root".into(), &root.path, PathKind::Folder);
         }
         for (at, step) in self.steps.iter().enumerate() {
             if let OwnStep::Pip {
@@ -171,32 +160,42 @@ impl ImageSpec {
                 ..
             } = step
             {
-                file(format!("steps[{at}]"), &requirements.path, PathKind::File);
+                add(format!("steps[{at}]"), &requirements.path, PathKind::File);
             }
         }
         for (field, copy) in self.copies() {
             if let CopyFrom::Workspace { path, .. } = &copy.from {
-                file(field, path, PathKind::Any);
+                add(field, path, PathKind::Any);
             }
         }
         if let Some(own) = &self.dockerfile {
-            file("dockerfile".to_owned(), &own.path, PathKind::File);
-            file(
-                "dockerfile.context".to_owned(),
-                &own.context,
-                PathKind::Folder,
-            );
+            add("dockerfile".into(), &own.path, PathKind::File);
+            add("dockerfile.context".into(), &own.context, PathKind::Folder);
             for (name, context) in &own.contexts {
                 if let NamedContext::Folder(path) = context {
-                    file(
-                        format!("dockerfile.contexts.{name}"),
-                        path,
-                        PathKind::Folder,
-                    );
+                    let field = format!("dockerfile.contexts.{name}");
+                    add(field, path, PathKind::Folder);
                 }
             }
         }
         paths
+    }
+
+    /// Whether pip installs anything in it.
+    #[must_use]
+    pub(crate) fn installs_python_packages(&self) -> bool {
+        let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
+        !self.packages.is_empty()
+            || self.requirements.is_some()
+            || self.flytekit.is_some()
+            || self.steps.iter().any(pip)
+    }
+
+    /// Whether conda installs anything in it.
+    #[must_use]
+    pub(crate) fn installs_conda_packages(&self) -> bool {
+        let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
+        !self.conda_packages.is_empty() || self.steps.iter().any(conda)
     }
 
     /// All copies: of `copy`, then of `steps`.
@@ -215,168 +214,8 @@ impl ImageSpec {
     }
 }
 
-/// A path as the manifest gives it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct GivenPath {
-    /// The file or folder.
-    pub path: WorkspacePath,
-    /// The path as the manifest gives it, relative to the manifest's folder.
-    pub given: String,
-}
-
-/// Which source files are copied into the image: flytekit's `CopyFileDetection`, less what only a running Python knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceCopyMode {
-    /// All of them.
-    All,
-    /// None.
-    None,
-}
-
 /// The platform of images that name none: fixed, so that every machine computes the same key.
 pub const DEFAULT_PLATFORM: &str = "linux/amd64";
 
 /// The base of images that name none: flytekit's.
 pub const DEFAULT_BASE: &str = "debian:bookworm-slim";
-
-/// What an image is built on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Base {
-    /// Another image of the workspace, by id: an edge of the graph.
-    Image(String),
-    /// An image of a registry (or of the local store), by reference.
-    Registry(String),
-    /// Nothing.
-    Scratch,
-}
-
-/// One `copy` of the manifest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy {
-    /// Where the files come from.
-    pub from: CopyFrom,
-    /// Where they go; none means the same path below the working folder.
-    pub to: Option<String>,
-    /// Owner inside the image, `user` or `user:group`.
-    pub owner: Option<String>,
-}
-
-/// Where copied files come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CopyFrom {
-    /// A file or folder of the workspace.
-    Workspace {
-        /// The file or folder.
-        path: WorkspacePath,
-        /// The path as the manifest gives it, relative to the manifest's folder; the default destination's tail.
-        given: String,
-    },
-    /// A file or folder out of another image of the workspace: an edge of the graph.
-    Image {
-        /// Id of the other image.
-        image: String,
-        /// Absolute path inside it.
-        path: String,
-    },
-}
-
-/// A path inside the workspace: relative to its root, `/` between parts, no `.` or `..` parts; the root itself is empty.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct WorkspacePath(String);
-
-impl WorkspacePath {
-    /// The root of the workspace.
-    pub const ROOT: Self = Self(String::new());
-
-    /// Returns the path that `given` names when it is said in `folder`, or `None` when it is absolute or leaves the workspace.
-    #[must_use]
-    pub fn resolve(folder: &Self, given: &str) -> Option<Self> {
-        if given.starts_with('/') {
-            return None;
-        }
-        let mut parts: Vec<&str> = folder.parts().collect();
-        for part in given.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => {
-                    parts.pop()?;
-                }
-                part => parts.push(part),
-            }
-        }
-        Some(Self(parts.join("/")))
-    }
-
-    /// The path as text; empty for the root.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The parts of the path, outermost first.
-    pub fn parts(&self) -> impl Iterator<Item = &str> {
-        self.0.split('/').filter(|part| !part.is_empty())
-    }
-
-    /// The folder that holds this path; the root's is the root.
-    #[must_use]
-    pub fn parent(&self) -> Self {
-        Self(
-            self.0
-                .rsplit_once('/')
-                .map_or("", |(head, _)| head)
-                .to_owned(),
-        )
-    }
-
-    /// The last part; none for the root.
-    #[must_use]
-    pub fn file_name(&self) -> Option<&str> {
-        self.parts().last()
-    }
-
-    /// The path on disk below `root`.
-    #[must_use]
-    pub fn under(&self, root: &std::path::Path) -> std::path::PathBuf {
-        if self.0.is_empty() {
-            root.to_owned()
-        } else {
-            root.join(&self.0)
-        }
-    }
-}
-
-impl fmt::Display for WorkspacePath {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.0.is_empty() { "." } else { &self.0 })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::WorkspacePath;
-
-    #[test]
-    fn paths_are_cleaned_and_stay_inside() {
-        let root = WorkspacePath::default();
-        let services = WorkspacePath::resolve(&root, "services/./train/").unwrap();
-        assert_eq!(services.as_str(), "services/train");
-        assert_eq!(
-            WorkspacePath::resolve(&services, "../lib//x")
-                .unwrap()
-                .as_str(),
-            "services/lib/x"
-        );
-        assert_eq!(WorkspacePath::resolve(&services, "../..").unwrap(), root);
-        assert_eq!(WorkspacePath::resolve(&services, "../../.."), None);
-        assert_eq!(WorkspacePath::resolve(&services, "/etc"), None);
-    }
-
-    #[test]
-    fn parents_end_at_the_root() {
-        let path = WorkspacePath::resolve(&WorkspacePath::default(), "a/b").unwrap();
-        assert_eq!(path.parent().as_str(), "a");
-        assert_eq!(path.parent().parent().as_str(), "");
-        assert_eq!(path.file_name(), Some("b"));
-    }
-}

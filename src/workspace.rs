@@ -1,21 +1,21 @@
 //! All images of a repository, with where each was said: the result of reading manifests.
 //!
-//! Data only; knows nothing of KDL. The choice made: an image keeps a map from field to place, so that later stages (graph,
-//! file checks, backends) can point at the manifest without knowing its syntax.
+//! Data only; knows nothing of KDL. An image keeps a map from field to place, so that later stages (graph, file checks,
+//! backends) can point at the manifest without knowing its syntax.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::diagnostic::{Place, Sources};
+use crate::diagnostic::{Diagnostic, Place, Sources};
 use crate::spec::{ImageSpec, WorkspacePath};
 
-/// The folder, inside the workspace, that holds records, logs and build contexts.
+/// The directory, inside the workspace, that holds records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
 
 /// The root manifest and all that it includes.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace {
-    /// The folder of the root manifest, absolute.
+    /// The directory of the root manifest, absolute.
     pub root: PathBuf,
     /// The images, in the order of the manifests.
     pub images: Vec<Image>,
@@ -25,10 +25,21 @@ pub struct Workspace {
     pub looked: Looked,
 }
 
+/// A workspace as it was read, with what is wrong in it so far.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Whole only when no diagnostic is an error. Its sources are always there, so that diagnostics can be drawn.
+    pub workspace: Workspace,
+    /// All that is wrong or doubtful, in the order of the sources.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether everything could be read; otherwise what seems missing may be in the rest.
+    pub is_whole: bool,
+}
+
 /// Where includes were looked for: what comes or goes there may change which manifests there are. Absolute paths.
 #[derive(Debug, Clone, Default)]
 pub struct Looked {
-    /// Folders whose names were matched against a glob.
+    /// Directories whose names were matched against a glob.
     pub folders: BTreeSet<PathBuf>,
     /// Files that are manifests, or would be if they were there.
     pub files: BTreeSet<PathBuf>,
@@ -41,7 +52,7 @@ pub struct Image {
     pub id: String,
     /// What it is asked to be.
     pub spec: ImageSpec,
-    /// The folder of the manifest that declares it: the home of its `.dockerignore`.
+    /// The directory of the manifest that declares it: the home of its `.dockerignore`.
     pub folder: WorkspacePath,
     /// Where its fields were said.
     pub places: Places,
@@ -62,6 +73,11 @@ impl Places {
     #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Place)> {
+        self.0.iter()
     }
 
     /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.

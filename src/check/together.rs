@@ -1,88 +1,45 @@
 //! Fields of one image that do not go together, or that mean nothing without another one.
 //!
-//! Looks at no files but the project file that a lock file needs. The choice made: each rule is a function of one spec that
-//! names the field to change, so that a rule is found by what it says.
+//! Looks at no files but the project file that a lock file needs. Each rule is a function of one spec that names the field
+//! to change.
 
+mod clash;
+mod flytekit;
 mod locks;
 mod secrets;
 
+use self::clash::Clashes;
 use crate::diagnostic::Diagnostic;
 use crate::recipe::cuda_base;
-use crate::spec::{Base, ImageSpec, OwnStep, RequirementsKind, SourceCopyMode};
-use crate::workspace::{Image, Workspace};
-
-/// A field that is wrong beside the others, and why.
-struct Clash {
-    field: String,
-    message: String,
-    label: String,
-    help: Option<String>,
-    is_error: bool,
-}
-
-impl Clash {
-    fn new(field: impl Into<String>, message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            message: message.into(),
-            label: label.into(),
-            help: None,
-            is_error: true,
-        }
-    }
-
-    fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    fn warning(mut self) -> Self {
-        self.is_error = false;
-        self
-    }
-}
+use crate::spec::{ImageSpec, SourceCopyMode, fields};
+use crate::workspace::Workspace;
 
 /// All that does not go together in the images of a workspace.
-pub(super) fn check(workspace: &Workspace, diagnostics: &mut Vec<Diagnostic>) {
+pub(super) fn check(workspace: &Workspace, told: &mut Vec<Diagnostic>) {
     for image in &workspace.images {
         let spec = &image.spec;
-        let mut clashes = Vec::new();
+        let mut clashes = Clashes { image, told };
         secrets::secrets(spec, &mut clashes);
         if spec.dockerfile.is_some() {
-            dockerfile(image, &mut clashes);
+            dockerfile(&mut clashes);
         } else {
             cuda(spec, &mut clashes);
             conda(spec, &mut clashes);
             locks::locks(spec, &workspace.root, &mut clashes);
             sources(spec, &mut clashes);
-            flytekit(spec, &workspace.images, &mut clashes);
+            flytekit::flytekit(spec, &workspace.images, &mut clashes);
         }
-        diagnostics.extend(clashes.into_iter().map(|clash| told(image, clash)));
     }
 }
 
-fn told(image: &Image, clash: Clash) -> Diagnostic {
-    let message = format!("image `{}`: {}", image.id, clash.message);
-    let mut diagnostic = if clash.is_error {
-        Diagnostic::error("together", message)
-    } else {
-        Diagnostic::warning("together", message)
-    };
-    if let Some(place) = image.places.get(&clash.field) {
-        diagnostic = diagnostic.at(place.clone(), clash.label);
-    }
-    match clash.help {
-        Some(help) => diagnostic.help(help),
-        None => diagnostic,
-    }
-}
-
-fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let Some(cuda) = &spec.cuda else {
         if spec.cudnn.is_some() {
-            clashes.push(
-                Clash::new("cudnn", "`cudnn` needs `cuda`", "of which CUDA?")
-                    .help("say the version of CUDA too: `cuda \"12.6\"`"),
+            clashes.error(
+                "cudnn",
+                "`cudnn` needs `cuda`",
+                "for which CUDA?",
+                "say the version of CUDA too: `cuda \"12.6\"`",
             );
         }
         return;
@@ -92,198 +49,77 @@ fn cuda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
             "cuda" => format!("there is no image of CUDA {cuda}"),
             field => format!("`{field}` does not go with CUDA {cuda}"),
         };
-        // What to do follows a colon.
-        let (why, help) = match mismatch.why.split_once(": ") {
-            Some((why, help)) => (why, Some(help)),
-            None => (mismatch.why.as_str(), None),
-        };
-        let clash = Clash::new(mismatch.field, message, why);
-        clashes.push(match help {
+        let clash = clashes.at(mismatch.field, message, mismatch.why);
+        clashes.told.push(match mismatch.help {
             Some(help) => clash.help(help),
             None => clash,
         });
     }
     let has_python = spec.python_version.is_some()
         || spec.python_exec.is_some()
-        || installs_conda_packages(spec);
-    if installs_python_packages(spec) && !has_python {
-        clashes.push(
-            Clash::new(
-                "cuda",
-                "NVIDIA's images have no Python",
-                "packages need one",
-            )
-            .help("say which: `python-version \"3.12\"`"),
+        || spec.installs_conda_packages();
+    if spec.installs_python_packages() && !has_python {
+        clashes.error(
+            "cuda",
+            "NVIDIA's images have no Python",
+            "packages need one",
+            "say which: `python-version \"3.12\"`",
         );
     }
 }
 
-fn installs_python_packages(spec: &ImageSpec) -> bool {
-    let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
-    !spec.packages.is_empty()
-        || spec.requirements.is_some()
-        || spec.flytekit.is_some()
-        || spec.steps.iter().any(pip)
-}
-
-fn installs_conda_packages(spec: &ImageSpec) -> bool {
-    let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
-    !spec.conda_packages.is_empty() || spec.steps.iter().any(conda)
-}
-
-fn conda(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
-    let has_packages = installs_conda_packages(spec);
+fn conda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    let has_packages = spec.installs_conda_packages();
     if has_packages && spec.python_exec.is_some() {
-        clashes.push(
-            Clash::new(
-                "python-exec",
-                "`python-exec` does not go with conda packages",
-                "conda brings a Python of its own",
-            )
-            .help("leave one of the two out; `python-version` says which Python conda installs"),
+        clashes.error(
+            "python-exec",
+            "`python-exec` does not go with conda packages",
+            "conda brings a Python of its own",
+            "leave one of the two out; `python-version` says which Python conda installs",
         );
     }
     if !spec.conda_channels.is_empty() && !has_packages {
-        clashes.push(
-            Clash::new(
-                "conda-channels",
-                "`conda-channels` means nothing without `conda-packages`",
-                "nothing is taken from here",
-            )
-            .warning(),
+        clashes.warning(
+            "conda-channels",
+            "`conda-channels` has no effect without `conda-packages`",
+            "nothing is installed from here",
         );
     }
 }
 
-fn sources(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let all = Some(SourceCopyMode::All);
     if spec.source_root.is_none() && spec.source_copy_mode == all {
-        clashes.push(
-            Clash::new(
-                "source-copy-mode",
-                "`source-copy-mode` needs `source-root`",
-                "all of what?",
-            )
-            .help("name the folder: `source-root \"src\"`"),
+        clashes.error(
+            "source-copy-mode",
+            "`source-copy-mode` needs `source-root`",
+            "all of what?",
+            "name the directory: `source-root \"src\"`",
         );
     }
 }
 
-/// A Dockerfile says everything itself.
-fn dockerfile(image: &Image, clashes: &mut Vec<Clash>) {
-    const BESIDE: &[&str] = &[
-        "base-image",
-        "apt-packages",
-        "python-version",
-        "python-exec",
-        "packages",
-        "conda-packages",
-        "conda-channels",
-        "requirements",
-        "pip-index",
-        "pip-extra-index-url",
-        "pip-extra-args",
-        "pip-secret-mounts",
-        "env",
-        "copy",
-        "commands",
-        "entrypoint",
-        "cmd",
-        "user",
-        "workdir",
-        "cuda",
-        "cudnn",
-        "source-root",
-        "source-copy-mode",
-        "steps",
-        "flytekit",
-        "runtime-packages",
-        "builder-config",
+/// A Dockerfile says everything itself, but for what the image is called, where it goes and who builds it.
+fn dockerfile(clashes: &mut Clashes<'_>) {
+    const BESIDE: [&str; 10] = [
+        "name",
+        "registry",
+        "builder",
+        "platform",
+        "labels",
+        "tag-format",
+        "secret",
+        "dockerfile",
+        "registry-config",
+        "builder-options",
     ];
-    for field in BESIDE.iter().filter(|field| image.places.has(field)) {
-        clashes.push(
-            Clash::new(
-                *field,
-                format!("`{field}` does not go with `dockerfile`"),
-                "the Dockerfile says it",
-            )
-            .help("write it into the Dockerfile, or drop what was inherited with `reset=#true`"),
+    let places = &clashes.image.places;
+    for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {
+        clashes.error(
+            field,
+            format!("`{field}` does not go with `dockerfile`"),
+            "the Dockerfile says it",
+            "write it into the Dockerfile, or drop what was inherited with `reset=#true`",
         );
-    }
-}
-
-fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Vec<Clash>) {
-    if spec.flytekit.is_none() {
-        if !spec.runtime_packages.is_empty() {
-            clashes.push(
-                Clash::new(
-                    "runtime-packages",
-                    "`runtime-packages` needs `flytekit`",
-                    "flytekit installs them when a task starts",
-                )
-                .help("say `flytekit \"1.16.31\"`, or install them now: `packages`"),
-            );
-        }
-        return;
-    }
-    if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
-        clashes.push(
-            Clash::new(
-                "source-root",
-                "flytekit would copy the modules that are loaded, which only the workflow's process knows",
-                "which files?",
-            )
-            .help("say `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`"),
-        );
-    }
-    if let Some(Base::Image(id)) = &spec.base_image
-        && let Some(base) = images.iter().find(|image| image.id == *id)
-        && base.spec.flytekit.is_none()
-    {
-        clashes.push(
-            Clash::new(
-                "base-image",
-                format!("flytekit cannot name the base `{id}`"),
-                "its tag is not one of flytekit's",
-            )
-            .help(format!(
-                "give `{id}` a `flytekit` too, or say it in `defaults`"
-            )),
-        );
-    }
-    let kind = spec.requirements.as_ref();
-    let kind = kind.map(|given| given.path.requirements_kind());
-    if let Some(RequirementsKind::Project | RequirementsKind::Pylock) = kind {
-        clashes.push(
-            Clash::new(
-                "requirements",
-                "flytekit reads no project files",
-                "it would take this for a list of requirements",
-            )
-            .help("name a `.txt`, `uv.lock` or `poetry.lock`"),
-        );
-    }
-    for (field, is_said, counts) in [
-        (
-            "registry-config",
-            spec.registry_config.is_some(),
-            "it counts for flytekit's id only",
-        ),
-        (
-            "builder-options",
-            !spec.builder_options.is_empty(),
-            "they count for the tag only",
-        ),
-    ] {
-        if is_said && spec.builder.as_deref() != Some("envd") {
-            clashes.push(
-                Clash::new(
-                    field,
-                    format!("flytekit's Docker builder ignores `{field}`"),
-                    counts,
-                )
-                .warning(),
-            );
-        }
     }
 }

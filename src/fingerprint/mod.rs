@@ -21,7 +21,7 @@ pub use files::{FileReader, FilesError, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
 pub use key::key;
 pub use listing::{Change, Input, diff, inputs};
-pub use naming::{Namer, Tag, flytekit_ids, namers};
+pub use naming::{Namer, flytekit_ids, namers};
 pub use workspace::{BadSet, Fingerprints};
 
 /// The identity of what was asked for: the same key, the same image.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
-use super::{Files, FilesError, Key};
+use super::{Files, FilesError};
 use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
 use crate::workspace::Image;
 
@@ -219,13 +219,4 @@ fn copies(spec: &ImageSpec) -> Value {
     } else {
         Value::List(given)
     }
-}
-
-/// What an image is called after the colon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tag {
-    /// What its tag format makes of its key.
-    Of(Key),
-    /// Just this.
-    Own(String),
 }

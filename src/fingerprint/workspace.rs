@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, Tag,
-    fingerprint, namers, refresh,
+    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, fingerprint,
+    namers, refresh,
 };
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
-use crate::reference;
+use crate::reference::{self, Tag};
 use crate::workspace::Workspace;
 
 /// The fingerprints of all images, by id.
@@ -132,8 +132,8 @@ impl Fingerprints {
     #[must_use]
     pub fn tag(&self, id: ImageId) -> Tag {
         match &self.tags[id.index()] {
-            Some(tag) => Tag::Own(tag.clone()),
-            None => Tag::Of(self.key(id)),
+            Some(tag) => Tag::Whole(tag.clone()),
+            None => Tag::Hash(self.key(id).tag()),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Fuzz, Random};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 use crate::backend::oci::reference::Reference;
 use crate::manifest::Overrides;
-use crate::reference::{self, Refused};
+use crate::spec::rules::{self, ValueRule};
 
 const WORDS: &[&str] = &[
     "a",
@@ -84,14 +84,14 @@ fn make(random: &mut Random) -> String {
     }
 }
 
-/// A refusal has words; its mend, if there is one, is taken.
-fn refused(text: &str, rule: fn(&str) -> Result<(), Refused>) -> bool {
+/// A refusal has words; its fix, if there is one, is taken.
+fn refused(text: &str, rule: ValueRule) -> bool {
     let Err(refused) = rule(text) else {
         return false;
     };
     assert!(!refused.why.is_empty(), "it says why");
-    if let Some(mend) = refused.mend {
-        assert_eq!(rule(&mend), Ok(()), "the mend {mend:?} is taken");
+    if let Some(fix) = refused.fix {
+        assert_eq!(rule(&fix), Ok(()), "the fix {fix:?} is taken");
     }
     true
 }
@@ -103,7 +103,7 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn references(text: &str) -> bool {
-    let is_reference = !refused(text, reference::check_reference);
+    let is_reference = !refused(text, rules::check_reference);
     if is_reference {
         let read = Reference::read(text).expect("what is checked is read");
         assert!(
@@ -122,24 +122,24 @@ fn references(text: &str) -> bool {
     }
     for (rule, grammar) in [
         (
-            reference::check_name as fn(&str) -> Result<(), Refused>,
+            rules::check_name as ValueRule,
             Repository::read(text).is_some(),
         ),
-        (reference::check_tag, Tag::read(text).is_some()),
+        (rules::check_tag, Tag::read(text).is_some()),
     ] {
         assert_eq!(!refused(text, rule), grammar, "both grammars agree");
     }
-    let is_registry = !refused(text, reference::check_registry);
+    let is_registry = !refused(text, rules::check_registry);
     assert!(!is_registry || is_plain(text));
     if let Some(digest) = Digest::read(text) {
         assert_eq!(digest.to_string(), text);
     }
     let _ = Version::read(text);
-    let is_format = !refused(text, reference::check_tag_format);
+    let is_format = !refused(text, rules::check_tag_format);
     if is_format {
-        let tag = reference::format_tag(text, &"0123456789abcdef".repeat(2));
+        let tag = rules::format_tag(text, &"0123456789abcdef".repeat(2));
         assert!(
-            tag.is_ok_and(|tag| reference::check_tag(&tag).is_ok()),
+            tag.is_ok_and(|tag| rules::check_tag(&tag).is_ok()),
             "a format makes tags"
         );
     }

@@ -1,13 +1,13 @@
 //! The backends that a program's images may be built with, each under a kind and with a priority.
 //!
-//! Starts nothing. The choice made: the kind and the priority that a program gives go before those that a backend has of
-//! itself, so one backend may be there twice, and whoever brings a backend decides when it is taken.
+//! Starts nothing. The kind and the priority that a program gives override those of the backend itself, so that one backend
+//! may be there twice, and whoever brings a backend decides when it is taken.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::refusal;
+use super::refusal::refusal;
 use crate::asking::Asker;
 use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
@@ -45,7 +45,7 @@ impl BackendRegistry {
         Self::default()
     }
 
-    /// The backends that the program `imgspec` has, for images in this folder: `docker`, and `fake`, which builds nothing and
+    /// The backends that the program `imgspec` has, for images in this directory: `docker`, and `fake`, which builds nothing and
     /// is taken only when it is named.
     #[must_use]
     pub fn usual(folder: &Path) -> Self {
@@ -96,7 +96,7 @@ impl BackendRegistry {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("builders: {}", self.kinds().collect::<Vec<_>>().join(", ")),
             };
-            refusal(format!("there is no builder `{kind}`"), help)
+            refusal(format!("unknown builder `{kind}`"), help)
         })
     }
 
@@ -200,12 +200,12 @@ mod tests {
         let refused = three().get("bakry").err().unwrap();
         assert_eq!(
             refused.to_string(),
-            "there is no builder `bakry`: did you mean `bakery`?"
+            "unknown builder `bakry`: did you mean `bakery`?"
         );
         let refused = three().get("envd").err().unwrap();
         assert_eq!(
             refused.to_string(),
-            "there is no builder `envd`: builders: a, bakery, c"
+            "unknown builder `envd`: builders: a, bakery, c"
         );
     }
 }

@@ -1,8 +1,8 @@
 //! Images that a program describes itself, without a manifest: named, looked for, planned and built.
 //!
-//! Knows nothing of KDL and of screens. The choice made: the images become a [`Workspace`](crate::workspace::Workspace) as
-//! those of manifests do, and from there on everything is the code that the command line calls — the same rules, keys, tags,
-//! records and guarantees.
+//! Knows nothing of screens. The images become a [`Workspace`](crate::workspace::Workspace) as those of manifests do, held to
+//! the same rules; from there on everything is the code that the command line calls: the same keys, tags, records and
+//! guarantees.
 //!
 //! ```
 //! use imgspec::{ImageSpec, Images, Request};
@@ -25,10 +25,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assemble;
 mod backends;
+mod excerpt;
 mod proposal;
 mod refusal;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -42,17 +46,15 @@ use crate::check;
 use crate::disk::system_words;
 use crate::fingerprint::Key;
 use crate::graph::ImageId;
-use crate::manifest;
 use crate::run::{Event, Mailbox, Summary};
 use crate::session::{self, Refusal, Session};
 use crate::spec::{ImageSpec, WorkspacePath};
-use crate::suggest::closest;
 use crate::workspace::{Image, Places};
-use refusal::refusal;
+use refusal::{refusal, unknown_image};
 
-/// Images of one folder, by id, with the backends that build them.
+/// Images of one directory, by id, with the backends that build them.
 ///
-/// The folder is what a workspace's root is to the program: paths of the specs are relative to it, nothing outside of it gets
+/// The directory is what a workspace's root is to the program: paths of the specs are relative to it, nothing outside of it gets
 /// into an image, and its `.imgspec` holds what was built last. Every question reads the files as they are then.
 #[derive(Debug, Clone)]
 pub struct Images {
@@ -91,7 +93,7 @@ impl Images {
         self.add_in(WorkspacePath::ROOT, id, spec)
     }
 
-    /// Adds an image that leaves out what the `.dockerignore` of this folder says, instead of that of the images' folder.
+    /// Adds an image that leaves out what the `.dockerignore` of this directory says, instead of that of the images' directory.
     pub fn add_in(
         &mut self,
         folder: WorkspacePath,
@@ -134,9 +136,9 @@ impl Images {
         let known = self.backends.all();
         if known.is_empty() {
             let help = "register one, or take `BackendRegistry::usual`";
-            return Err(refusal("there is no builder", help));
+            return Err(refusal("no builder is registered", help));
         }
-        let checked = check::loaded(manifest::adopt(root, &self.images));
+        let checked = check::loaded(assemble::assemble(root, &self.images));
         session::examine_checked(checked, known, self.builder.as_deref(), None)
             .into_session()
             .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
@@ -146,11 +148,11 @@ impl Images {
         let here = Path::new(".");
         let is_here = self.folder.as_os_str().is_empty();
         let folder = if is_here { here } else { &self.folder };
-        let help = "images need an existing folder, that of the files that they copy";
+        let help = "images need an existing directory: that of the files that they copy";
         match folder.canonicalize() {
             Ok(root) if root.is_dir() => Ok(root),
             Ok(_) => Err(refusal(
-                format!("`{}` is no folder", folder.display()),
+                format!("`{}` is not a directory", folder.display()),
                 help,
             )),
             Err(error) => {
@@ -248,29 +250,7 @@ impl Images {
         let session = self.open()?;
         match session.graph.find(id) {
             Some(found) => Ok((session, found)),
-            None => Err(unknown(id, &session)),
+            None => Err(unknown_image(id, &session)),
         }
     }
-}
-
-fn unknown(id: &str, session: &Session) -> Refusal {
-    let ids = session
-        .workspace
-        .images
-        .iter()
-        .map(|image| image.id.as_str());
-    let help = match closest(id, ids) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => which_there_are(session),
-    };
-    refusal(format!("there is no image `{id}`"), help)
-}
-
-fn which_there_are(session: &Session) -> String {
-    let ids = session
-        .workspace
-        .images
-        .iter()
-        .map(|image| image.id.as_str());
-    format!("images: {}", ids.collect::<Vec<_>>().join(", "))
 }

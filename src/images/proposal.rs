@@ -1,12 +1,12 @@
 //! What a request would do, before it is done.
 //!
-//! The choice made: what is carried out is the very plan that was shown; only files that change meanwhile are looked at
-//! again, as in every run.
+//! What is carried out is the very plan that was shown; only files that change meanwhile are looked at again, as in every
+//! run.
 
 use std::collections::BTreeSet;
 
-use super::Request;
-use super::refusal::refusal;
+use super::refusal::{known_images, refusal};
+use super::request::Request;
 use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
 use crate::graph::ImageId;
@@ -96,7 +96,7 @@ impl Proposal {
     /// stops it.
     ///
     /// # Errors
-    /// When a builder or a secret that is needed is not there, or the state folder cannot be made: nothing has been begun
+    /// When a builder or a secret that is needed is not there, or the state directory cannot be made: nothing has been begun
     /// then. A failed image is no error: the summary names it, and its event says why.
     pub fn run(
         self,
@@ -123,7 +123,7 @@ fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refu
         let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
         let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
         let help = if meant.is_empty() {
-            super::which_there_are(session)
+            known_images(session)
         } else {
             meant.join(" ")
         };

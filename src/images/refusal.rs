@@ -1,11 +1,12 @@
 //! A refusal in words, for programs that pass errors on.
 //!
-//! The choice made: the mistakes of images are told as the command line tells them, with what each spec says around them.
+//! The mistakes of images are told as the command line tells them, with what each spec says around them.
 
 use std::fmt;
 
 use crate::report::diagnostics;
-use crate::session::{Obstacle, Refusal};
+use crate::session::{Obstacle, Refusal, Session};
+use crate::suggest::closest;
 
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +29,7 @@ impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         let help = match &obstacle {
             Obstacle::NoRegistry => "give them a registry, or do not push",
-            Obstacle::Unknown(_) => "mend the access, or let unknown images be built",
+            Obstacle::Unknown(_) => "restore the access, or let unknown images be built",
             Obstacle::Bases(_) => "build them first, or let bases be built",
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
             Obstacle::Secrets(_) => "set the variable or make the file readable",
@@ -43,4 +44,21 @@ pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Re
         message: message.into(),
         help: Some(help.into()),
     }
+}
+
+/// An id that no image has.
+pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
+    let ids = session.workspace.images.iter();
+    let help = match closest(id, ids.map(|image| image.id.as_str())) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => known_images(session),
+    };
+    refusal(format!("unknown image `{id}`"), help)
+}
+
+/// All ids, in words.
+pub(super) fn known_images(session: &Session) -> String {
+    let images = session.workspace.images.iter();
+    let ids: Vec<&str> = images.map(|image| image.id.as_str()).collect();
+    format!("images: {}", ids.join(", "))
 }

@@ -1,7 +1,6 @@
 //! What is wanted of images: which, and how.
 //!
-//! Plain data, made in a chain. The choice made: what a request does not say is what `imgspec graph build` does without
-//! flags.
+//! Plain data, made in a chain. What a request does not say is what `imgspec graph build` does without flags.
 
 use crate::plan::{Judgement, WhenUnknown};
 use crate::run::{Options, Push};

@@ -1,34 +1,18 @@
 //! KDL text → Workspace; all mistakes of all files at once, with their places.
 //!
-//! Reads manifests and nothing else; knows neither graph nor builders. One file of this module a question: `syntax` reads
-//! the text, `include` finds further files, `scope` fills variables in, `decode` makes fields of nodes (their table is
-//! `fields`, their rules `rules`), `layer` and `templates` inherit, `image` and `matrix` make the images, `between` looks at
-//! what images say of each other. The choice made: every stage goes on after a mistake with what it understood.
+//! Reads manifests and nothing else; knows neither graph nor builders. The rooms are the way of the text: `syntax` makes nodes
+//! of it, `decode` fills variables in and makes fields of nodes, `inherit` makes one spec of the fields that defaults,
+//! templates, a matrix and flags give an image, and `load` takes one file after the other through all that. Which fields
+//! there are and what their values may be belongs to [`crate::spec`]. Every stage goes on after a mistake with what it
+//! understood.
 
-mod between;
-mod declare;
 mod decode;
-mod decode_build;
-mod decode_files;
-mod decode_secrets;
-mod decode_values;
-mod fields;
-mod file;
 #[cfg(test)]
 mod fuzz;
-mod image;
-mod include;
-mod includes;
-mod layer;
-mod matrix;
+mod inherit;
+mod load;
 mod notes;
-mod overrides;
-mod rules;
-mod rules_packages;
-mod scope;
-mod specs;
 mod syntax;
-mod templates;
 #[cfg(test)]
 #[allow(
     clippy::format_collect,
@@ -36,36 +20,15 @@ mod templates;
     reason = "tests are read, not timed"
 )]
 mod tests;
-mod transcript;
 
 use std::path::{Path, PathBuf};
 
-pub use include::FILE_NAME;
-pub use overrides::Overrides;
+pub use inherit::Overrides;
+pub use load::{FILE_NAME, load};
 
-use crate::diagnostic::Diagnostic;
 use crate::disk::read::{self, Links};
-use crate::reference::Refused;
-use crate::workspace::{Image, Workspace};
 
-/// What [`load`] found.
-#[derive(Debug, Clone)]
-pub struct Loaded {
-    /// The workspace; whole only when no diagnostic is an error. Its sources are always there, so that diagnostics can be
-    /// drawn.
-    pub workspace: Workspace,
-    /// All that is wrong or doubtful, in the order of the manifests.
-    pub diagnostics: Vec<Diagnostic>,
-}
-
-/// Whether a field takes a value (of a map: a name), by the rule that its nodes are checked with.
-///
-/// # Errors
-/// When it does not; a field that is not known takes anything.
-pub(crate) fn takes(field: &str, value: &str) -> Result<(), Refused> {
-    rules::any(value)?;
-    fields::find(field).map_or(Ok(()), |field| (field.rule)(value))
-}
+pub(crate) use crate::spec::fields::takes;
 
 /// The nearest `imgspec.kdl` in `from` or above it.
 #[must_use]
@@ -84,20 +47,4 @@ pub fn find_other(from: &Path) -> Option<(PathBuf, String)> {
         let refusal = refusal.filter(|refusal| !refusal.is_absent())?;
         Some((path, refusal.to_string()))
     })
-}
-
-/// Reads a root manifest and all that it includes. `env` answers for environment variables.
-pub fn load(
-    manifest: &Path,
-    overrides: &Overrides,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Loaded {
-    file::Loader::new(overrides, env).load(manifest)
-}
-
-/// Reads the images of a program as if manifests in `root` said them, by the same rules. `root` is canonical; the images'
-/// places are made here, in texts that say what the specs say. Which builders there are is not judged.
-#[must_use]
-pub fn adopt(root: PathBuf, images: &[Image]) -> Loaded {
-    file::Loader::new(&Overrides::default(), &|_| None).adopt(root, images)
 }

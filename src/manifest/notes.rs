@@ -1,25 +1,16 @@
 //! What all parts of one load share: the texts, the mistakes, and how much more may be made of them.
 //!
-//! The choice made: text that variables and templates multiply counts against one allowance, so that a small manifest
-//! cannot ask for more memory than there is.
+//! Text that variables and templates multiply counts against one allowance, so that a small manifest cannot ask for more
+//! memory than there is.
 
 use crate::diagnostic::{Diagnostic, Place, Sources, in_order};
+use crate::spec::rules::Mistake;
 
 /// Mistakes told at most; the rest is only counted.
 const MISTAKE_LIMIT: usize = 1000;
 
 /// Bytes of all values after variables, templates and matrices.
 const TEXT_LIMIT: usize = 64 * 1024 * 1024;
-
-/// Text with its place, variables filled in.
-#[expect(clippy::struct_field_names, reason = "it is the text")]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub text: String,
-    pub place: Place,
-    /// Whether it stands in the manifest just so, without variables.
-    pub plain: bool,
-}
 
 #[derive(Default)]
 pub(super) struct Notes {
@@ -38,6 +29,17 @@ impl Notes {
         } else {
             self.untold += 1;
         }
+    }
+
+    pub(super) fn tell_all(&mut self, mistakes: Vec<Diagnostic>) {
+        for mistake in mistakes {
+            self.tell(mistake);
+        }
+    }
+
+    /// A value without mistake; tells the mistake.
+    pub(super) fn accept<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
+        result.map_err(|mistake| self.tell(*mistake)).ok()
     }
 
     /// Counts text that was made; says whether there may be more. The first time too much, that is a mistake.
@@ -72,7 +74,7 @@ impl Notes {
     }
 }
 
-/// Leaves out what is said of a value's type where the value was already said to be KDL 1: one mistake, one mend.
+/// Leaves out what is said of a value's type where the value was already said to be KDL 1: one mistake, one fix.
 fn once_a_word(mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |mistake: &Diagnostic| mistake.place.as_ref().map(|label| label.place.clone());
     let old: Vec<_> = mistakes
@@ -85,34 +87,4 @@ fn once_a_word(mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
         mistake.code != "wrong-type" || place(mistake).is_none_or(|place| !old.contains(&place))
     });
     mistakes
-}
-
-/// A value as it is shown in a sentence: short, and without characters that would break it.
-pub(super) fn shown(value: &str) -> String {
-    let mut out = String::new();
-    for (count, c) in value.chars().enumerate() {
-        if count == 60 {
-            return out + "…";
-        }
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
-}
-
-/// A text as a manifest writes it.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out + "\""
 }

@@ -1,7 +1,7 @@
 //! CUDA and cuDNN versions → the image of NVIDIA's that has them.
 //!
-//! Pure. The choice made: a table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a tag that
-//! is made up would be told wrong only by a registry, after minutes, in words about manifests.
+//! Pure. A table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a made-up tag would be
+//! refused only by a registry, after minutes, in words about manifests.
 
 use crate::spec::Base;
 
@@ -57,10 +57,13 @@ pub struct Mismatch {
     pub field: &'static str,
     /// Why, in words.
     pub why: String,
+    /// What to do, where that is more than to take one of what there is.
+    pub help: Option<String>,
 }
 
-fn mismatch<T>(field: &'static str, why: String) -> Result<T, Mismatch> {
-    Err(Mismatch { field, why })
+fn mismatch<T>(field: &'static str, why: impl Into<String>) -> Result<T, Mismatch> {
+    let (why, help) = (why.into(), None);
+    Err(Mismatch { field, why, help })
 }
 
 /// The base of an image with CUDA.
@@ -106,16 +109,17 @@ fn release_of(cuda: &str) -> Result<&'static Release, Mismatch> {
     let near = RELEASES
         .iter()
         .find(|release| release.series == series.join("."));
-    mismatch(
-        "cuda",
-        match near {
-            Some(release) => format!(
-                "of CUDA {} there are images of {}: write `cuda \"{}\"`",
-                release.series, release.version, release.series
-            ),
-            None => format!("there are images of CUDA {}", known()),
-        },
-    )
+    let Some(Release {
+        series, version, ..
+    }) = near
+    else {
+        return mismatch("cuda", format!("there are images of CUDA {}", known()));
+    };
+    Err(Mismatch {
+        field: "cuda",
+        why: format!("of CUDA {series} there are images of {version}"),
+        help: Some(format!("write `cuda \"{series}\"`")),
+    })
 }
 
 fn ubuntu_of(
@@ -138,12 +142,13 @@ fn ubuntu_of(
         Base::Image(_) | Base::Scratch => None,
     };
     let Some(asked) = asked else {
-        return mismatch(
-            "base-image",
-            "with `cuda` the base is NVIDIA's: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); \
-             on a base that has CUDA, leave `cuda` out"
-                .to_owned(),
-        );
+        let help = "leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); \
+                    on a base that has CUDA, leave `cuda` out";
+        return Err(Mismatch {
+            field: "base-image",
+            why: "with `cuda` the base is NVIDIA's".to_owned(),
+            help: Some(help.to_owned()),
+        });
     };
     let names = [("noble", "24.04"), ("jammy", "22.04"), ("focal", "20.04")];
     let number = names

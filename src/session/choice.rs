@@ -39,7 +39,7 @@ pub(super) fn choose(
     let mut mistakes = Vec::new();
     let find = |name: &str| known.iter().find(|backend| backend.name() == name);
     if let Some(name) = flag.filter(|name| find(name).is_none()) {
-        let mistake = Diagnostic::error("unknown-builder", format!("there is no builder `{name}`"));
+        let mistake = Diagnostic::error("unknown-builder", format!("unknown builder `{name}`"));
         mistakes.push(mistake.help(which_there_are(name, known)));
     }
     // Of equals the first one wins, as with flytekit.
@@ -68,13 +68,10 @@ pub(super) fn choose(
 }
 
 fn unknown(image: &Image, name: &str, known: &Backends) -> Diagnostic {
-    let message = format!(
-        "image `{}` wants the builder `{name}`, which there is not",
-        image.id
-    );
+    let message = format!("image `{}`: unknown builder `{name}`", image.id);
     let mistake = Diagnostic::error("unknown-builder", message).help(which_there_are(name, known));
     match image.places.get("builder") {
-        Some(place) => mistake.at(place.clone(), "unknown builder"),
+        Some(place) => mistake.at(place.clone(), ""),
         None => mistake,
     }
 }

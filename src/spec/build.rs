@@ -1,6 +1,10 @@
-//! How an image is built in the user's own words: secrets, steps, a Dockerfile. Plain data.
+//! How an image is built in the user's own words: secrets, steps, a Dockerfile. Plain data, with methods for programs that
+//! make it.
+//!
+//! A Dockerfile's paths are not kept as they were given, so making one can fail; all else is checked with the rest of the image.
 
-use super::{Copy, GivenPath, WorkspacePath};
+use super::parts::Copy;
+use super::path::{GivenPath, OutsidePath, WorkspacePath};
 
 /// A file of this machine for the installer of Python packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +38,9 @@ pub enum SecretSource {
 /// A file of this machine, inside the workspace or not: its content goes nowhere but into the steps that ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFile {
-    /// The folder of the manifest that says it.
+    /// The directory of the manifest that says it.
     pub folder: WorkspacePath,
-    /// The path as the manifest gives it: relative to that folder, absolute, or below `~/`.
+    /// The path as the manifest gives it: relative to that directory, absolute, or below `~/`.
     pub given: String,
 }
 
@@ -102,7 +106,7 @@ pub enum OwnStep {
     Env(Vec<(String, String)>),
     /// User of later steps and of the image.
     User(String),
-    /// Working folder of later steps and of the image.
+    /// Working directory of later steps and of the image.
     Workdir(String),
 }
 
@@ -111,7 +115,7 @@ pub enum OwnStep {
 pub struct OwnDockerfile {
     /// The file.
     pub path: WorkspacePath,
-    /// The folder that it copies from.
+    /// The directory that it copies from.
     pub context: WorkspacePath,
     /// The stage to build; none means the last.
     pub target: Option<String>,
@@ -128,6 +132,154 @@ pub enum NamedContext {
     Image(String),
     /// An image of a registry.
     Registry(String),
-    /// A folder of the workspace.
+    /// A directory of the workspace.
     Folder(WorkspacePath),
+}
+
+impl SecretFile {
+    /// A file of this machine: relative to the directory of the images, absolute, or below `~/`.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self {
+            folder: WorkspacePath::ROOT,
+            given: path.into(),
+        }
+    }
+}
+
+impl Secret {
+    /// A secret whose value is in a variable of the program's own environment.
+    ///
+    /// ```
+    /// use imgspec::{ImageSpec, spec::{Secret, SecretStep}};
+    ///
+    /// let token = Secret::of_env("token", "INDEX_TOKEN").as_env(SecretStep::Pip, "UV_INDEX_PASSWORD");
+    /// let spec = ImageSpec::new("train").with_packages(["ours"]).with_secret(token);
+    /// assert_eq!(spec.secrets[0].id, "token");
+    /// ```
+    pub fn of_env(id: impl Into<String>, variable: impl Into<String>) -> Self {
+        Self::of(id, SecretSource::Env(variable.into()))
+    }
+
+    /// A secret whose value is in a file of this machine.
+    pub fn of_file(id: impl Into<String>, path: impl Into<String>) -> Self {
+        Self::of(id, SecretSource::File(SecretFile::new(path)))
+    }
+
+    fn of(id: impl Into<String>, source: SecretSource) -> Self {
+        Self {
+            id: id.into(),
+            source,
+            uses: Vec::new(),
+        }
+    }
+
+    /// Gives it to a kind of step as a variable.
+    #[must_use]
+    pub fn as_env(mut self, step: SecretStep, name: impl Into<String>) -> Self {
+        self.uses.push(SecretUse {
+            step,
+            env: Some(name.into()),
+            mount: None,
+        });
+        self
+    }
+
+    /// Gives it to a kind of step as a file.
+    #[must_use]
+    pub fn as_file(mut self, step: SecretStep, path: impl Into<String>) -> Self {
+        self.uses.push(SecretUse {
+            step,
+            env: None,
+            mount: Some(path.into()),
+        });
+        self
+    }
+}
+
+impl OwnStep {
+    /// A command that is run.
+    pub fn run(command: impl Into<String>) -> Self {
+        Self::Run(command.into())
+    }
+
+    /// Debian packages.
+    pub fn apt<T: Into<String>>(packages: impl IntoIterator<Item = T>) -> Self {
+        Self::Apt(packages.into_iter().map(Into::into).collect())
+    }
+
+    /// Python packages.
+    pub fn pip<T: Into<String>>(packages: impl IntoIterator<Item = T>) -> Self {
+        Self::Pip {
+            packages: packages.into_iter().map(Into::into).collect(),
+            requirements: None,
+        }
+    }
+}
+
+impl OwnDockerfile {
+    /// A Dockerfile, and the directory that it copies from; both from the directory of the images.
+    ///
+    /// # Errors
+    /// When a path leads out of that directory.
+    ///
+    /// ```
+    /// use imgspec::{ImageSpec, spec::{NamedContext, OwnDockerfile}};
+    ///
+    /// let own = OwnDockerfile::new("Dockerfile", ".")?
+    ///     .with_target("runtime")
+    ///     .with_arg("VERSION", "1.4")
+    ///     .with_context("base", NamedContext::Image("ml-base".into()));
+    /// let spec = ImageSpec::new("serve").with_dockerfile(own);
+    /// # Ok::<(), imgspec::spec::OutsidePath>(())
+    /// ```
+    pub fn new(path: &str, context: &str) -> Result<Self, OutsidePath> {
+        Ok(Self {
+            path: path.try_into()?,
+            context: context.try_into()?,
+            target: None,
+            args: Vec::new(),
+            contexts: Vec::new(),
+        })
+    }
+
+    /// Names the stage to build.
+    #[must_use]
+    pub fn with_target(mut self, stage: impl Into<String>) -> Self {
+        self.target = Some(stage.into());
+        self
+    }
+
+    /// Sets a build argument.
+    #[must_use]
+    pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        put(&mut self.args, name.into(), value.into());
+        self
+    }
+
+    /// Says what a name in `FROM` or `COPY --from` stands for.
+    #[must_use]
+    pub fn with_context(mut self, name: impl Into<String>, context: NamedContext) -> Self {
+        let name = name.into();
+        match self.contexts.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = context,
+            None => self.contexts.push((name, context)),
+        }
+        self
+    }
+}
+
+/// Gives a name a value; a name that has one gets the new one.
+pub(super) fn put(pairs: &mut Vec<(String, String)>, name: String, value: String) {
+    match pairs.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, known)) => *known = value,
+        None => pairs.push((name, value)),
+    }
+}
+
+/// Adds a secret; one of the same id is replaced.
+pub(crate) fn put_secret(secrets: &mut Vec<Secret>, secret: Secret) {
+    match secrets.iter_mut().find(|known| known.id == secret.id) {
+        Some(known) => *known = secret,
+        None => secrets.push(secret),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a file of requirements is, by the name that its tool gives it: the one place that knows these names.
 
-use super::WorkspacePath;
+use super::path::WorkspacePath;
 
 /// A kind of file that names Python packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! How a program says what an image is asked to be: one method a field, by value, in a chain.
 //!
-//! Pure, and checks nothing: [`crate::images::Images`] holds what is said here to the rules of a manifest. The choice made:
-//! flytekit's semantics — lists grow, names get a value, single values are replaced, and a clone leaves the original as it was.
+//! Pure, and checks nothing: [`crate::images::Images`] holds what is said here to the rules of a manifest. The
+//! semantics are flytekit's: lists grow, names get a value, single values are replaced, a clone leaves the original as it was.
 
-use super::{Base, Copy, GivenPath, ImageSpec, OwnDockerfile, OwnStep, Secret, SourceCopyMode};
-use super::{PipSecretMount, SecretFile, WorkspacePath};
+use super::ImageSpec;
+use super::build::{OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, put, put_secret};
+use super::parts::{Base, Copy, SourceCopyMode};
+use super::path::GivenPath;
 
 /// Methods that set one text.
 macro_rules! texts {
@@ -97,7 +99,7 @@ impl ImageSpec {
         with_cudnn: cudnn;
         /// Sets the user that containers run as.
         with_user: user;
-        /// Sets the working folder, absolute.
+        /// Sets the working directory, absolute.
         with_workdir: workdir;
         /// Sets the format of the tag, with `{spec_hash}` for that of the key.
         with_tag_format: tag_format;
@@ -138,7 +140,7 @@ impl ImageSpec {
     paths! {
         /// Installs what a requirements file, lock file or project file of the workspace says.
         with_requirements: requirements;
-        /// Names the folder of the image's own source files.
+        /// Names the directory of the image's own source files.
         with_source_root: source_root;
         /// Names a file that says how the builder reaches registries.
         with_registry_config: registry_config;
@@ -173,11 +175,7 @@ impl ImageSpec {
     /// Builds it on an image of a registry (or of the local store), or on nothing: `scratch`.
     #[must_use]
     pub fn with_base(mut self, reference: impl Into<String>) -> Self {
-        let reference = reference.into();
-        self.base_image = Some(match reference.as_str() {
-            "scratch" => Base::Scratch,
-            _ => Base::Registry(reference),
-        });
+        self.base_image = Some(Base::outside(reference));
         self
     }
 
@@ -188,13 +186,13 @@ impl ImageSpec {
         self
     }
 
-    /// Copies a file or folder of the workspace into the image.
+    /// Copies a file or directory of the workspace into the image.
     #[must_use]
     pub fn with_copy(self, path: impl Into<String>, to: impl Into<String>) -> Self {
         self.with_copy_of(Copy::new(path).to(to))
     }
 
-    /// Copies a file or folder out of another image of the same [`Images`](crate::Images).
+    /// Copies a file or directory out of another image of the same [`Images`](crate::Images).
     #[must_use]
     pub fn with_copy_from_image(
         self,
@@ -246,10 +244,7 @@ impl ImageSpec {
     /// Gives a secret to steps; one of the same id is replaced.
     #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
-        match self.secrets.iter_mut().find(|known| known.id == secret.id) {
-            Some(known) => *known = secret,
-            None => self.secrets.push(secret),
-        }
+        put_secret(&mut self.secrets, secret);
         self
     }
 
@@ -268,27 +263,10 @@ impl ImageSpec {
     }
 }
 
-impl GivenPath {
-    /// A path, relative to the folder of the images. One that leads out of it is refused when the images are checked.
-    pub fn new(path: impl Into<String>) -> Self {
-        let given = path.into();
-        Self {
-            path: WorkspacePath::resolve(&WorkspacePath::ROOT, &given).unwrap_or_default(),
-            given,
-        }
-    }
-}
-
-pub(super) fn put(pairs: &mut Vec<(String, String)>, name: String, value: String) {
-    match pairs.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, known)) => *known = value,
-        None => pairs.push((name, value)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{CopyFrom, ImageSpec};
+    use super::super::parts::CopyFrom;
+    use super::*;
 
     #[test]
     fn lists_grow_names_are_replaced_and_clones_are_their_own() {

@@ -4,7 +4,8 @@
 
 use std::path::Path;
 
-use super::Clash;
+use super::clash::Clashes;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::disk::FileKind;
 use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind, WorkspacePath};
 
@@ -50,13 +51,13 @@ fn locks_of(spec: &ImageSpec) -> Vec<Lock<'_>> {
         .collect()
 }
 
-pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
+pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Clashes<'_>) {
     for lock in locks_of(spec) {
         if !lock.packages.is_empty() {
-            clashes.push(beside_lock(&lock));
+            beside_lock(&lock, clashes);
         }
         if lock.kind == RequirementsKind::PoetryLock {
-            clashes.extend(unheard_index(spec));
+            unheard_index(spec, clashes);
         }
         let path = &lock.given.path;
         if !lock.kind.needs_project() || !path.under(root).is_file() {
@@ -72,17 +73,19 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Vec<Clash>) {
             Err(_) if project.under(root).is_symlink() => {
                 format!("`{project}` is a link that leads nowhere")
             }
-            Err(_) => "there is none in the same folder".to_owned(),
+            Err(_) => "there is none in the same directory".to_owned(),
         };
         let needs = format!("`{}` needs its `pyproject.toml`", lock.name());
-        clashes.push(
-            Clash::new(&*lock.field, needs, why)
-                .help("a lock file says nothing without the project that it belongs to"),
+        clashes.error(
+            &lock.field,
+            needs,
+            why,
+            "a lock file is useless without the project that it belongs to",
         );
     }
 }
 
-fn beside_lock(lock: &Lock<'_>) -> Clash {
+fn beside_lock(lock: &Lock<'_>, clashes: &mut Clashes<'_>) {
     let add = match lock.kind {
         RequirementsKind::UvLock => "uv add",
         RequirementsKind::PoetryLock => "poetry add",
@@ -92,29 +95,30 @@ fn beside_lock(lock: &Lock<'_>) -> Clash {
         "requirements" => "packages",
         field => field,
     };
-    Clash::new(
+    clashes.error(
         at,
         format!("packages do not go with `{}`", lock.name()),
-        "the lock file says all that is installed",
-    )
-    .help(format!(
-        "add them to the project and lock it again: `{add}`"
-    ))
+        "the lock file lists all that is installed",
+        format!("add them to the project and lock it again: `{add}`"),
+    );
 }
 
-fn unheard_index(spec: &ImageSpec) -> Option<Clash> {
+fn unheard_index(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let index = if spec.pip_index.is_some() {
         "pip-index"
     } else if spec.pip_extra_index_url.is_empty() {
-        return None;
+        return;
     } else {
         "pip-extra-index-url"
     };
-    let clash = Clash::new(
+    let message = format!("poetry ignores `{index}`");
+    let clash = clashes.at(
         index,
-        format!("poetry does not hear of `{index}`"),
+        message,
         "it takes packages from the sources of its project",
     );
-    let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";
-    Some(clash.help(help).warning())
+    clashes.told.push(Diagnostic {
+        severity: Severity::Warning,
+        ..clash.help("name it in the `pyproject.toml`: `[[tool.poetry.source]]`")
+    });
 }

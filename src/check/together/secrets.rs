@@ -1,44 +1,36 @@
 //! Secrets that would be in each other's way, or that no step would get.
 //!
-//! Pure; knows no values. The choice made: places are compared as the recipe has them, with the ones that nobody wrote.
+//! Pure; knows no values. Places are compared as the recipe has them, including those that nobody wrote.
 
 use std::collections::BTreeMap;
 
-use super::Clash;
+use super::clash::Clashes;
 use crate::recipe::{self, Given, SecretPlace};
 use crate::spec::ImageSpec;
 
-pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     one_place(spec, clashes);
-    if !spec.pip_secret_mounts.is_empty() && !super::installs_python_packages(spec) {
-        clashes.push(
-            Clash::new(
-                "pip-secret-mounts",
-                "`pip-secret-mounts` means nothing without Python packages",
-                "no installer sees it",
-            )
-            .warning(),
+    if !spec.pip_secret_mounts.is_empty() && !spec.installs_python_packages() {
+        clashes.warning(
+            "pip-secret-mounts",
+            "`pip-secret-mounts` has no effect without Python packages",
+            "no installer sees it",
         );
     }
     if spec.dockerfile.is_some() {
         for secret in spec.secrets.iter().filter(|secret| !secret.uses.is_empty()) {
-            clashes.push(
-                Clash::new(
-                    format!("secret.{}", secret.id),
+            clashes.error(format!("secret.{}", secret.id),
                     "a Dockerfile says itself which steps get a secret",
-                    "the block means nothing",
-                )
-                .help(format!(
+                    "the block has no effect", format!(
                     "leave the block out, and write `RUN --mount=type=secret,id={}` in the Dockerfile",
                     secret.id
-                )),
-            );
+                ));
         }
     }
 }
 
 /// Two secrets that one step would find in one place.
-fn one_place(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
+fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let mut first: BTreeMap<Given, String> = BTreeMap::new();
     let mut told: Vec<(String, String)> = Vec::new();
     for secret in recipe::secrets(spec) {
@@ -55,11 +47,12 @@ fn one_place(spec: &ImageSpec, clashes: &mut Vec<Clash>) {
                 SecretPlace::Env(name) => format!("the variable `{name}`"),
                 SecretPlace::File(path) => format!("the file `{path}`"),
             };
-            clashes.push(Clash::new(
+            let clash = clashes.at(
                 field(&pair.1),
                 format!("two secrets go to {place}"),
                 format!("so does {}", words(&pair.0)),
-            ));
+            );
+            clashes.told.push(clash);
             told.push(pair);
         }
     }

@@ -7,7 +7,7 @@ use super::target::BakeTarget;
 use super::values::{is_empty, is_secret, is_variable, scalar};
 use crate::import::imported::{NewFile, Node};
 use crate::import::text::shown;
-use crate::reference;
+use crate::spec::rules::check_reference;
 
 impl BakeTarget<'_> {
     pub(super) fn dockerfile(&mut self, target: &Value, located: &Located) {
@@ -95,7 +95,7 @@ impl BakeTarget<'_> {
             return Ok(node.with("image", id));
         }
         if let Some(image) = value.strip_prefix("docker-image://") {
-            reference::check_reference(image).map_err(|refused| {
+            check_reference(image).map_err(|refused| {
                 let image = shown(image);
                 format!("`{image}` is not a valid reference: {}", refused.why)
             })?;

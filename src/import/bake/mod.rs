@@ -20,7 +20,8 @@ use super::names::{self, Ids};
 use super::paths::Paths;
 use super::text::shown;
 use crate::diagnostic::Diagnostic;
-use crate::{manifest, reference};
+use crate::manifest;
+use crate::spec::rules::check_name;
 use buildx::Printed;
 use target::BakeTarget;
 
@@ -169,7 +170,7 @@ fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
 /// The target's name where it can be both id and repository name, otherwise one made from it.
 fn id(name: &str) -> String {
     let is_usable = name.len() <= 100
-        && reference::check_name(name).is_ok()
+        && check_name(name).is_ok()
         && !name.contains('/')
         && !name.contains("..");
     if is_usable {

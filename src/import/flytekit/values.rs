@@ -45,7 +45,7 @@ impl SpecImage<'_> {
             Ok(()) => return Some(text.to_owned()),
             Err(refused) => refused,
         };
-        let mend = refused.mend;
+        let mend = refused.fix;
         let mend = mend.filter(|mend| manifest::takes(node, mend).is_ok());
         if let Some(mend) = &mend {
             let (text, mend) = (shown(text), shown(mend));

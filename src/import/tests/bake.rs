@@ -110,7 +110,7 @@ fn what_is_not_carried_over_is_named() {
     - a: `no-cache` (true) is left out: use `imgspec graph build --force` to build every step again
     - a: `no-cache-filter` (x) is left out: use `imgspec graph build --force` to build every step again
     - a: `output` (type=registry) is left out: images go to the local store, and with `--push` to their registry
-    - a: the platform `windows/amd64` is left out: known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
+    - a: the platform `windows/amd64` is left out: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
     - a: `pull` (true) is left out: pin the base by its digest instead
     - a: the secret `bare` names no source: taken from the variable `bare`
     - a: the secret `src=x` is left out: it has no usable id

@@ -288,7 +288,7 @@ builder_options: {a: 1, b: {c: d}}
     - 5: x: `apt_packages` cannot be `Git`: corrected to `git`
     - 5: x: `apt_packages` value `a b` is left out: one package a value: `apt-packages "git" "curl"`
     - 6: x: `platform` cannot be `arm64`: corrected to `linux/arm64`
-    - 6: x: `platform` value `windows/amd64` is left out: known are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
+    - 6: x: `platform` value `windows/amd64` is left out: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
     - 7: x: `pip_index` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`
     - 8: x: `pip_extra_index_url` value `example.org` is left out: a URL begins with `https://`, `http://` or `file://`
     - 9: x: `python_version` value `latest` is left out: a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`

@@ -16,8 +16,8 @@ use super::{Manifests, values};
 use crate::backend::docker::Docker;
 use crate::backend::{Backend, Cancel, Notes};
 use crate::fuzz::{Random, dockerfile};
-use crate::manifest::rules;
 use crate::spec::ImageSpec;
+use crate::spec::rules;
 
 /// How many Dockerfiles `BuildKit` reads, in one call.
 const READ: usize = 150;
@@ -116,7 +116,7 @@ fn of_values(random: &mut Random) -> Vec<Said> {
             Said::new("name").arg(format!("imgspec-fuzz/{at}").as_str()),
         ];
         for name in ["env", "labels", "entrypoint", "cmd", "workdir", "user"] {
-            let field = crate::manifest::fields::find(name).unwrap();
+            let field = crate::spec::fields::find(name).unwrap();
             fields.push(match name {
                 "env" => (0..12).fold(Said::new(name), |node, at| {
                     node.prop(&format!("A{at}"), values::any(random).as_str())

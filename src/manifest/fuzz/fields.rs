@@ -3,49 +3,56 @@
 use super::grammar::{FILES, FOLDERS, Grammar};
 use super::model::{Said, Value};
 use super::values;
-use crate::manifest::decode_build::STEPS;
-use crate::manifest::fields::{self, Field, Kind};
-use crate::manifest::rules;
-use crate::manifest::rules_packages::HELPERS;
-use crate::reference::{self, Refused};
 use crate::spec::SecretStep;
+use crate::spec::fields::{Field, FieldKind};
+use crate::spec::rules::{self, HELPERS, PartRule, ValueRule};
 
-type Rule = fn(&str) -> Result<(), Refused>;
+/// The steps of values that one rule judges.
+const STEPS: [PartRule; 7] = [
+    rules::STEP_APT,
+    rules::STEP_CONDA,
+    rules::STEP_PIP,
+    rules::STEP_RUN,
+    rules::STEP_ENV,
+    rules::STEP_USER,
+    rules::STEP_WORKDIR,
+];
 
 impl Grammar<'_> {
     /// A node of a field, by its kind.
     pub(super) fn field(&mut self, field: &Field) -> Said {
         let node = Said::new(field.name);
         match field.kind {
-            Kind::Text => node.arg(self.text(field)),
-            Kind::Path => node.arg(self.path()),
-            Kind::Words if field.name == "platform" => node.arg(self.text(field)),
-            Kind::Words => self.args(node, field, 0, 3),
-            Kind::List => self.args(node, field, 1, 3),
-            Kind::Map => self.map(node, field.rule, field.name == "builder-config"),
-            Kind::Base => self.base(node, field),
-            Kind::Copy => self.copy(node),
-            Kind::Mounts => {
+            FieldKind::Text(_) | FieldKind::CopyMode | FieldKind::Platforms => {
+                node.arg(self.text(field.rule))
+            }
+            FieldKind::Path(_) => node.arg(self.path()),
+            FieldKind::Words(_) => self.args(node, field.rule, 0, 3),
+            FieldKind::List(_) => self.args(node, field.rule, 1, 3),
+            FieldKind::Map(..) => self.map(node, field.rule, field.name == "builder-config"),
+            FieldKind::Base => self.base(node, field),
+            FieldKind::Copies => self.copy(node),
+            FieldKind::Mounts => {
                 let target = self.taken(rules::mount_point);
                 node.arg(self.taken(rules::line)).prop("to", target)
             }
-            Kind::Secret => self.secret(node),
-            Kind::Steps => {
+            FieldKind::Secrets => self.secret(node),
+            FieldKind::Steps => {
                 let steps = (0..self.random.few(1, 4)).map(|_| self.step()).collect();
                 Said {
                     children: steps,
                     ..node
                 }
             }
-            Kind::Dockerfile => self.dockerfile(node),
+            FieldKind::Dockerfile => self.dockerfile(node),
         }
     }
 
-    fn text(&mut self, field: &Field) -> Value {
-        values::of(field, self.random).as_str().into()
+    fn text(&mut self, rule: ValueRule) -> Value {
+        values::of(rule, self.random).as_str().into()
     }
 
-    fn taken(&mut self, rule: Rule) -> Value {
+    fn taken(&mut self, rule: ValueRule) -> Value {
         values::taken(rule, self.random)
             .unwrap_or_default()
             .as_str()
@@ -67,13 +74,13 @@ impl Grammar<'_> {
         path.as_str().into()
     }
 
-    fn args(&mut self, mut node: Said, field: &Field, least: usize, most: usize) -> Said {
+    fn args(&mut self, mut node: Said, rule: ValueRule, least: usize, most: usize) -> Said {
         let count = self.random.few(least, most);
-        node.args = (0..count).map(|_| self.text(field)).collect();
+        node.args = (0..count).map(|_| self.text(rule)).collect();
         node
     }
 
-    fn map(&mut self, mut node: Said, rule: Rule, of_images: bool) -> Said {
+    fn map(&mut self, mut node: Said, rule: ValueRule, of_images: bool) -> Said {
         for _ in 0..self.random.few(1, 3) {
             let name = if of_images {
                 (*self.random.pick(&HELPERS)).to_owned()
@@ -81,7 +88,7 @@ impl Grammar<'_> {
                 values::taken(rule, self.random).unwrap_or_default()
             };
             let value = if of_images {
-                self.taken(reference::check_reference)
+                self.taken(rules::check_reference)
             } else {
                 values::any(self.random).as_str().into()
             };
@@ -104,7 +111,7 @@ impl Grammar<'_> {
         match self.id() {
             Some(id) if self.random.chance(1, 2) => node.prop("image", id),
             _ if self.random.chance(1, 4) => node.arg("scratch"),
-            _ => node.arg(self.text(field)),
+            _ => node.arg(self.text(field.rule)),
         }
     }
 
@@ -130,7 +137,7 @@ impl Grammar<'_> {
             node.props.push(("to".to_owned(), "/x/".into()));
         } else if self.random.chance(1, 2) {
             node.props
-                .push(("to".to_owned(), self.taken(rules::destination)));
+                .push(("to".to_owned(), self.taken(rules::COPY_TO.rule)));
         }
         if self.random.chance(1, 4) {
             node.props
@@ -166,17 +173,16 @@ impl Grammar<'_> {
     }
 
     fn step(&mut self) -> Said {
-        let (name, of) = *self.random.pick(&STEPS);
-        let field = fields::find(of).expect("a step follows a field");
+        if self.random.chance(1, STEPS.len() + 1) {
+            return self.copy(Said::new("copy"));
+        }
+        let PartRule { name, rule } = *self.random.pick(&STEPS);
         let node = Said::new(name);
-        match field.kind {
-            Kind::Copy => self.copy(node),
-            Kind::Map => self.map(node, field.rule, false),
-            Kind::Text => node.arg(self.text(field)),
-            _ if name == "pip" && self.random.chance(1, 3) => {
-                node.prop("requirements", self.path())
-            }
-            _ => self.args(node, field, 1, 3),
+        match name {
+            "env" => self.map(node, rule, false),
+            "user" | "workdir" => node.arg(self.text(rule)),
+            "pip" if self.random.chance(1, 3) => node.prop("requirements", self.path()),
+            _ => self.args(node, rule, 1, 3),
         }
     }
 
@@ -197,7 +203,7 @@ impl Grammar<'_> {
             contexts.children.push(match self.id() {
                 Some(id) if self.random.chance(1, 2) => Said::new("base").prop("image", id),
                 _ if self.random.chance(1, 2) => {
-                    Said::new("r.test/x:1").arg(self.taken(reference::check_reference))
+                    Said::new("r.test/x:1").arg(self.taken(rules::check_reference))
                 }
                 _ => Said::new("data").prop("path", *self.random.pick(FOLDERS)),
             });

@@ -3,7 +3,7 @@
 use super::model::{Part, Said, Value, World};
 use super::pools::Pools;
 use crate::fuzz::Random;
-use crate::manifest::fields::Kind;
+use crate::spec::fields::FieldKind;
 
 /// The files and directories that stand in the workspace, and in `sub` too.
 pub(super) const FILES: &[&str] = &[
@@ -244,7 +244,10 @@ impl<'a> Grammar<'a> {
     fn sets(&mut self, pools: &Pools) -> Vec<(String, String, String)> {
         let mut sets = Vec::new();
         for field in pools.together(self.random, 1) {
-            let is_simple = matches!(field.kind, Kind::Text | Kind::List | Kind::Path);
+            let is_simple = matches!(
+                field.kind,
+                FieldKind::Text(_) | FieldKind::CopyMode | FieldKind::List(_) | FieldKind::Path(_)
+            );
             let node = pools.good(field, self.random).filter(|_| is_simple);
             let value = node
                 .and_then(|node| node.args.first())

@@ -6,11 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{Part, Said, Value, World};
-use crate::diagnostic::Sources;
-use crate::manifest::fields::{self, Field, Kind};
-use crate::manifest::syntax::{Data, Node};
-use crate::manifest::transcript::Transcript;
+use super::written;
 use crate::spec::WorkspacePath;
+use crate::spec::fields::{self, Field, FieldKind};
 use crate::workspace;
 
 /// The canonical lines of each field, with what tells a line from others where the later replaces the earlier.
@@ -72,33 +70,10 @@ pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
 
 /// What was read of an image, in the same form.
 pub(super) fn of(image: &workspace::Image) -> Fields {
-    let source = Sources::default().add("x", "");
-    let node = Transcript::new(source).image(image);
     let mut fields = Fields::new();
-    let mut nodes: Vec<Said> = node.children.iter().map(said).collect();
-    // Which builders there are is not the transcript's affair.
-    let builder = image.spec.builder.as_deref();
-    nodes.extend(builder.map(|builder| Said::new("builder").arg(builder)));
+    let nodes = written::nodes(&image.spec);
     add(&mut fields, &nodes, &folder(false), &Names::new());
     fields
-}
-
-fn said(node: &Node) -> Said {
-    let value = |value: &crate::manifest::syntax::Value| match &value.data {
-        Data::Text { text, .. } => Value::from(text.as_str()),
-        other => Value::from(format!("{other:?}").as_str()),
-    };
-    Said {
-        name: node.name.text.clone(),
-        args: node.args.iter().map(value).collect(),
-        props: node
-            .props
-            .iter()
-            .map(|prop| (prop.name.text.clone(), value(&prop.value)))
-            .collect(),
-        reset: false,
-        children: node.children.iter().map(said).collect(),
-    }
 }
 
 fn folder(is_sub: bool) -> WorkspacePath {
@@ -187,7 +162,8 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
             continue;
         }
         let mut node = Said::new(name).arg(value.as_str());
-        let is_list = fields::find(name).is_some_and(|field| field.kind == Kind::List);
+        let is_list =
+            fields::find(name).is_some_and(|field| matches!(field.kind, FieldKind::List(_)));
         node.reset = is_list && lists.insert(name.clone());
         add(fields, &[node], &folder(is_sub), &Names::new());
     }
@@ -234,25 +210,27 @@ fn lines(
     let read = Reading { folder, names };
     let plain = |line: String| (None, line);
     match field.kind {
-        Kind::Text | Kind::Words | Kind::List => {
-            node.args.iter().map(|arg| plain(read.text(arg))).collect()
-        }
-        Kind::Path => node.args.iter().map(|arg| plain(read.path(arg))).collect(),
-        Kind::Map => read
+        FieldKind::Text(_)
+        | FieldKind::CopyMode
+        | FieldKind::Words(_)
+        | FieldKind::Platforms
+        | FieldKind::List(_) => node.args.iter().map(|arg| plain(read.text(arg))).collect(),
+        FieldKind::Path(_) => node.args.iter().map(|arg| plain(read.path(arg))).collect(),
+        FieldKind::Map(..) => read
             .pairs(node)
             .into_iter()
             .map(|(name, value)| (Some(name.clone()), format!("{name}={value}")))
             .collect(),
-        Kind::Base => vec![plain(read.whole(node))],
-        Kind::Copy => read.copies(node).into_iter().map(plain).collect(),
-        Kind::Mounts => {
+        FieldKind::Base => vec![plain(read.whole(node))],
+        FieldKind::Copies => read.copies(node).into_iter().map(plain).collect(),
+        FieldKind::Mounts => {
             let file = read.secret_file(&node.args[0]);
             vec![plain(format!(
                 "{file} to {:?}",
                 node.value("to").map(|to| read.text(to))
             ))]
         }
-        Kind::Secret => {
+        FieldKind::Secrets => {
             let file = node.value("file").map(|file| read.secret_file(file));
             let mut said = node.clone();
             said.props.retain(|(name, _)| name != "file");
@@ -261,13 +239,13 @@ fn lines(
                 format!("{file:?} {}", read.whole(&said)),
             )]
         }
-        Kind::Steps => node
+        FieldKind::Steps => node
             .children
             .iter()
             .flat_map(|step| read.step(step))
             .map(plain)
             .collect(),
-        Kind::Dockerfile => vec![plain(read.dockerfile(node))],
+        FieldKind::Dockerfile => vec![plain(read.dockerfile(node))],
     }
 }
 

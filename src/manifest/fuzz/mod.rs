@@ -16,6 +16,7 @@ mod pools;
 mod rendered;
 mod spelling;
 mod values;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -283,7 +284,7 @@ fn manifests() {
     let tally = fuzz.run();
     tally.accepts(34);
     if tally.runs >= 2500 {
-        let unheard: Vec<&str> = super::fields::names()
+        let unheard: Vec<&str> = crate::spec::fields::names()
             .filter(|name| !judge.fields.contains(*name))
             .collect();
         assert_eq!(

@@ -9,7 +9,7 @@ use super::grammar::Grammar;
 use super::model::Said;
 use super::spelling::spell;
 use crate::fuzz::Random;
-use crate::manifest::fields::{self, Field};
+use crate::spec::fields::{self, Field};
 
 /// Nodes that are tried for each field.
 const TRIES: usize = 24;
@@ -40,7 +40,7 @@ impl Pools {
         let mut random = Random::new(7);
         let mut tried: Vec<Vec<Said>> = Vec::new();
         let mut fields: Vec<Pool> = Vec::new();
-        for field in fields::names().filter_map(fields::find) {
+        for field in fields::all() {
             let nodes: Vec<Said> = (0..TRIES)
                 .map(|_| Grammar::new(&mut random).field(field))
                 .collect();

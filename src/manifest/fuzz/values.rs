@@ -6,9 +6,8 @@ use std::sync::OnceLock;
 use super::spelling::is_spellable;
 use crate::diagnostic::Sources;
 use crate::fuzz::Random;
-use crate::manifest::fields::Field;
 use crate::manifest::syntax::{self, Data, Node};
-use crate::reference::Refused;
+use crate::spec::rules::ValueRule;
 
 const REFERENCE: &str = include_str!("../../../docs/manifest.md");
 
@@ -182,7 +181,7 @@ fn collect(nodes: &[Node], words: &mut Vec<String>) {
 }
 
 /// A text that a rule takes; none when no try was lucky.
-pub(super) fn taken(rule: fn(&str) -> Result<(), Refused>, random: &mut Random) -> Option<String> {
+pub(super) fn taken(rule: ValueRule, random: &mut Random) -> Option<String> {
     for _ in 0..16 {
         let text = any(random);
         if !text.contains('\0') && rule(&text).is_ok() {
@@ -194,12 +193,12 @@ pub(super) fn taken(rule: fn(&str) -> Result<(), Refused>, random: &mut Random) 
     (count > 0).then(|| fine.nth(random.below(count)).cloned())?
 }
 
-/// A text that a field takes, or rarely one that it does not.
-pub(super) fn of(field: &Field, random: &mut Random) -> String {
+/// A text that a rule takes, or rarely one that it does not.
+pub(super) fn of(rule: ValueRule, random: &mut Random) -> String {
     if random.chance(1, 60) {
         return any(random);
     }
-    taken(field.rule, random).unwrap_or_default()
+    taken(rule, random).unwrap_or_default()
 }
 
 /// Any text: a word, two, or a spoilt one.

@@ -1,118 +1,24 @@
 //! KDL 2 text → a tree of nodes, every part with its place; all syntax mistakes of a text at once.
 //!
-//! Knows nothing of what nodes mean. The choice made: a parser of our own, because its mistakes are its main product and
-//! its input may be hostile — see docs/design/kdl.md. It is recursive only in braces, and those have a limit.
+//! Knows nothing of what nodes mean. The parser is our own, because its mistakes are its main product and its input may be
+//! hostile: see docs/design/kdl.md. It is recursive only in braces, and those have a limit.
 
-mod lexer;
+mod cursor;
+mod node;
 mod parser;
+mod shape;
 mod string;
 mod value;
 
-use crate::diagnostic::{Diagnostic, Place, SourceId};
+pub(super) use node::{Data, Node, Prop, Value};
+pub(super) use shape::{bare, block_only, no_block, one_argument, only_props, prop};
 
-/// How deep braces and comments may be nested.
-const DEPTH_LIMIT: usize = 64;
-
-/// How many syntax mistakes of one text are told.
-const MISTAKE_LIMIT: usize = 50;
-
-/// One node with all that belongs to it.
-#[derive(Debug, Clone)]
-pub(super) struct Node {
-    /// Its name.
-    pub name: Word,
-    /// Its arguments, in order.
-    pub args: Vec<Value>,
-    /// Its properties, in order, repeated ones too.
-    pub props: Vec<Prop>,
-    /// The nodes between its braces.
-    pub children: Vec<Node>,
-    /// The opening brace, if it has one.
-    pub block: Option<Place>,
-}
-
-/// A name with its place.
-#[derive(Debug, Clone)]
-pub(super) struct Word {
-    /// What it says, without quotes.
-    pub text: String,
-    /// Where, with quotes.
-    pub place: Place,
-}
-
-/// One `name=value`.
-#[derive(Debug, Clone)]
-pub(super) struct Prop {
-    /// The name.
-    pub name: Word,
-    /// The value.
-    pub value: Value,
-}
-
-/// A value with its place.
-#[derive(Debug, Clone)]
-pub(super) struct Value {
-    /// What it is.
-    pub data: Data,
-    /// Where, with quotes.
-    pub place: Place,
-}
-
-/// What a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Data {
-    /// Text of any kind.
-    Text {
-        /// What it says, escapes resolved.
-        text: String,
-        /// Whether it was quoted but not raw, so that `{{ }}` means something in it.
-        quoted: bool,
-    },
-    /// A number, as written.
-    Number(String),
-    /// `#true` or `#false`.
-    Bool(bool),
-    /// `#null`.
-    Null,
-}
-
-impl Node {
-    pub(super) fn named(name: Word) -> Self {
-        Self {
-            name,
-            args: Vec::new(),
-            props: Vec::new(),
-            children: Vec::new(),
-            block: None,
-        }
-    }
-
-    /// From the name to the last argument or property, without the block.
-    pub(super) fn head(&self) -> Place {
-        let ends = self.args.iter().map(|value| value.place.span.end);
-        let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
-        let end = ends.chain(prop_ends).max().unwrap_or(0);
-        Place {
-            source: self.name.place.source,
-            span: self.name.place.span.start..end.max(self.name.place.span.end),
-        }
-    }
-}
-
-impl Prop {
-    /// From the name to the end of the value.
-    pub(super) fn place(&self) -> Place {
-        Place {
-            source: self.name.place.source,
-            span: self.name.place.span.start..self.value.place.span.end,
-        }
-    }
-}
+use crate::diagnostic::{Diagnostic, SourceId};
 
 /// Reads a text. When there are mistakes, the nodes are those that could be understood; a node with a mistake in its own
 /// line is not among them, and none is when blocks do not match.
 pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
-    parser::Parser::new(text, source).document()
+    parser::document(text, source)
 }
 
 #[cfg(test)]

@@ -1,56 +1,32 @@
 //! Nodes, arguments, properties and blocks; and how to go on after a mistake.
 
-use super::lexer::{Noted, is_forbidden, is_newline, is_space};
-use super::{DEPTH_LIMIT, Data, Node, Prop, Value, Word};
-use crate::diagnostic::{Diagnostic, Place, SourceId};
+use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_space};
+use super::node::{Data, Node, Prop, Value};
+use crate::diagnostic::{Diagnostic, Place, SourceId, Spanned};
 
-pub(super) struct Parser<'a> {
-    pub(super) text: &'a str,
-    pub(super) at: usize,
-    pub(super) source: SourceId,
-    pub(super) mistakes: Vec<Diagnostic>,
-    pub(super) given_up: bool,
-    /// Whether every block was opened and closed where it seems.
-    pub(super) sound: bool,
-    depth: usize,
+/// Reads a whole text.
+pub(super) fn document(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
+    let mut cursor = Cursor::new(text, source);
+    cursor.forbidden_characters();
+    let mut nodes = cursor.nodes(None);
+    if !cursor.sound {
+        nodes.clear();
+    }
+    (nodes, cursor.mistakes)
 }
 
-impl<'a> Parser<'a> {
-    pub(super) fn new(text: &'a str, source: SourceId) -> Self {
-        Self {
-            text,
-            at: 0,
-            source,
-            mistakes: Vec::new(),
-            given_up: false,
-            sound: true,
-            depth: 0,
-        }
-    }
-
-    pub(super) fn document(mut self) -> (Vec<Node>, Vec<Diagnostic>) {
-        self.forbidden_characters();
-        let mut nodes = self.nodes(None);
-        if !self.sound {
-            nodes.clear();
-        }
-        (nodes, self.mistakes)
-    }
-
+impl Cursor<'_> {
     fn forbidden_characters(&mut self) {
         let text = self.text;
         for (at, c) in text.char_indices().filter(|(_, c)| is_forbidden(*c)) {
             let place = self.place(at, at + c.len_utf8());
             let code = u32::from(c);
+            let message = format!("the character U+{code:04X} is not allowed in a manifest");
+            let help = format!("where it is meant, write `\\u{{{code:x}}}` in a quoted string");
             self.note(
-                Diagnostic::error(
-                    "syntax",
-                    format!("the character U+{code:04X} may not stand in a manifest"),
-                )
-                .at(place, "an invisible control character")
-                .help(format!(
-                    "where it is meant, write `\\u{{{code:x}}}` in a quoted string"
-                )),
+                Diagnostic::error("syntax", message)
+                    .at(place, "an invisible control character")
+                    .help(help),
             );
             if self.given_up {
                 return;
@@ -104,10 +80,7 @@ impl<'a> Parser<'a> {
         self.annotation();
         let name = self.name();
         let mut whole = name.is_ok();
-        let mut node = Node::named(name.unwrap_or_else(|Noted| Word {
-            text: String::new(),
-            place: self.here(),
-        }));
+        let mut node = Node::named(name.unwrap_or_else(|Noted| Spanned::plain("", self.here())));
         if !whole {
             self.skip_line();
         }
@@ -120,21 +93,18 @@ impl<'a> Parser<'a> {
         (whole && !commented).then_some(node)
     }
 
-    fn name(&mut self) -> Result<Word, Noted> {
+    fn name(&mut self) -> Result<Spanned, Noted> {
         if self.peek() == Some('{') {
             let place = self.here();
             return Err(self.note(
                 Diagnostic::error("syntax", "a block belongs to no node")
-                    .at(place, "nothing stands before it")
-                    .help("the `{` of a node stands on the same line as the node"),
+                    .at(place, "there is nothing before it")
+                    .help("the `{` of a node must be on the same line as the node"),
             ));
         }
         let value = self.value()?;
         match value.data {
-            Data::Text { text, .. } => Ok(Word {
-                text,
-                place: value.place,
-            }),
+            Data::Text { text, .. } => Ok(Spanned::plain(text, value.place)),
             _ => Err(self.note(
                 Diagnostic::error("syntax", "a node must begin with a name")
                     .at(value.place, "this is a value"),
@@ -239,10 +209,7 @@ impl<'a> Parser<'a> {
         }
         let value = self.value()?;
         node.props.push(Prop {
-            name: Word {
-                text,
-                place: name.place,
-            },
+            name: Spanned::plain(text, name.place),
             value,
         });
         Ok(())

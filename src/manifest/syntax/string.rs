@@ -1,18 +1,17 @@
 //! Strings: quoted, raw, and both over several lines.
 
-use super::lexer::{Noted, is_newline, is_space};
-use super::parser::Parser;
+use super::cursor::{Cursor, Noted, is_newline, is_space};
 use crate::diagnostic::Diagnostic;
 
 /// Why the inside of a string is wrong: where in it, and in words.
-struct Wrong {
+struct BadString {
     at: usize,
     len: usize,
     message: String,
     help: &'static str,
 }
 
-impl Wrong {
+impl BadString {
     /// The same, where nobody can say where in the string.
     fn somewhere(self) -> Self {
         Self { len: 0, ..self }
@@ -22,7 +21,7 @@ impl Wrong {
 const ESCAPES: &str =
     r##"KDL knows \n \r \t \\ \" \b \f \s \u{…}; a raw string #"…"# takes every `\` as it is"##;
 
-impl Parser<'_> {
+impl Cursor<'_> {
     /// A string that begins with `"`.
     pub(super) fn quoted(&mut self) -> Result<String, Noted> {
         let start = self.at;
@@ -99,7 +98,7 @@ impl Parser<'_> {
         } else {
             let resolved = without_space_escapes(inside);
             dedent(&resolved)
-                .and_then(|text| unescape(&text).map_err(Wrong::somewhere))
+                .and_then(|text| unescape(&text).map_err(BadString::somewhere))
                 .map_err(|wrong| {
                     if resolved.len() == inside.len() {
                         wrong
@@ -109,22 +108,17 @@ impl Parser<'_> {
                 })
         };
         self.at = body + len + closing.len();
-        text.map_err(|wrong| {
-            if wrong.len == 0 {
-                let help = wrong.help;
+        text.map_err(|wrong| match wrong.len {
+            0 => {
                 let place = self.place(start, start + opening);
-                self.note(
-                    Diagnostic::error("syntax", wrong.message)
-                        .at(place, "in this string")
-                        .help(help),
-                )
-            } else {
-                self.wrong_inside(body, wrong)
+                let mistake = Diagnostic::error("syntax", wrong.message);
+                self.note(mistake.at(place, "in this string").help(wrong.help))
             }
+            _ => self.wrong_inside(body, wrong),
         })
     }
 
-    fn wrong_inside(&mut self, body: usize, wrong: Wrong) -> Noted {
+    fn wrong_inside(&mut self, body: usize, wrong: BadString) -> Noted {
         let place = self.place(body + wrong.at, body + wrong.at + wrong.len);
         self.note(
             Diagnostic::error("syntax", wrong.message)
@@ -175,14 +169,14 @@ fn end_of_body(rest: &str, closing: &str, raw: bool) -> Option<usize> {
 }
 
 /// Takes the indentation of the closing quotes off every line.
-fn dedent(body: &str) -> Result<String, Wrong> {
+fn dedent(body: &str) -> Result<String, BadString> {
     let mut lines = lines_of(body);
     let (_, prefix) = lines.pop().unwrap_or((0, ""));
     if !prefix.chars().all(is_space) {
-        return Err(Wrong {
+        return Err(BadString {
             at: 0,
             len: 0,
-            message: "the closing `\"\"\"` stands behind text".into(),
+            message: "the closing `\"\"\"` comes after text".into(),
             help: "put the closing quotes on a line of their own; their indentation is taken off every line",
         });
     }
@@ -193,7 +187,7 @@ fn dedent(body: &str) -> Result<String, Wrong> {
         } else if let Some(line) = line.strip_prefix(prefix) {
             text.push(line);
         } else {
-            return Err(Wrong {
+            return Err(BadString {
                 at,
                 len: line.len(),
                 message: "a line of this string is indented less than its closing quotes".into(),
@@ -223,7 +217,7 @@ fn without_space_escapes(body: &str) -> String {
     out + rest
 }
 
-fn unescape(body: &str) -> Result<String, Wrong> {
+fn unescape(body: &str) -> Result<String, BadString> {
     let mut out = String::with_capacity(body.len());
     let mut rest = body;
     while let Some(found) = rest.find('\\') {
@@ -241,7 +235,7 @@ fn unescape(body: &str) -> Result<String, Wrong> {
             's' => out.push(' '),
             '\\' | '"' => out.push(c),
             'u' => {
-                let (c, len) = code_point(rest).ok_or_else(|| Wrong {
+                let (c, len) = code_point(rest).ok_or_else(|| BadString {
                     at,
                     len: 2,
                     message: "`\\u` needs a code point in braces".into(),
@@ -254,10 +248,10 @@ fn unescape(body: &str) -> Result<String, Wrong> {
                 rest = rest.trim_start_matches(|c| is_space(c) || is_newline(c));
             }
             c => {
-                return Err(Wrong {
+                return Err(BadString {
                     at,
                     len: 1 + c.len_utf8(),
-                    message: format!("`\\{c}` is no escape"),
+                    message: format!("`\\{c}` is not an escape"),
                     help: ESCAPES,
                 });
             }
@@ -273,6 +267,7 @@ fn code_point(rest: &str) -> Option<(char, usize)> {
     let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?).filter(|_| hex)?;
     Some((c, digits.len() + 2))
 }
+
 /// The lines of a text and where each begins; line ends may be of one to three bytes.
 fn lines_of(text: &str) -> Vec<(usize, &str)> {
     let mut lines = Vec::new();

@@ -124,16 +124,16 @@ fn each_mistake_is_told_and_the_rest_is_read() {
             "a \"x\", \"y\"",
             "values are separated by spaces, not by commas",
         ),
-        ("a [1]", "a `[` cannot stand here"),
+        ("a [1]", "a `[` is not expected here"),
         ("a {", "a block is never closed"),
         ("a }", "a `}` closes nothing"),
         ("{ }", "a block belongs to no node"),
         ("a { } b", "nothing may follow a block on its line"),
         ("a { } { }", "nothing may follow a block on its line"),
         ("a 3.12-slim", "`3.12-slim` is neither a number nor a word"),
-        ("a \"\\q\"", "`\\q` is no escape"),
+        ("a \"\\q\"", "`\\q` is not an escape"),
         ("a \"\\u{110000}\"", "`\\u` needs a code point in braces"),
-        ("a #what", "`#what` is no keyword"),
+        ("a #what", "`#what` is not a keyword"),
         ("a (u8)1", "a manifest has no types in parentheses"),
         ("a /* x", "a comment is never closed"),
         (
@@ -147,7 +147,7 @@ fn each_mistake_is_told_and_the_rest_is_read() {
         ("12 x", "a node must begin with a name"),
         (
             "a \u{202e}",
-            "the character U+202E may not stand in a manifest",
+            "the character U+202E is not allowed in a manifest",
         ),
     ] {
         let (_, mistakes) = read(&format!("{text}\nb\n"));

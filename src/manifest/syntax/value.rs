@@ -1,11 +1,10 @@
 //! One value: a string, a word, a number or a keyword; and what is none.
 
-use super::lexer::{Noted, is_newline, is_word};
-use super::parser::Parser;
-use super::{Data, Value};
+use super::cursor::{Cursor, Noted, is_newline, is_word};
+use super::node::{Data, Value};
 use crate::diagnostic::Diagnostic;
 
-impl Parser<'_> {
+impl Cursor<'_> {
     pub(super) fn value(&mut self) -> Result<Value, Noted> {
         let start = self.at;
         let data = match self.peek() {
@@ -34,20 +33,14 @@ impl Parser<'_> {
         let start = self.at;
         self.at += 1;
         let word = self.take_while(is_word).to_owned();
-        match word.as_str() {
-            "true" => Ok(Data::Bool(true)),
-            "false" => Ok(Data::Bool(false)),
-            "null" => Ok(Data::Null),
-            "inf" | "-inf" | "nan" => Ok(Data::Number(format!("#{word}"))),
-            _ => {
-                let place = self.place(start, self.at);
-                Err(self.note(
-                    Diagnostic::error("syntax", format!("`#{word}` is no keyword"))
-                        .at(place, "")
-                        .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
-                ))
-            }
-        }
+        keyword(&word).ok_or_else(|| {
+            let place = self.place(start, self.at);
+            self.note(
+                Diagnostic::error("syntax", format!("`#{word}` is not a keyword"))
+                    .at(place, "")
+                    .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
+            )
+        })
     }
 
     /// A word without quotes, or a number.
@@ -58,22 +51,14 @@ impl Parser<'_> {
             return self.old_raw(start);
         }
         let place = self.place(start, self.at);
-        if matches!(
-            word.as_str(),
-            "true" | "false" | "null" | "inf" | "-inf" | "nan"
-        ) {
+        if let Some(keyword) = keyword(&word) {
             self.note(
                 Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
                     .at(place.clone(), format!("KDL 2 writes `#{word}`"))
                     .help(format!("write `#{word}`, or for the text `\"{word}\"`"))
                     .fix(place, format!("#{word}")),
             );
-            return Ok(match word.as_str() {
-                "true" => Data::Bool(true),
-                "false" => Data::Bool(false),
-                "null" => Data::Null,
-                _ => Data::Number(word),
-            });
+            return Ok(keyword);
         }
         if !looks_like_number(&word) {
             return Ok(Data::Text {
@@ -97,11 +82,9 @@ impl Parser<'_> {
         let hashed = self.starts("#");
         let text = if hashed { self.raw()? } else { self.quoted()? };
         let place = self.place(start, self.at);
-        let mended = if hashed {
-            self.text[start + 1..self.at].to_owned()
-        } else {
-            format!("#{}#", &self.text[start + 1..self.at])
-        };
+        let written = &self.text[start + 1..self.at];
+        let hash = if hashed { "" } else { "#" };
+        let mended = format!("{hash}{written}{hash}");
         self.note(
             Diagnostic::error("kdl-1", "a raw string with `r` is KDL 1")
                 .at(r, "KDL 2 writes `#\"…\"#`")
@@ -123,7 +106,7 @@ impl Parser<'_> {
             );
         };
         let mistake =
-            Diagnostic::error("syntax", format!("a `{c}` cannot stand here")).at(place, "");
+            Diagnostic::error("syntax", format!("a `{c}` is not expected here")).at(place, "");
         self.at += c.len_utf8();
         self.note(match c {
             '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),
@@ -132,6 +115,17 @@ impl Parser<'_> {
             _ => mistake,
         })
     }
+}
+
+/// What a word means after a `#`.
+fn keyword(word: &str) -> Option<Data> {
+    Some(match word {
+        "true" => Data::Bool(true),
+        "false" => Data::Bool(false),
+        "null" => Data::Null,
+        "inf" | "-inf" | "nan" => Data::Number(format!("#{word}")),
+        _ => return None,
+    })
 }
 
 /// Whether KDL reserves the word for numbers: it begins with a digit, after a sign or a dot too.
@@ -152,19 +146,8 @@ fn is_number(word: &str) -> bool {
             return digits(rest, radix);
         }
     }
-    let (mantissa, exponent) = word
-        .split_once(['e', 'E'])
-        .map_or((word, None), |(mantissa, exponent)| {
-            (mantissa, Some(exponent))
-        });
-    let (whole, fraction) = mantissa
-        .split_once('.')
-        .map_or((mantissa, None), |(whole, fraction)| {
-            (whole, Some(fraction))
-        });
-    digits(whole, 10)
-        && fraction.is_none_or(|fraction| digits(fraction, 10))
-        && exponent.is_none_or(|exponent| {
-            digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent), 10)
-        })
+    let mut parts = word.splitn(2, ['e', 'E']);
+    let mut mantissa = parts.next().unwrap_or_default().splitn(2, '.');
+    let mut exponent = parts.map(|it| it.strip_prefix(['+', '-']).unwrap_or(it));
+    mantissa.all(|part| digits(part, 10)) && exponent.all(|part| digits(part, 10))
 }

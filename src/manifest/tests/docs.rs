@@ -1,7 +1,8 @@
 //! docs/manifest.md says what is so.
 
 use super::checked;
-use crate::manifest::{decode::TOP, fields};
+use crate::manifest::decode::TOP_NODES;
+use crate::spec::fields;
 
 const REFERENCE: &str = include_str!("../../../docs/manifest.md");
 
@@ -23,7 +24,7 @@ fn every_example_of_the_reference_is_understood() {
     for example in examples {
         let example = example.replace('…', "");
         let first = example.split_whitespace().next().unwrap_or("");
-        let manifest = if TOP.contains(&first) {
+        let manifest = if TOP_NODES.contains(&first) {
             example
         } else {
             format!("image \"i\" {{\n{example}}}\n")

@@ -32,7 +32,7 @@ fn includes_that_match_nothing() {
     2 |     include "servces" "*.kd" "empty" "notes.txt" "a{b" "nowhere/x"
       |                       ^^^^^^
       |
-      = help: a folder is included when it has an imgspec.kdl, a file when it ends in .kdl
+      = help: a directory is included when it has an imgspec.kdl, a file when it ends in .kdl
 
     error[nothing-included]: `empty` includes nothing
      --> imgspec.kdl:2:30
@@ -48,9 +48,9 @@ fn includes_that_match_nothing() {
     2 |     include "servces" "*.kd" "empty" "notes.txt" "a{b" "nowhere/x"
       |                                      ^^^^^^^^^^^
       |
-      = help: `notes.txt` is no .kdl file
+      = help: `notes.txt` is not a .kdl file
 
-    error[invalid-value]: `a{b` is no glob
+    error[invalid-value]: `a{b` is not a glob
      --> imgspec.kdl:2:50
       |
     2 |     include "servces" "*.kd" "empty" "notes.txt" "a{b" "nowhere/x"
@@ -77,7 +77,7 @@ fn includes_that_leave_the_workspace() {
     2 |     include "../other" "/etc"
       |             ^^^^^^^^^^
       |
-      = help: a workspace is the folder of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest, with all below it
 
     error[outside]: `/etc` leaves the workspace
      --> imgspec.kdl:2:24
@@ -85,7 +85,7 @@ fn includes_that_leave_the_workspace() {
     2 |     include "../other" "/etc"
       |                        ^^^^^^
       |
-      = help: a workspace is the folder of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest, with all below it
 
     error[unknown-field]: unknown field `includes` in the workspace
      --> imgspec.kdl:3:5
@@ -130,25 +130,25 @@ fn an_include_behind_a_link_out_of_the_workspace() {
      --> imgspec.kdl:2:13
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |             ^^^^^^ `link/imgspec.kdl` lies behind a link that leads out of it
+      |             ^^^^^^ `link/imgspec.kdl` is behind a link that leads out of it
       |
-      = help: a workspace is the folder of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest, with all below it
 
     error[outside]: `l*` leaves the workspace
      --> imgspec.kdl:2:20
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |                    ^^^^ `link/imgspec.kdl` lies behind a link that leads out of it
+      |                    ^^^^ `link/imgspec.kdl` is behind a link that leads out of it
       |
-      = help: a workspace is the folder of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest, with all below it
 
     error[outside]: `link/*` leaves the workspace
      --> imgspec.kdl:2:25
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |                         ^^^^^^^^ `link` lies behind a link that leads out of it
+      |                         ^^^^^^^^ `link` is behind a link that leads out of it
       |
-      = help: a workspace is the folder of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest, with all below it
 
     error[nothing-included]: `*/*.kdl` includes nothing
      --> imgspec.kdl:2:34
@@ -156,7 +156,7 @@ fn an_include_behind_a_link_out_of_the_workspace() {
     2 |     include "link" "l*" "link/*" "*/*.kdl"
       |                                  ^^^^^^^^^
       |
-      = help: a folder is included when it has an imgspec.kdl, a file when it ends in .kdl
+      = help: a directory is included when it has an imgspec.kdl, a file when it ends in .kdl
 
     4 errors
     "#);

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use super::{drawn, folder};
 use crate::check::check;
 use crate::fingerprint::{FileReader, Key, fingerprint};
-use crate::manifest::{Overrides, fields};
+use crate::manifest::Overrides;
+use crate::spec::fields;
 
 use Part::{In, Out};
 use rows::ROWS;

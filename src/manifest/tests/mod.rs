@@ -8,9 +8,13 @@ mod fields;
 mod good;
 mod hostile;
 mod include;
+mod inherit;
 mod keys;
+mod paths;
+mod secrets;
 mod text;
 mod together;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +22,7 @@ use crate::check::{Checked, check};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// A folder with these files; a path that ends in `/` is a folder.
+/// A directory with these files; a path that ends in `/` is a directory.
 pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {

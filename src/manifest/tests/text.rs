@@ -17,9 +17,9 @@ fn text_that_is_not_kdl() {
     1 | FROM debian:bookworm
       | ^^^^ nothing has this name
       |
-      = help: at the top of a file stand workspace, variable, defaults, template, image
+      = help: the top of a file can have workspace, variable, defaults, template, image
 
-    error[syntax]: a `[` cannot stand here
+    error[syntax]: a `[` is not expected here
      --> imgspec.kdl:2:21
       |
     2 | RUN apt-get install [git]
@@ -38,9 +38,9 @@ fn json_is_not_kdl() {
      --> imgspec.kdl:1:1
       |
     1 | {
-      | ^ nothing stands before it
+      | ^ there is nothing before it
       |
-      = help: the `{` of a node stands on the same line as the node
+      = help: the `{` of a node must be on the same line as the node
 
     error[syntax]: a name is followed by its values without a `:`
      --> imgspec.kdl:2:10
@@ -85,7 +85,7 @@ fn toml_is_not_kdl() {
     2 +     python-version "3.12"
       |
 
-    error[syntax]: a `[` cannot stand here
+    error[syntax]: a `[` is not expected here
      --> imgspec.kdl:3:14
       |
     3 |     packages ["a", "b"]
@@ -180,7 +180,7 @@ fn bytes_that_are_not_utf_8() {
      --> imgspec.kdl:1:11
       |
     1 | image "caf�"
-      |           ^ these bytes are no character
+      |           ^ these bytes are not a character
       |
       = help: save it as UTF-8
 

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::{checked, told, told_of};
+use super::{told, told_of};
 
 /// Files that the manifests here name.
 const FILES: &[(&str, &str)] = &[
@@ -15,7 +15,7 @@ const FILES: &[(&str, &str)] = &[
     ("alone/poetry.lock", ""),
 ];
 
-fn with_files(manifest: &str) -> String {
+pub(super) fn with_files(manifest: &str) -> String {
     let mut files = vec![("imgspec.kdl", manifest)];
     files.extend(FILES);
     told_of(&files, &[])
@@ -37,7 +37,7 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
      --> imgspec.kdl:1:19
       |
     1 | image "a" { cudnn "9" }
-      |                   ^^^ of which CUDA?
+      |                   ^^^ for which CUDA?
       |
       = help: say the version of CUDA too: `cuda "12.6"`
 
@@ -125,11 +125,11 @@ image "b" {
       |
       = help: leave one of the two out; `python-version` says which Python conda installs
 
-    warning[together]: image `b`: `conda-channels` means nothing without `conda-packages`
+    warning[together]: image `b`: `conda-channels` has no effect without `conda-packages`
      --> imgspec.kdl:6:5
       |
     6 |     conda-channels "pytorch"
-      |     ^^^^^^^^^^^^^^ nothing is taken from here
+      |     ^^^^^^^^^^^^^^ nothing is installed from here
 
     1 error, 1 warning
     "#);
@@ -159,7 +159,7 @@ image "d" {
      --> imgspec.kdl:3:5
       |
     3 |     packages "numpy"
-      |     ^^^^^^^^ the lock file says all that is installed
+      |     ^^^^^^^^ the lock file lists all that is installed
       |
       = help: add them to the project and lock it again: `uv add`
 
@@ -167,11 +167,11 @@ image "d" {
      --> imgspec.kdl:6:18
       |
     6 |     requirements "alone/poetry.lock"
-      |                  ^^^^^^^^^^^^^^^^^^^ there is none in the same folder
+      |                  ^^^^^^^^^^^^^^^^^^^ there is none in the same directory
       |
-      = help: a lock file says nothing without the project that it belongs to
+      = help: a lock file is useless without the project that it belongs to
 
-    warning[together]: image `b`: poetry does not hear of `pip-index`
+    warning[together]: image `b`: poetry ignores `pip-index`
      --> imgspec.kdl:7:15
       |
     7 |     pip-index "https://example.org/simple"
@@ -183,7 +183,7 @@ image "d" {
       --> imgspec.kdl:11:5
        |
     11 |     packages "numpy"
-       |     ^^^^^^^^ the lock file says all that is installed
+       |     ^^^^^^^^ the lock file lists all that is installed
        |
        = help: add them to the project and lock it again: `uv export -o pylock.toml`
 
@@ -191,7 +191,7 @@ image "d" {
       --> imgspec.kdl:15:9
        |
     15 |         pip "numpy" requirements="uv.lock"
-       |         ^^^ the lock file says all that is installed
+       |         ^^^ the lock file lists all that is installed
        |
        = help: add them to the project and lock it again: `uv add`
 
@@ -213,75 +213,11 @@ fn sources_need_their_folder() {
     1 | image "a" { source-copy-mode "all" }
       |                              ^^^^^ all of what?
       |
-      = help: name the folder: `source-root "src"`
+      = help: name the directory: `source-root "src"`
 
     1 error
     "#);
     assert_eq!(told("image \"a\" { source-copy-mode \"none\" }\n"), "");
-}
-
-#[test]
-fn secrets_do_not_take_each_others_place() {
-    assert_snapshot!(with_files(r#"image "a" {
-    packages "numpy"
-    secret "one" env="ONE" {
-        packages env="TOKEN"
-        commands env="TOKEN"
-    }
-    secret "two" env="TWO" {
-        packages env="TOKEN"
-        commands env="TOKEN"
-    }
-    secret "netrc" file="netrc" {
-        packages mount="/root/.netrc"
-    }
-    pip-secret-mounts "netrc" to="/root/.netrc"
-    pip-secret-mounts "other" to="/root/.netrc"
-}
-image "b" {
-    pip-secret-mounts "netrc" to="/root/.netrc"
-}
-image "c" {
-    dockerfile "Dockerfile"
-    secret "one" env="ONE" {
-        commands env="TOKEN"
-    }
-}
-"#), @r#"
-    error[together]: image `a`: two secrets go to the variable `TOKEN`
-     --> imgspec.kdl:7:12
-      |
-    7 |     secret "two" env="TWO" {
-      |            ^^^^^ so does the secret `one`
-
-    error[together]: image `a`: two secrets go to the file `/root/.netrc`
-      --> imgspec.kdl:14:23
-       |
-    14 |     pip-secret-mounts "netrc" to="/root/.netrc"
-       |                       ^^^^^^^ so does the secret `netrc`
-
-    error[together]: image `a`: two secrets go to the file `/root/.netrc`
-      --> imgspec.kdl:15:23
-       |
-    15 |     pip-secret-mounts "other" to="/root/.netrc"
-       |                       ^^^^^^^ so does another one of `pip-secret-mounts`
-
-    warning[together]: image `b`: `pip-secret-mounts` means nothing without Python packages
-      --> imgspec.kdl:18:5
-       |
-    18 |     pip-secret-mounts "netrc" to="/root/.netrc"
-       |     ^^^^^^^^^^^^^^^^^ no installer sees it
-
-    error[together]: image `c`: a Dockerfile says itself which steps get a secret
-      --> imgspec.kdl:22:12
-       |
-    22 |     secret "one" env="ONE" {
-       |            ^^^^^ the block means nothing
-       |
-       = help: leave the block out, and write `RUN --mount=type=secret,id=one` in the Dockerfile
-
-    4 errors, 1 warning
-    "#);
 }
 
 #[test]
@@ -380,7 +316,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         assert!(told.contains(&message), "{field}\n{told}");
     }
     // `dockerfile` itself, and those of `a_dockerfile_stands_alone`.
-    let all = crate::manifest::fields::names().count();
+    let all = crate::spec::fields::names().count();
     assert_eq!(
         others.len() + 10,
         all,
@@ -456,67 +392,4 @@ image "project" {
 
     4 errors, 2 warnings
     "#);
-}
-
-#[test]
-fn passwords_are_seen_wherever_urls_are() {
-    assert_snapshot!(told(r#"image "a" {
-    flytekit "1.16.31"
-    conda-packages "numpy"
-    conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
-    runtime-packages "x @ git+https://token@example.org/x"
-    steps {
-        pip "x @ git+https://token@example.org/x"
-    }
-}
-"#), @r#"
-    error[password]: a URL has a password in it
-     --> imgspec.kdl:4:20
-      |
-    4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
-      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
-      |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
-
-    error[password]: a URL has a password in it
-     --> imgspec.kdl:4:58
-      |
-    4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
-      |                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
-      |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
-
-    error[password]: a URL has a password in it
-     --> imgspec.kdl:5:22
-      |
-    5 |     runtime-packages "x @ git+https://token@example.org/x"
-      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
-      |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
-
-    error[password]: a URL has a password in it
-     --> imgspec.kdl:7:9
-      |
-    7 |         pip "x @ git+https://token@example.org/x"
-      |         ^^^ it would reach the image's history and the logs
-      |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
-
-    4 errors
-    "#);
-}
-
-#[test]
-fn secrets_are_not_looked_for_by_a_check() {
-    let manifest = r#"image "a" {
-    secret "a" env="NOT_SET"
-    secret "b" file="nowhere"
-    commands "make"
-}
-"#;
-    assert!(
-        checked(&[("imgspec.kdl", manifest)], &[])
-            .diagnostics
-            .is_empty()
-    );
 }

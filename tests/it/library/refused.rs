@@ -62,13 +62,13 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
     4 |     packages "numpy" "-e ."
       |                      ^^^^^^ options go to `pip-extra-args`, further files to `requirements`
 
-    error[outside]: `../secrets` is no path of the workspace
+    error[outside]: `../secrets` is not a path in the workspace
      --> ImageSpec train:5:10
       |
     5 |     copy "../secrets" to="/s"
       |          ^^^^^^^^^^^^ this leads out of the workspace
       |
-      = help: an image is made only of files below the folder of the root manifest
+      = help: an image is made only of files below the directory of the root manifest
 
     error[missing-file]: `a.tx` does not exist
      --> ImageSpec train:6:10
@@ -76,13 +76,13 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
     6 |     copy "a.tx" to="/a"
       |          ^^^^^^ did you mean `a.txt`?
       |
-      = help: paths are relative to the folder of the manifest that says them
+      = help: paths are relative to the directory of the manifest that gives them
 
-    error[unknown-builder]: image `base` wants the builder `fakr`, which there is not
+    error[unknown-builder]: image `base`: unknown builder `fakr`
      --> ImageSpec base:2:13
       |
     2 |     builder "fakr"
-      |             ^^^^^^ unknown builder
+      |             ^^^^^^
       |
       = help: did you mean `fake`?
 
@@ -181,7 +181,7 @@ fn what_cannot_be_asked_is_said_in_words() {
     let say = |refused: Option<imgspec::session::Refusal>| refused.unwrap().to_string();
     assert_eq!(
         say(images.tag("trian").err()),
-        "there is no image `trian`: did you mean `train`?"
+        "unknown image `trian`: did you mean `train`?"
     );
     assert_eq!(
         say(images.exists("train", StoreKind::Registry).err()),
@@ -209,10 +209,10 @@ fn what_cannot_be_asked_is_said_in_words() {
     let empty = Images::with_backends(sandbox.root(), BackendRegistry::new());
     assert_eq!(
         say(empty.open().err()),
-        "there is no builder: register one, or take `BackendRegistry::usual`"
+        "no builder is registered: register one, or take `BackendRegistry::usual`"
     );
     let told = say(Images::new(sandbox.path("gone")).open().err());
     assert!(told.contains("cannot be read"), "{told}");
     let told = say(Images::new(sandbox.path("a.txt")).open().err());
-    assert!(told.contains("is no folder"), "{told}");
+    assert!(told.contains("is not a directory"), "{told}");
 }

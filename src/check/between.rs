@@ -1,0 +1,122 @@
+//! What images say of each other: bases and copies that name no image, names that could be meant in two ways, and circles.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Diagnostic, Place, quoted, shown};
+use crate::graph::{Cycle, EdgeKind, Hop};
+use crate::spec::{Base, Need};
+use crate::suggest::closest;
+use crate::workspace::{Image, Loaded};
+
+/// Looks at every image's base and copies.
+pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
+    let images = &loaded.workspace.images;
+    let ids: BTreeMap<&str, Option<&Place>> = images
+        .iter()
+        .map(|image| (image.id.as_str(), image.places.get("")))
+        .collect();
+    // Many images may say the same: each name is looked for once.
+    let mut meant: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    let mut look = |name| {
+        *meant
+            .entry(name)
+            .or_insert_with(|| closest(name, ids.keys().copied()))
+    };
+    for image in images {
+        for need in image.spec.needs() {
+            let place = image.places.get(&need.field);
+            if let Some(place) = place.filter(|_| loaded.is_whole)
+                && !ids.contains_key(need.image)
+            {
+                diagnostics.push(unknown(&need, place, look(need.image)));
+            }
+        }
+        let place = image.places.get("base-image");
+        if let (Some(Base::Registry(name)), Some(place)) = (&image.spec.base_image, place) {
+            if let Some(Some(said)) = ids.get(name.as_str()) {
+                let why = "an image of this workspace has that id";
+                let mistake = ambiguous(name, place, why, "the image", name);
+                let other = format!("`{name}` of this workspace");
+                diagnostics.push(mistake.with((*said).clone(), other));
+            } else if is_bare(name)
+                && let Some(near) = look(name)
+            {
+                let (why, image) = (
+                    format!("is nearly the id `{near}`"),
+                    format!("the image `{near}`"),
+                );
+                diagnostics.push(ambiguous(name, place, &why, &image, near));
+            }
+        }
+    }
+}
+
+/// Whether a reference has neither registry nor tag, so that it could be an id.
+fn is_bare(reference: &str) -> bool {
+    !reference.contains(['/', ':', '@'])
+}
+
+fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
+    let id = shown(need.image);
+    let is_base = need.field == "base-image";
+    let what = if is_base { "base image" } else { "image" };
+    let mistake = Diagnostic::error("unknown-image", format!("unknown {what} `{id}`"));
+    let mistake = mistake.unfixed(place, meant, "no image of this workspace has this id");
+    match meant {
+        Some(meant) => mistake.fix(place.clone(), quoted(meant)),
+        None if is_base => mistake.help(format!(
+            "an image of a registry is named without `image=`: `base-image \"{id}\"`"
+        )),
+        None => mistake,
+    }
+}
+
+/// A base of a registry that may be meant to be the image of this id.
+fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Diagnostic {
+    let message = format!("base image `{name}` is taken from a registry, but {why}");
+    let pulled = format!("Docker would pull `docker.io/library/{name}`");
+    let tagged = format!("to really pull it, say so with a tag: `{name}:latest`");
+    Diagnostic::warning("ambiguous-base", message)
+        .at(place.clone(), pulled)
+        .help(format!("to build on {image} of this workspace"))
+        .help(tagged)
+        .fix(place.clone(), format!("image={}", quoted(id)))
+}
+
+/// Images that need each other, every hop with its place.
+pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
+    let id = |hop: &Hop| images[hop.from.index()].id.as_str();
+    let names: Vec<String> = cycle
+        .iter()
+        .chain(cycle.first())
+        .map(|hop| format!("`{}`", id(hop)))
+        .collect();
+    let message = match cycle.as_slice() {
+        [only] if only.kind == EdgeKind::Base => format!("image {} uses itself as base", names[0]),
+        [_] => format!("image {} copies files out of itself", names[0]),
+        _ => format!("images need each other in a circle: {}", names.join(" -> ")),
+    };
+    let said = |hop: &Hop| {
+        let image = &images[hop.from.index()];
+        let how = match hop.kind {
+            EdgeKind::Base => "is built on",
+            EdgeKind::Copy => "copies from",
+        };
+        let text = format!("`{}` {how} `{}`", image.id, images[hop.to.index()].id);
+        (image.places.get(&hop.field).cloned(), text)
+    };
+    let mut mistake = Diagnostic::error("cycle", message);
+    for (at, hop) in cycle.iter().enumerate() {
+        if let (Some(place), text) = said(hop) {
+            mistake = if at == 0 {
+                mistake.at(place, text)
+            } else {
+                mistake.with(place, text)
+            };
+        }
+    }
+    if cycle.len() > 1 {
+        mistake = mistake.help("one of them must be built on something else");
+    }
+    mistake
+}

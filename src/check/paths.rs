@@ -1,0 +1,120 @@
+//! The paths that images name: whether they are there, of the kind that is wanted, and inside the workspace.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::diagnostic::{Diagnostic, Place};
+use crate::disk::read::{Links, Root};
+use crate::disk::{FileKind, system_words};
+use crate::spec::{PathKind, WorkspacePath};
+use crate::suggest::closest;
+use crate::workspace::{Image, Workspace};
+
+/// What a path was found to be.
+#[derive(Clone)]
+enum PathState {
+    Kind(FileKind),
+    Missing,
+    Outside,
+    Unreadable(String),
+}
+
+/// Looks at files of the workspace, at each once.
+pub(super) struct Paths<'a> {
+    root: &'a Path,
+    known: BTreeMap<WorkspacePath, PathState>,
+}
+
+impl<'a> Paths<'a> {
+    pub(super) fn new(workspace: &'a Workspace) -> Self {
+        Self {
+            root: &workspace.root,
+            known: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn check(&mut self, images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
+        for image in images {
+            for (field, path, kind) in image.spec.paths() {
+                if let Some(place) = image.places.get(&field) {
+                    diagnostics.extend(self.wrong(path, kind, place));
+                }
+            }
+        }
+    }
+
+    fn wrong(
+        &mut self,
+        path: &WorkspacePath,
+        wanted: PathKind,
+        place: &Place,
+    ) -> Option<Diagnostic> {
+        let root = self.root;
+        let found = self
+            .known
+            .entry(path.clone())
+            .or_insert_with(|| look(root, path));
+        let mistake = |code, what: String| Diagnostic::error(code, format!("`{path}` {what}"));
+        match found {
+            PathState::Kind(FileKind::Directory) if wanted != PathKind::File => None,
+            PathState::Kind(FileKind::File) if wanted != PathKind::Folder => None,
+            PathState::Kind(kind) => Some(mistake("wrong-type", format!("is {kind}")).at(
+                place.clone(),
+                match wanted {
+                    PathKind::File => "expected a file",
+                    PathKind::Folder => "expected a directory",
+                    PathKind::Any => "expected a file or directory",
+                },
+            )),
+            PathState::Outside => Some(
+                mistake("outside", "is outside the workspace".into())
+                    .at(place.clone(), "a link on the way leads out of it")
+                    .help(
+                        "an image is made only of files below the directory of the root manifest",
+                    ),
+            ),
+            PathState::Unreadable(why) => {
+                Some(mistake("unreadable", format!("cannot be read: {why}")).at(place.clone(), ""))
+            }
+            PathState::Missing => Some(missing(root, path, place)),
+        }
+    }
+}
+
+fn look(root: &Path, path: &WorkspacePath) -> PathState {
+    let real = match path.under(root).canonicalize() {
+        Ok(real) => real,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return PathState::Missing,
+        Err(error) => return PathState::Unreadable(system_words(&error)),
+    };
+    if !real.starts_with(root) {
+        return PathState::Outside;
+    }
+    match FileKind::at(&real) {
+        Ok(kind) => PathState::Kind(kind),
+        Err(error) => PathState::Unreadable(system_words(&error)),
+    }
+}
+
+fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
+    let mistake = Diagnostic::error("missing-file", format!("`{path}` does not exist"));
+    if path.under(root).symlink_metadata().is_ok() {
+        return mistake.at(place.clone(), "a link that leads nowhere");
+    }
+    let folder = path.parent();
+    let name = path.file_name().unwrap_or("");
+    let listed = Root::open(root)
+        .and_then(|root| root.list(Path::new(folder.as_str()), Links::Follow))
+        .into_iter()
+        .flatten();
+    let mut names: Vec<String> = listed
+        .filter_map(|listed| listed.name.into_string().ok())
+        .collect();
+    names.sort();
+    let meant = closest(name, names.iter().map(String::as_str));
+    let mistake = mistake.unfixed(place, meant, "no such file or directory");
+    if name.contains(['*', '?']) {
+        return mistake.help("globs are not expanded: copy the directory, and leave out what is not wanted with a `.dockerignore`");
+    }
+    mistake.help("paths are relative to the directory of the manifest that gives them")
+}

@@ -1,0 +1,47 @@
+//! Fields that do not go together, told where the image says the one that is to change.
+
+use std::fmt::Display;
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::workspace::Image;
+
+/// The clashes in the fields of one image.
+pub(super) struct Clashes<'a> {
+    pub image: &'a Image,
+    pub told: &'a mut Vec<Diagnostic>,
+}
+
+impl Clashes<'_> {
+    /// A field that is wrong beside the others; `label` says why.
+    pub(super) fn at(
+        &self,
+        field: impl AsRef<str>,
+        message: impl Display,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        let message = format!("image `{}`: {message}", self.image.id);
+        let clash = Diagnostic::error("together", message);
+        match self.image.places.get(field.as_ref()) {
+            Some(place) => clash.at(place.clone(), label),
+            None => clash,
+        }
+    }
+
+    pub(super) fn error(
+        &mut self,
+        field: impl AsRef<str>,
+        message: impl Display,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let clash = self.at(field, message, label);
+        self.told.push(clash.help(help));
+    }
+
+    pub(super) fn warning(&mut self, field: &str, message: impl Display, label: &str) {
+        self.told.push(Diagnostic {
+            severity: Severity::Warning,
+            ..self.at(field, message, label)
+        });
+    }
+}

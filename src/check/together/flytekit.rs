@@ -1,0 +1,70 @@
+//! Images that are to be flytekit's, and what flytekit would not make of them.
+
+use super::clash::Clashes;
+use crate::spec::{Base, ImageSpec, RequirementsKind};
+use crate::workspace::Image;
+
+pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes<'_>) {
+    if spec.flytekit.is_none() {
+        if !spec.runtime_packages.is_empty() {
+            clashes.error(
+                "runtime-packages",
+                "`runtime-packages` needs `flytekit`",
+                "flytekit installs them when a task starts",
+                "say `flytekit \"1.16.31\"`, or install them now: `packages`",
+            );
+        }
+        return;
+    }
+    if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
+        clashes.error("source-root",
+                "flytekit would copy the modules that are loaded, which only the workflow's process knows",
+                "which files?", "say `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
+    }
+    if let Some(Base::Image(id)) = &spec.base_image
+        && let Some(base) = images.iter().find(|image| image.id == *id)
+        && base.spec.flytekit.is_none()
+    {
+        clashes.error(
+            "base-image",
+            format!("flytekit cannot name the base `{id}`"),
+            "its tag is not one of flytekit's",
+            format!("give `{id}` a `flytekit` too, or say it in `defaults`"),
+        );
+    }
+    let kind = spec.requirements.as_ref();
+    let kind = kind.map(|given| given.path.requirements_kind());
+    if let Some(RequirementsKind::Project | RequirementsKind::Pylock) = kind {
+        clashes.error(
+            "requirements",
+            "flytekit reads no project files",
+            "it would take this for a list of requirements",
+            "name a `.txt`, `uv.lock` or `poetry.lock`",
+        );
+    }
+    ignored(spec, clashes);
+}
+
+/// What only envd's builder would do.
+fn ignored(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (field, is_said, counts) in [
+        (
+            "registry-config",
+            spec.registry_config.is_some(),
+            "it counts for flytekit's id only",
+        ),
+        (
+            "builder-options",
+            !spec.builder_options.is_empty(),
+            "they count for the tag only",
+        ),
+    ] {
+        if is_said && spec.builder.as_deref() != Some("envd") {
+            clashes.warning(
+                field,
+                format!("flytekit's Docker builder ignores `{field}`"),
+                counts,
+            );
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the nodes of one `defaults`, `template` or `image` say, decoded.
+
+use crate::diagnostic::{Place, Spanned};
+use crate::spec::fields::{Field, Slot};
+use crate::spec::{
+    Base, Copy, GivenPath, OwnDockerfile, OwnStep, PipSecretMount, Secret, SourceCopyMode,
+};
+
+/// The fields of one `defaults`, `template` or `image`.
+#[derive(Default)]
+pub(in crate::manifest) struct Layer(pub Vec<Entry>);
+
+/// One field as one node says it.
+pub(in crate::manifest) struct Entry {
+    pub field: &'static Field,
+    /// The field's name in the manifest.
+    pub place: Place,
+    /// Whether what lower layers say is dropped.
+    pub reset: bool,
+    /// None when nothing but a reset was said, or nothing that could be understood.
+    pub decoded: Option<Decoded>,
+}
+
+/// The values of a field, with their places and where in a spec they go.
+pub(in crate::manifest) enum Decoded {
+    Text(Slot<Option<String>>, Spanned),
+    Path(Slot<Option<GivenPath>>, GivenPath, Place),
+    Words(Slot<Option<Vec<String>>>, Vec<Spanned>),
+    List(Slot<Vec<String>>, Vec<Spanned>),
+    Map(Slot<Vec<(String, String)>>, Vec<(Spanned, Spanned)>),
+    Platforms(Vec<Spanned>),
+    CopyMode(SourceCopyMode, Place),
+    Base(Base, Place),
+    Copies(Vec<(Copy, Place)>),
+    Mounts(Vec<(PipSecretMount, Place)>),
+    /// With its id.
+    Secret(Secret, Spanned),
+    Steps(Vec<(OwnStep, Place)>),
+    /// With the places of its path and of what its context and contexts name.
+    Dockerfile(OwnDockerfile, Vec<(String, Place)>),
+}
+
+impl Decoded {
+    /// The names in it of which a layer gives each once.
+    pub(super) fn names(&self) -> Vec<&Spanned> {
+        match self {
+            Self::Map(_, pairs) => pairs.iter().map(|(name, _)| name).collect(),
+            Self::Secret(_, id) => vec![id],
+            _ => Vec::new(),
+        }
+    }
+
+    /// About the bytes that a copy of it takes, with its places.
+    pub(in crate::manifest) fn weight(&self) -> usize {
+        let texts = |texts: &[Spanned]| texts.iter().map(|it| it.text.len() + 128).sum();
+        match self {
+            Self::Text(_, text) => text.text.len(),
+            Self::Path(_, path, _) => path.given.len(),
+            Self::Words(_, words) | Self::List(_, words) | Self::Platforms(words) => texts(words),
+            Self::Map(_, pairs) => pairs
+                .iter()
+                .map(|(name, value)| name.text.len() + value.text.len() + 128)
+                .sum(),
+            Self::Base(..) | Self::CopyMode(..) => 32,
+            Self::Copies(copies) => copies.len() * 128,
+            Self::Mounts(mounts) => mounts.len() * 128,
+            Self::Secret(..) | Self::Dockerfile(..) => 256,
+            Self::Steps(steps) => steps.iter().map(|(step, _)| step_weight(step)).sum(),
+        }
+    }
+}
+
+fn step_weight(step: &OwnStep) -> usize {
+    let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 32).sum::<usize>();
+    128 + match step {
+        OwnStep::Apt(list) | OwnStep::Conda(list) | OwnStep::Pip { packages: list, .. } => {
+            texts(list)
+        }
+        OwnStep::Run(text) | OwnStep::User(text) | OwnStep::Workdir(text) => text.len(),
+        OwnStep::Env(pairs) => pairs
+            .iter()
+            .map(|(name, text)| name.len() + text.len())
+            .sum(),
+        OwnStep::Copy(_) => 0,
+    }
+}

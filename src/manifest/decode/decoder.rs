@@ -1,0 +1,90 @@
+//! What every field needs to be decoded: values held to their rules, paths, the one argument of a node.
+
+use super::scope::Scope;
+use crate::diagnostic::Spanned;
+use crate::manifest::notes::Notes;
+use crate::manifest::syntax::{Node, Value, one_argument, prop};
+use crate::spec::WorkspacePath;
+use crate::spec::rules::{self, PartRule, ValueRule};
+
+/// Decodes the fields of one node, with what is needed to understand them.
+pub(in crate::manifest) struct Decoder<'a> {
+    pub notes: &'a mut Notes,
+    pub scope: &'a Scope<'a>,
+    /// The directory that paths are relative to.
+    pub folder: &'a WorkspacePath,
+    /// `an image`, `a template` or `defaults`.
+    pub owner: &'static str,
+    /// Nodes besides fields that may stand here, decoded elsewhere.
+    pub besides: &'static [&'static str],
+}
+
+impl Decoder<'_> {
+    /// A value that a rule takes; none when a mistake was told.
+    pub(super) fn checked(
+        &mut self,
+        what: &str,
+        rule: ValueRule,
+        value: &Value,
+    ) -> Option<Spanned> {
+        let text = self.scope.text(value, what, self.notes)?;
+        self.notes.accept(rules::check(what, rule, &text))?;
+        Some(text)
+    }
+
+    /// All arguments, each held to a rule; none when one of them is wrong.
+    pub(super) fn all_checked(
+        &mut self,
+        what: &str,
+        rule: ValueRule,
+        node: &Node,
+    ) -> Option<Vec<Spanned>> {
+        let texts: Vec<Option<Spanned>> = node
+            .args
+            .iter()
+            .map(|value| self.checked(what, rule, value))
+            .collect();
+        texts.into_iter().collect()
+    }
+
+    /// The property of this name, if there is one; none at all when a mistake was told.
+    #[expect(
+        clippy::option_option,
+        reason = "a mistake was told, or there is none, or this one"
+    )]
+    pub(super) fn optional(&mut self, node: &Node, part: PartRule) -> Option<Option<Spanned>> {
+        match prop(node, part.name) {
+            None => Some(None),
+            Some(prop) => self.checked(part.name, part.rule, &prop.value).map(Some),
+        }
+    }
+
+    /// A path of the manifest as a path of the workspace.
+    pub(super) fn inside(&mut self, text: &Spanned) -> Option<WorkspacePath> {
+        self.notes.accept(rules::inside(self.folder, text))
+    }
+
+    /// The one argument of a node; `example` is what could stand there.
+    pub(super) fn only_arg(
+        &mut self,
+        what: &str,
+        rule: ValueRule,
+        node: &Node,
+        example: &str,
+    ) -> Option<Spanned> {
+        let value = one_argument(node, &format!("`{what}` takes one value"), self.notes);
+        if value.is_none() {
+            self.missing(node, example);
+        }
+        self.checked(what, rule, value?)
+    }
+
+    /// Tells a field without a value.
+    pub(super) fn missing(&mut self, node: &Node, example: &str) {
+        let name = &node.name.text;
+        self.notes
+            .tell(rules::empty_step(name, &node.name.place).help(format!(
+                "write `{name} {example}`, or `{name} reset=#true` to drop what was inherited"
+            )));
+    }
+}

@@ -1,0 +1,153 @@
+//! The fields that name images and files: `base-image`, `copy`, `requirements`.
+
+use super::decoder::Decoder;
+use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
+use crate::manifest::syntax::{Node, Prop, bare, prop};
+use crate::spec::fields::Field;
+use crate::spec::rules::{COPY_OWNER, COPY_TO, IMAGE_ID, absolute, any};
+use crate::spec::{Base, Copy, CopyFrom, GivenPath};
+
+impl Decoder<'_> {
+    pub(super) fn path(&mut self, field: &Field, node: &Node) -> Option<(GivenPath, Place)> {
+        bare(node, &["reset"], self.notes);
+        let [value] = node.args.as_slice() else {
+            self.one_path(field, node);
+            return None;
+        };
+        let text = self.checked(field.name, field.rule, value)?;
+        let path = self.inside(&text)?;
+        let given = text.text;
+        Some((GivenPath { path, given }, text.place))
+    }
+
+    fn one_path(&mut self, field: &Field, node: &Node) {
+        let (code, place) = match node.args.get(1) {
+            Some(second) => ("too-many-arguments", &second.place),
+            None => ("missing-argument", &node.name.place),
+        };
+        let what = match field.name {
+            "source-root" => "directory",
+            _ => "file",
+        };
+        let message = format!("`{}` takes one {what}", field.name);
+        let mistake = Diagnostic::error(code, message).at(place.clone(), "");
+        self.notes.tell(match field.name {
+            "requirements" => {
+                mistake.help("a requirements file can include others with `-r other.txt`")
+            }
+            _ => mistake,
+        });
+    }
+
+    pub(super) fn base(&mut self, field: &Field, node: &Node) -> Option<(Base, Place)> {
+        bare(node, &["image", "debian", "reset"], self.notes);
+        let (image, debian) = (prop(node, "image"), prop(node, "debian"));
+        let given = node.args.len() + usize::from(image.is_some()) + usize::from(debian.is_some());
+        if given == 0 && !node.props.is_empty() {
+            // What was given instead is told already.
+            return None;
+        }
+        if given != 1 {
+            self.one_base(node, given);
+            return None;
+        }
+        if let Some(debian) = debian {
+            self.debian(debian);
+            return None;
+        }
+        if let Some(image) = image {
+            let id = self.scope.text(&image.value, "image", self.notes)?;
+            return Some((Base::Image(id.text), id.place));
+        }
+        let text = self.checked(field.name, field.rule, node.args.first()?)?;
+        Some((Base::outside(text.text), text.place))
+    }
+
+    fn one_base(&mut self, node: &Node, given: usize) {
+        let mistake = if given == 0 {
+            Diagnostic::missing("`base-image` needs a value", &node.name.place)
+        } else {
+            Diagnostic::error("too-many-arguments", "`base-image` takes one value")
+                .at(node.head(), "an image has one base")
+        };
+        self.notes.tell(mistake.help(
+            "`base-image \"debian:bookworm-slim\"` is of a registry, `base-image image=\"id\"` of this workspace",
+        ));
+    }
+
+    fn debian(&mut self, prop: &Prop) {
+        let suite = self.scope.text(&prop.value, "debian", self.notes);
+        let suite = suite.map_or_else(|| "bookworm".into(), |suite| suite.text);
+        self.notes.tell(
+            Diagnostic::error("not-yet", "`base-image debian=` is not supported yet")
+                .at(
+                    prop.place(),
+                    "it needs the embedded builder, which version 0.3 will have",
+                )
+                .help("until then take Debian's image")
+                .fix(prop.place(), format!("\"debian:{}-slim\"", shown(&suite))),
+        );
+    }
+
+    pub(super) fn copies(&mut self, node: &Node) -> Option<Vec<(Copy, Place)>> {
+        bare(node, &["to", "owner", "image", "reset"], self.notes);
+        if node.args.is_empty() {
+            self.notes.tell(
+                Diagnostic::missing("`copy` needs a path", &node.name.place)
+                    .help("write `copy \"src\" to=\"/app/src\"`"),
+            );
+        }
+        let to = self.optional(node, COPY_TO);
+        let owner = self.optional(node, COPY_OWNER);
+        let image = self.optional(node, IMAGE_ID);
+        let (to, owner, image) = (to?, owner?, image?);
+        self.one_place_for_many(node, to.as_ref());
+        let mut copies = Vec::new();
+        for value in &node.args {
+            let rule = if image.is_some() { absolute } else { any };
+            let Some(path) = self.checked("copy", rule, value) else {
+                continue;
+            };
+            let Some(from) = self.copied_from(&path, image.as_ref()) else {
+                continue;
+            };
+            let copy = Copy {
+                from,
+                to: to.as_ref().map(|to| to.text.clone()),
+                owner: owner.as_ref().map(|owner| owner.text.clone()),
+            };
+            let place = image.as_ref().unwrap_or(&path).place.clone();
+            copies.push((copy, place));
+        }
+        Some(copies)
+    }
+
+    fn copied_from(&mut self, path: &Spanned, image: Option<&Spanned>) -> Option<CopyFrom> {
+        Some(match image {
+            Some(image) => CopyFrom::Image {
+                image: image.text.clone(),
+                path: path.text.clone(),
+            },
+            None => CopyFrom::Workspace {
+                path: self.inside(path)?,
+                given: path.text.clone(),
+            },
+        })
+    }
+
+    /// Several sources need a directory to go to: Docker's rule.
+    fn one_place_for_many(&mut self, node: &Node, to: Option<&Spanned>) {
+        if let Some(to) = to
+            && node.args.len() > 1
+            && !to.text.ends_with('/')
+        {
+            let mistake = Diagnostic::error("invalid-value", "several paths are copied to one")
+                .at(to.place.clone(), "a directory ends in `/`");
+            self.notes.tell(if to.plain {
+                mistake.fix(to.place.clone(), quoted(&format!("{}/", to.text)))
+            } else {
+                mistake
+            });
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! One `defaults`, `template` or `image`: each node to its field, each field by its kind.
+
+use std::collections::BTreeMap;
+
+use super::decoded::{Decoded, Entry, Layer};
+use super::decoder::Decoder;
+use crate::diagnostic::{Diagnostic, Place, Spanned};
+use crate::manifest::syntax::{Data, Node, prop};
+use crate::spec::SourceCopyMode;
+use crate::spec::fields::{self, Field, FieldKind};
+use crate::spec::rules::check_names_once;
+
+/// Nodes that stand at the top of a file.
+pub(in crate::manifest) const TOP_NODES: &[&str] =
+    &["workspace", "variable", "defaults", "template", "image"];
+
+impl Decoder<'_> {
+    pub(in crate::manifest) fn layer(&mut self, nodes: &[Node]) -> Layer {
+        let mut first: BTreeMap<&str, Place> = BTreeMap::new();
+        let mut layer = Layer::default();
+        for node in nodes {
+            let Some(field) = self.field(node) else {
+                continue;
+            };
+            if field.kind.is_single()
+                && let Some(before) = first.insert(field.name, node.name.place.clone())
+            {
+                self.said_twice(field, node, &before);
+            }
+            layer.0.push(self.entry(field, node));
+        }
+        self.names_once(&layer);
+        layer
+    }
+
+    fn names_once(&mut self, layer: &Layer) {
+        let mut names: BTreeMap<&str, Vec<&Spanned>> = BTreeMap::new();
+        for entry in &layer.0 {
+            let given = entry.decoded.iter().flat_map(Decoded::names);
+            names.entry(entry.field.name).or_default().extend(given);
+        }
+        for (field, names) in names {
+            self.notes.tell_all(check_names_once(field, names));
+        }
+    }
+
+    /// The field that a node gives; none when a mistake was told, or when it is no field but may be here.
+    fn field(&mut self, node: &Node) -> Option<&'static Field> {
+        let name = node.name.text.as_str();
+        if self.besides.contains(&name) {
+            return None;
+        }
+        let field = fields::find(name);
+        if field.is_none() {
+            self.unknown_field(node);
+        }
+        field
+    }
+
+    fn unknown_field(&mut self, node: &Node) {
+        let (name, place) = (node.name.text.as_str(), &node.name.place);
+        let owner = self.owner;
+        if TOP_NODES.contains(&name) || matches!(name, "matrix" | "extends") {
+            let belongs = match name {
+                "matrix" => "a matrix belongs in an image",
+                "extends" => "images and templates extend templates",
+                _ => "it belongs at the top of a file",
+            };
+            self.notes.tell(
+                Diagnostic::error("misplaced", format!("`{name}` cannot be used in {owner}"))
+                    .at(place.clone(), belongs),
+            );
+            return;
+        }
+        let message = format!("unknown field `{name}` in {owner}");
+        let mistake = Diagnostic::error("unknown-field", message);
+        let known: Vec<&str> = fields::names().collect();
+        let meant = fields::meant(name, self.besides);
+        self.notes.tell(
+            mistake
+                .unknown(place, meant, "no field has this name")
+                .or_help(format!("the fields are {}", known.join(", "))),
+        );
+    }
+
+    fn said_twice(&mut self, field: &Field, node: &Node, before: &Place) {
+        let name = field.name;
+        let message = format!("`{name}` is given twice");
+        let mistake = Diagnostic::twice("duplicate-field", message, &node.name.place, before);
+        self.notes.tell(match field.kind {
+            FieldKind::Words(_) | FieldKind::Platforms => mistake.help(format!(
+                "write several values one after another: `{name} \"…\" \"…\"`"
+            )),
+            _ => mistake.help("it has one value: leave one of the two lines"),
+        });
+    }
+
+    fn entry(&mut self, field: &'static Field, node: &Node) -> Entry {
+        let reset = self.reset(field, node);
+        let bare =
+            reset && node.args.is_empty() && node.children.is_empty() && node.props.len() == 1;
+        Entry {
+            field,
+            place: node.name.place.clone(),
+            reset,
+            decoded: (!bare).then(|| self.decoded(field, node)).flatten(),
+        }
+    }
+
+    fn decoded(&mut self, field: &Field, node: &Node) -> Option<Decoded> {
+        Some(match field.kind {
+            FieldKind::Text(slot) => Decoded::Text(slot, self.one(field, node)?),
+            FieldKind::Path(slot) => {
+                let (path, place) = self.path(field, node)?;
+                Decoded::Path(slot, path, place)
+            }
+            FieldKind::Words(slot) => Decoded::Words(slot, self.words(field, node)?),
+            FieldKind::List(slot) => Decoded::List(slot, self.list(field, node)?),
+            FieldKind::Map(slot, rule) => {
+                Decoded::Map(slot, self.map(field.name, field.rule, rule, node))
+            }
+            FieldKind::Platforms => Decoded::Platforms(self.platforms(field, node)?),
+            FieldKind::CopyMode => {
+                let mode = self.one(field, node)?;
+                Decoded::CopyMode(SourceCopyMode::named(&mode.text), mode.place)
+            }
+            FieldKind::Base => {
+                let (base, place) = self.base(field, node)?;
+                Decoded::Base(base, place)
+            }
+            FieldKind::Copies => Decoded::Copies(self.copies(node)?),
+            FieldKind::Mounts => Decoded::Mounts(vec![self.mount(field, node)?]),
+            FieldKind::Secrets => {
+                let (secret, id) = self.secret(field, node)?;
+                Decoded::Secret(secret, id)
+            }
+            FieldKind::Steps => Decoded::Steps(self.own_steps(node)),
+            FieldKind::Dockerfile => {
+                let (dockerfile, places) = self.own_dockerfile(field, node)?;
+                Decoded::Dockerfile(dockerfile, places)
+            }
+        })
+    }
+
+    fn reset(&mut self, field: &Field, node: &Node) -> bool {
+        let Some(prop) = prop(node, "reset") else {
+            return false;
+        };
+        if prop.value.data == Data::Bool(true) {
+            return true;
+        }
+        let name = field.name;
+        let mistake = Diagnostic::error("wrong-type", "`reset` takes `#true`")
+            .at(prop.value.place.clone(), "")
+            .help(format!("`{name} reset=#true` drops what was inherited"))
+            .fix(prop.value.place.clone(), "#true");
+        self.notes.tell(match field.kind {
+            FieldKind::Map(..) => mistake.help(format!(
+                "for an entry named `reset` write `{name} {{ reset \"…\" }}`"
+            )),
+            _ => mistake,
+        });
+        false
+    }
+}

@@ -1,0 +1,99 @@
+//! The fields that are texts: one, several, or named ones.
+
+use super::decoder::Decoder;
+use crate::diagnostic::{Diagnostic, Spanned, quoted, shown};
+use crate::manifest::syntax::{Data, Node, Value, bare, no_block, only_props};
+use crate::spec::fields::Field;
+use crate::spec::rules::{ValueRule, check_entry, check_platforms_once};
+
+const VALUE: &str = "\"…\"";
+
+impl Decoder<'_> {
+    /// The one value of a field.
+    pub(super) fn one(&mut self, field: &Field, node: &Node) -> Option<Spanned> {
+        bare(node, &["reset"], self.notes);
+        self.only_arg(field.name, field.rule, node, VALUE)
+    }
+
+    /// Several words, or none: an empty entrypoint takes that of the base away.
+    pub(super) fn words(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
+        bare(node, &["reset"], self.notes);
+        self.all_checked(field.name, field.rule, node)
+    }
+
+    pub(super) fn platforms(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
+        bare(node, &["reset"], self.notes);
+        if node.args.is_empty() {
+            self.missing(node, VALUE);
+            return None;
+        }
+        let platforms = self.all_checked(field.name, field.rule, node)?;
+        self.notes.tell_all(check_platforms_once(&platforms));
+        Some(platforms)
+    }
+
+    pub(super) fn list(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
+        bare(node, &["reset"], self.notes);
+        if node.args.is_empty() && node.block.is_none() {
+            self.missing(node, VALUE);
+        }
+        self.all_checked(field.name, field.rule, node)
+    }
+
+    /// Names with values, as properties or as children.
+    pub(super) fn map(
+        &mut self,
+        map: &str,
+        rule: ValueRule,
+        value_rule: ValueRule,
+        node: &Node,
+    ) -> Vec<(Spanned, Spanned)> {
+        let mut pairs: Vec<(&Spanned, &Value)> = Vec::new();
+        let props = node.props.iter().filter(|prop| prop.name.text != "reset");
+        pairs.extend(props.map(|prop| (&prop.name, &prop.value)));
+        for child in &node.children {
+            only_props(child, &[], self.notes);
+            no_block(child, self.notes);
+            match child.args.as_slice() {
+                [value] => pairs.push((&child.name, value)),
+                args => {
+                    let place = args.get(1).map_or(&child.name.place, |value| &value.place);
+                    let message = format!("`{}` takes one value", shown(&child.name.text));
+                    self.notes
+                        .tell(Diagnostic::error("missing-argument", message).at(place.clone(), ""));
+                }
+            }
+        }
+        for value in &node.args {
+            self.not_a_pair(map, rule, value);
+        }
+        if node.args.is_empty() && node.props.is_empty() && node.children.is_empty() {
+            self.missing(node, "NAME=\"value\"");
+        }
+        let pairs = pairs.into_iter();
+        pairs
+            .filter_map(|(name, value)| {
+                self.notes.accept(check_entry(map, rule, name))?;
+                let value = self.checked(&name.text, value_rule, value)?;
+                Some((name.clone(), value))
+            })
+            .collect()
+    }
+
+    /// `env "A=b"`, as other tools write it.
+    fn not_a_pair(&mut self, map: &str, rule: ValueRule, value: &Value) {
+        let message = format!("`{map}` takes names with values");
+        let mistake = Diagnostic::error("wrong-type", message).at(value.place.clone(), "");
+        let pair = match &value.data {
+            Data::Text { text, .. } => text.split_once('='),
+            _ => None,
+        };
+        self.notes
+            .tell(match pair.filter(|(name, _)| rule(name).is_ok()) {
+                Some((name, text)) => {
+                    mistake.fix(value.place.clone(), format!("{name}={}", quoted(text)))
+                }
+                None => mistake.help(format!("write `{map} NAME=\"value\"`")),
+            });
+    }
+}

@@ -1,0 +1,15 @@
+//! Layers of fields → the spec of an image: which layers an image has, in which order, and how they become one.
+//!
+//! Knows no files and no nodes but those of a matrix. Lowest first: `defaults` of all files above, templates in order, the
+//! image, `--set`.
+
+mod matrix;
+mod merge;
+mod overrides;
+mod templates;
+
+pub(super) use matrix::{axes, combinations, names_axes};
+pub(super) use merge::merge;
+pub use overrides::Overrides;
+pub(super) use overrides::Sets;
+pub(super) use templates::{NO_TEMPLATES, Template, Templates};

@@ -1,0 +1,165 @@
+//! `variable`, `template` and `defaults`: what a file declares for itself and for the files that it includes.
+
+use std::collections::BTreeMap;
+
+use super::loader::{File, Loader};
+use crate::diagnostic::{Diagnostic, Place, Spanned};
+use crate::manifest::decode::{Layer, Name, Scope};
+use crate::manifest::inherit::{Template, Templates};
+use crate::manifest::syntax::{Data, Node, bare, one_argument, only_props, prop};
+use crate::spec::rules::{check_called, declared_name};
+
+impl Loader<'_> {
+    pub(super) fn scope<'s>(&mut self, file: &File<'_>, outer: &'s Scope<'s>) -> Scope<'s> {
+        let mut scope = Scope {
+            own: BTreeMap::new(),
+            outer: Some(outer),
+        };
+        for node in file.named("variable") {
+            let Some(name) = self.name(node, "variable") else {
+                continue;
+            };
+            if let Some(before) = scope.find(&name.text) {
+                self.notes
+                    .tell(declared_twice("variable", &name, &before.place));
+                continue;
+            }
+            let value = self.variable(node, &name, &scope);
+            self.variables.insert(name.text.clone());
+            scope.own.insert(
+                name.text,
+                Name {
+                    value,
+                    place: name.place,
+                },
+            );
+        }
+        scope
+    }
+
+    /// The value of a variable: of a flag, else of the environment, else its default.
+    fn variable(&mut self, node: &Node, name: &Spanned, scope: &Scope<'_>) -> Option<String> {
+        bare(node, &["env", "default"], &mut self.notes);
+        let mut said =
+            |name| prop(node, name).map(|it| scope.text(&it.value, name, &mut self.notes));
+        let (env, default) = (said("env"), said("default"));
+        let mut flags = self.overrides.vars.iter().rev();
+        if let Some((_, value)) = flags.find(|(var, _)| *var == name.text) {
+            return Some(value.clone());
+        }
+        let env_name = env.clone().flatten().map(|env| env.text);
+        let from_env = env_name.as_deref().and_then(self.env);
+        if from_env.is_some() {
+            return from_env;
+        }
+        if default.is_none() && !matches!(env, Some(None)) {
+            self.no_value(name, env_name.as_deref());
+        }
+        default.flatten().map(|default| default.text)
+    }
+
+    fn no_value(&mut self, name: &Spanned, env: Option<&str>) {
+        let Spanned { text, place, .. } = name;
+        let (set, why) = match env {
+            Some(env) => (
+                format!("set {env}, or "),
+                format!("{env} is not set, and there is no default"),
+            ),
+            None => (String::new(), "it has no default".to_owned()),
+        };
+        let message = format!("variable `{text}` has no value");
+        let help = format!("{set}pass `--var {text}=…`, or give it a `default=\"…\"`");
+        let mistake = Diagnostic::error("no-value", message);
+        self.notes.tell(mistake.at(place.clone(), why).help(help));
+    }
+
+    pub(super) fn templates<'s>(
+        &mut self,
+        file: &File<'_>,
+        scope: &Scope<'_>,
+        outer: &'s Templates<'s>,
+    ) -> Templates<'s> {
+        let mut templates = Templates {
+            own: BTreeMap::new(),
+            outer: Some(outer),
+        };
+        for node in file.named("template") {
+            let Some(name) = self.name(node, "template") else {
+                continue;
+            };
+            let extends = self.extends(node, scope);
+            let layer = self
+                .decoder(scope, &file.folder, "a template", &["extends"])
+                .layer(&node.children);
+            if let Some(before) = templates.find(&name.text) {
+                self.notes
+                    .tell(declared_twice("template", &name, &before.place));
+                continue;
+            }
+            templates.own.insert(
+                name.text,
+                Template {
+                    place: name.place,
+                    layer,
+                    extends,
+                },
+            );
+        }
+        // One walk through all of them finds every circle once.
+        let all: Vec<Spanned> = templates
+            .own
+            .iter()
+            .map(|(name, template)| template.named(name))
+            .collect();
+        templates.layers(&all, &file.plain_ids, &mut self.notes);
+        templates
+    }
+
+    pub(super) fn defaults(&mut self, file: &File<'_>, scope: &Scope<'_>) -> Option<Layer> {
+        let node = file.named("defaults").next()?;
+        only_props(node, &[], &mut self.notes);
+        if let Some(value) = node.args.first() {
+            self.notes.tell(
+                Diagnostic::error("too-many-arguments", "`defaults` has no name")
+                    .at(value.place.clone(), "")
+                    .help("fields under a name are a `template`"),
+            );
+        }
+        let mut decoder = self.decoder(scope, &file.folder, "defaults", &[]);
+        Some(decoder.layer(&node.children))
+    }
+
+    /// The name that a `variable` or `template` declares.
+    fn name(&mut self, node: &Node, what: &str) -> Option<Spanned> {
+        let notes = &mut self.notes;
+        let Some(value) = one_argument(node, &format!("a {what} has one name"), notes) else {
+            notes.tell(
+                Diagnostic::missing(format!("a {what} needs a name"), &node.name.place)
+                    .help(format!("write `{what} \"name\" …`")),
+            );
+            return None;
+        };
+        let text = match &value.data {
+            Data::Text { text, .. } => text.as_str(),
+            _ => "",
+        };
+        let name = Spanned::plain(text, value.place.clone());
+        notes.accept(check_called(&format!("a {what}"), declared_name, &name))?;
+        Some(name)
+    }
+}
+
+fn declared_twice(what: &str, name: &Spanned, before: &Place) -> Diagnostic {
+    let code = match what {
+        "variable" => "duplicate-variable",
+        _ => "duplicate-template",
+    };
+    let mistake = Diagnostic::error(code, format!("{what} `{}` is declared twice", name.text))
+        .at(name.place.clone(), "again here")
+        .with(before.clone(), "first declared here");
+    if before.source == name.place.source {
+        mistake
+    } else {
+        mistake.help("a file sees what the files that include it declare: no name may hide another")
+    }
+}

@@ -1,0 +1,97 @@
+//! `image` nodes → images: the id, what is inherited, and where all was said.
+
+use super::loader::{Above, File, Loader};
+use crate::diagnostic::{Diagnostic, Spanned};
+use crate::manifest::decode::{Layer, Scope};
+use crate::manifest::inherit::{axes, combinations, merge, names_axes};
+use crate::manifest::syntax::{Node, bare, one_argument, only_props, prop};
+use crate::spec::rules::{check_id, check_id_once};
+use crate::workspace::Image;
+
+impl Loader<'_> {
+    /// All images of one `image` node.
+    pub(super) fn image(&mut self, node: &Node, file: &File<'_>, here: &Above<'_>) {
+        self.head(node);
+        let axes = axes(node, here.scope, &mut self.notes)
+            .filter(|axes| names_axes(node, axes, &mut self.notes));
+        let Some(axes) = axes else {
+            self.notes.incomplete = true;
+            return;
+        };
+        for scope in combinations(&axes, here.scope) {
+            if self.notes.is_exhausted() {
+                self.notes.incomplete = true;
+                return;
+            }
+            self.one(node, file, here, &scope);
+        }
+    }
+
+    fn head(&mut self, node: &Node) {
+        only_props(node, &["extends"], &mut self.notes);
+        if one_argument(node, "an image has one id", &mut self.notes).is_none() {
+            self.notes.tell(
+                Diagnostic::missing("an image needs an id", &node.name.place)
+                    .help("write `image \"name\" { … }`"),
+            );
+        }
+    }
+
+    /// One image, with its axes in the scope.
+    fn one(&mut self, node: &Node, file: &File<'_>, here: &Above<'_>, scope: &Scope<'_>) {
+        let id = node.args.first();
+        let id = id.and_then(|id| scope.text(id, "image", &mut self.notes));
+        let id = id.filter(|id| self.notes.accept(check_id(id)).is_some());
+        let extends = self.extends(node, scope);
+        let own = self
+            .decoder(scope, &file.folder, "an image", &["extends", "matrix"])
+            .layer(&node.children);
+        let templates = here
+            .templates
+            .layers(&extends, &file.plain_ids, &mut self.notes);
+        let Some(id) = id else {
+            // Others may name the id that could not be read.
+            self.notes.incomplete = true;
+            return;
+        };
+        if self.notes.accept(check_id_once(&id, &self.ids)).is_none() {
+            return;
+        }
+        let sets = self.sets.layers(&id.text, &file.folder, &mut self.notes);
+        let mut layers: Vec<&Layer> = here.defaults.to_vec();
+        layers.extend(templates);
+        layers.push(&own);
+        layers.extend(&sets);
+        let (spec, mut places) = merge(&layers, &mut self.notes);
+        places.insert("", id.place.clone());
+        self.ids.insert(id.text.clone(), id.place);
+        self.images.push(Image {
+            id: id.text,
+            spec,
+            folder: file.folder.clone(),
+            places,
+        });
+    }
+
+    /// The templates that an image or template extends: of the property, then of the `extends` nodes.
+    pub(super) fn extends(&mut self, node: &Node, scope: &Scope<'_>) -> Vec<Spanned> {
+        let notes = &mut self.notes;
+        if node.name.text == "template" {
+            only_props(node, &["extends"], notes);
+        }
+        let mut values = Vec::new();
+        values.extend(prop(node, "extends").map(|prop| &prop.value));
+        for child in node.children.iter().filter(|it| it.name.text == "extends") {
+            bare(child, &[], notes);
+            if child.args.is_empty() {
+                let message = "`extends` needs the name of a template";
+                notes.tell(Diagnostic::missing(message, &child.name.place));
+            }
+            values.extend(&child.args);
+        }
+        let values = values.into_iter();
+        values
+            .filter_map(|value| scope.text(value, "extends", notes))
+            .collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! A root manifest and all that it includes → the workspace.
+
+mod declare;
+mod files;
+mod glob;
+mod image;
+mod include;
+mod loader;
+mod read;
+
+use std::path::Path;
+
+use self::loader::{Above, Loader};
+use self::read::unreadable;
+use super::inherit::Overrides;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::spec::WorkspacePath;
+use crate::suggest::closest;
+use crate::workspace::{Loaded, Workspace};
+
+pub use glob::FILE_NAME;
+
+/// Reads a root manifest and all that it includes. `env` answers for environment variables.
+pub fn load(
+    manifest: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Loaded {
+    Loader::new(overrides, env).load(manifest)
+}
+
+impl Loader<'_> {
+    fn load(mut self, manifest: &Path) -> Loaded {
+        let parent = manifest.parent().filter(|it| !it.as_os_str().is_empty());
+        let root = parent.unwrap_or(Path::new(".")).canonicalize();
+        let name = manifest.file_name().and_then(|name| name.to_str());
+        if let (Ok(root), Some(name)) = (root, name) {
+            self.root = root;
+            let path = WorkspacePath::resolve(&WorkspacePath::default(), name).unwrap_or_default();
+            self.files.insert(path.clone(), None);
+            self.file(&path, None, &Above::nothing(), &mut vec![path.clone()]);
+        } else {
+            self.notes.incomplete = true;
+            self.notes.tell(unreadable(
+                &manifest.display().to_string(),
+                "there is no such file",
+            ));
+        }
+        self.ends()
+    }
+
+    /// What only the whole workspace can tell.
+    fn ends(mut self) -> Loaded {
+        let is_whole = !self.notes.incomplete;
+        if is_whole {
+            self.sets.unmet(&self.ids, &mut self.notes);
+            self.unknown_variables();
+            let wrong = self.notes.mistakes.iter().any(Diagnostic::is_error);
+            if self.images.is_empty() && !wrong {
+                self.no_image();
+            }
+        }
+        let (sources, diagnostics) = self.notes.finish();
+        let manifests = self.files.keys().map(|path| path.under(&self.root));
+        self.looked.files.extend(manifests);
+        Loaded {
+            workspace: Workspace {
+                root: self.root,
+                images: self.images,
+                sources,
+                looked: self.looked,
+            },
+            diagnostics,
+            is_whole,
+        }
+    }
+
+    fn unknown_variables(&mut self) {
+        for (name, value) in &self.overrides.vars {
+            if self.variables.contains(name) {
+                continue;
+            }
+            let source = self.notes.sources.add("--var", format!("{name}={value}"));
+            let place = Place {
+                source,
+                span: 0..name.len(),
+            };
+            let mistake =
+                Diagnostic::error("unknown-variable", format!("unknown variable `{name}`"));
+            let known = self.variables.iter().map(String::as_str);
+            let meant = closest(name, known);
+            let mistake = mistake.unfixed(&place, meant, "no manifest declares it");
+            self.notes.tell(match meant {
+                Some(_) => mistake,
+                None => mistake.help(format!("declare it: `variable \"{name}\"`")),
+            });
+        }
+    }
+
+    fn no_image(&mut self) {
+        let mistake = Diagnostic::error("no-image", "no image is declared")
+            .help("declare one: `image \"app\" { base-image \"debian:bookworm-slim\"; packages \"numpy\" }`");
+        let root = self.notes.sources.first_file();
+        self.notes.tell(match root {
+            Some(source) => mistake.at(Place { source, span: 0..0 }, ""),
+            None => mistake,
+        });
+    }
+}

@@ -1,0 +1,87 @@
+//! One manifest's path → its nodes.
+
+use std::path::Path;
+
+use super::loader::Loader;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::disk::limits;
+use crate::disk::read::{Links, Refusal, Root};
+use crate::manifest::syntax::{self, Node};
+use crate::spec::WorkspacePath;
+
+impl Loader<'_> {
+    /// The nodes of a file; none when it cannot be read.
+    pub(super) fn nodes(
+        &mut self,
+        path: &WorkspacePath,
+        included: Option<&Place>,
+    ) -> Option<Vec<Node>> {
+        let root = Root::open(&self.root);
+        let read = root
+            .and_then(|root| root.bytes(Path::new(path.as_str()), Links::Follow, limits::MANIFEST));
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(refusal) => {
+                self.refused(path, included, &refusal);
+                return None;
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let source = self.notes.sources.add(path.as_str(), text);
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let at = error.valid_up_to();
+            self.notes.tell(not_utf8(
+                path,
+                &bytes,
+                Place {
+                    source,
+                    span: at..at + '\u{fffd}'.len_utf8(),
+                },
+            ));
+            return None;
+        }
+        let (nodes, mistakes) = syntax::parse(text, source);
+        self.notes.incomplete |= !mistakes.is_empty();
+        for mistake in mistakes {
+            self.notes.tell(mistake);
+        }
+        Some(nodes)
+    }
+
+    fn refused(&mut self, path: &WorkspacePath, included: Option<&Place>, refusal: &Refusal) {
+        if let Refusal::TooLarge(_) = refusal {
+            let source = self.notes.sources.add(path.as_str(), "");
+            self.notes.tell(
+                Diagnostic::error("too-large", format!("`{path}` is larger than 1 MiB"))
+                    .at(Place { source, span: 0..0 }, "")
+                    .help("split it: `workspace { include \"…\" }`"),
+            );
+            return;
+        }
+        let why = match refusal {
+            refusal if refusal.is_absent() => "there is no such file".to_owned(),
+            refusal => refusal.to_string(),
+        };
+        let mistake = unreadable(path.as_str(), &why);
+        self.notes.tell(match included {
+            Some(place) => mistake.at(place.clone(), "included here"),
+            None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
+        });
+    }
+}
+
+pub(super) fn unreadable(path: &str, why: &str) -> Diagnostic {
+    Diagnostic::error("unreadable", format!("`{path}` cannot be read: {why}"))
+}
+
+fn not_utf8(path: &WorkspacePath, bytes: &[u8], place: Place) -> Diagnostic {
+    let utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    Diagnostic::error("not-utf-8", format!("`{path}` is not UTF-8"))
+        .at(place, "these bytes are not a character")
+        .help(if utf16 {
+            "it seems to be UTF-16: save it as UTF-8"
+        } else {
+            "save it as UTF-8"
+        })
+}

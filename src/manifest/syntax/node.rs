@@ -1,0 +1,82 @@
+//! The tree that a text is read into, every part with its place.
+
+use crate::diagnostic::{Place, Spanned};
+
+/// One node with all that belongs to it.
+#[derive(Debug, Clone)]
+pub(in crate::manifest) struct Node {
+    pub name: Spanned,
+    pub args: Vec<Value>,
+    /// In order, repeated ones too.
+    pub props: Vec<Prop>,
+    /// The nodes between its braces.
+    pub children: Vec<Node>,
+    /// The opening brace, if it has one.
+    pub block: Option<Place>,
+}
+
+/// One `name=value`.
+#[derive(Debug, Clone)]
+pub(in crate::manifest) struct Prop {
+    pub name: Spanned,
+    pub value: Value,
+}
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(in crate::manifest) struct Value {
+    pub data: Data,
+    /// With quotes.
+    pub place: Place,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::manifest) enum Data {
+    /// Text of any kind.
+    Text {
+        /// Escapes are resolved.
+        text: String,
+        /// Whether it was quoted but not raw, so that `{{ }}` means something in it.
+        quoted: bool,
+    },
+    /// A number, as written.
+    Number(String),
+    /// `#true` or `#false`.
+    Bool(bool),
+    /// `#null`.
+    Null,
+}
+
+impl Node {
+    pub(in crate::manifest) fn named(name: Spanned) -> Self {
+        Self {
+            name,
+            args: Vec::new(),
+            props: Vec::new(),
+            children: Vec::new(),
+            block: None,
+        }
+    }
+
+    /// From the name to the last argument or property, without the block.
+    pub(in crate::manifest) fn head(&self) -> Place {
+        let ends = self.args.iter().map(|value| value.place.span.end);
+        let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
+        let end = ends.chain(prop_ends).max().unwrap_or(0);
+        Place {
+            source: self.name.place.source,
+            span: self.name.place.span.start..end.max(self.name.place.span.end),
+        }
+    }
+}
+
+impl Prop {
+    /// From the name to the end of the value.
+    pub(in crate::manifest) fn place(&self) -> Place {
+        Place {
+            source: self.name.place.source,
+            span: self.name.place.span.start..self.value.place.span.end,
+        }
+    }
+}

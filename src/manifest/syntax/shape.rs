@@ -1,0 +1,99 @@
+//! What a node may look like, whatever it means: which properties it has, whether a block, how many arguments.
+
+use std::collections::BTreeMap;
+
+use super::node::{Node, Prop, Value};
+use crate::diagnostic::{Diagnostic, Place};
+use crate::manifest::notes::Notes;
+use crate::suggest::closest;
+
+/// The property of this name; the last one where it is given twice.
+pub(in crate::manifest) fn prop<'a>(node: &'a Node, name: &str) -> Option<&'a Prop> {
+    node.props.iter().rev().find(|prop| prop.name.text == name)
+}
+
+/// Tells properties other than `known`, and those that are given twice.
+pub(in crate::manifest) fn only_props(node: &Node, known: &[&'static str], notes: &mut Notes) {
+    let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+    for prop in &node.props {
+        let name = prop.name.text.as_str();
+        if let Some(before) = first.insert(name, &prop.name.place) {
+            let message = format!("the property `{name}` is given twice");
+            let place = &prop.name.place;
+            notes.tell(Diagnostic::twice("duplicate-field", message, place, before));
+        }
+        if !known.contains(&name) {
+            notes.tell(unknown_prop(node, prop, known));
+        }
+    }
+}
+
+fn unknown_prop(node: &Node, prop: &Prop, known: &[&'static str]) -> Diagnostic {
+    let (name, place) = (prop.name.text.as_str(), &prop.name.place);
+    let message = format!("`{}` has no property `{name}`", node.name.text);
+    let mistake = Diagnostic::error("unknown-property", message);
+    let wanted: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+    match closest(name, known.iter().copied()) {
+        Some(meant) => mistake
+            .at(place.clone(), format!("did you mean `{meant}`?"))
+            .fix(place.clone(), meant),
+        None if matches!(known, [] | ["reset"]) => {
+            mistake.at(place.clone(), "it takes no properties")
+        }
+        None => mistake
+            .at(prop.place(), "")
+            .help(format!("it takes {}", wanted.join(", "))),
+    }
+}
+
+/// Tells a block where there may be none.
+pub(in crate::manifest) fn no_block(node: &Node, notes: &mut Notes) {
+    if let Some(place) = &node.block {
+        let name = &node.name.text;
+        notes.tell(
+            Diagnostic::error("wrong-type", format!("`{name}` takes no block"))
+                .at(place.clone(), "opened here")
+                .help(format!("write its values after it: `{name} \"…\"`")),
+        );
+    }
+}
+
+/// A node of arguments and these properties, without a block.
+pub(in crate::manifest) fn bare(node: &Node, props: &[&'static str], notes: &mut Notes) {
+    only_props(node, props, notes);
+    no_block(node, notes);
+}
+
+/// The first argument; tells a second one, as `too_many` of what.
+pub(in crate::manifest) fn one_argument<'a>(
+    node: &'a Node,
+    too_many: &str,
+    notes: &mut Notes,
+) -> Option<&'a Value> {
+    if let Some(second) = node.args.get(1) {
+        notes.tell(
+            Diagnostic::error("too-many-arguments", too_many)
+                .at(second.place.clone(), "one too many"),
+        );
+    }
+    node.args.first()
+}
+
+/// Tells an argument of a node that is all block; says whether there was one.
+pub(in crate::manifest) fn block_only(
+    node: &Node,
+    code: &'static str,
+    example: &str,
+    notes: &mut Notes,
+) -> bool {
+    let Some(value) = node.args.first() else {
+        return false;
+    };
+    let message = format!("`{}` takes a block", node.name.text);
+    notes.tell(
+        Diagnostic::error(code, message)
+            .at(value.place.clone(), "")
+            .help(format!("write `{example}`")),
+    );
+    true
+}

@@ -1,0 +1,204 @@
+//! Docker's rules for what an image is called.
+//!
+//! What Docker would refuse after minutes of building is refused here at once, in words that say which part is wrong; where
+//! there is only one way to fix it, the fix comes along.
+
+use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
+use super::tag::check_tag;
+
+/// Checks a repository name: parts of lower-case letters and digits, `/` between them.
+pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
+    refuse_if(name.is_empty(), "a name cannot be empty")?;
+    refuse_if(name.len() > 255, "Docker takes at most 255 characters")?;
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return settled(
+            "Docker takes lower-case letters only",
+            name.to_ascii_lowercase(),
+            check_name,
+        );
+    }
+    if let Some((before, tag)) = name.rsplit_once(':') {
+        return refuse(if check_tag(tag).is_ok() && !before.is_empty() {
+            "a name has no tag in it: that is made of the key, or of `tag-format`"
+        } else {
+            "a name cannot have a `:` in it"
+        });
+    }
+    for part in name.split('/') {
+        check_part(part)?;
+    }
+    Ok(())
+}
+
+/// One part of a repository name.
+fn check_part(part: &str) -> Result<(), Refused> {
+    refuse_if(
+        part.is_empty(),
+        "there is an empty part before or after a `/`",
+    )?;
+    if let Some(c) = part
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
+    {
+        return refuse(format!(
+            "Docker takes no `{}` in it: only lower-case letters, digits, `.`, `_`, `-`",
+            c.escape_debug()
+        ));
+    }
+    let separators = part.split(|c: char| c.is_ascii_alphanumeric());
+    let outside = |c: char| !c.is_ascii_alphanumeric();
+    refuse_if(
+        part.starts_with(outside) || part.ends_with(outside),
+        "each part must begin and end with a letter or digit",
+    )?;
+    for separator in separators {
+        let fine =
+            matches!(separator, "" | "." | "_" | "__") || separator.chars().all(|c| c == '-');
+        if !fine {
+            return refuse(format!(
+                "Docker takes no `{separator}` between letters: only one `.`, one or two `_`, or any number of `-`"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a registry with the path below it, such as `ghcr.io/acme` or `localhost:5000`.
+pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
+    refuse_if(registry.is_empty(), "a registry cannot be empty")?;
+    if let Some(rest) = without_schemes(registry) {
+        return settled(
+            "a registry has no scheme",
+            rest.trim_end_matches('/'),
+            check_registry,
+        );
+    }
+    if registry.len() > 1 && registry.ends_with('/') {
+        return settled(
+            "a registry does not end in `/`",
+            registry.trim_end_matches('/'),
+            check_registry,
+        );
+    }
+    if registry.chars().any(|c| c.is_ascii_uppercase()) {
+        return settled(
+            "Docker takes lower-case letters only",
+            registry.to_ascii_lowercase(),
+            check_registry,
+        );
+    }
+    let (first, path) = halves(registry, '/');
+    if is_host(first) {
+        check_host(first)?;
+    } else {
+        check_name(first)?;
+    }
+    path.map_or(Ok(()), |path| {
+        path.split('/').try_for_each(check_part_of_registry)
+    })
+}
+
+/// What follows a scheme, or several: all are taken off at once, because a text may have thousands of them.
+fn without_schemes(text: &str) -> Option<&str> {
+    const SCHEMES: [&str; 5] = [
+        "https://",
+        "http://",
+        "docker://",
+        "docker-image://",
+        "oci://",
+    ];
+    let without = |text| move |scheme: &&str| str::strip_prefix(text, *scheme);
+    let one = |text| SCHEMES.iter().find_map(without(text));
+    std::iter::successors(one(text), |rest| one(rest)).last()
+}
+
+fn check_part_of_registry(part: &str) -> Result<(), Refused> {
+    refuse_if(
+        part.contains(':'),
+        "a registry has no tag in it: that is made of the key, or of `tag-format`",
+    )?;
+    check_part(part)
+}
+
+/// Docker's way to tell `ghcr.io/x` from `acme/x`.
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost"
+}
+
+fn check_host(host: &str) -> Result<(), Refused> {
+    let (name, port) = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return refuse(format!("`{address}` is not an IPv6 address"));
+            }
+            // What follows must be a port: a line end here would be one in a Dockerfile.
+            match rest.split_once(':') {
+                Some(("", port)) => ("ipv6", Some(port)),
+                None if rest.is_empty() => ("ipv6", None),
+                _ => return refuse(format!("`{}` is not a port", rest.escape_debug())),
+            }
+        }
+        None => halves(host, ':'),
+    };
+    if let Some(port) = port
+        && (port.parse::<u16>().is_err() || port.starts_with('+'))
+    {
+        return refuse(format!("`{port}` is not a port"));
+    }
+    let fine = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let why = format!("`{name}` is not a host name");
+    require(name.split('.').all(fine), &why)
+}
+
+/// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
+pub(crate) fn check_reference(reference: &str) -> Result<(), Refused> {
+    refuse_if(reference.is_empty(), "a base image cannot be empty")?;
+    if let Some(rest) = without_schemes(reference) {
+        return settled("a reference has no scheme", rest, check_reference);
+    }
+    let (rest, digest) = halves(reference, '@');
+    digest.map_or(Ok(()), check_digest)?;
+    let (name, tag) = match rest.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (rest, None),
+    };
+    tag.map_or(Ok(()), check_tag)?;
+    check_repository(name).map_err(|refused| Refused {
+        fix: refused
+            .fix
+            .map(|fix| format!("{fix}{}", &reference[name.len()..])),
+        ..refused
+    })
+}
+
+fn check_repository(name: &str) -> Result<(), Refused> {
+    if let Some((first, path)) = name.split_once('/')
+        && is_host(first)
+    {
+        check_host(first)?;
+        return check_name(path).map_err(|refused| Refused {
+            fix: refused.fix.map(|fix| format!("{first}/{fix}")),
+            ..refused
+        });
+    }
+    refuse_if(
+        name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "Docker takes 64 hexadecimal digits for an image id, not for a name",
+    )?;
+    check_name(name)
+}
+
+fn check_digest(digest: &str) -> Result<(), Refused> {
+    let is_hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_of = |algorithm, length| {
+        let hex = digest.strip_prefix(algorithm);
+        hex.is_some_and(|hex: &str| hex.len() == length && hex.bytes().all(is_hex))
+    };
+    let why = "a digest is `sha256:` and 64 lower-case hexadecimal digits";
+    require(is_of("sha256:", 64) || is_of("sha512:", 128), why)
+}

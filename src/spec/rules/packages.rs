@@ -1,0 +1,206 @@
+//! What packages, their sources and their Python may be.
+
+use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
+use super::values::line;
+use crate::spec::RequirementsKind;
+use crate::suggest::closest;
+
+/// `name[:arch][=version]` by Debian's rules: nothing that apt-get could take for an option or a removal.
+pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    let (rest, version) = halves(value, '=');
+    let (name, arch) = halves(rest, ':');
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if name.chars().any(|c| c.is_ascii_uppercase()) {
+        return settled(
+            "names of Debian packages are lower-case",
+            value.to_lowercase(),
+            apt_package,
+        );
+    }
+    refuse_if(value.starts_with('-'), "an option is not a package")?;
+    refuse_if(
+        value.contains(char::is_whitespace),
+        "one package a value: `apt-packages \"git\" \"curl\"`",
+    )?;
+    refuse_if(
+        value.contains(['<', '>', '~']) && version.is_none(),
+        "apt takes only whole versions: `name=version`",
+    )?;
+    let fine = |name: &str| {
+        name.len() > 1
+            && name.starts_with(lower)
+            && name
+                .chars()
+                .all(|c| lower(c) || matches!(c, '+' | '-' | '.'))
+    };
+    refuse_if(
+        name.ends_with('-'),
+        "a `-` at the end would make apt remove the package",
+    )?;
+    require(
+        fine(name),
+        "names of Debian packages have lower-case letters, digits, `+`, `-` and `.`, and begin with a letter or digit",
+    )?;
+    refuse_if(
+        arch.is_some_and(|arch| !fine(arch)),
+        "an architecture such as `:arm64` may follow the name",
+    )?;
+    let version_char =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~' | ':');
+    refuse_if(
+        version.is_some_and(|version| version.is_empty() || !version.chars().all(version_char)),
+        "a version has letters, digits, `.`, `+`, `-`, `~` and `:`",
+    )
+}
+
+/// A requirement that no installer takes for an option.
+pub(crate) fn requirement(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(
+        value.trim_start().starts_with('-'),
+        "options go to `pip-extra-args`, further files to `requirements`",
+    )?;
+    refuse_if(
+        value.trim_start().starts_with('#'),
+        "a comment installs nothing",
+    )
+}
+
+/// A file whose format is known by its name, or else a list of requirements.
+pub(crate) fn requirements_file(value: &str) -> Result<(), Refused> {
+    const TAKEN: &str =
+        "it is a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
+    let name = value.rsplit('/').next().unwrap_or_default();
+    if RequirementsKind::of(name) != RequirementsKind::List {
+        return Ok(());
+    }
+    let endings = [".toml", ".lock", ".yml", ".yaml", ".json", ".cfg", ".py"];
+    refuse_if(
+        matches!(name, "environment.yml" | "environment.yaml"),
+        "conda's packages go to `conda-packages`, its channels to `conda-channels`",
+    )?;
+    let is_other = name == "Pipfile" || endings.iter().any(|ending| name.ends_with(ending));
+    require(!is_other, TAKEN)
+}
+
+/// `[channel::]name[version]` as conda writes it: nothing that micromamba could take for an option or a file.
+pub(crate) fn conda_package(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(value.starts_with('-'), "an option is not a package")?;
+    refuse_if(
+        value.contains("://") || value.starts_with(['/', '.', '@']),
+        "a package has a name: files and URLs are not taken",
+    )?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-=<>!~*,|: []'\"".contains(c);
+    let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    require(
+        begins && value.chars().all(fine),
+        "a package is such as `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
+    )
+}
+
+/// A channel's name or URL.
+pub(crate) fn conda_channel(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(
+        value.starts_with('-') || value.contains(char::is_whitespace),
+        "a channel is a name such as `pytorch`, or a URL",
+    )
+}
+
+/// Numbers with dots between them, such as `12` or `12.4.1`.
+pub(crate) fn number(value: &str) -> Result<(), Refused> {
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    require(
+        value.split('.').count() <= 4 && value.split('.').all(number),
+        "a version is such as `12`, `12.4` or `12.4.1`",
+    )
+}
+
+/// Which source files are copied.
+pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
+    match value.to_ascii_lowercase().replace('_', "-").as_str() {
+        "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
+        "all" => settled("it is written in lower case", "all", copy_mode),
+        "none" | "no-copy" => settled("it is called `none`", "none", copy_mode),
+        "loaded-modules" => refuse(
+            "which modules are loaded only the Python process knows that runs the workflow: `all` copies every file of `source-root`, \
+             `none` leaves them to fast registration",
+        ),
+        _ => refuse("it is `all` or `none`"),
+    }
+}
+
+/// A release of flytekit whose images are understood: from 1.15.3 on their tags are computed as today.
+pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
+    number(value)?;
+    let parts = value
+        .split('.')
+        .map(|part| part.parse().unwrap_or(u32::MAX));
+    match parts.collect::<Vec<u32>>().as_slice() {
+        [1, minor, patch] if (*minor, *patch) >= (15, 3) => Ok(()),
+        [1, _, _] => refuse(
+            "flytekit computes tags as today since 1.15.3: earlier releases are not understood",
+        ),
+        [1] | [1, _] => {
+            refuse("the whole version is needed, such as `1.16.31`: it is also what is installed")
+        }
+        _ => refuse("only flytekit 1 has ImageSpecs"),
+    }
+}
+
+/// The helper images that can be named.
+pub(crate) const HELPERS: [&str; 2] = ["uv-image", "micromamba-image"];
+
+pub(crate) fn helper(name: &str) -> Result<(), Refused> {
+    if HELPERS.contains(&name) {
+        return Ok(());
+    }
+    match closest(&name.replace('_', "-"), HELPERS) {
+        Some(meant) => refuse(format!("did you mean `{meant}`?")),
+        None => refuse("the helper images are `uv-image` and `micromamba-image`"),
+    }
+}
+
+pub(crate) fn url(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(
+        value.contains(char::is_whitespace),
+        "a URL has no space in it",
+    )?;
+    let known = ["https://", "http://", "file://"];
+    require(
+        known.iter().any(|scheme| value.starts_with(scheme)),
+        "a URL begins with `https://`, `http://` or `file://`",
+    )
+}
+
+pub(crate) fn shell_words(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(
+        shlex::split(value).is_none(),
+        "it does not split into words as a shell would: a quote or a `\\` is left open",
+    )
+}
+
+pub(crate) fn python_version(value: &str) -> Result<(), Refused> {
+    let parts: Vec<&str> = value.split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (last, first) = parts.split_last().expect("split gives one part");
+    let digits = last.trim_end_matches(|c: char| c.is_ascii_lowercase());
+    let tail = last[digits.len()..].is_empty() || matches!(&last[digits.len()..], "t");
+    let release = digits
+        .find(|c: char| c.is_ascii_lowercase())
+        .is_some_and(|at| {
+            let (number_before, rest) = digits.split_at(at);
+            let after = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+            number(&number_before)
+                && number(&after)
+                && matches!(&rest[..rest.len() - after.len()], "a" | "b" | "rc")
+        });
+    require(
+        parts.len() <= 3 && first.iter().all(number) && tail && (number(&digits) || release),
+        "a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`",
+    )
+}
