@@ -51,6 +51,7 @@ pub mod suggest;
 pub mod view;
 pub mod watch;
 pub mod workspace;
+pub mod world;
 
 pub use images::{BackendRegistry, Images, Proposal, Request};
 pub use run::Event;

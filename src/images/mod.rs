@@ -137,9 +137,8 @@ impl Images {
             return Err(refusal("there is no builder", help));
         }
         let checked = check::loaded(manifest::adopt(root, &self.images));
-        session::examine_checked(checked, known, self.builder.as_deref(), None)
-            .into_session()
-            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
+        let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
+        Ok(session?)
     }
 
     fn root(&self) -> Result<PathBuf, Refusal> {
@@ -197,7 +196,10 @@ impl Images {
     pub fn exists(&self, id: &str, place: StoreKind) -> Result<Existence, Refusal> {
         let (session, at) = self.find(id)?;
         if place == StoreKind::Registry
-            && session.workspace.images[at.index()].spec.registry.is_none()
+            && session.world.workspace.images[at.index()]
+                .spec
+                .registry
+                .is_none()
         {
             let message = format!("image `{id}` has no registry");
             return Err(refusal(message, "give it one: `with_registry`"));
@@ -206,9 +208,9 @@ impl Images {
         let wanted = Wanted {
             reference: &reference,
             place,
-            platforms: &session.recipes[at.index()].platforms,
+            platforms: &session.world.recipes[at.index()].platforms,
         };
-        let found = session.backends[at.index()].exists(&[wanted], Asker::silent());
+        let found = session.world.backends[at.index()].exists(&[wanted], Asker::silent());
         let key = session.prints.key(at).to_string();
         Ok(match found.into_iter().next() {
             Some(Existence::Present {
@@ -246,7 +248,7 @@ impl Images {
 
     fn find(&self, id: &str) -> Result<(Session, ImageId), Refusal> {
         let session = self.open()?;
-        match session.graph.find(id) {
+        match session.world.graph.find(id) {
             Some(found) => Ok((session, found)),
             None => Err(unknown(id, &session)),
         }
@@ -255,6 +257,7 @@ impl Images {
 
 fn unknown(id: &str, session: &Session) -> Refusal {
     let ids = session
+        .world
         .workspace
         .images
         .iter()
@@ -268,6 +271,7 @@ fn unknown(id: &str, session: &Session) -> Refusal {
 
 fn which_there_are(session: &Session) -> String {
     let ids = session
+        .world
         .workspace
         .images
         .iter()

@@ -1,70 +1,37 @@
-//! Plan → Events and Records: one coordinator that owns all state, workers that build, and the clean end of both.
+//! Plan → Events and Records: one engine for `graph build` and for `watch`, and the workers that it gives images to.
 //!
-//! Knows nothing of screens and of what builders do. The choice made: the coordinator runs on the calling thread and hears
-//! of everything through one channel; workers are a rayon pool of `jobs` threads of its own (hashing never waits behind a
-//! build), and nothing but the coordinator changes the state of the run.
+//! Knows nothing of screens and of what builders do. [`run`] is one wave with nothing that changes meanwhile; a watch is the same
+//! engine with sources on top. All state is owned by one thread, which hears of everything through one channel: there is
+//! nothing to lock.
 
-mod coordinator;
+mod again;
+mod board;
+pub(crate) mod engine;
 pub mod event;
-mod scheduler;
+pub(crate) mod jobs;
+pub(crate) mod manner;
+pub(crate) mod state;
+pub(crate) mod wave;
+mod waves;
 pub(crate) mod worker;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub use event::Event;
-pub(crate) use scheduler::remaining;
-pub use scheduler::{Ending, Scheduler, State};
 
-use crate::backend::{Artifact, Backend, BuildError};
+use crate::backend::{Artifact, BuildError, Cancel};
 use crate::fingerprint::{FileReader, Key};
-use crate::graph::{Graph, ImageId};
-use crate::recipe::Recipe;
-use crate::spec::ImageSpec;
+pub use crate::plan::Push;
+use crate::plan::{Facts, Plan};
 use crate::store::Store;
-use crate::workspace::Workspace;
-
-/// What a run stands on: everything that does not change while it goes on.
-#[derive(Clone, Copy)]
-pub struct Setting<'a> {
-    /// The images.
-    pub workspace: &'a Workspace,
-    /// Who needs whom.
-    pub graph: &'a Graph,
-    /// What each is made of, in the order of the ids.
-    pub recipes: &'a [Recipe],
-    /// Who builds each, in the order of the ids.
-    pub backends: &'a [Arc<dyn Backend>],
-    /// Where records are kept.
-    pub store: &'a Store,
-}
-
-/// When results go to their registries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Push {
-    /// Never.
-    #[default]
-    No,
-    /// Each as soon as it is built.
-    Each,
-    /// All, after the last one was built; none when one failed.
-    AllOrNothing,
-    /// Each as soon as it is built, but only those that flytekit names: what its own variable asks for.
-    Flytekit,
-}
-
-impl Push {
-    /// Whether an image is to be in its registry.
-    #[must_use]
-    pub fn wants(self, spec: &ImageSpec) -> bool {
-        let is_meant = match self {
-            Self::No => false,
-            Self::Each | Self::AllOrNothing => true,
-            Self::Flytekit => spec.flytekit.is_some(),
-        };
-        is_meant && spec.registry.is_some()
-    }
-}
+use crate::world::View;
+use engine::Engine;
+pub use jobs::NoWorkers;
+use jobs::{Ended, Jobs};
+use state::Rules;
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
@@ -120,20 +87,18 @@ pub struct Outcome {
     pub seconds: Option<f64>,
 }
 
-/// What reaches the coordinator.
-enum Message {
+/// What reaches the owner of a run.
+pub(crate) enum Message {
+    /// Something happened in a build or beside it.
     Event(Event),
-    Built {
-        id: ImageId,
-        result: Result<worker::Built, Trouble>,
-        seconds: f64,
-    },
-    Pushed {
-        id: ImageId,
-        result: Result<(), Trouble>,
-        seconds: f64,
-    },
+    /// A build or a push ended.
+    Ended(Ended),
+    /// The user wants an end.
     Interrupt,
+    /// The program was stopped and goes on.
+    Continued,
+    /// Whoever is heard elsewhere has something to say.
+    Wake,
 }
 
 /// Why a worker came back without a result.
@@ -143,30 +108,43 @@ pub(crate) struct Trouble {
     pub(crate) tail: Vec<String>,
 }
 
-/// A channel for all that happens while images are built.
-pub(crate) fn channel<T>() -> (SyncSender<T>, Receiver<T>) {
-    // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
-    sync_channel(4096)
+impl Trouble {
+    /// Without anything to read on.
+    pub(crate) fn plain(error: BuildError) -> Self {
+        Self {
+            error,
+            log: None,
+            tail: Vec::new(),
+        }
+    }
 }
 
-/// Where everything that concerns a run arrives; made before the run so that signals have somewhere to go.
+/// Where everything that concerns a run or a watch arrives; made before it so that signals have somewhere to go.
 pub struct Mailbox {
-    sender: SyncSender<Message>,
-    receiver: Receiver<Message>,
-    reading: Reading,
+    pub(crate) sender: SyncSender<Message>,
+    pub(crate) receiver: Receiver<Message>,
+    pub(crate) end: End,
 }
 
-/// What reads the files of a run, while there is one: an interrupt does not wait until it is done.
+/// What an interrupt ends on the thread that hears it: the owner of a run may be waiting for just that.
 #[derive(Clone, Default)]
-struct Reading(Arc<Mutex<Option<Arc<FileReader>>>>);
+pub(crate) struct End {
+    /// Whether answers are wanted no more.
+    pub(crate) cancel: Cancel,
+    /// What reads files, while there is a run.
+    reader: Arc<Mutex<Option<Arc<FileReader>>>>,
+}
 
-impl Reading {
-    fn set(&self, reader: Option<Arc<FileReader>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reader;
+impl End {
+    /// What reads files now.
+    pub(crate) fn set_reader(&self, reader: Option<Arc<FileReader>>) {
+        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
     }
 
-    fn stop(&self) {
-        let reader = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Nobody wants answers and files any more.
+    pub(crate) fn request(&self) {
+        self.cancel.request();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reader) = reader.as_ref() {
             reader.stop();
         }
@@ -175,34 +153,107 @@ impl Reading {
 
 impl Default for Mailbox {
     fn default() -> Self {
-        let (sender, receiver) = channel();
+        // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
+        let (sender, receiver) = sync_channel(4096);
         Self {
             sender,
             receiver,
-            reading: Reading::default(),
+            end: End::default(),
         }
     }
 }
 
 impl Mailbox {
-    /// A handle that interrupts the run: the first time politely, the second time at once.
+    /// A handle for signals.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter(self.sender.clone(), self.reading.clone())
+        Interrupter(self.sender.clone(), self.end.clone())
     }
 }
 
-/// Interrupts a run; may be kept and used after the run ended, without effect.
+/// Tells a run or a watch of signals; may be kept and used after its end, without effect.
 #[derive(Clone)]
-pub struct Interrupter(SyncSender<Message>, Reading);
+pub struct Interrupter(SyncSender<Message>, End);
 
 impl Interrupter {
-    /// Interrupts.
+    /// Ends the run: the first time politely, the second time at once.
     pub fn interrupt(&self) {
-        self.1.stop();
+        self.1.request();
         // A run that has ended hears nothing: that is right.
         let _ = self.0.send(Message::Interrupt);
     }
+
+    /// The program was stopped and goes on: the terminal may have been used by others.
+    pub fn continued(&self) {
+        let _ = self.0.send(Message::Continued);
+    }
 }
 
-pub use coordinator::run;
+/// Whoever is told of events.
+type Report<'r> = &'r mut dyn FnMut(&Event);
+
+/// Tells events; shared by the parts of one run, which all live on one thread.
+#[derive(Clone)]
+pub(crate) struct Teller<'r>(Rc<RefCell<Report<'r>>>);
+
+impl<'r> Teller<'r> {
+    pub(crate) fn new(report: Report<'r>) -> Self {
+        Self(Rc::new(RefCell::new(report)))
+    }
+
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "events are made where they are told"
+    )]
+    pub(crate) fn tell(&self, event: Event) {
+        (self.0.borrow_mut())(&event);
+    }
+}
+
+/// Runs a plan to its end: every image is built, failed, skipped or cancelled, and everything was told to `report`.
+///
+/// # Errors
+/// When no worker can be started; nothing has been begun then.
+pub fn run(
+    view: View,
+    plan: Plan,
+    facts: Vec<Facts>,
+    store: Store,
+    options: Options,
+    mailbox: Mailbox,
+    report: &mut dyn FnMut(&Event),
+) -> Result<Summary, NoWorkers> {
+    let Mailbox {
+        sender,
+        receiver,
+        end,
+    } = mailbox;
+    let reader = Arc::clone(view.prints.reader());
+    end.set_reader(Some(Arc::clone(&reader)));
+    let teller = Teller::new(report);
+    let jobs = Jobs::new(options.jobs, store, sender)?;
+    let rules = Rules::of_a_build(options);
+    let mut engine = Engine::new(rules, (view, facts, plan), jobs, teller);
+    engine.begin();
+    loop {
+        engine.turn(true);
+        if engine.is_done() {
+            break;
+        }
+        match receiver.recv() {
+            Ok(Message::Event(event)) => engine.tell(event),
+            Ok(Message::Ended(ended)) => {
+                if let Some(moved) = engine.ended(ended) {
+                    engine.begin_again(moved);
+                }
+            }
+            Ok(Message::Interrupt) => engine.interrupt(),
+            Ok(Message::Continued | Message::Wake) => {}
+            Err(_) => break,
+        }
+    }
+    let summary = engine.end_wave().summary;
+    end.set_reader(None);
+    reader.go_on();
+    Ok(summary)
+}

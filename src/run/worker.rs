@@ -57,6 +57,8 @@ pub(crate) struct Assignment<'a> {
 /// What a worker brings back.
 pub(crate) struct Built {
     pub(crate) artifact: Artifact,
+    /// What is recorded of it; none when it could not be.
+    pub(crate) record: Option<Box<Record>>,
     /// Another run built it while this one waited for its turn.
     pub(crate) by_another_run: bool,
 }
@@ -93,9 +95,10 @@ impl Assignment<'_> {
                 ))
             })?
             .ok_or_else(cancelled)?;
-        if let Some(artifact) = self.built_meanwhile() {
+        if let Some(record) = self.built_meanwhile() {
             return Ok(Built {
-                artifact,
+                artifact: record.artifact.clone(),
+                record: Some(record),
                 by_another_run: true,
             });
         }
@@ -104,9 +107,10 @@ impl Assignment<'_> {
         let artifact = self.try_often(&log, |job, notes| {
             self.backend.build(job, notes, &self.cancel)
         })?;
-        self.record(&artifact, started.elapsed().as_secs_f64());
+        let record = self.record(&artifact, started.elapsed().as_secs_f64());
         Ok(Built {
             artifact,
+            record,
             by_another_run: false,
         })
     }
@@ -141,7 +145,7 @@ impl Assignment<'_> {
     }
 
     /// What another run built of the very same inputs and bases since this run was planned.
-    fn built_meanwhile(&self) -> Option<Artifact> {
+    fn built_meanwhile(&self) -> Option<Box<Record>> {
         let RecordState::Found(record) = self.store.read(self.image) else {
             return None;
         };
@@ -154,7 +158,7 @@ impl Assignment<'_> {
             && record.key == self.key
             && record.artifact.reference == self.reference
             && bases_are_ours)
-            .then(|| record.artifact.clone())
+            .then_some(record)
     }
 
     fn try_often<T>(
@@ -211,7 +215,7 @@ impl Assignment<'_> {
     }
 
     /// Keeps the success. One that cannot be kept is still there under its name, where the next run finds it by key.
-    fn record(&self, artifact: &Artifact, seconds: f64) {
+    fn record(&self, artifact: &Artifact, seconds: f64) -> Option<Box<Record>> {
         let record = Record {
             version: SCHEMA,
             image: self.image.to_owned(),
@@ -235,7 +239,9 @@ impl Assignment<'_> {
                 system_words(&error)
             );
             (self.tell)(Event::Warning { message });
+            return None;
         }
+        Some(Box::new(record))
     }
 }
 
@@ -254,19 +260,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
 }
 
 fn plain(message: String) -> Trouble {
-    Trouble {
-        error: BuildError::Failed(message),
-        log: None,
-        tail: Vec::new(),
-    }
+    Trouble::plain(BuildError::Failed(message))
 }
 
 fn cancelled() -> Trouble {
-    Trouble {
-        error: BuildError::Cancelled,
-        log: None,
-        tail: Vec::new(),
-    }
+    Trouble::plain(BuildError::Cancelled)
 }
 
 /// The log of one build: a file, its last lines, and the events for the screen.

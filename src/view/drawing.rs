@@ -87,9 +87,9 @@ impl Drawing {
                 name: name(*id),
                 bases: graph
                     .bases(*id)
-                    .into_iter()
+                    .iter()
                     .filter(|base| only.contains(base))
-                    .map(name)
+                    .map(|base| name(*base))
                     .collect(),
                 reference: reference(*id),
                 state: None,
