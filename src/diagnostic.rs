@@ -216,3 +216,52 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 }
+
+/// The diagnostics as the JSON array of docs/json.md: what `check --format json` prints and `manifests-broken` carries.
+#[must_use]
+pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let place = diagnostic.place.as_ref().map(|label| &label.place);
+            let line_column = place.map(|place| sources.line_column(place));
+            serde_json::json!({
+                "severity": diagnostic.severity,
+                "code": diagnostic.code,
+                "message": diagnostic.message,
+                "file": place.map(|place| &sources.get(place.source).path),
+                "line": line_column.map(|(line, _)| line),
+                "column": line_column.map(|(_, column)| column),
+                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let mut sources = Sources::default();
+        sources.add("other.kdl", "x");
+        let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
+        let span = 13..16;
+        let place = Place { source, span };
+        let diagnostics = [
+            Diagnostic::error("unknown-field", "unknown field `usr`")
+                .at(place, "did you mean `user`?")
+                .help("one")
+                .help("two"),
+            Diagnostic::warning("odd", "something is odd"),
+        ];
+        assert_eq!(
+            to_json(&diagnostics, &sources),
+            serde_json::json!([
+                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
+                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+            ])
+        );
+    }
+}

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Context, Failure, Format, eprint_text, exit, print_json, width};
 use crate::check;
+use crate::diagnostic;
 use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
@@ -35,7 +36,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let sources = &workspace.sources;
     let errors = found.iter().filter(|found| found.is_error()).count();
     if args.format == Format::Json {
-        print_json(&diagnostics::to_json(&found, sources))?;
+        print_json(&diagnostic::to_json(&found, sources))?;
     } else {
         eprint_text(&diagnostics::render(
             &found,

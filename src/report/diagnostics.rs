@@ -1,4 +1,4 @@
-//! Diagnostics → excerpts of the manifest with the mistake underlined, or JSON.
+//! Diagnostics → excerpts of the manifest with the mistake underlined.
 //!
 //! Alone knows annotate-snippets; writes nowhere. The choice made: only the lines between the first and the last place of a
 //! file are handed over, so that a thousand mistakes in a large manifest are drawn as fast as one.
@@ -44,27 +44,6 @@ pub fn render(
         let _ = writeln!(out, "{count}");
     }
     out
-}
-
-/// The diagnostics as `check --format json` prints them.
-#[must_use]
-pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
-    diagnostics
-        .iter()
-        .map(|diagnostic| {
-            let place = diagnostic.place.as_ref().map(|label| &label.place);
-            let line_column = place.map(|place| sources.line_column(place));
-            serde_json::json!({
-                "severity": diagnostic.severity,
-                "code": diagnostic.code,
-                "message": diagnostic.message,
-                "file": place.map(|place| &sources.get(place.source).path),
-                "line": line_column.map(|(line, _)| line),
-                "column": line_column.map(|(_, column)| column),
-                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
-            })
-        })
-        .collect()
 }
 
 /// "2 errors, 1 warning".
@@ -252,25 +231,6 @@ mod tests {
         let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
         let span = 13..16;
         (sources, Place { source, span })
-    }
-
-    #[test]
-    fn json_has_the_documented_shape() {
-        let (sources, place) = sources();
-        let diagnostics = [
-            Diagnostic::error("unknown-field", "unknown field `usr`")
-                .at(place, "did you mean `user`?")
-                .help("one")
-                .help("two"),
-            Diagnostic::warning("odd", "something is odd"),
-        ];
-        assert_eq!(
-            to_json(&diagnostics, &sources),
-            serde_json::json!([
-                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
-                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
-            ])
-        );
     }
 
     #[test]

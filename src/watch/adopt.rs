@@ -7,10 +7,10 @@ use super::keeper::Keeper;
 use super::look::{Broken, Looked, Seen, readers};
 use super::phase::{Ground, Now, Phase};
 use crate::asking::Asker;
+use crate::diagnostic;
 use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, facts};
-use crate::report::diagnostics;
 use crate::run::Event;
 use crate::run::engine::Engine;
 use crate::world::View;
@@ -60,7 +60,7 @@ impl<'r> Keeper<'r> {
             return;
         }
         self.teller.tell(Event::ManifestsBroken {
-            mistakes: diagnostics::to_json(&broken.diagnostics, &broken.sources),
+            mistakes: diagnostic::to_json(&broken.diagnostics, &broken.sources),
             shown: Arc::new((broken.diagnostics.clone(), broken.sources.clone())),
         });
     }
