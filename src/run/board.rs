@@ -1,9 +1,10 @@
 //! Where each image stands, and which may start: one pure function of what is known now.
 //!
-//! Knows no time and no threads. Nothing is remembered from step to step: whatever happened (a build ended, a file changed, the
-//! manifests were read anew), the board is made again from the plan, so no state can be left over from a graph that is no more.
+//! Knows no time and no threads. Where an image stands follows from the plan, from what is known of it and from where its bases
+//! stand, and from nothing else. So after whatever happened the board can be made again, and where only a few images are not what
+//! they were, it is enough to judge those and what needs them: a run of many images costs no more than its steps.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::graph::{Graph, ImageId};
@@ -17,7 +18,7 @@ pub(super) struct Known<'a> {
     /// Images that a worker pushes.
     pub(super) pushing: BTreeSet<ImageId>,
     /// Images that failed as they are now.
-    pub(super) failed: BTreeSet<ImageId>,
+    pub(super) failed: Cow<'a, BTreeSet<ImageId>>,
     /// Images whose files cannot be read.
     pub(super) unreadable: BTreeSet<ImageId>,
     /// Images whose files are in doubt.
@@ -58,17 +59,17 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    /// Whether it will get on without a change from outside.
-    pub(super) fn is_under_way(&self) -> bool {
-        matches!(
-            self,
-            Self::Ready | Self::ReadyToPush | Self::Busy | Self::Pushing | Self::Waiting
-        )
-    }
-
     /// Whether it is to be built or pushed, as far as that is possible now.
     pub(super) fn is_to_do(&self) -> bool {
-        self.is_under_way() || *self == Self::Withheld
+        self.is_on() || matches!(self, Self::ReadyToPush | Self::Withheld)
+    }
+
+    /// Whether it will get on without a change from outside, whatever becomes of the others.
+    fn is_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Ready | Self::Busy | Self::Pushing | Self::Waiting
+        )
     }
 
     /// Whether it cannot get on as it is, by no other image's fault.
@@ -109,61 +110,129 @@ pub(super) struct Next {
     pub(super) is_push: bool,
 }
 
-/// Where every image of the graph stands, by id.
+/// Where every image of the graph stands.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Vec<Standing>);
+pub(crate) struct Board {
+    /// By id; what is withheld stands there as ready.
+    standings: Vec<Standing>,
+    /// By id: who starts before whom, the longest remaining path first, ties in manifest order.
+    ranks: Vec<usize>,
+    ready: BTreeSet<(usize, ImageId)>,
+    to_push: BTreeSet<ImageId>,
+    /// How many are on their way, but for those to push.
+    on: usize,
+    /// How many are to be built yet, or cannot be.
+    missing: usize,
+    all_or_nothing: bool,
+    /// How often an image was judged.
+    #[cfg(test)]
+    judged: usize,
+}
 
 impl Board {
     pub(super) fn new(graph: &Graph, plan: &Plan, known: &Known<'_>) -> Self {
-        let mut board = Self(vec![Standing::Fresh; graph.len()]);
+        let mut board = Self {
+            standings: vec![Standing::Fresh; graph.len()],
+            ranks: ranks(graph, plan),
+            all_or_nothing: known.all_or_nothing,
+            ..Self::default()
+        };
         for id in graph.order() {
-            board.0[id.index()] = board.standing(graph, *id, plan.get(*id), known);
-        }
-        if known.all_or_nothing && !board.0.iter().all(Standing::is_there) {
-            for standing in &mut board.0 {
-                if *standing == Standing::ReadyToPush {
-                    *standing = Standing::Withheld;
-                }
-            }
+            let standing = board.standing(graph, *id, plan.get(*id), known);
+            board.set(*id, standing);
         }
         board
     }
 
-    pub(crate) fn get(&self, id: ImageId) -> &Standing {
-        &self.0[id.index()]
+    /// Judges these images again, and of what needs them as much as stands elsewhere because of that; all else is as it was. Returns
+    /// what is blocked since now.
+    pub(super) fn again(
+        &mut self,
+        graph: &Graph,
+        plan: &Plan,
+        known: &Known<'_>,
+        changed: &BTreeSet<ImageId>,
+    ) -> BTreeSet<ImageId> {
+        let with_place = |id: &ImageId| (graph.place(*id), *id);
+        let above = changed.iter().flat_map(|id| graph.dependents(*id));
+        let mut due: BTreeSet<_> = changed.iter().chain(above).map(with_place).collect();
+        let mut blocked = BTreeSet::new();
+        while let Some((_, id)) = due.pop_first() {
+            let standing = self.standing(graph, id, plan.get(id), known);
+            let old = self.set(id, standing);
+            if old == self.standings[id.index()] {
+                continue;
+            }
+            if self.blocks(id) && !matches!(old, Standing::Blocked(_)) {
+                blocked.insert(id);
+            }
+            due.extend(graph.dependents(id).iter().map(with_place));
+        }
+        blocked
     }
 
-    /// Whether an image could not be built because of others; images of another graph could.
+    pub(crate) fn get(&self, id: ImageId) -> &Standing {
+        match &self.standings[id.index()] {
+            Standing::ReadyToPush if self.withholds() => &Standing::Withheld,
+            standing => standing,
+        }
+    }
+
+    /// Whether an image cannot be built because of others; images of another graph can.
     pub(super) fn blocks(&self, id: ImageId) -> bool {
-        matches!(self.0.get(id.index()), Some(Standing::Blocked(_)))
+        matches!(self.standings.get(id.index()), Some(Standing::Blocked(_)))
     }
 
     /// Whether anything gets on without a change from outside.
     pub(super) fn is_under_way(&self) -> bool {
-        self.0.iter().any(Standing::is_under_way)
+        self.on > 0 || !(self.to_push.is_empty() || self.withholds())
     }
 
-    /// What may start, the best first: builds by their longest remaining path, then pushes; ties in manifest order.
-    pub(super) fn queue(&self, graph: &Graph, remaining: &[f64]) -> Vec<Next> {
-        let with = |standing: Standing| graph.ids().filter(move |id| *self.get(*id) == standing);
-        let mut builds: Vec<ImageId> = with(Standing::Ready).collect();
-        let length = |id: &ImageId| remaining.get(id.index()).copied().unwrap_or_default();
-        let longer = |a: &ImageId, b: &ImageId| -> Ordering { length(b).total_cmp(&length(a)) };
-        builds.sort_by(longer);
-        let next = |is_push| move |id| Next { id, is_push };
-        let builds = builds.into_iter().map(next(false));
-        builds
-            .chain(with(Standing::ReadyToPush).map(next(true)))
-            .collect()
+    /// What is to start first: a build if there is one.
+    pub(super) fn next(&self) -> Option<Next> {
+        let build = self.ready.first().map(|(_, id)| (*id, false));
+        let push = || self.to_push.first().map(|id| (*id, true));
+        let (id, is_push) = build.or_else(|| push().filter(|_| !self.withholds()))?;
+        Some(Next { id, is_push })
     }
 
     /// A worker took an image. It stays with no other's standing: whoever needed it waits as before.
     pub(super) fn take(&mut self, next: Next) {
-        self.0[next.id.index()] = if next.is_push {
+        let standing = if next.is_push {
             Standing::Pushing
         } else {
             Standing::Busy
         };
+        self.set(next.id, standing);
+    }
+
+    /// Every change goes through here, so that what is counted is so; returns where the image stood.
+    pub(super) fn set(&mut self, id: ImageId, standing: Standing) -> Standing {
+        let old = std::mem::replace(&mut self.standings[id.index()], standing);
+        let new = &self.standings[id.index()];
+        self.on = self.on + usize::from(new.is_on()) - usize::from(old.is_on());
+        self.missing = self.missing + usize::from(!new.is_there()) - usize::from(!old.is_there());
+        let place = (self.ranks[id.index()], id);
+        match old {
+            Standing::Ready => drop(self.ready.remove(&place)),
+            Standing::ReadyToPush => drop(self.to_push.remove(&id)),
+            _ => {}
+        }
+        match new {
+            Standing::Ready => drop(self.ready.insert(place)),
+            Standing::ReadyToPush => drop(self.to_push.insert(id)),
+            _ => {}
+        }
+        #[cfg(test)]
+        {
+            self.judged += 1;
+        }
+        old
+    }
+
+    /// Whether what is built is not pushed yet.
+    fn withholds(&self) -> bool {
+        self.all_or_nothing && self.missing > 0
     }
 
     fn standing(
@@ -219,6 +288,17 @@ impl Board {
             Standing::Ready
         }
     }
+}
+
+fn ranks(graph: &Graph, plan: &Plan) -> Vec<usize> {
+    let remaining = plan.remaining(graph);
+    let mut best: Vec<ImageId> = graph.ids().collect();
+    best.sort_by(|a, b| remaining[b.index()].total_cmp(&remaining[a.index()]));
+    let mut ranks = vec![0; best.len()];
+    for (rank, id) in best.into_iter().enumerate() {
+        ranks[id.index()] = rank;
+    }
+    ranks
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::board::{Board, Standing};
+use super::board::Standing;
 use super::jobs::{Done, Ended, Job, Jobs};
 use super::state::{Rules, State};
 use super::wave::Wave;
@@ -135,10 +135,10 @@ impl<'r> Engine<'r> {
 
     fn judge(&mut self) {
         self.pace = Pace::Judged;
-        let before = self.state.judge(&self.jobs);
+        let blocked = self.state.judge(&self.jobs);
         let failures = std::mem::take(&mut self.new_failures);
         for failed in &failures {
-            self.tell_blocked_by(failed, &before);
+            self.tell_blocked_by(failed, &blocked);
         }
         if !failures.is_empty() && self.state.rules.options.fail_fast && self.halt == Halt::No {
             self.halt(Halt::Failure);
@@ -146,16 +146,14 @@ impl<'r> Engine<'r> {
     }
 
     fn start(&mut self) {
-        if !self.jobs.has_room() {
-            return;
-        }
-        for next in self.state.queue() {
-            if !self.jobs.has_room() {
-                return;
-            }
+        while self.jobs.has_room()
+            && let Some(next) = self.state.board.next()
+        {
             if next.is_push || self.announce(next.id) {
                 self.jobs.start(self.state.work(next.id, next.is_push));
                 self.state.board.take(next);
+            } else {
+                self.state.board.set(next.id, Standing::Failed);
             }
         }
     }
@@ -194,6 +192,7 @@ impl<'r> Engine<'r> {
             seconds,
         } = ended;
         let job = self.jobs.take(&image)?;
+        self.state.touch(&image);
         self.touch();
         match result {
             Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
@@ -324,12 +323,12 @@ impl<'r> Engine<'r> {
         }
     }
 
-    fn tell_blocked_by(&self, failed: &str, before: &Board) {
+    fn tell_blocked_by(&self, failed: &str, news: &BTreeSet<ImageId>) {
         let Some(failed_id) = self.state.find(failed) else {
             return;
         };
         let stopped = self.wave.as_ref().map(|wave| &wave.cancelled);
-        for id in self.state.graph().ids() {
+        for id in self.state.graph().affected(&BTreeSet::from([failed_id])) {
             let Standing::Blocked(blame) = self.state.board.get(id) else {
                 continue;
             };
@@ -337,10 +336,9 @@ impl<'r> Engine<'r> {
             if !blame.contains(&failed_id) || stopped.is_some_and(|all| all.contains(&image)) {
                 continue;
             }
-            let is_new = !before.blocks(id);
             let blame = self.state.names(blame.iter().copied());
             let manner = self.state.rules.manner;
-            if let Some(event) = manner.blocked(&image, failed, blame, is_new) {
+            if let Some(event) = manner.blocked(&image, failed, blame, news.contains(&id)) {
                 self.tell(event);
             }
         }

@@ -1,6 +1,7 @@
 //! What is known of the images, and what is to be done because of it: facts, plan and board, made anew as often as something
 //! changes and no oftener.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -45,10 +46,12 @@ pub(crate) struct State {
     pub(crate) facts: Vec<Facts>,
     pub(crate) plan: Plan,
     pub(crate) board: Board,
-    /// Expected seconds of each image and of what is built on it.
-    remaining: Vec<f64>,
+    /// Images of which something is known that the board does not show yet; none when that may be any.
+    changed: Option<BTreeSet<ImageId>>,
     /// What failed, as it was then.
     faults: BTreeMap<String, Identity>,
+    /// Of those, the images that are still the same.
+    failed: BTreeSet<ImageId>,
     /// Images that are built although they are there.
     forced: BTreeSet<String>,
     /// Images whose files may not be what they were.
@@ -62,12 +65,13 @@ impl State {
         let forced = forced.map(|image| view.name(image.id).to_owned()).collect();
         Self {
             rules,
-            remaining: plan.remaining(&view.world.graph),
             view: Arc::new(view),
             facts,
             plan,
             board: Board::default(),
+            changed: None,
             faults: BTreeMap::new(),
+            failed: BTreeSet::new(),
             forced,
             in_doubt: BTreeSet::new(),
         }
@@ -89,32 +93,52 @@ impl State {
         ids.into_iter().map(|id| self.name(id)).collect()
     }
 
-    /// Decides anew what is to be done; returns where the images stood before.
-    pub(super) fn judge(&mut self, jobs: &Jobs) -> Board {
+    /// Decides anew what is to be done; returns what is blocked since now.
+    pub(super) fn judge(&mut self, jobs: &Jobs) -> BTreeSet<ImageId> {
+        let changed = self.changed.replace(BTreeSet::new());
+        let changed = changed.filter(|_| !self.rules.manner.plans_anew());
+        if changed.is_none() {
+            self.failed = self.still_failed();
+        }
         if self.rules.manner.plans_anew() {
             let plan = self.judging(&self.is_forced()).plan();
-            self.remaining = plan.remaining(self.graph());
             self.plan = plan;
         }
+        let mut board = std::mem::take(&mut self.board);
+        let (graph, known) = (self.graph(), self.known(jobs));
+        let blocked = if let Some(changed) = &changed {
+            board.again(graph, &self.plan, &known, changed)
+        } else {
+            let before = std::mem::replace(&mut board, Board::new(graph, &self.plan, &known));
+            let is_new = |id: &ImageId| board.blocks(*id) && !before.blocks(*id);
+            graph.ids().filter(is_new).collect()
+        };
+        self.board = board;
+        blocked
+    }
+
+    fn known(&self, jobs: &Jobs) -> Known<'_> {
         let on = |is_push: bool| {
             let jobs = jobs.iter().filter(move |(_, job)| job.is_push == is_push);
             jobs.filter_map(|(name, _)| self.find(name)).collect()
         };
-        let failed = self.faults.iter().filter_map(|(name, fault)| {
-            let id = self.find(name)?;
-            (*fault == self.identity(id)).then_some(id)
-        });
-        let known = Known {
+        Known {
             building: on(false),
             pushing: on(true),
-            failed: failed.collect(),
+            failed: Cow::Borrowed(&self.failed),
             unreadable: self.view.unreadable.keys().copied().collect(),
             in_doubt: Some(&self.in_doubt),
             no_bases: self.rules.no_bases,
             all_or_nothing: self.rules.options.push == Push::AllOrNothing,
-        };
-        let board = Board::new(self.graph(), &self.plan, &known);
-        std::mem::replace(&mut self.board, board)
+        }
+    }
+
+    fn still_failed(&self) -> BTreeSet<ImageId> {
+        let failed = self.faults.iter().filter_map(|(name, fault)| {
+            let id = self.find(name)?;
+            (*fault == self.identity(id)).then_some(id)
+        });
+        failed.collect()
     }
 
     fn judging<'s>(&'s self, is_forced: &'s dyn Fn(ImageId) -> bool) -> Judging<'s> {
@@ -131,9 +155,11 @@ impl State {
         |id| self.forced.contains(self.view.name(id))
     }
 
-    /// What may start, the best first.
-    pub(super) fn queue(&self) -> Vec<super::board::Next> {
-        self.board.queue(self.graph(), &self.remaining)
+    /// Something is known of an image that the board does not show.
+    pub(super) fn touch(&mut self, image: &str) {
+        if let (Some(id), Some(changed)) = (self.graph().find(image), &mut self.changed) {
+            changed.insert(id);
+        }
     }
 
     /// Why an image is built. In a watch what changed is looked up only now, because it takes a file.
@@ -201,6 +227,7 @@ impl State {
         self.forced.remove(image);
         self.faults.remove(image);
         let Some(id) = self.find(image) else { return };
+        self.failed.remove(&id);
         let is_wanted = self.view.reference(id) == built.artifact.reference;
         let pushes = self.rules.options.push.wants(self.view.world.spec(id));
         let facts = &mut self.facts[id.index()];
@@ -237,6 +264,10 @@ impl State {
 
     pub(super) fn note_failed(&mut self, image: &str, is: Identity) {
         self.forced.remove(image);
+        self.touch(image);
+        if let Some(id) = self.find(image).filter(|id| self.identity(*id) == is) {
+            self.failed.insert(id);
+        }
         self.faults.insert(image.to_owned(), is);
     }
 
@@ -251,6 +282,7 @@ impl State {
             self.facts[id.index()].key = view.prints.key(id);
         }
         self.view = Arc::new(view);
+        self.changed = None;
     }
 
     /// Another view, and what is known of its images.

@@ -177,15 +177,10 @@ impl Engine<'_> {
 
     /// What is there, in the order of the plan; what the plan knows nothing of any more comes last.
     fn outcomes(&self, wave: &Wave, fresh: &[Outcome]) -> Vec<Outcome> {
-        let order = self.state.graph().order();
-        let mut place = vec![order.len(); order.len()];
-        for (at, id) in order.iter().enumerate() {
-            place[id.index()] = at;
-        }
         let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
         all.sort_by_key(|outcome| {
             let id = self.state.find(&outcome.image);
-            id.map_or(order.len(), |id| place[id.index()])
+            id.map_or(usize::MAX, |id| self.state.graph().place(id))
         });
         all
     }

@@ -14,7 +14,7 @@ use super::places::{Places, Who};
 use super::quiet::{Quiet, Turn};
 use super::{Bell, Heard, Request};
 use crate::asking::{Asker, Waiting};
-use crate::backend::Cancel;
+use crate::cancel::Cancel;
 use crate::recipe::FileSet;
 use crate::run::Event;
 use crate::session::Kept;

@@ -44,7 +44,8 @@ fn plan(graph: &Graph, builds: &BTreeSet<usize>) -> Plan {
 }
 
 fn standings(graph: &Graph, plan: &Plan, known: &Known<'_>) -> Vec<Standing> {
-    Board::new(graph, plan, known).0
+    let board = Board::new(graph, plan, known);
+    graph.ids().map(|id| board.get(id).clone()).collect()
 }
 
 fn ids(ids: &[u32]) -> BTreeSet<ImageId> {
@@ -56,7 +57,7 @@ fn what_needs_a_failed_image_names_it_through_others() {
     let graph = graph(&[vec![], vec![0], vec![1], vec![]]);
     let plan = plan(&graph, &BTreeSet::from([0, 1, 2, 3]));
     let known = Known {
-        failed: ids(&[0]),
+        failed: Cow::Owned(ids(&[0])),
         ..Known::default()
     };
     let blocked = Standing::Blocked(vec![ImageId(0)]);
@@ -138,11 +139,13 @@ proptest! {
         };
         let known = Known {
             building: as_ids(with(2)),
-            failed: as_ids(with(4).difference(&with(2)).copied().collect()),
+            failed: Cow::Owned(as_ids(with(4).difference(&with(2)).copied().collect())),
             unreadable: as_ids(&with(8) & &with(4)),
             ..Known::default()
         };
-        let board = standings(&graph, &plan(&graph, &with(1)), &known);
+        let plan = plan(&graph, &with(1));
+        let is_under_way = Board::new(&graph, &plan, &known).is_under_way();
+        let board = standings(&graph, &plan, &known);
         for id in graph.ids() {
             if board[id.index()] == Standing::Ready {
                 for base in graph.bases(id) {
@@ -154,7 +157,7 @@ proptest! {
             }
         }
         let is_busy = board.iter().any(|standing| matches!(standing, Standing::Ready | Standing::Busy));
-        prop_assert_eq!(board.iter().any(Standing::is_under_way), is_busy);
+        prop_assert_eq!(is_under_way, is_busy);
     }
 }
 
@@ -165,9 +168,12 @@ fn the_longest_remaining_path_starts_first_and_ties_follow_the_manifest() {
     for (image, seconds) in plan.images.iter_mut().zip([3.0, 2.0, 3.0, 5.0]) {
         image.seconds = Some(seconds);
     }
-    let board = Board::new(&graph, &plan, &Known::default());
-    let queue = board.queue(&graph, &plan.remaining(&graph));
-    let order: Vec<u32> = queue.iter().map(|next| next.id.0).collect();
+    let mut board = Board::new(&graph, &plan, &Known::default());
+    let mut order = Vec::new();
+    while let Some(next) = board.next() {
+        board.take(next);
+        order.push(next.id.0);
+    }
     assert_eq!(order, [1, 0, 2]);
 }
 
@@ -177,7 +183,7 @@ fn with_all_or_nothing_what_is_built_is_withheld_until_all_is_and_for_good_when_
     let mut plan = plan(&graph, &BTreeSet::from([0, 1]));
     plan.settle(ImageId(0), Action::Push);
     let known = |failed: &[u32]| Known {
-        failed: ids(failed),
+        failed: Cow::Owned(ids(failed)),
         all_or_nothing: true,
         ..Known::default()
     };
@@ -206,23 +212,25 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn board(&self) -> Board {
-        let known = Known {
+    fn known(&self) -> Known<'_> {
+        Known {
             building: self.building.clone(),
             pushing: self.pushing.clone(),
-            failed: self.failed.clone(),
+            failed: Cow::Borrowed(&self.failed),
             all_or_nothing: self.all_or_nothing,
             ..Known::default()
-        };
-        Board::new(&self.graph, &self.plan, &known)
+        }
+    }
+
+    fn board(&self) -> Board {
+        Board::new(&self.graph, &self.plan, &self.known())
     }
 
     /// Starts what may start, and looks whether it may.
     fn start(&mut self, board: &mut Board) -> Result<(), TestCaseError> {
-        for next in board.queue(&self.graph, &self.remaining) {
-            if self.building.len() + self.pushing.len() == self.jobs {
-                break;
-            }
+        while self.building.len() + self.pushing.len() < self.jobs
+            && let Some(next) = board.next()
+        {
             if next.is_push {
                 prop_assert!(self.built.contains(&next.id));
                 prop_assert!(!self.all_or_nothing || self.built.len() == self.graph.len());
@@ -248,14 +256,11 @@ impl Simulation {
     }
 
     /// Ends one of what goes on. `how` 0 fails, 1 has to begin again, anything else goes well.
-    fn end(&mut self, which: usize, how: u8, pushes: bool) {
+    fn end(&mut self, which: usize, how: u8, pushes: bool) -> Option<ImageId> {
         let on = self.building.iter().chain(&self.pushing);
-        let Some(id) = on
+        let id = on
             .copied()
-            .nth(which % (self.building.len() + self.pushing.len()))
-        else {
-            return;
-        };
+            .nth(which % (self.building.len() + self.pushing.len()))?;
         let is_push = self.pushing.remove(&id);
         self.building.remove(&id);
         match how {
@@ -271,6 +276,7 @@ impl Simulation {
                 self.plan.settle(id, left);
             }
         }
+        Some(id)
     }
 }
 
@@ -305,21 +311,28 @@ proptest! {
             pushed: BTreeSet::new(),
         };
         let (mut dice, mut turns) = (dice.into_iter().cycle(), 0);
-        let board = loop {
-            let mut board = run.board();
+        let mut board = run.board();
+        loop {
             let is_halted = interrupt.is_some_and(|at| turns >= at);
             if !is_halted {
                 run.start(&mut board)?;
             }
             if run.building.is_empty() && run.pushing.is_empty() {
                 prop_assert!(is_halted || !board.is_under_way(), "it waits for what never comes");
-                break board;
+                break;
             }
             turns += 1;
             let (which, how) = dice.next().expect("endless");
             // What begins again for ever is not the board's to end.
-            run.end(which, if turns > 250 { how.max(2) } else { how }, pushes);
-        };
+            let ended = run.end(which, if turns > 250 { how.max(2) } else { how }, pushes);
+            let again = board.again(&run.graph, &run.plan, &run.known(), &ended.into_iter().collect());
+            let whole = run.board();
+            for id in run.graph.ids() {
+                prop_assert_eq!(board.get(id), whole.get(id), "judged in part and as a whole");
+                prop_assert!(!again.contains(&id) || board.blocks(id));
+            }
+            prop_assert_eq!(board.is_under_way(), whole.is_under_way());
+        }
         let unbuilt: BTreeSet<ImageId> = run.failed.difference(&run.built).copied().collect();
         let above = &run.graph.affected(&unbuilt) - &unbuilt;
         for id in run.graph.ids() {
@@ -337,4 +350,37 @@ proptest! {
             prop_assert_eq!(above.contains(&id), matches!(board.get(id), Standing::Blocked(_)));
         }
     }
+}
+
+/// A base, a thousand images on it, and a chain of as many: what a run costs is its steps and its edges, not their square.
+#[test]
+fn a_run_judges_each_image_as_often_as_something_happens_to_it() {
+    let images = 1000;
+    let needs = |at: usize| match at {
+        0 => vec![],
+        at if at < images => vec![0],
+        at => vec![at - 1],
+    };
+    let graph = graph(&(0..2 * images).map(needs).collect::<Vec<_>>());
+    let mut plan = plan(&graph, &(0..graph.len()).collect());
+    let mut building = BTreeSet::new();
+    let mut board = Board::new(&graph, &plan, &Known::default());
+    while board.is_under_way() {
+        while building.len() < 8
+            && let Some(next) = board.next()
+        {
+            building.insert(next.id);
+            board.take(next);
+        }
+        let ended = building.pop_first().expect("something goes on");
+        plan.settle(ended, Action::Fresh);
+        let known = Known {
+            building: building.clone(),
+            ..Known::default()
+        };
+        board.again(&graph, &plan, &known, &BTreeSet::from([ended]));
+    }
+    assert!(graph.ids().all(|id| *board.get(id) == Standing::Fresh));
+    let most = 5 * graph.len();
+    assert!(board.judged <= most, "{} judgements", board.judged);
 }
