@@ -63,8 +63,6 @@ pub struct Graph {
     bases: Vec<Vec<ImageId>>,
     dependents: Vec<Vec<ImageId>>,
     order: Vec<ImageId>,
-    /// Where each image is in that order.
-    places: Vec<usize>,
 }
 
 /// What a word of a selection can be wrong in.
@@ -106,10 +104,6 @@ impl Graph {
             return Err(cycles);
         }
         let order = order(&edges);
-        let mut places = vec![0; order.len()];
-        for (place, id) in order.iter().enumerate() {
-            places[id.index()] = place;
-        }
         let names: Vec<String> = specs.iter().map(|(name, _)| (*name).to_owned()).collect();
         // Of two images of one name, which is a mistake, the first one has it.
         let mut by_name = HashMap::with_capacity(names.len());
@@ -123,7 +117,6 @@ impl Graph {
             names,
             edges,
             order,
-            places,
         })
     }
 
@@ -160,12 +153,6 @@ impl Graph {
     #[must_use]
     pub fn order(&self) -> &[ImageId] {
         &self.order
-    }
-
-    /// Where an image is in [`Graph::order`].
-    #[must_use]
-    pub fn place(&self, id: ImageId) -> usize {
-        self.places[id.index()]
     }
 
     /// What an image needs, with how, in manifest order.

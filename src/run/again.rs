@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::engine::{Engine, Moved};
-use super::{Event, Trouble};
+use super::event::Event;
+use super::worker::Trouble;
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::recipe::FileSet;

@@ -115,6 +115,8 @@ pub(super) struct Next {
 pub(crate) struct Board {
     /// By id; what is withheld stands there as ready.
     standings: Vec<Standing>,
+    /// By id: the place in the order of the graph.
+    places: Vec<usize>,
     /// By id: who starts before whom, the longest remaining path first, ties in manifest order.
     ranks: Vec<usize>,
     ready: BTreeSet<(usize, ImageId)>,
@@ -133,6 +135,7 @@ impl Board {
     pub(super) fn new(graph: &Graph, plan: &Plan, known: &Known<'_>) -> Self {
         let mut board = Self {
             standings: vec![Standing::Fresh; graph.len()],
+            places: places_in(graph.order()),
             ranks: ranks(graph, plan),
             all_or_nothing: known.all_or_nothing,
             ..Self::default()
@@ -153,9 +156,12 @@ impl Board {
         known: &Known<'_>,
         changed: &BTreeSet<ImageId>,
     ) -> BTreeSet<ImageId> {
-        let with_place = |id: &ImageId| (graph.place(*id), *id);
         let above = changed.iter().flat_map(|id| graph.dependents(*id));
-        let mut due: BTreeSet<_> = changed.iter().chain(above).map(with_place).collect();
+        let mut due: BTreeSet<_> = changed
+            .iter()
+            .chain(above)
+            .map(|id| (self.place(*id), *id))
+            .collect();
         let mut blocked = BTreeSet::new();
         while let Some((_, id)) = due.pop_first() {
             let standing = self.standing(graph, id, plan.get(id), known);
@@ -166,7 +172,7 @@ impl Board {
             if self.blocks(id) && !matches!(old, Standing::Blocked(_)) {
                 blocked.insert(id);
             }
-            due.extend(graph.dependents(id).iter().map(with_place));
+            due.extend(graph.dependents(id).iter().map(|id| (self.place(*id), *id)));
         }
         blocked
     }
@@ -176,6 +182,11 @@ impl Board {
             Standing::ReadyToPush if self.withholds() => &Standing::Withheld,
             standing => standing,
         }
+    }
+
+    /// Where an image is in the order of the graph.
+    pub(super) fn place(&self, id: ImageId) -> usize {
+        self.places[id.index()]
     }
 
     /// Whether an image cannot be built because of others; images of another graph can.
@@ -294,11 +305,16 @@ fn ranks(graph: &Graph, plan: &Plan) -> Vec<usize> {
     let remaining = plan.remaining(graph);
     let mut best: Vec<ImageId> = graph.ids().collect();
     best.sort_by(|a, b| remaining[b.index()].total_cmp(&remaining[a.index()]));
-    let mut ranks = vec![0; best.len()];
-    for (rank, id) in best.into_iter().enumerate() {
-        ranks[id.index()] = rank;
+    places_in(&best)
+}
+
+/// By id: where each image is in a list of all.
+fn places_in(list: &[ImageId]) -> Vec<usize> {
+    let mut places = vec![0; list.len()];
+    for (place, id) in list.iter().enumerate() {
+        places[id.index()] = place;
     }
-    ranks
+    places
 }
 
 #[cfg(test)]

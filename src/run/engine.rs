@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 
 use super::board::Standing;
-use super::jobs::{Done, Ended, Job, Jobs};
+use super::event::Event;
+use super::jobs::{Job, Jobs};
+use super::mailbox::{Ended, Teller};
 use super::state::{Rules, State};
-use super::wave::Wave;
-use super::worker::Built;
-use super::{Event, Outcome, Teller, Trouble};
+use super::wave::{Outcome, Wave};
+use super::worker::{Built, Done, Trouble};
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
@@ -150,7 +151,8 @@ impl<'r> Engine<'r> {
             && let Some(next) = self.state.board.next()
         {
             if next.is_push || self.announce(next.id) {
-                self.jobs.start(self.state.work(next.id, next.is_push));
+                let work = self.state.work(next.id, next.is_push, &self.jobs);
+                self.jobs.start(work);
                 self.state.board.take(next);
             } else {
                 self.state.board.set(next.id, Standing::Failed);

@@ -9,13 +9,10 @@ use std::sync::mpsc::SyncSender;
 
 use rayon::ThreadPool;
 
-use super::worker::{Assignment, Built};
-use super::{Event, Message, Trouble};
-use crate::backend::{Artifact, Cancel};
-use crate::fingerprint::Key;
-use crate::graph::ImageId;
-use crate::store::{Record, Store};
-use crate::world::View;
+use super::mailbox::{Ended, Message};
+use super::worker::{Identity, Tell, Work};
+use crate::cancel::Cancel;
+use crate::store::Store;
 
 /// No thread can be started for builds.
 #[derive(Debug, thiserror::Error)]
@@ -43,40 +40,6 @@ pub(crate) struct Job {
     /// Its result is not wanted any more.
     pub(crate) is_superseded: bool,
     cancel: Cancel,
-}
-
-/// An image with what it is built on: whatever failed for one may go well for another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) key: Key,
-    /// The digests of its bases.
-    pub(crate) bases: Vec<String>,
-}
-
-/// What a worker is given. It borrows nothing: the view may be another before the work ends.
-pub(super) struct Work {
-    pub(super) view: Arc<View>,
-    pub(super) id: ImageId,
-    pub(super) is: Identity,
-    pub(super) bases: BTreeMap<String, Artifact>,
-    pub(super) planned_on: Option<Record>,
-    pub(super) no_cache: bool,
-    pub(super) attempts: u32,
-    /// What is pushed; none to build it.
-    pub(super) push: Option<Artifact>,
-}
-
-/// How a build or a push ended.
-pub(crate) struct Ended {
-    pub(crate) image: String,
-    pub(super) result: Result<Done, Trouble>,
-    pub(super) seconds: f64,
-}
-
-/// What a worker did.
-pub(super) enum Done {
-    Built(Built),
-    Pushed,
 }
 
 impl Jobs {
@@ -120,19 +83,18 @@ impl Jobs {
 
     /// Hands work to a free worker; its end comes as a message.
     pub(super) fn start(&mut self, work: Work) {
-        let image = work.view.name(work.id).to_owned();
-        let cancel = Cancel::default();
+        let image = work.image().to_owned();
         let job = Job {
             is: work.is.clone(),
             reference: work.view.reference(work.id),
             is_push: work.push.is_some(),
             is_superseded: false,
-            cancel: cancel.clone(),
+            cancel: work.cancel.clone(),
         };
         self.running.insert(image.clone(), job);
-        let (store, messages) = (self.store.clone(), self.messages.clone());
+        let messages = self.messages.clone();
         self.pool.spawn_fifo(move || {
-            let (result, seconds) = work.carry_out(&store, cancel, &messages);
+            let (result, seconds) = work.carry_out();
             // The owner outlives its workers; when it is gone nobody is left to tell.
             let _ = messages.send(Message::Ended(Ended {
                 image,
@@ -140,6 +102,12 @@ impl Jobs {
                 seconds,
             }));
         });
+    }
+
+    /// Where what happens in a build is told.
+    pub(super) fn tell(&self) -> Tell {
+        let messages = self.messages.clone();
+        Arc::new(move |event| drop(messages.send(Message::Event(event))))
     }
 
     /// Takes out what has ended.
@@ -164,44 +132,5 @@ impl Jobs {
             name.clone()
         };
         unwanted.map(stop).collect()
-    }
-}
-
-impl Work {
-    fn carry_out(
-        &self,
-        store: &Store,
-        cancel: Cancel,
-        messages: &SyncSender<Message>,
-    ) -> (Result<Done, Trouble>, f64) {
-        let events = messages.clone();
-        let (view, id) = (&self.view, self.id);
-        let assignment = Assignment {
-            image: view.name(id),
-            recipe: &view.world.recipes[id.index()],
-            backend: Arc::clone(&view.world.backends[id.index()]),
-            key: self.is.key,
-            files: view.prints.files(id).to_vec(),
-            reference: view.reference(id),
-            bases: self.bases.clone(),
-            base_keys: view.prints.bases(id).to_vec(),
-            planned_on: self.planned_on.clone(),
-            no_cache: self.no_cache,
-            attempts: self.attempts.max(1),
-            root: &view.world.workspace.root,
-            store,
-            cancel,
-            tell: Arc::new(move |event: Event| drop(events.send(Message::Event(event)))),
-        };
-        match &self.push {
-            None => {
-                let (result, seconds) = assignment.build();
-                (result.map(Done::Built), seconds)
-            }
-            Some(artifact) => {
-                let (result, seconds) = assignment.push(artifact);
-                (result.map(|()| Done::Pushed), seconds)
-            }
-        }
     }
 }

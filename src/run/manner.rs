@@ -1,7 +1,7 @@
 //! In what a single build and a watch differ; everything else about them is the same.
 
-use super::Event;
 use super::board::Standing;
+use super::event::Event;
 
 /// Which of the two it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

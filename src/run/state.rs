@@ -6,15 +6,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::board::{Board, Known};
-use super::jobs::{Identity, Job, Jobs, Work};
+use super::jobs::{Job, Jobs};
 use super::manner::Manner;
-use super::worker::Built;
-use super::{Options, Push};
+use super::worker::{Built, Identity, Work};
 use crate::backend::{Artifact, Existence};
+use crate::cancel::Cancel;
 use crate::graph::{Graph, ImageId};
-use crate::plan::{Action, Facts, Judging, Plan, Reason, WhenUnknown, facts};
+use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts};
 use crate::store::Store;
 use crate::world::View;
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many images are built at once, at least 1.
+    pub jobs: usize,
+    /// Whether the first failure stops everything.
+    pub fail_fast: bool,
+    /// When to push.
+    pub push: Push,
+    /// How often an image is tried in all when failures are passing ones, at least 1.
+    pub attempts: u32,
+}
+
+impl Default for Options {
+    /// Builds mostly wait: for processes to start, for layers to be written, for the network.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            jobs: (2 * processors).max(8),
+            fail_fast: false,
+            push: Push::No,
+            attempts: 3,
+        }
+    }
+}
 
 /// By which rules it is decided.
 #[derive(Debug, Clone, Copy)]
@@ -177,7 +203,7 @@ impl State {
     }
 
     /// All that a worker needs to build an image, or to push it.
-    pub(super) fn work(&self, id: ImageId, is_push: bool) -> Work {
+    pub(super) fn work(&self, id: ImageId, is_push: bool, jobs: &Jobs) -> Work {
         let bases = self.graph().bases(id).iter();
         Work {
             view: Arc::clone(&self.view),
@@ -188,8 +214,11 @@ impl State {
                 .collect(),
             planned_on: self.facts[id.index()].record.clone(),
             no_cache: self.forced.contains(self.view.name(id)),
-            attempts: self.rules.options.attempts,
+            attempts: self.rules.options.attempts.max(1),
             push: is_push.then(|| self.artifact(id)),
+            store: jobs.store().clone(),
+            tell: jobs.tell(),
+            cancel: Cancel::default(),
         }
     }
 

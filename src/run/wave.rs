@@ -6,7 +6,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::{Outcome, Summary};
+use crate::backend::Artifact;
+use crate::fingerprint::Key;
+
+/// How a run ended.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Every image of the plan that is there now, fresh or built, in the order of the plan.
+    pub images: Vec<Outcome>,
+    /// Ids of the images that failed to build or to be pushed.
+    pub failed: Vec<String>,
+    /// Ids of the images that were skipped because of them.
+    pub skipped: Vec<String>,
+    /// Ids of the images that were stopped.
+    pub cancelled: Vec<String>,
+    /// Whether the user interrupted it.
+    pub interrupted: bool,
+}
+
+/// What became of one image.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The image's id.
+    pub image: String,
+    /// Its key.
+    pub key: Key,
+    /// What was built or found.
+    pub artifact: Artifact,
+    /// How long its build took; none when it was fresh.
+    pub seconds: Option<f64>,
+}
 
 /// A wave that goes on.
 #[derive(Debug)]

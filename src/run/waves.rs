@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::board::Standing;
 use super::engine::{Engine, Halt};
-use super::wave::{Wakening, Wave, WaveEnd};
-use super::{Event, Outcome, Summary};
+use super::event::Event;
+use super::wave::{Outcome, Summary, Wakening, Wave, WaveEnd};
 use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
 
@@ -180,7 +180,7 @@ impl Engine<'_> {
         let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
         all.sort_by_key(|outcome| {
             let id = self.state.find(&outcome.image);
-            id.map_or(usize::MAX, |id| self.state.graph().place(id))
+            id.map_or(usize::MAX, |id| self.state.board.place(id))
         });
         all
     }

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bell::Bell;
 use super::done::Done;
 use super::hook::{Commands, Hooks};
-use super::{Bell, Request};
+use super::request::Request;
 use crate::run::wave::{Wakening, WaveEnd};
 use crate::run::{Event, Summary};
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
+use super::bell::{Bell, Heard};
 use super::ends::Ends;
 use super::hints::Hints;
 use super::keys::Keys;
@@ -16,11 +17,11 @@ use super::look::readers;
 use super::looks::{Due, Looks};
 use super::phase::{Now, Phase};
 use super::poller::Poller;
+use super::request::Request;
 use super::source::{Source, Wake};
-use super::{Bell, Heard, Request};
 use crate::graph::ImageId;
-use crate::run::jobs::Ended;
-use crate::run::{End, Event, Message, Summary, Teller};
+use crate::run::mailbox::{End, Ended, Message, Teller};
+use crate::run::{Event, Summary};
 use crate::session::Kept;
 use crate::store::Store;
 

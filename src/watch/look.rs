@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::changes;
 use super::hints::Doubt;
 use super::places::{Places, Who};
-use super::{Request, changes};
+use super::request::Request;
 use crate::asking::Asker;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::fingerprint::{Entry, EntryKind, FilesError};

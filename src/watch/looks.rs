@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::bell::{Bell, Heard};
 use super::git::Git;
 use super::hints::{Doubt, Hints};
 use super::look::{self, Task};
 use super::places::{Places, Who};
 use super::quiet::{Quiet, Turn};
-use super::{Bell, Heard, Request};
+use super::request::Request;
 use crate::asking::{Asker, Waiting};
 use crate::cancel::Cancel;
 use crate::recipe::FileSet;

@@ -5,6 +5,7 @@
 //! `docs/design/watch.md`.
 
 mod adopt;
+mod bell;
 mod changes;
 mod done;
 mod ends;
@@ -19,67 +20,30 @@ mod phase;
 mod places;
 mod poller;
 mod quiet;
+mod request;
 mod source;
 mod system;
 
-pub(crate) use keys::restore as restore_terminal;
 use std::collections::BTreeSet;
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender, channel};
-use std::time::Duration;
+use std::sync::mpsc::channel;
+
+pub(crate) use keys::restore as restore_terminal;
+pub use request::{Env, QUIET, Request};
 
 use crate::fingerprint::FileReader;
-use crate::manifest::Overrides;
-use crate::plan::Judgement;
 use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
-use crate::run::manner::Manner;
-use crate::run::state::Rules;
-use crate::run::{Event, Mailbox, Message, Options, Summary, Teller};
+use crate::run::mailbox::Teller;
+use crate::run::{Event, Mailbox, Summary};
 use crate::session::{Kept, Planned, Refusal, Session, Wrong, unusable_state};
 use crate::store::Store;
 use crate::world::View;
+use bell::Bell;
 use keeper::Keeper;
-use look::{Broken, Looked};
+use look::Broken;
 use phase::{Now, Phase};
-
-/// How long it must have been silent before what changed is looked at, unless the user says.
-pub const QUIET: Duration = Duration::from_millis(80);
-
-/// Reads a variable of the environment, on any thread.
-pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-
-/// What to watch, and how.
-pub struct Request {
-    /// The root manifest.
-    pub manifest: PathBuf,
-    /// `--var` and `--set`.
-    pub overrides: Overrides,
-    /// The backend for images that name none; none takes the best that is there.
-    pub builder: Option<String>,
-    /// Reads a variable of the environment.
-    pub env: Env,
-    /// The images that were asked for; none means all.
-    pub selection: Vec<String>,
-    /// How to judge.
-    pub judgement: Judgement,
-    /// Whether bases that were not asked for are never built.
-    pub no_bases: bool,
-    /// How to run.
-    pub options: Options,
-    /// How long it must have been silent before what changed is looked at.
-    pub quiet: Duration,
-    /// Whether to look from time to time instead of hearing events, and how often.
-    pub poll: Option<Duration>,
-    /// A shell command for the end of each wave that went well.
-    pub on_success: Option<String>,
-    /// A shell command for the end of each wave in which something failed.
-    pub on_failure: Option<String>,
-    /// Whether to hear keys from the terminal.
-    pub keys: bool,
-}
 
 /// What a watch begins with.
 pub enum Start {
@@ -87,51 +51,6 @@ pub enum Start {
     Sound(Box<Session>, Planned),
     /// Manifests that are wrong: it waits until they are mended.
     Broken(Box<Wrong>),
-}
-
-impl Request {
-    fn rules(&self) -> Rules {
-        Rules {
-            manner: Manner::Watch,
-            options: self.options,
-            when_unknown: self.judgement.when_unknown,
-            no_bases: self.no_bases,
-        }
-    }
-}
-
-/// What only a watch hears of.
-enum Heard {
-    /// A look ended; with words if it did not end well.
-    Looked(Result<Looked, String>),
-    /// A key was pressed.
-    Key(char),
-}
-
-/// Wakes the keeper, from any thread.
-#[derive(Clone)]
-struct Bell {
-    heard: Sender<Heard>,
-    messages: SyncSender<Message>,
-}
-
-impl Bell {
-    /// Tells the keeper something.
-    fn ring(&self, heard: Heard) {
-        // A keeper that is gone needs to know nothing.
-        let _ = self.heard.send(heard);
-        self.wake();
-    }
-
-    /// Never waits: a keeper with a full box is awake.
-    fn wake(&self) {
-        let _ = self.messages.try_send(Message::Wake);
-    }
-
-    /// Has the keeper tell an event.
-    fn tell(&self, event: Event) {
-        let _ = self.messages.send(Message::Event(event));
-    }
 }
 
 /// Keeps the images built until the user ends it. Each wave's end is told to `ended` too.
