@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
@@ -58,7 +58,11 @@ pub type Cycle = Vec<Hop>;
 #[derive(Debug, Clone)]
 pub struct Graph {
     names: Vec<String>,
+    by_name: HashMap<String, ImageId>,
     edges: DiGraph<(), EdgeKind>,
+    /// What each image needs, and who needs it: asked for all images at every turn of a run.
+    bases: Vec<Vec<ImageId>>,
+    dependents: Vec<Vec<ImageId>>,
     order: Vec<ImageId>,
 }
 
@@ -100,8 +104,17 @@ impl Graph {
             return Err(cycles);
         }
         let order = order(&edges);
+        let names: Vec<String> = specs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        // Of two images of one name, which is a mistake, the first one has it.
+        let mut by_name = HashMap::with_capacity(names.len());
+        for (name, id) in names.iter().zip((0..).map(ImageId)) {
+            by_name.entry(name.clone()).or_insert(id);
+        }
         Ok(Self {
-            names: specs.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            by_name,
+            bases: neighbours(&edges, Direction::Outgoing),
+            dependents: neighbours(&edges, Direction::Incoming),
+            names,
             edges,
             order,
         })
@@ -133,7 +146,7 @@ impl Graph {
     /// The image of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<ImageId> {
-        self.ids().find(|id| self.name(*id) == name)
+        self.by_name.get(name).copied()
     }
 
     /// All images, bases first, ties in manifest order.
@@ -154,14 +167,14 @@ impl Graph {
 
     /// The images that an image needs, each once, in manifest order.
     #[must_use]
-    pub fn bases(&self, id: ImageId) -> Vec<ImageId> {
-        self.neighbours(id, Direction::Outgoing)
+    pub fn bases(&self, id: ImageId) -> &[ImageId] {
+        &self.bases[id.index()]
     }
 
     /// The images that need an image, each once, in manifest order.
     #[must_use]
-    pub fn dependents(&self, id: ImageId) -> Vec<ImageId> {
-        self.neighbours(id, Direction::Incoming)
+    pub fn dependents(&self, id: ImageId) -> &[ImageId] {
+        &self.dependents[id.index()]
     }
 
     /// The given images and all that need them, directly or not.
@@ -241,15 +254,6 @@ impl Graph {
         Ok(all)
     }
 
-    fn neighbours(&self, id: ImageId, direction: Direction) -> Vec<ImageId> {
-        let set: BTreeSet<ImageId> = self
-            .edges
-            .neighbors_directed(node(id), direction)
-            .map(image)
-            .collect();
-        set.into_iter().collect()
-    }
-
     fn reach(&self, from: &BTreeSet<ImageId>, direction: Direction) -> BTreeSet<ImageId> {
         let mut seen = from.clone();
         let mut queue: Vec<ImageId> = from.iter().copied().collect();
@@ -259,6 +263,15 @@ impl Graph {
         }
         seen
     }
+}
+
+/// The neighbours of each image, each once, in manifest order.
+fn neighbours(edges: &DiGraph<(), EdgeKind>, direction: Direction) -> Vec<Vec<ImageId>> {
+    let of = |at| {
+        let set: BTreeSet<ImageId> = edges.neighbors_directed(at, direction).map(image).collect();
+        set.into_iter().collect()
+    };
+    edges.node_indices().map(of).collect()
 }
 
 fn node(id: ImageId) -> NodeIndex {

@@ -45,6 +45,7 @@
 
 pub mod asking;
 pub mod backend;
+pub mod cancel;
 pub mod check;
 pub mod cli;
 pub mod diagnostic;
@@ -71,6 +72,7 @@ pub mod suggest;
 pub mod view;
 pub mod watch;
 pub mod workspace;
+pub mod world;
 
 pub use images::{BackendRegistry, Images, Proposal, Request};
 pub use run::Event;

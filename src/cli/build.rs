@@ -53,7 +53,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mailbox = Mailbox::default();
     let interrupter = mailbox.interrupter();
     context.signals.ask_first(move || interrupter.interrupt());
-    let summary = session.run(&planned, options, mailbox, &mut |event| screen.event(event))?;
+    let summary = session.run(planned, options, mailbox, &mut |event| screen.event(event))?;
     screen.finish();
     let code = code(&summary, context);
     match metadata.map(|file| metadata::write(&file, &summary)) {
@@ -81,8 +81,11 @@ fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settin
     // A prediction needs every build to have been timed before.
     let is_timed = plan.builds().all(|image| image.seconds.is_some());
     report::Settings {
-        predicted: is_timed.then(|| plan.critical_path(&session.graph).1),
-        widest: report::widest(plan.builds().map(|image| session.graph.name(image.id))),
+        predicted: is_timed.then(|| plan.critical_path(&session.world.graph).1),
+        widest: report::widest(
+            plan.builds()
+                .map(|image| session.world.graph.name(image.id)),
+        ),
         ..context.screen.settings()
     }
 }

@@ -21,35 +21,36 @@ pub(super) struct CheckArgs {
 
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let manifest = context.manifest()?;
-    let mut checked = session::examine(&Opening {
+    let opening = Opening {
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
         env: &context.env(),
-    });
-    let root = &checked.workspace.root;
-    if !root.as_os_str().is_empty() {
-        checked.diagnostics.extend(check::state(root));
+    };
+    let examined = session::examine(&opening, None);
+    let (workspace, found) = match &examined {
+        Ok(session) => (&session.world.workspace, &session.warnings),
+        Err(wrong) => (&wrong.workspace, &wrong.diagnostics),
+    };
+    let mut found = found.clone();
+    if !workspace.root.as_os_str().is_empty() {
+        found.extend(check::state(&workspace.root));
     }
-    let sources = &checked.workspace.sources;
-    let errors = checked
-        .diagnostics
-        .iter()
-        .filter(|found| found.is_error())
-        .count();
+    let sources = &workspace.sources;
+    let errors = found.iter().filter(|found| found.is_error()).count();
     if args.format == Format::Json {
-        print_json(&diagnostic::to_json(&checked.diagnostics, sources))?;
+        print_json(&diagnostic::to_json(&found, sources))?;
     } else {
         eprint_text(&diagnostics::render(
-            &checked.diagnostics,
+            &found,
             sources,
             context.screen.color,
             width(),
         ));
         // What is wrong was counted below the last of them.
         if errors == 0 && !context.screen.quiet {
-            let images = Count(checked.workspace.images.len(), "image");
-            let verdict = if checked.diagnostics.is_empty() {
+            let images = Count(workspace.images.len(), "image");
+            let verdict = if found.is_empty() {
                 "nothing is wrong"
             } else {
                 "nothing is an error"

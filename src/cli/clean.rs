@@ -25,9 +25,10 @@ pub(super) struct CleanArgs {
 pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
     let known: BTreeSet<&str> = session
+        .world
         .graph
         .ids()
-        .map(|id| session.graph.name(id))
+        .map(|id| session.world.graph.name(id))
         .collect();
     let keep = if args.all { BTreeSet::new() } else { known };
     session.verify_state()?;

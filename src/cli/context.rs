@@ -112,7 +112,7 @@ impl Context {
         if !session.warnings.is_empty() {
             eprint_text(&report::diagnostics::render(
                 &session.warnings,
-                &session.workspace.sources,
+                &session.world.workspace.sources,
                 self.screen.color,
                 width(),
             ));

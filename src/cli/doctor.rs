@@ -104,10 +104,10 @@ fn images(session: Option<&Session>, builder: &str) -> Vec<Builds> {
     let Some(session) = session else {
         return Vec::new();
     };
-    let ids = session.graph.ids();
-    ids.filter(|id| session.backends[id.index()].name() == builder)
+    let ids = session.world.graph.ids();
+    ids.filter(|id| session.world.backends[id.index()].name() == builder)
         .map(|id| Builds {
-            image: session.graph.name(id).to_owned(),
+            image: session.world.graph.name(id).to_owned(),
             reason: session.builder_reason(id, None),
         })
         .collect()

@@ -47,8 +47,10 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
             ));
         }
     };
-    let inputs = session.prints.inputs(id, &session.recipes[id.index()]);
-    let (record, unreadable) = match session.store.read(session.graph.name(id)) {
+    let inputs = session
+        .prints
+        .inputs(id, &session.world.recipes[id.index()]);
+    let (record, unreadable) = match session.store.read(session.world.graph.name(id)) {
         RecordState::Found(record) => (Some(*record), None),
         RecordState::Missing => (None, None),
         RecordState::Unreadable(why) => (None, Some(why)),
@@ -57,7 +59,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
         .as_ref()
         .and_then(|record| session.store.inputs(record));
     let explanation = Explanation {
-        image: session.graph.name(id),
+        image: session.world.graph.name(id),
         key: session.prints.key(id).to_string(),
         reference: session.reference(id),
         recorded: record.as_ref().map(|record| record.key.to_string()),

@@ -66,7 +66,7 @@ struct ImageDocument<'a> {
 
 impl<'a> Document<'a> {
     fn new(session: &'a Session, plan: &'a Plan, choice: &Choice) -> Self {
-        let graph = &session.graph;
+        let graph = &session.world.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
             // What is only pushed is said by its reason: a reader that knows two actions stays right.
@@ -76,12 +76,12 @@ impl<'a> Document<'a> {
                 "build"
             },
             reasons: &image.reasons,
-            builder: session.backends[image.id.index()].name(),
+            builder: session.world.backends[image.id.index()].name(),
             builder_reason: session.builder_reason(image.id, choice.builder.as_deref()),
             bases: graph
                 .bases(image.id)
-                .into_iter()
-                .map(|base| graph.name(base))
+                .iter()
+                .map(|base| graph.name(*base))
                 .collect(),
         });
         Self {
@@ -92,7 +92,7 @@ impl<'a> Document<'a> {
 
 /// Whether who builds is worth a line: when it is asked for, or when the images have several builders.
 fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
-    let builder = |image: &Planned| session.backends[image.id.index()].name();
+    let builder = |image: &Planned| session.world.backends[image.id.index()].name();
     let mut builders = plan.images.iter().map(builder);
     let first = builders.next();
     context.screen.verbose || builders.any(|other| Some(other) != first)
@@ -100,7 +100,7 @@ fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
 
 fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> String {
     let color = context.screen.color_out;
-    let name = |id| session.graph.name(id);
+    let name = |id| session.world.graph.name(id);
     let width = plan
         .images
         .iter()
@@ -127,7 +127,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
         text.push_str(line.paint(color).trim_end());
         text.push('\n');
         if tells_builders && image.action == Action::Build {
-            let builder = session.backends[image.id.index()].name();
+            let builder = session.world.backends[image.id.index()].name();
             let reason = session.builder_reason(image.id, choice.builder.as_deref());
             let words = format!("{:width$}         with {builder}: {reason}", "");
             text.push_str(&Line::new().add(Style::Dim, words).paint(color));
@@ -175,9 +175,12 @@ fn summary(session: &Session, plan: &Plan) -> String {
     parts.push(format!("{} fresh", count(Action::Fresh)));
     let mut line = parts.join(", ");
     let is_timed = plan.builds().any(|image| image.seconds.is_some());
-    let (path, seconds) = plan.critical_path(&session.graph);
+    let (path, seconds) = plan.critical_path(&session.world.graph);
     if build > 0 && is_timed {
-        let path: Vec<&str> = path.into_iter().map(|id| session.graph.name(id)).collect();
+        let path: Vec<&str> = path
+            .into_iter()
+            .map(|id| session.world.graph.name(id))
+            .collect();
         line.push_str(&format!(
             "; at least {} ({})",
             Seconds(seconds),

@@ -29,7 +29,7 @@ pub(super) struct RenderArgs {
 pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
-    let Some(id) = session.graph.find(&args.image) else {
+    let Some(id) = session.world.graph.find(&args.image) else {
         session.select(std::slice::from_ref(&args.image))?;
         return Err(Failure::usage(
             format!("`{}` is no image's id", args.image),
@@ -65,7 +65,7 @@ fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
         Failure::usage(message, "is the disk full?")
     })?;
     render(session, id, folder.path())?;
-    let name = session.backends[id.index()].script();
+    let name = session.world.backends[id.index()].script();
     std::fs::read_to_string(folder.path().join(name)).map_err(|_| {
         Failure::usage(
             format!("this builder is given no {name}"),
@@ -77,19 +77,19 @@ fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
 fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
     let key = session.prints.key(id);
     let reference = session.reference(id);
-    let name = session.graph.name(id);
+    let name = session.world.graph.name(id);
     let job = Job {
         image: name,
-        recipe: &session.recipes[id.index()],
+        recipe: &session.world.recipes[id.index()],
         key: &key,
         reference: &reference,
         files: session.prints.files(id),
         bases: bases(session, id),
         no_cache: false,
-        root: &session.workspace.root,
+        root: &session.world.workspace.root,
         scratch: session.store.context_folder(name),
     };
-    session.backends[id.index()]
+    session.world.backends[id.index()]
         .render(&job, to)
         .map_err(|error| match error {
             BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
@@ -103,20 +103,21 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
 /// The bases as they would be named now: what was built last where the key is the same, else what they will be called.
 fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
     let artifact = |base: ImageId| {
-        let name = session.graph.name(base);
+        let name = session.world.graph.name(base);
         match session.store.read(name) {
             RecordState::Found(record) if record.key == session.prints.key(base) => record.artifact,
             _ => Artifact {
-                backend: session.backends[base.index()].name().to_owned(),
+                backend: session.world.backends[base.index()].name().to_owned(),
                 reference: session.reference(base),
                 digest: String::new(),
             },
         }
     };
     session
+        .world
         .graph
         .bases(id)
-        .into_iter()
-        .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
+        .iter()
+        .map(|base| (session.world.graph.name(*base).to_owned(), artifact(*base)))
         .collect()
 }

@@ -34,14 +34,14 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
         .map(|id| {
             let reference = session.reference(id);
             Tag {
-                image: session.graph.name(id),
+                image: session.world.graph.name(id),
                 tag: reference
                     .rsplit_once(':')
                     .map_or("", |(_, tag)| tag)
                     .to_owned(),
                 reference,
                 key: session.prints.key(id).to_string(),
-                platforms: &session.recipes[id.index()].platforms,
+                platforms: &session.world.recipes[id.index()].platforms,
             }
         })
         .collect();

@@ -13,9 +13,9 @@ use super::options::Selection;
 use super::teller::Teller;
 use crate::limits;
 use crate::report;
-use crate::run::Options;
+use crate::run::{Mailbox, Options};
 use crate::session::{self, Opening, Refusal};
-use crate::watch::{self, Mailbox, Request, Start};
+use crate::watch::{self, Request, Start};
 
 #[derive(Args)]
 pub(super) struct WatchArgs {
@@ -61,14 +61,14 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings);
     // Until here a signal may just end the program: nothing has been begun.
     let mailbox = Mailbox::default();
-    let signals = mailbox.signals();
+    let signals = mailbox.interrupter();
     let again = signals.clone();
     context.signals.on_continued(move || again.continued());
     context.signals.ask_first(move || signals.interrupt());
     let file = args.metadata_file.map(|file| context.folder.join(file));
     let mut unwritten = None;
     watch::watch(
-        &request,
+        request,
         start,
         mailbox,
         &mut |event| screen.event(event),
@@ -105,16 +105,16 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
 
 /// Manifests that are wrong are no reason to give up: they can be mended while it waits. What no edit mends is one.
 fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start, Failure> {
-    let examined = session::examine(&Opening {
+    let opening = Opening {
         manifest: &request.manifest,
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
         env: &context.env(),
-    });
-    let session = match examined.into_session() {
+    };
+    let session = match session::examine(&opening, None) {
         Ok(session) => session,
         Err(wrong) if wrong.workspace.root.as_os_str().is_empty() => {
-            return Err(Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources).into());
+            return Err(Refusal::from(wrong).into());
         }
         Err(wrong) => return Ok(Start::Broken(wrong)),
     };

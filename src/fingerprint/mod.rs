@@ -18,7 +18,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use files::{FileReader, FilesError, read_files};
-pub use images::{Fingerprint, FingerprintError, fingerprint, refresh};
+pub use images::{Fingerprint, FingerprintError, fingerprint};
 pub use key::key;
 pub use listing::{Change, Input, diff, inputs};
 pub use naming::{Namer, flytekit_ids, namers};
@@ -33,6 +33,12 @@ impl Key {
     #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    /// Whether a text is this key as it is displayed.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        text.parse() == Ok(*self)
     }
 
     /// The default tag: the first 32 hexadecimal digits.

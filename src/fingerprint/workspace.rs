@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, fingerprint,
-    namers, refresh,
+    images::fingerprint_but, namers,
 };
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
@@ -37,30 +37,11 @@ pub struct BadSet {
 }
 
 impl Fingerprints {
-    /// Reads all files and makes all keys.
-    ///
-    /// # Errors
-    /// Every file set that cannot be read.
-    pub fn read(
-        workspace: &Workspace,
-        graph: &Graph,
-        recipes: &[Recipe],
-    ) -> Result<Self, Vec<BadSet>> {
-        let reader = FileReader::new(&workspace.root).map_err(|error| {
-            vec![BadSet {
-                image: ImageId(0),
-                set: None,
-                error,
-            }]
-        })?;
-        Self::read_with(Arc::new(reader), workspace, graph, recipes)
-    }
-
     /// Reads the files that this reader has not read yet, and makes all keys.
     ///
     /// # Errors
     /// Every file set that cannot be read.
-    pub fn read_with(
+    pub fn read(
         reader: Arc<FileReader>,
         workspace: &Workspace,
         graph: &Graph,
@@ -161,37 +142,6 @@ impl Fingerprints {
         self.all[id.index()].inputs(recipe)
     }
 
-    /// Reads the files of one image again; its key and those of all that is built on it follow.
-    ///
-    /// # Errors
-    /// When a file cannot be read any more; nothing has changed then.
-    pub fn refresh(
-        &mut self,
-        workspace: &Workspace,
-        graph: &Graph,
-        recipes: &[Recipe],
-        id: ImageId,
-    ) -> Result<(), FingerprintError> {
-        let mut all: Vec<Result<Fingerprint, FingerprintError>> =
-            self.all.iter().cloned().map(Ok).collect();
-        let changed = refresh(
-            graph,
-            recipes,
-            &self.reader,
-            &BTreeSet::from([id]),
-            &mut all,
-        );
-        let mut next = self.clone();
-        next.all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
-        let is_due = |image| image == id || changed.contains(&image);
-        let bad = next.name(workspace, graph, recipes, is_due);
-        if let Some(bad) = bad.into_iter().next() {
-            return Err(FingerprintError::Files(bad.error));
-        }
-        *self = next;
-        Ok(())
-    }
-
     /// What reads the files.
     #[must_use]
     pub fn reader(&self) -> &Arc<FileReader> {
@@ -199,7 +149,8 @@ impl Fingerprints {
     }
 
     /// Reads file sets again and returns the fingerprints as they are now, with the images whose own files cannot be read:
-    /// those, and all that is built on them, keep the fingerprints that they had.
+    /// those, and all that is built on them, keep the fingerprints that they had. The images of `kept` keep theirs too, and
+    /// what is built on them goes by those.
     ///
     /// # Panics
     /// When the graph and the recipes are not of the same workspace.
@@ -210,10 +161,12 @@ impl Fingerprints {
         graph: &Graph,
         recipes: &[Recipe],
         sets: &BTreeSet<&FileSet>,
+        kept: &BTreeSet<ImageId>,
     ) -> (Self, BTreeMap<ImageId, FilesError>) {
         self.reader
             .read_again(&sets.iter().copied().collect::<Vec<_>>());
-        let found = fingerprint(graph, recipes, &self.reader);
+        let given = |id: ImageId| kept.contains(&id).then(|| self.all[id.index()].clone());
+        let found = fingerprint_but(graph, recipes, &self.reader, given);
         let mut unreadable = BTreeMap::new();
         let mut all = Vec::with_capacity(found.len());
         for (id, (found, before)) in graph.ids().zip(found.into_iter().zip(&self.all)) {

@@ -139,9 +139,8 @@ impl Images {
             return Err(refusal("no builder is registered", help));
         }
         let checked = check::loaded(assemble::assemble(root, &self.images));
-        session::examine_checked(checked, known, self.builder.as_deref(), None)
-            .into_session()
-            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
+        let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
+        Ok(session?)
     }
 
     fn root(&self) -> Result<PathBuf, Refusal> {
@@ -199,7 +198,10 @@ impl Images {
     pub fn exists(&self, id: &str, place: StoreKind) -> Result<Existence, Refusal> {
         let (session, at) = self.find(id)?;
         if place == StoreKind::Registry
-            && session.workspace.images[at.index()].spec.registry.is_none()
+            && session.world.workspace.images[at.index()]
+                .spec
+                .registry
+                .is_none()
         {
             let message = format!("image `{id}` has no registry");
             return Err(refusal(message, "give it one: `with_registry`"));
@@ -208,9 +210,9 @@ impl Images {
         let wanted = Wanted {
             reference: &reference,
             place,
-            platforms: &session.recipes[at.index()].platforms,
+            platforms: &session.world.recipes[at.index()].platforms,
         };
-        let found = session.backends[at.index()].exists(&[wanted], Asker::silent());
+        let found = session.world.backends[at.index()].exists(&[wanted], Asker::silent());
         let key = session.prints.key(at).to_string();
         Ok(match found.into_iter().next() {
             Some(Existence::Present {
@@ -248,7 +250,7 @@ impl Images {
 
     fn find(&self, id: &str) -> Result<(Session, ImageId), Refusal> {
         let session = self.open()?;
-        match session.graph.find(id) {
+        match session.world.graph.find(id) {
             Some(found) => Ok((session, found)),
             None => Err(unknown_image(id, &session)),
         }

@@ -42,7 +42,7 @@ pub struct Proposed<'a> {
 impl Proposal {
     pub(super) fn new(session: Session, request: &Request) -> Result<Self, Refusal> {
         let asked = match &request.images {
-            None => session.graph.ids().collect(),
+            None => session.world.graph.ids().collect(),
             Some(words) if words.is_empty() => BTreeSet::new(),
             Some(words) => select(&session, words)?,
         };
@@ -65,7 +65,7 @@ impl Proposal {
     /// What is to be done, bases first.
     pub fn images(&self) -> impl Iterator<Item = Proposed<'_>> {
         self.planned.plan.images.iter().map(|image| Proposed {
-            id: self.session.graph.name(image.id),
+            id: self.session.world.graph.name(image.id),
             reference: self.session.reference(image.id),
             action: image.action,
             reasons: &image.reasons,
@@ -113,12 +113,12 @@ impl Proposal {
             on_event(&Event::Warning { message });
         }
         let (session, planned) = (self.session, self.planned);
-        session.run(&planned, self.options, mailbox, &mut on_event)
+        session.run(planned, self.options, mailbox, &mut on_event)
     }
 }
 
 fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
-    session.graph.select(words).map_err(|unknown| {
+    session.world.graph.select(words).map_err(|unknown| {
         let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
         let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();

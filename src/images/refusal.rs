@@ -48,7 +48,7 @@ pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Re
 
 /// An id that no image has.
 pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
-    let ids = session.workspace.images.iter();
+    let ids = session.world.workspace.images.iter();
     let help = match closest(id, ids.map(|image| image.id.as_str())) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => known_images(session),
@@ -58,7 +58,7 @@ pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
 
 /// All ids, in words.
 pub(super) fn known_images(session: &Session) -> String {
-    let images = session.workspace.images.iter();
+    let images = session.world.workspace.images.iter();
     let ids: Vec<&str> = images.map(|image| image.id.as_str()).collect();
     format!("images: {}", ids.join(", "))
 }

@@ -1,82 +1,92 @@
-//! What is known of every image before the plan: records, and what exists where.
+//! What is known of images before anything is decided: records, and what exists where.
 //!
-//! Asks the store and the backends; decides nothing. The choice made: each backend is asked once, for all its images
-//! together, and differences of inputs are looked up only for images that have to be built.
+//! Asks the store and the backends; decides nothing. Each backend is asked once, for all its images together, and differences
+//! of inputs are looked up only for images that have to be built.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Facts;
+use super::{Facts, Push};
 use crate::asking::Asker;
 use crate::backend::{Existence, StoreKind, Wanted};
 use crate::fingerprint::{self, Change, Fingerprints};
 use crate::graph::ImageId;
-use crate::reference;
-use crate::run::{Push, Setting};
-use crate::store::RecordState;
+use crate::store::{RecordState, Store};
+use crate::world::World;
 
-/// Gathers what is known of the images in `relevant`; the others count as absent. Registries are asked for what is to
-/// be pushed.
+/// Gathers what is known of the images in `relevant`, with what differs from what was recorded; the others count as absent.
+/// Registries are asked for what is to be pushed. One entry an image, in the order of the ids.
 #[must_use]
 pub fn gather(
-    setting: Setting<'_>,
+    world: &World,
     prints: &Fingerprints,
+    store: &Store,
     relevant: &BTreeSet<ImageId>,
     push: Push,
     asker: Asker<'_>,
 ) -> Vec<Facts> {
-    let mut all = gather_without_changes(setting, prints, relevant, push, asker);
-    for (id, facts) in setting.graph.ids().zip(&mut all) {
-        facts.changes = changes(setting, prints, id, facts);
-    }
-    all
+    let mut known = of(world, prints, store, relevant, push, asker);
+    let facts = |id: ImageId| {
+        let mut facts = known
+            .remove(&id)
+            .unwrap_or_else(|| nothing(world, prints, id));
+        facts.changes = changes(world, prints, store, id, &facts);
+        facts
+    };
+    world.graph.ids().map(facts).collect()
 }
 
-/// The same, but without looking up what differs from what was recorded.
+/// What is known of these images, without what differs from what was recorded.
 #[must_use]
-pub fn gather_without_changes(
-    setting: Setting<'_>,
+pub fn of(
+    world: &World,
     prints: &Fingerprints,
-    relevant: &BTreeSet<ImageId>,
+    store: &Store,
+    images: &BTreeSet<ImageId>,
     push: Push,
     asker: Asker<'_>,
-) -> Vec<Facts> {
-    let found = existences(setting, prints, relevant, push, asker);
-    let records = setting.store.records();
-    let facts = |id: ImageId| {
-        let (record, unreadable) = match relevant
-            .contains(&id)
-            .then(|| records.read(setting.graph.name(id)))
-        {
-            Some(RecordState::Found(record)) => (Some(*record), None),
-            Some(RecordState::Unreadable(why)) => (None, Some(why)),
-            Some(RecordState::Missing) | None => (None, None),
-        };
-        let place = |place| found.get(&(id, place)).cloned();
-        let local = place(StoreKind::Local).unwrap_or(Existence::Absent);
-        let registry = place(StoreKind::Registry);
-        let key = prints.key(id);
-        Facts {
-            key,
-            record,
-            unreadable,
-            local,
-            registry,
-            is_flytekit: setting.workspace.images[id.index()].spec.flytekit.is_some(),
-            changes: Vec::new(),
+) -> BTreeMap<ImageId, Facts> {
+    let mut found = existences(world, prints, images, push, asker);
+    let records = store.records();
+    let facts = |id: &ImageId| {
+        let mut facts = nothing(world, prints, *id);
+        match records.read(world.graph.name(*id)) {
+            RecordState::Found(record) => facts.record = Some(*record),
+            RecordState::Unreadable(why) => facts.unreadable = Some(why),
+            RecordState::Missing => {}
         }
+        if let Some(local) = found.remove(&(*id, StoreKind::Local)) {
+            facts.local = local;
+        }
+        facts.registry = found.remove(&(*id, StoreKind::Registry));
+        (*id, facts)
     };
-    setting.graph.ids().map(facts).collect()
+    images.iter().map(facts).collect()
+}
+
+/// What counts as known of an image that nobody asked after.
+#[must_use]
+pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
+    Facts {
+        key: prints.key(id),
+        record: None,
+        unreadable: None,
+        local: Existence::Absent,
+        registry: None,
+        is_flytekit: world.spec(id).flytekit.is_some(),
+        changes: Vec::new(),
+    }
 }
 
 /// What differs from what was recorded; nothing when that is not known any more.
 #[must_use]
 pub fn changes(
-    setting: Setting<'_>,
+    world: &World,
     prints: &Fingerprints,
+    store: &Store,
     id: ImageId,
     facts: &Facts,
 ) -> Vec<Change> {
-    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == facts.key.to_string());
+    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if facts.key.is(label));
     let Some(record) = facts
         .record
         .as_ref()
@@ -84,48 +94,41 @@ pub fn changes(
     else {
         return Vec::new();
     };
-    let Some(old) = setting.store.inputs(record) else {
+    let Some(old) = store.inputs(record) else {
         return Vec::new();
     };
-    let new = prints.inputs(id, &setting.recipes[id.index()]);
+    let new = prints.inputs(id, &world.recipes[id.index()]);
     fingerprint::diff(&old, &new)
 }
 
 fn existences(
-    setting: Setting<'_>,
+    world: &World,
     prints: &Fingerprints,
-    relevant: &BTreeSet<ImageId>,
+    images: &BTreeSet<ImageId>,
     push: Push,
     asker: Asker<'_>,
 ) -> BTreeMap<(ImageId, StoreKind), Existence> {
-    let references: BTreeMap<ImageId, String> = relevant
-        .iter()
-        .map(|id| {
-            (
-                *id,
-                reference::of(&setting.workspace.images[id.index()], &prints.tag(*id)),
-            )
-        })
-        .collect();
+    let reference = |id: &ImageId| (*id, world.reference(prints, *id));
+    let references: BTreeMap<ImageId, String> = images.iter().map(reference).collect();
     let mut by_backend: BTreeMap<&str, Vec<(ImageId, StoreKind)>> = BTreeMap::new();
-    for id in relevant {
+    for id in images {
         let wanted = by_backend
-            .entry(setting.backends[id.index()].name())
+            .entry(world.backends[id.index()].name())
             .or_default();
         wanted.push((*id, StoreKind::Local));
-        if push.wants(&setting.workspace.images[id.index()].spec) {
+        if push.wants(world.spec(*id)) {
             wanted.push((*id, StoreKind::Registry));
         }
     }
     let mut found = BTreeMap::new();
     for wanted in by_backend.into_values() {
-        let backend = &setting.backends[wanted[0].0.index()];
+        let backend = &world.backends[wanted[0].0.index()];
         let questions: Vec<Wanted<'_>> = wanted
             .iter()
             .map(|(id, place)| Wanted {
                 reference: &references[id],
                 place: *place,
-                platforms: &setting.recipes[id.index()].platforms,
+                platforms: &world.recipes[id.index()].platforms,
             })
             .collect();
         found.extend(wanted.into_iter().zip(backend.exists(&questions, asker)));

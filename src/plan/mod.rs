@@ -1,11 +1,12 @@
 //! Graph × keys × records × what exists → what is to be done, and why.
 //!
-//! Pure; knows no backend and no store: [`facts`] gathers what it judges. The choice made: an image that exists under its
+//! Pure; knows no backend and no store: [`facts`] gathers what it judges. An image that exists under its
 //! reference with its key is fresh whatever the records say, so a switched branch or an empty state folder builds nothing
 //! that is already there; records tell what changed, and on what a base was built.
 
 mod doubt;
 pub mod facts;
+mod judging;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,9 @@ use serde::Serialize;
 use crate::backend::Existence;
 use crate::fingerprint::{Change, Key};
 use crate::graph::{Graph, ImageId};
+use crate::spec::ImageSpec;
 use crate::store::Record;
+pub(crate) use judging::Judging;
 
 /// What is known of one image before anything is decided.
 #[derive(Debug, Clone)]
@@ -102,6 +105,33 @@ pub enum WhenUnknown {
     Assume,
 }
 
+/// When results go to their registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Push {
+    /// Never.
+    #[default]
+    No,
+    /// Each as soon as it is built.
+    Each,
+    /// All, after the last one was built; none when one failed.
+    AllOrNothing,
+    /// Each as soon as it is built, but only those that flytekit names: what its own variable asks for.
+    Flytekit,
+}
+
+impl Push {
+    /// Whether an image is to be in its registry.
+    #[must_use]
+    pub fn wants(self, spec: &ImageSpec) -> bool {
+        let is_meant = match self {
+            Self::No => false,
+            Self::Each | Self::AllOrNothing => true,
+            Self::Flytekit => spec.flytekit.is_some(),
+        };
+        is_meant && spec.registry.is_some()
+    }
+}
+
 /// How to judge.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Judgement {
@@ -114,16 +144,6 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// The same, but what is fresh is left alone.
-    #[must_use]
-    pub fn unforced(self) -> Self {
-        Self {
-            force: false,
-            force_flytekit: false,
-            ..self
-        }
-    }
-
     fn forces(self, facts: &Facts) -> bool {
         self.force || (self.force_flytekit && facts.is_flytekit)
     }
@@ -132,17 +152,15 @@ impl Judgement {
 impl Facts {
     /// Whether it is where it must be, with its key.
     fn is_there(&self) -> bool {
-        let key = self.key.to_string();
-        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if *label == key);
+        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if self.key.is(label));
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
     }
 
     /// Why nobody can say whether it is there; none when it is, or is not.
     fn doubt(&self) -> Option<&str> {
-        let all = [Some(&self.local), self.registry.as_ref()];
-        let mut all = all.into_iter().flatten();
+        let mut all = [Some(&self.local), self.registry.as_ref()].into_iter();
         let why = all.find_map(|found| match found {
-            Existence::Unknown { why } => Some(why.as_str()),
+            Some(Existence::Unknown { why }) => Some(why.as_str()),
             _ => None,
         });
         why.filter(|_| !self.is_there())
@@ -169,6 +187,8 @@ impl Facts {
 pub struct Plan {
     /// The images, in the order of the graph.
     pub images: Vec<Planned>,
+    /// Where an image is in that list, by id.
+    at: Vec<Option<usize>>,
 }
 
 /// What to do about one image.
@@ -197,45 +217,25 @@ impl Plan {
         facts: &[Facts],
         judgement: Judgement,
     ) -> Self {
-        let mut considered = asked.clone();
-        let mut building = BTreeSet::new();
-        // Building an image may bring bases into view, and their rebuilding may bring further dependents: both sets only grow.
-        loop {
-            let before = (considered.len(), building.len());
-            for id in graph
-                .order()
-                .iter()
-                .copied()
-                .filter(|id| considered.contains(id))
-                .collect::<Vec<_>>()
-            {
-                let force = asked.contains(&id) && judgement.forces(&facts[id.index()]);
-                let own = own_reasons(&facts[id.index()], force, judgement.when_unknown);
-                if own.is_some()
-                    || graph
-                        .bases(id)
-                        .iter()
-                        .any(|base| building.contains(base) || moved_on(graph, facts, id, *base))
-                {
-                    building.insert(id);
-                    considered.extend(graph.bases(id));
-                }
-            }
-            if before == (considered.len(), building.len()) {
-                break;
-            }
+        let is_forced = |id: ImageId| asked.contains(&id) && judgement.forces(&facts[id.index()]);
+        Judging {
+            graph,
+            asked,
+            facts,
+            when_unknown: judgement.when_unknown,
+            is_forced: &is_forced,
         }
-        let plan =
-            |id: ImageId| planned(graph, facts, id, asked.contains(&id), &building, judgement);
-        Self {
-            images: graph
-                .order()
-                .iter()
-                .copied()
-                .filter(|id| considered.contains(id))
-                .map(plan)
-                .collect(),
+        .plan()
+    }
+
+    /// A plan of these images, in the order of the graph.
+    #[must_use]
+    pub fn of(graph: &Graph, images: Vec<Planned>) -> Self {
+        let mut at = vec![None; graph.len()];
+        for (place, image) in images.iter().enumerate() {
+            at[image.id.index()] = Some(place);
         }
+        Self { images, at }
     }
 
     /// The images that are built.
@@ -248,7 +248,20 @@ impl Plan {
     /// What is planned for an image, if anything.
     #[must_use]
     pub fn get(&self, id: ImageId) -> Option<&Planned> {
-        self.images.iter().find(|image| image.id == id)
+        let at = self.at.get(id.index()).copied().flatten()?;
+        Some(&self.images[at])
+    }
+
+    /// Something was done about an image: this is left.
+    pub(crate) fn settle(&mut self, id: ImageId, left: Action) {
+        if let Some(at) = self.at.get(id.index()).copied().flatten() {
+            self.images[at].action = left;
+        }
+    }
+
+    fn builds_it(&self, id: ImageId) -> bool {
+        self.get(id)
+            .is_some_and(|image| image.action == Action::Build)
     }
 
     /// The longest chain of builds by the time that each took last, with its seconds; builds of unknown time count as
@@ -259,10 +272,8 @@ impl Plan {
         let mut best: Vec<(f64, Option<ImageId>)> = vec![(0.0, None); graph.len()];
         let mut last: Option<ImageId> = None;
         for image in self.builds() {
-            let before = graph
-                .bases(image.id)
-                .into_iter()
-                .filter(|base| weights[base.index()].is_some());
+            let bases = graph.bases(image.id).iter().copied();
+            let before = bases.filter(|base| weights[base.index()].is_some());
             let longest = before.max_by(|a, b| best[a.index()].0.total_cmp(&best[b.index()].0));
             let seconds = weights[image.id.index()].unwrap_or(0.0)
                 + longest.map_or(0.0, |base| best[base.index()].0);
@@ -275,6 +286,22 @@ impl Plan {
         let mut path: Vec<ImageId> = std::iter::successors(last, |id| best[id.index()].1).collect();
         path.reverse();
         (path, seconds)
+    }
+
+    /// For each image its own expected seconds and those of the longest chain of builds on top of it.
+    #[must_use]
+    pub fn remaining(&self, graph: &Graph) -> Vec<f64> {
+        let weights = self.weights(graph.len());
+        let mut remaining = vec![0.0_f64; graph.len()];
+        for id in graph.order().iter().rev() {
+            let above = graph
+                .dependents(*id)
+                .iter()
+                .map(|dependent| remaining[dependent.index()])
+                .fold(0.0, f64::max);
+            remaining[id.index()] = weights[id.index()].map_or(0.0, |own| own + above);
+        }
+        remaining
     }
 
     /// The expected seconds of each build, by image; none for what is not built.
@@ -292,142 +319,6 @@ impl Plan {
             weights[image.id.index()] = Some(image.seconds.unwrap_or(mean));
         }
         weights
-    }
-}
-
-fn planned(
-    graph: &Graph,
-    facts: &[Facts],
-    id: ImageId,
-    asked: bool,
-    building: &BTreeSet<ImageId>,
-    judgement: Judgement,
-) -> Planned {
-    let own = &facts[id.index()];
-    let seconds = own.record.as_ref().map(|record| record.seconds);
-    if !building.contains(&id) {
-        let why = || match &own.registry {
-            Some(Existence::Unknown { why }) => Reason::Unknown { why: why.clone() },
-            _ => Reason::ArtifactGone {
-                place: "registry".to_owned(),
-            },
-        };
-        let (action, reasons) = if asked && needs_push(own) {
-            (Action::Push, vec![why()])
-        } else {
-            (Action::Fresh, Vec::new())
-        };
-        return Planned {
-            id,
-            action,
-            reasons,
-            asked,
-            seconds,
-        };
-    }
-    let own_reasons = own_reasons(own, asked && judgement.forces(own), judgement.when_unknown);
-    let mut reasons = own_reasons.unwrap_or_default();
-    // What was never built has no bases that changed since.
-    if own.record.is_some() || reasons.is_empty() {
-        let is_other = |base: &ImageId| {
-            let name = graph.name(*base);
-            building.contains(base)
-                || moved_on(graph, facts, id, *base)
-                || own.changes.iter().any(|change| change.base() == Some(name))
-        };
-        let others = graph.bases(id).into_iter().filter(is_other);
-        reasons.extend(others.map(|base| Reason::BaseRebuilt {
-            base: graph.name(base).to_owned(),
-        }));
-    }
-    Planned {
-        id,
-        action: Action::Build,
-        reasons,
-        asked,
-        seconds,
-    }
-}
-
-/// Why an image must be built whatever is built besides; none when it is where it must be, with its key. Empty when only
-/// keys of its bases are others: those are told of with the bases.
-fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<Vec<Reason>> {
-    if force {
-        return Some(vec![Reason::Forced]);
-    }
-    if facts.is_there() {
-        return None;
-    }
-    let is_assumed = when_unknown == WhenUnknown::Assume;
-    let doubt = facts.doubt().filter(|_| !is_assumed);
-    let doubt = doubt.map(|why| Reason::Unknown {
-        why: why.to_owned(),
-    });
-    let mut reasons = match &facts.record {
-        None => {
-            let unreadable = facts.unreadable.clone();
-            vec![Reason::NeverBuilt { unreadable }]
-        }
-        Some(record) if record.key != facts.key => input_changes(facts),
-        Some(_) if facts.doubt().is_some() && is_assumed => return None,
-        Some(_) if doubt.is_some() => Vec::new(),
-        Some(_) => {
-            let place = match facts.registry.as_ref().unwrap_or(&facts.local) {
-                Existence::Present { .. } => "its name; another image bears it".to_owned(),
-                Existence::Incomplete { missing } => format!("form for {}", missing.join(", ")),
-                Existence::Absent | Existence::Unknown { .. } => "local store".to_owned(),
-            };
-            vec![Reason::ArtifactGone { place }]
-        }
-    };
-    reasons.extend(doubt);
-    Some(reasons)
-}
-
-fn input_changes(facts: &Facts) -> Vec<Reason> {
-    if facts.changes.is_empty() {
-        let input = "something (what it was made of is not known any more)".to_owned();
-        return vec![Reason::InputChanged {
-            input,
-            from: None,
-            to: None,
-        }];
-    }
-    let own = facts
-        .changes
-        .iter()
-        .filter(|change| change.base().is_none());
-    own.cloned()
-        .map(|change| Reason::InputChanged {
-            input: change.name,
-            from: change.from,
-            to: change.to,
-        })
-        .collect()
-}
-
-/// Whether the base that an image was built on is no longer the base that is there. A record that is not of the very image
-/// that is there (another engine made it) cannot tell.
-fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool {
-    let own = &facts[id.index()];
-    let (Some(record), Existence::Present { digest, .. }) = (&own.record, &own.local) else {
-        return false;
-    };
-    let Existence::Present { digest: there, .. } = &facts[base.index()].local else {
-        return false;
-    };
-    let built_on = record.bases.get(graph.name(base));
-    record.artifact.digest == *digest && built_on.is_some_and(|built_on| built_on != there)
-}
-
-fn needs_push(facts: &Facts) -> bool {
-    let key = facts.key.to_string();
-    match &facts.registry {
-        Some(Existence::Present {
-            key: Some(found), ..
-        }) => *found != key,
-        Some(_) => true,
-        None => false,
     }
 }
 

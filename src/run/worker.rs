@@ -6,16 +6,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Event, Trouble};
-use crate::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes, StoreKind, waiting};
+use super::event::Event;
+use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
+use crate::cancel::Cancel;
 use crate::disk::system_words;
-use crate::fingerprint::{self, Files, Key};
+use crate::fingerprint::{self, Key};
+use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
+use crate::world::View;
 
 /// Lines of a failed build's log that are shown.
 const TAIL: usize = 20;
@@ -33,58 +36,101 @@ const WAITS: [Duration; 3] = [
 /// Where a worker's events go.
 pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Everything that a worker needs to build one image.
-pub(crate) struct Assignment<'a> {
-    pub(crate) image: &'a str,
-    pub(crate) recipe: &'a Recipe,
-    pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) key: Key,
-    pub(crate) files: Vec<Arc<Files>>,
-    pub(crate) reference: String,
-    pub(crate) bases: BTreeMap<String, Artifact>,
-    pub(crate) base_keys: Vec<(String, Key)>,
+/// Everything that a worker needs to build or push one image. It borrows nothing: the view may be another before the work ends.
+pub(super) struct Work {
+    pub(super) view: Arc<View>,
+    pub(super) id: ImageId,
+    pub(super) is: Identity,
+    pub(super) bases: BTreeMap<String, Artifact>,
     /// What was recorded when the run was planned: another run may have built it since.
-    pub(crate) planned_on: Option<Record>,
+    pub(super) planned_on: Option<Record>,
     /// `--force`: what is fresh is to be made anew, not to be found in a cache.
-    pub(crate) no_cache: bool,
-    pub(crate) attempts: u32,
-    pub(crate) root: &'a Path,
-    pub(crate) store: &'a Store,
-    pub(crate) cancel: Cancel,
-    pub(crate) tell: Tell,
+    pub(super) no_cache: bool,
+    /// How often it is tried in all, at least 1.
+    pub(super) attempts: u32,
+    /// What is pushed; none to build it.
+    pub(super) push: Option<Artifact>,
+    pub(super) store: Store,
+    pub(super) tell: Tell,
+    pub(super) cancel: Cancel,
+}
+
+/// An image with what it is built on: whatever failed for one may go well for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) key: Key,
+    /// The digests of its bases.
+    pub(crate) bases: Vec<String>,
 }
 
 /// What a worker brings back.
 pub(crate) struct Built {
     pub(crate) artifact: Artifact,
+    /// What is recorded of it; none when it could not be.
+    pub(crate) record: Option<Box<Record>>,
     /// Another run built it while this one waited for its turn.
     pub(crate) by_another_run: bool,
 }
 
-impl Assignment<'_> {
-    /// Builds the image; with how long it took.
-    pub(crate) fn build(&self) -> (Result<Built, Trouble>, f64) {
+/// What a worker did.
+pub(super) enum Done {
+    Built(Built),
+    Pushed,
+}
+
+/// Why a worker came back without a result.
+pub(crate) struct Trouble {
+    pub(crate) error: BuildError,
+    pub(crate) log: Option<String>,
+    pub(crate) tail: Vec<String>,
+}
+
+impl Trouble {
+    /// Without anything to read on.
+    pub(crate) fn plain(error: BuildError) -> Self {
+        Self {
+            error,
+            log: None,
+            tail: Vec::new(),
+        }
+    }
+}
+
+impl Work {
+    /// Builds the image or pushes it; with how long it took.
+    pub(super) fn carry_out(&self) -> (Result<Done, Trouble>, f64) {
         let started = Instant::now();
-        let result = guarded(|| self.build_in_turn());
+        let result = guarded(|| match &self.push {
+            None => self.build_in_turn().map(Done::Built),
+            Some(artifact) => self.push(artifact).map(|()| Done::Pushed),
+        });
         (result, started.elapsed().as_secs_f64())
     }
 
-    /// Pushes the image; with how long it took.
-    pub(crate) fn push(&self, artifact: &Artifact) -> (Result<(), Trouble>, f64) {
-        let started = Instant::now();
-        let result = guarded(|| {
-            let log = Log::open(self, &format!("{}.push", self.image))?;
-            self.try_often(&log, |job, notes| {
-                self.backend.push(job, artifact, notes, &self.cancel)
-            })
-        });
-        (result, started.elapsed().as_secs_f64())
+    /// The image's id in the manifest.
+    pub(super) fn image(&self) -> &str {
+        self.view.name(self.id)
+    }
+
+    fn recipe(&self) -> &Recipe {
+        &self.view.world.recipes[self.id.index()]
+    }
+
+    fn backend(&self) -> &dyn Backend {
+        &*self.view.world.backends[self.id.index()]
+    }
+
+    fn push(&self, artifact: &Artifact) -> Result<(), Trouble> {
+        let log = Log::open(self, &format!("{}.push", self.image()))?;
+        self.try_often(&log, |job, notes| {
+            self.backend().push(job, artifact, notes, &self.cancel)
+        })
     }
 
     /// One run at a time builds an image; who waited for another may find the work done.
     fn build_in_turn(&self) -> Result<Built, Trouble> {
         let waiting = self.waiting("waiting for another run that builds it");
-        let lock = self.store.lock_image(self.image, waiting);
+        let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
             .map_err(|error| {
                 plain(format!(
@@ -93,20 +139,22 @@ impl Assignment<'_> {
                 ))
             })?
             .ok_or_else(cancelled)?;
-        if let Some(artifact) = self.built_meanwhile() {
+        if let Some(record) = self.built_meanwhile() {
             return Ok(Built {
-                artifact,
+                artifact: record.artifact.clone(),
+                record: Some(record),
                 by_another_run: true,
             });
         }
-        let log = Log::open(self, self.image)?;
+        let log = Log::open(self, self.image())?;
         let started = Instant::now();
         let artifact = self.try_often(&log, |job, notes| {
-            self.backend.build(job, notes, &self.cancel)
+            self.backend().build(job, notes, &self.cancel)
         })?;
-        self.record(&artifact, started.elapsed().as_secs_f64());
+        let record = self.record(&artifact, started.elapsed().as_secs_f64());
         Ok(Built {
             artifact,
+            record,
             by_another_run: false,
         })
     }
@@ -115,7 +163,7 @@ impl Assignment<'_> {
     fn waiting(&self, what: &str) -> impl FnMut() -> ControlFlow<()> {
         waiting(&self.cancel, move || {
             (self.tell)(Event::ImageStep {
-                image: self.image.to_owned(),
+                image: self.image().to_owned(),
                 step: 0,
                 of: 0,
                 name: what.to_owned(),
@@ -141,8 +189,8 @@ impl Assignment<'_> {
     }
 
     /// What another run built of the very same inputs and bases since this run was planned.
-    fn built_meanwhile(&self) -> Option<Artifact> {
-        let RecordState::Found(record) = self.store.read(self.image) else {
+    fn built_meanwhile(&self) -> Option<Box<Record>> {
+        let RecordState::Found(record) = self.store.read(self.image()) else {
             return None;
         };
         let bases_are_ours = self
@@ -151,10 +199,10 @@ impl Assignment<'_> {
             .all(|(name, base)| record.bases.get(name) == Some(&base.digest));
         let is_new = self.planned_on.as_ref() != Some(&*record);
         (is_new
-            && record.key == self.key
-            && record.artifact.reference == self.reference
+            && record.key == self.is.key
+            && record.artifact.reference == self.view.reference(self.id)
             && bases_are_ours)
-            .then(|| record.artifact.clone())
+            .then_some(record)
     }
 
     fn try_often<T>(
@@ -162,7 +210,8 @@ impl Assignment<'_> {
         log: &Log<'_>,
         work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>,
     ) -> Result<T, Trouble> {
-        let job = self.job();
+        let reference = self.view.reference(self.id);
+        let job = self.job(&reference);
         let mut attempt = 1;
         loop {
             match work(&job, log) {
@@ -170,7 +219,7 @@ impl Assignment<'_> {
                     let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
                     attempt += 1;
                     let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
-                    let image = self.image.to_owned();
+                    let image = self.image().to_owned();
                     (self.tell)(Event::ImageRetry {
                         image,
                         attempt,
@@ -196,28 +245,28 @@ impl Assignment<'_> {
         Ok(())
     }
 
-    fn job(&self) -> Job<'_> {
+    fn job<'w>(&'w self, reference: &'w str) -> Job<'w> {
         Job {
-            image: self.image,
-            recipe: self.recipe,
-            key: &self.key,
-            reference: &self.reference,
-            files: &self.files,
+            image: self.image(),
+            recipe: self.recipe(),
+            key: &self.is.key,
+            reference,
+            files: self.view.prints.files(self.id),
             bases: self.bases.clone(),
             no_cache: self.no_cache,
-            root: self.root,
-            scratch: self.store.context_folder(self.image),
+            root: &self.view.world.workspace.root,
+            scratch: self.store.context_folder(self.image()),
         }
     }
 
     /// Keeps the success. One that cannot be kept is still there under its name, where the next run finds it by key.
-    fn record(&self, artifact: &Artifact, seconds: f64) {
+    fn record(&self, artifact: &Artifact, seconds: f64) -> Option<Box<Record>> {
         let record = Record {
             version: SCHEMA,
-            image: self.image.to_owned(),
-            key: self.key,
+            image: self.image().to_owned(),
+            key: self.is.key,
             artifact: artifact.clone(),
-            platforms: self.recipe.platforms.clone(),
+            platforms: self.recipe().platforms.clone(),
             seconds,
             finished: jiff::Timestamp::now().to_string(),
             bases: self
@@ -227,15 +276,21 @@ impl Assignment<'_> {
                 .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
         };
-        let inputs = fingerprint::inputs(self.recipe, &self.files, &self.base_keys);
+        let inputs = fingerprint::inputs(
+            self.recipe(),
+            self.view.prints.files(self.id),
+            self.view.prints.bases(self.id),
+        );
         if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
             let message = format!(
                 "`{}` is built but could not be recorded: {}",
-                self.image,
+                self.image(),
                 system_words(&error)
             );
             (self.tell)(Event::Warning { message });
+            return None;
         }
+        Some(Box::new(record))
     }
 }
 
@@ -254,19 +309,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
 }
 
 fn plain(message: String) -> Trouble {
-    Trouble {
-        error: BuildError::Failed(message),
-        log: None,
-        tail: Vec::new(),
-    }
+    Trouble::plain(BuildError::Failed(message))
 }
 
 fn cancelled() -> Trouble {
-    Trouble {
-        error: BuildError::Cancelled,
-        log: None,
-        tail: Vec::new(),
-    }
+    Trouble::plain(BuildError::Cancelled)
 }
 
 /// The log of one build: a file, its last lines, and the events for the screen.
@@ -286,7 +333,7 @@ struct Lines {
 }
 
 impl<'a> Log<'a> {
-    fn open(work: &Assignment<'a>, name: &str) -> Result<Self, Trouble> {
+    fn open(work: &'a Work, name: &str) -> Result<Self, Trouble> {
         let (file, path) = work.store.open_log(name).map_err(|error| {
             plain(format!(
                 "no log of it can be kept: {}",
@@ -299,7 +346,7 @@ impl<'a> Log<'a> {
             is_broken: false,
         });
         Ok(Self {
-            image: work.image,
+            image: work.image(),
             path,
             tell: Arc::clone(&work.tell),
             lines,

@@ -1,7 +1,7 @@
 //! One workspace, loaded, checked and fingerprinted: what every command begins with, and what a library user calls.
 //!
-//! Knows nothing of clap or screens. The choice made: opening a session does everything that cannot start a process or
-//! write a file; planning asks what exists; only running builds.
+//! Knows nothing of clap or screens. Opening a session does everything that cannot start a process or write a file; planning
+//! asks what exists; only running builds.
 
 mod choice;
 mod files;
@@ -22,15 +22,17 @@ use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::disk::dir::Trouble;
 use crate::disk::system_words;
-use crate::fingerprint::{FileReader, FilesError, Fingerprints};
-use crate::graph::{Graph, ImageId, UnknownSelection};
+use crate::fingerprint::files::Trail;
+use crate::fingerprint::{BadSet, FileReader, Fingerprints};
+use crate::graph::{ImageId, UnknownSelection};
 use crate::manifest::Overrides;
 use crate::plan::{self, Facts, Judgement, Plan, facts};
 use crate::process;
 use crate::recipe::Recipe;
-use crate::run::{self, Event, Mailbox, Options, Push, Setting, Summary};
+use crate::run::{self, Event, Mailbox, NoWorkers, Options, Push, Summary};
 use crate::store::Store;
 use crate::workspace::{STATE_FOLDER, Workspace};
+use crate::world::{View, World};
 
 /// What a session is opened with.
 pub struct Opening<'a> {
@@ -46,14 +48,8 @@ pub struct Opening<'a> {
 
 /// A workspace that is ready to be planned and built.
 pub struct Session {
-    /// The images.
-    pub workspace: Workspace,
-    /// Who needs whom.
-    pub graph: Graph,
-    /// What each is made of.
-    pub recipes: Vec<Recipe>,
-    /// Who builds each.
-    pub backends: Vec<Arc<dyn Backend>>,
+    /// What the manifests say.
+    pub world: Arc<World>,
     /// The keys and files.
     pub prints: Fingerprints,
     /// Where records are kept.
@@ -80,6 +76,8 @@ pub enum Refusal {
 
 /// A plan, and what it was judged by.
 pub struct Planned {
+    /// The images that were asked for.
+    pub asked: BTreeSet<ImageId>,
     /// What to do.
     pub plan: Plan,
     /// What was known.
@@ -90,32 +88,23 @@ impl Planned {
     /// What nobody could say of what exists, with what is done about it: a line for each cause.
     #[must_use]
     pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
-        let doubts = plan::doubts(&session.graph, &self.plan, &self.facts);
+        let doubts = plan::doubts(&session.world.graph, &self.plan, &self.facts);
         let each = doubts.iter();
         each.map(|doubt| doubt.warning(judgement.when_unknown))
             .collect()
     }
 }
 
-/// A workspace with everything that is wrong in it, and all that could be made of it.
-pub struct Examination {
-    /// The images.
+/// A workspace that is wrong, with all that is.
+pub struct Wrong {
+    /// The images, as far as they could be read.
     pub workspace: Workspace,
     /// All that is wrong or doubtful.
     pub diagnostics: Vec<Diagnostic>,
-    /// What of the images' files cannot be read; known only when nothing else is wrong.
-    pub unreadable: Vec<FilesError>,
+    /// What the images' files were read from; known only when nothing else is wrong.
+    pub trail: Trail,
     /// All backends.
     pub known: Vec<Arc<dyn Backend>>,
-    sound: Option<Sound>,
-}
-
-/// What only a workspace without errors has.
-struct Sound {
-    graph: Graph,
-    recipes: Vec<Recipe>,
-    backends: Vec<Arc<dyn Backend>>,
-    prints: Fingerprints,
 }
 
 /// What outlives one examination of a workspace, so that the next one is quick.
@@ -127,15 +116,11 @@ pub struct Kept {
     pub reader: Arc<FileReader>,
 }
 
-/// Loads, checks and fingerprints a workspace, and tells everything that is wrong.
-#[must_use]
-pub fn examine(opening: &Opening<'_>) -> Examination {
-    examine_with(opening, None)
-}
-
-/// The same, with what an earlier examination of the same root left.
-#[must_use]
-pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
+/// Loads, checks and fingerprints a workspace, with what an earlier examination of the same root left.
+///
+/// # Errors
+/// The workspace with everything that is wrong with the manifests and the files they name, all at once.
+pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
     let checked = check::check(opening.manifest, opening.overrides, opening.env);
     let known = kept.map_or_else(
         || backends(&checked.workspace.root, opening.env),
@@ -145,87 +130,106 @@ pub fn examine_with(opening: &Opening<'_>, kept: Option<&Kept>) -> Examination {
 }
 
 /// Examines a workspace that was checked, wherever its images come from; `known` are all backends.
-#[must_use]
+///
+/// # Errors
+/// The workspace with everything that is wrong.
 pub fn examine_checked(
     checked: Checked,
     known: Vec<Arc<dyn Backend>>,
     builder: Option<&str>,
     kept: Option<&Kept>,
-) -> Examination {
+) -> Result<Session, Box<Wrong>> {
     let Checked {
         workspace,
         graph,
         recipes,
         mut diagnostics,
     } = checked;
-    let chosen = choice::choose(&workspace.images, &recipes, &known, builder);
-    let backends = chosen.unwrap_or_else(|mistakes| {
-        diagnostics.extend(mistakes);
-        Vec::new()
-    });
-    let is_sound = !diagnostics.iter().any(Diagnostic::is_error);
+    let wrong = |workspace, diagnostics, trail, known| {
+        Box::new(Wrong {
+            workspace,
+            diagnostics: diagnostic::in_order(diagnostics),
+            trail,
+            known,
+        })
+    };
     process::withhold(secret::variables(&recipes));
-    let mut unreadable = Vec::new();
-    let sound = graph.filter(|_| is_sound).and_then(|graph| {
-        let read = match kept {
-            Some(kept) => {
-                Fingerprints::read_with(Arc::clone(&kept.reader), &workspace, &graph, &recipes)
-            }
-            None => Fingerprints::read(&workspace, &graph, &recipes),
-        };
-        match read {
-            Ok(prints) => {
-                let clashes = names::clashes(&workspace, &graph, &prints);
-                let is_clear = clashes.is_empty();
-                diagnostics.extend(clashes);
-                is_clear.then_some(Sound {
-                    graph,
-                    recipes,
-                    backends,
-                    prints,
-                })
-            }
-            Err(bad) => {
-                diagnostics.extend(files::mistakes(&workspace, &recipes, &bad));
-                unreadable = bad.into_iter().map(|bad| bad.error).collect();
-                None
-            }
-        }
-    });
-    Examination {
+    let chosen = choice::choose(&workspace.images, &recipes, &known, builder);
+    let (Ok(backends), Some(graph), false) = (
+        chosen.map_err(|mistakes| diagnostics.extend(mistakes)),
+        graph,
+        diagnostics.iter().any(Diagnostic::is_error),
+    ) else {
+        return Err(wrong(workspace, diagnostics, Trail::default(), known));
+    };
+    let world = World {
         workspace,
-        diagnostics: diagnostic::in_order(diagnostics),
-        unreadable,
+        graph,
+        recipes,
+        backends,
+    };
+    let prints = match read(&world, kept) {
+        Ok(prints) => prints,
+        Err((bad, trail)) => {
+            diagnostics.extend(files::mistakes(&world.workspace, &world.recipes, &bad));
+            return Err(wrong(world.workspace, diagnostics, trail, known));
+        }
+    };
+    let clashes = names::clashes(&world, &prints);
+    if !clashes.is_empty() {
+        diagnostics.extend(clashes);
+        return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
+    }
+    Ok(Session {
+        store: Store::look(&world.workspace.root),
+        world: Arc::new(world),
+        prints,
+        warnings: diagnostic::in_order(diagnostics),
         known,
-        sound,
+    })
+}
+
+/// Reads the files and makes the keys; of what cannot be read, where that was looked for.
+fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>, Trail)> {
+    let World {
+        workspace,
+        graph,
+        recipes,
+        ..
+    } = world;
+    let reader = match kept {
+        Some(kept) => Ok(Arc::clone(&kept.reader)),
+        None => FileReader::new(&workspace.root).map(Arc::new),
+    };
+    let reader = reader.map_err(|error| {
+        let (image, set) = (ImageId(0), None);
+        (vec![BadSet { image, set, error }], Trail::default())
+    })?;
+    Fingerprints::read(Arc::clone(&reader), workspace, graph, recipes).map_err(|bad| {
+        let mut trail = Trail::default();
+        for set in recipes.iter().flat_map(Recipe::file_sets) {
+            trail.add(&reader.trail(set));
+        }
+        // What names an image is read by other ways than a set.
+        let unnamed = bad.iter().filter(|bad| bad.set.is_none());
+        let unnamed = unnamed.map(|bad| workspace.root.join(bad.error.path()));
+        trail.paths.extend(unnamed);
+        (bad, trail)
+    })
+}
+
+impl From<Box<Wrong>> for Refusal {
+    fn from(wrong: Box<Wrong>) -> Self {
+        Self::Wrong(wrong.diagnostics, wrong.workspace.sources)
     }
 }
 
-impl Examination {
-    /// The session, if nothing is wrong.
-    ///
-    /// # Errors
-    /// Itself, when something is.
-    pub fn into_session(mut self) -> Result<Session, Box<Self>> {
-        let Some(sound) = self.sound.take() else {
-            return Err(Box::new(self));
-        };
-        let Sound {
-            graph,
-            recipes,
-            backends,
-            prints,
-        } = sound;
-        Ok(Session {
-            store: Store::look(&self.workspace.root),
-            workspace: self.workspace,
-            graph,
-            recipes,
-            backends,
-            prints,
-            warnings: self.diagnostics,
-            known: self.known,
-        })
+impl From<NoWorkers> for Refusal {
+    fn from(error: NoWorkers) -> Self {
+        Self::Other {
+            message: error.to_string(),
+            help: Some("ask for fewer with `--jobs N`".to_owned()),
+        }
     }
 }
 
@@ -235,15 +239,13 @@ impl Session {
     /// # Errors
     /// Everything that is wrong with the manifests and the files they name, all at once.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
-        examine(opening)
-            .into_session()
-            .map_err(|wrong| Refusal::Wrong(wrong.diagnostics, wrong.workspace.sources))
+        Ok(examine(opening, None)?)
     }
 
     /// Why an image's builder builds it; `flag` is the builder that the user asked for.
     #[must_use]
     pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
-        let own = &self.workspace.images[image.index()].spec.builder;
+        let own = &self.world.spec(image).builder;
         match (own, flag) {
             (Some(_), _) => "the image says so",
             (None, Some(_)) => "`--builder` says so",
@@ -256,7 +258,7 @@ impl Session {
     /// # Errors
     /// A word that names none, with the id that was probably meant.
     pub fn select(&self, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
-        self.graph.select(words).map_err(|unknown| {
+        self.world.graph.select(words).map_err(|unknown| {
             let message = unknown
                 .iter()
                 .map(UnknownSelection::to_string)
@@ -288,10 +290,14 @@ impl Session {
         push: Push,
         by: Asker<'_>,
     ) -> Planned {
-        let relevant = self.graph.with_bases(asked);
-        let facts = facts::gather(self.setting(), &self.prints, &relevant, push, by);
-        let plan = Plan::new(&self.graph, asked, &facts, judgement);
-        Planned { plan, facts }
+        let graph = &self.world.graph;
+        let relevant = graph.with_bases(asked);
+        let facts = facts::gather(&self.world, &self.prints, &self.store, &relevant, push, by);
+        Planned {
+            asked: asked.clone(),
+            plan: Plan::new(graph, asked, &facts, judgement),
+            facts,
+        }
     }
 
     /// Why the plan cannot be carried out here: backends that are needed and missing, in words with what to do.
@@ -303,7 +309,7 @@ impl Session {
             .iter()
             .filter(|image| image.action != crate::plan::Action::Fresh);
         let backends = needed
-            .map(|image| &self.backends[image.id.index()])
+            .map(|image| &self.world.backends[image.id.index()])
             .filter(|backend| names.insert(backend.name()));
         let missing = backends.filter_map(|backend| match backend.availability(asker) {
             Availability::Ready { .. } => None,
@@ -320,12 +326,12 @@ impl Session {
     pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
         let variable = |name: &str| std::env::var(name).ok();
         let missing = |id: ImageId| {
-            let recipe = &self.recipes[id.index()];
-            let missing = secret::reveal(recipe, &self.workspace.root, &variable);
+            let recipe = &self.world.recipes[id.index()];
+            let missing = secret::reveal(recipe, &self.world.workspace.root, &variable);
             let missing = missing.err().unwrap_or_default();
             missing
                 .into_iter()
-                .map(move |missing| format!("image `{}`: {missing}", self.graph.name(id)))
+                .map(move |missing| format!("image `{}`: {missing}", self.world.graph.name(id)))
         };
         plan.builds().flat_map(|image| missing(image.id)).collect()
     }
@@ -333,53 +339,19 @@ impl Session {
     /// Carries a plan out.
     ///
     /// # Errors
-    /// When the state folder cannot be made; nothing has been begun then.
+    /// When the state folder cannot be made or no worker can be started; nothing has been begun then.
     pub fn run(
         self,
-        planned: &Planned,
+        planned: Planned,
         options: Options,
         mailbox: Mailbox,
         report: &mut dyn FnMut(&Event),
     ) -> Result<Summary, Refusal> {
-        let Self {
-            workspace,
-            graph,
-            recipes,
-            backends,
-            prints,
-            store: _,
-            warnings: _,
-            known: _,
-        } = self;
-        let store = Store::open(&workspace.root).map_err(|error| unusable_state(&error))?;
-        let setting = Setting {
-            workspace: &workspace,
-            graph: &graph,
-            recipes: &recipes,
-            backends: &backends,
-            store: &store,
-        };
-        Ok(run::run(
-            setting,
-            &planned.plan,
-            &planned.facts,
-            prints,
-            options,
-            mailbox,
-            report,
-        ))
-    }
-
-    /// What a run stands on.
-    #[must_use]
-    pub fn setting(&self) -> Setting<'_> {
-        Setting {
-            workspace: &self.workspace,
-            graph: &self.graph,
-            recipes: &self.recipes,
-            backends: &self.backends,
-            store: &self.store,
-        }
+        let store =
+            Store::open(&self.world.workspace.root).map_err(|error| unusable_state(&error))?;
+        let view = View::new(self.world, self.prints, planned.asked);
+        let (plan, facts) = (planned.plan, planned.facts);
+        run::run(view, plan, facts, store, options, mailbox, report).map_err(Refusal::from)
     }
 
     /// Looks whether the state folder can be used, as far as it is there; nothing is made.
@@ -394,7 +366,7 @@ impl Session {
     /// What an image is called as its files are now.
     #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
-        crate::reference::of(&self.workspace.images[id.index()], &self.prints.tag(id))
+        self.world.reference(&self.prints, id)
     }
 }
 

@@ -4,22 +4,17 @@ use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprints;
-use crate::graph::Graph;
-use crate::reference;
-use crate::workspace::{Image, Workspace};
+use crate::workspace::Image;
+use crate::world::World;
 
 /// References that two images have: the later one would overwrite the earlier. flytekit's tags leave out inputs, so two of
 /// its images may be told apart by their keys alone.
-pub(super) fn clashes(
-    workspace: &Workspace,
-    graph: &Graph,
-    prints: &Fingerprints,
-) -> Vec<Diagnostic> {
+pub(super) fn clashes(world: &World, prints: &Fingerprints) -> Vec<Diagnostic> {
     let mut first: BTreeMap<String, &Image> = BTreeMap::new();
     let mut mistakes = Vec::new();
-    for id in graph.ids() {
-        let image = &workspace.images[id.index()];
-        let reference = reference::of(image, &prints.tag(id));
+    for id in world.graph.ids() {
+        let image = &world.workspace.images[id.index()];
+        let reference = world.reference(prints, id);
         match first.get(&reference) {
             Some(before) => mistakes.push(clash(before, image, &reference)),
             None => {

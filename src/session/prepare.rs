@@ -81,7 +81,7 @@ impl Session {
         wish: Wish,
         by: Asker<'_>,
     ) -> Result<Planned, Obstacle> {
-        let spec = |id: ImageId| &self.workspace.images[id.index()].spec;
+        let spec = |id: ImageId| self.world.spec(id);
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
         if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
             return Err(Obstacle::NoRegistry);
@@ -95,7 +95,7 @@ impl Session {
             wish.judgement.when_unknown == WhenUnknown::Fail
                 || (wish.is_flytekit_known && spec(id).flytekit.is_some())
         };
-        let fatal = plan::unknown(&self.graph, &planned.plan, is_fatal);
+        let fatal = plan::unknown(&self.world.graph, &planned.plan, is_fatal);
         if !fatal.is_empty() {
             return Err(Obstacle::Unknown(fatal));
         }
@@ -103,7 +103,7 @@ impl Session {
             .plan
             .builds()
             .filter(|image| !image.asked)
-            .map(|image| self.graph.name(image.id).to_owned())
+            .map(|image| self.world.graph.name(image.id).to_owned())
             .collect();
         if wish.without_bases && !unasked.is_empty() {
             return Err(Obstacle::Bases(unasked));

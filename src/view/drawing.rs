@@ -82,7 +82,7 @@ impl Drawing {
     ) -> Self {
         let name = |id: ImageId| graph.name(id).to_owned();
         let node = |id: &ImageId| {
-            let bases = graph.bases(*id).into_iter();
+            let bases = graph.bases(*id).iter().copied();
             let bases = bases.filter(|base| only.contains(base));
             Node {
                 name: name(*id),

@@ -33,6 +33,12 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
+    /// That too.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.who.extend(other.who.iter().cloned());
+        self.everything |= other.everything;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.who.is_empty() && !self.everything
     }

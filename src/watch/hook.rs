@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use serde::Serialize;
 
+use super::done::Done;
 use crate::process::{self, Group, Pipe, Started, read_lines};
 use crate::run::Event;
 
@@ -24,48 +24,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long the last lines of a hook that ended are waited for.
 const LINGER: Duration = Duration::from_millis(200);
-
-/// What a wave did, as a hook is told on its standard input.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Done {
-    /// Which wave, from 1.
-    pub(super) wave: usize,
-    /// The images that were built.
-    pub(super) built: Vec<Image>,
-    /// The images that changed and exist already.
-    pub(super) fresh: Vec<Image>,
-    /// Ids of the images that failed.
-    pub(super) failed: Vec<String>,
-    /// Ids of the images that wait for others.
-    pub(super) waiting: Vec<String>,
-}
-
-/// An image that is there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Image {
-    pub(super) image: String,
-    pub(super) reference: String,
-    pub(super) digest: String,
-}
-
-impl Done {
-    fn name(&self) -> &'static str {
-        if self.failed.is_empty() {
-            "on-success"
-        } else {
-            "on-failure"
-        }
-    }
-
-    /// Takes over what an earlier wave's hook could not finish with.
-    fn add(&mut self, before: Self) {
-        let (built, fresh) = (&self.built, &self.fresh);
-        let is_new = |old: &Image| !built.iter().chain(fresh).any(|new| new.image == old.image);
-        let mut missed: Vec<Image> = before.built.into_iter().filter(is_new).collect();
-        missed.append(&mut self.built);
-        self.built = missed;
-    }
-}
 
 /// The commands.
 #[derive(Debug, Clone, Default)]
@@ -322,6 +280,7 @@ fn words(status: ExitStatus) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::watch::done::Image;
 
     fn done(wave: usize, built: &[&str], failed: &[&str]) -> Done {
         Done {

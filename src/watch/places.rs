@@ -1,22 +1,19 @@
 //! Which folders have to be watched, and whom something that happens in one of them concerns.
 //!
-//! Knows no events and no builds. The choices made: folders are watched, never files, because an editor that saves by
-//! renaming leaves a watched file's watch behind with the old file; and every path is followed part by part, so that the
-//! folder of each link on the way is watched too, and of a path that is not there the place where it would come into being.
+//! Knows no events and no builds, and nothing of what is read and why: it indexes what the reading of each file set said that it
+//! was read from. Folders are watched, never files, because an editor that saves by renaming leaves a watched file's watch behind
+//! with the old file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fingerprint::files::{ignore_of, project_files};
-use crate::fingerprint::ignore::IGNORE_FILE;
-use crate::fingerprint::{FileReader, Files, FilesError};
+use crate::fingerprint::FileReader;
+use crate::fingerprint::files::Trail;
+use crate::fingerprint::files::trail::way;
 use crate::recipe::FileSet;
 use crate::workspace::{STATE_FOLDER, Workspace};
-
-/// So many links on one way are a circle.
-const LINKS: usize = 40;
 
 /// Whom a change may concern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +57,6 @@ impl Places {
             root: root.to_owned(),
             folders: BTreeMap::new(),
         }
-    }
-
-    /// The workspace root.
-    pub(super) fn root(&self) -> &Path {
-        &self.root
     }
 
     /// The folders, in the order of their paths.
@@ -169,82 +161,30 @@ impl Places {
         }
     }
 
-    /// Adds what the images of manifests that are wrong would read: the mistake may be that it is not there.
-    pub(super) fn add_suspects(&mut self, workspace: &Workspace, unreadable: &[FilesError]) {
+    /// Adds what the images of manifests that are wrong name, and what was read of it: the mistake may be that it is not there.
+    pub(super) fn add_suspects(&mut self, workspace: &Workspace, trail: &Trail) {
         let named = workspace.images.iter().flat_map(|image| image.spec.paths());
-        let ignores = workspace
-            .images
-            .iter()
-            .map(|image| image.folder.under(&self.root).join(IGNORE_FILE));
-        let unreadable = unreadable
-            .iter()
-            .flat_map(|error| paths_of(&self.root, error));
-        let all: BTreeSet<PathBuf> = named
-            .map(|(_, path, _)| path.under(&self.root))
-            .chain(ignores)
-            .chain(unreadable)
-            .collect();
-        for path in all {
-            self.follow(&path, &Who::Manifests);
+        let mut all = trail.clone();
+        all.paths
+            .extend(named.map(|(_, path, _)| path.under(&self.root)));
+        self.add(&Who::Manifests, &all);
+    }
+
+    /// Adds all that these file sets are read from.
+    pub(super) fn add_sets(&mut self, sets: &BTreeSet<&FileSet>, reader: &FileReader) {
+        for set in sets {
+            let who = Who::Set(Arc::new((*set).clone()));
+            self.add(&who, &reader.trail(set));
         }
     }
 
-    /// Adds all that a file set is read from.
-    pub(super) fn add_set(&mut self, set: &FileSet, read: &Result<Arc<Files>, FilesError>) {
-        let who = Who::Set(Arc::new(set.clone()));
-        match set {
-            FileSet::Tree { path, ignore } => {
-                self.follow(&path.under(&self.root), &who);
-                self.follow(&ignore.under(&self.root).join(IGNORE_FILE), &who);
-            }
-            FileSet::Source { path } => {
-                let folder = path.under(&self.root);
-                self.follow(&folder, &who);
-                self.follow(&folder.join(IGNORE_FILE), &who);
-            }
-            FileSet::Context { path, dockerfile } => {
-                let folder = path.under(&self.root);
-                self.follow(&folder, &who);
-                self.follow(&folder.join(IGNORE_FILE), &who);
-                self.follow(&ignore_of(dockerfile).under(&self.root), &who);
-            }
-            FileSet::Requirements { path } | FileSet::File { path } => {
-                self.follow(&path.under(&self.root), &who);
-            }
-            FileSet::Project { path } => {
-                for path in project_files(path) {
-                    self.follow(&path.under(&self.root), &who);
-                }
-            }
+    fn add(&mut self, who: &Who, trail: &Trail) {
+        for folder in &trail.listed {
+            self.at(folder).all.insert(who.clone());
         }
-        match read {
-            Ok(files) => {
-                for folder in files.folders() {
-                    self.at(folder).all.insert(who.clone());
-                }
-                if matches!(set, FileSet::Requirements { .. }) {
-                    for entry in &files.entries {
-                        self.follow(&self.root.join(&files.place).join(&entry.path), &who);
-                    }
-                }
-            }
-            Err(error) => {
-                for path in paths_of(&self.root, error) {
-                    self.follow(&path, &who);
-                }
-            }
+        for path in &trail.paths {
+            self.follow(path, who);
         }
-    }
-
-    /// Adds all that these file sets are read from, and says how many files they hold.
-    pub(super) fn add_sets(&mut self, sets: &BTreeSet<&FileSet>, reader: &FileReader) -> usize {
-        let sets: Vec<&FileSet> = sets.iter().copied().collect();
-        let mut files = 0;
-        for (set, read) in sets.iter().zip(reader.read_all(&sets)) {
-            files += read.as_ref().map_or(0, |files| count(files));
-            self.add_set(set, &read);
-        }
-        files
     }
 
     /// Adds each name on the way to a path, with those that links on it lead to.
@@ -261,66 +201,6 @@ impl Places {
     fn at(&mut self, folder: &Path) -> &mut Interest {
         self.folders.entry(folder.to_owned()).or_default()
     }
-}
-
-/// How many files a set holds.
-pub(super) fn count(files: &Files) -> usize {
-    let is_file = |entry: &&crate::fingerprint::Entry| {
-        matches!(entry.kind, crate::fingerprint::EntryKind::File { .. })
-    };
-    files.entries.iter().filter(is_file).count()
-}
-
-/// What has to change before a file set can be read.
-fn paths_of(root: &Path, error: &FilesError) -> Vec<PathBuf> {
-    let said = error.place().map(|(file, _)| root.join(file));
-    std::iter::once(root.join(error.path()))
-        .chain(said)
-        .collect()
-}
-
-/// Each folder below the root, without links, in which a name on the way to a path is looked up.
-fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
-    let mut way = Vec::new();
-    let Ok(inside) = path.strip_prefix(root) else {
-        return way;
-    };
-    let mut at = root.to_owned();
-    let mut ahead: Vec<OsString> = parts(inside);
-    let mut links = 0;
-    while let Some(part) = ahead.pop() {
-        if part == OsStr::new("..") {
-            at.pop();
-            continue;
-        }
-        if at.starts_with(root) {
-            way.push((at.clone(), part.clone()));
-        }
-        let next = at.join(&part);
-        match std::fs::read_link(&next) {
-            Ok(target) if links < LINKS => {
-                links += 1;
-                if target.is_absolute() {
-                    at = PathBuf::from("/");
-                }
-                ahead.extend(parts(&target));
-            }
-            Ok(_) => break,
-            Err(_) if next.symlink_metadata().is_err() => break,
-            Err(_) => at = next,
-        }
-    }
-    way
-}
-
-/// The parts of a path, the last one first.
-fn parts(path: &Path) -> Vec<OsString> {
-    let parts = path.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    parts.collect()
 }
 
 #[cfg(test)]
@@ -355,6 +235,7 @@ mod tests {
         fn places(&self, set: &FileSet) -> Places {
             let mut places = Places::new(&self.1);
             let reader = FileReader::new(&self.1).unwrap();
+            let _ = reader.read(set);
             places.add_sets(&BTreeSet::from([set]), &reader);
             places
         }
@@ -403,6 +284,7 @@ mod tests {
         let tree_ = Tree::new(&["a/b/x", "c/x", "imgspec.kdl"]);
         let (a, c) = (tree("a"), tree("c"));
         let reader = FileReader::new(&tree_.1).unwrap();
+        reader.read_all(&[&a, &c]);
         let mut both = Places::new(&tree_.1);
         let mut workspace = Workspace::default();
         workspace.looked.files.insert(tree_.1.join("imgspec.kdl"));

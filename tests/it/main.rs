@@ -14,3 +14,4 @@ mod reliability;
 mod sandbox;
 mod traps;
 mod watch;
+mod ways;

@@ -161,6 +161,38 @@ fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
     assert_eq!(sandbox.plan(&[]), ["a fresh", "b fresh"]);
 }
 
+/// The key of an image that is begun again once went by what its base would be now, not by what it was built on.
+#[test]
+fn what_is_begun_again_is_called_by_the_base_that_is_in_it() {
+    let manifest = "image \"x\" { base-image \"scratch\"; copy \"f\" to=\"/f\" }\nimage \"y\" { base-image image=\"x\"; copy \"f\" to=\"/g\" }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "old")])
+        .env("IMGSPEC_FAKE_SECONDS", "0.6");
+    let child = sandbox.spawn(&["graph", "build", "--builder", "fake"]);
+    let start = std::time::Instant::now();
+    while !std::fs::read_to_string(sandbox.path(".imgspec/logs/x.log"))
+        .unwrap_or_default()
+        .contains("pretending")
+    {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    sandbox.write("f", "new");
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(
+        stderr.contains("changed while `y` was being built: it starts again"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("`f` changed while `x` was being built: the image holds it as it was"),
+        "{stderr}"
+    );
+    let y_now = sandbox.run(&["tag", "y"]).success().stdout;
+    assert!(!stderr.contains(y_now.trim()), "{stderr}");
+    assert_eq!(sandbox.plan(&["x"]), ["x build input-changed:copy[0]:f"]);
+}
+
 #[test]
 fn files_that_change_after_they_were_sent_are_noticed_and_left_for_the_next_run() {
     let manifest = "image \"b\" { base-image \"scratch\"; copy \"f\" to=\"/f\" }\n";

@@ -123,13 +123,19 @@ impl Watch {
 
     /// Ctrl-C; all that is said until the end.
     #[track_caller]
-    pub(crate) fn stop(mut self) -> Vec<Value> {
+    pub(crate) fn stop(self) -> Vec<Value> {
         signal(self.pid(), rustix::process::Signal::INT);
-        let status = self.child.wait().expect("it ends");
+        self.ends(0)
+    }
+
+    /// It ends with this code; all that is said until then.
+    #[track_caller]
+    pub(crate) fn ends(mut self, code: i32) -> Vec<Value> {
         while let Ok(event) = self.events.recv_timeout(LIMIT) {
             self.heard.push(event);
         }
-        assert_eq!(status.code(), Some(0), "{}", self.story());
+        let status = self.child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(code), "{}", self.story());
         std::mem::take(&mut self.heard)
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::error::{FilesError, Said};
+use super::trail;
 use crate::disk::read::{Links, Listed, Refusal, Root};
 use crate::disk::{FileKind, limits};
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
@@ -22,8 +23,6 @@ pub(super) struct Found {
     pub(super) single: bool,
     /// What is in it, sorted by path.
     pub(super) items: Vec<Item>,
-    /// All folders that were listed, absolute: what happens in them may change the set.
-    pub(super) folders: Vec<PathBuf>,
 }
 
 /// One thing in a file set.
@@ -69,13 +68,14 @@ pub(super) fn find_context(
     }
 }
 
-/// A folder and all below it, but for git's own: where files may come and go. The folder is a path from the root.
-pub(super) fn folders_below(root: &Root, top: &Path) -> Result<Vec<PathBuf>, FilesError> {
+/// Goes through a folder and all below it, but for git's own: where files may come and go. The folder is a path from the root.
+pub(super) fn list_below(root: &Root, top: &Path) -> Result<(), FilesError> {
     let mut folders = vec![top.to_owned()];
     let mut next = 0;
     while let Some(folder) = folders.get(next).cloned() {
         next += 1;
         let place = place_of(&folder)?;
+        trail::listed(&root.at(&folder));
         let listed = root.list(&folder, Links::Refuse);
         for entry in listed.map_err(|refusal| FilesError::found(place, refusal))? {
             let is_root = folder.as_os_str().is_empty();
@@ -85,7 +85,7 @@ pub(super) fn folders_below(root: &Root, top: &Path) -> Result<Vec<PathBuf>, Fil
             }
         }
     }
-    Ok(folders)
+    Ok(())
 }
 
 /// One file, whatever rules say.
@@ -134,6 +134,16 @@ pub(super) fn resolve(
     path: &WorkspacePath,
     said: Option<&Said>,
 ) -> Result<PathBuf, FilesError> {
+    trail::looked_up(&path.under(root.path()));
+    real(root, path, said)
+}
+
+/// The same for one that is known from the listing of its folder.
+pub(super) fn real(
+    root: &Root,
+    path: &WorkspacePath,
+    said: Option<&Said>,
+) -> Result<PathBuf, FilesError> {
     let real = root.real(Path::new(path.as_str()));
     let shown = path.to_string();
     let real = real.map_err(|refusal| FilesError::named(&shown, said, refusal))?;
@@ -174,7 +184,6 @@ fn single(
             path: path.file_name().unwrap_or_default().to_owned(),
             kind: Kind::File(real),
         }],
-        folders: Vec::new(),
     })
 }
 
@@ -183,6 +192,7 @@ pub(in crate::fingerprint) fn ignore_bytes(
     root: &Root,
     file: &str,
 ) -> Result<Option<Vec<u8>>, FilesError> {
+    trail::looked_up(&root.at(file));
     match root.bytes(Path::new(file), Links::Follow, limits::IGNORE) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(refusal) if refusal.is_absent() => Ok(None),
@@ -230,7 +240,6 @@ impl Walk<'_> {
             .below_home(place)
             .and_then(|path| self.rules.judge_whole(path));
         let mut items = Vec::new();
-        let mut folders = Vec::new();
         let mut ahead = vec![Ahead {
             place: place.to_owned(),
             within: String::new(),
@@ -239,6 +248,7 @@ impl Walk<'_> {
         while let Some(next) = ahead.pop() {
             let hidden = is_excluded(next.verdict.as_deref());
             let mut inside = 0;
+            trail::listed(&self.root.at(&next.place));
             match self.root.list(Path::new(&next.place), Links::Refuse) {
                 // What is left out need not be readable.
                 Err(refusal) if hidden && refusal.is_denied() => {}
@@ -252,7 +262,6 @@ impl Walk<'_> {
             if hidden && inside > 0 {
                 items.extend(ancestors(&next.within));
             }
-            folders.push(self.root.at(next.place));
         }
         items.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         items.dedup_by(|a, b| a.path == b.path);
@@ -260,7 +269,6 @@ impl Walk<'_> {
             folder: self.root.at(place),
             single: false,
             items,
-            folders,
         })
     }
 

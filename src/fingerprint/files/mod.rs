@@ -10,6 +10,7 @@ mod find;
 mod reading;
 mod requirements;
 mod seen;
+pub(crate) mod trail;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use rayon::prelude::*;
 pub use error::{FilesError, Said};
 pub(super) use find::ignore_bytes;
 pub(super) use seen::Seen;
+pub use trail::Trail;
 
 use super::Files;
 use crate::recipe::FileSet;
@@ -34,7 +36,14 @@ pub struct FileReader {
     root: PathBuf,
     stop: Stop,
     pool: ThreadPool,
-    read: Mutex<BTreeMap<FileSet, Result<Arc<Files>, FilesError>>>,
+    read: Mutex<BTreeMap<FileSet, Reading>>,
+}
+
+/// What came of reading a set, and what it was read from.
+#[derive(Debug, Clone)]
+struct Reading {
+    files: Result<Arc<Files>, FilesError>,
+    trail: Arc<Trail>,
 }
 
 impl FileReader {
@@ -88,14 +97,31 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
-                .map(|set| read_set(&self.root, &self.stop, set, None).map(Arc::new))
+                .map(|set| self.read_now(set, None))
                 .collect()
         });
         let mut read = self.lock();
         for (set, files) in missing.into_iter().zip(found) {
             read.entry(set.clone()).or_insert(files);
         }
-        sets.iter().map(|set| read[*set].clone()).collect()
+        sets.iter().map(|set| read[*set].files.clone()).collect()
+    }
+
+    fn read_now(&self, set: &FileSet, before: Option<&Files>) -> Reading {
+        let (files, trail) = trail::recorded(|| read_set(&self.root, &self.stop, set, before));
+        Reading {
+            files: files.map(Arc::new),
+            trail: Arc::new(trail),
+        }
+    }
+
+    /// What a set was read from; nothing if it was not read.
+    #[must_use]
+    pub fn trail(&self, set: &FileSet) -> Arc<Trail> {
+        let read = self.lock();
+        read.get(set)
+            .map(|it| Arc::clone(&it.trail))
+            .unwrap_or_default()
     }
 
     /// Nobody waits any more for what is being read: it is given up, and so is all that is begun later.
@@ -123,16 +149,13 @@ impl FileReader {
     pub fn read_again(&self, sets: &[&FileSet]) {
         let before: Vec<Option<Arc<Files>>> = {
             let read = self.lock();
-            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.as_ref().ok()).cloned();
+            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.files.clone().ok());
             sets.iter().map(good).collect()
         };
         let found: Vec<_> = self.in_pool(|| {
             sets.par_iter()
                 .zip(&before)
-                .map(|(set, before)| {
-                    let read = read_set(&self.root, &self.stop, set, before.as_deref());
-                    read.map(Arc::new)
-                })
+                .map(|(set, before)| self.read_now(set, before.as_deref()))
                 .collect()
         });
         let mut read = self.lock();
@@ -141,7 +164,7 @@ impl FileReader {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Result<Arc<Files>, FilesError>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Reading>> {
         // Nothing is left half-done under the lock.
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -177,13 +200,13 @@ fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
 }
 
 /// The ignore file that bears a Dockerfile's name.
-pub(crate) fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
+fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
     let path = format!("{dockerfile}{}", super::ignore::IGNORE_FILE);
     WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
 /// A lock file or project file, and the project file that the tool needs beside the lock.
-pub(crate) fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
+fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
     let kind = path.requirements_kind();
     let project = kind
         .needs_project()

@@ -10,7 +10,7 @@ use super::content::{self, Content, Mark, Origin, Stop, Trouble};
 use super::error::{FilesError, Said};
 use super::find::{self, Found, Item, Kind};
 use super::seen::Seen;
-use super::{project_files, requirements};
+use super::{project_files, requirements, trail};
 use crate::disk::read::{Refusal, Root};
 use crate::disk::{FileKind, limits};
 use crate::fingerprint::flytekit::{Error, Folder, Order};
@@ -49,7 +49,7 @@ fn read_once(
     let read = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs().cast_signed());
-    let (mut files, marks, folders) = match set {
+    let (mut files, marks) = match set {
         FileSet::Requirements { path } => read_requirements(&from.root, path)?,
         FileSet::Project { path } => read_project(from, path)?,
         FileSet::Tree { .. }
@@ -65,13 +65,12 @@ fn read_once(
         set: set.clone(),
         read,
         marks,
-        folders,
     }));
     Ok(files)
 }
 
-/// Files, the mark of each entry, and the folders that were listed.
-type Marked = (Files, Vec<Option<Mark>>, Vec<PathBuf>);
+/// Files, and the mark of each entry.
+type Marked = (Files, Vec<Option<Mark>>);
 
 pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> {
     match set {
@@ -103,17 +102,25 @@ fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     for file in files {
         let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
         items.push(Item {
-            kind: Kind::File(find::resolve(root, &within, None)?),
+            kind: Kind::File(followed(root, &folder.join(&file), &within)?),
             path: file,
         });
     }
-    let folders = find::folders_below(root, &folder)?;
+    find::list_below(root, &folder)?;
     Ok(Found {
-        folders: folders.iter().map(|folder| root.at(folder)).collect(),
         folder: whole,
         single: false,
         items,
     })
+}
+
+/// Where a source file that is listed here really is: what links lead to lies elsewhere, and is looked up there.
+fn followed(root: &Root, listed: &Path, within: &WorkspacePath) -> Result<PathBuf, FilesError> {
+    let real = find::real(root, within, None)?;
+    if real != listed {
+        trail::looked_up(&within.under(root.path()));
+    }
+    Ok(real)
 }
 
 fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesError> {
@@ -146,7 +153,7 @@ fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesErro
         entries,
         ..Files::default()
     };
-    Ok((files, marks, Vec::new()))
+    Ok((files, marks))
 }
 
 fn read_found(
@@ -185,7 +192,7 @@ fn read_found(
         entries,
         ..Files::default()
     };
-    Ok((files, marks, found.folders))
+    Ok((files, marks))
 }
 
 /// How large a file of a set may be. Only what is later read whole has a limit: what is copied is passed on in pieces.
@@ -267,5 +274,5 @@ fn read_requirements(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesE
         entries,
         ..Files::default()
     };
-    Ok((files, marks, Vec::new()))
+    Ok((files, marks))
 }

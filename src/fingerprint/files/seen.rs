@@ -26,8 +26,6 @@ pub(in crate::fingerprint) struct Seen {
     pub(super) read: i64,
     /// One for each entry; none for what is no file.
     pub(super) marks: Vec<Option<Mark>>,
-    /// The folders that were listed, absolute.
-    pub(super) folders: Vec<PathBuf>,
 }
 
 impl Files {
@@ -37,12 +35,6 @@ impl Files {
         let root = self.seen.as_ref().map(|seen| seen.root.as_path());
         let inside = root.and_then(|root| Some((root, self.folder.strip_prefix(root).ok()?)));
         inside.unwrap_or((&self.folder, Path::new("")))
-    }
-
-    /// The folders that were listed to find what is in the set, absolute; none for single files.
-    #[must_use]
-    pub fn folders(&self) -> &[PathBuf] {
-        self.seen.as_ref().map_or(&[], |seen| &seen.folders)
     }
 
     /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how

@@ -16,7 +16,7 @@ use crate::graph::ImageId;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::Push;
-use crate::session::{Examination, Session, examine_checked};
+use crate::session::{Session, Wrong, examine_checked};
 use crate::view::{self, Drawing};
 
 /// What the Dockerfile of the workspace says.
@@ -93,8 +93,8 @@ impl Bench {
     }
 
     /// A session, if the builders and the files have nothing against it.
-    pub(super) fn session(&self, checked: Checked) -> Result<Session, Box<Examination>> {
-        examine_checked(checked, self.backends.clone(), None, None).into_session()
+    pub(super) fn session(&self, checked: Checked) -> Result<Session, Box<Wrong>> {
+        examine_checked(checked, self.backends.clone(), None, None)
     }
 
     /// Writes a file of the workspace.
@@ -104,11 +104,13 @@ impl Bench {
 
     /// Everything that is done before a build.
     pub(super) fn plan(&self, session: &mut Session) {
-        let all: BTreeSet<ImageId> = session.graph.ids().collect();
+        let all: BTreeSet<ImageId> = session.world.graph.ids().collect();
         for id in &all {
-            let _ = session.prints.inputs(*id, &session.recipes[id.index()]);
+            let _ = session
+                .prints
+                .inputs(*id, &session.world.recipes[id.index()]);
         }
-        let drawing = Drawing::new(&session.graph, &all, |id| session.reference(id));
+        let drawing = Drawing::new(&session.world.graph, &all, |id| session.reference(id));
         for format in [
             view::Format::Tree,
             view::Format::Dot,
@@ -119,10 +121,12 @@ impl Bench {
         }
         // No daemon is to be asked.
         let fake = &self.backends[2];
-        let chosen = std::mem::replace(&mut session.backends, vec![Arc::clone(fake); all.len()]);
+        let world = Arc::get_mut(&mut session.world).expect("a session that is not run");
+        let chosen = std::mem::replace(&mut world.backends, vec![Arc::clone(fake); all.len()]);
         let planned = session.plan(&all, Judgement::default(), Push::default(), Asker::silent());
         assert_eq!(planned.plan.builds().count(), all.len(), "all is built");
-        session.backends = chosen;
+        let world = Arc::get_mut(&mut session.world).expect("a session that is not run");
+        world.backends = chosen;
     }
 
     /// What a backend would be given for an image; none when it cannot.
@@ -134,7 +138,7 @@ impl Bench {
     ) -> Result<Option<String>, String> {
         let mut known = self.backends.iter();
         let backend = known.find(|known| known.name() == backend).unwrap();
-        let recipe = &session.recipes[id.index()];
+        let recipe = &session.world.recipes[id.index()];
         if !backend.check(recipe).is_empty() {
             return Ok(None);
         }
@@ -160,18 +164,18 @@ impl Bench {
             reference: session.reference(base),
             digest: String::new(),
         };
-        let bases = session.graph.bases(id).into_iter();
+        let bases = session.world.graph.bases(id).iter().copied();
         Job {
-            image: session.graph.name(id),
-            recipe: &session.recipes[id.index()],
+            image: session.world.graph.name(id),
+            recipe: &session.world.recipes[id.index()],
             key,
             reference,
             files: session.prints.files(id),
             bases: bases
-                .map(|base| (session.graph.name(base).to_owned(), artifact(base)))
+                .map(|base| (session.world.graph.name(base).to_owned(), artifact(base)))
                 .collect(),
             no_cache: false,
-            root: &session.workspace.root,
+            root: &session.world.workspace.root,
             scratch: self.folder.path().join("scratch"),
         }
     }

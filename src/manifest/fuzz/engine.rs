@@ -66,8 +66,8 @@ fn rendered(bench: &Bench) -> Vec<String> {
         let Ok(session) = bench.session(checked) else {
             continue;
         };
-        for id in session.graph.ids() {
-            let own = session.workspace.images[id.index()]
+        for id in session.world.graph.ids() {
+            let own = session.world.workspace.images[id.index()]
                 .spec
                 .dockerfile
                 .is_some();
@@ -153,7 +153,7 @@ fn buildkit_makes_of_values_what_they_were() {
         let Ok(session) = bench.session(checked) else {
             continue;
         };
-        let id = session.graph.order()[0];
+        let id = session.world.graph.order()[0];
         let (key, reference) = (session.prints.key(id), session.reference(id));
         let job = bench.job(&session, id, "docker", &key, &reference);
         let artifact = backend.build(&job, &Silent, &Cancel::default());
@@ -162,7 +162,11 @@ fn buildkit_makes_of_values_what_they_were() {
             .output()
             .unwrap();
         let said: Value = serde_json::from_slice(&said.stdout).unwrap();
-        says(&said[0]["Config"], &session.workspace.images[0].spec, &text);
+        says(
+            &said[0]["Config"],
+            &session.world.workspace.images[0].spec,
+            &text,
+        );
         let read = bench.render(&session, id, "docker").unwrap().unwrap();
         agrees(&said[0]["Config"], &read);
         docker(&["image", "rm", &artifact.reference])

@@ -102,7 +102,7 @@ fn judge(bench: &Bench, text: &str) -> bool {
         }
     };
     bench.plan(&mut session);
-    let own = session.graph.find("own").unwrap();
+    let own = session.world.graph.find("own").unwrap();
     match bench.render(&session, own, "docker") {
         Ok(sent) => assert_eq!(sent.as_deref(), Some(dockerfile), "it is sent as it is"),
         Err(why) => assert!(!is_text && !why.is_empty(), "{why}"),

@@ -203,10 +203,10 @@ impl Judge {
             }
         };
         self.bench.plan(&mut session);
-        for id in session.graph.ids().take(RENDERED) {
+        for id in session.world.graph.ids().take(RENDERED) {
             let (spec, recipe) = (
-                &session.workspace.images[id.index()].spec,
-                &session.recipes[id.index()],
+                &session.world.workspace.images[id.index()].spec,
+                &session.world.recipes[id.index()],
             );
             if let Some(text) = self.rendered(&session, id, "docker") {
                 rendered::dockerfile(&text, spec, recipe);

@@ -1,0 +1,197 @@
+//! What a file set was read from, found or not: like the dependency file of a compiler.
+//!
+//! Whoever looks something up or lists a folder says so here; a set is read by one thread, so it is kept by thread.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::{Component, Path, PathBuf};
+
+/// So many links on one way are a circle.
+const LINKS: usize = 40;
+
+thread_local! {
+    /// The readings that go on, one inside the other: a thread that waits for a part of one may begin another.
+    static OPEN: RefCell<Vec<Trail>> = const { RefCell::new(Vec::new()) };
+}
+
+/// All that a file set was read from, absolute. Whatever happens there may change the set, and nothing else may.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trail {
+    /// Paths that were looked up, as they were named.
+    pub paths: BTreeSet<PathBuf>,
+    /// Folders whose names were listed.
+    pub listed: BTreeSet<PathBuf>,
+}
+
+impl Trail {
+    /// That and this.
+    pub fn add(&mut self, other: &Self) {
+        self.paths.extend(other.paths.iter().cloned());
+        self.listed.extend(other.listed.iter().cloned());
+    }
+}
+
+/// Reads something, and says what that was read from.
+pub(super) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Trail) {
+    OPEN.with_borrow_mut(|open| open.push(Trail::default()));
+    let result = read();
+    let trail = OPEN.with_borrow_mut(Vec::pop);
+    (result, trail.unwrap_or_default())
+}
+
+/// A path is looked up, whether or not there is something.
+pub(in crate::fingerprint) fn looked_up(path: &Path) {
+    note(|trail| trail.paths.insert(path.to_owned()));
+}
+
+/// A folder's names are listed.
+pub(in crate::fingerprint) fn listed(folder: &Path) {
+    note(|trail| trail.listed.insert(folder.to_owned()));
+}
+
+fn note(add: impl FnOnce(&mut Trail) -> bool) {
+    // Nobody asks what was read to compare or to build.
+    OPEN.with_borrow_mut(|open| open.last_mut().map(add));
+}
+
+/// Each folder below the root, without links, in which a name on the way to a path is looked up, as far as there is a way: of what
+/// is missing, the place where it would come into being.
+pub(crate) fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
+    let mut way = Vec::new();
+    let Ok(inside) = path.strip_prefix(root) else {
+        return way;
+    };
+    let mut at = root.to_owned();
+    let mut ahead: Vec<OsString> = parts(inside);
+    let mut links = 0;
+    while let Some(part) = ahead.pop() {
+        if part == OsStr::new("..") {
+            at.pop();
+            continue;
+        }
+        if at.starts_with(root) {
+            way.push((at.clone(), part.clone()));
+        }
+        let next = at.join(&part);
+        match std::fs::read_link(&next) {
+            Ok(target) if links < LINKS => {
+                links += 1;
+                if target.is_absolute() {
+                    at = PathBuf::from("/");
+                }
+                ahead.extend(parts(&target));
+            }
+            Ok(_) => break,
+            Err(_) if next.symlink_metadata().is_err() => break,
+            Err(_) => at = next,
+        }
+    }
+    way
+}
+
+/// The parts of a path, the last one first.
+fn parts(path: &Path) -> Vec<OsString> {
+    let parts = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    parts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::fingerprint::FileReader;
+    use crate::recipe::FileSet;
+    use crate::spec::WorkspacePath;
+
+    fn at(path: &str) -> WorkspacePath {
+        WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
+    }
+
+    /// What a set is read from below a folder with these files: paths, and folders.
+    fn trail(files: &[&str], links: &[(&str, &str)], set: &FileSet) -> (Vec<String>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for file in files {
+            std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+            std::fs::write(root.join(file), file).unwrap();
+        }
+        for (link, target) in links {
+            symlink(target, root.join(link)).unwrap();
+        }
+        let reader = FileReader::new(&root).unwrap();
+        let _ = reader.read(set);
+        let trail = reader.trail(set);
+        let names = |paths: &BTreeSet<PathBuf>| -> Vec<String> {
+            let inside = paths.iter().map(|path| path.strip_prefix(&root).unwrap());
+            inside.map(|path| path.display().to_string()).collect()
+        };
+        (names(&trail.paths), names(&trail.listed))
+    }
+
+    #[test]
+    fn what_is_missing_is_said_to_have_been_looked_up() {
+        let set = FileSet::Project {
+            path: at("poetry.lock"),
+        };
+        let (paths, listed) = trail(&["poetry.lock"], &[], &set);
+        assert_eq!(paths, ["poetry.lock", "pyproject.toml"]);
+        assert_eq!(listed, [""; 0]);
+    }
+
+    #[test]
+    fn ignore_files_that_might_be_there_are_looked_up_and_what_they_leave_out_is_not_listed() {
+        let set = FileSet::Context {
+            path: at("app"),
+            dockerfile: at("app/Dockerfile"),
+        };
+        let (paths, listed) = trail(&["app/Dockerfile", "app/src/x", "other/y"], &[], &set);
+        assert_eq!(
+            paths,
+            ["app", "app/.dockerignore", "app/Dockerfile.dockerignore"]
+        );
+        assert_eq!(listed, ["app", "app/src"]);
+    }
+
+    #[test]
+    fn a_tree_is_said_with_its_folders_and_what_leads_out_as_far_as_it_goes() {
+        let set = FileSet::Tree {
+            path: at("app"),
+            ignore: at(""),
+        };
+        let files = ["app/a/x", "app/b/x", ".imgspec/x"];
+        let (paths, listed) = trail(&files, &[], &set);
+        assert_eq!(paths, [".dockerignore", "app"]);
+        assert_eq!(listed, ["app", "app/a", "app/b"]);
+        let (paths, listed) = trail(&[".dockerignore"], &[("app", "/")], &set);
+        assert_eq!(paths, [".dockerignore", "app"]);
+        assert_eq!(listed, [""; 0]);
+    }
+
+    #[test]
+    fn of_a_source_root_the_targets_of_links_are_looked_up() {
+        let set = FileSet::Source { path: at("src") };
+        let links = [("src/link.py", "../lib/real.py")];
+        let (paths, listed) = trail(&["src/x.py", "lib/real.py"], &links, &set);
+        assert_eq!(paths, ["src", "src/.dockerignore", "src/link.py"]);
+        assert_eq!(listed, ["src"]);
+    }
+
+    #[test]
+    fn the_way_to_a_path_goes_through_all_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("releases/one")).unwrap();
+        symlink("releases/one", root.join("current")).unwrap();
+        let names = |path: &str| -> Vec<String> {
+            let way = way(&root, &root.join(path)).into_iter();
+            way.map(|(_, name)| name.into_string().unwrap()).collect()
+        };
+        assert_eq!(names("current/x/y"), ["current", "releases", "one", "x"]);
+    }
+}

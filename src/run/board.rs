@@ -1,0 +1,321 @@
+//! Where each image stands, and which may start: one pure function of what is known now.
+//!
+//! Knows no time and no threads. Where an image stands follows from the plan, from what is known of it and from where its bases
+//! stand, and from nothing else. So after whatever happened the board can be made again, and where only a few images are not what
+//! they were, it is enough to judge those and what needs them: a run of many images costs no more than its steps.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::graph::{Graph, ImageId};
+use crate::plan::{Action, Plan, Planned};
+
+/// What is known besides the plan.
+#[derive(Debug, Default)]
+pub(super) struct Known<'a> {
+    /// Images that a worker builds.
+    pub(super) building: BTreeSet<ImageId>,
+    /// Images that a worker pushes.
+    pub(super) pushing: BTreeSet<ImageId>,
+    /// Images that failed as they are now.
+    pub(super) failed: Cow<'a, BTreeSet<ImageId>>,
+    /// Images whose files cannot be read.
+    pub(super) unreadable: BTreeSet<ImageId>,
+    /// Images whose files are in doubt.
+    pub(super) in_doubt: Option<&'a BTreeSet<ImageId>>,
+    /// Whether only what was asked for is built.
+    pub(super) no_bases: bool,
+    /// Whether nothing is pushed before everything is built.
+    pub(super) all_or_nothing: bool,
+}
+
+/// Where one image stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is there, or nobody asked for it.
+    Fresh,
+    /// A worker may take it.
+    Ready,
+    /// A worker may push it.
+    ReadyToPush,
+    /// It is built, but not pushed before all others are built too.
+    Withheld,
+    /// A worker builds it, or its files are about to be looked at.
+    Busy,
+    /// A worker pushes it.
+    Pushing,
+    /// What it needs is being built or will be.
+    Waiting,
+    /// What it needs cannot be built: these images are to blame.
+    Blocked(Vec<ImageId>),
+    /// It failed, and nothing changed since.
+    Failed,
+    /// It is built, but could not be pushed.
+    PushFailed,
+    /// Its files cannot be read.
+    Unreadable,
+    /// It must be built, but `--no-bases` forbids it.
+    Forbidden,
+}
+
+impl Standing {
+    /// Whether it is to be built or pushed, as far as that is possible now.
+    pub(super) fn is_to_do(&self) -> bool {
+        self.is_on() || matches!(self, Self::ReadyToPush | Self::Withheld)
+    }
+
+    /// Whether it will get on without a change from outside, whatever becomes of the others.
+    fn is_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Ready | Self::Busy | Self::Pushing | Self::Waiting
+        )
+    }
+
+    /// Whether it cannot get on as it is, by no other image's fault.
+    pub(super) fn is_stuck_itself(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed | Self::PushFailed | Self::Unreadable | Self::Forbidden
+        )
+    }
+
+    /// Whether it is to be built and not begun.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self, Self::Ready | Self::Waiting)
+    }
+
+    /// Whether it stops what needs it.
+    fn is_stuck(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed | Self::Unreadable | Self::Forbidden | Self::Blocked(_)
+        )
+    }
+
+    /// Whether it is built, or needs not be.
+    fn is_there(&self) -> bool {
+        matches!(
+            self,
+            Self::Fresh | Self::ReadyToPush | Self::Withheld | Self::Pushing | Self::PushFailed
+        )
+    }
+}
+
+/// What may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) id: ImageId,
+    /// It is built, and only to be pushed.
+    pub(super) is_push: bool,
+}
+
+/// Where every image of the graph stands.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    /// By id; what is withheld stands there as ready.
+    standings: Vec<Standing>,
+    /// By id: the place in the order of the graph.
+    places: Vec<usize>,
+    /// By id: who starts before whom, the longest remaining path first, ties in manifest order.
+    ranks: Vec<usize>,
+    ready: BTreeSet<(usize, ImageId)>,
+    to_push: BTreeSet<ImageId>,
+    /// How many are on their way, but for those to push.
+    on: usize,
+    /// How many are to be built yet, or cannot be.
+    missing: usize,
+    all_or_nothing: bool,
+    /// How often an image was judged.
+    #[cfg(test)]
+    judged: usize,
+}
+
+impl Board {
+    pub(super) fn new(graph: &Graph, plan: &Plan, known: &Known<'_>) -> Self {
+        let mut board = Self {
+            standings: vec![Standing::Fresh; graph.len()],
+            places: places_in(graph.order()),
+            ranks: ranks(graph, plan),
+            all_or_nothing: known.all_or_nothing,
+            ..Self::default()
+        };
+        for id in graph.order() {
+            let standing = board.standing(graph, *id, plan.get(*id), known);
+            board.set(*id, standing);
+        }
+        board
+    }
+
+    /// Judges these images again, and of what needs them as much as stands elsewhere because of that; all else is as it was. Returns
+    /// what is blocked since now.
+    pub(super) fn again(
+        &mut self,
+        graph: &Graph,
+        plan: &Plan,
+        known: &Known<'_>,
+        changed: &BTreeSet<ImageId>,
+    ) -> BTreeSet<ImageId> {
+        let above = changed.iter().flat_map(|id| graph.dependents(*id));
+        let mut due: BTreeSet<_> = changed
+            .iter()
+            .chain(above)
+            .map(|id| (self.place(*id), *id))
+            .collect();
+        let mut blocked = BTreeSet::new();
+        while let Some((_, id)) = due.pop_first() {
+            let standing = self.standing(graph, id, plan.get(id), known);
+            let old = self.set(id, standing);
+            if old == self.standings[id.index()] {
+                continue;
+            }
+            if self.blocks(id) && !matches!(old, Standing::Blocked(_)) {
+                blocked.insert(id);
+            }
+            due.extend(graph.dependents(id).iter().map(|id| (self.place(*id), *id)));
+        }
+        blocked
+    }
+
+    pub(crate) fn get(&self, id: ImageId) -> &Standing {
+        match &self.standings[id.index()] {
+            Standing::ReadyToPush if self.withholds() => &Standing::Withheld,
+            standing => standing,
+        }
+    }
+
+    /// Where an image is in the order of the graph.
+    pub(super) fn place(&self, id: ImageId) -> usize {
+        self.places[id.index()]
+    }
+
+    /// Whether an image cannot be built because of others; images of another graph can.
+    pub(super) fn blocks(&self, id: ImageId) -> bool {
+        matches!(self.standings.get(id.index()), Some(Standing::Blocked(_)))
+    }
+
+    /// Whether anything gets on without a change from outside.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.on > 0 || !(self.to_push.is_empty() || self.withholds())
+    }
+
+    /// What is to start first: a build if there is one.
+    pub(super) fn next(&self) -> Option<Next> {
+        let build = self.ready.first().map(|(_, id)| (*id, false));
+        let push = || self.to_push.first().map(|id| (*id, true));
+        let (id, is_push) = build.or_else(|| push().filter(|_| !self.withholds()))?;
+        Some(Next { id, is_push })
+    }
+
+    /// A worker took an image. It stays with no other's standing: whoever needed it waits as before.
+    pub(super) fn take(&mut self, next: Next) {
+        let standing = if next.is_push {
+            Standing::Pushing
+        } else {
+            Standing::Busy
+        };
+        self.set(next.id, standing);
+    }
+
+    /// Every change goes through here, so that what is counted is so; returns where the image stood.
+    pub(super) fn set(&mut self, id: ImageId, standing: Standing) -> Standing {
+        let old = std::mem::replace(&mut self.standings[id.index()], standing);
+        let new = &self.standings[id.index()];
+        self.on = self.on + usize::from(new.is_on()) - usize::from(old.is_on());
+        self.missing = self.missing + usize::from(!new.is_there()) - usize::from(!old.is_there());
+        let place = (self.ranks[id.index()], id);
+        match old {
+            Standing::Ready => drop(self.ready.remove(&place)),
+            Standing::ReadyToPush => drop(self.to_push.remove(&id)),
+            _ => {}
+        }
+        match new {
+            Standing::Ready => drop(self.ready.insert(place)),
+            Standing::ReadyToPush => drop(self.to_push.insert(id)),
+            _ => {}
+        }
+        #[cfg(test)]
+        {
+            self.judged += 1;
+        }
+        old
+    }
+
+    /// Whether what is built is not pushed yet.
+    fn withholds(&self) -> bool {
+        self.all_or_nothing && self.missing > 0
+    }
+
+    fn standing(
+        &self,
+        graph: &Graph,
+        id: ImageId,
+        planned: Option<&Planned>,
+        known: &Known<'_>,
+    ) -> Standing {
+        if known.building.contains(&id) {
+            return Standing::Busy;
+        }
+        if known.unreadable.contains(&id) {
+            return Standing::Unreadable;
+        }
+        let Some(image) = planned else {
+            return Standing::Fresh;
+        };
+        let has_failed = known.failed.contains(&id);
+        let standing = match image.action {
+            Action::Fresh => Standing::Fresh,
+            Action::Push if known.pushing.contains(&id) => Standing::Pushing,
+            Action::Push if has_failed => Standing::PushFailed,
+            Action::Push => Standing::ReadyToPush,
+            Action::Build if has_failed => Standing::Failed,
+            Action::Build if known.no_bases && !image.asked => Standing::Forbidden,
+            Action::Build => self.needs(graph, id),
+        };
+        let is_in_doubt = known.in_doubt.is_some_and(|ids| ids.contains(&id));
+        match standing {
+            Standing::Ready | Standing::ReadyToPush if is_in_doubt => Standing::Busy,
+            standing => standing,
+        }
+    }
+
+    /// What its bases make of an image that has to be built.
+    fn needs(&self, graph: &Graph, id: ImageId) -> Standing {
+        let mut blame = BTreeSet::new();
+        let mut waits = false;
+        for base in graph.bases(id) {
+            match self.get(*base) {
+                Standing::Blocked(others) => blame.extend(others.iter().copied()),
+                stuck if stuck.is_stuck() => drop(blame.insert(*base)),
+                there if there.is_there() => {}
+                _ => waits = true,
+            }
+        }
+        if !blame.is_empty() {
+            Standing::Blocked(blame.into_iter().collect())
+        } else if waits {
+            Standing::Waiting
+        } else {
+            Standing::Ready
+        }
+    }
+}
+
+fn ranks(graph: &Graph, plan: &Plan) -> Vec<usize> {
+    let remaining = plan.remaining(graph);
+    let mut best: Vec<ImageId> = graph.ids().collect();
+    best.sort_by(|a, b| remaining[b.index()].total_cmp(&remaining[a.index()]));
+    places_in(&best)
+}
+
+/// By id: where each image is in a list of all.
+fn places_in(list: &[ImageId]) -> Vec<usize> {
+    let mut places = vec![0; list.len()];
+    for (place, id) in list.iter().enumerate() {
+        places[id.index()] = place;
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,399 @@
+//! The one engine of `graph build` and `watch`: starts builds and pushes, hears their ends, and tells what happens.
+//!
+//! Its owner hands it messages and calls [`Engine::turn`] after each: plan and board are then made anew, at most once, and what
+//! may start starts. Knows nothing of screens, of where changes come from, and of how images are built.
+
+use std::collections::BTreeSet;
+
+use super::board::Standing;
+use super::event::Event;
+use super::jobs::{Job, Jobs};
+use super::mailbox::{Ended, Teller};
+use super::state::{Rules, State};
+use super::wave::{Outcome, Wave};
+use super::worker::{Built, Done, Trouble};
+use crate::backend::BuildError;
+use crate::graph::ImageId;
+use crate::plan::{Facts, Plan, Reason, WhenUnknown};
+use crate::world::View;
+
+/// How far what is decided follows what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Something changed since the plan and the board were made.
+    Stale,
+    /// They are made, and something may be startable.
+    Judged,
+    /// All that can be started was.
+    Settled,
+}
+
+/// Whether anything more is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Halt {
+    No,
+    /// Something failed, with `--fail-fast`.
+    Failure,
+    /// The user wants an end.
+    Interrupt,
+}
+
+/// The owner of all images of a run.
+pub(crate) struct Engine<'r> {
+    pub(crate) state: State,
+    jobs: Jobs,
+    teller: Teller<'r>,
+    pub(super) wave: Option<Wave>,
+    /// How many waves there were.
+    pub(super) waves: usize,
+    pace: Pace,
+    pub(super) halt: Halt,
+    /// Failures that the images built on them were not told of.
+    new_failures: Vec<String>,
+}
+
+/// A build whose files were not what had been hashed: somebody has to look at them again.
+pub(crate) struct Moved {
+    pub(crate) image: String,
+    pub(super) path: String,
+    pub(super) job: Job,
+    pub(super) trouble: Trouble,
+    pub(super) seconds: f64,
+}
+
+impl<'r> Engine<'r> {
+    pub(crate) fn new(
+        rules: Rules,
+        (view, facts, plan): (View, Vec<Facts>, Plan),
+        jobs: Jobs,
+        teller: Teller<'r>,
+    ) -> Self {
+        Self {
+            jobs,
+            state: State::new(rules, view, facts, plan),
+            teller,
+            wave: None,
+            waves: 0,
+            pace: Pace::Stale,
+            halt: Halt::No,
+            new_failures: Vec::new(),
+        }
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        self.teller.tell(event);
+    }
+
+    pub(crate) fn waves(&self) -> usize {
+        self.waves
+    }
+
+    /// Whether plan and board are to be made anew.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.pace == Pace::Stale
+    }
+
+    /// Something is known that was not before.
+    pub(crate) fn touch(&mut self) {
+        self.pace = Pace::Stale;
+    }
+
+    /// Whether no build and no push goes on.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    pub(crate) fn has_wave(&self) -> bool {
+        self.wave.is_some()
+    }
+
+    /// Whether nothing goes on and nothing will start.
+    pub(crate) fn is_done(&self) -> bool {
+        let will_start = || self.halt == Halt::No && self.state.board.is_under_way();
+        self.is_idle() && !self.is_stale() && !will_start()
+    }
+
+    /// Decides anew, if need be, and starts what may start.
+    pub(crate) fn turn(&mut self, may_start: bool) {
+        loop {
+            self.decide();
+            if self.pace == Pace::Judged && may_start && self.halt == Halt::No {
+                self.pace = Pace::Settled;
+                self.start();
+            }
+            if !self.is_stale() {
+                return;
+            }
+        }
+    }
+
+    /// Makes plan and board of what is known, if they are not.
+    pub(crate) fn decide(&mut self) {
+        if self.is_stale() {
+            self.judge();
+        }
+    }
+
+    fn judge(&mut self) {
+        self.pace = Pace::Judged;
+        let blocked = self.state.judge(&self.jobs);
+        let failures = std::mem::take(&mut self.new_failures);
+        for failed in &failures {
+            self.tell_blocked_by(failed, &blocked);
+        }
+        if !failures.is_empty() && self.state.rules.options.fail_fast && self.halt == Halt::No {
+            self.halt(Halt::Failure);
+        }
+    }
+
+    fn start(&mut self) {
+        while self.jobs.has_room()
+            && let Some(next) = self.state.board.next()
+        {
+            if next.is_push || self.announce(next.id) {
+                let work = self.state.work(next.id, next.is_push, &self.jobs);
+                self.jobs.start(work);
+                self.state.board.take(next);
+            } else {
+                self.state.board.set(next.id, Standing::Failed);
+            }
+        }
+    }
+
+    /// Tells that an image is taken up; not if it must not be, because nobody can say whether it exists.
+    fn announce(&mut self, id: ImageId) -> bool {
+        let reasons = self.state.reasons(id, self.jobs.store());
+        let image = self.state.name(id);
+        let unknown = reasons.iter().find_map(|reason| match reason {
+            Reason::Unknown { why } => Some(why),
+            _ => None,
+        });
+        if let Some(why) = unknown
+            && self.state.rules.when_unknown == WhenUnknown::Fail
+        {
+            let error = format!("nobody can say whether it exists: {why}");
+            let trouble = Trouble::plain(BuildError::Failed(error));
+            self.state.note_failed_as_is(id);
+            self.tell_failure(&image, trouble, 0.0, "");
+            return false;
+        }
+        self.tell(Event::ImageStarted {
+            image,
+            reference: self.state.view.reference(id),
+            backend: self.state.artifact(id).backend,
+            reasons: reasons.iter().map(Reason::to_string).collect(),
+        });
+        true
+    }
+
+    /// Takes up the end of a build or a push. If the files had moved, it is for the owner to have them looked at again.
+    pub(crate) fn ended(&mut self, ended: Ended) -> Option<Moved> {
+        let Ended {
+            image,
+            result,
+            seconds,
+        } = ended;
+        let job = self.jobs.take(&image)?;
+        self.state.touch(&image);
+        self.touch();
+        match result {
+            Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
+            _ if job.is_superseded => {}
+            Ok(Done::Pushed) => self.pushed(image, &job, seconds),
+            Err(trouble) => return self.not_done(image, job, trouble, seconds),
+        }
+        None
+    }
+
+    fn built(&mut self, image: &str, job: &Job, built: Built, seconds: f64) {
+        self.state.note_built(image, job, &built);
+        let Built {
+            artifact,
+            by_another_run,
+            ..
+        } = built;
+        let seconds = (!by_another_run).then_some(seconds);
+        // One that ended before it could be stopped is there, but it is not what was asked for any more.
+        self.tell(match seconds {
+            None => Event::ImageFresh {
+                image: image.to_owned(),
+                reference: artifact.reference.clone(),
+            },
+            Some(seconds) => Event::ImageBuilt {
+                image: image.to_owned(),
+                reference: artifact.reference.clone(),
+                digest: artifact.digest.clone(),
+                backend: artifact.backend.clone(),
+                seconds,
+            },
+        });
+        if let Some(wave) = self.wave.as_mut().filter(|_| !job.is_superseded) {
+            wave.build(Outcome {
+                image: image.to_owned(),
+                key: job.is.key,
+                artifact,
+                seconds,
+            });
+        }
+    }
+
+    fn pushed(&mut self, image: String, job: &Job, seconds: f64) {
+        self.state.note_pushed(&image, job);
+        if let Some(wave) = &mut self.wave {
+            wave.pushed.insert(image.clone());
+        }
+        self.tell(Event::ImagePushed {
+            image,
+            reference: job.reference.clone(),
+            seconds,
+        });
+    }
+
+    fn not_done(
+        &mut self,
+        image: String,
+        job: Job,
+        trouble: Trouble,
+        seconds: f64,
+    ) -> Option<Moved> {
+        match &trouble.error {
+            BuildError::Cancelled => self.cancelled(image, &job),
+            BuildError::Moved { path } if !job.is_push => {
+                return Some(Moved {
+                    path: path.clone(),
+                    image,
+                    job,
+                    trouble,
+                    seconds,
+                });
+            }
+            _ => self.failed(&image, job, trouble, seconds),
+        }
+        None
+    }
+
+    pub(super) fn cancelled(&mut self, image: String, job: &Job) {
+        if self.state.rules.manner.is_halt_final() && !job.is_push {
+            self.stop_for_good(&image);
+        }
+        self.tell(Event::ImageCancelled { image });
+        if self.halt == Halt::No {
+            // A builder that stops by itself would stop again and again.
+            self.halt(Halt::Failure);
+        }
+    }
+
+    pub(super) fn stop_for_good(&mut self, image: &str) {
+        if let Some(wave) = &mut self.wave {
+            wave.cancelled.insert(image.to_owned());
+        }
+    }
+
+    pub(super) fn failed(&mut self, image: &str, job: Job, trouble: Trouble, seconds: f64) {
+        let before = if job.is_push {
+            "it is built, but could not be pushed: "
+        } else {
+            ""
+        };
+        self.state.note_failed(image, job.is);
+        self.tell_failure(image, trouble, seconds, before);
+    }
+
+    pub(super) fn tell_failure(
+        &mut self,
+        image: &str,
+        trouble: Trouble,
+        seconds: f64,
+        before: &str,
+    ) {
+        self.touch();
+        self.new_failures.push(image.to_owned());
+        self.fail_in_wave(image);
+        let Trouble { error, log, tail } = trouble;
+        self.tell(Event::ImageFailed {
+            image: image.to_owned(),
+            error: format!("{before}{error}"),
+            log,
+            tail,
+            seconds,
+        });
+    }
+
+    pub(crate) fn fail_in_wave(&mut self, image: &str) {
+        if let Some(wave) = &mut self.wave {
+            wave.failed.insert(image.to_owned());
+        }
+    }
+
+    fn tell_blocked_by(&self, failed: &str, news: &BTreeSet<ImageId>) {
+        let Some(failed_id) = self.state.find(failed) else {
+            return;
+        };
+        let stopped = self.wave.as_ref().map(|wave| &wave.cancelled);
+        for id in self.state.graph().affected(&BTreeSet::from([failed_id])) {
+            let Standing::Blocked(blame) = self.state.board.get(id) else {
+                continue;
+            };
+            let image = self.state.name(id);
+            if !blame.contains(&failed_id) || stopped.is_some_and(|all| all.contains(&image)) {
+                continue;
+            }
+            let blame = self.state.names(blame.iter().copied());
+            let manner = self.state.rules.manner;
+            if let Some(event) = manner.blocked(&image, failed, blame, news.contains(&id)) {
+                self.tell(event);
+            }
+        }
+    }
+
+    /// The user wants an end: nothing more starts, and what goes on is asked to stop; a second time, at once.
+    pub(crate) fn interrupt(&mut self) {
+        self.halt(Halt::Interrupt);
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halt != Halt::No
+    }
+
+    fn halt(&mut self, halt: Halt) {
+        self.halt = halt;
+        if self.state.rules.manner.is_halt_final() {
+            for id in self.state.graph().ids() {
+                let image = self.state.name(id);
+                let is_told = |wave: &Wave| wave.cancelled.contains(&image);
+                if self.state.board.get(id).is_pending() && !self.wave.as_ref().is_some_and(is_told)
+                {
+                    self.stop_for_good(&image);
+                    self.tell(Event::ImageCancelled { image });
+                }
+            }
+        }
+        self.jobs.stop();
+    }
+
+    /// Something changed that may mend what failed.
+    pub(crate) fn go_on(&mut self) {
+        if self.halt == Halt::Failure {
+            self.halt = Halt::No;
+        }
+        self.touch();
+    }
+
+    /// What failed is tried again; if nothing did, these are built although they are there.
+    pub(crate) fn try_again(&mut self, otherwise: &BTreeSet<String>) {
+        self.state.try_again(otherwise);
+        self.go_on();
+    }
+
+    /// Other images and files than before: builds whose inputs are not what they were are stopped. Plan and board are made anew
+    /// before that, so that what is told is true.
+    pub(crate) fn adopt(&mut self, view: View, facts: Vec<Facts>, in_doubt: BTreeSet<ImageId>) {
+        self.state.adopt(view, facts);
+        self.state.in_doubt = in_doubt;
+        self.judge();
+        let state = &self.state;
+        for image in self.jobs.supersede(|name, job| state.wants(name, job)) {
+            self.tell(Event::ImageSuperseded { image });
+        }
+    }
+}

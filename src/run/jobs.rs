@@ -1,0 +1,136 @@
+//! The builds and pushes that go on: each on a worker of a pool of `--jobs` threads, with what it was started for.
+//!
+//! The pool is one of its own, so hashing, on another, never waits behind a build. Workers never call `par_iter`: a worker of
+//! rayon's that waits runs other jobs meanwhile, which here would be other builds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use rayon::ThreadPool;
+
+use super::mailbox::{Ended, Message};
+use super::worker::{Identity, Tell, Work};
+use crate::cancel::Cancel;
+use crate::store::Store;
+
+/// No thread can be started for builds.
+#[derive(Debug, thiserror::Error)]
+#[error("no {jobs} threads can be started to build: {why}")]
+pub struct NoWorkers {
+    jobs: usize,
+    why: String,
+}
+
+/// All that goes on.
+pub(crate) struct Jobs {
+    pool: ThreadPool,
+    most: usize,
+    store: Store,
+    messages: SyncSender<Message>,
+    running: BTreeMap<String, Job>,
+}
+
+/// A build or push that goes on.
+pub(crate) struct Job {
+    /// What the image was when it was started.
+    pub(crate) is: Identity,
+    pub(crate) reference: String,
+    pub(crate) is_push: bool,
+    /// Its result is not wanted any more.
+    pub(crate) is_superseded: bool,
+    cancel: Cancel,
+}
+
+impl Jobs {
+    pub(crate) fn new(
+        most: usize,
+        store: Store,
+        messages: SyncSender<Message>,
+    ) -> Result<Self, NoWorkers> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(most.max(1))
+            .thread_name(|at| format!("build-{at}"))
+            .build()
+            .map_err(|error| NoWorkers {
+                jobs: most,
+                why: error.to_string(),
+            })?;
+        Ok(Self {
+            pool,
+            most: most.max(1),
+            store,
+            messages,
+            running: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.running.len() < self.most
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Job)> {
+        self.running.iter()
+    }
+
+    /// Hands work to a free worker; its end comes as a message.
+    pub(super) fn start(&mut self, work: Work) {
+        let image = work.image().to_owned();
+        let job = Job {
+            is: work.is.clone(),
+            reference: work.view.reference(work.id),
+            is_push: work.push.is_some(),
+            is_superseded: false,
+            cancel: work.cancel.clone(),
+        };
+        self.running.insert(image.clone(), job);
+        let messages = self.messages.clone();
+        self.pool.spawn_fifo(move || {
+            let (result, seconds) = work.carry_out();
+            // The owner outlives its workers; when it is gone nobody is left to tell.
+            let _ = messages.send(Message::Ended(Ended {
+                image,
+                result,
+                seconds,
+            }));
+        });
+    }
+
+    /// Where what happens in a build is told.
+    pub(super) fn tell(&self) -> Tell {
+        let messages = self.messages.clone();
+        Arc::new(move |event| drop(messages.send(Message::Event(event))))
+    }
+
+    /// Takes out what has ended.
+    pub(super) fn take(&mut self, image: &str) -> Option<Job> {
+        self.running.remove(image)
+    }
+
+    /// Asks all that goes on to stop; a second time, at once.
+    pub(super) fn stop(&self) {
+        for job in self.running.values() {
+            job.cancel.request();
+        }
+    }
+
+    /// Stops what is not wanted any more, and returns the images.
+    pub(super) fn supersede(&mut self, is_wanted: impl Fn(&str, &Job) -> bool) -> Vec<String> {
+        let running = self.running.iter_mut();
+        let unwanted = running.filter(|(name, job)| !job.is_superseded && !is_wanted(name, job));
+        let stop = |(name, job): (&String, &mut Job)| {
+            job.is_superseded = true;
+            job.cancel.request();
+            name.clone()
+        };
+        unwanted.map(stop).collect()
+    }
+}

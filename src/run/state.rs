@@ -1,0 +1,330 @@
+//! What is known of the images, and what is to be done because of it: facts, plan and board, made anew as often as something
+//! changes and no oftener.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::board::{Board, Known};
+use super::jobs::{Job, Jobs};
+use super::manner::Manner;
+use super::worker::{Built, Identity, Work};
+use crate::backend::{Artifact, Existence};
+use crate::cancel::Cancel;
+use crate::graph::{Graph, ImageId};
+use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts};
+use crate::store::Store;
+use crate::world::View;
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many images are built at once, at least 1.
+    pub jobs: usize,
+    /// Whether the first failure stops everything.
+    pub fail_fast: bool,
+    /// When to push.
+    pub push: Push,
+    /// How often an image is tried in all when failures are passing ones, at least 1.
+    pub attempts: u32,
+}
+
+impl Default for Options {
+    /// Builds mostly wait: for processes to start, for layers to be written, for the network.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            jobs: (2 * processors).max(8),
+            fail_fast: false,
+            push: Push::No,
+            attempts: 3,
+        }
+    }
+}
+
+/// By which rules it is decided.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) manner: Manner,
+    pub(crate) options: Options,
+    pub(crate) when_unknown: WhenUnknown,
+    /// Whether bases that were not asked for are never built.
+    pub(crate) no_bases: bool,
+}
+
+impl Rules {
+    /// `graph build` asked for leave before: its plan is to be carried out as it is.
+    pub(super) fn of_a_build(options: Options) -> Self {
+        Self {
+            manner: Manner::Build,
+            options,
+            when_unknown: WhenUnknown::default(),
+            no_bases: false,
+        }
+    }
+}
+
+/// All that is known.
+pub(crate) struct State {
+    pub(crate) rules: Rules,
+    pub(crate) view: Arc<View>,
+    /// By id, like the board.
+    pub(crate) facts: Vec<Facts>,
+    pub(crate) plan: Plan,
+    pub(crate) board: Board,
+    /// Images of which something is known that the board does not show yet; none when that may be any.
+    changed: Option<BTreeSet<ImageId>>,
+    /// What failed, as it was then.
+    faults: BTreeMap<String, Identity>,
+    /// Of those, the images that are still the same.
+    failed: BTreeSet<ImageId>,
+    /// Images that are built although they are there.
+    forced: BTreeSet<String>,
+    /// Images whose files may not be what they were.
+    pub(crate) in_doubt: BTreeSet<ImageId>,
+}
+
+impl State {
+    pub(super) fn new(rules: Rules, view: View, facts: Vec<Facts>, plan: Plan) -> Self {
+        let is_forced = |image: &&crate::plan::Planned| image.reasons.contains(&Reason::Forced);
+        let forced = plan.images.iter().filter(is_forced);
+        let forced = forced.map(|image| view.name(image.id).to_owned()).collect();
+        Self {
+            rules,
+            view: Arc::new(view),
+            facts,
+            plan,
+            board: Board::default(),
+            changed: None,
+            faults: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            forced,
+            in_doubt: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.view.world.graph
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<ImageId> {
+        self.graph().find(name)
+    }
+
+    pub(crate) fn name(&self, id: ImageId) -> String {
+        self.view.name(id).to_owned()
+    }
+
+    pub(crate) fn names(&self, ids: impl IntoIterator<Item = ImageId>) -> Vec<String> {
+        ids.into_iter().map(|id| self.name(id)).collect()
+    }
+
+    /// Decides anew what is to be done; returns what is blocked since now.
+    pub(super) fn judge(&mut self, jobs: &Jobs) -> BTreeSet<ImageId> {
+        let changed = self.changed.replace(BTreeSet::new());
+        let changed = changed.filter(|_| !self.rules.manner.plans_anew());
+        if changed.is_none() {
+            self.failed = self.still_failed();
+        }
+        if self.rules.manner.plans_anew() {
+            let plan = self.judging(&self.is_forced()).plan();
+            self.plan = plan;
+        }
+        let mut board = std::mem::take(&mut self.board);
+        let (graph, known) = (self.graph(), self.known(jobs));
+        let blocked = if let Some(changed) = &changed {
+            board.again(graph, &self.plan, &known, changed)
+        } else {
+            let before = std::mem::replace(&mut board, Board::new(graph, &self.plan, &known));
+            let is_new = |id: &ImageId| board.blocks(*id) && !before.blocks(*id);
+            graph.ids().filter(is_new).collect()
+        };
+        self.board = board;
+        blocked
+    }
+
+    fn known(&self, jobs: &Jobs) -> Known<'_> {
+        let on = |is_push: bool| {
+            let jobs = jobs.iter().filter(move |(_, job)| job.is_push == is_push);
+            jobs.filter_map(|(name, _)| self.find(name)).collect()
+        };
+        Known {
+            building: on(false),
+            pushing: on(true),
+            failed: Cow::Borrowed(&self.failed),
+            unreadable: self.view.unreadable.keys().copied().collect(),
+            in_doubt: Some(&self.in_doubt),
+            no_bases: self.rules.no_bases,
+            all_or_nothing: self.rules.options.push == Push::AllOrNothing,
+        }
+    }
+
+    fn still_failed(&self) -> BTreeSet<ImageId> {
+        let failed = self.faults.iter().filter_map(|(name, fault)| {
+            let id = self.find(name)?;
+            (*fault == self.identity(id)).then_some(id)
+        });
+        failed.collect()
+    }
+
+    fn judging<'s>(&'s self, is_forced: &'s dyn Fn(ImageId) -> bool) -> Judging<'s> {
+        Judging {
+            graph: self.graph(),
+            asked: &self.view.asked,
+            facts: &self.facts,
+            when_unknown: self.rules.when_unknown,
+            is_forced,
+        }
+    }
+
+    fn is_forced(&self) -> impl Fn(ImageId) -> bool {
+        |id| self.forced.contains(self.view.name(id))
+    }
+
+    /// Something is known of an image that the board does not show.
+    pub(super) fn touch(&mut self, image: &str) {
+        if let (Some(id), Some(changed)) = (self.graph().find(image), &mut self.changed) {
+            changed.insert(id);
+        }
+    }
+
+    /// Why an image is built. In a watch what changed is looked up only now, because it takes a file.
+    pub(super) fn reasons(&mut self, id: ImageId, store: &Store) -> Vec<Reason> {
+        if self.rules.manner.plans_anew() {
+            let (world, prints) = (&self.view.world, &self.view.prints);
+            let changes = facts::changes(world, prints, store, id, &self.facts[id.index()]);
+            self.facts[id.index()].changes = changes;
+            return self.judging(&self.is_forced()).reasons(id, &self.plan);
+        }
+        let planned = self.plan.get(id);
+        planned
+            .map(|image| image.reasons.clone())
+            .unwrap_or_default()
+    }
+
+    /// All that a worker needs to build an image, or to push it.
+    pub(super) fn work(&self, id: ImageId, is_push: bool, jobs: &Jobs) -> Work {
+        let bases = self.graph().bases(id).iter();
+        Work {
+            view: Arc::clone(&self.view),
+            id,
+            is: self.identity(id),
+            bases: bases
+                .map(|base| (self.name(*base), self.artifact(*base)))
+                .collect(),
+            planned_on: self.facts[id.index()].record.clone(),
+            no_cache: self.forced.contains(self.view.name(id)),
+            attempts: self.rules.options.attempts.max(1),
+            push: is_push.then(|| self.artifact(id)),
+            store: jobs.store().clone(),
+            tell: jobs.tell(),
+            cancel: Cancel::default(),
+        }
+    }
+
+    /// What an image is that is there.
+    pub(crate) fn artifact(&self, id: ImageId) -> Artifact {
+        Artifact {
+            backend: self.view.world.backends[id.index()].name().to_owned(),
+            reference: self.view.reference(id),
+            digest: self.facts[id.index()].digest(),
+        }
+    }
+
+    fn identity(&self, id: ImageId) -> Identity {
+        let bases = self.graph().bases(id).iter();
+        Identity {
+            key: self.view.prints.key(id),
+            bases: bases
+                .map(|base| self.facts[base.index()].digest())
+                .collect(),
+        }
+    }
+
+    /// Whether what goes on is what is wanted now.
+    pub(super) fn wants(&self, name: &str, job: &Job) -> bool {
+        let id = self.find(name).filter(|id| self.view.relevant.contains(id));
+        id.is_some_and(|id| {
+            self.view.prints.key(id) == job.is.key
+                && self.view.reference(id) == job.reference
+                && !self.view.unreadable.contains_key(&id)
+        })
+    }
+
+    /// What is known of an image after its build.
+    pub(super) fn note_built(&mut self, image: &str, job: &Job, built: &Built) {
+        self.forced.remove(image);
+        self.faults.remove(image);
+        let Some(id) = self.find(image) else { return };
+        self.failed.remove(&id);
+        let is_wanted = self.view.reference(id) == built.artifact.reference;
+        let pushes = self.rules.options.push.wants(self.view.world.spec(id));
+        let facts = &mut self.facts[id.index()];
+        if let Some(record) = &built.record {
+            facts.record = Some((**record).clone());
+        }
+        facts.changes.clear();
+        if facts.key == job.is.key && is_wanted {
+            facts.local = Existence::Present {
+                key: Some(job.is.key.to_string()),
+                digest: built.artifact.digest.clone(),
+            };
+            facts.registry = pushes.then_some(Existence::Absent);
+            let is_asked = self.view.asked.contains(&id);
+            let left = if pushes && is_asked {
+                Action::Push
+            } else {
+                Action::Fresh
+            };
+            self.plan.settle(id, left);
+        }
+    }
+
+    /// What is known of an image after its push.
+    pub(super) fn note_pushed(&mut self, image: &str, job: &Job) {
+        let Some(id) = self.find(image) else { return };
+        let facts = &mut self.facts[id.index()];
+        if facts.key == job.is.key {
+            let (key, digest) = (Some(job.is.key.to_string()), facts.digest());
+            facts.registry = Some(Existence::Present { key, digest });
+            self.plan.settle(id, Action::Fresh);
+        }
+    }
+
+    pub(super) fn note_failed(&mut self, image: &str, is: Identity) {
+        self.forced.remove(image);
+        self.touch(image);
+        if let Some(id) = self.find(image).filter(|id| self.identity(*id) == is) {
+            self.failed.insert(id);
+        }
+        self.faults.insert(image.to_owned(), is);
+    }
+
+    /// The same for one that no worker had.
+    pub(super) fn note_failed_as_is(&mut self, id: ImageId) {
+        self.note_failed(&self.name(id), self.identity(id));
+    }
+
+    /// The files are not what they were: what is known goes with images that are the same as before.
+    pub(super) fn see(&mut self, view: View) {
+        for id in self.graph().ids() {
+            self.facts[id.index()].key = view.prints.key(id);
+        }
+        self.view = Arc::new(view);
+        self.changed = None;
+    }
+
+    /// Another view, and what is known of its images.
+    pub(crate) fn adopt(&mut self, view: View, facts: Vec<Facts>) {
+        self.view = Arc::new(view);
+        self.facts = facts;
+    }
+
+    /// What failed is tried again; if nothing did, these are built although they are there.
+    pub(super) fn try_again(&mut self, otherwise: &BTreeSet<String>) {
+        if self.faults.is_empty() {
+            self.forced.extend(otherwise.iter().cloned());
+        }
+        self.faults.clear();
+    }
+}

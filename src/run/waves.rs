@@ -1,0 +1,203 @@
+//! How waves begin and end, and what is told of that.
+
+use std::collections::BTreeSet;
+
+use super::board::Standing;
+use super::engine::{Engine, Halt};
+use super::event::Event;
+use super::wave::{Outcome, Summary, Wakening, Wave, WaveEnd};
+use crate::fingerprint::FilesError;
+use crate::graph::ImageId;
+
+impl Engine<'_> {
+    /// Begins the one wave of a build: it is about all images of the plan.
+    pub(super) fn begin(&mut self) {
+        self.decide();
+        let all: BTreeSet<ImageId> = self
+            .state
+            .plan
+            .images
+            .iter()
+            .map(|image| image.id)
+            .collect();
+        let wakening = self.wake(&all);
+        self.tell_start(&wakening);
+        if !self.state.rules.manner.tells_fresh_first() {
+            return;
+        }
+        for image in &self.state.plan.images {
+            if *self.state.board.get(image.id) == Standing::Fresh {
+                self.tell(Event::ImageFresh {
+                    image: self.state.name(image.id),
+                    reference: self.state.view.reference(image.id),
+                });
+            }
+        }
+    }
+
+    /// Whether anything is to be built or pushed.
+    pub(crate) fn has_work(&self) -> bool {
+        let mut ids = self.state.graph().ids();
+        ids.any(|id| self.state.board.get(id).is_to_do())
+    }
+
+    /// Images are not what they were: a wave begins, or goes on. Plan and board have been made of that.
+    pub(crate) fn wake(&mut self, woken: &BTreeSet<ImageId>) -> Wakening {
+        let images: BTreeSet<String> = self
+            .state
+            .names(woken.iter().copied())
+            .into_iter()
+            .collect();
+        let to_do: BTreeSet<String> = self.with(Standing::is_to_do).into_iter().collect();
+        let is_fresh = |id: &&ImageId| *self.state.board.get(**id) == Standing::Fresh;
+        let fresh = woken.iter().filter(is_fresh).count();
+        let begins = self.wave.is_none();
+        if begins {
+            self.waves += 1;
+        }
+        let wave = self.wave.get_or_insert_with(|| Wave::new(self.waves));
+        wave.extend(&images, &to_do);
+        Wakening {
+            begins,
+            images: images.into_iter().collect(),
+            build: wave.planned.len(),
+            fresh,
+        }
+    }
+
+    /// Tells that a wave begins.
+    pub(crate) fn tell_start(&self, wakening: &Wakening) {
+        self.tell(Event::RunStarted {
+            build: wakening.build,
+            fresh: wakening.fresh,
+            jobs: self.state.rules.options.jobs,
+        });
+    }
+
+    /// Tells that the files of an image cannot be read.
+    pub(crate) fn unreadable(&mut self, id: ImageId, error: &FilesError) {
+        let image = self.state.name(id);
+        self.fail_in_wave(&image);
+        self.tell(Event::ImageFailed {
+            image,
+            error: error.to_string(),
+            log: None,
+            tail: Vec::new(),
+            seconds: 0.0,
+        });
+    }
+
+    /// Ends the wave: nothing is left to do.
+    pub(crate) fn end_wave(&mut self) -> WaveEnd {
+        let mut wave = self.wave.take().unwrap_or_else(|| Wave::new(self.waves));
+        wave.failed.retain(|name| self.state.find(name).is_some());
+        let fresh = self.fresh(&wave);
+        let is_stopped = |name: &String| wave.cancelled.contains(name);
+        let mut waiting = self.with(|standing| matches!(standing, Standing::Blocked(_)));
+        waiting.retain(|name| !is_stopped(name));
+        let summary = Summary {
+            images: self.outcomes(&wave, &fresh),
+            failed: self.in_order(&wave.failed),
+            skipped: waiting.clone(),
+            cancelled: self.in_order(&wave.cancelled),
+            interrupted: self.halt == Halt::Interrupt,
+        };
+        self.tell_end(&wave, &fresh, &summary);
+        WaveEnd {
+            stuck: self.with(Standing::is_stuck_itself),
+            wave,
+            fresh,
+            waiting,
+            summary,
+        }
+    }
+
+    fn tell_end(&self, wave: &Wave, fresh: &[Outcome], summary: &Summary) {
+        let manner = self.state.rules.manner;
+        for outcome in fresh.iter().filter(|_| !manner.tells_fresh_first()) {
+            self.tell(Event::ImageFresh {
+                image: outcome.image.clone(),
+                reference: outcome.artifact.reference.clone(),
+            });
+        }
+        for image in self.with(|standing| *standing == Standing::Forbidden) {
+            let message =
+                format!("`{image}` is a base that has to be built, and `--no-bases` forbids it");
+            self.tell(Event::Warning { message });
+        }
+        if manner.looks_at_the_end() {
+            self.warn_of_changed_files(wave);
+        }
+        let is_built = |outcome: &&Outcome| outcome.seconds.is_some();
+        let built = wave.built.values().filter(is_built).count();
+        self.tell(Event::RunFinished {
+            built,
+            pushed: wave.pushed.len(),
+            fresh: summary.images.len() - built,
+            failed: summary.failed.clone(),
+            skipped: summary.skipped.clone(),
+            cancelled: summary.cancelled.clone(),
+            seconds: wave.started.elapsed().as_secs_f64(),
+        });
+    }
+
+    /// What was built holds the files as they were when they were read; if they changed since, the user should know.
+    fn warn_of_changed_files(&self, wave: &Wave) {
+        for name in self.in_order(wave.built.keys()) {
+            let id = self.state.find(&name);
+            if let Some(path) = id.and_then(|id| self.state.view.prints.changed_since_read(id)) {
+                let message = format!(
+                    "`{path}` changed while `{name}` was being built: the image holds it as it was before; run again for the new one"
+                );
+                self.tell(Event::Warning { message });
+            }
+        }
+    }
+
+    /// What a wave is about and did not have to build, by name.
+    fn fresh(&self, wave: &Wave) -> Vec<Outcome> {
+        let about: BTreeSet<&String> = wave.woken.iter().chain(&wave.planned).collect();
+        let unbuilt = about
+            .into_iter()
+            .filter(|name| !wave.built.contains_key(*name));
+        let outcome = |name: &String| {
+            let id = self.state.find(name)?;
+            let manner = self.state.rules.manner;
+            let is_there =
+                self.state.plan.get(id).is_some() && manner.is_there(self.state.board.get(id));
+            is_there.then(|| Outcome {
+                image: name.clone(),
+                key: self.state.view.prints.key(id),
+                artifact: self.state.artifact(id),
+                seconds: None,
+            })
+        };
+        unbuilt.filter_map(outcome).collect()
+    }
+
+    /// What is there, in the order of the plan; what the plan knows nothing of any more comes last.
+    fn outcomes(&self, wave: &Wave, fresh: &[Outcome]) -> Vec<Outcome> {
+        let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
+        all.sort_by_key(|outcome| {
+            let id = self.state.find(&outcome.image);
+            id.map_or(usize::MAX, |id| self.state.board.place(id))
+        });
+        all
+    }
+
+    /// The images that stand so, in manifest order.
+    fn with(&self, is: impl Fn(&Standing) -> bool) -> Vec<String> {
+        let ids = self.state.graph().ids();
+        self.state
+            .names(ids.filter(|id| is(self.state.board.get(*id))))
+    }
+
+    fn in_order<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> Vec<String> {
+        let mut ids: Vec<ImageId> = names
+            .into_iter()
+            .filter_map(|name| self.state.find(name))
+            .collect();
+        ids.sort_unstable();
+        self.state.names(ids)
+    }
+}

@@ -1,0 +1,170 @@
+//! What the keeper makes of a look: new facts, superseded builds, a wave, another phase.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::keeper::Keeper;
+use super::look::{Broken, Looked, Seen, readers};
+use super::phase::{Ground, Now, Phase};
+use crate::asking::Asker;
+use crate::diagnostic;
+use crate::fingerprint::FilesError;
+use crate::graph::ImageId;
+use crate::plan::{Facts, Plan, facts};
+use crate::run::Event;
+use crate::run::engine::Engine;
+use crate::world::View;
+
+impl<'r> Keeper<'r> {
+    pub(super) fn looked(
+        &mut self,
+        mut phase: Phase<'r>,
+        looked: Result<Looked, String>,
+    ) -> Phase<'r> {
+        let ended = self.looks.end();
+        if let Some(now) = phase.now_mut() {
+            now.engine.touch();
+        }
+        if self.is_ending() {
+            // It was given up halfway.
+            return phase;
+        }
+        let phase = match looked {
+            Err(message) => {
+                self.teller.tell(Event::Warning { message });
+                return phase;
+            }
+            Ok(Looked::Sound(seen)) => {
+                if phase.broken().is_some() {
+                    self.teller.tell(Event::ManifestsMended);
+                }
+                Phase::Sound(self.adopt(phase.into_ground(), *seen, &ended))
+            }
+            Ok(Looked::Broken(seen, broken)) => {
+                self.tell_broken(phase.broken(), &broken);
+                match (phase.into_ground(), seen) {
+                    (Ground::Bare(jobs), _) => Phase::Unread(jobs, broken),
+                    (Ground::Built(now), None) => Phase::Broken(now, broken),
+                    (ground, Some(seen)) => {
+                        Phase::Broken(self.adopt(ground, *seen, &ended), broken)
+                    }
+                }
+            }
+        };
+        self.follow(&phase);
+        phase
+    }
+
+    pub(super) fn tell_broken(&self, before: Option<&Broken>, broken: &Broken) {
+        if before.map(|before| &before.diagnostics) == Some(&broken.diagnostics) {
+            return;
+        }
+        self.teller.tell(Event::ManifestsBroken {
+            mistakes: diagnostic::to_json(&broken.diagnostics, &broken.sources),
+            shown: Arc::new((broken.diagnostics.clone(), broken.sources.clone())),
+        });
+    }
+
+    fn adopt(&mut self, ground: Ground<'r>, seen: Seen, ended: &BTreeSet<String>) -> Box<Now<'r>> {
+        let facts = self.facts(&ground, &seen.view, seen.facts, ended);
+        if !seen.restless.is_empty() {
+            self.looks.doubt(seen.restless);
+        }
+        let in_doubt = readers(&seen.view, &self.looks.unseen());
+        let unreadable = news(&seen.view, &seen.woken);
+        let mut now = match ground {
+            Ground::Built(now) => now,
+            Ground::Bare(jobs) => {
+                let known = (seen.view.clone(), facts.clone(), Plan::default());
+                let engine = Engine::new(self.request.rules(), known, jobs, self.teller.clone());
+                Box::new(Now {
+                    engine,
+                    places: Arc::clone(&seen.places),
+                    files: 0,
+                    warnings: BTreeSet::new(),
+                })
+            }
+        };
+        self.tell_graph(&now.engine.state.view, &seen.view);
+        if let Some(warnings) = seen.warnings {
+            let warnings = warnings.into_iter().map(|warning| warning.message);
+            now.warnings = self.tell_warnings(warnings.collect(), &now.warnings);
+        }
+        (now.places, now.files) = (seen.places, seen.count);
+        if !seen.woken.is_empty() {
+            now.engine.go_on();
+        }
+        now.engine.adopt(seen.view, facts, in_doubt);
+        self.wake(&mut now, &seen.woken, seen.files);
+        for (id, error) in unreadable {
+            now.engine.unreadable(id, &error);
+        }
+        now
+    }
+
+    /// What is known of the images of a new view: what the look found, else what was known as long as the key is the same.
+    fn facts(
+        &self,
+        ground: &Ground<'r>,
+        view: &View,
+        mut found: BTreeMap<ImageId, Facts>,
+        ended: &BTreeSet<String>,
+    ) -> Vec<Facts> {
+        let (world, prints) = (&view.world, &view.prints);
+        // What was built while the look went on is known better now.
+        let late = ended.iter().filter_map(|name| world.graph.find(name));
+        let late: BTreeSet<ImageId> = late.filter(|id| found.contains_key(id)).collect();
+        let push = self.request.options.push;
+        let asker = Asker::silent().or(&self.end.cancel);
+        found.extend(facts::of(world, prints, &self.store, &late, push, asker));
+        let known = |id: ImageId| {
+            let Ground::Built(now) = ground else {
+                return None;
+            };
+            let before = &now.engine.state;
+            let facts = &before.facts[before.find(view.name(id))?.index()];
+            (facts.key == prints.key(id)).then(|| facts.clone())
+        };
+        let facts = |id: ImageId| {
+            let found = found.remove(&id).or_else(|| known(id));
+            found.unwrap_or_else(|| facts::nothing(world, prints, id))
+        };
+        world.graph.ids().map(facts).collect()
+    }
+
+    fn tell_graph(&self, before: &View, view: &View) {
+        let names = |view: &View| -> BTreeSet<String> {
+            let ids = view.world.graph.ids();
+            ids.map(|id| view.name(id).to_owned()).collect()
+        };
+        let (old, new) = (names(before), names(view));
+        if old != new {
+            self.teller.tell(Event::GraphChanged {
+                images: new.len(),
+                added: new.difference(&old).cloned().collect(),
+                removed: old.difference(&new).cloned().collect(),
+            });
+        }
+    }
+
+    fn tell_warnings(
+        &self,
+        warnings: BTreeSet<String>,
+        known: &BTreeSet<String>,
+    ) -> BTreeSet<String> {
+        for message in warnings.difference(known) {
+            let message = message.clone();
+            self.teller.tell(Event::Warning { message });
+        }
+        warnings
+    }
+}
+
+/// The images whose files cannot be read since now, but for those that only moved: they are looked at again.
+fn news(view: &View, woken: &BTreeSet<ImageId>) -> Vec<(ImageId, FilesError)> {
+    let is_news = |(id, error): &(&ImageId, &FilesError)| {
+        woken.contains(id) && !matches!(error, FilesError::Moved { .. })
+    };
+    let news = view.unreadable.iter().filter(is_news);
+    news.map(|(id, error)| (*id, error.clone())).collect()
+}

@@ -1,0 +1,70 @@
+//! What a wave did, in the words that a hook is told on its standard input.
+
+use serde::Serialize;
+
+use crate::run::Outcome;
+use crate::run::wave::WaveEnd;
+
+/// What a wave did, as a hook is told on its standard input.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Done {
+    /// Which wave, from 1.
+    pub(super) wave: usize,
+    /// The images that were built.
+    pub(super) built: Vec<Image>,
+    /// The images that changed and exist already.
+    pub(super) fresh: Vec<Image>,
+    /// Ids of the images that failed.
+    pub(super) failed: Vec<String>,
+    /// Ids of the images that wait for others.
+    pub(super) waiting: Vec<String>,
+}
+
+/// An image that is there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Image {
+    pub(super) image: String,
+    pub(super) reference: String,
+    pub(super) digest: String,
+}
+
+impl Done {
+    /// What is told of a wave; none when it has nothing to tell.
+    pub(super) fn of(end: &WaveEnd) -> Option<Self> {
+        let image = |outcome: &Outcome| Image {
+            image: outcome.image.clone(),
+            reference: outcome.artifact.reference.clone(),
+            digest: outcome.artifact.digest.clone(),
+        };
+        let wave = &end.wave;
+        let done = Self {
+            wave: wave.number,
+            built: wave.built.values().map(image).collect(),
+            fresh: end.fresh.iter().map(image).collect(),
+            failed: wave.failed.iter().cloned().collect(),
+            waiting: end.waiting.clone(),
+        };
+        // The first wave is about all images: that they exist is no news.
+        let is_news = !done.built.is_empty()
+            || !done.failed.is_empty()
+            || (done.wave > 1 && !done.fresh.is_empty());
+        is_news.then_some(done)
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        if self.failed.is_empty() {
+            "on-success"
+        } else {
+            "on-failure"
+        }
+    }
+
+    /// Takes over what an earlier wave's hook could not finish with.
+    pub(super) fn add(&mut self, before: Self) {
+        let (built, fresh) = (&self.built, &self.fresh);
+        let is_new = |old: &Image| !built.iter().chain(fresh).any(|new| new.image == old.image);
+        let mut missed: Vec<Image> = before.built.into_iter().filter(is_new).collect();
+        missed.append(&mut self.built);
+        self.built = missed;
+    }
+}

@@ -1,0 +1,229 @@
+//! When files are looked at, and the look that goes on.
+//!
+//! Gathers what was heard until it has been quiet and git is not at work; then one look sees all of it, on a thread of its own.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::bell::{Bell, Heard};
+use super::git::Git;
+use super::hints::{Doubt, Hints};
+use super::look::{self, Task};
+use super::places::{Places, Who};
+use super::quiet::{Quiet, Turn};
+use super::request::Request;
+use crate::asking::{Asker, Waiting};
+use crate::cancel::Cancel;
+use crate::recipe::FileSet;
+use crate::run::Event;
+use crate::session::Kept;
+use crate::store::Store;
+use crate::world::View;
+
+/// Git is waited for this long before it is said.
+const SAY_HELD: Duration = Duration::from_secs(1);
+
+/// Looks at files, one look at a time.
+pub(super) struct Looks {
+    request: Arc<Request>,
+    kept: Kept,
+    /// Whether answers are wanted no more.
+    cancel: Cancel,
+    started: Instant,
+    hints: Arc<Hints>,
+    quiet: Quiet,
+    git: Git,
+    held: Held,
+    going_on: Option<Looking>,
+    /// The next look asks after all images, changed or not.
+    asks_all: bool,
+}
+
+/// A look that goes on.
+struct Looking {
+    doubt: Doubt,
+    /// Images whose builds ended meanwhile: what the look gathers of them may be old.
+    ended: BTreeSet<String>,
+}
+
+/// Whether git holds looks up.
+enum Held {
+    No,
+    Since(Instant),
+    Said,
+}
+
+/// Whether to look.
+pub(super) enum Due {
+    Never,
+    At(Instant),
+    Now,
+}
+
+impl Looks {
+    pub(super) fn new(
+        request: &Arc<Request>,
+        (kept, cancel): (Kept, Cancel),
+        root: &Path,
+        hints: &Arc<Hints>,
+    ) -> Self {
+        Self {
+            request: Arc::clone(request),
+            kept,
+            cancel,
+            started: Instant::now(),
+            hints: Arc::clone(hints),
+            quiet: Quiet::new(request.quiet),
+            git: Git::find(root),
+            held: Held::No,
+            going_on: None,
+            asks_all: false,
+        }
+    }
+
+    /// Listens to what was heard since the last time.
+    pub(super) fn listen(&mut self) {
+        if self.hints.listen() {
+            self.quiet.touch(self.started.elapsed());
+        }
+    }
+
+    /// These may be other than they were.
+    pub(super) fn doubt(&mut self, who: impl IntoIterator<Item = Who>) {
+        self.hints.doubt(who);
+        self.quiet.touch(self.started.elapsed());
+    }
+
+    /// The same for file sets.
+    pub(super) fn doubt_sets<'s>(&mut self, sets: impl IntoIterator<Item = &'s FileSet>) {
+        self.doubt(sets.into_iter().map(|set| Who::Set(Arc::new(set.clone()))));
+    }
+
+    /// Anything may be other than it was.
+    pub(super) fn doubt_everything(&mut self) {
+        self.hints.doubt_everything();
+        self.quiet.touch(self.started.elapsed());
+    }
+
+    /// What is in doubt is looked at without waiting for silence.
+    pub(super) fn hurry(&mut self) {
+        self.quiet.hurry(self.started.elapsed());
+    }
+
+    /// Everything is looked at, and all images are asked after.
+    pub(super) fn ask_all(&mut self) {
+        self.asks_all = true;
+        self.hints.doubt_everything();
+        self.hurry();
+    }
+
+    pub(super) fn is_going_on(&self) -> bool {
+        self.going_on.is_some()
+    }
+
+    /// Whether a look goes on or is due.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_going_on() || self.quiet.is_open()
+    }
+
+    /// What is heard but not seen yet.
+    pub(super) fn unseen(&self) -> Doubt {
+        let mut doubt = self.hints.doubts();
+        if let Some(looking) = &self.going_on {
+            doubt.add(&looking.doubt);
+        }
+        doubt
+    }
+
+    /// Whether it is time; what holds a look up is told of.
+    pub(super) fn due(&mut self, tell: impl FnOnce(Event)) -> Due {
+        if self.is_going_on() {
+            return Due::Never;
+        }
+        let mut busy = None;
+        let git = &self.git;
+        let turn = self.quiet.turn(self.started.elapsed(), || {
+            busy = git.busy();
+            busy.is_some()
+        });
+        match turn {
+            Turn::Idle => Due::Never,
+            Turn::Later(at) => Due::At(self.started + at),
+            Turn::Held(at) => {
+                self.hold(busy.unwrap_or_default(), tell);
+                Due::At(self.started + at)
+            }
+            Turn::Now => {
+                self.held = Held::No;
+                self.quiet.close();
+                Due::Now
+            }
+        }
+    }
+
+    fn hold(&mut self, why: &str, tell: impl FnOnce(Event)) {
+        match self.held {
+            Held::No => self.held = Held::Since(Instant::now()),
+            Held::Since(since) if since.elapsed() >= SAY_HELD => {
+                self.held = Held::Said;
+                let why = format!("{why}: waiting for its end");
+                tell(Event::WatchHeld { why });
+            }
+            Held::Since(_) | Held::Said => {}
+        }
+    }
+
+    /// Begins a look at what is in doubt; the bell tells of its end. Whether there was anything to look at.
+    pub(super) fn begin(
+        &mut self,
+        before: Option<(Arc<View>, Arc<Places>)>,
+        is_broken: bool,
+        store: Store,
+        bell: Bell,
+    ) -> bool {
+        let doubt = self.hints.take();
+        let asks_all = std::mem::take(&mut self.asks_all);
+        if doubt.is_empty() && !asks_all {
+            return false;
+        }
+        let task = Task {
+            before,
+            doubt: doubt.clone(),
+            is_broken,
+            asks_all,
+            kept: self.kept.clone(),
+        };
+        self.going_on = Some(Looking {
+            doubt,
+            ended: BTreeSet::new(),
+        });
+        let (request, cancel) = (Arc::clone(&self.request), self.cancel.clone());
+        std::thread::spawn(move || {
+            let tell = |waiting: &Waiting| bell.tell(waiting.into());
+            let asker = Asker::new(&tell, &cancel);
+            let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                look::look(&request, &store, &task, asker)
+            }));
+            let looked = looked.map_err(|_| {
+                "internal error while files were looked at; please report it".to_owned()
+            });
+            bell.ring(Heard::Looked(looked));
+        });
+        true
+    }
+
+    /// A build ended: a look that goes on may not know.
+    pub(super) fn note_ended(&mut self, image: &str) {
+        if let Some(looking) = &mut self.going_on {
+            looking.ended.insert(image.to_owned());
+        }
+    }
+
+    /// The look is over; the images whose builds ended meanwhile.
+    pub(super) fn end(&mut self) -> BTreeSet<String> {
+        let looking = self.going_on.take();
+        looking.map(|looking| looking.ended).unwrap_or_default()
+    }
+}

@@ -1,0 +1,80 @@
+//! Where there are no events, puts everything in doubt from time to time.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::hints::Hints;
+use super::places::Who;
+use crate::disk::limits;
+use crate::disk::read::{Links, Root};
+use crate::world::View;
+
+/// Compares what there is with what there was.
+#[derive(Debug, Default)]
+pub(super) struct Poller {
+    /// When it is time again; none before the first time.
+    at: Option<Instant>,
+    /// What the manifests and what includes match held the last time.
+    manifests: Option<blake3::Hash>,
+}
+
+impl Poller {
+    /// When it is time again.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Puts all in doubt, if it is time; whether it was.
+    pub(super) fn poll(
+        &mut self,
+        every: Duration,
+        view: Option<&View>,
+        is_broken: bool,
+        hints: &Hints,
+    ) -> bool {
+        let now = Instant::now();
+        if self.at.is_some_and(|at| now < at) {
+            return false;
+        }
+        if self.at.is_none() {
+            // Whatever changed before the first comparison.
+            hints.doubt_everything();
+        }
+        self.at = Some(now + every);
+        let manifests = view.map(manifests);
+        if self.manifests.is_some() && self.manifests != manifests || is_broken {
+            hints.doubt([Who::Manifests]);
+        }
+        self.manifests = manifests;
+        if let Some(view) = view {
+            let sets = view.sets().into_iter().cloned();
+            hints.doubt(sets.map(|set| Who::Set(std::sync::Arc::new(set))));
+        }
+        true
+    }
+}
+
+/// What the manifests hold, and what is where includes are looked for.
+fn manifests(view: &View) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    let workspace = &view.world.workspace;
+    let looked = &workspace.looked;
+    let Ok(root) = Root::open(&workspace.root) else {
+        return hasher.finalize();
+    };
+    let inside = |path: &Path| path.strip_prefix(root.path()).unwrap_or(path).to_owned();
+    for file in &looked.files {
+        let bytes = root.bytes(&inside(file), Links::Follow, limits::MANIFEST);
+        // What cannot be read is as it was as long as the reason is.
+        let bytes = bytes.unwrap_or_else(|refusal| refusal.to_string().into_bytes());
+        hasher.update(blake3::hash(&bytes).as_bytes());
+    }
+    for folder in &looked.folders {
+        let listed = root.list(&inside(folder), Links::Follow);
+        let listed = listed.into_iter().flatten();
+        let names: BTreeSet<_> = listed.map(|listed| listed.name).collect();
+        hasher.update(blake3::hash(format!("{names:?}").as_bytes()).as_bytes());
+    }
+    hasher.finalize()
+}
