@@ -1,470 +1,102 @@
-//! Recipe, files and bases → key: the encoding, written once.
-//!
-//! Pure. [`encode`] tells a [`Sink`] every input by name, in a fixed order; one sink hashes them, the other (in `listing`)
-//! writes them down for people. The choices made: what is hashed is a sequence of (name, tag, value), each with its length
-//! before it, so no two recipes give the same bytes; a sequence says how long it is; recipes are taken apart without `..`, so
-//! a new field does not compile until someone says here how it counts. See `docs/design/key.md`.
+//! The key: the identity of what was asked for, as a value and as text.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::str::FromStr;
 
-use super::{Entry, EntryKind, Files, Key};
-use crate::recipe::{
-    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
-    Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
-};
-use crate::spec::Base;
+/// The identity of what was asked for: the same key, the same image.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key([u8; 32]);
 
-/// Version of the encoding: raised when its bytes change.
-const KEY_FORMAT: u32 = 1;
-
-/// Hears every input of a key.
-pub(super) trait Sink {
-    /// One input. The name is hashed as well: it tells inputs apart.
-    fn input(&mut self, name: &str, value: Value<'_>);
-}
-
-/// The value of an input.
-#[derive(Clone, Copy)]
-pub(super) enum Value<'a> {
-    /// A text.
-    Text(&'a str),
-    /// A text that may hold a URL, whose user and password are no input.
-    Url(&'a str),
-    /// A version of ours.
-    Number(u32),
-    /// How many values of this name follow.
-    Count(usize),
-    /// Another image of the workspace: its key counts, its id is for people.
-    Image { id: &'a str, key: &'a Key },
-    /// A file set.
-    Files(&'a Files),
-}
-
-/// The key of an image: of its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the images that it
-/// needs, by id.
-///
-/// # Panics
-/// When files or keys are missing: the caller has read them.
-#[must_use]
-pub fn key(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Key {
-    let mut hash = Hash(blake3::Hasher::new_derive_key("imgspec 2026 key v1"));
-    encode(recipe, files, bases, &mut hash);
-    Key::new(*hash.0.finalize().as_bytes())
-}
-
-/// The digest of a file set: everything of it that counts.
-pub(super) fn digest_of(files: &Files) -> [u8; 32] {
-    let mut hash = Hash(blake3::Hasher::new_derive_key("imgspec 2026 files v1"));
-    hash.byte(u8::from(files.single));
-    hash.byte(u8::from(files.main.is_some()));
-    hash.text(files.main.as_deref().unwrap_or_default());
-    for Entry { path, kind } in &files.entries {
-        hash.text(path);
-        match kind {
-            EntryKind::Folder => hash.byte(0),
-            EntryKind::File {
-                executable,
-                // The digest knows it.
-                size: _,
-                digest,
-            } => {
-                hash.byte(if *executable { 2 } else { 1 });
-                hash.0.update(digest);
-            }
-            EntryKind::Link { target } => {
-                hash.byte(3);
-                hash.text(target);
-            }
-        }
-    }
-    *hash.0.finalize().as_bytes()
-}
-
-/// The sink that hashes.
-struct Hash(blake3::Hasher);
-
-impl Hash {
-    fn byte(&mut self, byte: u8) {
-        self.0.update(&[byte]);
+impl Key {
+    /// The key with these bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 
-    fn text(&mut self, text: &str) {
-        self.0.update(&(text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Whether a text is this key as it is displayed.
+    #[must_use]
+    pub fn is(&self, text: &str) -> bool {
+        text.parse() == Ok(*self)
+    }
+
+    /// The default tag: the first 32 hexadecimal digits.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        self.to_string()[..32].to_owned()
     }
 }
 
-impl Sink for Hash {
-    fn input(&mut self, name: &str, value: Value<'_>) {
-        self.text(name);
-        match value {
-            Value::Text(text) => {
-                self.byte(0);
-                self.text(text);
-            }
-            Value::Url(text) => {
-                self.byte(1);
-                self.text(&without_credentials(text));
-            }
-            Value::Number(number) => {
-                self.byte(2);
-                self.0.update(&number.to_le_bytes());
-            }
-            Value::Count(count) => {
-                self.byte(3);
-                self.0.update(&(count as u64).to_le_bytes());
-            }
-            Value::Image { id: _, key } => {
-                self.byte(4);
-                self.0.update(&key.0);
-            }
-            Value::Files(files) => {
-                self.byte(5);
-                self.0.update(&files.digest);
-            }
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A text is no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a key has 64 hexadecimal digits in lower case")]
+pub struct BadKey;
+
+impl FromStr for Key {
+    type Err = BadKey;
+
+    fn from_str(text: &str) -> Result<Self, BadKey> {
+        let mut bytes = [0; 32];
+        let is_lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| BadKey)?;
+        if is_lower {
+            Ok(Self(bytes))
+        } else {
+            Err(BadKey)
         }
     }
 }
 
-/// A text without the `user:password@` of its URLs: who may fetch something does not change what is fetched, and a secret
-/// must get into no key and no record.
-pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("://").map(|at| at + 3) {
-        let authority = &rest[start..];
-        let end = authority
-            .find(|char: char| char.is_whitespace() || "/?#".contains(char))
-            .unwrap_or(authority.len());
-        let host = authority[..end].rfind('@').map_or(0, |at| at + 1);
-        kept.push_str(&rest[..start]);
-        kept.push_str(&authority[host..end]);
-        rest = &authority[end..];
-    }
-    if kept.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(kept + rest)
-}
-
-/// Tells the sink every input of an image's key.
-pub(super) fn encode(
-    recipe: &Recipe,
-    files: &[Arc<Files>],
-    bases: &[(String, Key)],
-    sink: &mut impl Sink,
-) {
-    let Recipe {
-        platforms,
-        base,
-        steps,
-        config,
-        helpers,
-        secrets,
-        dockerfile,
-        // How it is built, not what it is.
-        wishes: _,
-        // For people.
-        set_fields: _,
-    } = recipe;
-    let mut encoder = Encoder {
-        sink,
-        files: files.iter(),
-        bases,
-        seen: BTreeMap::new(),
-    };
-    encoder.sink.input("key-format", Value::Number(KEY_FORMAT));
-    encoder.sink.input("recipe-format", Value::Number(FORMAT));
-    encoder.texts("platform", platforms);
-    encoder.base(base);
-    let names: Vec<String> = steps.iter().map(|step| encoder.name(step)).collect();
-    encoder.sink.input("steps", Value::Text(&names.join(", ")));
-    let uses_uv = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_) | Step::Lock(_));
-    if steps.iter().any(uses_uv) {
-        encoder.sink.input("uv-image", Value::Text(&helpers.uv));
-    }
-    if steps.iter().any(|step| matches!(step, Step::Conda(_))) {
-        let image = Value::Text(&helpers.micromamba);
-        encoder.sink.input("micromamba-image", image);
-    }
-    encoder.secrets(secrets);
-    for (step, name) in steps.iter().zip(&names) {
-        encoder.step(step, name);
-    }
-    encoder.config(config);
-    if let Some(own) = dockerfile {
-        encoder.dockerfile(own);
+impl serde::Serialize for Key {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
-struct Encoder<'a, S: Sink> {
-    sink: &'a mut S,
-    files: std::slice::Iter<'a, Arc<Files>>,
-    bases: &'a [(String, Key)],
-    /// How many steps of each name there were.
-    seen: BTreeMap<&'static str, usize>,
+impl<'de> serde::Deserialize<'de> for Key {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
-impl<S: Sink> Encoder<'_, S> {
-    /// What a step is called: the manifest's name of its field, with a number where there may be several.
-    fn name(&mut self, step: &Step) -> String {
-        let (field, counted) = match step {
-            Step::Apt { .. } => ("apt-packages", false),
-            Step::Python { .. } => ("python-version", false),
-            Step::Env(_) => ("env", false),
-            Step::Pip(_) => ("packages", false),
-            Step::Conda(_) => ("conda-packages", false),
-            Step::Account { .. } => ("account", false),
-            Step::Lock(_) => ("requirements", false),
-            Step::User(_) => ("steps.user", true),
-            Step::Workdir(_) => ("workdir", false),
-            Step::Copy(_) => ("copy", true),
-            Step::Run { .. } => ("commands", true),
-        };
-        let seen = self.seen.entry(field).or_default();
-        *seen += 1;
-        match (counted, *seen) {
-            (true, count) => format!("{field}[{}]", count - 1),
-            (false, 1) => field.to_owned(),
-            (false, count) => format!("{field}({count})"),
-        }
-    }
-
-    fn step(&mut self, step: &Step, name: &str) {
-        match step {
-            Step::Apt { packages } => self.texts(name, packages),
-            Step::Python { version: text }
-            | Step::Workdir(text)
-            | Step::User(text)
-            | Step::Account { name: text }
-            | Step::Run { command: text } => {
-                self.sink.input(name, Value::Text(text));
-            }
-            Step::Conda(conda) => self.conda(conda, name),
-            Step::Lock(lock) => self.lock(lock, name),
-            Step::Env(pairs) => self.pairs(name, pairs),
-            Step::Pip(pip) => self.pip(pip, name),
-            Step::Copy(copy) => self.copy(copy, name),
-        }
-    }
-
-    fn base(&mut self, base: &Base) {
-        match base {
-            Base::Image(id) => self.image("base", id),
-            Base::Registry(reference) => self.sink.input("base-image", Value::Text(reference)),
-            Base::Scratch => self.sink.input("base", Value::Text("scratch")),
-        }
-    }
-
-    fn conda(&mut self, conda: &Conda, name: &str) {
-        let Conda {
-            python,
-            packages,
-            channels,
-        } = conda;
-        let tail = name.strip_prefix("conda-packages").unwrap_or_default();
-        if let Some(python) = python {
-            let field = format!("python-version{tail}");
-            self.sink.input(&field, Value::Text(python));
-        }
-        self.texts(name, packages);
-        self.urls(&format!("conda-channels{tail}"), channels);
-    }
-
-    fn lock(&mut self, lock: &Lock, name: &str) {
-        let Lock {
-            tool,
-            interpreter,
-            files: _,
-            index,
-            extra_indexes,
-            extra_args,
-        } = lock;
-        let tail = name.strip_prefix("requirements").unwrap_or_default();
-        let field = |field: &str| format!("{field}{tail}");
-        let tool = match tool {
-            LockTool::Uv => "uv",
-            LockTool::Poetry => "poetry",
-        };
-        self.sink.input(&field("lock"), Value::Text(tool));
-        self.interpreter(interpreter, tail);
-        self.file_set(name);
-        if let Some(index) = index {
-            self.sink.input(&field("pip-index"), Value::Url(index));
-        }
-        self.urls(&field("pip-extra-index-url"), extra_indexes);
-        self.urls(&field("pip-extra-args"), extra_args);
-    }
-
-    fn interpreter(&mut self, interpreter: &Interpreter, tail: &str) {
-        let (field, interpreter) = match interpreter {
-            Interpreter::Managed => ("python", "managed"),
-            Interpreter::Exec(path) => ("python-exec", path.as_str()),
-            Interpreter::Base => ("python", "of the base"),
-            Interpreter::Conda => ("python", "of conda"),
-            Interpreter::Venv => ("python", "of the lock file"),
-        };
-        self.sink
-            .input(&format!("{field}{tail}"), Value::Text(interpreter));
-    }
-
-    /// Of a secret counts what it is called and where steps find it: neither its value nor where that comes from.
-    fn secrets(&mut self, secrets: &[StepSecret]) {
-        for StepSecret {
-            id,
-            source: _,
-            uses,
-        } in secrets
-        {
-            let name = format!("secret.{id}");
-            self.sink.input(&name, Value::Count(uses.len()));
-            for Given { step, place } in uses {
-                let (how, place) = match place {
-                    SecretPlace::Env(variable) => ("env", variable),
-                    SecretPlace::File(path) => ("mount", path),
-                };
-                let name = format!("{name}.{}.{how}", step.field());
-                self.sink.input(&name, Value::Text(place));
-            }
-        }
-    }
-
-    fn dockerfile(&mut self, own: &DockerfileRecipe) {
-        let DockerfileRecipe {
-            file: _,
-            context: _,
-            target,
-            args,
-            contexts,
-        } = own;
-        self.file_set("dockerfile");
-        self.file_set("dockerfile.context");
-        if let Some(target) = target {
-            self.sink.input("dockerfile.target", Value::Text(target));
-        }
-        self.pairs("dockerfile.args", args);
-        self.sink
-            .input("dockerfile.contexts", Value::Count(contexts.len()));
-        for (name, source) in contexts {
-            let field = format!("dockerfile.contexts.{name}");
-            match source {
-                ContextSource::Image(id) => self.image(&field, id),
-                ContextSource::Registry(reference) => {
-                    self.sink.input(&field, Value::Text(reference));
-                }
-                ContextSource::Files(_) => self.file_set(&field),
-            }
-        }
-    }
-
-    fn pip(&mut self, pip: &Pip, name: &str) {
-        let Pip {
-            interpreter,
-            requirements,
-            packages,
-            index,
-            extra_indexes,
-            extra_args,
-            unless_named,
-        } = pip;
-        // Further steps of the kind are told apart by the step's name.
-        let tail = name.strip_prefix("packages").unwrap_or_default();
-        let field = |field: &str| format!("{field}{tail}");
-        self.interpreter(interpreter, tail);
-        if let Some((_, package)) = unless_named {
-            self.sink.input(&field("flytekit"), Value::Text(package));
-        }
-        if requirements.is_some() {
-            self.file_set(&field("requirements"));
-        }
-        self.urls(name, packages);
-        if let Some(index) = index {
-            self.sink.input(&field("pip-index"), Value::Url(index));
-        }
-        self.urls(&field("pip-extra-index-url"), extra_indexes);
-        self.urls(&field("pip-extra-args"), extra_args);
-    }
-
-    fn copy(&mut self, copy: &CopyStep, name: &str) {
-        let CopyStep { from, to, owner } = copy;
-        match from {
-            // Where in the workspace the files are is no input; their paths within the set are.
-            CopySource::Files(_) => self.file_set(name),
-            CopySource::Image { image, path } => {
-                self.image(name, image);
-                self.sink.input(&format!("{name}.path"), Value::Text(path));
-            }
-        }
-        self.sink.input(&format!("{name}.to"), Value::Text(to));
-        if let Some(owner) = owner {
-            self.sink
-                .input(&format!("{name}.owner"), Value::Text(owner));
-        }
-    }
-
-    fn config(&mut self, config: &Config) {
-        let Config {
-            entrypoint,
-            cmd,
-            user,
-            labels,
-        } = config;
-        if let Some(entrypoint) = entrypoint {
-            self.texts("entrypoint", entrypoint);
-        }
-        if let Some(cmd) = cmd {
-            self.texts("cmd", cmd);
-        }
-        if let Some(user) = user {
-            self.sink.input("user", Value::Text(user));
-        }
-        self.pairs("labels", labels);
-    }
-
-    fn texts(&mut self, name: &str, values: &[String]) {
-        self.list(name, values, |text| Value::Text(text));
-    }
-
-    fn urls(&mut self, name: &str, values: &[String]) {
-        self.list(name, values, |text| Value::Url(text));
-    }
-
-    fn list(&mut self, name: &str, values: &[String], value: impl Fn(&str) -> Value<'_>) {
-        self.sink.input(name, Value::Count(values.len()));
-        for (at, text) in values.iter().enumerate() {
-            self.sink.input(&format!("{name}[{at}]"), value(text));
-        }
-    }
-
-    fn pairs(&mut self, name: &str, pairs: &[(String, String)]) {
-        self.sink.input(name, Value::Count(pairs.len()));
-        for (key, value) in pairs {
-            self.sink
-                .input(&format!("{name}.{key}"), Value::Text(value));
-        }
-    }
-
-    fn image(&mut self, name: &str, id: &str) {
-        let (_, key) = self
-            .bases
-            .iter()
-            .find(|(base, _)| base == id)
-            .expect("the keys of all images that the recipe needs are given");
-        self.sink.input(name, Value::Image { id, key });
-    }
-
-    fn file_set(&mut self, name: &str) {
-        let files = self
-            .files
-            .next()
-            .expect("the files of all sets of the recipe are given");
-        self.sink.input(name, Value::Files(files));
+impl fmt::Debug for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Key({self})")
     }
 }
 
 #[cfg(test)]
-mod properties;
-#[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        let key = Key::new(std::array::from_fn(|at| u8::try_from(at * 7).unwrap()));
+        let text = key.to_string();
+        assert_eq!(text.parse(), Ok(key));
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(json, format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Key>(&json).unwrap(), key);
+        for bad in [
+            "",
+            "0",
+            &text[1..],
+            &text.to_uppercase(),
+            &format!("{text}00"),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(bad.parse::<Key>(), Err(BadKey), "{bad}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::key::{Sink, Value, encode, without_credentials};
+use super::encode::{Sink, Value, encode, without_credentials};
 use super::{EntryKind, Files, Key};
 use crate::recipe::Recipe;
 

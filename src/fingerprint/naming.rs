@@ -138,10 +138,24 @@ impl Digests for Read<'_> {
     }
 }
 
+fn text(text: Option<&str>) -> Value {
+    text.map_or(Value::None, |text| Value::Text(text.to_owned()))
+}
+
+fn list(list: &[String]) -> Option<Vec<String>> {
+    (!list.is_empty()).then(|| list.to_vec())
+}
+
+fn map(pairs: &[(String, String)]) -> Value {
+    if pairs.is_empty() {
+        return Value::None;
+    }
+    let pair = |(name, value): &(String, String)| (name.clone(), Value::Text(value.clone()));
+    Value::Dict(pairs.iter().map(pair).collect())
+}
+
 /// What Python would hold: an empty list is what nobody said.
 fn fields(spec: &ImageSpec) -> Fields {
-    let text = |text: &Option<String>| text.clone().map_or(Value::None, Value::Text);
-    let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
     let config: Vec<(String, String)> = spec
         .builder_config
         .iter()
@@ -149,18 +163,18 @@ fn fields(spec: &ImageSpec) -> Fields {
         .collect();
     Fields {
         name: spec.name.clone().unwrap_or_else(|| "flytekit".to_owned()),
-        python_version: text(&spec.python_version),
+        python_version: text(spec.python_version.as_deref()),
         builder: spec.builder.clone(),
         source_root: spec.source_root.as_ref().map(|root| root.given.clone()),
-        env: dict(&spec.env),
+        env: map(&spec.env),
         registry: spec.registry.clone(),
         packages: list(&spec.packages),
         conda_packages: list(&spec.conda_packages),
         conda_channels: list(&spec.conda_channels),
         requirements: spec.requirements.as_ref().map(|file| file.given.clone()),
         apt_packages: list(&spec.apt_packages),
-        cuda: text(&spec.cuda),
-        cudnn: text(&spec.cudnn),
+        cuda: text(spec.cuda.as_deref()),
+        cudnn: text(spec.cudnn.as_deref()),
         base_image: match &spec.base_image {
             Some(spec::Base::Registry(reference)) => Some(Base::Reference(reference.clone())),
             Some(spec::Base::Scratch) => Some(Base::Reference("scratch".to_owned())),
@@ -171,16 +185,17 @@ fn fields(spec: &ImageSpec) -> Fields {
         } else {
             spec.platform.join(",")
         }),
-        pip_index: text(&spec.pip_index),
+        pip_index: text(spec.pip_index.as_deref()),
         pip_extra_index_url: list(&spec.pip_extra_index_url),
         // flytekit leaves these three out of its hash.
         pip_secret_mounts: None,
         runtime_packages: None,
-        registry_config: spec
-            .registry_config
-            .as_ref()
-            .map_or(Value::None, |file| Value::Text(file.given.clone())),
-        pip_extra_args: text(&spec.pip_extra_args),
+        registry_config: text(
+            spec.registry_config
+                .as_ref()
+                .map(|file| file.given.as_str()),
+        ),
+        pip_extra_args: text(spec.pip_extra_args.as_deref()),
         entrypoint: spec.entrypoint.clone(),
         commands: list(&spec.commands),
         tag_format: spec.tag_format.clone(),
@@ -189,21 +204,9 @@ fn fields(spec: &ImageSpec) -> Fields {
             SourceCopyMode::None => CopyMode::NoCopy,
         }),
         copy: copies(spec),
-        python_exec: text(&spec.python_exec),
-        builder_options: dict(&spec.builder_options),
-        builder_config: dict(&config),
-    }
-}
-
-fn dict(pairs: &[(String, String)]) -> Value {
-    let pairs = pairs.iter();
-    let pairs: Vec<(String, Value)> = pairs
-        .map(|(name, value)| (name.clone(), Value::Text(value.clone())))
-        .collect();
-    if pairs.is_empty() {
-        Value::None
-    } else {
-        Value::Dict(pairs)
+        python_exec: text(spec.python_exec.as_deref()),
+        builder_options: map(&spec.builder_options),
+        builder_config: map(&config),
     }
 }
 

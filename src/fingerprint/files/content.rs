@@ -11,6 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::error::{FilesError, Said};
+use crate::disk::FileKind;
 use crate::disk::read::{self, Links, Refusal, Root};
 
 /// How much is read at once; files up to this size are hashed in one go.
@@ -110,6 +112,17 @@ impl From<io::Error> for Trouble {
 impl From<Refusal> for Trouble {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+/// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
+pub(super) fn unread(path: &str, said: Option<&Said>, trouble: Trouble) -> FilesError {
+    match trouble {
+        Trouble::Changed | Trouble::Refused(Refusal::Kind(FileKind::Link)) => {
+            FilesError::Moved { path: path.into() }
+        }
+        Trouble::Refused(refusal) if refusal.is_absent() => FilesError::Moved { path: path.into() },
+        Trouble::Refused(refusal) => FilesError::named(path, said, refusal),
     }
 }
 

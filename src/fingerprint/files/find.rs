@@ -61,11 +61,17 @@ pub(super) fn find_context(
     path: &WorkspacePath,
     dockerfile: &WorkspacePath,
 ) -> Result<Found, FilesError> {
-    let own = super::ignore_of(dockerfile).to_string();
+    let own = ignore_of(dockerfile).to_string();
     match read_rules(root, &own)? {
         Some(rules) => find_by(root, path, path, own, rules),
         None => find(root, path, path),
     }
+}
+
+/// The ignore file that bears a Dockerfile's name.
+fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
+    let path = format!("{dockerfile}{}", IGNORE_FILE);
+    WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
 /// Goes through a folder and all below it, but for git's own: where files may come and go. The folder is a path from the root.

@@ -1,221 +1,22 @@
 //! File sets as they are on disk: what is in them, with digests.
 //!
-//! Reads files, writes none; knows no recipe. The choices made: a set is read once for all images that use it; files are
-//! hashed in parallel by threads of their own, so a run's workers are never among them; what was read can later be asked
-//! cheaply whether it is still so. Measured in `docs/design/key.md`.
+//! Reads files, writes none; knows no recipe. What was read can later be asked cheaply whether it is still so. Measured in
+//! `docs/design/key.md`.
 
 mod content;
 mod error;
-mod find;
+pub(super) mod find;
+mod reader;
 mod reading;
 mod requirements;
 mod seen;
+mod set;
 pub(crate) mod trail;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-
-use rayon::ThreadPool;
-use rayon::prelude::*;
-
 pub use error::{FilesError, Said};
-pub(super) use find::ignore_bytes;
-pub(super) use seen::Seen;
+pub use reader::{FileReader, read_files};
+pub use set::{Entry, EntryKind, Files};
 pub use trail::Trail;
-
-use super::Files;
-use crate::recipe::FileSet;
-use crate::spec::WorkspacePath;
-use content::Stop;
-use reading::read_set;
-
-/// Reads file sets, each once.
-#[derive(Debug)]
-pub struct FileReader {
-    root: PathBuf,
-    stop: Stop,
-    pool: ThreadPool,
-    read: Mutex<BTreeMap<FileSet, Reading>>,
-}
-
-/// What came of reading a set, and what it was read from.
-#[derive(Debug, Clone)]
-struct Reading {
-    files: Result<Arc<Files>, FilesError>,
-    trail: Arc<Trail>,
-}
-
-impl FileReader {
-    /// A reader of the files of the workspace at this root.
-    ///
-    /// # Errors
-    /// When the root is not there, or no thread can be started.
-    pub fn new(root: &Path) -> Result<Self, FilesError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .thread_name(|at| format!("hash-{at}"))
-            .build()
-            .map_err(|error| FilesError::Unreadable {
-                path: ".".to_owned(),
-                why: error.to_string(),
-            })?;
-        Ok(Self {
-            root: real_root(root)?,
-            stop: Stop::default(),
-            pool,
-            read: Mutex::default(),
-        })
-    }
-
-    /// The workspace root, absolute and without links.
-    #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The files of a set, as they were when it was first asked for.
-    ///
-    /// # Errors
-    /// See [`FilesError`]; remembered like a success.
-    pub fn read(&self, set: &FileSet) -> Result<Arc<Files>, FilesError> {
-        self.read_all(&[set]).swap_remove(0)
-    }
-
-    /// The files of several sets, in the order given; those not yet read are read in parallel.
-    pub fn read_all(&self, sets: &[&FileSet]) -> Vec<Result<Arc<Files>, FilesError>> {
-        let missing: Vec<&FileSet> = {
-            let read = self.lock();
-            let missing: BTreeSet<&FileSet> = sets
-                .iter()
-                .copied()
-                .filter(|set| !read.contains_key(set))
-                .collect();
-            missing.into_iter().collect()
-        };
-        // Two threads may read the same set at once: that is waste, whereas one waiting for the other inside the pool
-        // could wait for itself.
-        let found: Vec<_> = self.in_pool(|| {
-            missing
-                .par_iter()
-                .map(|set| self.read_now(set, None))
-                .collect()
-        });
-        let mut read = self.lock();
-        for (set, files) in missing.into_iter().zip(found) {
-            read.entry(set.clone()).or_insert(files);
-        }
-        sets.iter().map(|set| read[*set].files.clone()).collect()
-    }
-
-    fn read_now(&self, set: &FileSet, before: Option<&Files>) -> Reading {
-        let (files, trail) = trail::recorded(|| read_set(&self.root, &self.stop, set, before));
-        Reading {
-            files: files.map(Arc::new),
-            trail: Arc::new(trail),
-        }
-    }
-
-    /// What a set was read from; nothing if it was not read.
-    #[must_use]
-    pub fn trail(&self, set: &FileSet) -> Arc<Trail> {
-        let read = self.lock();
-        read.get(set)
-            .map(|it| Arc::clone(&it.trail))
-            .unwrap_or_default()
-    }
-
-    /// Nobody waits any more for what is being read: it is given up, and so is all that is begun later.
-    pub fn stop(&self) {
-        self.stop.set(true);
-    }
-
-    /// Takes [`FileReader::stop`] back.
-    pub fn go_on(&self) {
-        self.stop.set(false);
-    }
-
-    /// Forgets a set, so that it is read again when next asked for.
-    pub fn forget(&self, set: &FileSet) {
-        self.lock().remove(set);
-    }
-
-    /// Forgets all sets but these.
-    pub fn keep_only(&self, sets: &BTreeSet<&FileSet>) {
-        self.lock().retain(|set, _| sets.contains(set));
-    }
-
-    /// Reads sets again. What is in them is listed anew, but only files whose size, times or inode changed (or whose times
-    /// prove nothing, see [`Files::moved`]) are hashed; the others keep their digests.
-    pub fn read_again(&self, sets: &[&FileSet]) {
-        let before: Vec<Option<Arc<Files>>> = {
-            let read = self.lock();
-            let good = |set: &&FileSet| read.get(*set).and_then(|read| read.files.clone().ok());
-            sets.iter().map(good).collect()
-        };
-        let found: Vec<_> = self.in_pool(|| {
-            sets.par_iter()
-                .zip(&before)
-                .map(|(set, before)| self.read_now(set, before.as_deref()))
-                .collect()
-        });
-        let mut read = self.lock();
-        for (set, files) in sets.iter().zip(found) {
-            read.insert((*set).clone(), files);
-        }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Reading>> {
-        // Nothing is left half-done under the lock.
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs in the pool. A worker of another pool that waits for one takes up other work meanwhile (a whole build), so it
-    /// waits through a thread that has none.
-    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let foreign =
-            rayon::current_thread_index().is_some() && self.pool.current_thread_index().is_none();
-        if !foreign {
-            return self.pool.install(work);
-        }
-        std::thread::scope(|scope| {
-            scope
-                .spawn(|| self.pool.install(work))
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-}
-
-/// Reads one file set.
-///
-/// # Errors
-/// See [`FilesError`].
-pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
-    read_set(&real_root(root)?, &Stop::default(), set, None)
-}
-
-fn real_root(root: &Path) -> Result<PathBuf, FilesError> {
-    root.canonicalize()
-        .map_err(|error| FilesError::refused(&root.display().to_string(), &error))
-}
-
-/// The ignore file that bears a Dockerfile's name.
-fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
-    let path = format!("{dockerfile}{}", super::ignore::IGNORE_FILE);
-    WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
-}
-
-/// A lock file or project file, and the project file that the tool needs beside the lock.
-fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
-    let kind = path.requirements_kind();
-    let project = kind
-        .needs_project()
-        .then(|| WorkspacePath::resolve(&path.parent(), "pyproject.toml"));
-    let mut files = vec![path.clone()];
-    files.extend(project.flatten());
-    files.sort();
-    files
-}
 
 #[cfg(test)]
 mod tests;

@@ -6,16 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
-use super::content::{self, Content, Mark, Origin, Stop, Trouble};
+use super::content::{self, Content, Mark, Origin, Stop, Trouble, unread};
 use super::error::{FilesError, Said};
 use super::find::{self, Found, Item, Kind};
-use super::seen::Seen;
-use super::{project_files, requirements, trail};
-use crate::disk::read::{Refusal, Root};
-use crate::disk::{FileKind, limits};
+use super::set::{Entry, EntryKind, Files, Seen, digest_of};
+use super::{requirements, trail};
+use crate::disk::limits;
+use crate::disk::read::Root;
 use crate::fingerprint::flytekit::{Error, Folder, Order};
-use crate::fingerprint::key::digest_of;
-use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::recipe::FileSet;
 use crate::spec::{RequirementsKind, WorkspacePath};
 
@@ -67,6 +65,18 @@ fn read_once(
         marks,
     }));
     Ok(files)
+}
+
+/// A lock file or project file, and the project file that the tool needs beside the lock.
+fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
+    let kind = path.requirements_kind();
+    let project = kind
+        .needs_project()
+        .then(|| WorkspacePath::resolve(&path.parent(), "pyproject.toml"));
+    let mut files = vec![path.clone()];
+    files.extend(project.flatten());
+    files.sort();
+    files
 }
 
 /// Files, and the mark of each entry.
@@ -235,17 +245,6 @@ pub(super) fn file_entry(content: &Content) -> EntryKind {
         executable: content.executable,
         size: content.size,
         digest: content.digest,
-    }
-}
-
-/// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
-pub(super) fn unread(path: &str, said: Option<&Said>, trouble: Trouble) -> FilesError {
-    match trouble {
-        Trouble::Changed | Trouble::Refused(Refusal::Kind(FileKind::Link)) => {
-            FilesError::Moved { path: path.into() }
-        }
-        Trouble::Refused(refusal) if refusal.is_absent() => FilesError::Moved { path: path.into() },
-        Trouble::Refused(refusal) => FilesError::named(path, said, refusal),
     }
 }
 

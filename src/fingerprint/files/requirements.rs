@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use super::content::{self, Content};
+use super::content::{self, Content, unread};
 use super::error::{FilesError, Said};
 use super::find::resolve;
-use super::reading::unread;
 use crate::disk::limits;
 use crate::disk::read::Root;
 use crate::spec::WorkspacePath;

@@ -3,30 +3,18 @@
 //! Asks for times before contents, so that it costs next to nothing where nothing changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::content::{self, Mark, Origin, Stop};
+use super::content::{self, Mark, Origin};
 use super::error::FilesError;
 use super::find::{self, Item, Kind};
-use super::reading::{file_entry, find_set, open};
-use crate::disk::read::Root;
 #[cfg(doc)]
-use crate::fingerprint::FileReader;
-use crate::fingerprint::{Entry, EntryKind, Files};
+use super::reader::FileReader;
+use super::reading::{file_entry, find_set, open};
+use super::set::{Entry, EntryKind, Files, Seen};
+use crate::disk::read::Root;
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
-
-/// How a set was read, to see later whether it would be read the same.
-#[derive(Debug)]
-pub(in crate::fingerprint) struct Seen {
-    pub(super) root: PathBuf,
-    pub(super) stop: Stop,
-    pub(super) set: FileSet,
-    /// Seconds since 1970 when the reading began.
-    pub(super) read: i64,
-    /// One for each entry; none for what is no file.
-    pub(super) marks: Vec<Option<Mark>>,
-}
 
 impl Files {
     /// The folder that nothing outside of is sent, and the folder of the entries as a path in it: the workspace root, or for

@@ -18,6 +18,7 @@ use super::spec::{CopyMode, Digests};
 use super::value::Value;
 use super::walk::{Order, Walk, place};
 use super::words::strip_bytes;
+
 use crate::disk::read::{Links, Refusal, Root};
 use crate::disk::{FileKind, limits};
 use crate::fingerprint::FilesError;
@@ -55,7 +56,7 @@ impl Folder {
         let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
         let bytes = self.root.bytes(&real, Links::Refuse, limits::LOCK);
         let bytes = bytes.map_err(|refusal| self.refused(&real, refusal))?;
-        Ok(hex(&Sha1::digest(strip_bytes(&bytes))))
+        Ok(hex::encode(Sha1::digest(strip_bytes(&bytes))))
     }
 
     /// The files of a source root that nothing ignores, relative to it and sorted.
@@ -100,7 +101,7 @@ impl Folder {
             let real = self.leaf(&at)?.ok_or_else(moved)?;
             self.add(&mut md5, &real, path)?;
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     /// The md5 of files and folders in the order given. What is missing counts as nothing: the build fails on it.
@@ -121,7 +122,7 @@ impl Folder {
                 None => {}
             }
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     /// The md5 of one folder, which is what flytekit takes a `copy` that is a text for.
@@ -130,7 +131,7 @@ impl Folder {
         if let Some(real) = self.resolve(folder)?.filter(|real| self.is_folder(real)) {
             self.add_tree(&mut md5, &real)?;
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     fn add_tree(&self, md5: &mut Md5, top: &Path) -> Result<(), Error> {
@@ -271,10 +272,4 @@ fn missing(path: &str) -> Error {
         said: None,
     }
     .into()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(digit).collect()
 }

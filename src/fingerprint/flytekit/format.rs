@@ -3,7 +3,9 @@
 //! Pure. The choice made: all that a text can be formatted with, as flytekit lets Python do it; `reference::format_tag`, for
 //! this program's own tags, takes less on purpose.
 
-use super::{Error, Value, repr};
+use super::error::Error;
+use super::repr::repr;
+use super::value::Value;
 
 /// No tag is as long as this: a width beyond it is a slip, and memory for it wasted.
 const WIDEST: usize = 1024;

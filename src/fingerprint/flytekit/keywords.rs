@@ -3,7 +3,9 @@
 //! Pure. The choices made: a value of the wrong kind is refused where flytekit refuses it, and also where flytekit takes it but
 //! can never build the image (a registry that is a number, a base that is a mapping).
 
-use super::{Base, CopyMode, Error, Fields, Value};
+use super::error::Error;
+use super::spec::{Base, CopyMode, Fields};
+use super::value::Value;
 
 impl Fields {
     /// Reads arguments; of one that is there twice the last counts. A base that is itself an `ImageSpec` cannot be said this

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as _};
 
-use super::Value;
+use super::value::Value;
 
 /// What Python's `repr` gives.
 #[must_use]

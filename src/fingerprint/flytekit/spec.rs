@@ -7,30 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use md5::{Digest as _, Md5};
 
+use super::error::Error;
+use super::format;
+use super::repr::repr;
+use super::value::Value;
 use super::words::is_registry;
-use super::{Error, Value, format, repr};
-
-/// The digests of files that a tag is made of. Paths are as the spec gives them.
-pub trait Digests {
-    /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    fn requirements(&self, path: &str) -> Result<String, Error>;
-
-    /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
-    /// [`CopyMode::NoCopy`].
-    ///
-    /// # Errors
-    /// When they cannot be found or read.
-    fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
-
-    /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
-    ///
-    /// # Errors
-    /// When something there cannot be read.
-    fn copy(&self, copy: &Value) -> Result<String, Error>;
-}
 
 /// What an image is built on.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +33,28 @@ pub enum CopyMode {
     NoCopy,
     /// Not a mode at all, as YAML gives (where even the text `NO_COPY` is none): flytekit copies everything.
     Other(Value),
+}
+
+/// The digests of files that a tag is made of. Paths are as the spec gives them.
+pub trait Digests {
+    /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn requirements(&self, path: &str) -> Result<String, Error>;
+
+    /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
+    /// [`CopyMode::NoCopy`].
+    ///
+    /// # Errors
+    /// When they cannot be found or read.
+    fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
+
+    /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
+    ///
+    /// # Errors
+    /// When something there cannot be read.
+    fn copy(&self, copy: &Value) -> Result<String, Error>;
 }
 
 /// The arguments of `ImageSpec(…)`, in flytekit's order, as the user gives them. Paths are hashed into the id as they are

@@ -4,9 +4,13 @@ mod changes;
 mod trees;
 
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::content::{self, Stop};
 use super::*;
-use crate::fingerprint::EntryKind;
+use crate::recipe::FileSet;
+use crate::spec::WorkspacePath;
 
 struct Tree(tempfile::TempDir);
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::fingerprint::flytekit::Error;
+use crate::fingerprint::flytekit::error::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::git;
 

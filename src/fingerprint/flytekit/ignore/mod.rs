@@ -10,11 +10,11 @@ mod pipes;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
 use super::walk::place;
 use crate::disk::read::Root;
 use crate::fingerprint::FilesError;
-use crate::fingerprint::files::ignore_bytes;
+use crate::fingerprint::files::find::ignore_bytes;
 use crate::fingerprint::ignore::IGNORE_FILE;
 use docker::Matcher;
 

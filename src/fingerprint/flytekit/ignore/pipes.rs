@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::super::Error;
+use super::super::error::Error;
 use super::super::walk::place;
 use crate::disk::FileKind;
 use crate::disk::read::Refusal;

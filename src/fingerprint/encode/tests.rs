@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::super::files::{Entry, EntryKind};
 use super::super::listing::inputs;
 use super::*;
 use crate::recipe::FileSet;
