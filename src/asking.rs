@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::{Cancel, Notes};
+use crate::backend::Notes;
+use crate::cancel::Cancel;
 use crate::limits::{Limit, Span};
 
 /// How often a question is looked at.

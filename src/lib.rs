@@ -25,6 +25,7 @@
 
 pub mod asking;
 pub mod backend;
+pub mod cancel;
 pub mod check;
 pub mod cli;
 pub mod diagnostic;

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::asking::Question;
-use crate::backend::Cancel;
+use crate::cancel::Cancel;
 use crate::limits::Limits;
 use group::Stop;
 pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};

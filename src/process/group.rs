@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{LAST_TICK, LINGER, Pipe, Stream, read_lines};
-use crate::backend::Cancel;
+use crate::cancel::Cancel;
 
 /// The groups of programs that run now, and whether more may be started.
 struct Running {
