@@ -82,7 +82,7 @@ pub struct Fake {
 
 /// One image of the fake's stores.
 #[derive(Serialize, Deserialize)]
-struct Image {
+struct FakeImage {
     reference: String,
     key: String,
     digest: String,
@@ -107,7 +107,7 @@ impl Fake {
         context::ours(&self.wishes.folder).join(store)
     }
 
-    fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
+    fn keep(&self, place: StoreKind, image: &FakeImage) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
         let mut new = store.fresh("")?;
@@ -243,7 +243,7 @@ impl Backend for Fake {
             "sha256:{}",
             blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex()
         );
-        let image = Image {
+        let image = FakeImage {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),
             digest: digest.clone(),
@@ -264,7 +264,7 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        let image = Image {
+        let image = FakeImage {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),
             digest: artifact.digest.clone(),
@@ -287,7 +287,7 @@ fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existenc
     let Some(bytes) = bytes.map_err(|error| system_words(&error))? else {
         return Ok(Existence::Absent);
     };
-    let image: Image = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let image: FakeImage = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     Ok(Existence::Present {
         key: Some(image.key),
         digest: image.digest,

@@ -62,7 +62,7 @@ impl Folder {
         let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
         let bytes = self.root.bytes(&real, Links::Refuse, limits::LOCK);
         let bytes = bytes.map_err(|refusal| self.refused(&real, refusal))?;
-        Ok(hex(&Sha1::digest(strip_bytes(&bytes))))
+        Ok(hex::encode(Sha1::digest(strip_bytes(&bytes))))
     }
 
     /// The files of a source root that nothing ignores, relative to it and sorted.
@@ -107,7 +107,7 @@ impl Folder {
             let real = self.leaf(&at)?.ok_or_else(moved)?;
             self.add(&mut md5, &real, path)?;
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     /// The md5 of files and folders in the order given. What is missing counts as nothing: the build fails on it.
@@ -128,7 +128,7 @@ impl Folder {
                 None => {}
             }
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     /// The md5 of one folder, which is what flytekit takes a `copy` that is a text for.
@@ -137,7 +137,7 @@ impl Folder {
         if let Some(real) = self.resolve(folder)?.filter(|real| self.is_folder(real)) {
             self.add_tree(&mut md5, &real)?;
         }
-        Ok(hex(&md5.finalize()))
+        Ok(hex::encode(md5.finalize()))
     }
 
     fn add_tree(&self, md5: &mut Md5, top: &Path) -> Result<(), Error> {
@@ -278,10 +278,4 @@ fn missing(path: &str) -> Error {
         said: None,
     }
     .into()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from(b"0123456789abcdef"[usize::from(half)]);
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(digit).collect()
 }

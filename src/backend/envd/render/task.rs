@@ -2,11 +2,11 @@
 //!
 //! Pure but for a look into a requirements file. The choice made: names reach scripts as arguments, never as text of a shell.
 
-use super::Source;
+use super::source::Source;
 use crate::backend::context;
-use crate::backend::docker::{self, ACCOUNT_SCRIPT};
 use crate::backend::envd::layout::{PYTHON_BIN, Task};
 use crate::backend::envd::{owner, path};
+use crate::backend::steps::{ACCOUNT_SCRIPT, main_file};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
 
@@ -156,7 +156,7 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<Stri
     let extra = pip.extra_indexes.iter();
     all.extend(extra.map(|index| format!("--extra-index-url={index}")));
     if let (Some(folder), Some(set)) = (&folder, set) {
-        let file = docker::main_file(source.files[set]);
+        let file = main_file(source.files[set]);
         all.push(format!("--requirement={folder}/{file}"));
     }
     all.extend(pip.extra_args.iter().cloned());
@@ -175,7 +175,7 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<Stri
 
 /// Whether a requirements file has a line for a package: flytekit's own question.
 fn names(files: &Files, package: &str) -> bool {
-    let main = docker::main_file(files);
+    let main = main_file(files);
     let entry = files.entries.iter().find(|entry| entry.path == main);
     // A file that moved is noticed when it is staged.
     let text = entry.and_then(|entry| context::text_of(files, entry).ok());
@@ -189,7 +189,7 @@ pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
     let owner = owner::word(owner);
     if files.single {
         let (folder, name) = match to.rsplit_once('/') {
-            Some((folder, "")) => (folder, docker::main_file(files)),
+            Some((folder, "")) => (folder, main_file(files)),
             Some((folder, name)) => (folder, name),
             None => ("/", to),
         };

@@ -16,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::answer::{self, Answer, Code, Refusal};
 use super::limits::PIECE;
 use super::range::{Part, part};
-use super::serve::on_files;
+use super::request::on_files;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
 

@@ -10,8 +10,9 @@ use hyper::body::Bytes;
 use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::serve::{Body, on_files};
-use crate::backend::oci::manifest::{LARGEST, Manifest};
+use super::request::{Body, on_files};
+use super::route;
+use crate::backend::oci::manifest::{LARGEST, Manifest, NoManifest};
 use crate::backend::oci::name::{Digest, Repository, Version};
 use crate::backend::oci::store::{Links, Store, StoreError, Stored};
 
@@ -55,9 +56,7 @@ pub(super) async fn put(
     }
     let text = whole(body, idle).await?;
     let told = said("content-type").map(|told| told.split(';').next().unwrap_or(told).trim());
-    let invalid = |error: crate::backend::oci::manifest::NoManifest| {
-        Refusal::new(Code::ManifestInvalid, error.to_string())
-    };
+    let invalid = |error: NoManifest| Refusal::new(Code::ManifestInvalid, error.to_string());
     let manifest = Manifest::read(&text, told).map_err(invalid)?;
     let (store, links) = (store.clone(), links.clone());
     on_files(move || take(&store, &links, &to, &version, &text, manifest)).await
@@ -105,8 +104,9 @@ fn check(
     };
     for one in manifest.blobs.iter().filter(|one| one.is_own()) {
         let size = store.size(one.digest)?.ok_or_else(|| missing(one.digest))?;
-        if size != one.size {
-            let words = format!("`{}` has {size} bytes, not {}", one.digest, one.size);
+        if Some(size) != one.size {
+            let promised = one.size.unwrap_or_default();
+            let words = format!("`{}` has {size} bytes, not {promised}", one.digest);
             return Err(Refusal::new(Code::SizeInvalid, words));
         }
     }
@@ -122,7 +122,7 @@ fn check(
 /// A tag or a digest; none if it can be neither.
 fn read(version: &str) -> Result<Option<Version>, Refusal> {
     match Version::read(version) {
-        None if version.contains(':') => super::route::digest(version).map(|_| None),
+        None if version.contains(':') => route::digest(version).map(|_| None),
         version => Ok(version),
     }
 }

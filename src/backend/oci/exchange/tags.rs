@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 
 use super::answer::{self, Answer, Code, Refusal};
+use super::request::on_files;
 use super::route::parameter;
-use super::serve::on_files;
 use crate::backend::oci::name::{Repository, Tag};
 use crate::backend::oci::store::Links;
 

@@ -30,16 +30,16 @@ const TOKEN: &str = "<token>";
 
 /// How registries are asked.
 #[derive(Debug, Clone)]
-pub(in crate::backend) struct Access {
+pub(crate) struct Access {
     /// How long.
-    pub(in crate::backend) limits: Limits,
+    pub(crate) limits: Limits,
     /// The folder of Docker's configuration.
-    pub(in crate::backend) configuration: Option<PathBuf>,
+    pub(crate) configuration: Option<PathBuf>,
 }
 
 /// What a registry is shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::backend) enum Login {
+pub(crate) enum Login {
     /// A user's name and password.
     Password(String, String),
     /// A token that stands for both.
@@ -75,7 +75,7 @@ impl Access {
     ///
     /// # Errors
     /// In words without values, when the configuration cannot be read or a helper fails.
-    pub(in crate::backend) fn login(&self, host: &str) -> Result<Option<Login>, String> {
+    pub(crate) fn login(&self, host: &str) -> Result<Option<Login>, String> {
         let Some(folder) = &self.configuration else {
             return Ok(None);
         };

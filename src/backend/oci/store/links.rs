@@ -3,12 +3,11 @@
 //! A link is a small file, replaced by a rename, so that readers and writers need no lock; those of a run are a folder of its own
 //! that goes when the run does, so that runs neither see nor remove what others serve.
 
-use super::{Store, StoreError, owned};
+use super::blobs::Store;
+use super::error::StoreError;
+use super::owned;
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 use crate::disk::dir::{Dir, Fresh};
-
-/// The folder of the links of runs.
-pub(super) const RUNS: &str = "runs";
 
 const TAGS: &str = "tags";
 const MANIFESTS: &str = "manifests";

@@ -6,12 +6,14 @@
 use std::fs::TryLockError;
 use std::io;
 
-use super::links;
 use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Fresh, Share};
 
 /// Where blobs are written.
 pub(super) const UNFINISHED: &str = "unfinished";
+
+/// The directory of the links of runs.
+pub(super) const RUNS: &str = "runs";
 
 /// How the file is called whose lock says that the folder beside it, without this, has an owner.
 pub(super) const OWNER: &str = ".owner";
@@ -36,7 +38,7 @@ pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
 
 /// Removes what belonged to processes that are no more.
 pub(super) fn sweep(store: &Dir) -> io::Result<()> {
-    for folder in [UNFINISHED, links::RUNS] {
+    for folder in [UNFINISHED, RUNS] {
         let Some(folder) = store.open(folder)? else {
             continue;
         };

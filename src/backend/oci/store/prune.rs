@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use super::{BLOBS, LOCK, StoreError, owned, place};
+use super::blobs::{BLOBS, LOCK, Store, place};
+use super::error::StoreError;
+use super::owned;
 use crate::disk::dir::{Rooted, Share};
 
 /// What was thrown away.
@@ -16,7 +18,7 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-impl super::Store {
+impl Store {
     /// Throws away all blobs of the store in this folder; none when the store is in use.
     ///
     /// # Errors

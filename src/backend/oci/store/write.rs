@@ -7,7 +7,9 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, StoreError, owned};
+use super::blobs::Store;
+use super::error::StoreError;
+use super::owned;
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::Fresh;
 

@@ -8,7 +8,6 @@ use md5::{Digest as _, Md5};
 use tempfile::TempDir;
 
 use crate::fingerprint::FilesError;
-use crate::fingerprint::flytekit::digest::hex;
 use crate::fingerprint::flytekit::{CopyMode, Digests as _, Error, Folder, Order};
 
 /// The md5 of nothing.
@@ -48,7 +47,7 @@ impl Tree {
 }
 
 fn md5(text: &str) -> String {
-    hex(&Md5::digest(text.as_bytes()))
+    hex::encode(Md5::digest(text.as_bytes()))
 }
 
 fn outside(path: &str) -> Error {
