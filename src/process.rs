@@ -1,8 +1,8 @@
 //! Runs one program in a process group of its own, hands its lines over as they come, and stops it when asked.
 //!
-//! Knows no builder. A group, so that what the program started ends with it (killing only the child leaves a grandchild with
-//! the pipes open); one thread a pipe and one channel, so that the caller hears lines on its own thread; a request to stop is
-//! polled, because it may come from any thread or from a signal. All groups that run are known, so that none outlives us.
+//! Knows no builder. A group, so that what the program started ends with it (killing only the child would leave a grandchild with
+//! the pipes open); one thread per pipe and one channel, so that the caller gets lines on its own thread; a request to stop is
+//! polled, because it may come from any thread or a signal. All running groups are known, so none outlives us.
 
 mod group;
 mod lines;

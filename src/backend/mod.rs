@@ -1,7 +1,7 @@
-//! What carries recipes out: the trait, and the list of backends.
+//! What carries recipes out: the trait [`Backend`] and its data.
 //!
-//! The choice made: a backend knows one recipe and one job at a time; the graph, keys, records and retries are the
-//! callers' affair. What differs between backends is behind this trait, nothing else.
+//! A backend knows one recipe and one job at a time; the graph, keys, records and retries belong to its callers. Everything
+//! that differs between backends is behind this trait.
 
 mod buildkit;
 mod context;
@@ -203,7 +203,7 @@ pub struct Job<'a> {
     pub no_cache: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
-    /// A folder of this image's own for contexts; emptied by whoever uses it.
+    /// A directory of this image's own for contexts; emptied by whoever uses it.
     pub scratch: PathBuf,
 }
 

@@ -1,7 +1,6 @@
-//! Whether what is there is for the platform that is asked for. Pure.
+//! Whether an image is for the platform that is wanted. Pure.
 //!
-//! The choice made: what an image does not say is not held against it (old ones leave the variant out), what it says
-//! differently is.
+//! What an image does not say is not held against it (old ones leave out the variant); what it says differently is.
 
 use std::fmt;
 

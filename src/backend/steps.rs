@@ -38,7 +38,7 @@ pub(crate) fn shown(files: &Files) -> String {
     }
 }
 
-/// The file of a set that is not a folder: the only one, or the one that names the others.
+/// The file of a set that is not a directory: the only one, or the one that names the others.
 pub(crate) fn main_file(files: &Files) -> &str {
     let only = || files.entries.first().map(|entry| entry.path.as_str());
     files.main.as_deref().or_else(only).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Groups of processes: each program leads one, all that run are known, and none outlives us.
+//! Process groups: each program leads one, all that run are known, and none outlives us.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -1,7 +1,7 @@
-//! From the daemon's socket to gRPC: the upgrade of an HTTP/1.1 connection to HTTP/2, both ways round.
+//! From the daemon's socket to gRPC: upgrades an HTTP/1.1 connection to HTTP/2, in both directions.
 //!
-//! The choice made: the upgrade is read byte by byte, so that nothing of what follows it is read too much and the plain
-//! socket can be handed on. Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
+//! The answer to an upgrade is read byte by byte, so that nothing after it is consumed and the plain socket can be handed on.
+//! Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};

@@ -1,7 +1,7 @@
 //! What a failure means: whether another try may help, and a short sentence for it in the user's words.
 //!
-//! Pure. The choice made: only what `BuildKit`, Docker or an installer says of the network counts as passing; a command of the
-//! user's that failed failed, whatever it printed.
+//! Pure. Only what `BuildKit`, Docker or an installer says about the network counts as passing; a user's command that failed
+//! has failed, whatever it printed.
 
 use super::progress::Failure;
 use crate::backend::BuildError;

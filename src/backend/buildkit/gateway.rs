@@ -1,7 +1,7 @@
-//! Other words for what an image of the local store says of itself, without touching its layers.
+//! Another configuration for an image of the local store, without touching its layers.
 //!
-//! Knows `BuildKit`'s gateway, by which a client can be what a Dockerfile's frontend is otherwise. The choice made: not the
-//! Dockerfile's, because it can add to what an image says and not take away. Sources:
+//! Uses `BuildKit`'s gateway, by which a client takes the place of a frontend: the Dockerfile's can add to an image's
+//! configuration, but not remove from it. Sources:
 //! <https://github.com/moby/buildkit/blob/master/frontend/gateway/pb/gateway.proto> and `solver/pb/ops.proto`.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,7 +1,6 @@
-//! `builder-options`: what this backend can be asked for besides the image, in the words of `docker build`.
+//! `builder-options`: what a build can be asked for besides the image, in the words of `docker build`.
 //!
-//! Pure. The choice made: an option that is not known, or a value that the daemon would misread, is an error before anything
-//! is built.
+//! Pure. An unknown option, or a value that the daemon would misread, is an error before anything is built.
 
 /// The options there are.
 pub(crate) const KNOWN: [&str; 3] = ["network", "add-host", "shm-size"];

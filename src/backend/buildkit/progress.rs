@@ -1,7 +1,7 @@
-//! What a build says while it runs, in either of its two forms, as steps and lines of output.
+//! The output of a build, in either of its two forms, as steps and lines.
 //!
-//! Knows `BuildKit`'s words, no processes. The choices made: the stream is for people, the exit code is the verdict; a line that
-//! is not understood is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
+//! Knows `BuildKit`'s words, no processes. The output is for people, the verdict is the exit code; a line that is not understood
+//! is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
 
 #[cfg(test)]
 mod fuzz;

@@ -1,7 +1,7 @@
 //! What `BuildKit` asks of us while it builds: files, registry credentials, secrets, whether we are alive.
 //!
-//! Knows folders and values by name, no builds. The choice made: a session for each build, because frontends of before
-//! `BuildKit` 0.14 call the context `context` whatever they are told; it holds what this build may have, nothing else.
+//! There is a session for each build, because frontends before `BuildKit` 0.14 call the context `context` whatever they are told;
+//! it holds what this build may have, nothing else.
 
 use std::io;
 use std::path::Path;
@@ -57,7 +57,7 @@ pub(super) struct Lent {
 
 impl Session {
     /// Opens a session: from now on the daemon calls us on this connection. By the key it knows what it already has of
-    /// folders that it was sent in earlier ones.
+    /// directories that it was sent in earlier ones.
     ///
     /// # Errors
     /// When the daemon does not take it.

@@ -1,8 +1,8 @@
-//! Sends a tree to `BuildKit`: first what there is, then what it asks for.
+//! Sends a tree to `BuildKit`: first the list of entries, then the contents that it requests.
 //!
-//! Source: the protocol of <https://github.com/tonistiigi/fsutil> (`send.go`). Entries come in the order of their paths' parts,
-//! each numbered from 0; a request names a number; contents come in pieces, an empty one at the end. The choice made:
-//! contents are read by one thread while the other half is still being told what there is.
+//! Source: the protocol of <https://github.com/tonistiigi/fsutil> (`send.go`). Entries are ordered by the parts of their paths and
+//! numbered from 0; a request is a number; contents come in pieces, the last one empty. One thread reads contents while the list
+//! is still being sent.
 
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
-//! What a build may read: the entries of its file sets where they lie, and texts, as one tree.
+//! What a build may read: the entries of its file sets where they are, and texts, as one tree.
 //!
-//! The choice made: nothing is copied before it is sent. An entry's size and time are made of what was hashed, so the daemon
-//! asks only for contents that it does not have, and each is hashed again on its way: the daemon never has other bytes
-//! than the key was made of.
+//! Nothing is copied before it is sent. An entry's size and time are derived from its hash, so the daemon requests only contents
+//! that it does not have, and each is hashed again on its way: the daemon never gets other bytes than the key was made of.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,13 +13,13 @@ use bollard_buildkit_proto::fsutil::types::Stat;
 use crate::backend::context::{self, NotSent};
 use crate::fingerprint::{EntryKind, Files};
 
-/// What a folder is in the modes of Go's `io/fs`.
+/// What a directory is in the modes of Go's `io/fs`.
 const GO_FOLDER: u32 = 1 << 31;
 
 /// What a link is there, whose rights are all set.
 const GO_LINK: u32 = 1 << 27 | 0o777;
 
-/// Files, folders and links by their paths in the context.
+/// Files, directories and links by their paths in the context.
 #[derive(Default)]
 pub(super) struct Tree {
     /// By the path's parts, which is the order that the protocol asks for: `/` is less than any letter.
@@ -37,7 +36,7 @@ pub(super) struct Item {
 
 #[derive(Clone)]
 enum Content {
-    /// Folders and links have none.
+    /// Directories and links have none.
     None,
     Text(String),
     Entry {
@@ -59,7 +58,7 @@ impl Tree {
         self.below("", files, None);
     }
 
-    /// Adds a file set as a folder; `stand_in` is what a set of one file calls it.
+    /// Adds a file set as a directory; `stand_in` is what a set of one file calls it.
     pub(super) fn set(&mut self, folder: &str, files: &Arc<Files>, stand_in: Option<&str>) {
         self.add(folder, directory(), Content::None);
         self.below(&format!("{folder}/"), files, stand_in);

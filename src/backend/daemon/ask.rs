@@ -1,4 +1,4 @@
-//! Which daemon is meant, and the ways to ask it: over its socket, or by the `docker` program.
+//! Questions to the daemon, asked by the `docker` program, and where that daemon is.
 
 use std::ffi::OsString;
 use std::io;
@@ -26,7 +26,7 @@ impl Daemon {
         let said = |name: &str| match self.raw(name).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(text)) => Ok(Some(text)),
-            Some(Err(_)) => Err(format!("`{name}` is no UTF-8 text")),
+            Some(Err(_)) => Err(format!("`{name}` is not UTF-8 text")),
         };
         let found = said("DOCKER_HOST").and_then(|host| {
             Endpoint::find(
@@ -62,7 +62,7 @@ impl Daemon {
         }
     }
 
-    /// The folder of Docker's configuration.
+    /// The directory of Docker's configuration.
     pub(crate) fn configuration(&self) -> Option<PathBuf> {
         let said = |name: &str| self.raw(name).filter(|value| !value.is_empty());
         match said("DOCKER_CONFIG") {

@@ -1,8 +1,7 @@
-//! Where the daemon listens, and what Docker's configuration says of proxies: what the `docker` programs find out for
-//! themselves, for builds that do without them.
+//! Where the daemon listens, and the proxies in Docker's configuration: what the `docker` programs determine for themselves.
 //!
-//! Only Unix sockets are spoken to directly; TLS, SSH and named pipes are left to Docker's own programs. A configuration
-//! that cannot be read is no reason to ask another daemon than the user's.
+//! Only Unix sockets are spoken to directly; TLS, SSH and named pipes are left to Docker's own programs. If the configuration
+//! cannot be read, no other daemon is asked than the user's.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +29,7 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The daemon that `docker` would ask, by `DOCKER_HOST`, `DOCKER_CONTEXT` and the folder of Docker's configuration.
+    /// The daemon that `docker` would ask, by `DOCKER_HOST`, `DOCKER_CONTEXT` and the directory of Docker's configuration.
     ///
     /// # Errors
     /// Why nobody can say which it is.
@@ -105,7 +104,7 @@ fn current_context(configuration: &Path) -> Result<Option<String>, String> {
     Ok(context)
 }
 
-/// The daemon of a named context. Their folders are named by digests; what is in them is said by the files.
+/// The daemon of a named context. Their directories are named by digests; what is in them is said by the files.
 fn host_of(context: &str, configuration: &Path) -> Result<Endpoint, String> {
     let folder = configuration.join("contexts/meta");
     let known = std::fs::read_dir(&folder).into_iter().flatten().flatten();

@@ -1,7 +1,6 @@
-//! What Docker there is: the program, buildx, the daemon and its image store, asked once.
+//! The Docker that is installed: the program, buildx, the daemon and its image store, asked once.
 //!
-//! The choice made: one `docker info` says it all, plugins included; buildx is then called directly, which saves a process
-//! in every build.
+//! One `docker info` answers everything, plugins included; buildx is then called directly, which saves a process per build.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! One connection to the daemon's socket: made within its limit, and what breaks on it in words.
+//! HTTP over the daemon's socket: one connection, its questions, and its errors in words.
 
 use std::io;
 use std::path::Path;
@@ -47,11 +47,11 @@ pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, 
 /// What a broken answer means, in words.
 fn broken(error: &hyper::Error) -> io::Error {
     io::Error::other(if error.is_parse() || error.is_parse_too_large() {
-        format!("what it answers is no HTTP ({error})")
+        format!("what it answers is not HTTP ({error})")
     } else if error.is_incomplete_message() || error.is_closed() {
         "it hangs up before it has answered".to_owned()
     } else if error.is_canceled() {
-        "it hangs up, or what it says is no answer".to_owned()
+        "it hangs up, or its answer cannot be read".to_owned()
     } else {
         error.to_string()
     })

@@ -1,7 +1,7 @@
-//! The local store: what is there of some references, read from what the daemon or one `docker image inspect` says.
+//! Images of the local store, read from what the daemon or one `docker image inspect` says.
 //!
-//! Pure; the questions are asked elsewhere. The choice made: what was found is told by its own names, not by its place in the
-//! answer, and "not there" only on the daemon's word.
+//! Pure; the questions are asked elsewhere. An image is matched by its own names, not by its place in the answer, and is
+//! absent only if the daemon says so.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,7 @@
 //! Private names for the images that others are built on.
 //!
-//! A local image has no digest that `FROM` could name, and a tag can be moved by anyone between two builds (bake#1112).
-//! The choice made: a name that only this run knows, given to each image with its own tag, and to one that was only found
-//! when the first image needs it; all are taken back at the end.
+//! A local image has no digest that `FROM` could name, and anyone can move a tag between two builds (bake#1112). So each image
+//! gets a name that only this run knows: with its own tag, or when the first image needs it. All are removed at the end.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};

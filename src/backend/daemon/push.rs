@@ -1,4 +1,4 @@
-//! The call that pushes: the daemon sends what it has, and its words are the verdict.
+//! Pushes: the daemon sends what it has, and its words are the verdict.
 
 use super::engine::NoEngine;
 use super::{Daemon, broken_off};

@@ -1,7 +1,7 @@
-//! Images whose builds fail because `BuildKit` lost what an earlier build of the same step left, as after a client was killed.
+//! Images whose builds fail because `BuildKit` lost what an earlier build of the same step left, as after a killed client.
 //!
-//! Mostly the next try finds the step done. Where it fails the same way again, `BuildKit` goes on looking for what is not
-//! there as long as anyone asks for that step; without its cache the step is another one to it.
+//! Usually the next try finds the step done. If it fails in the same way again, `BuildKit` keeps looking for what is missing as
+//! long as anyone asks for that step; without its cache it is another step to it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,9 +1,8 @@
-//! Questions to the daemon over its Unix socket, without a process: what is there of some references, and whether it lives.
+//! Questions to the daemon over its Unix socket, without a process: which references exist, and whether it is alive.
 //!
-//! Knows HTTP and the socket, no recipes. One round of questions goes over a few connections that are kept, because the
-//! daemon answers for one image after the other (10 ms each with containerd's store), but on several connections at a time.
-//! A daemon that breaks off again and again, or says nothing, is not asked for the rest of a round.
-//! Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
+//! One round of questions uses a few persistent connections, because the daemon answers for one image after the other (10 ms each
+//! with containerd's store), but on several connections at once. A daemon that breaks off again and again, or says nothing, is
+//! not asked the rest of a round. Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
 
 use std::io;
 use std::path::PathBuf;
@@ -367,7 +366,7 @@ mod tests {
             let Existence::Unknown { why } = found else {
                 panic!("{found:?}")
             };
-            assert!(why.contains("what it answers is no HTTP"), "{why}");
+            assert!(why.contains("what it answers is not HTTP"), "{why}");
         }
         let endpoint = Endpoint::at(&format!("unix://{}", socket.display()));
         lives(&endpoint, &Limits::default(), Asker::silent()).unwrap_err();

@@ -19,13 +19,13 @@ pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
                 owner: Some(owner), ..
             }) if !is_owner(owner) => refuse(
                 "copy",
-                format!("`{owner}` is no owner that a Dockerfile can name: `user` or `user:group`"),
+                format!("`{owner}` is not an owner that a Dockerfile can name: `user` or `user:group`"),
             ),
             Step::Env(pairs) => {
                 for (name, _) in pairs.iter().filter(|(name, _)| !is_plain_name(name)) {
                     refuse(
                         "env",
-                        format!("`{name}` is no name that a Dockerfile can set"),
+                        format!("`{name}` is not a name that a Dockerfile can set"),
                     );
                 }
             }
@@ -36,7 +36,7 @@ pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
         if name.is_empty() || name.contains('=') {
             refuse(
                 "labels",
-                format!("`{name}` is no name that a Dockerfile can set"),
+                format!("`{name}` is not a name that a Dockerfile can set"),
             );
         }
         if labels::is_reserved(name) {
@@ -60,13 +60,13 @@ pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
     }
     for image in [&recipe.helpers.uv, &recipe.helpers.micromamba] {
         if image.contains(|each: char| each.is_whitespace() || "$,\"".contains(each)) {
-            refuse("builder-config", format!("`{image}` is no reference"));
+            refuse("builder-config", format!("`{image}` is not a reference"));
         }
     }
     if let Base::Registry(reference) = &recipe.base
         && reference.contains(|each: char| each.is_whitespace() || each == '$')
     {
-        refuse("base-image", format!("`{reference}` is no reference"));
+        refuse("base-image", format!("`{reference}` is not a reference"));
     }
     unsupported
 }

@@ -1,8 +1,7 @@
 //! The instructions that run things: Debian packages, conda's, Python and its packages, commands.
 //!
-//! Pure. The choices made: downloads are kept in cache mounts whose sharing never makes one image wait for another (buildkit#1662);
-//! helper programs are mounted out of their own images; names and secrets reach programs as arguments and mounts, never as
-//! text of a shell.
+//! Pure. Downloads are kept in cache mounts whose sharing never makes one image wait for another (buildkit#1662); helper programs
+//! are mounted out of their own images.
 
 mod conda;
 mod python;

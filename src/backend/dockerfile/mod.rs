@@ -1,7 +1,7 @@
-//! Recipe → Dockerfile, and what its numbered steps are in the user's words.
+//! Recipe → Dockerfile, and the names of its numbered steps.
 //!
-//! Pure. The choices made: one stage; no `# syntax` line (it would be fetched from a registry); no value can become an
-//! instruction (see [`quote`]); helper programs are mounted, so they leave nothing. See `docs/design/docker.md`.
+//! Pure. There is one stage and no `# syntax` line (it would be fetched from a registry), no value can become an instruction
+//! (see [`quote`]), and helper programs are mounted, so they leave nothing behind. See `docs/design/docker.md`.
 
 mod install;
 pub(crate) mod quote;
@@ -21,7 +21,7 @@ struct Source<'a> {
     image: &'a str,
     key: &'a Key,
     recipe: &'a Recipe,
-    /// The file sets, in the order of the steps; set `n` is in the context's folder `n`.
+    /// The file sets, in the order of the steps; set `n` is in the context's directory `n`.
     files: Vec<&'a Files>,
     /// What the images that the recipe needs are called for `FROM`, by id.
     parents: &'a BTreeMap<String, String>,
@@ -51,7 +51,7 @@ pub(crate) struct Own {
     pub(crate) labels: Vec<(String, String)>,
     /// Names that stand for images: what they are called for `FROM`.
     pub(crate) images: Vec<(String, String)>,
-    /// Names that stand for folders: which of the file sets.
+    /// Names that stand for directories: which of the file sets.
     pub(crate) folders: Vec<(String, usize)>,
 }
 

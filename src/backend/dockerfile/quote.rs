@@ -1,8 +1,8 @@
-//! Any text as a word of a Dockerfile that stands for just this text.
+//! Any text as a word of a Dockerfile that stands for exactly this text.
 //!
-//! Knows the Dockerfile's lexer, not its instructions. The choices made: commands are JSON, whose strings `BuildKit` takes as
-//! they are; everything else is escaped for the word expansion that `BuildKit` puts it through. A line end has no spelling in
-//! a word, so it comes in through the build argument [`NEWLINE`]. See `docs/design/docker.md`.
+//! Knows the Dockerfile's lexer, not its instructions. Commands are JSON, whose strings `BuildKit` takes literally; everything
+//! else is escaped for `BuildKit`'s word expansion. A word cannot contain a newline, so it comes in through the build argument
+//! [`NEWLINE`]. See `docs/design/docker.md`.
 
 use serde_json::Value;
 

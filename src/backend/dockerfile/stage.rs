@@ -15,7 +15,7 @@ pub(crate) const CONTEXT: &str = "context";
 pub(crate) const IGNORE: &str = "Dockerfile.dockerignore";
 
 /// Its content: what may be copied was decided when it was hashed, and must not be decided once more.
-pub(crate) const NO_RULES: &str = "# imgspec has left out what is not wanted\n";
+pub(crate) const NO_RULES: &str = "# imgspec has left out what must not be copied\n";
 
 /// Writes the Dockerfile and the context of a job.
 ///

@@ -1,8 +1,8 @@
-//! Makes the image that another is built on known to envd: envd asks the *registry* for a base, even when the daemon has it.
+//! Makes the base of an image known to envd, which asks the *registry* for it even when the daemon has it.
 //!
-//! The choices made: a base of the workspace, and one that is only in the local store, are offered under a name that can be pulled; one
-//! that a registry has is named by just the digest that the local store has. What the base says of itself is read from the
-//! local store, into which the daemon fetches it first.
+//! A base of the workspace, or one that exists only in the local store, is offered under a name that can be pulled; one that a
+//! registry has is named by the digest that the local store has. Its configuration is read from the local store, into which the
+//! daemon fetches it first.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -1,7 +1,7 @@
-//! One build: the base made known, envd called, and the last touch by Docker's daemon.
+//! One build: the base made known, envd called, and the result's configuration replaced by Docker's daemon.
 //!
-//! The choices made: envd's result has a private name until everything succeeded; what the image says of itself and its
-//! reference are given by one more solve over the same layers, in the daemon that has them.
+//! envd's result has a private name until everything succeeded; its configuration and reference are set by one more solve over
+//! the same layers, in the daemon that has them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ impl Envd {
             images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
         );
-        // envd puts the folder's name into the image and into the names of its caches.
+        // envd puts the directory's name into the image and into the names of its caches.
         let folder = context::scratch(job)?
             .make_all(job.image)
             .map_err(context::unwritten)?;

@@ -1,7 +1,7 @@
-//! What the finished image says of itself: what its base says, with what the recipe says.
+//! The configuration of the finished image: its base's, with the recipe's.
 //!
-//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so what it
-//! says is not taken. The choice made: OCI's image configuration without layers and history, which the exporter fills in.
+//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so its own
+//! configuration is not used. Ours is OCI's, without layers and history, which the exporter fills in.
 
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     }
 }
 
-/// The folder that the base's containers start in.
+/// The directory that the base's containers start in.
 pub(super) fn working_folder(base: &LocalImage) -> &str {
     let said = base.config["WorkingDir"].as_str();
     said.filter(|said| !said.is_empty()).unwrap_or("/")

@@ -1,9 +1,8 @@
-//! envd's HOME and its contexts: what says which `BuildKit` envd builds with.
+//! envd's HOME: what says which `BuildKit` envd builds with.
 //!
-//! envd keeps its state in files without locks, and one context is current for all who share them. So there is a HOME of our own
-//! for each context, set up once under a lock and then only read; of the user's own HOME only a context's description is
-//! read, and only when the user names one. See `docs/design/envd.md`. The HOMEs are reached by handle; envd itself is given
-//! a path, and goes where that leads.
+//! envd keeps its state in files without locks, and one context is current for everyone who shares them. So each context has a
+//! HOME of our own, set up once under a lock and then only read; in the user's HOME only the description of a context is read,
+//! and only if the user names one. See `docs/design/envd.md`. HOMEs are opened by handle; envd itself gets a path.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -47,7 +46,7 @@ insecure = true
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: Dir,
-    /// The folder that it is in, and its name there.
+    /// The directory that it is in, and its name there.
     pub(super) above: Dir,
     pub(super) name: String,
 }

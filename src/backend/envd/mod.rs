@@ -1,8 +1,7 @@
 //! The `envd` backend: one `build.envd` an image, built by the `envd` program and finished by Docker's daemon.
 //!
-//! Knows one job at a time. What envd does otherwise than others, and what is done about it, is in `docs/design/envd.md`: a HOME of
-//! our own, bases by names that can be pulled, everything that envd would reorder as commands, and nothing of what envd
-//! says of the image itself.
+//! How envd differs from other builders, and what is done about it, is in `docs/design/envd.md`: a HOME of our own, bases under
+//! names that can be pulled, everything that envd would reorder as commands, and a configuration that is not envd's.
 
 mod base;
 mod build;
@@ -54,7 +53,7 @@ const TRIED: &str = "1.3.6";
 const INSTALL: &str = "install it with `pip install envd`";
 
 /// What to do when its HOMEs cannot be made.
-const HOME: &str = "set XDG_CACHE_HOME to a folder that can be written, on a disk with room, and look whether `envd context ls` works";
+const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
 
 /// Builds with envd.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ pub struct Envd {
 }
 
 impl Envd {
-    /// The `envd` of PATH, building with this Docker; `state` is a folder for what outlives a run if the user has none for
+    /// The `envd` of PATH, building with this Docker; `state` is a directory for what outlives a run if the user has none for
     /// caches. Nothing is started yet.
     #[must_use]
     pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {

@@ -1,8 +1,8 @@
-//! How images of the local store become pullable: by a push to a registry, the user's or our own.
+//! Makes images of the local store pullable, by a push to a registry: the user's or our own.
 //!
-//! The exchange, a registry that this program itself is, is opened when the first base needs it and closed with the
-//! backend; it is the daemon that sends the layers, so whatever keeps its images keeps its ways. A base is named by what it
-//! is, so that it is sent once, whoever builds on it.
+//! The exchange, a registry that this program runs itself, is opened when the first base needs it and closed with the backend;
+//! the daemon sends the layers, however it stores its images. A base is named by its digest, so it is sent once for all images
+//! that are built on it.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -42,7 +42,7 @@ pub(super) struct Offer {
 enum To {
     /// One of the user's.
     Registry(String),
-    /// Ours, over the store in this folder; not open before it is needed.
+    /// Ours, over the store in this directory; not open before it is needed.
     Exchange(Rooted, Mutex<Option<Exchange>>),
 }
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Offer {
 }
 
 impl Offer {
-    /// By this registry, or else by the exchange over the store in this folder.
+    /// By this registry, or else by the exchange over the store in this directory.
     pub(super) fn new(daemon: Arc<Daemon>, registry: Option<String>, store: Rooted) -> Self {
         let to = match registry {
             Some(registry) => To::Registry(registry),

@@ -1,7 +1,7 @@
-//! What envd says while it builds, as steps and lines of output.
+//! The output of envd, as steps and lines.
 //!
-//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, whose parts have no numbers of steps; the choice
-//! made: each part's name is replaced by the step that it belongs to, and the rest is left to the reader of Docker's.
+//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, but without the numbers of steps; so the name of
+//! each part is replaced by the step that it belongs to, and the rest is left to the reader of `BuildKit`'s progress.
 
 #[cfg(test)]
 mod fuzz;

@@ -1,8 +1,8 @@
-//! Layout → `build.envd` (version 1 of its syntax), the files beside it, and what its parts are in the user's words.
+//! Layout → `build.envd` (version 1 of its syntax), the files beside it, and the names of its steps.
 //!
-//! The text is pure; only [`stage`] touches files. The choices made: one `run` a command, so that each is a layer and a
-//! line of progress of its own; a folder is staged under the name that it gets, because envd copies folders, not what is in
-//! them; requirements files travel through `/tmp` of the image, whatever their size.
+//! The text is pure; only [`stage`] touches files. Each command is one `run`, so that it has its own layer and its own line of
+//! progress; a directory is staged under its final name, because envd copies directories, not their contents; requirements files
+//! travel through the image's `/tmp`, whatever their size.
 
 mod source;
 mod task;
@@ -201,7 +201,7 @@ impl Writer<'_> {
         }
     }
 
-    /// What is copied where for one file set: envd puts a folder into a folder, under its own name.
+    /// What is copied where for one file set: envd puts a directory into a directory, under its own name.
     fn parts(&mut self, set: usize, files: &Files, to: &str) -> Vec<(String, String)> {
         let place = format!("{SETS}/{set}");
         if files.single {
@@ -232,7 +232,7 @@ impl Writer<'_> {
         }
     }
 
-    /// One line of bash. It begins with its number, which the progress shows; then the folder that envd starts
+    /// One line of bash. It begins with its number, which the progress shows; then the directory that envd starts
     /// commands in is left and removed, because nobody asked for it.
     fn command(&self, at: usize, command: &Command<'_>) -> String {
         let folder = command.folder.as_deref().unwrap_or(self.source.folder);
@@ -290,7 +290,7 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
     }
 }
 
-/// Puts the script and the files beside it into a folder.
+/// Puts the script and the files beside it into a directory.
 ///
 /// # Errors
 /// When a file cannot be read or written, or changed since it was hashed.

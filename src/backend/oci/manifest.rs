@@ -1,6 +1,4 @@
-//! Manifests and indexes of images, read: what they consist of.
-//!
-//! Pure. The choice made: the bytes are the manifest, which nobody writes anew; what is read of them is only what they refer to.
+//! Manifests and indexes of images, read for what they refer to. Pure; the bytes are the manifest, which nobody rewrites.
 
 use serde::Deserialize;
 

@@ -1,7 +1,7 @@
-//! The words of the OCI distribution protocol: digests, repositories, tags.
+//! The names of the OCI distribution protocol: digests, repositories, tags.
 //!
-//! Pure. The choice made: a value of these types is valid by the protocol's grammar, so whoever has one may make the name of a
-//! file of it; sha256 is the one algorithm, as in all images that there are.
+//! Pure. A value of these types is valid by the protocol's grammar, so it may be part of a file name; sha256 is the only
+//! algorithm, as in all images that exist.
 
 use std::fmt;
 
@@ -62,7 +62,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let wrong = || serde::de::Error::custom(format!("`{text}` is no sha256 digest"));
+        let wrong = || serde::de::Error::custom(format!("`{text}` is not a sha256 digest"));
         Self::read(&text).ok_or_else(wrong)
     }
 }

@@ -1,9 +1,9 @@
 //! Asks registries what they have, by the OCI distribution protocol.
 //!
-//! Reads only; knows no builder. "Not there" only on the registry's word (404), everything else that is no answer is
-//! "unknown"; many references are asked for at once by a few threads, and when none of them has had an answer for so long
-//! as one may take, the rest is unknown too. Credentials are Docker's, looked up when a registry first wants some, and go to
-//! nobody but the registry and the token server that it names.
+//! Reads only; knows no builder. Something is absent only if the registry says so (404); everything else that is not an answer is
+//! "unknown". A few threads ask for many references at once, and when none of them has had an answer within the limit for one,
+//! the rest is unknown too. Credentials are Docker's, looked up when a registry first requests them, and sent to nobody but the
+//! registry and the token server that it names.
 
 mod auth;
 mod client;
@@ -149,7 +149,7 @@ pub(crate) fn silent_words(host: &str, access: &Access) -> String {
 fn exists_one(client: &Client, text: &str, platforms: &[String], label: &str) -> Existence {
     let Some(reference) = Reference::read(text) else {
         return Existence::Unknown {
-            why: format!("`{text}` is no reference"),
+            why: format!("`{text}` is not a reference"),
         };
     };
     match client.image(&reference, label) {

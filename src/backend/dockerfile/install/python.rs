@@ -25,8 +25,8 @@ pub(crate) const VENV_PATH: [&str; 2] = [
     "ENV PATH=\"/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"",
 ];
 
-/// Installs the Python that `$1` names, and links its folders so that `/opt/python` is its prefix whatever its version: a
-/// linked `bin` alone would not do, because Python looks for its library beside the folder that it was started from.
+/// Installs the Python that `$1` names, and links its directories so that `/opt/python` is its prefix whatever its version: a
+/// linked `bin` alone would not do, because Python looks for its library beside the directory that it was started from.
 const PYTHON_SCRIPT: &str = "\
 set -e
 for name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do
@@ -89,7 +89,7 @@ pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
     run
 }
 
-/// Python packages; `requirements` is the context's folder and the file in it.
+/// Python packages; `requirements` is the context's directory and the file in it.
 pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, platform: &str) -> Run {
     let mut arguments = match interpreter(&pip.interpreter) {
         Some(python) => pip_command(&python),
@@ -130,7 +130,7 @@ pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, plat
     }
 }
 
-/// A lock file; `at` is the context's folder.
+/// A lock file; `at` is the context's directory.
 pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
     let python = interpreter(&lock.interpreter).unwrap_or_else(|| "-".to_owned());
     let (script, name) = match lock.tool {

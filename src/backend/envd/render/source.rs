@@ -13,7 +13,7 @@ pub(in crate::backend::envd) struct Source<'a> {
     /// What the base is called, for envd and for people.
     pub(in crate::backend::envd) base: &'a str,
     pub(in crate::backend::envd) base_words: &'a str,
-    /// The base's working folder.
+    /// The base's working directory.
     pub(in crate::backend::envd) folder: &'a str,
     pub(in crate::backend::envd) entrypoint: Option<&'a [String]>,
 }

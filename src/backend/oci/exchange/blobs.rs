@@ -1,6 +1,4 @@
-//! Blobs, whole or in part.
-//!
-//! The choice made: a blob goes from its file to the client piece by piece, a few pieces ahead of the client and no more.
+//! Blobs, whole or in part, sent piece by piece, and never more than a few pieces ahead of the client.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

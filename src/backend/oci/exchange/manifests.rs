@@ -1,6 +1,4 @@
-//! Manifests: by tag and by digest, taken only with all that they refer to.
-//!
-//! The choice made: a manifest that a client can get is one that it can pull, so what it consists of must be there before.
+//! Manifests, by tag and by digest, accepted only with everything that they refer to: what a client can get, it can pull.
 
 use std::time::Duration;
 
@@ -47,7 +45,7 @@ pub(super) async fn put(
     head: &Parts,
     (body, idle): (&mut Body, Duration),
 ) -> Result<Answer, Refusal> {
-    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is no tag"));
+    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is not a tag"));
     let version = read(version)?.ok_or_else(no_tag)?;
     let said = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let length = said("content-length").and_then(|length| length.parse().ok());

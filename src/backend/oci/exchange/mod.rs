@@ -1,8 +1,8 @@
-//! A registry on loopback that the program itself is while a run needs it: what one backend built, another can build on.
+//! A registry on loopback that the program runs itself while a run needs it: what one backend built, another can build on.
 //!
-//! Knows no backend. The choices made (`docs/design/exchange.md`): a port that the system chooses, on 127.0.0.1 only; a random word
-//! in front of every repository, so that nobody else on the machine can put something under its names; a blob that the store
-//! has is there in every repository, so that nothing is sent twice.
+//! Knows no backend. It listens on a free port of 127.0.0.1 only; a random word begins the name of every repository, so that no
+//! other user of the machine can put something under its names; a blob of the store exists in every repository, so that nothing
+//! is sent twice. See `docs/design/exchange.md`.
 
 mod answer;
 mod blobs;
@@ -52,7 +52,7 @@ pub enum ExchangeError {
     #[error("no registry can be opened on 127.0.0.1: {0}")]
     System(#[from] io::Error),
     /// A name that no registry allows.
-    #[error("`{0}` can be no name in a registry")]
+    #[error("`{0}` cannot be a name in a registry")]
     Name(String),
 }
 

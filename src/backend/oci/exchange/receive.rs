@@ -1,6 +1,4 @@
-//! Takes in the body of an upload.
-//!
-//! The choice made: pieces are gathered to a size that is worth a file's thread; what came before a connection broke counts.
+//! Receives the body of an upload, in pieces large enough to be worth a file's thread; what came before a connection broke counts.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
-//! The registry's thread: listens, hears requests, sends each to who answers it.
+//! The registry's thread: listens, reads requests, and hands each to the file that answers it.
 //!
-//! The choices made: a runtime of its own, ended with all its tasks before the exchange is gone; files are read and written on
-//! the runtime's threads for what blocks; whoever comes by another name than the registry's own, or from a page in a browser,
-//! is sent away (DNS rebinding).
+//! It has a runtime of its own, which ends with all its tasks before the exchange is gone. Whoever comes by another name than the
+//! registry's own, or from a page in a browser, is refused (DNS rebinding).
 
 use std::convert::Infallible;
 use std::io;

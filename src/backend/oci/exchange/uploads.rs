@@ -1,7 +1,7 @@
-//! Blobs on their way in: at once, or in chunks that follow each other.
+//! Incoming blobs: at once, or in chunks that follow each other.
 //!
-//! The choices made: an upload outlives its connection, so that a client can go on where it was; chunks are taken in by a task of
-//! their own, so that a client that leaves in the middle does not take the upload with it.
+//! An upload outlives its connection, so that a client can resume it; chunks are received by a task of their own, so that a
+//! client that disconnects halfway does not take the upload with it.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -33,7 +33,7 @@ const TOKEN: &str = "<token>";
 pub(crate) struct Access {
     /// How long.
     pub(crate) limits: Limits,
-    /// The folder of Docker's configuration.
+    /// The directory of Docker's configuration.
     pub(crate) configuration: Option<PathBuf>,
 }
 
@@ -87,7 +87,7 @@ impl Access {
         // The parser's words may quote what they should not.
         let known: Configuration = serde_json::from_slice(&bytes).map_err(|error| {
             let (file, line) = (file.display(), error.line());
-            format!("`{file}` cannot be read: line {line} is no configuration of Docker's")
+            format!("`{file}` cannot be read: line {line} is not configuration of Docker's")
         })?;
         let key = if HUB.contains(&host) { HUB_KEY } else { host };
         let helper = known.cred_helpers.get(key).filter(|name| !name.is_empty());
@@ -230,7 +230,7 @@ mod tests {
         let wrong = access(folder.path(), r#"{"auths": {"a": "c2VjcmV0"}}"#);
         let why = said(&wrong, "a").unwrap_err();
         assert!(
-            why.ends_with("line 1 is no configuration of Docker's"),
+            why.ends_with("line 1 is not configuration of Docker's"),
             "{why}"
         );
         let none = Access {

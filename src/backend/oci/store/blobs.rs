@@ -34,10 +34,10 @@ pub(super) struct Inner {
 }
 
 impl Store {
-    /// Opens the store in this folder, which is made if need be; what killed processes left is swept.
+    /// Opens the store in this directory, which is made if need be; what killed processes left is swept.
     ///
     /// # Errors
-    /// When the folder cannot be made, written or locked, or is no folder but a link.
+    /// When the directory cannot be made, written or locked, or is no directory but a link.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let begun = Instant::now();
         Self::open_at(&place(folder), &mut || {
@@ -49,7 +49,7 @@ impl Store {
         })
     }
 
-    /// The same, of a folder that links may not lead to. While another process throws blobs away, `waiting` is called again
+    /// The same, of a directory that links may not lead to. While another process throws blobs away, `waiting` is called again
     /// and again.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Store {
         Ok(Self(Arc::new(store)))
     }
 
-    /// The folder.
+    /// The directory.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.0.folder.path()
@@ -122,7 +122,7 @@ impl Store {
     }
 }
 
-/// A folder of the user's cache; images may hold what not everybody on the machine may read.
+/// A directory of the user's cache; images may hold what not everybody on the machine may read.
 pub(crate) fn cache() -> Terms {
     Terms {
         keeps: "its cache",
@@ -132,7 +132,7 @@ pub(crate) fn cache() -> Terms {
     }
 }
 
-/// A folder that is in one of the user's.
+/// A directory that is in one of the user's.
 pub(super) fn place(folder: &Path) -> Rooted {
     let (above, name) = match (folder.parent(), folder.file_name()) {
         (Some(above), Some(name)) => (above, PathBuf::from(name)),

@@ -1,4 +1,4 @@
-//! The blobs of images, by their digests, in one folder that all processes of a user share; and what they are called.
+//! The blobs of images, by their digests, in one directory that all processes of a user share; and what they are called.
 //!
 //! Knows no backend and no network. A blob appears under its digest only whole and on disk, by a rename, so that no reader needs
 //! a lock; whatever is unfinished belongs to a process that holds a lock on it, so that what a killed one left is known from

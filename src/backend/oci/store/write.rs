@@ -1,7 +1,7 @@
 //! Blobs on their way into the store.
 //!
-//! Hashed while written, so that nothing is read twice; on disk before it has its name, because a name without its bytes, after a
-//! power cut, would be wrong for ever; two who write one blob at once both write it, and one of them wins.
+//! They are hashed while written, so nothing is read twice, and synced before they get their name, because a name without its
+//! bytes, after a power cut, would stay wrong; of two writers of one blob, one wins.
 
 use std::io::{self, Read};
 
