@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::backend::Notes;
 use crate::cancel::Cancel;
 use crate::limits::{Limit, Span};
+use crate::notes::Notes;
 
 /// How often a question is looked at.
 const TICK: Duration = Duration::from_millis(20);

@@ -59,6 +59,7 @@ pub mod images;
 pub mod import;
 pub mod limits;
 pub mod manifest;
+pub mod notes;
 pub mod plan;
 pub mod process;
 pub mod recipe;

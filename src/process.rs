@@ -1,12 +1,13 @@
 //! Runs one program in a process group of its own, hands its lines over as they come, and stops it when asked.
 //!
-//! Knows no builder. A group, so that what the program started ends with it (killing only the child leaves a grandchild with
-//! the pipes open); one thread a pipe and one channel, so that the caller hears lines on its own thread; a request to stop is
-//! polled, because it may come from any thread or from a signal. All groups that run are known, so that none outlives us.
+//! Knows no builder. A group, so that what the program started ends with it (killing only the child would leave a grandchild with
+//! the pipes open); one thread per pipe and one channel, so that the caller gets lines on its own thread; a request to stop is
+//! polled, because it may come from any thread or a signal. All running groups are known, so none outlives us.
 
 mod group;
+mod lines;
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
@@ -15,32 +16,16 @@ use std::time::{Duration, Instant};
 use crate::asking::Question;
 use crate::cancel::Cancel;
 use crate::limits::Limits;
-use group::Stop;
 pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
+use group::{LAST_TICK, LINGER, Stop};
+pub use lines::Stream;
+pub(crate) use lines::{Pipe, read_lines};
 
 /// How often a running program's caller looks whether it should stop.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The same, once its pipes are closed: it is about to end.
-const LAST_TICK: Duration = Duration::from_millis(2);
-
-/// How long the pipes may stay open after the program itself ended.
-const LINGER: Duration = Duration::from_secs(1);
-
-/// A longer line is cut into pieces: output without line ends must not fill the memory.
-const LONGEST_LINE: u64 = 1 << 20;
-
 /// More is no answer of a short program.
 const LONGEST_ANSWER: usize = 64 << 20;
-
-/// Which pipe a line came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Standard output.
-    Out,
-    /// Standard error.
-    Err,
-}
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,32 +171,6 @@ fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Said> {
             thread::sleep(LAST_TICK);
         }
         question.look()?;
-    }
-}
-
-/// The reading end of a pipe.
-pub(crate) type Pipe = Box<dyn Read + Send>;
-
-/// Hands over the lines of a pipe, without their ends, until it is closed or nobody wants more.
-pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
-    let mut pipe = BufReader::with_capacity(64 * 1024, pipe);
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match pipe
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-        {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        while line.last().is_some_and(|last| b"\r\n".contains(last)) {
-            line.pop();
-        }
-        if !hand_over(String::from_utf8_lossy(&line).into_owned()) {
-            return;
-        }
     }
 }
 

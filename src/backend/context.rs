@@ -1,9 +1,8 @@
-//! Copies file sets into a folder that a builder is given, and proves while copying that they are what was hashed.
+//! Copies file sets into a directory for a builder, and proves while copying that they are what was hashed.
 //!
 //! Knows no builder. What is sent is the copy, so a file that changes afterwards changes nothing; modes are reduced to whether
-//! a file may be executed; times are made of the content. See `docs/design/context.md`. Copies are written by handle: a
-//! program that takes nothing but a path is given it only then, and what a link that is put in later does to that program
-//! remains; nothing that it is told to write is anything but a name in that folder.
+//! a file is executable; times are derived from the content. See `docs/design/context.md`. Copies are written by handle; a
+//! program that accepts only a path gets one when the copy is complete.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
@@ -28,7 +27,7 @@ mod source;
 /// 1980-01-01, the first day that a zip archive (a wheel) can express.
 const FIRST_DAY: u64 = 315_532_800;
 
-/// The time of folders and links.
+/// The time of directories and links.
 const FIRST_TIME: Timespec = Timespec {
     tv_sec: FIRST_DAY.cast_signed(),
     tv_nsec: 0,
@@ -43,28 +42,28 @@ const MOST_THREADS: usize = 8;
 /// Fewer files than this are copied faster than threads are started.
 const FEW: usize = 64;
 
-/// Copies the files of a set into a new folder.
+/// Copies the files of a set into a new directory.
 ///
 /// # Errors
-/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
+/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the directory cannot be written.
 pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     stage_in(files, &ours(to).make().map_err(unwritten)?)
 }
 
-/// Copies the files of a set into a folder.
+/// Copies the files of a set into a directory.
 ///
 /// # Errors
-/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the folder cannot be written.
+/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the directory cannot be written.
 pub(super) fn stage_in(files: &Files, to: &Dir) -> Result<(), BuildError> {
     to.set_mode(0o755).map_err(unwritten)?;
     make_folders(files, to).map_err(unwritten)?;
     copy_all(files, to)?;
-    // Last, because every new file changes its folder's time.
+    // Last, because every new file changes its directory's time.
     finish_folders(files, to).map_err(unwritten)
 }
 
-/// Where a path of ours leads: below the state folder of a workspace, of which no step may be a link, or else below the
-/// folder that it is in.
+/// Where a path of ours leads: below the state directory of a workspace, of which no step may be a link, or else below the
+/// directory that it is in.
 pub(super) fn ours(path: &Path) -> Rooted {
     let state = path.iter().collect::<Vec<_>>();
     let state = state.iter().rposition(|part| *part == STATE_FOLDER);
@@ -81,7 +80,7 @@ pub(super) fn ours(path: &Path) -> Rooted {
     Rooted::new(&above, below, terms)
 }
 
-/// A folder of the user's own that something is to be written into, made if there is none.
+/// A directory of the user's own that something is to be written into, made if there is none.
 ///
 /// # Errors
 /// When it cannot be made.
@@ -93,7 +92,7 @@ pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
     Rooted::new(path, "", terms).make().map_err(unwritten)
 }
 
-/// The job's own folder, new and empty.
+/// The job's own directory, new and empty.
 ///
 /// # Errors
 /// When it cannot be emptied or made.
@@ -105,7 +104,7 @@ pub(super) fn scratch(job: &Job<'_>) -> Result<Dir, BuildError> {
     }
 }
 
-/// Removes the job's own folder: what remains would be a copy of the user's files.
+/// Removes the job's own directory: what remains would be a copy of the user's files.
 pub(super) fn drop_scratch(job: &Job<'_>) {
     if let Some((above, name)) = ours(&job.scratch).split()
         && let Ok(Some(above)) = above.open()
@@ -139,7 +138,7 @@ pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError
         .map_err(|_| BuildError::Failed(format!("`{}` is not UTF-8 text", place(files, entry))))
 }
 
-/// A folder in another one, new and empty.
+/// A directory in another one, new and empty.
 ///
 /// # Errors
 /// When it cannot be emptied or made.
@@ -149,13 +148,13 @@ pub(super) fn empty(above: &Dir, name: impl AsRef<std::ffi::OsStr>) -> Result<Di
     emptied.map_err(unwritten)
 }
 
-/// The error of something of ours that cannot be written: the disk is full, the folder is somebody else's.
+/// The error of something of ours that cannot be written: the disk is full, the directory is somebody else's.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 pub(super) fn unwritten(error: io::Error) -> BuildError {
     BuildError::Failed(system_words(&error))
 }
 
-/// The folders that entries are in, outermost first: of a set of requirements files none is listed.
+/// The directories that entries are in, outermost first: of a set of requirements files none is listed.
 pub(super) fn folders(files: &Files) -> Vec<&str> {
     let mut folders: Vec<&str> = files
         .entries
@@ -223,14 +222,14 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Where a thread copies to; entries that follow each other are mostly in one folder.
+/// Where a thread copies to; entries that follow each other are mostly in one directory.
 struct Target<'a> {
     to: &'a Dir,
     last: Option<(&'a str, Dir)>,
 }
 
 impl<'a> Target<'a> {
-    /// The folder of an entry, and its name there.
+    /// The directory of an entry, and its name there.
     fn of(&mut self, path: &'a str) -> io::Result<(&Dir, &'a str)> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         if self.last.as_ref().is_none_or(|(last, _)| *last != above) {
@@ -431,7 +430,7 @@ fn pass_on(
     Ok(())
 }
 
-/// The time of folders and links.
+/// The time of directories and links.
 pub(super) fn first_day() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(FIRST_DAY)
 }

@@ -1,8 +1,7 @@
 //! A backend that builds nothing: it takes its time, fails on demand and keeps count. For tests and demos.
 //!
-//! Knows nothing of containers; its "images" are small files in a folder. It reads and checks the very
-//! files that a real backend would send, and names a result only after success, so that everything around a build —
-//! keys, records, kills, races — is exercised for real.
+//! Its "images" are small files in a directory. It reads and checks the very files that a real backend would send, and names a
+//! result only after success, so that everything around a build (keys, records, kills, races) is exercised for real.
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -35,7 +34,7 @@ pub struct Wishes {
     pub fail: Vec<String>,
     /// Images whose first builds fail in passing, and how many of them.
     pub stumble: BTreeMap<String, u32>,
-    /// The folder of its images.
+    /// The directory of its images.
     pub folder: PathBuf,
     /// A file to which all is added that it is sent.
     pub received: Option<PathBuf>,
@@ -43,7 +42,7 @@ pub struct Wishes {
 
 impl Wishes {
     /// Reads the wishes from variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL` (`a,b`),
-    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state folder) and
+    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state directory) and
     /// `IMGSPEC_FAKE_RECEIVED`.
     #[must_use]
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
@@ -82,7 +81,7 @@ pub struct Fake {
 
 /// One image of the fake's stores.
 #[derive(Serialize, Deserialize)]
-struct Image {
+struct FakeImage {
     reference: String,
     key: String,
     digest: String,
@@ -98,7 +97,7 @@ impl Fake {
         }
     }
 
-    /// The folder of a store.
+    /// The directory of a store.
     fn store(&self, place: StoreKind) -> Rooted {
         let store = match place {
             StoreKind::Local => "local",
@@ -107,7 +106,7 @@ impl Fake {
         context::ours(&self.wishes.folder).join(store)
     }
 
-    fn keep(&self, place: StoreKind, image: &Image) -> std::io::Result<()> {
+    fn keep(&self, place: StoreKind, image: &FakeImage) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
         let mut new = store.fresh("")?;
@@ -243,7 +242,7 @@ impl Backend for Fake {
             "sha256:{}",
             blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex()
         );
-        let image = Image {
+        let image = FakeImage {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),
             digest: digest.clone(),
@@ -264,7 +263,7 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        let image = Image {
+        let image = FakeImage {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),
             digest: artifact.digest.clone(),
@@ -287,14 +286,14 @@ fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existenc
     let Some(bytes) = bytes.map_err(|error| system_words(&error))? else {
         return Ok(Existence::Absent);
     };
-    let image: Image = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+    let image: FakeImage = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
     Ok(Existence::Present {
         key: Some(image.key),
         digest: image.digest,
     })
 }
 
-/// The files that a builder would be sent, one folder a set.
+/// The files that a builder would be sent, one directory a set.
 fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
     let to = context::theirs(to)?;
     job.files.iter().enumerate().try_for_each(|(at, files)| {

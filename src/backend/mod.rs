@@ -1,15 +1,21 @@
-//! What carries recipes out: the trait, and the list of backends.
+//! What carries recipes out: the trait [`Backend`] and its data.
 //!
-//! The choice made: a backend knows one recipe and one job at a time; the graph, keys, records and retries are the
-//! callers' affair. What differs between backends is behind this trait, nothing else.
+//! A backend knows one recipe and one job at a time; the graph, keys, records and retries belong to its callers. Everything
+//! that differs between backends is behind this trait.
 
+mod buildkit;
 mod context;
+pub mod daemon;
 pub mod docker;
+mod dockerfile;
 pub mod envd;
 pub mod fake;
+mod labels;
 pub mod oci;
 mod platform;
 pub mod secret;
+mod steps;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -20,6 +26,7 @@ use std::time::{Duration, Instant};
 pub use context::{stage, verify};
 
 pub use crate::cancel::Cancel;
+pub use crate::notes::Notes;
 
 use crate::asking::Asker;
 use crate::fingerprint::{Files, Key};
@@ -196,8 +203,26 @@ pub struct Job<'a> {
     pub no_cache: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
-    /// A folder of this image's own for contexts; emptied by whoever uses it.
+    /// A directory of this image's own for contexts; emptied by whoever uses it.
     pub scratch: PathBuf,
+}
+
+impl Job<'_> {
+    /// An image that the recipe needs, which was built before.
+    fn base(&self, id: &str) -> Result<&Artifact, BuildError> {
+        self.bases.get(id).ok_or_else(|| {
+            BuildError::Failed(format!("`{}` needs `{id}`, which is not built", self.image))
+        })
+    }
+
+    /// What a backend made of it.
+    fn artifact(&self, backend: &str, digest: String) -> Artifact {
+        Artifact {
+            backend: backend.to_owned(),
+            reference: self.reference.to_owned(),
+            digest,
+        }
+    }
 }
 
 /// A built image, as its backend can find it again.
@@ -232,16 +257,6 @@ pub(crate) fn waiting<S: FnMut()>(
         }
         ControlFlow::Continue(())
     }
-}
-
-/// Hears what happens in a build.
-pub trait Notes: Sync {
-    /// A step began: which, of how many (0: unknown), in words.
-    fn step(&self, step: usize, of: usize, name: &str);
-    /// A step was found in the cache.
-    fn cached(&self, name: &str);
-    /// A line of output.
-    fn log(&self, line: &str);
 }
 
 /// Why a build ended without an image.

@@ -1,24 +1,25 @@
-//! Whether what is there is for the platform that is asked for. Pure.
+//! Whether an image is for the platform that is wanted. Pure.
 //!
-//! The choice made: what an image does not say is not held against it (old ones leave the variant out), what it says
-//! differently is.
+//! What an image does not say is not held against it (old ones leave out the variant); what it says differently is.
+
+use std::fmt;
 
 use serde::Deserialize;
 
 /// A platform as image configs and indexes say it: <https://github.com/opencontainers/image-spec/blob/main/image-index.md>.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-pub(super) struct Platform {
+pub(crate) struct Platform {
     #[serde(default, alias = "Os")]
-    pub(super) os: String,
+    pub(crate) os: String,
     #[serde(default, alias = "Architecture")]
-    pub(super) architecture: String,
+    pub(crate) architecture: String,
     #[serde(default, alias = "Variant")]
-    pub(super) variant: String,
+    pub(crate) variant: String,
 }
 
 impl Platform {
     /// Whether it is the one that `wanted` names, such as `linux/arm64` or `linux/arm/v7`.
-    pub(super) fn is(&self, wanted: &str) -> bool {
+    pub(crate) fn is(&self, wanted: &str) -> bool {
         let mut parts = wanted.split('/');
         let os = parts.next().unwrap_or_default();
         let architecture = parts.next().unwrap_or_default();
@@ -31,6 +32,16 @@ impl Platform {
     }
 }
 
+impl fmt::Display for Platform {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}/{}", self.os, self.architecture)?;
+        match self.variant.as_str() {
+            "" => Ok(()),
+            variant => write!(to, "/{variant}"),
+        }
+    }
+}
+
 /// The variant, with those that are meant unasked left out.
 fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
     match (architecture, variant) {
@@ -40,7 +51,7 @@ fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
 }
 
 /// Which of the wanted platforms none of these is.
-pub(super) fn missing<'a>(there: &[Platform], wanted: &'a [String]) -> Vec<&'a str> {
+pub(crate) fn missing<'a>(there: &[Platform], wanted: &'a [String]) -> Vec<&'a str> {
     let is_missing = |wanted: &&String| !there.iter().any(|platform| platform.is(wanted));
     wanted
         .iter()

@@ -1,7 +1,7 @@
-//! The values of secrets: read when a build needs them, and kept out of everything that it says.
+//! The values of secrets: read when a build needs them, and kept out of all its output.
 //!
-//! Knows no builder. The choice made: a value is looked for in every line and error that leaves a build, and replaced,
-//! because a command may print what it was given.
+//! Knows no builder. Values are replaced in every line and error that leaves a build, because a command may print what it was
+//! given.
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;

@@ -1,4 +1,4 @@
-//! Groups of processes: each program leads one, all that run are known, and none outlives us.
+//! Process groups: each program leads one, all that run are known, and none outlives us.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{LAST_TICK, LINGER, Pipe, Stream, read_lines};
+use super::lines::{Pipe, Stream, read_lines};
 use crate::cancel::Cancel;
+
+/// How often a program is looked at that is about to end.
+pub(super) const LAST_TICK: Duration = Duration::from_millis(2);
+
+/// How long the pipes may stay open after the program itself ended.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// The groups of programs that run now, and whether more may be started.
 struct Running {

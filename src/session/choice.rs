@@ -3,28 +3,15 @@
 //! Whether that backend can build on this machine is asked only when there is something to build: a run with nothing to do
 //! starts no process.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::Backend;
-use crate::backend::docker::Docker;
-use crate::backend::envd::Envd;
-use crate::backend::fake::{Fake, Wishes};
 use crate::diagnostic::Diagnostic;
 use crate::recipe::Recipe;
 use crate::suggest;
-use crate::workspace::{Image, STATE_FOLDER};
+use crate::workspace::Image;
 
 type Backends = Vec<Arc<dyn Backend>>;
-
-/// All backends, for a workspace in this folder.
-#[must_use]
-pub fn backends(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
-    let wishes = Wishes::read(env, &root.join(STATE_FOLDER));
-    let docker = Arc::new(Docker::new());
-    let envd = Envd::new(Arc::clone(&docker), &root.join(STATE_FOLDER), env);
-    vec![docker, Arc::new(envd), Arc::new(Fake::new(wishes))]
-}
 
 /// The backend of each image, in their order; `recipes` is empty while the manifests have errors.
 ///

@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use choice::backends;
+pub use crate::backend::table::all as backends;
 pub use prepare::{Obstacle, Wish};
 
 use crate::asking::Asker;

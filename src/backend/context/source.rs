@@ -1,4 +1,4 @@
-//! Where the files of a set are read from when they are sent: by handle, below the folder that they were hashed in.
+//! Where the files of a set are read from when they are sent: by handle, below the directory that they were hashed in.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::disk::read::{Links, Refusal, Root};
 use crate::fingerprint::{Entry, Files};
 
-/// The folder of a set, opened.
+/// The directory of a set, opened.
 pub(super) struct Source {
     root: Root,
-    /// The folder that the entries' paths are relative to, from the root.
+    /// The directory that the entries' paths are relative to, from the root.
     folder: PathBuf,
     links: Links,
 }
@@ -17,7 +17,7 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn open(files: &Files) -> Result<Self, Refusal> {
         let (root, folder) = files.home();
-        // Single files and requirements may be links that the hashing followed; in folders links are entries.
+        // Single files and requirements may be links that the hashing followed; in directories links are entries.
         let follow = files.single || files.linked || files.main.is_some();
         Ok(Self {
             root: Root::open(root)?,

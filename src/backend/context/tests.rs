@@ -32,7 +32,7 @@ fn folder(path: &str) -> Entry {
     }
 }
 
-/// A folder on disk with `bin/run` (executable), `a.txt` and a link, and what hashing it gives.
+/// A directory on disk with `bin/run` (executable), `a.txt` and a link, and what hashing it gives.
 fn sample(at: &Path) -> Files {
     fs::create_dir_all(at.join("bin")).unwrap();
     fs::create_dir_all(at.join("empty")).unwrap();

@@ -1,8 +1,8 @@
-//! Makes the image that another is built on known to envd: envd asks the *registry* for a base, even when the daemon has it.
+//! Makes the base of an image known to envd, which asks the *registry* for it even when the daemon has it.
 //!
-//! The choices made: a base of the workspace, and one that is only in the local store, are offered under a name that can be pulled; one
-//! that a registry has is named by just the digest that the local store has. What the base says of itself is read from the
-//! local store, into which the daemon fetches it first.
+//! A base of the workspace, or one that exists only in the local store, is offered under a name that can be pulled; one that a
+//! registry has is named by the digest that the local store has. Its configuration is read from the local store, into which the
+//! daemon fetches it first.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -10,10 +10,11 @@ use std::convert::Infallible;
 use super::Envd;
 use super::progress::Quiet;
 use crate::asking::Asker;
-use crate::backend::docker::Image;
+use crate::backend::daemon::LocalImage;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
-use crate::backend::{Artifact, BuildError, Cancel, Job, Notes};
+use crate::backend::{BuildError, Job, Notes, labels};
+use crate::cancel::Cancel;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
@@ -26,7 +27,7 @@ pub(super) struct Known {
     /// What it is called.
     pub(super) reference: String,
     /// What it says of itself.
-    pub(super) image: Image,
+    pub(super) image: LocalImage,
 }
 
 impl Envd {
@@ -72,17 +73,15 @@ impl Envd {
         id: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(String, Option<Image>), BuildError> {
-        let base = job.bases.get(id).ok_or_else(|| {
-            BuildError::Failed(format!("`{}` needs `{id}`, which is not built", job.image))
-        })?;
+    ) -> Result<(String, Option<LocalImage>), BuildError> {
+        let base = job.base(id)?;
         let asker = Asker::build(notes, cancel);
-        let pin = self.docker.pinned(id, base, asker)?;
-        let Some(image) = self.docker.image(&pin, asker)? else {
+        let pin = self.daemon.pinned(id, base, asker)?;
+        let Some(image) = self.daemon.image(&pin, asker)? else {
             // Only its registry has it, where the pin is its digest.
             return Ok((pin, None));
         };
-        let name = self.offer.offer(base, id, notes, cancel)?;
+        let name = self.offer.offer(&base.digest, id, notes, cancel)?;
         Ok((name, Some(image)))
     }
 
@@ -93,14 +92,14 @@ impl Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Known, BuildError> {
-        let known = |name: String, image: Image| Known {
+        let known = |name: String, image: LocalImage| Known {
             name,
             words: reference.to_owned(),
             reference: reference.to_owned(),
             image,
         };
         let asker = Asker::build(notes, cancel);
-        let Some(image) = self.docker.image(reference, asker)? else {
+        let Some(image) = self.daemon.image(reference, asker)? else {
             let image = self.fetched(job, reference, notes, cancel)?;
             return Ok(known(reference.to_owned(), image));
         };
@@ -110,12 +109,7 @@ impl Envd {
         {
             return Ok(known(format!("{}@{digest}", read.repository()), image));
         }
-        let artifact = Artifact {
-            backend: "docker".to_owned(),
-            reference: reference.to_owned(),
-            digest: image.id.clone(),
-        };
-        let name = self.offer.offer(&artifact, reference, notes, cancel)?;
+        let name = self.offer.offer(&image.id, reference, notes, cancel)?;
         Ok(known(name, image))
     }
 
@@ -126,13 +120,13 @@ impl Envd {
         reference: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<Image, BuildError> {
+    ) -> Result<LocalImage, BuildError> {
         let recipe = Recipe {
             platforms: job.recipe.platforms.clone(),
             base: Base::Registry(reference.to_owned()),
             ..Recipe::default()
         };
-        let name = self.docker.private_name();
+        let name = self.daemon.private_name();
         let fetch = Job {
             recipe: &recipe,
             reference: &name,
@@ -141,29 +135,28 @@ impl Envd {
             ..job.clone()
         };
         notes.step(0, 0, &format!("fetching {reference}"));
-        self.docker.build_in(&fetch, None, &Quiet(notes), cancel)?;
+        self.daemon.build(&fetch, None, &Quiet(notes), cancel)?;
         let mut image = self
-            .docker
+            .daemon
             .image(&name, Asker::build(notes, cancel))?
             .ok_or_else(|| BuildError::Failed(format!("docker did not keep `{reference}`")))?;
         // Ours are not the base's.
-        if let Some(labels) = image.config["Labels"].as_object_mut() {
-            labels.retain(|name, _| !name.starts_with("dev.imgspec."));
-            labels.remove("org.opencontainers.image.base.name");
+        if let Some(all) = image.config["Labels"].as_object_mut() {
+            all.retain(|name, _| !labels::is_reserved(name) && name != labels::BASE);
         }
         Ok(image)
     }
 
     /// The digest by which the registry of a reference has just this image of the local store.
-    fn published(&self, reference: &str, image: &Image, notes: &dyn Notes) -> Option<String> {
-        if image.digests.is_empty() {
+    fn published(&self, reference: &str, image: &LocalImage, notes: &dyn Notes) -> Option<String> {
+        if image.digests().next().is_none() {
             return None;
         }
         let question = format!("{reference} {}", image.id);
         let answer = self.published.get(&question, || {
             notes.step(0, 0, &format!("asking the registry of {reference}"));
-            let found = registry::digest(reference, &self.docker.registries());
-            Ok::<_, Infallible>(found.filter(|digest| image.digests.contains(digest)))
+            let found = registry::digest(reference, &self.daemon.registries());
+            Ok::<_, Infallible>(found.filter(|digest| image.digests().any(|own| own == digest)))
         });
         let Ok(digest) = answer;
         digest

@@ -1,19 +1,21 @@
-//! One build: the base made known, envd called, and the last touch by Docker's daemon.
+//! One build: the base made known, envd called, and the result's configuration replaced by Docker's daemon.
 //!
-//! The choices made: envd's result has a private name until everything succeeded; what the image says of itself and its
-//! reference are given by one more solve over the same layers, in the daemon that has them.
+//! envd's result has a private name until everything succeeded; its configuration and reference are set by one more solve over
+//! the same layers, in the daemon that has them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::home::Context;
+use super::contexts::Context;
 use super::layout::{Layout, lay_out};
 use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
 use super::{Envd, base, config, turn};
 use crate::asking::Asker;
-use crate::backend::docker::{self, IMAGE_LABEL, KEY_LABEL};
-use crate::backend::{Artifact, BuildError, Cancel, Job, Notes, context};
+use crate::backend::buildkit::failure;
+use crate::backend::daemon::broken_off;
+use crate::backend::{Artifact, Backend, BuildError, Job, Notes, context, labels};
+use crate::cancel::Cancel;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
@@ -32,7 +34,7 @@ impl Envd {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let asker = Asker::build(notes, cancel);
-        self.docker.ready(asker)?;
+        self.daemon.ready(asker)?;
         let context = self
             .context(asker)
             .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
@@ -59,12 +61,12 @@ impl Envd {
             images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
         );
-        // envd puts the folder's name into the image and into the names of its caches.
+        // envd puts the directory's name into the image and into the names of its caches.
         let folder = context::scratch(job)?
             .make_all(job.image)
             .map_err(context::unwritten)?;
         stage(job, &script, &folder)?;
-        let name = self.docker.private_name();
+        let name = self.daemon.private_name();
         let turn = if layout.apt.is_empty() {
             None
         } else {
@@ -86,8 +88,8 @@ impl Envd {
     /// Has every step done anew. envd cannot be told so: a variable that no other build has does it, and is no part of the
     /// finished image. Where the image would keep it, only commands are given it.
     fn do_anew(&self, layout: &mut Layout<'_>) {
-        let nonce = ("IMGSPEC_BUILD".to_owned(), self.docker.private_name());
-        if self.docker.is_direct() {
+        let nonce = ("IMGSPEC_BUILD".to_owned(), self.daemon.private_name());
+        if self.daemon.is_direct() {
             layout.environment.push(nonce);
         } else {
             for command in &mut layout.commands {
@@ -119,18 +121,18 @@ impl Envd {
         command.arg("--force").arg("--path").arg(folder);
         let mut reader = Reader::new(&script.steps, notes);
         let exit = self
-            .docker
+            .daemon
             .follow(&mut command, cancel, |stream, line| {
                 reader.line(stream, line);
             })
-            .map_err(|error| docker::broken_off("envd", &error))?;
+            .map_err(|error| broken_off("envd", &error))?;
         if exit.status.success() && !cancel.is_requested() {
             return Ok(());
         }
         if exit.stopped || cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
-        let failed = docker::failed(&reader.trouble(), &script.steps.names);
+        let failed = failure::build(&reader.failure(), &script.steps.names);
         Err(self.offer.unreached(failed))
     }
 
@@ -144,18 +146,18 @@ impl Envd {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let built = self
-            .docker
+            .daemon
             .image(name, Asker::build(notes, cancel))?
             .ok_or_else(|| {
                 BuildError::Failed(
                     "envd succeeded, and its image is not in the local store".to_owned(),
                 )
             })?;
-        self.docker.pin(&built, name);
+        self.daemon.pin(&built, name);
         let own = [
-            (KEY_LABEL, job.key.to_string()),
-            (IMAGE_LABEL, job.image.to_owned()),
-            ("org.opencontainers.image.base.name", base.reference.clone()),
+            (labels::KEY, job.key.to_string()),
+            (labels::IMAGE, job.image.to_owned()),
+            (labels::BASE, base.reference.clone()),
         ];
         let config = config::config(job.recipe, &base.image, &own);
         let recipe = Recipe {
@@ -164,7 +166,7 @@ impl Envd {
             ..config::as_recipe(&config, &built)
         };
         let result = Artifact {
-            backend: "envd".to_owned(),
+            backend: self.name().to_owned(),
             reference: base.reference.clone(),
             digest: built.id,
         };
@@ -175,11 +177,8 @@ impl Envd {
             ..job.clone()
         };
         let quiet = Quiet(notes);
-        let done = self.docker.build_in(&last, Some(&config), &quiet, cancel)?;
-        Ok(Artifact {
-            backend: "envd".to_owned(),
-            ..done
-        })
+        let digest = self.daemon.build(&last, Some(&config), &quiet, cancel)?;
+        Ok(job.artifact(self.name(), digest))
     }
 }
 

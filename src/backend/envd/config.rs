@@ -1,7 +1,7 @@
-//! What the finished image says of itself: what its base says, with what the recipe says.
+//! The configuration of the finished image: its base's, with the recipe's.
 //!
-//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so what it
-//! says is not taken. The choice made: OCI's image configuration without layers and history, which the exporter fills in.
+//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so its own
+//! configuration is not used. Ours is OCI's, without layers and history, which the exporter fills in.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::layout::{self, PYTHON_PATH};
 use super::path;
-use crate::backend::docker::Image;
+use crate::backend::daemon::LocalImage;
 use crate::recipe::{Config, Recipe, Step};
 
 /// What an image inherits from its base besides variables and labels.
@@ -29,7 +29,7 @@ const INHERITED: &[&str] = &[
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The configuration of an image on this base, as JSON; `labels` are those that are not the recipe's.
-pub(super) fn config(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> String {
+pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)]) -> String {
     let mut config: Map<String, Value> = Map::new();
     for name in INHERITED {
         let value = &base.config[*name];
@@ -62,21 +62,21 @@ pub(super) fn config(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> S
     if let Some(arguments) = &recipe.config.cmd {
         config.insert("Cmd".to_owned(), json!(arguments));
     }
-    let mut parts = base.platform.split('/');
+    let platform = &base.platform;
     let mut whole = json!({
-        "os": parts.next(),
-        "architecture": parts.next(),
+        "os": platform.os,
+        "architecture": platform.architecture,
         "config": config,
     });
-    if let Some(variant) = parts.next() {
-        whole["variant"] = json!(variant);
+    if !platform.variant.is_empty() {
+        whole["variant"] = json!(platform.variant);
     }
     whole.to_string()
 }
 
 /// The same in the words of a recipe on envd's result, for a daemon that is only reached through Docker's programs. A
 /// Dockerfile takes nothing away: envd's labels are emptied, because they name paths of this machine.
-pub(super) fn as_recipe(config: &str, result: &Image) -> Recipe {
+pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     let whole: Value = serde_json::from_str(config).unwrap_or_default();
     let config = &whole["config"];
     let texts = |name: &str| {
@@ -98,7 +98,7 @@ pub(super) fn as_recipe(config: &str, result: &Image) -> Recipe {
     let theirs = theirs.map(|(name, _)| (name.clone(), String::new()));
     let labels: BTreeMap<String, String> = theirs.chain(said).collect();
     Recipe {
-        platforms: vec![result.platform.clone()],
+        platforms: vec![result.platform.to_string()],
         steps,
         config: Config {
             entrypoint: texts("Entrypoint"),
@@ -110,8 +110,8 @@ pub(super) fn as_recipe(config: &str, result: &Image) -> Recipe {
     }
 }
 
-/// The folder that the base's containers start in.
-pub(super) fn working_folder(base: &Image) -> &str {
+/// The directory that the base's containers start in.
+pub(super) fn working_folder(base: &LocalImage) -> &str {
     let said = base.config["WorkingDir"].as_str();
     said.filter(|said| !said.is_empty()).unwrap_or("/")
 }
@@ -139,7 +139,7 @@ fn user(recipe: &Recipe) -> Option<&str> {
     recipe.config.user.as_deref().or(last)
 }
 
-fn variables(recipe: &Recipe, base: &Image) -> Vec<(String, String)> {
+fn variables(recipe: &Recipe, base: &LocalImage) -> Vec<(String, String)> {
     let known = base.config["Env"].as_array();
     let known = known.into_iter().flatten().filter_map(Value::as_str);
     let mut all: Vec<(String, String)> = known
@@ -167,7 +167,7 @@ fn variables(recipe: &Recipe, base: &Image) -> Vec<(String, String)> {
     all
 }
 
-fn labels(recipe: &Recipe, base: &Image, own: &[(&str, String)]) -> Map<String, Value> {
+fn labels(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)]) -> Map<String, Value> {
     let mut labels = base.config["Labels"]
         .as_object()
         .cloned()

@@ -1,9 +1,8 @@
-//! envd's HOME and its contexts: what says which `BuildKit` envd builds with.
+//! envd's HOME: what says which `BuildKit` envd builds with.
 //!
-//! envd keeps its state in files without locks, and one context is current for all who share them. So there is a HOME of our own
-//! for each context, set up once under a lock and then only read; of the user's own HOME only a context's description is
-//! read, and only when the user names one. See `docs/design/envd.md`. The HOMEs are reached by handle; envd itself is given
-//! a path, and goes where that leads.
+//! envd keeps its state in files without locks, and one context is current for everyone who shares them. So each context has a
+//! HOME of our own, set up once under a lock and then only read; in the user's HOME only the description of a context is read,
+//! and only if the user names one. See `docs/design/envd.md`. HOMEs are opened by handle; envd itself gets a path.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,6 +13,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::Envd;
+use super::contexts::{Context, DAEMON, NoContext};
 use crate::asking::Asker;
 use crate::backend::{BuildError, context};
 use crate::disk::dir::{Dir, Share};
@@ -23,9 +23,6 @@ use crate::process;
 
 /// What the only context of a HOME of ours is called.
 const CONTEXT: &str = "imgspec";
-
-/// The builder that is Docker's daemon itself.
-const DAEMON: &str = "moby-worker";
 
 /// How long another run may take to set a HOME up: envd's first call makes keys, which takes a second or more.
 const SET_UP: Duration = Duration::from_mins(1);
@@ -45,22 +42,11 @@ location = \"localhost\"
 insecure = true
 ";
 
-/// What builds for envd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Context {
-    /// What the user calls it; none is Docker's daemon.
-    pub(super) name: Option<String>,
-    /// The kind of builder.
-    pub(super) builder: String,
-    /// Where it is; none is envd's own choice.
-    pub(super) address: Option<String>,
-}
-
 /// A HOME of ours.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: Dir,
-    /// The folder that it is in, and its name there.
+    /// The directory that it is in, and its name there.
     pub(super) above: Dir,
     pub(super) name: String,
 }
@@ -71,41 +57,6 @@ struct Listed {
     context: String,
     builder: String,
     builder_addr: String,
-}
-
-impl Context {
-    /// Docker's daemon.
-    pub(super) fn daemon() -> Self {
-        Self {
-            name: None,
-            builder: DAEMON.to_owned(),
-            address: None,
-        }
-    }
-
-    /// Whether envd starts the builder itself.
-    pub(super) fn is_started(&self) -> bool {
-        matches!(
-            self.builder.as_str(),
-            "docker-container" | "nerdctl-container"
-        )
-    }
-
-    /// In words for people.
-    pub(super) fn words(&self) -> String {
-        let builder = &self.builder;
-        match &self.name {
-            None => format!("builds are made by Docker's daemon ({builder})"),
-            Some(name) => format!("the envd context is `{name}` ({builder})"),
-        }
-    }
-}
-
-/// Why there is no context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoContext {
-    pub(super) why: String,
-    pub(super) mend: String,
 }
 
 impl Envd {
@@ -153,7 +104,7 @@ impl Envd {
         command
             .env("HOME", home)
             .args(["context", "ls", "-f", "json"]);
-        let question = asker.ask("`envd context ls`", self.docker.limits().answer());
+        let question = asker.ask("`envd context ls`", self.daemon.limits().answer());
         let said = process::ask(&mut command, &question).map_err(|error| error.to_string())?;
         if !said.success {
             return Err(super::progress::complaint(&said.err));
@@ -206,7 +157,7 @@ impl Envd {
 
     /// The same for the same builder, and for no other.
     fn home_name(&self, context: &Context, told: &[u8]) -> String {
-        let daemon = self.docker.address().unwrap_or_default();
+        let daemon = self.daemon.address().unwrap_or_default();
         let address = context.address.as_deref().unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         for part in [
@@ -279,10 +230,10 @@ impl Envd {
             .env("XDG_CONFIG_HOME", home.join(".config"))
             .env("XDG_CACHE_HOME", home.join(".cache"))
             .env_remove("ENVD_BUILD_OWNER");
-        if let Some(folder) = self.docker.configuration_folder() {
+        if let Some(folder) = self.daemon.configuration() {
             command.env("DOCKER_CONFIG", folder);
         }
-        if let Some(address) = self.docker.address() {
+        if let Some(address) = self.daemon.address() {
             command.env("DOCKER_HOST", address);
         }
         Ok(command)
@@ -290,7 +241,7 @@ impl Envd {
 
     /// A short call, whose failure is said with what it could not do. The first one makes keys, which takes its time.
     fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
-        let question = asker.ask("envd", self.docker.limits().idle());
+        let question = asker.ask("envd", self.daemon.limits().idle());
         let said = process::ask(command, &question).map_err(|error| {
             if asker.is_cancelled() {
                 return BuildError::Cancelled;

@@ -1,9 +1,9 @@
-//! A recipe in envd's own order, and what of it envd cannot do at all.
+//! Recipe → the parts of a `build.envd`, in envd's order.
 //!
 //! Pure. envd takes `build.envd` as a record, not as a sequence: whatever the order of its statements, it installs Debian
-//! packages, then its own Python, then copies, then runs commands. The choices made: what comes before all copies and
-//! commands stays envd's; everything later, and Python's packages always, become commands, which keep their order; what would
-//! still happen too early is refused. See `docs/design/envd.md`.
+//! packages, then its own Python, then copies, then runs commands. What precedes all copies and commands stays envd's; everything
+//! later, and Python's packages always, become commands, which keep their order; what would still happen too early is refused.
+//! See `docs/design/envd.md`.
 
 use super::owner::numbers;
 use super::path::{is_system, join, overlap};
@@ -51,12 +51,12 @@ pub(super) struct Packages<'a> {
 pub(super) struct Copy<'a> {
     /// Which of the job's file sets.
     pub(super) set: usize,
-    /// Where to; relative to the base's working folder unless absolute.
+    /// Where to; relative to the base's working directory unless absolute.
     pub(super) to: String,
     pub(super) step: &'a Step,
 }
 
-/// A file or a folder of another image of the workspace.
+/// A file or a directory of another image of the workspace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Taken<'a> {
     /// Its id.
@@ -72,7 +72,7 @@ pub(super) struct Command<'a> {
     pub(super) variables: Vec<(String, String)>,
     /// Whether envd's own Python goes first in PATH.
     pub(super) own_python: bool,
-    /// The working folder; none is the base's.
+    /// The working directory; none is the base's.
     pub(super) folder: Option<String>,
     pub(super) task: Task<'a>,
 }
@@ -88,7 +88,7 @@ pub(super) enum Task<'a> {
     Pip(&'a Step, &'a Pip, Option<usize>),
     /// An account.
     Account(&'a Step, &'a str),
-    /// A working folder is made.
+    /// A working directory is made.
     Folder(&'a Step, String),
     /// What was taken out of another image gets its owner and goes into its place.
     Place {
@@ -337,7 +337,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Takes something out of another image. envd puts a folder into a folder under its own name, and cannot be asked which of
+    /// Takes something out of another image. envd puts a directory into a directory under its own name, and cannot be asked which of
     /// the two a path is; so it goes where nothing else is, and a command puts it into its place.
     fn take(&mut self, image: &'a str, path: &str, copy: &'a CopyStep) {
         let Some(owner) = copy.owner.as_deref() else {

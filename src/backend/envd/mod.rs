@@ -1,12 +1,12 @@
 //! The `envd` backend: one `build.envd` an image, built by the `envd` program and finished by Docker's daemon.
 //!
-//! Knows one job at a time. What envd does otherwise than others, and what is done about it, is in `docs/design/envd.md`: a HOME of
-//! our own, bases by names that can be pulled, everything that envd would reorder as commands, and nothing of what envd
-//! says of the image itself.
+//! How envd differs from other builders, and what is done about it, is in `docs/design/envd.md`: a HOME of our own, bases under
+//! names that can be pulled, everything that envd would reorder as commands, and a configuration that is not envd's.
 
 mod base;
 mod build;
 mod config;
+mod contexts;
 mod home;
 mod layout;
 mod offer;
@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use contexts::Context;
 use offer::Offer;
 pub use offer::REGISTRY;
 use once::Once;
 
-use super::docker::Docker;
+use super::daemon::Daemon;
 use super::oci::store::{self, Store};
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported,
@@ -38,7 +39,6 @@ use crate::disk::dir::Rooted;
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
-use home::Context;
 
 /// The variable that names envd's context; flytekit's own.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
@@ -53,13 +53,13 @@ const TRIED: &str = "1.3.6";
 const INSTALL: &str = "install it with `pip install envd`";
 
 /// What to do when its HOMEs cannot be made.
-const HOME: &str = "set XDG_CACHE_HOME to a folder that can be written, on a disk with room, and look whether `envd context ls` works";
+const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
 
 /// Builds with envd.
 #[derive(Debug)]
 pub struct Envd {
     program: Option<PathBuf>,
-    docker: Arc<Docker>,
+    daemon: Arc<Daemon>,
     /// The context that the user wants.
     wanted: Option<String>,
     /// Where the homes are.
@@ -73,10 +73,10 @@ pub struct Envd {
 }
 
 impl Envd {
-    /// The `envd` of PATH, building with this Docker; `state` is a folder for what outlives a run if the user has none for
+    /// The `envd` of PATH, building with this Docker; `state` is a directory for what outlives a run if the user has none for
     /// caches. Nothing is started yet.
     #[must_use]
-    pub fn new(docker: Arc<Docker>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let said = |name: &str| env(name).filter(|value| !value.is_empty());
         let user_home = said("HOME").map(PathBuf::from);
         let caches = said("XDG_CACHE_HOME").map(PathBuf::from);
@@ -92,10 +92,10 @@ impl Envd {
             wanted: said(CONTEXT),
             homes: own("envd"),
             user_home,
-            offer: Offer::new(Arc::clone(&docker), registry, store.clone()),
+            offer: Offer::new(Arc::clone(&daemon), registry, store.clone()),
             published: Once::default(),
             store,
-            docker,
+            daemon,
         }
     }
 
@@ -110,7 +110,7 @@ impl Envd {
     /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
     fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
-        let question = asker.ask("`envd version`", self.docker.limits().answer());
+        let question = asker.ask("`envd version`", self.daemon.limits().answer());
         let said =
             process::ask(command.arg("version"), &question).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {
@@ -173,7 +173,7 @@ impl Backend for Envd {
             let why = format!("envd {version} is too old");
             return missing(why, "update it with `pip install --upgrade envd`");
         }
-        if let Availability::Missing { why, mend } = self.docker.availability(asker) {
+        if let Availability::Missing { why, mend } = self.daemon.availability(asker) {
             return missing(format!("envd builds with Docker, and {why}"), mend);
         }
         let context = match self.context(asker) {
@@ -225,7 +225,7 @@ impl Backend for Envd {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
-        self.docker.exists(wanted, asker)
+        self.daemon.exists(wanted, asker)
     }
 
     fn build(
@@ -246,7 +246,7 @@ impl Backend for Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
-        self.docker.push_from(artifact, notes, cancel)
+        self.daemon.push(&artifact.reference, notes, cancel)
     }
 }
 

@@ -1,8 +1,8 @@
-//! How images of the local store become pullable: by a push to a registry, the user's or our own.
+//! Makes images of the local store pullable, by a push to a registry: the user's or our own.
 //!
-//! The exchange, a registry that this program itself is, is opened when the first base needs it and closed with the
-//! backend; it is the daemon that sends the layers, so whatever keeps its images keeps its ways. A base is named by what it
-//! is, so that it is sent once, whoever builds on it.
+//! The exchange, a registry that this program runs itself, is opened when the first base needs it and closed with the backend;
+//! the daemon sends the layers, however it stores its images. A base is named by its digest, so it is sent once for all images
+//! that are built on it.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -12,10 +12,11 @@ use std::time::Duration;
 use super::once::Once;
 use super::progress::Quiet;
 use crate::asking::Asker;
-use crate::backend::docker::Docker;
+use crate::backend::daemon::Daemon;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
-use crate::backend::{Artifact, BuildError, Cancel, Notes, waiting};
+use crate::backend::{BuildError, Notes, waiting};
+use crate::cancel::Cancel;
 use crate::disk::dir::Rooted;
 
 /// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Makes images of the local store pullable, by pushing them to a registry.
 pub(super) struct Offer {
-    docker: Arc<Docker>,
+    daemon: Arc<Daemon>,
     to: To,
     /// The names of what was pushed, by digest: who builds on the same base waits for the one push.
     pushed: Once<String>,
@@ -41,7 +42,7 @@ pub(super) struct Offer {
 enum To {
     /// One of the user's.
     Registry(String),
-    /// Ours, over the store in this folder; not open before it is needed.
+    /// Ours, over the store in this directory; not open before it is needed.
     Exchange(Rooted, Mutex<Option<Exchange>>),
 }
 
@@ -58,14 +59,14 @@ impl fmt::Debug for Offer {
 }
 
 impl Offer {
-    /// By this registry, or else by the exchange over the store in this folder.
-    pub(super) fn new(docker: Arc<Docker>, registry: Option<String>, store: Rooted) -> Self {
+    /// By this registry, or else by the exchange over the store in this directory.
+    pub(super) fn new(daemon: Arc<Daemon>, registry: Option<String>, store: Rooted) -> Self {
         let to = match registry {
             Some(registry) => To::Registry(registry),
             None => To::Exchange(store, Mutex::default()),
         };
         Self {
-            docker,
+            daemon,
             to,
             pushed: Once::default(),
         }
@@ -78,37 +79,33 @@ impl Offer {
     /// When it cannot be made pullable.
     pub(super) fn offer(
         &self,
-        artifact: &Artifact,
+        digest: &str,
         what: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        self.pushed.get(&artifact.digest, || {
+        self.pushed.get(digest, || {
             notes.step(0, 0, &format!("handing {what} to envd"));
             let repository = self.repository(notes, cancel)?;
-            self.push(artifact, &repository, what, &Quiet(notes), cancel)
+            self.push(digest, &repository, what, &Quiet(notes), cancel)
         })
     }
 
     fn push(
         &self,
-        artifact: &Artifact,
+        digest: &str,
         repository: &str,
         what: &str,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        let digest = artifact.digest.trim_start_matches("sha256:");
-        let tag = digest.get(..32).unwrap_or(digest);
+        let hex = digest.trim_start_matches("sha256:");
+        let tag = hex.get(..32).unwrap_or(hex);
         let asker = Asker::build(notes, cancel);
         let name = format!("{repository}:{tag}");
-        self.docker.name(&artifact.digest, &name, asker)?;
-        let pushed = Artifact {
-            reference: name.clone(),
-            ..artifact.clone()
-        };
-        let done = self.docker.push_from(&pushed, notes, cancel);
-        self.docker.forget(&name);
+        self.daemon.name(digest, &name, asker)?;
+        let done = self.daemon.push(&name, notes, cancel);
+        self.daemon.forget(&name);
         done.map_err(|error| self.explain(what, error))?;
         Ok(name)
     }
@@ -134,7 +131,7 @@ impl Offer {
 
     /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
     pub(super) fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
-        self.docker.clean_names(is_left, asker)
+        self.daemon.clean_names(is_left, asker)
     }
 
     fn repository(&self, notes: &dyn Notes, cancel: &Cancel) -> Result<String, BuildError> {
@@ -152,7 +149,7 @@ impl Offer {
             let what = "waiting for another run that throws blobs away";
             let mut waiting = waiting(cancel, || notes.step(0, 0, what));
             let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
-            let started = Exchange::start(&store, self.docker.limits());
+            let started = Exchange::start(&store, self.daemon.limits());
             *exchange = Some(started.map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");
@@ -214,9 +211,9 @@ mod tests {
 
     #[test]
     fn a_buildkit_elsewhere_is_told_from_other_failures() {
-        let docker = Arc::new(Docker::new());
+        let daemon = Arc::new(Daemon::new(None, Vec::new()));
         let store = Rooted::new(Path::new("/cache"), "", Terms::default());
-        let offer = Offer::new(docker, None, store);
+        let offer = Offer::new(daemon, None, store);
         let words = |why: &str| {
             offer
                 .unreached(BuildError::Failed(why.to_owned()))

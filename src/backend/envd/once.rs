@@ -1,4 +1,4 @@
-//! Answers that are found once for all who ask: whoever asks while one is being found waits for it. Pure.
+//! Answers that are computed once: concurrent callers block on the first. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;

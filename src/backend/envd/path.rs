@@ -1,6 +1,6 @@
 //! Paths inside images. Pure.
 
-/// Folders that installers read or write: a copy into one of them must not come before an installation.
+/// Directories that installers read or write: a copy into one of them must not come before an installation.
 const SYSTEM: &[&str] = &[
     "/bin",
     "/boot",
@@ -14,7 +14,7 @@ const SYSTEM: &[&str] = &[
     "/var",
 ];
 
-/// A path in a folder, without the parts that lead nowhere; a `/` at the end stays, because it means something.
+/// A path in a directory, without the parts that lead nowhere; a `/` at the end stays, because it means something.
 pub(super) fn join(folder: &str, path: &str) -> String {
     let folder = if path.starts_with('/') { "" } else { folder };
     let mut parts: Vec<&str> = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn join(folder: &str, path: &str) -> String {
     joined
 }
 
-/// Whether a path is in a folder that installers read or write.
+/// Whether a path is in a directory that installers read or write.
 pub(super) fn is_system(path: &str) -> bool {
     SYSTEM.iter().any(|folder| {
         let rest = path.strip_prefix(folder);
@@ -50,7 +50,7 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     is_in(one, other) || is_in(other, one)
 }
 
-/// Folders that every base has, and that a copy into them does not make its own.
+/// Directories that every base has, and that a copy into them does not make its own.
 pub(super) fn is_everyones(folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     matches!(

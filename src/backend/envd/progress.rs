@@ -1,14 +1,14 @@
-//! What envd says while it builds, as steps and lines of output.
+//! The output of envd, as steps and lines.
 //!
-//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, whose parts have no numbers of steps; the choice
-//! made: each part's name is replaced by the step that it belongs to, and the rest is left to the reader of Docker's.
+//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, but without the numbers of steps; so the name of
+//! each part is replaced by the step that it belongs to, and the rest is left to the reader of `BuildKit`'s progress.
 
 #[cfg(test)]
 mod fuzz;
 
 use super::render::Steps;
 use crate::backend::Notes;
-use crate::backend::docker::{Form, Progress, Trouble};
+use crate::backend::buildkit::progress::{Failure, Form, Progress};
 use crate::process::Stream;
 
 /// How envd's own command lines begin that a command of ours is in; the name's next line is the command.
@@ -67,11 +67,11 @@ impl<'a> Reader<'a> {
     }
 
     /// What went wrong.
-    pub(super) fn trouble(mut self) -> Trouble {
+    pub(super) fn failure(mut self) -> Failure {
         if !self.fatal.is_empty() {
             self.progress.line(&format!("ERROR: {}", self.fatal));
         }
-        self.progress.trouble()
+        self.progress.failure()
     }
 
     fn named(&mut self, part: u32, name: &str, step: Option<usize>) {
@@ -183,7 +183,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::backend::docker::StepName;
+    use crate::backend::steps::StepName;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<String>>);
@@ -257,7 +257,7 @@ mod tests {
         }
         let fatal = r#"time="2026-11-21T09:32:02Z" level=fatal msg=exit app=envd error="failed to build the image: failed to build: x" version=v1.3.6"#;
         reader.line(Stream::Err, fatal);
-        let trouble = reader.trouble();
+        let trouble = reader.failure();
         assert_eq!(trouble.step, Some(3));
         assert_eq!(trouble.lines, ["#5 hello", "oops"]);
         let heard = heard.0.into_inner().unwrap();

@@ -1,7 +1,7 @@
-//! Any text as a word of `build.envd`: Starlark's strings, the words that envd splits once more, and a shell's.
+//! Text for Starlark, for shell words and for bash, so that it stands for exactly this text.
 //!
-//! Pure; knows three grammars and no recipes. The choice made: a command is one line whatever is in it, in the `$'…'` of
-//! bash (which envd runs anyway), so that the progress that names it stays readable line by line. Sources:
+//! Pure; knows three grammars and no recipes. A command is one line whatever it contains, in the `$'…'` of bash (which envd runs
+//! anyway), so that the progress that names it stays readable line by line. Sources:
 //! <https://github.com/bazelbuild/starlark/blob/master/spec.md#string-literals>, <https://github.com/google/shlex>.
 
 use std::fmt::Write as _;
@@ -43,7 +43,7 @@ pub(super) fn map(pairs: &[(String, String)]) -> String {
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(", "))
 }
 
-/// Whether a text is the same word to everyone who splits words. A `~` is somebody's folder where a path can begin.
+/// Whether a text is the same word to everyone who splits words. A `~` is somebody's directory where a path can begin.
 pub(super) fn is_plain(text: &str) -> bool {
     let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_./:=+,@%~".contains(each);
     let is_home = text.starts_with('~') || text.contains("=~") || text.contains(":~");

@@ -1,19 +1,21 @@
-//! Layout → `build.envd` (version 1 of its syntax), the files beside it, and what its parts are in the user's words.
+//! Layout → `build.envd` (version 1 of its syntax), the files beside it, and the names of its steps.
 //!
-//! The text is pure; only [`stage`] touches files. The choices made: one `run` a command, so that each is a layer and a
-//! line of progress of its own; a folder is staged under the name that it gets, because envd copies folders, not what is in
-//! them; requirements files travel through `/tmp` of the image, whatever their size.
+//! The text is pure; only [`stage`] touches files. Each command is one `run`, so that it has its own layer and its own line of
+//! progress; a directory is staged under its final name, because envd copies directories, not their contents; requirements files
+//! travel through the image's `/tmp`, whatever their size.
 
+mod source;
 mod task;
 
-use super::layout::{Command, Layout, PYTHON_PATH, Task};
+use super::layout::{Command, PYTHON_PATH, Task};
 use super::path;
 use super::quote;
-use crate::backend::docker::{self, StepName};
+use crate::backend::steps::{self, StepName};
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, CopyStep, Step};
+pub(super) use source::Source;
 use task::{arguments, requirements, tops};
 
 /// The file that envd reads.
@@ -21,21 +23,6 @@ pub(super) const FILE: &str = "build.envd";
 
 /// Where the file sets are, beside it.
 const SETS: &str = "files";
-
-/// What there is to know of a build besides its recipe.
-pub(super) struct Source<'a> {
-    pub(super) image: &'a str,
-    pub(super) layout: &'a Layout<'a>,
-    pub(super) files: Vec<&'a Files>,
-    /// What the images are called for envd that something is taken out of.
-    pub(super) images: Vec<&'a str>,
-    /// What the base is called, for envd and for people.
-    pub(super) base: &'a str,
-    pub(super) base_words: &'a str,
-    /// The base's working folder.
-    pub(super) folder: &'a str,
-    pub(super) entrypoint: Option<&'a [String]>,
-}
 
 /// A `build.envd` and what its parts do.
 #[derive(Debug, PartialEq, Eq)]
@@ -181,7 +168,7 @@ impl Writer<'_> {
             let to = path::join(self.source.folder, &copy.to);
             let words = format!(
                 "copy: {} to {}",
-                docker::shown(files),
+                steps::shown(files),
                 step_target(copy.step)
             );
             let at = self.steps.add(words, false);
@@ -214,12 +201,12 @@ impl Writer<'_> {
         }
     }
 
-    /// What is copied where for one file set: envd puts a folder into a folder, under its own name.
+    /// What is copied where for one file set: envd puts a directory into a directory, under its own name.
     fn parts(&mut self, set: usize, files: &Files, to: &str) -> Vec<(String, String)> {
         let place = format!("{SETS}/{set}");
         if files.single {
             self.places.push((place.clone(), set));
-            let name = docker::main_file(files);
+            let name = steps::main_file(files);
             return vec![(format!("{place}/{name}"), to.to_owned())];
         }
         let to = to.trim_end_matches('/');
@@ -245,7 +232,7 @@ impl Writer<'_> {
         }
     }
 
-    /// One line of bash. It begins with its number, which the progress shows; then the folder that envd starts
+    /// One line of bash. It begins with its number, which the progress shows; then the directory that envd starts
     /// commands in is left and removed, because nobody asked for it.
     fn command(&self, at: usize, command: &Command<'_>) -> String {
         let folder = command.folder.as_deref().unwrap_or(self.source.folder);
@@ -286,7 +273,7 @@ fn step_target(step: &Step) -> &str {
 /// What a command does, in a line, and whether it fetches things.
 fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
     match task {
-        Task::Run(_, command) => (format!("commands: {}", docker::one_line(command)), false),
+        Task::Run(_, command) => (format!("commands: {}", steps::one_line(command)), false),
         Task::Apt(step, _) | Task::Pip(step, ..) => (step.words(), true),
         Task::Account(step, _) | Task::Folder(step, _) => (step.words(), false),
         Task::Place { taken, to, .. } => {
@@ -297,13 +284,13 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
             )
         }
         Task::Own { set, owner, .. } => {
-            let shown = docker::shown(source.files[*set]);
+            let shown = steps::shown(source.files[*set]);
             (format!("copy: {shown} is {owner}'s"), false)
         }
     }
 }
 
-/// Puts the script and the files beside it into a folder.
+/// Puts the script and the files beside it into a directory.
 ///
 /// # Errors
 /// When a file cannot be read or written, or changed since it was hashed.

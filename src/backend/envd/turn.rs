@@ -1,8 +1,8 @@
-//! One build after the other where envd would let them meet in apt's cache, which apt locks and does not wait for.
+//! One build after the other where envd would let them share apt's cache, which apt locks without waiting.
 //!
-//! envd names that cache by the folder that it builds, and so by the image: two workspaces, or two runs in one, that build
-//! images of one name with one builder share it. A file's lock keeps them apart, which the system frees however its holder
-//! dies; builds of other users on the same daemon may still meet, which is tried again.
+//! envd names that cache by the directory that it builds, and so by the image: two workspaces, or two runs in one, that build
+//! images of one name with one builder share it. A file lock keeps them apart, which the system releases however its holder
+//! dies; builds of other users on the same daemon may still collide, and are tried again.
 
 use std::fs::File;
 

@@ -1,6 +1,4 @@
-//! Manifests and indexes of images, read: what they consist of.
-//!
-//! Pure. The choice made: the bytes are the manifest, which nobody writes anew; what is read of them is only what they refer to.
+//! Manifests and indexes of images, read for what they refer to. Pure; the bytes are the manifest, which nobody rewrites.
 
 use serde::Deserialize;
 
@@ -16,6 +14,9 @@ pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
+/// All that a manifest can be.
+pub(in crate::backend) const ANY: [&str; 4] = [MANIFEST, DOCKER_MANIFEST, INDEX, DOCKER_LIST];
+
 /// No manifest is larger: the protocol asks registries for at least this.
 pub const LARGEST: u64 = 4 << 20;
 
@@ -28,8 +29,8 @@ pub struct Descriptor {
     pub media_type: String,
     /// Its digest.
     pub digest: Digest,
-    /// How many bytes it has.
-    pub size: u64,
+    /// How many bytes it has; where a registry does not say, none.
+    pub size: Option<u64>,
     /// Where else it may be found; then a registry need not have it.
     #[serde(default)]
     pub urls: Vec<String>,
@@ -45,9 +46,8 @@ impl Descriptor {
         self.urls.is_empty() && !self.media_type.contains("nondistributable")
     }
 
-    /// Whether it is an image, and nothing that is told about one.
-    #[must_use]
-    pub fn is_image(&self) -> bool {
+    /// Whether it is an image: attestations, which are told about one, are for no platform.
+    pub(in crate::backend) fn is_image(&self) -> bool {
         let platform = self.platform.as_ref();
         platform.is_none_or(|platform| platform.os != "unknown")
     }
@@ -69,14 +69,17 @@ pub struct Manifest {
 #[error("{0}")]
 pub struct NoManifest(String);
 
+/// A manifest or an index as it was sent, whatever it leaves out.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Text {
-    schema_version: u32,
+pub(in crate::backend) struct Sent {
+    schema_version: Option<u32>,
     media_type: Option<String>,
-    config: Option<Descriptor>,
+    /// An image's configuration.
+    pub(in crate::backend) config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
+    /// The manifests of an index.
+    pub(in crate::backend) manifests: Option<Vec<Descriptor>>,
 }
 
 impl Manifest {
@@ -85,11 +88,13 @@ impl Manifest {
     /// # Errors
     /// When it is none, or of another type.
     pub fn read(text: &[u8], told: Option<&str>) -> Result<Self, NoManifest> {
-        let text: Text =
+        let text: Sent =
             serde_json::from_slice(text).map_err(|error| NoManifest(error.to_string()))?;
         let wrong = |why: String| Err(NoManifest(why));
-        if text.schema_version != 2 {
-            return wrong(format!("schema version {} is not 2", text.schema_version));
+        match text.schema_version {
+            Some(2) => {}
+            Some(other) => return wrong(format!("schema version {other} is not 2")),
+            None => return wrong("it has no schema version".to_owned()),
         }
         let media_type = match (text.media_type, told) {
             (Some(own), Some(told)) if own != told => {
@@ -117,29 +122,18 @@ impl Manifest {
             }
             _ => return wrong(format!("media type `{media_type}` is not known")),
         }
+        if let Some(one) = blobs
+            .iter()
+            .chain(&manifests)
+            .find(|one| one.size.is_none())
+        {
+            return wrong(format!("`{}` has no size", one.digest));
+        }
         Ok(Self {
             media_type,
             blobs,
             manifests,
         })
-    }
-
-    /// Whether it lists manifests.
-    #[must_use]
-    pub fn is_index(&self) -> bool {
-        matches!(self.media_type.as_str(), INDEX | DOCKER_LIST)
-    }
-
-    /// The image's config; none of an index.
-    #[must_use]
-    pub fn config(&self) -> Option<&Descriptor> {
-        self.blobs.first()
-    }
-
-    /// The image's layers, lowest first.
-    #[must_use]
-    pub fn layers(&self) -> &[Descriptor] {
-        self.blobs.get(1..).unwrap_or_default()
     }
 }
 
@@ -158,7 +152,7 @@ mod tests {
         let text = format!(r#"{{"schemaVersion":2,"config":{PIECE},"layers":[{PIECE},{PIECE}]}}"#);
         let manifest = read(&text, None).unwrap();
         assert_eq!(manifest.media_type, MANIFEST);
-        assert_eq!((manifest.blobs.len(), manifest.layers().len()), (3, 2));
+        assert_eq!((manifest.blobs.len(), manifest.manifests.len()), (3, 0));
         assert_eq!(
             read(&text, Some(DOCKER_MANIFEST)).unwrap().media_type,
             DOCKER_MANIFEST
@@ -169,7 +163,8 @@ mod tests {
     fn an_index_has_manifests() {
         let text = format!(r#"{{"schemaVersion":2,"manifests":[{PIECE}]}}"#);
         let index = read(&text, None).unwrap();
-        assert!(index.is_index() && index.config().is_none() && index.layers().is_empty());
+        assert_eq!(index.media_type, INDEX);
+        assert_eq!((index.blobs.len(), index.manifests.len()), (0, 1));
     }
 
     #[test]
@@ -186,8 +181,21 @@ mod tests {
         let both = manifest.replace("[]", &format!(r#"[],"manifests":[{PIECE}]"#));
         let old = manifest.replace(":2", ":1");
         let foreign = manifest.replace("sha256:e3", "sha512:e3");
+        let sizeless = manifest.replace(r#","size":0"#, "");
+        let unversioned = manifest.replace(r#""schemaVersion":2,"#, "");
         let deep = "[".repeat(100_000);
-        for text in ["", "[]", "{}", "null", &both, &old, &foreign, &deep] {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            "null",
+            &both,
+            &old,
+            &foreign,
+            &sizeless,
+            &unversioned,
+            &deep,
+        ] {
             assert!(read(text, None).is_err(), "{text:.80}");
         }
     }

@@ -1,7 +1,7 @@
-//! The words of the OCI distribution protocol: digests, repositories, tags.
+//! The names of the OCI distribution protocol: digests, repositories, tags.
 //!
-//! Pure. The choice made: a value of these types is valid by the protocol's grammar, so whoever has one may make the name of a
-//! file of it; sha256 is the one algorithm, as in all images that there are.
+//! Pure. A value of these types is valid by the protocol's grammar, so it may be part of a file name; sha256 is the only
+//! algorithm, as in all images that exist.
 
 use std::fmt;
 
@@ -16,19 +16,11 @@ impl Digest {
     /// Reads `sha256:` and 64 hexadecimal digits in lower case.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
-        Self::read_hex(text.strip_prefix("sha256:")?)
-    }
-
-    fn read_hex(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
+        let digits = text.strip_prefix("sha256:")?;
         let mut bytes = [0; 32];
-        if digits.len() != 2 * bytes.len() {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-        }
-        Some(Self(bytes))
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        let is_lower = !digits.bytes().any(|digit| digit.is_ascii_uppercase());
+        is_lower.then_some(Self(bytes))
     }
 
     /// The digest of these bytes.
@@ -45,7 +37,7 @@ impl Digest {
     /// The 64 digits without the algorithm's name.
     #[must_use]
     pub fn hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(self.0)
     }
 }
 
@@ -70,24 +62,8 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let wrong = || serde::de::Error::custom(format!("`{text}` is no sha256 digest"));
+        let wrong = || serde::de::Error::custom(format!("`{text}` is not a sha256 digest"));
         Self::read(&text).ok_or_else(wrong)
-    }
-}
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
-        .collect()
-}
-
-fn digit(of: u8) -> Option<u8> {
-    match of {
-        b'0'..=b'9' => Some(of - b'0'),
-        b'a'..=b'f' => Some(of - b'a' + 10),
-        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Asks registries what they have, by the OCI distribution protocol.
 //!
-//! Reads only; knows no builder. "Not there" only on the registry's word (404), everything else that is no answer is
-//! "unknown"; many references are asked for at once by a few threads, and when none of them has had an answer for so long
-//! as one may take, the rest is unknown too. Credentials are Docker's, looked up when a registry first wants some, and go to
-//! nobody but the registry and the token server that it names.
+//! Reads only; knows no builder. Something is absent only if the registry says so (404); everything else that is not an answer is
+//! "unknown". A few threads ask for many references at once, and when none of them has had an answer within the limit for one,
+//! the rest is unknown too. Credentials are Docker's, looked up when a registry first requests them, and sent to nobody but the
+//! registry and the token server that it names.
 
 mod auth;
 mod client;
@@ -20,8 +20,8 @@ use std::time::Duration;
 use super::reference::Reference;
 use crate::asking::{Asker, GivenUp};
 use crate::backend::{Existence, Wanted};
-use client::{Client, Trouble};
-pub(in crate::backend) use login::{Access, Login};
+use client::{Client, LookupError};
+pub(crate) use login::{Access, Login};
 
 /// Registries begin to refuse whom asks for more at once.
 const THREADS: usize = 16;
@@ -39,7 +39,7 @@ struct Round {
 
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
 #[must_use]
-pub(in crate::backend) fn exists(
+pub(crate) fn exists(
     references: &[Wanted<'_>],
     label: &str,
     access: &Access,
@@ -124,7 +124,7 @@ fn unanswered(reference: &str, given_up: GivenUp) -> Existence {
 
 /// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
 #[must_use]
-pub(in crate::backend) fn digest(reference: &str, access: &Access) -> Option<String> {
+pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
     let reference = Reference::read(reference)?;
     let limit = HASTE.min(access.limits.answer);
     Client::hasty(access, limit.into()).digest(&reference).ok()
@@ -133,13 +133,13 @@ pub(in crate::backend) fn digest(reference: &str, access: &Access) -> Option<Str
 /// Whether the registry of a reference takes a connection and then says nothing. Where it cannot be reached from here, as
 /// when a daemon elsewhere can, nobody knows.
 #[must_use]
-pub(in crate::backend) fn is_silent(host: &str, access: &Access) -> bool {
+pub(crate) fn is_silent(host: &str, access: &Access) -> bool {
     Client::hasty(access, access.limits.answer()).is_silent(host)
 }
 
 /// What that means for whoever waits for it.
 #[must_use]
-pub(in crate::backend) fn silent_words(host: &str, access: &Access) -> String {
+pub(crate) fn silent_words(host: &str, access: &Access) -> String {
     let limit = access.limits.idle();
     format!(
         "registry `{host}` takes connections and does not answer: nothing was heard for {limit}"
@@ -149,13 +149,13 @@ pub(in crate::backend) fn silent_words(host: &str, access: &Access) -> String {
 fn exists_one(client: &Client, text: &str, platforms: &[String], label: &str) -> Existence {
     let Some(reference) = Reference::read(text) else {
         return Existence::Unknown {
-            why: format!("`{text}` is no reference"),
+            why: format!("`{text}` is not a reference"),
         };
     };
     match client.image(&reference, label) {
         Ok(found) => Existence::present(found.label, found.digest, &found.platforms, platforms),
-        Err(Trouble::Absent) => Existence::Absent,
-        Err(Trouble::Unknown(why)) => Existence::Unknown { why },
+        Err(LookupError::Absent) => Existence::Absent,
+        Err(LookupError::Unknown(why)) => Existence::Unknown { why },
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::grammar::FILES;
 use crate::asking::Asker;
+use crate::backend::daemon::Daemon;
 use crate::backend::docker::Docker;
 use crate::backend::envd::Envd;
 use crate::backend::fake::{Fake, Wishes};
@@ -49,8 +50,9 @@ impl Bench {
             "DOCKER_HOST".into(),
             format!("unix://{}", nowhere.display()).into(),
         );
-        let docker = Arc::new(Docker::with(None, vec![host]));
-        let envd = Envd::new(Arc::clone(&docker), folder.path(), &|_| None);
+        let daemon = Arc::new(Daemon::new(None, vec![host]));
+        let docker = Arc::new(Docker::on(Arc::clone(&daemon)));
+        let envd = Envd::new(daemon, folder.path(), &|_| None);
         let wishes = Wishes {
             folder: folder.path().join("fake"),
             ..Wishes::default()

@@ -104,7 +104,7 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
         (Answer::HangUp, "it hangs up before it has answered"),
         (
             Answer::Bytes("SSH-2.0-x\r\n\r\n".into()),
-            "what it answers is no HTTP",
+            "what it answers is not HTTP",
         ),
         (
             Answer::Bytes(head.into()),
@@ -123,7 +123,7 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
         (Answer::json(other), "answers for another image (sha256:1)"),
         (
             Answer::Endless(head.into(), "a: b\r\n".into()),
-            "what it answers is no HTTP",
+            "what it answers is not HTTP",
         ),
         (
             Answer::Endless(long, "x".into()),
@@ -208,7 +208,7 @@ fn a_docker_host_of_any_bad_kind_is_told_with_what_to_do() {
     let mut command = stage.sandbox.command(PLAN);
     command.env("DOCKER_HOST", std::ffi::OsStr::from_bytes(b"unix:///\xff"));
     let ran = ended(command.spawn().unwrap()).success();
-    is_in_doubt(&ran, "`DOCKER_HOST` is no UTF-8 text");
+    is_in_doubt(&ran, "`DOCKER_HOST` is not UTF-8 text");
 }
 
 #[test]

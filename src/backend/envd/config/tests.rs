@@ -2,10 +2,8 @@
 
 use super::*;
 
-fn base() -> Image {
-    Image {
-        id: "sha256:1".into(),
-        config: json!({
+fn base() -> LocalImage {
+    let config = json!({
             "Hostname": "",
             "User": "app",
             "Env": ["PATH=/usr/bin", "LANG=C"],
@@ -14,10 +12,9 @@ fn base() -> Image {
             "Volumes": {"/v": {}},
             "WorkingDir": "/w",
             "Labels": {"a": "1", "dev.imgspec.key": "old"},
-        }),
-        digests: Vec::new(),
-        platform: "linux/arm/v7".into(),
-    }
+    });
+    let image = json!({"Id": "sha256:1", "Os": "linux", "Architecture": "arm", "Variant": "v7", "Config": config});
+    serde_json::from_value(image).unwrap()
 }
 
 fn said(recipe: &Recipe) -> Value {
@@ -87,10 +84,9 @@ fn envds_python_goes_first_in_path_once() {
 
 #[test]
 fn a_dockerfile_says_the_same_and_empties_envds_labels() {
-    let result = Image {
-        config: json!({"WorkingDir": "/w", "Labels": {"ai.tensorchord.envd.build.context": "/home/me"}}),
-        ..base()
-    };
+    let mut result = base();
+    result.config =
+        json!({"WorkingDir": "/w", "Labels": {"ai.tensorchord.envd.build.context": "/home/me"}});
     let text = config(&Recipe::default(), &base(), &[]);
     let recipe = as_recipe(&text, &result);
     assert_eq!(recipe.steps.len(), 1);

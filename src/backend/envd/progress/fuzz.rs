@@ -4,8 +4,8 @@ use std::sync::Mutex;
 
 use super::{Reader, complaint};
 use crate::backend::Notes;
-use crate::backend::docker::StepName;
 use crate::backend::envd::render::Steps;
+use crate::backend::steps::StepName;
 use crate::fuzz::{Fuzz, Random};
 use crate::process::Stream;
 
@@ -112,7 +112,7 @@ fn judge(text: &str) -> bool {
             None => reader.line(Stream::Out, line),
         }
     }
-    let _ = reader.trouble();
+    let _ = reader.failure();
     let told = *told.0.lock().unwrap();
     // A part that was cached after all is named once more.
     assert!(told <= 2 * text.lines().count());

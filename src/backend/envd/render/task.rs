@@ -1,12 +1,10 @@
-//! What a command of a script runs: a program with its arguments.
-//!
-//! Pure but for a look into a requirements file. The choice made: names reach scripts as arguments, never as text of a shell.
+//! What a command of a script runs: a program with its arguments. Names reach scripts as arguments, never as text of a shell.
 
-use super::Source;
+use super::source::Source;
 use crate::backend::context;
-use crate::backend::docker::{self, ACCOUNT_SCRIPT};
 use crate::backend::envd::layout::{PYTHON_BIN, Task};
 use crate::backend::envd::{owner, path};
+use crate::backend::steps::{ACCOUNT_SCRIPT, main_file};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
 
@@ -18,7 +16,7 @@ apt-get update
 apt-get install --yes --no-install-recommends -- \"$@\"
 rm -rf /var/lib/apt/lists/*";
 
-/// Installs Python packages with the Python `$1` and the arguments after `$2`, a folder to be removed. Debian's Python has
+/// Installs Python packages with the Python `$1` and the arguments after `$2`, a directory to be removed. Debian's Python has
 /// often no pip: one out of a passing virtual environment then installs into the same place. `-I`: nothing that was copied may change the installer.
 pub(super) const PIP_SCRIPT: &str = "\
 set -e
@@ -41,7 +39,7 @@ fi
 rm -rf /tmp/imgspec-pip
 [ -z \"$files\" ] || rm -rf \"$files\"";
 
-/// Gives what follows the folder `$2` the owner `$1`; after `-R`, with all that is in it.
+/// Gives what follows the directory `$2` the owner `$1`; after `-R`, with all that is in it.
 pub(super) const OWN_SCRIPT: &str = "\
 set -e
 owner=$1 deep=
@@ -51,8 +49,8 @@ for each in \"$@\"; do
   if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
 done";
 
-/// Puts `$2` into its place `$3` as Docker's COPY would: a folder's content into a folder, a file to a path or into a folder.
-/// It, and all folders that are made for it, get the owner `$1`; `chown` takes away the bits by which a program runs as its owner, so those are
+/// Puts `$2` into its place `$3` as Docker's COPY would: a directory's content into a directory, a file to a path or into a directory.
+/// It, and all directories that are made for it, get the owner `$1`; `chown` takes away the bits by which a program runs as its owner, so those are
 /// given again. `$4` is all that was taken.
 pub(super) const PLACE_SCRIPT: &str = "\
 set -e
@@ -88,7 +86,7 @@ rm -rf \"$4\"";
 /// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
-/// What a requirements file's folder is called.
+/// What a requirements file's directory is called.
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
 }
@@ -156,7 +154,7 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<Stri
     let extra = pip.extra_indexes.iter();
     all.extend(extra.map(|index| format!("--extra-index-url={index}")));
     if let (Some(folder), Some(set)) = (&folder, set) {
-        let file = docker::main_file(source.files[set]);
+        let file = main_file(source.files[set]);
         all.push(format!("--requirement={folder}/{file}"));
     }
     all.extend(pip.extra_args.iter().cloned());
@@ -175,7 +173,7 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<Stri
 
 /// Whether a requirements file has a line for a package: flytekit's own question.
 fn names(files: &Files, package: &str) -> bool {
-    let main = docker::main_file(files);
+    let main = main_file(files);
     let entry = files.entries.iter().find(|entry| entry.path == main);
     // A file that moved is noticed when it is staged.
     let text = entry.and_then(|entry| context::text_of(files, entry).ok());
@@ -184,12 +182,12 @@ fn names(files: &Files, package: &str) -> bool {
     lines.any(|line| asks_for(line.trim_start(), package))
 }
 
-/// The folder and the names in it that a copy's owner is for.
+/// The directory and the names in it that a copy's owner is for.
 pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
     let owner = owner::word(owner);
     if files.single {
         let (folder, name) = match to.rsplit_once('/') {
-            Some((folder, "")) => (folder, docker::main_file(files)),
+            Some((folder, "")) => (folder, main_file(files)),
             Some((folder, name)) => (folder, name),
             None => ("/", to),
         };
@@ -216,7 +214,7 @@ pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
     all
 }
 
-/// The names right below the folder of a set.
+/// The names right below the directory of a set.
 pub(super) fn tops(files: &Files) -> Vec<&str> {
     let mut tops: Vec<&str> = files
         .entries

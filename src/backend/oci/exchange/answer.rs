@@ -1,6 +1,4 @@
-//! Answers, and refusals with the protocol's codes.
-//!
-//! Pure. The choice made: whoever refuses says a code and words; what status that is stands here alone.
+//! Answers, and refusals with the protocol's codes; which HTTP status a code has is decided here alone. Pure.
 
 use std::io;
 

@@ -1,6 +1,4 @@
-//! Blobs, whole or in part.
-//!
-//! The choice made: a blob goes from its file to the client piece by piece, a few pieces ahead of the client and no more.
+//! Blobs, whole or in part, sent piece by piece, and never more than a few pieces ahead of the client.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -16,7 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::answer::{self, Answer, Code, Refusal};
 use super::limits::PIECE;
 use super::range::{Part, part};
-use super::serve::on_files;
+use super::request::on_files;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
 

@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
-use super::uploads::Uploads;
-use super::{Served, serve};
+use super::serve;
+use super::served::{Served, Uploads};
 use crate::backend::oci::manifest::MANIFEST;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;

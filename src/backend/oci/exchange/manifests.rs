@@ -1,6 +1,4 @@
-//! Manifests: by tag and by digest, taken only with all that they refer to.
-//!
-//! The choice made: a manifest that a client can get is one that it can pull, so what it consists of must be there before.
+//! Manifests, by tag and by digest, accepted only with everything that they refer to: what a client can get, it can pull.
 
 use std::time::Duration;
 
@@ -10,8 +8,9 @@ use hyper::body::Bytes;
 use hyper::http::request::Parts;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::serve::{Body, on_files};
-use crate::backend::oci::manifest::{LARGEST, Manifest};
+use super::request::{Body, on_files};
+use super::route;
+use crate::backend::oci::manifest::{LARGEST, Manifest, NoManifest};
 use crate::backend::oci::name::{Digest, Repository, Version};
 use crate::backend::oci::store::{Links, Store, StoreError, Stored};
 
@@ -46,7 +45,7 @@ pub(super) async fn put(
     head: &Parts,
     (body, idle): (&mut Body, Duration),
 ) -> Result<Answer, Refusal> {
-    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is no tag"));
+    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is not a tag"));
     let version = read(version)?.ok_or_else(no_tag)?;
     let said = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let length = said("content-length").and_then(|length| length.parse().ok());
@@ -55,9 +54,7 @@ pub(super) async fn put(
     }
     let text = whole(body, idle).await?;
     let told = said("content-type").map(|told| told.split(';').next().unwrap_or(told).trim());
-    let invalid = |error: crate::backend::oci::manifest::NoManifest| {
-        Refusal::new(Code::ManifestInvalid, error.to_string())
-    };
+    let invalid = |error: NoManifest| Refusal::new(Code::ManifestInvalid, error.to_string());
     let manifest = Manifest::read(&text, told).map_err(invalid)?;
     let (store, links) = (store.clone(), links.clone());
     on_files(move || take(&store, &links, &to, &version, &text, manifest)).await
@@ -105,8 +102,9 @@ fn check(
     };
     for one in manifest.blobs.iter().filter(|one| one.is_own()) {
         let size = store.size(one.digest)?.ok_or_else(|| missing(one.digest))?;
-        if size != one.size {
-            let words = format!("`{}` has {size} bytes, not {}", one.digest, one.size);
+        if Some(size) != one.size {
+            let promised = one.size.unwrap_or_default();
+            let words = format!("`{}` has {size} bytes, not {promised}", one.digest);
             return Err(Refusal::new(Code::SizeInvalid, words));
         }
     }
@@ -122,7 +120,7 @@ fn check(
 /// A tag or a digest; none if it can be neither.
 fn read(version: &str) -> Result<Option<Version>, Refusal> {
     match Version::read(version) {
-        None if version.contains(':') => super::route::digest(version).map(|_| None),
+        None if version.contains(':') => route::digest(version).map(|_| None),
         version => Ok(version),
     }
 }

@@ -1,8 +1,8 @@
-//! A registry on loopback that the program itself is while a run needs it: what one backend built, another can build on.
+//! A registry on loopback that the program runs itself while a run needs it: what one backend built, another can build on.
 //!
-//! Knows no backend. The choices made (`docs/design/exchange.md`): a port that the system chooses, on 127.0.0.1 only; a random word
-//! in front of every repository, so that nobody else on the machine can put something under its names; a blob that the store
-//! has is there in every repository, so that nothing is sent twice.
+//! Knows no backend. It listens on a free port of 127.0.0.1 only; a random word begins the name of every repository, so that no
+//! other user of the machine can put something under its names; a blob of the store exists in every repository, so that nothing
+//! is sent twice. See `docs/design/exchange.md`.
 
 mod answer;
 mod blobs;
@@ -13,25 +13,26 @@ mod limits;
 mod manifests;
 mod range;
 mod receive;
+mod request;
 mod route;
 mod serve;
+mod served;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod uploads;
 
-use std::io::{self, Read};
+use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::name::{Repository, Version, hex};
-use super::store::{Run, Store, StoreError, Stored};
+use super::name::{Repository, Version};
+use super::store::{Store, StoreError, Stored};
 use crate::limits::Limits;
-use uploads::Uploads;
+use served::{Served, Uploads, random_word};
 
 /// The registry, until dropped; then nothing listens, and what was pushed has no name any more.
 #[derive(Debug)]
@@ -39,20 +40,6 @@ pub struct Exchange {
     served: Arc<Served>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// What the registry answers from.
-#[derive(Debug)]
-struct Served {
-    store: Store,
-    run: Run,
-    /// `127.0.0.1:PORT`
-    host: String,
-    /// The first part of the name of every repository.
-    word: String,
-    uploads: Uploads,
-    /// How long a client may neither send nor take anything of what goes on.
-    idle: Duration,
 }
 
 /// Why there is no exchange.
@@ -65,7 +52,7 @@ pub enum ExchangeError {
     #[error("no registry can be opened on 127.0.0.1: {0}")]
     System(#[from] io::Error),
     /// A name that no registry allows.
-    #[error("`{0}` can be no name in a registry")]
+    #[error("`{0}` cannot be a name in a registry")]
     Name(String),
 }
 
@@ -142,11 +129,4 @@ impl Drop for Exchange {
             let _ = thread.join();
         }
     }
-}
-
-/// A word that nobody guesses.
-fn random_word() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex(&bytes))
 }

@@ -1,6 +1,6 @@
-//! Which bytes of a blob are asked for, and which an upload brings.
+//! Which bytes of a blob are requested, and which an upload brings.
 //!
-//! Pure. The choice made: a range of several pieces, or in no known unit, is answered with all, as HTTP allows.
+//! Pure. A range of several parts, or in an unknown unit, is answered with the whole blob, as HTTP allows.
 
 /// What of a blob is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

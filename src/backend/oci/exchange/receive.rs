@@ -1,6 +1,4 @@
-//! Takes in the body of an upload.
-//!
-//! The choice made: pieces are gathered to a size that is worth a file's thread; what came before a connection broke counts.
+//! Receives the body of an upload, in pieces large enough to be worth a file's thread; what came before a connection broke counts.
 
 use std::time::Duration;
 
@@ -10,7 +8,8 @@ use tokio::time::timeout;
 
 use super::answer::{Code, Refusal};
 use super::limits::PIECE;
-use crate::backend::oci::store::Writer;
+use super::request::on_files;
+use crate::backend::oci::store::{StoreError, Writer};
 
 /// What came of a body.
 pub(super) struct Received {
@@ -75,8 +74,7 @@ async fn write(writer: &mut Option<Writer>, pieces: Vec<Bytes>) -> Result<(), Re
         }
         Ok(own)
     };
-    *writer =
-        Some(super::serve::on_files::<_, crate::backend::oci::store::StoreError>(work).await?);
+    *writer = Some(on_files::<_, StoreError>(work).await?);
     Ok(())
 }
 

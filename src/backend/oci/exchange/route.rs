@@ -1,6 +1,4 @@
-//! What a path and a query of the protocol ask for.
-//!
-//! Pure. The choice made: paths are taken apart from their end, since names of repositories have slashes in them.
+//! What a path and a query of the protocol ask for. Pure. Paths are read from their end: repository names contain slashes.
 
 use super::answer::{Code, Refusal};
 use crate::backend::oci::name::{Digest, Repository};
@@ -36,7 +34,7 @@ pub(super) fn target(path: &str, word: &str) -> Result<Target, Refusal> {
     let invalid = || {
         Refusal::new(
             Code::NameInvalid,
-            format!("`{name}` is no repository's name"),
+            format!("`{name}` is not a repository name"),
         )
     };
     let repository = Repository::read(name).ok_or_else(invalid)?;
@@ -90,7 +88,7 @@ fn split(path: &str) -> Option<(&str, What<'_>)> {
 
 /// The digest that this text is.
 pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
-    let words = || format!("`{text}` is no sha256 digest");
+    let words = || format!("`{text}` is not a sha256 digest");
     Digest::read(text).ok_or_else(|| Refusal::new(Code::DigestInvalid, words()))
 }
 

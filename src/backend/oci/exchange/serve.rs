@@ -1,8 +1,7 @@
-//! The registry's thread: listens, hears requests, sends each to who answers it.
+//! The registry's thread: listens, reads requests, and hands each to the file that answers it.
 //!
-//! The choices made: a runtime of its own, ended with all its tasks before the exchange is gone; files are read and written on
-//! the runtime's threads for what blocks; whoever comes by another name than the registry's own, or from a page in a browser,
-//! is sent away (DNS rebinding).
+//! It has a runtime of its own, which ends with all its tasks before the exchange is gone. Whoever comes by another name than the
+//! registry's own, or from a page in a browser, is refused (DNS rebinding).
 
 use std::convert::Infallible;
 use std::io;
@@ -10,7 +9,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -22,18 +20,17 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::{self, Answer, Code, Refusal};
 use super::impatient::Impatient;
-use super::limits::{CONNECTIONS, HEARD, KEPT};
+use super::limits::{CONNECTIONS, KEPT};
+use super::request::{Body, hear_out};
 use super::route::{self, Target};
-use super::{Served, blobs, manifests, tags, uploads};
+use super::served::Served;
+use super::{blobs, manifests, tags, uploads};
 
 /// How long a file may still be read or written when the exchange ends.
 const LAST: Duration = Duration::from_secs(2);
 
 /// How long to wait when the system has no more connections to give.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// A request's body, until somebody takes it.
-pub(super) type Body = Option<Incoming>;
 
 /// Serves until `stopped` is told so or dropped.
 pub(super) fn start(
@@ -162,28 +159,4 @@ fn not_done(method: &str, target: &Target) -> Refusal {
     };
     let words = format!("{method} is not done here");
     Refusal::new(Code::Unsupported, words).with("Allow", allowed)
-}
-
-/// Takes in what is still sent, within limits: else the client sees a broken connection instead of the refusal.
-async fn hear_out(body: Body) {
-    let Some(mut body) = body else { return };
-    let mut heard = 0;
-    while heard < HEARD {
-        match tokio::time::timeout(LAST, body.frame()).await {
-            Ok(Some(Ok(frame))) => heard += frame.data_ref().map_or(0, |data| data.len() as u64),
-            _ => return,
-        }
-    }
-}
-
-/// Does what reads or writes files where that keeps nobody waiting.
-pub(super) async fn on_files<T, E>(
-    work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Refusal>
-where
-    T: Send + 'static,
-    E: Send + 'static,
-    Refusal: From<E>,
-{
-    Ok(tokio::task::spawn_blocking(work).await??)
 }

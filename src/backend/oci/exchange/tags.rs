@@ -3,8 +3,8 @@
 use hyper::StatusCode;
 
 use super::answer::{self, Answer, Code, Refusal};
+use super::request::on_files;
 use super::route::parameter;
-use super::serve::on_files;
 use crate::backend::oci::name::{Repository, Tag};
 use crate::backend::oci::store::Links;
 
@@ -14,7 +14,7 @@ pub(super) async fn list(
     query: Option<&str>,
 ) -> Result<Answer, Refusal> {
     let most = parameter(query, "n").map(|text| text.parse::<usize>());
-    let no_number = |_| Refusal::new(Code::Unsupported, "`n` is no number");
+    let no_number = |_| Refusal::new(Code::Unsupported, "`n` is not a number");
     let most = most.transpose().map_err(no_number)?;
     let last = parameter(query, "last");
     let (own, from) = (links.clone(), of.clone());

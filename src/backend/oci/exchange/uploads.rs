@@ -1,78 +1,23 @@
-//! Blobs on their way in: at once, or in chunks that follow each other.
+//! Incoming blobs: at once, or in chunks that follow each other.
 //!
-//! The choices made: an upload outlives its connection, so that a client can go on where it was; chunks are taken in by a task of
-//! their own, so that a client that leaves in the middle does not take the upload with it.
+//! An upload outlives its connection, so that a client can resume it; chunks are received by a task of their own, so that a
+//! client that disconnects halfway does not take the upload with it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 use tokio::sync::OwnedMutexGuard;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::limits::{IDLE, UPLOADS};
 use super::range::chunk;
 use super::receive::receive;
+use super::request::{Body, on_files};
 use super::route::{digest, parameter};
-use super::serve::{Body, on_files};
-use super::{Served, random_word};
+use super::served::{Served, unknown};
 use crate::backend::oci::name::{Digest, Repository};
 use crate::backend::oci::store::Writer;
-
-/// The uploads that go on, by id.
-#[derive(Debug, Default)]
-pub(super) struct Uploads(Mutex<BTreeMap<String, Upload>>);
-
-/// A blob that is being written; none once it cannot go on.
-type Slot = Arc<tokio::sync::Mutex<Option<Writer>>>;
-
-#[derive(Debug)]
-struct Upload {
-    to: Repository,
-    touched: Instant,
-    writer: Slot,
-}
-
-impl Uploads {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Upload>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, to: &Repository, writer: Writer) -> Result<String, Refusal> {
-        let no_id = |error: std::io::Error| Refusal::new(Code::Unknown, error.to_string());
-        let id = random_word().map_err(no_id)?;
-        let mut all = self.lock();
-        if all.len() >= UPLOADS {
-            // Whoever still writes to one has a share in it.
-            all.retain(|_, one| one.touched.elapsed() < IDLE || Arc::strong_count(&one.writer) > 1);
-        }
-        if all.len() >= UPLOADS {
-            let words = format!("{UPLOADS} uploads go on already");
-            return Err(Refusal::new(Code::TooManyRequests, words).with("Retry-After", "1"));
-        }
-        let upload = Upload {
-            to: to.clone(),
-            touched: Instant::now(),
-            writer: Arc::new(tokio::sync::Mutex::new(Some(writer))),
-        };
-        all.insert(id.clone(), upload);
-        Ok(id)
-    }
-
-    fn find(&self, to: &Repository, id: &str) -> Result<Slot, Refusal> {
-        let mut all = self.lock();
-        let found = all.get_mut(id).filter(|upload| upload.to == *to);
-        let upload = found.ok_or_else(|| unknown(id))?;
-        upload.touched = Instant::now();
-        Ok(Arc::clone(&upload.writer))
-    }
-
-    fn remove(&self, id: &str) {
-        self.lock().remove(id);
-    }
-}
 
 /// An upload that nobody else writes to now.
 struct Held<'a> {
@@ -221,10 +166,6 @@ pub(super) fn give_up(served: &Arc<Served>, to: &Repository, id: &str) -> Result
     served.uploads.find(to, id)?;
     served.uploads.remove(id);
     Ok(answer::empty(answer::head(StatusCode::NO_CONTENT)))
-}
-
-fn unknown(id: &str) -> Refusal {
-    Refusal::new(Code::BlobUploadUnknown, format!("no upload `{id}` goes on"))
 }
 
 fn location(to: &Repository, id: &str) -> String {

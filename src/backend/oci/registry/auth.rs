@@ -3,15 +3,16 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::Agent;
 
-use super::client::words;
 use super::login::{Access, Login};
 use crate::backend::oci::reference::Reference;
+use crate::disk::system_words;
 
 /// More than any token has.
 const LARGEST: u64 = 1 << 20;
@@ -142,6 +143,21 @@ fn token(
     let token = body.read_json::<Token>();
     let token = token.map_err(|error| no_token(&words(&error)))?;
     Ok(format!("Bearer {}", token.token))
+}
+
+/// An error of a connection, in words.
+pub(super) fn words(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "it ends its answer before its end".to_owned()
+        }
+        ureq::Error::Io(error) => system_words(error),
+        ureq::Error::TooManyRedirects => "it sends one on and on".to_owned(),
+        ureq::Error::RequireHttpsOnly(url) => {
+            format!("it sends one to `{url}`, where everyone can listen")
+        }
+        error => error.to_string(),
+    }
 }
 
 fn basic(user: &str, password: &str) -> String {

@@ -1,28 +1,21 @@
 //! One registry's answers: manifests and configs, with tries again where that may help and while there is time.
 
 use std::fmt::Display;
-use std::io;
 use std::time::{Duration, Instant};
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::auth::Tokens;
+use super::auth::{Tokens, words};
 use super::login::Access;
 use crate::asking::GivenUp;
+use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
-
-/// What a manifest can be.
-const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
-    application/vnd.docker.distribution.manifest.v2+json, \
-    application/vnd.oci.image.index.v1+json, \
-    application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// Waits before further tries of what may be passing, where the registry does not say how long.
 const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
@@ -35,7 +28,7 @@ const REDIRECTS: u32 = 5;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum LookupError {
     /// It is not there: the registry says so.
     Absent,
     /// Nobody could say; why, in words.
@@ -62,21 +55,8 @@ struct Inquiry<'a> {
     until: Instant,
 }
 
-#[derive(Deserialize)]
-struct Manifest {
-    config: Option<Descriptor>,
-    #[serde(default)]
-    manifests: Vec<Descriptor>,
-}
-
-#[derive(Deserialize)]
-struct Descriptor {
-    digest: String,
-    platform: Option<Platform>,
-}
-
 /// An image that a registry has.
-pub(super) struct Found {
+pub(super) struct RemoteImage {
     /// The manifest's digest.
     pub(super) digest: String,
     /// The value of the label that was asked for.
@@ -117,12 +97,16 @@ impl Client {
     }
 
     /// An image: its manifest's digest, the value of one of its labels, its platforms.
-    pub(super) fn image(&self, reference: &Reference, label: &str) -> Result<Found, Trouble> {
+    pub(super) fn image(
+        &self,
+        reference: &Reference,
+        label: &str,
+    ) -> Result<RemoteImage, LookupError> {
         self.inquiry(reference).image(label)
     }
 
     /// The digest of an image's manifest.
-    pub(super) fn digest(&self, reference: &Reference) -> Result<String, Trouble> {
+    pub(super) fn digest(&self, reference: &Reference) -> Result<String, LookupError> {
         let (digest, _) = self.inquiry(reference).manifest(&reference.tag)?;
         Ok(digest)
     }
@@ -152,33 +136,29 @@ impl Client {
 }
 
 impl Inquiry<'_> {
-    fn image(&self, label: &str) -> Result<Found, Trouble> {
+    fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
         let (digest, mut manifest) = self.manifest(&self.of.tag)?;
         let mut platforms = Vec::new();
         if manifest.config.is_none() {
-            // Attestations are of no platform.
-            let is_image = |one: &Descriptor| {
-                let platform = one.platform.as_ref();
-                platform.is_none_or(|platform| platform.os != "unknown")
-            };
-            manifest.manifests.retain(is_image);
-            let own = manifest.manifests.iter();
+            let mut images = manifest.manifests.take().unwrap_or_default();
+            images.retain(Descriptor::is_image);
+            let own = images.iter();
             platforms = own
                 .map(|one| one.platform.clone().unwrap_or_default())
                 .collect();
             // All platforms of an image have the same key.
-            if let Some(one) = manifest.manifests.first() {
-                manifest = self.manifest(&one.digest)?.1;
+            if let Some(one) = images.first() {
+                manifest = self.manifest(&one.digest.to_string())?.1;
             }
         }
         let (label, own) = match manifest.config {
-            Some(config) => self.config(&config.digest, label)?,
+            Some(config) => self.config(&config.digest.to_string(), label)?,
             None => (None, Platform::default()),
         };
         if platforms.is_empty() {
             platforms.push(own);
         }
-        Ok(Found {
+        Ok(RemoteImage {
             digest,
             label,
             platforms,
@@ -186,20 +166,20 @@ impl Inquiry<'_> {
     }
 
     /// A manifest, by tag or digest, and its digest.
-    fn manifest(&self, name: &str) -> Result<(String, Manifest), Trouble> {
-        let mut answer = self.get(&format!("manifests/{name}"), MANIFESTS)?;
+    fn manifest(&self, name: &str) -> Result<(String, Sent), LookupError> {
+        let mut answer = self.get(&format!("manifests/{name}"), &manifest::ANY.join(", "))?;
         let told = answer.headers().get("docker-content-digest");
         let told = told.and_then(|digest| digest.to_str().ok());
         let told = told.or_else(|| name.contains(':').then_some(name));
         let told = told.map(str::to_owned);
         let text = self.read(&mut answer)?;
         let digest = self.checked(&text, told.as_deref())?;
-        let manifest = serde_json::from_slice(&text);
-        Ok((digest, manifest.map_err(|error| self.unknown(&error))?))
+        let sent = serde_json::from_slice(&text);
+        Ok((digest, sent.map_err(|error| self.unknown(&error))?))
     }
 
     /// One label of a config, and the platform.
-    fn config(&self, config: &str, label: &str) -> Result<(Option<String>, Platform), Trouble> {
+    fn config(&self, config: &str, label: &str) -> Result<(Option<String>, Platform), LookupError> {
         let mut answer = self.get(&format!("blobs/{config}"), "*/*")?;
         let text = self.read(&mut answer)?;
         self.checked(&text, Some(config))?;
@@ -213,7 +193,7 @@ impl Inquiry<'_> {
     }
 
     /// The digest of what came, which must be the one that was told.
-    fn checked(&self, text: &[u8], told: Option<&str>) -> Result<String, Trouble> {
+    fn checked(&self, text: &[u8], told: Option<&str>) -> Result<String, LookupError> {
         let digest = Digest::of(text).to_string();
         match told {
             Some(told) if told != digest => {
@@ -225,7 +205,7 @@ impl Inquiry<'_> {
 
     /// Gets something of the repository; tries again what may be passing as long as there is time, once more with a token when
     /// one is wanted.
-    fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+    fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
         let mut waits = self.client.waits.iter();
         loop {
             let answer = self.get_once(what, accept);
@@ -241,7 +221,7 @@ impl Inquiry<'_> {
         }
     }
 
-    fn get_once(&self, what: &str, accept: &str) -> Result<Response<Body>, Trouble> {
+    fn get_once(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
         let tokens = &self.client.tokens;
         let known = tokens.known(self.of);
         let answer = self.send(what, accept, known.as_deref())?;
@@ -270,7 +250,7 @@ impl Inquiry<'_> {
         what: &str,
         accept: &str,
         authorization: Option<&str>,
-    ) -> Result<Response<Body>, Trouble> {
+    ) -> Result<Response<Body>, LookupError> {
         let url = format!("{}/v2/{}/{what}", origin(&self.of.host), self.of.path);
         let request = self.client.agent(&self.of.host).get(&url);
         let request = request.config().timeout_global(Some(self.left())).build();
@@ -281,7 +261,7 @@ impl Inquiry<'_> {
         request.call().map_err(|error| self.broken(&error))
     }
 
-    fn read(&self, answer: &mut Response<Body>) -> Result<Vec<u8>, Trouble> {
+    fn read(&self, answer: &mut Response<Body>) -> Result<Vec<u8>, LookupError> {
         let body = answer.body_mut().with_config().limit(LARGEST);
         body.read_to_vec().map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => {
@@ -295,10 +275,10 @@ impl Inquiry<'_> {
         &self,
         answer: Response<Body>,
         asked: Option<Duration>,
-    ) -> Result<Response<Body>, Trouble> {
+    ) -> Result<Response<Body>, LookupError> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
-            StatusCode::NOT_FOUND => Err(Trouble::Absent),
+            StatusCode::NOT_FOUND => Err(LookupError::Absent),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unknown(&format!(
                 "it refuses ({}); `docker login {}` may help",
                 answer.status(),
@@ -320,11 +300,11 @@ impl Inquiry<'_> {
         left.max(Duration::from_millis(1))
     }
 
-    fn unknown(&self, why: &dyn Display) -> Trouble {
-        Trouble::Unknown(format!("registry `{}`: {why}", self.of.host))
+    fn unknown(&self, why: &dyn Display) -> LookupError {
+        LookupError::Unknown(format!("registry `{}`: {why}", self.of.host))
     }
 
-    fn broken(&self, error: &ureq::Error) -> Trouble {
+    fn broken(&self, error: &ureq::Error) -> LookupError {
         match error {
             // What was left of it is nobody's affair.
             ureq::Error::Timeout(why) if *why != ureq::Timeout::Connect => {
@@ -336,21 +316,6 @@ impl Inquiry<'_> {
             }
             error => self.unknown(&words(error)),
         }
-    }
-}
-
-/// An error of a connection, in words.
-pub(super) fn words(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "it ends its answer before its end".to_owned()
-        }
-        ureq::Error::Io(error) => crate::disk::system_words(error),
-        ureq::Error::TooManyRedirects => "it sends one on and on".to_owned(),
-        ureq::Error::RequireHttpsOnly(url) => {
-            format!("it sends one to `{url}`, where everyone can listen")
-        }
-        error => error.to_string(),
     }
 }
 

@@ -30,16 +30,16 @@ const TOKEN: &str = "<token>";
 
 /// How registries are asked.
 #[derive(Debug, Clone)]
-pub(in crate::backend) struct Access {
+pub(crate) struct Access {
     /// How long.
-    pub(in crate::backend) limits: Limits,
-    /// The folder of Docker's configuration.
-    pub(in crate::backend) configuration: Option<PathBuf>,
+    pub(crate) limits: Limits,
+    /// The directory of Docker's configuration.
+    pub(crate) configuration: Option<PathBuf>,
 }
 
 /// What a registry is shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::backend) enum Login {
+pub(crate) enum Login {
     /// A user's name and password.
     Password(String, String),
     /// A token that stands for both.
@@ -75,7 +75,7 @@ impl Access {
     ///
     /// # Errors
     /// In words without values, when the configuration cannot be read or a helper fails.
-    pub(in crate::backend) fn login(&self, host: &str) -> Result<Option<Login>, String> {
+    pub(crate) fn login(&self, host: &str) -> Result<Option<Login>, String> {
         let Some(folder) = &self.configuration else {
             return Ok(None);
         };
@@ -87,7 +87,7 @@ impl Access {
         // The parser's words may quote what they should not.
         let known: Configuration = serde_json::from_slice(&bytes).map_err(|error| {
             let (file, line) = (file.display(), error.line());
-            format!("`{file}` cannot be read: line {line} is no configuration of Docker's")
+            format!("`{file}` cannot be read: line {line} is not configuration of Docker's")
         })?;
         let key = if HUB.contains(&host) { HUB_KEY } else { host };
         let helper = known.cred_helpers.get(key).filter(|name| !name.is_empty());
@@ -230,7 +230,7 @@ mod tests {
         let wrong = access(folder.path(), r#"{"auths": {"a": "c2VjcmV0"}}"#);
         let why = said(&wrong, "a").unwrap_err();
         assert!(
-            why.ends_with("line 1 is no configuration of Docker's"),
+            why.ends_with("line 1 is not configuration of Docker's"),
             "{why}"
         );
         let none = Access {

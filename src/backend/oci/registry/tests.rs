@@ -75,7 +75,7 @@ fn index(platforms: &[&str]) -> String {
 fn many() -> String {
     index(&[r#"{"os":"unknown"}"#, r#"{"os":"linux"}"#]).replacen(
         &digest_of(&manifest(CONFIG)),
-        "sha256:u",
+        &digest_of("an attestation"),
         1,
     )
 }

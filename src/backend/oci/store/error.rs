@@ -1,5 +1,4 @@
-//! What can be wrong with the store, in words: a full disk and a missing permission with what to do, since both are the
-//! user's to mend.
+//! Errors of the store, in words; a full disk and a missing permission say what to do, since the user can fix both.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -1,14 +1,13 @@
-//! What manifests are called: (repository, tag) → digest, and which manifests a repository has.
+//! The names of manifests: (repository, tag) → digest, and which manifests a repository has.
 //!
-//! A link is a small file, replaced by a rename, so that readers and writers need no lock; those of a run are a folder of its own
-//! that goes when the run does, so that runs neither see nor remove what others serve.
+//! A link is a small file, replaced by a rename, so readers and writers need no lock; those of a run are in a directory of its
+//! own that is removed with the run, so runs neither see nor remove what others serve.
 
-use super::{Store, StoreError, owned};
+use super::blobs::Store;
+use super::error::StoreError;
+use super::owned;
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 use crate::disk::dir::{Dir, Fresh};
-
-/// The folder of the links of runs.
-pub(super) const RUNS: &str = "runs";
 
 const TAGS: &str = "tags";
 const MANIFESTS: &str = "manifests";
@@ -43,7 +42,7 @@ impl Store {
     /// New names, which nobody else sees.
     ///
     /// # Errors
-    /// When their folder cannot be made.
+    /// When their directory cannot be made.
     pub fn run(&self) -> Result<Run, StoreError> {
         let owner = owned::create(&self.0.runs, owned::OWNER)?;
         let folder = self.0.runs.make(owned::folder_of(owner.name()))?;
@@ -147,7 +146,7 @@ impl Links {
     }
 }
 
-/// One folder for each repository: `a` and `a/tags` must not meet. No name has a plus in it.
+/// One directory for each repository: `a` and `a/tags` must not meet. No name has a plus in it.
 fn folder_name(repository: &Repository) -> String {
     repository.as_str().replace('/', "+")
 }

@@ -1,9 +1,10 @@
-//! The blobs of images, by their digests, in one folder that all processes of a user share; and what they are called.
+//! The blobs of images, by their digests, in one directory that all processes of a user share; and what they are called.
 //!
 //! Knows no backend and no network. A blob appears under its digest only whole and on disk, by a rename, so that no reader needs
 //! a lock; whatever is unfinished belongs to a process that holds a lock on it, so that what a killed one left is known from
 //! what a living one needs (`docs/design/exchange.md`).
 
+mod blobs;
 mod error;
 mod links;
 mod owned;
@@ -12,145 +13,9 @@ mod prune;
 mod tests;
 mod write;
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use super::name::Digest;
-use crate::disk::dir::{Dir, Rooted, Share, Terms};
+pub use blobs::Store;
+pub(crate) use blobs::cache;
 pub use error::StoreError;
 pub use links::{Links, Run, Stored};
 pub use prune::Pruned;
 pub use write::{Blob, Writer};
-
-/// The file whose lock is shared by all who use the store; who throws away wants it alone.
-const LOCK: &str = "lock";
-
-const BLOBS: &str = "blobs/sha256";
-
-/// Throwing away takes no longer.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// The store, open; a clone is the same one.
-#[derive(Debug, Clone)]
-pub struct Store(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    folder: Dir,
-    blobs: Dir,
-    unfinished: Dir,
-    runs: Dir,
-    _used: File,
-}
-
-impl Store {
-    /// Opens the store in this folder, which is made if need be; what killed processes left is swept.
-    ///
-    /// # Errors
-    /// When the folder cannot be made, written or locked, or is no folder but a link.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let begun = Instant::now();
-        Self::open_at(&place(folder), &mut || {
-            if begun.elapsed() < PATIENCE {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })
-    }
-
-    /// The same, of a folder that links may not lead to. While another process throws blobs away, `waiting` is called again
-    /// and again.
-    ///
-    /// # Errors
-    /// The same, and when `waiting` breaks.
-    pub(crate) fn open_at(
-        place: &Rooted,
-        waiting: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Self, StoreError> {
-        let folder = place.make()?;
-        let used = folder.lock(LOCK, Share::Sharers, waiting)?;
-        let used = used.ok_or_else(|| {
-            let why = "another run is throwing blobs away and does not end";
-            io::Error::new(io::ErrorKind::TimedOut, why)
-        })?;
-        let store = Inner {
-            blobs: folder.make_all(BLOBS)?,
-            unfinished: folder.make(owned::UNFINISHED)?,
-            runs: folder.make(links::RUNS)?,
-            _used: used,
-            folder,
-        };
-        owned::sweep(&store.folder)?;
-        Ok(Self(Arc::new(store)))
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.0.folder.path()
-    }
-
-    /// How many bytes a blob has; none if it is not there.
-    ///
-    /// # Errors
-    /// When nobody can say.
-    pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
-        let found = self.0.blobs.file(digest.hex())?;
-        Ok(found.map(|(_, meta)| meta.len()))
-    }
-
-    /// A blob to be read, and how many bytes it has.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
-    pub fn read(&self, digest: Digest) -> Result<(File, u64), StoreError> {
-        let found = self.0.blobs.file(digest.hex())?;
-        let (file, meta) = found.ok_or(StoreError::Unknown(digest))?;
-        Ok((file, meta.len()))
-    }
-
-    /// A small blob whole, with its digest looked at.
-    ///
-    /// # Errors
-    /// When it is not there, is larger than `largest`, is damaged or cannot be read.
-    pub fn read_whole(&self, digest: Digest, largest: u64) -> Result<Vec<u8>, StoreError> {
-        let (file, size) = self.read(digest)?;
-        if size > largest {
-            return Err(StoreError::Large { digest, largest });
-        }
-        let mut text = Vec::new();
-        let blobs = &self.0.blobs;
-        file.take(largest)
-            .read_to_end(&mut text)
-            .map_err(|error| blobs.unread(digest.hex(), error))?;
-        if Digest::of(&text) == digest {
-            Ok(text)
-        } else {
-            Err(StoreError::Damaged(blobs.path().join(digest.hex())))
-        }
-    }
-}
-
-/// A folder of the user's cache; images may hold what not everybody on the machine may read.
-pub(crate) fn cache() -> Terms {
-    Terms {
-        keeps: "its cache",
-        or: ", or set `XDG_CACHE_HOME` to another directory",
-        is_private: true,
-        hidden: None,
-    }
-}
-
-/// A folder that is in one of the user's.
-fn place(folder: &Path) -> Rooted {
-    let (above, name) = match (folder.parent(), folder.file_name()) {
-        (Some(above), Some(name)) => (above, PathBuf::from(name)),
-        _ => (folder, PathBuf::new()),
-    };
-    Rooted::new(above, name, cache())
-}

@@ -1,27 +1,29 @@
-//! Files and folders that belong to a living process: blobs that are being written, links of a run.
+//! Files and directories that belong to a living process: blobs that are being written, links of a run.
 //!
-//! The owner holds a lock on a file of random name, which the system frees when it dies, however it dies; whoever sweeps takes
-//! that lock first, so that nothing is taken from the living.
+//! The owner holds a lock on a file of random name, which the system releases however it dies; a sweep takes that lock first, so
+//! nothing is removed from the living.
 
 use std::fs::TryLockError;
 use std::io;
 
-use super::links;
 use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Fresh, Share};
 
 /// Where blobs are written.
 pub(super) const UNFINISHED: &str = "unfinished";
 
-/// How the file is called whose lock says that the folder beside it, without this, has an owner.
+/// The directory of the links of runs.
+pub(super) const RUNS: &str = "runs";
+
+/// How the file is called whose lock says that the directory beside it, without this, has an owner.
 pub(super) const OWNER: &str = ".owner";
 
-/// The folder beside a file that says that it has an owner.
+/// The directory beside a file that says that it has an owner.
 pub(super) fn folder_of(owner: &str) -> &str {
     owner.strip_suffix(OWNER).unwrap_or(owner)
 }
 
-/// A new file of random name in this folder, which nobody sweeps while it is open.
+/// A new file of random name in this directory, which nobody sweeps while it is open.
 pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
     loop {
         let file = folder.fresh(suffix)?;
@@ -36,7 +38,7 @@ pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
 
 /// Removes what belonged to processes that are no more.
 pub(super) fn sweep(store: &Dir) -> io::Result<()> {
-    for folder in [UNFINISHED, links::RUNS] {
+    for folder in [UNFINISHED, RUNS] {
         let Some(folder) = store.open(folder)? else {
             continue;
         };

@@ -1,10 +1,12 @@
-//! Throws away what nobody needs: names are those of runs, so without a run that is every blob.
+//! Removes what nobody needs: names belong to runs, so while there is no run that is every blob.
 //!
-//! Only with the store for itself, since a run may be about to name what nothing names yet.
+//! It needs the store to itself, since a run may be about to name what has no name yet.
 
 use std::path::Path;
 
-use super::{BLOBS, LOCK, StoreError, owned, place};
+use super::blobs::{BLOBS, LOCK, Store, place};
+use super::error::StoreError;
+use super::owned;
 use crate::disk::dir::{Rooted, Share};
 
 /// What was thrown away.
@@ -16,8 +18,8 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-impl super::Store {
-    /// Throws away all blobs of the store in this folder; none when the store is in use.
+impl Store {
+    /// Throws away all blobs of the store in this directory; none when the store is in use.
     ///
     /// # Errors
     /// When something cannot be read or removed.
@@ -25,7 +27,7 @@ impl super::Store {
         Self::prune_at(&place(folder))
     }
 
-    /// The same, of a folder that links may not lead to.
+    /// The same, of a directory that links may not lead to.
     ///
     /// # Errors
     /// The same.

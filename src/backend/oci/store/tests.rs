@@ -1,10 +1,12 @@
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::blobs::BLOBS;
 use super::*;
 use crate::backend::oci::manifest::MANIFEST;
+use crate::backend::oci::name::Digest;
 use crate::backend::oci::name::{Repository, Tag, Version};
 
 fn open(folder: &tempfile::TempDir) -> Store {
@@ -183,7 +185,7 @@ fn runs_do_not_see_each_other_and_leave_nothing() {
     open(&folder);
     assert_eq!(first.links().find(&of, &wanted).unwrap(), Some(one));
     drop((first, second));
-    let left = std::fs::read_dir(store.folder().join(links::RUNS)).unwrap();
+    let left = std::fs::read_dir(store.folder().join(owned::RUNS)).unwrap();
     assert_eq!(left.count(), 0);
 }
 
@@ -277,7 +279,7 @@ fn what_a_killed_process_left_is_swept_and_nothing_of_a_living_one() {
         assert!(io::BufRead::read_line(&mut told, &mut line).unwrap() > 0);
     }
     open(&folder);
-    let runs = || std::fs::read_dir(store.folder().join(links::RUNS)).unwrap();
+    let runs = || std::fs::read_dir(store.folder().join(owned::RUNS)).unwrap();
     assert_eq!((unfinished(&store), runs().count()), (1, 2));
     other.kill().unwrap();
     other.wait().unwrap();

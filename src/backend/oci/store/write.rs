@@ -1,13 +1,15 @@
 //! Blobs on their way into the store.
 //!
-//! Hashed while written, so that nothing is read twice; on disk before it has its name, because a name without its bytes, after a
-//! power cut, would be wrong for ever; two who write one blob at once both write it, and one of them wins.
+//! They are hashed while written, so nothing is read twice, and synced before they get their name, because a name without its
+//! bytes, after a power cut, would stay wrong; of two writers of one blob, one wins.
 
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Store, StoreError, owned};
+use super::blobs::Store;
+use super::error::StoreError;
+use super::owned;
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::Fresh;
 

@@ -1,0 +1,338 @@
+//! `BuildKit` spoken to directly: one connection for all builds of a run, no process for any of them.
+//!
+//! Source: <https://github.com/moby/buildkit/blob/master/api/services/control/control.proto>. Builds share one connection, and
+//! each has a session of its own for its files; numbers in `docs/design/docker.md`.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    InfoRequest, SolveResponse, StatusRequest, StatusResponse,
+};
+use tokio::runtime::Runtime;
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status, Streaming};
+
+use super::direct::{self, Trees};
+use super::progress::{Form, Progress};
+use super::request::Request;
+use super::session::{Lent, Session};
+use super::{connection, failure, gateway};
+use crate::asking::{Asker, GivenUp, Heard};
+use crate::backend::oci::registry::{self, Access};
+use crate::backend::{BuildError, Notes};
+use crate::cancel::Cancel;
+use crate::disk::system_words;
+use crate::limits::Limits;
+
+/// How often a build looks whether it should stop.
+const TICK: Duration = Duration::from_millis(20);
+
+/// A message with many log lines is longer than the 4 MiB that are usual.
+const LONGEST_MESSAGE: usize = 64 << 20;
+
+/// What `BuildKit` answers with: the digest of what it made, as `docker image inspect` calls it.
+const DIGEST: &str = "containerimage.digest";
+
+/// What `BuildKit` answers to a build.
+type Answer = Result<Response<SolveResponse>, Status>;
+
+/// A `BuildKit` behind a Unix socket.
+pub(crate) struct BuildKit {
+    socket: PathBuf,
+    /// Its name on the screen: `the Docker daemon at …`.
+    name: String,
+    access: Access,
+    /// Build arguments that every build gets.
+    proxies: Vec<(String, String)>,
+    // Only none while it is dropped.
+    runtime: Option<Runtime>,
+    channel: Mutex<Option<Channel>>,
+}
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// `BuildKit` cannot be reached, or broke off.
+    Lost(io::Error),
+    /// There is no hope of an end: why, in words.
+    Stuck(String),
+    /// Anything else, already in words.
+    Error(BuildError),
+}
+
+impl std::fmt::Debug for BuildKit {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "BuildKit at {}", self.socket.display())
+    }
+}
+
+impl BuildKit {
+    /// The `BuildKit` of the daemon that listens on this socket. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub(crate) fn new(
+        socket: PathBuf,
+        name: String,
+        access: Access,
+        proxies: Vec<(String, String)>,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("buildkit")
+            .enable_io()
+            .enable_time()
+            .build()?;
+        Ok(Self {
+            socket,
+            name,
+            access,
+            proxies,
+            runtime: Some(runtime),
+            channel: Mutex::default(),
+        })
+    }
+
+    /// Builds, and reports progress. Returns the digest of the result.
+    pub(crate) fn build(
+        &self,
+        request: &Request<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, Ended> {
+        let cancelled = || Ended::Error(BuildError::Cancelled);
+        let runtime = self.runtime.as_ref().ok_or_else(cancelled)?;
+        let question = Asker::build(notes, cancel).ask(&self.name, self.limits().answer());
+        let trees = direct::trees(request);
+        let mut progress = Progress::new(Form::Raw, &request.dockerfile.steps, notes);
+        let ended = runtime.block_on(async {
+            let begun = async {
+                let channel = self.channel().await?;
+                question.heard().now();
+                Ok((channel, self.session(request, &trees).await?))
+            };
+            let (channel, session) = match question.wait(begun).await {
+                Ok(begun) => begun?,
+                Err(GivenUp::Cancelled) => return Err(cancelled()),
+                Err(late) => return Err(Ended::Lost(late.into())),
+            };
+            self.solve(channel, session, request, &mut progress, cancel)
+                .await
+        });
+        let ended = ended.and_then(|answer| judge(&trees, request, answer, progress, cancel));
+        if matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_))) {
+            // The next try is made on a new connection.
+            *self.known() = None;
+        }
+        ended
+    }
+
+    /// The connection, made if there is none.
+    async fn channel(&self) -> Result<Channel, Ended> {
+        if let Some(channel) = self.known().clone() {
+            return Ok(channel);
+        }
+        let connected = connection::channel(&self.socket, *self.limits()).await;
+        let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
+        let channel = connected.map_err(lost)?;
+        // Whether it answers on it; what it says is of no interest, as some are too old for the question.
+        let asked = ControlClient::new(channel.clone())
+            .info(InfoRequest {})
+            .await;
+        if let Some(lost) = asked.err().as_ref().and_then(lost_by) {
+            return Err(Ended::Lost(lost));
+        }
+        // Of two builds that both come here, the later one's is kept; the other serves its build.
+        *self.known() = Some(channel.clone());
+        Ok(channel)
+    }
+
+    async fn session(&self, request: &Request<'_>, trees: &Trees) -> Result<Session, Ended> {
+        let secrets = request.secrets.iter();
+        let lent = Lent {
+            trees: trees.clone(),
+            secrets: secrets
+                .map(|secret| (secret.id.clone(), secret.value.clone()))
+                .collect(),
+            access: self.access.clone(),
+        };
+        let key = direct::files_key(request.job);
+        Session::open(&self.socket, self.limits(), &key, lent)
+            .await
+            .map_err(Ended::Lost)
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.access.limits
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Channel>> {
+        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for BuildKit {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // No build runs any more; what is left are connections that nobody waits for.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl BuildKit {
+    /// One build: what it is asked, what it reports, and its answer.
+    async fn solve(
+        &self,
+        channel: Channel,
+        session: Session,
+        request: &Request<'_>,
+        progress: &mut Progress<'_>,
+        cancel: &Cancel,
+    ) -> Result<Answer, Ended> {
+        let control = ControlClient::new(channel.clone());
+        let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
+        let solve = direct::solve(request, session.id(), &self.proxies);
+        let touched = gateway::touch(channel, solve.r#ref.clone(), request.touch.as_ref());
+        let mut touched = std::pin::pin!(touched);
+        let mut is_touched = request.touch.is_none();
+        let status = StatusRequest {
+            r#ref: solve.r#ref.clone(),
+        };
+        let mut teller = control.clone();
+        let (life, is_fetching) = (Heard::default(), AtomicBool::new(true));
+        let heard = async {
+            // Progress is for people: without it the build is none the worse.
+            if let Ok(status) = teller.status(status).await {
+                listen(status.into_inner(), progress, &life, &is_fetching).await;
+            }
+        };
+        let mut heard = std::pin::pin!(heard);
+        let mut is_heard = false;
+        let mut hopeless = std::pin::pin!(self.hopeless(request, &life, &is_fetching));
+        let answer = {
+            let mut solved = std::pin::pin!(control.solve(solve));
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    answer = &mut solved => break answer,
+                    () = &mut heard, if !is_heard => is_heard = true,
+                    done = &mut touched, if !is_touched => match done {
+                        Ok(()) => is_touched = true,
+                        Err(status) => break Err(status),
+                    },
+                    why = &mut hopeless => return Err(Ended::Stuck(why)),
+                    _ = tick.tick() => if cancel.is_requested() { break Err(Status::cancelled("")) },
+                }
+            }
+            // A call that is given up here is cancelled in the daemon.
+        };
+        // The daemon ends its report when the last step is gone.
+        if !is_heard && !cancel.is_urgent() {
+            let _ = tokio::time::timeout(self.limits().grace / 2, heard).await;
+        }
+        Ok(answer)
+    }
+
+    /// Ends when there is no hope for a build: why, in words. A daemon that does not answer breaks the connection; a registry
+    /// that does not answer the daemon is the daemon's to wait for, without end.
+    async fn hopeless(
+        &self,
+        request: &Request<'_>,
+        life: &Heard,
+        is_fetching: &AtomicBool,
+    ) -> String {
+        let registries = request.registries();
+        loop {
+            let left = self.limits().idle.saturating_sub(life.silence());
+            if !left.is_zero() {
+                tokio::time::sleep(left).await;
+                continue;
+            }
+            life.now();
+            if !is_fetching.load(Ordering::Relaxed) {
+                continue;
+            }
+            for host in registries.clone() {
+                let access = self.access.clone();
+                let asked = tokio::task::spawn_blocking(move || {
+                    registry::is_silent(&host, &access)
+                        .then(|| registry::silent_words(&host, &access))
+                });
+                if let Ok(Some(why)) = asked.await {
+                    return why;
+                }
+            }
+        }
+    }
+}
+
+/// What an answer to a build means.
+fn judge(
+    trees: &Trees,
+    request: &Request<'_>,
+    answer: Answer,
+    progress: Progress<'_>,
+    cancel: &Cancel,
+) -> Result<String, Ended> {
+    let why = match answer {
+        Ok(answer) => match answer.into_inner().exporter_response.remove(DIGEST) {
+            Some(digest) => return Ok(digest),
+            None => "the builder succeeded and did not say what it made".to_owned(),
+        },
+        Err(_) if cancel.is_requested() => return Err(Ended::Error(BuildError::Cancelled)),
+        Err(status) => {
+            if let Some(path) = trees.iter().find_map(|(_, tree)| tree.moved()) {
+                return Err(Ended::Error(BuildError::Moved { path }));
+            }
+            if let Some(lost) = lost_by(&status) {
+                return Err(Ended::Lost(lost));
+            }
+            status.message().to_owned()
+        }
+    };
+    let mut failure = progress.failure();
+    if failure.error.is_empty() {
+        failure.error = why;
+    }
+    let error = failure::build(&failure, &request.dockerfile.steps);
+    Err(Ended::Error(error))
+}
+
+/// How the connection was lost, if that is what a refused call means: the transport's words come with a cause, `BuildKit`'s
+/// with none.
+fn lost_by(status: &Status) -> Option<io::Error> {
+    let is_transport = std::error::Error::source(status).is_some();
+    (is_transport || status.code() == Code::Unavailable).then(|| io::Error::other(cause(status)))
+}
+
+/// The innermost cause of an error: the others only say that there is one.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<io::Error>() {
+        Some(error) => system_words(error),
+        None => innermost.to_string(),
+    }
+}
+
+/// Tells on what a build says, to its end.
+async fn listen(
+    mut told: Streaming<StatusResponse>,
+    progress: &mut Progress<'_>,
+    life: &Heard,
+    is_fetching: &AtomicBool,
+) {
+    while let Ok(Some(status)) = told.message().await {
+        life.now();
+        progress.status(status);
+        is_fetching.store(progress.is_fetching(), Ordering::Relaxed);
+    }
+}

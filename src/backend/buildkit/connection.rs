@@ -1,0 +1,120 @@
+//! From the daemon's socket to gRPC: upgrades an HTTP/1.1 connection to HTTP/2, in both directions.
+//!
+//! The answer to an upgrade is read byte by byte, so that nothing after it is consumed and the plain socket can be handed on.
+//! Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
+
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::asking::GivenUp;
+use crate::disk::system_words;
+use crate::limits::Limits;
+
+/// A longer answer is none to an upgrade.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// How often a daemon is tried whose queue of connections is full.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The daemon's gRPC services, connected again whenever the connection broke. One on which nothing comes, not even the answer
+/// to a ping, is broken.
+pub(super) async fn channel(
+    socket: &Path,
+    limits: Limits,
+) -> Result<Channel, tonic::transport::Error> {
+    let socket: PathBuf = socket.to_owned();
+    let connect = tower::service_fn(move |_| {
+        let socket = socket.clone();
+        async move {
+            let stream = upgraded(&socket, &limits, "/grpc", &[]).await;
+            stream.map(TokioIo::new)
+        }
+    });
+    // The host is not looked up: the connector knows the way.
+    Endpoint::from_static("http://buildkit")
+        .http2_keep_alive_interval(limits.idle)
+        .keep_alive_timeout(limits.answer)
+        .connect_with_connector(connect)
+        .await
+}
+
+/// A connection that the daemon speaks HTTP/2 on, after it was asked for in HTTP/1.1.
+pub(super) async fn upgraded(
+    socket: &Path,
+    limits: &Limits,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> io::Result<UnixStream> {
+    let mut stream = dial(socket, limits).await?;
+    let asked = async {
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n"
+        );
+        for (name, value) in headers {
+            let _ = write!(request, "{name}: {value}\r\n");
+        }
+        request += "\r\n";
+        stream.write_all(request.as_bytes()).await?;
+        accepted(&mut stream).await
+    };
+    let answer = tokio::time::timeout(limits.answer, asked).await;
+    answer.map_err(|_| GivenUp::Late(limits.answer()))??;
+    Ok(stream)
+}
+
+/// Reads the answer to an upgrade, and nothing after it.
+async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() == LONGEST_ANSWER {
+            break;
+        }
+        answer.push(stream.read_u8().await?);
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).unwrap_or_default();
+    if status == "101" {
+        return Ok(());
+    }
+    let line = text.lines().next().unwrap_or_default();
+    Err(io::Error::other(format!(
+        "it does not take the connection: {line}"
+    )))
+}
+
+/// A name that nothing else has.
+pub(super) fn random() -> String {
+    let part = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}", part(), part())
+}
+
+/// A connection to the daemon.
+pub(crate) async fn dial(socket: &Path, limits: &Limits) -> io::Result<UnixStream> {
+    let dialled = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                // Its queue is full: it may be about to take what waits in it.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                dialled => return dialled,
+            }
+        }
+    };
+    let late = |_| {
+        let why = format!("no connection within {}", limits.connect());
+        io::Error::new(io::ErrorKind::TimedOut, why)
+    };
+    let dialled = tokio::time::timeout(limits.connect, dialled).await;
+    dialled
+        .map_err(late)?
+        .map_err(|error| io::Error::new(error.kind(), system_words(&error)))
+}

@@ -1,0 +1,151 @@
+//! A request in the words of gRPC: what the Dockerfile's frontend is told, and the trees that it may read. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
+
+use super::connection::random;
+use super::options;
+use super::request::Request;
+use super::tree::Tree;
+use crate::backend::Job;
+use crate::backend::dockerfile::{quote, stage, stand_in};
+use crate::backend::oci::reference::Reference;
+
+/// What frontends call the directory that is copied from.
+const CONTEXT: &str = "context";
+
+/// What frontends call the directory that the Dockerfile is in.
+const DOCKERFILE: &str = "dockerfile";
+
+/// What the frontend may read, by the names that it knows it by.
+pub(super) type Trees = Vec<(String, Arc<Tree>)>;
+
+/// The call that builds, in this session.
+pub(super) fn solve(
+    request: &Request<'_>,
+    session: &str,
+    proxies: &[(String, String)],
+) -> SolveRequest {
+    let names = [normal(request.job.reference), normal(&request.pin)];
+    let named = HashMap::from([("name".to_owned(), names.join(","))]);
+    // Without a frontend, it is the client that says what the result is.
+    let asked = match request.touch {
+        None => frontend(request, proxies),
+        Some(_) => SolveRequest::default(),
+    };
+    SolveRequest {
+        r#ref: random(),
+        session: session.to_owned(),
+        // The daemon's own store, whichever it is. Daemons before 25 read the older fields, later ones the newer.
+        exporter_deprecated: "moby".into(),
+        exporter_attrs_deprecated: named.clone(),
+        exporters: vec![Exporter {
+            r#type: "moby".into(),
+            attrs: named,
+        }],
+        ..asked
+    }
+}
+
+/// What is asked of the Dockerfile's frontend.
+fn frontend(request: &Request<'_>, proxies: &[(String, String)]) -> SolveRequest {
+    let mut attributes = attributes(request, proxies);
+    attributes.insert("filename".into(), stage::DOCKERFILE.into());
+    let network = attributes.get("force-network-mode");
+    let is_host = network.is_some_and(|mode| mode == "host");
+    SolveRequest {
+        frontend: "dockerfile.v0".into(),
+        frontend_attrs: attributes,
+        entitlements: is_host
+            .then(|| "network.host".to_owned())
+            .into_iter()
+            .collect(),
+        ..SolveRequest::default()
+    }
+}
+
+/// The frontend's options, by `BuildKit`'s names.
+fn attributes(request: &Request<'_>, proxies: &[(String, String)]) -> HashMap<String, String> {
+    let (recipe, dockerfile) = (request.job.recipe, &request.dockerfile);
+    let mut attributes = HashMap::from([("platform".to_owned(), recipe.platforms.join(","))]);
+    if request.job.no_cache {
+        attributes.insert("no-cache".into(), String::new());
+    }
+    if dockerfile.newline {
+        attributes.insert(format!("build-arg:{}", quote::NEWLINE), "\n".into());
+    }
+    let mut add = |kind: &str, name: &str, value: &str| {
+        attributes.insert(format!("{kind}:{name}"), value.to_owned());
+    };
+    for (name, value) in proxies {
+        add("build-arg", name, value);
+    }
+    if let Some(own) = &dockerfile.own {
+        for (name, value) in &own.args {
+            add("build-arg", name, value);
+        }
+        for (name, value) in &own.labels {
+            add("label", name, value);
+        }
+        for (name, image) in &own.images {
+            add("context", name, &format!("docker-image://{image}"));
+        }
+        for (name, _) in &own.folders {
+            add("context", name, &format!("local:{name}"));
+        }
+        if let Some(target) = &own.target {
+            attributes.insert("target".into(), target.clone());
+        }
+    }
+    for (name, value) in &recipe.wishes.options {
+        if let Ok(Some((name, value))) = options::attribute(name, value) {
+            attributes.insert(name.to_owned(), value);
+        }
+    }
+    attributes
+}
+
+/// The contexts that a Dockerfile may copy from, and itself.
+pub(super) fn trees(request: &Request<'_>) -> Trees {
+    let files = request.job.files;
+    let whole = |set: usize| {
+        let mut tree = Tree::default();
+        tree.root(&files[set]);
+        Arc::new(tree)
+    };
+    let mut trees = Vec::new();
+    if let Some(own) = &request.dockerfile.own {
+        trees.push((CONTEXT.to_owned(), whole(1)));
+        let named = own.folders.iter();
+        trees.extend(named.map(|(name, set)| (name.clone(), whole(*set))));
+    } else {
+        let mut context = Tree::default();
+        for (at, files) in files.iter().enumerate() {
+            context.set(&at.to_string(), files, stand_in(files));
+        }
+        trees.push((CONTEXT.to_owned(), Arc::new(context)));
+    }
+    let mut dockerfile = Tree::default();
+    dockerfile.text(stage::DOCKERFILE, &request.dockerfile.text);
+    dockerfile.text(stage::IGNORE, stage::NO_RULES);
+    trees.push((DOCKERFILE.to_owned(), Arc::new(dockerfile)));
+    trees
+}
+
+/// A reference with its registry, as the daemon keeps it.
+pub(super) fn normal(reference: &str) -> String {
+    Reference::read(reference).map_or_else(
+        || reference.to_owned(),
+        |read| format!("{}/{}:{}", read.host, read.path, read.tag),
+    )
+}
+
+/// What the daemon knows the files of a job's image by: the same in the next run of this workspace, and in no other one.
+pub(super) fn files_key(job: &Job<'_>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(job.root.as_os_str().as_encoded_bytes());
+    hasher.update(b"\0").update(job.image.as_bytes());
+    hasher.finalize().to_hex()[..32].to_owned()
+}

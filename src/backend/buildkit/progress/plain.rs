@@ -1,0 +1,61 @@
+//! `--progress=plain`: lines that begin with `#` and the number of a part.
+
+use std::collections::BTreeMap;
+
+use super::teller::{Teller, number};
+
+/// What was told of the parts so far, by their number.
+#[derive(Default)]
+pub(super) struct Plain {
+    parts: BTreeMap<u32, Part>,
+}
+
+struct Part {
+    name: String,
+    began: bool,
+}
+
+impl Plain {
+    pub(super) fn line(&mut self, line: &str, teller: &mut Teller<'_>) {
+        let Some((at, said)) = split(line) else {
+            return teller.text(line);
+        };
+        let Some(part) = self.parts.get_mut(&at) else {
+            let name = said.to_owned();
+            // A numbered step may still turn out to be cached; the others are told at once.
+            let began = number(said).is_none();
+            if began {
+                teller.began(said);
+            }
+            self.parts.insert(at, Part { name, began });
+            return;
+        };
+        if said == "CACHED" {
+            part.began = true;
+            return teller.cached(&part.name);
+        }
+        if !part.began && said != part.name {
+            part.began = true;
+            teller.began(&part.name);
+        }
+        if let Some(error) = said.strip_prefix("ERROR: ") {
+            teller.failed(&part.name, error);
+        } else if let Some(output) = timed(said) {
+            teller.output(output);
+        }
+    }
+}
+
+/// `#12 said`.
+fn split(line: &str) -> Option<(u32, &str)> {
+    let (part, said) = line.strip_prefix('#')?.split_once(' ')?;
+    Some((part.parse().ok()?, said))
+}
+
+/// What follows the seconds in `0.123 output`.
+fn timed(said: &str) -> Option<&str> {
+    let (seconds, output) = said.split_once(' ').unwrap_or((said, ""));
+    let (whole, part) = seconds.split_once('.')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (digits(whole) && digits(part)).then_some(output)
+}

@@ -1,0 +1,169 @@
+//! `--progress=rawjson`: one JSON object a line, of which each tells what changed.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bollard_buildkit_proto::moby::buildkit::v1 as proto;
+use serde::{Deserialize, Deserializer};
+
+use super::teller::Teller;
+
+/// What changed in a build.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Status {
+    #[serde(default)]
+    vertexes: Vec<Vertex>,
+    #[serde(default)]
+    logs: Vec<Log>,
+    #[serde(default, deserialize_with = "shorts")]
+    warnings: Vec<Vec<u8>>,
+}
+
+/// A part of a build.
+#[derive(Debug, Default, Deserialize)]
+struct Vertex {
+    digest: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default, deserialize_with = "is_there")]
+    started: bool,
+    #[serde(default)]
+    cached: bool,
+    #[serde(default)]
+    error: String,
+}
+
+/// Bytes that a part wrote.
+#[derive(Debug, Default, Deserialize)]
+struct Log {
+    #[serde(default)]
+    vertex: String,
+    #[serde(default, deserialize_with = "bytes")]
+    data: Vec<u8>,
+}
+
+impl From<proto::StatusResponse> for Status {
+    fn from(status: proto::StatusResponse) -> Self {
+        let vertex = |vertex: proto::Vertex| Vertex {
+            digest: vertex.digest,
+            name: vertex.name,
+            started: vertex.started.is_some(),
+            cached: vertex.cached,
+            error: vertex.error,
+        };
+        let log = |log: proto::VertexLog| Log {
+            vertex: log.vertex,
+            data: log.msg,
+        };
+        Self {
+            vertexes: status.vertexes.into_iter().map(vertex).collect(),
+            logs: status.logs.into_iter().map(log).collect(),
+            warnings: status.warnings.into_iter().map(|said| said.short).collect(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Warning {
+    #[serde(default, deserialize_with = "bytes")]
+    short: Vec<u8>,
+}
+
+fn shorts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+    let warnings = Vec::<Warning>::deserialize(from)?;
+    Ok(warnings.into_iter().map(|warning| warning.short).collect())
+}
+
+fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Option::<String>::deserialize(from).map(|time| time.is_some())
+}
+
+/// Bytes of `BuildKit`'s; what is no base64 tells nothing.
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok(STANDARD.decode(text).unwrap_or_default())
+}
+
+/// What was told of each part so far, by digest: parts are told again with every change.
+#[derive(Default)]
+pub(super) struct Raw {
+    parts: BTreeMap<String, Part>,
+}
+
+#[derive(Default)]
+struct Part {
+    began: bool,
+    cached: bool,
+    failed: bool,
+    /// The bytes after the last line end.
+    rest: Vec<u8>,
+}
+
+impl Raw {
+    pub(super) fn line(&mut self, line: &str, teller: &mut Teller<'_>) {
+        let read = line.starts_with('{').then(|| serde_json::from_str(line));
+        match read {
+            Some(Ok(status)) => self.status(status, teller),
+            _ => teller.text(line),
+        }
+    }
+
+    pub(super) fn status(&mut self, status: Status, teller: &mut Teller<'_>) {
+        for vertex in status.vertexes {
+            self.vertex(&vertex, teller);
+        }
+        for log in status.logs {
+            self.log(log, teller);
+        }
+        for warning in status.warnings {
+            teller.output(&format!("warning: {}", String::from_utf8_lossy(&warning)));
+        }
+    }
+
+    fn vertex(&mut self, vertex: &Vertex, teller: &mut Teller<'_>) {
+        let part = self.parts.entry(vertex.digest.clone()).or_default();
+        if vertex.cached && !part.cached {
+            part.cached = true;
+            teller.cached(&vertex.name);
+        }
+        if vertex.started && !part.began && !part.cached {
+            part.began = true;
+            teller.began(&vertex.name);
+        }
+        if !vertex.error.is_empty() && !part.failed {
+            part.failed = true;
+            teller.failed(&vertex.name, &vertex.error);
+        }
+    }
+
+    fn log(&mut self, log: Log, teller: &mut Teller<'_>) {
+        let part = self.parts.entry(log.vertex).or_default();
+        // A character may be cut in two between messages, never within a line. What is left stays where it is: a message may
+        // have a million lines.
+        for piece in log.data.split_inclusive(|byte| *byte == b'\n') {
+            part.rest.extend(piece);
+            if piece.ends_with(b"\n") {
+                tell(&part.rest, teller);
+                part.rest.clear();
+            }
+        }
+    }
+
+    /// Tells what was left without a line end.
+    pub(super) fn end(&mut self, teller: &mut Teller<'_>) {
+        for part in self.parts.values_mut() {
+            let rest = std::mem::take(&mut part.rest);
+            if !rest.is_empty() {
+                tell(&rest, teller);
+            }
+        }
+    }
+}
+
+/// Of a line that was overwritten in place (a progress bar) only the last state is told.
+fn tell(line: &[u8], teller: &mut Teller<'_>) {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end_matches(['\n', '\r']);
+    teller.output(text.rsplit('\r').next().unwrap_or(text));
+}

@@ -1,0 +1,51 @@
+//! One build as it is asked of `BuildKit`, before it is put into the words of gRPC or of a program's command line.
+
+use crate::backend::Job;
+use crate::backend::dockerfile::Dockerfile;
+use crate::backend::oci::reference::Reference;
+use crate::backend::secret::Revealed;
+use crate::spec::Base;
+
+/// A job with all that was found out for it.
+pub(crate) struct Request<'a> {
+    /// The job.
+    pub(crate) job: &'a Job<'a>,
+    /// Its Dockerfile.
+    pub(crate) dockerfile: Dockerfile,
+    /// A private name that the result gets besides its reference.
+    pub(crate) pin: String,
+    /// What its steps may be given.
+    pub(crate) secrets: Vec<Revealed>,
+    /// Has the result be an image that is there, with another configuration. Only gRPC takes it; through programs the
+    /// Dockerfile has to say the same.
+    pub(crate) touch: Option<Touch<'a>>,
+}
+
+/// Another configuration for an image whose layers stay.
+pub(crate) struct Touch<'a> {
+    /// What the image is called in the local store.
+    pub(crate) image: &'a str,
+    /// OCI's image configuration, as JSON.
+    pub(crate) config: &'a str,
+}
+
+impl Request<'_> {
+    /// The hosts of the registries that the build fetches from before its first step.
+    pub(crate) fn registries(&self) -> Vec<String> {
+        let recipe = self.job.recipe;
+        let base = match &recipe.base {
+            Base::Registry(reference) => Some(reference),
+            Base::Image(_) | Base::Scratch => None,
+        };
+        let helpers = [&recipe.helpers.uv, &recipe.helpers.micromamba].into_iter();
+        let helpers = helpers.filter(|helper| self.dockerfile.text.contains(helper.as_str()));
+        let mut hosts: Vec<String> = base
+            .into_iter()
+            .chain(helpers)
+            .filter_map(|reference| Some(Reference::read(reference)?.host))
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+}

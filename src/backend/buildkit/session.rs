@@ -1,0 +1,231 @@
+//! What `BuildKit` asks of us while it builds: files, registry credentials, secrets, whether we are alive.
+//!
+//! There is a session for each build, because frontends before `BuildKit` 0.14 call the context `context` whatever they are told;
+//! it holds what this build may have, nothing else.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bollard_buildkit_proto::fsutil::types::Packet;
+use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
+use bollard_buildkit_proto::health::{
+    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
+    health_check_response::ServingStatus,
+};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secrets, SecretsServer};
+use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
+use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
+use bollard_buildkit_proto::moby::filesync::v1::file_sync_server::{FileSync, FileSyncServer};
+use bollard_buildkit_proto::moby::filesync::v1::{
+    CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse,
+    GetTokenAuthorityRequest, GetTokenAuthorityResponse, VerifyTokenAuthorityRequest,
+    VerifyTokenAuthorityResponse,
+};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::direct::Trees;
+use super::{connection, transfer};
+use crate::backend::oci::registry::{Access, Login};
+use crate::limits::Limits;
+
+/// What the daemon is told that we can do.
+const METHODS: &[&str] = &[
+    "/moby.filesync.v1.FileSync/DiffCopy",
+    "/moby.filesync.v1.Auth/Credentials",
+    "/moby.buildkit.secrets.v1.Secrets/GetSecret",
+    "/grpc.health.v1.Health/Check",
+];
+
+/// A session with the daemon; ended when it is dropped.
+pub(super) struct Session {
+    id: String,
+    served: JoinHandle<()>,
+}
+
+/// What a build may have.
+pub(super) struct Lent {
+    /// Trees by the names that frontends know them by.
+    pub(super) trees: Trees,
+    /// Secrets by id.
+    pub(super) secrets: Vec<(String, Vec<u8>)>,
+    /// Who the user is to registries.
+    pub(super) access: Access,
+}
+
+impl Session {
+    /// Opens a session: from now on the daemon calls us on this connection. By the key it knows what it already has of
+    /// directories that it was sent in earlier ones.
+    ///
+    /// # Errors
+    /// When the daemon does not take it.
+    pub(super) async fn open(
+        socket: &Path,
+        limits: &Limits,
+        key: &str,
+        lent: Lent,
+    ) -> io::Result<Self> {
+        let id = connection::random();
+        let mut headers = vec![
+            ("X-Docker-Expose-Session-Uuid", id.as_str()),
+            ("X-Docker-Expose-Session-Name", "imgspec"),
+            ("X-Docker-Expose-Session-Sharedkey", key),
+        ];
+        let methods = METHODS.iter();
+        headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", *method)));
+        let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
+        let services = Services(Arc::new(lent));
+        let served = tokio::spawn(async move {
+            let server = tonic::transport::Server::builder()
+                .add_service(FileSyncServer::new(services.clone()))
+                .add_service(AuthServer::new(services.clone()))
+                .add_service(SecretsServer::new(services.clone()))
+                .add_service(HealthServer::new(services));
+            // How it ended is told by the build that misses it.
+            let _ = server
+                .serve_with_incoming(tokio_stream::once(io::Result::Ok(stream)))
+                .await;
+        });
+        Ok(Self { id, served })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.served.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Services(Arc<Lent>);
+
+#[async_trait]
+impl FileSync for Services {
+    type DiffCopyStream = ReceiverStream<Result<Packet, Status>>;
+    type TarStreamStream = ReceiverStream<Result<Packet, Status>>;
+
+    async fn diff_copy(
+        &self,
+        request: Request<Streaming<Packet>>,
+    ) -> Result<Response<Self::DiffCopyStream>, Status> {
+        let values = |name: &str| {
+            let all = request.metadata().get_all(name).iter();
+            let texts = all.filter_map(|value| value.to_str().ok().map(str::to_owned));
+            texts.collect::<Vec<String>>()
+        };
+        let name = values("dir-name").pop().unwrap_or_default();
+        let mut trees = self.0.trees.iter();
+        let (_, tree) = trees
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| Status::not_found(format!("no directory `{name}` is being built")))?;
+        let mut follow = values("followpaths");
+        if !values("followpaths-encoded").is_empty() {
+            // Paths beyond ASCII come in another spelling: more than asked for does no harm.
+            follow.clear();
+        }
+        let packets = transfer::send(Arc::clone(tree), &follow, request.into_inner());
+        Ok(Response::new(packets))
+    }
+
+    async fn tar_stream(
+        &self,
+        _: Request<Streaming<Packet>>,
+    ) -> Result<Response<Self::TarStreamStream>, Status> {
+        Err(Status::unimplemented("files are sent by DiffCopy"))
+    }
+}
+
+#[async_trait]
+impl Auth for Services {
+    async fn credentials(
+        &self,
+        request: Request<CredentialsRequest>,
+    ) -> Result<Response<CredentialsResponse>, Status> {
+        let host = request.into_inner().host;
+        let lent = Arc::clone(&self.0);
+        // A credential helper is a program.
+        let found = tokio::task::spawn_blocking(move || lent.access.login(&host)).await;
+        let login = found
+            .map_err(|error| Status::internal(error.to_string()))?
+            .map_err(Status::unauthenticated)?;
+        let (username, secret) = match login {
+            Some(Login::Password(user, password)) => (user, password),
+            Some(Login::Token(token)) => (String::new(), token),
+            None => (String::new(), String::new()),
+        };
+        Ok(Response::new(CredentialsResponse { username, secret }))
+    }
+
+    async fn fetch_token(
+        &self,
+        _: Request<FetchTokenRequest>,
+    ) -> Result<Response<FetchTokenResponse>, Status> {
+        Err(Status::unimplemented("the daemon fetches tokens itself"))
+    }
+
+    async fn get_token_authority(
+        &self,
+        _: Request<GetTokenAuthorityRequest>,
+    ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("the daemon fetches tokens itself"))
+    }
+
+    async fn verify_token_authority(
+        &self,
+        _: Request<VerifyTokenAuthorityRequest>,
+    ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
+        Err(Status::unimplemented("the daemon fetches tokens itself"))
+    }
+}
+
+#[async_trait]
+impl Secrets for Services {
+    async fn get_secret(
+        &self,
+        request: Request<GetSecretRequest>,
+    ) -> Result<Response<GetSecretResponse>, Status> {
+        let id = request.into_inner().id;
+        let mut secrets = self.0.secrets.iter();
+        // `BuildKit` takes this very code for "there is none", which a step may allow.
+        let (_, value) = secrets
+            .find(|(known, _)| *known == id)
+            .ok_or_else(|| Status::not_found(format!("secret `{id}` is not set")))?;
+        Ok(Response::new(GetSecretResponse {
+            data: value.clone(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Health for Services {
+    type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
+
+    async fn check(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        Ok(Response::new(HealthCheckResponse {
+            status: ServingStatus::Serving.into(),
+        }))
+    }
+
+    async fn list(
+        &self,
+        _: Request<HealthListRequest>,
+    ) -> Result<Response<HealthListResponse>, Status> {
+        Err(Status::unimplemented("ask by Check"))
+    }
+
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("ask by Check"))
+    }
+}

@@ -1,0 +1,174 @@
+//! Questions to the daemon, asked by the `docker` program, and where that daemon is.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use super::endpoint::Endpoint;
+use super::engine::{self, NoEngine};
+use super::{BY_PROGRAMS, Daemon, round};
+use crate::asking::Asker;
+use crate::backend::oci::registry::{self, Access};
+use crate::cancel::Cancel;
+use crate::process::{self, Exit, Patience, Said, Stream};
+
+impl Daemon {
+    /// Whether the daemon is on a Unix socket and nobody forbade to speak to it.
+    pub(super) fn may_be_direct(&self, endpoint: &Endpoint) -> bool {
+        let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
+        !is_forbidden && endpoint.socket().is_some()
+    }
+
+    /// The daemon that is meant.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, NoEngine> {
+        let said = |name: &str| match self.raw(name).map(OsString::into_string) {
+            None => Ok(None),
+            Some(Ok(text)) => Ok(Some(text)),
+            Some(Err(_)) => Err(format!("`{name}` is not UTF-8 text")),
+        };
+        let found = said("DOCKER_HOST").and_then(|host| {
+            Endpoint::find(
+                host,
+                said("DOCKER_CONTEXT")?,
+                self.configuration().as_deref(),
+            )
+        });
+        found.map_err(|why| NoEngine::nowhere(&why))
+    }
+
+    /// What the daemon is called.
+    pub(super) fn whom(&self) -> String {
+        let endpoint = self.endpoint();
+        endpoint.map_or_else(|_| "the Docker daemon".to_owned(), |found| found.words())
+    }
+
+    /// Where the daemon listens, as `DOCKER_HOST` says it; none where Docker's own context has to say it.
+    pub(crate) fn address(&self) -> Option<String> {
+        let is_said = self
+            .variable("DOCKER_HOST")
+            .is_some_and(|host| !host.is_empty());
+        let found = self.endpoint().ok();
+        let found = found.filter(|found| is_said || found.socket().is_some());
+        found.map(|found| found.host)
+    }
+
+    /// How registries are asked.
+    pub(crate) fn registries(&self) -> Access {
+        Access {
+            limits: self.limits,
+            configuration: self.configuration(),
+        }
+    }
+
+    /// The directory of Docker's configuration.
+    pub(crate) fn configuration(&self) -> Option<PathBuf> {
+        let said = |name: &str| self.raw(name).filter(|value| !value.is_empty());
+        match said("DOCKER_CONFIG") {
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => Some(PathBuf::from(said("HOME")?).join(".docker")),
+        }
+    }
+
+    /// A variable of the environment that `docker` is called in.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.raw(name)?.into_string().ok()
+    }
+
+    pub(super) fn raw(&self, name: &str) -> Option<OsString> {
+        let mut own = self.environment.iter().rev();
+        match own.find(|(set, _)| set == name) {
+            Some((_, value)) => Some(value.clone()),
+            None => std::env::var_os(name),
+        }
+    }
+
+    /// Asks the `docker` program something short.
+    pub(super) fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Said> {
+        let question = asker.ask(self.whom(), self.limits.answer());
+        let said = process::ask(self.docker()?.args(arguments), &question);
+        self.note(&said);
+        said
+    }
+
+    /// Listens to the `docker` program while it does what may take long.
+    pub(super) fn listen(
+        &self,
+        arguments: &[&str],
+        cancel: &Cancel,
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
+        self.follow(self.docker()?.args(arguments), cancel, hear)
+    }
+
+    /// Listens to a program that has something long done by the daemon, as long as that lives.
+    pub(crate) fn follow(
+        &self,
+        command: &mut Command,
+        cancel: &Cancel,
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
+        let hope = || self.hope(std::iter::empty(), cancel);
+        let patience = Patience {
+            limits: &self.limits,
+            cancel,
+            hope: Some(&hope),
+        };
+        let exit = process::run(command, patience, hear);
+        self.note(&exit);
+        exit
+    }
+
+    /// Whether the daemon still answers.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub(super) fn lives(&self, asker: Asker<'_>) -> Result<(), String> {
+        let endpoint = self.endpoint().map_err(|none| none.why)?;
+        if self.may_be_direct(&endpoint) {
+            return round::lives(&endpoint, &self.limits, asker).map_err(|none| none.why);
+        }
+        let answer = self.ask(&["version", "--format", "{{.Server.Version}}"], asker);
+        let why = match answer {
+            Ok(said) if said.success => return Ok(()),
+            Ok(said) => engine::last_line(&said.err, "it says nothing").to_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(NoEngine::no_daemon(&endpoint.words(), &why).why)
+    }
+
+    /// Why there is no hope for something long that says nothing: the daemon does not answer, or one of the registries that
+    /// it speaks to.
+    ///
+    /// # Errors
+    /// That, in words.
+    pub(super) fn hope<'h>(
+        &self,
+        mut registries: impl Iterator<Item = &'h String>,
+        cancel: &Cancel,
+    ) -> Result<(), String> {
+        self.lives(Asker::silent().or(cancel))?;
+        let access = self.registries();
+        let silent = registries.find(|host| registry::is_silent(host, &access));
+        silent.map_or(Ok(()), |host| Err(registry::silent_words(host, &access)))
+    }
+
+    fn note<T>(&self, answer: &io::Result<T>) {
+        let is_lost = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        let is_lost = answer.as_ref().is_err_and(is_lost);
+        self.is_lost.store(is_lost, Ordering::Relaxed);
+    }
+
+    /// A call of the `docker` program.
+    pub(super) fn docker(&self) -> io::Result<Command> {
+        let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.command(program))
+    }
+
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.environment.iter().cloned());
+        command
+    }
+}

@@ -1,0 +1,148 @@
+//! One build, from the job to the verdict: the request, the way that it takes, and what its end means.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::Daemon;
+use super::engine::NoEngine;
+use crate::asking::Asker;
+use crate::backend::buildkit::request::{Request, Touch};
+use crate::backend::buildkit::{BuildKit, Ended, failure};
+use crate::backend::dockerfile::{self, Dockerfile};
+use crate::backend::secret::{self, Discreet, Hider, Revealed};
+use crate::backend::{BuildError, Job, Notes};
+use crate::cancel::Cancel;
+
+impl Daemon {
+    /// Builds the Dockerfile of a job's recipe, and returns the digest of the result. With `config` (OCI's image
+    /// configuration, as JSON) the result is the recipe's base with that configuration; a daemon that is only reached through
+    /// Docker's programs does not take it, and the recipe has the word.
+    ///
+    /// # Errors
+    /// When it fails, is cancelled, or its files changed; nothing then has the job's reference.
+    pub(crate) fn build(
+        &self,
+        job: &Job<'_>,
+        config: Option<&str>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let asker = Asker::build(notes, cancel);
+        let engine = self.engine(asker)?;
+        if job.recipe.platforms.len() > 1 && !engine.info.containerd_store {
+            return Err(one_platform(job));
+        }
+        let job = &Job {
+            no_cache: job.no_cache || self.races.is_stuck(job.image),
+            ..job.clone()
+        };
+        let parents = self.parents(job, asker)?;
+        let dockerfile = dockerfile::of_job(job, &parents)?;
+        let secrets = self.secrets(job, &dockerfile)?;
+        let hider = Hider::new(&secrets);
+        let notes: &dyn Notes = &Discreet {
+            notes,
+            hider: &hider,
+        };
+        if cancel.is_requested() {
+            return Err(BuildError::Cancelled);
+        }
+        let base = parents.values().next();
+        let touch = config.zip(base);
+        let request = Request {
+            job,
+            dockerfile,
+            pin: self.pins.next(),
+            secrets,
+            touch: touch.map(|(config, image)| Touch { image, config }),
+        };
+        let built = match &engine.buildkit {
+            Some(buildkit) => self.by_buildkit(buildkit, &request, notes, cancel),
+            None => self.by_programs(&engine.info, &request, notes, cancel),
+        };
+        let digest = built.map_err(|error| {
+            if failure::is_race(&error) {
+                self.races.note(job.image);
+            }
+            hider.hide_error(error)
+        })?;
+        self.pins.note(&digest, &request.pin);
+        Ok(digest)
+    }
+
+    /// What steps are given: the image's secrets, and where to find Python.
+    fn secrets(&self, job: &Job<'_>, dockerfile: &Dockerfile) -> Result<Vec<Revealed>, BuildError> {
+        let variable = |name: &str| self.variable(name);
+        let mut secrets = secret::of_job(job, &variable)?;
+        let sources = dockerfile.secrets.iter();
+        secrets.extend(sources.filter_map(|name| {
+            Some(Revealed {
+                id: (*name).to_owned(),
+                value: self.variable(name)?.into_bytes(),
+            })
+        }));
+        Ok(secrets)
+    }
+
+    /// What the images that a job needs are called for `FROM`, by id.
+    fn parents(
+        &self,
+        job: &Job<'_>,
+        asker: Asker<'_>,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
+        let pinned = |id: &str| {
+            let base = job.base(id)?;
+            Ok((id.to_owned(), self.pinned(id, base, asker)?))
+        };
+        job.recipe.images().map(pinned).collect()
+    }
+
+    /// The build by the daemon's `BuildKit` itself.
+    fn by_buildkit(
+        &self,
+        buildkit: &BuildKit,
+        request: &Request<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<String, BuildError> {
+        let ended = buildkit.build(request, notes, cancel);
+        let is_lost = matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_)));
+        self.is_lost.store(is_lost, Ordering::Relaxed);
+        ended.map_err(|ended| match ended {
+            Ended::Lost(why) => {
+                BuildError::Transient(NoEngine::unreached(&self.whom(), &why).sentence())
+            }
+            Ended::Stuck(why) => BuildError::Transient(why),
+            Ended::Error(error) => error,
+        })
+    }
+}
+
+impl From<NoEngine> for BuildError {
+    fn from(none: NoEngine) -> Self {
+        let message = format!("{}: {}", none.why, none.mend);
+        if none.passing {
+            Self::Transient(message)
+        } else {
+            Self::Failed(message)
+        }
+    }
+}
+
+/// Why a program did not run to its end.
+pub(crate) fn broken_off(what: &str, error: &io::Error) -> BuildError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => BuildError::Transient(error.to_string()),
+        io::ErrorKind::Interrupted => BuildError::Cancelled,
+        _ => BuildError::Failed(format!("{what} does not start: {error}")),
+    }
+}
+
+fn one_platform(job: &Job<'_>) -> BuildError {
+    BuildError::Failed(format!(
+        "Docker's classic image store keeps images of one platform, and this one is for {}: switch the daemon to the \
+         containerd image store (`\"features\": {{\"containerd-snapshotter\": true}}` in daemon.json), or name one platform",
+        job.recipe.platforms.join(" and ")
+    ))
+}

@@ -1,0 +1,366 @@
+//! The Docker that is installed: the program, buildx, the daemon and its image store, asked once.
+//!
+//! One `docker info` answers everything, plugins included; buildx is then called directly, which saves a process per build.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::backend::Availability;
+
+/// The oldest engine whose `BuildKit` knows what our Dockerfiles use.
+const OLDEST: Version = Version(20, 10);
+
+/// The first `docker` program that leaves `BuildKit` to buildx.
+const WITHOUT_BUILDKIT: Version = Version(23, 0);
+
+/// The first engine whose `BuildKit` is spoken to directly: with older ones only Docker's own programs were tried.
+const DIRECT: Version = Version(23, 0);
+
+/// The first buildx whose progress can be read as JSON.
+const RAW_PROGRESS: Version = Version(0, 13);
+
+/// Major and minor number of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Version(pub(super) u32, pub(super) u32);
+
+impl Version {
+    /// Reads `v0.29.1+ds1` and the like; nothing readable is the oldest of all.
+    pub(super) fn read(text: &str) -> Self {
+        let mut numbers = text
+            .trim_start_matches(|each: char| !each.is_ascii_digit())
+            .split(|each: char| !each.is_ascii_digit())
+            .map(|number| number.parse().unwrap_or(0));
+        Self(numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+    }
+}
+
+/// A Docker that can build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EngineInfo {
+    /// The daemon's version.
+    pub(super) server: String,
+    /// The client's version; not told by old clients.
+    pub(super) client: Option<String>,
+    /// buildx, if there is one.
+    pub(super) buildx: Option<Buildx>,
+    /// The docker context, which is also the name of the buildx builder that is the daemon itself.
+    pub(super) context: String,
+    /// Whether images are kept by containerd rather than by a graph driver.
+    pub(super) containerd_store: bool,
+    /// The storage driver.
+    pub(super) driver: String,
+}
+
+/// The buildx program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Buildx {
+    pub(super) path: PathBuf,
+    pub(super) version: String,
+}
+
+impl Buildx {
+    /// Whether it can tell its progress as JSON.
+    pub(super) fn has_raw_progress(&self) -> bool {
+        Version::read(&self.version) >= RAW_PROGRESS
+    }
+
+    /// Whether it can be told to add no provenance, which it does unasked since then.
+    pub(super) fn has_attestations(&self) -> bool {
+        Version::read(&self.version) >= Version(0, 10)
+    }
+}
+
+impl EngineInfo {
+    /// Whether there is a `BuildKit` client: buildx, or a `docker` of before it was taken out of it.
+    pub(super) fn can_build(&self) -> Result<(), NoEngine> {
+        let client = self.client.as_deref().unwrap_or_default();
+        let version = Version::read(client);
+        if self.buildx.is_some() || (version >= OLDEST && version < WITHOUT_BUILDKIT) {
+            return Ok(());
+        }
+        Err(NoEngine {
+            why: format!("`docker` {client} has no buildx"),
+            mend: "install the buildx plugin (package docker-buildx-plugin or docker-buildx)"
+                .into(),
+            passing: false,
+        })
+    }
+
+    /// Whether its `BuildKit` can be spoken to without Docker's programs.
+    pub(super) fn can_be_direct(&self) -> bool {
+        Version::read(&self.server) >= DIRECT
+    }
+
+    /// The engine in words.
+    pub(super) fn availability(&self, is_direct: bool) -> Availability {
+        let mut versions = vec![("engine".to_owned(), self.server.clone())];
+        let client = self.client.iter();
+        versions.extend(client.map(|version| ("client".to_owned(), version.clone())));
+        let buildx = self.buildx.iter();
+        versions.extend(buildx.map(|buildx| ("buildx".to_owned(), buildx.version.clone())));
+        let store = if self.containerd_store {
+            "containerd"
+        } else {
+            "classic"
+        };
+        let mut remarks = vec![format!(
+            "the image store is the {store} one ({})",
+            self.driver
+        )];
+        if self.context != "default" {
+            remarks.push(format!("the docker context is `{}`", self.context));
+        }
+        if is_direct {
+            remarks.push("builds speak to its BuildKit directly".to_owned());
+        } else if self.buildx.is_none() {
+            remarks.push("there is no buildx: `docker build` is used, which tells less".to_owned());
+        }
+        Availability::Ready { versions, remarks }
+    }
+}
+
+/// Why there is none that can build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NoEngine {
+    pub(super) why: String,
+    pub(super) mend: String,
+    /// Whether it may pass: the daemon is starting again.
+    pub(super) passing: bool,
+}
+
+impl NoEngine {
+    /// There is no `docker` program.
+    pub(super) fn no_program() -> Self {
+        Self {
+            why: "there is no `docker` in PATH".into(),
+            mend: "install Docker Engine 20.10 or later (https://docs.docker.com/engine/install/)"
+                .into(),
+            passing: false,
+        }
+    }
+
+    /// The daemon does not answer; `whom` is what it is called.
+    pub(super) fn no_daemon(whom: &str, why: &str) -> Self {
+        // In docker's words, which name the daemon once more.
+        let why = if why.starts_with("Cannot connect to the Docker daemon") {
+            "nobody listens there"
+        } else {
+            why.trim()
+        };
+        Self {
+            why: format!("{whom} does not answer: {why}"),
+            mend: "start it, or point `DOCKER_HOST` or `docker context use` at one that runs"
+                .into(),
+            passing: true,
+        }
+    }
+
+    /// The daemon cannot be reached, or breaks off.
+    pub(super) fn unreached(whom: &str, error: &io::Error) -> Self {
+        let none = Self::no_daemon(whom, &error.to_string());
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let mend = "become a member of the group that its socket belongs to (`docker`), or point `DOCKER_HOST` at another";
+            return Self {
+                mend: mend.to_owned(),
+                passing: false,
+                ..none
+            };
+        }
+        none
+    }
+
+    /// Nobody can say which daemon is meant.
+    pub(super) fn nowhere(why: &str) -> Self {
+        Self {
+            why: format!("no Docker daemon can be asked: {why}"),
+            mend: "mend it, or name the daemon in `DOCKER_HOST`".to_owned(),
+            passing: false,
+        }
+    }
+
+    /// What is wrong and what to do.
+    pub(super) fn sentence(&self) -> String {
+        format!("{} ({})", self.why, self.mend)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Info {
+    #[serde(default)]
+    server_version: String,
+    #[serde(default)]
+    server_errors: Option<Vec<String>>,
+    #[serde(default)]
+    driver: String,
+    #[serde(default)]
+    driver_status: Option<Vec<Vec<String>>>,
+    #[serde(default, rename = "OSType")]
+    os_type: String,
+    #[serde(default, rename = "ClientInfo")]
+    client: ClientInfo,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct ClientInfo {
+    #[serde(default)]
+    version: Option<String>,
+    #[serde(default)]
+    context: Option<String>,
+    #[serde(default)]
+    plugins: Option<Vec<Plugin>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Plugin {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    path: Option<PathBuf>,
+    #[serde(default)]
+    version: Option<String>,
+    /// Why it cannot be used.
+    #[serde(default)]
+    err: Option<serde_json::Value>,
+}
+
+/// Reads what `docker info --format '{{json .}}'` said of the daemon that is called `whom`.
+pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEngine> {
+    let Ok(info) = serde_json::from_str::<Info>(out.trim()) else {
+        return Err(NoEngine::no_daemon(
+            whom,
+            last_line(err, "`docker info` failed"),
+        ));
+    };
+    if info.server_version.is_empty() {
+        let said = info.server_errors.unwrap_or_default().join(", ");
+        let said = if said.is_empty() { err } else { &said };
+        return Err(NoEngine::no_daemon(whom, last_line(said, "no version")));
+    }
+    if Version::read(&info.server_version) < OLDEST {
+        return Err(too_old(&info.server_version));
+    }
+    if info.os_type == "windows" {
+        return Err(NoEngine {
+            why: "the Docker daemon builds Windows images".into(),
+            mend: "switch it to Linux containers".into(),
+            passing: false,
+        });
+    }
+    let plugins = info.client.plugins.unwrap_or_default();
+    let status = info.driver_status.unwrap_or_default();
+    Ok(EngineInfo {
+        server: info.server_version,
+        client: info.client.version,
+        buildx: plugins.into_iter().find_map(buildx),
+        context: info.client.context.unwrap_or_else(|| "default".into()),
+        containerd_store: status
+            .iter()
+            .flatten()
+            .any(|said| said.contains("io.containerd.snapshotter")),
+        driver: info.driver,
+    })
+}
+
+fn buildx(plugin: Plugin) -> Option<Buildx> {
+    if plugin.name != "buildx" || plugin.err.is_some_and(|err| !err.is_null()) {
+        return None;
+    }
+    Some(Buildx {
+        path: plugin.path?,
+        version: plugin.version.unwrap_or_default(),
+    })
+}
+
+fn too_old(version: &str) -> NoEngine {
+    NoEngine {
+        why: format!("Docker {version} is too old"),
+        mend: format!("install Docker Engine {}.{} or later", OLDEST.0, OLDEST.1),
+        passing: false,
+    }
+}
+
+pub(super) fn last_line<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
+    let mut lines = text.lines().rev();
+    lines
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or(otherwise)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(out: &str, err: &str) -> Result<EngineInfo, NoEngine> {
+        super::read("the Docker daemon", out, err)
+    }
+
+    const WITH_BUILDX: &str = r#"{"ServerVersion":"26.1.5+dfsg1","Driver":"overlayfs","OSType":"linux",
+        "DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"ClientInfo":{"Version":"28.2.2","Context":"work",
+        "Plugins":[{"Name":"buildx","Path":"/lib/docker-buildx","Version":"v0.29.1+ds1"}],"Warnings":null}}"#;
+
+    #[test]
+    fn one_answer_tells_the_store_the_context_and_buildx() {
+        let engine = read(WITH_BUILDX, "").unwrap();
+        assert!(engine.containerd_store);
+        assert_eq!(engine.context, "work");
+        let buildx = engine.buildx.unwrap();
+        assert!(buildx.has_raw_progress() && buildx.has_attestations());
+        assert_eq!(buildx.path, PathBuf::from("/lib/docker-buildx"));
+    }
+
+    #[test]
+    fn an_old_client_tells_less() {
+        let engine = read(
+            r#"{"ServerVersion":"20.10.24","Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]],
+                "OSType":"linux","ClientInfo":{"Debug":false,"Plugins":[],"Warnings":null}}"#,
+            "",
+        )
+        .unwrap();
+        assert!(!engine.containerd_store && engine.buildx.is_none() && engine.client.is_none());
+        assert_eq!(engine.context, "default");
+    }
+
+    #[test]
+    fn a_plugin_that_does_not_work_is_none() {
+        let broken = WITH_BUILDX.replace(r#""Name":"#, r#""Err":"exec format error","Name":"#);
+        assert!(read(&broken, "").unwrap().buildx.is_none());
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_answer_is_said_in_its_own_words() {
+        let said =
+            "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?";
+        let none = read(r#"{"ServerVersion":"","ClientInfo":{}}"#, said).unwrap_err();
+        assert!(none.why.ends_with("nobody listens there") && none.passing);
+        let errors = format!(r#"{{"ServerErrors":["{said}"],"ClientInfo":{{}}}}"#);
+        let none = read(&errors, "").unwrap_err();
+        assert!(none.why.ends_with("nobody listens there"), "{}", none.why);
+        assert!(
+            read("", "permission denied\n")
+                .unwrap_err()
+                .why
+                .ends_with("permission denied")
+        );
+    }
+
+    #[test]
+    fn what_is_too_old_is_said() {
+        let none = read(r#"{"ServerVersion":"19.03.15","OSType":"linux"}"#, "").unwrap_err();
+        assert_eq!(none.why, "Docker 19.03.15 is too old");
+    }
+
+    #[test]
+    fn versions_are_numbers() {
+        assert!(Version::read("v0.9.1") < Version::read("0.13.0"));
+        assert_eq!(
+            Version::read("github.com/docker/buildx 0.29.1"),
+            Version(0, 29)
+        );
+        assert_eq!(Version::read("unknown"), Version(0, 0));
+    }
+}

@@ -1,0 +1,177 @@
+//! The images of the local store: what they are, and their names, private ones among them.
+
+use super::Daemon;
+use super::engine::NoEngine;
+use super::inspect::{self, LocalImage};
+use super::pins::Pins;
+use crate::asking::Asker;
+use crate::backend::buildkit::failure;
+use crate::backend::oci::reference::Reference;
+use crate::backend::{Artifact, BuildError};
+use crate::cancel::Cancel;
+use crate::process::{Said, Stream};
+
+/// How many calls remove names at once.
+const REMOVERS: usize = 8;
+
+impl Daemon {
+    /// Looks for the daemon.
+    ///
+    /// # Errors
+    /// When there is none that can build.
+    pub(crate) fn ready(&self, asker: Asker<'_>) -> Result<(), BuildError> {
+        self.engine(asker).map(drop).map_err(BuildError::from)
+    }
+
+    /// A name that nothing has, to be given to an image; it is taken back at the end of the run.
+    pub(crate) fn private_name(&self) -> String {
+        self.pins.next()
+    }
+
+    /// An image of the local store, by a name or an id; none when there is no such image.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) fn image(
+        &self,
+        name: &str,
+        asker: Asker<'_>,
+    ) -> Result<Option<LocalImage>, BuildError> {
+        let head = ["image", "inspect", "--format", "{{json .}}", "--", name];
+        let said = self.told(&head, asker)?;
+        if said.success {
+            return LocalImage::read(&said.out).map(Some).ok_or_else(|| {
+                BuildError::Failed(format!("docker's answer for `{name}` cannot be read"))
+            });
+        }
+        let why = said.err.trim();
+        if why.to_lowercase().contains("no such image") {
+            return Ok(None);
+        }
+        Err(BuildError::Transient(why.to_owned()))
+    }
+
+    /// A name of just this image. One that is only in a registry has its digest there.
+    pub(crate) fn pinned(
+        &self,
+        id: &str,
+        base: &Artifact,
+        asker: Asker<'_>,
+    ) -> Result<String, BuildError> {
+        if let Some(name) = self.pins.of(&base.digest) {
+            return Ok(name);
+        }
+        let name = self.pins.next();
+        let said = self.told(&["image", "tag", &base.digest, &name], asker)?;
+        if said.success {
+            self.pins.note(&base.digest, &name);
+            return Ok(name);
+        }
+        let why = said.err.trim();
+        if failure::is_passing(why) {
+            return Err(BuildError::Transient(why.to_owned()));
+        }
+        match Reference::read(&base.reference) {
+            Some(reference) if reference.has_host => {
+                Ok(format!("{}@{}", reference.repository(), base.digest))
+            }
+            _ => Err(BuildError::Failed(format!(
+                "`{id}`, which it is built on, is no longer in the local store: {why}"
+            ))),
+        }
+    }
+
+    /// Lets a private name be the one by which others are built on the image that has it.
+    pub(crate) fn pin(&self, image: &LocalImage, name: &str) {
+        self.pins.note(&image.id, name);
+    }
+
+    /// Gives an image of the local store one more name.
+    ///
+    /// # Errors
+    /// When the daemon does not.
+    pub(crate) fn name(&self, image: &str, name: &str, asker: Asker<'_>) -> Result<(), BuildError> {
+        let said = self.told(&["image", "tag", image, name], asker)?;
+        if said.success {
+            return Ok(());
+        }
+        let why = said.err.trim().to_owned();
+        Err(if failure::is_passing(&why) {
+            BuildError::Transient(why)
+        } else {
+            BuildError::Failed(why)
+        })
+    }
+
+    /// Takes a name back; the image stays if it has another.
+    pub(crate) fn forget(&self, name: &str) {
+        self.remove_names(&[name]);
+    }
+
+    /// Takes names back, several at once.
+    pub(super) fn remove_names(&self, names: &[&str]) {
+        // One call removes one name after the other. Where a name is an image's last one, containerd's store collects its garbage
+        // each time, but once for all who wait for it.
+        let share = names.len().div_ceil(REMOVERS).clamp(1, inspect::AT_ONCE);
+        std::thread::scope(|scope| {
+            for some in names.chunks(share) {
+                scope.spawn(move || {
+                    let head = ["image", "rm"];
+                    let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
+                    // A name that cannot be removed costs nothing but its line in `docker images`.
+                    let _ = self.listen(&arguments, &Cancel::default(), |_, _| {});
+                });
+            }
+        });
+    }
+
+    /// Takes back the private names that killed runs left, and says how many.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) fn clean_pins(&self, asker: Asker<'_>) -> Result<usize, String> {
+        self.clean_names(Pins::is_left, asker)
+    }
+
+    /// Takes back all names in the local store that were left behind, and says how many.
+    ///
+    /// # Errors
+    /// When the daemon does not answer.
+    pub(crate) fn clean_names(
+        &self,
+        is_left: impl Fn(&str) -> bool,
+        asker: Asker<'_>,
+    ) -> Result<usize, String> {
+        if self.program.is_none() {
+            return Ok(0);
+        }
+        // A list of thousands of images takes long: is there anyone to wait for?
+        self.lives(asker)?;
+        let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
+        let (mut left, mut complaint) = (Vec::new(), String::new());
+        let exit = self.listen(&list, asker.cancel(), |stream, line| match stream {
+            Stream::Out if is_left(line) => left.push(line.to_owned()),
+            Stream::Out => {}
+            Stream::Err => line.clone_into(&mut complaint),
+        });
+        if !exit.map_err(|error| error.to_string())?.status.success() {
+            return Err(complaint);
+        }
+        let left: Vec<&str> = left.iter().map(String::as_str).collect();
+        self.remove_names(&left);
+        Ok(left.len())
+    }
+
+    /// Asks the `docker` program something short in a build.
+    pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Said, BuildError> {
+        if self.program.is_none() {
+            return Err(NoEngine::no_program().into());
+        }
+        self.ask(arguments, asker).map_err(|error| {
+            if asker.is_cancelled() {
+                return BuildError::Cancelled;
+            }
+            NoEngine::unreached(&self.whom(), &error).into()
+        })
+    }
+}

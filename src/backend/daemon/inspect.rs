@@ -1,0 +1,288 @@
+//! Images of the local store, read from what the daemon or one `docker image inspect` says.
+//!
+//! Pure; the questions are asked elsewhere. An image is matched by its own names, not by its place in the answer, and is
+//! absent only if the daemon says so.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::engine::NoEngine;
+use crate::backend::platform::Platform;
+use crate::backend::{Existence, Wanted, labels};
+use crate::process::Said;
+
+/// References of one call: system calls take about two megabytes of arguments.
+pub(super) const AT_ONCE: usize = 1000;
+
+/// An image of the local store, as `docker image inspect` and the daemon itself describe it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LocalImage {
+    /// Its id, `sha256:…`.
+    pub(crate) id: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default)]
+    repo_digests: Option<Vec<String>>,
+    /// Docker's `Config`: environment, labels, entrypoint and the like.
+    #[serde(default)]
+    pub(crate) config: Value,
+    /// What it runs on.
+    #[serde(flatten)]
+    pub(crate) platform: Platform,
+}
+
+/// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
+///
+/// # Errors
+/// When it is no answer of the daemon, which is called `whom`.
+pub(super) fn read(
+    whom: &str,
+    wanted: &[Wanted<'_>],
+    said: &Said,
+) -> Result<Vec<Existence>, NoEngine> {
+    let images: Vec<LocalImage> = said
+        .out
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let by_name: BTreeMap<&str, &LocalImage> = images
+        .iter()
+        .flat_map(|image| {
+            let names = image.repo_tags.iter().flatten();
+            names.map(move |name| (familiar(name), image))
+        })
+        .collect();
+    let is_word = |line: &&str| !line.trim().is_empty() && !line.starts_with("WARNING: ");
+    let mut complaints = said.err.lines().filter(is_word);
+    let complaint = complaints.find(|line| !says_absent(line));
+    let is_told = complaint.is_none() && (said.success || says_absent(&said.err));
+    let complaint = complaint.unwrap_or("`docker image inspect` failed");
+    if !is_told && images.is_empty() {
+        return Err(NoEngine::no_daemon(whom, complaint));
+    }
+    let each = wanted
+        .iter()
+        .map(|wanted| match by_name.get(familiar(wanted.reference)) {
+            Some(image) => existence(image, wanted.platforms),
+            None if is_told => Existence::Absent,
+            None => unknown(complaint),
+        });
+    Ok(each.collect())
+}
+
+/// What exists of one reference, by the answer to `GET /images/{name}/json` of the daemon that is called `whom`. An answer to
+/// another question is none.
+pub(super) fn read_one(
+    whom: &str,
+    status: u16,
+    body: &[u8],
+    (reference, platforms): (&str, &[String]),
+) -> Existence {
+    let refusal = || serde_json::from_slice::<Refusal>(body);
+    match status {
+        200 => match serde_json::from_slice::<LocalImage>(body) {
+            Ok(image) if image.is_called(reference) => existence(&image, platforms),
+            Ok(image) => unknown(&format!("{whom} answers for another image ({})", image.id)),
+            Err(error) => unknown(&format!("what {whom} answers cannot be read: {error}")),
+        },
+        404 if refusal().is_ok_and(|refusal| says_absent(&refusal.message)) => Existence::Absent,
+        _ => match refusal() {
+            Ok(refusal) => unknown(&format!(
+                "{whom} answers with status {status}: {}",
+                refusal.message.trim()
+            )),
+            Err(_) => unknown(&format!("{whom} answers with status {status}")),
+        },
+    }
+}
+
+impl LocalImage {
+    /// Reads one that says what it runs on.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let image: Self = serde_json::from_str(text.trim()).ok()?;
+        let Platform {
+            os, architecture, ..
+        } = &image.platform;
+        let is_whole = ![&image.id, os, architecture]
+            .iter()
+            .any(|word| word.is_empty());
+        is_whole.then_some(image)
+    }
+
+    /// The digests of its manifests, as registries know them.
+    pub(crate) fn digests(&self) -> impl Iterator<Item = &str> {
+        let names = self.repo_digests.iter().flatten();
+        names.filter_map(|name| Some(name.split_once('@')?.1))
+    }
+
+    fn is_called(&self, reference: &str) -> bool {
+        let mut names = self.repo_tags.iter().flatten();
+        names.any(|name| familiar(name) == familiar(reference))
+    }
+}
+
+/// Why the daemon does not do what it was asked.
+#[derive(Deserialize)]
+struct Refusal {
+    message: String,
+}
+
+fn unknown(why: &str) -> Existence {
+    Existence::Unknown {
+        why: why.trim().to_owned(),
+    }
+}
+
+/// Of an image for several platforms only one is told of here: its key speaks for the others.
+fn existence(image: &LocalImage, platforms: &[String]) -> Existence {
+    let wanted = match platforms {
+        [only] => std::slice::from_ref(only),
+        _ => &[],
+    };
+    let there = std::slice::from_ref(&image.platform);
+    Existence::present(key(image), image.id.clone(), there, wanted)
+}
+
+fn key(image: &LocalImage) -> Option<String> {
+    let key = image.config["Labels"][labels::KEY].as_str();
+    key.map(str::to_owned)
+}
+
+/// "Error response from daemon: No such image: x:1", in the words of all versions.
+fn says_absent(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words = ["no such image", "no such object", "image not known"];
+    words.iter().any(|word| text.contains(word))
+}
+
+/// A reference as Docker shows it.
+fn familiar(reference: &str) -> &str {
+    let short = reference
+        .strip_prefix("docker.io/")
+        .or_else(|| reference.strip_prefix("index.docker.io/"))
+        .unwrap_or(reference);
+    short.strip_prefix("library/").unwrap_or(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_read_as_docker_tells_it() {
+        let found = LocalImage::read(
+            r#"{"Id":"sha256:1","Os":"linux","Architecture":"arm","Variant":"v7","Config":{"Cmd":["sh"]}}"#,
+        );
+        let found = found.unwrap();
+        assert_eq!(found.platform.to_string(), "linux/arm/v7");
+        assert_eq!(found.config["Cmd"][0], "sh");
+        assert_eq!(LocalImage::read("{}"), None);
+        assert_eq!(LocalImage::read("not JSON"), None);
+    }
+
+    fn said(success: bool, out: &str, err: &str) -> Said {
+        Said {
+            success,
+            out: out.into(),
+            err: err.into(),
+        }
+    }
+
+    fn read(references: &[&str], said: &Said) -> Result<Vec<Existence>, NoEngine> {
+        let wanted = references.iter().map(|reference| Wanted {
+            reference,
+            place: crate::backend::StoreKind::Local,
+            platforms: &[],
+        });
+        super::read("it", &wanted.collect::<Vec<_>>(), said)
+    }
+
+    #[test]
+    fn an_image_of_another_platform_is_not_the_one() {
+        let body = br#"{"Id":"sha256:1","RepoTags":["a:1"],"Os":"linux","Architecture":"amd64","Config":{}}"#;
+        let found = |platforms: &[&str]| {
+            let platforms: Vec<String> = platforms.iter().map(|&each| each.to_owned()).collect();
+            read_one("it", 200, body, ("a:1", &platforms))
+        };
+        assert!(matches!(found(&["linux/amd64"]), Existence::Present { .. }));
+        assert_eq!(
+            found(&["linux/arm64"]),
+            Existence::Incomplete {
+                missing: vec!["linux/arm64".into()]
+            }
+        );
+        let both = found(&["linux/amd64", "linux/arm64"]);
+        assert!(matches!(both, Existence::Present { .. }));
+    }
+
+    #[test]
+    fn one_answer_tells_of_all_in_order() {
+        let out = "{\"Id\":\"sha256:1\",\"RepoTags\":[\"a:1\",\"a:2\"],\"Config\":{\"Labels\":{\"dev.imgspec.key\":\"k\"}}}\n\
+                   {\"Id\":\"sha256:2\",\"RepoTags\":[\"ghcr.io/x/b:1\"],\"Config\":{\"Labels\":null}}\n";
+        let err = "Error response from daemon: No such image: gone:1\n";
+        let wanted = ["ghcr.io/x/b:1", "gone:1", "docker.io/library/a:2"];
+        let found = read(&wanted, &said(false, out, err)).unwrap();
+        let present = |key: Option<&str>, digest: &str| Existence::Present {
+            key: key.map(str::to_owned),
+            digest: digest.into(),
+        };
+        assert_eq!(
+            found,
+            [
+                present(None, "sha256:2"),
+                Existence::Absent,
+                present(Some("k"), "sha256:1")
+            ]
+        );
+    }
+
+    #[test]
+    fn only_the_daemons_word_is_absence() {
+        let read_one = |status, body: &str| read_one("it", status, body.as_bytes(), ("a:1", &[]));
+        let body = r#"{"Id":"sha256:1","RepoTags":["b:1","a:1"],"Config":{"Labels":{"dev.imgspec.key":"k"}}}"#;
+        assert_eq!(
+            read_one(200, body),
+            Existence::Present {
+                key: Some("k".into()),
+                digest: "sha256:1".into()
+            }
+        );
+        let absent = r#"{"message":"No such image: a:1"}"#;
+        assert_eq!(read_one(404, absent), Existence::Absent);
+        for (status, body) in [
+            (200, "<html>"),
+            (200, "{}"),
+            (200, &body.replace("a:1", "c:1")),
+            (200, &body.replace("RepoTags", "Tags")),
+            (403, ""),
+            (404, "<html>no such image</html>"),
+            (404, r#"{"message":"page not found"}"#),
+            (500, "{}"),
+            (500, absent),
+            (502, "x"),
+        ] {
+            let found = read_one(status, body);
+            assert!(
+                matches!(found, Existence::Unknown { .. }),
+                "{status} {body}"
+            );
+        }
+    }
+
+    /// flytekit#3251
+    #[test]
+    fn a_daemon_that_does_not_answer_says_nothing_of_existence() {
+        let err =
+            "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n";
+        let why = |err: &str| read(&["a:1"], &said(false, "", err)).unwrap_err().why;
+        assert_eq!(why(err), "it does not answer: nobody listens there");
+        assert!(why("").ends_with("`docker image inspect` failed"));
+        // What docker says of its configuration is no answer of the daemon.
+        let warned = "WARNING: Error loading config file: x\nError response from daemon: No such image: a:1\n";
+        let found = read(&["a:1"], &said(false, "", warned)).unwrap();
+        assert_eq!(found, [Existence::Absent]);
+    }
+}

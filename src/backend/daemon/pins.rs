@@ -1,0 +1,113 @@
+//! Private names for the images that others are built on.
+//!
+//! A local image has no digest that `FROM` could name, and anyone can move a tag between two builds (bake#1112). So each image
+//! gets a name that only this run knows: with its own tag, or when the first image needs it. All are removed at the end.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The repository of all private names.
+pub(super) const REPOSITORY: &str = "imgspec-pin";
+
+/// The names that this run gave.
+#[derive(Debug)]
+pub(super) struct Pins {
+    /// Seconds since 1970 when the run began, so that `clean` can tell names that were left behind.
+    began: u64,
+    run: u64,
+    given: Mutex<Given>,
+}
+
+#[derive(Debug, Default)]
+struct Given {
+    count: u32,
+    names: Vec<String>,
+    by_digest: BTreeMap<String, String>,
+}
+
+impl Pins {
+    pub(super) fn new() -> Self {
+        Self {
+            began: std::time::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |since| since.as_secs()),
+            // Keyed by the system's randomness: two runs, on one machine or several, do not meet.
+            run: RandomState::new().hash_one(std::process::id()),
+            given: Mutex::default(),
+        }
+    }
+
+    /// A name that nothing has, to be given to an image.
+    pub(super) fn next(&self) -> String {
+        let mut given = self.given();
+        given.count += 1;
+        let name = format!(
+            "{REPOSITORY}:{}-{:016x}-{}",
+            self.began, self.run, given.count
+        );
+        given.names.push(name.clone());
+        name
+    }
+
+    /// Whether a private name is of a run that began more than a day ago: no run takes so long.
+    pub(super) fn is_left(name: &str) -> bool {
+        let tag = name
+            .strip_prefix(REPOSITORY)
+            .and_then(|rest| rest.strip_prefix(':'));
+        let began = tag.and_then(|tag| tag.split('-').next()?.parse::<u64>().ok());
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .map_or(0, |since| since.as_secs());
+        began.is_some_and(|began| began.saturating_add(24 * 60 * 60) < now)
+    }
+
+    /// Notes which image got a name.
+    pub(super) fn note(&self, digest: &str, name: &str) {
+        let mut given = self.given();
+        given.by_digest.insert(digest.to_owned(), name.to_owned());
+    }
+
+    /// The name of an image, if it has one.
+    pub(super) fn of(&self, digest: &str) -> Option<String> {
+        self.given().by_digest.get(digest).cloned()
+    }
+
+    /// All names, which are forgotten.
+    pub(super) fn take(&self) -> Vec<String> {
+        let mut given = self.given();
+        given.by_digest.clear();
+        std::mem::take(&mut given.names)
+    }
+
+    fn given(&self) -> MutexGuard<'_, Given> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_yesterday_are_left_behind() {
+        assert!(!Pins::is_left(&Pins::new().next()));
+        assert!(Pins::is_left("imgspec-pin:1000000000-00aa-1"));
+        assert!(!Pins::is_left("imgspec-pin:latest"));
+        assert!(!Pins::is_left("other:1000000000-00aa-1"));
+    }
+
+    /// bake#1112
+    #[test]
+    fn names_are_of_one_run_only() {
+        let (one, two) = (Pins::new(), Pins::new());
+        let name = one.next();
+        assert_ne!(name, two.next());
+        assert_ne!(name, one.next());
+        one.note("sha256:1", &name);
+        assert_eq!(one.of("sha256:1"), Some(name));
+        assert_eq!(one.of("sha256:2"), None);
+        assert_eq!(one.take().len(), 2);
+        assert_eq!(one.of("sha256:1"), None);
+    }
+}

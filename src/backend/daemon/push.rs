@@ -1,0 +1,55 @@
+//! Pushes: the daemon sends what it has, and its words are the verdict.
+
+use super::engine::NoEngine;
+use super::{Daemon, broken_off};
+use crate::backend::buildkit::failure;
+use crate::backend::oci::reference::Reference;
+use crate::backend::{BuildError, Notes};
+use crate::cancel::Cancel;
+use crate::process::{self, Patience, Stream};
+
+impl Daemon {
+    /// Sends what a reference names in the local store to its registry.
+    ///
+    /// # Errors
+    /// When the registry or the daemon refuses or is not there, or on a cancel.
+    pub(crate) fn push(
+        &self,
+        reference: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        if self.program.is_none() {
+            return Err(NoEngine::no_program().into());
+        }
+        notes.step(0, 0, "pushing");
+        // What failed is said on standard error; the two streams arrive in any order.
+        let mut last = String::new();
+        let registry = Reference::read(reference).map(|read| read.host);
+        let hope = || self.hope(registry.iter(), cancel);
+        let patience = Patience {
+            limits: &self.limits,
+            cancel,
+            hope: Some(&hope),
+        };
+        let mut command = self
+            .docker()
+            .map_err(|error| broken_off("docker", &error))?;
+        process::keep_all(command.args(["image", "push", "--", reference]));
+        let exit = process::run(&mut command, patience, |stream, line| {
+            notes.log(line);
+            let is_telling = stream == Stream::Err || last.is_empty();
+            if is_telling && !line.trim().is_empty() {
+                line.clone_into(&mut last);
+            }
+        })
+        .map_err(|error| broken_off("docker", &error))?;
+        if exit.status.success() {
+            Ok(())
+        } else if exit.stopped {
+            Err(BuildError::Cancelled)
+        } else {
+            Err(failure::push(reference, &last))
+        }
+    }
+}

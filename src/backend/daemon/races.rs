@@ -1,0 +1,59 @@
+//! Images whose builds fail because `BuildKit` lost what an earlier build of the same step left, as after a killed client.
+//!
+//! Usually the next try finds the step done. If it fails in the same way again, `BuildKit` keeps looking for what is missing as
+//! long as anyone asks for that step; without its cache it is another step to it.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// After so many losses of one image, its cache is left alone.
+const STUCK: usize = 2;
+
+/// How often it happened, by image.
+#[derive(Debug, Default)]
+pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
+
+impl Races {
+    /// It happened once more.
+    pub(super) fn note(&self, image: &str) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(image.to_owned()).or_default() += 1;
+    }
+
+    /// Whether the next build is to do without the cache; asked once, it counts from the beginning.
+    pub(super) fn is_stuck(&self, image: &str) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_stuck = known.get(image).is_some_and(|times| *times >= STUCK);
+        if is_stuck {
+            known.remove(image);
+        }
+        is_stuck
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::BuildError;
+    use crate::backend::buildkit::failure;
+
+    #[test]
+    fn the_third_try_does_without_the_cache() {
+        let why = "`commands: x` failed: failed to stat active key during commit: snapshot y does not exist: not found";
+        assert!(failure::is_race(&BuildError::Transient(why.to_owned())));
+        assert!(!failure::is_race(&BuildError::Transient(
+            "timed out".to_owned()
+        )));
+        let races = Races::default();
+        for (stuck, image) in [
+            (false, "a"),
+            (false, "a"),
+            (true, "a"),
+            (false, "a"),
+            (false, "b"),
+        ] {
+            assert_eq!(races.is_stuck(image), stuck, "{image}");
+            races.note(image);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What of a recipe a Dockerfile, or Docker's daemon, cannot do. Pure.
+
+use crate::backend::buildkit::options;
+use crate::backend::{Unsupported, labels};
+use crate::recipe::{CopyStep, Recipe, Step};
+use crate::spec::Base;
+
+pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
+    let mut unsupported = Vec::new();
+    let mut refuse = |field: &str, why: String| {
+        unsupported.push(Unsupported {
+            field: field.to_owned(),
+            why,
+        });
+    };
+    for step in &recipe.steps {
+        match step {
+            Step::Copy(CopyStep {
+                owner: Some(owner), ..
+            }) if !is_owner(owner) => refuse(
+                "copy",
+                format!(
+                    "`{owner}` is not an owner that a Dockerfile can name: `user` or `user:group`"
+                ),
+            ),
+            Step::Env(pairs) => {
+                for (name, _) in pairs.iter().filter(|(name, _)| !is_plain_name(name)) {
+                    refuse(
+                        "env",
+                        format!("`{name}` is not a name that a Dockerfile can set"),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    for (name, _) in &recipe.config.labels {
+        if name.is_empty() || name.contains('=') {
+            refuse(
+                "labels",
+                format!("`{name}` is not a name that a Dockerfile can set"),
+            );
+        }
+        if labels::is_reserved(name) {
+            refuse("labels", format!("`{name}` is imgspec's own"));
+        }
+    }
+    let is_strict = !recipe.wishes.is_lenient;
+    let options = recipe.wishes.options.iter().filter(|_| is_strict);
+    for (name, value) in options {
+        if let Err(why) = options::attribute(name, value) {
+            refuse("builder-options", why);
+        }
+    }
+    if recipe.wishes.registry_config.is_some() && is_strict {
+        refuse(
+            "registry-config",
+            "how registries are reached is the daemon's affair: `registry-mirrors` and `insecure-registries` in its daemon.json, \
+             certificates in /etc/docker/certs.d"
+                .to_owned(),
+        );
+    }
+    for image in [&recipe.helpers.uv, &recipe.helpers.micromamba] {
+        if image.contains(|each: char| each.is_whitespace() || "$,\"".contains(each)) {
+            refuse("builder-config", format!("`{image}` is not a reference"));
+        }
+    }
+    if let Base::Registry(reference) = &recipe.base
+        && reference.contains(|each: char| each.is_whitespace() || each == '$')
+    {
+        refuse("base-image", format!("`{reference}` is not a reference"));
+    }
+    unsupported
+}
+
+/// Environment names that need no quotes.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// Users and groups as they are in every system's files.
+fn is_owner(owner: &str) -> bool {
+    let (user, group) = owner.split_once(':').unwrap_or((owner, "0"));
+    is_plain_name(user) && is_plain_name(group)
+}

@@ -1,0 +1,191 @@
+//! Python, its packages, and lock files, by uv out of its own image. Pure.
+
+use super::run::{Run, cache};
+use crate::recipe::{CONDA_HOME, Interpreter, Lock, LockTool, PYTHON_HOME, Pip, VENV_HOME};
+
+/// Where uv is mounted.
+const UV: &str = "/run/imgspec/uv";
+
+/// Where uv's cache is mounted.
+const UV_CACHE: &str = "/run/imgspec/cache";
+
+/// Where requirements files are mounted.
+const REQUIREMENTS: &str = "/run/imgspec/requirements";
+
+/// Variables that say where uv finds Python. They are no part of the image: a mirror gives the same Python.
+pub(crate) const PYTHON_SOURCES: [&str; 2] =
+    ["UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"];
+
+/// Puts the managed Python first in PATH, whatever PATH the base has.
+pub(crate) const PYTHON_PATH: &str = "ENV PATH=\"/opt/python/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"";
+
+/// Makes the lock file's environment the one that programs are found in.
+pub(crate) const VENV_PATH: [&str; 2] = [
+    "ENV VIRTUAL_ENV=\"/opt/venv\"",
+    "ENV PATH=\"/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"",
+];
+
+/// Installs the Python that `$1` names, and links its directories so that `/opt/python` is its prefix whatever its version: a
+/// linked `bin` alone would not do, because Python looks for its library beside the directory that it was started from.
+const PYTHON_SCRIPT: &str = "\
+set -e
+for name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do
+  if [ -s /run/imgspec/$name ]; then
+    value=$(cat /run/imgspec/$name)
+    export $name=\"$value\"
+  fi
+done
+uv=/run/imgspec/uv
+export UV_PYTHON_INSTALL_DIR=/opt/python UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1
+$uv python install --no-bin -- \"$1\"
+python=$($uv python find --no-project --managed-python -- \"$1\")
+rm -rf /opt/python/.lock /opt/python/.temp /opt/python/.gitignore
+home=$(readlink -f \"${python%/bin/*}\")
+for each in \"$home\"/*; do ln -sfn \"$each\" /opt/python/; done
+/opt/python/bin/python3 --version";
+
+/// Replaces the `python3` after `--python` by the first one in PATH. `$0` is uv.
+const BASE_PYTHON_SCRIPT: &str = "\
+python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
+shift 4
+exec \"$0\" pip install --python \"$python\" \"$@\"";
+
+/// Adds `$2` to the call that follows unless the file `$1` has a line for the package `$0`: flytekit's own question.
+const UNLESS_NAMED_SCRIPT: &str = "\
+file=$1 package=$2
+shift 2
+grep -Eq \"^[[:space:]]*$0([^A-Za-z0-9_-]|$)\" \"$file\" || set -- \"$@\" \"$package\"
+exec \"$@\"";
+
+/// Fills the environment with what a uv.lock says. `$1` is the Python; `-` is the first one in PATH.
+const UV_SCRIPT: &str = "\
+set -e
+python=$1
+shift
+[ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
+export UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_SYSTEM_CONFIG=1
+cd /run/imgspec/requirements
+exec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --compile-bytecode --link-mode copy \"$@\"";
+
+/// The same for a poetry.lock. Poetry itself lives in uv's cache; it takes the environment that is active.
+const POETRY_SCRIPT: &str = "\
+set -e
+python=$1
+shift
+[ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
+export UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never
+/run/imgspec/uv venv --quiet --python \"$python\" /opt/venv
+export VIRTUAL_ENV=/opt/venv PATH=\"/opt/venv/bin:$PATH\" POETRY_CACHE_DIR=/run/imgspec/cache/poetry POETRY_NO_INTERACTION=1
+cd /run/imgspec/requirements
+exec /run/imgspec/uv tool run --python \"$python\" --from 'poetry>=1.8,<3' poetry install --no-root --only main --compile \"$@\"";
+
+/// uv's managed Python.
+pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
+    let mut run = Run::script(PYTHON_SCRIPT, "python-version", [version]);
+    run = with_uv(run, uv, platform);
+    for name in PYTHON_SOURCES {
+        run = run.mount(format!("type=secret,id={name},target=/run/imgspec/{name}"));
+    }
+    run
+}
+
+/// Python packages; `requirements` is the context's directory and the file in it.
+pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, platform: &str) -> Run {
+    let mut arguments = match interpreter(&pip.interpreter) {
+        Some(python) => pip_command(&python),
+        // uv's own search passes virtual environments by; the base's PATH is the word that counts.
+        None => ["/bin/sh", "-c", BASE_PYTHON_SCRIPT]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(pip_command("python3"))
+            .collect(),
+    };
+    arguments.extend(index_options(pip.index.as_ref(), &pip.extra_indexes));
+    if let Some((_, file)) = requirements {
+        arguments.push(format!("--requirements={REQUIREMENTS}/{file}"));
+    }
+    arguments.extend(pip.extra_args.iter().cloned());
+    if !pip.packages.is_empty() || pip.unless_named.is_some() {
+        arguments.push("--".to_owned());
+        arguments.extend(pip.packages.iter().cloned());
+    }
+    if let Some((name, package)) = &pip.unless_named {
+        arguments = match requirements {
+            None => {
+                arguments.push(package.clone());
+                arguments
+            }
+            Some((_, file)) => ["/bin/sh", "-c", UNLESS_NAMED_SCRIPT, name]
+                .map(str::to_owned)
+                .into_iter()
+                .chain([format!("{REQUIREMENTS}/{file}"), package.clone()])
+                .chain(arguments)
+                .collect(),
+        };
+    }
+    let run = with_uv(Run::new(arguments), uv, platform);
+    match requirements {
+        Some((at, _)) => run.mount(format!("type=bind,source={at},target={REQUIREMENTS}")),
+        None => run,
+    }
+}
+
+/// A lock file; `at` is the context's directory.
+pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
+    let python = interpreter(&lock.interpreter).unwrap_or_else(|| "-".to_owned());
+    let (script, name) = match lock.tool {
+        LockTool::Uv => (UV_SCRIPT, "uv.lock"),
+        LockTool::Poetry => (POETRY_SCRIPT, "poetry.lock"),
+    };
+    let mut arguments = vec![python];
+    if lock.tool == LockTool::Uv {
+        arguments.extend(index_options(lock.index.as_ref(), &lock.extra_indexes));
+    }
+    arguments.extend(lock.extra_args.iter().cloned());
+    // The tools may write beside the lock file; nothing of that is kept.
+    with_uv(Run::script(script, name, arguments), uv, platform)
+        .mount(format!("type=bind,source={at},target={REQUIREMENTS},rw"))
+}
+
+/// The path of an interpreter; none for the first one in the base's PATH.
+fn interpreter(interpreter: &Interpreter) -> Option<String> {
+    match interpreter {
+        Interpreter::Managed => Some(format!("{PYTHON_HOME}/bin/python3")),
+        Interpreter::Conda => Some(format!("{CONDA_HOME}/bin/python")),
+        Interpreter::Venv => Some(format!("{VENV_HOME}/bin/python3")),
+        Interpreter::Exec(path) => Some(path.clone()),
+        Interpreter::Base => None,
+    }
+}
+
+fn index_options(index: Option<&String>, extra: &[String]) -> Vec<String> {
+    let index = index.map(|index| format!("--default-index={index}"));
+    let extra = extra.iter().map(|index| format!("--index={index}"));
+    index.into_iter().chain(extra).collect()
+}
+
+fn pip_command(python: &str) -> Vec<String> {
+    [
+        UV,
+        "pip",
+        "install",
+        "--python",
+        python,
+        "--break-system-packages",
+        "--no-python-downloads",
+        "--no-config",
+        "--no-progress",
+        "--compile-bytecode",
+        "--link-mode=copy",
+        "--cache-dir",
+        UV_CACHE,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn with_uv(run: Run, image: &str, platform: &str) -> Run {
+    // uv's cache is made to be shared.
+    run.mount(format!("type=bind,from={image},source=/uv,target={UV}"))
+        .mount(cache(UV_CACHE, &format!("uv-{platform}"), "shared"))
+}

@@ -1,0 +1,135 @@
+//! One RUN instruction: its mounts, its secrets, its program. Names and secrets reach programs as arguments and mounts, never
+//! as text of a shell.
+
+use crate::backend::dockerfile::quote;
+use crate::recipe::{Recipe, SecretPlace};
+use crate::spec::SecretStep;
+
+/// Where secrets are mounted that a step gets as variables.
+const SECRETS: &str = "/run/imgspec/secrets";
+
+/// One RUN: what is mounted, what it is given, what it runs.
+pub(crate) struct Run {
+    mounts: Vec<String>,
+    /// Variables and the secrets that they hold.
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Run {
+    pub(crate) fn new<S: Into<String>>(arguments: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            mounts: Vec::new(),
+            variables: Vec::new(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// A script of ours with its arguments; the name stands for it in error messages.
+    pub(super) fn script<S: Into<String>>(
+        script: &str,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut run = Self::new(["/bin/sh", "-c", script, name]);
+        run.arguments.extend(arguments.into_iter().map(Into::into));
+        run
+    }
+
+    pub(super) fn mount(mut self, mount: impl Into<String>) -> Self {
+        self.mounts.push(mount.into());
+        self
+    }
+
+    /// With the secrets that steps of a kind get.
+    pub(crate) fn given(mut self, recipe: &Recipe, step: SecretStep) -> Self {
+        for (id, place) in recipe.secrets_of(step) {
+            let target = match place {
+                SecretPlace::File(path) => path.clone(),
+                SecretPlace::Env(variable) => {
+                    self.variables.push((variable.clone(), id.to_owned()));
+                    format!("{SECRETS}/{id}")
+                }
+            };
+            // Readable for whoever the step runs as: nobody else is there.
+            let mount = format!("type=secret,id={id},target={target},mode=0444,required=true");
+            if !self.mounts.contains(&mount) {
+                self.mounts.push(mount);
+            }
+        }
+        self
+    }
+
+    /// The instruction.
+    pub(crate) fn line(self) -> String {
+        let mut line = "RUN ".to_owned();
+        for mount in &self.mounts {
+            line.push_str("--mount=");
+            line.push_str(mount);
+            line.push(' ');
+        }
+        if self.variables.is_empty() {
+            return line + &quote::exec(self.arguments);
+        }
+        // Frontends of before BuildKit 0.16 give secrets as files only. Names are a shell's, ids have no sign that means something.
+        let sets = self
+            .variables
+            .iter()
+            .map(|(name, id)| format!("{name}=$(cat {SECRETS}/{id}) && export {name} && "));
+        let script = sets.collect::<String>() + "exec \"$0\" \"$@\"";
+        let head = ["/bin/sh".to_owned(), "-c".to_owned(), script];
+        line + &quote::exec(head.into_iter().chain(self.arguments))
+    }
+}
+
+pub(super) fn cache(target: &str, id: &str, sharing: &str) -> String {
+    format!("type=cache,target={target},id=imgspec-{id},sharing={sharing}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{Given, StepSecret};
+    use crate::spec::SecretSource;
+
+    fn recipe(places: Vec<SecretPlace>) -> Recipe {
+        let step = SecretStep::Run;
+        let given = |place| Given { step, place };
+        Recipe {
+            secrets: vec![StepSecret {
+                id: "token".into(),
+                source: SecretSource::Env("TOKEN".into()),
+                uses: places.into_iter().map(given).collect(),
+            }],
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn a_secret_is_mounted_where_it_is_asked_for_and_only_there() {
+        let recipe = recipe(vec![SecretPlace::File("/root/.netrc".into())]);
+        let run = |step| {
+            Run::new(["/bin/sh", "-c", "make"])
+                .given(&recipe, step)
+                .line()
+        };
+        assert_eq!(
+            run(SecretStep::Run),
+            r#"RUN --mount=type=secret,id=token,target=/root/.netrc,mode=0444,required=true ["/bin/sh","-c","make"]"#
+        );
+        assert_eq!(run(SecretStep::Apt), r#"RUN ["/bin/sh","-c","make"]"#);
+    }
+
+    #[test]
+    fn a_variable_is_set_for_the_one_command() {
+        let recipe = recipe(vec![SecretPlace::Env("API_TOKEN".into())]);
+        assert_eq!(
+            Run::new(["/bin/sh", "-c", "make"])
+                .given(&recipe, SecretStep::Run)
+                .line(),
+            "RUN --mount=type=secret,id=token,target=/run/imgspec/secrets/token,mode=0444,required=true \
+             [\"/bin/sh\",\"-c\",\"API_TOKEN=$(cat /run/imgspec/secrets/token) && export API_TOKEN && exec \\\"$0\\\" \\\"$@\\\"\",\
+             \"/bin/sh\",\"-c\",\"make\"]"
+        );
+    }
+}

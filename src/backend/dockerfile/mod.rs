@@ -1,0 +1,411 @@
+//! Recipe → Dockerfile, and the names of its numbered steps.
+//!
+//! Pure. There is one stage and no `# syntax` line (it would be fetched from a registry), no value can become an instruction
+//! (see [`quote`]), and helper programs are mounted, so they leave nothing behind. See `docs/design/docker.md`.
+
+mod install;
+pub(crate) mod quote;
+pub(crate) mod stage;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::backend::steps::{StepName, main_file, one_line, shown};
+use crate::backend::{BuildError, Job, context, labels};
+use crate::fingerprint::{Files, Key};
+use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
+use crate::spec::{Base, SecretStep};
+
+/// All that a Dockerfile is made of.
+struct Source<'a> {
+    image: &'a str,
+    key: &'a Key,
+    recipe: &'a Recipe,
+    /// The file sets, in the order of the steps; set `n` is in the context's directory `n`.
+    files: Vec<&'a Files>,
+    /// What the images that the recipe needs are called for `FROM`, by id.
+    parents: &'a BTreeMap<String, String>,
+    /// What they are called for people, by id.
+    names: BTreeMap<&'a str, &'a str>,
+}
+
+/// A Dockerfile and what it needs to be told when it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Dockerfile {
+    pub(crate) text: String,
+    /// What a Dockerfile of the user's own is told besides; none for one of ours.
+    pub(crate) own: Option<Own>,
+    /// Whether it needs the build argument [`quote::NEWLINE`].
+    pub(crate) newline: bool,
+    /// `BuildKit`'s numbered steps, in the user's words.
+    pub(crate) steps: Vec<StepName>,
+    /// Variables of the user's environment that its steps are given as secrets.
+    pub(crate) secrets: &'static [&'static str],
+}
+
+/// What a Dockerfile of the user's own is told when it is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Own {
+    pub(crate) target: Option<String>,
+    pub(crate) args: Vec<(String, String)>,
+    pub(crate) labels: Vec<(String, String)>,
+    /// Names that stand for images: what they are called for `FROM`.
+    pub(crate) images: Vec<(String, String)>,
+    /// Names that stand for directories: which of the file sets.
+    pub(crate) folders: Vec<(String, usize)>,
+}
+
+/// The Dockerfile of a job; `parents` is what the images that it needs are called for `FROM`, by id.
+///
+/// # Errors
+/// When a Dockerfile of the user's own changed since it was hashed, or a value is too long for any line.
+pub(crate) fn of_job(
+    job: &Job<'_>,
+    parents: &BTreeMap<String, String>,
+) -> Result<Dockerfile, BuildError> {
+    let bases = job.bases.iter();
+    let source = Source {
+        image: job.image,
+        key: job.key,
+        recipe: job.recipe,
+        files: job.files.iter().map(AsRef::as_ref).collect(),
+        parents,
+        names: bases
+            .map(|(id, base)| (id.as_str(), base.reference.as_str()))
+            .collect(),
+    };
+    if let Some(own) = &job.recipe.dockerfile {
+        let text = context::text(&job.files[0])?;
+        return Ok(self::own(&source, own, text));
+    }
+    let rendered = render(&source);
+    match quote::too_long(&rendered.text) {
+        None => Ok(rendered),
+        Some(length) => Err(BuildError::Failed(format!(
+            "its Dockerfile would have a line of {length} bytes that cannot be continued, and BuildKit reads 65,535: \
+             a value is too long"
+        ))),
+    }
+}
+
+/// Writes the Dockerfile of a recipe's steps.
+fn render(source: &Source<'_>) -> Dockerfile {
+    let mut writer = Writer {
+        source,
+        lines: Vec::new(),
+        steps: Vec::new(),
+        sets: 0,
+    };
+    writer.base();
+    for step in &source.recipe.steps {
+        writer.step(step);
+    }
+    writer.config();
+    let newline = values(source.recipe).any(quote::needs_newline);
+    let mut text = format!(
+        "# Written by imgspec for the image {}.\n",
+        json(source.image)
+    );
+    if newline {
+        let _ = writeln!(
+            text,
+            "# Needs the build argument {}, a line end.",
+            quote::NEWLINE
+        );
+        // After FROM: an argument before it is not known after it.
+        writer.lines.insert(1, format!("ARG {}", quote::NEWLINE));
+    }
+    for line in &writer.lines {
+        text.push_str(&quote::fold(line));
+        text.push('\n');
+    }
+    let python = |step: &Step| matches!(step, Step::Python { .. });
+    Dockerfile {
+        text,
+        own: None,
+        newline,
+        steps: writer.steps,
+        secrets: if source.recipe.steps.iter().any(python) {
+            &install::PYTHON_SOURCES
+        } else {
+            &[]
+        },
+    }
+}
+
+/// A Dockerfile of the user's own with what it is told; its text is not looked at.
+fn own(source: &Source<'_>, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
+    // The Dockerfile and its context are the first two sets.
+    let mut set = 1;
+    let mut told = Own {
+        target: recipe.target.clone(),
+        args: recipe.args.clone(),
+        ..Own::default()
+    };
+    let labels = own_labels(source).into_iter();
+    told.labels = labels
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let labels = source.recipe.config.labels.iter().cloned();
+    told.labels
+        .extend(labels.filter(|(name, _)| !labels::is_reserved(name)));
+    for (name, context) in &recipe.contexts {
+        match context {
+            ContextSource::Image(id) => {
+                let image = source.parents.get(id).unwrap_or(id);
+                told.images.push((name.clone(), image.clone()));
+            }
+            ContextSource::Registry(reference) => {
+                told.images.push((name.clone(), reference.clone()));
+            }
+            ContextSource::Files(_) => {
+                set += 1;
+                told.folders.push((name.clone(), set));
+            }
+        }
+    }
+    Dockerfile {
+        text,
+        own: Some(told),
+        ..Dockerfile::default()
+    }
+}
+
+/// The labels that say what an image is: the same for the same key, with no time and no version of ours.
+fn own_labels(source: &Source<'_>) -> Vec<(&'static str, String)> {
+    let base = match &source.recipe.base {
+        Base::Image(id) => source.names.get(id.as_str()).copied(),
+        Base::Registry(reference) => Some(reference.as_str()),
+        Base::Scratch => None,
+    };
+    let mut labels = vec![
+        (labels::KEY, source.key.to_string()),
+        (labels::IMAGE, source.image.to_owned()),
+    ];
+    labels.extend(base.map(|base| (labels::BASE, base.to_owned())));
+    labels
+}
+
+/// All texts that become words of the Dockerfile.
+fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
+    let steps = recipe.steps.iter().flat_map(|step| match step {
+        Step::Env(pairs) => pairs.iter().map(|(_, value)| value.as_str()).collect(),
+        Step::Workdir(text) | Step::User(text) => vec![text.as_str()],
+        _ => Vec::new(),
+    });
+    let labels = recipe.config.labels.iter();
+    let labels = labels.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+    steps.chain(labels).chain(recipe.config.user.as_deref())
+}
+
+struct Writer<'a> {
+    source: &'a Source<'a>,
+    lines: Vec<String>,
+    steps: Vec<StepName>,
+    sets: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn line(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+
+    fn numbered(&mut self, words: String, fetches: bool) {
+        self.steps.push(StepName { words, fetches });
+    }
+
+    fn base(&mut self) {
+        let base = &self.source.recipe.base;
+        self.line(format!("FROM {}", self.from()));
+        // Nothing is fetched or numbered for `scratch`.
+        if *base != Base::Scratch {
+            self.numbered(format!("base-image: {}", self.base_name()), true);
+        }
+        if self.source.recipe.config.user.is_some() && !self.source.recipe.steps.is_empty() {
+            self.line("USER 0");
+        }
+    }
+
+    fn from(&self) -> &str {
+        match &self.source.recipe.base {
+            Base::Image(id) => self.parent(id),
+            Base::Registry(reference) => reference,
+            Base::Scratch => "scratch",
+        }
+    }
+
+    fn parent<'s>(&'s self, id: &'s str) -> &'s str {
+        self.source.parents.get(id).map_or(id, String::as_str)
+    }
+
+    fn base_name(&self) -> &str {
+        match &self.source.recipe.base {
+            Base::Image(id) => id,
+            Base::Registry(reference) => reference,
+            Base::Scratch => "scratch",
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        let recipe = self.source.recipe;
+        let (uv, platforms) = (&recipe.helpers.uv, self.platforms());
+        match step {
+            Step::Apt { packages } => {
+                let run = install::apt(packages, &self.cache_scope());
+                self.run(step, run, Some(SecretStep::Apt));
+            }
+            Step::Python { version } => {
+                self.run(step, install::python(version, uv, &platforms), None);
+                self.line(install::PYTHON_PATH);
+            }
+            Step::Conda(conda) => {
+                let run = install::conda(conda, &recipe.helpers.micromamba, &platforms);
+                self.run(step, run, Some(SecretStep::Conda));
+                self.line(install::CONDA_PATH);
+            }
+            Step::Account { name } => self.run(step, install::account(name), None),
+            Step::Env(pairs) => {
+                for (name, value) in pairs {
+                    self.line(format!("ENV {name}={}", quote::word(value)));
+                }
+            }
+            Step::Pip(pip) => {
+                let set = pip.requirements.as_ref().map(|_| self.next_set());
+                let requirements = set.map(|(at, files)| (at, main_file(files)));
+                let run = install::pip(pip, requirements, uv, &platforms);
+                self.run(step, run, Some(SecretStep::Pip));
+            }
+            Step::Lock(lock) => {
+                let (at, _) = self.next_set();
+                let run = install::lock(lock, at, uv, &platforms);
+                self.run(step, run, Some(SecretStep::Pip));
+                for line in install::VENV_PATH {
+                    self.line(line);
+                }
+            }
+            Step::User(user) => self.line(format!("USER {}", quote::word(user))),
+            Step::Workdir(path) => {
+                self.numbered(step.words(), false);
+                self.line(format!("WORKDIR {}", quote::word(path)));
+            }
+            Step::Copy(copy) => self.copy(copy),
+            Step::Run { command } => {
+                self.numbered(format!("commands: {}", one_line(command)), false);
+                let run = install::command(command).given(recipe, SecretStep::Run);
+                self.line(run.line());
+            }
+        }
+    }
+
+    /// A step that installs something, which it fetches.
+    fn run(&mut self, step: &Step, run: install::Run, secrets: Option<SecretStep>) {
+        let fetches = !matches!(step, Step::Account { .. });
+        self.numbered(step.words(), fetches);
+        let run = match secrets {
+            Some(kind) => run.given(self.source.recipe, kind),
+            None => run,
+        };
+        self.line(run.line());
+    }
+
+    fn copy(&mut self, copy: &CopyStep) {
+        let (flag, source, to, shown) = match &copy.from {
+            CopySource::Files(_) => {
+                let (at, files) = self.next_set();
+                let (source, to) = copied(at, files, &copy.to);
+                (String::new(), source, to, shown(files))
+            }
+            CopySource::Image { image, path } => {
+                let flag = format!("--from={} ", self.parent(image));
+                let shown = format!("{image}:{path}");
+                (flag, path.clone(), copy.to.clone(), shown)
+            }
+        };
+        let owner = copy.owner.as_ref();
+        let owner = owner.map_or(String::new(), |owner| format!("--chown={owner} "));
+        self.numbered(format!("copy: {shown} to {}", copy.to), false);
+        self.line(format!("COPY {flag}{owner}{}", quote::copy(&source, &to)));
+    }
+
+    fn config(&mut self) {
+        let config = &self.source.recipe.config;
+        if let Some(arguments) = &config.entrypoint {
+            self.line(format!("ENTRYPOINT {}", quote::exec(arguments)));
+        }
+        if let Some(arguments) = &config.cmd {
+            self.line(format!("CMD {}", quote::exec(arguments)));
+        }
+        if let Some(user) = &config.user {
+            self.line(format!("USER {}", quote::word(user)));
+        }
+        for (name, value) in own_labels(self.source) {
+            self.line(format!(
+                "LABEL {}={}",
+                quote::word(name),
+                quote::word(&value)
+            ));
+        }
+        for (name, value) in &config.labels {
+            if !labels::is_reserved(name) {
+                self.line(format!(
+                    "LABEL {}={}",
+                    quote::word(name),
+                    quote::word(value)
+                ));
+            }
+        }
+    }
+
+    fn next_set(&mut self) -> (usize, &'a Files) {
+        let at = self.sets;
+        self.sets += 1;
+        (at, self.source.files[at])
+    }
+
+    fn platforms(&self) -> String {
+        self.source.recipe.platforms.join("-").replace('/', "-")
+    }
+
+    /// What caches of the distribution's packages are shared by: images of one base and platform.
+    fn cache_scope(&self) -> String {
+        let base: String = self
+            .base_name()
+            .chars()
+            .map(|each| {
+                if each.is_ascii_alphanumeric() {
+                    each
+                } else {
+                    '-'
+                }
+            })
+            .collect();
+        format!("{}-{base}", self.platforms())
+    }
+}
+
+/// What a single file is called in the context when its own name would be taken for a pattern: `BuildKit` cannot be told
+/// otherwise of files that it fetches from the client.
+pub(crate) fn stand_in(files: &Files) -> Option<&'static str> {
+    let odd = |name: &str| name.contains(['*', '?', '[', '\\']);
+    (files.single && odd(main_file(files))).then_some("file")
+}
+
+/// The source in the context and the target of a copied file set.
+fn copied(at: usize, files: &Files, to: &str) -> (String, String) {
+    if !files.single {
+        return (at.to_string(), to.to_owned());
+    }
+    let name = main_file(files);
+    match stand_in(files) {
+        None => (format!("{at}/{name}"), to.to_owned()),
+        Some(other) if to.ends_with('/') => (format!("{at}/{other}"), format!("{to}{name}")),
+        Some(other) => (format!("{at}/{other}"), to.to_owned()),
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests;

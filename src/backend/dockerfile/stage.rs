@@ -1,0 +1,51 @@
+//! A Dockerfile and its context as files, where a program can send them from and people can read them.
+
+use super::{Dockerfile, stand_in};
+use crate::backend::steps::main_file;
+use crate::backend::{BuildError, Job, context};
+use crate::disk::dir::Dir;
+
+/// The Dockerfile's name.
+pub(crate) const DOCKERFILE: &str = "Dockerfile";
+
+/// The context's name beside it.
+pub(crate) const CONTEXT: &str = "context";
+
+/// The ignore file that takes precedence over the context's own.
+pub(crate) const IGNORE: &str = "Dockerfile.dockerignore";
+
+/// Its content: what may be copied was decided when it was hashed, and must not be decided once more.
+pub(crate) const NO_RULES: &str = "# imgspec has left out what must not be copied\n";
+
+/// Writes the Dockerfile and the context of a job.
+///
+/// # Errors
+/// When a file cannot be read or written, or changed since it was hashed.
+pub(crate) fn stage(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<(), BuildError> {
+    let context = context::empty(to, CONTEXT)?;
+    if let Some(own) = &dockerfile.own {
+        context::stage_in(&job.files[1], &context)?;
+        for (name, set) in &own.folders {
+            context::stage_in(&job.files[*set], &context::empty(to, named_context(name))?)?;
+        }
+    } else {
+        for (at, files) in job.files.iter().enumerate() {
+            let set = context::empty(&context, at.to_string())?;
+            context::stage_in(files, &set)?;
+            if let Some(name) = stand_in(files) {
+                set.rename(main_file(files), name)
+                    .map_err(context::unwritten)?;
+            }
+        }
+    }
+    [(DOCKERFILE, dockerfile.text.as_str()), (IGNORE, NO_RULES)]
+        .iter()
+        .try_for_each(|(name, text)| to.write(name, text.as_bytes()))
+        .map_err(context::unwritten)
+}
+
+/// The directory for a context that a Dockerfile knows by this name.
+pub(crate) fn named_context(name: &str) -> String {
+    let digest = blake3::hash(name.as_bytes()).to_hex();
+    format!("context-{}", &digest[..16])
+}

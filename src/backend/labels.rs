@@ -1,0 +1,15 @@
+//! The labels that say what an image is, whoever built it.
+
+/// Holds the image's key.
+pub(crate) const KEY: &str = "dev.imgspec.key";
+
+/// Holds the image's id.
+pub(crate) const IMAGE: &str = "dev.imgspec.image";
+
+/// OCI's own: the reference of what it was built on.
+pub(crate) const BASE: &str = "org.opencontainers.image.base.name";
+
+/// Whether a label's name is one of ours, which no manifest may set.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with("dev.imgspec.")
+}
