@@ -19,11 +19,11 @@ pub enum Severity {
     Warning,
 }
 
-/// Names one text of [`Sources`].
+/// The index of a text in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
-/// One text that was read.
+/// A text that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The path as shown to the user, relative to the workspace root.
@@ -32,12 +32,12 @@ pub struct Source {
     pub text: String,
 }
 
-/// All texts that were read, so that places can be shown.
+/// All texts that were read, for excerpts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources(Vec<Source>);
 
 impl Sources {
-    /// Keeps a text and returns its id.
+    /// Adds a text.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = SourceId(u32::try_from(self.0.len()).expect("fewer than 4 billion files"));
         self.0.push(Source {
@@ -47,12 +47,12 @@ impl Sources {
         id
     }
 
-    /// Gives a text that was kept before it was written.
+    /// Replaces a text that was added before it was complete.
     pub(crate) fn write(&mut self, id: SourceId, text: String) {
         self.0[id.0 as usize].text = text;
     }
 
-    /// The text that was read first from a file: the root manifest.
+    /// The first text that is from a file, not from a flag: the root manifest.
     #[must_use]
     pub fn first_file(&self) -> Option<SourceId> {
         let at = self
@@ -62,7 +62,7 @@ impl Sources {
         u32::try_from(at).ok().map(SourceId)
     }
 
-    /// The text with this id.
+    /// The text of this id.
     #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
         &self.0[id.0 as usize]
@@ -77,10 +77,7 @@ impl Sources {
     #[must_use]
     pub fn line_column(&self, place: &Place) -> (usize, usize) {
         let text = &self.get(place.source).text;
-        let start = (0..=place.span.start.min(text.len()))
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0);
+        let start = text.floor_char_boundary(place.span.start);
         let before = &text[..start];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -122,9 +119,9 @@ impl Spanned {
 /// A place with a word about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// The place.
+    /// What is underlined.
     pub place: Place,
-    /// What is to be seen there; may be empty.
+    /// What stands there or is wrong with it; may be empty.
     pub text: String,
 }
 
@@ -137,7 +134,7 @@ pub struct Fix {
     pub replacement: String,
 }
 
-/// The diagnostics in the order of the sources, those without a place last, each once.
+/// The diagnostics without duplicates, in the order of the sources; those without a place come last.
 #[must_use]
 pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let order = |it: &Diagnostic| {
@@ -147,27 +144,27 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
         })
     };
     diagnostics.sort_by_key(order);
-    let mut told: Vec<Diagnostic> = Vec::new();
+    let mut sorted: Vec<Diagnostic> = Vec::new();
     for diagnostic in diagnostics {
         let at = order(&diagnostic);
-        let here = told.iter().rev().take_while(|it| order(it) == at);
+        let here = sorted.iter().rev().take_while(|it| order(it) == at);
         if !here.into_iter().any(|it| *it == diagnostic) {
-            told.push(diagnostic);
+            sorted.push(diagnostic);
         }
     }
-    told
+    sorted
 }
 
-/// One mistake or doubt. The words are lower case, without a full stop, names in back-ticks.
+/// One mistake or warning. Its texts are in lower case, without a full stop, with names in backticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// A stable name of the kind of mistake, such as `unknown-field`.
+    /// The stable name of its kind, such as `unknown-field`.
     pub code: &'static str,
     /// What is wrong, in one sentence.
     pub message: String,
-    /// Where; none only when the mistake is in no file (a flag, a missing manifest).
+    /// Where it is; none only for mistakes in no file (a flag, a missing manifest).
     pub place: Option<Label>,
     /// Other places that belong to it: the first definition, the hops of a cycle.
     pub related: Vec<Label>,
@@ -199,7 +196,7 @@ impl Diagnostic {
         }
     }
 
-    /// Says where it is, with a word about what is there.
+    /// Sets its place.
     #[must_use]
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
         self.place = Some(Label {
@@ -209,7 +206,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds another place.
+    /// Adds a further place.
     #[must_use]
     pub fn with(mut self, place: Place, text: impl Into<String>) -> Self {
         self.related.push(Label {
@@ -219,7 +216,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a word on what to do.
+    /// Adds what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
@@ -281,5 +278,54 @@ impl Diagnostic {
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+}
+
+/// The diagnostics as the JSON array of docs/json.md: what `check --format json` prints and `manifests-broken` carries.
+#[must_use]
+pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
+    diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let place = diagnostic.place.as_ref().map(|label| &label.place);
+            let line_column = place.map(|place| sources.line_column(place));
+            serde_json::json!({
+                "severity": diagnostic.severity,
+                "code": diagnostic.code,
+                "message": diagnostic.message,
+                "file": place.map(|place| &sources.get(place.source).path),
+                "line": line_column.map(|(line, _)| line),
+                "column": line_column.map(|(_, column)| column),
+                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_the_documented_shape() {
+        let mut sources = Sources::default();
+        sources.add("other.kdl", "x");
+        let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
+        let span = 13..16;
+        let place = Place { source, span };
+        let diagnostics = [
+            Diagnostic::error("unknown-field", "unknown field `usr`")
+                .at(place, "did you mean `user`?")
+                .help("one")
+                .help("two"),
+            Diagnostic::warning("odd", "something is odd"),
+        ];
+        assert_eq!(
+            to_json(&diagnostics, &sources),
+            serde_json::json!([
+                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
+                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+            ])
+        );
     }
 }

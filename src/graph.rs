@@ -1,7 +1,7 @@
 //! Which image needs which: order, bases, dependents, what a change affects, selection, cycles.
 //!
-//! Alone knows petgraph; does no I/O. The choice made: an [`ImageId`] is the image's place in the manifest, so ties are
-//! broken by it everywhere and the same manifest gives the same order.
+//! An [`ImageId`] is the image's position in the manifest: it breaks ties everywhere, so that the same manifest gives the
+//! same order.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -13,14 +13,15 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use crate::spec::ImageSpec;
+use crate::suggest::closest;
 use crate::workspace::Image;
 
-/// One image of the workspace: its place in the manifest, from 0.
+/// An image's position in the manifest, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId(pub u32);
 
 impl ImageId {
-    /// The id as an index into a list that has one entry an image.
+    /// The id as an index into a list with one entry per image.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -31,29 +32,29 @@ impl ImageId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EdgeKind {
-    /// It is built on it.
+    /// It is built on the other.
     Base,
-    /// It copies files out of it.
+    /// It copies files from the other.
     Copy,
 }
 
-/// One step of a cycle: `from` needs `to`.
+/// One edge of a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// The image that says it.
+    /// The image that needs the other.
     pub from: ImageId,
-    /// The image that it needs.
+    /// The image that is needed.
     pub to: ImageId,
-    /// How.
+    /// Why it is needed.
     pub kind: EdgeKind,
-    /// The manifest's name of the field that says it.
+    /// The manifest's field that names it.
     pub field: String,
 }
 
-/// Images that need one another in a circle: each hop's `to` is the next hop's `from`, the last one's the first.
+/// A cycle: the `to` of each hop is the `from` of the next, and that of the last is the `from` of the first.
 pub type Cycle = Vec<Hop>;
 
-/// The images of a workspace and who needs whom. An edge goes from an image to what it needs.
+/// The images of a workspace. An edge goes from an image to one that it needs.
 #[derive(Debug, Clone)]
 pub struct Graph {
     names: Vec<String>,
@@ -61,11 +62,11 @@ pub struct Graph {
     order: Vec<ImageId>,
 }
 
-/// What a word of a selection can be wrong in.
+/// A word of a selection that matches nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no image matches `{pattern}`")]
 pub struct UnknownSelection {
-    /// The word as given.
+    /// As the user wrote it.
     pub pattern: String,
     /// The id that was probably meant.
     pub suggestion: Option<String>,
@@ -75,8 +76,8 @@ impl Graph {
     /// Builds the graph of the images.
     ///
     /// # Errors
-    /// All cycles, one for each knot of images, each starting at its first image in manifest order. An edge to an id that
-    /// no image has is left out: the manifest has reported it.
+    /// One cycle of each strongly connected component, from its first image in manifest order. An edge to an unknown id is
+    /// ignored: the manifest has reported it.
     pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
         let specs: Vec<(&str, &ImageSpec)> = images
             .iter()
@@ -88,11 +89,10 @@ impl Graph {
             edges.add_node(());
         }
         for hop in &hops {
-            if !edges
-                .edges_connecting(node(hop.from), node(hop.to))
-                .any(|edge| *edge.weight() == hop.kind)
-            {
-                edges.add_edge(node(hop.from), node(hop.to), hop.kind);
+            let (from, to) = (node(hop.from), node(hop.to));
+            let mut known = edges.edges_connecting(from, to);
+            if !known.any(|edge| *edge.weight() == hop.kind) {
+                edges.add_edge(from, to, hop.kind);
             }
         }
         let cycles = cycles(&edges, &hops);
@@ -142,16 +142,14 @@ impl Graph {
         &self.order
     }
 
-    /// What an image needs, with how, in manifest order.
+    /// The images that an image needs, with the reason, in manifest order.
     #[must_use]
     pub fn needs(&self, id: ImageId) -> Vec<(ImageId, EdgeKind)> {
-        let mut found: Vec<_> = self
-            .edges
-            .edges(node(id))
-            .map(|edge| (image(edge.target()), *edge.weight()))
-            .collect();
-        found.sort_unstable();
-        found
+        let edges = self.edges.edges(node(id));
+        let needs = edges.map(|edge| (image(edge.target()), *edge.weight()));
+        let mut needs: Vec<_> = needs.collect();
+        needs.sort_unstable();
+        needs
     }
 
     /// The images that an image needs, each once, in manifest order.
@@ -166,20 +164,20 @@ impl Graph {
         self.neighbours(id, Direction::Incoming)
     }
 
-    /// The given images and all that are, at any distance, built on them.
+    /// The given images and all that need them, directly or not.
     #[must_use]
     pub fn affected(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Incoming)
     }
 
-    /// The given images and all that they, at any distance, are built on.
+    /// The given images and all that they need, directly or not.
     #[must_use]
     pub fn with_bases(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Outgoing)
     }
 
-    /// The images that a selection names: ids and globs; `base...` with all that is built on it, `...train` with its
-    /// bases; `!x` takes away. No words, or only words that take away, start from everything.
+    /// The images of a selection: ids and globs; `base...` adds all that need it, `...train` all that it needs, `!x` removes.
+    /// No words, or only words that remove, start from all images.
     ///
     /// # Errors
     /// Every word that matches no image.
@@ -193,12 +191,10 @@ impl Graph {
         let mut unknown = Vec::new();
         for word in words {
             let word = word.as_ref();
-            let (minus, pattern) = word
-                .strip_prefix('!')
-                .map_or((false, word), |rest| (true, rest));
-            match self.matching(pattern) {
+            let removed = word.strip_prefix('!');
+            match self.matching(removed.unwrap_or(word)) {
                 Err(error) => unknown.push(error),
-                Ok(found) if minus => chosen.retain(|id| !found.contains(id)),
+                Ok(found) if removed.is_some() => chosen.retain(|id| !found.contains(id)),
                 Ok(found) => chosen.extend(found),
             }
         }
@@ -209,37 +205,37 @@ impl Graph {
         }
     }
 
+    /// The images whose ids match a glob; none for an invalid one.
+    fn glob(&self, pattern: &str) -> BTreeSet<ImageId> {
+        let Ok(glob) = globset::Glob::new(pattern) else {
+            return BTreeSet::new();
+        };
+        let glob = glob.compile_matcher();
+        let ids = self.ids().filter(|id| glob.is_match(self.name(*id)));
+        ids.collect()
+    }
+
     fn matching(&self, pattern: &str) -> Result<BTreeSet<ImageId>, UnknownSelection> {
-        let (with_bases, rest) = pattern
-            .strip_prefix("...")
-            .map_or((false, pattern), |rest| (true, rest));
-        let (with_dependents, name) = rest
-            .strip_suffix("...")
-            .map_or((false, rest), |rest| (true, rest));
-        let found: BTreeSet<ImageId> = match self.find(name) {
+        let needs = pattern.strip_prefix("...");
+        let name = needs.unwrap_or(pattern);
+        let dependents = name.strip_suffix("...");
+        let name = dependents.unwrap_or(name);
+        let found = match self.find(name) {
             Some(id) => BTreeSet::from([id]),
-            None => globset::Glob::new(name)
-                .map(|glob| glob.compile_matcher())
-                .map(|glob| {
-                    self.ids()
-                        .filter(|id| glob.is_match(self.name(*id)))
-                        .collect()
-                })
-                .unwrap_or_default(),
+            None => self.glob(name),
         };
         if found.is_empty() {
-            let suggestion = crate::suggest::closest(name, self.names.iter().map(String::as_str))
-                .map(str::to_owned);
+            let suggestion = closest(name, self.names.iter().map(String::as_str));
             return Err(UnknownSelection {
                 pattern: pattern.to_owned(),
-                suggestion,
+                suggestion: suggestion.map(str::to_owned),
             });
         }
         let mut all = found.clone();
-        if with_bases {
+        if needs.is_some() {
             all.extend(self.with_bases(&found));
         }
-        if with_dependents {
+        if dependents.is_some() {
             all.extend(self.affected(&found));
         }
         Ok(all)
@@ -258,12 +254,8 @@ impl Graph {
         let mut seen = from.clone();
         let mut queue: Vec<ImageId> = from.iter().copied().collect();
         while let Some(id) = queue.pop() {
-            queue.extend(
-                self.edges
-                    .neighbors_directed(node(id), direction)
-                    .map(image)
-                    .filter(|next| seen.insert(*next)),
-            );
+            let neighbours = self.edges.neighbors_directed(node(id), direction);
+            queue.extend(neighbours.map(image).filter(|next| seen.insert(*next)));
         }
         seen
     }
@@ -277,43 +269,35 @@ fn image(node: NodeIndex) -> ImageId {
     ImageId(u32::try_from(node.index()).expect("petgraph's default index is 32 bits"))
 }
 
-/// Everything that the specs say they need, in manifest order.
+/// All that the images need, in manifest order.
 fn hops(specs: &[(&str, &ImageSpec)]) -> Vec<Hop> {
-    let ids: BTreeMap<&str, ImageId> = specs
-        .iter()
-        .zip(0..)
-        .map(|((name, _), at)| (*name, ImageId(at)))
-        .collect();
+    let ids = specs.iter().zip((0..).map(ImageId));
+    let ids: BTreeMap<&str, ImageId> = ids.map(|((name, _), id)| (*name, id)).collect();
     let mut hops = Vec::new();
     for ((_, spec), from) in specs.iter().zip((0..).map(ImageId)) {
         for need in spec.needs() {
-            if let Some(&to) = ids.get(need.image) {
-                hops.push(Hop {
-                    from,
-                    to,
-                    kind: if need.is_base {
-                        EdgeKind::Base
-                    } else {
-                        EdgeKind::Copy
-                    },
-                    field: need.field,
-                });
-            }
+            let kind = if need.is_base {
+                EdgeKind::Base
+            } else {
+                EdgeKind::Copy
+            };
+            hops.extend(ids.get(need.image).map(|to| Hop {
+                from,
+                to: *to,
+                kind,
+                field: need.field,
+            }));
         }
     }
     hops
 }
 
-/// Kahn's algorithm with the smallest ready id first: petgraph's `toposort` gives independent nodes in an order of its own.
+/// Kahn's algorithm, the smallest ready id first: petgraph's `toposort` has an order of its own for independent nodes.
 fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
-    let mut left: Vec<usize> = edges
-        .node_indices()
-        .map(|at| edges.edges(at).count())
-        .collect();
-    let mut ready: BinaryHeap<Reverse<usize>> = (0..left.len())
-        .filter(|at| left[*at] == 0)
-        .map(Reverse)
-        .collect();
+    let needs = edges.node_indices().map(|at| edges.edges(at).count());
+    let mut left: Vec<usize> = needs.collect();
+    let ready = (0..left.len()).filter(|at| left[*at] == 0);
+    let mut ready: BinaryHeap<Reverse<usize>> = ready.map(Reverse).collect();
     let mut order = Vec::with_capacity(left.len());
     while let Some(Reverse(at)) = ready.pop() {
         order.push(image(NodeIndex::new(at)));
@@ -328,23 +312,23 @@ fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
     order
 }
 
-/// One cycle for each strongly connected component, as short as can be from its first image.
+/// One cycle of each strongly connected component, the shortest from its first image.
 fn cycles(edges: &DiGraph<(), EdgeKind>, hops: &[Hop]) -> Vec<Cycle> {
     let mut found: Vec<Cycle> = tarjan_scc(edges)
         .into_iter()
-        .filter(|knot| knot.len() > 1 || edges.contains_edge(knot[0], knot[0]))
-        .map(|knot| {
-            let inside: BTreeSet<ImageId> = knot.into_iter().map(image).collect();
+        .filter(|component| component.len() > 1 || edges.contains_edge(component[0], component[0]))
+        .map(|component| {
+            let inside: BTreeSet<ImageId> = component.into_iter().map(image).collect();
             let start = *inside.first().expect("a component has a node");
-            way_back(start, &inside, hops)
+            shortest_cycle(start, &inside, hops)
         })
         .collect();
     found.sort_by_key(|cycle| cycle[0].from);
     found
 }
 
-/// The shortest way from `start` back to itself, breadth first.
-fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
+/// The shortest path from `start` back to itself, by breadth-first search.
+fn shortest_cycle(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
     let mut came_by: BTreeMap<ImageId, Hop> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(at) = queue.pop_front() {
@@ -353,11 +337,11 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
             .filter(|hop| hop.from == at && inside.contains(&hop.to))
         {
             if hop.to == start {
-                let mut way = vec![hop.clone()];
-                while way[0].from != start {
-                    way.insert(0, came_by[&way[0].from].clone());
+                let mut path = vec![hop.clone()];
+                while path[0].from != start {
+                    path.insert(0, came_by[&path[0].from].clone());
                 }
-                return way;
+                return path;
             }
             if let Entry::Vacant(new) = came_by.entry(hop.to) {
                 new.insert(hop.clone());
@@ -365,7 +349,7 @@ fn way_back(start: ImageId, inside: &BTreeSet<ImageId>, hops: &[Hop]) -> Cycle {
             }
         }
     }
-    unreachable!("BUG: a strongly connected component has a way back to each of its nodes")
+    unreachable!("BUG: a strongly connected component has a path from each node back to itself")
 }
 
 #[cfg(test)]

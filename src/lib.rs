@@ -22,6 +22,26 @@
 //!
 //! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
 //! images; only [`report`] prints.
+//!
+//! # Floors
+//!
+//! A module names only modules of the floors below its own; a test reads this list and the sources.
+//!
+//! ```text
+//! cli
+//! images watch
+//! import report session view
+//! run
+//! plan
+//! check
+//! manifest store
+//! backend
+//! fingerprint
+//! git graph recipe reference
+//! process workspace
+//! asking spec
+//! diagnostic disk limits suggest
+//! ```
 
 pub mod asking;
 pub mod backend;

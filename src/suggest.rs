@@ -12,20 +12,15 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         _ => 3,
     };
     let folded = fold(word);
-    known
-        .into_iter()
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&folded, &fold(candidate)),
-                candidate,
-            )
-        })
-        .filter(|(distance, _)| *distance <= limit)
+    let distance = |known: &str| strsim::damerau_levenshtein(&folded, &fold(known));
+    let distances = known.into_iter().map(|known| (distance(known), known));
+    let close = distances.filter(|(distance, _)| *distance <= limit);
+    close
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|(_, known)| known)
 }
 
-/// Case and the choice between `-` and `_` are slips, not distances.
+/// Neither case nor `_` for `-` counts as a difference.
 fn fold(word: &str) -> String {
     word.to_lowercase().replace('_', "-")
 }
@@ -35,7 +30,7 @@ mod tests {
     use super::closest;
 
     #[test]
-    fn slips_are_mended_and_strangers_are_not() {
+    fn typos_are_corrected_and_other_words_are_not() {
         let known = ["base-image", "packages", "env", "cmd"];
         assert_eq!(closest("base_image", known), Some("base-image"));
         assert_eq!(closest("pakcages", known), Some("packages"));

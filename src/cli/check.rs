@@ -2,8 +2,12 @@
 
 use clap::Args;
 
-use super::{Context, Failure, Format, eprint_text, exit, print_json, width};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::screen::{eprint_text, print_json, width};
 use crate::check;
+use crate::diagnostic;
 use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
@@ -34,7 +38,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         .filter(|found| found.is_error())
         .count();
     if args.format == Format::Json {
-        print_json(&diagnostics::to_json(&checked.diagnostics, sources))?;
+        print_json(&diagnostic::to_json(&checked.diagnostics, sources))?;
     } else {
         eprint_text(&diagnostics::render(
             &checked.diagnostics,

@@ -6,8 +6,10 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::screen::eprint_text;
 use super::teller::Teller;
-use super::{Context, Failure, eprint_text, exit};
 use crate::backend::{self, Cancel};
 use crate::disk::system_words;
 use crate::report::words::Count;

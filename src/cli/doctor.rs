@@ -3,8 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::screen::{eprint_text, print_json, print_text, width};
 use super::teller::Teller;
-use super::{Context, Failure, Format, eprint_text, exit, print_json, print_text, width};
 use crate::backend::Availability;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};

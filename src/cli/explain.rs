@@ -3,7 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Failure, Format, exit, print_json, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::screen::{print_json, print_text};
 use crate::fingerprint::{self, Change, Input};
 use crate::plan::Reason;
 use crate::report::line::{Line, Style};

@@ -1,9 +1,10 @@
 //! `completions` and `man`: what is made from the arguments' own descriptions.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, exit, print_text};
+use super::failure::{Failure, exit};
+use super::screen::print_text;
 
 #[derive(Args)]
 pub(super) struct CompletionsArgs {
@@ -11,16 +12,16 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "imgspec", &mut script);
+    clap_complete::generate(args.shell, &mut command, "imgspec", &mut script);
     print_text(&String::from_utf8_lossy(&script))?;
     Ok(exit::DONE)
 }
 
-pub(super) fn man() -> Result<u8, Failure> {
+pub(super) fn man(command: Command) -> Result<u8, Failure> {
     let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+    let rendered = clap_mangen::Man::new(command).render(&mut page);
     rendered.map_err(|error| {
         Failure::usage(
             format!("the manual page cannot be made: {error}"),

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Failure, Format, eprint_text, exit, output, print_json, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::output;
+use super::screen::{eprint_text, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
 use crate::disk::read::{self, Links, Refusal};
 use crate::disk::{FileKind, limits, system_words};
-use crate::import::{self, Imported, Kind, Note, Places, Source, Surroundings};
+use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
 use crate::manifest;
 use crate::report::words::Count;
 
@@ -77,25 +81,29 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
     let text = read(path.as_deref(), &shown)?;
     let kind = kind(args, path.as_deref(), &text, &shown)?;
     let id = sources.add(&shown, text);
-    let source = Source { path, shown, id };
+    let input = Input {
+        path,
+        name: shown,
+        id,
+    };
     let cancel = Cancel::default();
     let python = python(args, context);
-    if kind == Kind::Python {
-        announce(&source, &python, context);
+    if kind == InputKind::Python {
+        announce(&input, &python, context);
     }
     let interrupt = cancel.clone();
     context.signals.ask_first(move || interrupt.request());
     let folder = output.as_deref().and_then(Path::parent);
-    let around = Surroundings {
+    let import_context = ImportContext {
         sources: &sources,
-        places: Places::new(&context.folder, folder.unwrap_or(&context.folder)),
+        paths: Paths::new(&context.folder, folder.unwrap_or(&context.folder)),
         flytekit: args.flytekit.clone(),
         python: &python,
         limit: Duration::from_secs(args.timeout),
         limits: &context.limits,
         cancel: &cancel,
     };
-    match import::import(&source, kind, &around) {
+    match import::import(&input, kind, &import_context) {
         Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
         Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(context.signals.code()),
         Err(wrong) => Err(Failure::Wrong(wrong, sources)),
@@ -103,11 +111,11 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 /// Says that a file is run.
-fn announce(source: &Source, python: &Path, context: &Context) {
+fn announce(input: &Input, python: &Path, context: &Context) {
     if !context.screen.quiet {
         eprint_text(&format!(
             "running {} by {}, to see which ImageSpecs it makes\n",
-            source.shown,
+            input.name,
             python.display()
         ));
     }
@@ -184,11 +192,16 @@ fn stdin(limit: u64) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn kind(args: &ImportArgs, path: Option<&Path>, text: &str, shown: &str) -> Result<Kind, Failure> {
+fn kind(
+    args: &ImportArgs,
+    path: Option<&Path>,
+    text: &str,
+    shown: &str,
+) -> Result<InputKind, Failure> {
     let said = args.from.map(|from| match from {
-        Origin::Yaml => Kind::Yaml,
-        Origin::Bake => Kind::Bake,
-        Origin::Python => Kind::Python,
+        Origin::Yaml => InputKind::Yaml,
+        Origin::Bake => InputKind::Bake,
+        Origin::Python => InputKind::Python,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
         let message =

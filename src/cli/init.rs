@@ -4,7 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{Context, Failure, eprint_text, exit, output};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::output;
+use super::screen::eprint_text;
 use crate::disk::system_words;
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;

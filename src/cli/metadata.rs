@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Failure, output};
+use super::failure::Failure;
+use super::output;
 use crate::disk::system_words;
 use crate::run::Summary;
 

@@ -3,9 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::build::Choice;
+use super::choice::Choice;
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::{Format, Selection};
+use super::screen::{print_json, print_text};
 use super::teller::Teller;
-use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
 use crate::report::words::Seconds;

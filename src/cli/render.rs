@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Context, Failure, exit, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::screen::print_text;
 use crate::backend::{Artifact, BuildError, Job};
 use crate::disk::system_words;
 use crate::graph::ImageId;

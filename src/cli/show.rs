@@ -2,7 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Context, Failure, Selection, exit, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Selection;
+use super::screen::print_text;
 use crate::view::{self, Drawing};
 
 #[derive(Args)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::{process, watch};
 
 /// How long those who were asked twice may take.

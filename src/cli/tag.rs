@@ -3,7 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{Context, Failure, Format, Selection, exit, print_json, print_text};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::{Format, Selection};
+use super::screen::{print_json, print_text};
 
 #[derive(Args)]
 pub(super) struct TagArgs {

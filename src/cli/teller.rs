@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Context, Progress, build};
+use super::context::Context;
+use super::options::Progress;
 use crate::asking::{Asker, Waiting};
 use crate::backend::Cancel;
 use crate::report::{self, Report};
@@ -19,7 +20,7 @@ pub(super) struct Teller {
 impl Teller {
     /// A screen without live lines: there is no run yet.
     pub(super) fn new(context: &Context) -> Self {
-        let settings = build::screen(context);
+        let settings = context.screen.settings();
         let progress = match context.screen.progress {
             Progress::Json => report::Progress::Json,
             Progress::Auto | Progress::Tty | Progress::Plain => report::Progress::Plain,

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::build::{self, Choice};
+use super::choice::{Choice, How};
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::metadata;
+use super::options::Selection;
 use super::teller::Teller;
-use super::{Context, Failure, Selection, exit, metadata};
 use crate::limits;
 use crate::report;
 use crate::run::Options;
@@ -21,7 +24,7 @@ pub(super) struct WatchArgs {
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
-    how: build::How,
+    how: How,
     /// Look at what changed after so much silence: `80ms`, `0.5s`
     #[arg(long, value_name = "TIME", default_value = "80ms", overrides_with = "quiet_period", value_parser = span)]
     quiet_period: Duration,
@@ -53,7 +56,7 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     let start = start(&args, &request, context)?;
     let settings = report::Settings {
         keys: request.keys,
-        ..build::screen(context)
+        ..context.screen.settings()
     };
     let mut screen = report::reporter(settings);
     // Until here a signal may just end the program: nothing has been begun.
@@ -96,7 +99,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         poll: args.poll,
         on_success: args.on_success.clone(),
         on_failure: args.on_failure.clone(),
-        keys: build::is_live(context),
+        keys: context.screen.is_live(),
     })
 }
 

@@ -7,6 +7,7 @@ mod fresh;
 mod lock;
 mod remove;
 mod rooted;
+mod terms;
 mod trouble;
 
 use std::ffi::{OsStr, OsString};
@@ -25,7 +26,8 @@ use super::FileKind;
 use super::read;
 pub(crate) use fresh::{Fresh, TEMPORARY};
 pub(crate) use lock::Share;
-pub(crate) use rooted::{Rooted, Terms};
+pub(crate) use rooted::Rooted;
+pub(crate) use terms::Terms;
 pub(crate) use trouble::Trouble;
 use trouble::{Doing, Why};
 

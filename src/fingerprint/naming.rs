@@ -142,17 +142,6 @@ impl Digests for Read<'_> {
 fn fields(spec: &ImageSpec) -> Fields {
     let text = |text: &Option<String>| text.clone().map_or(Value::None, Value::Text);
     let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());
-    let map = |pairs: &[(String, String)]| {
-        let pairs = pairs.iter();
-        let pairs: Vec<(String, Value)> = pairs
-            .map(|(name, value)| (name.clone(), Value::Text(value.clone())))
-            .collect();
-        if pairs.is_empty() {
-            Value::None
-        } else {
-            Value::Dict(pairs)
-        }
-    };
     let config: Vec<(String, String)> = spec
         .builder_config
         .iter()
@@ -163,7 +152,7 @@ fn fields(spec: &ImageSpec) -> Fields {
         python_version: text(&spec.python_version),
         builder: spec.builder.clone(),
         source_root: spec.source_root.as_ref().map(|root| root.given.clone()),
-        env: map(&spec.env),
+        env: dict(&spec.env),
         registry: spec.registry.clone(),
         packages: list(&spec.packages),
         conda_packages: list(&spec.conda_packages),
@@ -201,8 +190,20 @@ fn fields(spec: &ImageSpec) -> Fields {
         }),
         copy: copies(spec),
         python_exec: text(&spec.python_exec),
-        builder_options: map(&spec.builder_options),
-        builder_config: map(&config),
+        builder_options: dict(&spec.builder_options),
+        builder_config: dict(&config),
+    }
+}
+
+fn dict(pairs: &[(String, String)]) -> Value {
+    let pairs = pairs.iter();
+    let pairs: Vec<(String, Value)> = pairs
+        .map(|(name, value)| (name.clone(), Value::Text(value.clone())))
+        .collect();
+    if pairs.is_empty() {
+        Value::None
+    } else {
+        Value::Dict(pairs)
     }
 }
 

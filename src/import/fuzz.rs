@@ -5,8 +5,8 @@ mod bench;
 
 use serde_json::{Map, Value, json};
 
-use super::flytekit::FIELDS;
-use super::{Imported, Kind};
+use super::flytekit::field_names;
+use super::{Imported, InputKind};
 use crate::fuzz::{Case, Fuzz, Random};
 use crate::spec::ImageSpec;
 use bench::Bench;
@@ -244,10 +244,11 @@ fn source(random: &mut Random, words: &[&str], known: impl FnOnce(&mut Random) -
 
 fn yaml(random: &mut Random) -> Said {
     source(random, YAML, |random| {
+        let names: Vec<&str> = field_names().collect();
         let mut fields = Map::new();
         fields.insert("name".into(), "train".into());
         for _ in 0..random.few(0, 5) {
-            let name = *random.pick(FIELDS);
+            let name = *random.pick(&names);
             let value = match name {
                 "commands" => (0..random.few(1, 3))
                     .map(|_| format!("echo {}", text(random)))
@@ -359,7 +360,7 @@ fn yaml_says(known: &Value, imported: &Imported, spec: &ImageSpec) {
 }
 
 fn judge_yaml(bench: &Bench, said: &Said) -> bool {
-    let Some(imported) = bench.import(&said.text, Kind::Yaml) else {
+    let Some(imported) = bench.import(&said.text, InputKind::Yaml) else {
         return false;
     };
     let checked = bench.check(&imported);
@@ -374,7 +375,7 @@ fn judge_yaml(bench: &Bench, said: &Said) -> bool {
 }
 
 fn judge_bake(bench: &Bench, said: &Said) -> bool {
-    let Some(imported) = bench.import(&said.text, Kind::Bake) else {
+    let Some(imported) = bench.import(&said.text, InputKind::Bake) else {
         return false;
     };
     let checked = bench.check(&imported);

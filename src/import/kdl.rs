@@ -1,12 +1,11 @@
-//! Images → the text of a manifest, as somebody would have written it.
+//! Images → the text of a manifest, as a person would write it.
 //!
-//! Knows how KDL 2 writes texts and in which order a manifest says things; knows no field's meaning. The choice made: written
-//! by hand, without the kdl crate's printer, which leaves some control characters as they are, writes lists of any length in
-//! one line and knows nothing of `{{ }}`.
+//! Written by hand: the kdl crate's printer leaves some control characters as they are, puts lists of any length on one line
+//! and knows nothing of `{{ }}`.
 
 use std::fmt::Write as _;
 
-use super::{Image, Imported};
+use super::imported::{Imported, NewImage, Node};
 
 /// The longest line that is made of short values.
 const WIDTH: usize = 100;
@@ -51,114 +50,48 @@ const ORDER: &[&str] = &[
     "labels",
 ];
 
-/// Fields that go to `defaults` when all images say the same.
+/// Fields that move to `defaults` when all images agree on them.
 const SHARED: &[&str] = &["registry", "builder", "platform"];
 
-/// One node of a manifest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
-    /// Its name.
-    pub name: String,
-    /// Its values.
-    pub args: Vec<String>,
-    /// Its named values.
-    pub props: Vec<(String, String)>,
-    /// What stands in its block.
-    pub children: Vec<Node>,
-    /// Whether its values may be told apart into several nodes of the same name.
-    pub is_list: bool,
-    /// Whether its named values may as well stand in its block.
-    pub is_map: bool,
-}
-
-impl Node {
-    /// A node with one value.
+impl Imported {
+    /// The manifest's text.
     #[must_use]
-    pub fn new(name: &str, value: impl Into<String>) -> Self {
-        Self::words(name, vec![value.into()])
-    }
-
-    /// A node whose values are one.
-    #[must_use]
-    pub fn words(name: &str, args: Vec<String>) -> Self {
-        Self {
-            name: name.to_owned(),
-            args,
-            ..Self::default()
+    pub fn manifest(&self) -> String {
+        let mut writer = ManifestWriter::default();
+        let (shared, images) = shared(self);
+        if !shared.is_empty() {
+            writer.block("defaults", &shared);
         }
-    }
-
-    /// A node that may be repeated.
-    #[must_use]
-    pub fn list(name: &str, args: Vec<String>) -> Self {
-        Self {
-            is_list: true,
-            ..Self::words(name, args)
+        for image in &images {
+            writer.image(image);
         }
-    }
-
-    /// A node with named values.
-    #[must_use]
-    pub fn map(name: &str, props: Vec<(String, String)>) -> Self {
-        Self {
-            props,
-            is_map: true,
-            ..Self::words(name, Vec::new())
+        let mut head = format!("// From {}, by `imgspec import`.\n", comment(&self.title));
+        if writer.has_braces {
+            head +=
+                "\n// For texts with two literal braces.\nvariable \"braces\" default=#\"{{\"#\n";
         }
-    }
-
-    /// Adds a named value.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.props.push((name.to_owned(), value.into()));
-        self
+        head + &writer.out
     }
 }
 
-/// The whole manifest.
-pub(super) fn manifest(imported: &Imported) -> String {
-    let mut writer = Writer::default();
-    let (shared, images) = shared(imported);
-    if !shared.is_empty() {
-        writer.block("defaults", &shared);
-    }
-    for image in &images {
-        writer.image(image);
-    }
-    let mut head = String::new();
-    let _ = writeln!(
-        head,
-        "// From {}, by `imgspec import`.",
-        comment(&imported.title)
-    );
-    if writer.has_braces {
-        head += "\n// For texts in which two braces stand as they are.\nvariable \"braces\" default=#\"{{\"#\n";
-    }
-    head + &writer.out
-}
-
-/// What all images say alike, and the images without it.
-fn shared(imported: &Imported) -> (Vec<Node>, Vec<Image>) {
-    let mut shared: Vec<Node> = Vec::new();
-    shared.extend(
-        imported
-            .flytekit
-            .as_ref()
-            .map(|version| Node::new("flytekit", version)),
-    );
+/// The fields that all images agree on, and the images without them.
+fn shared(imported: &Imported) -> (Vec<Node>, Vec<NewImage>) {
+    let version = imported.flytekit.as_ref();
+    let mut shared: Vec<Node> = version
+        .map(|version| Node::new("flytekit", version))
+        .into_iter()
+        .collect();
     let mut images = imported.images.clone();
-    if images.len() > 1 {
-        for name in SHARED {
-            let said = |image: &Image| image.fields.iter().find(|node| node.name == *name).cloned();
-            let first = said(&images[0]);
-            if let Some(node) = first
-                .clone()
-                .filter(|_| images.iter().all(|image| said(image) == first))
-            {
-                shared.push(node);
-                for image in &mut images {
-                    image.fields.retain(|node| node.name != *name);
-                }
+    if images.len() < 2 {
+        return (shared, images);
+    }
+    for name in SHARED {
+        let find = |image: &NewImage| image.fields.iter().find(|node| node.name == *name).cloned();
+        let first = find(&images[0]);
+        if first.is_some() && images.iter().all(|image| find(image) == first) {
+            shared.extend(first);
+            for image in &mut images {
+                image.fields.retain(|node| node.name != *name);
             }
         }
     }
@@ -166,13 +99,14 @@ fn shared(imported: &Imported) -> (Vec<Node>, Vec<Image>) {
 }
 
 #[derive(Default)]
-struct Writer {
+struct ManifestWriter {
     out: String,
+    /// Whether a text refers to the variable `braces`.
     has_braces: bool,
 }
 
-impl Writer {
-    fn image(&mut self, image: &Image) {
+impl ManifestWriter {
+    fn image(&mut self, image: &NewImage) {
         if let Some(words) = &image.comment {
             let _ = write!(self.out, "\n// {}", comment(words));
         }
@@ -195,60 +129,55 @@ impl Writer {
         if node.is_map {
             return self.map(node, depth);
         }
-        let args: Vec<String> = node.args.iter().map(|arg| self.text(arg, depth)).collect();
-        let props = node.props.iter();
-        let props =
-            props.map(|(name, value)| format!("{}={}", word(name), self.text(value, depth)));
-        let parts: Vec<String> = args.into_iter().chain(props.collect::<Vec<_>>()).collect();
+        let mut parts: Vec<String> = node.args.iter().map(|arg| self.text(arg, depth)).collect();
+        parts.extend(self.props(node, depth));
+        let name = word(&node.name);
         let lines = lines(&parts, depth * 4 + node.name.len());
-        // A list's further lines repeat its name; what is one value goes on behind a `\`.
         if node.is_list && !lines.is_empty() {
             for line in &lines {
-                self.line(depth, &format!("{} {line}", word(&node.name)), &[]);
+                self.line(depth, &format!("{name} {line}"), &[]);
             }
             return;
         }
         let indent = format!(" \\\n{}", " ".repeat(depth * 4 + 4));
-        let said = [vec![word(&node.name)], vec![lines.join(&indent)]].concat();
-        let said = said.join(" ");
-        self.line(depth, said.trim_end(), &node.children);
+        let text = format!("{name} {}", lines.join(&indent));
+        self.line(depth, text.trim_end(), &node.children);
     }
 
-    fn line(&mut self, depth: usize, said: &str, children: &[Node]) {
+    fn line(&mut self, depth: usize, text: &str, children: &[Node]) {
         let indent = " ".repeat(depth * 4);
         if children.is_empty() {
-            let _ = writeln!(self.out, "{indent}{said}");
+            let _ = writeln!(self.out, "{indent}{text}");
             return;
         }
-        let _ = writeln!(self.out, "{indent}{said} {{");
+        let _ = writeln!(self.out, "{indent}{text} {{");
         for child in children {
             self.node(child, depth + 1);
         }
         let _ = writeln!(self.out, "{indent}}}");
     }
 
-    /// Named values: in a line where they fit, else each in its own.
+    /// Properties on one line where they fit, otherwise as children.
     fn map(&mut self, node: &Node, depth: usize) {
-        // An entry of this name would be taken for the removal of what was inherited.
+        let text = format!("{} {}", word(&node.name), self.props(node, depth).join(" "));
+        // A property `reset` would remove what is inherited.
         let is_plain = node.props.iter().all(|(name, _)| name != "reset");
-        let parts: Vec<String> = node
-            .props
-            .iter()
-            .map(|(name, value)| format!("{}={}", word(name), self.text(value, depth)))
-            .collect();
-        let said = format!("{} {}", word(&node.name), parts.join(" "));
-        if is_plain && !said.contains('\n') && depth * 4 + said.chars().count() <= WIDTH {
-            return self.line(depth, &said, &[]);
+        if is_plain && !text.contains('\n') && depth * 4 + text.chars().count() <= WIDTH {
+            return self.line(depth, &text, &[]);
         }
-        let children: Vec<Node> = node
-            .props
-            .iter()
-            .map(|(name, value)| Node::new(name, value))
-            .collect();
+        let child = |(name, value): &(String, String)| Node::new(name, value);
+        let children: Vec<Node> = node.props.iter().map(child).collect();
         self.line(depth, &word(&node.name), &children);
     }
 
-    /// A text as KDL writes it, so that `{{` means nothing in it.
+    fn props(&mut self, node: &Node, depth: usize) -> Vec<String> {
+        let props = node.props.iter();
+        props
+            .map(|(name, value)| format!("{}={}", word(name), self.text(value, depth)))
+            .collect()
+    }
+
+    /// A KDL string in which `{{` is literal.
     fn text(&mut self, text: &str, depth: usize) -> String {
         if !text.contains("{{") {
             return several_lines(text, depth).unwrap_or_else(|| quoted(text));
@@ -345,8 +274,8 @@ fn several_lines(text: &str, depth: usize) -> Option<String> {
     ))
 }
 
-/// Words that may stand behind `//`.
-fn comment(words: &str) -> String {
-    let fine = |c: char| !c.is_control() && !is_unseen(c);
-    words.chars().filter(|c| fine(*c)).collect()
+/// Text that is safe after `//`.
+fn comment(text: &str) -> String {
+    let is_safe = |c: &char| !c.is_control() && !is_unseen(*c);
+    text.chars().filter(is_safe).collect()
 }

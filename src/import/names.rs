@@ -1,31 +1,29 @@
-//! What imported images are called: ids made of names that other tools allow.
+//! Ids of imported images, made from names that other tools allow.
 //!
-//! Pure text. The choice made: small letters, digits and `-`, so that an id can be a name in a registry as it is; a number
-//! behind what is there already.
+//! Lower-case letters, digits and `-` only, so that an id is also a valid repository name; duplicates get a number.
 
 use std::collections::BTreeSet;
 
 /// The longest id that is made.
-const LONGEST: usize = 60;
+const MAX_LENGTH: usize = 60;
 
 /// A name as an id.
 pub(super) fn slug(name: &str) -> String {
-    let kept = |c: char| c.is_ascii_alphanumeric();
     let words = name
-        .split(|c: char| !kept(c))
+        .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
     let slug = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
-    let slug: String = slug.chars().take(LONGEST).collect();
+    let slug: String = slug.chars().take(MAX_LENGTH).collect();
     let slug = slug.trim_end_matches('-');
     if slug.is_empty() { "image" } else { slug }.to_owned()
 }
 
-/// Ids that are taken.
+/// The ids that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Ids(BTreeSet<String>);
 
 impl Ids {
-    /// Takes this id, or if it is taken the next free one.
+    /// Takes this id, or the next free one with a number.
     pub(super) fn fresh(&mut self, wanted: &str) -> String {
         let mut id = wanted.to_owned();
         let mut number = 2;
@@ -53,7 +51,7 @@ mod tests {
         ] {
             assert_eq!(slug(name), id);
         }
-        assert_eq!(slug(&"a".repeat(200)).len(), LONGEST);
+        assert_eq!(slug(&"a".repeat(200)).len(), MAX_LENGTH);
     }
 
     #[test]

@@ -1,14 +1,20 @@
-//! What a build needs besides its steps: helper images, secrets, a Dockerfile of the user's own, wishes. Plain data.
+//! What a build needs besides its steps: helper images, secrets, the user's own Dockerfile, builder options. Plain data.
 
-use super::{FileSet, MICROMAMBA_IMAGE, UV_IMAGE};
+use super::files::FileSet;
 use crate::spec::{SecretSource, SecretStep, WorkspacePath};
 
-/// The images that helper programs are taken from.
+/// The image that `uv` is taken from while packages are installed; it leaves nothing in the result.
+pub const UV_IMAGE: &str = "ghcr.io/astral-sh/uv:0.9";
+
+/// The image that micromamba is taken from while conda packages are installed; it leaves nothing in the result.
+pub const MICROMAMBA_IMAGE: &str = "mambaorg/micromamba:2.3.2-debian12-slim";
+
+/// The images of helper programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Helpers {
-    /// The one with `/uv`.
+    /// Contains `/uv`.
     pub uv: String,
-    /// The one with `/usr/bin/micromamba`.
+    /// Contains `/usr/bin/micromamba`.
     pub micromamba: String,
 }
 
@@ -21,51 +27,51 @@ impl Default for Helpers {
     }
 }
 
-/// A secret of an image, with the steps that get it.
+/// A secret, and the steps that get it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepSecret {
-    /// What it is called.
+    /// Its id in the manifest.
     pub id: String,
-    /// Where its value is: no part of the key.
+    /// Where its value is; not part of the key.
     pub source: SecretSource,
-    /// Which steps get it, and how; at least one.
+    /// At least one.
     pub uses: Vec<Given>,
 }
 
-/// How a kind of step gets a secret.
+/// The kind of step that gets a secret, and where.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Given {
-    /// The kind.
+    /// The kind of step.
     pub step: SecretStep,
-    /// As a variable, or as a file.
+    /// Where it finds the secret.
     pub place: SecretPlace,
 }
 
 /// Where a step finds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretPlace {
-    /// In this variable.
+    /// An environment variable.
     Env(String),
-    /// In this file.
+    /// An absolute path.
     File(String),
 }
 
-/// A Dockerfile of the user's own.
+/// The user's own Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerfileRecipe {
-    /// The file.
+    /// The Dockerfile.
     pub file: FileSet,
-    /// What it copies from.
+    /// The build context.
     pub context: FileSet,
-    /// The stage to build; none means the last.
+    /// The stage to build; by default the last.
     pub target: Option<String>,
     /// Build arguments, sorted by name.
     pub args: Vec<(String, String)>,
-    /// What names in it stand for, sorted by name.
+    /// Named contexts, sorted by name.
     pub contexts: Vec<(String, ContextSource)>,
 }
 
-/// What a name in a Dockerfile stands for.
+/// What the name of a context refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextSource {
     /// Another image of the workspace, by id.
@@ -76,13 +82,13 @@ pub enum ContextSource {
     Files(FileSet),
 }
 
-/// How the builder is asked to build.
+/// Options of the builder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
-    /// Its own options, by its own names.
+    /// Names and values, as the builder defines them.
     pub options: Vec<(String, String)>,
-    /// A file that says how it reaches registries.
+    /// A file with settings of registries.
     pub registry_config: Option<WorkspacePath>,
-    /// Whether what the builder does not know means nothing, as with flytekit, rather than being a mistake.
+    /// Whether unknown options are ignored, as flytekit does, rather than an error.
     pub is_lenient: bool,
 }

@@ -1,18 +1,18 @@
-//! Which files of the workspace a step reads, and by whose ignore rules. Plain data.
+//! The files of the workspace that a step reads, and the ignore rules for them. Plain data.
 
 use crate::spec::WorkspacePath;
 
 /// Files of the workspace that a step reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileSet {
-    /// A file, or a folder with all that is in it after ignore rules.
+    /// A file, or a directory with all of its files that are not ignored.
     Tree {
-        /// The file or folder.
+        /// The file or directory.
         path: WorkspacePath,
-        /// The folder whose `.dockerignore` applies.
+        /// The directory whose `.dockerignore` applies.
         ignore: WorkspacePath,
     },
-    /// A requirements file and the files that its `-r` and `-c` lines name, and theirs.
+    /// A requirements file and those that its `-r` and `-c` lines include, recursively.
     Requirements {
         /// The first file.
         path: WorkspacePath,
@@ -22,9 +22,9 @@ pub enum FileSet {
         /// The file.
         path: WorkspacePath,
     },
-    /// A folder of sources by flytekit's ignore rules.
+    /// A directory of sources under flytekit's ignore rules.
     Source {
-        /// The folder.
+        /// The directory.
         path: WorkspacePath,
     },
     /// One file, whatever ignore rules say.
@@ -32,10 +32,10 @@ pub enum FileSet {
         /// The file.
         path: WorkspacePath,
     },
-    /// The folder that a Dockerfile copies from: the ignore file is the one beside it that bears its name
-    /// (`Dockerfile.dockerignore`), else the folder's own.
+    /// The context of a Dockerfile; the `.dockerignore` of the Dockerfile (`Dockerfile.dockerignore`) replaces that of the
+    /// directory.
     Context {
-        /// The folder.
+        /// The directory.
         path: WorkspacePath,
         /// The Dockerfile.
         dockerfile: WorkspacePath,
@@ -43,7 +43,7 @@ pub enum FileSet {
 }
 
 impl FileSet {
-    /// The file or folder that the set begins with.
+    /// The file or directory that it starts from.
     #[must_use]
     pub fn path(&self) -> &WorkspacePath {
         match self {

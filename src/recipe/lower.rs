@@ -1,31 +1,28 @@
 //! The fields of one image, in order, as steps.
 //!
-//! What steps are made of is in the rooms below: `packages`, `copies`, `build`. The choice made: the spec is taken apart without `..`, so a new field does not compile until someone says here what it
-//! does.
+//! The steps themselves are made in `packages` and `copies`, all else in `build`. The spec is destructured without `..`, so
+//! that a new field does not compile until it is handled here.
 
 mod build;
 mod copies;
+mod lowering;
 mod packages;
 
 use std::collections::HashMap;
 
-use super::{Config, Recipe, Step, Wishes};
+use super::build::Wishes;
+use super::model::{Config, Recipe, Step};
 use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
 use crate::workspace::Workspace;
 pub(crate) use build::secrets;
 use build::{base, helpers};
+use lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering, sorted};
 pub(crate) use packages::asks_for;
-
-/// Where files go that say no destination, in images that say no working folder: flytekit's.
-const DEFAULT_FOLDER: &str = "/root";
-
-/// The account that flytekit's images run as.
-const FLYTEKIT_USER: &str = "flytekit";
 
 /// The recipes of all images of a workspace, in its order.
 ///
-/// An image without `user` whose nearest base in the workspace has one gets that one: its steps must run as root, and its
-/// containers as the base's user. `ids` are flytekit's of the images that have `flytekit`, which their containers look for.
+/// An image without `user` gets that of its nearest base in the workspace: its steps run as root, its containers as the base's
+/// user. `ids` are the ids by which flytekit finds the images that have `flytekit`.
 #[must_use]
 pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
     let specs: HashMap<&str, &ImageSpec> = workspace
@@ -33,15 +30,13 @@ pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
         .iter()
         .map(|image| (image.id.as_str(), &image.spec))
         .collect();
-    workspace
-        .images
-        .iter()
-        .enumerate()
+    let images = workspace.images.iter().enumerate();
+    images
         .map(|(at, image)| {
             let mut recipe = lower_one(&image.spec, &image.folder);
             recipe.config.user = inherited_user(&specs, &image.spec);
             if let Some(Some(id)) = ids.get(at) {
-                // Last, so that another id leaves all layers alone.
+                // Last, so that a new id keeps all layers.
                 let variable = ("_F_IMG_ID".to_owned(), id.clone());
                 recipe.steps.push(Step::Env(vec![variable]));
             }
@@ -52,17 +47,17 @@ pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
 
 fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option<String> {
     let mut spec = spec;
-    // A chain longer than the workspace is a cycle: the graph reports it.
+    // A longer chain is a cycle, which the graph reports.
     for _ in 0..=specs.len() {
         if spec.user.is_some() {
             return spec.user.clone();
         }
         let own = spec.steps.iter().rev().find_map(|step| match step {
-            OwnStep::User(user) => Some(user.clone()),
+            OwnStep::User(user) => Some(user),
             _ => None,
         });
         if own.is_some() {
-            return own;
+            return own.cloned();
         }
         if spec.flytekit.is_some() {
             return Some(FLYTEKIT_USER.to_owned());
@@ -75,19 +70,10 @@ fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option
     None
 }
 
-/// One image on its way to a recipe.
-struct Lowering<'a> {
-    spec: &'a ImageSpec,
-    folder: &'a WorkspacePath,
-    steps: Vec<Step>,
-    /// The manifest's names of the fields that the file sets come from, in order.
-    set_fields: Vec<String>,
-}
-
-fn lower_one(spec: &ImageSpec, folder: &WorkspacePath) -> Recipe {
+fn lower_one(spec: &ImageSpec, directory: &WorkspacePath) -> Recipe {
     let mut lowering = Lowering {
         spec,
-        folder,
+        directory,
         steps: Vec::new(),
         set_fields: Vec::new(),
     };
@@ -100,7 +86,7 @@ impl Lowering<'_> {
     /// The steps of the fields, in flytekit's order.
     fn fields(&mut self) {
         let ImageSpec {
-            // What the image is called and who builds it: no part of what it is.
+            // Its reference and its builder, which are not part of the image.
             name: _,
             registry: _,
             builder: _,
@@ -164,14 +150,9 @@ impl Lowering<'_> {
         for (at, copy) in copy.iter().enumerate() {
             self.copy(copy, format!("copy[{at}]"));
         }
-        let run = |command: &String| Step::Run {
-            command: command.clone(),
-        };
-        self.steps.extend(commands.iter().map(run));
-    }
-
-    fn is_flytekit(&self) -> bool {
-        self.spec.flytekit.is_some()
+        let commands = commands.iter().cloned();
+        self.steps
+            .extend(commands.map(|command| Step::Run { command }));
     }
 
     /// The steps in the user's own order.
@@ -179,18 +160,20 @@ impl Lowering<'_> {
         for (at, step) in self.spec.steps.iter().enumerate() {
             let field = format!("steps[{at}]");
             match step {
-                OwnStep::Apt(packages) => self.steps.push(Step::Apt {
-                    packages: packages.clone(),
-                }),
+                OwnStep::Apt(packages) => {
+                    let packages = packages.clone();
+                    self.steps.push(Step::Apt { packages });
+                }
                 OwnStep::Conda(packages) => self.conda(packages),
                 OwnStep::Pip {
                     packages,
                     requirements,
                 } => self.python_packages(&field, requirements.as_ref(), packages, false),
                 OwnStep::Copy(copy) => self.copy(copy, field),
-                OwnStep::Run(command) => self.steps.push(Step::Run {
-                    command: command.clone(),
-                }),
+                OwnStep::Run(command) => {
+                    let command = command.clone();
+                    self.steps.push(Step::Run { command });
+                }
                 OwnStep::Env(pairs) => self.steps.push(Step::Env(sorted(pairs))),
                 OwnStep::User(user) => self.steps.push(Step::User(user.clone())),
                 OwnStep::Workdir(path) => self.steps.push(Step::Workdir(path.clone())),
@@ -201,7 +184,7 @@ impl Lowering<'_> {
     fn finish(mut self) -> Recipe {
         let spec = self.spec;
         if self.is_flytekit() && spec.workdir.is_none() {
-            self.steps.push(Step::Workdir(DEFAULT_FOLDER.to_owned()));
+            self.steps.push(Step::Workdir(DEFAULT_DIRECTORY.to_owned()));
         }
         let dockerfile = self.dockerfile();
         Recipe {
@@ -229,12 +212,6 @@ impl Lowering<'_> {
             set_fields: self.set_fields,
         }
     }
-}
-
-fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
-    let mut pairs = pairs.to_vec();
-    pairs.sort();
-    pairs
 }
 
 #[cfg(test)]

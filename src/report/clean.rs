@@ -1,15 +1,15 @@
-//! Text of strangers, made harmless for a terminal.
+//! Foreign text, made harmless for a terminal.
 //!
-//! A build's output may hold escape sequences that move the cursor, retitle the window or answer as if typed; nothing of
-//! it may reach the user's terminal. The choice made: known sequences vanish, so coloured output stays readable; any other
-//! control character becomes `?`, so nothing hides.
+//! A build's output may contain escape sequences that move the cursor, retitle the window or answer as if typed; none may
+//! reach the user's terminal. Known sequences vanish, so that coloured output stays readable; any other control character
+//! becomes `?`, so that nothing is hidden.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use crate::disk::reorders;
 
-/// What stands for a character that must not be printed.
+/// Replaces a character that must not be printed.
 const HARMLESS: char = '?';
 
 /// The text as one printable line, without escape sequences.
@@ -31,7 +31,7 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// A line of output as it would be seen at last: progress bars rewrite their line with `\r`.
+/// A line of output in its final state: progress bars rewrite their line with `\r`.
 #[must_use]
 pub fn clean_output(line: &str) -> String {
     let last = line.rsplit('\r').find(|part| !part.is_empty());
@@ -62,7 +62,7 @@ fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
     chars.next_if(|char| ('@'..='~').contains(char));
 }
 
-/// Everything up to BEL, ST or ESC `\`; an unended string is the rest of the line.
+/// Everything up to BEL, ST or ESC `\`; an unterminated string takes the rest of the line.
 fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     while let Some(char) = chars.next() {
         match char {

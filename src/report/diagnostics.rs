@@ -1,7 +1,7 @@
-//! Diagnostics → excerpts of the manifest with the mistake underlined, or JSON.
+//! Diagnostics → excerpts of the manifest with the mistake underlined.
 //!
-//! Alone knows annotate-snippets; writes nowhere. The choice made: only the lines between the first and the last place of a
-//! file are handed over, so that a thousand mistakes in a large manifest are drawn as fast as one.
+//! annotate-snippets gets only the lines between the first and the last place of a file, so that a thousand mistakes in a
+//! large manifest are drawn as fast as one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,15 +11,16 @@ use annotate_snippets::{
     Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet,
 };
 
+use super::words::Count;
 use crate::diagnostic::{Diagnostic, Fix, Label, Place, Severity, SourceId, Sources};
 
-/// Excerpts larger than this, in bytes, are not drawn: no screen shows them, and drawing them takes seconds.
+/// The most bytes of an excerpt: no screen shows a larger one, and drawing it takes seconds.
 const EXCERPT_LIMIT: usize = 64 * 1024;
 
-/// Nor are those with a longer line: what drawing takes grows with the square of its length.
+/// The most bytes of one of its lines: the time that drawing takes grows with the square of them.
 const LINE_LIMIT: usize = 2 * 1024;
 
-/// Draws diagnostics one below the other, with a line at the end that counts them. Nothing gives nothing.
+/// Draws diagnostics one below the other, and a line that counts them; of none an empty text.
 #[must_use]
 pub fn render(
     diagnostics: &[Diagnostic],
@@ -27,56 +28,32 @@ pub fn render(
     color: bool,
     width: Option<usize>,
 ) -> String {
-    let mut renderer = if color {
+    let renderer = if color {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    if let Some(width) = width {
-        renderer = renderer.term_width(width);
-    }
+    let renderer = width.map_or(renderer.clone(), |width| renderer.term_width(width));
     let mut out = String::new();
     for diagnostic in diagnostics {
-        out += &renderer.render(&report(diagnostic, sources));
-        out += "\n\n";
+        let _ = writeln!(out, "{}\n", renderer.render(&report(diagnostic, sources)));
     }
-    if let Some(count) = count(diagnostics) {
-        let _ = writeln!(out, "{count}");
+    if !diagnostics.is_empty() {
+        let _ = writeln!(out, "{}", count(diagnostics));
     }
     out
 }
 
-/// The diagnostics as `check --format json` prints them.
-#[must_use]
-pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
-    diagnostics
-        .iter()
-        .map(|diagnostic| {
-            let place = diagnostic.place.as_ref().map(|label| &label.place);
-            let line_column = place.map(|place| sources.line_column(place));
-            serde_json::json!({
-                "severity": diagnostic.severity,
-                "code": diagnostic.code,
-                "message": diagnostic.message,
-                "file": place.map(|place| &sources.get(place.source).path),
-                "line": line_column.map(|(line, _)| line),
-                "column": line_column.map(|(_, column)| column),
-                "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
-            })
-        })
-        .collect()
-}
-
-/// "2 errors, 1 warning".
-fn count(diagnostics: &[Diagnostic]) -> Option<String> {
+/// `2 errors, 1 warning`.
+fn count(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|it| it.is_error()).count();
-    let parts = [("error", errors), ("warning", diagnostics.len() - errors)];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(what, count)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }))
-        .collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
+    let errors = Count(errors, "error");
+    let warnings = Count(diagnostics.len() - errors.0, "warning");
+    let counts = [errors, warnings].into_iter().filter(|count| count.0 > 0);
+    counts
+        .map(|count| count.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>> {
@@ -91,7 +68,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     );
     for (source, labels) in by_source(diagnostic) {
         let read = sources.get(source);
-        let lines = lines_of(sources, source, &labels);
+        let lines = lines(sources, source, &spans(sources, &labels));
         group = if !read.text.is_empty() && is_drawable(&read.text[lines]) {
             group.element(excerpt(sources, source, &labels))
         } else {
@@ -99,7 +76,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
         };
     }
     let mut help = diagnostic.help.iter();
-    // The mended line stands under the word that says why.
+    // The first help is the title of the corrected line.
     let fix = diagnostic.fix.as_ref().filter(|fix| {
         let span = span(sources, &fix.place);
         let lines = lines(sources, fix.place.source, std::slice::from_ref(&span));
@@ -114,27 +91,21 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     groups
 }
 
-/// The labels of each source, that of the primary place first.
+/// The labels of each source, those of the primary place's source first.
 fn by_source(diagnostic: &Diagnostic) -> Vec<(SourceId, Vec<(AnnotationKind, &Label)>)> {
-    let mut rest: BTreeMap<SourceId, Vec<(AnnotationKind, &Label)>> = BTreeMap::new();
-    let mut first = None;
-    if let Some(label) = &diagnostic.place {
-        first = Some(label.place.source);
-        rest.insert(label.place.source, vec![(AnnotationKind::Primary, label)]);
+    let primary = diagnostic.place.iter();
+    let primary = primary.map(|label| (AnnotationKind::Primary, label));
+    let related = diagnostic.related.iter();
+    let related = related.map(|label| (AnnotationKind::Context, label));
+    let mut sources: BTreeMap<SourceId, Vec<_>> = BTreeMap::new();
+    for (kind, label) in primary.chain(related) {
+        let labels = sources.entry(label.place.source).or_default();
+        labels.push((kind, label));
     }
-    for label in &diagnostic.related {
-        rest.entry(label.place.source)
-            .or_default()
-            .push((AnnotationKind::Context, label));
-    }
-    let mut all = Vec::new();
-    if let Some(source) = first
-        && let Some(labels) = rest.remove(&source)
-    {
-        all.push((source, labels));
-    }
-    all.extend(rest);
-    all
+    let first = diagnostic.place.as_ref().map(|label| label.place.source);
+    let mut sources: Vec<_> = sources.into_iter().collect();
+    sources.sort_by_key(|(source, _)| Some(*source) != first);
+    sources
 }
 
 fn spans(sources: &Sources, labels: &[(AnnotationKind, &Label)]) -> Vec<Range<usize>> {
@@ -144,20 +115,12 @@ fn spans(sources: &Sources, labels: &[(AnnotationKind, &Label)]) -> Vec<Range<us
         .collect()
 }
 
-fn lines_of(
-    sources: &Sources,
-    source: SourceId,
-    labels: &[(AnnotationKind, &Label)],
-) -> Range<usize> {
-    lines(sources, source, &spans(sources, labels))
-}
-
-/// Whether some lines can be shown at all, and in no time.
+/// Whether an excerpt can be shown at all, and drawn in no time.
 fn is_drawable(lines: &str) -> bool {
     lines.len() <= EXCERPT_LIMIT && lines.split('\n').all(|line| line.len() <= LINE_LIMIT)
 }
 
-/// Only where it is, for texts that cannot be shown.
+/// The position alone, for texts that cannot be shown.
 fn origin<'a>(
     sources: &'a Sources,
     source: SourceId,
@@ -212,24 +175,17 @@ fn snippet<'a, T: Clone>(
 ) -> Snippet<'a, T> {
     let source = sources.get(source);
     let before = &source.text[..lines.start];
-    // A carriage return would be drawn as a character of its own.
+    // A carriage return would be drawn as a character.
     Snippet::source(source.text[lines.clone()].replace('\r', " "))
         .path(source.path.as_str())
         .line_start(before.matches('\n').count() + 1)
 }
 
-/// The place's bytes, kept inside the text and between characters.
+/// The place's bytes, moved to character boundaries inside the text.
 fn span(sources: &Sources, place: &Place) -> Range<usize> {
     let text = &sources.get(place.source).text;
-    let boundary = |at: usize| {
-        let at = at.min(text.len());
-        (0..=at)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0)
-    };
-    let start = boundary(place.span.start);
-    start..boundary(place.span.end).max(start)
+    let start = text.floor_char_boundary(place.span.start);
+    start..text.floor_char_boundary(place.span.end).max(start)
 }
 
 /// The bytes of whole lines from the first span to the last.
@@ -252,25 +208,6 @@ mod tests {
         let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
         let span = 13..16;
         (sources, Place { source, span })
-    }
-
-    #[test]
-    fn json_has_the_documented_shape() {
-        let (sources, place) = sources();
-        let diagnostics = [
-            Diagnostic::error("unknown-field", "unknown field `usr`")
-                .at(place, "did you mean `user`?")
-                .help("one")
-                .help("two"),
-            Diagnostic::warning("odd", "something is odd"),
-        ];
-        assert_eq!(
-            to_json(&diagnostics, &sources),
-            serde_json::json!([
-                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
-                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
-            ])
-        );
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Events as JSON lines, for programs.
 //!
-//! Decides nothing: a line is the event's own serialisation (docs/json.md), whatever `-q` and `-v` say. The choice made:
-//! they go to stderr like every progress, so that stdout stays free for a command's result.
+//! A line is the event's own serialisation (docs/json.md), whatever `-q` and `-v` say. It goes to stderr like all progress:
+//! stdout is for the command's result.
 
 use std::io::Write;
 
-use super::{Output, Report};
+use super::output::{Output, Report};
 use crate::run::event::Event;
 
 /// Writes each event as one line of JSON.

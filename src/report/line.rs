@@ -1,7 +1,7 @@
 //! One line of styled pieces, cut to a width before it is painted.
 //!
-//! Knows nothing of what it says. The choice made: pieces are cleaned when they come in and coloured when they go out, so a
-//! cut never lands inside an escape sequence and no text of strangers brings one along.
+//! Pieces are cleaned when they are added and coloured when they are painted, so a cut never lands inside an escape sequence,
+//! and foreign text never brings one along.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -10,17 +10,17 @@ use super::clean::clean;
 /// How a piece looks where colour is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// As everything else.
+    /// The terminal's default.
     Plain,
-    /// What matters: names.
+    /// Names.
     Bold,
-    /// What can be overlooked.
+    /// Details.
     Dim,
-    /// It went well.
+    /// Success, green.
     Good,
-    /// It failed.
+    /// Failure, red.
     Bad,
-    /// It should be looked at.
+    /// Worth a look, yellow.
     Doubtful,
 }
 
@@ -37,7 +37,7 @@ impl Style {
     }
 }
 
-/// A line that is being put together.
+/// A line under construction.
 #[derive(Debug, Clone, Default)]
 pub struct Line(Vec<(Style, String)>);
 
@@ -54,14 +54,20 @@ impl Line {
         Self(vec![(Style::Plain, text.to_owned())])
     }
 
-    /// Adds a piece; whatever could act on a terminal is taken out.
+    /// A line of one piece.
+    #[must_use]
+    pub fn of(style: Style, text: impl AsRef<str>) -> Self {
+        Self::new().add(style, text)
+    }
+
+    /// Adds a piece; whatever could act on a terminal is removed from it.
     #[must_use]
     pub fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {
         self.0.push((style, clean(text.as_ref())));
         self
     }
 
-    /// Adds a piece that is filled with blanks up to `width` columns.
+    /// Adds a piece, padded with blanks to `width` columns.
     #[must_use]
     pub fn column(self, style: Style, text: &str, width: usize) -> Self {
         let text = clean(text);
@@ -72,9 +78,12 @@ impl Line {
     /// The whole line.
     #[must_use]
     pub fn paint(&self, color: bool) -> String {
-        self.0
-            .iter()
-            .map(|(style, text)| painted(*style, text, color))
+        let pieces = self.0.iter();
+        pieces
+            .map(|(style, text)| match style.code() {
+                Some(code) if color && !text.is_empty() => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+                _ => text.clone(),
+            })
             .collect()
     }
 
@@ -84,7 +93,7 @@ impl Line {
         self.clone().cut_to(width).paint(color)
     }
 
-    /// The line in at most `width` columns, an `…` where it was cut.
+    /// The line in at most `width` columns, with an `…` where it was cut.
     #[must_use]
     pub fn cut_to(mut self, width: usize) -> Self {
         let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
@@ -92,15 +101,12 @@ impl Line {
             return self;
         }
         let mut left = width;
-        let fitting = self
-            .0
-            .iter()
-            .take_while(|(_, text)| {
-                let fits = text.width() < left;
-                left = left.saturating_sub(if fits { text.width() } else { 0 });
-                fits
-            })
-            .count();
+        let fitting = self.0.iter().take_while(|(_, text)| {
+            let fits = text.width() < left;
+            left = left.saturating_sub(if fits { text.width() } else { 0 });
+            fits
+        });
+        let fitting = fitting.count();
         self.0.truncate(fitting + 1);
         if let Some((_, last)) = self.0.last_mut() {
             *last = cut(last, left);
@@ -109,34 +115,25 @@ impl Line {
     }
 }
 
-/// As much of the text as leaves a column for the `…`.
-/// How many columns a text takes.
+/// The columns of a text.
 pub(super) fn columns(text: &str) -> usize {
     text.width()
 }
 
+/// The beginning of a text in `width` columns, the last of which is the `…`.
 fn cut(text: &str, width: usize) -> String {
     let mut left = width.saturating_sub(1);
-    let mut out: String = text
-        .chars()
-        .take_while(|char| {
-            let columns = char.width().unwrap_or(0);
-            let fits = columns <= left;
-            left = left.saturating_sub(columns);
-            fits
-        })
-        .collect();
+    let fitting = text.chars().take_while(|char| {
+        let columns = char.width().unwrap_or(0);
+        let fits = columns <= left;
+        left = left.saturating_sub(columns);
+        fits
+    });
+    let mut out: String = fitting.collect();
     if width > 0 {
         out.push('…');
     }
     out
-}
-
-fn painted(style: Style, text: &str, color: bool) -> String {
-    match style.code() {
-        Some(code) if color && !text.is_empty() => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

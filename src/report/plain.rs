@@ -1,18 +1,19 @@
 //! Events as plain lines: for pipes, files and build servers, and for `-q`.
 //!
-//! Stable and greppable: `IMAGE: what happened`, output lines `IMAGE | …`, no control characters, no redrawing. The choice
-//! made: steps are shown although lines are not, because build servers kill what is silent for long.
+//! Stable and greppable: `IMAGE: what happened`, `IMAGE | output`, no control characters, nothing redrawn. Steps are shown
+//! although output is not, because build servers kill what is silent for long.
 
 use std::io::Write;
 
 use super::clean::{clean, clean_output};
 use super::line::Line;
-use super::story::{self, End};
+use super::output::{Output, Report};
+use super::settings::Verbosity;
 use super::words::{Count, Seconds};
-use super::{Output, Report, Verbosity, watch};
+use super::{story, watch};
 use crate::run::event::Event;
 
-/// Writes what matters, a line each.
+/// Writes each event that matters as a line.
 pub struct Plain {
     output: Output,
     verbosity: Verbosity,
@@ -22,7 +23,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// Writes to this stream, as much as asked for.
+    /// Writes to this stream.
     #[must_use]
     pub fn new(stream: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
         Self {
@@ -67,33 +68,29 @@ impl Plain {
             seconds,
         } = event
         {
-            self.say(&format!(
-                "{image}: failed after {}: {error}",
-                Seconds(*seconds)
-            ));
+            let after = Seconds(*seconds);
+            self.say(&format!("{image}: failed after {after}: {error}"));
             self.say_all(&story::tail(tail, log.as_deref()));
         }
     }
 
     fn normal(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { build, fresh, jobs } => self.say(&format!(
-                "{} to build, {fresh} fresh, {jobs} at once",
-                Count(*build, "image")
-            )),
+            Event::RunStarted { build, fresh, jobs } => {
+                let build = Count(*build, "image");
+                self.say(&format!(
+                    "{build} to build, {fresh} fresh, {jobs} at a time"
+                ));
+            }
             Event::ImageFresh { image, .. } => self.fresh.push(image.clone()),
             Event::ImageFailed { .. } => self.failure(event),
             Event::Warning { message } => self.say(&format!("warning: {message}")),
             Event::Waiting { whom, seconds } => self.say(&story::waiting(whom, *seconds)),
-            event if !watch::lines(event, false).is_empty() => {
-                self.say_all(&watch::lines(event, self.color));
-            }
-            Event::RunFinished { .. } => self.say_all(&[summary(event)]),
-            event => {
-                if let Some((image, text)) = progress(event) {
-                    self.say(&format!("{image}: {text}"));
-                }
-            }
+            Event::RunFinished { .. } => self.say_all(&[story::summary(event)]),
+            event => match progress(event) {
+                Some((image, text)) => self.say(&format!("{image}: {text}")),
+                None => self.say_all(&watch::lines(event, self.color)),
+            },
         }
     }
 
@@ -131,32 +128,7 @@ impl Report for Plain {
     }
 }
 
-/// The last line of a run, from its last event.
-pub(super) fn summary(event: &Event) -> Line {
-    let Event::RunFinished {
-        built,
-        pushed,
-        fresh,
-        failed,
-        skipped,
-        cancelled,
-        seconds,
-    } = event
-    else {
-        return Line::new();
-    };
-    story::summary(&End {
-        built: *built,
-        pushed: *pushed,
-        fresh: *fresh,
-        failed,
-        skipped: skipped.len(),
-        cancelled: cancelled.len(),
-        seconds: *seconds,
-    })
-}
-
-/// How an image gets on: the image, and what happened to it.
+/// What happened to which image; none for events that are not about one image's progress.
 fn progress(event: &Event) -> Option<(&str, String)> {
     Some(match event {
         Event::ImageStarted {
@@ -164,10 +136,11 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             backend,
             reasons,
             ..
-        } => (
-            image,
-            format!("started with {backend}{}", with(": ", &reasons.join(", "))),
-        ),
+        } => {
+            let colon = if reasons.is_empty() { "" } else { ": " };
+            let reasons = reasons.join(", ");
+            (image, format!("started with {backend}{colon}{reasons}"))
+        }
         Event::ImageStep {
             image,
             step,
@@ -186,12 +159,18 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             reference,
             seconds,
             ..
-        } => (image, done("built", *seconds, reference)),
+        } => (
+            image,
+            format!("built in {}: {reference}", Seconds(*seconds)),
+        ),
         Event::ImagePushed {
             image,
             reference,
             seconds,
-        } => (image, done("pushed", *seconds, reference)),
+        } => (
+            image,
+            format!("pushed in {}: {reference}", Seconds(*seconds)),
+        ),
         Event::ImageSkipped { image, because } => {
             (image, format!("skipped {}", story::because(because)))
         }
@@ -201,24 +180,12 @@ fn progress(event: &Event) -> Option<(&str, String)> {
     })
 }
 
-fn done(word: &str, seconds: f64, reference: &str) -> String {
-    format!("{word} in {}: {reference}", Seconds(seconds))
-}
-
 /// `step 3/7 `, as far as it is known.
 fn counted(step: usize, of: usize) -> String {
     match (step, of) {
         (0, _) => String::new(),
         (step, 0) => format!("step {step} "),
         (step, of) => format!("step {step}/{of} "),
-    }
-}
-
-fn with(before: &str, text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!("{before}{text}")
     }
 }
 
@@ -238,7 +205,7 @@ mod tests {
     #[test]
     fn a_run_is_told_line_by_line() {
         insta::assert_snapshot!(shown(Verbosity::Normal, &story()), @r#"
-        4 images to build, 2 fresh, 2 at once
+        4 images to build, 2 fresh, 2 at a time
         2 images fresh: os, tools
         python: started with docker: `src/train.py` changed
         python: step 1/2 apt-get install git
@@ -251,7 +218,7 @@ mod tests {
         train: failed after 1.2s: `python -m compileall` ended with exit code 1
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
-          the whole log: .imgspec/logs/train.log
+          full log: .imgspec/logs/train.log
         serve: skipped because `train` failed
         docs: cancelled
         built 1, pushed 1, fresh 2, failed 1 (train), skipped 1, cancelled 1 in 12.3s
@@ -273,16 +240,16 @@ mod tests {
     #[test]
     fn a_watch_is_told_line_by_line() {
         insta::assert_snapshot!(shown(Verbosity::Normal, &watch_story()), @r#"
-        watching 3 images: 40 files in 12 folders
+        watching 3 images: 40 files in 12 directories
         src/train.py changed: train
-        the graph has 4 images now; new: docs
-        the manifests are wrong: what they said last goes on to count until they are mended
-        the manifests are right again
-        train: stopped, because its inputs changed
-        serve: waits for `train`
+        the graph now has 4 images; new: docs
+        the manifests have mistakes: their last valid version stays in effect until they are fixed
+        the manifests are valid again
+        train: stopped because its inputs changed
+        serve: waiting for `train`
         git is at work: waiting for its end
         waiting for changes; failed: train; waiting for others: serve
-        paused: what runs ends, nothing new starts
+        paused: running builds finish, no new ones start
         on-success: started
         on-success | restarted
         on-success: done in 0.1s
@@ -296,7 +263,7 @@ mod tests {
         train: failed after 1.2s: `python -m compileall` ended with exit code 1
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
-          the whole log: .imgspec/logs/train.log
+          full log: .imgspec/logs/train.log
         "#);
     }
 
@@ -305,7 +272,7 @@ mod tests {
         let text = shown(Verbosity::Normal, &[started(0, 1), fresh("os")]);
         assert_eq!(
             text,
-            "0 images to build, 1 fresh, 2 at once\n1 image fresh: os\n"
+            "0 images to build, 1 fresh, 2 at a time\n1 image fresh: os\n"
         );
     }
 

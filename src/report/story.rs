@@ -1,89 +1,61 @@
-//! The sentences that the terminal and the plain lines share: how a run ended, why an image failed or was skipped.
-//!
-//! Knows no stream and no colour. The choice made: what both say is said here once, so that they never differ.
+//! The sentences about a run that the terminal and the plain lines share.
 
 use std::time::Duration;
 
 use super::clean::clean_output;
 use super::line::{Line, Style};
-use super::words::{Count, List, Seconds};
+use super::words::{Count, List, Seconds, first};
 use crate::asking::Waiting;
+use crate::run::event::Event;
 
-/// How many failed images the last line names before it only counts.
-const NAMED: usize = 8;
+/// How many failed images the summary names before it counts them.
+const FAILED_NAMED: usize = 8;
 
 /// How many fresh images are named before they are only counted.
 const FRESH_NAMED: usize = 5;
 
-/// Why a running build of a watch is stopped.
-pub const SUPERSEDED: &str = "stopped, because its inputs changed";
+/// Why a watch stops a running build.
+pub const SUPERSEDED: &str = "stopped because its inputs changed";
 
-/// How a run ended, in numbers.
-#[derive(Debug, Clone, Copy)]
-pub struct End<'a> {
-    /// Images built.
-    pub built: usize,
-    /// Images pushed.
-    pub pushed: usize,
-    /// Images that needed nothing.
-    pub fresh: usize,
-    /// Ids of the images that failed.
-    pub failed: &'a [String],
-    /// How many were skipped.
-    pub skipped: usize,
-    /// How many were stopped.
-    pub cancelled: usize,
-    /// How long it took.
-    pub seconds: f64,
-}
-
-/// The last line: `built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s`; what did not happen is not said.
+/// The last line of a run, such as `built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s`; of other events an empty one.
 #[must_use]
-pub fn summary(end: &End<'_>) -> Line {
-    let failed = format!("{}{}", end.failed.len(), names(end.failed));
+pub fn summary(event: &Event) -> Line {
+    let Event::RunFinished {
+        built,
+        pushed,
+        fresh,
+        failed,
+        skipped,
+        cancelled,
+        seconds,
+    } = event
+    else {
+        return Line::new();
+    };
+    let names = format!(" ({})", first(failed, FAILED_NAMED));
     let parts = [
-        ("built", end.built, end.built.to_string(), Style::Good),
-        ("pushed", end.pushed, end.pushed.to_string(), Style::Good),
-        ("fresh", end.fresh, end.fresh.to_string(), Style::Plain),
-        ("failed", end.failed.len(), failed, Style::Bad),
-        (
-            "skipped",
-            end.skipped,
-            end.skipped.to_string(),
-            Style::Doubtful,
-        ),
-        (
-            "cancelled",
-            end.cancelled,
-            end.cancelled.to_string(),
-            Style::Doubtful,
-        ),
+        ("built", *built, "", Style::Good),
+        ("pushed", *pushed, "", Style::Good),
+        ("fresh", *fresh, "", Style::Plain),
+        ("failed", failed.len(), names.as_str(), Style::Bad),
+        ("skipped", skipped.len(), "", Style::Doubtful),
+        ("cancelled", cancelled.len(), "", Style::Doubtful),
     ];
     let mut line = Line::new();
-    let mut first = true;
-    for (word, count, text, style) in parts {
-        if count > 0 {
-            line = line
-                .add(Style::Plain, if first { "" } else { ", " })
-                .add(style, format!("{word} {text}"));
-            first = false;
-        }
+    let mut comma = "";
+    for (word, count, names, style) in parts.into_iter().filter(|(_, count, ..)| *count > 0) {
+        line = line
+            .add(Style::Plain, comma)
+            .add(style, format!("{word} {count}{names}"));
+        comma = ", ";
     }
-    if first {
+    if comma.is_empty() {
         line = line.add(Style::Plain, "nothing to do");
     }
-    line.add(Style::Dim, format!(" in {}", Seconds(end.seconds)))
+    line.add(Style::Dim, format!(" in {}", Seconds(*seconds)))
 }
 
-fn names(failed: &[String]) -> String {
-    let named = failed[..failed.len().min(NAMED)].join(", ");
-    match failed.len() - failed.len().min(NAMED) {
-        0 => format!(" ({named})"),
-        more => format!(" ({named} and {more} more)"),
-    }
-}
-
-/// The fresh ones in one line: `2 images fresh: base, train`, or only how many when they are many.
+/// The fresh images in one line: `2 images fresh: base, train`, or only their number when there are many.
 #[must_use]
 pub fn fresh(images: &[String]) -> String {
     let count = Count(images.len(), "image");
@@ -115,63 +87,54 @@ pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
     format!("attempt {attempt} of {of} in {wait}: {why}")
 }
 
-/// The last lines of a failed image's log, and where the rest is.
+/// The last lines of a failed image's log, and where the whole log is.
 #[must_use]
 pub fn tail(tail: &[String], log: Option<&str>) -> Vec<Line> {
-    let lines = tail.iter().map(|line| {
-        Line::new()
-            .add(Style::Dim, "  | ")
-            .add(Style::Plain, clean_output(line))
-    });
-    let rest = log.map(|log| {
-        Line::new()
-            .add(Style::Dim, "  the whole log: ")
-            .add(Style::Plain, log)
-    });
-    lines.chain(rest).collect()
+    let lines = tail
+        .iter()
+        .map(|line| Line::of(Style::Dim, "  | ").add(Style::Plain, clean_output(line)));
+    let log = log.map(|log| Line::of(Style::Dim, "  full log: ").add(Style::Plain, log));
+    lines.chain(log).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOTHING: End<'_> = End {
-        built: 0,
-        pushed: 0,
-        fresh: 0,
-        failed: &[],
-        skipped: 0,
-        cancelled: 0,
-        seconds: 0.04,
-    };
+    /// The summary of a run with these built, fresh, failed and skipped images.
+    fn end(
+        built: usize,
+        fresh: usize,
+        failed: &[String],
+        skipped: &[&str],
+        seconds: f64,
+    ) -> String {
+        let event = Event::RunFinished {
+            built,
+            pushed: 0,
+            fresh,
+            failed: failed.to_vec(),
+            skipped: skipped.iter().map(|image| (*image).to_owned()).collect(),
+            cancelled: Vec::new(),
+            seconds,
+        };
+        summary(&event).paint(false)
+    }
 
     #[test]
     fn the_summary_says_what_happened_and_nothing_else() {
-        let failed = ["train".to_owned()];
-        let end = End {
-            built: 3,
-            fresh: 9,
-            failed: &failed,
-            skipped: 2,
-            seconds: 12.3,
-            ..NOTHING
-        };
         assert_eq!(
-            summary(&end).paint(false),
+            end(3, 9, &["train".to_owned()], &["a", "b"], 12.3),
             "built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s"
         );
-        assert_eq!(summary(&NOTHING).paint(false), "nothing to do in 0.0s");
+        assert_eq!(end(0, 0, &[], &[], 0.04), "nothing to do in 0.0s");
     }
 
     #[test]
     fn many_failures_are_counted_after_the_first_ones() {
         let failed: Vec<String> = (0..10).map(|at| format!("i{at}")).collect();
-        let end = End {
-            failed: &failed,
-            ..NOTHING
-        };
         assert_eq!(
-            summary(&end).paint(false),
+            end(0, 0, &failed, &[], 0.04),
             "failed 10 (i0, i1, i2, i3, i4, i5, i6, i7 and 2 more) in 0.0s"
         );
     }

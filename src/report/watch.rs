@@ -1,74 +1,79 @@
 //! The sentences of `imgspec watch`, the same on a terminal and as plain lines.
-//!
-//! Knows no stream. The choice made: whatever a watch says is a list of lines made here, so that the two never differ.
 
 use super::clean::clean_output;
 use super::diagnostics;
 use super::line::{Line, Style};
-use super::words::{Count, List, Seconds};
+use super::words::{Count, List, Seconds, first};
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::run::event::Event;
 
-/// So many names are listed before they are only counted.
+/// How many names are listed before the rest is only counted.
 const NAMED: usize = 8;
 
-/// What a watch's event says; nothing for the events of a run.
+const PAUSED: &str = "paused: running builds finish, no new ones start";
+
+/// The lines for an event of a watch; none for the events of a run.
 #[must_use]
 pub fn lines(event: &Event, color: bool) -> Vec<Line> {
-    let one = |style: Style, text: String| vec![Line::new().add(style, text)];
-    match event {
-        Event::WatchStarted { .. } => one(Style::Dim, watching(event)),
+    let (style, text) = match event {
+        Event::WatchStarted { .. } => (Style::Dim, watching(event)),
         Event::FilesChanged {
             files,
             count,
             images,
             ..
-        } => one(Style::Bold, changed(files, *count, images)),
+        } => (Style::Bold, changed(files, *count, images)),
         Event::GraphChanged {
             images,
             added,
             removed,
-        } => one(Style::Plain, graph(*images, added, removed)),
-        Event::ManifestsBroken { shown, .. } => broken(shown, color),
-        Event::ManifestsMended => one(Style::Good, "the manifests are right again".to_owned()),
-        Event::ImageWaiting { image, because } => one(
+        } => {
+            let text = format!("the graph now has {}", Count(*images, "image"));
+            (
+                Style::Plain,
+                with_names(text, [("new", added), ("removed", removed)]),
+            )
+        }
+        Event::ManifestsBroken { shown, .. } => return broken(&shown.0, &shown.1, color),
+        Event::ManifestsMended => (Style::Good, "the manifests are valid again".to_owned()),
+        Event::ImageWaiting { image, because } => (
             Style::Doubtful,
-            format!("{image}: waits for {}", List(because)),
+            format!("{image}: waiting for {}", List(because)),
         ),
-        Event::WatchHeld { why } => one(Style::Dim, why.clone()),
-        Event::WatchWaiting { failed, waiting } => one(Style::Dim, waits(failed, waiting)),
-        Event::WatchPaused { paused: true } => one(
-            Style::Doubtful,
-            "paused: what runs ends, nothing new starts".to_owned(),
-        ),
-        Event::WatchPaused { paused: false } => one(Style::Plain, "goes on".to_owned()),
-        Event::HookStarted { hook } => one(Style::Dim, format!("{hook}: started")),
-        Event::HookLog { hook, line } => vec![
-            Line::new()
-                .add(Style::Dim, format!("{hook} | "))
-                .add(Style::Plain, clean_output(line)),
-        ],
+        Event::WatchHeld { why } => (Style::Dim, why.clone()),
+        Event::WatchWaiting { failed, waiting } => {
+            let text = "waiting for changes".to_owned();
+            let lists = [("failed", failed), ("waiting for others", waiting)];
+            (Style::Dim, with_names(text, lists))
+        }
+        Event::WatchPaused { paused: true } => (Style::Doubtful, PAUSED.to_owned()),
+        Event::WatchPaused { paused: false } => (Style::Plain, "resumed".to_owned()),
+        Event::HookStarted { hook } => (Style::Dim, format!("{hook}: started")),
+        Event::HookLog { hook, line } => {
+            let line = clean_output(line);
+            return vec![Line::of(Style::Dim, format!("{hook} | ")).add(Style::Plain, line)];
+        }
         Event::HookEnded {
             hook,
-            error: None,
+            error,
             seconds,
-        } => one(Style::Dim, format!("{hook}: done in {}", Seconds(*seconds))),
-        Event::HookEnded {
-            hook,
-            error: Some(error),
-            seconds,
-        } => one(
-            Style::Doubtful,
-            format!("{hook}: {error} after {}", Seconds(*seconds)),
-        ),
-        Event::WatchEnded { waves } => one(
+        } => match error {
+            None => (Style::Dim, format!("{hook}: done in {}", Seconds(*seconds))),
+            Some(error) => (
+                Style::Doubtful,
+                format!("{hook}: {error} after {}", Seconds(*seconds)),
+            ),
+        },
+        Event::WatchEnded { waves } => (
             Style::Dim,
             format!("the watch ended after {}", Count(*waves, "wave")),
         ),
-        _ => Vec::new(),
-    }
+        _ => return Vec::new(),
+    };
+    vec![Line::of(style, text)]
 }
 
-/// Whether it is told even with `-q`.
+/// Whether it is shown even with `-q`.
 #[must_use]
 pub fn is_failure(event: &Event) -> bool {
     matches!(
@@ -77,7 +82,7 @@ pub fn is_failure(event: &Event) -> bool {
     )
 }
 
-/// `watching 12 images: 210 files in 34 folders`.
+/// `watching 12 images: 210 files in 34 directories`; empty for other events.
 #[must_use]
 pub fn watching(event: &Event) -> String {
     let Event::WatchStarted {
@@ -89,74 +94,45 @@ pub fn watching(event: &Event) -> String {
     else {
         return String::new();
     };
-    let how = match poll {
-        Some(every) => format!(", every {every} s"),
-        None => String::new(),
-    };
+    let poll = poll.map_or(String::new(), |every| format!(", checked every {every} s"));
     format!(
-        "watching {}: {} in {}{how}",
+        "watching {}: {} in {}{poll}",
         Count(*images, "image"),
         Count(*files, "file"),
-        Count(*folders, "folder")
+        Count(*folders, "directory")
     )
 }
 
 fn changed(files: &[String], count: usize, images: &[String]) -> String {
-    let what = match (files, count) {
+    let files = match (files, count) {
         ([], _) => "changed".to_owned(),
         ([one], 1) => format!("{one} changed"),
         ([first, ..], many) => format!("{first} and {} more changed", many.saturating_sub(1)),
     };
     if images.is_empty() {
-        what
+        files
     } else {
-        format!("{what}: {}", names(images))
+        format!("{files}: {}", first(images, NAMED))
     }
 }
 
-fn graph(images: usize, added: &[String], removed: &[String]) -> String {
-    let mut text = format!("the graph has {} now", Count(images, "image"));
-    for (word, list) in [("new", added), ("gone", removed)] {
-        if !list.is_empty() {
-            text.push_str(&format!("; {word}: {}", names(list)));
-        }
-    }
-    text
-}
-
-fn broken(
-    shown: &(
-        Vec<crate::diagnostic::Diagnostic>,
-        crate::diagnostic::Sources,
-    ),
-    color: bool,
-) -> Vec<Line> {
-    let text = diagnostics::render(&shown.0, &shown.1, color, None);
-    // The renderer has cleaned what it quotes and coloured it.
+fn broken(mistakes: &[Diagnostic], sources: &Sources, color: bool) -> Vec<Line> {
+    let text = diagnostics::render(mistakes, sources, color, None);
+    // The renderer has cleaned and coloured it.
     let mut lines: Vec<Line> = text.lines().map(Line::painted).collect();
-    lines.push(Line::new().add(
-        Style::Doubtful,
-        "the manifests are wrong: what they said last goes on to count until they are mended",
-    ));
+    let words = "the manifests have mistakes: their last valid version stays in effect until they are fixed";
+    lines.push(Line::of(Style::Doubtful, words));
     lines
 }
 
-fn waits(failed: &[String], waiting: &[String]) -> String {
-    let mut text = "waiting for changes".to_owned();
-    for (word, list) in [("failed", failed), ("waiting for others", waiting)] {
-        if !list.is_empty() {
-            text.push_str(&format!("; {word}: {}", names(list)));
+/// The text with those lists that have names.
+fn with_names(mut text: String, lists: [(&str, &Vec<String>); 2]) -> String {
+    for (word, names) in lists {
+        if !names.is_empty() {
+            text += &format!("; {word}: {}", first(names, NAMED));
         }
     }
     text
-}
-
-fn names(list: &[String]) -> String {
-    let named = list[..list.len().min(NAMED)].join(", ");
-    match list.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }
 
 #[cfg(test)]
@@ -185,12 +161,6 @@ mod tests {
             said(&changed(&["a.py", "b.py"], 5000)),
             "a.py and 4999 more changed: train, serve"
         );
-    }
-
-    #[test]
-    fn many_images_are_counted_after_the_first_ones() {
-        let images: Vec<String> = (0..10).map(|at| format!("i{at}")).collect();
-        assert_eq!(names(&images), "i0, i1, i2, i3, i4, i5, i6, i7 and 2 more");
     }
 
     #[test]

@@ -1,34 +1,35 @@
-//! Counts, durations and lists in words, each a small type that prints itself.
-//!
-//! Knows nothing of events or screens. The choice made: grammar lives here, tested once, so no message elsewhere says
-//! "1 images" or "61s".
+//! Counts, durations and lists in words, so that no message says "1 images" or "61s".
 
 use std::fmt;
 
-/// A number of things: `1 image`, `2 images`.
+/// A number of things: `1 image`, `2 images`, `2 directories`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub usize, pub &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(out, "{} {}{plural}", self.0, self.1)
+        let Self(count, thing) = *self;
+        match thing.strip_suffix('y') {
+            _ if count == 1 => write!(out, "{count} {thing}"),
+            Some(stem) => write!(out, "{count} {stem}ies"),
+            None => write!(out, "{count} {thing}s"),
+        }
     }
 }
 
-/// A time span: `0.4s`, `12.3s`, `2m 03s`, `1h 02m`.
+/// A duration: `0.4s`, `12.3s`, `2m 03s`, `1h 02m`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seconds(pub f64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A clock that was set back, or no number at all, is no time.
+        // After a clock was set back, a duration may be anything.
         let seconds = if self.0.is_finite() {
             self.0.max(0.0)
         } else {
             0.0
         };
-        // Rounded before it is taken apart: 59.96 is a minute, not `60.0s`.
+        // Rounded before it is split: 59.96 is a minute, not `60.0s`.
         if seconds < 59.95 {
             return out.pad(&format!("{seconds:.1}s"));
         }
@@ -64,6 +65,16 @@ impl<S: AsRef<str>> fmt::Display for List<'_, S> {
     }
 }
 
+/// The first names of a list, and how many more there are: `a, b and 3 more`.
+#[must_use]
+pub fn first(names: &[String], limit: usize) -> String {
+    let shown = names[..names.len().min(limit)].join(", ");
+    match names.len().saturating_sub(limit) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +83,8 @@ mod tests {
     fn one_is_singular_and_all_else_plural() {
         let shown = [0, 1, 2].map(|count| Count(count, "image").to_string());
         assert_eq!(shown, ["0 images", "1 image", "2 images"]);
+        let shown = [1, 2].map(|count| Count(count, "directory").to_string());
+        assert_eq!(shown, ["1 directory", "2 directories"]);
     }
 
     #[test]
@@ -98,6 +111,13 @@ mod tests {
         for broken in [-1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(Seconds(broken).to_string(), "0.0s");
         }
+    }
+
+    #[test]
+    fn long_lists_are_counted_after_the_first_names() {
+        let names: Vec<String> = (0..10).map(|at| format!("i{at}")).collect();
+        assert_eq!(first(&names, 2), "i0, i1 and 8 more");
+        assert_eq!(first(&names[..2], 2), "i0, i1");
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Store {
         leftover: &Leftover,
         waiting: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<bool> {
-        let _writing = self.writing(&self.place.make()?, waiting)?;
+        let _writing = self.turns.writing(&self.place.make()?, waiting)?;
         let _building = match &leftover.image {
             None => None,
             Some(image) => match self.try_lock(image)? {

@@ -18,6 +18,7 @@ mod clean;
 mod lock;
 mod name;
 mod record;
+mod turns;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -28,11 +29,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::dir::{Dir, Rooted, Share, Terms, Trouble};
+use crate::disk::dir::{Dir, Rooted, Terms, Trouble};
 use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
 use name::file_name;
+use turns::Turns;
 
 pub use clean::{Leftover, LeftoverKind};
 pub use lock::ImageLock;
@@ -58,7 +60,7 @@ pub struct Store {
     /// Tells this run's contexts from those of a killed one.
     run: u64,
     /// Whose turn it is to write.
-    turns: Arc<lock::Turns>,
+    turns: Arc<Turns>,
 }
 
 /// The inputs behind one key of one image.
@@ -111,7 +113,7 @@ impl Store {
             let Some(own) = own else { return Ok(()) };
             let mut folders = [INPUTS, LOCKS, LOGS, CONTEXTS].into_iter();
             folders.try_for_each(|folder| own.open_all(folder).map(drop))?;
-            own.verify_file(lock::WRITING)
+            own.verify_file(turns::WRITING)
         });
         verified.or_else(|error| {
             if Trouble::is_misplaced(&error) {
@@ -145,7 +147,7 @@ impl Store {
         waiting: impl FnMut() -> ControlFlow<()>,
     ) -> io::Result<()> {
         let own = self.place.make()?;
-        let _writing = self.writing(&own, waiting)?;
+        let _writing = self.turns.writing(&own, waiting)?;
         let listing = Listing {
             version: SCHEMA,
             image: record.image.clone(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::backend::{Artifact, StoreKind};
+use crate::disk::dir::Share;
 
 fn record(image: &str, key: u8) -> Record {
     Record {

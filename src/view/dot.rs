@@ -1,11 +1,11 @@
 //! A drawing in Graphviz's language.
 //!
-//! The choice made: an arrow goes from an image to what it needs, as everywhere in imgspec, and bases are on top; nodes are
-//! named by their ids, so a picture keeps its shape when images are added.
+//! An arrow goes from an image to what it needs, as everywhere in imgspec, with bases on top. Nodes are named by their ids, so
+//! that a picture keeps its shape when images are added.
 
 use std::fmt::Write as _;
 
-use super::{Drawing, Node, State, printable};
+use super::drawing::{Drawing, Node, State, printable};
 use crate::graph::EdgeKind;
 
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -13,37 +13,23 @@ pub(super) fn render(drawing: &Drawing) -> String {
         "digraph imgspec {\n  rankdir=BT;\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"];\n",
     );
     for node in &drawing.nodes {
-        let _ = writeln!(
-            out,
-            "  {} [label={}{}];",
-            quote(&node.name),
-            label(node),
-            colour(node.state)
-        );
+        let (name, label, colour) = (quote(&node.name), label(node), colour(node.state));
+        let _ = writeln!(out, "  {name} [label={label}{colour}];");
     }
     for edge in &drawing.edges {
         let style = match edge.kind {
             EdgeKind::Base => "",
             EdgeKind::Copy => " [style=dashed, label=\"copy\"]",
         };
-        let _ = writeln!(
-            out,
-            "  {} -> {}{style};",
-            quote(&edge.from),
-            quote(&edge.to)
-        );
+        let (from, to) = (quote(&edge.from), quote(&edge.to));
+        let _ = writeln!(out, "  {from} -> {to}{style};");
     }
     out.push_str("}\n");
     out
 }
 
-/// The id, below it the reference and the note, a line each.
 fn label(node: &Node) -> String {
-    let lines: Vec<String> = std::iter::once(&node.name)
-        .chain([&node.reference])
-        .chain(&node.note)
-        .map(|line| escape(line))
-        .collect();
+    let lines: Vec<String> = node.lines().map(escape).collect();
     format!("\"{}\"", lines.join("\\n"))
 }
 
@@ -60,7 +46,7 @@ fn quote(text: &str) -> String {
     format!("\"{}\"", escape(text))
 }
 
-/// In a quoted string only the quote ends it, but labels give a backslash a meaning of its own.
+/// Only a quote ends a quoted string, but in labels a backslash has a meaning too.
 fn escape(text: &str) -> String {
     printable(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
@@ -68,7 +54,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::view::State;
+    use crate::view::drawing::State;
     use crate::view::drawing::tests::{diamond, drawing};
 
     #[test]

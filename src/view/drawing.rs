@@ -1,7 +1,7 @@
 //! What is drawn: images, what they need, and what a plan says about them.
 //!
-//! Data only. The choice made: nodes are in manifest order and edges in the order of the images that need, so every format
-//! is deterministic without sorting.
+//! Nodes are in manifest order and edges in the order of the images that need others, so that every format is deterministic
+//! without sorting.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,30 @@ use serde::Serialize;
 
 use crate::graph::{EdgeKind, Graph, ImageId};
 
-/// Images and who needs whom.
+/// The model of a drawing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Drawing {
-    /// The images, in manifest order.
+    /// In manifest order.
     #[serde(rename = "images")]
     pub nodes: Vec<Node>,
-    /// What they need of one another.
+    /// In the order of the images that need others.
     pub edges: Vec<Edge>,
 }
 
 /// One image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// Its id.
+    /// The image's id.
     #[serde(rename = "image")]
     pub name: String,
-    /// The drawn images that it needs, each once: as base or to copy from.
+    /// Ids of the drawn images that it needs, as base or to copy from; each once.
     pub bases: Vec<String>,
     /// `registry/name:tag`.
     pub reference: String,
-    /// What a plan or a run says about it.
+    /// None in a drawing of the graph alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// A word on that state, such as the first reason for a build.
+    /// A remark on the state, such as the first reason for a build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -41,16 +41,16 @@ pub struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// It needs nothing.
+    /// It is up to date.
     Fresh,
     /// It will be built.
     Build,
-    /// It could not be built.
+    /// Its build failed.
     Failed,
 }
 
 impl State {
-    /// The state in a word.
+    /// `fresh`, `build` or `failed`.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -64,16 +64,16 @@ impl State {
 /// One image needs another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edge {
-    /// The image that needs.
+    /// The image that needs the other.
     pub from: String,
-    /// The image that it needs.
+    /// The image that is needed.
     pub to: String,
-    /// How: as base, or to copy files out of it.
+    /// As base, or to copy files from.
     pub kind: EdgeKind,
 }
 
 impl Drawing {
-    /// Draws these images of a graph; `reference` knows what they are called.
+    /// Draws these images of a graph; `reference` gives their references.
     #[must_use]
     pub fn new(
         graph: &Graph,
@@ -81,21 +81,18 @@ impl Drawing {
         mut reference: impl FnMut(ImageId) -> String,
     ) -> Self {
         let name = |id: ImageId| graph.name(id).to_owned();
-        let nodes = only
-            .iter()
-            .map(|id| Node {
+        let node = |id: &ImageId| {
+            let bases = graph.bases(*id).into_iter();
+            let bases = bases.filter(|base| only.contains(base));
+            Node {
                 name: name(*id),
-                bases: graph
-                    .bases(*id)
-                    .into_iter()
-                    .filter(|base| only.contains(base))
-                    .map(name)
-                    .collect(),
+                bases: bases.map(name).collect(),
                 reference: reference(*id),
                 state: None,
                 note: None,
-            })
-            .collect();
+            }
+        };
+        let nodes = only.iter().map(node).collect();
         let edges = only
             .iter()
             .flat_map(|id| graph.needs(*id).into_iter().map(move |need| (*id, need)))
@@ -108,11 +105,19 @@ impl Drawing {
             .collect();
         Self { nodes, edges }
     }
+}
 
-    /// The image of this name, to say its state.
-    pub fn node_mut(&mut self, name: &str) -> Option<&mut Node> {
-        self.nodes.iter_mut().find(|node| node.name == name)
+impl Node {
+    /// The lines of a box: the id, the reference, the note.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        let lines = [&self.name, &self.reference].into_iter();
+        lines.chain(&self.note).map(String::as_str)
     }
+}
+
+/// A text without control characters, which would break a line or act on a terminal: references may contain anything.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
-//! A drawing as JSON: its own serialisation, indented.
-//!
-//! The choice made: the shape of docs/json.md is the model's, so it cannot drift from what is drawn.
+//! A drawing as JSON: the model's own serialisation, in the shape of docs/json.md.
 
-use super::Drawing;
+use super::drawing::Drawing;
 
 pub(super) fn render(drawing: &Drawing) -> String {
-    let mut text = serde_json::to_string_pretty(drawing).expect("a drawing holds only text");
+    let mut text = serde_json::to_string_pretty(drawing).expect("a drawing consists of text");
     text.push('\n');
     text
 }
@@ -13,7 +11,7 @@ pub(super) fn render(drawing: &Drawing) -> String {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::view::State;
+    use crate::view::drawing::State;
     use crate::view::drawing::tests::{diamond, drawing};
 
     #[test]
@@ -53,7 +51,7 @@ mod tests {
     #[test]
     fn states_are_there_only_when_known() {
         let mut drawing = diamond();
-        let node = drawing.node_mut("app").unwrap();
+        let node = &mut drawing.nodes[3];
         node.state = Some(State::Build);
         node.note = Some("`src/app.py` changed".into());
         let value: serde_json::Value = serde_json::from_str(&render(&drawing)).unwrap();

@@ -1,11 +1,11 @@
 //! A drawing in Mermaid's language.
 //!
-//! The choice made: nodes are named after their ids in letters and digits only, because Mermaid gives words such as `end`
-//! and signs such as `-` a meaning; labels are quoted, with entities for whatever a quote, Markdown or HTML would catch.
+//! Names of nodes consist of letters, digits and `_` only, because words such as `end` and characters such as `-` have a
+//! meaning in Mermaid. Labels are quoted, with entities for all that ends a quote or that Markdown or HTML would interpret.
 
 use std::fmt::Write as _;
 
-use super::{Drawing, Node, State, printable};
+use super::drawing::{Drawing, Node, State, printable};
 use crate::graph::EdgeKind;
 
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -26,14 +26,11 @@ pub(super) fn render(drawing: &Drawing) -> String {
     out
 }
 
-/// The images of a state, and how they look; nothing when there are none.
+/// The class of a state with its images; empty when there are none.
 fn class(drawing: &Drawing, state: State) -> String {
-    let ids: Vec<String> = drawing
-        .nodes
-        .iter()
-        .filter(|node| node.state == Some(state))
-        .map(|node| id(&node.name))
-        .collect();
+    let nodes = drawing.nodes.iter();
+    let nodes = nodes.filter(|node| node.state == Some(state));
+    let ids: Vec<String> = nodes.map(|node| id(&node.name)).collect();
     if ids.is_empty() {
         return String::new();
     }
@@ -50,15 +47,11 @@ fn class(drawing: &Drawing, state: State) -> String {
 }
 
 fn label(node: &Node) -> String {
-    let lines: Vec<String> = std::iter::once(&node.name)
-        .chain([&node.reference])
-        .chain(&node.note)
-        .map(|line| escape(line))
-        .collect();
+    let lines: Vec<String> = node.lines().map(escape).collect();
     lines.join("<br/>")
 }
 
-/// `i_` and the id, each sign as `_` and its code: `ml-base` is `i_ml_2dbase`; no two ids give the same.
+/// `i_` and the id, in which other characters are `_` and their code: `ml-base` is `i_ml_2dbase`. Unambiguous.
 fn id(name: &str) -> String {
     let mut out = String::from("i_");
     for byte in name.bytes() {
@@ -87,7 +80,7 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{id, render};
-    use crate::view::State;
+    use crate::view::drawing::State;
     use crate::view::drawing::tests::{diamond, drawing};
 
     #[test]

@@ -1,48 +1,41 @@
 //! A drawing as lines for people.
 //!
-//! An image stands below its base; one without a base in the drawing below the first image that it copies from, or at the
-//! left. The choice made: each image stands in full just once; where it is needed a second time, a short line says where it
-//! stands, so that a graph of many diamonds stays as long as its edges.
+//! An image is below its base; without a base in the drawing it is below the first image that it copies from, or a root. Each
+//! image is drawn in full once and elsewhere only referred to, so that a graph of many diamonds is as long as its edges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Drawing, Edge, Node, printable};
+use super::drawing::{Drawing, Edge, Node, printable};
 use crate::graph::EdgeKind;
 
-/// Words are aligned up to this column: one deep or long name must not push all others away.
+/// The last column that words are aligned to: one deep or long name must not push all others away.
 const WIDEST: usize = 48;
 
 pub(super) fn render(drawing: &Drawing) -> String {
-    let tree = Tree::new(drawing);
+    let outline = Outline::new(drawing);
     let mut lines: Vec<(String, String)> = Vec::new();
-    // A stack of our own: a chain of thousands of images must not be a chain of thousands of calls.
+    // An explicit stack: a chain of thousands of images must not become thousands of nested calls.
     let mut stack: Vec<Branch<'_>> = Vec::new();
     for root in drawing.nodes.iter().rev() {
-        if !tree.homes.contains_key(root.name.as_str()) {
+        if !outline.homes.contains_key(root.name.as_str()) {
             stack.push(Branch::root(root));
         }
     }
     while let Some(branch) = stack.pop() {
-        lines.push((
-            format!("{}{}", branch.head, tree.name(&branch)),
-            words(&branch),
-        ));
+        let name = format!("{}{}", branch.head, outline.name(&branch));
+        lines.push((name, words(&branch)));
         if branch.is_full {
-            stack.extend(tree.below(&branch).into_iter().rev());
+            stack.extend(outline.below(&branch).into_iter().rev());
         }
     }
     aligned(&lines)
 }
 
-/// The words in a column right of the names, as long as that is not too far right.
+/// Names and words in two columns.
 fn aligned(lines: &[(String, String)]) -> String {
-    let width = lines
-        .iter()
-        .filter(|(_, words)| !words.is_empty())
-        .map(|(name, _)| name.chars().count())
-        .filter(|width| *width <= WIDEST)
-        .max()
-        .unwrap_or(0);
+    let named = lines.iter().filter(|(_, words)| !words.is_empty());
+    let widths = named.map(|(name, _)| name.chars().count());
+    let width = widths.filter(|width| *width <= WIDEST).max().unwrap_or(0);
     lines.iter().fold(String::new(), |mut out, (name, words)| {
         let line = format!("{name:width$}  {words}");
         out.push_str(line.trim_end());
@@ -51,14 +44,16 @@ fn aligned(lines: &[(String, String)]) -> String {
     })
 }
 
-/// One line to come.
+/// A line to be drawn.
 struct Branch<'a> {
     node: &'a Node,
-    /// What is drawn before the image.
+    /// Drawn before the image.
     head: String,
-    /// What is drawn before the images below it.
+    /// Drawn before the images below it.
     indent: String,
+    /// Whether it is drawn in full here.
     is_full: bool,
+    /// Whether it only copies from the image above.
     is_copy: bool,
 }
 
@@ -74,48 +69,41 @@ impl<'a> Branch<'a> {
     }
 }
 
-struct Tree<'a> {
+struct Outline<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
-    /// The image below which an image stands in full.
+    /// By image, the edge to the one below which it is drawn in full.
     homes: BTreeMap<&'a str, &'a Edge>,
-    /// Who needs an image, each once, in drawing order.
+    /// By image, one edge from each that needs it.
     needed_by: BTreeMap<&'a str, Vec<&'a Edge>>,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> Outline<'a> {
     fn new(drawing: &'a Drawing) -> Self {
-        let mut tree = Self {
-            nodes: drawing
-                .nodes
-                .iter()
-                .map(|node| (node.name.as_str(), node))
-                .collect(),
+        let nodes = drawing.nodes.iter();
+        let mut outline = Self {
+            nodes: nodes.map(|node| (node.name.as_str(), node)).collect(),
             homes: BTreeMap::new(),
             needed_by: BTreeMap::new(),
         };
         let mut seen = BTreeSet::new();
-        // Bases first: an image that is both base and copied from counts as base.
+        // Bases first: an image that is both base and copied from is a base.
         let is = |kind| drawing.edges.iter().filter(move |edge| edge.kind == kind);
         for edge in is(EdgeKind::Base).chain(is(EdgeKind::Copy)) {
-            tree.homes.entry(&edge.from).or_insert(edge);
+            outline.homes.entry(&edge.from).or_insert(edge);
             if seen.insert((edge.to.as_str(), edge.from.as_str())) {
-                tree.needed_by.entry(&edge.to).or_default().push(edge);
+                outline.needed_by.entry(&edge.to).or_default().push(edge);
             }
         }
-        tree
+        outline
     }
 
     fn below(&self, branch: &Branch<'a>) -> Vec<Branch<'a>> {
-        let edges = self
-            .needed_by
-            .get(branch.node.name.as_str())
-            .map_or(&[][..], Vec::as_slice);
-        let last = edges.len().saturating_sub(1);
+        let edges = self.needed_by.get(branch.node.name.as_str());
+        let count = edges.map_or(0, Vec::len);
+        let edges = edges.into_iter().flatten().enumerate();
         edges
-            .iter()
-            .enumerate()
             .filter_map(|(at, edge)| {
-                let (fork, rest) = if at == last {
+                let (fork, rest) = if at + 1 == count {
                     ("└─ ", "   ")
                 } else {
                     ("├─ ", "│  ")
@@ -131,7 +119,7 @@ impl<'a> Tree<'a> {
             .collect()
     }
 
-    /// `train`, `train (copies)`, or where the image stands in full.
+    /// `train`, `train (copies)`, or where the image is drawn in full.
     fn name(&self, branch: &Branch<'a>) -> String {
         let name = &branch.node.name;
         match (branch.is_full, branch.is_copy) {
@@ -145,7 +133,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// `build  r/train:0a1b  why`, where the image stands in full.
+/// `build  r/train:0a1b  note`; empty where the image is only referred to.
 fn words(branch: &Branch<'_>) -> String {
     if !branch.is_full {
         return String::new();
@@ -161,7 +149,7 @@ fn words(branch: &Branch<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::render;
-    use crate::view::State;
+    use crate::view::drawing::State;
     use crate::view::drawing::tests::{diamond, drawing};
 
     #[test]
@@ -204,7 +192,7 @@ mod tests {
         for node in &mut drawing.nodes {
             node.state = Some(State::Fresh);
         }
-        let app = drawing.node_mut("app").unwrap();
+        let app = &mut drawing.nodes[3];
         app.state = Some(State::Build);
         app.note = Some("`src/app.py` changed".into());
         insta::assert_snapshot!(render(&drawing), @r#"

@@ -54,7 +54,7 @@ fn a_yaml_file_becomes_a_manifest_that_check_takes() {
         env DEBUG="True"
     }
 
-    note: docs: `python_version` is a number, and read as `3.1`: the text `3.10` is taken, which gives another tag than flytekit's; write it in quotes there
+    note: docs: `python_version` is a number, read as `3.1`: taken as the string `3.10`, so the tag differs from flytekit's; quote it in the source
       --> docs.yaml:3:17
     1 image, 1 note; `-o imgspec.kdl` writes it to a file
     "#);
@@ -108,7 +108,7 @@ fn paths_are_said_from_the_manifest() {
     sandbox
         .run(&["import", "x.yaml", "-o", "services/imgspec.kdl"])
         .success()
-        .says("outside of the manifest's folder");
+        .says("outside the manifest's directory");
     assert_snapshot!(sandbox.read("services/imgspec.kdl"), @r#"
     // From x.yaml, by `imgspec import`.
 
@@ -192,18 +192,18 @@ fn what_cannot_be_read_is_said_and_exits_2() {
         told += &refused(&sandbox, &[file]);
     }
     assert_snapshot!(told, @"
-    error[wrong-type]: `list.yaml` holds a list, not a mapping
+    error[wrong-type]: `list.yaml` contains a list, not a mapping
      --> list.yaml:1:1
       |
     1 | - a
       | ^
       |
-      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
 
     1 error
     error[empty]: `empty.yaml` is empty
      |
-     = help: name a file that has images in it
+     = help: name a file that defines images
 
     1 error
     error[usage]: `folder` cannot be read: it is a directory, not a file
@@ -267,10 +267,13 @@ fn standard_input_is_read_too() {
         "{out}"
     );
     let (code, _, err) = feed("target \"a\" {}\n", &[]);
-    assert!(code == Some(2) && err.contains("printed form"), "{err}");
+    assert!(
+        code == Some(2) && err.contains("docker buildx bake --print | imgspec import -"),
+        "{err}"
+    );
     let (code, _, err) = feed("x = 1\n", &["--from", "python"]);
     assert!(
-        code == Some(2) && err.contains("cannot come from standard input"),
+        code == Some(2) && err.contains("cannot be read from standard input"),
         "{err}"
     );
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Terms;
+use super::terms::Terms;
 use crate::disk::read::Refusal;
 use crate::disk::{FileKind, system_words};
 

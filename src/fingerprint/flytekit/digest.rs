@@ -12,23 +12,16 @@ use md5::{Digest as _, Md5};
 use rustix::io::Errno;
 use sha1::Sha1;
 
+use super::error::Error;
 use super::ignore::Ignore;
-use super::walk::{Walk, place};
+use super::spec::{CopyMode, Digests};
+use super::value::Value;
+use super::walk::{Order, Walk, place};
 use super::words::strip_bytes;
-use super::{CopyMode, Digests, Error, Value};
 use crate::disk::read::{Links, Refusal, Root};
 use crate::disk::{FileKind, limits};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
-
-/// In which order the folders that `copy` names are walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// As the file system lists them: what flytekit does, with an answer that another machine may not give.
-    AsListed,
-    /// By name: the same on every machine, and flytekit's where no folder holds two others.
-    Sorted,
-}
 
 /// A folder of a workspace that a spec's paths are relative to, as flytekit's are to the folder it runs in.
 #[derive(Debug, Clone)]

@@ -18,30 +18,9 @@ mod value;
 mod walk;
 mod words;
 
-pub use digest::{Folder, Order};
+pub use digest::Folder;
 pub use error::Error;
 pub use repr::repr;
-pub use spec::{Base, CopyMode, Fields, Spec};
+pub use spec::{Base, CopyMode, Digests, Fields, Spec};
 pub use value::Value;
-
-/// The digests of files that a tag is made of. Paths are as the spec gives them.
-pub trait Digests {
-    /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    fn requirements(&self, path: &str) -> Result<String, Error>;
-
-    /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
-    /// [`CopyMode::NoCopy`].
-    ///
-    /// # Errors
-    /// When they cannot be found or read.
-    fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
-
-    /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
-    ///
-    /// # Errors
-    /// When something there cannot be read.
-    fn copy(&self, copy: &Value) -> Result<String, Error>;
-}
+pub use walk::Order;

@@ -8,7 +8,29 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use md5::{Digest as _, Md5};
 
 use super::words::is_registry;
-use super::{Digests, Error, Value, format, repr};
+use super::{Error, Value, format, repr};
+
+/// The digests of files that a tag is made of. Paths are as the spec gives them.
+pub trait Digests {
+    /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn requirements(&self, path: &str) -> Result<String, Error>;
+
+    /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
+    /// [`CopyMode::NoCopy`].
+    ///
+    /// # Errors
+    /// When they cannot be found or read.
+    fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
+
+    /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
+    ///
+    /// # Errors
+    /// When something there cannot be read.
+    fn copy(&self, copy: &Value) -> Result<String, Error>;
+}
 
 /// What an image is built on.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,20 @@
 
 use std::path::Path;
 
-use super::{Error, Order};
+use super::error::Error;
 use crate::disk::FileKind;
 use crate::disk::read::{Links, Listed, Root};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
+
+/// In which order the folders that `copy` names are walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As the file system lists them: what flytekit does, with an answer that another machine may not give.
+    AsListed,
+    /// By name: the same on every machine, and flytekit's where no folder holds two others.
+    Sorted,
+}
 
 /// What a walk is to do.
 pub(super) struct Walk<'a> {

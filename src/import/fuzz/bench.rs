@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::backend::Cancel;
 use crate::check::{Checked, check};
 use crate::diagnostic::Sources;
-use crate::import::{Imported, Kind, Places, Source, Surroundings, import};
+use crate::import::{ImportContext, Imported, Input, InputKind, Paths, import};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
@@ -40,26 +40,26 @@ impl Bench {
     }
 
     /// What is imported, if anything is; a bake file comes from standard input, so that nobody asks Docker.
-    pub(super) fn import(&self, text: &str, kind: Kind) -> Option<Imported> {
+    pub(super) fn import(&self, text: &str, kind: InputKind) -> Option<Imported> {
         let mut sources = Sources::default();
         let folder = self.folder();
         let id = sources.add("x", text);
-        let path = (kind == Kind::Yaml).then(|| folder.join("train.yaml"));
-        let source = Source {
+        let path = (kind == InputKind::Yaml).then(|| folder.join("train.yaml"));
+        let input = Input {
             path,
-            shown: "x".to_owned(),
+            name: "x".to_owned(),
             id,
         };
-        let around = Surroundings {
+        let context = ImportContext {
             sources: &sources,
-            places: Places::new(&folder, &folder),
+            paths: Paths::new(&folder, &folder),
             flytekit: None,
             python: Path::new("no-python"),
             limit: Duration::from_secs(1),
             limits: &crate::limits::Limits::default(),
             cancel: &Cancel::default(),
         };
-        match import(&source, kind, &around) {
+        match import(&input, kind, &context) {
             Ok(imported) => Some(imported),
             Err(wrong) => {
                 assert!(!wrong.is_empty());

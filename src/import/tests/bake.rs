@@ -60,8 +60,8 @@ fn targets_become_images_bases_first() {
         labels "org.opencontainers.image.source"="https://example.org"
     }
 
-    - app: the tag `v1` is left out: tags are made of the image's key; `tag-format` may give one that stays
-    - group `default` (app, z-base): name its images, or a glob, after `imgspec graph build`
+    - app: the tag `v1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
+    - group `default` (app, z-base) is left out: pass the ids of its images, or a glob, to `imgspec graph build`
     "#);
 }
 
@@ -88,39 +88,39 @@ fn what_is_not_carried_over_is_named() {
         secret "bare" env="bare"
     }
 
-    - a: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - a: `args.A-B` is left out: arguments have names of letters, digits and `_`
-    - a: `args.N` has no value: left out, so the Dockerfile's own default counts
-    - a: `args.NPM_TOKEN` may be a secret, which would stand in the manifest and in the image's history: left out; give it as a `secret`
-    - a: `contexts.bad` cannot be `A B`: Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`: left out
-    - a: `contexts.git` is `https://example.org/a.git`, which does not lie on this machine: left out
-    - a: `contexts.none` names the target `none`, which is not imported: left out
-    - a: `contexts.oci` is `oci-layout:///x`, which does not lie on this machine: left out
-    - a: `contexts.out` names `../..`, which is outside of the manifest's folder; write the manifest above it with `-o`: left out
-    - a: `annotations` (a=b) is left out: annotations are not written: `labels` are
-    - a: `attest` (type=sbom) is left out: provenance and SBOMs are not made
-    - a: `cache-from` (type=gha) is left out: the builder's own cache counts, and what is fresh is not built at all
-    - a: `cache-to` (mode=max,type=gha) is left out: the builder's own cache counts, and what is fresh is not built at all
-    - a: `call` (check) is left out: `imgspec check` checks the manifest; a Dockerfile is checked by `docker build --check`
-    - a: `entitlements` (network.host) is left out: builds get no more rights than usual
-    - a: `extra-hosts` (h=1.2.3.4) is left out: builds see the hosts that the builder sees
+    - a: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - a: `args.A-B` is left out: names of arguments consist of letters, digits and `_`
+    - a: `args.N` is left out: it has no value, so the Dockerfile's default applies
+    - a: `args.NPM_TOKEN` is left out: it looks like a secret, which would end up in the manifest and the image's history; pass it as a `secret`
+    - a: `contexts.bad` is left out: `A B` is not a valid reference: Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`
+    - a: `contexts.git` is left out: `https://example.org/a.git` is not on this machine
+    - a: `contexts.none` is left out: target `none` is not imported
+    - a: `contexts.oci` is left out: `oci-layout:///x` is not on this machine
+    - a: `contexts.out` is left out: `../..` is outside the manifest's directory; `-o` can write the manifest further up
+    - a: `annotations` (a=b) is left out: imgspec writes labels, not annotations
+    - a: `attest` (type=sbom) is left out: imgspec makes no provenance and no SBOM
+    - a: `cache-from` (type=gha) is left out: the builder has its own cache, and images that are fresh are not built
+    - a: `cache-to` (mode=max,type=gha) is left out: the builder has its own cache, and images that are fresh are not built
+    - a: `call` (check) is left out: use `imgspec check` for the manifest and `docker build --check` for the Dockerfile
+    - a: `entitlements` (network.host) is left out: builds get no extra privileges
+    - a: `extra-hosts` (h=1.2.3.4) is left out: builds use the builder's hosts
     - a: `labels.a b` is left out: names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
-    - a: `labels.d` has no value: left out
-    - a: `network` (host) is left out: builds have the builder's network
-    - a: `no-cache` (true) is left out: `imgspec graph build --force` builds every step anew
-    - a: `no-cache-filter` (x) is left out: `imgspec graph build --force` builds every step anew
+    - a: `labels.d` is left out: it has no value
+    - a: `network` (host) is left out: builds use the builder's network
+    - a: `no-cache` (true) is left out: use `imgspec graph build --force` to build every step again
+    - a: `no-cache-filter` (x) is left out: use `imgspec graph build --force` to build every step again
     - a: `output` (type=registry) is left out: images go to the local store, and with `--push` to their registry
-    - a: `platform` cannot be `windows/amd64`: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
-    - a: `pull` (true) is left out: pin a base by its digest to know which it is
-    - a: the secret `bare` says no source: taken from what bears its name
-    - a: the secret `src=x` is left out: it has no id that could be used
-    - a: `shm-size` (1g) is left out: builds have the builder's shared memory
-    - a: `something-new` (x=1 y) is left out: imgspec does not know it
-    - a: `ssh` (id=default) is left out: builds get no SSH agent: a `secret` may hold the key
-    - a: the tag `1` is left out: tags are made of the image's key; `tag-format` may give one that stays
-    - a: the further tag `a:2` is left out: an image has one reference
-    - a: the further tag `b@sha256:00` is left out: an image has one reference
-    - a: `ulimits` (nofile=1:1) is left out: builds have the builder's limits
+    - a: the platform `windows/amd64` is left out: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
+    - a: `pull` (true) is left out: pin the base by its digest instead
+    - a: the secret `bare` names no source: taken from the variable `bare`
+    - a: the secret `src=x` is left out: it has no usable id
+    - a: `shm-size` (1g) is left out: builds use the builder's shared memory
+    - a: `something-new` (x=1 y) is left out: imgspec does not know this field
+    - a: `ssh` (id=default) is left out: builds get no SSH agent; pass the key as a `secret`
+    - a: the tag `1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
+    - a: the tag `a:2` is left out: an image has one reference
+    - a: the tag `b@sha256:00` is left out: an image has one reference
+    - a: `ulimits` (nofile=1:1) is left out: builds use the builder's limits
     "#);
 }
 
@@ -154,11 +154,11 @@ fn contexts_of_elsewhere_leave_their_images_out() {
         dockerfile "Dockerfile"
     }
 
-    - far: `context` is `https://example.org/a.git#main`, which does not lie on this machine: the target is left out
-    - near: `contexts.base` names the target `far`, which is not imported: left out
-    - out: `context` names `../up`, which is outside of the manifest's folder; write the manifest above it with `-o`: the target is left out
-    - remote: `dockerfile` is `https://example.org/Dockerfile`, which does not lie on this machine: the target is left out
-    - tar: `context` is `-`, which does not lie on this machine: the target is left out
+    - far: the target is left out: its `context` `https://example.org/a.git#main` is not on this machine
+    - near: `contexts.base` is left out: target `far` is not imported
+    - out: the target is left out: its `context` `../up` is outside the manifest's directory; `-o` can write the manifest further up
+    - remote: the target is left out: its `dockerfile` `https://example.org/Dockerfile` is not on this machine
+    - tar: the target is left out: its `context` `-` is not on this machine
     "#);
 }
 
@@ -200,18 +200,18 @@ fn targets_of_one_name_are_told_apart() {
         dockerfile "Dockerfile"
     }
 
-    - web: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - dev: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - dev: the tag `dev` is left out: tags are made of the image's key; `tag-format` may give one that stays
-    - prod: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - prod: the tag `prod` is left out: tags are made of the image's key; `tag-format` may give one that stays
-    - web-2: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - web2: `dockerfile` names `Dockerfile`, and there is nothing: bake's paths begin where it runs, which `-C` says
-    - web2: the tag `1` is left out: tags are made of the image's key; `tag-format` may give one that stays
-    - web: other targets have the same name: told apart by the tag format `{spec_hash}-web`
-    - dev: other targets have the same name: told apart by the tag format `{spec_hash}-dev`
-    - prod: other targets have the same name: told apart by the tag format `{spec_hash}-prod`
-    - web2: other targets have the same name: told apart by the tag format `{spec_hash}-web2`
+    - web: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - dev: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - dev: the tag `dev` is left out: tags are made from the image's key; `tag-format` can set a fixed one
+    - prod: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - prod: the tag `prod` is left out: tags are made from the image's key; `tag-format` can set a fixed one
+    - web-2: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - web2: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
+    - web2: the tag `1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
+    - web: other targets have the same name: `tag-format` is set to `{spec_hash}-web` to keep them apart
+    - dev: other targets have the same name: `tag-format` is set to `{spec_hash}-dev` to keep them apart
+    - prod: other targets have the same name: `tag-format` is set to `{spec_hash}-prod` to keep them apart
+    - web2: other targets have the same name: `tag-format` is set to `{spec_hash}-web2` to keep them apart
     "#);
 }
 
@@ -234,19 +234,19 @@ fn what_has_no_target_is_refused() {
         told += &refused("bake.json", text);
     }
     assert_snapshot!(told, @"
-    error[no-image]: `bake.json` has no target
+    error[no-image]: `bake.json` defines no target
      |
      = help: a bake file has a `target` for each image
 
     1 error
     error[empty]: `bake.json` is empty
      |
-     = help: name a file that has images in it
+     = help: name a file that defines images
 
     1 error
     error[no-image]: no target of `bake.json` can be imported
      |
-     = help: `context` is `https://example.org/x.git`, which does not lie on this machine: the target is left out
+     = help: a: the target is left out: its `context` `https://example.org/x.git` is not on this machine
 
     1 error
     ");

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::import::{Image, Imported, Node};
+use crate::import::{Imported, NewImage, Node};
 use crate::manifest::{self, Overrides};
 
 /// What a manifest's reader understands of commands and an environment.
@@ -14,7 +14,7 @@ fn read_back(texts: &[String]) -> (Vec<String>, Vec<String>) {
     ];
     let imported = Imported {
         title: "a\nb".to_owned(),
-        images: vec![Image {
+        images: vec![NewImage {
             id: "i".to_owned(),
             comment: Some("c\n}".to_owned()),
             fields,
@@ -85,7 +85,7 @@ fn long_values_go_over_several_lines() {
     let pairs = words
         .iter()
         .map(|word| (word.replace(['=', '.'], "_"), word.clone()));
-    let image = |id: &str, fields| Image {
+    let image = |id: &str, fields| NewImage {
         id: id.to_owned(),
         comment: None,
         fields,

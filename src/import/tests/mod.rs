@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::backend::Cancel;
 use crate::check::check;
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::import::{Imported, Kind, Places, Source, Surroundings, import};
+use crate::import::{ImportContext, Imported, Input, InputKind, Paths, import};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
@@ -19,22 +19,22 @@ use crate::report::diagnostics::render;
 fn imported_in(folder: &Path, name: &str, text: &str) -> Result<Imported, String> {
     let mut sources = Sources::default();
     let id = sources.add(name, text);
-    let source = Source {
+    let input = Input {
         path: Some(folder.join(name)),
-        shown: name.to_owned(),
+        name: name.to_owned(),
         id,
     };
-    let kind = crate::import::guess(source.path.as_deref(), text).unwrap_or(Kind::Yaml);
-    let around = Surroundings {
+    let kind = crate::import::guess(input.path.as_deref(), text).unwrap_or(InputKind::Yaml);
+    let context = ImportContext {
         sources: &sources,
-        places: Places::new(folder, folder),
+        paths: Paths::new(folder, folder),
         flytekit: None,
         python: Path::new("no-python"),
         limit: Duration::from_mins(1),
         limits: &crate::limits::Limits::default(),
         cancel: &Cancel::default(),
     };
-    import(&source, kind, &around)
+    import(&input, kind, &context)
         .map_err(|wrong: Vec<Diagnostic>| render(&wrong, &sources, false, Some(120)))
 }
 

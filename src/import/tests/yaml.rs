@@ -21,7 +21,7 @@ fn the_example_of_flytekit_s_documentation() {
         env Debug="True"
     }
 
-    - 1: docs: `python_version` is a number: the text `3.11` is taken, which gives another tag than flytekit's; write it in quotes there
+    - 1: docs: `python_version` is a number: taken as the string `3.11`, so the tag differs from flytekit's; quote it in the source
     "#);
 }
 
@@ -102,11 +102,11 @@ builder_config: {uv_image: "uv:1", micromamba_image: "mm:1"}
         entrypoint "python" "-m" "train"
     }
 
-    - 11: train: `requirements` names `requirements.txt`, and there is nothing: relative paths begin where flytekit runs, which `-C` says
-    - 21: train: `registry_config` names `registries.json`, and there is nothing: relative paths begin where flytekit runs, which `-C` says
-    - 26: train: `copy` names `src`, and there is nothing: relative paths begin where flytekit runs, which `-C` says
-    - 26: train: `copy` names `./a/b.txt`, and there is nothing: relative paths begin where flytekit runs, which `-C` says
-    - 25: train: `source_copy_mode` is a text, which flytekit takes for `ALL` whatever it says: taken by its name, for `all`, which gives another tag than flytekit's
+    - 11: train: `requirements` names `requirements.txt`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
+    - 21: train: `registry_config` names `registries.json`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
+    - 26: train: `copy` names `src`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
+    - 26: train: `copy` names `./a/b.txt`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
+    - 25: train: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `all`, so the tag differs from flytekit's
     "#);
 }
 
@@ -127,13 +127,13 @@ fn numbers_dates_and_truth_are_taken_as_they_are_written() {
         env A="True" B="2024-01-01" D="1_000" E="1e3" F="3.10"
     }
 
-    - 1: x: `python_version` is a number, and read as `3.1`: the text `3.10` is taken, which gives another tag than flytekit's; write it in quotes there
-    - 2: x: `name` is a number, and read as `15`: the text `017` is taken, which gives another tag than flytekit's; write it in quotes there
-    - 3: x: `env.A` is a truth value: the text `True` is taken, as flytekit sets it; its tag is another one
-    - 3: x: `env.B` is a date: the text `2024-01-01` is taken, which gives another tag than flytekit's; write it in quotes there
-    - 3: x: `env.C` has no value, which flytekit sets to `None`: left out
-    - 3: x: `env.D` is a number, and read as `1000`: the text `1_000` is taken, which gives another tag than flytekit's; write it in quotes there
-    - 4: x: `cuda` is a number: the text `12.0` is taken, which gives another tag than flytekit's; write it in quotes there
+    - 1: x: `python_version` is a number, read as `3.1`: taken as the string `3.10`, so the tag differs from flytekit's; quote it in the source
+    - 2: x: `name` is a number, read as `15`: taken as the string `017`, so the tag differs from flytekit's; quote it in the source
+    - 3: x: `env.A` is a boolean: taken as `True`, which flytekit sets too, but the tag differs from flytekit's
+    - 3: x: `env.B` is a date: taken as the string `2024-01-01`, so the tag differs from flytekit's; quote it in the source
+    - 3: x: `env.C` is left out: it has no value, which flytekit sets to `None`
+    - 3: x: `env.D` is a number, read as `1000`: taken as the string `1_000`, so the tag differs from flytekit's; quote it in the source
+    - 4: x: `cuda` is a number: taken as the string `12.0`, so the tag differs from flytekit's; quote it in the source
     "#);
 }
 
@@ -165,9 +165,9 @@ fn a_base_that_is_a_mapping_is_an_image_of_its_own() {
         packages "a"
     }
 
-    - 5: top-base: `base_image` is a mapping, which flytekit hands to `FROM` as it is: made an image of its own
-    - 2: top: `base_image` is a mapping, which flytekit hands to `FROM` as it is: made an image of its own
-    - top: `python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has none
+    - 5: top-base: `base_image` is a mapping, which flytekit would copy to `FROM`: it becomes an image of its own
+    - 2: top: `base_image` is a mapping, which flytekit would copy to `FROM`: it becomes an image of its own
+    - top: `python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has no Python
     "#);
 }
 
@@ -201,14 +201,14 @@ fn the_names_of_copy_modes_are_understood() {
     }
     assert_snapshot!(told, @r#"
      -> Some(["all"])
-      `source_copy_mode` is `LOADED_MODULES`, and which modules are loaded only the running Python knows: `all` is taken, which copies all of `source_root`
+      `source_copy_mode` is `LOADED_MODULES`, and only the running Python knows which modules are loaded: taken as `all`, which copies all of `source_root`
     source_copy_mode: LOADED_MODULES -> Some(["all"])
-      `source_copy_mode` is `LOADED_MODULES`, and which modules are loaded only the running Python knows: `all` is taken, which copies all of `source_root`
+      `source_copy_mode` is `LOADED_MODULES`, and only the running Python knows which modules are loaded: taken as `all`, which copies all of `source_root`
     source_copy_mode: no-copy -> Some(["none"])
-      `source_copy_mode` is a text, which flytekit takes for `ALL` whatever it says: taken by its name, for `none`, which gives another tag than flytekit's
+      `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `none`, so the tag differs from flytekit's
     source_copy_mode: CopyFileDetection.ALL -> Some(["all"])
     source_copy_mode: some -> Some(["all"])
-      `source_copy_mode` is `some`, which flytekit takes for `ALL`: `all` is taken
+      `source_copy_mode` is `some`, which flytekit reads as `ALL`: taken as `all`
     // From x.yaml, by `imgspec import`.
 
     defaults {
@@ -220,8 +220,8 @@ fn the_names_of_copy_modes_are_understood() {
         python-version "3.12"
     }
 
-    - 2: x: `source_copy_mode` is a text, which flytekit takes for `ALL` whatever it says: taken by its name, for `all`, which gives another tag than flytekit's
-    - 2: x: `source_copy_mode` stands without `source_root`, for which flytekit takes the folder that it registers: left out; say `source-root` and `source-copy-mode`// From x.yaml, by `imgspec import`.
+    - 2: x: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `all`, so the tag differs from flytekit's
+    - 2: x: `source_copy_mode` is left out: without `source_root` flytekit copies the directory that it registers; set `source-root` and `source-copy-mode`// From x.yaml, by `imgspec import`.
 
     defaults {
         flytekit "1.16.31"
@@ -233,7 +233,7 @@ fn the_names_of_copy_modes_are_understood() {
         source-copy-mode "none"
     }
 
-    - 2: x: `source_copy_mode` is a text, which flytekit takes for `ALL` whatever it says: taken by its name, for `none`, which gives another tag than flytekit's
+    - 2: x: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `none`, so the tag differs from flytekit's
     "#);
 }
 
@@ -280,36 +280,36 @@ builder_options: {a: 1, b: {c: d}}
         entrypoint "python main.py"
     }
 
-    - 2: x: `registry` cannot be `https://ghcr.io/acme/`: `ghcr.io/acme` is taken
-    - 3: x: `name` is empty: left out, which gives another tag than flytekit's
-    - 4: x: `packages` cannot be `-r other.txt`: options go to `pip-extra-args`, further files to `requirements`: left out
-    - 4: x: `packages` cannot be `--pre`: options go to `pip-extra-args`, further files to `requirements`: left out
-    - 4: x: `packages` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`
-    - 5: x: `apt_packages` cannot be `Git`: `git` is taken
-    - 5: x: `apt_packages` cannot be `a b`: one package a value: `apt-packages "git" "curl"`: left out
-    - 6: x: `platform` cannot be `arm64`: `linux/arm64` is taken
-    - 6: x: `platform` cannot be `windows/amd64`: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`: left out
-    - 7: x: `pip_index` has a password in a URL, which would reach the image's history: left out; give it as a `secret`, or in a file by `pip-secret-mounts`
-    - 8: x: `pip_extra_index_url` cannot be `example.org`: a URL begins with `https://`, `http://` or `file://`: left out
-    - 9: x: `python_version` cannot be `latest`: a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`: left out
-    - 10: x: `commands` cannot be ``: an empty command does nothing: left out
-    - 11: x: `env.A B` cannot be carried over: names of environment variables have letters, digits and `_`, and begin with no digit
-    - 11: x: `env.1` cannot be carried over: names of environment variables have letters, digits and `_`, and begin with no digit
-    - 11: x: `env.N` is a list where a text is wanted: left out
-    - 11: x: `env.Z` has a NUL character in it: left out
-    - 12: x: `entrypoint` is no list, which flytekit refuses: taken as its only entry
-    - 13: x: `cuda` is a list where a text is wanted: left out
-    - 14: x: `conda_packages` is an empty list: left out, which gives another tag than flytekit's
-    - 15: x: `builder` is `unionai`, which imgspec does not have: left out
-    - 16: x: `copy` names `/etc/passwd`: flytekit refuses absolute paths and `..`: left out
-    - 16: x: `copy` names `../x`: flytekit refuses absolute paths and `..`: left out
-    - 17: x: `requirements` names `../other/requirements.txt`, which is outside of the manifest's folder: left out; write the manifest above it with `-o`
-    - 19: x: `pip_secret_mounts` is a mapping, not a list of pairs: left out
-    - 20: x: `builder_config.other` is ignored by flytekit's builder too: left out
-    - 21: x: `builder_options.a` is a number: the text `1` is taken, which gives another tag than flytekit's; write it in quotes there
-    - 21: x: `builder_options.b` is a mapping where a text is wanted: left out
-    - 18: x: `source_copy_mode` is `LOADED_MODULES`, and which modules are loaded only the running Python knows: `all` is taken, which copies all of `source_root`
-    - 18: x: `source_root` names `/etc`, which is outside of the manifest's folder: left out; write the manifest above it with `-o`
+    - 2: x: `registry` cannot be `https://ghcr.io/acme/`: corrected to `ghcr.io/acme`
+    - 3: x: `name` is left out: it is empty, so the tag differs from flytekit's
+    - 4: x: `packages` value `-r other.txt` is left out: options go to `pip-extra-args`, further files to `requirements`
+    - 4: x: `packages` value `--pre` is left out: options go to `pip-extra-args`, further files to `requirements`
+    - 4: x: `packages` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`
+    - 5: x: `apt_packages` cannot be `Git`: corrected to `git`
+    - 5: x: `apt_packages` value `a b` is left out: one package a value: `apt-packages "git" "curl"`
+    - 6: x: `platform` cannot be `arm64`: corrected to `linux/arm64`
+    - 6: x: `platform` value `windows/amd64` is left out: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
+    - 7: x: `pip_index` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`
+    - 8: x: `pip_extra_index_url` value `example.org` is left out: a URL begins with `https://`, `http://` or `file://`
+    - 9: x: `python_version` value `latest` is left out: a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
+    - 10: x: `commands` value `` is left out: an empty command does nothing
+    - 11: x: `env.A B` is left out: names of environment variables have letters, digits and `_`, and begin with no digit
+    - 11: x: `env.1` is left out: names of environment variables have letters, digits and `_`, and begin with no digit
+    - 11: x: `env.N` takes a string, not a list: left out
+    - 11: x: `env.Z` is left out: it contains a NUL character
+    - 12: x: `entrypoint` is not a list, which flytekit rejects: taken as a list of one
+    - 13: x: `cuda` takes a string, not a list: left out
+    - 14: x: `conda_packages` is left out: it is an empty list, so the tag differs from flytekit's
+    - 15: x: `builder` value `unionai` is left out: imgspec has no such builder
+    - 16: x: `copy` value `/etc/passwd` is left out: flytekit rejects absolute paths and `..`
+    - 16: x: `copy` value `../x` is left out: flytekit rejects absolute paths and `..`
+    - 17: x: `requirements` value `../other/requirements.txt` is left out: it is outside the manifest's directory; `-o` can write the manifest further up
+    - 19: x: `pip_secret_mounts` takes a list of pairs, not a mapping: left out
+    - 20: x: `builder_config.other` is left out: flytekit's builder ignores it too
+    - 21: x: `builder_options.a` is a number: taken as the string `1`, so the tag differs from flytekit's; quote it in the source
+    - 21: x: `builder_options.b` takes a string, not a mapping: left out
+    - 18: x: `source_copy_mode` is `LOADED_MODULES`, and only the running Python knows which modules are loaded: taken as `all`, which copies all of `source_root`
+    - 18: x: `source_root` value `/etc` is left out: it is outside the manifest's directory; `-o` can write the manifest further up
     "#);
 }
 
@@ -339,7 +339,7 @@ fn texts_with_braces_and_lines_stay_what_they_are() {
     assert_snapshot!(told("x.yaml", text), @r##"
     // From x.yaml, by `imgspec import`.
 
-    // For texts in which two braces stand as they are.
+    // For texts with two literal braces.
     variable "braces" default=#"{{"#
 
     defaults {

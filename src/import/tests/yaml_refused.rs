@@ -7,19 +7,19 @@ use super::{imported, refused};
 #[test]
 fn unknown_fields_are_refused_with_what_is_meant() {
     assert_snapshot!(refused("x.yaml", "pip_packages: [a]\npackagse: [a]\nfoo: 1\n3: x\nbase_image:\n  nmae: x\n"), @"
-    error[unknown-field]: unknown field `pip_packages`: flytekit's ImageSpec has none
+    error[unknown-field]: unknown field `pip_packages` of flytekit's ImageSpec
      --> x.yaml:1:1
       |
     1 | pip_packages: [a]
       | ^^^^^^^^^^^^ did you mean `packages`?
 
-    error[unknown-field]: unknown field `packagse`: flytekit's ImageSpec has none
+    error[unknown-field]: unknown field `packagse` of flytekit's ImageSpec
      --> x.yaml:2:1
       |
     2 | packagse: [a]
       | ^^^^^^^^ did you mean `packages`?
 
-    error[unknown-field]: unknown field `foo`: flytekit's ImageSpec has none
+    error[unknown-field]: unknown field `foo` of flytekit's ImageSpec
      --> x.yaml:3:1
       |
     3 | foo: 1
@@ -27,7 +27,7 @@ fn unknown_fields_are_refused_with_what_is_meant() {
       |
       = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
 
-    error[unknown-field]: a number is no name of a field
+    error[unknown-field]: a number cannot be the name of a field
      --> x.yaml:4:1
       |
     4 | 3: x
@@ -35,7 +35,7 @@ fn unknown_fields_are_refused_with_what_is_meant() {
       |
       = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
 
-    error[unknown-field]: unknown field `nmae`: flytekit's ImageSpec has none
+    error[unknown-field]: unknown field `nmae` of flytekit's ImageSpec
      --> x.yaml:6:3
       |
     6 |   nmae: x
@@ -54,48 +54,48 @@ fn what_is_no_imagespec_is_refused() {
     assert_snapshot!(told, @"
     error[empty]: `x.yaml` is empty
      |
-     = help: name a file that has images in it
+     = help: name a file that defines images
 
     1 error
     error[empty]: `x.yaml` is empty
      |
-     = help: name a file that has images in it
+     = help: name a file that defines images
 
     1 error
-    error[wrong-type]: `x.yaml` holds a list, not a mapping
+    error[wrong-type]: `x.yaml` contains a list, not a mapping
      --> x.yaml:1:1
       |
     1 | - a
       | ^
       |
-      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
 
     1 error
-    error[wrong-type]: `x.yaml` holds a text, not a mapping
+    error[wrong-type]: `x.yaml` contains a string, not a mapping
      --> x.yaml:1:1
       |
     1 | hello
       | ^^^^^
       |
-      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
 
     1 error
-    error[wrong-type]: `x.yaml` holds nothing, not a mapping
+    error[wrong-type]: `x.yaml` contains null, not a mapping
      --> x.yaml:1:1
       |
     1 | ~
       | ^
       |
-      = help: an ImageSpec's file names its fields, such as `packages: [numpy]`; one ImageSpec a file
+      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
 
     1 error
-    error[several]: a second document begins
+    error[several]: a second document begins here
      --> x.yaml:2:1
       |
     2 | ---
       | ^^^
       |
-      = help: one ImageSpec a file: flytekit reads no more either
+      = help: write one ImageSpec per file
 
     1 error
     ");
@@ -116,14 +116,14 @@ fn what_is_no_yaml_is_refused_where_it_is_not() {
         told += &refused("x.yaml", text);
     }
     assert_snapshot!(told, @"
-    error[not-yaml]: this is no YAML
+    error[not-yaml]: invalid YAML
      --> x.yaml:2:1
       |
     2 |
       | ^ while parsing a node, did not find expected node content
 
     1 error
-    error[unknown-field]: unknown field `a`: flytekit's ImageSpec has none
+    error[unknown-field]: unknown field `a` of flytekit's ImageSpec
      --> x.yaml:1:2
       |
     1 |     a: b
@@ -132,28 +132,28 @@ fn what_is_no_yaml_is_refused_where_it_is_not() {
       = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
 
     1 error
-    error[unknown-tag]: the tag `!!python/tuple` has no meaning here
+    error[unknown-tag]: unknown tag `!!python/tuple`
      --> x.yaml:1:4
       |
     1 | a: !!python/tuple [1]
       |    ^
 
     1 error
-    error[unknown-tag]: the tag `!x` has no meaning here
+    error[unknown-tag]: unknown tag `!x`
      --> x.yaml:1:4
       |
     1 | a: !x y
       |    ^
 
     1 error
-    error[not-yaml]: this is no YAML
+    error[not-yaml]: invalid YAML
      --> x.yaml:1:4
       |
     1 | a: *b
       |    ^ while parsing node, found unknown anchor
 
     1 error
-    error[not-yaml]: an alias stands inside of what it repeats
+    error[not-yaml]: an alias is inside the value that it repeats
      --> x.yaml:1:8
       |
     1 | a: &a [*a]
@@ -178,13 +178,13 @@ fn a_file_of_aliases_does_not_grow() {
         bomb += &format!("a{at}: &a{at} [{aliases}]\n");
     }
     assert_snapshot!(refused("x.yaml", &bomb), @"
-    error[too-large]: the file grows beyond 20000 values
+    error[too-large]: the file has more than 20000 values
      --> x.yaml:5:10
       |
     5 | a4: &a4 [*a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3]
       |          ^
       |
-      = help: aliases (`*name`) count as what they repeat
+      = help: an alias (`*name`) counts as often as it repeats its values
 
     1 error
     ");

@@ -28,10 +28,10 @@ use pools::Pools;
 use spelling::spell;
 
 use crate::check::Checked;
-use crate::diagnostic::{Diagnostic, Label, Sources};
+use crate::diagnostic::{Diagnostic, Label, Sources, to_json};
 use crate::fuzz::{Case, Fuzz, Random};
 use crate::graph::ImageId;
-use crate::report::diagnostics::{render, to_json};
+use crate::report::diagnostics::render;
 use crate::session::Session;
 
 /// How many images of a workspace are rendered.

@@ -144,8 +144,10 @@ fn packages(runs: &[Vec<String>], spec: &ImageSpec) {
     });
     let apt: Vec<&String> = spec.apt_packages.iter().chain(apt.flatten()).collect();
     let found = runs.iter().filter_map(|run| {
-        let at = run.iter().position(|word| word == "apt-packages")?;
-        Some(&run[at + 1..])
+        // A package of another kind may have this name too.
+        let is_apt = |pair: &[String]| pair[0].contains("\napt-get ") && pair[1] == "apt-packages";
+        let at = run.windows(2).position(is_apt)?;
+        Some(&run[at + 2..])
     });
     assert!(found.flatten().eq(apt), "the Debian packages");
     let pip = steps.filter_map(|step| match step {

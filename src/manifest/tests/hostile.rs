@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{checked, drawn, good, told};
-use crate::report::diagnostics::to_json;
+use crate::diagnostic::to_json;
 
 #[track_caller]
 fn quickly<T>(work: impl FnOnce() -> T) -> T {

@@ -1,10 +1,12 @@
-//! What is neither step nor config: the base, helper images, secrets, a Dockerfile of the user's own. Pure.
+//! What is neither step nor config: the base, helper images, secrets, the user's own Dockerfile.
 
-use super::{Lowering, sorted};
-use crate::recipe::{
-    ContextSource, DockerfileRecipe, FileSet, Given, Helpers, SecretPlace, StepSecret, cuda_base,
+use super::lowering::{Lowering, sorted};
+use crate::recipe::build::{
+    ContextSource, DockerfileRecipe, Given, Helpers, SecretPlace, StepSecret,
 };
-use crate::spec::{Base, DEFAULT_BASE, ImageSpec, NamedContext, SecretSource, SecretStep};
+use crate::recipe::cuda::cuda_base;
+use crate::recipe::files::FileSet;
+use crate::spec::{Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep};
 
 impl Lowering<'_> {
     pub(super) fn dockerfile(&mut self) -> Option<DockerfileRecipe> {
@@ -41,13 +43,13 @@ impl Lowering<'_> {
     }
 }
 
-/// What the image is built on. An image of a Dockerfile says that itself.
+/// The base of an image; that of a Dockerfile is in the Dockerfile.
 pub(super) fn base(spec: &ImageSpec) -> Base {
     if spec.dockerfile.is_some() {
         return Base::Scratch;
     }
     let own = spec.base_image.as_ref();
-    // What does not go together is told by `check`, before recipes are made.
+    // `check` has reported a mismatch.
     let cuda = spec.cuda.as_deref();
     let cuda = cuda.and_then(|cuda| cuda_base(cuda, spec.cudnn.as_deref(), own).ok());
     cuda.map(Base::Registry)
@@ -56,58 +58,29 @@ pub(super) fn base(spec: &ImageSpec) -> Base {
 }
 
 pub(super) fn helpers(spec: &ImageSpec) -> Helpers {
-    let said = |name: &str| {
-        let mut known = spec.builder_config.iter();
-        known
-            .find(|(known, _)| known == name)
-            .map(|(_, image)| image.clone())
+    let configured = |name: &str| {
+        let mut pairs = spec.builder_config.iter();
+        let pair = pairs.find(|(known, _)| known == name);
+        pair.map(|(_, image)| image.clone())
     };
-    let usual = Helpers::default();
+    let default = Helpers::default();
     Helpers {
-        uv: said("uv-image").unwrap_or(usual.uv),
-        micromamba: said("micromamba-image").unwrap_or(usual.micromamba),
+        uv: configured("uv-image").unwrap_or(default.uv),
+        micromamba: configured("micromamba-image").unwrap_or(default.micromamba),
     }
 }
 
-/// Where a secret is that nobody says a place for.
-fn usual_place(id: &str) -> SecretPlace {
+/// Where a secret is unless the manifest says it.
+fn default_place(id: &str) -> SecretPlace {
     SecretPlace::File(format!("/run/secrets/{id}"))
 }
 
-/// The secrets of an image, with the places that nobody wrote.
+/// The secrets of an image, with default places filled in.
 pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
-    let declared = spec.secrets.iter().map(|secret| {
-        let mut uses: Vec<Given> = secret
-            .uses
-            .iter()
-            .flat_map(|given| {
-                let step = given.step;
-                let env = given.env.clone().map(SecretPlace::Env);
-                let mount = given.mount.clone().map(SecretPlace::File);
-                let both: Vec<SecretPlace> = env.into_iter().chain(mount).collect();
-                let places = if both.is_empty() {
-                    vec![usual_place(&secret.id)]
-                } else {
-                    both
-                };
-                places.into_iter().map(move |place| Given { step, place })
-            })
-            .collect();
-        if uses.is_empty() {
-            let place = usual_place(&secret.id);
-            let all = SecretStep::ALL.into_iter();
-            uses.extend(all.map(|step| Given {
-                step,
-                place: place.clone(),
-            }));
-        }
-        uses.sort();
-        uses.dedup();
-        StepSecret {
-            id: secret.id.clone(),
-            source: secret.source.clone(),
-            uses,
-        }
+    let declared = spec.secrets.iter().map(|secret| StepSecret {
+        id: secret.id.clone(),
+        source: secret.source.clone(),
+        uses: uses(secret),
     });
     let mounts = spec.pip_secret_mounts.iter().enumerate();
     let mounts = mounts.map(|(at, mount)| StepSecret {
@@ -121,4 +94,29 @@ pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
     let mut secrets: Vec<StepSecret> = declared.chain(mounts).collect();
     secrets.sort_by(|a, b| a.id.cmp(&b.id));
     secrets
+}
+
+/// The uses of a secret: every step has it unless some are named.
+fn uses(secret: &Secret) -> Vec<Given> {
+    let mut uses = Vec::new();
+    for given in &secret.uses {
+        let env = given.env.clone().map(SecretPlace::Env);
+        let mount = given.mount.clone().map(SecretPlace::File);
+        let step = given.step;
+        if env.is_none() && mount.is_none() {
+            let place = default_place(&secret.id);
+            uses.push(Given { step, place });
+        }
+        let places = env.into_iter().chain(mount);
+        uses.extend(places.map(|place| Given { step, place }));
+    }
+    if uses.is_empty() {
+        uses.extend(SecretStep::ALL.map(|step| {
+            let place = default_place(&secret.id);
+            Given { step, place }
+        }));
+    }
+    uses.sort();
+    uses.dedup();
+    uses
 }

@@ -1,11 +1,12 @@
-//! Sources and copies, and where they go that say no destination. Pure.
+//! Sources and copies, and their default targets.
 
-use super::{DEFAULT_FOLDER, FLYTEKIT_USER, Lowering};
-use crate::recipe::{CopySource, CopyStep, FileSet, Step};
+use super::lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering};
+use crate::recipe::files::FileSet;
+use crate::recipe::model::{CopySource, CopyStep, Step};
 use crate::spec::{self, CopyFrom, GivenPath, SourceCopyMode, WorkspacePath};
 
 impl Lowering<'_> {
-    /// The image's own sources, whose folder goes where flytekit looks for it.
+    /// The image's own sources go where flytekit looks for them.
     pub(super) fn sources(&mut self, root: Option<&GivenPath>) {
         let (Some(root), Some(SourceCopyMode::All)) = (root, self.copy_mode()) else {
             return;
@@ -14,7 +15,7 @@ impl Lowering<'_> {
         let files = if self.is_flytekit() {
             FileSet::Source { path }
         } else {
-            let ignore = self.folder.clone();
+            let ignore = self.directory.clone();
             FileSet::Tree { path, ignore }
         };
         self.set_fields.push("source-root".to_owned());
@@ -25,13 +26,13 @@ impl Lowering<'_> {
         }));
     }
 
-    pub(super) fn copy_mode(&self) -> Option<SourceCopyMode> {
-        let unsaid = self.spec.source_root.as_ref().map(|_| SourceCopyMode::All);
-        self.spec.source_copy_mode.or(unsaid)
+    fn copy_mode(&self) -> Option<SourceCopyMode> {
+        let default = self.spec.source_root.as_ref().map(|_| SourceCopyMode::All);
+        self.spec.source_copy_mode.or(default)
     }
 
     pub(super) fn copy(&mut self, copy: &spec::Copy, field: String) {
-        let mut step = copy_step(copy, self.folder, self.home());
+        let mut step = copy_step(copy, self.directory, self.home());
         step.owner = self.owner(step.owner);
         if matches!(step.from, CopySource::Files(_)) {
             self.set_fields.push(field);
@@ -39,26 +40,26 @@ impl Lowering<'_> {
         self.steps.push(Step::Copy(step));
     }
 
-    /// Where files go that say no destination.
-    pub(super) fn home(&self) -> &str {
+    /// The directory for files without a target.
+    fn home(&self) -> &str {
         let workdir = self.spec.workdir.as_deref();
         workdir
             .filter(|_| !self.is_flytekit())
-            .unwrap_or(DEFAULT_FOLDER)
+            .unwrap_or(DEFAULT_DIRECTORY)
     }
 
-    pub(super) fn owner(&self, said: Option<String>) -> Option<String> {
-        said.or_else(|| self.is_flytekit().then(|| FLYTEKIT_USER.to_owned()))
+    fn owner(&self, given: Option<String>) -> Option<String> {
+        given.or_else(|| self.is_flytekit().then(|| FLYTEKIT_USER.to_owned()))
     }
 }
 
-fn copy_step(copy: &spec::Copy, folder: &WorkspacePath, home: &str) -> CopyStep {
+fn copy_step(copy: &spec::Copy, directory: &WorkspacePath, home: &str) -> CopyStep {
     let below = |path: &str| format!("{}/{path}", home.trim_end_matches('/'));
     match &copy.from {
         CopyFrom::Workspace { path, given } => CopyStep {
             from: CopySource::Files(FileSet::Tree {
                 path: path.clone(),
-                ignore: folder.clone(),
+                ignore: directory.clone(),
             }),
             to: copy
                 .to
@@ -77,7 +78,7 @@ fn copy_step(copy: &spec::Copy, folder: &WorkspacePath, home: &str) -> CopyStep 
     }
 }
 
-/// The given path without parts that lead nowhere: `./a/../b` is `b`, and `../common` is `common`.
+/// The given path without `.` and `..`: `./a/../b` becomes `b`, and `../common` becomes `common`.
 fn default_tail(given: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in given.split('/') {

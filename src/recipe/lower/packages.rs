@@ -1,7 +1,8 @@
-//! Packages of every kind, and the environment that they are installed in. Pure.
+//! Packages of every kind, and the environment variables that they are installed with.
 
-use super::{Lowering, sorted};
-use crate::recipe::{Conda, FileSet, Interpreter, Lock, LockTool, Pip, Step};
+use super::lowering::{Lowering, sorted};
+use crate::recipe::files::FileSet;
+use crate::recipe::model::{Conda, Interpreter, Lock, LockTool, Pip, Step};
 use crate::spec::{GivenPath, RequirementsKind, WorkspacePath};
 
 impl Lowering<'_> {
@@ -18,7 +19,7 @@ impl Lowering<'_> {
     pub(super) fn environment(&mut self, env: &[(String, String)]) {
         let mut pairs = env.to_vec();
         if self.is_flytekit() {
-            // The user's own go before.
+            // The user's own take precedence.
             let known = [
                 ("PYTHONPATH", "/root".to_owned()),
                 ("FLYTE_SDK_RICH_TRACEBACKS", "0".to_owned()),
@@ -35,8 +36,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// The Python that packages go into, as far as the steps so far have brought one.
-    pub(super) fn interpreter(&self) -> Interpreter {
+    /// The Python that packages are installed for, after the steps so far.
+    fn interpreter(&self) -> Interpreter {
         if self.steps.iter().any(|step| matches!(step, Step::Lock(_))) {
             return Interpreter::Venv;
         }
@@ -97,18 +98,17 @@ impl Lowering<'_> {
         });
     }
 
-    /// Further arguments, if they are meant for this tool: they are those of the one that installs `requirements`.
-    pub(super) fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
-        let said = self.spec.requirements.as_ref();
-        let meant = said.and_then(|given| lock_tool(&given.path));
+    /// `pip-extra-args`, if this is the tool that installs `requirements`.
+    fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
+        let requirements = self.spec.requirements.as_ref();
+        let main_tool = requirements.and_then(|given| lock_tool(&given.path));
         let args = self.spec.pip_extra_args.as_deref();
-        args.filter(|_| meant == tool)
-            .map(words)
-            .unwrap_or_default()
+        let args = args.filter(|_| main_tool == tool);
+        args.map(words).unwrap_or_default()
     }
 }
 
-/// The tool of a lock file, by its name.
+/// The tool of a lock file, by the file's name.
 fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
     match path.requirements_kind() {
         RequirementsKind::UvLock => Some(LockTool::Uv),
@@ -117,7 +117,7 @@ fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
     }
 }
 
-/// What the installer reads besides a file: files of requirements include others, projects do not.
+/// The files that the installer reads: lists of requirements include others, project files do not.
 fn requirements_set(path: WorkspacePath) -> FileSet {
     if path.requirements_kind() == RequirementsKind::List {
         FileSet::Requirements { path }
@@ -126,8 +126,8 @@ fn requirements_set(path: WorkspacePath) -> FileSet {
     }
 }
 
-/// Whether a requirement asks for a package itself, by flytekit's reading: so with `flytekit[all]` and `flytekit.extra`, and
-/// not with `Flytekit` and `flytekit-foo`.
+/// Whether a requirement names a package, as flytekit reads it: `flytekit[all]` and `flytekit.extra` do, `Flytekit` and
+/// `flytekit-foo` do not.
 pub(crate) fn asks_for(requirement: &str, package: &str) -> bool {
     let name_goes_on = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
     requirement
@@ -135,7 +135,7 @@ pub(crate) fn asks_for(requirement: &str, package: &str) -> bool {
         .is_some_and(|rest| !rest.starts_with(name_goes_on))
 }
 
-/// Splits as a shell does; quoting was checked by the manifest.
+/// Splits like a shell; the manifest has checked the quotes.
 fn words(text: &str) -> Vec<String> {
     shlex::split(text).unwrap_or_else(|| vec![text.to_owned()])
 }

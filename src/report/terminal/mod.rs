@@ -1,7 +1,7 @@
-//! Events on a live terminal: running images below, what is over scrolled away above.
+//! Events on a live terminal: running images at the bottom, finished ones scrolled away above.
 //!
-//! Alone knows indicatif. The choice made: one bar whose body is the whole `Screen`, redrawn by one steady tick,
-//! instead of a bar an image: many bars flicker, and a pure screen can be tested without a terminal.
+//! One indicatif bar whose body is the whole `Screen`, redrawn by one steady tick, rather than a bar per image: many bars
+//! flicker, and a pure screen can be tested without a terminal.
 
 mod screen;
 mod target;
@@ -15,23 +15,23 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::clean::clean_output;
 use super::line::{Line, Style};
-use super::story;
-use super::watch;
+use super::output::Report;
+use super::settings::{Clock, Settings, Verbosity};
 use super::words::{List, Seconds};
-use super::{Clock, Report, Settings, Verbosity};
+use super::{story, watch};
 use crate::run::event::Event;
 use screen::Screen;
 
 /// How often the screen is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A line of a failed image's log is cut after this many rows: minified text must not push the cause away.
+/// The most rows of one line of a failed image's log: minified text must not push the error away.
 const TAIL_ROWS: usize = 3;
 
-/// Columns and rows of the terminal, asked anew for each drawing.
+/// Columns and rows of the terminal, queried for each drawing.
 pub type Size = Arc<dyn Fn() -> (u16, u16) + Send + Sync>;
 
-/// Where indicatif draws: stderr, whether or not it is a terminal (`--progress tty`).
+/// Stderr, whether or not it is a terminal (`--progress tty`).
 #[must_use]
 pub fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like(Box::new(target::Stderr))
@@ -53,12 +53,12 @@ pub struct Terminal {
     fresh: Vec<String>,
     /// Whether it redraws by itself while something runs.
     ticks: bool,
-    /// Whether one run follows another.
+    /// Whether it shows a watch, in which one run follows another.
     watches: bool,
 }
 
 impl Terminal {
-    /// Draws on this target, which has this size.
+    /// Draws on a target of this size.
     #[must_use]
     pub fn new(target: ProgressDrawTarget, size: Size, clock: Clock, settings: Settings) -> Self {
         let screen = Arc::new(Mutex::new(Screen::new(&settings)));
@@ -76,7 +76,7 @@ impl Terminal {
         }
     }
 
-    /// Redraws from now on by itself.
+    /// Starts to redraw by itself.
     #[must_use]
     pub fn ticking(mut self) -> Self {
         self.ticks = true;
@@ -87,11 +87,8 @@ impl Terminal {
     /// Prints above the running images, in one drawing.
     fn scroll(&self, lines: &[Line]) {
         if !lines.is_empty() {
-            let painted: Vec<String> = lines
-                .iter()
-                .map(|line| line.paint(self.settings.color))
-                .collect();
-            self.bar.println(painted.join("\n"));
+            let painted = lines.iter().map(|line| line.paint(self.settings.color));
+            self.bar.println(painted.collect::<Vec<_>>().join("\n"));
         }
     }
 
@@ -115,83 +112,64 @@ impl Terminal {
     fn flush_fresh(&mut self) {
         if !self.fresh.is_empty() {
             let text = story::fresh(&std::mem::take(&mut self.fresh));
-            self.scroll(&[Line::new().add(Style::Dim, format!("= {text}"))]);
+            self.scroll(&[Line::of(Style::Dim, format!("= {text}"))]);
         }
     }
 
-    /// What an event leaves above the running images.
+    /// The lines that an event leaves above the running images.
     fn lines(&self, event: &Event) -> Vec<Line> {
-        match event {
+        let doubtful = |sign: &str, image: &str, word: &str, text: &str| {
+            self.name(Style::Doubtful, sign, image)
+                .add(Style::Doubtful, word)
+                .add(Style::Plain, text)
+        };
+        vec![match event {
             Event::ImageRetry {
                 image,
                 attempt,
                 of,
                 wait_ms,
                 why,
-            } => vec![
-                self.name(Style::Doubtful, "↻", image)
-                    .add(Style::Plain, story::retry(*attempt, *of, *wait_ms, why)),
-            ],
+            } => doubtful("↻", image, "", &story::retry(*attempt, *of, *wait_ms, why)),
             Event::ImageBuilt {
                 image,
                 reference,
                 seconds,
                 ..
-            } => vec![self.done("✔", image, "built", *seconds, reference)],
+            } => self.done("✔", image, "built", *seconds, reference),
             Event::ImagePushed {
                 image,
                 reference,
                 seconds,
-            } => vec![self.done("↑", image, "pushed", *seconds, reference)],
-            Event::ImageFailed { .. } => self.failure(event),
-            Event::ImageSkipped { image, because } => vec![
-                self.name(Style::Doubtful, "⊘", image)
-                    .add(Style::Doubtful, "skipped ")
-                    .add(Style::Plain, story::because(because)),
-            ],
-            Event::ImageCancelled { image } => vec![
-                self.name(Style::Doubtful, "■", image)
-                    .add(Style::Doubtful, "cancelled"),
-            ],
-            Event::ImageSuperseded { image } => vec![
-                self.name(Style::Doubtful, "↺", image)
-                    .add(Style::Doubtful, story::SUPERSEDED),
-            ],
-            Event::ImageWaiting { image, because } => vec![
-                self.name(Style::Doubtful, "⊘", image)
-                    .add(Style::Doubtful, "waits ")
-                    .add(Style::Plain, format!("for {}", List(because))),
-            ],
-            // The last line of the screen says it all the time.
+            } => self.done("↑", image, "pushed", *seconds, reference),
+            Event::ImageFailed { .. } => return self.failure(event),
+            Event::ImageSkipped { image, because } => {
+                doubtful("⊘", image, "skipped ", &story::because(because))
+            }
+            Event::ImageCancelled { image } => doubtful("■", image, "cancelled", ""),
+            Event::ImageSuperseded { image } => doubtful("↺", image, story::SUPERSEDED, ""),
+            Event::ImageWaiting { image, because } => {
+                doubtful("⊘", image, "waiting ", &format!("for {}", List(because)))
+            }
+            // Shown all the time by the last line of the screen.
             Event::WatchWaiting { failed, waiting } if failed.is_empty() && waiting.is_empty() => {
-                Vec::new()
+                return Vec::new();
             }
-            event if !watch::lines(event, false).is_empty() => {
-                watch::lines(event, self.settings.color)
+            Event::Warning { message } => {
+                Line::of(Style::Doubtful, "warning: ").add(Style::Plain, message)
             }
-            Event::Warning { message } => vec![
-                Line::new()
-                    .add(Style::Doubtful, "warning: ")
-                    .add(Style::Plain, message),
-            ],
             Event::Waiting { whom, seconds } => {
-                vec![Line::new().add(Style::Dim, story::waiting(whom, *seconds))]
+                Line::of(Style::Dim, story::waiting(whom, *seconds))
             }
-            _ if self.is_verbose() => self.verbose_lines(event),
-            _ => Vec::new(),
-        }
-    }
-
-    fn verbose_lines(&self, event: &Event) -> Vec<Line> {
-        match event {
-            Event::ImageFresh { image, reference } => vec![
-                self.head(Style::Dim, "=", image, "fresh", None)
-                    .add(Style::Dim, reference),
-            ],
-            Event::ImageLog { image, line } => vec![output(image, line)],
-            Event::ImageCached { image, name } => vec![output(image, &format!("cached: {name}"))],
-            _ => Vec::new(),
-        }
+            Event::ImageFresh { image, reference } if self.is_verbose() => self
+                .head(Style::Dim, "=", image, "fresh", None)
+                .add(Style::Dim, reference),
+            Event::ImageLog { image, line } if self.is_verbose() => output(image, line),
+            Event::ImageCached { image, name } if self.is_verbose() => {
+                output(image, &format!("cached: {name}"))
+            }
+            event => return watch::lines(event, self.settings.color),
+        }]
     }
 
     fn failure(&self, event: &Event) -> Vec<Line> {
@@ -241,8 +219,7 @@ impl Terminal {
     }
 
     fn name(&self, style: Style, sign: &str, image: &str) -> Line {
-        Line::new()
-            .add(style, format!("{sign} "))
+        Line::of(style, format!("{sign} "))
             .column(Style::Bold, image, self.lock().name_width())
             .add(Style::Plain, "  ")
     }
@@ -265,15 +242,14 @@ impl Report for Terminal {
                 return;
             }
             Event::WatchStarted { .. } => self.watches = true,
-            Event::RunFinished { .. } if self.watches => {
-                self.flush_fresh();
-                self.animate(false);
-                self.scroll(&[super::plain::summary(event)]);
-                return;
-            }
             Event::RunFinished { .. } => {
-                self.finish();
-                self.scroll(&[super::plain::summary(event)]);
+                if self.watches {
+                    self.flush_fresh();
+                    self.animate(false);
+                } else {
+                    self.finish();
+                }
+                self.scroll(&[story::summary(event)]);
                 return;
             }
             _ => self.flush_fresh(),
@@ -290,12 +266,12 @@ impl Report for Terminal {
     }
 }
 
-/// A screen that some thread left while panicking is still a screen.
+/// The screen, also after another thread panicked while it held the lock.
 fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
     screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The bar's only piece is the whole screen, a line each.
+/// A style whose only element is the whole screen.
 fn style(screen: &Arc<Mutex<Screen>>, size: &Size, clock: &Clock, color: bool) -> ProgressStyle {
     let (screen, size, clock) = (Arc::clone(screen), Arc::clone(size), Arc::clone(clock));
     let body = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -311,12 +287,10 @@ fn style(screen: &Arc<Mutex<Screen>>, size: &Size, clock: &Clock, color: bool) -
 }
 
 fn output(image: &str, line: &str) -> Line {
-    Line::new()
-        .add(Style::Dim, format!("{image} | "))
-        .add(Style::Plain, clean_output(line))
+    Line::of(Style::Dim, format!("{image} | ")).add(Style::Plain, clean_output(line))
 }
 
-/// The reference with a tag that is a key cut to what the eye can compare.
+/// The reference, its tag cut to 12 digits if it is a key.
 fn short(reference: &str) -> String {
     match reference.rsplit_once(':') {
         Some((name, tag))

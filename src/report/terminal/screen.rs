@@ -1,49 +1,48 @@
 //! What a terminal shows of a run at one moment: running images and the total.
 //!
-//! Pure: the time comes in, lines go out; knows no terminal. The choice made: the screen never has more rows than fit, so
-//! nothing below ever scrolls the lines above away.
+//! Pure: the time comes in, lines go out. It never has more rows than fit, so that redrawing never scrolls the lines above
+//! away.
 
 use std::collections::BTreeSet;
 
-use unicode_width::UnicodeWidthStr;
-
-use crate::report::line::{Line, Style};
+use crate::report::line::{Line, Style, columns};
+use crate::report::settings::Settings;
+use crate::report::watch;
 use crate::report::words::Seconds;
-use crate::report::{Settings, watch};
 use crate::run::event::Event;
 
-/// Rows that are left to lines above, the total and the cursor.
+/// Rows reserved for a line above, the total and the cursor.
 const SPARE_ROWS: usize = 3;
 
-/// Names are filled up to the widest one seen, within these bounds.
+/// Bounds of the name column, which is as wide as the widest name so far.
 const NAME: std::ops::RangeInclusive<usize> = 8..=32;
 
 /// Columns of the total bar.
 const BAR: usize = 20;
 
-/// One picture a tenth of a second.
+/// One frame per tenth of a second.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
 /// The state of a run, as far as it can be seen.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
-    running: Vec<Running>,
+    running: Vec<RunningImage>,
     over: BTreeSet<String>,
     total: usize,
     failed: usize,
     widest: usize,
     started: f64,
     predicted: Option<f64>,
-    /// What a watch says of itself while nothing runs.
+    /// The line of a watch while nothing runs.
     watching: Option<String>,
     is_paused: bool,
-    /// Whether keys are heard.
+    /// Whether keys work.
     keys: bool,
 }
 
 /// One image that is being built or pushed.
 #[derive(Debug)]
-struct Running {
+struct RunningImage {
     image: String,
     since: f64,
     step: String,
@@ -52,13 +51,13 @@ struct Running {
 
 /// The lines of one moment.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct Frame {
     running: Vec<Line>,
     total: Option<Line>,
 }
 
 impl Screen {
-    /// An empty screen of a run of which this is known.
+    /// The screen before a run.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             predicted: settings.predicted,
@@ -68,12 +67,12 @@ impl Screen {
         }
     }
 
-    /// How many columns names take.
+    /// The columns of names.
     pub(super) fn name_width(&self) -> usize {
         self.widest.clamp(*NAME.start(), *NAME.end())
     }
 
-    /// Takes in what happened now.
+    /// Takes an event that happened now.
     pub(super) fn heed(&mut self, event: &Event, now: f64) {
         match event {
             Event::RunStarted { build, .. } => {
@@ -103,7 +102,7 @@ impl Screen {
             Event::ImageRetry {
                 image, attempt, of, ..
             } => {
-                let words = format!("waits for attempt {attempt} of {of}");
+                let words = format!("waiting for attempt {attempt} of {of}");
                 self.step(image, String::new(), &words, now);
             }
             Event::ImageFailed { image, .. } => {
@@ -122,20 +121,8 @@ impl Screen {
                 }
             }
             Event::WatchEnded { .. } => self.watching = None,
-            Event::ImageFresh { .. }
-            | Event::ImageCached { .. }
-            | Event::ImageLog { .. }
-            | Event::GraphChanged { .. }
-            | Event::HookEnded { .. }
-            | Event::HookLog { .. }
-            | Event::HookStarted { .. }
-            | Event::ImageWaiting { .. }
-            | Event::ManifestsBroken { .. }
-            | Event::ManifestsMended
-            | Event::WatchHeld { .. }
-            | Event::WatchWaiting { .. }
-            | Event::Waiting { .. }
-            | Event::Warning { .. } => {}
+            // The rest is shown above, or not at all.
+            _ => {}
         }
     }
 
@@ -145,7 +132,7 @@ impl Screen {
             running.step = step;
             words.clone_into(&mut running.words);
         } else {
-            self.running.push(Running {
+            self.running.push(RunningImage {
                 image: image.to_owned(),
                 since: now,
                 step,
@@ -161,17 +148,17 @@ impl Screen {
     }
 
     fn widen(&mut self, image: &str) {
-        self.widest = self.widest.max(image.width());
+        self.widest = self.widest.max(columns(image));
     }
 
-    /// The lines of this moment; none before a run and in one without work.
-    pub(super) fn lines(&self, now: f64) -> Lines {
-        let picture = SPINNER[tenths(now) % SPINNER.len()];
-        Lines {
+    /// The lines of this moment; none before a run and during one without work.
+    pub(super) fn lines(&self, now: f64) -> Frame {
+        let spinner = SPINNER[tenths(now) % SPINNER.len()];
+        Frame {
             running: self
                 .running
                 .iter()
-                .map(|running| self.running_line(running, picture, now))
+                .map(|running| self.running_line(running, spinner, now))
                 .collect(),
             total: (self.total > 0)
                 .then(|| self.total_line(now))
@@ -179,64 +166,52 @@ impl Screen {
         }
     }
 
-    fn running_line(&self, running: &Running, picture: &str, now: f64) -> Line {
+    fn running_line(&self, running: &RunningImage, spinner: &str, now: f64) -> Line {
         let seconds = Seconds(now - running.since);
-        Line::new()
-            .add(Style::Good, format!("{picture} "))
+        Line::of(Style::Good, format!("{spinner} "))
             .column(Style::Bold, &running.image, self.name_width())
             .add(Style::Plain, format!("  {:<6}{seconds:>8}  ", running.step))
             .add(Style::Dim, &running.words)
     }
 
-    /// `watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit`
+    /// `watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit`
     fn watching_line(&self) -> Option<Line> {
         let watching = self.watching.as_ref()?;
-        let line = if self.is_paused {
-            Line::new()
-                .add(Style::Doubtful, "paused")
-                .add(Style::Plain, " · ")
+        let (line, pause) = if self.is_paused {
+            let line = Line::of(Style::Doubtful, "paused").add(Style::Plain, " · ");
+            (line, "resume")
         } else {
-            Line::new()
+            (Line::new(), "pause")
         };
-        let pause = if self.is_paused { "go on" } else { "pause" };
         let keys = format!(" · r rebuild · p {pause} · q quit");
-        Some(
-            line.add(Style::Plain, watching)
-                .add(Style::Dim, if self.keys { &keys } else { "" }),
-        )
+        let keys = if self.keys { &keys } else { "" };
+        Some(line.add(Style::Plain, watching).add(Style::Dim, keys))
     }
 
     /// `━━━━━━━━──────────── 12/40, 1 failed  41.2s of about 2m 10s`
     fn total_line(&self, now: f64) -> Line {
         let over = self.over.len().min(self.total);
         let filled = BAR * over / self.total.max(1);
-        let line = Line::new()
-            .add(Style::Good, "━".repeat(filled))
+        let mut line = Line::of(Style::Good, "━".repeat(filled))
             .add(Style::Dim, "─".repeat(BAR - filled))
             .add(Style::Plain, format!(" {over}/{}", self.total));
-        let line = match self.failed {
-            0 => line,
-            failed => line
-                .add(Style::Plain, ", ")
-                .add(Style::Bad, format!("{failed} failed")),
-        };
-        let predicted = self.predicted.map_or(String::new(), |predicted| {
-            format!(" of about {}", Seconds(predicted))
-        });
-        line.add(
-            Style::Plain,
-            format!("  {}{predicted}", Seconds(now - self.started)),
-        )
+        if self.failed > 0 {
+            let failed = format!("{} failed", self.failed);
+            line = line.add(Style::Plain, ", ").add(Style::Bad, failed);
+        }
+        let predicted = self.predicted.map(Seconds);
+        let predicted = predicted.map_or(String::new(), |it| format!(" of about {it}"));
+        let elapsed = Seconds(now - self.started);
+        line.add(Style::Plain, format!("  {elapsed}{predicted}"))
     }
 }
 
-impl Lines {
-    /// The lines in a terminal of this size; what does not fit is counted.
+impl Frame {
+    /// The lines for a terminal of this size; images that do not fit are counted.
     pub(super) fn fit(&self, columns: usize, rows: usize, color: bool) -> Vec<String> {
         let room = rows.saturating_sub(SPARE_ROWS).max(1);
         let hidden = self.running.len().saturating_sub(room);
-        let more =
-            (hidden > 0).then(|| Line::new().add(Style::Dim, format!("  + {hidden} more running")));
+        let more = (hidden > 0).then(|| Line::of(Style::Dim, format!("  + {hidden} more running")));
         self.running
             .iter()
             .take(room)
@@ -258,7 +233,7 @@ fn counted(step: usize, of: usize) -> String {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates, and any picture will do"
+    reason = "`as` saturates, and any frame will do"
 )]
 fn tenths(seconds: f64) -> usize {
     (seconds * 10.0) as usize
@@ -360,9 +335,9 @@ mod tests {
         let mut events = vec![(0.0, watching), (0.0, started(1, 0)), (0.0, begun("a"))];
         assert!(shown(&screen(&events), 1.0, 80, 24).contains("0/1"));
         events.extend([(1.0, built("a", 1.0)), (1.0, story().pop().unwrap())]);
-        insta::assert_snapshot!(shown(&screen(&events), 1.0, 80, 24), @"watching 12 images: 210 files in 34 folders · r rebuild · p pause · q quit");
+        insta::assert_snapshot!(shown(&screen(&events), 1.0, 80, 24), @"watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit");
         events.push((2.0, Event::WatchPaused { paused: true }));
-        insta::assert_snapshot!(shown(&screen(&events), 2.0, 90, 24), @"paused · watching 12 images: 210 files in 34 folders · r rebuild · p go on · q quit");
+        insta::assert_snapshot!(shown(&screen(&events), 2.0, 90, 24), @"paused · watching 12 images: 210 files in 34 directories · r rebuild · p resume · q quit");
     }
 
     #[test]

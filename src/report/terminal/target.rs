@@ -1,13 +1,13 @@
 //! stderr as indicatif's terminal.
 //!
-//! The choice made: our own instead of indicatif's, which goes silent when stderr is no terminal, so that `--progress tty`
-//! works under tools that record a session. Every failure is indicatif's to ignore: a closed pipe is no error.
+//! indicatif's own goes silent when stderr is not a terminal; with this one `--progress tty` works under tools that record a
+//! session. indicatif ignores every error: a closed pipe is none.
 
 use std::io::{Result, Write};
 
 use indicatif::TermLike;
 
-/// What a terminal without a size is taken for.
+/// The columns and rows of a terminal that does not tell its size.
 const DEFAULT: (u16, u16) = (80, 24);
 
 /// Columns and rows of the terminal on stderr.

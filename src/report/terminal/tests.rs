@@ -63,7 +63,7 @@ fn a_whole_run_leaves_what_is_over_and_the_summary() {
         ✘ train     failed    1.2s  `python -m compileall` ended with exit code 1
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
-          the whole log: .imgspec/logs/train.log
+          full log: .imgspec/logs/train.log
         ⊘ serve     skipped because `train` failed
         ■ docs      cancelled
         built 1, pushed 1, fresh 2, failed 1 (train), skipped 1, cancelled 1 in 12.3s

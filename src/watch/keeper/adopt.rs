@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::{Keeper, Now};
 use crate::asking::Asker;
 use crate::backend::Existence;
+use crate::diagnostic as diagnostics;
 use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, facts};
-use crate::report::diagnostics;
 use crate::run::Event;
 use crate::watch::look::{self, Broken, Looked, Seen, View};
 

@@ -58,9 +58,9 @@ esac
         }
     }
 
-    note: app: `ssh` (default) is left out: builds get no SSH agent: a `secret` may hold the key
-    note: group `default` (app): name its images, or a glob, after `imgspec graph build`
-    note: variables are worked out: what they are now stands in the manifest; `variable` declares one
+    note: app: `ssh` (default) is left out: builds get no SSH agent; pass the key as a `secret`
+    note: group `default` (app) is left out: pass the ids of its images, or a glob, to `imgspec graph build`
+    note: variables are replaced by their current values; declare a `variable` to keep one
     2 images, 3 notes; `-o imgspec.kdl` writes it to a file
     "#);
     let asked = sandbox.read("asked");
@@ -92,9 +92,9 @@ fn the_words_of_bake_on_mistakes_are_handed_on() {
         ),
         (
             "echo \"docker: 'buildx' is not a docker command.\" >&2; exit 1",
-            "this Docker has no such buildx",
+            "this Docker has no `docker buildx bake`",
         ),
-        ("echo nonsense", "cannot be read"),
+        ("echo nonsense", "unexpected output"),
     ] {
         bake(&with_docker(&format!("#!/bin/sh\n{script}\n")))
             .code(2)
@@ -104,7 +104,7 @@ fn the_words_of_bake_on_mistakes_are_handed_on() {
         Sandbox::with(&[("docker-bake.hcl", "target \"app\" {}\n")]).env("PATH", "/nowhere");
     bake(&sandbox)
         .code(2)
-        .says("there is no `docker` here")
+        .says("`docker` was not found")
         .says("docker buildx bake --print > bake.json");
 }
 

@@ -106,17 +106,17 @@ fn a_python_file_becomes_a_manifest() {
     }
 
     running flow.py by PYTHON, to see which ImageSpecs it makes
-    note: gpu-image: `env.A` is a number: the text `1` is taken, which gives another tag than flytekit's; write it in quotes there
+    note: gpu-image: `env.A` is a number: taken as the string `1`, so the tag differs from flytekit's; quote it in the source
       --> flow.py:8
-    note: gpu-image: `env.C` has no value, which flytekit sets to `None`: left out
+    note: gpu-image: `env.C` is left out: it has no value, which flytekit sets to `None`
       --> flow.py:8
-    note: gpu-image: `env.D` is a truth value: the text `True` is taken, as flytekit sets it; its tag is another one
+    note: gpu-image: `env.D` is a boolean: taken as `True`, which flytekit sets too, but the tag differs from flytekit's
       --> flow.py:8
-    note: gpu-image: `python_version` is a number (`3.10` without quotes is that too): the text `3.1` is taken, which gives another tag than flytekit's; write it in quotes there
+    note: gpu-image: `python_version` is a number (which `3.10` without quotes is too): taken as the string `3.1`, so the tag differs from flytekit's; quote it in the source
       --> flow.py:8
-    note: more-slim: `force_push` is no field: `imgspec graph build --force` builds what is there already
-    note: more-same: `packages` is an empty list: left out, which gives another tag than flytekit's
-    note: more-same, score-base, score: `python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has none
+    note: more-slim: `force_push` is left out: use `imgspec graph build --force` to build what exists already
+    note: more-same: `packages` is left out: it is an empty list, so the tag differs from flytekit's
+    note: more-same, score-base, score: `python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has no Python
     6 images, 9 notes; `-o imgspec.kdl` writes it to a file
     "#);
     assert!(!is_there(&sandbox.path("__pycache__")));
@@ -131,7 +131,7 @@ fn the_profile_is_that_of_the_flytekit_that_is_found_or_named() {
         .run(&["import", "flow.py"])
         .success()
         .says("flytekit \"1.16.31\"")
-        .says("whose tags are not known");
+        .says("whose tags are unknown");
     let ran = sandbox
         .run(&["import", "flow.py", "--flytekit", "1.16.0"])
         .success();
@@ -234,18 +234,18 @@ fn a_python_file_that_fails_is_shown_where_it_does() {
     1 error
     error[python]: `python3` ended before it had imported `flow.py`
      |
-     = help: the end of what it printed:
+     = help: its last output:
              last words
 
     1 error
-    error[no-image]: `flow.py` makes no ImageSpec
+    error[no-image]: `flow.py` defines no ImageSpec
      |
-     = help: variables of the file and the images of its tasks and workflows were looked at
+     = help: only variables of the file and the images of its tasks and workflows are searched
 
     1 error
-    error[no-image]: `flow.py` makes no ImageSpec
+    error[no-image]: `flow.py` defines no ImageSpec
      |
-     = help: it uses flyte 2, whose `flyte.Image` is not understood
+     = help: it uses flyte 2, whose `flyte.Image` is not supported
 
     1 error
     ");
@@ -261,9 +261,9 @@ fn a_python_without_flytekit_is_told_what_to_do() {
     let none = sandbox.path("none").to_string_lossy().into_owned();
     let sandbox = sandbox.env("PYTHONPATH", &none);
     assert_snapshot!(refused(&sandbox, &["flow.py"]), @"
-    error[no-flytekit]: `python3` has no flytekit, which the file needs to be imported
+    error[no-flytekit]: `python3` has no flytekit, which the file imports
      |
-     = help: name the Python that your workflows use: `--python .venv/bin/python`
+     = help: name the Python that your workflows use, such as `--python .venv/bin/python`
      = help: or install it there: `python3 -m pip install flytekit`
 
     1 error
@@ -271,11 +271,11 @@ fn a_python_without_flytekit_is_told_what_to_do() {
     sandbox
         .run(&["import", "flow.py", "--python", "./none"])
         .code(2)
-        .says("cannot be started");
+        .says("cannot start");
     sandbox
         .run(&["import", "flow.py", "--python", "no-such-python"])
         .code(2)
-        .says("there is no such program");
+        .says("not found");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn a_python_file_that_does_not_end_is_given_up() {
     sandbox
         .run(&["import", "flow.py", "--timeout", "1"])
         .code(2)
-        .says("is not imported within 1 s")
+        .says("took longer than 1 s")
         .says("__main__");
     assert!(begun.elapsed() < Duration::from_secs(30));
 }

@@ -192,7 +192,7 @@ fn plain_lines_say_what_is_watched_what_woke_whom_and_what_came_of_it() {
     let mut said = String::new();
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
     for words in [
-        "watching 3 images: 3 files in 4 folders\n",
+        "watching 3 images: 3 files in 4 directories\n",
         "base/x changed: app, base\n",
         "waiting for changes\n",
         "the watch ended after 2 waves\n",

@@ -1,39 +1,36 @@
-//! What YAML 1.1, as PyYAML reads it, makes of a scalar without quotes.
+//! What PyYAML makes of a scalar without quotes.
 //!
-//! Pure text. The choice made: PyYAML's own patterns, by hand: it is what flytekit reads ImageSpecs with, and `3.10`, `yes`,
-//! `017` and `12:30` are no texts to it.
+//! Its patterns of YAML 1.1 by hand, since flytekit reads with it: `3.10`, `yes`, `017` and `12:30` are not strings to it.
 
-use super::value::{Data, Other};
+use crate::import::flytekit::{BOOLEAN, Scalar, SpecData};
 
 /// The value of a plain scalar.
-pub(super) fn resolve(text: &str) -> Data {
+pub(super) fn resolve(text: &str) -> SpecData {
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
-        return Data::Null;
+        return SpecData::Null;
     }
-    let other = |kind: &str, python: String| {
-        Data::Other(Other {
+    let scalar = |kind: &str, python: String| {
+        SpecData::Scalar(Scalar {
             kind: kind.to_owned(),
             written: text.to_owned(),
             python,
         })
     };
-    if let Some(truth) = truth(text) {
-        return other(
-            "a truth value",
-            if truth { "True" } else { "False" }.to_owned(),
-        );
+    if let Some(truth) = boolean(text) {
+        let python = if truth { "True" } else { "False" };
+        return scalar(BOOLEAN, python.to_owned());
     }
     if let Some(python) = integer(text).or_else(|| float(text)) {
-        return other("a number", python);
+        return scalar("a number", python);
     }
     if is_date(text) {
-        return other("a date", text.to_owned());
+        return scalar("a date", text.to_owned());
     }
-    Data::Text(text.to_owned())
+    SpecData::Text(text.to_owned())
 }
 
-fn truth(text: &str) -> Option<bool> {
-    // `yEs` is a text: only three ways of writing count.
+fn boolean(text: &str) -> Option<bool> {
+    // Only three spellings count: `yEs` is a string.
     match text {
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
@@ -41,6 +38,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
+/// The sign, and the rest.
 fn unsigned(text: &str) -> (&str, &str) {
     match text.strip_prefix(['-', '+']) {
         Some(rest) => (&text[..1], rest),
@@ -81,7 +79,7 @@ fn signed(sign: &str, number: &str) -> String {
     format!("{}{number}", if minus { "-" } else { "" })
 }
 
-/// `12:30` is 750.
+/// `12:30` is 12 × 60 + 30.
 fn sexagesimal(digits: &str) -> Option<i128> {
     let mut parts = digits.split(':');
     let first = parts.next()?;
@@ -109,7 +107,7 @@ fn float(text: &str) -> Option<String> {
     };
     let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '_');
     let has_exponent = fraction.len() + whole.len() + 1 < rest.len();
-    // An exponent counts only with its sign: `1.0e3` is a text.
+    // An exponent needs a sign: `1.0e3` is a string.
     if has_exponent
         && !(exponent.starts_with(['+', '-']) && exponent.len() > 1 && digits(&exponent[1..]))
     {
@@ -136,7 +134,7 @@ fn float(text: &str) -> Option<String> {
     Some(format!("{number:?}"))
 }
 
-/// `2024-01-31`, and with a time behind it.
+/// `2024-01-31`, with or without a time.
 fn is_date(text: &str) -> bool {
     let (date, time) = text
         .split_once(['T', 't', ' ', '\t'])
@@ -168,13 +166,13 @@ mod tests {
 
     fn python(text: &str) -> Option<String> {
         match resolve(text) {
-            Data::Other(other) => Some(other.python),
+            SpecData::Scalar(scalar) => Some(scalar.python),
             _ => None,
         }
     }
 
     #[test]
-    fn what_is_no_text_to_pyyaml_is_none_here() {
+    fn what_is_not_a_string_to_pyyaml_is_none_here() {
         for (text, read) in [
             ("3.9", "3.9"),
             ("3.10", "3.1"),
@@ -199,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_a_text_to_pyyaml_stays_one() {
+    fn what_is_a_string_to_pyyaml_stays_one() {
         for text in [
             "3.11.4", "1e3", "1.0e3", "0o17", "019", "yEs", "y", "n", "ÄnD", "\u{85}nA", "1:99",
             "2024-1-1", "-", "+", ".", "_1", "1.2.3", "0x", "0b", "0b2", ":", "1:", "é", "12:30:",
@@ -213,7 +211,7 @@ mod tests {
             assert_eq!(python(text), expected, "{text}");
         }
         for nothing in ["", "~", "null", "NULL"] {
-            assert_eq!(resolve(nothing), Data::Null);
+            assert_eq!(resolve(nothing), SpecData::Null);
         }
     }
 }

@@ -1,13 +1,11 @@
-//! The values of bake's printed form, in which older and newer versions write the same in two ways.
-//!
-//! Pure. Knows no field.
+//! The values of bake's printed form, some of which older versions print as strings and newer ones as objects.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A reference's repository and its tag; a digest is no tag.
-pub(super) fn apart(reference: &str) -> (&str, Option<&str>) {
+/// A reference's repository and its tag; a digest is dropped.
+pub(super) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     let reference = reference
         .split_once('@')
         .map_or(reference, |(name, _)| name);
@@ -17,7 +15,7 @@ pub(super) fn apart(reference: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// What older versions print as `id=x,env=Y`, and newer ones as an object.
+/// The parts of `id=x,env=Y`, or of the object that newer versions print.
 pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
     match value {
         Value::String(text) => text
@@ -25,23 +23,23 @@ pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
             .filter_map(|part| part.split_once('='))
             .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
             .collect(),
-        Value::Object(pairs) => {
-            let pairs = pairs.iter();
-            pairs
-                .filter_map(|(name, value)| Some((name.clone(), scalar(value)?)))
-                .collect()
-        }
+        Value::Object(pairs) => pairs
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), scalar(value)?)))
+            .collect(),
         _ => BTreeMap::new(),
     }
 }
 
-pub(super) fn texts(value: &Value) -> Vec<String> {
+/// A list's scalars, or one scalar.
+pub(super) fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(scalar).collect(),
         value => scalar(value).into_iter().collect(),
     }
 }
 
+/// A scalar as text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -51,6 +49,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// Whether bake prints it for a field that is not set.
 pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -61,39 +60,27 @@ pub(super) fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A value in a few words.
+/// A value on one line, for messages.
 pub(super) fn short(value: &Value) -> String {
     match value {
         Value::Array(values) => values.iter().map(short).collect::<Vec<_>>().join(" "),
         Value::Object(pairs) => {
-            let pairs = pairs.iter();
-            pairs
-                .map(|(name, value)| format!("{name}={}", short(value)))
-                .collect::<Vec<_>>()
-                .join(",")
+            let pair = |(name, value)| format!("{name}={}", short(value));
+            pairs.iter().map(pair).collect::<Vec<_>>().join(",")
         }
         value => scalar(value).unwrap_or_default(),
     }
 }
 
-/// Whether a shell can set a variable of this name.
+/// Whether it can be the name of an environment variable.
 pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Whether an argument of this name is usually given a secret, which bake may have taken from the environment.
+/// Whether an argument of this name usually holds a secret, which bake may have taken from the environment.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
-    let words = [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "CREDENTIAL",
-        "APIKEY",
-        "API_KEY",
-        "PRIVATE_KEY",
-    ];
-    words.iter().any(|word| name.contains(word))
+    let words = "TOKEN SECRET PASSWORD PASSWD CREDENTIAL APIKEY API_KEY PRIVATE_KEY";
+    words.split(' ').any(|word| name.contains(word))
 }

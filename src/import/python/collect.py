@@ -1,11 +1,11 @@
-"""Imports a Python file and writes down the flytekit ImageSpecs that it makes: collect.py FILE RESULT
+"""Imports a Python file and writes the flytekit ImageSpecs that it defines as JSON: collect.py FILE RESULT
 
-Run by the user's own Python, with the user's own flytekit; builds nothing. The one choice made: the result goes to a file,
-so that whatever the user's code prints cannot get into it.
+Run by the user's own Python, with the user's own flytekit; builds nothing. The result goes to a file, so that whatever the
+user's code prints cannot get into it.
 """
 import sys
 
-# The current folder is no place for modules yet: a `json.py` there would be taken for Python's own.
+# Not the working directory yet: a `json.py` there would shadow the standard library's.
 if sys.path and sys.path[0] == "":
     del sys.path[0]
 
@@ -29,7 +29,7 @@ class Collected:
         self.specs = []
 
     def number(self, spec, name=None, used_by=None):
-        """The number of a spec, which is taken up if it is new; equal ones are one."""
+        """The number of a spec, which is added if it is new; equal specs are one."""
         for number, (known, _, _, _) in enumerate(self.specs):
             if known is spec or self.equal(known, spec):
                 break
@@ -53,7 +53,7 @@ class Collected:
             return False
 
     def look(self, name, value, depth=0):
-        """Takes up what a variable holds."""
+        """Adds the specs that a variable holds."""
         if isinstance(value, self.image_spec):
             self.number(value, name=name)
         elif depth < 3 and isinstance(value, dict):
@@ -64,10 +64,10 @@ class Collected:
                 self.look("%s_%s" % (name, at), item, depth + 1)
 
     def entity(self, entity):
-        """Takes up what a task or workflow runs in."""
+        """Adds the specs that a task or workflow runs in."""
         name = text(str(getattr(entity, "name", None) or type(entity).__name__))
         if name.endswith("-arraynode"):
-            # A map of a task, which is looked at itself.
+            # A map over a task, which is an entity of its own.
             return
         for attribute in ("_container_image", "container_image", "_image"):
             self.used(name, part(entity, attribute))
@@ -111,13 +111,13 @@ class Collected:
         if isinstance(value, self.image_spec):
             return {"spec": self.number(value)}
         if depth > 8:
-            return {"other": "nested too deep", "text": ""}
+            return {"other": "a value nested too deeply", "text": ""}
         if isinstance(value, (list, tuple)):
             return [self.value(item, depth + 1) for item in value]
         if isinstance(value, dict):
             return {"map": [[self.value(key, depth + 1), self.value(item, depth + 1)] for key, item in value.items()]}
         if isinstance(value, bool):
-            return {"other": "a truth value", "text": str(value)}
+            return {"other": "a boolean", "text": str(value)}
         if isinstance(value, (int, float)):
             return {"other": "a number", "text": str(value)}
         if type(value).__name__ == "CopyFileDetection":
@@ -128,7 +128,7 @@ class Collected:
 
 
 def part(thing, name):
-    """An attribute, if there is one and it can be looked at."""
+    """An attribute, if there is one and it can be read."""
     try:
         return getattr(thing, name, None)
     except Exception:
@@ -136,7 +136,7 @@ def part(thing, name):
 
 
 def lines(path):
-    """Where variables are set, by name."""
+    """The lines on which variables are first set, by name."""
     try:
         with open(path, "rb") as file:
             tree = ast.parse(file.read())
@@ -152,13 +152,13 @@ def lines(path):
 
 
 def load(path):
-    """Imports the file by the name that its packages give it."""
-    folder, name = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
+    """Imports the file under the full name that its packages give it."""
+    directory, name = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
     packages = []
-    while os.path.isfile(os.path.join(folder, "__init__.py")) and os.path.dirname(folder) != folder:
-        packages.insert(0, os.path.basename(folder))
-        folder = os.path.dirname(folder)
-    sys.path.insert(0, folder)
+    while os.path.isfile(os.path.join(directory, "__init__.py")) and os.path.dirname(directory) != directory:
+        packages.insert(0, os.path.basename(directory))
+        directory = os.path.dirname(directory)
+    sys.path.insert(0, directory)
     sys.path.append(os.getcwd())
     sys.argv = [path]
     for depth in range(len(packages)):
@@ -173,7 +173,7 @@ def load(path):
 
 
 def registered():
-    """The tasks and workflows that importing has made."""
+    """The tasks and workflows that the import defined."""
     try:
         from flytekit.core.context_manager import FlyteEntities
 
@@ -208,7 +208,7 @@ def collect(path):
 
 
 def failed(path, error):
-    """What went wrong, and in which line of the user's file."""
+    """The error, and the line of the user's file."""
     line = None
     if isinstance(error, SyntaxError) and error.filename == path:
         line = error.lineno
@@ -228,7 +228,7 @@ def main(path, result):
         json.dump(found, file)
     sys.stdout.flush()
     sys.stderr.flush()
-    # Threads that the user's code has started end here too.
+    # Also ends threads that the user's code has started.
     os._exit(0)
 
 

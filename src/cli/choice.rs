@@ -1,0 +1,150 @@
+//! What decides which images are built and how: the flags that `graph build`, `graph plan` and `watch` share.
+
+use clap::{Args, ValueEnum};
+
+use super::failure::Failure;
+use super::options::Selection;
+use super::teller::Teller;
+use super::variables;
+use crate::plan::{Judgement, WhenUnknown};
+use crate::run::{Options, Push};
+use crate::session::{Obstacle, Planned, Session, Wish};
+
+/// How images are built; shared with `watch`.
+#[derive(Args)]
+pub(super) struct How {
+    /// Build at most this many images at once [default: twice the processors, at least 8]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    /// Stop everything at the first failure
+    #[arg(long)]
+    fail_fast: bool,
+    /// Try an image this often when failures are passing ones (network, registry, daemon)
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
+    attempts: u32,
+}
+
+impl How {
+    pub(super) fn options(&self, choice: &Choice) -> Options {
+        Options {
+            jobs: self.jobs.map_or(Options::default().jobs, usize::from),
+            fail_fast: self.fail_fast,
+            push: choice.push(),
+            attempts: self.attempts,
+        }
+    }
+}
+
+/// What decides which images are built; shared with `graph plan`, which must say the same.
+#[derive(Args, Clone)]
+pub(super) struct Choice {
+    /// The builder for images that name none: docker, envd, fake
+    #[arg(long, value_name = "BUILDER")]
+    pub(super) builder: Option<String>,
+    /// Build what was asked for even if it is fresh
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Do not build bases: they must be fresh
+    #[arg(long)]
+    no_bases: bool,
+    /// Push results to their registries: each when it is built, or all when all are built
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
+    push: Option<PushHow>,
+    /// What to do when nobody can say whether an image exists
+    #[arg(long, value_name = "WHAT")]
+    when_unknown: Option<Unknown>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PushHow {
+    Each,
+    AllOrNothing,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Unknown {
+    Build,
+    Fail,
+    Assume,
+}
+
+impl Choice {
+    /// flytekit's own variables stand in for flags that are not given.
+    pub(super) fn push(&self) -> Push {
+        match self.push {
+            None if variables::pushes() => Push::Flytekit,
+            None => Push::No,
+            Some(PushHow::Each) => Push::Each,
+            Some(PushHow::AllOrNothing) => Push::AllOrNothing,
+        }
+    }
+
+    pub(super) fn no_bases(&self) -> bool {
+        self.no_bases
+    }
+
+    pub(super) fn judgement(&self) -> Judgement {
+        let when_unknown = match self.when_unknown {
+            None | Some(Unknown::Build) => WhenUnknown::Build,
+            Some(Unknown::Fail) => WhenUnknown::Fail,
+            Some(Unknown::Assume) => WhenUnknown::Assume,
+        };
+        Judgement {
+            force: self.force,
+            force_flytekit: variables::forces(),
+            when_unknown,
+        }
+    }
+
+    /// Plans, and refuses what the flags rule out.
+    pub(super) fn plan(
+        &self,
+        session: &Session,
+        selection: &Selection,
+        teller: &Teller,
+    ) -> Result<Planned, Failure> {
+        let asked = session.select(&selection.images)?;
+        let wish = Wish {
+            judgement: self.judgement(),
+            push: self.push(),
+            without_bases: self.no_bases,
+            is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
+        };
+        Ok(session.prepare(&asked, wish, teller.asker())?)
+    }
+
+    /// Says what nobody could say, and what is done about that.
+    pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, teller: &Teller) {
+        for doubt in planned.doubts(session, self.judgement()) {
+            teller.warn(doubt);
+        }
+    }
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        let message = obstacle.to_string();
+        match obstacle {
+            Obstacle::NoRegistry => {
+                Self::usage(message, "give them a `registry`, or leave `--push` out")
+            }
+            Obstacle::Unknown(_) => {
+                Self::usage(message, "mend the access, or choose `--when-unknown build`")
+            }
+            Obstacle::Bases(bases) => Self::usage(
+                format!(
+                    "these bases are not fresh, and `--no-bases` forbids to build them: {}",
+                    bases.join(", ")
+                ),
+                "build them first, or leave `--no-bases` out",
+            ),
+            Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => {
+                Self::usage(message, mend)
+            }
+            Obstacle::Secrets(missing) => Self::usage(
+                missing.join("\n       "),
+                "set the variable or make the file readable, and run this again",
+            ),
+        }
+    }
+}

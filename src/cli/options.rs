@@ -1,0 +1,78 @@
+//! The arguments that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::manifest::Overrides;
+
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub(super) struct Global {
+    /// Work as if started in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub(super) directory: Option<PathBuf>,
+    /// Use this manifest instead of the nearest `imgspec.kdl`
+    #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
+    pub(super) file: Option<PathBuf>,
+    /// Set a variable of the manifest
+    #[arg(long = "var", value_name = "NAME=VALUE", value_parser = Overrides::parse_var, global = true)]
+    pub(super) vars: Vec<(String, String)>,
+    /// Set a field of an image (its id or a glob)
+    #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true)]
+    pub(super) sets: Vec<(String, String, String)>,
+    /// Let envd build in this context of its own instead of Docker's daemon
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(super) envd_context: Option<String>,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub(super) color: When,
+    /// How to show what happens
+    #[arg(long, value_name = "HOW", default_value = "auto", global = true)]
+    pub(super) progress: Progress,
+    /// Show failures only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Show more: fresh images, and the output of builds
+    #[arg(short, long, global = true)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Progress {
+    /// `tty` on a terminal, else `plain`
+    Auto,
+    /// Live lines
+    Tty,
+    /// Plain lines
+    Plain,
+    /// One JSON object an event
+    Json,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs; see docs/json.md
+    Json,
+}
+
+/// Which images.
+#[derive(Args, Clone)]
+pub(super) struct Selection {
+    /// Images: ids, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: all]
+    #[arg(value_name = "IMAGE")]
+    pub(super) images: Vec<String>,
+}

@@ -1,0 +1,126 @@
+//! How the screens look, and what commands print on them: results on standard output, the rest on standard error.
+
+use std::io::{IsTerminal, Write};
+
+use super::failure::{Failure, exit};
+use super::options::{Global, Progress, When};
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::disk::system_words;
+use crate::report;
+
+/// How the screens look.
+#[derive(Clone, Copy)]
+pub(super) struct Screen {
+    /// Colours on standard error.
+    pub(super) color: bool,
+    /// Colours on standard output.
+    pub(super) color_out: bool,
+    pub(super) quiet: bool,
+    pub(super) verbose: bool,
+    pub(super) progress: Progress,
+}
+
+impl Screen {
+    pub(super) fn new(global: &Global) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let color = |is_terminal: bool| match global.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => is_terminal && !plain,
+        };
+        Self {
+            color: color(std::io::stderr().is_terminal()),
+            color_out: color(std::io::stdout().is_terminal()),
+            quiet: global.quiet,
+            verbose: global.verbose,
+            progress: global.progress,
+        }
+    }
+
+    /// What reporters take of it.
+    pub(super) fn settings(self) -> report::Settings {
+        let progress = match self.progress {
+            Progress::Auto => report::Progress::Auto,
+            Progress::Tty => report::Progress::Tty,
+            Progress::Plain => report::Progress::Plain,
+            Progress::Json => report::Progress::Json,
+        };
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => report::Verbosity::Quiet,
+            (false, true) => report::Verbosity::Verbose,
+            (false, false) => report::Verbosity::Normal,
+        };
+        report::Settings {
+            progress,
+            verbosity,
+            color: self.color,
+            ..report::Settings::default()
+        }
+    }
+
+    /// Whether somebody may sit before it.
+    pub(super) fn is_live(self) -> bool {
+        let settings = self.settings();
+        settings.verbosity != report::Verbosity::Quiet && report::is_live(settings.progress)
+    }
+
+    /// Prints a failure, and gives its exit code.
+    pub(super) fn tell(self, failure: &Failure) -> u8 {
+        match failure {
+            Failure::ClosedPipe => return exit::DONE,
+            Failure::Wrong(diagnostics, sources) => {
+                eprint_text(&report::diagnostics::render(
+                    diagnostics,
+                    sources,
+                    self.color,
+                    width(),
+                ));
+            }
+            Failure::Usage { message, help } => {
+                let diagnostic = Diagnostic::error("usage", message.clone());
+                let diagnostic = match help {
+                    Some(help) => diagnostic.help(help.clone()),
+                    None => diagnostic,
+                };
+                eprint_text(&report::diagnostics::render(
+                    &[diagnostic],
+                    &Sources::default(),
+                    self.color,
+                    width(),
+                ));
+            }
+        }
+        exit::USAGE
+    }
+}
+
+/// Columns of the terminal on standard error; none when there is none.
+pub(super) fn width() -> Option<usize> {
+    std::io::stderr()
+        .is_terminal()
+        .then(|| usize::from(report::terminal::size()().0))
+}
+
+/// Prints a result on standard output.
+pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
+        Err(error) => Err(Failure::usage(
+            format!("the result cannot be written: {}", system_words(&error)),
+            "is the disk full?",
+        )),
+    }
+}
+
+pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).expect("our own values serialise");
+    print_text(&format!("{text}\n"))
+}
+
+/// Words that are no result, on standard error; nobody may be reading them.
+pub(super) fn eprint_text(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

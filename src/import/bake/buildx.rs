@@ -1,0 +1,137 @@
+//! Asks `docker buildx bake` what a bake file says; builds nothing.
+//!
+//! Nothing of HCL or Compose is parsed here, since only bake knows its functions, variables and inheritance; its own error
+//! messages are passed on.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::asking::Asker;
+use crate::diagnostic::Diagnostic;
+use crate::import::input::ImportContext;
+use crate::import::text::shown;
+use crate::process::{self, Said};
+
+/// What bake prints of a file.
+pub(super) struct Printed {
+    /// Targets and groups, evaluated.
+    pub plan: Value,
+    /// The groups with their descriptions, where this version can list them.
+    pub groups: Option<BTreeMap<String, String>>,
+    /// Whether all targets are there, not only those of the default group.
+    pub is_complete: bool,
+}
+
+/// The targets of a bake file.
+pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed, Box<Diagnostic>> {
+    let bake = Bake { file, context };
+    let listed = bake.list();
+    let (groups, targets): (Vec<&Listed>, Vec<&Listed>) =
+        listed.iter().flatten().partition(|it| it.is_group);
+    let mut arguments = vec!["--print"];
+    arguments.extend(targets.iter().map(|it| it.name.as_str()));
+    let answer = bake.ask(&arguments)?;
+    if !answer.success {
+        return Err(refused(file, &answer).into());
+    }
+    let plan = serde_json::from_str(&answer.out).map_err(|error| {
+        let message = format!("unexpected output of `docker buildx bake --print`: {error}");
+        Diagnostic::error("bake", message)
+    })?;
+    let group = |it: &&Listed| (it.name.clone(), it.description.clone());
+    Ok(Printed {
+        plan,
+        groups: listed.is_some().then(|| groups.iter().map(group).collect()),
+        is_complete: !targets.is_empty(),
+    })
+}
+
+/// A target or group, as bake lists it.
+#[derive(serde::Deserialize)]
+struct Listed {
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default, rename = "group")]
+    is_group: bool,
+}
+
+struct Bake<'a> {
+    file: &'a Path,
+    context: &'a ImportContext<'a>,
+}
+
+impl Bake<'_> {
+    /// All targets and groups; none where bake is too old to list them.
+    fn list(&self) -> Option<Vec<Listed>> {
+        let answer = self.ask(&["--list=type=targets,format=json"]).ok()?;
+        serde_json::from_str(&answer.out).ok()
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Result<Said, Box<Diagnostic>> {
+        let mut command = Command::new("docker");
+        command
+            .args(["buildx", "bake", "--progress=quiet", "-f"])
+            .arg(self.file);
+        command
+            .args(arguments)
+            .current_dir(self.context.paths.origin());
+        // For a target with `ssh`, bake requires an agent even to print: this one is never spoken to.
+        let agent = tempfile::tempdir().ok().and_then(|directory| {
+            let socket = directory.path().join("agent");
+            Some((UnixListener::bind(&socket).ok()?, socket, directory))
+        });
+        if let (Some((_, socket, _)), None) = (&agent, std::env::var_os("SSH_AUTH_SOCK")) {
+            command.env("SSH_AUTH_SOCK", socket);
+        }
+        let asker = Asker::silent().or(self.context.cancel);
+        let question = asker.ask("`docker buildx bake`", self.context.limit);
+        process::ask(&mut command, &question).map_err(|error| not_run(&error).into())
+    }
+}
+
+const PRINT_ELSEWHERE: &str = "where Docker has buildx, write `docker buildx bake --print > bake.json`: that file is imported without Docker";
+
+fn not_run(error: &std::io::Error) -> Diagnostic {
+    let why = match error.kind() {
+        std::io::ErrorKind::Interrupted => {
+            return Diagnostic::error("interrupted", "the import was stopped");
+        }
+        std::io::ErrorKind::NotFound => "`docker` was not found".to_owned(),
+        _ => error.to_string(),
+    };
+    let message = format!("cannot run `docker buildx bake`, which reads bake files: {why}");
+    Diagnostic::error("no-docker", message).help(PRINT_ELSEWHERE)
+}
+
+/// Bake's own error, or that this Docker has no bake.
+fn refused(file: &Path, answer: &Said) -> Diagnostic {
+    let lines = answer.err.lines().filter(|line| !line.trim().is_empty());
+    let lines: Vec<&str> = lines.collect();
+    let signs = [
+        "is not a docker command",
+        "unknown flag",
+        "unknown shorthand",
+    ];
+    if lines
+        .iter()
+        .any(|line| signs.iter().any(|sign| line.contains(sign)))
+    {
+        let message = "this Docker has no `docker buildx bake`, which reads bake files";
+        return Diagnostic::error("no-docker", message).help(PRINT_ELSEWHERE);
+    }
+    let mut errors = lines
+        .iter()
+        .rev()
+        .filter_map(|line| line.strip_prefix("ERROR: "));
+    let error = errors.next().or(lines.last().copied());
+    let error = error.unwrap_or("it printed no error").chars();
+    let error: String = error.filter(|c| !c.is_control()).take(400).collect();
+    let file = shown(&file.to_string_lossy());
+    let message = format!("`docker buildx bake` cannot read `{file}`: {error}");
+    Diagnostic::error("bake", message)
+}

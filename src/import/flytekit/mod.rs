@@ -1,0 +1,100 @@
+//! The fields of flytekit's `ImageSpec` → the nodes of an image; knows neither YAML nor Python.
+//!
+//! Where flytekit depends on what no file says (which modules are loaded, which Python runs it), the manifest gets what comes
+//! closest, and a note names the difference.
+
+mod fields;
+mod files;
+mod image;
+mod value;
+mod values;
+
+pub(super) use fields::{field_names, meant};
+pub(super) use value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue, fields};
+
+use super::imported::{At, NewImage, Node, Note};
+use super::names::Ids;
+use super::paths::Paths;
+use image::SpecImage;
+
+/// The version of flytekit whose images these are when none is asked for or installed.
+pub(super) const DEFAULT_VERSION: &str = "1.16.31";
+
+/// flytekit's name of images that have none.
+const DEFAULT_NAME: &str = "flytekit";
+
+/// Makes images of ImageSpecs.
+pub(super) struct Converter<'a> {
+    pub paths: &'a Paths,
+    pub ids: Ids,
+    /// The ids of the specs that [`SpecData::Spec`] refers to.
+    pub specs: Vec<String>,
+    pub images: Vec<NewImage>,
+    pub notes: Vec<Note>,
+}
+
+impl<'a> Converter<'a> {
+    pub(super) fn new(paths: &'a Paths) -> Self {
+        Self {
+            paths,
+            ids: Ids::default(),
+            specs: Vec::new(),
+            images: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Makes the image of one ImageSpec, after those nested in it.
+    pub(super) fn image(&mut self, id: &str, mut fields: Vec<SpecField>, comment: Option<String>) {
+        fields.retain(|field| field.value.data != SpecData::Null);
+        let nested = self.nested(id, &mut fields);
+        let find = |name: &str| fields.iter().find(|field| field.name == name);
+        let mut image = SpecImage {
+            id,
+            paths: self.paths,
+            nodes: Vec::new(),
+            notes: &mut self.notes,
+        };
+        if let Some(base) = nested {
+            let node = Node::words("base-image", Vec::new());
+            image.nodes.push(node.with("image", base));
+        }
+        if find("name").is_none() {
+            image.nodes.push(Node::new("name", DEFAULT_NAME));
+        }
+        for field in &fields {
+            image.field(field);
+        }
+        image.sources(find("source_root"), find("source_copy_mode"));
+        if find("python_version").is_none() && find("python_exec").is_none() {
+            image.note("python_version", At::default(), "`python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has no Python");
+        }
+        let fields = image.nodes;
+        self.images.push(NewImage {
+            id: id.to_owned(),
+            comment,
+            fields,
+        });
+    }
+
+    /// Takes a base that is an ImageSpec itself out of the fields and makes it an image; returns its id.
+    fn nested(&mut self, id: &str, fields: &mut Vec<SpecField>) -> Option<String> {
+        let is_nested = |field: &SpecField| {
+            field.name == "base_image"
+                && matches!(field.value.data, SpecData::Map(_) | SpecData::Spec(_))
+        };
+        let base = fields.remove(fields.iter().position(is_nested)?);
+        match base.value.data {
+            SpecData::Spec(number) => self.specs.get(number).cloned(),
+            SpecData::Map(pairs) => {
+                let base_id = self.ids.fresh(&format!("{id}-base"));
+                self.image(&base_id, value::fields(pairs), None);
+                let message = "`base_image` is a mapping, which flytekit would copy to `FROM`: it becomes an image of its own";
+                let note = Note::new(Some(id), "base_image", base.at, message);
+                self.notes.push(note);
+                Some(base_id)
+            }
+            _ => None,
+        }
+    }
+}

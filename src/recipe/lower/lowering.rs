@@ -1,0 +1,32 @@
+//! One image on its way to a recipe.
+
+use crate::recipe::model::Step;
+use crate::spec::{ImageSpec, WorkspacePath};
+
+/// flytekit's directory for files without a target, in images without a working directory.
+pub(super) const DEFAULT_DIRECTORY: &str = "/root";
+
+/// The account of flytekit's images.
+pub(super) const FLYTEKIT_USER: &str = "flytekit";
+
+/// The steps of an image so far.
+pub(super) struct Lowering<'a> {
+    pub spec: &'a ImageSpec,
+    /// The directory of the manifest, whose `.dockerignore` applies.
+    pub directory: &'a WorkspacePath,
+    pub steps: Vec<Step>,
+    /// The manifest's fields that the file sets come from, in order.
+    pub set_fields: Vec<String>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn is_flytekit(&self) -> bool {
+        self.spec.flytekit.is_some()
+    }
+}
+
+pub(super) fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort();
+    pairs
+}
