@@ -39,8 +39,8 @@
 //! fingerprint
 //! git graph recipe reference
 //! process workspace
-//! asking diagnostic spec
-//! disk limits suggest
+//! asking spec
+//! diagnostic disk limits suggest
 //! ```
 
 pub mod asking;

@@ -45,16 +45,16 @@ impl SpecImage<'_> {
             Ok(()) => return Some(text.to_owned()),
             Err(refused) => refused,
         };
-        let mend = refused.fix;
-        let mend = mend.filter(|mend| manifest::takes(node, mend).is_ok());
-        if let Some(mend) = &mend {
-            let (text, mend) = (shown(text), shown(mend));
-            let message = format!("`{field}` cannot be `{text}`: corrected to `{mend}`");
+        let fix = refused.fix;
+        let fix = fix.filter(|fix| manifest::takes(node, fix).is_ok());
+        if let Some(fix) = &fix {
+            let (text, fix) = (shown(text), shown(fix));
+            let message = format!("`{field}` cannot be `{text}`: corrected to `{fix}`");
             self.note(field, at, message);
         } else {
             self.skip_value(field, text, at, &refused.why);
         }
-        mend
+        fix
     }
 
     /// The texts of a list, with their positions.
