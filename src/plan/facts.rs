@@ -45,11 +45,15 @@ pub fn of(
     push: Push,
     asker: Asker<'_>,
 ) -> BTreeMap<ImageId, Facts> {
-    let mut found = existences(world, prints, images, push, asker);
+    // Records first: what another run records after that is found, or it is new to whoever builds it. The other way round it would
+    // be recorded and gone.
     let records = store.records();
-    let facts = |id: &ImageId| {
+    let records = images.iter().map(|id| records.read(world.graph.name(*id)));
+    let records: Vec<RecordState> = records.collect();
+    let mut found = existences(world, prints, images, push, asker);
+    let facts = |(id, record): (&ImageId, RecordState)| {
         let mut facts = nothing(world, prints, *id);
-        match records.read(world.graph.name(*id)) {
+        match record {
             RecordState::Found(record) => facts.record = Some(*record),
             RecordState::Unreadable(why) => facts.unreadable = Some(why),
             RecordState::Missing => {}
@@ -60,7 +64,7 @@ pub fn of(
         facts.registry = found.remove(&(*id, StoreKind::Registry));
         (*id, facts)
     };
-    images.iter().map(facts).collect()
+    images.iter().zip(records).map(facts).collect()
 }
 
 /// What counts as known of an image that nobody asked after.
