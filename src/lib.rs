@@ -33,6 +33,7 @@
 //! import report session view
 //! run
 //! plan
+//! world
 //! check
 //! manifest store
 //! backend
@@ -40,7 +41,7 @@
 //! git graph recipe reference
 //! process workspace
 //! asking spec
-//! diagnostic disk limits suggest
+//! cancel diagnostic disk limits notes suggest
 //! ```
 
 pub mod asking;
