@@ -4,8 +4,8 @@
 //! a file is executable; times are derived from the content. See `docs/design/context.md`. Copies are written by handle; a
 //! program that accepts only a path gets one when the copy is complete.
 
-use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
+use std::fs::Permissions;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +20,7 @@ use crate::disk::dir::{Dir, Rooted, Terms};
 use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::workspace::STATE_FOLDER;
+pub(super) use source::NotSent;
 use source::Source;
 
 mod source;
@@ -80,10 +81,7 @@ pub(super) fn ours(path: &Path) -> Rooted {
     Rooted::new(&above, below, terms)
 }
 
-/// A directory of the user's own that something is to be written into, made if there is none.
-///
-/// # Errors
-/// When it cannot be made.
+/// A directory of the user's that is to be written into; created if it does not exist.
 pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
     let terms = Terms {
         keeps: "what it writes",
@@ -93,9 +91,6 @@ pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
 }
 
 /// The job's own directory, new and empty.
-///
-/// # Errors
-/// When it cannot be emptied or made.
 pub(super) fn scratch(job: &Job<'_>) -> Result<Dir, BuildError> {
     let own = ours(&job.scratch);
     match own.split() {
@@ -139,16 +134,13 @@ pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError
 }
 
 /// A directory in another one, new and empty.
-///
-/// # Errors
-/// When it cannot be emptied or made.
 pub(super) fn empty(above: &Dir, name: impl AsRef<std::ffi::OsStr>) -> Result<Dir, BuildError> {
     let name = name.as_ref();
     let emptied = above.remove(name).and_then(|()| above.make(name));
     emptied.map_err(unwritten)
 }
 
-/// The error of something of ours that cannot be written: the disk is full, the directory is somebody else's.
+/// The error of a file of ours that cannot be written: the disk is full, the directory belongs to somebody else.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 pub(super) fn unwritten(error: io::Error) -> BuildError {
     BuildError::Failed(system_words(&error))
@@ -186,7 +178,7 @@ fn finish_folders(files: &Files, to: &Dir) -> io::Result<()> {
     to.set_time(FIRST_TIME)
 }
 
-/// Copies with threads of its own: a worker of a pool that waits for its pool takes up another image's build meanwhile.
+/// Copies with threads of its own: a pool's worker that waits for its own pool would start another image's build meanwhile.
 fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     let source = open(files)?;
     let next = AtomicUsize::new(0);
@@ -222,7 +214,7 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Where a thread copies to; entries that follow each other are mostly in one directory.
+/// Where a thread copies to; consecutive entries are mostly in one directory.
 struct Target<'a> {
     to: &'a Dir,
     last: Option<(&'a str, Dir)>,
@@ -247,30 +239,24 @@ fn copy_one<'a>(
     target: &mut Target<'a>,
     buffer: &mut [u8],
 ) -> Result<(), BuildError> {
-    let moved = || BuildError::Moved {
-        path: place(files, entry),
-    };
     if entry.kind == EntryKind::Folder {
         return Ok(());
     }
     let (folder, name) = target.of(&entry.path).map_err(unwritten)?;
     if let EntryKind::Link { target: text } = &entry.kind {
         if !source.is_link_to(entry, text) {
-            return Err(moved());
+            return Err(moved(files, entry));
         }
         return folder.link(name, text, FIRST_TIME).map_err(unwritten);
     }
-    let copied = source
-        .file(entry)
-        .map_err(|_| Trouble::Moved)
-        .and_then(|source| copy_file(source, entry, (folder, name), buffer));
-    copied.map_err(|trouble| match trouble {
-        Trouble::Moved => moved(),
-        Trouble::Write(error) => unwritten(folder.unwritten(name, error)),
+    copy_file(source, entry, (folder, name), buffer).map_err(|not_sent| match not_sent {
+        NotSent::Moved => moved(files, entry),
+        NotSent::Untaken(error) => unwritten(folder.unwritten(name, error)),
     })
 }
 
-fn place(files: &Files, entry: &Entry) -> String {
+/// The path of an entry from the workspace root.
+pub(super) fn place(files: &Files, entry: &Entry) -> String {
     if files.place.is_empty() {
         entry.path.clone()
     } else {
@@ -278,49 +264,21 @@ fn place(files: &Files, entry: &Entry) -> String {
     }
 }
 
-/// Where a set is read from; what is not there any more moved.
-fn open(files: &Files) -> Result<Source, BuildError> {
-    Source::open(files).map_err(|_| BuildError::Moved {
-        path: files.place.clone(),
-    })
+fn moved(files: &Files, entry: &Entry) -> BuildError {
+    let path = place(files, entry);
+    BuildError::Moved { path }
 }
 
-enum Trouble {
-    /// It is not what was hashed, or cannot be read.
-    Moved,
-    /// It cannot be passed on.
-    Write(io::Error),
-}
-
-/// Why a file was not sent.
-#[derive(Debug)]
-pub(super) enum NotSent {
-    /// It is not what was hashed: its path from the workspace root.
-    Moved(String),
-    /// Whom it was given to did not take it.
-    Untaken(io::Error),
-}
-
-/// Hands the content of a file of a set on in pieces. What was given was the file that was hashed only if it succeeds.
-///
-/// # Errors
-/// When the file is another one, or a piece is not taken.
+/// Passes on the content of a file in pieces; they are those of the hashed file only if it succeeds.
 pub(super) fn send(
     files: &Files,
     entry: &Entry,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
-    let sent = Source::open(files)
-        .and_then(|source| source.file(entry))
-        .map_err(|_| Trouble::Moved)
-        .and_then(|source| pass_on(source, entry, &mut vec![0; piece(entry)], give));
-    sent.map_err(|trouble| match trouble {
-        Trouble::Moved => NotSent::Moved(place(files, entry)),
-        Trouble::Write(error) => NotSent::Untaken(error),
-    })
+    Source::open(files)?.pass_on(entry, &mut vec![0; piece(entry)], give)
 }
 
-/// Proves that the files of a set are what was hashed, as a builder does that is sent them.
+/// Proves that the files of a set are what was hashed, as a builder that receives them does.
 ///
 /// # Errors
 /// [`BuildError::Moved`] for the first that is not.
@@ -328,7 +286,7 @@ pub fn verify(files: &Files) -> Result<(), BuildError> {
     send_all(files, &mut |_| Ok(()))
 }
 
-/// Hands the contents of all files of a set on, as a builder is sent them, and proves that they are what was hashed.
+/// Passes on the contents of all files of a set, as a builder receives them, and proves that they are what was hashed.
 ///
 /// # Errors
 /// [`BuildError::Moved`] for the first that is not; [`BuildError::Cancelled`] when a piece is not taken.
@@ -342,23 +300,25 @@ pub(super) fn send_all(
         let sent = match &entry.kind {
             EntryKind::Folder => Ok(()),
             EntryKind::Link { target } if source.is_link_to(entry, target) => Ok(()),
-            EntryKind::Link { .. } => Err(Trouble::Moved),
-            EntryKind::File { .. } => source
-                .file(entry)
-                .map_err(|_| Trouble::Moved)
-                .and_then(|file| pass_on(file, entry, &mut buffer, give)),
+            EntryKind::Link { .. } => Err(NotSent::Moved),
+            EntryKind::File { .. } => source.pass_on(entry, &mut buffer, give),
         };
-        sent.map_err(|trouble| match trouble {
-            Trouble::Moved => BuildError::Moved {
-                path: place(files, entry),
-            },
-            Trouble::Write(_) => BuildError::Cancelled,
+        sent.map_err(|not_sent| match not_sent {
+            NotSent::Moved => moved(files, entry),
+            NotSent::Untaken(_) => BuildError::Cancelled,
         })?;
     }
     Ok(())
 }
 
-/// How much of a file is read at once; one byte more than a small one has shows that it has no more.
+/// Opens a set for reading; if it is gone, it has moved.
+fn open(files: &Files) -> Result<Source, BuildError> {
+    Source::open(files).map_err(|_| BuildError::Moved {
+        path: files.place.clone(),
+    })
+}
+
+/// How many bytes of a file are read at once: for a small file one more than its size, to see that it ends there.
 fn piece(entry: &Entry) -> usize {
     match &entry.kind {
         EntryKind::File { size, .. } => {
@@ -370,64 +330,26 @@ fn piece(entry: &Entry) -> usize {
 
 /// Copies a file, if it is what it should be.
 fn copy_file(
-    source: File,
+    source: &Source,
     entry: &Entry,
     (folder, name): (&Dir, &str),
     buffer: &mut [u8],
-) -> Result<(), Trouble> {
+) -> Result<(), NotSent> {
     let EntryKind::File {
         executable, digest, ..
     } = &entry.kind
     else {
-        return Err(Trouble::Moved);
+        return Err(NotSent::Moved);
     };
+    let file = source.file(entry)?;
     let mode = if *executable { 0o755 } else { 0o644 };
-    let copy = folder.create(name, mode).map_err(Trouble::Write)?;
-    let mut copy = copy.ok_or_else(|| Trouble::Write(io::ErrorKind::AlreadyExists.into()))?;
-    pass_on(source, entry, buffer, &mut |piece| copy.write_all(piece))?;
+    let copy = folder.create(name, mode).map_err(NotSent::Untaken)?;
+    let mut copy = copy.ok_or_else(|| NotSent::Untaken(io::ErrorKind::AlreadyExists.into()))?;
+    source::pass_on(file, entry, buffer, &mut |piece| copy.write_all(piece))?;
     // Whatever the umask is.
     copy.set_permissions(Permissions::from_mode(mode))
         .and_then(|()| copy.set_modified(time_of(digest)))
-        .map_err(Trouble::Write)
-}
-
-/// Reads a file to its end and hands it on; succeeds only if it was what was hashed.
-fn pass_on(
-    mut source: File,
-    entry: &Entry,
-    buffer: &mut [u8],
-    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-) -> Result<(), Trouble> {
-    let EntryKind::File {
-        executable,
-        size,
-        digest,
-    } = &entry.kind
-    else {
-        return Err(Trouble::Moved);
-    };
-    let meta = source.metadata().map_err(|_| Trouble::Moved)?;
-    let may_run = meta.permissions().mode() & 0o111 != 0;
-    if !meta.is_file() || meta.len() != *size || may_run != *executable {
-        return Err(Trouble::Moved);
-    }
-    let mut hash = blake3::Hasher::new();
-    let mut passed = 0;
-    loop {
-        let count = match source.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Trouble::Moved),
-        };
-        hash.update(&buffer[..count]);
-        give(&buffer[..count]).map_err(Trouble::Write)?;
-        passed += count as u64;
-    }
-    if passed != *size || hash.finalize().as_bytes() != digest {
-        return Err(Trouble::Moved);
-    }
-    Ok(())
+        .map_err(NotSent::Untaken)
 }
 
 /// The time of directories and links.
@@ -435,7 +357,7 @@ pub(super) fn first_day() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(FIRST_DAY)
 }
 
-/// A time that tells contents apart: within 194 days after 1980-01-01, to a billionth of a second.
+/// A modification time derived from the content: within 194 days after 1980-01-01, in nanoseconds.
 ///
 /// `BuildKit` takes files of equal name, size and time for equal (moby/buildkit#2592), and Python keeps compiled files by
 /// whole seconds: both see a change that keeps the size.

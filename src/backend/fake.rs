@@ -22,7 +22,7 @@ use crate::disk::dir::{Dir, Rooted};
 use crate::disk::system_words;
 use crate::recipe::Recipe;
 
-/// A larger file is no image of the fake's.
+/// The largest image file, in bytes; a larger one is not the fake's.
 const LARGEST_IMAGE: u64 = 1 << 20;
 
 /// What the fake does, and where it keeps its images.
@@ -32,11 +32,11 @@ pub struct Wishes {
     pub time: Duration,
     /// Images whose build always fails.
     pub fail: Vec<String>,
-    /// Images whose first builds fail in passing, and how many of them.
+    /// Images whose first builds fail with a transient error, and how many of these builds.
     pub stumble: BTreeMap<String, u32>,
     /// The directory of its images.
     pub folder: PathBuf,
-    /// A file to which all is added that it is sent.
+    /// A file to which everything that it is sent is appended.
     pub received: Option<PathBuf>,
 }
 

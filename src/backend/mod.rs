@@ -37,38 +37,35 @@ pub trait Backend: Send + Sync {
     /// The name that `builder` and `--builder` give it.
     fn name(&self) -> &str;
 
-    /// The higher wins where nothing else decides.
+    /// The highest wins where nothing else decides.
     fn priority(&self) -> u8;
 
-    /// Whether it can build here, in words for `doctor`; may start a process.
+    /// Whether it can build on this machine, for `doctor`; may start a process.
     fn availability(&self, asker: Asker<'_>) -> Availability;
 
-    /// Removes what killed runs left in its store, and says how many things that were; nothing that a run may still need.
-    ///
-    /// # Errors
-    /// In words, when its store cannot be asked.
+    /// Removes what killed runs left in its store, but nothing that a run may still need; returns how many items.
     fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
         Ok(0)
     }
 
-    /// What of this recipe it cannot carry out; pure.
+    /// The parts of this recipe that it cannot carry out; pure.
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported>;
 
-    /// The files that it would be given: Dockerfile and context, as they would be sent.
+    /// Writes what a build would send: the Dockerfile and the context.
     ///
     /// # Errors
     /// When a file cannot be read or written, or changed since it was hashed.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError>;
 
-    /// The one of those files that people read to see what is done.
+    /// The name of the file among them that says what is done.
     fn script(&self) -> &'static str {
         "Dockerfile"
     }
 
-    /// What exists of these references, in the same order; asked for all at once. What has no answer in time is unknown.
+    /// Which of these references exist, in the same order; all are asked for at once. Without an answer in time, unknown.
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence>;
 
-    /// Builds one image. The reference names the result only when this returns it.
+    /// Builds one image. The reference names the result only once this returns it.
     ///
     /// # Errors
     /// When the build fails, is cancelled, or its files changed; nothing then has the reference.
@@ -80,9 +77,6 @@ pub trait Backend: Send + Sync {
     ) -> Result<Artifact, BuildError>;
 
     /// Sends what the reference names in the local store to its registry.
-    ///
-    /// # Errors
-    /// When the registry refuses or cannot be reached, or on a cancel.
     fn push(
         &self,
         job: &Job<'_>,
@@ -97,7 +91,7 @@ pub trait Backend: Send + Sync {
 pub enum Availability {
     /// It can.
     Ready {
-        /// Its parts and their versions, a line each: `("docker", "28.2.2")`.
+        /// Its components and their versions: `("docker", "28.2.2")`.
         versions: Vec<(String, String)>,
         /// What is worth knowing: which image store, a slow fallback.
         remarks: Vec<String>,
@@ -144,7 +138,7 @@ pub enum StoreKind {
 }
 
 impl Existence {
-    /// It is there, if it is for all platforms.
+    /// Present if it is for all platforms, incomplete otherwise.
     fn present(
         key: Option<String>,
         digest: String,
@@ -160,7 +154,7 @@ impl Existence {
     }
 }
 
-/// What was found of a reference.
+/// Whether a reference exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Existence {
     /// It is there.
@@ -172,19 +166,19 @@ pub enum Existence {
     },
     /// It is there, but not for all platforms.
     Incomplete {
-        /// Those that it is not for.
+        /// The platforms that it is not for.
         missing: Vec<String>,
     },
-    /// It is not there.
+    /// It does not exist.
     Absent,
-    /// Nobody could say; never read as "present".
+    /// There was no answer; never read as "present".
     Unknown {
         /// Why, in words.
         why: String,
     },
 }
 
-/// All that a backend needs to build one image.
+/// Everything that a backend needs to build one image.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// The image's id.
@@ -197,13 +191,13 @@ pub struct Job<'a> {
     pub reference: &'a str,
     /// The digests of the recipe's file sets, in the order of [`Recipe::file_sets`]: what is sent must be just this.
     pub files: &'a [Arc<Files>],
-    /// What the images that the recipe needs are, by id.
+    /// The images that the recipe needs, by id.
     pub bases: BTreeMap<String, Artifact>,
-    /// Whether every step must be done anew, whatever the backend has in its cache.
+    /// Whether every step must run again, whatever the backend has cached.
     pub no_cache: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
-    /// A directory of this image's own for contexts; emptied by whoever uses it.
+    /// A directory for this image's contexts; emptied by whoever uses it.
     pub scratch: PathBuf,
 }
 
@@ -236,10 +230,10 @@ pub struct Artifact {
     pub digest: String,
 }
 
-/// How long something is waited for without a word.
+/// How long a wait goes unmentioned.
 const UNSAID: Duration = Duration::from_secs(1);
 
-/// Waits until a cancel, and has it said once when that takes longer.
+/// Continues until a cancel, and calls `say` once if the wait takes long.
 pub(crate) fn waiting<S: FnMut()>(
     cancel: &Cancel,
     mut say: S,
@@ -259,13 +253,13 @@ pub(crate) fn waiting<S: FnMut()>(
     }
 }
 
-/// Why a build ended without an image.
+/// Why a build has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
-    /// The recipe cannot be carried out: a command failed, a package is not there. Trying again would not help.
+    /// The recipe cannot be carried out: a command failed, a package does not exist. Another try would not help.
     #[error("{0}")]
     Failed(String),
-    /// Something passing: the network, the registry, the daemon. Worth another try.
+    /// A transient failure of the network, the registry or the daemon. Worth another try.
     #[error("{0}")]
     Transient(String),
     /// A file is not what was hashed.

@@ -42,7 +42,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// The variant, with those that are meant unasked left out.
+/// The variant, without those that are implied.
 fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
     match (architecture, variant) {
         ("arm64", "v8") | ("amd64", "v1") => "",
@@ -50,7 +50,7 @@ fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
     }
 }
 
-/// Which of the wanted platforms none of these is.
+/// The wanted platforms that none of these is.
 pub(crate) fn missing<'a>(there: &[Platform], wanted: &'a [String]) -> Vec<&'a str> {
     let is_missing = |wanted: &&String| !there.iter().any(|platform| platform.is(wanted));
     wanted

@@ -16,10 +16,10 @@ use crate::disk::read::{self, Links};
 use crate::recipe::Recipe;
 use crate::spec::{SecretFile, SecretSource};
 
-/// What stands for a secret in what people read.
+/// Replaces a secret in what people read.
 const HIDDEN: &str = "***";
 
-/// Shorter values are found in innocent words.
+/// The shortest value that is replaced, in bytes: shorter ones occur in innocent words.
 const SHORTEST: usize = 4;
 
 /// A secret with its value.
@@ -30,7 +30,7 @@ pub struct Revealed {
     pub value: Vec<u8>,
 }
 
-/// A secret that cannot be had.
+/// A secret whose value cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the secret `{id}` cannot be had: {why}")]
 pub struct NoSecret {
@@ -40,7 +40,7 @@ pub struct NoSecret {
     pub why: String,
 }
 
-/// The secrets of a recipe with their values; all that cannot be had are told.
+/// The secrets of a recipe with their values, or all those that cannot be read.
 ///
 /// # Errors
 /// Every secret whose variable is not set or whose file cannot be read.
@@ -77,7 +77,7 @@ pub fn reveal(
 /// The secrets of a build, for the backend that is about to hand them to its builder.
 ///
 /// # Errors
-/// [`BuildError::Failed`] with all that cannot be had.
+/// [`BuildError::Failed`] with all that cannot be read.
 pub(super) fn of_job(
     job: &Job<'_>,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -97,8 +97,8 @@ pub(crate) fn variables(recipes: &[Recipe]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Has the system write no memory of this process to a disk, whatever becomes of it: from now on it holds secrets. Programs
-/// that it starts may be dumped where their own limit, and the system, let them.
+/// Forbids core dumps of this process, which holds secrets from now on. Programs
+/// that it starts may be dumped where their own limits, and the system, allow it.
 fn leave_no_dump() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
@@ -107,9 +107,9 @@ fn leave_no_dump() {
             current: Some(0),
             maximum,
         };
-        // Less than before is always allowed.
+        // Lowering a limit is always allowed.
         let _ = setrlimit(Resource::Core, none);
-        // A program that the system hands dumps to is not held back by the limit.
+        // The limit does not apply to dumps that the system pipes to a program.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     });
@@ -128,11 +128,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         .map_err(|refusal| format!("`{}` cannot be read: {refusal}", path.display()))
 }
 
-/// Takes secrets out of texts.
+/// Removes secrets from texts.
 pub struct Hider(Vec<String>);
 
 impl Hider {
-    /// Hides these values, each line of them, and what is left of them without their ends.
+    /// Hides these values, each of their lines, and both without surrounding blanks.
     #[must_use]
     pub fn new(secrets: &[Revealed]) -> Self {
         let mut words: Vec<String> = Vec::new();
@@ -167,7 +167,7 @@ impl Hider {
     }
 }
 
-/// Notes that tell no secrets.
+/// Notes without secrets.
 pub struct Discreet<'a> {
     /// Who hears them.
     pub notes: &'a dyn Notes,

@@ -2,7 +2,7 @@
 
 use crate::fingerprint::Files;
 
-/// Makes the account `$1` where there is none, with Debian's program or busybox's; its home and `/root` become its own.
+/// Creates the account `$1` unless it exists, with Debian's program or busybox's; it gets its home and `/root`.
 pub(crate) const ACCOUNT_SCRIPT: &str = "\
 set -e
 if ! id -u \"$1\" >/dev/null 2>&1; then
@@ -24,7 +24,7 @@ pub(crate) struct StepName {
     pub(crate) fetches: bool,
 }
 
-/// A copied file set in words.
+/// A file set as messages name it: its path from the workspace root.
 pub(crate) fn shown(files: &Files) -> String {
     let path = if files.single {
         join(&files.place, main_file(files))

@@ -21,3 +21,17 @@ pub fn all(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Bac
         Arc::new(Fake::new(Wishes::read(env, &state))),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_may_name_every_backend() {
+        let root = tempfile::tempdir().unwrap();
+        for backend in all(root.path(), &|_| None) {
+            let name = backend.name();
+            assert!(crate::manifest::takes("builder", name).is_ok(), "{name}");
+        }
+    }
+}

@@ -29,19 +29,20 @@ use crate::cancel::Cancel;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
-/// How often a build looks whether it should stop.
+/// How often a build checks whether it should stop.
 const TICK: Duration = Duration::from_millis(20);
 
-/// A message with many log lines is longer than the 4 MiB that are usual.
+/// The largest message, in bytes: many log lines exceed the usual 4 MiB.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
-/// What `BuildKit` answers with: the digest of what it made, as `docker image inspect` calls it.
+/// The key of the result's digest in `BuildKit`'s answer; it is the id in `docker image inspect`.
 const DIGEST: &str = "containerimage.digest";
 
-/// What `BuildKit` answers to a build.
+/// `BuildKit`'s answer to a build.
 type Answer = Result<Response<SolveResponse>, Status>;
 
 /// A `BuildKit` behind a Unix socket.
+#[derive(Debug)]
 pub(crate) struct BuildKit {
     socket: PathBuf,
     /// Its name on the screen: `the Docker daemon at …`.
@@ -49,7 +50,7 @@ pub(crate) struct BuildKit {
     access: Access,
     /// Build arguments that every build gets.
     proxies: Vec<(String, String)>,
-    // Only none while it is dropped.
+    // None only while it is dropped.
     runtime: Option<Runtime>,
     channel: Mutex<Option<Channel>>,
 }
@@ -57,7 +58,7 @@ pub(crate) struct BuildKit {
 /// Why there is no result.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// `BuildKit` cannot be reached, or broke off.
+    /// `BuildKit` cannot be reached, or the connection broke.
     Lost(io::Error),
     /// There is no hope of an end: why, in words.
     Stuck(String),
@@ -65,17 +66,8 @@ pub(crate) enum Ended {
     Error(BuildError),
 }
 
-impl std::fmt::Debug for BuildKit {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "BuildKit at {}", self.socket.display())
-    }
-}
-
 impl BuildKit {
     /// The `BuildKit` of the daemon that listens on this socket. Nothing is connected yet.
-    ///
-    /// # Errors
-    /// When no thread can be started.
     pub(crate) fn new(
         socket: PathBuf,
         name: String,
@@ -140,14 +132,14 @@ impl BuildKit {
         let connected = connection::channel(&self.socket, *self.limits()).await;
         let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
         let channel = connected.map_err(lost)?;
-        // Whether it answers on it; what it says is of no interest, as some are too old for the question.
+        // Any answer will do: some daemons are too old for the question.
         let asked = ControlClient::new(channel.clone())
             .info(InfoRequest {})
             .await;
         if let Some(lost) = asked.err().as_ref().and_then(lost_by) {
             return Err(Ended::Lost(lost));
         }
-        // Of two builds that both come here, the later one's is kept; the other serves its build.
+        // Of two concurrent builds the later one's is kept; the other serves its own build.
         *self.known() = Some(channel.clone());
         Ok(channel)
     }
@@ -179,7 +171,7 @@ impl BuildKit {
 impl Drop for BuildKit {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // No build runs any more; what is left are connections that nobody waits for.
+            // No build runs any more; only connections that nobody waits for are left.
             runtime.shutdown_background();
         }
     }
@@ -207,7 +199,7 @@ impl BuildKit {
         let mut teller = control.clone();
         let (life, is_fetching) = (Heard::default(), AtomicBool::new(true));
         let heard = async {
-            // Progress is for people: without it the build is none the worse.
+            // Progress is for people: a build without it is as good.
             if let Ok(status) = teller.status(status).await {
                 listen(status.into_inner(), progress, &life, &is_fetching).await;
             }
@@ -239,8 +231,8 @@ impl BuildKit {
         Ok(answer)
     }
 
-    /// Ends when there is no hope for a build: why, in words. A daemon that does not answer breaks the connection; a registry
-    /// that does not answer the daemon is the daemon's to wait for, without end.
+    /// Ends when there is no hope for a build, with the reason. A daemon that does not answer breaks the connection; a registry
+    /// that does not answer the daemon would keep it waiting for ever.
     async fn hopeless(
         &self,
         request: &Request<'_>,
@@ -323,7 +315,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// Tells on what a build says, to its end.
+/// Passes on what a build reports, to its end.
 async fn listen(
     mut told: Streaming<StatusResponse>,
     progress: &mut Progress<'_>,

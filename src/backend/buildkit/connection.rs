@@ -18,13 +18,13 @@ use crate::asking::GivenUp;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
-/// A longer answer is none to an upgrade.
+/// The longest answer to an upgrade, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
-/// How often a daemon is tried whose queue of connections is full.
+/// The pause between tries while the daemon's queue of connections is full.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The daemon's gRPC services, connected again whenever the connection broke. One on which nothing comes, not even the answer
+/// The daemon's gRPC services, reconnected whenever the connection breaks. One on which nothing arrives, not even the answer
 /// to a ping, is broken.
 pub(super) async fn channel(
     socket: &Path,
@@ -46,7 +46,7 @@ pub(super) async fn channel(
         .await
 }
 
-/// A connection that the daemon speaks HTTP/2 on, after it was asked for in HTTP/1.1.
+/// A connection upgraded from HTTP/1.1 to HTTP/2.
 pub(super) async fn upgraded(
     socket: &Path,
     limits: &Limits,
@@ -90,7 +90,7 @@ async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
     )))
 }
 
-/// A name that nothing else has.
+/// A unique name.
 pub(super) fn random() -> String {
     let part = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", part(), part())

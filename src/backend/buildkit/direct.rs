@@ -28,8 +28,8 @@ pub(super) fn solve(
     session: &str,
     proxies: &[(String, String)],
 ) -> SolveRequest {
-    let names = [normal(request.job.reference), normal(&request.pin)];
-    let named = HashMap::from([("name".to_owned(), names.join(","))]);
+    let references = [normal(request.job.reference), normal(&request.pin)];
+    let named = HashMap::from([("name".to_owned(), references.join(","))]);
     // Without a frontend, it is the client that says what the result is.
     let asked = match request.touch {
         None => frontend(request, proxies),

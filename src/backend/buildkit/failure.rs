@@ -7,7 +7,7 @@ use super::progress::Failure;
 use crate::backend::BuildError;
 use crate::backend::steps::StepName;
 
-/// What the network, a registry or the daemon say when they are not there for a moment. In lower case.
+/// What the network, a registry or the daemon say when they are unavailable for a moment. In lower case.
 const PASSING: &[&str] = &[
     "429 too many requests",
     "toomanyrequests",
@@ -44,7 +44,7 @@ const PASSING: &[&str] = &[
     "use of closed network connection",
 ];
 
-/// What apt, uv and curl say of the same. In lower case.
+/// What apt, uv and curl say then. In lower case.
 const FETCHING: &[&str] = &[
     "temporary failure resolving",
     "could not resolve",
@@ -53,7 +53,7 @@ const FETCHING: &[&str] = &[
     "connection timed out",
     "connection reset",
     "hash sum mismatch",
-    // Of a cache that another build has.
+    // Another build uses the cache.
     "could not get lock",
     "mirror sync in progress",
     "file has unexpected size",
@@ -76,7 +76,7 @@ const FETCHING: &[&str] = &[
 /// done. In lower case.
 const RACING: &[&str] = &["failed to stat active key during commit", "during finalize"];
 
-/// What looks like the network and is a matter of names or rights. In lower case.
+/// What looks like the network but is a matter of names or permissions. In lower case.
 const LASTING: &[&str] = &[
     "no such host",
     "pull access denied",
@@ -96,7 +96,7 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     let step = failure.step.and_then(|at| steps.get(at));
     let message = words(failure, step);
     let passing = match exit_code(&failure.error) {
-        // A program ran and failed: only an installer's word on the network makes that passing.
+        // A program ran and failed: that is transient only if an installer blames the network.
         Some(_) => {
             step.is_some_and(|step| step.fetches)
                 && failure.lines.iter().any(|line| says(line, FETCHING))
@@ -120,12 +120,12 @@ pub(crate) fn push(reference: &str, said: &str) -> BuildError {
     }
 }
 
-/// Whether a build failed only because another one ended the same step.
+/// Whether a build failed only because another one finished the same step.
 pub(crate) fn is_race(error: &BuildError) -> bool {
     matches!(error, BuildError::Transient(why) if says(why, RACING))
 }
 
-/// Whether what Docker said may be otherwise in a moment.
+/// Whether Docker's message is about something transient.
 pub(crate) fn is_passing(said: &str) -> bool {
     says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))
 }
@@ -161,7 +161,7 @@ fn words(failure: &Failure, step: Option<&StepName>) -> String {
     }
 }
 
-/// What to do about a registry that wants to know who asks.
+/// What to do about a registry that requires a login.
 fn login(error: &str) -> String {
     let is_refused = says(
         error,
@@ -175,7 +175,7 @@ fn login(error: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What is likely missing, for the failures that beginners meet.
+/// What is likely missing, for common failures.
 fn help(failure: &Failure, step: &StepName) -> Option<&'static str> {
     let said = |text: &str| failure.lines.iter().any(|line| line.contains(text));
     let is = |field: &str| step.words.starts_with(field);
@@ -214,7 +214,7 @@ fn exit_code(error: &str) -> Option<i32> {
     digits.parse().ok()
 }
 
-/// `BuildKit`'s words without the layers that it wraps them in.
+/// `BuildKit`'s words without their prefixes.
 fn clean(error: &str) -> String {
     let mut rest = error.trim();
     for wrapping in [

@@ -18,13 +18,13 @@ use super::direct::normal;
 use super::request::Touch;
 use crate::backend::oci::name::Digest;
 
-/// Says which of a connection's builds a call is about.
+/// The header that says which build of a connection a call belongs to.
 const BUILD: &str = "buildkit-controlapi-buildid";
 
 /// What exporters call an image's configuration.
 const CONFIG: &str = "containerimage.config";
 
-/// Gives a build its result: the image, with other words. Ends at once if there is nothing to touch.
+/// Gives a build its result: the image with its new configuration. Returns at once if there is nothing to touch.
 pub(super) async fn touch(
     channel: Channel,
     build: String,

@@ -2,13 +2,13 @@
 //!
 //! Pure. An unknown option, or a value that the daemon would misread, is an error before anything is built.
 
-/// The options there are.
+/// The known options.
 pub(crate) const KNOWN: [&str; 3] = ["network", "add-host", "shm-size"];
 
-/// What the daemon's frontend is told for an option; none where that is what it does unasked.
+/// The frontend's attribute for an option; none for its default.
 ///
 /// # Errors
-/// In words, when it is no option or the value makes no sense.
+/// In words, when the option is unknown or the value makes no sense.
 pub(crate) fn attribute(name: &str, value: &str) -> Result<Option<(&'static str, String)>, String> {
     match name {
         "network" => match value {
@@ -25,7 +25,7 @@ pub(crate) fn attribute(name: &str, value: &str) -> Result<Option<(&'static str,
     }
 }
 
-/// The arguments of `docker build` for an option that was found to be good.
+/// The arguments of `docker build` for a valid option.
 pub(crate) fn arguments(name: &str, value: &str) -> Vec<String> {
     match attribute(name, value) {
         Ok(Some(("add-hosts", hosts))) => hosts

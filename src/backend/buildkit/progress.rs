@@ -16,7 +16,7 @@ use crate::backend::steps::StepName;
 pub(crate) use teller::Failure;
 use teller::Teller;
 
-/// How `BuildKit` is asked to tell its progress.
+/// The form of `BuildKit`'s progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// One JSON object a line.
@@ -25,7 +25,7 @@ pub(crate) enum Form {
     Plain,
 }
 
-/// Reads a build's output and tells it on.
+/// Reads a build's output and passes it on.
 pub(crate) struct Progress<'a> {
     teller: Teller<'a>,
     form: Reader,

@@ -31,7 +31,7 @@ use super::{connection, transfer};
 use crate::backend::oci::registry::{Access, Login};
 use crate::limits::Limits;
 
-/// What the daemon is told that we can do.
+/// The methods that we offer the daemon.
 const METHODS: &[&str] = &[
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
@@ -45,7 +45,7 @@ pub(super) struct Session {
     served: JoinHandle<()>,
 }
 
-/// What a build may have.
+/// What a build may ask for.
 pub(super) struct Lent {
     /// Trees by the names that frontends know them by.
     pub(super) trees: Trees,
@@ -58,9 +58,6 @@ pub(super) struct Lent {
 impl Session {
     /// Opens a session: from now on the daemon calls us on this connection. By the key it knows what it already has of
     /// directories that it was sent in earlier ones.
-    ///
-    /// # Errors
-    /// When the daemon does not take it.
     pub(super) async fn open(
         socket: &Path,
         limits: &Limits,

@@ -123,15 +123,18 @@ impl Tree {
         match &item.content {
             Content::None => Ok(()),
             Content::Text(text) => give(text.as_bytes()),
-            Content::Entry { files, at } => context::send(files, &files.entries[*at], give)
-                .map_err(|error| match error {
-                    NotSent::Moved(path) => {
+            Content::Entry { files, at } => {
+                let entry = &files.entries[*at];
+                context::send(files, entry, give).map_err(|not_sent| match not_sent {
+                    NotSent::Moved => {
+                        let path = context::place(files, entry);
                         let why = format!("`{path}` changed while it was being sent");
                         *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
                         io::Error::other(why)
                     }
                     NotSent::Untaken(error) => error,
-                }),
+                })
+            }
         }
     }
 

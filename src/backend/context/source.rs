@@ -1,10 +1,22 @@
-//! Where the files of a set are read from when they are sent: by handle, below the directory that they were hashed in.
+//! Where the files of a set are read from when they are sent: by handle, below the directory that they were hashed in, each
+//! hashed once more on its way.
 
 use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::disk::read::{Links, Refusal, Root};
-use crate::fingerprint::{Entry, Files};
+use crate::disk::read::{Links, Root};
+use crate::fingerprint::{Entry, EntryKind, Files};
+
+/// Why a file was not sent.
+#[derive(Debug)]
+pub(in crate::backend) enum NotSent {
+    /// It is not what was hashed, or cannot be read.
+    Moved,
+    /// What it was given to did not take it.
+    Untaken(io::Error),
+}
 
 /// The directory of a set, opened.
 pub(super) struct Source {
@@ -15,24 +27,74 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn open(files: &Files) -> Result<Self, Refusal> {
+    pub(super) fn open(files: &Files) -> Result<Self, NotSent> {
         let (root, folder) = files.home();
         // Single files and requirements may be links that the hashing followed; in directories links are entries.
         let follow = files.single || files.linked || files.main.is_some();
         Ok(Self {
-            root: Root::open(root)?,
+            root: Root::open(root).map_err(|_| NotSent::Moved)?,
             folder: folder.to_owned(),
             links: if follow { Links::Follow } else { Links::Refuse },
         })
     }
 
-    pub(super) fn file(&self, entry: &Entry) -> Result<File, Refusal> {
+    pub(super) fn file(&self, entry: &Entry) -> Result<File, NotSent> {
         let path = self.folder.join(&entry.path);
-        self.root.file(&path, self.links).map(|(file, _)| file)
+        let found = self.root.file(&path, self.links);
+        found.map(|(file, _)| file).map_err(|_| NotSent::Moved)
+    }
+
+    /// Passes a file on, as [`pass_on`] does.
+    pub(super) fn pass_on(
+        &self,
+        entry: &Entry,
+        buffer: &mut [u8],
+        give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), NotSent> {
+        pass_on(self.file(entry)?, entry, buffer, give)
     }
 
     pub(super) fn is_link_to(&self, entry: &Entry, target: &str) -> bool {
         let now = self.root.link(&self.folder.join(&entry.path));
         now.is_ok_and(|now| now == Path::new(target))
     }
+}
+
+/// Reads a file to its end and passes it on; succeeds only if it was what was hashed.
+pub(super) fn pass_on(
+    mut source: File,
+    entry: &Entry,
+    buffer: &mut [u8],
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), NotSent> {
+    let EntryKind::File {
+        executable,
+        size,
+        digest,
+    } = &entry.kind
+    else {
+        return Err(NotSent::Moved);
+    };
+    let meta = source.metadata().map_err(|_| NotSent::Moved)?;
+    let may_run = meta.permissions().mode() & 0o111 != 0;
+    if !meta.is_file() || meta.len() != *size || may_run != *executable {
+        return Err(NotSent::Moved);
+    }
+    let mut hash = blake3::Hasher::new();
+    let mut passed = 0;
+    loop {
+        let count = match source.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => return Err(NotSent::Moved),
+        };
+        hash.update(&buffer[..count]);
+        give(&buffer[..count]).map_err(NotSent::Untaken)?;
+        passed += count as u64;
+    }
+    if passed != *size || hash.finalize().as_bytes() != digest {
+        return Err(NotSent::Moved);
+    }
+    Ok(())
 }

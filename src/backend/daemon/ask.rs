@@ -15,13 +15,13 @@ use crate::cancel::Cancel;
 use crate::process::{self, Exit, Patience, Said, Stream};
 
 impl Daemon {
-    /// Whether the daemon is on a Unix socket and nobody forbade to speak to it.
+    /// Whether the daemon is on a Unix socket and speaking to it is not forbidden.
     pub(super) fn may_be_direct(&self, endpoint: &Endpoint) -> bool {
         let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
         !is_forbidden && endpoint.socket().is_some()
     }
 
-    /// The daemon that is meant.
+    /// The daemon that `docker` would use.
     pub(super) fn endpoint(&self) -> Result<Endpoint, NoEngine> {
         let said = |name: &str| match self.raw(name).map(OsString::into_string) {
             None => Ok(None),
@@ -38,13 +38,13 @@ impl Daemon {
         found.map_err(|why| NoEngine::nowhere(&why))
     }
 
-    /// What the daemon is called.
+    /// The daemon's name in messages.
     pub(super) fn whom(&self) -> String {
         let endpoint = self.endpoint();
         endpoint.map_or_else(|_| "the Docker daemon".to_owned(), |found| found.words())
     }
 
-    /// Where the daemon listens, as `DOCKER_HOST` says it; none where Docker's own context has to say it.
+    /// The daemon's address for `DOCKER_HOST`; none where Docker's own context has to name it.
     pub(crate) fn address(&self) -> Option<String> {
         let is_said = self
             .variable("DOCKER_HOST")
@@ -54,7 +54,7 @@ impl Daemon {
         found.map(|found| found.host)
     }
 
-    /// How registries are asked.
+    /// The limits and credentials for questions to registries.
     pub(crate) fn registries(&self) -> Access {
         Access {
             limits: self.limits,
@@ -84,7 +84,7 @@ impl Daemon {
         }
     }
 
-    /// Asks the `docker` program something short.
+    /// Runs a short call of the `docker` program.
     pub(super) fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Said> {
         let question = asker.ask(self.whom(), self.limits.answer());
         let said = process::ask(self.docker()?.args(arguments), &question);
@@ -92,7 +92,7 @@ impl Daemon {
         said
     }
 
-    /// Listens to the `docker` program while it does what may take long.
+    /// Runs a long call of the `docker` program.
     pub(super) fn listen(
         &self,
         arguments: &[&str],
@@ -102,7 +102,7 @@ impl Daemon {
         self.follow(self.docker()?.args(arguments), cancel, hear)
     }
 
-    /// Listens to a program that has something long done by the daemon, as long as that lives.
+    /// Runs a program that has the daemon do something long, as long as the daemon is alive.
     pub(crate) fn follow(
         &self,
         command: &mut Command,
@@ -138,8 +138,8 @@ impl Daemon {
         Err(NoEngine::no_daemon(&endpoint.words(), &why).why)
     }
 
-    /// Why there is no hope for something long that says nothing: the daemon does not answer, or one of the registries that
-    /// it speaks to.
+    /// Fails if there is no hope for a silent program: the daemon does not answer, or one of the registries that
+    /// it uses does not.
     ///
     /// # Errors
     /// That, in words.

@@ -67,7 +67,7 @@ impl Endpoint {
         self.host.strip_prefix("unix://").map(PathBuf::from)
     }
 
-    /// What the daemon is called.
+    /// The daemon's name in messages.
     pub(super) fn words(&self) -> String {
         format!("the Docker daemon at {}", self.host)
     }
@@ -82,12 +82,12 @@ impl Endpoint {
     }
 }
 
-/// What is not empty.
+/// The value unless it is blank.
 fn said(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.trim().is_empty())
 }
 
-/// A file of Docker's configuration; none where there is none.
+/// A file of Docker's configuration; none if it does not exist.
 fn read(file: &Path) -> Result<Option<Value>, String> {
     let refused =
         |why: &dyn std::fmt::Display| format!("`{}` cannot be read: {why}", file.display());
@@ -104,7 +104,7 @@ fn current_context(configuration: &Path) -> Result<Option<String>, String> {
     Ok(context)
 }
 
-/// The daemon of a named context. Their directories are named by digests; what is in them is said by the files.
+/// The daemon of a named context. Contexts' directories are named by digests; their files hold the names.
 fn host_of(context: &str, configuration: &Path) -> Result<Endpoint, String> {
     let folder = configuration.join("contexts/meta");
     let known = std::fs::read_dir(&folder).into_iter().flatten().flatten();

@@ -61,19 +61,19 @@ pub(super) struct Buildx {
 }
 
 impl Buildx {
-    /// Whether it can tell its progress as JSON.
+    /// Whether it can print its progress as JSON.
     pub(super) fn has_raw_progress(&self) -> bool {
         Version::read(&self.version) >= RAW_PROGRESS
     }
 
-    /// Whether it can be told to add no provenance, which it does unasked since then.
+    /// Whether it has an option against provenance, which it adds by default since then.
     pub(super) fn has_attestations(&self) -> bool {
         Version::read(&self.version) >= Version(0, 10)
     }
 }
 
 impl EngineInfo {
-    /// Whether there is a `BuildKit` client: buildx, or a `docker` of before it was taken out of it.
+    /// Whether there is a `BuildKit` client: buildx, or a `docker` that still includes one.
     pub(super) fn can_build(&self) -> Result<(), NoEngine> {
         let client = self.client.as_deref().unwrap_or_default();
         let version = Version::read(client);
@@ -121,12 +121,12 @@ impl EngineInfo {
     }
 }
 
-/// Why there is none that can build.
+/// Why no engine can build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoEngine {
     pub(super) why: String,
     pub(super) mend: String,
-    /// Whether it may pass: the daemon is starting again.
+    /// Whether it may pass: the daemon may be restarting.
     pub(super) passing: bool,
 }
 
@@ -157,7 +157,7 @@ impl NoEngine {
         }
     }
 
-    /// The daemon cannot be reached, or breaks off.
+    /// The daemon cannot be reached, or the connection broke.
     pub(super) fn unreached(whom: &str, error: &io::Error) -> Self {
         let none = Self::no_daemon(whom, &error.to_string());
         if error.kind() == io::ErrorKind::PermissionDenied {
@@ -171,7 +171,7 @@ impl NoEngine {
         none
     }
 
-    /// Nobody can say which daemon is meant.
+    /// It is not known which daemon to use.
     pub(super) fn nowhere(why: &str) -> Self {
         Self {
             why: format!("no Docker daemon can be asked: {why}"),
@@ -180,7 +180,7 @@ impl NoEngine {
         }
     }
 
-    /// What is wrong and what to do.
+    /// The cause and the remedy in one sentence.
     pub(super) fn sentence(&self) -> String {
         format!("{} ({})", self.why, self.mend)
     }

@@ -32,7 +32,7 @@ impl Daemon {
             .collect()
     }
 
-    /// Asks the daemon itself, or where that cannot be, the `docker` program, which knows more ways.
+    /// Asks the daemon itself, or the `docker` program, which knows more transports.
     fn exists_here(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         if wanted.is_empty() {
             return Vec::new();

@@ -12,13 +12,13 @@ use hyper_util::rt::TokioIo;
 use crate::backend::buildkit::dial;
 use crate::limits::Limits;
 
-/// A longer answer is none to a question for one image.
+/// The longest answer about one image, in bytes.
 const LONGEST_ANSWER: usize = 16 << 20;
 
-/// A connection that questions are asked on, one after the other.
+/// A connection for one question after the other.
 pub(super) type Line = SendRequest<Empty<Bytes>>;
 
-/// Asks, and hears the whole answer.
+/// Sends a request and reads the whole answer.
 pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, Bytes)> {
     let question = Request::get(path)
         .header(header::HOST, "docker")
@@ -44,7 +44,7 @@ pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, 
     Ok((status, body.to_bytes()))
 }
 
-/// What a broken answer means, in words.
+/// A broken answer in words.
 fn broken(error: &hyper::Error) -> io::Error {
     io::Error::other(if error.is_parse() || error.is_parse_too_large() {
         format!("what it answers is not HTTP ({error})")

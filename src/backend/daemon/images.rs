@@ -11,27 +11,21 @@ use crate::backend::{Artifact, BuildError};
 use crate::cancel::Cancel;
 use crate::process::{Said, Stream};
 
-/// How many calls remove names at once.
+/// How many calls remove names concurrently.
 const REMOVERS: usize = 8;
 
 impl Daemon {
-    /// Looks for the daemon.
-    ///
-    /// # Errors
-    /// When there is none that can build.
+    /// Checks that the daemon is there and can build.
     pub(crate) fn ready(&self, asker: Asker<'_>) -> Result<(), BuildError> {
         self.engine(asker).map(drop).map_err(BuildError::from)
     }
 
-    /// A name that nothing has, to be given to an image; it is taken back at the end of the run.
+    /// A new private name for an image; it is removed at the end of the run.
     pub(crate) fn private_name(&self) -> String {
         self.pins.next()
     }
 
-    /// An image of the local store, by a name or an id; none when there is no such image.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
+    /// An image of the local store, by name or id; none if it does not exist.
     pub(crate) fn image(
         &self,
         name: &str,
@@ -51,7 +45,7 @@ impl Daemon {
         Err(BuildError::Transient(why.to_owned()))
     }
 
-    /// A name of just this image. One that is only in a registry has its digest there.
+    /// A name of exactly this image: a private one, or its digest if only a registry has it.
     pub(crate) fn pinned(
         &self,
         id: &str,
@@ -81,15 +75,12 @@ impl Daemon {
         }
     }
 
-    /// Lets a private name be the one by which others are built on the image that has it.
+    /// Makes a private name the one by which others are built on its image.
     pub(crate) fn pin(&self, image: &LocalImage, name: &str) {
         self.pins.note(&image.id, name);
     }
 
-    /// Gives an image of the local store one more name.
-    ///
-    /// # Errors
-    /// When the daemon does not.
+    /// Adds a name to an image of the local store.
     pub(crate) fn name(&self, image: &str, name: &str, asker: Asker<'_>) -> Result<(), BuildError> {
         let said = self.told(&["image", "tag", image, name], asker)?;
         if said.success {
@@ -103,12 +94,12 @@ impl Daemon {
         })
     }
 
-    /// Takes a name back; the image stays if it has another.
+    /// Removes a name; the image stays if it has another.
     pub(crate) fn forget(&self, name: &str) {
         self.remove_names(&[name]);
     }
 
-    /// Takes names back, several at once.
+    /// Removes names, several at once.
     pub(super) fn remove_names(&self, names: &[&str]) {
         // One call removes one name after the other. Where a name is an image's last one, containerd's store collects its garbage
         // each time, but once for all who wait for it.
@@ -118,25 +109,19 @@ impl Daemon {
                 scope.spawn(move || {
                     let head = ["image", "rm"];
                     let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
-                    // A name that cannot be removed costs nothing but its line in `docker images`.
+                    // A name that cannot be removed costs only its line in `docker images`.
                     let _ = self.listen(&arguments, &Cancel::default(), |_, _| {});
                 });
             }
         });
     }
 
-    /// Takes back the private names that killed runs left, and says how many.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
+    /// Removes the private names that killed runs left; returns how many.
     pub(crate) fn clean_pins(&self, asker: Asker<'_>) -> Result<usize, String> {
         self.clean_names(Pins::is_left, asker)
     }
 
-    /// Takes back all names in the local store that were left behind, and says how many.
-    ///
-    /// # Errors
-    /// When the daemon does not answer.
+    /// Removes all names in the local store that were left behind; returns how many.
     pub(crate) fn clean_names(
         &self,
         is_left: impl Fn(&str) -> bool,
@@ -145,7 +130,7 @@ impl Daemon {
         if self.program.is_none() {
             return Ok(0);
         }
-        // A list of thousands of images takes long: is there anyone to wait for?
+        // A list of thousands of images takes long: is the daemon alive?
         self.lives(asker)?;
         let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
         let (mut left, mut complaint) = (Vec::new(), String::new());
@@ -162,7 +147,7 @@ impl Daemon {
         Ok(left.len())
     }
 
-    /// Asks the `docker` program something short in a build.
+    /// Runs a short call of the `docker` program for a build.
     pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Said, BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());

@@ -13,7 +13,7 @@ use crate::backend::platform::Platform;
 use crate::backend::{Existence, Wanted, labels};
 use crate::process::Said;
 
-/// References of one call: system calls take about two megabytes of arguments.
+/// How many references one call takes: the system allows about two megabytes of arguments.
 pub(super) const AT_ONCE: usize = 1000;
 
 /// An image of the local store, as `docker image inspect` and the daemon itself describe it.
@@ -124,7 +124,7 @@ impl LocalImage {
     }
 }
 
-/// Why the daemon does not do what it was asked.
+/// The daemon's error answer.
 #[derive(Deserialize)]
 struct Refusal {
     message: String,
@@ -136,7 +136,7 @@ fn unknown(why: &str) -> Existence {
     }
 }
 
-/// Of an image for several platforms only one is told of here: its key speaks for the others.
+/// Of an image for several platforms only one is described here: its key stands for the others.
 fn existence(image: &LocalImage, platforms: &[String]) -> Existence {
     let wanted = match platforms {
         [only] => std::slice::from_ref(only),

@@ -156,7 +156,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let names = self.pins.take();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // From a daemon that says nothing they are taken by `clean`.
+        // `clean` removes them from a daemon that does not answer now.
         if !names.is_empty() && !self.is_lost.load(Ordering::Relaxed) {
             self.remove_names(&names);
         }

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The repository of all private names.
 pub(super) const REPOSITORY: &str = "imgspec-pin";
 
-/// The names that this run gave.
+/// The names that this run has given.
 #[derive(Debug)]
 pub(super) struct Pins {
     /// Seconds since 1970 when the run began, so that `clean` can tell names that were left behind.
@@ -38,7 +38,7 @@ impl Pins {
         }
     }
 
-    /// A name that nothing has, to be given to an image.
+    /// A new name for an image.
     pub(super) fn next(&self) -> String {
         let mut given = self.given();
         given.count += 1;
@@ -50,7 +50,7 @@ impl Pins {
         name
     }
 
-    /// Whether a private name is of a run that began more than a day ago: no run takes so long.
+    /// Whether a private name is from a run that began more than a day ago: no run takes that long.
     pub(super) fn is_left(name: &str) -> bool {
         let tag = name
             .strip_prefix(REPOSITORY)
@@ -62,7 +62,7 @@ impl Pins {
         began.is_some_and(|began| began.saturating_add(24 * 60 * 60) < now)
     }
 
-    /// Notes which image got a name.
+    /// Records which image has a name.
     pub(super) fn note(&self, digest: &str, name: &str) {
         let mut given = self.given();
         given.by_digest.insert(digest.to_owned(), name.to_owned());
@@ -73,7 +73,7 @@ impl Pins {
         self.given().by_digest.get(digest).cloned()
     }
 
-    /// All names, which are forgotten.
+    /// Removes and returns all names.
     pub(super) fn take(&self) -> Vec<String> {
         let mut given = self.given();
         given.by_digest.clear();

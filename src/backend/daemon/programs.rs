@@ -23,7 +23,7 @@ use crate::process::{self, Patience};
 /// The file that the program writes what it made to.
 const RESULT: &str = "result";
 
-/// More bytes than a digest and what goes with it have.
+/// The largest such file, in bytes.
 const LARGEST_RESULT: u64 = 16 << 20;
 
 impl Daemon {
@@ -78,7 +78,7 @@ impl Daemon {
         command
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
-            // The daemon itself, whatever builder is current: others do not see its images (buildkit#2343).
+            // The daemon itself, whichever builder is current: others do not see its images (buildkit#2343).
             .args(["build", "--builder", context])
             .arg("--metadata-file")
             .arg(job.scratch.join(RESULT))
@@ -87,7 +87,7 @@ impl Daemon {
                 Form::Plain => "--progress=plain",
             });
         if buildx.has_attestations() {
-            // They hold times, so the digest of the same image would be another with every build (moby#48391).
+            // They contain times, so the same image would get another digest with every build (moby#48391).
             command.args(["--provenance=false", "--sbom=false"]);
         }
         if std::env::var_os("GOGC").is_none() {
@@ -109,7 +109,7 @@ impl Daemon {
     }
 }
 
-/// What both programs are told.
+/// The arguments that both programs get.
 fn arguments(request: &Request<'_>, command: &mut Command) {
     let (job, dockerfile) = (request.job, &request.dockerfile);
     command

@@ -6,21 +6,21 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// After so many losses of one image, its cache is left alone.
+/// After this many losses, an image is built without its cache.
 const STUCK: usize = 2;
 
-/// How often it happened, by image.
+/// How often each image lost the race.
 #[derive(Debug, Default)]
 pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
 
 impl Races {
-    /// It happened once more.
+    /// Counts one more loss.
     pub(super) fn note(&self, image: &str) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *known.entry(image.to_owned()).or_default() += 1;
     }
 
-    /// Whether the next build is to do without the cache; asked once, it counts from the beginning.
+    /// Whether the next build is to go without the cache; a "yes" resets the count.
     pub(super) fn is_stuck(&self, image: &str) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stuck = known.get(image).is_some_and(|times| *times >= STUCK);

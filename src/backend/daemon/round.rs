@@ -22,24 +22,24 @@ use crate::asking::{Asker, GivenUp, Heard};
 use crate::backend::{Existence, Wanted};
 use crate::limits::Limits;
 
-/// Connections of one round. With more the daemon is no faster.
+/// Connections of one round. More do not make the daemon faster.
 const CONNECTIONS: usize = 8;
 
-/// So many failures in a row are not those of one image.
+/// After this many failures in a row the daemon is not asked any more.
 const BROKEN: usize = 4;
 
 /// One round of questions.
 struct Round {
     socket: PathBuf,
     limits: Limits,
-    /// What the daemon is called.
+    /// The daemon's name in messages.
     whom: String,
     /// References, with the platforms that they must be for.
     wanted: Vec<(String, Vec<String>)>,
-    /// The next one that nobody has asked.
+    /// The index of the next unasked one.
     next: AtomicUsize,
     found: Mutex<Vec<Option<Existence>>>,
-    /// Failures since the last answer.
+    /// How many failures since the last answer.
     broken: AtomicUsize,
     /// Why the daemon is not asked for the rest.
     lost: Mutex<Option<String>>,
@@ -47,9 +47,6 @@ struct Round {
 }
 
 /// What exists of these references, in their order.
-///
-/// # Errors
-/// When there is no connection: why, in words.
 pub(super) fn exists(
     endpoint: &Endpoint,
     wanted: &[Wanted<'_>],
@@ -62,7 +59,7 @@ pub(super) fn exists(
     let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
     let runtime = runtime().map_err(|error| unreached(&error))?;
     let ended = runtime.block_on(question.wait(async {
-        // Before any question, so that a daemon that is not there is told from one that cannot answer.
+        // Before any question, to tell a daemon that is not running from one that cannot answer.
         let mut first = Some(connect(&round.socket, limits).await?);
         let mut asking = JoinSet::new();
         for _ in 0..CONNECTIONS.min(wanted.len()) {
@@ -71,7 +68,7 @@ pub(super) fn exists(
         asking.join_all().await;
         Ok(())
     }));
-    // Whoever still waits for an answer waits for nothing.
+    // Questions that are still open are given up.
     runtime.shutdown_background();
     match ended {
         Ok(Err(error)) => Err(unreached(&error)),
@@ -80,7 +77,7 @@ pub(super) fn exists(
     }
 }
 
-/// Whether the daemon answers at all, whatever it says.
+/// Whether the daemon answers at all, whatever the answer.
 ///
 /// # Errors
 /// Why not, in words.
@@ -166,7 +163,7 @@ impl Round {
         get(line, &format!("/images/{reference}/json")).await
     }
 
-    /// What was found; what nobody was asked for, or has not answered, is unknown for one reason.
+    /// The results; what was not asked, or not answered, is unknown for one reason.
     fn told(&self, given_up: Option<GivenUp>) -> Vec<Existence> {
         let lost = self
             .lost

@@ -5,14 +5,23 @@ use crate::backend::{Unsupported, labels};
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
 
+type Refuse<'a> = &'a mut dyn FnMut(&str, String);
+
+/// The fields that cannot be honoured, in the order of the recipe.
 pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
     let mut unsupported = Vec::new();
     let mut refuse = |field: &str, why: String| {
-        unsupported.push(Unsupported {
-            field: field.to_owned(),
-            why,
-        });
+        let field = field.to_owned();
+        unsupported.push(Unsupported { field, why });
     };
+    names(recipe, &mut refuse);
+    wishes(recipe, &mut refuse);
+    unsupported
+}
+
+/// What a Dockerfile cannot name: owners, variables, labels.
+fn names(recipe: &Recipe, refuse: Refuse<'_>) {
+    let unsettable = |name: &str| format!("`{name}` is not a name that a Dockerfile can set");
     for step in &recipe.steps {
         match step {
             Step::Copy(CopyStep {
@@ -23,28 +32,25 @@ pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
                     "`{owner}` is not an owner that a Dockerfile can name: `user` or `user:group`"
                 ),
             ),
-            Step::Env(pairs) => {
-                for (name, _) in pairs.iter().filter(|(name, _)| !is_plain_name(name)) {
-                    refuse(
-                        "env",
-                        format!("`{name}` is not a name that a Dockerfile can set"),
-                    );
-                }
-            }
+            Step::Env(pairs) => pairs
+                .iter()
+                .filter(|(name, _)| !is_plain_name(name))
+                .for_each(|(name, _)| refuse("env", unsettable(name))),
             _ => {}
         }
     }
     for (name, _) in &recipe.config.labels {
         if name.is_empty() || name.contains('=') {
-            refuse(
-                "labels",
-                format!("`{name}` is not a name that a Dockerfile can set"),
-            );
+            refuse("labels", unsettable(name));
         }
         if labels::is_reserved(name) {
             refuse("labels", format!("`{name}` is imgspec's own"));
         }
     }
+}
+
+/// What the daemon cannot be asked for, and references that would not stay one word.
+fn wishes(recipe: &Recipe, refuse: Refuse<'_>) {
     let is_strict = !recipe.wishes.is_lenient;
     let options = recipe.wishes.options.iter().filter(|_| is_strict);
     for (name, value) in options {
@@ -70,7 +76,6 @@ pub(super) fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
     {
         refuse("base-image", format!("`{reference}` is not a reference"));
     }
-    unsupported
 }
 
 /// Environment names that need no quotes.

@@ -26,7 +26,7 @@ apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
 /// Debian packages. `scope` tells apart what must not share downloads: distributions and platforms.
 pub(super) fn apt(packages: &[String], scope: &str) -> Run {
-    // `private`: who finds the cache in use gets another one, and does not wait.
+    // `private`: a build that finds the cache in use gets another one instead of waiting.
     Run::script(APT_SCRIPT, "apt-packages", packages)
         .mount(cache("/var/cache/apt", &format!("apt-{scope}"), "private"))
         // Not /var/lib/apt: which packages were asked for belongs to the image.

@@ -16,24 +16,24 @@ use crate::fingerprint::{Files, Key};
 use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
 use crate::spec::{Base, SecretStep};
 
-/// All that a Dockerfile is made of.
+/// What a Dockerfile is made from.
 struct Source<'a> {
     image: &'a str,
     key: &'a Key,
     recipe: &'a Recipe,
     /// The file sets, in the order of the steps; set `n` is in the context's directory `n`.
     files: Vec<&'a Files>,
-    /// What the images that the recipe needs are called for `FROM`, by id.
+    /// The names for `FROM` of the images that the recipe needs, by id.
     parents: &'a BTreeMap<String, String>,
-    /// What they are called for people, by id.
+    /// Their references, by id.
     names: BTreeMap<&'a str, &'a str>,
 }
 
-/// A Dockerfile and what it needs to be told when it is built.
+/// A Dockerfile and what a build of it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
-    /// What a Dockerfile of the user's own is told besides; none for one of ours.
+    /// What a user's own Dockerfile needs besides; none for one of ours.
     pub(crate) own: Option<Own>,
     /// Whether it needs the build argument [`quote::NEWLINE`].
     pub(crate) newline: bool,
@@ -43,15 +43,15 @@ pub(crate) struct Dockerfile {
     pub(crate) secrets: &'static [&'static str],
 }
 
-/// What a Dockerfile of the user's own is told when it is built.
+/// What a build of a user's own Dockerfile needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Own {
     pub(crate) target: Option<String>,
     pub(crate) args: Vec<(String, String)>,
     pub(crate) labels: Vec<(String, String)>,
-    /// Names that stand for images: what they are called for `FROM`.
+    /// Named contexts that are images, with their names for `FROM`.
     pub(crate) images: Vec<(String, String)>,
-    /// Names that stand for directories: which of the file sets.
+    /// Named contexts that are directories, with the indices of their file sets.
     pub(crate) folders: Vec<(String, usize)>,
 }
 
@@ -133,7 +133,7 @@ fn render(source: &Source<'_>) -> Dockerfile {
     }
 }
 
-/// A Dockerfile of the user's own with what it is told; its text is not looked at.
+/// A user's own Dockerfile with what a build of it needs; its text is not read.
 fn own(source: &Source<'_>, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
     // The Dockerfile and its context are the first two sets.
     let mut set = 1;
@@ -186,7 +186,7 @@ fn own_labels(source: &Source<'_>) -> Vec<(&'static str, String)> {
     labels
 }
 
-/// All texts that become words of the Dockerfile.
+/// All texts that become words of a Dockerfile.
 fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
     let steps = recipe.steps.iter().flat_map(|step| match step {
         Step::Env(pairs) => pairs.iter().map(|(_, value)| value.as_str()).collect(),
@@ -297,7 +297,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A step that installs something, which it fetches.
+    /// A step that installs what it downloads.
     fn run(&mut self, step: &Step, run: install::Run, secrets: Option<SecretStep>) {
         let fetches = !matches!(step, Step::Account { .. });
         self.numbered(step.words(), fetches);
@@ -366,7 +366,7 @@ impl<'a> Writer<'a> {
         self.source.recipe.platforms.join("-").replace('/', "-")
     }
 
-    /// What caches of the distribution's packages are shared by: images of one base and platform.
+    /// The scope of caches for the distribution's packages: images of one base and platform share them.
     fn cache_scope(&self) -> String {
         let base: String = self
             .base_name()
@@ -383,8 +383,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What a single file is called in the context when its own name would be taken for a pattern: `BuildKit` cannot be told
-/// otherwise of files that it fetches from the client.
+/// The name of a single file in the context if its own would be taken for a pattern: `BuildKit` has no escape for it in
+/// files that it fetches from the client.
 pub(crate) fn stand_in(files: &Files) -> Option<&'static str> {
     let odd = |name: &str| name.contains(['*', '?', '[', '\\']);
     (files.single && odd(main_file(files))).then_some("file")

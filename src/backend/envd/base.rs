@@ -18,15 +18,15 @@ use crate::cancel::Cancel;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// A base as a build needs it.
+/// A base that a build can use.
 pub(super) struct Known {
-    /// What it is called for envd.
+    /// Its name for envd.
     pub(super) name: String,
-    /// What it is called for people: as the manifest says it.
+    /// Its name in messages: as the manifest has it.
     pub(super) words: String,
     /// What it is called.
     pub(super) reference: String,
-    /// What it says of itself.
+    /// The image, with its configuration.
     pub(super) image: LocalImage,
 }
 
@@ -65,7 +65,7 @@ impl Envd {
         })
     }
 
-    /// A name by which envd can have an image of the workspace that this one needs, and what the image says of itself if the
+    /// A name by which envd can pull an image of the workspace that this one needs, and the image if the
     /// local store has it.
     pub(super) fn pullable(
         &self,
@@ -78,7 +78,7 @@ impl Envd {
         let asker = Asker::build(notes, cancel);
         let pin = self.daemon.pinned(id, base, asker)?;
         let Some(image) = self.daemon.image(&pin, asker)? else {
-            // Only its registry has it, where the pin is its digest.
+            // Only its registry has it; then the pin is its digest there.
             return Ok((pin, None));
         };
         let name = self.offer.offer(&base.digest, id, notes, cancel)?;
@@ -103,7 +103,7 @@ impl Envd {
             let image = self.fetched(job, reference, notes, cancel)?;
             return Ok(known(reference.to_owned(), image));
         };
-        // As with Docker, what the local store has goes before what a registry has.
+        // As with Docker, the local store takes precedence over registries.
         if let Some(digest) = self.published(reference, &image, notes)
             && let Some(read) = Reference::read(reference)
         {
@@ -113,7 +113,7 @@ impl Envd {
         Ok(known(name, image))
     }
 
-    /// An image that only a registry has, fetched by the daemon, which says best why it cannot.
+    /// An image that only a registry has, fetched by the daemon, which best explains a failure.
     fn fetched(
         &self,
         job: &Job<'_>,
@@ -140,18 +140,16 @@ impl Envd {
             .daemon
             .image(&name, Asker::build(notes, cancel))?
             .ok_or_else(|| BuildError::Failed(format!("docker did not keep `{reference}`")))?;
-        // Ours are not the base's.
+        // The labels of our build are not the base's.
         if let Some(all) = image.config["Labels"].as_object_mut() {
             all.retain(|name, _| !labels::is_reserved(name) && name != labels::BASE);
         }
         Ok(image)
     }
 
-    /// The digest by which the registry of a reference has just this image of the local store.
+    /// The digest by which the registry of a reference has exactly this image of the local store.
     fn published(&self, reference: &str, image: &LocalImage, notes: &dyn Notes) -> Option<String> {
-        if image.digests().next().is_none() {
-            return None;
-        }
+        image.digests().next()?;
         let question = format!("{reference} {}", image.id);
         let answer = self.published.get(&question, || {
             notes.step(0, 0, &format!("asking the registry of {reference}"));

@@ -19,11 +19,11 @@ use crate::cancel::Cancel;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// Why a `registry-config` is of no use to others.
+/// Why a `registry-config` is of no use to other builders.
 pub(super) const OWN_WORD: &str = "it is for a BuildKit that envd starts itself; others have their own word on registries (the daemon's daemon.json, \
      buildkitd.toml): say it there, or name a context of the kind `docker-container` with `--envd-context`";
 
-/// What envd's result is called in the recipe of the last touch.
+/// The id of envd's result in the recipe that sets its configuration.
 const RESULT: &str = "envd's result";
 
 impl Envd {
@@ -85,8 +85,8 @@ impl Envd {
         self.finish(job, &base, &name, notes, cancel)
     }
 
-    /// Has every step done anew. envd cannot be told so: a variable that no other build has does it, and is no part of the
-    /// finished image. Where the image would keep it, only commands are given it.
+    /// Has every step run again. envd has no option for it: a variable that no other build has does it, and is not part of the
+    /// finished image. Where the image would keep it, only commands get it.
     fn do_anew(&self, layout: &mut Layout<'_>) {
         let nonce = ("IMGSPEC_BUILD".to_owned(), self.daemon.private_name());
         if self.daemon.is_direct() {
@@ -136,7 +136,7 @@ impl Envd {
         Err(self.offer.unreached(failed))
     }
 
-    /// Gives the result what it says of itself, its labels and, last of all, its reference. No layer is touched.
+    /// Sets the result's configuration, labels and, last of all, reference. No layer is touched.
     fn finish(
         &self,
         job: &Job<'_>,
@@ -204,7 +204,7 @@ pub(super) fn script(
     })
 }
 
-/// The file that says how registries are reached: envd tells it only to a `BuildKit` that it starts.
+/// The file that says how registries are reached: envd passes it only to a `BuildKit` that it starts.
 fn registries(job: &Job<'_>, context: &Context) -> Result<Option<PathBuf>, BuildError> {
     let wishes = &job.recipe.wishes;
     let Some(file) = &wishes.registry_config else {

@@ -12,7 +12,7 @@ use super::path;
 use crate::backend::daemon::LocalImage;
 use crate::recipe::{Config, Recipe, Step};
 
-/// What an image inherits from its base besides variables and labels.
+/// The fields that an image inherits from its base besides variables and labels.
 const INHERITED: &[&str] = &[
     "User",
     "ExposedPorts",
@@ -25,7 +25,7 @@ const INHERITED: &[&str] = &[
     "Shell",
 ];
 
-/// Where programs are found if the base does not say.
+/// PATH if the base does not set one.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The configuration of an image on this base, as JSON; `labels` are those that are not the recipe's.
@@ -74,8 +74,8 @@ pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)])
     whole.to_string()
 }
 
-/// The same in the words of a recipe on envd's result, for a daemon that is only reached through Docker's programs. A
-/// Dockerfile takes nothing away: envd's labels are emptied, because they name paths of this machine.
+/// The same configuration as a recipe on envd's result, for a daemon that is only reached through Docker's programs. A
+/// Dockerfile cannot remove anything: envd's labels are emptied, because they name paths of this machine.
 pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     let whole: Value = serde_json::from_str(config).unwrap_or_default();
     let config = &whole["config"];
@@ -110,7 +110,7 @@ pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     }
 }
 
-/// The directory that the base's containers start in.
+/// The working directory of the base's containers.
 pub(super) fn working_folder(base: &LocalImage) -> &str {
     let said = base.config["WorkingDir"].as_str();
     said.filter(|said| !said.is_empty()).unwrap_or("/")

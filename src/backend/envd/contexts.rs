@@ -3,14 +3,14 @@
 /// The builder that is Docker's daemon itself.
 pub(super) const DAEMON: &str = "moby-worker";
 
-/// What builds for envd.
+/// A context of envd: a builder and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
-    /// What the user calls it; none is Docker's daemon.
+    /// The user's name for it; none is Docker's daemon.
     pub(super) name: Option<String>,
     /// The kind of builder.
     pub(super) builder: String,
-    /// Where it is; none is envd's own choice.
+    /// Its address; none is envd's own choice.
     pub(super) address: Option<String>,
 }
 

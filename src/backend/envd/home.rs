@@ -21,13 +21,13 @@ use crate::disk::read::{self, Links, Refusal};
 use crate::disk::{FileKind, limits};
 use crate::process;
 
-/// What the only context of a HOME of ours is called.
+/// The name of the only context in a HOME of ours.
 const CONTEXT: &str = "imgspec";
 
 /// How long another run may take to set a HOME up: envd's first call makes keys, which takes a second or more.
 const SET_UP: Duration = Duration::from_mins(1);
 
-/// Says that a HOME is set up, and by which rules.
+/// The file that says that a HOME is set up, and by which rules.
 const READY: &str = "imgspec-1";
 
 /// Registries of this machine speak plain HTTP, whatever their port.
@@ -112,7 +112,7 @@ impl Envd {
         serde_json::from_str(said.out.trim()).map_err(|error| error.to_string())
     }
 
-    /// The HOME for builds in a context, set up if it is not; `registries` is a file that says how registries are reached.
+    /// The HOME for builds in a context, set up if needed; `registries` is a file that says how registries are reached.
     pub(super) fn home(
         &self,
         context: &Context,
@@ -155,7 +155,7 @@ impl Envd {
         Ok(Home { dir, above, name })
     }
 
-    /// The same for the same builder, and for no other.
+    /// The HOME's name: one for each builder.
     fn home_name(&self, context: &Context, told: &[u8]) -> String {
         let daemon = self.daemon.address().unwrap_or_default();
         let address = context.address.as_deref().unwrap_or_default();
@@ -203,7 +203,7 @@ impl Envd {
         self.told("cannot take `registry-config`", &mut bootstrap, asker)
     }
 
-    /// How the images' descriptions are fetched: as the user has it, and without TLS from this machine.
+    /// Writes how image descriptions are fetched: as the user has it, and without TLS from this machine.
     fn registries(&self, home: &Dir) -> io::Result<()> {
         let folder = home.make_all(".config/containers")?;
         let ours = folder.make("registries.conf.d")?;
@@ -239,7 +239,7 @@ impl Envd {
         Ok(command)
     }
 
-    /// A short call, whose failure is said with what it could not do. The first one makes keys, which takes its time.
+    /// A short call, whose failure is reported with what it could not do. The first one generates keys, which takes a while.
     fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
         let question = asker.ask("envd", self.daemon.limits().idle());
         let said = process::ask(command, &question).map_err(|error| {

@@ -18,7 +18,7 @@ pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
 /// What envd puts in PATH with its own Python, first things first.
 pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
 
-/// A recipe as envd carries it out.
+/// A recipe in envd's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout<'a> {
     /// Debian packages that are installed first.
@@ -33,9 +33,9 @@ pub(super) struct Layout<'a> {
     pub(super) owner: (u32, u32),
     /// Files that are copied before anything runs.
     pub(super) copies: Vec<Copy<'a>>,
-    /// What is taken out of other images of the workspace, likewise; commands put it into its place.
+    /// What is taken from other images of the workspace, likewise; commands put it into place.
     pub(super) taken: Vec<Taken<'a>>,
-    /// What is run at the end.
+    /// What runs at the end.
     pub(super) commands: Vec<Command<'a>>,
 }
 
@@ -82,7 +82,7 @@ pub(super) struct Command<'a> {
 pub(super) enum Task<'a> {
     /// The user's own.
     Run(&'a Step, &'a str),
-    /// Debian packages that are not first.
+    /// Debian packages that do not come first.
     Apt(&'a Step, &'a [String]),
     /// Python packages; the file set of their requirements.
     Pip(&'a Step, &'a Pip, Option<usize>),
@@ -104,7 +104,7 @@ pub(super) enum Task<'a> {
     },
 }
 
-/// Puts a recipe in envd's order, and tells what it cannot do.
+/// Puts a recipe in envd's order, and lists what envd cannot do.
 pub(super) fn lay_out(recipe: &Recipe) -> (Layout<'_>, Vec<Unsupported>) {
     let mut layer = Layer {
         recipe,

@@ -40,7 +40,7 @@ use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// The variable that names envd's context; flytekit's own.
+/// The variable that names envd's context, as in flytekit.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
 
 /// The oldest envd that was tried; flytekit's plugin asks for it too.
@@ -49,10 +49,10 @@ const OLDEST: (u32, u32, u32) = (0, 3, 39);
 /// The newest one.
 const TRIED: &str = "1.3.6";
 
-/// How to get envd.
+/// The remedy for a missing envd.
 const INSTALL: &str = "install it with `pip install envd`";
 
-/// What to do when its HOMEs cannot be made.
+/// The remedy when its HOMEs cannot be set up.
 const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
 
 /// Builds with envd.
@@ -99,7 +99,7 @@ impl Envd {
         }
     }
 
-    /// A call of the program that tells nobody about it.
+    /// A call of the program, without analytics.
     fn program(&self) -> io::Result<Command> {
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);
@@ -107,7 +107,7 @@ impl Envd {
         Ok(command)
     }
 
-    /// Asked in a HOME of ours: whatever envd is asked, it makes its files first.
+    /// Asked in a HOME of ours: whatever envd is asked, it creates its files first.
     fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
         let question = asker.ask("`envd version`", self.daemon.limits().answer());
@@ -202,7 +202,7 @@ impl Backend for Envd {
         unsupported
     }
 
-    /// The base has its own reference in it, which in a build may be that of a registry that has it for the build.
+    /// The base appears by its own reference; in a build that may be one of a registry that offers it for the build.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         let called = |id| job.bases.get(id).map_or(id, |base| base.reference.as_str());
         let base = match &job.recipe.base {

@@ -22,40 +22,30 @@ use crate::disk::dir::Rooted;
 /// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
 pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
 
-/// What bases are called there.
+/// The repository of bases there.
 const REPOSITORY: &str = "imgspec-base";
 
 /// What stands between the name and the reason in the words of a push that failed.
 const PUSHED: &str = " cannot be pushed: ";
 
-/// How long this machine may take to say that nothing listens.
+/// How long this machine may take to refuse a connection.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Makes images of the local store pullable, by pushing them to a registry.
+#[derive(Debug)]
 pub(super) struct Offer {
     daemon: Arc<Daemon>,
     to: To,
-    /// The names of what was pushed, by digest: who builds on the same base waits for the one push.
+    /// The names of what was pushed, by digest: all that build on one base wait for one push.
     pushed: Once<String>,
 }
 
+#[derive(Debug)]
 enum To {
-    /// One of the user's.
+    /// One that the user names.
     Registry(String),
-    /// Ours, over the store in this directory; not open before it is needed.
+    /// Ours, over the store in this directory; opened when it is needed.
     Exchange(Rooted, Mutex<Option<Exchange>>),
-}
-
-impl fmt::Debug for Offer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.to {
-            To::Registry(registry) => write!(formatter, "Offer by {registry}"),
-            To::Exchange(folder, _) => {
-                let folder = folder.path();
-                write!(formatter, "Offer by the exchange over {}", folder.display())
-            }
-        }
-    }
 }
 
 impl Offer {
@@ -74,9 +64,6 @@ impl Offer {
 
     /// A reference by which both envd and what builds for it can pull an image of the local store; `what` is what people
     /// call it.
-    ///
-    /// # Errors
-    /// When it cannot be made pullable.
     pub(super) fn offer(
         &self,
         digest: &str,
@@ -129,7 +116,7 @@ impl Offer {
         }
     }
 
-    /// Takes names away that killed runs left in the local store, and says how many: those of exchanges that listen no more.
+    /// Removes names of closed exchanges, which killed runs left in the local store; returns how many.
     pub(super) fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         self.daemon.clean_names(is_left, asker)
     }
@@ -156,10 +143,10 @@ impl Offer {
         open.repository(REPOSITORY).map_err(|error| failed(&error))
     }
 
-    /// A failed push in the words of what it was for, with what to do.
+    /// A failed push in terms of its purpose, with what to do.
     fn explain(&self, what: &str, error: BuildError) -> BuildError {
         let explained = |why: String| {
-            // The name that it was pushed by is nobody's.
+            // The name that it was pushed by means nothing to the user.
             let why = why.split_once(PUSHED).map_or(why.as_str(), |(_, why)| why);
             format!("`{what}` cannot be handed to envd: {why}{}", self.help(why))
         };
@@ -186,7 +173,7 @@ impl Offer {
     }
 }
 
-/// Whether a name is one of an exchange's that is closed.
+/// Whether a name belongs to a closed exchange.
 fn is_left(name: &str) -> bool {
     let name = name
         .rsplit_once(':')

@@ -1,32 +1,17 @@
 //! Answers that are computed once: concurrent callers block on the first. Pure.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Answers by question. A failure is no answer: who asks next tries again.
+/// Answers by question. A failure is not kept: the next caller tries again.
+#[derive(Debug, Default)]
 pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
-/// An answer, or who is finding it.
+/// An answer, locked while it is being computed.
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
-impl<A> Default for Once<A> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<A> fmt::Debug for Once<A> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Once")
-    }
-}
-
 impl<A: Clone> Once<A> {
-    /// The answer, found now if nobody has.
-    ///
-    /// # Errors
-    /// When it cannot be found.
+    /// The answer, computed if it is not known.
     pub(super) fn get<E>(
         &self,
         question: &str,

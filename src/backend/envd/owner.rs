@@ -1,6 +1,6 @@
 //! Owners of files, as Docker reads them. Pure.
 
-/// User and group of an owner that is a number; nobody said means root.
+/// User and group of a numeric owner; none given means root.
 pub(super) fn numbers(owner: Option<&str>) -> Option<(u32, u32)> {
     let number = |text: &str| match text {
         "root" => Some(0),

@@ -11,10 +11,10 @@ use crate::backend::Notes;
 use crate::backend::buildkit::progress::{Failure, Form, Progress};
 use crate::process::Stream;
 
-/// How envd's own command lines begin that a command of ours is in; the name's next line is the command.
+/// How envd's command lines that contain a command of ours begin; the next line of the name is the command.
 const COMMAND: &str = "bash -c set -euo pipefail";
 
-/// Reads envd's output and tells it on.
+/// Reads envd's output and passes it on.
 pub(super) struct Reader<'a> {
     steps: &'a Steps,
     progress: Progress<'a>,
@@ -22,7 +22,7 @@ pub(super) struct Reader<'a> {
     parts: u32,
     /// A part whose name goes on.
     open: Option<u32>,
-    /// Whether what follows was said before.
+    /// Whether what follows only repeats earlier output.
     is_over: bool,
     /// envd's own last word.
     fatal: String,
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
             return self.own_word(line);
         }
         if let Some(part) = self.open.take() {
-            // A number that is none of ours may be any.
+            // A number that is not ours may be any.
             let step = command_number(line).and_then(|at| self.steps.commands.checked_add(at));
             let step = step.filter(|step| *step < self.steps.names.len());
             return self.named(part, line, step);
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Passes on the output alone: what is done beside envd's own call is none of the user's steps.
+/// Passes on only the output: what happens besides envd's own call is not one of the user's steps.
 pub(super) struct Quiet<'a>(pub(super) &'a dyn Notes);
 
 impl Notes for Quiet<'_> {
@@ -128,7 +128,7 @@ impl Notes for Quiet<'_> {
     }
 }
 
-/// What a short call of envd complained of.
+/// The error in the output of a short call of envd.
 pub(super) fn complaint(err: &str) -> String {
     let own = err.lines().rev().find_map(fatal);
     own.unwrap_or_else(|| err.trim().to_owned())
@@ -143,7 +143,7 @@ fn fatal(line: &str) -> Option<String> {
     let text = match rest.strip_prefix('"') {
         Some(_) => {
             let end = rest.rfind("\" version=").map_or(rest.len(), |at| at + 1);
-            // Go quotes as JSON does, but for a few signs that envd does not print.
+            // Go quotes like JSON, except for a few characters that envd does not print.
             serde_json::from_str(&rest[..end]).unwrap_or_else(|_| rest[..end].to_owned())
         }
         None => rest.split(' ').next().unwrap_or_default().to_owned(),

@@ -28,7 +28,7 @@ const SETS: &str = "files";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) text: String,
-    /// What is copied where: the place beside the script and the file set.
+    /// The copied file sets: each one's place beside the script and its index.
     pub(super) places: Vec<(String, usize)>,
     pub(super) steps: Steps,
 }
@@ -258,7 +258,7 @@ impl Writer<'_> {
     }
 }
 
-/// Where a copy goes, as the user said it.
+/// The target of a copy, as the manifest has it.
 fn step_target(step: &Step) -> &str {
     match step {
         Step::Copy(CopyStep {

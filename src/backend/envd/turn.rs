@@ -10,10 +10,7 @@ use super::home::Home;
 use crate::backend::{BuildError, Cancel, Notes, context, waiting};
 use crate::disk::dir::{Share, Trouble};
 
-/// Waits until nobody else has the turn of this image in this HOME; it lasts until the file is dropped.
-///
-/// # Errors
-/// When the run is interrupted.
+/// Waits for the turn of this image in this HOME, which lasts until the file is dropped.
 pub(super) fn wait(
     home: &Home,
     image: &str,
@@ -28,7 +25,7 @@ pub(super) fn wait(
         Ok(Some(turn)) => Ok(Some(turn)),
         Ok(None) => Err(BuildError::Cancelled),
         Err(error) if Trouble::is_misplaced(&error) => Err(context::unwritten(error)),
-        // Without a lock there is still the second try.
+        // Without a lock there is still another try.
         Err(_) => Ok(None),
     }
 }

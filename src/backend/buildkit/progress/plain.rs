@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::teller::{Teller, number};
 
-/// What was told of the parts so far, by their number.
+/// What is known of the parts so far, by number.
 #[derive(Default)]
 pub(super) struct Plain {
     parts: BTreeMap<u32, Part>,
@@ -22,7 +22,7 @@ impl Plain {
         };
         let Some(part) = self.parts.get_mut(&at) else {
             let name = said.to_owned();
-            // A numbered step may still turn out to be cached; the others are told at once.
+            // A numbered step may still turn out to be cached; the others are passed on at once.
             let began = number(said).is_none();
             if began {
                 teller.began(said);

@@ -79,13 +79,13 @@ fn is_there<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Option::<String>::deserialize(from).map(|time| time.is_some())
 }
 
-/// Bytes of `BuildKit`'s; what is no base64 tells nothing.
+/// `BuildKit`'s bytes; invalid base64 counts as empty.
 fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(from)?;
     Ok(STANDARD.decode(text).unwrap_or_default())
 }
 
-/// What was told of each part so far, by digest: parts are told again with every change.
+/// What is known of each part so far, by digest: parts are repeated with every change.
 #[derive(Default)]
 pub(super) struct Raw {
     parts: BTreeMap<String, Part>,
@@ -150,7 +150,7 @@ impl Raw {
         }
     }
 
-    /// Tells what was left without a line end.
+    /// Passes on what was left without a newline.
     pub(super) fn end(&mut self, teller: &mut Teller<'_>) {
         for part in self.parts.values_mut() {
             let rest = std::mem::take(&mut part.rest);
@@ -161,7 +161,7 @@ impl Raw {
     }
 }
 
-/// Of a line that was overwritten in place (a progress bar) only the last state is told.
+/// Of a line that was overwritten in place (a progress bar) only the last state is passed on.
 fn tell(line: &[u8], teller: &mut Teller<'_>) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use crate::backend::Notes;
 use crate::backend::steps::StepName;
 
-/// Lines that are kept for the judgement of a failure.
+/// How many lines are kept to judge a failure by.
 pub(super) const KEPT: usize = 40;
 
-/// What went wrong, as far as the output told.
+/// What went wrong, as far as the output says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Failure {
     /// The step that failed, from 0, if it is a numbered one.
@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     pub(crate) lines: Vec<String>,
 }
 
-/// Tells steps and lines on, in our words.
+/// Passes on steps and lines, in our words.
 pub(super) struct Teller<'a> {
     steps: &'a [StepName],
     notes: &'a dyn Notes,
@@ -59,7 +59,7 @@ impl<'a> Teller<'a> {
                 0 => (own_words(name), of),
                 known => (self.words(at), known),
             };
-            // Steps that do not need one another run at once: the last told is the furthest.
+            // Independent steps run at once: only the furthest counts as the current one.
             if at + 1 > self.begun {
                 self.begun = at + 1;
                 self.notes.step(at + 1, of, &words);
@@ -87,7 +87,7 @@ impl<'a> Teller<'a> {
 
     /// A part failed.
     pub(super) fn failed(&mut self, name: &str, error: &str) {
-        // What was stopped because another part failed says nothing about the cause.
+        // A part that was cancelled because another one failed says nothing about the cause.
         if error.ends_with("context canceled") && !self.failure.error.is_empty() {
             return;
         }
@@ -106,7 +106,7 @@ impl<'a> Teller<'a> {
     /// The builder itself said something.
     pub(super) fn text(&mut self, line: &str) {
         keep(&mut self.text, line);
-        // After a step failed it only shows the place in a Dockerfile that the user did not write.
+        // After a failed step it only shows the place in a Dockerfile that the user did not write.
         if self.failure.step.is_none() && !line.trim().is_empty() {
             self.notes.log(line);
         }
@@ -125,7 +125,7 @@ fn keep(lines: &mut VecDeque<String>, line: &str) {
     lines.push_back(line.to_owned());
 }
 
-/// What a Dockerfile of the user's own calls a step: `RUN …` of `[stage 3/7] RUN …`.
+/// The name of a step in a user's Dockerfile: `RUN …` of `[stage 3/7] RUN …`.
 fn own_words(name: &str) -> String {
     let words = name.split_once("] ").map_or(name, |(_, words)| words);
     words.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -5,10 +5,10 @@ use crate::backend::dockerfile::quote;
 use crate::recipe::{Recipe, SecretPlace};
 use crate::spec::SecretStep;
 
-/// Where secrets are mounted that a step gets as variables.
+/// Where the secrets are mounted that a step gets as variables.
 const SECRETS: &str = "/run/imgspec/secrets";
 
-/// One RUN: what is mounted, what it is given, what it runs.
+/// One RUN: its mounts, its variables, its program.
 pub(crate) struct Run {
     mounts: Vec<String>,
     /// Variables and the secrets that they hold.
@@ -41,7 +41,7 @@ impl Run {
         self
     }
 
-    /// With the secrets that steps of a kind get.
+    /// Adds the secrets that steps of a kind get.
     pub(crate) fn given(mut self, recipe: &Recipe, step: SecretStep) -> Self {
         for (id, place) in recipe.secrets_of(step) {
             let target = match place {
@@ -51,7 +51,7 @@ impl Run {
                     format!("{SECRETS}/{id}")
                 }
             };
-            // Readable for whoever the step runs as: nobody else is there.
+            // Readable for any user that the step runs as: nobody else is there.
             let mount = format!("type=secret,id={id},target={target},mode=0444,required=true");
             if !self.mounts.contains(&mount) {
                 self.mounts.push(mount);

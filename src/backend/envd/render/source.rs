@@ -3,14 +3,14 @@
 use crate::backend::envd::layout::Layout;
 use crate::fingerprint::Files;
 
-/// What there is to know of a build besides its recipe.
+/// What a script is written from.
 pub(in crate::backend::envd) struct Source<'a> {
     pub(in crate::backend::envd) image: &'a str,
     pub(in crate::backend::envd) layout: &'a Layout<'a>,
     pub(in crate::backend::envd) files: Vec<&'a Files>,
-    /// What the images are called for envd that something is taken out of.
+    /// The names for envd of the images that files are taken from.
     pub(in crate::backend::envd) images: Vec<&'a str>,
-    /// What the base is called, for envd and for people.
+    /// The base's name for envd, and in messages.
     pub(in crate::backend::envd) base: &'a str,
     pub(in crate::backend::envd) base_words: &'a str,
     /// The base's working directory.

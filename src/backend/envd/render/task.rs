@@ -83,15 +83,15 @@ else
 fi
 rm -rf \"$4\"";
 
-/// More paths than fit here are not named one by one: a system's argument has at most 128 KiB.
+/// The longest list of paths, in bytes: an argument has at most 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
-/// What a requirements file's directory is called.
+/// The name of a requirements file's directory.
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
 }
 
-/// Where something is that was taken out of another image, until it gets into its place.
+/// Where files from another image are until they are put into place.
 pub(super) fn stage(taken: usize) -> String {
     format!("/tmp/imgspec-taken-{taken}")
 }

@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
 
-/// What is sent back.
+/// The answer to a request.
 pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
 
 /// What the protocol calls an error.

@@ -34,7 +34,7 @@ use super::store::{Store, StoreError, Stored};
 use crate::limits::Limits;
 use served::{Served, Uploads, random_word};
 
-/// The registry, until dropped; then nothing listens, and what was pushed has no name any more.
+/// The registry, until it is dropped; then nothing listens, and what was pushed has no name any more.
 #[derive(Debug)]
 pub struct Exchange {
     served: Arc<Served>,
@@ -42,13 +42,13 @@ pub struct Exchange {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why there is no exchange.
+/// Why the exchange cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The store does not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system does not do it.
+    /// The system failed.
     #[error("no registry can be opened on 127.0.0.1: {0}")]
     System(#[from] io::Error),
     /// A name that no registry allows.
@@ -93,7 +93,7 @@ impl Exchange {
         &self.served.store
     }
 
-    /// What a repository is called by whoever pushes to it or pulls from it: `127.0.0.1:PORT/WORD/NAME`.
+    /// The name of a repository for pushes and pulls: `127.0.0.1:PORT/WORD/NAME`.
     ///
     /// # Errors
     /// When no registry allows the name.
@@ -102,7 +102,7 @@ impl Exchange {
         Ok(format!("{}/{own}", self.host()))
     }
 
-    /// What was pushed by this name; none if nothing was.
+    /// The manifest that was pushed by this name, if any.
     ///
     /// # Errors
     /// When a name is not allowed, or the store cannot be read.

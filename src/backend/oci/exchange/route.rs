@@ -86,7 +86,7 @@ fn split(path: &str) -> Option<(&str, What<'_>)> {
         .or_else(|| manifest().map(|name| (name, What::Manifest(last))))
 }
 
-/// The digest that this text is.
+/// Reads a digest.
 pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
     let words = || format!("`{text}` is not a sha256 digest");
     Digest::read(text).ok_or_else(|| Refusal::new(Code::DigestInvalid, words()))

@@ -82,7 +82,7 @@ pub(super) fn unknown(id: &str) -> Refusal {
     Refusal::new(Code::BlobUploadUnknown, format!("no upload `{id}` goes on"))
 }
 
-/// A word that nobody guesses.
+/// A word that nobody can guess.
 pub(super) fn random_word() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

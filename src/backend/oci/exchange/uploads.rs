@@ -19,7 +19,7 @@ use super::served::{Served, unknown};
 use crate::backend::oci::name::{Digest, Repository};
 use crate::backend::oci::store::Writer;
 
-/// An upload that nobody else writes to now.
+/// An upload, locked for one writer.
 struct Held<'a> {
     to: &'a Repository,
     id: &'a str,
@@ -45,7 +45,7 @@ async fn hold<'a>(served: &Served, to: &'a Repository, id: &'a str) -> Result<He
 }
 
 impl Held<'_> {
-    /// How many bytes the chunk says to have, if it says so and follows what is there.
+    /// The announced length of a chunk, if it has one and follows what is there.
     fn check(&self, head: &Parts) -> Result<Option<u64>, Refusal> {
         let text = |name| head.headers.get(name).map(|value| value.to_str().ok());
         let Some(range) = text("content-range") else {

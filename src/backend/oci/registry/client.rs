@@ -26,12 +26,12 @@ const LARGEST: u64 = 16 << 20;
 /// More hops than any registry sends one on.
 const REDIRECTS: u32 = 5;
 
-/// Why there is no answer.
+/// Why a lookup has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
     /// It is not there: the registry says so.
     Absent,
-    /// Nobody could say; why, in words.
+    /// There was no answer: why, in words.
     Unknown(String),
 }
 
@@ -66,7 +66,7 @@ pub(super) struct RemoteImage {
 }
 
 impl Client {
-    /// One that waits for answers and asks again.
+    /// One that waits for answers and retries.
     pub(super) fn patient(access: &Access) -> Self {
         Self::new(access, access.limits.answer(), &WAITS)
     }

@@ -28,7 +28,7 @@ const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 /// The name that helpers give to who has a token only.
 const TOKEN: &str = "<token>";
 
-/// How registries are asked.
+/// The limits and credentials for questions to registries.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     /// How long.

@@ -17,7 +17,7 @@ pub(super) const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
-/// Throwing away takes no longer.
+/// How long to wait for a prune.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The store, open; a clone is the same one.
@@ -81,16 +81,16 @@ impl Store {
         self.0.folder.path()
     }
 
-    /// How many bytes a blob has; none if it is not there.
+    /// The size of a blob in bytes; none if it does not exist.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When the store cannot be read.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         let found = self.0.blobs.file(digest.hex())?;
         Ok(found.map(|(_, meta)| meta.len()))
     }
 
-    /// A blob to be read, and how many bytes it has.
+    /// A blob, open for reading, and its size in bytes.
     ///
     /// # Errors
     /// When it is not there or cannot be read.
@@ -100,7 +100,7 @@ impl Store {
         Ok((file, meta.len()))
     }
 
-    /// A small blob whole, with its digest looked at.
+    /// The bytes of a small blob, with its digest verified.
     ///
     /// # Errors
     /// When it is not there, is larger than `largest`, is damaged or cannot be read.

@@ -9,15 +9,15 @@ use crate::disk::dir::Trouble;
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// What came is not what was promised.
+    /// The bytes do not have the expected digest.
     #[error("blob `{wanted}` was promised, but `{found}` came")]
     Mismatch {
-        /// What was promised.
+        /// The expected digest.
         wanted: Digest,
-        /// What came.
+        /// The actual digest.
         found: Digest,
     },
-    /// It is not there.
+    /// It does not exist.
     #[error("blob `{0}` is not in the store")]
     Unknown(Digest),
     /// Its bytes are not those of its digest.

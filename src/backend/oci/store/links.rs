@@ -31,7 +31,7 @@ pub struct Links {
     folder: Dir,
 }
 
-/// The names that one run gives; gone when dropped.
+/// The names that one run gives; removed when it is dropped.
 #[derive(Debug)]
 pub struct Run {
     links: Links,
@@ -39,7 +39,7 @@ pub struct Run {
 }
 
 impl Store {
-    /// New names, which nobody else sees.
+    /// A new set of names, which nobody else sees.
     ///
     /// # Errors
     /// When their directory cannot be made.
@@ -90,10 +90,10 @@ impl Links {
         self.write(to, TAGS, tag.as_str(), &manifest.digest.to_string())
     }
 
-    /// The manifest of a repository that is asked for; none if the repository does not have it.
+    /// A manifest of a repository; none if the repository does not have it.
     ///
     /// # Errors
-    /// When nobody can say.
+    /// When the store cannot be read.
     pub fn find(&self, of: &Repository, version: &Version) -> Result<Option<Stored>, StoreError> {
         let digest = match version {
             Version::Digest(digest) => Some(*digest),
@@ -113,7 +113,7 @@ impl Links {
         Ok(self.store.size(digest)?.map(|_| stored))
     }
 
-    /// The tags of a repository, sorted; none if there is no such repository.
+    /// The tags of a repository, sorted; none if the repository does not exist.
     ///
     /// # Errors
     /// When they cannot be listed.

@@ -9,7 +9,7 @@ use super::error::StoreError;
 use super::owned;
 use crate::disk::dir::{Rooted, Share};
 
-/// What was thrown away.
+/// What was removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pruned {
     /// How many blobs.
@@ -19,7 +19,7 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// Throws away all blobs of the store in this directory; none when the store is in use.
+    /// Removes all blobs of the store in this directory; none if the store is in use.
     ///
     /// # Errors
     /// When something cannot be read or removed.
