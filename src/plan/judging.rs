@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Facts, Plan, Planned, Reason, WhenUnknown};
+use super::model::{Action, Facts, Judgement, Plan, Planned, Reason, WhenUnknown};
 use crate::backend::Existence;
 use crate::graph::{Graph, ImageId};
 
@@ -16,6 +16,29 @@ pub(crate) struct Judging<'a> {
     pub(crate) when_unknown: WhenUnknown,
     /// Images that are built although they are there.
     pub(crate) is_forced: &'a dyn Fn(ImageId) -> bool,
+}
+
+impl Plan {
+    /// Decides for the images that were asked for, and for the bases that what is built needs.
+    ///
+    /// `facts` has one entry an image, in the order of their ids.
+    #[must_use]
+    pub fn new(
+        graph: &Graph,
+        asked: &BTreeSet<ImageId>,
+        facts: &[Facts],
+        judgement: Judgement,
+    ) -> Self {
+        let is_forced = |id: ImageId| asked.contains(&id) && judgement.forces(&facts[id.index()]);
+        Judging {
+            graph,
+            asked,
+            facts,
+            when_unknown: judgement.when_unknown,
+            is_forced: &is_forced,
+        }
+        .plan()
+    }
 }
 
 impl Judging<'_> {
