@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use super::Envd;
+use super::program::Envd;
 use super::progress::Quiet;
 use crate::asking::Asker;
 use crate::backend::daemon::LocalImage;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::contexts::Context;
 use super::layout::{Layout, lay_out};
+use super::program::Envd;
 use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
-use super::{Envd, base, config, turn};
+use super::{base, config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Envd;
 use super::contexts::{Context, DAEMON, NoContext};
+use super::program::{Envd, no_program};
 use crate::asking::Asker;
 use crate::backend::{BuildError, context};
 use crate::disk::dir::{Dir, Share};
@@ -224,7 +224,7 @@ impl Envd {
 
     /// A call of envd in a HOME of ours.
     pub(super) fn command(&self, home: &Path) -> Result<Command, BuildError> {
-        let mut command = self.program().map_err(|_| super::no_program())?;
+        let mut command = self.program().map_err(|_| no_program())?;
         command
             .env("HOME", home)
             .env("XDG_CONFIG_HOME", home.join(".config"))

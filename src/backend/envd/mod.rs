@@ -13,35 +13,28 @@ mod offer;
 mod once;
 mod owner;
 mod path;
+mod program;
 mod progress;
 mod quote;
 mod render;
 mod turn;
 
-use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
+use std::path::Path;
 
 use contexts::Context;
-use offer::Offer;
 pub use offer::REGISTRY;
-use once::Once;
+use program::INSTALL;
+pub use program::{CONTEXT, Envd};
 
-use super::daemon::Daemon;
-use super::oci::store::{self, Store};
+use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported,
     Wanted, context,
 };
 use crate::asking::Asker;
-use crate::disk::dir::Rooted;
 use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
-
-/// The variable that names envd's context, as in flytekit.
-pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
 
 /// The oldest envd that was tried; flytekit's plugin asks for it too.
 const OLDEST: (u32, u32, u32) = (0, 3, 39);
@@ -49,64 +42,10 @@ const OLDEST: (u32, u32, u32) = (0, 3, 39);
 /// The newest one.
 const TRIED: &str = "1.3.6";
 
-/// The remedy for a missing envd.
-const INSTALL: &str = "install it with `pip install envd`";
-
 /// The remedy when its HOMEs cannot be set up.
 const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
 
-/// Builds with envd.
-#[derive(Debug)]
-pub struct Envd {
-    program: Option<PathBuf>,
-    daemon: Arc<Daemon>,
-    /// The context that the user wants.
-    wanted: Option<String>,
-    /// Where the homes are.
-    homes: Rooted,
-    user_home: Option<PathBuf>,
-    offer: Offer,
-    /// The digests by which registries have images of the local store.
-    published: Once<Option<String>>,
-    /// The exchange's store.
-    store: Rooted,
-}
-
 impl Envd {
-    /// The `envd` of PATH, building with this Docker; `state` is a directory for what outlives a run if the user has none for
-    /// caches. Nothing is started yet.
-    #[must_use]
-    pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let said = |name: &str| env(name).filter(|value| !value.is_empty());
-        let user_home = said("HOME").map(PathBuf::from);
-        let caches = said("XDG_CACHE_HOME").map(PathBuf::from);
-        let caches = caches.or_else(|| user_home.as_ref().map(|home| home.join(".cache")));
-        let registry = said(REGISTRY);
-        let own = |name: &str| match &caches {
-            Some(caches) => Rooted::new(caches, "imgspec", store::cache()).join(name),
-            None => context::ours(state).join(name),
-        };
-        let store = own("oci");
-        Self {
-            program: which::which("envd").ok(),
-            wanted: said(CONTEXT),
-            homes: own("envd"),
-            user_home,
-            offer: Offer::new(Arc::clone(&daemon), registry, store.clone()),
-            published: Once::default(),
-            store,
-            daemon,
-        }
-    }
-
-    /// A call of the program, without analytics.
-    fn program(&self) -> io::Result<Command> {
-        let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let mut command = Command::new(program);
-        command.env("ENVD_ANALYTICS", "false").env("NO_COLOR", "1");
-        Ok(command)
-    }
-
     /// Asked in a HOME of ours: whatever envd is asked, it creates its files first.
     fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
@@ -119,10 +58,6 @@ impl Envd {
         });
         version.ok_or_else(|| "`envd version` names no version".to_owned())
     }
-}
-
-fn no_program() -> BuildError {
-    BuildError::Failed(format!("there is no `envd` in PATH: {INSTALL}"))
 }
 
 fn missing(why: impl Into<String>, mend: impl Into<String>) -> Availability {
