@@ -42,7 +42,7 @@ fn images() {
         println!("no registry in IMGSPEC_BENCH_REGISTRY: images are left out");
         return;
     };
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let root = folder.path();
     let base = format!("{registry}/imgspec-bench-base:1");
     time(Command::new("docker").args(["tag", "debian:bookworm-slim", &base]));
@@ -91,9 +91,9 @@ struct Alone(tempfile::TempDir);
 
 impl Alone {
     fn prepare(registry: &str) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder");
+        let home = tempfile::tempdir().expect("a temporary directory");
         let containers = home.path().join(".config/containers");
-        std::fs::create_dir_all(&containers).expect("a folder");
+        std::fs::create_dir_all(&containers).expect("a directory");
         let text = format!("[[registry]]\nlocation = \"{registry}\"\ninsecure = true\n");
         std::fs::write(containers.join("registries.conf"), text).expect("a file");
         let alone = Self(home);
@@ -111,7 +111,7 @@ impl Alone {
 
     /// Builds what imgspec would give envd, which is not counted.
     fn build_all(&self, root: &Path) -> Duration {
-        let all = tempfile::tempdir().expect("a temporary folder");
+        let all = tempfile::tempdir().expect("a temporary directory");
         let names = (0..IMAGES).map(|at| format!("imgspec-bench-{at}"));
         let names: Vec<String> = names.collect();
         for name in &names {
@@ -141,7 +141,7 @@ fn clean_up() {
 
 /// One blob in and out again, beside a registry and beside the disk.
 fn exchange() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(&folder.path().join("oci")).expect("a store");
     let exchange =
         Exchange::start(&store, &imgspec::limits::Limits::default()).expect("an exchange");

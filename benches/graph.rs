@@ -2,7 +2,7 @@
 //! same graph on the same engine, a no-op beside a bare walk of the files, and the check of a large manifest.
 //!
 //! Needs a Docker engine with buildx that has `busybox:1.36` (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
-//! Prints ratios; asserts nothing. The choices made: whole processes are timed in turn, A B A B …, so that a machine whose
+//! Prints ratios; asserts nothing. Whole processes are timed in turn, A B A B …, so that a machine whose
 //! speed drifts slows both sides alike; medians are compared; before each cold build the engine is left alone for a while,
 //! because it goes on working for some seconds after a build has returned, and that would be counted to the other side.
 
@@ -28,7 +28,7 @@ fn main() {
         return;
     }
     check_of_a_large_manifest();
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     write_workspace(folder.path());
     no_op(folder.path());
     cold(folder.path());
@@ -36,7 +36,7 @@ fn main() {
 }
 
 fn check_of_a_large_manifest() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let mut manifest = String::from("template \"t\" { env A=\"1\" }\n");
     for at in 0..1000 {
         let base = if at < 10 {
@@ -66,7 +66,7 @@ fn write_workspace(root: &Path) {
     let mut targets = serde_json::Map::new();
     for at in 0..IMAGES {
         let folder = format!("src/i{at}");
-        std::fs::create_dir_all(root.join(&folder)).expect("a folder");
+        std::fs::create_dir_all(root.join(&folder)).expect("a directory");
         for file in 0..FILES {
             let path = root.join(&folder).join(format!("f{file}.py"));
             std::fs::write(path, source(at, file)).expect("a file");
@@ -172,7 +172,7 @@ fn refresh(root: &Path, nonce: &mut u128) {
 }
 
 fn walk(folder: &Path) -> usize {
-    let entries = std::fs::read_dir(folder).expect("a folder");
+    let entries = std::fs::read_dir(folder).expect("a directory");
     entries
         .map(|entry| {
             let path = entry.expect("an entry").path();

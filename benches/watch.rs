@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench watch`. Needs nothing but files: builds go to the `fake` backend, which copies what a builder would
 //! be sent and takes no time of its own, so that what is measured is the watch. Prints medians and 95th percentiles beside
-//! the limits; asserts nothing. The choices made: the real program is timed from outside, by its JSON events, with the quiet
+//! the limits; asserts nothing. The real program is timed from outside, by its JSON events, with the quiet
 //! period taken off, which counts the pipe too; and it is timed to the builder's own first word, when all that it reads lies
 //! there, not to the announcement before that.
 
@@ -24,7 +24,7 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("a temporary directory");
     let small = folder.path().join("small");
     example(&small);
     let all = Edits {
@@ -76,8 +76,8 @@ fn example(root: &Path) {
 }
 
 fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if entry.file_name() == ".imgspec" {
@@ -145,7 +145,7 @@ fn image(manifest: &mut String, at: usize, needs: &[usize]) {
 fn files(root: &Path, at: usize, count: usize) {
     for file in 0..count {
         let path = path(root, at, file);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         std::fs::write(path, format!("# {at} {file}\n").repeat(40)).expect("a file");
     }
 }
@@ -270,11 +270,11 @@ fn edit(what: &str, root: &Path, limit: f64, watch: &Watch, edits: &Edits) {
     report("  of that, until it was begun", told, None);
 }
 
-/// All Python files below a folder, in the order of their paths.
+/// All Python files below a directory, in the order of their paths.
 fn sources(root: &Path) -> Vec<PathBuf> {
     let (mut ahead, mut found) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = ahead.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
+        for entry in std::fs::read_dir(folder).expect("a directory") {
             let path = entry.expect("an entry").path();
             if path.is_dir() && !path.ends_with(".imgspec") {
                 ahead.push(path);

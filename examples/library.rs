@@ -1,7 +1,7 @@
 //! Images of a program's own: no manifest, the same keys, tags, records and guarantees.
 //!
 //! `cargo run --example library` pretends to build (the fake backend); `cargo run --example library -- docker` builds with
-//! Docker. The images are those of a new folder in the system's temporary folder.
+//! Docker. The images are those of a new directory in the system's temporary directory.
 
 use std::error::Error;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A base, and two images on it, one of which copies a folder.
+/// A base, and two images on it, one of which copies a directory.
 fn images(folder: &Path, builder: &str) -> Images {
     let mut images = Images::new(folder);
     images.set_builder(builder);

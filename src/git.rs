@@ -46,7 +46,7 @@ const FOREIGN: [&str; 9] = [
     "GIT_CONFIG_COUNT",
 ];
 
-/// Lists files of the repository that a folder is in, one a line as git writes them; none where there is no repository.
+/// Lists files of the repository that a directory is in, one a line as git writes them; none where there is no repository.
 ///
 /// # Errors
 /// In words, when git cannot say.
@@ -98,7 +98,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-/// A repository in a folder, of nobody's settings.
+/// A repository in a directory, of nobody's settings.
 #[cfg(test)]
 pub(crate) fn init(folder: &Path) {
     tests::git(folder, &["init", "--quiet", "--template="]);

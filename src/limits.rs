@@ -34,7 +34,7 @@ impl Default for Limits {
 
 /// A variable that says no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is `{value}`, which is no time that can be waited")]
+#[error("`{name}` is `{value}`, which is not a time that can be waited")]
 pub struct NoTime {
     /// The variable.
     pub name: &'static str,

@@ -40,8 +40,8 @@ fn nonce() -> String {
 }
 
 fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("a directory") {
         let entry = entry.expect("an entry");
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {
@@ -100,7 +100,7 @@ fn build(sandbox: &Sandbox, more: &[&str]) -> Ran {
 }
 
 fn touch_all(folder: &Path) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
+    for entry in std::fs::read_dir(folder).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.file_name().is_some_and(|name| name == ".imgspec") {
             continue;
@@ -238,7 +238,7 @@ fn the_example_monorepo_builds_cold_then_nothing_then_just_what_an_edit_touches(
         if std::env::var("IMGSPEC_TEST_REGISTRY").is_ok() {
             let pushed = named(&run(&["--push"]).success(), "image-pushed");
             assert_eq!(pushed.len(), images, "{store}");
-            std::fs::remove_dir_all(sandbox.path(".imgspec")).expect("the state folder");
+            std::fs::remove_dir_all(sandbox.path(".imgspec")).expect("the state directory");
             let again = run(&["--push"]).success();
             assert!(
                 built(&again).is_empty() && named(&again, "image-pushed").is_empty(),

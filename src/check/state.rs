@@ -1,4 +1,4 @@
-//! The state folder of a workspace: whether it can be used, and whether it is committed by mistake.
+//! The state directory of a workspace: whether it can be used, and whether it is committed by mistake.
 //!
 //! Asks git, so only for those who look for mistakes: a plan and a build start no process for it.
 
@@ -14,7 +14,7 @@ use crate::workspace::STATE_FOLDER;
 /// How long git may take to look into its index.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// All that is wrong or doubtful with the state folder of the workspace at this root.
+/// All that is wrong or doubtful with the state directory of the workspace at this root.
 #[must_use]
 pub fn state(root: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -40,13 +40,13 @@ fn committed(root: &Path) -> Option<Diagnostic> {
     match git::files(root, &["--cached", "--", STATE_FOLDER], LIMIT) {
         Ok(files) => {
             files.filter(|files| !files.is_empty())?;
-            let message = format!("the state folder `{STATE_FOLDER}` is committed to git");
+            let message = format!("the state directory `{STATE_FOLDER}` is committed to git");
             Some(doubt(message).help(format!(
                 "what it holds is true of one machine only; take it out of git: `git rm -r --cached {STATE_FOLDER}`"
             )))
         }
         Err(why) => Some(doubt(format!(
-            "git does not tell whether the state folder `{STATE_FOLDER}` is committed: {why}"
+            "git does not tell whether the state directory `{STATE_FOLDER}` is committed: {why}"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! `clean`: removes what builds leave behind in the state folder.
+//! `clean`: removes what builds leave behind in the state directory.
 
 use std::collections::BTreeSet;
 use std::io;

@@ -29,7 +29,7 @@ impl Context {
         let here = std::env::current_dir().map_err(|error| {
             Failure::usage(
                 format!(
-                    "the current folder cannot be read: {}",
+                    "the current directory cannot be read: {}",
                     system_words(&error)
                 ),
                 "change to one that can",
@@ -40,8 +40,8 @@ impl Context {
             .map_or_else(|| here.clone(), |folder| here.join(folder));
         if !folder.is_dir() {
             return Err(Failure::usage(
-                format!("`{}` is no folder", folder.display()),
-                "name an existing folder after `-C`",
+                format!("`{}` is not a directory", folder.display()),
+                "name an existing directory after `-C`",
             ));
         }
         let overrides = Overrides {
@@ -75,7 +75,7 @@ impl Context {
             return Ok(self.folder.join(file));
         }
         manifest::find(&self.folder).ok_or_else(|| {
-            // A folder or a pipe of this name is passed by, and said where nothing else is found.
+            // A directory or a pipe of this name is passed by, and said where nothing else is found.
             if let Some((other, why)) = manifest::find_other(&self.folder) {
                 return Failure::usage(
                     format!("`{}` cannot be read: {why}", other.display()),

@@ -72,7 +72,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     Ok(if can_build { exit::DONE } else { exit::FAILED })
 }
 
-/// What is wrong with the state folder of the workspace, where there is one.
+/// What is wrong with the state directory of the workspace, where there is one.
 fn state(context: &Context) -> Vec<Diagnostic> {
     let manifest = context.manifest().ok();
     let root = manifest.as_ref().and_then(|manifest| manifest.parent());

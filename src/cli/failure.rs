@@ -12,7 +12,7 @@ pub(super) enum Failure {
         message: String,
         help: Option<String>,
     },
-    /// Standard output is closed: nobody reads on, which is no error.
+    /// Standard output is closed: nobody reads on, which is not an error.
     ClosedPipe,
 }
 

@@ -128,14 +128,14 @@ fn is_stdin(path: &Path) -> bool {
 /// Refuses early to write over what is there.
 fn free(file: &Path, force: bool) -> Result<(), Failure> {
     if file.is_dir() {
-        let message = format!("`{}` is a folder", file.display());
+        let message = format!("`{}` is a directory", file.display());
         return Err(Failure::usage(
             message,
             "name a file after `-o`, such as `imgspec.kdl`",
         ));
     }
     if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
-        let message = format!("there is no folder `{}`", folder.display());
+        let message = format!("there is no directory `{}`", folder.display());
         return Err(Failure::usage(
             message,
             "make it first, or name another file after `-o`",
@@ -276,7 +276,7 @@ fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
         );
         Failure::usage(
             message,
-            "is there such a folder, and may you write into it?",
+            "is there such a directory, and may you write into it?",
         )
     })
 }

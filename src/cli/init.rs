@@ -1,4 +1,4 @@
-//! `init`: writes a first, commented manifest, made of what is found in the folder.
+//! `init`: writes a first, commented manifest, made of what is found in the directory.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
                 path.display(),
                 system_words(&error)
             ),
-            "is the folder writable, and the disk not full?",
+            "is the directory writable, and the disk not full?",
         ),
     })?;
     if !context.screen.quiet {
@@ -52,7 +52,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// What the folder tells of the image that it wants.
+/// What the directory tells of the image that it wants.
 struct Found {
     image: String,
     requirements: Option<&'static str>,
@@ -104,7 +104,7 @@ impl Found {
     }
 }
 
-/// The folder's name as an image id.
+/// The directory's name as an image id.
 fn image_id(folder: &Path) -> String {
     let name = folder
         .canonicalize()

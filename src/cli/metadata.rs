@@ -1,6 +1,6 @@
 //! The file of `--metadata-file`: one JSON object an image.
 //!
-//! The choices made: a plain file is replaced whole; what is no plain file (a device, a pipe, `/dev/stdout`) is written to
+//! A plain file is replaced whole; what is no plain file (a device, a pipe, `/dev/stdout`) is written to
 //! and stays what it is; what can be refused is refused before anything is built.
 
 use std::collections::BTreeMap;
@@ -32,16 +32,16 @@ pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
         );
         Err(Failure::usage(
             message,
-            "name a file in a folder that is there",
+            "name a file in a directory that is there",
         ))
     };
     let folder = path.parent().unwrap_or(Path::new("."));
     if path.is_dir() {
-        refuse("it is a folder".to_owned())
+        refuse("it is a directory".to_owned())
     } else if folder.is_dir() {
         Ok(())
     } else {
-        refuse(format!("there is no folder `{}`", folder.display()))
+        refuse(format!("there is no directory `{}`", folder.display()))
     }
 }
 

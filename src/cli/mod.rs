@@ -39,7 +39,7 @@ use screen::Screen;
 
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
 ///
-/// The images are declared in `imgspec.kdl`; the nearest one upwards from the current folder is used.
+/// The images are declared in `imgspec.kdl`; the nearest one upwards from the current directory is used.
 #[derive(Parser)]
 #[command(
     name = "imgspec",
@@ -69,7 +69,7 @@ enum Command {
     Render(render::RenderArgs),
     /// Print the references of images
     Tag(tag::TagArgs),
-    /// Write a first manifest for this folder
+    /// Write a first manifest for this directory
     Init(init::InitArgs),
     /// Write a manifest made of flytekit's ImageSpecs or of Docker's bake file
     Import(import::ImportArgs),

@@ -9,7 +9,7 @@ use crate::manifest::Overrides;
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
-    /// Work as if started in this folder
+    /// Work as if started in this directory
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(super) directory: Option<PathBuf>,
     /// Use this manifest instead of the nearest `imgspec.kdl`

@@ -18,7 +18,7 @@ use crate::store::RecordState;
 pub(super) struct RenderArgs {
     /// The image's id
     image: String,
-    /// Write the files to this folder, which must be empty or absent, instead of printing the Dockerfile or what the builder has instead
+    /// Write the files to this directory, which must be empty or absent, instead of printing the Dockerfile or what the builder has instead
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// The builder for images that name none
@@ -32,7 +32,7 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     let Some(id) = session.world.graph.find(&args.image) else {
         session.select(std::slice::from_ref(&args.image))?;
         return Err(Failure::usage(
-            format!("`{}` is no image's id", args.image),
+            format!("`{}` is not an image's id", args.image),
             "name one image",
         ));
     };
@@ -50,18 +50,20 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
 fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
     let refuse = |what: &str| {
         let message = format!("`{}` {what}", folder.display());
-        Err(Failure::usage(message, "name a new folder"))
+        Err(Failure::usage(message, "name a new directory"))
     };
     match folder.read_dir().map(|mut entries| entries.next()) {
         Ok(Some(_)) => refuse("is not empty"),
-        Err(_) if folder.symlink_metadata().is_ok() => refuse("is no folder that can be read"),
+        Err(_) if folder.symlink_metadata().is_ok() => {
+            refuse("is not a directory that can be read")
+        }
         _ => Ok(()),
     }
 }
 
 fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
     let folder = tempfile::tempdir().map_err(|error| {
-        let message = format!("no temporary folder: {}", system_words(&error));
+        let message = format!("no temporary directory: {}", system_words(&error));
         Failure::usage(message, "is the disk full?")
     })?;
     render(session, id, folder.path())?;
@@ -95,7 +97,7 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
             BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
             _ => Failure::usage(
                 error.to_string(),
-                "name a folder that can be written, on a disk with room",
+                "name a directory that can be written, on a disk with room",
             ),
         })
 }

@@ -1,7 +1,7 @@
 //! flytekit's variables, which stand in for our flags where images have `flytekit`: `FLYTE_PUSH_IMAGE_SPEC`,
 //! `FLYTE_FORCE_PUSH_IMAGE_SPEC`, `FLYTE_IMG_FAST_FAIL`.
 //!
-//! The choice made: they are read as flytekit reads them, but for one that is not set: flytekit then pushes whatever has a
+//! They are read as flytekit reads them, but for one that is not set: flytekit then pushes whatever has a
 //! registry, this program nothing that nobody asked it to push.
 
 /// Whether images that flytekit names are pushed.

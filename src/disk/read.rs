@@ -26,7 +26,7 @@ pub(crate) enum Links {
 /// Why a file was not read.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// It is no regular file.
+    /// It is not a regular file.
     Kind(FileKind),
     /// It is a link that leads nowhere.
     Dangling,

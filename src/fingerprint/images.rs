@@ -1,6 +1,6 @@
 //! The keys of all images of a workspace, bases first.
 //!
-//! Reads files through a [`FileReader`], each set once. The choice made: an image whose files cannot be read takes only
+//! Reads files through a [`FileReader`], each set once. An image whose files cannot be read takes only
 //! itself and what is built on it out; the others have their keys.
 
 use std::collections::{BTreeSet, HashMap};

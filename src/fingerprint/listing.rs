@@ -1,6 +1,6 @@
 //! The inputs of a key in words, for `explain` and for records; and what differs between two such lists.
 //!
-//! Pure. Hears the very encoding that is hashed. The choice made: a file set, one digest in the key, is listed file by file
+//! Pure. Hears the very encoding that is hashed. A file set, one digest in the key, is listed file by file
 //! under its paths from the workspace root, because that is what people look for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,12 +88,12 @@ impl Listing {
         match &files.main {
             Some(main) => self.push(name, main),
             None if files.single => {}
-            None if files.place.is_empty() => self.push(format!("{name}:."), "folder"),
-            None => self.push(format!("{name}:{}", files.place), "folder"),
+            None if files.place.is_empty() => self.push(format!("{name}:."), "directory"),
+            None => self.push(format!("{name}:{}", files.place), "directory"),
         }
         for entry in &files.entries {
             let value = match &entry.kind {
-                EntryKind::Folder => "folder".to_owned(),
+                EntryKind::Folder => "directory".to_owned(),
                 EntryKind::Link { target } => format!("link -> {target}"),
                 EntryKind::File {
                     executable, digest, ..

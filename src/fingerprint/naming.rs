@@ -1,6 +1,6 @@
 //! What images are called: by their key, or with `flytekit` as flytekit itself would call them.
 //!
-//! Reads the files that flytekit hashes. The choice made: flytekit's tag names an image and decides nothing: it leaves out
+//! Reads the files that flytekit hashes. Flytekit's tag names an image and decides nothing: it leaves out
 //! inputs that change the image (`docs/design/flytekit.md`), so freshness stays the key's affair.
 
 use std::collections::HashMap;
@@ -113,7 +113,7 @@ impl Namer {
     }
 }
 
-/// The digests of a folder. Which sources there are was found for the key: they are not looked for twice.
+/// The digests of a directory. Which sources there are was found for the key: they are not looked for twice.
 struct Read<'a> {
     folder: Folder,
     sources: Option<&'a Files>,

@@ -1,6 +1,6 @@
 //! The fingerprints of a whole workspace, and how they follow its files.
 //!
-//! The choice made: either every image has a key or there is nothing to work with; a run that finds a file changed brings
+//! Either every image has a key or there is nothing to work with; a run that finds a file changed brings
 //! this up to date, and the keys of all that is built on it follow.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -97,7 +97,7 @@ impl Read {
                     words.iter().map(|word| self.word(word)).collect();
                 self.copies.push((flags, words?));
             }
-            _ => return Err(format!("`{name}` is no instruction")),
+            _ => return Err(format!("`{name}` is not an instruction")),
         }
         Ok(())
     }

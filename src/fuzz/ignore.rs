@@ -320,7 +320,7 @@ impl Set {
     }
 }
 
-/// `MatchesUsingParentResults` from the topmost folder down, as the builders' walk asks.
+/// `MatchesUsingParentResults` from the topmost directory down, as the builders' walk asks.
 fn excludes(rules: &[Rule], path: &str) -> bool {
     let mut parent: Option<Vec<bool>> = None;
     let mut matched = false;

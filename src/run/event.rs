@@ -1,6 +1,6 @@
 //! What happens in a run, one value a happening: the only way anything reaches a screen.
 //!
-//! Knows nothing of screens. The choice made: events carry names and plain values, and their JSON (`--progress json`, see
+//! Knows nothing of screens. Events carry names and plain values, and their JSON (`--progress json`, see
 //! docs/json.md) is derived from the very type, one object a line.
 
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub enum Event {
     WatchStarted {
         /// How many images it keeps built.
         images: usize,
-        /// How many folders it watches.
+        /// How many directories it watches.
         folders: usize,
         /// How many files these images are made of.
         files: usize,

@@ -339,7 +339,7 @@ impl Session {
     /// Carries a plan out.
     ///
     /// # Errors
-    /// When the state folder cannot be made or no worker can be started; nothing has been begun then.
+    /// When the state directory cannot be made or no worker can be started; nothing has been begun then.
     pub fn run(
         self,
         planned: Planned,
@@ -354,10 +354,10 @@ impl Session {
         run::run(view, plan, facts, store, options, mailbox, report).map_err(Refusal::from)
     }
 
-    /// Looks whether the state folder can be used, as far as it is there; nothing is made.
+    /// Looks whether the state directory can be used, as far as it is there; nothing is made.
     ///
     /// # Errors
-    /// When one of its folders is something else, a link for example.
+    /// When one of its directories is something else, a link for example.
     pub fn verify_state(&self) -> Result<(), Refusal> {
         let verified = self.store.verify();
         verified.map_err(|error| unusable_state(&error))
@@ -370,7 +370,7 @@ impl Session {
     }
 }
 
-/// The refusal of a state folder that cannot be used.
+/// The refusal of a state directory that cannot be used.
 pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
     let (message, help) = state_trouble(error);
     Refusal::Other {
@@ -379,14 +379,14 @@ pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
     }
 }
 
-/// Why the state folder cannot be used, and what to do.
+/// Why the state directory cannot be used, and what to do.
 fn state_trouble(error: &io::Error) -> (String, String) {
     let misplaced = Trouble::of(error).and_then(|it| Some((it.what(), it.help()?)));
     misplaced.unwrap_or_else(|| {
         let why = system_words(error);
         (
-            format!("the state folder `{STATE_FOLDER}` cannot be made: {why}"),
-            "make the workspace's folder writable".to_owned(),
+            format!("the state directory `{STATE_FOLDER}` cannot be made: {why}"),
+            "make the workspace's directory writable".to_owned(),
         )
     })
 }

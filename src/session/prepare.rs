@@ -1,6 +1,6 @@
 //! What a plan must pass before it is carried out: the same for the program and for whoever uses the library.
 //!
-//! Says what stands in the way, not which flag would move it. The choice made: what needs no question is asked first, so a
+//! Says what stands in the way, not which flag would move it. What needs no question is asked first, so a
 //! wish that cannot be met is refused before anyone looks for images.
 
 use std::collections::BTreeSet;
@@ -30,7 +30,7 @@ pub struct Wish {
 pub enum Obstacle {
     /// A push is wanted, and no image that was asked for has a registry.
     NoRegistry,
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     State {
         /// Why, in words.
         why: String,

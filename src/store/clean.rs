@@ -12,7 +12,7 @@ use super::name::{file_name, image_of};
 use super::{CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, names};
 use crate::disk::dir::{Dir, TEMPORARY};
 
-/// Something in the state folder that is not needed.
+/// Something in the state directory that is not needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// What it is.
@@ -44,7 +44,7 @@ impl Store {
     /// All that is not needed when these are the workspace's images: by kind, then by name.
     ///
     /// # Errors
-    /// When one of the state's folders is something else, or cannot be read.
+    /// When one of the state's directories is something else, or cannot be read.
     pub fn leftovers(&self, images: &BTreeSet<&str>) -> io::Result<Vec<Leftover>> {
         let Some(own) = self.place.open()? else {
             return Ok(Vec::new());
@@ -95,7 +95,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The folder of the state that a path is in, and the last part of the path.
+    /// The directory of the state that a path is in, and the last part of the path.
     fn within<'a>(&self, path: &'a Path) -> io::Result<(Option<Dir>, &'a str)> {
         let inside = path.strip_prefix(self.place.path()).ok();
         let inside = inside.filter(|inside| {
@@ -108,7 +108,7 @@ impl Store {
         });
         let (folder, name) = split.ok_or_else(|| {
             let path = path.display();
-            io::Error::other(format!("`{path}` is not in the state folder"))
+            io::Error::other(format!("`{path}` is not in the state directory"))
         })?;
         Ok((self.place.join(folder).open()?, name))
     }
@@ -148,7 +148,7 @@ fn dead_records(records: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
     })
 }
 
-/// A folder and what is in it.
+/// A directory and what is in it.
 struct Listed {
     folder: Option<Dir>,
     names: Vec<String>,

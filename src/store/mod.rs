@@ -1,4 +1,4 @@
-//! What was built last: one record an image, in the workspace's state folder, shared by processes, safe at every moment.
+//! What was built last: one record an image, in the workspace's state directory, shared by processes, safe at every moment.
 //!
 //! Knows no builder and no clock. A record is one JSON file that is replaced whole, so whoever dies or reads at any moment
 //! finds the old or the new; the inputs behind its key lie in a file of their own, named by image and key and written first,
@@ -40,7 +40,7 @@ pub use clean::{Leftover, LeftoverKind};
 pub use lock::ImageLock;
 pub use record::{Record, RecordState, SCHEMA};
 
-/// The directories of the state folder.
+/// The directories of the state directory.
 const RECORDS: &str = "state";
 const INPUTS: &str = "state/inputs";
 const LOCKS: &str = "locks";
@@ -76,7 +76,7 @@ impl Store {
     /// The store of the workspace at this root, made if there is none.
     ///
     /// # Errors
-    /// When the state folder cannot be made, or something in it is not what it should be; the error names it.
+    /// When the state directory cannot be made, or something in it is not what it should be; the error names it.
     pub fn open(root: &Path) -> io::Result<Self> {
         let store = Self::look(root);
         store.verify()?;
@@ -103,7 +103,7 @@ impl Store {
         }
     }
 
-    /// Looks whether what there is of the state folder can be used; nothing is made.
+    /// Looks whether what there is of the state directory can be used; nothing is made.
     ///
     /// # Errors
     /// When one of its directories is something else, a link for example; the error names it. What cannot be read for another
@@ -189,7 +189,7 @@ impl Store {
         Ok((self.place.join(LOGS).make()?.anew(&name)?, path))
     }
 
-    /// The folder for the context of an image's build: another one in each run. The builder of a run that was killed lives
+    /// The directory for the context of an image's build: another one in each run. The builder of a run that was killed lives
     /// on, and must not find the next run's files where its own were: it would give its name to a mixture.
     #[must_use]
     pub fn context_folder(&self, image: &str) -> PathBuf {
@@ -273,7 +273,7 @@ fn mark(own: &Dir) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a folder, by name. What is no text is none of ours.
+/// What is in a directory, by name. What is no text is none of ours.
 fn names(folder: &Dir) -> io::Result<Vec<String>> {
     let entries = folder.entries()?.into_iter();
     let names = entries.map(|entry| entry.name.into_string());
@@ -286,7 +286,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Between image and run in the name of a context's folder: in no image's file name.
+/// Between image and run in the name of a context's directory: in no image's file name.
 const CONTEXT_OF: char = '~';
 
 #[cfg(test)]

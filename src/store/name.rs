@@ -1,6 +1,6 @@
 //! File names for images: any id, safe on any file system, no two ids with one name.
 //!
-//! Pure. The choice made: what most ids are made of stays as it is, so that people find their files; capitals are written
+//! Pure. What most ids are made of stays as it is, so that people find their files; capitals are written
 //! out, because some file systems take `App` and `app` for one.
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! One record, and what its file can turn out to be.
 //!
-//! Data only. The choice made: a record of another schema is not converted but counts as never built; building again is
+//! Data only. A record of another schema is not converted but counts as never built; building again is
 //! always right.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Records in a folder of their own: what is written is read, and nothing else ever is.
+//! Records in a directory of their own: what is written is read, and nothing else ever is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;

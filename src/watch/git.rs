@@ -1,6 +1,6 @@
 //! Whether git is in the middle of something that moves files.
 //!
-//! Looks for git's own lock and state files; starts nothing. The choice made: the folder is found once, at the start,
+//! Looks for git's own lock and state files; starts nothing. The directory is found once, at the start,
 //! because a watch that begins outside a repository gains nothing from one that comes later.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::limits;
 use crate::disk::read::{self, Links};
 
-/// What lies in git's folder while files are being moved.
+/// What lies in git's directory while files are being moved.
 const SIGNS: [(&str, &str); 5] = [
     ("index.lock", "git is at work"),
     ("rebase-merge", "git is in the middle of a rebase"),
@@ -22,7 +22,7 @@ const SIGNS: [(&str, &str); 5] = [
 pub(super) struct Git(Option<PathBuf>);
 
 impl Git {
-    /// The repository of the nearest folder upwards, if any.
+    /// The repository of the nearest directory upwards, if any.
     pub(super) fn find(root: &Path) -> Self {
         Self(
             root.ancestors()
@@ -38,7 +38,7 @@ impl Git {
     }
 }
 
-/// A worktree's and a submodule's `.git` is a file that says where the folder is.
+/// A worktree's and a submodule's `.git` is a file that says where the directory is.
 fn folder_of(git: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git.to_owned());

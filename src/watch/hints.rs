@@ -1,6 +1,6 @@
 //! What was heard since the last look, written by whoever hears and read by the keeper.
 //!
-//! Knows no file system. The choice made: an event is turned into whom it concerns the moment it is heard and then
+//! Knows no file system. An event is turned into whom it concerns the moment it is heard and then
 //! forgotten, so that a million events take as much memory as one.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ pub(super) struct Hints(Mutex<Heard>);
 struct Heard {
     places: Arc<Places>,
     what: Doubt,
-    /// Watched folders that may not be watched any more: they, or what they are in, came or went.
+    /// Watched directories that may not be watched any more: they, or what they are in, came or went.
     suspects: BTreeSet<PathBuf>,
     /// Whether the keeper was told and has not listened yet.
     is_told: bool,
@@ -109,7 +109,7 @@ impl Hints {
         std::mem::take(&mut self.lock().what)
     }
 
-    /// Takes the folders that may not be watched any more.
+    /// Takes the directories that may not be watched any more.
     pub(super) fn take_suspects(&self) -> BTreeSet<PathBuf> {
         std::mem::take(&mut self.lock().suspects)
     }

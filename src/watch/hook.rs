@@ -1,6 +1,6 @@
 //! Runs the commands of `--on-success` and `--on-failure`, one at a time, beside the watch.
 //!
-//! Knows what is handed to it and nothing of builds. The choice made: the hook of a later wave stops the one that still
+//! Knows what is handed to it and nothing of builds. The hook of a later wave stops the one that still
 //! runs (its process group gets TERM, then KILL), so that a hook may be a server that is to be started anew; what the
 //! stopped one had been told is told again to the next.
 
@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_millis(200);
 pub(super) struct Commands {
     pub(super) on_success: Option<String>,
     pub(super) on_failure: Option<String>,
-    /// The folder that they run in.
+    /// The directory that they run in.
     pub(super) root: PathBuf,
 }
 

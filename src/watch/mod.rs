@@ -56,7 +56,7 @@ pub enum Start {
 /// Keeps the images built until the user ends it. Each wave's end is told to `ended` too.
 ///
 /// # Errors
-/// When it cannot begin: the state folder cannot be made, no worker can be started, or there is nowhere to look for manifests.
+/// When it cannot begin: the state directory cannot be made, no worker can be started, or there is nowhere to look for manifests.
 pub fn watch(
     request: Request,
     start: Start,

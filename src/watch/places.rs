@@ -1,7 +1,7 @@
-//! Which folders have to be watched, and whom something that happens in one of them concerns.
+//! Which directories have to be watched, and whom something that happens in one of them concerns.
 //!
 //! Knows no events and no builds, and nothing of what is read and why: it indexes what the reading of each file set said that it
-//! was read from. Folders are watched, never files, because an editor that saves by renaming leaves a watched file's watch behind
+//! was read from. Directories are watched, never files, because an editor that saves by renaming leaves a watched file's watch behind
 //! with the old file.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +33,7 @@ pub(super) enum Kind {
     CameOrWent,
 }
 
-/// Whom what happens in one folder concerns.
+/// Whom what happens in one directory concerns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Interest {
     /// Whatever happens in it.
@@ -44,7 +44,7 @@ struct Interest {
     named: BTreeMap<OsString, BTreeSet<Who>>,
 }
 
-/// The folders to watch.
+/// The directories to watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Places {
     root: PathBuf,
@@ -59,7 +59,7 @@ impl Places {
         }
     }
 
-    /// The folders, in the order of their paths.
+    /// The directories, in the order of their paths.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(PathBuf::as_path)
     }
@@ -113,7 +113,7 @@ impl Places {
         places
     }
 
-    /// Everyone whom anything in a folder concerns.
+    /// Everyone whom anything in a directory concerns.
     pub(super) fn of(&self, folder: &Path) -> BTreeSet<Who> {
         let Some(interest) = self.folders.get(folder) else {
             return BTreeSet::new();
@@ -214,7 +214,7 @@ mod tests {
         WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
     }
 
-    /// The folder lives as long as this does.
+    /// The directory lives as long as this does.
     struct Tree(
         #[allow(dead_code, reason = "it is removed when dropped")] tempfile::TempDir,
         PathBuf,

@@ -1,6 +1,6 @@
-//! Watches folders: tells [`Hints`] of every event in one.
+//! Watches directories: tells [`Hints`] of every event in one.
 //!
-//! Alone knows notify. The choices made: folders one by one and never recursively, so that ignored trees cost nothing;
+//! Alone knows notify. Directories one by one and never recursively, so that ignored trees cost nothing;
 //! what the system cannot watch, or is silent about, is looked at from time to time instead, all of it.
 
 use std::collections::BTreeSet;
@@ -76,11 +76,11 @@ impl Source {
         }
     }
 
-    /// Watches these folders and no others. Returns those that were not watched before: what happened in them until now
+    /// Watches these directories and no others. Returns those that were not watched before: what happened in them until now
     /// went unheard.
     ///
     /// # Errors
-    /// Why folders cannot be watched, in words: from now on they are polled.
+    /// Why directories cannot be watched, in words: from now on they are polled.
     pub(super) fn follow(&mut self, places: &Arc<Places>) -> Result<Vec<PathBuf>, String> {
         self.hints.judge_by(Arc::clone(places));
         let suspects = self.hints.take_suspects();
@@ -170,7 +170,7 @@ fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
     tells.contains(&true)
 }
 
-/// A folder that is gone again will be missed by the look that follows.
+/// A directory that is gone again will be missed by the look that follows.
 fn is_gone(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,

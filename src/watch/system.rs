@@ -1,6 +1,6 @@
 //! What the system can tell of changes: which file systems are silent, and which limits to raise.
 //!
-//! The choice made: a silent file system is known by its type, because a trial would have to write into the user's folders.
+//! A silent file system is known by its type, because a trial would have to write into the user's directories.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +27,7 @@ const SILENT: [(u64, &str); 12] = [
 pub(super) struct FileSystems(BTreeSet<u64>);
 
 impl FileSystems {
-    /// What kind of file system a folder is on, if it is one that is silent about changes and was not asked for before.
+    /// What kind of file system a directory is on, if it is one that is silent about changes and was not asked for before.
     pub(super) fn silent(&mut self, folder: &Path) -> Option<&'static str> {
         let device = std::fs::metadata(folder).ok()?.dev();
         if !self.0.insert(device) {
@@ -61,10 +61,10 @@ fn silent(kind: u64) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// Why the system does not let folders be watched.
+/// Why the system does not let directories be watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// Too many folders.
+    /// Too many directories.
     Watches,
     /// Too many watching programs, or too many open files.
     Instances,
@@ -87,9 +87,9 @@ impl Limit {
     pub(super) fn words(self, folders: usize) -> String {
         match self {
             Self::Watches => format!(
-                "the system does not let {folders} folders be watched; raise it with `sudo sysctl fs.inotify.max_user_watches=524288`"
+                "the system does not let {folders} directories be watched; raise it with `sudo sysctl fs.inotify.max_user_watches=524288`"
             ),
-            Self::Instances => "the system lets no more programs watch folders; raise it with `sudo sysctl fs.inotify.max_user_instances=1024`, or the limit of open files with `ulimit -n`".to_owned(),
+            Self::Instances => "the system lets no more programs watch directories; raise it with `sudo sysctl fs.inotify.max_user_instances=1024`, or the limit of open files with `ulimit -n`".to_owned(),
         }
     }
 }
@@ -114,7 +114,7 @@ mod tests {
     fn each_file_system_is_asked_once() {
         let mut systems = FileSystems::default();
         let folder = tempfile::tempdir().unwrap();
-        // Whatever the folder is on.
+        // Whatever the directory is on.
         let _ = systems.silent(folder.path());
         assert_eq!(systems.silent(folder.path()), None);
         assert_eq!(systems.0.len(), 1);

@@ -59,7 +59,7 @@ pub(crate) fn on_each_engine(test: impl Fn(&Bench)) {
 
 /// A sandbox that builds on this engine with this envd.
 fn sandbox(engine: &str, envd: &Path) -> Sandbox {
-    let folder = envd.parent().expect("a program's folder");
+    let folder = envd.parent().expect("a program's directory");
     let path = std::env::var("PATH").unwrap_or_default();
     Sandbox::new()
         .env("DOCKER_HOST", engine)

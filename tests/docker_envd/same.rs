@@ -51,7 +51,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("/tmp/uv-", "uv's lock on the interpreter"),
     (
         "/var/lib/apt/extended_states",
-        "envd keeps apt's folder in a cache",
+        "envd keeps apt's directory in a cache",
     ),
 ];
 

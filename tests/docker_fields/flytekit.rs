@@ -103,7 +103,7 @@ fn flytekit_itself_finds_what_was_pushed() {
             assert_eq!(words[0], references[id], "{store}: {id}");
             assert_eq!(words[1], "True", "{store}: {id}");
             let container = "id -un; pwd; echo $PYTHONPATH; echo $_F_IMG_ID";
-            // The id of sources holds their folder as it is written: absolute in Python, relative in a manifest.
+            // The id of sources holds their directory as it is written: absolute in Python, relative in a manifest.
             let flytekits = if id == "sources" {
                 told(&engine, words[0], "{{index .Config.Env}}")
                     .split("_F_IMG_ID=")

@@ -154,7 +154,7 @@ fn a_secret_that_is_not_there_is_missed_before_anything_is_built_and_only_then()
     }
 }
 
-/// Lists the files below a folder that hold a canary, whatever they are.
+/// Lists the files below a directory that hold a canary, whatever they are.
 fn found_in(folder: &Path) -> String {
     let mut found = String::new();
     for canary in CANARIES {

@@ -1,6 +1,6 @@
 //! `.dockerignore` files by chance, read by us and by the engine: what is left out must be the same.
 //!
-//! The choice made: many trees are the named contexts of one build, each with rules of its own, so that two hundred
+//! Many trees are the named contexts of one build, each with rules of its own, so that two hundred
 //! comparisons take a few seconds; the chance is the same in every run, so that a failure can be seen again.
 
 use std::collections::BTreeSet;
@@ -69,7 +69,7 @@ impl Dice {
         for name in NAMES {
             let path = at.join(name);
             if depth > 0 && self.percent(50) {
-                std::fs::create_dir(&path).expect("a folder");
+                std::fs::create_dir(&path).expect("a directory");
                 self.tree(&path, depth - 1);
             } else if self.percent(75) {
                 std::fs::write(&path, "x").expect("a file");
@@ -89,7 +89,7 @@ fn cases(root: &Path) -> Vec<Case> {
     let case = |at| {
         let name = format!("c{at}");
         let folder = root.join(&name);
-        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::create_dir(&folder).expect("a directory");
         dice.tree(&folder, 2);
         let rules: String = (0..=dice.below(5)).map(|_| dice.rule()).collect();
         std::fs::write(folder.join(".dockerignore"), &rules).expect("a file");
@@ -115,10 +115,10 @@ fn ours(case: &Case) -> Option<BTreeSet<String>> {
     Some(files.entries.iter().map(|it| it.path.clone()).collect())
 }
 
-/// Copies each tree's context to a folder of its name.
+/// Copies each tree's context to a directory of its name.
 fn build(engine: &str, cases: &[&Case], work: &Path, to: &Path) -> Output {
     let empty = work.join("empty");
-    std::fs::create_dir_all(&empty).expect("a folder");
+    std::fs::create_dir_all(&empty).expect("a directory");
     let mut text = "FROM scratch\n".to_owned();
     let mut command = Command::new("docker");
     command
@@ -154,7 +154,7 @@ fn two_hundred_trees_have_the_files_that_the_engine_sends() {
     // oblien/openship#370 (compare with a real Docker), pulumi-docker#594 and #607 (exceptions, and too little left out),
     // pulumi-docker-build#980 (named contexts have rules of their own).
     let (_, engine) = super::engines().swap_remove(0);
-    let work = tempfile::tempdir().expect("a folder");
+    let work = tempfile::tempdir().expect("a directory");
     let cases = cases(work.path());
     let (good, bad): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| ours(case).is_some());
     assert!(good.len() > TREES * 3 / 4, "{} are refused", bad.len());

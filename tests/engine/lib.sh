@@ -1,8 +1,8 @@
 # What tests/engine/up and down share; sourced, never run. The one choice made: everything of an engine (programs, data, sockets,
-# logs, the record of what to undo) lies in one folder, so that engines do not disturb each other, nor a Docker that the machine has.
+# logs, the record of what to undo) lies in one directory, so that engines do not disturb each other, nor a Docker that the machine has.
 # shellcheck shell=bash disable=SC2034
 
-MARK=.imgspec-engine # only a folder that has this file in it is ever removed
+MARK=.imgspec-engine # only a directory that has this file in it is ever removed
 STORES=(classic containerd)
 NET=10.198 # engines take the networks of their bridges out of here: $NET.(2n).0/23 for bridge number n
 

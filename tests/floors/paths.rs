@@ -133,7 +133,7 @@ impl Reader<'_> {
 
     fn begins_path(&self, at: usize) -> bool {
         let before = |back: usize| at.checked_sub(back).map_or("", |at| self.text(at));
-        // Who may see it is no use of it.
+        // Who may see it is not an use of it.
         let is_visibility = before(1) == "in" && before(2) == "(" && before(3) == "pub";
         self.text(at + 1) == "::"
             && !matches!(before(1), "::" | "$" | ".")

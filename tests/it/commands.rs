@@ -35,7 +35,7 @@ fn the_nearest_manifest_upwards_is_found_and_c_and_f_override_it() {
     sandbox
         .run(&["-C", "nowhere", "check"])
         .code(2)
-        .says("is no folder");
+        .says("is not a directory");
     Sandbox::new()
         .run(&["check"])
         .code(2)

@@ -16,7 +16,7 @@ const INEXPRESSIBLE: &[(&str, &str)] = &[
     ("commands-empty", "what is empty is not said"),
     (
         "copy-dir-two-subdirs",
-        "the tag follows the order in which the file system lists folders; here they were sorted",
+        "the tag follows the order in which the file system lists directories; here they were sorted",
     ),
     ("copy-dot", "the manifest itself is among the files"),
     ("copy-empty", "what is empty is not said"),
@@ -149,7 +149,7 @@ fn nodes(
             value
                 .as_str()
                 .map(raw)
-                .ok_or(format!("`{field}` is no text"))
+                .ok_or(format!("`{field}` is not text"))
         };
         match field.as_str() {
             "base_image" if value.is_object() => {
@@ -164,12 +164,12 @@ fn nodes(
                 let _ = writeln!(out, "base-image {}", text(value)?);
             }
             "platform" => {
-                let all = value.as_str().ok_or("`platform` is no text")?;
+                let all = value.as_str().ok_or("`platform` is not text")?;
                 let all: Vec<String> = all.split(',').map(raw).collect();
                 let _ = writeln!(out, "platform {}", all.join(" "));
             }
             "requirements" | "source_root" | "registry_config" => {
-                let path = value.as_str().ok_or(format!("`{field}` is no text"))?;
+                let path = value.as_str().ok_or(format!("`{field}` is not text"))?;
                 let _ = writeln!(out, "{node} {}", relative(path));
             }
             "source_copy_mode" => {
@@ -181,8 +181,8 @@ fn nodes(
                 let _ = writeln!(out, "source-copy-mode \"{mode}\"");
             }
             "copy" => {
-                for path in value.as_array().ok_or("`copy` is no list")? {
-                    let path = path.as_str().ok_or("`copy` is no list of texts")?;
+                for path in value.as_array().ok_or("`copy` is not a list")? {
+                    let path = path.as_str().ok_or("`copy` is not a list of texts")?;
                     let _ = writeln!(out, "copy {}", raw(path));
                 }
                 if value == &serde_json::json!([]) {
@@ -192,7 +192,7 @@ fn nodes(
             "env" | "builder_options" | "builder_config" => {
                 let pairs = value
                     .as_object()
-                    .ok_or(format!("`{field}` is no mapping"))?;
+                    .ok_or(format!("`{field}` is not a mapping"))?;
                 if pairs.is_empty() {
                     return Err(format!("`{field}` is empty"));
                 }
@@ -221,14 +221,14 @@ fn nodes(
                 let _ = writeln!(out, "{node} {}", text(value)?);
             }
             field if LISTS.contains(&field) => {
-                let list = value.as_array().ok_or(format!("`{field}` is no list"))?;
+                let list = value.as_array().ok_or(format!("`{field}` is not a list"))?;
                 if list.is_empty() && field != "entrypoint" {
                     return Err(format!("`{field}` is an empty list"));
                 }
                 let list: Result<Vec<String>, String> = list.iter().map(text).collect();
                 let _ = writeln!(out, "{node} {}", list?.join(" "));
             }
-            other => return Err(format!("`{other}` is no field")),
+            other => return Err(format!("`{other}` is not a field")),
         }
     }
     Ok(out)
@@ -264,11 +264,11 @@ fn lay_out(sandbox: &Sandbox, entry: &Value) {
             continue;
         }
         let at = sandbox.path(path);
-        std::fs::create_dir_all(at.parent().expect("a parent")).expect("a folder");
+        std::fs::create_dir_all(at.parent().expect("a parent")).expect("a directory");
         if let Some(target) = text.get("symlink").and_then(Value::as_str) {
             std::os::unix::fs::symlink(target, at).expect("a link");
         } else {
-            std::fs::create_dir_all(at).expect("a folder");
+            std::fs::create_dir_all(at).expect("a directory");
         }
     }
     if entry.get("git_init").is_some() {
@@ -391,7 +391,7 @@ fn what_is_built_is_decided_as_by_flytekit_but_for_what_nobody_knows() {
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+    for entry in std::fs::read_dir(folder).expect("a directory").flatten() {
         if entry.path().is_dir() {
             files.extend(walk(&entry.path()));
         } else {

@@ -81,8 +81,8 @@ fn the_output_is_a_file_that_nothing_is_lost_for() {
     assert!(!is_there(&sandbox.path("-")));
     for (output, why) in [
         ("there.kdl", "is there already"),
-        ("folder", "is a folder"),
-        ("none/x.kdl", "there is no folder"),
+        ("folder", "is a directory"),
+        ("none/x.kdl", "there is no directory"),
     ] {
         sandbox
             .run(&["import", "docs.yaml", "-o", output])

@@ -16,7 +16,7 @@ use imgspec::{BackendRegistry, Event, ImageSpec, Images, Request};
 
 use crate::sandbox::Sandbox;
 
-/// The fake that the program itself would use in this folder.
+/// The fake that the program itself would use in this directory.
 fn fake(root: &Path, time: Duration) -> Arc<dyn Backend> {
     Arc::new(Fake::new(Wishes {
         time,

@@ -13,7 +13,10 @@ fn one() -> Sandbox {
 
 #[test]
 fn metadata_in_a_place_that_cannot_be_is_refused_before_anything_is_built() {
-    for (file, why) in [("none/meta.json", "there is no folder"), (".", "a folder")] {
+    for (file, why) in [
+        ("none/meta.json", "there is no directory"),
+        (".", "a directory"),
+    ] {
         let sandbox = one();
         sandbox
             .build(&["--metadata-file", file])
@@ -75,7 +78,10 @@ fn a_failed_build_stays_one_when_its_metadata_cannot_be_written() {
 fn what_is_rendered_replaces_nothing() {
     let sandbox = one();
     sandbox.write("full/x", "");
-    for (place, why) in [("full", "is not empty"), ("imgspec.kdl", "is no folder")] {
+    for (place, why) in [
+        ("full", "is not empty"),
+        ("imgspec.kdl", "is not a directory"),
+    ] {
         sandbox
             .run(&["render", "app", "-o", place])
             .code(2)

@@ -1,4 +1,4 @@
-//! A workspace in a temporary folder, and the real program run in it: own HOME, own state, nothing of the machine.
+//! A workspace in a temporary directory, and the real program run in it: own HOME, own state, nothing of the machine.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -22,13 +22,13 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        Self::at(tempfile::tempdir().expect("a temporary folder"))
+        Self::at(tempfile::tempdir().expect("a temporary directory"))
     }
 
     /// One in the memory, where the system has such a place: for more files than a disk likes to make.
     pub(crate) fn in_memory() -> Self {
         let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-        Self::at(memory.expect("a temporary folder"))
+        Self::at(memory.expect("a temporary directory"))
     }
 
     fn at(folder: tempfile::TempDir) -> Self {
@@ -180,7 +180,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// The regular files below a folder that hold a text, one a line.
+/// The regular files below a directory that hold a text, one a line.
 pub(crate) fn files_with(folder: &Path, text: &str) -> String {
     let mut found = String::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {

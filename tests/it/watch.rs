@@ -188,7 +188,7 @@ impl Wave {
     }
 }
 
-/// Three images: `app` on `base`, and `other` alone; each copies a folder of its name.
+/// Three images: `app` on `base`, and `other` alone; each copies a directory of its name.
 pub(crate) const STACK: &str = r#"image "base" { base-image "scratch"; copy "base" to="/base" }
 image "app" { base-image image="base"; copy "app" to="/app"; commands "true" }
 image "other" { base-image "scratch"; copy "other" to="/other" }

@@ -40,7 +40,7 @@ impl Root {
     /// Opens the directory itself; links on the way to it are followed.
     ///
     /// # Errors
-    /// When it is no directory, or cannot be entered.
+    /// When it is not a directory, or cannot be entered.
     pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
         let handle = openat(CWD, path, REACH | OFlags::DIRECTORY, Mode::empty());
         Ok(Self {
@@ -88,7 +88,7 @@ impl Root {
     /// The names in a directory of it, in no order.
     ///
     /// # Errors
-    /// When it is no directory, lies outside, or cannot be read.
+    /// When it is not a directory, lies outside, or cannot be read.
     pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Listed>, Refusal> {
         let handle = self.reach(inside, links, FILE | OFlags::DIRECTORY)?;
         let mut names = Vec::new();
@@ -119,7 +119,7 @@ impl Root {
     /// What a link in it says.
     ///
     /// # Errors
-    /// When it is no link, lies behind one, or cannot be read.
+    /// When it is not a link, lies behind one, or cannot be read.
     pub(crate) fn link(&self, inside: &Path) -> Result<PathBuf, Refusal> {
         let folder = inside.parent().unwrap_or(Path::new(""));
         let handle = self.reach(folder, Links::Refuse, REACH | OFlags::DIRECTORY)?;

@@ -104,7 +104,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     )
 }
 
-/// All from one place, which is no input.
+/// All from one place, which is not input.
 fn secrets() -> impl Strategy<Value = Vec<StepSecret>> {
     let place = prop_oneof![
         text().prop_map(SecretPlace::Env),

@@ -1,6 +1,6 @@
 //! The content of one file: read once, hashed, with a mark by which a later change is cheap to see.
 //!
-//! Knows paths on disk only. The choices made: files are read, never mapped (a mapped file that an editor truncates kills
+//! Knows paths on disk only. Files are read, never mapped (a mapped file that an editor truncates kills
 //! the process); a link put in the file's place meanwhile is not followed and a pipe not waited for.
 
 use std::cell::RefCell;

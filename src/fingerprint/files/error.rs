@@ -1,6 +1,6 @@
 //! Why a file set could not be read: data in fields, words in `Display`.
 //!
-//! Knows no screen. The choice made: input and output errors are kept as words, so that a result can be cached and compared;
+//! Knows no screen. Input and output errors are kept as words, so that a result can be cached and compared;
 //! what a stranger calls his files is kept as it is and made harmless where it is told.
 
 use std::io;
@@ -20,14 +20,14 @@ pub struct Said {
 /// Why a file set could not be read. All paths are from the workspace root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilesError {
-    /// A line of a `.dockerignore` is no pattern.
-    #[error("`{}` is no pattern: {why}", Shown(.text))]
+    /// A line of a `.dockerignore` is not a pattern.
+    #[error("`{}` is not a pattern: {why}", Shown(.text))]
     BadRule {
         /// The line.
         said: Said,
         /// What it says.
         text: String,
-        /// Why it is no pattern.
+        /// Why it is not a pattern.
         why: String,
     },
     /// A link leads nowhere.
@@ -39,7 +39,7 @@ pub enum FilesError {
     /// The set itself is left out by the ignore rules.
     #[error("`{}` is left out by the rule `{}`", Shown(.path), Shown(.rule))]
     Excluded {
-        /// The file or folder.
+        /// The file or directory.
         path: String,
         /// What the rule says.
         rule: String,
@@ -67,7 +67,7 @@ pub enum FilesError {
     /// There is nothing of this name (or a link that leads nowhere).
     #[error("`{}` does not exist", Shown(.path))]
     Missing {
-        /// The file or folder.
+        /// The file or directory.
         path: String,
         /// Who names it, if that is not the manifest.
         said: Option<Said>,
@@ -102,7 +102,7 @@ pub enum FilesError {
         /// Who names it, if that is not the manifest.
         said: Option<Said>,
     },
-    /// Something in a folder is neither file nor folder nor link.
+    /// Something in a directory is neither file nor directory nor link.
     #[error("`{}` is {kind}", Shown(.path))]
     Special {
         /// The thing.
@@ -110,16 +110,16 @@ pub enum FilesError {
         /// What it is.
         kind: &'static str,
     },
-    /// It is in the folder that this program keeps its state in.
+    /// It is in the directory that this program keeps its state in.
     #[error("`{}` belongs to imgspec's own state", Shown(.path))]
     State {
-        /// The file or folder.
+        /// The file or directory.
         path: String,
     },
     /// flytekit's tag cannot be computed.
     #[error("flytekit's tag cannot be computed: {why}")]
     Tag {
-        /// The folder of the manifest that declares the image.
+        /// The directory of the manifest that declares the image.
         folder: String,
         /// Why.
         why: String,
@@ -135,7 +135,7 @@ pub enum FilesError {
     /// The operating system does not let it be read.
     #[error("`{}` cannot be read: {why}", Shown(.path))]
     Unreadable {
-        /// The file or folder.
+        /// The file or directory.
         path: String,
         /// What the operating system says.
         why: String,
@@ -179,7 +179,7 @@ impl FilesError {
         }
     }
 
-    /// Something in a folder that can be neither read nor copied.
+    /// Something in a directory that can be neither read nor copied.
     pub(crate) fn special(path: String, kind: FileKind) -> Self {
         let kind = kind.words();
         Self::Special { path, kind }
@@ -208,7 +208,7 @@ impl FilesError {
         said.map(|said| (said.file.as_str(), said.line))
     }
 
-    /// The file, folder or link that it is about.
+    /// The file, directory or link that it is about.
     #[must_use]
     pub fn path(&self) -> &str {
         match self {
@@ -250,10 +250,10 @@ impl FilesError {
             Self::Name { .. } => "rename it, or leave it out in `.dockerignore`",
             Self::NoFile { .. } => "put a file in its place, or name another",
             Self::Outside { .. } => {
-                "move it into the folder of the root manifest, or the root manifest further up"
+                "move it into the directory of the root manifest, or the root manifest further up"
             }
             Self::Special { .. } => "leave it out in `.dockerignore`",
-            Self::State { .. } => "copy something else: this folder changes with every build",
+            Self::State { .. } => "copy something else: this directory changes with every build",
             Self::Tag { help, .. } => return help.clone(),
             Self::Text { .. } => "save it as UTF-8",
             Self::Unreadable { .. } => "make it readable, or leave it out in `.dockerignore`",

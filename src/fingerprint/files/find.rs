@@ -1,8 +1,8 @@
 //! What is in a file set, without content: names, kinds, link targets, after ignore rules.
 //!
-//! Reads folders, not files. The choices made: links are taken as they are, so there are no loops; a folder that is left out
+//! Reads directories, not files. Links are taken as they are, so there are no loops; a directory that is left out
 //! but holds something that is not comes back, as in a builder's context; the way down is a list, not the call stack, so no
-//! depth of folders overflows it.
+//! depth of directories overflows it.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use crate::workspace::STATE_FOLDER;
 
 /// A file set without content.
 pub(super) struct Found {
-    /// The folder that the items' paths are relative to, absolute.
+    /// The directory that the items' paths are relative to, absolute.
     pub(super) folder: PathBuf,
     /// Whether the set is one file.
     pub(super) single: bool,
@@ -43,7 +43,7 @@ pub(super) enum Kind {
     Link(String),
 }
 
-/// Finds what is in a file or folder.
+/// Finds what is in a file or directory.
 pub(super) fn find(
     root: &Root,
     path: &WorkspacePath,
@@ -54,8 +54,8 @@ pub(super) fn find(
     find_by(root, path, ignore, file, rules)
 }
 
-/// The same for the folder that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
-/// the folder's own.
+/// The same for the directory that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
+/// the directory's own.
 pub(super) fn find_context(
     root: &Root,
     path: &WorkspacePath,
@@ -74,7 +74,7 @@ fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
     WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
-/// Goes through a folder and all below it, but for git's own: where files may come and go. The folder is a path from the root.
+/// Goes through a directory and all below it, but for git's own: where files may come and go. The directory is a path from the root.
 pub(super) fn list_below(root: &Root, top: &Path) -> Result<(), FilesError> {
     let mut folders = vec![top.to_owned()];
     let mut next = 0;
@@ -144,7 +144,7 @@ pub(super) fn resolve(
     real(root, path, said)
 }
 
-/// The same for one that is known from the listing of its folder.
+/// The same for one that is known from the listing of its directory.
 pub(super) fn real(
     root: &Root,
     path: &WorkspacePath,
@@ -222,11 +222,11 @@ fn read_rules(root: &Root, file: &str) -> Result<Option<Rules>, FilesError> {
     })
 }
 
-/// A folder yet to be read.
+/// A directory yet to be read.
 struct Ahead {
     /// From the workspace root.
     place: String,
-    /// From the set's folder, with a `/` at the end unless empty.
+    /// From the set's directory, with a `/` at the end unless empty.
     within: String,
     verdict: Option<Rc<Verdict>>,
 }
@@ -234,7 +234,7 @@ struct Ahead {
 struct Walk<'a> {
     root: &'a Root,
     rules: Rules,
-    /// The folder that the rules are about, from the workspace root.
+    /// The directory that the rules are about, from the workspace root.
     home: &'a str,
     /// The file of the rules, from the workspace root.
     file: String,
@@ -278,7 +278,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Takes one entry of a folder up; whether it is in the set.
+    /// Takes one entry of a directory up; whether it is in the set.
     fn entry(
         &self,
         entry: &Listed,
@@ -372,7 +372,7 @@ fn is_excluded(verdict: Option<&Verdict>) -> bool {
     verdict.is_some_and(Verdict::excluded)
 }
 
-/// The folders that lead to `within`, itself included.
+/// The directories that lead to `within`, itself included.
 fn ancestors(within: &str) -> impl Iterator<Item = Item> {
     within.match_indices('/').map(|(end, _)| Item {
         path: within[..end].to_owned(),

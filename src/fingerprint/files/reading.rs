@@ -93,7 +93,7 @@ pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> 
     }
 }
 
-/// The files of a source root by flytekit's rules: no folders, and what links lead to.
+/// The files of a source root by flytekit's rules: no directories, and what links lead to.
 fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     let folder = find::resolve(root, path, None)?;
     let whole = root.at(&folder);

@@ -1,6 +1,6 @@
 //! Requirements files: which other files they name, and which of their lines a build could not follow.
 //!
-//! Knows pip's and uv's syntax as far as it names files. The choice made: versions, markers and indexes are the installer's
+//! Knows pip's and uv's syntax as far as it names files. Versions, markers and indexes are the installer's
 //! affair; a line is looked at only for paths. What `${NAME}` stands for is not known here and is left alone.
 
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, Files
     Ok(files)
 }
 
-/// The deepest folder that all files are in, however deep.
+/// The deepest directory that all files are in, however deep.
 pub(super) fn common_folder(files: &[Read]) -> WorkspacePath {
     let mut common = files
         .first()

@@ -17,8 +17,8 @@ use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
 
 impl Files {
-    /// The folder that nothing outside of is sent, and the folder of the entries as a path in it: the workspace root, or for
-    /// files that were not read from disk their own folder.
+    /// The directory that nothing outside of is sent, and the directory of the entries as a path in it: the workspace root, or for
+    /// files that were not read from disk their own directory.
     pub(crate) fn home(&self) -> (&Path, &Path) {
         let root = self.seen.as_ref().map(|seen| seen.root.as_path());
         let inside = root.and_then(|root| Some((root, self.folder.strip_prefix(root).ok()?)));
@@ -42,7 +42,7 @@ impl Files {
             .into_iter()
             .filter(|path| old.get(*path) != new.get(*path))
             .collect();
-        // A folder that came or went is told by what came or went in it.
+        // A directory that came or went is told by what came or went in it.
         let holds = |path: &str, other: &&String| {
             other
                 .strip_prefix(path)

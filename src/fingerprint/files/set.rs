@@ -10,17 +10,17 @@ use crate::recipe::FileSet;
 /// The content of one file set, as it was when it was read.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
-    /// The folder that the entries' paths are relative to, absolute.
+    /// The directory that the entries' paths are relative to, absolute.
     pub folder: PathBuf,
-    /// The same folder as the manifest names it, from the workspace root; only for people.
+    /// The same directory as the manifest names it, from the workspace root; only for people.
     pub place: String,
-    /// Whether the set is one file rather than a folder. The file's path may be a link, to be followed.
+    /// Whether the set is one file rather than a directory. The file's path may be a link, to be followed.
     pub single: bool,
-    /// Whether the files of a folder may be links, to be followed: flytekit reads sources so.
+    /// Whether the files of a directory may be links, to be followed: flytekit reads sources so.
     pub linked: bool,
     /// Of a set of requirements files the path, within the set, of the one that names the others.
     pub main: Option<String>,
-    /// What is in the set, sorted by path; a folder's own root is not listed.
+    /// What is in the set, sorted by path; a directory's own root is not listed.
     pub entries: Vec<Entry>,
     /// The hash of all entries.
     pub digest: [u8; 32],
@@ -53,7 +53,7 @@ impl Files {
     }
 }
 
-/// One file, folder or link of a file set.
+/// One file, directory or link of a file set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Path within the set, `/` between parts.
@@ -65,7 +65,7 @@ pub struct Entry {
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A folder.
+    /// A directory.
     Folder,
     /// A file.
     File {

@@ -1,6 +1,6 @@
 //! What a file set was read from, found or not: like the dependency file of a compiler.
 //!
-//! Whoever looks something up or lists a folder says so here; a set is read by one thread, so it is kept by thread.
+//! Whoever looks something up or lists a directory says so here; a set is read by one thread, so it is kept by thread.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ thread_local! {
 pub struct Trail {
     /// Paths that were looked up, as they were named.
     pub paths: BTreeSet<PathBuf>,
-    /// Folders whose names were listed.
+    /// Directories whose names were listed.
     pub listed: BTreeSet<PathBuf>,
 }
 
@@ -45,7 +45,7 @@ pub(in crate::fingerprint) fn looked_up(path: &Path) {
     note(|trail| trail.paths.insert(path.to_owned()));
 }
 
-/// A folder's names are listed.
+/// A directory's names are listed.
 pub(in crate::fingerprint) fn listed(folder: &Path) {
     note(|trail| trail.listed.insert(folder.to_owned()));
 }
@@ -55,7 +55,7 @@ fn note(add: impl FnOnce(&mut Trail) -> bool) {
     OPEN.with_borrow_mut(|open| open.last_mut().map(add));
 }
 
-/// Each folder below the root, without links, in which a name on the way to a path is looked up, as far as there is a way: of what
+/// Each directory below the root, without links, in which a name on the way to a path is looked up, as far as there is a way: of what
 /// is missing, the place where it would come into being.
 pub(crate) fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
     let mut way = Vec::new();
@@ -113,7 +113,7 @@ mod tests {
         WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
     }
 
-    /// What a set is read from below a folder with these files: paths, and folders.
+    /// What a set is read from below a directory with these files: paths, and directories.
     fn trail(files: &[&str], links: &[(&str, &str)], set: &FileSet) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();

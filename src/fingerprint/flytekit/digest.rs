@@ -1,7 +1,7 @@
-//! flytekit's digests of files, read from a folder of the workspace.
+//! flytekit's digests of files, read from a directory of the workspace.
 //!
-//! Reads files, writes none. The choices made: no link is followed out of the workspace and no pipe waited for (both are
-//! errors, where flytekit would read or hang); whatever flytekit leaves out of a digest (names of copied folders, where one
+//! Reads files, writes none. No link is followed out of the workspace and no pipe waited for (both are
+//! errors, where flytekit would read or hang); whatever flytekit leaves out of a digest (names of copied directories, where one
 //! path ends and the next content begins, file modes) is left out here too, so two different trees may have one digest.
 
 use std::io::{self, Read};
@@ -24,7 +24,7 @@ use crate::disk::{FileKind, limits};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
-/// A folder of a workspace that a spec's paths are relative to, as flytekit's are to the folder it runs in.
+/// A directory of a workspace that a spec's paths are relative to, as flytekit's are to the directory it runs in.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: Arc<Root>,
@@ -34,10 +34,10 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A folder in the workspace with this root.
+    /// A directory in the workspace with this root.
     ///
     /// # Errors
-    /// When either is not there, or the folder is outside.
+    /// When either is not there, or the directory is outside.
     pub fn new(root: &Path, folder: &Path, order: Order) -> Result<Self, Error> {
         let shown = folder.display().to_string();
         let refused = |refusal| FilesError::named(&shown, None, refusal);
@@ -65,7 +65,7 @@ impl Folder {
     /// most rules do not hold there. For rules that hold, give an absolute one, as flytekit's command line does.
     ///
     /// # Errors
-    /// When a folder or the ignore rules cannot be read.
+    /// When a directory or the ignore rules cannot be read.
     pub fn source_files(&self, source_root: &str) -> Result<Vec<String>, Error> {
         let top = self.folder(source_root)?;
         let walk = Walk {
@@ -104,7 +104,7 @@ impl Folder {
         Ok(hex::encode(md5.finalize()))
     }
 
-    /// The md5 of files and folders in the order given. What is missing counts as nothing: the build fails on it.
+    /// The md5 of files and directories in the order given. What is missing counts as nothing: the build fails on it.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -125,7 +125,7 @@ impl Folder {
         Ok(hex::encode(md5.finalize()))
     }
 
-    /// The md5 of one folder, which is what flytekit takes a `copy` that is a text for.
+    /// The md5 of one directory, which is what flytekit takes a `copy` that is a text for.
     fn tree_digest(&self, folder: &str) -> Result<String, Error> {
         let mut md5 = Md5::new();
         if let Some(real) = self.resolve(folder)?.filter(|real| self.is_folder(real)) {
@@ -196,7 +196,7 @@ impl Folder {
         }
         Err(FilesError::Unreadable {
             path: path.to_owned(),
-            why: "it is no folder".to_owned(),
+            why: "it is not a directory".to_owned(),
         }
         .into())
     }

@@ -1,6 +1,6 @@
 //! Why there is no id, tag or name: data in fields, words in `Display`.
 //!
-//! Knows no screen. The choice made: flytekit's meaning in this program's words; what is wrong with a file is said as for any
+//! Knows no screen. Flytekit's meaning in this program's words; what is wrong with a file is said as for any
 //! other file of the workspace.
 
 use crate::fingerprint::FilesError;
@@ -8,18 +8,18 @@ use crate::fingerprint::FilesError;
 /// Why there is no id, tag or name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A line of a `.dockerignore` is no pattern to docker-py, whose rules flytekit follows.
-    #[error("`{text}` in `{file}` is no pattern: {why}")]
+    /// A line of a `.dockerignore` is not a pattern to docker-py, whose rules flytekit follows.
+    #[error("`{text}` in `{file}` is not a pattern: {why}")]
     BadPattern {
         /// The file, from the workspace root.
         file: String,
         /// What the line says.
         text: String,
-        /// Why it is no pattern.
+        /// Why it is not a pattern.
         why: String,
     },
     /// flytekit refuses the registry.
-    #[error("`{registry}` is no registry to flytekit")]
+    #[error("`{registry}` is not a registry to flytekit")]
     BadRegistry {
         /// The registry, in lower case.
         registry: String,
@@ -30,13 +30,13 @@ pub enum Error {
         /// The name of the image.
         name: String,
     },
-    /// What is wrong with a file or folder.
+    /// What is wrong with a file or directory.
     #[error(transparent)]
     Files(#[from] FilesError),
     /// Git does not tell what it ignores.
     #[error("git does not tell what it ignores in `{folder}`: {why}")]
     Git {
-        /// The folder, from the workspace root.
+        /// The directory, from the workspace root.
         folder: String,
         /// Why.
         why: String,
@@ -45,22 +45,22 @@ pub enum Error {
     #[error("`loaded-modules` means the modules of a running Python process, and there is none")]
     LoadedModules,
     /// A field does not hold a mapping.
-    #[error("`{field}` is no mapping")]
+    #[error("`{field}` is not a mapping")]
     NotDict {
         /// The field, as flytekit calls it.
         field: String,
     },
     /// A field does not hold a list of texts.
-    #[error("`{field}` is no list of texts")]
+    #[error("`{field}` is not a list of texts")]
     NotList {
         /// The field, as flytekit calls it.
         field: String,
     },
     /// `pip_secret_mounts` does not hold pairs; in YAML it never does, as YAML has no tuples.
-    #[error("`pip_secret_mounts` is no list of pairs of texts")]
+    #[error("`pip_secret_mounts` is not a list of pairs of texts")]
     NotPairs,
     /// A field does not hold a text.
-    #[error("`{field}` is no text")]
+    #[error("`{field}` is not text")]
     NotText {
         /// The field, as flytekit calls it.
         field: String,

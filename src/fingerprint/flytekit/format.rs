@@ -1,6 +1,6 @@
 //! Python's `str.format` of a `tag_format`, with `spec_hash` as the one argument.
 //!
-//! Pure. The choice made: all that a text can be formatted with, as flytekit lets Python do it; `reference::format_tag`, for
+//! Pure. All that a text can be formatted with, as flytekit lets Python do it; `reference::format_tag`, for
 //! this program's own tags, takes less on purpose.
 
 use super::error::Error;

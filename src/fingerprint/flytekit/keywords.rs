@@ -1,6 +1,6 @@
 //! The arguments of `ImageSpec(…)` by name, as YAML gives them.
 //!
-//! Pure. The choices made: a value of the wrong kind is refused where flytekit refuses it, and also where flytekit takes it but
+//! Pure. A value of the wrong kind is refused where flytekit refuses it, and also where flytekit takes it but
 //! can never build the image (a registry that is a number, a base that is a mapping).
 
 use super::error::Error;
@@ -149,13 +149,13 @@ mod tests {
             assert_eq!(read(name, Value::None), Ok(Fields::default()), "{name}");
         }
         let unnamed = read("name", Value::None).unwrap_err();
-        assert_eq!(unnamed.to_string(), "`name` is no text");
+        assert_eq!(unnamed.to_string(), "`name` is not text");
     }
 
     #[test]
     fn a_base_that_is_a_mapping_is_refused() {
         let error = read("base_image", Value::Dict(Vec::new())).unwrap_err();
-        assert_eq!(error.to_string(), "`base_image` is no text");
+        assert_eq!(error.to_string(), "`base_image` is not text");
     }
 
     #[test]

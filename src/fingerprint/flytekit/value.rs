@@ -1,6 +1,6 @@
 //! What a field of an `ImageSpec` may hold, as Python has it.
 //!
-//! Data only. The choice made: a field that flytekit does not check is a value here too, because a float or a date that came
+//! Data only. A field that flytekit does not check is a value here too, because a float or a date that came
 //! through YAML is hashed as what it is.
 
 /// A Python value.

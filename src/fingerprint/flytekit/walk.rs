@@ -1,6 +1,6 @@
-//! Lists the files below a folder as Python's `os.walk` does.
+//! Lists the files below a directory as Python's `os.walk` does.
 //!
-//! Reads folders, not files. The choices made: links to folders are not entered, and what cannot be listed is an error, where
+//! Reads directories, not files. Links to directories are not entered, and what cannot be listed is an error, where
 //! Python passes over it in silence; this program's own state is not there.
 
 use std::path::Path;
@@ -11,25 +11,25 @@ use crate::disk::read::{Links, Listed, Root};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
-/// In which order the folders that `copy` names are walked.
+/// In which order the directories that `copy` names are walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// As the file system lists them: what flytekit does, with an answer that another machine may not give.
     AsListed,
-    /// By name: the same on every machine, and flytekit's where no folder holds two others.
+    /// By name: the same on every machine, and flytekit's where no directory holds two others.
     Sorted,
 }
 
 /// What a walk is to do.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Root,
-    /// In which order folders are entered; the files of one folder are sorted.
+    /// In which order directories are entered; the files of one directory are sorted.
     pub(super) order: Order,
-    /// Whether folders called `.git` are left out.
+    /// Whether directories called `.git` are left out.
     pub(super) without_git: bool,
 }
 
-/// The files and the folders of one folder, by name.
+/// The files and the directories of one directory, by name.
 #[derive(Default)]
 struct Names {
     files: Vec<String>,
@@ -37,8 +37,8 @@ struct Names {
 }
 
 impl Walk<'_> {
-    /// The files below a folder (from the root, without links), relative to it, in the order of the walk: first those of the
-    /// folder itself. Links to files are among them, wherever they lead, and so is what is neither file nor folder.
+    /// The files below a directory (from the root, without links), relative to it, in the order of the walk: first those of the
+    /// directory itself. Links to files are among them, wherever they lead, and so is what is neither file nor directory.
     pub(super) fn files(&self, top: &Path) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
         let mut ahead = vec![String::new()];

@@ -1,8 +1,8 @@
-//! Docker's `.dockerignore`: which paths of a folder are left out.
+//! Docker's `.dockerignore`: which paths of a directory are left out.
 //!
-//! Pure: text and paths in, verdicts out. The choice made: the verdict is that of the builders' walk, where a rule that has
-//! matched a folder holds for all that is in it, and a rule that could not have changed a folder's verdict is not asked
-//! about that folder. (So `a/*.log` with a later `!a` leaves `a/x.log` out, as `BuildKit` does.)
+//! Pure: text and paths in, verdicts out. The verdict is that of the builders' walk, where a rule that has
+//! matched a directory holds for all that is in it, and a rule that could not have changed a directory's verdict is not asked
+//! about that directory. (So `a/*.log` with a later `!a` leaves `a/x.log` out, as `BuildKit` does.)
 
 pub(super) mod pattern;
 
@@ -26,15 +26,15 @@ pub struct Rule {
     pattern: Pattern,
 }
 
-/// A line that is no rule.
+/// A line that is not a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no pattern: {why}")]
+#[error("`{text}` is not a pattern: {why}")]
 pub struct BadRule {
     /// Its line, from 1.
     pub line: usize,
     /// What the line says, trimmed.
     pub text: String,
-    /// Why it is no rule.
+    /// Why it is not a rule.
     pub why: String,
 }
 
@@ -43,7 +43,7 @@ pub struct BadRule {
 pub struct Verdict {
     /// The rule that leaves the path out, by its place in the list.
     by: Option<usize>,
-    /// The rules that matched the path or a folder that it is in.
+    /// The rules that matched the path or a directory that it is in.
     matched: Vec<bool>,
 }
 
@@ -59,7 +59,7 @@ impl Rules {
     /// Reads the text of a `.dockerignore`.
     ///
     /// # Errors
-    /// The first line that is no rule.
+    /// The first line that is not a rule.
     pub fn read(text: &str) -> Result<Self, BadRule> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         text.lines()
@@ -75,7 +75,7 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// Judges a path, given the verdict on the folder that it is in; none for the topmost.
+    /// Judges a path, given the verdict on the directory that it is in; none for the topmost.
     #[must_use]
     pub fn judge(&self, path: &str, folder: Option<&Verdict>) -> Verdict {
         let mut verdict = Verdict {
@@ -93,7 +93,7 @@ impl Rules {
         verdict
     }
 
-    /// Judges a path from the topmost folder on.
+    /// Judges a path from the topmost directory on.
     #[must_use]
     pub fn judge_whole(&self, path: &str) -> Option<Verdict> {
         if path.is_empty() || path == "." {
@@ -105,7 +105,7 @@ impl Rules {
         })
     }
 
-    /// Whether a path, relative to the folder of the rules, is left out.
+    /// Whether a path, relative to the directory of the rules, is left out.
     #[must_use]
     pub fn excludes(&self, path: &str) -> bool {
         self.judge_whole(path)
@@ -118,7 +118,7 @@ impl Rules {
         verdict.by.map(|at| &self.0[at])
     }
 
-    /// Whether nothing below an excluded folder can be in again, so that it need not be read.
+    /// Whether nothing below an excluded directory can be in again, so that it need not be read.
     #[must_use]
     pub fn may_prune(&self, folder: &str) -> bool {
         !self
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn an_exception_reaches_below_an_excluded_folder() {
-        // pulumi-docker#594: an exception below a folder that is left out.
+        // pulumi-docker#594: an exception below a directory that is left out.
         let rules = "docs\n!docs/README.md\n**/*.tmp\n!keep";
         assert_eq!(
             left_out(
@@ -304,7 +304,10 @@ mod tests {
     fn a_bad_line_is_named() {
         let bad = Rules::read("ok\n\n[a").unwrap_err();
         assert_eq!((bad.line, bad.text.as_str()), (3, "[a"));
-        assert_eq!(bad.to_string(), "`[a` is no pattern: the `[` is not closed");
+        assert_eq!(
+            bad.to_string(),
+            "`[a` is not a pattern: the `[` is not closed"
+        );
         assert_eq!(Rules::read("!").unwrap_err().why, "nothing follows the `!`");
         assert_eq!(Rules::read("! /").unwrap_err().line, 1);
         assert_eq!(Rules::read("/!").unwrap_err().line, 1);

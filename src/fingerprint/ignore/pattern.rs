@@ -1,6 +1,6 @@
 //! One pattern of a `.dockerignore`: text → matcher.
 //!
-//! Knows paths as text with `/` between parts; knows nothing of files, parents or `!`. The choice made: the quirks of the
+//! Knows paths as text with `/` between parts; knows nothing of files, parents or `!`. The quirks of the
 //! builders' matcher are kept (`**x` is "ends in x", `dir**` is "begins with dir", `[^a]` and `[.-0]` match `/`), and what only
 //! happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`, `[[:alpha:]]`), is
 //! refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
@@ -105,7 +105,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it could match any path below the folder; may say yes too often.
+    /// Whether it could match any path below the directory; may say yes too often.
     pub(super) fn may_match_below(&self, folder: &str) -> bool {
         let below = format!("{folder}/");
         match self {

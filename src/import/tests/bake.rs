@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::{imported, imported_in, refused, told, told_of};
 
-/// A folder with files that a bake file names.
+/// A directory with files that a bake file names.
 fn folder(files: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in files {

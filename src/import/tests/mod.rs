@@ -15,7 +15,7 @@ use crate::import::{ImportContext, Imported, Input, InputKind, Paths, import};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// What becomes of a source that lies in this folder.
+/// What becomes of a source that lies in this directory.
 fn imported_in(folder: &Path, name: &str, text: &str) -> Result<Imported, String> {
     let mut sources = Sources::default();
     let id = sources.add(name, text);

@@ -44,7 +44,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The field that a node gives; none when a mistake was told, or when it is no field but may be here.
+    /// The field that a node gives; none when a mistake was told, or when it is not a field but may be here.
     fn field(&mut self, node: &Node) -> Option<&'static Field> {
         let name = node.name.text.as_str();
         if self.besides.contains(&name) {

@@ -85,7 +85,7 @@ fn make(random: &mut Random) -> String {
 
 fn judge(bench: &Bench, text: &str) -> bool {
     let (dockerfile, rules) = text.split_once('\u{1}').unwrap_or((text, ""));
-    // Now and then it is no text at all.
+    // Now and then it is not text at all.
     let is_text = !dockerfile.ends_with("é");
     let mut bytes = dockerfile.as_bytes().to_vec();
     bytes.truncate(bytes.len() - usize::from(!is_text));

@@ -89,7 +89,7 @@ fn config(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
     });
     assert!(
         read.workdirs.iter().eq(steps),
-        "the working folders {:?}",
+        "the working directories {:?}",
         read.workdirs
     );
     let own = spec.steps.iter().filter_map(|step| match step {
@@ -102,7 +102,7 @@ fn config(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
             .iter()
             .take(said.len())
             .eq(said.iter().copied()),
-        "the working folders {:?}",
+        "the working directories {:?}",
         read.workdirs
     );
 }

@@ -1,4 +1,4 @@
-//! What a checkout can hold that is no ordinary file: each is refused by name, in time, and nothing outside is read or written.
+//! What a checkout can hold that is not an ordinary file: each is refused by name, in time, and nothing outside is read or written.
 
 mod kinds;
 mod size;
@@ -40,7 +40,7 @@ fn by(starter: &[&str], command: &Command) -> Command {
     whole.env_clear();
     let set = command.get_envs();
     whole.envs(set.filter_map(|(name, value)| Some((name, value?))));
-    whole.current_dir(command.get_current_dir().expect("a folder"));
+    whole.current_dir(command.get_current_dir().expect("a directory"));
     whole
 }
 
@@ -48,7 +48,7 @@ fn by(starter: &[&str], command: &Command) -> Command {
 #[track_caller]
 fn run(command: &Command, what: &dyn std::fmt::Debug) -> Ran {
     let mut command = by(&["env"], command);
-    let said = tempfile::tempdir().expect("a folder");
+    let said = tempfile::tempdir().expect("a directory");
     let [out, err] = ["out", "err"].map(|name| said.path().join(name));
     let file = |path: &Path| std::fs::File::create(path).expect("a file");
     command.stdin(Stdio::null());

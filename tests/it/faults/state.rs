@@ -104,7 +104,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Makes something that is no file or directory of ours; it is given a directory of somebody else's.
+/// Makes something that is not a file or directory of ours; it is given a directory of somebody else's.
 type Other = fn(&Path, &Path);
 
 fn file(at: &Path, _: &Path) {

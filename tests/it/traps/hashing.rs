@@ -71,7 +71,7 @@ fn links_that_lead_nowhere_round_in_circles_or_out_are_copied_as_links() {
 
 #[test]
 fn what_is_removed_and_folders_that_are_empty_count() {
-    // flytekit walks files only: an empty folder, or one that became empty, changed nothing.
+    // flytekit walks files only: an empty directory, or one that became empty, changed nothing.
     let sandbox = copies(&["src/a", "src/b"]);
     sandbox.build(&[]).success();
     std::fs::remove_file(sandbox.path("src/b")).unwrap();
@@ -86,7 +86,7 @@ fn what_is_removed_and_folders_that_are_empty_count() {
 
 #[test]
 fn the_name_of_the_checkout_is_in_no_key() {
-    // garden#5501: two clones of one commit had two versions. Through a link, and from a folder below, they have one too.
+    // garden#5501: two clones of one commit had two versions. Through a link, and from a directory below, they have one too.
     let (here, there) = (copies(&["src/a"]), copies(&["src/a"]));
     let link = there.path("link");
     symlink(here.root(), &link).unwrap();
@@ -216,7 +216,7 @@ fn a_password_of_an_index_is_refused_and_shown_nowhere() {
     assert!(!holds(&sandbox.root(), secret));
 }
 
-/// Whether a file below a folder has these words in it.
+/// Whether a file below a directory has these words in it.
 fn holds(folder: &Path, words: &str) -> bool {
     std::fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();

@@ -50,7 +50,7 @@ fn what_changes_no_key_builds_nothing() {
     assert_eq!(started["files"], 3);
     assert_eq!(
         started["folders"], 4,
-        "the root and three folders, nothing ignored"
+        "the root and three directories, nothing ignored"
     );
     let file = fs::File::open(sandbox.path("base/x")).unwrap();
     file.set_modified(std::time::SystemTime::now()).unwrap();
@@ -160,7 +160,7 @@ fn files_and_folders_that_go_and_come_back_are_seen() {
         assert_eq!(
             watch.wave().built(),
             if round == 0 { vec!["app"] } else { vec![] },
-            "an empty folder"
+            "an empty directory"
         );
         sandbox.write("app/x", &format!("{round} again"));
         assert_eq!(watch.wave().built(), ["app"]);
@@ -173,7 +173,7 @@ fn files_and_folders_that_go_and_come_back_are_seen() {
         let wave = watch.wave();
         assert_eq!(wave.built(), ["other"], "{wave:?}");
     }
-    // A whole folder that is replaced while nobody looks.
+    // A whole directory that is replaced while nobody looks.
     for round in 0..10 {
         let (old, new) = (sandbox.path("base"), sandbox.path(&format!("new{round}")));
         fs::create_dir(&new).unwrap();

@@ -216,7 +216,7 @@ fn events_that_were_lost_lead_to_one_full_look() {
     watch.stays_still();
     sandbox.write(
         "base/lost/x",
-        "in a folder that came while events were lost",
+        "in a directory that came while events were lost",
     );
     assert_eq!(watch.wave().built(), ["app", "base"]);
 }

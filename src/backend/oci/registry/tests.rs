@@ -282,7 +282,7 @@ fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
             _ => None,
         };
         let expected = match (behaviour, flytekits) {
-            // Harbor's 500 reaches flytekit through the daemon, which it believes; to us it is no answer. Both build.
+            // Harbor's 500 reaches flytekit through the daemon, which it believes; to us it is not an answer. Both build.
             ("500 harbor repository", Some(false)) => None,
             // flytekit cannot ask without a daemon, or asks Docker Hub instead; we ask the registry.
             ("no daemon, hub 404 not found", None) => Some(false),

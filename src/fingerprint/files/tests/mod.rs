@@ -15,7 +15,7 @@ use crate::spec::WorkspacePath;
 struct Tree(tempfile::TempDir);
 
 impl Tree {
-    /// Files hold their own names; a name that ends in `/` is a folder.
+    /// Files hold their own names; a name that ends in `/` is a directory.
     fn new(names: &[&str]) -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
         for name in names {
@@ -41,7 +41,7 @@ impl Tree {
         self.read_with(path, "")
     }
 
-    /// Reads a tree under the rules of a folder.
+    /// Reads a tree under the rules of a directory.
     fn read_with(&self, path: &str, ignore: &str) -> Result<Files, FilesError> {
         let (path, ignore) = (at(path), at(ignore));
         read_files(self.0.path(), &FileSet::Tree { path, ignore })

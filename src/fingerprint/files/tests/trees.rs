@@ -57,7 +57,7 @@ fn the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
 
 #[test]
 fn every_difference_that_an_image_would_have_is_seen() {
-    // flytekit `_pathhash_update` (`a/bc` and `ab/c` alike), skaffold `fi.Name()` (a file moved between folders), werf#7465 (modes).
+    // flytekit `_pathhash_update` (`a/bc` and `ab/c` alike), skaffold `fi.Name()` (a file moved between directories), werf#7465 (modes).
     let tree = Tree::new(&["src/a/bc", "src/d", "src/f/"]);
     symlink("d", tree.at("src/link")).unwrap();
     let mut seen = std::collections::BTreeSet::from([tree.read("src").unwrap().digest]);
@@ -71,9 +71,9 @@ fn every_difference_that_an_image_would_have_is_seen() {
     fs::rename(tree.at("src/ab/bc"), tree.at("src/ab/c")).unwrap();
     differs("file name");
     fs::rename(tree.at("src/ab/c"), tree.at("src/c")).unwrap();
-    differs("file moved between folders");
+    differs("file moved between directories");
     fs::remove_dir(tree.at("src/f")).unwrap();
-    differs("empty folder removed");
+    differs("empty directory removed");
     fs::remove_file(tree.at("src/link")).unwrap();
     symlink("c", tree.at("src/link")).unwrap();
     differs("link target");
@@ -195,7 +195,7 @@ fn a_set_that_the_rules_leave_out_names_the_rule() {
     let error = tree.read_with("app", "app").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`a[` is no pattern: the `[` is not closed"
+        "`a[` is not a pattern: the `[` is not closed"
     );
     assert_eq!(error.place(), Some(("app/.dockerignore", 2)));
 }

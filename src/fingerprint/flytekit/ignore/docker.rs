@@ -1,7 +1,7 @@
 //! docker-py's reading of a `.dockerignore`, which is not Docker's.
 //!
-//! Pure: text and paths in, verdicts out. The choice made: case does not matter, a path is judged by itself and by as many of
-//! its folders as the pattern has parts, `[!a]` negates and `\` escapes nothing, because docker-py has it so. The stepping
+//! Pure: text and paths in, verdicts out. Case does not matter, a path is judged by itself and by as many of
+//! its directories as the pattern has parts, `[!a]` negates and `\` escapes nothing, because docker-py has it so. The stepping
 //! through a path is that of the real rules, see `fingerprint::ignore`.
 
 use std::iter::Peekable;
@@ -21,7 +21,7 @@ struct Pattern {
     tokens: Vec<Token>,
 }
 
-/// A line that is no pattern.
+/// A line that is not a pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadPattern {
     /// The line, stripped.
@@ -83,7 +83,7 @@ impl Pattern {
         }))
     }
 
-    /// Whether it matches a path, or as many of the folders that the path is in as it has parts.
+    /// Whether it matches a path, or as many of the directories that the path is in as it has parts.
     fn matches(&self, path: &str, folder: &str) -> bool {
         if self.is_like(path) {
             return true;

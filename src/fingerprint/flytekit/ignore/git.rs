@@ -11,10 +11,10 @@ use crate::fingerprint::flytekit::error::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::git;
 
-/// How long git may take: a folder of a million files takes seconds.
+/// How long git may take: a directory of a million files takes seconds.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The files below a folder that git ignores, relative to it, as git writes them: with quotes around odd names.
+/// The files below a directory that git ignores, relative to it, as git writes them: with quotes around odd names.
 pub(super) fn ignored(root: &Path, folder: &Path) -> Result<HashSet<String>, Error> {
     let files = git::files(folder, &["-io", "--exclude-standard"], LIMIT);
     let files = files.map_err(|why| Error::Git {

@@ -1,6 +1,6 @@
 //! What flytekit leaves out of a source root: what git ignores, what `.dockerignore` says to docker-py, and a few names.
 //!
-//! Knows no digest. The choice made: flytekit's three rules with their faults, as the tag depends on them: paths that git puts
+//! Knows no digest. Flytekit's three rules with their faults, as the tag depends on them: paths that git puts
 //! in quotes are not recognised, and `.dockerignore` is read by docker-py's rules, not by Docker's.
 
 mod docker;
@@ -25,7 +25,7 @@ pub(super) struct Ignore {
 }
 
 impl Ignore {
-    /// Reads the rules of a folder, which is a path of the root without links and holds these files.
+    /// Reads the rules of a directory, which is a path of the root without links and holds these files.
     pub(super) fn read(root: &Root, folder: &Path, files: &[String]) -> Result<Self, Error> {
         let at = root.at(folder);
         pipes::refuse(root.path(), &at, files)?;

@@ -22,7 +22,7 @@ const OF_THE_REPOSITORY: [&str; 5] = [
     ".git/info/exclude",
 ];
 
-/// Refuses whatever git would read for this folder, which holds these files, and what is neither file nor folder.
+/// Refuses whatever git would read for this directory, which holds these files, and what is neither file nor directory.
 pub(super) fn refuse(root: &Path, folder: &Path, files: &[String]) -> Result<(), Error> {
     let is_repository = |at: &&Path| at.join(".git").symlink_metadata().is_ok();
     let Some(repository) = folder.ancestors().find(is_repository) else {

@@ -184,7 +184,7 @@ fn copies_are_digested_in_the_order_given() {
     assert_eq!(folder.copy(&"d".into()).unwrap(), md5("d/bb"));
     assert_eq!(folder.copy(&"a".into()).unwrap(), NOTHING);
     let error = folder.copy(&vec![1_i64].into()).unwrap_err();
-    assert_eq!(error.to_string(), "`copy` is no list of texts");
+    assert_eq!(error.to_string(), "`copy` is not a list of texts");
 }
 
 #[test]
@@ -198,7 +198,10 @@ fn what_is_not_there_is_named() {
     assert_eq!(folder.requirements_digest("no.txt"), missing("no.txt"));
     assert_eq!(folder.source("no", &CopyMode::All), missing("no"));
     let error = folder.source_files("a").unwrap_err();
-    assert_eq!(error.to_string(), "`a` cannot be read: it is no folder");
+    assert_eq!(
+        error.to_string(),
+        "`a` cannot be read: it is not a directory"
+    );
     assert_eq!(
         folder.source("a", &CopyMode::LoadedModules),
         Err(Error::LoadedModules)

@@ -16,10 +16,10 @@ const NOT_ASKED: [(&str, &str); 1] = [(
     "is refused by `ImageSpec.from_env`, which asks the running Python for its version",
 )];
 
-/// Where the folder that the entry was laid out in is part of the answer.
+/// Where the directory that the entry was laid out in is part of the answer.
 const BY_TEXT: [(&str, &str); 1] = [(
     "source-no-copy",
-    "the absolute path of `source_root` is hashed: the text is compared, with this folder's path in it",
+    "the absolute path of `source_root` is hashed: the text is compared, with this directory's path in it",
 )];
 
 /// Whose completed arguments the golden file tells less exactly than the text that is hashed, which is compared all the same.
@@ -177,7 +177,7 @@ impl<'a> Case<'a> {
         !self.expect.at(answer).is_none()
     }
 
-    /// With this entry's folder in place of the generator's.
+    /// With this entry's directory in place of the generator's.
     fn here(&self, text: &str) -> String {
         text.replace("${WORKDIR}", self.folder.path().to_str().unwrap())
     }

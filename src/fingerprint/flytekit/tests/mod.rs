@@ -21,7 +21,7 @@ pub(super) fn rows(table: &Value) -> &[Value] {
     }
 }
 
-/// Makes a folder a repository, whatever settings the machine has.
+/// Makes a directory a repository, whatever settings the machine has.
 fn table(name: &str) -> Vec<Value> {
     rows(golden().at("tables").at(name)).to_vec()
 }

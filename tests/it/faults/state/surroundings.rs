@@ -144,8 +144,8 @@ fn a_read_only_workspace_is_planned_and_its_build_is_refused_with_what_to_do() {
     };
     ran.success()
         .says("build: 2")
-        .says("the state folder `.imgspec` cannot be made: `.imgspec` cannot be written: read-only file system")
-        .says("make the workspace's folder writable");
+        .says("the state directory `.imgspec` cannot be made: `.imgspec` cannot be written: read-only file system")
+        .says("make the workspace's directory writable");
     place.run(BUILD).success();
     place.sandbox.write("f", "2");
     let ran = mounting(&place.sandbox, READ_ONLY, "").unwrap();
@@ -226,7 +226,7 @@ fn a_state_directory_that_is_committed_to_git_is_told_where_mistakes_are_looked_
     let asked = sandbox.root().with_file_name("git");
     assert!(is_there(&asked));
     fs::remove_file(&asked).unwrap();
-    let said = "the state folder `.imgspec` is committed to git";
+    let said = "the state directory `.imgspec` is committed to git";
     for command in [PLAN, BUILD] {
         let ran = sandbox.run_soon(command).success();
         assert!(!ran.stderr.contains(said), "{}", ran.stderr);
