@@ -70,7 +70,7 @@ pub(super) fn find_context(
 
 /// The ignore file that bears a Dockerfile's name.
 fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
-    let path = format!("{dockerfile}{}", IGNORE_FILE);
+    let path = format!("{dockerfile}{IGNORE_FILE}");
     WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
