@@ -112,7 +112,7 @@ impl<'a> Asker<'a> {
                 limit: limit.time,
             },
             limit,
-            heard: Heard::default(),
+            heard: LastSign::default(),
             is_told: Mutex::new(false),
         }
     }
@@ -162,15 +162,15 @@ impl From<GivenUp> for io::Error {
 
 /// When the last sign of life came; given to whoever hears them.
 #[derive(Debug, Clone)]
-pub(crate) struct Heard(Arc<Mutex<Instant>>);
+pub(crate) struct LastSign(Arc<Mutex<Instant>>);
 
-impl Default for Heard {
+impl Default for LastSign {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
 }
 
-impl Heard {
+impl LastSign {
     /// There was one just now.
     pub(crate) fn now(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -191,13 +191,13 @@ pub(crate) struct Question<'a> {
     asker: Asker<'a>,
     waiting: Waiting,
     limit: Limit,
-    heard: Heard,
+    heard: LastSign,
     is_told: Mutex<bool>,
 }
 
 impl Question<'_> {
     /// For those who hear parts of the answer: with each, the time begins anew.
-    pub(crate) fn heard(&self) -> Heard {
+    pub(crate) fn heard(&self) -> LastSign {
         self.heard.clone()
     }
 

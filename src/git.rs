@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::asking::Asker;
 use crate::disk::system_words;
-use crate::process::{Said, ask};
+use crate::process::{Output, ask};
 
 /// Settings that keep git from running anything, and from asking whose repository it is, which is then of no importance.
 const SETTINGS: [&str; 4] = [
@@ -80,7 +80,7 @@ fn is_in_repository(folder: &Path) -> bool {
 }
 
 /// A `.git` that git does not take for one, or a repository without files.
-fn is_no_repository(said: &Said) -> bool {
+fn is_no_repository(said: &Output) -> bool {
     ["not a git repository", "must be run in a work tree"]
         .iter()
         .any(|words| said.err.contains(words))

@@ -107,7 +107,7 @@ impl Patience<'_> {
 
 /// What a short program said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Output {
     /// Whether it succeeded.
     pub success: bool,
     /// Its standard output.
@@ -120,7 +120,7 @@ pub struct Said {
 ///
 /// # Errors
 /// When it cannot be started, says too much, or the question is given up; its group is killed then.
-pub(crate) fn ask(command: &mut Command, question: &Question<'_>) -> io::Result<Said> {
+pub(crate) fn ask(command: &mut Command, question: &Question<'_>) -> io::Result<Output> {
     answer(start(command.stdin(Stdio::null()))?, question)
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn ask_with(
     command: &mut Command,
     words: &str,
     question: &Question<'_>,
-) -> io::Result<Said> {
+) -> io::Result<Output> {
     let mut started = start(command.stdin(Stdio::piped()))?;
     if let Some(mut pipe) = started.child.stdin.take() {
         // Less than a pipe holds, so nobody waits; one that does not want to hear it may still answer.
@@ -141,7 +141,7 @@ pub(crate) fn ask_with(
     answer(started, question)
 }
 
-fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Said> {
+fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Output> {
     let lines = started.listen();
     let (mut out, mut err) = (String::new(), String::new());
     let mut ended: Option<(ExitStatus, Instant)> = None;
@@ -165,7 +165,7 @@ fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Said> {
             && (heard == Err(RecvTimeoutError::Disconnected) || at.elapsed() > LINGER)
         {
             let success = status.success();
-            return Ok(Said { success, out, err });
+            return Ok(Output { success, out, err });
         }
         if heard == Err(RecvTimeoutError::Disconnected) {
             thread::sleep(LAST_TICK);

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::diagnostic::Diagnostic;
-use crate::disk::dir::Trouble;
+use crate::disk::dir::DirError;
 use crate::git;
 use crate::store::Store;
 use crate::workspace::STATE_FOLDER;
@@ -27,7 +27,7 @@ pub fn state(root: &Path) -> Vec<Diagnostic> {
 
 fn unusable(root: &Path) -> Option<Diagnostic> {
     let error = Store::look(root).verify().err()?;
-    let trouble = Trouble::of(&error)?;
+    let trouble = DirError::of(&error)?;
     let mistake = Diagnostic::error("state-folder", trouble.what());
     Some(match trouble.help() {
         Some(help) => mistake.help(help),

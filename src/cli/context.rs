@@ -21,7 +21,7 @@ pub(super) struct Context {
     envd_context: Option<String>,
     pub(super) screen: Screen,
     pub(super) limits: Limits,
-    pub(super) signals: signals::Heard,
+    pub(super) signals: signals::Listening,
 }
 
 impl Context {

@@ -19,7 +19,7 @@ const HASTE: Duration = Duration::from_secs(2);
 
 /// Hears signals; as long as the program lives.
 #[derive(Clone)]
-pub(super) struct Heard(Arc<Mutex<State>>);
+pub(super) struct Listening(Arc<Mutex<State>>);
 
 struct State {
     grace: Duration,
@@ -39,7 +39,7 @@ type Act = Arc<dyn Fn() + Send + Sync>;
 ///
 /// # Errors
 /// When the system does not let them be heard.
-pub(super) fn hear(grace: Duration) -> Result<Heard, Failure> {
+pub(super) fn hear(grace: Duration) -> Result<Listening, Failure> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT]);
     let mut signals = signals.map_err(|error| {
         Failure::usage(
@@ -47,7 +47,7 @@ pub(super) fn hear(grace: Duration) -> Result<Heard, Failure> {
             "this is a fault of the system",
         )
     })?;
-    let heard = Heard(Arc::new(Mutex::new(State {
+    let heard = Listening(Arc::new(Mutex::new(State {
         grace,
         first: None,
         count: 0,
@@ -63,7 +63,7 @@ pub(super) fn hear(grace: Duration) -> Result<Heard, Failure> {
     Ok(heard)
 }
 
-impl Heard {
+impl Listening {
     /// From now on there is work to end: `end` asks for that, the first time politely.
     pub(super) fn ask_first(&self, end: impl Fn() + Send + Sync + 'static) {
         self.state().end = Some(Arc::new(end));

@@ -3,12 +3,12 @@
 //! A checkout may ship links where imgspec keeps its state, and any process may put one there at any moment; a path would be
 //! led by them. `cap-std` was the alternative: it follows the links that stay inside, and here none is wanted at all.
 
+mod error;
 mod fresh;
 mod lock;
 mod remove;
 mod rooted;
 mod terms;
-mod trouble;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -24,12 +24,12 @@ use rustix::io::Errno;
 
 use super::FileKind;
 use super::read;
+pub(crate) use error::DirError;
+use error::{Doing, Why};
 pub(crate) use fresh::{Fresh, TEMPORARY};
 pub(crate) use lock::Share;
 pub(crate) use rooted::Rooted;
 pub(crate) use terms::Terms;
-pub(crate) use trouble::Trouble;
-use trouble::{Doing, Why};
 
 /// What every file and directory is opened with: no link is followed, no pipe is waited for, no terminal is taken over.
 const SAFELY: OFlags = OFlags::NOFOLLOW
@@ -258,7 +258,7 @@ impl Dir {
 
     /// The error of a file in it that could not be written, with its name if it does not have that yet.
     pub(crate) fn unwritten(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
-        if Trouble::of(&error).is_some() {
+        if DirError::of(&error).is_some() {
             return error;
         }
         self.told(name.as_ref(), Why::System(Doing::Writing, error))
@@ -315,11 +315,11 @@ impl Dir {
     /// The error of the directory itself.
     fn own(&self, doing: Doing, error: Errno) -> io::Error {
         let why = Why::System(doing, error.into());
-        Trouble::new(&self.0.path, &self.0.terms, why).into()
+        DirError::new(&self.0.path, &self.0.terms, why).into()
     }
 
     fn told(&self, name: &OsStr, why: Why) -> io::Error {
-        Trouble::new(&self.0.path.join(name), &self.0.terms, why).into()
+        DirError::new(&self.0.path.join(name), &self.0.terms, why).into()
     }
 }
 

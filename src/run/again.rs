@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::engine::{Engine, Moved};
 use super::event::Event;
-use super::worker::Trouble;
+use super::worker::JobError;
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::recipe::FileSet;
@@ -31,7 +31,7 @@ impl Engine<'_> {
         let unreadable = self.state.view.unreadable.clone();
         for (other, error) in unreadable.iter().filter(|(other, _)| **other != id) {
             self.state.note_failed_as_is(*other);
-            let trouble = Trouble::plain(BuildError::Failed(error.to_string()));
+            let trouble = JobError::plain(BuildError::Failed(error.to_string()));
             self.tell_failure(&self.state.name(*other), trouble, 0.0, "");
         }
         if let Some(error) = unreadable.get(&id) {

@@ -11,7 +11,7 @@ use super::jobs::{Job, Jobs};
 use super::mailbox::{Ended, Teller};
 use super::state::{Rules, State};
 use super::wave::{Outcome, Wave};
-use super::worker::{Built, Done, Trouble};
+use super::worker::{Built, Done, JobError};
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
@@ -57,7 +57,7 @@ pub(crate) struct Moved {
     pub(crate) image: String,
     pub(super) path: String,
     pub(super) job: Job,
-    pub(super) trouble: Trouble,
+    pub(super) trouble: JobError,
     pub(super) seconds: f64,
 }
 
@@ -172,7 +172,7 @@ impl<'r> Engine<'r> {
             && self.state.rules.when_unknown == WhenUnknown::Fail
         {
             let error = format!("nobody can say whether it exists: {why}");
-            let trouble = Trouble::plain(BuildError::Failed(error));
+            let trouble = JobError::plain(BuildError::Failed(error));
             self.state.note_failed_as_is(id);
             self.tell_failure(&image, trouble, 0.0, "");
             return false;
@@ -253,7 +253,7 @@ impl<'r> Engine<'r> {
         &mut self,
         image: String,
         job: Job,
-        trouble: Trouble,
+        trouble: JobError,
         seconds: f64,
     ) -> Option<Moved> {
         match &trouble.error {
@@ -289,7 +289,7 @@ impl<'r> Engine<'r> {
         }
     }
 
-    pub(super) fn failed(&mut self, image: &str, job: Job, trouble: Trouble, seconds: f64) {
+    pub(super) fn failed(&mut self, image: &str, job: Job, trouble: JobError, seconds: f64) {
         let before = if job.is_push {
             "it is built, but could not be pushed: "
         } else {
@@ -302,14 +302,14 @@ impl<'r> Engine<'r> {
     pub(super) fn tell_failure(
         &mut self,
         image: &str,
-        trouble: Trouble,
+        trouble: JobError,
         seconds: f64,
         before: &str,
     ) {
         self.touch();
         self.new_failures.push(image.to_owned());
         self.fail_in_wave(image);
-        let Trouble { error, log, tail } = trouble;
+        let JobError { error, log, tail } = trouble;
         self.tell(Event::ImageFailed {
             image: image.to_owned(),
             error: format!("{before}{error}"),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::Event;
-use super::worker::{Done, Trouble};
+use super::worker::{Done, JobError};
 use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 
@@ -27,7 +27,7 @@ pub(crate) enum Message {
 /// How a build or a push ended.
 pub(crate) struct Ended {
     pub(crate) image: String,
-    pub(super) result: Result<Done, Trouble>,
+    pub(super) result: Result<Done, JobError>,
     pub(super) seconds: f64,
 }
 

@@ -79,13 +79,13 @@ pub(super) enum Done {
 }
 
 /// Why a worker came back without a result.
-pub(crate) struct Trouble {
+pub(crate) struct JobError {
     pub(crate) error: BuildError,
     pub(crate) log: Option<String>,
     pub(crate) tail: Vec<String>,
 }
 
-impl Trouble {
+impl JobError {
     /// Without anything to read on.
     pub(crate) fn plain(error: BuildError) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Trouble {
 
 impl Work {
     /// Builds the image or pushes it; with how long it took.
-    pub(super) fn carry_out(&self) -> (Result<Done, Trouble>, f64) {
+    pub(super) fn carry_out(&self) -> (Result<Done, JobError>, f64) {
         let started = Instant::now();
         let result = guarded(|| match &self.push {
             None => self.build_in_turn().map(Done::Built),
@@ -120,7 +120,7 @@ impl Work {
         &*self.view.world.backends[self.id.index()]
     }
 
-    fn push(&self, artifact: &Artifact) -> Result<(), Trouble> {
+    fn push(&self, artifact: &Artifact) -> Result<(), JobError> {
         let log = Log::open(self, &format!("{}.push", self.image()))?;
         self.try_often(&log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
@@ -128,7 +128,7 @@ impl Work {
     }
 
     /// One run at a time builds an image; who waited for another may find the work done.
-    fn build_in_turn(&self) -> Result<Built, Trouble> {
+    fn build_in_turn(&self) -> Result<Built, JobError> {
         let waiting = self.waiting("waiting for another run that builds it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
@@ -209,7 +209,7 @@ impl Work {
         &self,
         log: &Log<'_>,
         work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, JobError> {
         let reference = self.view.reference(self.id);
         let job = self.job(&reference);
         let mut attempt = 1;
@@ -234,7 +234,7 @@ impl Work {
         }
     }
 
-    fn sleep(&self, wait: Duration) -> Result<(), Trouble> {
+    fn sleep(&self, wait: Duration) -> Result<(), JobError> {
         let end = Instant::now() + wait;
         while Instant::now() < end {
             if self.cancel.is_requested() {
@@ -295,7 +295,7 @@ impl Work {
 }
 
 /// A backend that panics has failed; the run goes on.
-fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panic
             .downcast_ref::<String>()
@@ -308,12 +308,12 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     })
 }
 
-fn plain(message: String) -> Trouble {
-    Trouble::plain(BuildError::Failed(message))
+fn plain(message: String) -> JobError {
+    JobError::plain(BuildError::Failed(message))
 }
 
-fn cancelled() -> Trouble {
-    Trouble::plain(BuildError::Cancelled)
+fn cancelled() -> JobError {
+    JobError::plain(BuildError::Cancelled)
 }
 
 /// The log of one build: a file, its last lines, and the events for the screen.
@@ -333,7 +333,7 @@ struct Lines {
 }
 
 impl<'a> Log<'a> {
-    fn open(work: &'a Work, name: &str) -> Result<Self, Trouble> {
+    fn open(work: &'a Work, name: &str) -> Result<Self, JobError> {
         let (file, path) = work.store.open_log(name).map_err(|error| {
             plain(format!(
                 "no log of it can be kept: {}",
@@ -353,9 +353,9 @@ impl<'a> Log<'a> {
         })
     }
 
-    fn trouble(&self, error: BuildError) -> Trouble {
+    fn trouble(&self, error: BuildError) -> JobError {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        Trouble {
+        JobError {
             error,
             log: Some(self.path.display().to_string()),
             tail: lines.tail.iter().cloned().collect(),

@@ -20,7 +20,7 @@ use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
-use crate::disk::dir::Trouble;
+use crate::disk::dir::DirError;
 use crate::disk::system_words;
 use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
@@ -381,7 +381,7 @@ pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
 
 /// Why the state directory cannot be used, and what to do.
 fn state_trouble(error: &io::Error) -> (String, String) {
-    let misplaced = Trouble::of(error).and_then(|it| Some((it.what(), it.help()?)));
+    let misplaced = DirError::of(error).and_then(|it| Some((it.what(), it.help()?)));
     misplaced.unwrap_or_else(|| {
         let why = system_words(error);
         (

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::dir::{Dir, Rooted, Terms, Trouble};
+use crate::disk::dir::{Dir, DirError, Rooted, Terms};
 use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
@@ -116,7 +116,7 @@ impl Store {
             own.verify_file(turns::WRITING)
         });
         verified.or_else(|error| {
-            if Trouble::is_misplaced(&error) {
+            if DirError::is_misplaced(&error) {
                 Err(error)
             } else {
                 Ok(())
@@ -229,7 +229,7 @@ impl Records {
         match folder.read(record_file(image), LARGEST_RECORD) {
             Ok(Some(bytes)) => record::parse(image, &bytes),
             Ok(None) => RecordState::Missing,
-            Err(error) => RecordState::Unreadable(match Trouble::of(&error) {
+            Err(error) => RecordState::Unreadable(match DirError::of(&error) {
                 Some(trouble) => trouble.reason(),
                 None => system_words(&error),
             }),

@@ -7,7 +7,7 @@ use crate::run::Event;
 use crate::run::mailbox::Message;
 
 /// What only a watch hears of.
-pub(super) enum Heard {
+pub(super) enum Ring {
     /// A look ended; with words if it did not end well.
     Looked(Result<Looked, String>),
     /// A key was pressed.
@@ -17,13 +17,13 @@ pub(super) enum Heard {
 /// Wakes the keeper, from any thread.
 #[derive(Clone)]
 pub(super) struct Bell {
-    pub(super) heard: Sender<Heard>,
+    pub(super) heard: Sender<Ring>,
     pub(super) messages: SyncSender<Message>,
 }
 
 impl Bell {
     /// Tells the keeper something.
-    pub(super) fn ring(&self, heard: Heard) {
+    pub(super) fn ring(&self, heard: Ring) {
         // A keeper that is gone needs to know nothing.
         let _ = self.heard.send(heard);
         self.wake();

@@ -11,10 +11,10 @@ use super::places::{Kind, Places, Who};
 
 /// Events as hints: whom they may concern.
 #[derive(Debug, Default)]
-pub(super) struct Hints(Mutex<Heard>);
+pub(super) struct Hints(Mutex<Pending>);
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Pending {
     places: Arc<Places>,
     what: Doubt,
     /// Watched directories that may not be watched any more: they, or what they are in, came or went.
@@ -114,7 +114,7 @@ impl Hints {
         std::mem::take(&mut self.lock().suspects)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
         // Nothing is left half-done under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use super::bell::{Bell, Heard};
+use super::bell::{Bell, Ring};
 use super::ends::Ends;
 use super::hints::Hints;
 use super::keys::Keys;
@@ -66,7 +66,7 @@ impl<'r> Keeper<'r> {
         let wake: Wake = Arc::new(move || hint.wake());
         let (source, why) = Source::new(&hints, &wake, request.poll);
         let key = bell.clone();
-        let hear = || Keys::hear(Arc::new(move |pressed| key.ring(Heard::Key(pressed))));
+        let hear = || Keys::hear(Arc::new(move |pressed| key.ring(Ring::Key(pressed))));
         let this = Self {
             teller: Teller::new(report),
             looks: Looks::new(&request, (kept, end.cancel.clone()), root, &hints),
@@ -93,7 +93,7 @@ impl<'r> Keeper<'r> {
         mut self,
         mut phase: Phase<'r>,
         receiver: Receiver<Message>,
-        heard: &Receiver<Heard>,
+        heard: &Receiver<Ring>,
     ) {
         self.begin(&mut phase);
         loop {
@@ -108,8 +108,8 @@ impl<'r> Keeper<'r> {
             }
             while let Ok(heard) = heard.try_recv() {
                 match heard {
-                    Heard::Looked(looked) => phase = self.looked(phase, looked),
-                    Heard::Key(key) => self.key(&mut phase, key),
+                    Ring::Looked(looked) => phase = self.looked(phase, looked),
+                    Ring::Key(key) => self.key(&mut phase, key),
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bell::{Bell, Heard};
+use super::bell::{Bell, Ring};
 use super::git::Git;
 use super::hints::{Doubt, Hints};
 use super::look::{self, Task};
@@ -209,7 +209,7 @@ impl Looks {
             let looked = looked.map_err(|_| {
                 "internal error while files were looked at; please report it".to_owned()
             });
-            bell.ring(Heard::Looked(looked));
+            bell.ring(Ring::Looked(looked));
         });
         true
     }

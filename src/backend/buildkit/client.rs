@@ -22,7 +22,7 @@ use super::progress::{Form, Progress};
 use super::request::Request;
 use super::session::{Lent, Session};
 use super::{connection, failure, gateway};
-use crate::asking::{Asker, GivenUp, Heard};
+use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::oci::registry::{self, Access};
 use crate::backend::{BuildError, Notes};
 use crate::cancel::Cancel;
@@ -197,7 +197,7 @@ impl BuildKit {
             r#ref: solve.r#ref.clone(),
         };
         let mut teller = control.clone();
-        let (life, is_fetching) = (Heard::default(), AtomicBool::new(true));
+        let (life, is_fetching) = (LastSign::default(), AtomicBool::new(true));
         let heard = async {
             // Progress is for people: a build without it is as good.
             if let Ok(status) = teller.status(status).await {
@@ -236,7 +236,7 @@ impl BuildKit {
     async fn hopeless(
         &self,
         request: &Request<'_>,
-        life: &Heard,
+        life: &LastSign,
         is_fetching: &AtomicBool,
     ) -> String {
         let registries = request.registries();
@@ -319,7 +319,7 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
 async fn listen(
     mut told: Streaming<StatusResponse>,
     progress: &mut Progress<'_>,
-    life: &Heard,
+    life: &LastSign,
     is_fetching: &AtomicBool,
 ) {
     while let Ok(Some(status)) = told.message().await {

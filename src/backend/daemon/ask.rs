@@ -12,7 +12,7 @@ use super::{BY_PROGRAMS, Daemon, round};
 use crate::asking::Asker;
 use crate::backend::oci::registry::{self, Access};
 use crate::cancel::Cancel;
-use crate::process::{self, Exit, Patience, Said, Stream};
+use crate::process::{self, Exit, Output, Patience, Stream};
 
 impl Daemon {
     /// Whether the daemon is on a Unix socket and speaking to it is not forbidden.
@@ -85,7 +85,7 @@ impl Daemon {
     }
 
     /// Runs a short call of the `docker` program.
-    pub(super) fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Said> {
+    pub(super) fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Output> {
         let question = asker.ask(self.whom(), self.limits.answer());
         let said = process::ask(self.docker()?.args(arguments), &question);
         self.note(&said);

@@ -9,7 +9,7 @@ use crate::backend::buildkit::failure;
 use crate::backend::oci::reference::Reference;
 use crate::backend::{Artifact, BuildError};
 use crate::cancel::Cancel;
-use crate::process::{Said, Stream};
+use crate::process::{Output, Stream};
 
 /// How many calls remove names concurrently.
 const REMOVERS: usize = 8;
@@ -148,7 +148,7 @@ impl Daemon {
     }
 
     /// Runs a short call of the `docker` program for a build.
-    pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Said, BuildError> {
+    pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Output, BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::engine::NoEngine;
 use crate::backend::platform::Platform;
 use crate::backend::{Existence, Wanted, labels};
-use crate::process::Said;
+use crate::process::Output;
 
 /// How many references one call takes: the system allows about two megabytes of arguments.
 pub(super) const AT_ONCE: usize = 1000;
@@ -41,7 +41,7 @@ pub(crate) struct LocalImage {
 pub(super) fn read(
     whom: &str,
     wanted: &[Wanted<'_>],
-    said: &Said,
+    said: &Output,
 ) -> Result<Vec<Existence>, NoEngine> {
     let images: Vec<LocalImage> = said
         .out
@@ -183,15 +183,15 @@ mod tests {
         assert_eq!(LocalImage::read("not JSON"), None);
     }
 
-    fn said(success: bool, out: &str, err: &str) -> Said {
-        Said {
+    fn said(success: bool, out: &str, err: &str) -> Output {
+        Output {
             success,
             out: out.into(),
             err: err.into(),
         }
     }
 
-    fn read(references: &[&str], said: &Said) -> Result<Vec<Existence>, NoEngine> {
+    fn read(references: &[&str], said: &Output) -> Result<Vec<Existence>, NoEngine> {
         let wanted = references.iter().map(|reference| Wanted {
             reference,
             place: crate::backend::StoreKind::Local,

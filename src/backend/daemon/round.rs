@@ -18,7 +18,7 @@ use super::endpoint::Endpoint;
 use super::engine::NoEngine;
 use super::http::{Line, connect, get};
 use super::inspect;
-use crate::asking::{Asker, GivenUp, Heard};
+use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::{Existence, Wanted};
 use crate::limits::Limits;
 
@@ -43,7 +43,7 @@ struct Round {
     broken: AtomicUsize,
     /// Why the daemon is not asked for the rest.
     lost: Mutex<Option<String>>,
-    heard: Heard,
+    heard: LastSign,
 }
 
 /// What exists of these references, in their order.
@@ -107,7 +107,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 impl Round {
-    fn new(endpoint: &Endpoint, wanted: &[Wanted<'_>], limits: &Limits, heard: Heard) -> Self {
+    fn new(endpoint: &Endpoint, wanted: &[Wanted<'_>], limits: &Limits, heard: LastSign) -> Self {
         let own = |wanted: &Wanted<'_>| (wanted.reference.to_owned(), wanted.platforms.to_vec());
         Self {
             socket: endpoint.socket().unwrap_or_default(),

@@ -8,7 +8,7 @@ use std::fs::File;
 
 use super::home::Home;
 use crate::backend::{BuildError, Cancel, Notes, context, waiting};
-use crate::disk::dir::{Share, Trouble};
+use crate::disk::dir::{DirError, Share};
 
 /// Waits for the turn of this image in this HOME, which lasts until the file is dropped.
 pub(super) fn wait(
@@ -24,7 +24,7 @@ pub(super) fn wait(
     match home.above.lock(&name, Share::Nobody, &mut waiting) {
         Ok(Some(turn)) => Ok(Some(turn)),
         Ok(None) => Err(BuildError::Cancelled),
-        Err(error) if Trouble::is_misplaced(&error) => Err(context::unwritten(error)),
+        Err(error) if DirError::is_misplaced(&error) => Err(context::unwritten(error)),
         // Without a lock there is still another try.
         Err(_) => Ok(None),
     }

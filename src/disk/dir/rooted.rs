@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::error::{DirError, Doing, Why};
 use super::terms::Terms;
-use super::trouble::{Doing, Trouble, Why};
 use super::{DIRECTORY, Dir};
 
 /// A directory of ours that may not be there, or may not be one.
@@ -86,6 +86,6 @@ impl Rooted {
     }
 
     fn trouble(&self, doing: Doing, error: io::Error) -> io::Error {
-        Trouble::new(&self.anchor, &self.terms, Why::System(doing, error)).into()
+        DirError::new(&self.anchor, &self.terms, Why::System(doing, error)).into()
     }
 }

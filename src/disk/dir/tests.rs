@@ -122,7 +122,7 @@ fn only_regular_files_are_read_and_none_is_waited_for() {
         assert_eq!(why(dir.try_lock(name, Share::Nobody)), expected);
         let error = dir.read(name, 5).unwrap_err();
         assert_eq!(
-            Trouble::of(&error).unwrap().reason(),
+            DirError::of(&error).unwrap().reason(),
             format!("it is {kind}, not a file")
         );
     }

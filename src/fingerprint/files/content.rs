@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{FilesError, Said};
+use super::error::{FilesError, Mention};
 use crate::disk::FileKind;
 use crate::disk::read::{self, Links, Refusal, Root};
 
@@ -96,38 +96,40 @@ impl Mark {
 
 /// Why a file has no content.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum ReadError {
     /// It changed while it was read.
     Changed,
     /// It is not opened, or the operating system refuses to read it.
     Refused(Refusal),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         Self::Refused(Refusal::System(error))
     }
 }
 
-impl From<Refusal> for Trouble {
+impl From<Refusal> for ReadError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
 /// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
-pub(super) fn unread(path: &str, said: Option<&Said>, trouble: Trouble) -> FilesError {
+pub(super) fn unread(path: &str, said: Option<&Mention>, trouble: ReadError) -> FilesError {
     match trouble {
-        Trouble::Changed | Trouble::Refused(Refusal::Kind(FileKind::Link)) => {
+        ReadError::Changed | ReadError::Refused(Refusal::Kind(FileKind::Link)) => {
             FilesError::Moved { path: path.into() }
         }
-        Trouble::Refused(refusal) if refusal.is_absent() => FilesError::Moved { path: path.into() },
-        Trouble::Refused(refusal) => FilesError::named(path, said, refusal),
+        ReadError::Refused(refusal) if refusal.is_absent() => {
+            FilesError::Moved { path: path.into() }
+        }
+        ReadError::Refused(refusal) => FilesError::named(path, said, refusal),
     }
 }
 
 /// Hashes a file that has at most so many bytes.
-pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, Trouble> {
+pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, ReadError> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
         let (file, meta) = from.root.file(at, Links::Refuse)?;
@@ -139,7 +141,7 @@ pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, Trou
 }
 
 /// Hashes a file and keeps its bytes.
-pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u8>), Trouble> {
+pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u8>), ReadError> {
     let (file, meta) = root.file(at, Links::Refuse)?;
     let bytes = read::limited(&file, &meta, limit)?;
     let digest = *blake3::hash(&bytes).as_bytes();
@@ -189,10 +191,10 @@ fn fill(mut file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> 
     Ok(filled)
 }
 
-fn finish(file: &File, before: Mark, size: u64, digest: [u8; 32]) -> Result<Content, Trouble> {
+fn finish(file: &File, before: Mark, size: u64, digest: [u8; 32]) -> Result<Content, ReadError> {
     let after = Mark::new(&file.metadata()?);
     if after != before || size != after.size {
-        return Err(Trouble::Changed);
+        return Err(ReadError::Changed);
     }
     Ok(Content {
         executable: after.mode & 0o111 != 0,

@@ -10,7 +10,7 @@ use crate::disk::{FileKind, Shown, system_words};
 
 /// A line of a file that names another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Mention {
     /// The file, from the workspace root.
     pub file: String,
     /// The line, from 1.
@@ -24,7 +24,7 @@ pub enum FilesError {
     #[error("`{}` is not a pattern: {why}", Shown(.text))]
     BadRule {
         /// The line.
-        said: Said,
+        said: Mention,
         /// What it says.
         text: String,
         /// Why it is not a pattern.
@@ -44,7 +44,7 @@ pub enum FilesError {
         /// What the rule says.
         rule: String,
         /// The rule's line.
-        said: Said,
+        said: Mention,
     },
     /// A file that is read whole is too large for that.
     #[error("`{}` is larger than {limit}", Shown(.path))]
@@ -54,7 +54,7 @@ pub enum FilesError {
         /// How large it may be.
         limit: String,
         /// Who names it, if that is not the manifest.
-        said: Option<Said>,
+        said: Option<Mention>,
     },
     /// A requirement is a path, so the build would not find it.
     #[error("`{}` is a path on this machine, which the build does not see", Shown(.text))]
@@ -62,7 +62,7 @@ pub enum FilesError {
         /// The requirement.
         text: String,
         /// Its line.
-        said: Said,
+        said: Mention,
     },
     /// There is nothing of this name (or a link that leads nowhere).
     #[error("`{}` does not exist", Shown(.path))]
@@ -70,7 +70,7 @@ pub enum FilesError {
         /// The file or directory.
         path: String,
         /// Who names it, if that is not the manifest.
-        said: Option<Said>,
+        said: Option<Mention>,
     },
     /// A file was changed, replaced or removed while it was being read, twice.
     #[error("`{}` changed while it was being read", Shown(.path))]
@@ -92,7 +92,7 @@ pub enum FilesError {
         /// What it is.
         kind: &'static str,
         /// Who names it, if that is not the manifest.
-        said: Option<Said>,
+        said: Option<Mention>,
     },
     /// A path, or the link that it is, leads out of the workspace.
     #[error("`{}` lies outside of the workspace", Shown(.path))]
@@ -100,7 +100,7 @@ pub enum FilesError {
         /// The path as given.
         path: String,
         /// Who names it, if that is not the manifest.
-        said: Option<Said>,
+        said: Option<Mention>,
     },
     /// Something in a directory is neither file nor directory nor link.
     #[error("`{}` is {kind}", Shown(.path))]
@@ -144,7 +144,7 @@ pub enum FilesError {
 
 impl FilesError {
     /// Why a file is not read that somebody names: the manifest, if nobody else.
-    pub(crate) fn named(path: &str, said: Option<&Said>, refusal: Refusal) -> Self {
+    pub(crate) fn named(path: &str, said: Option<&Mention>, refusal: Refusal) -> Self {
         let (path, said) = (path.to_owned(), said.cloned());
         match refusal {
             Refusal::Dangling => Self::Dangling { path },

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::error::{FilesError, Said};
+use super::error::{FilesError, Mention};
 use super::trail;
 use crate::disk::read::{Links, Listed, Refusal, Root};
 use crate::disk::{FileKind, limits};
@@ -138,7 +138,7 @@ fn find_by(
 pub(super) fn resolve(
     root: &Root,
     path: &WorkspacePath,
-    said: Option<&Said>,
+    said: Option<&Mention>,
 ) -> Result<PathBuf, FilesError> {
     trail::looked_up(&path.under(root.path()));
     real(root, path, said)
@@ -148,7 +148,7 @@ pub(super) fn resolve(
 pub(super) fn real(
     root: &Root,
     path: &WorkspacePath,
-    said: Option<&Said>,
+    said: Option<&Mention>,
 ) -> Result<PathBuf, FilesError> {
     let real = root.real(Path::new(path.as_str()));
     let shown = path.to_string();
@@ -213,7 +213,7 @@ fn read_rules(root: &Root, file: &str) -> Result<Option<Rules>, FilesError> {
     // A pattern that is not UTF-8 could only match names that are refused anyway.
     let rules = Rules::read(&String::from_utf8_lossy(&bytes));
     rules.map(Some).map_err(|bad| FilesError::BadRule {
-        said: Said {
+        said: Mention {
             file: file.to_owned(),
             line: bad.line,
         },
@@ -360,7 +360,7 @@ impl Walk<'_> {
         Some(FilesError::Excluded {
             path: place.to_owned(),
             rule: rule.text.clone(),
-            said: Said {
+            said: Mention {
                 file: self.file.clone(),
                 line: rule.line,
             },

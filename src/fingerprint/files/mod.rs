@@ -13,7 +13,7 @@ mod seen;
 mod set;
 pub(crate) mod trail;
 
-pub use error::{FilesError, Said};
+pub use error::{FilesError, Mention};
 pub use reader::{FileReader, read_files};
 pub use set::{Entry, EntryKind, Files};
 pub use trail::Trail;

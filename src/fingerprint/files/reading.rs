@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rayon::prelude::*;
 
-use super::content::{self, Content, Mark, Origin, Stop, Trouble, unread};
-use super::error::{FilesError, Said};
+use super::content::{self, Content, Mark, Origin, ReadError, Stop, unread};
+use super::error::{FilesError, Mention};
 use super::find::{self, Found, Item, Kind};
 use super::set::{Entry, EntryKind, Files, Seen, digest_of};
 use super::{requirements, trail};
@@ -138,7 +138,7 @@ fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesErro
     let mut entries = Vec::new();
     let mut marks = Vec::new();
     for path in project_files(main) {
-        let said = (path != *main).then(|| Said {
+        let said = (path != *main).then(|| Mention {
             file: main.to_string(),
             line: 1,
         });
@@ -230,8 +230,8 @@ fn measure(
         Kind::File(at) => {
             let path = || find::join(place, &item.path);
             let content = content::hash(from, at, limit).map_err(|trouble| match trouble {
-                Trouble::Changed => FilesError::Moved { path: path() },
-                Trouble::Refused(refusal) => FilesError::found(&path(), refusal),
+                ReadError::Changed => FilesError::Moved { path: path() },
+                ReadError::Refused(refusal) => FilesError::found(&path(), refusal),
             })?;
             (file_entry(&content), Some(content.mark))
         }

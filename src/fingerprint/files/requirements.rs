@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::content::{self, Content, unread};
-use super::error::{FilesError, Said};
+use super::error::{FilesError, Mention};
 use super::find::resolve;
 use crate::disk::limits;
 use crate::disk::read::Root;
@@ -22,7 +22,7 @@ pub(super) struct Read {
 
 /// Reads a requirements file and all that it leads to, each once, sorted by path.
 pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, FilesError> {
-    let mut ahead: Vec<(WorkspacePath, Option<Said>)> = vec![(path.clone(), None)];
+    let mut ahead: Vec<(WorkspacePath, Option<Mention>)> = vec![(path.clone(), None)];
     let mut seen = BTreeSet::from([path.clone()]);
     let mut files = Vec::new();
     while let Some((path, said)) = ahead.pop() {
@@ -64,10 +64,10 @@ fn is_below(path: &WorkspacePath, folder: &WorkspacePath) -> bool {
 }
 
 /// The files that a requirements file names, with who says so.
-fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Said)>, FilesError> {
+fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Mention)>, FilesError> {
     let mut found = Vec::new();
     for (line, text) in logical_lines(text) {
-        let said = Said {
+        let said = Mention {
             file: file.to_string(),
             line,
         };

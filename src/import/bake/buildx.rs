@@ -14,7 +14,7 @@ use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
 use crate::import::input::ImportContext;
 use crate::import::text::shown;
-use crate::process::{self, Said};
+use crate::process::{self, Output};
 
 /// What bake prints of a file.
 pub(super) struct Printed {
@@ -72,7 +72,7 @@ impl Bake<'_> {
         serde_json::from_str(&answer.out).ok()
     }
 
-    fn ask(&self, arguments: &[&str]) -> Result<Said, Box<Diagnostic>> {
+    fn ask(&self, arguments: &[&str]) -> Result<Output, Box<Diagnostic>> {
         let mut command = Command::new("docker");
         command
             .args(["buildx", "bake", "--progress=quiet", "-f"])
@@ -109,7 +109,7 @@ fn not_run(error: &std::io::Error) -> Diagnostic {
 }
 
 /// Bake's own error, or that this Docker has no bake.
-fn refused(file: &Path, answer: &Said) -> Diagnostic {
+fn refused(file: &Path, answer: &Output) -> Diagnostic {
     let lines = answer.err.lines().filter(|line| !line.trim().is_empty());
     let lines: Vec<&str> = lines.collect();
     let signs = [

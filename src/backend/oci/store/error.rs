@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::backend::oci::name::Digest;
-use crate::disk::dir::Trouble;
+use crate::disk::dir::DirError;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl StoreError {
 
 impl From<io::Error> for StoreError {
     fn from(source: io::Error) -> Self {
-        let path = Trouble::of(&source).map_or_else(PathBuf::new, |it| it.path().to_owned());
+        let path = DirError::of(&source).map_or_else(PathBuf::new, |it| it.path().to_owned());
         Self::Files { path, source }
     }
 }
@@ -65,7 +65,7 @@ fn is_full(error: &io::Error) -> bool {
 
 fn words(path: &Path, error: &io::Error) -> String {
     let path = path.display();
-    let trouble = Trouble::of(error);
+    let trouble = DirError::of(error);
     match error.kind() {
         _ if is_full(error) => format!(
             "no space is left for `{path}`; free some, or set `XDG_CACHE_HOME` to where there is some"

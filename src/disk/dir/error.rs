@@ -13,7 +13,7 @@ use crate::disk::{FileKind, system_words};
 
 /// Something of ours could not be used.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct DirError {
     /// As it is shown.
     path: PathBuf,
     terms: Terms,
@@ -41,7 +41,7 @@ pub(super) enum Doing {
     Removing,
 }
 
-impl Trouble {
+impl DirError {
     pub(super) fn new(path: &Path, terms: &Terms, why: Why) -> Self {
         Self {
             path: terms.shown(path).to_owned(),
@@ -121,17 +121,17 @@ impl Doing {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for DirError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.what())?;
         self.help().map_or(Ok(()), |help| write!(out, ": {help}"))
     }
 }
 
-impl Error for Trouble {}
+impl Error for DirError {}
 
-impl From<Trouble> for io::Error {
-    fn from(trouble: Trouble) -> Self {
+impl From<DirError> for io::Error {
+    fn from(trouble: DirError) -> Self {
         Self::new(trouble.kind(), trouble)
     }
 }
