@@ -7,7 +7,7 @@ mod text;
 
 use std::ops::Range;
 
-pub(crate) use text::{quoted, shown};
+pub(crate) use text::{is_unseen, quoted, shown};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

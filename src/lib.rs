@@ -29,7 +29,7 @@
 //!
 //! ```text
 //! cli
-//! images watch
+//! edit images watch
 //! import report session view
 //! run
 //! plan
@@ -51,6 +51,7 @@ pub mod check;
 pub mod cli;
 pub mod diagnostic;
 mod disk;
+pub mod edit;
 pub mod fingerprint;
 #[cfg(test)]
 mod fuzz;

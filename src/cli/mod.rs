@@ -9,8 +9,10 @@ mod choice;
 mod clean;
 mod context;
 mod doctor;
+mod edit;
 mod explain;
 mod failure;
+mod fmt;
 mod generate;
 mod import;
 mod init;
@@ -63,6 +65,14 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Look for mistakes in the manifests and the files that they name
     Check(check::CheckArgs),
+    /// Add values to a field of an image
+    Add(edit::AddArgs),
+    /// Remove values from a field of an image
+    Remove(edit::RemoveArgs),
+    /// Set a field of an image
+    Set(edit::SetArgs),
+    /// Lay out the manifests
+    Fmt(fmt::FmtArgs),
     /// List everything that an image's key is made of, or what differs from its last build
     Explain(explain::ExplainArgs),
     /// Write the files that a builder would be given for an image
@@ -123,6 +133,10 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Graph(GraphCommand::Show(args)) => show::run(&args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Check(args) => check::run(&args, context),
+        Command::Add(args) => edit::add(args, context),
+        Command::Remove(args) => edit::remove(args, context),
+        Command::Set(args) => edit::set(args, context),
+        Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Render(args) => render::run(&args, context),
         Command::Tag(args) => tag::run(&args, context),

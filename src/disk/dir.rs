@@ -4,6 +4,7 @@
 //! led by them. `cap-std` was the alternative: it follows the links that stay inside, and here none is wanted at all.
 
 mod error;
+mod exchange;
 mod fresh;
 mod lock;
 mod remove;

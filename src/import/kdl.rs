@@ -1,54 +1,12 @@
 //! Images → the text of a manifest, as a person would write it.
 //!
-//! Written by hand: the kdl crate's printer leaves some control characters as they are, puts lists of any length on one line
-//! and knows nothing of `{{ }}`.
+//! Decides what a whole manifest is made of; how names and values are written is [`write`]'s.
 
 use std::fmt::Write as _;
 
 use super::imported::{Imported, NewImage, Node};
-
-/// The longest line that is made of short values.
-const WIDTH: usize = 100;
-
-/// The usual order of fields.
-const ORDER: &[&str] = &[
-    "flytekit",
-    "registry",
-    "name",
-    "tag-format",
-    "builder",
-    "builder-options",
-    "builder-config",
-    "registry-config",
-    "platform",
-    "dockerfile",
-    "base-image",
-    "cuda",
-    "cudnn",
-    "apt-packages",
-    "python-version",
-    "python-exec",
-    "conda-channels",
-    "conda-packages",
-    "requirements",
-    "packages",
-    "pip-index",
-    "pip-extra-index-url",
-    "pip-extra-args",
-    "pip-secret-mounts",
-    "runtime-packages",
-    "secret",
-    "env",
-    "source-root",
-    "source-copy-mode",
-    "copy",
-    "commands",
-    "user",
-    "workdir",
-    "entrypoint",
-    "cmd",
-    "labels",
-];
+use crate::diagnostic::{is_unseen, quoted};
+use crate::manifest::write::{self, WIDTH, word};
 
 /// Fields that move to `defaults` when all images agree on them.
 const SHARED: &[&str] = &["registry", "builder", "platform"];
@@ -111,8 +69,7 @@ impl ManifestWriter {
             let _ = write!(self.out, "\n// {}", comment(words));
         }
         let mut fields = image.fields.clone();
-        let rank = |node: &Node| ORDER.iter().position(|name| *name == node.name);
-        fields.sort_by_key(|node| rank(node).unwrap_or(ORDER.len()));
+        fields.sort_by_key(|node| write::rank(&node.name));
         let head = format!("image {}", self.text(&image.id, 0));
         self.block(&head, &fields);
     }
@@ -131,17 +88,12 @@ impl ManifestWriter {
         }
         let mut parts: Vec<String> = node.args.iter().map(|arg| self.text(arg, depth)).collect();
         parts.extend(self.props(node, depth));
-        let name = word(&node.name);
-        let lines = lines(&parts, depth * 4 + node.name.len());
-        if node.is_list && !lines.is_empty() {
-            for line in &lines {
-                self.line(depth, &format!("{name} {line}"), &[]);
-            }
-            return;
+        let mut lines = write::node(&node.name, &parts, depth, node.is_list);
+        let last = lines.pop().unwrap_or_default();
+        for line in &lines {
+            self.line(depth, line, &[]);
         }
-        let indent = format!(" \\\n{}", " ".repeat(depth * 4 + 4));
-        let text = format!("{name} {}", lines.join(&indent));
-        self.line(depth, text.trim_end(), &node.children);
+        self.line(depth, &last, &node.children);
     }
 
     fn line(&mut self, depth: usize, text: &str, children: &[Node]) {
@@ -179,99 +131,12 @@ impl ManifestWriter {
 
     /// A KDL string in which `{{` is literal.
     fn text(&mut self, text: &str, depth: usize) -> String {
-        if !text.contains("{{") {
-            return several_lines(text, depth).unwrap_or_else(|| quoted(text));
-        }
-        if let Some(raw) = raw(text) {
-            return raw;
+        if let Some(written) = write::text(text, depth) {
+            return written;
         }
         self.has_braces = true;
         quoted(text).replace("{{", "{{ braces }}")
     }
-}
-
-/// The parts put into lines that are not too long.
-fn lines(parts: &[String], indent: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for part in parts {
-        let fits = |line: &String| {
-            let length = indent + line.chars().count() + part.chars().count() + 2;
-            length <= WIDTH && !part.contains('\n') && !line.contains('\n')
-        };
-        match lines.last_mut().filter(|line| fits(line)) {
-            Some(line) => *line += &format!(" {part}"),
-            None => lines.push(part.clone()),
-        }
-    }
-    lines
-}
-
-/// A name of a node or property.
-fn word(name: &str) -> String {
-    let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-        && !matches!(name, "true" | "false" | "null" | "inf" | "nan");
-    if fine { name.to_owned() } else { quoted(name) }
-}
-
-/// A text in quotes.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out += "\\n",
-            '\r' => out += "\\r",
-            '\t' => out += "\\t",
-            c if c.is_control() || is_unseen(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out + "\""
-}
-
-/// Characters that a manifest cannot hold as they are, or whose reader would not see them.
-pub(super) fn is_unseen(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// A raw text, where all of it can stand in one.
-fn raw(text: &str) -> Option<String> {
-    if text.starts_with("\"\"") || text.chars().any(|c| c.is_control() || is_unseen(c)) {
-        return None;
-    }
-    let mut hashes = "#".to_owned();
-    while text.contains(&format!("\"{hashes}")) {
-        hashes.push('#');
-    }
-    Some(format!("{hashes}\"{text}\"{hashes}"))
-}
-
-/// A text over several lines, where all of it can stand in one.
-fn several_lines(text: &str, depth: usize) -> Option<String> {
-    let odd = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_unseen(c);
-    let is_blank = |line: &str| !line.is_empty() && line.trim().is_empty();
-    if !text.trim_end_matches('\n').contains('\n')
-        || text.chars().any(odd)
-        || text.split('\n').any(is_blank)
-    {
-        return None;
-    }
-    let indent = " ".repeat(depth * 4 + 4);
-    let body = text.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
-    let line = |line: &str| {
-        if line.is_empty() {
-            "\n".to_owned()
-        } else {
-            format!("{indent}{line}\n")
-        }
-    };
-    Some(format!(
-        "\"\"\"\n{}{indent}\"\"\"",
-        body.split('\n').map(line).collect::<String>()
-    ))
 }
 
 /// Text that is safe after `//`.

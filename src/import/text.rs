@@ -1,6 +1,6 @@
 //! Texts of the source in messages.
 
-use super::kdl::is_unseen;
+use crate::diagnostic::is_unseen;
 
 /// How many characters of a value a message shows.
 const MAX_SHOWN: usize = 80;

@@ -3,8 +3,8 @@
 //! Reads manifests and nothing else; knows neither graph nor builders. The rooms are the way of the text: `syntax` makes nodes
 //! of it, `decode` fills variables in and makes fields of nodes, `inherit` makes one spec of the fields that defaults,
 //! templates, a matrix and flags give an image, and `load` takes one file after the other through all that. Which fields
-//! there are and what their values may be belongs to [`crate::spec`]. Every stage goes on after a mistake with what it
-//! understood.
+//! there are and what their values may be belongs to [`crate::spec`]; how names and values are written, `write` knows. Every
+//! stage goes on after a mistake with what it understood.
 
 mod decode;
 #[cfg(test)]
@@ -20,11 +20,14 @@ mod syntax;
     reason = "tests are read, not timed"
 )]
 mod tests;
+pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 
 pub use inherit::Overrides;
+pub(crate) use load::load_instead;
 pub use load::{FILE_NAME, load};
+pub(crate) use syntax::{Data, Node, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::disk::read::{self, Links};
 

@@ -218,6 +218,16 @@ fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>
     })
 }
 
+impl Refusal {
+    /// One that is in no manifest.
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Other {
+            message: message.into(),
+            help: Some(help.into()),
+        }
+    }
+}
+
 impl From<Box<Wrong>> for Refusal {
     fn from(wrong: Box<Wrong>) -> Self {
         Self::Wrong(wrong.diagnostics, wrong.workspace.sources)

@@ -4,6 +4,7 @@
 
 mod build;
 mod commands;
+mod edit;
 mod faults;
 mod flytekit;
 mod import;

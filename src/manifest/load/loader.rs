@@ -26,6 +26,8 @@ pub(super) struct Loader<'a> {
     /// The files so far, with the include that led to each.
     pub files: BTreeMap<WorkspacePath, Option<Place>>,
     pub looked: Looked,
+    /// A file, by its path in the workspace, and the text that is read instead of its own.
+    pub instead: Option<(&'a str, &'a str)>,
 }
 
 /// What a file gets from the files that include it.
@@ -59,6 +61,7 @@ impl<'a> Loader<'a> {
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
             looked: Looked::default(),
+            instead: None,
         }
     }
 

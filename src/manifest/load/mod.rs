@@ -29,6 +29,18 @@ pub fn load(
     Loader::new(overrides, env).load(manifest)
 }
 
+/// The same, as if a file of the workspace, by its path in it, had another text.
+pub(crate) fn load_instead(
+    manifest: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+    instead: (&str, &str),
+) -> Loaded {
+    let mut loader = Loader::new(overrides, env);
+    loader.instead = Some(instead);
+    loader.load(manifest)
+}
+
 impl Loader<'_> {
     fn load(mut self, manifest: &Path) -> Loaded {
         let parent = manifest.parent().filter(|it| !it.as_os_str().is_empty());

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::loader::Loader;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk::limits;
-use crate::disk::read::{Links, Refusal, Root};
+use crate::disk::read::{Links, Refusal, Root, fits};
 use crate::manifest::syntax::{self, Node};
 use crate::spec::WorkspacePath;
 
@@ -16,10 +16,7 @@ impl Loader<'_> {
         path: &WorkspacePath,
         included: Option<&Place>,
     ) -> Option<Vec<Node>> {
-        let root = Root::open(&self.root);
-        let read = root
-            .and_then(|root| root.bytes(Path::new(path.as_str()), Links::Follow, limits::MANIFEST));
-        let bytes = match read {
+        let bytes = match self.bytes(path) {
             Ok(bytes) => bytes,
             Err(refusal) => {
                 self.refused(path, included, &refusal);
@@ -47,6 +44,15 @@ impl Loader<'_> {
             self.notes.tell(mistake);
         }
         Some(nodes)
+    }
+
+    fn bytes(&self, path: &WorkspacePath) -> Result<Vec<u8>, Refusal> {
+        if let Some((_, text)) = self.instead.filter(|(it, _)| *it == path.as_str()) {
+            fits(text.len() as u64, limits::MANIFEST)?;
+            return Ok(text.as_bytes().to_vec());
+        }
+        let root = Root::open(&self.root)?;
+        root.bytes(Path::new(path.as_str()), Links::Follow, limits::MANIFEST)
     }
 
     fn refused(&mut self, path: &WorkspacePath, included: Option<&Place>, refusal: &Refusal) {

@@ -160,7 +160,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A `\` with nothing but spaces and a comment up to the end of the line.
-    fn continued_line(&mut self) -> bool {
+    pub(super) fn continued_line(&mut self) -> bool {
         let start = self.at;
         self.at += 1;
         self.take_while(is_space);
@@ -185,7 +185,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A `/* … */` with others inside; an unclosed one or one too deep ends the walk.
-    fn block_comment(&mut self) -> bool {
+    pub(super) fn block_comment(&mut self) -> bool {
         let start = self.at;
         let mut depth = 0;
         loop {

@@ -8,16 +8,18 @@ mod node;
 mod parser;
 mod shape;
 mod string;
+mod tokens;
 mod value;
 
-pub(super) use node::{Data, Node, Prop, Value};
+pub(crate) use node::{Data, Node, Prop, Value};
 pub(super) use shape::{bare, block_only, no_block, one_argument, only_props, prop};
+pub(crate) use tokens::{Token, TokenKind, same, tokens};
 
 use crate::diagnostic::{Diagnostic, SourceId};
 
 /// Reads a text. When there are mistakes, the nodes are those that could be understood; a node with a mistake in its own
 /// line is not among them, and none is when blocks do not match.
-pub(super) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
+pub(crate) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
     parser::document(text, source)
 }
 

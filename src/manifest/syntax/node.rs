@@ -4,7 +4,7 @@ use crate::diagnostic::{Place, Spanned};
 
 /// One node with all that belongs to it.
 #[derive(Debug, Clone)]
-pub(in crate::manifest) struct Node {
+pub(crate) struct Node {
     pub name: Spanned,
     pub args: Vec<Value>,
     /// In order, repeated ones too.
@@ -17,14 +17,14 @@ pub(in crate::manifest) struct Node {
 
 /// One `name=value`.
 #[derive(Debug, Clone)]
-pub(in crate::manifest) struct Prop {
+pub(crate) struct Prop {
     pub name: Spanned,
     pub value: Value,
 }
 
 /// A value with its place.
 #[derive(Debug, Clone)]
-pub(in crate::manifest) struct Value {
+pub(crate) struct Value {
     pub data: Data,
     /// With quotes.
     pub place: Place,
@@ -32,7 +32,7 @@ pub(in crate::manifest) struct Value {
 
 /// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::manifest) enum Data {
+pub(crate) enum Data {
     /// Text of any kind.
     Text {
         /// Escapes are resolved.
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// From the name to the last argument or property, without the block.
-    pub(in crate::manifest) fn head(&self) -> Place {
+    pub(crate) fn head(&self) -> Place {
         let ends = self.args.iter().map(|value| value.place.span.end);
         let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
         let end = ends.chain(prop_ends).max().unwrap_or(0);
@@ -73,7 +73,7 @@ impl Node {
 
 impl Prop {
     /// From the name to the end of the value.
-    pub(in crate::manifest) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place {
             source: self.name.place.source,
             span: self.name.place.span.start..self.value.place.span.end,

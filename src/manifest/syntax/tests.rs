@@ -209,6 +209,9 @@ proptest! {
     ) {
         let text = tokens.concat();
         let (nodes, mistakes) = read(&text);
+        let cut = super::tokens(&text, Sources::default().add("x", ""));
+        let whole: String = cut.iter().map(|token| &text[token.span.clone()]).collect();
+        prop_assert_eq!(&whole, &text);
         for node in &nodes {
             prop_assert!(text.get(node.head().span).is_some());
         }

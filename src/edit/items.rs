@@ -1,0 +1,296 @@
+//! The values of a field, and what a change does to each: exchanged, taken away, or put behind the others.
+
+use super::change::Change;
+use super::item::{Fate, Item, Said, items};
+use super::names::{bare_name, name_of};
+use super::splice::Splice;
+use super::target::{Shape, Target};
+use super::write::Writer;
+use crate::diagnostic::{Place, quoted};
+use crate::session::Refusal;
+
+/// What a change comes to.
+pub(super) struct Changed {
+    pub splices: Vec<Splice>,
+    /// What is done, in words.
+    pub said: Vec<String>,
+    /// The line of the first of it, from 1.
+    pub line: usize,
+    /// What the image itself says of the field afterwards.
+    pub values: Vec<Said>,
+}
+
+/// The values of a field while they change.
+pub(super) struct Items<'a> {
+    pub target: &'a Target<'a>,
+    pub items: Vec<Item>,
+    /// What comes behind them.
+    pub pushed: Vec<Said>,
+    said: Vec<String>,
+}
+
+/// How many lines end in a text.
+fn lines(text: &str) -> usize {
+    text.matches('\n').count()
+}
+
+/// Works out what a change does.
+pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Refusal> {
+    let mut items = Items {
+        target,
+        items: items(target),
+        pushed: Vec::new(),
+        said: Vec::new(),
+    };
+    match (change, target.shape) {
+        (Change::Add(_), Shape::One) => return Err(items.has_one_value()),
+        (Change::Add(values), Shape::Words | Shape::List) => items.add_all(values)?,
+        (Change::Add(values) | Change::Set(values), Shape::Map) => items.put_all(values)?,
+        (Change::Remove(values), _) => items.remove_all(values)?,
+        (Change::Set(values), Shape::One) => items.set_one(values)?,
+        (Change::Set(values), Shape::Words | Shape::List) => items.set_all(values)?,
+    }
+    let splices = Writer::new(target, &items.items, &items.pushed).splices()?;
+    let own = target
+        .own()
+        .first()
+        .map_or(target.image().name.place.span.start, |node| {
+            node.name.place.span.start
+        });
+    let first = splices.iter().min_by_key(|splice| splice.span.start);
+    let start = first.map_or(own, |splice| splice.span.start);
+    // A first field comes with the image's block.
+    let lead = first.map_or("", |splice| splice.text.as_str());
+    let lead = &lead[..lead.len() - lead.trim_start_matches([' ', '{', '\r', '\n']).len()];
+    let kept = items.items.iter();
+    let kept = kept.filter_map(|item| Some((item.key.clone(), item.said()?.to_owned())));
+    Ok(Changed {
+        line: 1 + lines(&target.text[..start]) + lines(lead),
+        values: kept.chain(items.pushed.clone()).collect(),
+        splices,
+        said: items.said,
+    })
+}
+
+impl Items<'_> {
+    pub(super) fn field(&self) -> &'static str {
+        self.target.field.name
+    }
+
+    fn say(&mut self, words: &str, value: &str, how: &str) {
+        self.say_all(words, &[value.to_owned()], how);
+    }
+
+    fn say_all(&mut self, words: &str, values: &[String], how: &str) {
+        let (field, id) = (self.field(), self.target.id);
+        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        let values = values.join(" ");
+        self.said
+            .push(format!("{words}{values} {how} {field} of {id}"));
+    }
+
+    fn add_all(&mut self, values: &[String]) -> Result<(), Refusal> {
+        let inherited = self.target.inherited();
+        for value in values {
+            let same = |text: &str| self.is_same(text, value);
+            let known = self
+                .items
+                .iter()
+                .position(|item| item.said().is_some_and(same));
+            let pushed = self.pushed.iter().position(|(_, text)| same(text));
+            let from = inherited
+                .iter()
+                .find(|(text, _)| self.replaces() || same(text));
+            if self.has(value) || inherited.iter().any(|(text, _)| text == value) {
+                self.say("", value, "is already in");
+            } else if let Some(at) = known {
+                self.exchange(at, value);
+            } else if let Some(at) = pushed {
+                self.pushed[at].1.clone_from(value);
+            } else if let Some((_, place)) = from {
+                let all = inherited.iter().map(|(text, _)| text).chain([value]);
+                return Err(self.refuse_inherited(place, &all.cloned().collect::<Vec<_>>()));
+            } else {
+                self.say("added ", value, "to");
+                self.pushed.push((None, value.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether two values are the same, or two requirements of one package.
+    fn is_same(&self, text: &str, value: &str) -> bool {
+        let name = name_of(self.field(), value);
+        text == value || (name.is_some() && name_of(self.field(), text) == name)
+    }
+
+    /// Whether what the image says itself would take the place of what it inherits.
+    fn replaces(&self) -> bool {
+        self.target.shape == Shape::Words && self.items.is_empty()
+    }
+
+    /// Whether the image says a value itself by now.
+    fn has(&self, value: &str) -> bool {
+        let is_pushed = self.pushed.iter().any(|(_, text)| text == value);
+        is_pushed || self.items.iter().any(|item| item.is(value))
+    }
+
+    fn exchange(&mut self, at: usize, value: &str) {
+        let old = quoted(&self.items[at].text);
+        self.say(&format!("replaced {old} by "), value, "in");
+        self.items[at].fate = Fate::Becomes(value.to_owned());
+    }
+
+    fn put_all(&mut self, values: &[String]) -> Result<(), Refusal> {
+        for value in values {
+            let (key, text) = self.pair(value)?;
+            let is_it = |it: &Option<String>| it.as_deref() == Some(key);
+            let known = self.items.iter().position(|item| is_it(&item.key));
+            let pushed = self.pushed.iter().position(|(it, _)| is_it(it));
+            if let Some(at) = pushed {
+                text.clone_into(&mut self.pushed[at].1);
+            } else if let Some(at) = known {
+                if self.items[at].is(text) {
+                    self.say("", value, "is already in");
+                } else {
+                    self.say("set ", value, "in");
+                    self.items[at].fate = Fate::Becomes(text.to_owned());
+                }
+            } else if let Some((said, place)) = self.target.inherited_entry(key) {
+                if said != text {
+                    return Err(self.refuse_inherited(place, std::slice::from_ref(value)));
+                }
+                self.say("", value, "is already in");
+            } else {
+                self.say("added ", value, "to");
+                self.pushed.push((Some(key.to_owned()), text.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// `NAME=VALUE`.
+    fn pair<'v>(&self, value: &'v str) -> Result<(&'v str, &'v str), Refusal> {
+        match value.split_once('=') {
+            None | Some(("", _)) => Err(self.has_no_name(value)),
+            Some(("reset", text)) => Err(self.is_called_reset(text)),
+            Some(pair) => Ok(pair),
+        }
+    }
+
+    fn set_one(&mut self, values: &[String]) -> Result<(), Refusal> {
+        let [value] = values else {
+            return Err(self.has_one_value());
+        };
+        // An image of the workspace stands behind its word.
+        let (key, text) = match value.split_once('=') {
+            Some(("image", id)) if self.field() == "base-image" => (Some("image"), id),
+            _ => (None, value.as_str()),
+        };
+        let known = self
+            .items
+            .iter()
+            .position(|item| item.key.as_deref() == key);
+        if let Some(at) = known {
+            if self.items[at].is(text) {
+                self.say("", value, "is already the");
+            } else {
+                self.exchange(at, text);
+            }
+            return Ok(());
+        }
+        let inherited = self.target.inherited();
+        if let Some((said, place)) = inherited.first().filter(|_| self.items.is_empty()) {
+            if key.is_none() && said == text {
+                self.say("", value, "is already the");
+                return Ok(());
+            }
+            return Err(self.refuse_inherited(place, values));
+        }
+        for item in &mut self.items {
+            item.fate = Fate::Goes;
+        }
+        self.say("set ", value, "as");
+        self.pushed.push((key.map(str::to_owned), text.to_owned()));
+        Ok(())
+    }
+
+    fn set_all(&mut self, values: &[String]) -> Result<(), Refusal> {
+        let inherited = self.target.inherited();
+        let is_list = self.target.shape == Shape::List;
+        let counts = |_: &&(String, &Place)| is_list || self.items.is_empty();
+        if let Some((_, place)) = inherited.first().filter(counts) {
+            return Err(self.refuse_inherited(place, values));
+        }
+        let alike = self
+            .items
+            .iter()
+            .zip(values)
+            .all(|(item, value)| item.is(value));
+        if alike && self.items.len() == values.len() {
+            self.say_all("", values, "is already the");
+            return Ok(());
+        }
+        for (at, item) in self.items.iter_mut().enumerate() {
+            item.fate = match values.get(at) {
+                Some(value) if item.is(value) => Fate::Stays,
+                Some(value) => Fate::Becomes(value.clone()),
+                None => Fate::Goes,
+            };
+        }
+        let more = values.iter().skip(self.items.len());
+        self.pushed.extend(more.map(|value| (None, value.clone())));
+        self.say_all("set ", values, "as");
+        Ok(())
+    }
+
+    fn remove_all(&mut self, values: &[String]) -> Result<(), Refusal> {
+        if values.is_empty() {
+            return self.remove_whole();
+        }
+        for value in values {
+            let items = self.items.iter().enumerate();
+            let meant = items.filter(|(_, item)| self.means(item, value));
+            let meant: Vec<usize> = meant.map(|(at, _)| at).collect();
+            if meant.is_empty() {
+                return Err(self.absent(value));
+            }
+            for at in meant {
+                self.say("removed ", &self.items[at].shown(), "from");
+                self.items[at].fate = Fate::Goes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a field that has one value.
+    fn remove_whole(&mut self) -> Result<(), Refusal> {
+        if !matches!(self.target.shape, Shape::One | Shape::Words) {
+            return Err(self.is_not_said());
+        }
+        if self.items.is_empty() {
+            return Err(self.absent(""));
+        }
+        let all: Vec<String> = self.items.iter().map(Item::shown).collect();
+        self.say_all("removed ", &all, "from");
+        for item in &mut self.items {
+            item.fate = Fate::Goes;
+        }
+        Ok(())
+    }
+
+    /// Whether a word of the command line means a value that is still there.
+    fn means(&self, item: &Item, value: &str) -> bool {
+        item.fate != Fate::Goes
+            && match &item.key {
+                Some(key) => value == key || value.split_once('=') == Some((key, &item.text)),
+                None => self.names(&item.text, value),
+            }
+    }
+
+    /// Whether a word of the command line is a value, or its package's name.
+    pub(super) fn names(&self, text: &str, value: &str) -> bool {
+        let package = name_of(self.field(), text).map(|name| name.package);
+        text == value || (package.is_some() && package == bare_name(self.field(), value))
+    }
+}

@@ -1,0 +1,344 @@
+//! The canonical layout of a manifest: four blanks a block, one node a line, one blank line at most between them. A block of
+//! one plain node may stay in the line of its own node.
+//!
+//! Works on tokens, not on a tree, so that comments and what is commented out stay where they are; values and comments are
+//! never looked into. The `kdl` crate's formatter would lose comments: see docs/design/kdl.md.
+
+use crate::manifest::write::WIDTH;
+use crate::manifest::{Token, TokenKind};
+
+/// Lays out a text that reads without a mistake.
+pub(super) fn layout(text: &str, tokens: &[Token]) -> String {
+    let mut layout = Layout {
+        text,
+        tokens,
+        at: 0,
+        out: String::new(),
+        depth: 0,
+        end: line_end(text, tokens),
+        before: Before::Nothing,
+    };
+    layout.nodes();
+    if !layout.out.is_empty() {
+        layout.out += layout.end;
+    }
+    layout.out
+}
+
+/// How the lines of a text end: as its first one does.
+pub(super) fn line_end(text: &str, tokens: &[Token]) -> &'static str {
+    let ends = |token: &&Token| matches!(token.kind, TokenKind::Newline | TokenKind::Continue);
+    let first = tokens.iter().find(ends);
+    match first {
+        Some(token) if text[token.span.clone()].ends_with("\r\n") => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// The comment in a `\` and the rest of its line.
+pub(super) fn comment_in(continued: &str) -> Option<&str> {
+    let at = continued.find("//")?;
+    Some(continued[at..].trim_end())
+}
+
+/// What was written last in a line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing but the indentation.
+    Nothing,
+    /// The same, in a line that goes on from the one that ends there.
+    Continued(usize),
+    /// What the next word follows without a blank: `=` or `/-`.
+    Glue,
+    /// A word.
+    Word,
+}
+
+struct Layout<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    at: usize,
+    out: String,
+    depth: usize,
+    end: &'static str,
+    before: Before,
+}
+
+impl<'a> Layout<'a> {
+    fn peek(&self) -> Option<TokenKind> {
+        self.tokens.get(self.at).map(|token| token.kind)
+    }
+
+    fn said(&self) -> &'a str {
+        &self.text[self.tokens[self.at].span.clone()]
+    }
+
+    /// All nodes and comments up to the end of the block.
+    fn nodes(&mut self) {
+        let mut is_first = true;
+        loop {
+            let mut ends = 0;
+            loop {
+                match self.peek() {
+                    Some(TokenKind::Newline) => ends += 1,
+                    Some(TokenKind::Space | TokenKind::End) => {}
+                    Some(TokenKind::Continue) if comment_in(self.said()).is_none() => {}
+                    None | Some(TokenKind::Close) => return,
+                    Some(_) => break,
+                }
+                self.at += 1;
+            }
+            if ends > 1 && !is_first {
+                self.out += self.end;
+            }
+            is_first = false;
+            let before = self.at;
+            self.node();
+            // Only a text with mistakes has what begins no node.
+            self.at = self.at.max(before + 1);
+        }
+    }
+
+    /// Begins a line.
+    fn line(&mut self) {
+        if !self.out.is_empty() {
+            self.out += self.end;
+        }
+        self.out += &"    ".repeat(self.depth);
+        self.before = Before::Nothing;
+    }
+
+    fn word(&mut self, word: &str) {
+        if self.before == Before::Word {
+            self.out.push(' ');
+        }
+        self.out += word;
+        self.before = Before::Word;
+    }
+
+    /// One node with the comments before it in its line; or a line of comments.
+    fn node(&mut self) {
+        let has_node = self.head();
+        while has_node && let Some(kind) = self.peek() {
+            let said = self.said();
+            match kind {
+                TokenKind::Newline | TokenKind::Close => return,
+                TokenKind::Space => {}
+                TokenKind::Value | TokenKind::BlockComment => self.word(said),
+                TokenKind::Equals => {
+                    self.out.push('=');
+                    self.before = Before::Glue;
+                }
+                TokenKind::Dash => self.dash(),
+                TokenKind::Open => self.block(),
+                TokenKind::Continue => {
+                    if self.continued() {
+                        return;
+                    }
+                    continue;
+                }
+                TokenKind::LineComment => {
+                    self.word(said.trim_end());
+                    self.at += 1;
+                    return;
+                }
+                TokenKind::End => return self.ended(),
+            }
+            self.at += 1;
+        }
+    }
+
+    /// What stands before a node's name: comments and a `/-`. Says whether a node follows.
+    fn head(&mut self) -> bool {
+        let mut comments = Vec::new();
+        let (mut is_out, mut is_apart) = (false, false);
+        let has_node = loop {
+            let Some(kind) = self.peek() else { break false };
+            match kind {
+                TokenKind::Space => {}
+                TokenKind::Continue => {
+                    let comment = comment_in(self.said());
+                    is_apart |= comment.is_some();
+                    comments.extend(comment);
+                }
+                TokenKind::BlockComment => comments.push(self.said()),
+                TokenKind::Dash => is_out = true,
+                TokenKind::Newline if is_out => {}
+                TokenKind::LineComment => {
+                    comments.push(self.said().trim_end());
+                    is_apart |= is_out;
+                    if !is_out {
+                        self.at += 1;
+                        break false;
+                    }
+                }
+                TokenKind::Value => break true,
+                _ => break false,
+            }
+            self.at += 1;
+        };
+        self.line();
+        for (at, comment) in comments.iter().enumerate() {
+            self.word(comment);
+            if is_apart && (has_node || at + 1 < comments.len()) {
+                self.line();
+            }
+        }
+        if is_out {
+            self.word("/-");
+            self.before = Before::Glue;
+        }
+        has_node
+    }
+
+    /// A `/-` behind a node's name; comments between it and what it is for go before it.
+    fn dash(&mut self) {
+        loop {
+            self.at += 1;
+            match self.peek() {
+                Some(TokenKind::Space | TokenKind::Newline) => {}
+                Some(TokenKind::BlockComment) => self.word(self.said()),
+                Some(TokenKind::LineComment) => self.break_line(Some(self.said().trim_end())),
+                Some(TokenKind::Continue) => {
+                    if let Some(comment) = comment_in(self.said()) {
+                        self.break_line(Some(comment));
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.at -= 1;
+        self.word("/-");
+        self.before = Before::Glue;
+    }
+
+    /// One `\` behind the other; says whether the node ends there all the same.
+    fn continued(&mut self) -> bool {
+        let mut comments = Vec::new();
+        while let Some(TokenKind::Continue | TokenKind::Space) = self.peek() {
+            comments.extend(comment_in(self.said()));
+            self.at += 1;
+        }
+        let is_last = matches!(
+            self.peek(),
+            None | Some(
+                TokenKind::Newline | TokenKind::End | TokenKind::Close | TokenKind::LineComment
+            )
+        );
+        match comments.split_first() {
+            None if is_last => return false,
+            None => self.break_line(None),
+            Some((first, others)) if is_last => {
+                self.word(first);
+                for comment in others {
+                    self.line();
+                    self.word(comment);
+                }
+                return true;
+            }
+            Some(_) => comments
+                .iter()
+                .for_each(|comment| self.break_line(Some(comment))),
+        }
+        false
+    }
+
+    /// Goes on in the next line.
+    fn break_line(&mut self, comment: Option<&str>) {
+        match (self.before, comment) {
+            // The `\` is there already.
+            (Before::Continued(at), Some(_)) if self.out[..at].ends_with('\\') => {
+                self.out.truncate(at);
+            }
+            (Before::Continued(_), None) => return,
+            (Before::Nothing | Before::Continued(_), _) => self.out.push('\\'),
+            (Before::Glue | Before::Word, _) => self.out += " \\",
+        }
+        if let Some(comment) = comment {
+            self.out.push(' ');
+            self.out += comment;
+        }
+        let at = self.out.len();
+        self.depth += 1;
+        self.line();
+        self.depth -= 1;
+        self.before = Before::Continued(at);
+    }
+
+    fn block(&mut self) {
+        if let Some((inside, close)) = self.short() {
+            self.word(&inside);
+            self.at = close;
+            return;
+        }
+        self.word("{");
+        self.at += 1;
+        let start = self.out.len();
+        self.comment_beside();
+        self.depth += 1;
+        self.nodes();
+        self.depth -= 1;
+        if self.out.len() > start {
+            self.line();
+        }
+        self.out.push('}');
+        self.before = Before::Word;
+    }
+
+    /// A block of one plain node that stands in one line and has room there, and where it ends: it stays so.
+    fn short(&self) -> Option<(String, usize)> {
+        let mut inside = "{".to_owned();
+        let (mut is_glued, mut is_over) = (false, false);
+        for (at, token) in self.tokens.iter().enumerate().skip(self.at + 1) {
+            let said = &self.text[token.span.clone()];
+            match token.kind {
+                TokenKind::Space => {}
+                TokenKind::Value if !is_over => {
+                    inside += if is_glued { "" } else { " " };
+                    inside += said;
+                    is_glued = false;
+                }
+                TokenKind::Equals => {
+                    inside.push('=');
+                    is_glued = true;
+                }
+                TokenKind::End if inside.len() > 1 => is_over = true,
+                TokenKind::Close => {
+                    let line = self.out.rsplit('\n').next().unwrap_or_default();
+                    let length =
+                        line.chars().count() + inside.chars().count() + " ".len() * 2 + "}".len();
+                    let is_short = inside.len() > 1 && length <= WIDTH && !inside.contains('\n');
+                    return is_short.then(|| (inside + " }", at));
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// A node ended by a `;`: a comment may follow in its line.
+    fn ended(&mut self) {
+        self.at += 1;
+        self.comment_beside();
+    }
+
+    fn comment_beside(&mut self) {
+        let mut at = self.at;
+        while self
+            .tokens
+            .get(at)
+            .is_some_and(|it| it.kind == TokenKind::Space)
+        {
+            at += 1;
+        }
+        if self
+            .tokens
+            .get(at)
+            .is_some_and(|it| it.kind == TokenKind::LineComment)
+        {
+            self.at = at;
+            self.word(self.said().trim_end());
+            self.at += 1;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Why the values of a field cannot be changed as they were to be, with what to do instead.
+
+use super::items::Items;
+use super::names::name_of;
+use super::target::Shape;
+use crate::diagnostic::{Diagnostic, Place, quoted};
+use crate::manifest::write::{in_line, word};
+use crate::session::Refusal;
+use crate::suggest::closest;
+
+impl Items<'_> {
+    /// The mistake of removing what is not there, or not here.
+    pub(super) fn absent(&self, value: &str) -> Refusal {
+        let (target, field) = (self.target, self.field());
+        let is_it = |(text, _): &(String, &Place)| value.is_empty() || self.names(text, value);
+        let key = value.split_once('=').map_or(value, |(key, _)| key);
+        let inherited = target.inherited().into_iter().find(is_it);
+        if let Some((_, place)) = inherited.or_else(|| target.inherited_entry(key)) {
+            let help = format!("`{field} reset=#true` in the image drops all that it inherits");
+            return target.refuse_inherited(field, place, help);
+        }
+        let known = self.items.iter().flat_map(|item| {
+            let said = item.key.as_ref().unwrap_or(&item.text);
+            let package = name_of(field, said).map(|name| name.package);
+            [Some(said.clone()), package].into_iter().flatten()
+        });
+        let known: Vec<String> = known.collect();
+        let meant = closest(value, known.iter().map(String::as_str));
+        let own = target.own();
+        let place = own
+            .first()
+            .map_or_else(|| target.head(), |node| &node.name.place);
+        let message = if value.is_empty() {
+            format!("image `{}` has no `{field}`", target.id)
+        } else {
+            format!(
+                "{} is not in `{field}` of image `{}`",
+                quoted(value),
+                target.id
+            )
+        };
+        let mistake = Diagnostic::error("not-there", message);
+        target.refuse(match meant {
+            Some(meant) => mistake.at(place.clone(), format!("did you mean {}?", quoted(meant))),
+            None => mistake.at(place.clone(), ""),
+        })
+    }
+
+    /// The mistake of a change of what is inherited; `values` are all that the image would have to say instead.
+    pub(super) fn refuse_inherited(&self, place: &Place, values: &[String]) -> Refusal {
+        let (field, id) = (self.field(), self.target.id);
+        let written = |value: &String| match (self.target.shape, value.split_once('=')) {
+            (Shape::Map, Some((key, text))) => format!("{}={}", word(key), quoted(text)),
+            (Shape::One, Some(("image", id))) if field == "base-image" => {
+                format!("image={}", quoted(id))
+            }
+            _ => in_line(value).unwrap_or_else(|| quoted(value)),
+        };
+        let said: Vec<String> = values.iter().map(written).collect();
+        let said = said.join(" ");
+        let help = match self.target.shape {
+            Shape::List => {
+                format!("`{field} reset=#true …` in the image drops all that it inherits")
+            }
+            _ => format!("for `{id}` alone, write it into the image: `{field} {said}`"),
+        };
+        self.target.refuse_inherited(field, place, help)
+    }
+
+    /// The mistake of a map's value that is no `NAME=VALUE`.
+    pub(super) fn has_no_name(&self, value: &str) -> Refusal {
+        let field = self.field();
+        let said = quoted(value);
+        Refusal::usage(
+            format!("`{field}` takes names with values, and {said} has no name"),
+            "write `NAME=VALUE`",
+        )
+    }
+
+    /// The mistake of an entry that would be taken for the removal of what is inherited.
+    pub(super) fn is_called_reset(&self, text: &str) -> Refusal {
+        let field = self.field();
+        Refusal::usage(
+            format!("an entry of `{field}` called `reset` is not edited by a command"),
+            format!("write it by hand: `{field} {{ reset {} }}`", quoted(text)),
+        )
+    }
+
+    pub(super) fn is_not_said(&self) -> Refusal {
+        let field = self.field();
+        Refusal::usage(
+            format!("which values of `{field}` are to be removed is not said"),
+            "name them behind the field",
+        )
+    }
+
+    pub(super) fn has_one_value(&self) -> Refusal {
+        let (id, field) = (self.target.id, self.field());
+        Refusal::usage(
+            format!("`{field}` has one value"),
+            format!("write `imgspec set {id} {field} VALUE`"),
+        )
+    }
+}

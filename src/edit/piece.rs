@@ -1,0 +1,106 @@
+//! The values of one node, on the `kdl` crate's document model: exchanged, taken away and added, with all that stands between
+//! them left as it is.
+//!
+//! The crate sees single nodes that our own parser has read, up to their last value: it would lose what follows a block on its
+//! line, and on nested `/-{` its time doubles with each level (docs/design/kdl.md).
+
+use kdl::{KdlEntry, KdlEntryFormat, KdlIdentifier, KdlNode, KdlValue};
+
+use crate::manifest::write::word;
+
+/// One node that is being changed.
+pub(super) struct Piece {
+    node: KdlNode,
+}
+
+/// A value and how it is written.
+pub(super) struct Written {
+    pub text: String,
+    pub written: String,
+}
+
+impl Piece {
+    /// Reads a node; none when the crate would not write it as it stands.
+    pub(super) fn read(written: &str) -> Option<Self> {
+        let node = KdlNode::parse(written).ok()?;
+        (node.to_string() == written).then_some(Self { node })
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.node.to_string()
+    }
+
+    /// Which entry the so-manyth argument, or property, is.
+    fn entry(&self, at: usize, is_named: bool) -> Option<usize> {
+        let entries = self.node.entries().iter().enumerate();
+        let mut of_kind = entries.filter(|(_, entry)| entry.name().is_some() == is_named);
+        of_kind.nth(at).map(|(at, _)| at)
+    }
+
+    /// Exchanges a value.
+    pub(super) fn replace(&mut self, at: usize, is_named: bool, value: &Written) {
+        let Some(at) = self.entry(at, is_named) else {
+            return;
+        };
+        let entry = &mut self.node.entries_mut()[at];
+        entry.set_value(KdlValue::String(value.text.clone()));
+        let mut format = entry.format().cloned().unwrap_or_default();
+        format.value_repr.clone_from(&value.written);
+        entry.set_format(format);
+    }
+
+    /// Takes a value away; comments before it stay.
+    pub(super) fn remove(&mut self, at: usize, is_named: bool) {
+        let Some(at) = self.entry(at, is_named) else {
+            return;
+        };
+        let gone = self.node.entries_mut().remove(at);
+        let before = gone.format().map_or("", |format| &format.leading);
+        let has_comment = before.contains('/');
+        let Some(next) = self.node.entries_mut().get_mut(at) else {
+            if has_comment && let Some(format) = self.node.format_mut() {
+                format
+                    .before_terminator
+                    .insert_str(0, before.trim_end_matches(' '));
+            }
+            return;
+        };
+        let mut format = next.format().cloned().unwrap_or_default();
+        if has_comment {
+            format.leading = format!("{}{}", before.trim_end_matches(' '), format.leading);
+        } else if at == 0 && !format.leading.contains('/') {
+            before.clone_into(&mut format.leading);
+        }
+        next.set_format(format);
+    }
+
+    /// What leads to a value in a line of its own, where the values stand so.
+    pub(super) fn own_line(&self) -> Option<String> {
+        let leads = self.node.entries().iter().rev();
+        let leads = leads.filter_map(|entry| entry.format().map(|format| format.leading.as_str()));
+        leads.filter(|lead| lead.contains('\\')).find_map(|lead| {
+            let (before, indent) = lead.rsplit_once('\n')?;
+            let end = if before.ends_with('\r') { "\r\n" } else { "\n" };
+            Some(format!(" \\{end}{indent}"))
+        })
+    }
+
+    /// Adds a value at the end; `before` is what leads to it.
+    pub(super) fn push(&mut self, key: Option<&str>, value: &Written, before: &str) {
+        let text = KdlValue::String(value.text.clone());
+        let mut entry = match key {
+            None => KdlEntry::new(text),
+            Some(key) => {
+                let mut name = KdlIdentifier::from(key);
+                name.set_repr(word(key));
+                KdlEntry::new_prop(name, text)
+            }
+        };
+        entry.set_format(KdlEntryFormat {
+            value_repr: value.written.clone(),
+            leading: before.to_owned(),
+            ..KdlEntryFormat::default()
+        });
+        self.node.entries_mut().push(entry);
+    }
+}

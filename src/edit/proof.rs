@@ -1,0 +1,84 @@
+//! Whether an edited text says what was asked for, and all else as before: the last look before an edit is believed.
+
+use super::item::Said;
+use super::layout::comment_in;
+use super::target::Target;
+use crate::manifest::{self, Data, Node, Token, TokenKind, Value, same};
+use crate::session::Refusal;
+
+/// Proves an edited text: outside of the field's own nodes the same tree, in them the values that were meant, and every
+/// comment.
+pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Said]) -> Result<(), Refusal> {
+    let (nodes, mistakes) = manifest::parse(text, target.source);
+    let comments = comments(text, &manifest::tokens(text, target.source));
+    let is_sound = mistakes.is_empty()
+        && comments == self::comments(target.text, &target.tokens)
+        && is_meant(target, &nodes, values, text);
+    if is_sound {
+        return Ok(());
+    }
+    let (field, id, path) = (target.field.name, target.id, target.path);
+    Err(Refusal::usage(
+        format!("`{field}` of image `{id}` must be edited by hand"),
+        format!("what a command would write to `{path}` is not what was meant"),
+    ))
+}
+
+fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Said], text: &str) -> bool {
+    let others = |nodes: &[Node]| {
+        let mut nodes = nodes.to_vec();
+        if let Some(image) = nodes.get_mut(target.at) {
+            image
+                .children
+                .retain(|child| child.name.text != target.field.name);
+            // An image may get its block by the edit.
+            image.block = None;
+        }
+        nodes
+    };
+    let Some(image) = nodes.get(target.at) else {
+        return false;
+    };
+    let own = image
+        .children
+        .iter()
+        .filter(|child| child.name.text == target.field.name);
+    let mut said: Vec<Said> = own.flat_map(|node| said(node, text)).collect();
+    let mut meant = values.to_vec();
+    if values.iter().any(|(key, _)| key.is_some()) {
+        // Entries of a map may stand in the line or in the block.
+        said.sort();
+        meant.sort();
+    }
+    same(&others(nodes), &others(&target.nodes)) && said == meant
+}
+
+fn said(node: &Node, text: &str) -> Vec<Said> {
+    let read = |value: &Value| match &value.data {
+        Data::Text { text, .. } => text.clone(),
+        _ => text[value.place.span.clone()].to_owned(),
+    };
+    let args = node.args.iter().map(|value| (None, read(value)));
+    let props = node.props.iter().filter(|prop| prop.name.text != "reset");
+    let props = props.map(|prop| (Some(prop.name.text.clone()), read(&prop.value)));
+    let children = node.children.iter().map(|child| {
+        let value = child.args.first().map_or_else(String::new, read);
+        (Some(child.name.text.clone()), value)
+    });
+    args.chain(props).chain(children).collect()
+}
+
+/// All comments of a text, and how many parts are commented out.
+pub(super) fn comments<'t>(text: &'t str, tokens: &[Token]) -> (Vec<&'t str>, usize) {
+    let comment = |token: &Token| {
+        let said = &text[token.span.clone()];
+        match token.kind {
+            TokenKind::LineComment => Some(said.trim_end()),
+            TokenKind::BlockComment => Some(said),
+            TokenKind::Continue => comment_in(said),
+            _ => None,
+        }
+    };
+    let dashes = tokens.iter().filter(|token| token.kind == TokenKind::Dash);
+    (tokens.iter().filter_map(comment).collect(), dashes.count())
+}

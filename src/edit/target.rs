@@ -1,0 +1,286 @@
+//! Which nodes of which manifest an edit is about; and why it cannot be made there.
+
+use crate::diagnostic::{Diagnostic, Place, SourceId};
+use crate::manifest::{self, Data, Node, Token, Value};
+use crate::session::Refusal;
+use crate::spec::fields::{self, Field, FieldKind};
+use crate::suggest::closest;
+use crate::workspace::{Image, Loaded, Places, Workspace};
+
+/// How a field is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One value.
+    One,
+    /// Several values in one node.
+    Words,
+    /// Several values in any number of nodes.
+    List,
+    /// Named values in any number of nodes.
+    Map,
+}
+
+/// A field of an image, where its own manifest says it.
+pub(super) struct Target<'a> {
+    workspace: &'a Workspace,
+    /// The image's id.
+    pub id: &'a str,
+    pub field: &'static Field,
+    pub shape: Shape,
+    /// The manifest's path in the workspace.
+    pub path: &'a str,
+    pub text: &'a str,
+    pub source: SourceId,
+    pub tokens: Vec<Token>,
+    /// All nodes of the manifest.
+    pub nodes: Vec<Node>,
+    /// Which of them is the image.
+    pub at: usize,
+    places: &'a Places,
+}
+
+impl<'a> Target<'a> {
+    pub(super) fn find(loaded: &'a Loaded, id: &str, field: &str) -> Result<Self, Refusal> {
+        let workspace = &loaded.workspace;
+        let field = fields::find(field).ok_or_else(|| unknown_field(field))?;
+        let (image, head) = image_of(loaded, id)?;
+        let source = workspace.sources.get(head.source);
+        let wrong = |mistakes| Refusal::Wrong(mistakes, workspace.sources.clone());
+        let (nodes, mistakes) = manifest::parse(&source.text, head.source);
+        let is_it = |node: &Node| {
+            node.name.text == "image" && node.args.first().is_some_and(|id| id.place == *head)
+        };
+        let at = nodes.iter().position(is_it);
+        let Some(at) = at.filter(|_| mistakes.is_empty()) else {
+            return Err(wrong(mistakes));
+        };
+        let said = |name: &str| {
+            let children = &nodes[at].children;
+            let child = children.iter().find(|child| child.name.text == name);
+            child.map(|child| &child.name.place)
+        };
+        if let Some(matrix) = said("matrix") {
+            let mistake = of_a_matrix(&workspace.images, image, head, matrix);
+            return Err(wrong(vec![mistake]));
+        }
+        let Some(shape) = shape(field.kind) else {
+            let place = said(field.name).unwrap_or(head);
+            return Err(wrong(vec![by_hand(field.name, place.clone())]));
+        };
+        Ok(Self {
+            workspace,
+            id: &image.id,
+            field,
+            shape,
+            path: &source.path,
+            text: &source.text,
+            source: head.source,
+            tokens: manifest::tokens(&source.text, head.source),
+            nodes,
+            at,
+            places: &image.places,
+        })
+    }
+
+    /// The image's node.
+    pub(super) fn image(&self) -> &Node {
+        &self.nodes[self.at]
+    }
+
+    /// The place of the image's id.
+    pub(super) fn head(&self) -> &Place {
+        let image = self.image();
+        let id = image.args.first();
+        id.map_or(&image.name.place, |id| &id.place)
+    }
+
+    /// The image's own nodes of the field.
+    pub(super) fn own(&self) -> Vec<&Node> {
+        let children = self.image().children.iter();
+        children
+            .filter(|node| node.name.text == self.field.name)
+            .collect()
+    }
+
+    /// The values that it inherits, with their places; of a map, by name.
+    pub(super) fn inherited(&self) -> Vec<(String, &'a Place)> {
+        let name = self.field.name;
+        let places: Vec<&Place> = match self.shape {
+            Shape::One => self
+                .places
+                .get(name)
+                .filter(|_| self.places.has(name))
+                .into_iter()
+                .collect(),
+            // What the image says itself takes the place of all of them.
+            Shape::Words if !self.own().is_empty() => Vec::new(),
+            Shape::Words | Shape::List => {
+                let mut places = Vec::new();
+                while let part = format!("{name}[{}]", places.len())
+                    && self.places.has(&part)
+                {
+                    places.extend(self.places.get(&part));
+                }
+                places
+            }
+            Shape::Map => Vec::new(),
+        };
+        let inherited = places.into_iter().filter(|place| !self.is_own(place));
+        inherited
+            .map(|place| (self.said_at(place), place))
+            .collect()
+    }
+
+    /// Where the entry of a map is inherited from.
+    pub(super) fn inherited_entry(&self, key: &str) -> Option<(String, &'a Place)> {
+        let part = format!("{}.{key}", self.field.name);
+        let place = self.places.get(&part).filter(|_| self.places.has(&part))?;
+        (!self.is_own(place)).then(|| (self.said_at(place), place))
+    }
+
+    fn is_own(&self, place: &Place) -> bool {
+        let own = self.own();
+        let spans = |node: &&Node| {
+            let last = node
+                .children
+                .last()
+                .map_or(node.head().span.end, |child| child.head().span.end);
+            (node.name.place.span.start..last.max(node.head().span.end)).contains(&place.span.start)
+        };
+        place.source == self.source && own.iter().any(spans)
+    }
+
+    /// The value at a place, as it is said there.
+    fn said_at(&self, place: &Place) -> String {
+        let text = &self.workspace.sources.get(place.source).text;
+        let said = text.get(place.span.clone()).unwrap_or_default();
+        let (nodes, _) = manifest::parse(&format!("value {said}"), place.source);
+        let value = nodes.first().and_then(|node| node.args.first());
+        value.map_or(said.to_owned(), |value| text_of(value, said))
+    }
+
+    /// The text of a value of this manifest.
+    pub(super) fn value(&self, value: &Value) -> String {
+        text_of(value, self.written(value.place.span.clone()))
+    }
+
+    pub(super) fn written(&self, span: std::ops::Range<usize>) -> &'a str {
+        self.text.get(span).unwrap_or_default()
+    }
+
+    /// The mistake of an edit that would have to change what is inherited.
+    pub(super) fn refuse_inherited(&self, what: &str, place: &Place, help: String) -> Refusal {
+        let (from, who) = self.declared(place);
+        let id = self.id;
+        let mistake = Diagnostic::error(
+            "inherited",
+            format!("`{what}` of image `{id}` comes from {from}"),
+        )
+        .at(place.clone(), format!("edit it here, for {who}"));
+        let mistake = match self.places.get("") {
+            Some(head) => mistake.with(head.clone(), format!("`{id}` inherits it")),
+            None => mistake,
+        };
+        self.refuse(mistake.help(help))
+    }
+
+    pub(super) fn refuse(&self, mistake: Diagnostic) -> Refusal {
+        Refusal::Wrong(vec![mistake], self.workspace.sources.clone())
+    }
+
+    /// Where a value that is inherited is declared, and for whom.
+    fn declared(&self, place: &Place) -> (String, String) {
+        let text = &self.workspace.sources.get(place.source).text;
+        let (nodes, _) = manifest::parse(text, place.source);
+        let above = nodes
+            .iter()
+            .rfind(|node| node.name.place.span.start <= place.span.start);
+        let template = above
+            .filter(|node| node.name.text == "template")
+            .and_then(|node| node.args.first());
+        match template.map(|name| text_of(name, "")) {
+            Some(name) => (
+                format!("template `{name}`"),
+                "all that extend the template".to_owned(),
+            ),
+            None => ("`defaults`".to_owned(), "all images below it".to_owned()),
+        }
+    }
+}
+
+fn text_of(value: &Value, written: &str) -> String {
+    match &value.data {
+        Data::Text { text, .. } => text.clone(),
+        _ => written.to_owned(),
+    }
+}
+
+/// The image, and where its id is.
+fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), Refusal> {
+    let workspace = &loaded.workspace;
+    let image = workspace.images.iter().find(|image| image.id == id);
+    let found = image.and_then(|image| Some((image, image.places.get("")?)));
+    found.ok_or_else(|| {
+        // What could not be read may be where it is declared.
+        if loaded.diagnostics.iter().any(Diagnostic::is_error) {
+            return Refusal::Wrong(loaded.diagnostics.clone(), workspace.sources.clone());
+        }
+        unknown_image(id, &workspace.images)
+    })
+}
+
+/// How a field is said; none when no command edits it.
+fn shape(kind: FieldKind) -> Option<Shape> {
+    match kind {
+        FieldKind::Text(_) | FieldKind::Path(_) | FieldKind::CopyMode | FieldKind::Base => {
+            Some(Shape::One)
+        }
+        FieldKind::Words(_) | FieldKind::Platforms => Some(Shape::Words),
+        FieldKind::List(_) => Some(Shape::List),
+        FieldKind::Map(..) => Some(Shape::Map),
+        FieldKind::Copies
+        | FieldKind::Mounts
+        | FieldKind::Secrets
+        | FieldKind::Steps
+        | FieldKind::Dockerfile => None,
+    }
+}
+
+fn unknown_field(name: &str) -> Refusal {
+    if matches!(name, "extends" | "matrix") {
+        return Refusal::usage(
+            format!("`{name}` is not edited by a command"),
+            "write it into the image by hand",
+        );
+    }
+    let help = fields::meant(name, &[]).map_or_else(
+        || "docs/manifest.md has all fields".to_owned(),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    Refusal::usage(format!("there is no field `{name}`"), help)
+}
+
+fn unknown_image(id: &str, images: &[Image]) -> Refusal {
+    let help = closest(id, images.iter().map(|image| image.id.as_str())).map_or_else(
+        || "`imgspec graph show` lists the images".to_owned(),
+        |meant| format!("did you mean `{meant}`?"),
+    );
+    Refusal::usage(format!("there is no image `{id}`"), help)
+}
+
+fn of_a_matrix(images: &[Image], image: &Image, head: &Place, matrix: &Place) -> Diagnostic {
+    let siblings = images
+        .iter()
+        .filter(|it| it.places.get("") == Some(head))
+        .count();
+    let message = format!("image `{}` is one of the {siblings} of a matrix", image.id);
+    Diagnostic::error("inherited", message)
+        .at(head.clone(), "edit it here, for all of them")
+        .with(matrix.clone(), "this makes several images of one")
+}
+
+fn by_hand(field: &str, place: Place) -> Diagnostic {
+    Diagnostic::error("by-hand", format!("`{field}` is not edited by a command"))
+        .at(place, "write it here by hand")
+        .help("what commands edit are texts, paths, lists and maps")
+}

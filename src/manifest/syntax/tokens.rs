@@ -1,0 +1,116 @@
+//! A text that reads without a mistake, cut into tokens: nothing is left out, so all of them together are the text.
+//!
+//! For what the tree does not keep, comments and layout. It is the parser's own walk: there is one reading of KDL here.
+
+use std::ops::Range;
+
+use super::cursor::{Cursor, is_newline, is_space};
+use super::node::Node;
+use crate::diagnostic::SourceId;
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenKind {
+    /// One line's end.
+    Newline,
+    /// Blanks within a line.
+    Space,
+    /// `// …`, without the line's end.
+    LineComment,
+    /// `/* … */`.
+    BlockComment,
+    /// `\` with all up to the end of its line, and that end.
+    Continue,
+    /// `/-`.
+    Dash,
+    /// `{`.
+    Open,
+    /// `}`.
+    Close,
+    /// `;`.
+    End,
+    /// `=`.
+    Equals,
+    /// A name or a value.
+    Value,
+}
+
+/// One token with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub kind: TokenKind,
+    pub span: Range<usize>,
+}
+
+/// The tokens of a text in which [`super::parse`] found no mistake.
+pub(crate) fn tokens(text: &str, source: SourceId) -> Vec<Token> {
+    let mut cursor = Cursor::new(text, source);
+    let mut tokens = Vec::new();
+    while let Some(c) = cursor.peek() {
+        let start = cursor.at;
+        let kind = cursor.token(c);
+        // A text with mistakes is cut up too, somehow.
+        cursor.at = cursor.at.max(start + c.len_utf8());
+        let span = start..cursor.at;
+        tokens.push(Token { kind, span });
+    }
+    tokens
+}
+
+impl Cursor<'_> {
+    fn token(&mut self, c: char) -> TokenKind {
+        if is_space(c) {
+            self.take_while(is_space);
+            return TokenKind::Space;
+        }
+        if self.newline() {
+            return TokenKind::Newline;
+        }
+        for (word, kind) in [
+            ("{", TokenKind::Open),
+            ("}", TokenKind::Close),
+            (";", TokenKind::End),
+            ("=", TokenKind::Equals),
+            ("/-", TokenKind::Dash),
+        ] {
+            if self.eat(word) {
+                return kind;
+            }
+        }
+        if self.starts("//") {
+            self.take_while(|c| !is_newline(c));
+            return TokenKind::LineComment;
+        }
+        if self.starts("/*") {
+            self.block_comment();
+            return TokenKind::BlockComment;
+        }
+        if c == '\\' {
+            self.continued_line();
+            return TokenKind::Continue;
+        }
+        let _ = self.value();
+        TokenKind::Value
+    }
+}
+
+/// Whether two trees say the same, wherever it stands.
+pub(crate) fn same(one: &[Node], other: &[Node]) -> bool {
+    let props = |node: &Node| -> Vec<_> {
+        let props = node.props.iter();
+        props
+            .map(|prop| (prop.name.text.clone(), prop.value.data.clone()))
+            .collect()
+    };
+    let alike = |(a, b): (&Node, &Node)| {
+        a.name.text == b.name.text
+            && a.block.is_some() == b.block.is_some()
+            && a.args
+                .iter()
+                .map(|arg| &arg.data)
+                .eq(b.args.iter().map(|arg| &arg.data))
+            && props(a) == props(b)
+            && same(&a.children, &b.children)
+    };
+    one.len() == other.len() && one.iter().zip(other).all(alike)
+}

@@ -1,0 +1,246 @@
+//! Edits that cannot be made here, or would not check: told with their places, and nothing is written.
+
+mod inherited;
+mod unchecked;
+
+use insta::assert_snapshot;
+
+use super::TRAIN;
+use crate::sandbox::Sandbox;
+
+/// What is said of edits of a workspace that are refused, each leaving all files as they were.
+#[track_caller]
+fn told(files: &[(&str, &str)], edits: &[&[&str]]) -> String {
+    let sandbox = Sandbox::with(files);
+    let mut told = String::new();
+    for arguments in edits {
+        let ran = sandbox.run(arguments).code(2);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        for (path, text) in files {
+            assert_eq!(sandbox.read(path), *text, "{arguments:?}");
+        }
+        let shown = arguments.iter().map(|word| shown(word)).collect::<Vec<_>>();
+        told += &format!("$ imgspec {}\n{}", shown.join(" "), ran.stderr);
+    }
+    told
+}
+
+/// A word as one types it.
+fn shown(word: &str) -> String {
+    if word.is_empty() || word.contains([' ', '\n']) {
+        return format!("{word:?}");
+    }
+    word.to_owned()
+}
+
+#[track_caller]
+fn of_one(text: &str, edits: &[&[&str]]) -> String {
+    told(&[("imgspec.kdl", text)], edits)
+}
+
+#[test]
+fn what_is_unknown_is_suggested() {
+    let told = of_one(
+        TRAIN,
+        &[
+            &["add", "trian", "packages", "x"],
+            &["add", "nothing-like-it", "packages", "x"],
+            &["add", "train", "pip", "x"],
+            &["add", "train", "pakages", "x"],
+            &["set", "train", "extends", "x"],
+            &["set", "train", "nothing-such", "x"],
+            &["remove", "train", "packages", "torsh"],
+            &["remove", "train", "env", "AA"],
+            &["remove", "train", "user"],
+        ],
+    );
+    assert_snapshot!(told, @r#"
+    $ imgspec add trian packages x
+    error[usage]: there is no image `trian`
+     |
+     = help: did you mean `train`?
+
+    1 error
+    $ imgspec add nothing-like-it packages x
+    error[usage]: there is no image `nothing-like-it`
+     |
+     = help: `imgspec graph show` lists the images
+
+    1 error
+    $ imgspec add train pip x
+    error[usage]: there is no field `pip`
+     |
+     = help: did you mean `packages`?
+
+    1 error
+    $ imgspec add train pakages x
+    error[usage]: there is no field `pakages`
+     |
+     = help: did you mean `packages`?
+
+    1 error
+    $ imgspec set train extends x
+    error[usage]: `extends` is not edited by a command
+     |
+     = help: write it into the image by hand
+
+    1 error
+    $ imgspec set train nothing-such x
+    error[usage]: there is no field `nothing-such`
+     |
+     = help: docs/manifest.md has all fields
+
+    1 error
+    $ imgspec remove train packages torsh
+    error[not-there]: "torsh" is not in `packages` of image `train`
+     --> imgspec.kdl:5:18
+      |
+    5 |     /* Python */ packages "torch==2.4" "numpy" // both
+      |                  ^^^^^^^^ did you mean "torch"?
+
+    1 error
+    $ imgspec remove train env AA
+    error[not-there]: "AA" is not in `env` of image `train`
+     --> imgspec.kdl:6:5
+      |
+    6 |     env A="1" B="2"
+      |     ^^^ did you mean "A"?
+
+    1 error
+    $ imgspec remove train user
+    error[not-there]: image `train` has no `user`
+     --> imgspec.kdl:2:7
+      |
+    2 | image "train" { // one
+      |       ^^^^^^^
+
+    1 error
+    "#);
+}
+
+#[test]
+fn what_no_command_edits_is_said() {
+    let told = of_one(
+        TRAIN,
+        &[
+            &["remove", "train", "packages"],
+            &["add", "train", "user", "x"],
+            &["set", "train", "user", "x", "y"],
+            &["add", "train", "copy", "x"],
+            &["set", "train", "env", "A"],
+            &["set", "train", "env", "=1"],
+            &["set", "train", "env", "reset=1"],
+            &["set", "train", "env", "A={{ \n }}"],
+            &["--set", "train.user=x", "set", "train", "user", "y"],
+        ],
+    );
+    assert_snapshot!(told, @r#"
+    $ imgspec remove train packages
+    error[usage]: which values of `packages` are to be removed is not said
+     |
+     = help: name them behind the field
+
+    1 error
+    $ imgspec add train user x
+    error[usage]: `user` has one value
+     |
+     = help: write `imgspec set train user VALUE`
+
+    1 error
+    $ imgspec set train user x y
+    error[usage]: `user` has one value
+     |
+     = help: write `imgspec set train user VALUE`
+
+    1 error
+    $ imgspec add train copy x
+    error[by-hand]: `copy` is not edited by a command
+     --> imgspec.kdl:2:7
+      |
+    2 | image "train" { // one
+      |       ^^^^^^^ write it here by hand
+      |
+      = help: what commands edit are texts, paths, lists and maps
+
+    1 error
+    $ imgspec set train env A
+    error[usage]: `env` takes names with values, and "A" has no name
+     |
+     = help: write `NAME=VALUE`
+
+    1 error
+    $ imgspec set train env =1
+    error[usage]: `env` takes names with values, and "=1" has no name
+     |
+     = help: write `NAME=VALUE`
+
+    1 error
+    $ imgspec set train env reset=1
+    error[usage]: an entry of `env` called `reset` is not edited by a command
+     |
+     = help: write it by hand: `env { reset "1" }`
+
+    1 error
+    $ imgspec set train env "A={{ \n }}"
+    error[usage]: a value with `{{` and with characters that cannot be seen is not written by a command
+     |
+     = help: write it into the manifest by hand
+
+    1 error
+    $ imgspec --set train.user=x set train user y
+    error[usage]: `--set` is for one run, and an edit stays
+     |
+     = help: `imgspec set IMAGE FIELD VALUE` writes a field into the manifest
+
+    1 error
+    "#);
+}
+
+#[test]
+fn what_would_take_a_comment_along_is_left_to_its_writer() {
+    let text = r#"image "a" {
+    packages /-"old" "b" \ // two
+        // end
+    env {
+        A /* why */ "1"
+    }
+    copy "src" to="/src"
+}
+"#;
+    let told = of_one(
+        text,
+        &[
+            &["remove", "a", "packages", "b"],
+            &["remove", "a", "env", "A"],
+            &["remove", "a", "copy", "src"],
+        ],
+    );
+    assert_snapshot!(told, @r#"
+    $ imgspec remove a packages b
+    error[by-hand]: `packages` of image `a` must be edited by hand
+     --> imgspec.kdl:2:14
+      |
+    2 |     packages /-"old" "b" \ // two
+      |              ^^ this would go with it
+
+    1 error
+    $ imgspec remove a env A
+    error[by-hand]: `env` of image `a` must be edited by hand
+     --> imgspec.kdl:5:11
+      |
+    5 |         A /* why */ "1"
+      |           ^^^^^^^^^ this would go with it
+
+    1 error
+    $ imgspec remove a copy src
+    error[by-hand]: `copy` is not edited by a command
+     --> imgspec.kdl:7:5
+      |
+    7 |     copy "src" to="/src"
+      |     ^^^^ write it here by hand
+      |
+      = help: what commands edit are texts, paths, lists and maps
+
+    1 error
+    "#);
+}
