@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -24,8 +25,23 @@ const SIGNALS: [Signal; 5] = [
 /// Marks the environment of everything that a sandbox starts.
 const MARK: &str = "IMGSPEC_TEST_MARK";
 
+/// Who starts the tests in the background of a shell, or by `nohup`, has them ignore signals, and a program goes on to ignore
+/// them until it hears them itself. What is caught here is no more ignored in what is started from here.
+fn no_signal_is_ignored_from_the_start() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    for signal in SIGNALS {
+        let raw = signal.as_raw();
+        if ignored.unwrap_or_default() >> (raw - 1) & 1 == 1 {
+            signal_hook::flag::register(raw, Arc::default()).expect("it can be caught");
+        }
+    }
+}
+
 /// 24 images: 6 roots, and three layers on top of them.
 fn workspace() -> Sandbox {
+    no_signal_is_ignored_from_the_start();
     let mut manifest = String::new();
     for at in 0..24 {
         let base = match at {
