@@ -2,8 +2,8 @@
 //! envd, beside a registry and beside the disk.
 //!
 //! Needs a Docker engine that has `debian:bookworm-slim` (`DOCKER_HOST` chooses it), `envd` in PATH, and for the peer a registry
-//! in `IMGSPEC_BENCH_REGISTRY` (`host:port`, without TLS); `cargo bench --bench envd`. Prints ratios; asserts nothing. The
-//! choices made: both sides in turn, medians compared; both build the very same `build.envd` files, and neither finds anything
+//! in `IMGSPEC_BENCH_REGISTRY` (`host:port`, without TLS); `cargo bench --bench envd`. Prints ratios; asserts nothing.
+//! Both sides in turn, medians compared; both build the very same `build.envd` files, and neither finds anything
 //! of them in a cache.
 
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-# What tests/engine/up and down share; sourced, never run. The one choice made: everything of an engine (programs, data, sockets,
+# What tests/engine/up and down share; sourced, never run. Everything of an engine (programs, data, sockets,
 # logs, the record of what to undo) lies in one directory, so that engines do not disturb each other, nor a Docker that the machine has.
 # shellcheck shell=bash disable=SC2034
 
