@@ -9,6 +9,8 @@ mod engine;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;
+#[path = "engine/waiting.rs"]
+mod waiting;
 
 use std::path::Path;
 use std::process::Command;
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
+use waiting::{is_running, wait_for};
 
 /// A sandbox that talks to this engine.
 fn on(engine: &str) -> Sandbox {
@@ -332,33 +335,9 @@ fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
     }
 }
 
-/// Whether some process of this machine has just these words as its arguments.
-fn is_running(words: &str) -> bool {
-    let wanted = words.replace(' ', "\0");
-    let lines = std::fs::read_dir("/proc")
-        .expect("/proc")
-        .flatten()
-        .filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines
-        .into_iter()
-        .any(|line| String::from_utf8_lossy(&line).trim_end_matches('\0') == wanted)
-}
-
 fn interrupt(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a signal");
-}
-
-#[track_caller]
-fn wait_for(is_true: impl Fn() -> bool, what: &str) {
-    let start = Instant::now();
-    while !is_true() {
-        assert!(
-            start.elapsed() < Duration::from_mins(1),
-            "waited in vain: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

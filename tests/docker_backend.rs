@@ -16,3 +16,5 @@ mod life;
 mod quoting;
 #[path = "docker_backend/registry.rs"]
 mod registry;
+#[path = "engine/waiting.rs"]
+mod waiting;

@@ -21,3 +21,5 @@ mod same;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;
+#[path = "engine/waiting.rs"]
+mod waiting;

@@ -10,14 +10,16 @@ mod ignore;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;
+#[path = "engine/waiting.rs"]
+mod waiting;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
+use waiting::{wait_for, wait_for_log};
 
 /// A workspace on an engine, whose images nobody else has: `NAME` in its manifest is a word of its own.
 struct Stage {
@@ -75,23 +77,6 @@ impl Stage {
     fn layers(&self, image: &str) -> Vec<String> {
         let layers = self.inspect(image)["RootFS"]["Layers"].clone();
         serde_json::from_value(layers).expect("digests")
-    }
-
-    #[track_caller]
-    fn wait_for_log(&self, image: &str, words: &str) {
-        let log = self.sandbox.path(&format!(".imgspec/logs/{image}.log"));
-        let start = Instant::now();
-        while !std::fs::read_to_string(&log)
-            .unwrap_or_default()
-            .contains(words)
-        {
-            assert!(
-                start.elapsed() < Duration::from_mins(1),
-                "{}: `{words}` never came",
-                self.store
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
     }
 }
 
@@ -154,13 +139,12 @@ image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/tr
     for stage in Stage::on_each(manifest) {
         let child = stage.sandbox.spawn(&["graph", "build"]);
         let reference = stage.reference("os");
-        let start = Instant::now();
-        while stage.docker(&["image", "inspect", &reference]).code != Some(0) {
-            assert!(start.elapsed() < Duration::from_mins(1), "no parent");
-            std::thread::sleep(Duration::from_millis(250));
-        }
+        wait_for(
+            || stage.docker(&["image", "inspect", &reference]).code == Some(0),
+            "the parent is built",
+        );
         let parent = stage.layers(&reference);
-        stage.wait_for_log("slow", "sleep 4");
+        wait_for_log(&stage.sandbox.path(".imgspec/logs/slow.log"), "sleep 4");
         stage
             .docker(&["image", "tag", "busybox:1.36", &reference])
             .success();
@@ -306,7 +290,7 @@ fn after_a_kill_the_next_run_builds_what_was_asked_for_while_the_old_builder_liv
         stage.sandbox.write("f", "old");
         let old = stage.reference("app");
         let mut child = stage.sandbox.spawn(&["graph", "build"]);
-        stage.wait_for_log("app", "sleep 3");
+        wait_for_log(&stage.sandbox.path(".imgspec/logs/app.log"), "sleep 3");
         child.kill().expect("a kill");
         child.wait().expect("it ends");
         stage.sandbox.write("f", "new");

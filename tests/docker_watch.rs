@@ -5,34 +5,17 @@ mod engine;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 mod sandbox;
+#[path = "engine/waiting.rs"]
+mod waiting;
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
 use serde_json::Value;
-
-/// Whether some process of this machine has just these words as its arguments.
-fn is_running(words: &str) -> bool {
-    let wanted = words.replace(' ', "\0");
-    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
-    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.any(|line| String::from_utf8_lossy(&line).trim_end_matches('\0') == wanted)
-}
-
-#[track_caller]
-fn wait_for(is_true: impl Fn() -> bool, what: &str) {
-    let start = Instant::now();
-    while !is_true() {
-        assert!(
-            start.elapsed() < Duration::from_mins(1),
-            "waited in vain: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use waiting::{is_running, wait_for};
 
 #[test]
 fn an_edit_during_a_long_step_stops_it_in_the_daemon_and_the_new_build_ends_right() {

@@ -9,6 +9,7 @@ use imgspec::backend::{Availability, Backend, BuildError, Cancel, Existence, Sto
 use imgspec::recipe::Step;
 
 use crate::bench::{Heard, key, on_each_store, recipe, run, unique};
+use crate::waiting::{is_running, wait_for};
 
 #[test]
 fn an_image_has_its_key_its_tag_and_its_id() {
@@ -167,10 +168,10 @@ fn a_cancel_stops_the_step_in_the_daemon() {
                 "86{}",
                 std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos() % 9_000 + 1_000
             );
-            let recipe = recipe("busybox:1.36", vec![run(&format!("exec sleep {seconds}"))]);
+            let step = format!("sleep {seconds}");
+            let recipe = recipe("busybox:1.36", vec![run(&format!("exec {step}"))]);
             let (reference, cancel) = (bench.reference(), Cancel::default());
-            let begun = Instant::now();
-            let built = std::thread::scope(|scope| {
+            let (built, cancelled) = std::thread::scope(|scope| {
                 let build = scope.spawn(|| {
                     let (none, heard) = (BTreeMap::new(), Heard::default());
                     bench.build_files(
@@ -183,40 +184,20 @@ fn a_cancel_stops_the_step_in_the_daemon() {
                         &cancel,
                     )
                 });
-                wait_for(|| runs(&seconds));
+                wait_for(|| is_running(&step), "the step runs");
+                let cancelled = Instant::now();
                 cancel.request();
                 if urgent {
                     cancel.request();
                 }
-                build.join().unwrap()
+                (build.join().unwrap(), cancelled)
             });
             assert_eq!(built, Err(BuildError::Cancelled));
-            wait_for(|| !runs(&seconds));
+            wait_for(|| !is_running(&step), "the daemon stops the step");
             assert!(!bench.has(&reference));
-            assert!(begun.elapsed() < Duration::from_mins(1));
+            assert!(cancelled.elapsed() < Duration::from_mins(1));
         }
     });
-}
-
-/// Whether `sleep` runs for just so many seconds; the engine's containers are processes of this machine.
-fn runs(seconds: &str) -> bool {
-    let wanted = format!("sleep\0{seconds}\0");
-    std::fs::read_dir("/proc")
-        .unwrap()
-        .flatten()
-        .any(|process| {
-            std::fs::read(process.path().join("cmdline"))
-                .is_ok_and(|line| line == wanted.as_bytes())
-        })
-}
-
-#[track_caller]
-fn wait_for(what: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !what() {
-        assert!(Instant::now() < until, "waited for nothing");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// flytekit#3251

@@ -1,9 +1,9 @@
 //! What comes out of builds.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, nonce, on_each_engine};
+use crate::waiting::wait_for_log;
 
 /// Everything that a shell, Starlark or a Dockerfile could stumble over.
 const NASTY: &str = "it's \"q\" $A `x` $(id) \\ \\n é ☃ 🎉 # no comment; && || > < * ? ~ !";
@@ -317,17 +317,8 @@ fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
     });
 }
 
+#[track_caller]
 fn until_begun(bench: &Bench, image: &str) {
     let log = bench.sandbox.path(&format!(".imgspec/logs/{image}.log"));
-    let begun = Instant::now();
-    while !std::fs::read_to_string(&log)
-        .unwrap_or_default()
-        .contains("begun")
-    {
-        assert!(
-            begun.elapsed() < Duration::from_mins(1),
-            "the command never ran"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_for_log(&log, "begun");
 }

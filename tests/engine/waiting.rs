@@ -1,0 +1,43 @@
+//! Waiting for what a real engine does, for all programs that test on one.
+//!
+//! The limit is generous: the first build on a fresh machine, beside all other tests, has taken more than a minute until its step ran.
+
+#![allow(dead_code, reason = "each program uses some of it")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_mins(4);
+
+/// Asks again and again until it is so.
+#[track_caller]
+pub(crate) fn wait_for(is_true: impl Fn() -> bool, what: &str) {
+    wait_or(is_true, || what.to_owned());
+}
+
+/// Waits until the log of an image holds these words.
+#[track_caller]
+pub(crate) fn wait_for_log(log: &Path, words: &str) {
+    let text = || std::fs::read_to_string(log).unwrap_or_default();
+    wait_or(
+        || text().contains(words),
+        || format!("`{words}` in {}:\n{}", log.display(), text()),
+    );
+}
+
+#[track_caller]
+fn wait_or(is_true: impl Fn() -> bool, what: impl Fn() -> String) {
+    let start = Instant::now();
+    while !is_true() {
+        assert!(start.elapsed() < LIMIT, "waited in vain: {}", what());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether some process of this machine, the engine's containers included, has just these words as its arguments.
+pub(crate) fn is_running(words: &str) -> bool {
+    let wanted = words.replace(' ', "\0");
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.any(|line| String::from_utf8_lossy(&line).trim_end_matches('\0') == wanted)
+}
