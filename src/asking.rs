@@ -6,9 +6,11 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::cancel::Cancel;
 use crate::limits::{Limit, Span};
@@ -173,15 +175,12 @@ impl Default for LastSign {
 impl LastSign {
     /// There was one just now.
     pub(crate) fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.lock() = Instant::now();
     }
 
     /// How long ago the last one was.
     pub(crate) fn silence(&self) -> Duration {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .elapsed()
+        self.0.lock().elapsed()
     }
 }
 
@@ -202,9 +201,6 @@ impl Question<'_> {
     }
 
     /// Says after a while, once, what is waited for.
-    ///
-    /// # Errors
-    /// When it is to be given up.
     pub(crate) fn look(&self) -> Result<(), GivenUp> {
         if self.asker.is_cancelled() {
             return Err(GivenUp::Cancelled);
@@ -214,7 +210,7 @@ impl Question<'_> {
             return Err(GivenUp::Late(self.limit));
         }
         if silence >= SILENT {
-            let mut is_told = self.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut is_told = self.is_told.lock();
             if !std::mem::replace(&mut *is_told, true) {
                 self.asker.tell(&self.waiting);
             }
@@ -223,9 +219,6 @@ impl Question<'_> {
     }
 
     /// Waits for an answer that comes through a channel; none when nobody will send one any more.
-    ///
-    /// # Errors
-    /// When it is given up.
     pub(crate) fn receive<T>(&self, answers: &Receiver<T>) -> Result<Option<T>, GivenUp> {
         loop {
             match answers.recv_timeout(TICK.min(self.limit.time)) {
@@ -237,9 +230,6 @@ impl Question<'_> {
     }
 
     /// Waits for what a future answers.
-    ///
-    /// # Errors
-    /// When it is given up.
     pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, GivenUp> {
         let mut answer = std::pin::pin!(answer);
         let mut tick = tokio::time::interval(TICK);

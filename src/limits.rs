@@ -59,9 +59,6 @@ impl Limits {
     pub const GRACE: &'static str = "IMGSPEC_GRACE";
 
     /// The limits that these variables set; what is not set, or empty, is as usual.
-    ///
-    /// # Errors
-    /// The first variable that says no time.
     pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoTime> {
         let usual = Self::default();
         let read = |name: &'static str, usual: Duration| match env(name) {

@@ -51,9 +51,7 @@ pub struct Patience<'a> {
 ///
 /// On a cancel the whole group gets an interrupt, within the grace the request to terminate, and before its end it is killed;
 /// on an urgent one it is killed at once.
-///
-/// # Errors
-/// When it cannot be started, or, of the kind `TimedOut`, when there is no hope of its end.
+/// An error of the kind `TimedOut` means that there is no hope of its end.
 pub fn run(
     command: &mut Command,
     patience: Patience<'_>,
@@ -117,17 +115,12 @@ pub struct Output {
 }
 
 /// Runs a short program to its end, which is the answer to a question.
-///
-/// # Errors
-/// When it cannot be started, says too much, or the question is given up; its group is killed then.
+/// On an error its group is killed.
 pub(crate) fn ask(command: &mut Command, question: &Question<'_>) -> io::Result<Output> {
     answer(start(command.stdin(Stdio::null()))?, question)
 }
 
 /// The same, with a few words on its standard input.
-///
-/// # Errors
-/// As [`ask`].
 pub(crate) fn ask_with(
     command: &mut Command,
     words: &str,

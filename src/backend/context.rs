@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::Mutex;
 use rustix::fs::Timespec;
 
 use super::{BuildError, Job};
@@ -44,17 +44,12 @@ const MOST_THREADS: usize = 8;
 const FEW: usize = 64;
 
 /// Copies the files of a set into a new directory.
-///
-/// # Errors
-/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the directory cannot be written.
+/// Fails with [`BuildError::Moved`] if a file is not what was hashed.
 pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     stage_in(files, &ours(to).make().map_err(unwritten)?)
 }
 
 /// Copies the files of a set into a directory.
-///
-/// # Errors
-/// [`BuildError::Moved`] when a file is not what was hashed; otherwise when the directory cannot be written.
 pub(super) fn stage_in(files: &Files, to: &Dir) -> Result<(), BuildError> {
     to.set_mode(0o755).map_err(unwritten)?;
     make_folders(files, to).map_err(unwritten)?;
@@ -109,17 +104,11 @@ pub(super) fn drop_scratch(job: &Job<'_>) {
 }
 
 /// The text of a set that is one file.
-///
-/// # Errors
-/// [`BuildError::Moved`] when it is not what was hashed.
 pub(super) fn text(files: &Files) -> Result<String, BuildError> {
     text_of(files, &files.entries[0])
 }
 
 /// The text of a file of a set.
-///
-/// # Errors
-/// [`BuildError::Moved`] when it is not what was hashed.
 pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError> {
     let mut bytes = Vec::new();
     let mut take = |part: &[u8]| {
@@ -191,7 +180,7 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
             files.entries.get(at).map(|entry| (at, entry))
         } {
             if let Err(error) = copy_one(&source, files, entry, &mut target, &mut buffer) {
-                let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut first = first.lock();
                 // The first in path order, whichever thread was first; nobody begins another.
                 if first.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
                     *first = Some((at, error));
@@ -210,7 +199,7 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
         }
         work();
     });
-    let first = first.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let first = first.into_inner();
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
@@ -279,17 +268,12 @@ pub(super) fn send(
 }
 
 /// Proves that the files of a set are what was hashed, as a builder that receives them does.
-///
-/// # Errors
-/// [`BuildError::Moved`] for the first that is not.
 pub fn verify(files: &Files) -> Result<(), BuildError> {
     send_all(files, &mut |_| Ok(()))
 }
 
 /// Passes on the contents of all files of a set, as a builder receives them, and proves that they are what was hashed.
-///
-/// # Errors
-/// [`BuildError::Moved`] for the first that is not; [`BuildError::Cancelled`] when a piece is not taken.
+/// Fails with [`BuildError::Cancelled`] if a piece is not taken.
 pub(super) fn send_all(
     files: &Files,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,

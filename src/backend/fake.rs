@@ -7,9 +7,9 @@ use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -109,7 +109,7 @@ impl Fake {
     fn keep(&self, place: StoreKind, image: &FakeImage) -> std::io::Result<()> {
         let bytes = serde_json::to_vec(image)?;
         let store = self.store(place).make()?;
-        let mut new = store.fresh("")?;
+        let mut new = store.fresh()?;
         new.write(&bytes)?;
         new.keep(&store, &file_name(&image.reference))
     }
@@ -138,10 +138,7 @@ impl Fake {
 
     fn stumbles(&self, image: &str) -> bool {
         let times = self.wishes.stumble.get(image).copied().unwrap_or(0);
-        let mut stumbled = self
-            .stumbled
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut stumbled = self.stumbled.lock();
         let so_far = stumbled.entry(image.to_owned()).or_insert(0);
         *so_far += 1;
         *so_far <= times

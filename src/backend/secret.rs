@@ -41,9 +41,6 @@ pub struct NoSecret {
 }
 
 /// The secrets of a recipe with their values, or all those that cannot be read.
-///
-/// # Errors
-/// Every secret whose variable is not set or whose file cannot be read.
 pub fn reveal(
     recipe: &Recipe,
     root: &Path,
@@ -75,9 +72,6 @@ pub fn reveal(
 }
 
 /// The secrets of a build, for the backend that is about to hand them to its builder.
-///
-/// # Errors
-/// [`BuildError::Failed`] with all that cannot be read.
 pub(super) fn of_job(
     job: &Job<'_>,
     variable: &dyn Fn(&str) -> Option<String>,

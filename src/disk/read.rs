@@ -86,9 +86,6 @@ const FILE: OFlags = OFlags::NONBLOCK
     .union(OFlags::CLOEXEC);
 
 /// Opens a regular file for reading.
-///
-/// # Errors
-/// When it is something else, or cannot be opened.
 pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
     let flags = match links {
         Links::Follow => FILE,
@@ -102,9 +99,6 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
 }
 
 /// The bytes of a regular file, if they are no more than the limit.
-///
-/// # Errors
-/// When it is something else, is larger, or cannot be read.
 pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Refusal> {
     let (file, meta) = open(path, links)?;
     limited(&file, &meta, limit)
@@ -120,9 +114,6 @@ fn regular(file: File) -> Result<(File, Metadata), Refusal> {
 }
 
 /// All bytes of an opened file, if they are no more than the limit.
-///
-/// # Errors
-/// When they are more, or cannot be read.
 pub(crate) fn limited(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
     fits(meta.len(), limit)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default() + 1);

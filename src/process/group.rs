@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::lines::{Pipe, Stream, read_lines};
@@ -31,21 +31,11 @@ static RUNNING: Mutex<Running> = Mutex::new(Running {
     is_over: false,
 });
 
-fn running() -> MutexGuard<'static, Running> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Kills whatever runs, and lets nothing start any more: this program is about to end.
 pub(crate) fn end_all() {
-    let until = Instant::now() + LINGER;
-    let mut running = loop {
-        match RUNNING.try_lock() {
-            Ok(running) => break running,
-            Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-            // Whoever starts a program just now may be held up by the system: not for ever.
-            Err(TryLockError::WouldBlock) if Instant::now() > until => return,
-            Err(TryLockError::WouldBlock) => thread::sleep(LAST_TICK),
-        }
+    // Whoever starts a program just now may be held up by the system: not for ever.
+    let Some(mut running) = RUNNING.try_lock_for(LINGER) else {
+        return;
     };
     running.is_over = true;
     for group in &running.groups {
@@ -66,14 +56,12 @@ static WITHHELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
 /// Keeps variables from all programs that are started from now on.
 pub(crate) fn withhold(names: impl IntoIterator<Item = String>) {
-    let mut withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
-    withheld.extend(names);
+    WITHHELD.lock().extend(names);
 }
 
 /// Lets a program have even those: it shows registries who the user is, by whatever the user's helpers need.
 pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
-    let withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
-    for name in withheld.iter() {
+    for name in WITHHELD.lock().iter() {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
@@ -82,23 +70,18 @@ pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
 }
 
 /// Starts a program as the first of a group.
-///
-/// # Errors
-/// When it cannot be started.
 pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
     // Held until it is noted: else a program could be started past the end.
-    let mut running = running();
+    let mut running = RUNNING.lock();
     if running.is_over {
         return Err(io::ErrorKind::Interrupted.into());
     }
-    let withheld = WITHHELD.lock().unwrap_or_else(PoisonError::into_inner);
-    for name in withheld.iter() {
+    for name in WITHHELD.lock().iter() {
         // What it is given by name is meant for it.
         if !command.get_envs().any(|(given, _)| given == name.as_str()) {
             command.env_remove(name);
         }
     }
-    drop(withheld);
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -136,9 +119,6 @@ impl Started {
     }
 
     /// Waits for its end.
-    ///
-    /// # Errors
-    /// When the system knows nothing of it.
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait()?;
         self.is_ended = true;
@@ -157,7 +137,7 @@ impl Drop for Started {
             }
         }
         if let Some(group) = self.group.0 {
-            running().groups.remove(&group.as_raw_nonzero().get());
+            RUNNING.lock().groups.remove(&group.as_raw_nonzero().get());
         }
     }
 }

@@ -42,9 +42,6 @@ pub enum LeftoverKind {
 
 impl Store {
     /// All that is not needed when these are the workspace's images: by kind, then by name.
-    ///
-    /// # Errors
-    /// When one of the state's directories is something else, or cannot be read.
     pub fn leftovers(&self, images: &BTreeSet<&str>) -> io::Result<Vec<Leftover>> {
         let Some(own) = self.place.open()? else {
             return Ok(Vec::new());
@@ -71,9 +68,7 @@ impl Store {
 
     /// Removes a leftover; whether it was removed rather than in use by a running build. While another run writes,
     /// `waiting` is called again and again.
-    ///
-    /// # Errors
-    /// When it cannot be removed, or when `waiting` breaks; that it is gone already is no error.
+    /// One that is gone already is no error.
     pub fn remove(
         &self,
         leftover: &Leftover,

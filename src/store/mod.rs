@@ -18,7 +18,6 @@ mod clean;
 mod lock;
 mod name;
 mod record;
-mod turns;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -33,8 +32,8 @@ use crate::disk::dir::{Dir, DirError, Rooted, Terms};
 use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
+use lock::Turns;
 use name::file_name;
-use turns::Turns;
 
 pub use clean::{Leftover, LeftoverKind};
 pub use lock::ImageLock;
@@ -74,9 +73,6 @@ struct Listing {
 
 impl Store {
     /// The store of the workspace at this root, made if there is none.
-    ///
-    /// # Errors
-    /// When the state directory cannot be made, or something in it is not what it should be; the error names it.
     pub fn open(root: &Path) -> io::Result<Self> {
         let store = Self::look(root);
         store.verify()?;
@@ -104,16 +100,13 @@ impl Store {
     }
 
     /// Looks whether what there is of the state directory can be used; nothing is made.
-    ///
-    /// # Errors
-    /// When one of its directories is something else, a link for example; the error names it. What cannot be read for another
-    /// reason is told where it is needed.
+    /// Other errors are left to whoever runs into them.
     pub fn verify(&self) -> io::Result<()> {
         let verified = self.place.open().and_then(|own| {
             let Some(own) = own else { return Ok(()) };
             let mut folders = [INPUTS, LOCKS, LOGS, CONTEXTS].into_iter();
             folders.try_for_each(|folder| own.open_all(folder).map(drop))?;
-            own.verify_file(turns::WRITING)
+            own.verify_file(lock::WRITING)
         });
         verified.or_else(|error| {
             if DirError::is_misplaced(&error) {
@@ -137,9 +130,7 @@ impl Store {
 
     /// Records what was built, with the inputs of its key; older inputs of the image are forgotten. While another run writes,
     /// `waiting` is called again and again.
-    ///
-    /// # Errors
-    /// When a file cannot be written, or when `waiting` breaks; the record is then the old one.
+    /// On an error the record is the old one.
     pub fn write(
         &self,
         record: &Record,
@@ -180,9 +171,6 @@ impl Store {
     }
 
     /// A new file for the log of an image's build, and its path from the workspace root.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn open_log(&self, image: &str) -> io::Result<(File, PathBuf)> {
         let name = file_name(image) + ".log";
         let path = [STATE_FOLDER, LOGS, &name].iter().collect();

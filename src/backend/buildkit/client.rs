@@ -6,13 +6,13 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
     InfoRequest, SolveResponse, StatusRequest, StatusResponse,
 };
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
@@ -119,14 +119,14 @@ impl BuildKit {
         let ended = ended.and_then(|answer| judge(&trees, request, answer, progress, cancel));
         if matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_))) {
             // The next try is made on a new connection.
-            *self.known() = None;
+            *self.channel.lock() = None;
         }
         ended
     }
 
     /// The connection, made if there is none.
     async fn channel(&self) -> Result<Channel, Ended> {
-        if let Some(channel) = self.known().clone() {
+        if let Some(channel) = self.channel.lock().clone() {
             return Ok(channel);
         }
         let connected = connection::channel(&self.socket, *self.limits()).await;
@@ -140,7 +140,7 @@ impl BuildKit {
             return Err(Ended::Lost(lost));
         }
         // Of two concurrent builds the later one's is kept; the other serves its own build.
-        *self.known() = Some(channel.clone());
+        *self.channel.lock() = Some(channel.clone());
         Ok(channel)
     }
 
@@ -161,10 +161,6 @@ impl BuildKit {
 
     fn limits(&self) -> &Limits {
         &self.access.limits
-    }
-
-    fn known(&self) -> MutexGuard<'_, Option<Channel>> {
-        self.channel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

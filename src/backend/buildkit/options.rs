@@ -6,9 +6,6 @@
 pub(crate) const KNOWN: [&str; 3] = ["network", "add-host", "shm-size"];
 
 /// The frontend's attribute for an option; none for its default.
-///
-/// # Errors
-/// In words, when the option is unknown or the value makes no sense.
 pub(crate) fn attribute(name: &str, value: &str) -> Result<Option<(&'static str, String)>, String> {
     match name {
         "network" => match value {

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use bollard_buildkit_proto::fsutil::types::Stat;
+use parking_lot::Mutex;
 
 use crate::backend::context::{self, NotSent};
 use crate::fingerprint::{EntryKind, Files};
@@ -129,7 +130,7 @@ impl Tree {
                     NotSent::Moved => {
                         let path = context::place(files, entry);
                         let why = format!("`{path}` changed while it was being sent");
-                        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
+                        *self.moved.lock() = Some(path);
                         io::Error::other(why)
                     }
                     NotSent::Untaken(error) => error,
@@ -140,8 +141,7 @@ impl Tree {
 
     /// A file that was found not to be what was hashed.
     pub(super) fn moved(&self) -> Option<String> {
-        let moved = self.moved.lock();
-        moved.unwrap_or_else(PoisonError::into_inner).clone()
+        self.moved.lock().clone()
     }
 }
 

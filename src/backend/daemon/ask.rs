@@ -121,9 +121,6 @@ impl Daemon {
     }
 
     /// Whether the daemon still answers.
-    ///
-    /// # Errors
-    /// Why not, in words.
     pub(super) fn lives(&self, asker: Asker<'_>) -> Result<(), String> {
         let endpoint = self.endpoint().map_err(|none| none.why)?;
         if self.may_be_direct(&endpoint) {
@@ -140,9 +137,6 @@ impl Daemon {
 
     /// Fails if there is no hope for a silent program: the daemon does not answer, or one of the registries that
     /// it uses does not.
-    ///
-    /// # Errors
-    /// That, in words.
     pub(super) fn hope<'h>(
         &self,
         mut registries: impl Iterator<Item = &'h String>,

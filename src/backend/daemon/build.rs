@@ -18,9 +18,7 @@ impl Daemon {
     /// Builds the Dockerfile of a job's recipe, and returns the digest of the result. With `config` (OCI's image
     /// configuration, as JSON) the result is the recipe's base with that configuration; a daemon that is only reached through
     /// Docker's programs does not take it, and the recipe has the word.
-    ///
-    /// # Errors
-    /// When it fails, is cancelled, or its files changed; nothing then has the job's reference.
+    /// If it fails, nothing has the job's reference.
     pub(crate) fn build(
         &self,
         job: &Job<'_>,

@@ -30,9 +30,6 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// The daemon that `docker` would ask, by `DOCKER_HOST`, `DOCKER_CONTEXT` and the directory of Docker's configuration.
-    ///
-    /// # Errors
-    /// Why nobody can say which it is.
     pub(super) fn find(
         host: Option<String>,
         context: Option<String>,

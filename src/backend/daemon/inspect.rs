@@ -35,9 +35,6 @@ pub(crate) struct LocalImage {
 }
 
 /// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
-///
-/// # Errors
-/// When it is not an answer of the daemon, which is called `whom`.
 pub(super) fn read(
     whom: &str,
     wanted: &[Wanted<'_>],

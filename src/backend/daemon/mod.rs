@@ -22,8 +22,8 @@ mod round;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Availability;
 use super::buildkit::BuildKit;
@@ -33,6 +33,7 @@ pub(crate) use build::broken_off;
 use endpoint::Endpoint;
 use engine::{EngineInfo, NoEngine};
 pub(crate) use inspect::LocalImage;
+use parking_lot::Mutex;
 use pins::Pins;
 use races::Races;
 
@@ -110,7 +111,7 @@ impl Daemon {
 
     /// What there is, asked once. Only success is remembered: a daemon may be starting.
     fn engine(&self, asker: Asker<'_>) -> Result<Engine, NoEngine> {
-        let mut known = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.engine.lock();
         if let Some(engine) = known.as_ref() {
             return Ok(engine.clone());
         }

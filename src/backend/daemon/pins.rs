@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 /// The repository of all private names.
 pub(super) const REPOSITORY: &str = "imgspec-pin";
@@ -40,7 +41,7 @@ impl Pins {
 
     /// A new name for an image.
     pub(super) fn next(&self) -> String {
-        let mut given = self.given();
+        let mut given = self.given.lock();
         given.count += 1;
         let name = format!(
             "{REPOSITORY}:{}-{:016x}-{}",
@@ -64,24 +65,20 @@ impl Pins {
 
     /// Records which image has a name.
     pub(super) fn note(&self, digest: &str, name: &str) {
-        let mut given = self.given();
+        let mut given = self.given.lock();
         given.by_digest.insert(digest.to_owned(), name.to_owned());
     }
 
     /// The name of an image, if it has one.
     pub(super) fn of(&self, digest: &str) -> Option<String> {
-        self.given().by_digest.get(digest).cloned()
+        self.given.lock().by_digest.get(digest).cloned()
     }
 
     /// Removes and returns all names.
     pub(super) fn take(&self) -> Vec<String> {
-        let mut given = self.given();
+        let mut given = self.given.lock();
         given.by_digest.clear();
         std::mem::take(&mut given.names)
-    }
-
-    fn given(&self) -> MutexGuard<'_, Given> {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -10,9 +10,6 @@ use crate::process::{self, Patience, Stream};
 
 impl Daemon {
     /// Sends what a reference names in the local store to its registry.
-    ///
-    /// # Errors
-    /// When the registry or the daemon refuses or is not there, or on a cancel.
     pub(crate) fn push(
         &self,
         reference: &str,

@@ -4,7 +4,8 @@
 //! long as anyone asks for that step; without its cache it is another step to it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// After this many losses, an image is built without its cache.
 const STUCK: usize = 2;
@@ -16,13 +17,13 @@ pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
 impl Races {
     /// Counts one more loss.
     pub(super) fn note(&self, image: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         *known.entry(image.to_owned()).or_default() += 1;
     }
 
     /// Whether the next build is to go without the cache; a "yes" resets the count.
     pub(super) fn is_stuck(&self, image: &str) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         let is_stuck = known.get(image).is_some_and(|times| *times >= STUCK);
         if is_stuck {
             known.remove(image);

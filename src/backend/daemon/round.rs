@@ -6,11 +6,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
+use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -78,9 +79,6 @@ pub(super) fn exists(
 }
 
 /// Whether the daemon answers at all, whatever the answer.
-///
-/// # Errors
-/// Why not, in words.
 pub(super) fn lives(
     endpoint: &Endpoint,
     limits: &Limits,
@@ -140,13 +138,12 @@ impl Round {
                     line = None;
                     let why = NoEngine::unreached(&self.whom, &error).sentence();
                     if self.broken.fetch_add(1, Ordering::Relaxed) + 1 == BROKEN {
-                        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Some(why.clone());
+                        *self.lost.lock() = Some(why.clone());
                     }
                     Existence::Unknown { why }
                 }
             };
-            self.found.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(existence);
+            self.found.lock()[at] = Some(existence);
         }
     }
 
@@ -165,16 +162,12 @@ impl Round {
 
     /// The results; what was not asked, or not answered, is unknown for one reason.
     fn told(&self, given_up: Option<GivenUp>) -> Vec<Existence> {
-        let lost = self
-            .lost
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let lost = self.lost.lock().take();
         let why = match given_up {
             Some(given_up) => NoEngine::unreached(&self.whom, &given_up.into()).sentence(),
             None => lost.unwrap_or_default(),
         };
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.found.lock();
         let each = std::mem::take(&mut *found).into_iter();
         each.map(|found| found.unwrap_or_else(|| Existence::Unknown { why: why.clone() }))
             .collect()

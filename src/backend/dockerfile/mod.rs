@@ -56,9 +56,6 @@ pub(crate) struct Own {
 }
 
 /// The Dockerfile of a job; `parents` is what the images that it needs are called for `FROM`, by id.
-///
-/// # Errors
-/// When a Dockerfile of the user's own changed since it was hashed, or a value is too long for any line.
 pub(crate) fn of_job(
     job: &Job<'_>,
     parents: &BTreeMap<String, String>,

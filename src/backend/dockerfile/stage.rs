@@ -18,9 +18,6 @@ pub(crate) const IGNORE: &str = "Dockerfile.dockerignore";
 pub(crate) const NO_RULES: &str = "# imgspec has left out what must not be copied\n";
 
 /// Writes the Dockerfile and the context of a job.
-///
-/// # Errors
-/// When a file cannot be read or written, or changed since it was hashed.
 pub(crate) fn stage(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<(), BuildError> {
     let context = context::empty(to, CONTEXT)?;
     if let Some(own) = &dockerfile.own {

@@ -6,8 +6,10 @@
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::once::Once;
 use super::progress::Quiet;
@@ -131,7 +133,7 @@ impl Offer {
                 "envd takes bases from registries only, and the one on this machine cannot be opened: {error}"
             ))
         };
-        let mut exchange = exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut exchange = exchange.lock();
         if exchange.is_none() {
             let what = "waiting for another run that throws blobs away";
             let mut waiting = waiting(cancel, || notes.step(0, 0, what));

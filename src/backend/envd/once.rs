@@ -1,7 +1,9 @@
 //! Answers that are computed once: concurrent callers block on the first. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 /// Answers by question. A failure is not kept: the next caller tries again.
 #[derive(Debug, Default)]
@@ -18,10 +20,10 @@ impl<A: Clone> Once<A> {
         find: impl FnOnce() -> Result<A, E>,
     ) -> Result<A, E> {
         let slot = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.0.lock();
             Arc::clone(all.entry(question.to_owned()).or_default())
         };
-        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = slot.lock();
         if let Some(answer) = &*slot {
             return Ok(answer.clone());
         }

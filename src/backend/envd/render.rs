@@ -291,9 +291,6 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
 }
 
 /// Puts the script and the files beside it into a directory.
-///
-/// # Errors
-/// When a file cannot be read or written, or changed since it was hashed.
 pub(super) fn stage(job: &Job<'_>, script: &Script, to: &Dir) -> Result<(), BuildError> {
     for (place, set) in &script.places {
         let (above, name) = place.rsplit_once('/').unwrap_or(("", place));

@@ -67,7 +67,7 @@ pub struct Manifest {
 /// Why a text is no manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoManifest(String);
+pub struct ManifestError(String);
 
 /// A manifest or an index as it was sent, whatever it leaves out.
 #[derive(Deserialize)]
@@ -84,13 +84,10 @@ pub(in crate::backend) struct Sent {
 
 impl Manifest {
     /// Reads a manifest that was said to be of this media type.
-    ///
-    /// # Errors
-    /// When it is none, or of another type.
-    pub fn read(text: &[u8], told: Option<&str>) -> Result<Self, NoManifest> {
+    pub fn read(text: &[u8], told: Option<&str>) -> Result<Self, ManifestError> {
         let text: Sent =
-            serde_json::from_slice(text).map_err(|error| NoManifest(error.to_string()))?;
-        let wrong = |why: String| Err(NoManifest(why));
+            serde_json::from_slice(text).map_err(|error| ManifestError(error.to_string()))?;
+        let wrong = |why: String| Err(ManifestError(why));
         match text.schema_version {
             Some(2) => {}
             Some(other) => return wrong(format!("schema version {other} is not 2")),

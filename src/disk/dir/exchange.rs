@@ -23,7 +23,7 @@ impl Dir {
             }
         };
         let (file, meta) = self.regular(name.as_ref(), handle, Doing::Writing)?;
-        let mut fresh = self.fresh("")?;
+        let mut fresh = self.fresh()?;
         fresh.write(new)?;
         let unwritten = |error: io::Error| self.unwritten(name, error);
         let made = fresh.file().metadata().map_err(unwritten)?;

@@ -22,10 +22,10 @@ pub(crate) struct Fresh {
 }
 
 impl Dir {
-    /// A new file of a name that nobody has, for its owner alone; `end` is the end of that name.
-    pub(crate) fn fresh(&self, end: &str) -> io::Result<Fresh> {
+    /// A new file of a name that nobody has, for its owner alone.
+    pub(crate) fn fresh(&self) -> io::Result<Fresh> {
         for _ in 0..TRIES {
-            let name = unused(end);
+            let name = unused();
             if let Some(file) = self.create(&name, 0o600)? {
                 return Ok(Fresh {
                     dir: self.clone(),
@@ -46,7 +46,7 @@ impl Dir {
 
     /// Replaces a file whole: its readers see the old bytes or the new, also after a power cut.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut new = self.fresh("")?;
+        let mut new = self.fresh()?;
         new.file
             .write_all(bytes)
             .and_then(|()| new.file.sync_data())
@@ -89,6 +89,6 @@ impl Drop for Fresh {
 }
 
 /// A name by chance: neither clocks nor process ids tell two machines apart that share a disk.
-pub(super) fn unused(end: &str) -> String {
-    format!("{TEMPORARY}{:016x}{end}", RandomState::new().hash_one(0))
+pub(super) fn unused() -> String {
+    format!("{TEMPORARY}{:016x}", RandomState::new().hash_one(0))
 }

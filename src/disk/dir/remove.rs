@@ -116,7 +116,7 @@ struct Deep<'a> {
 
 impl Deep<'_> {
     fn take_up(&mut self, from: &Dir, name: &OsStr) -> io::Result<()> {
-        let here = unused("");
+        let here = unused();
         match rustix::fs::renameat(&from.0.handle, single(name)?, &self.top.0.handle, &here) {
             Ok(()) => self.due.push(here.into()),
             Err(Errno::NOENT) => {}

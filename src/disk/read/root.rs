@@ -38,9 +38,6 @@ pub(crate) struct Listed {
 
 impl Root {
     /// Opens the directory itself; links on the way to it are followed.
-    ///
-    /// # Errors
-    /// When it is not a directory, or cannot be entered.
     pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
         let handle = openat(CWD, path, REACH | OFlags::DIRECTORY, Mode::empty());
         Ok(Self {
@@ -64,17 +61,11 @@ impl Root {
     }
 
     /// Opens a regular file in it.
-    ///
-    /// # Errors
-    /// When it is something else, lies outside, or cannot be opened.
     pub(crate) fn file(&self, inside: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
         regular(File::from(self.reach(inside, links, FILE)?))
     }
 
     /// The bytes of a regular file in it, if they are no more than the limit.
-    ///
-    /// # Errors
-    /// When it is something else, lies outside, is larger, or cannot be read.
     pub(crate) fn bytes(
         &self,
         inside: &Path,
@@ -86,9 +77,6 @@ impl Root {
     }
 
     /// The names in a directory of it, in no order.
-    ///
-    /// # Errors
-    /// When it is not a directory, lies outside, or cannot be read.
     pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Listed>, Refusal> {
         let handle = self.reach(inside, links, FILE | OFlags::DIRECTORY)?;
         let mut names = Vec::new();
@@ -117,9 +105,6 @@ impl Root {
     }
 
     /// What a link in it says.
-    ///
-    /// # Errors
-    /// When it is not a link, lies behind one, or cannot be read.
     pub(crate) fn link(&self, inside: &Path) -> Result<PathBuf, Refusal> {
         let folder = inside.parent().unwrap_or(Path::new(""));
         let handle = self.reach(folder, Links::Refuse, REACH | OFlags::DIRECTORY)?;
@@ -132,9 +117,6 @@ impl Root {
     }
 
     /// Where a path in it really is, as a path in it without links.
-    ///
-    /// # Errors
-    /// When nothing is there, or a link leads outside.
     pub(crate) fn real(&self, inside: &Path) -> Result<PathBuf, Refusal> {
         let top = self.path.canonicalize().map_err(Refusal::System)?;
         let real = top.join(inside).canonicalize();

@@ -1,4 +1,4 @@
-//! Answers, and refusals with the protocol's codes; which HTTP status a code has is decided here alone. Pure.
+//! Responses, and errors with the protocol's codes. Pure.
 
 use std::io;
 
@@ -14,54 +14,30 @@ use crate::backend::oci::store::StoreError;
 /// The answer to a request.
 pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
 
-/// What the protocol calls an error.
+/// An error of the protocol: its status and its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Code {
-    BlobUnknown,
-    BlobUploadInvalid,
-    BlobUploadUnknown,
-    Denied,
-    DigestInvalid,
-    ManifestBlobUnknown,
-    ManifestInvalid,
-    /// A manifest of more bytes than are allowed.
-    ManifestLarge,
-    ManifestUnknown,
-    NameInvalid,
-    NameUnknown,
-    /// A range that does not follow what is there, or is not there.
-    Range,
-    SizeInvalid,
-    TooManyRequests,
-    Unsupported,
-    /// The disk is full.
-    Full,
-    /// Something that is not the client's to mend.
-    Unknown,
-}
+pub(super) struct Code(StatusCode, &'static str);
 
 impl Code {
-    fn told(self) -> (StatusCode, &'static str) {
-        match self {
-            Self::BlobUnknown => (StatusCode::NOT_FOUND, "BLOB_UNKNOWN"),
-            Self::BlobUploadInvalid => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-            Self::BlobUploadUnknown => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
-            Self::Denied => (StatusCode::FORBIDDEN, "DENIED"),
-            Self::DigestInvalid => (StatusCode::BAD_REQUEST, "DIGEST_INVALID"),
-            Self::ManifestBlobUnknown => (StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN"),
-            Self::ManifestInvalid => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
-            Self::ManifestLarge => (StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
-            Self::ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
-            Self::NameInvalid => (StatusCode::BAD_REQUEST, "NAME_INVALID"),
-            Self::NameUnknown => (StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
-            Self::Range => (StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID"),
-            Self::SizeInvalid => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
-            Self::TooManyRequests => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
-            Self::Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
-            Self::Full => (StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN"),
-            Self::Unknown => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
-        }
-    }
+    pub(super) const BLOB_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "BLOB_UNKNOWN");
+    pub(super) const DENIED: Self = Self(StatusCode::FORBIDDEN, "DENIED");
+    pub(super) const DIGEST_INVALID: Self = Self(StatusCode::BAD_REQUEST, "DIGEST_INVALID");
+    pub(super) const MANIFEST_INVALID: Self = Self(StatusCode::BAD_REQUEST, "MANIFEST_INVALID");
+    pub(super) const MANIFEST_LARGE: Self = Self(StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID");
+    pub(super) const MANIFEST_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN");
+    pub(super) const NAME_INVALID: Self = Self(StatusCode::BAD_REQUEST, "NAME_INVALID");
+    pub(super) const NAME_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "NAME_UNKNOWN");
+    pub(super) const PART_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "MANIFEST_BLOB_UNKNOWN");
+    pub(super) const RANGE: Self = Self(StatusCode::RANGE_NOT_SATISFIABLE, "BLOB_UPLOAD_INVALID");
+    pub(super) const SIZE_INVALID: Self = Self(StatusCode::BAD_REQUEST, "SIZE_INVALID");
+    pub(super) const TOO_MANY: Self = Self(StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS");
+    pub(super) const UNSUPPORTED: Self = Self(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED");
+    pub(super) const UPLOAD_INVALID: Self = Self(StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID");
+    pub(super) const UPLOAD_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN");
+    /// The disk is full.
+    pub(super) const FULL: Self = Self(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN");
+    /// Something that the client cannot fix.
+    pub(super) const INTERNAL: Self = Self(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN");
 }
 
 /// Why a request is not fulfilled.
@@ -88,7 +64,7 @@ impl Refusal {
     }
 
     pub(super) fn answer(self) -> Answer {
-        let (status, code) = self.code.told();
+        let Code(status, code) = self.code;
         let text = serde_json::json!({ "errors": [{ "code": code, "message": self.words }] });
         let head = head(status).header("Content-Type", "application/json");
         let each = self.headers.into_iter();
@@ -100,11 +76,11 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         let code = match &error {
-            StoreError::Mismatch { .. } => Code::DigestInvalid,
-            StoreError::Unknown(_) => Code::BlobUnknown,
-            StoreError::Large { .. } => Code::ManifestLarge,
-            error if error.is_full() => Code::Full,
-            StoreError::Damaged(_) | StoreError::Files { .. } => Code::Unknown,
+            StoreError::Mismatch { .. } => Code::DIGEST_INVALID,
+            StoreError::Unknown(_) => Code::BLOB_UNKNOWN,
+            StoreError::Large { .. } => Code::MANIFEST_LARGE,
+            error if error.is_full() => Code::FULL,
+            StoreError::Damaged(_) | StoreError::Files { .. } => Code::INTERNAL,
         };
         Self::new(code, error.to_string())
     }
@@ -112,7 +88,7 @@ impl From<StoreError> for Refusal {
 
 impl From<tokio::task::JoinError> for Refusal {
     fn from(error: tokio::task::JoinError) -> Self {
-        Self::new(Code::Unknown, error.to_string())
+        Self::new(Code::INTERNAL, error.to_string())
     }
 }
 

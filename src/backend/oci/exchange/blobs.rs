@@ -6,23 +6,20 @@ use std::io::{self, Read, Seek, SeekFrom};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame};
-use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::limits::PIECE;
+use super::call::{Call, PIECE, on_files};
 use super::range::{Part, part};
-use super::request::on_files;
 use crate::backend::oci::name::Digest;
-use crate::backend::oci::store::Store;
 
 /// How many pieces are read ahead.
 const AHEAD: usize = 2;
 
-pub(super) async fn get(store: &Store, digest: Digest, of: &Parts) -> Result<Answer, Refusal> {
-    let store = store.clone();
+pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, Refusal> {
+    let store = call.served.store.clone();
     let (file, size) = on_files(move || store.read(digest)).await?;
     let head = |status, length: u64| {
         answer::head(status)
@@ -32,11 +29,10 @@ pub(super) async fn get(store: &Store, digest: Digest, of: &Parts) -> Result<Ans
             .header("ETag", format!("\"{digest}\""))
             .header("Accept-Ranges", "bytes")
     };
-    if of.method == Method::HEAD {
+    if call.head.method == Method::HEAD {
         return Ok(answer::empty(head(StatusCode::OK, size)));
     }
-    let range = of.headers.get("range").and_then(|text| text.to_str().ok());
-    match part(range, size) {
+    match part(call.header("range"), size) {
         Part::All => Ok(answer::with(
             head(StatusCode::OK, size),
             stream(file, 0, size),
@@ -48,7 +44,7 @@ pub(super) async fn get(store: &Store, digest: Digest, of: &Parts) -> Result<Ans
             Ok(answer::with(head, stream(file, first, length)))
         }
         Part::None => Err(
-            Refusal::new(Code::Range, format!("the blob has {size} bytes"))
+            Refusal::new(Code::RANGE, format!("the blob has {size} bytes"))
                 .with("Content-Range", format!("bytes */{size}")),
         ),
     }

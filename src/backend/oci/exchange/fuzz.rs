@@ -12,11 +12,11 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
+use super::call::{Served, Uploads};
 use super::serve;
-use super::served::{Served, Uploads};
 use crate::backend::oci::manifest::MANIFEST;
 use crate::backend::oci::name::Digest;
-use crate::backend::oci::store::Store;
+use crate::backend::oci::store::{Links, Store};
 use crate::fuzz::{Fuzz, Random};
 
 /// Blobs that are there from the beginning, so that some requests find something.
@@ -257,7 +257,7 @@ impl Bench {
             store.put(blob.as_bytes(), None).unwrap();
         }
         Arc::new(Served {
-            run: store.run().unwrap(),
+            links: Links::new(&store),
             store,
             host: HOST.to_owned(),
             word: "w".to_owned(),

@@ -1,31 +1,30 @@
-//! Manifests, by tag and by digest, accepted only with everything that they refer to: what a client can get, it can pull.
+//! Manifests, by tag and by digest, and the list of a repository's tags. A manifest is accepted only with everything that it
+//! refers to: what a client can see, it can pull.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
-use hyper::body::Bytes;
-use hyper::http::request::Parts;
+use hyper::body::{Bytes, Incoming};
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::request::{Body, on_files};
+use super::call::{Call, Served, on_files};
 use super::route;
-use crate::backend::oci::manifest::{LARGEST, Manifest, NoManifest};
-use crate::backend::oci::name::{Digest, Repository, Version};
-use crate::backend::oci::store::{Links, Store, StoreError, Stored};
+use crate::backend::oci::manifest::{LARGEST, Manifest, ManifestError};
+use crate::backend::oci::name::{Digest, Repository, Tag, Version};
+use crate::backend::oci::store::{StoreError, Stored};
 
-pub(super) async fn get(
-    store: &Store,
-    links: &Links,
-    of: Repository,
-    version: &str,
-) -> Result<Answer, Refusal> {
+pub(super) async fn get(call: &Call<'_>, of: Repository, version: &str) -> Result<Answer, Refusal> {
     let words = format!("`{of}` has no manifest `{version}`");
-    let unknown = || Refusal::new(Code::ManifestUnknown, words.as_str());
+    let unknown = || Refusal::new(Code::MANIFEST_UNKNOWN, words.as_str());
     let wanted = read(version)?.ok_or_else(unknown)?;
-    let (store, links) = (store.clone(), links.clone());
-    let find = move || match links.find(&of, &wanted)? {
-        Some(found) => Ok(Some((store.read_whole(found.digest, LARGEST)?, found))),
+    let served = Arc::clone(call.served);
+    let find = move || match served.links.find(&of, &wanted)? {
+        Some(found) => Ok(Some((
+            served.store.read_whole(found.digest, LARGEST)?,
+            found,
+        ))),
         None => Ok::<_, StoreError>(None),
     };
     let (text, found) = on_files(find).await?.ok_or_else(unknown)?;
@@ -38,81 +37,71 @@ pub(super) async fn get(
 }
 
 pub(super) async fn put(
-    store: &Store,
-    links: &Links,
+    call: &mut Call<'_>,
     to: Repository,
     version: &str,
-    head: &Parts,
-    (body, idle): (&mut Body, Duration),
 ) -> Result<Answer, Refusal> {
-    let no_tag = || Refusal::new(Code::ManifestInvalid, format!("`{version}` is not a tag"));
+    let no_tag = || Refusal::new(Code::MANIFEST_INVALID, format!("`{version}` is not a tag"));
     let version = read(version)?.ok_or_else(no_tag)?;
-    let said = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let length = said("content-length").and_then(|length| length.parse().ok());
+    let length = call
+        .header("content-length")
+        .and_then(|length| length.parse().ok());
     if length.is_some_and(|length: u64| length > LARGEST) {
         return Err(large());
     }
-    let text = whole(body, idle).await?;
-    let told = said("content-type").map(|told| told.split(';').next().unwrap_or(told).trim());
-    let invalid = |error: NoManifest| Refusal::new(Code::ManifestInvalid, error.to_string());
-    let manifest = Manifest::read(&text, told).map_err(invalid)?;
-    let (store, links) = (store.clone(), links.clone());
-    on_files(move || take(&store, &links, &to, &version, &text, manifest)).await
+    let text = whole(call.body.take(), call.served.idle).await?;
+    let media_type = call.header("content-type");
+    let media_type = media_type.map(|it| it.split(';').next().unwrap_or(it).trim());
+    let invalid = |error: ManifestError| Refusal::new(Code::MANIFEST_INVALID, error.to_string());
+    let manifest = Manifest::read(&text, media_type).map_err(invalid)?;
+    let served = Arc::clone(call.served);
+    on_files(move || take(&served, &to, &version, &text, manifest)).await
 }
 
 fn take(
-    store: &Store,
-    links: &Links,
+    served: &Served,
     to: &Repository,
     version: &Version,
     text: &[u8],
     manifest: Manifest,
 ) -> Result<Answer, Refusal> {
-    let found = Digest::of(text);
-    match version {
-        Version::Digest(wanted) if *wanted != found => {
-            let wanted = *wanted;
-            return Err(StoreError::Mismatch { wanted, found }.into());
-        }
-        _ => check(store, links, to, &manifest)?,
+    let digest = Digest::of(text);
+    if let Version::Digest(wanted) = *version
+        && wanted != digest
+    {
+        let found = digest;
+        return Err(StoreError::Mismatch { wanted, found }.into());
     }
-    let digest = store.put(text, Some(found))?.digest;
+    check(served, to, &manifest)?;
+    served.store.put(text, Some(digest))?;
     let media_type = manifest.media_type;
     let stored = Stored { digest, media_type };
     match version {
-        Version::Tag(tag) => links.tag(to, tag, &stored)?,
-        Version::Digest(_) => links.add(to, &stored)?,
+        Version::Tag(tag) => served.links.tag(to, tag, &stored)?,
+        Version::Digest(_) => served.links.add(to, &stored)?,
     }
-    Ok(answer::created(
-        &format!("/v2/{to}/manifests/{digest}"),
-        digest,
-    ))
+    let location = format!("/v2/{to}/manifests/{digest}");
+    Ok(answer::created(&location, digest))
 }
 
-/// Whether all is there that a manifest refers to.
-fn check(
-    store: &Store,
-    links: &Links,
-    to: &Repository,
-    manifest: &Manifest,
-) -> Result<(), Refusal> {
+/// Whether everything is there that a manifest refers to.
+fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), Refusal> {
     let missing = |digest: Digest| {
         let words = format!("`{digest}`, which the manifest refers to, is not there");
-        Refusal::new(Code::ManifestBlobUnknown, words)
+        Refusal::new(Code::PART_UNKNOWN, words)
     };
     for one in manifest.blobs.iter().filter(|one| one.is_own()) {
-        let size = store.size(one.digest)?.ok_or_else(|| missing(one.digest))?;
+        let size = served.store.size(one.digest)?;
+        let size = size.ok_or_else(|| missing(one.digest))?;
         if Some(size) != one.size {
             let promised = one.size.unwrap_or_default();
             let words = format!("`{}` has {size} bytes, not {promised}", one.digest);
-            return Err(Refusal::new(Code::SizeInvalid, words));
+            return Err(Refusal::new(Code::SIZE_INVALID, words));
         }
     }
     for one in &manifest.manifests {
-        let version = Version::Digest(one.digest);
-        links
-            .find(to, &version)?
-            .ok_or_else(|| missing(one.digest))?;
+        let found = served.links.find(to, &Version::Digest(one.digest))?;
+        found.ok_or_else(|| missing(one.digest))?;
     }
     Ok(())
 }
@@ -127,19 +116,64 @@ fn read(version: &str) -> Result<Option<Version>, Refusal> {
 
 fn large() -> Refusal {
     let words = format!("a manifest has at most {LARGEST} bytes");
-    Refusal::new(Code::ManifestLarge, words)
+    Refusal::new(Code::MANIFEST_LARGE, words)
 }
 
-async fn whole(body: &mut Body, idle: Duration) -> Result<Bytes, Refusal> {
-    let Some(body) = body.take() else {
+async fn whole(body: Option<Incoming>, idle: Duration) -> Result<Bytes, Refusal> {
+    let Some(body) = body else {
         return Ok(Bytes::new());
     };
     let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
-    let broken = |why: &str| Refusal::new(Code::ManifestInvalid, why);
+    let broken = |why: &str| Refusal::new(Code::MANIFEST_INVALID, why);
     match tokio::time::timeout(idle, Limited::new(body, most).collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
         Ok(Err(error)) => Err(broken(&error.to_string())),
         Err(_) => Err(broken("nothing more came")),
+    }
+}
+
+/// The tags of a repository, all at once or page by page.
+pub(super) fn tags(call: &Call<'_>, of: &Repository) -> Result<Answer, Refusal> {
+    let most = call.parameter("n").map(|text| text.parse::<usize>());
+    let no_number = |_| Refusal::new(Code::UNSUPPORTED, "`n` is not a number");
+    let most = most.transpose().map_err(no_number)?;
+    let words = || format!("repository `{of}` is not known");
+    let tags = call.served.links.tags(of);
+    let tags = tags.ok_or_else(|| Refusal::new(Code::NAME_UNKNOWN, words()))?;
+    let (page, has_more) = page(&tags, most, call.parameter("last").as_deref());
+    let text = serde_json::json!({ "name": of.as_str(), "tags": page });
+    let mut head = answer::head(StatusCode::OK).header("Content-Type", "application/json");
+    if let (true, Some(last), Some(most)) = (has_more, page.last(), most) {
+        let link = format!("</v2/{of}/tags/list?n={most}&last={last}>; rel=\"next\"");
+        head = head.header("Link", link);
+    }
+    Ok(answer::full(head, text.to_string().into()))
+}
+
+/// At most so many tags after the last one, and whether there are more.
+fn page<'a>(tags: &'a [Tag], most: Option<usize>, last: Option<&str>) -> (Vec<&'a str>, bool) {
+    let names = tags.iter().map(Tag::as_str);
+    let rest: Vec<&str> = names
+        .filter(|name| last.is_none_or(|last| *name > last))
+        .collect();
+    let shown = most.map_or(rest.len(), |most| most.min(rest.len()));
+    (rest[..shown].to_vec(), shown < rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other() {
+        let tags = ["A", "a", "b"].map(|tag| Tag::read(tag).unwrap());
+        let all = vec!["A", "a", "b"];
+        assert_eq!(page(&tags, None, None), (all.clone(), false));
+        assert_eq!(page(&tags, Some(9), None), (all, false));
+        assert_eq!(page(&tags, Some(2), None), (vec!["A", "a"], true));
+        assert_eq!(page(&tags, Some(2), Some("a")), (vec!["b"], false));
+        assert_eq!(page(&tags, Some(0), None), (vec![], true));
+        assert_eq!(page(&tags, None, Some("x")), (vec![], false));
     }
 }

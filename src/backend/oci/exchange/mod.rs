@@ -6,18 +6,13 @@
 
 mod answer;
 mod blobs;
+mod call;
 #[cfg(test)]
 mod fuzz;
-mod impatient;
-mod limits;
 mod manifests;
 mod range;
-mod receive;
-mod request;
 mod route;
 mod serve;
-mod served;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -30,9 +25,9 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::name::{Repository, Version};
-use super::store::{Store, StoreError, Stored};
+use super::store::{Links, Store, StoreError, Stored};
 use crate::limits::Limits;
-use served::{Served, Uploads, random_word};
+use call::{Served, Uploads, random_word};
 
 /// The registry, until it is dropped; then nothing listens, and what was pushed has no name any more.
 #[derive(Debug)]
@@ -58,15 +53,12 @@ pub enum ExchangeError {
 
 impl Exchange {
     /// Opens the registry over this store.
-    ///
-    /// # Errors
-    /// When there is no port or no thread to be had, or the store cannot be written.
     pub fn start(store: &Store, limits: &Limits) -> Result<Self, ExchangeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let served = Arc::new(Served {
             store: store.clone(),
-            run: store.run()?,
+            links: Links::new(store),
             host: listener.local_addr()?.to_string(),
             word: random_word()?,
             uploads: Uploads::default(),
@@ -94,23 +86,17 @@ impl Exchange {
     }
 
     /// The name of a repository for pushes and pulls: `127.0.0.1:PORT/WORD/NAME`.
-    ///
-    /// # Errors
-    /// When no registry allows the name.
     pub fn repository(&self, name: &str) -> Result<String, ExchangeError> {
         let own = self.own(name)?;
         Ok(format!("{}/{own}", self.host()))
     }
 
     /// The manifest that was pushed by this name, if any.
-    ///
-    /// # Errors
-    /// When a name is not allowed, or the store cannot be read.
     pub fn find(&self, name: &str, version: &str) -> Result<Option<Stored>, ExchangeError> {
         let own = self.own(name)?;
         let no_name = || ExchangeError::Name(version.to_owned());
         let version = Version::read(version).ok_or_else(no_name)?;
-        Ok(self.served.run.links().find(&own, &version)?)
+        Ok(self.served.links.find(&own, &version)?)
     }
 
     fn own(&self, name: &str) -> Result<Repository, ExchangeError> {

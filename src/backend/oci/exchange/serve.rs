@@ -10,21 +10,24 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio_io_timeout::TimeoutStream;
 
 use super::answer::{self, Answer, Code, Refusal};
-use super::impatient::Impatient;
-use super::limits::{CONNECTIONS, KEPT};
-use super::request::{Body, hear_out};
+use super::call::{Call, Served};
 use super::route::{self, Target};
-use super::served::Served;
-use super::{blobs, manifests, tags, uploads};
+use super::{blobs, manifests, uploads};
+
+/// Connections at once; each may hold one of the runtime's 512 threads for files.
+const CONNECTIONS: usize = 256;
+
+/// How long a connection may wait for its next request: longer than clients keep one, so that they are the ones to close it.
+const KEPT: Duration = Duration::from_mins(10);
 
 /// How long a file may still be read or written when the exchange ends.
 const LAST: Duration = Duration::from_secs(2);
@@ -32,7 +35,7 @@ const LAST: Duration = Duration::from_secs(2);
 /// How long to wait when the system has no more connections to give.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stopped` is told so or dropped.
+/// Serves until `stopped` gets a message or is dropped.
 pub(super) fn start(
     listener: std::net::TcpListener,
     served: Arc<Served>,
@@ -83,80 +86,77 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
         let served = Arc::clone(&served);
         async move { Ok::<_, Infallible>(answer(&served, request).await) }
     });
-    let stream = Impatient::new(stream, idle);
+    let mut stream = TimeoutStream::new(stream);
+    // Breaks when the client takes nothing of what is sent to it.
+    stream.set_write_timeout(Some(idle));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(KEPT);
     // A connection that breaks is the client's to mend.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let _ = http
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
+        .await;
 }
 
 pub(super) async fn answer(served: &Arc<Served>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let mut body = Some(body);
-    match fulfil(served, &head, &mut body).await {
+    let mut call = Call {
+        served,
+        head: &head,
+        body: Some(body),
+    };
+    match fulfil(&mut call).await {
         Ok(answer) => answer,
         Err(refusal) => {
-            hear_out(body).await;
+            call.drain().await;
             refusal.answer()
         }
     }
 }
 
-async fn fulfil(served: &Arc<Served>, head: &Parts, body: &mut Body) -> Result<Answer, Refusal> {
-    guard(&served.host, head)?;
-    let target = route::target(head.uri.path(), &served.word)?;
-    let (store, links) = (&served.store, served.run.links());
-    let is_get = matches!(head.method, Method::GET | Method::HEAD);
-    match (head.method.as_str(), target) {
-        (_, Target::Root) if is_get => {
-            let head = answer::head(StatusCode::OK).header("Content-Type", "application/json");
-            Ok(answer::full(head, "{}".into()))
+async fn fulfil(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    guard(call)?;
+    let method = call.head.method.clone();
+    let is_get = matches!(method, Method::GET | Method::HEAD);
+    let Some((of, target)) = route::target(call.head.uri.path(), &call.served.word)? else {
+        if !is_get {
+            return Err(not_allowed(&method, "GET, HEAD"));
         }
-        (_, Target::Blob(_, digest)) if is_get => {
-            blobs::get(store, route::digest(&digest)?, head).await
-        }
-        (_, Target::Manifest(of, version)) if is_get => {
-            manifests::get(store, links, of, &version).await
-        }
-        ("PUT", Target::Manifest(of, version)) => {
-            let body = (body, served.idle);
-            manifests::put(store, links, of, &version, head, body).await
-        }
-        ("GET", Target::Tags(of)) => tags::list(links, of, head.uri.query()).await,
-        ("POST", Target::Uploads(of)) => uploads::begin(served, &of, head, body).await,
-        ("PATCH", Target::Upload(of, id)) => uploads::go_on(served, &of, &id, head, body).await,
-        ("PUT", Target::Upload(of, id)) => uploads::end(served, &of, &id, head, body).await,
-        ("GET", Target::Upload(of, id)) => uploads::state(served, &of, &id).await,
-        ("DELETE", Target::Upload(of, id)) => uploads::give_up(served, &of, &id),
-        (method, target) => Err(not_done(method, &target)),
+        let head = answer::head(StatusCode::OK).header("Content-Type", "application/json");
+        return Ok(answer::full(head, "{}".into()));
+    };
+    match (method.as_str(), target) {
+        (_, Target::Blob(digest)) if is_get => blobs::get(call, route::digest(&digest)?).await,
+        (_, Target::Manifest(version)) if is_get => manifests::get(call, of, &version).await,
+        ("PUT", Target::Manifest(version)) => manifests::put(call, of, &version).await,
+        ("GET", Target::Tags) => manifests::tags(call, &of),
+        ("POST", Target::Uploads) => uploads::begin(call, &of).await,
+        ("PATCH", Target::Upload(id)) => uploads::go_on(call, &of, &id).await,
+        ("PUT", Target::Upload(id)) => uploads::end(call, &of, &id).await,
+        ("GET", Target::Upload(id)) => uploads::state(call, &of, &id).await,
+        ("DELETE", Target::Upload(id)) => uploads::give_up(call, &of, &id),
+        (_, Target::Blob(_)) => Err(not_allowed(&method, "GET, HEAD")),
+        (_, Target::Manifest(_)) => Err(not_allowed(&method, "GET, HEAD, PUT")),
+        (_, Target::Uploads) => Err(not_allowed(&method, "POST")),
+        (_, Target::Upload(_)) => Err(not_allowed(&method, "GET, PATCH, PUT, DELETE")),
+        (_, Target::Tags) => Err(not_allowed(&method, "GET")),
     }
 }
 
-/// Only clients that were told of this registry come by its name; pages of browsers say where they are from.
-fn guard(host: &str, head: &Parts) -> Result<(), Refusal> {
-    let named = head.headers.get("host").and_then(|host| host.to_str().ok());
+/// Only clients that know this registry come by its name; pages in browsers say where they are from.
+fn guard(call: &Call<'_>) -> Result<(), Refusal> {
+    let host = call.served.host.as_str();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let is_own = named.is_some_and(|named| {
-        named == host
-            || named
-                .strip_prefix("localhost:")
-                .is_some_and(|own| own == port)
-    });
-    if is_own && !head.headers.contains_key("origin") {
+    let is_own = call
+        .header("host")
+        .is_some_and(|named| named == host || named.strip_prefix("localhost:") == Some(port));
+    if is_own && !call.head.headers.contains_key("origin") {
         return Ok(());
     }
     let words = format!("only `{host}` is served, and no page in a browser");
-    Err(Refusal::new(Code::Denied, words))
+    Err(Refusal::new(Code::DENIED, words))
 }
 
-fn not_done(method: &str, target: &Target) -> Refusal {
-    let allowed = match target {
-        Target::Root | Target::Blob(..) => "GET, HEAD",
-        Target::Manifest(..) => "GET, HEAD, PUT",
-        Target::Uploads(_) => "POST",
-        Target::Upload(..) => "GET, PATCH, PUT, DELETE",
-        Target::Tags(_) => "GET",
-    };
-    let words = format!("{method} is not done here");
-    Refusal::new(Code::Unsupported, words).with("Allow", allowed)
+fn not_allowed(method: &Method, allowed: &str) -> Refusal {
+    let words = format!("{method} is not allowed here");
+    Refusal::new(Code::UNSUPPORTED, words).with("Allow", allowed)
 }

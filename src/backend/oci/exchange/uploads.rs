@@ -1,183 +1,212 @@
-//! Incoming blobs: at once, or in chunks that follow each other.
-//!
-//! An upload outlives its connection, so that a client can resume it; chunks are received by a task of their own, so that a
-//! client that disconnects halfway does not take the upload with it.
+//! Incoming blobs: in one request, or in chunks that follow each other. An upload outlives its connection, so that a client can
+//! resume it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use hyper::StatusCode;
-use hyper::http::request::Parts;
+use hyper::body::{Bytes, Incoming};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::timeout;
 
 use super::answer::{self, Answer, Code, Refusal};
+use super::call::{Call, PIECE, on_files, unknown};
 use super::range::chunk;
-use super::receive::receive;
-use super::request::{Body, on_files};
-use super::route::{digest, parameter};
-use super::served::{Served, unknown};
+use super::route::digest;
 use crate::backend::oci::name::{Digest, Repository};
-use crate::backend::oci::store::Writer;
+use crate::backend::oci::store::{StoreError, Writer};
 
-/// An upload, locked for one writer.
-struct Held<'a> {
-    to: &'a Repository,
-    id: &'a str,
-    writer: OwnedMutexGuard<Option<Writer>>,
-    size: u64,
-    /// How long a client may send nothing.
-    idle: Duration,
-}
+/// An upload, locked for one writer, and how many bytes it has.
+type Held = (OwnedMutexGuard<Option<Writer>>, u64);
 
-async fn hold<'a>(served: &Served, to: &'a Repository, id: &'a str) -> Result<Held<'a>, Refusal> {
-    let writer = served.uploads.find(to, id)?.lock_owned().await;
-    let Some(size) = writer.as_ref().map(Writer::size) else {
-        served.uploads.remove(id);
-        return Err(unknown(id));
-    };
-    Ok(Held {
-        to,
-        id,
-        writer,
-        size,
-        idle: served.idle,
-    })
-}
-
-impl Held<'_> {
-    /// The announced length of a chunk, if it has one and follows what is there.
-    fn check(&self, head: &Parts) -> Result<Option<u64>, Refusal> {
-        let text = |name| head.headers.get(name).map(|value| value.to_str().ok());
-        let Some(range) = text("content-range") else {
-            return Ok(None);
-        };
-        let no_range = || Refusal::new(Code::BlobUploadInvalid, "`Content-Range` cannot be read");
-        let (first, end) = range.and_then(chunk).ok_or_else(no_range)?;
-        if first != self.size {
-            let words = format!("the next byte is number {}, not {first}", self.size);
-            return Err(Refusal::new(Code::Range, words)
-                .with("Location", location(self.to, self.id))
-                .with("Range", range_of(self.size)));
-        }
-        let length = text("content-length").flatten();
-        match length.and_then(|length| length.parse::<u64>().ok()) {
-            Some(length) if end - first != length => {
-                let words = format!("{length} bytes are not those of `Content-Range`");
-                Err(Refusal::new(Code::SizeInvalid, words))
-            }
-            _ => Ok(Some(end - first)),
-        }
-    }
-
-    /// Adds a body; then the upload has so many bytes.
-    async fn add(&mut self, head: &Parts, body: &mut Body) -> Result<u64, Refusal> {
-        let most = self.check(head)?;
-        if let (Some(incoming), Some(writer)) = (body.take(), self.writer.take()) {
-            let done = tokio::spawn(receive(incoming, writer, most, self.idle)).await?;
-            *body = done.body;
-            *self.writer = done.writer;
-            done.outcome?;
-        }
-        let size = self.writer.as_ref().map(Writer::size);
-        size.ok_or_else(|| unknown(self.id))
-    }
-}
-
-pub(super) async fn begin(
-    served: &Arc<Served>,
-    to: &Repository,
-    head: &Parts,
-    body: &mut Body,
-) -> Result<Answer, Refusal> {
-    let query = head.uri.query();
-    if let Some(wanted) = parameter(query, "mount") {
+pub(super) async fn begin(call: &mut Call<'_>, to: &Repository) -> Result<Answer, Refusal> {
+    let served = call.served;
+    if let Some(wanted) = call.parameter("mount") {
         let (store, wanted) = (served.store.clone(), digest(&wanted)?);
         if on_files(move || store.size(wanted)).await?.is_some() {
-            return Ok(made(to, wanted));
+            return Ok(created(to, wanted));
         }
     }
-    let wanted = parameter(query, "digest").map(|text| digest(&text));
+    let wanted = call.parameter("digest").map(|text| digest(&text));
     let wanted = wanted.transpose()?;
     let store = served.store.clone();
     let writer = on_files(move || store.writer()).await?;
     let id = served.uploads.add(to, writer)?;
-    match wanted {
-        Some(wanted) => {
-            let made = finish(served, to, &id, wanted, head, body).await;
-            // Nobody was told of it, so nobody goes on with it.
-            served.uploads.remove(&id);
-            made
-        }
-        None => Ok(accepted(StatusCode::ACCEPTED, to, &id, 0)),
-    }
+    let Some(wanted) = wanted else {
+        return Ok(accepted(StatusCode::ACCEPTED, to, &id, 0));
+    };
+    let finished = finish(call, to, &id, wanted).await;
+    // No client knows its id, so none can resume it.
+    served.uploads.remove(&id);
+    finished
 }
 
 pub(super) async fn go_on(
-    served: &Arc<Served>,
+    call: &mut Call<'_>,
     to: &Repository,
     id: &str,
-    head: &Parts,
-    body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut own = hold(served, to, id).await?;
-    let size = own.add(head, body).await?;
+    let (_, size) = append(call, to, id).await?;
     Ok(accepted(StatusCode::ACCEPTED, to, id, size))
 }
 
-pub(super) async fn end(
-    served: &Arc<Served>,
-    to: &Repository,
-    id: &str,
-    head: &Parts,
-    body: &mut Body,
-) -> Result<Answer, Refusal> {
-    let no_digest = || Refusal::new(Code::DigestInvalid, "the blob's `digest` is not said");
-    let wanted = parameter(head.uri.query(), "digest").ok_or_else(no_digest)?;
-    finish(served, to, id, digest(&wanted)?, head, body).await
+pub(super) async fn end(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
+    let no_digest = || Refusal::new(Code::DIGEST_INVALID, "the parameter `digest` is missing");
+    let wanted = call.parameter("digest").ok_or_else(no_digest)?;
+    finish(call, to, id, digest(&wanted)?).await
+}
+
+pub(super) async fn state(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
+    let (_, size) = hold(call, to, id).await?;
+    Ok(accepted(StatusCode::NO_CONTENT, to, id, size))
+}
+
+pub(super) fn give_up(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
+    call.served.uploads.find(to, id)?;
+    call.served.uploads.remove(id);
+    Ok(answer::empty(answer::head(StatusCode::NO_CONTENT)))
 }
 
 async fn finish(
-    served: &Arc<Served>,
+    call: &mut Call<'_>,
     to: &Repository,
     id: &str,
     wanted: Digest,
-    head: &Parts,
-    body: &mut Body,
 ) -> Result<Answer, Refusal> {
-    let mut own = hold(served, to, id).await?;
-    own.add(head, body).await?;
-    if let Some(writer) = own.writer.take() {
-        served.uploads.remove(id);
+    let (mut slot, _) = append(call, to, id).await?;
+    if let Some(writer) = slot.take() {
+        call.served.uploads.remove(id);
         on_files(move || writer.finish(Some(wanted))).await?;
     }
-    Ok(made(to, wanted))
+    Ok(created(to, wanted))
 }
 
-pub(super) async fn state(
-    served: &Arc<Served>,
-    to: &Repository,
-    id: &str,
-) -> Result<Answer, Refusal> {
-    let own = hold(served, to, id).await?;
-    Ok(accepted(StatusCode::NO_CONTENT, to, id, own.size))
+async fn hold(call: &Call<'_>, to: &Repository, id: &str) -> Result<Held, Refusal> {
+    let slot = call.served.uploads.find(to, id)?.lock_owned().await;
+    let size = slot.as_ref().map(Writer::size);
+    if size.is_none() {
+        call.served.uploads.remove(id);
+    }
+    Ok((slot, size.ok_or_else(|| unknown(id))?))
 }
 
-pub(super) fn give_up(served: &Arc<Served>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
-    served.uploads.find(to, id)?;
-    served.uploads.remove(id);
-    Ok(answer::empty(answer::head(StatusCode::NO_CONTENT)))
+/// Appends the body of a request.
+async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, Refusal> {
+    let (mut slot, size) = hold(call, to, id).await?;
+    let length = announced(call, &location(to, id), size)?;
+    if let Some(mut body) = call.body.take() {
+        let idle = call.served.idle;
+        // A task of its own: a client that disconnects halfway does not take the upload with it.
+        let received = tokio::spawn(async move {
+            let outcome = receive(&mut body, &mut slot, length, idle).await;
+            (body, slot, outcome)
+        });
+        let (body, filled, outcome) = received.await?;
+        // The client may still be sending what is refused.
+        (call.body, slot) = (Some(body), filled);
+        outcome?;
+    }
+    let size = slot.as_ref().map(Writer::size);
+    Ok((slot, size.ok_or_else(|| unknown(id))?))
+}
+
+/// The length that `Content-Range` announces; the chunk must follow the `size` bytes that are there.
+fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, Refusal> {
+    if !call.head.headers.contains_key("content-range") {
+        return Ok(None);
+    }
+    let no_range = || Refusal::new(Code::UPLOAD_INVALID, "`Content-Range` cannot be read");
+    let (first, end) = call
+        .header("content-range")
+        .and_then(chunk)
+        .ok_or_else(no_range)?;
+    if first != size {
+        let words = format!("the next byte is number {size}, not {first}");
+        return Err(Refusal::new(Code::RANGE, words)
+            .with("Location", location)
+            .with("Range", range_of(size)));
+    }
+    let length = call
+        .header("content-length")
+        .and_then(|length| length.parse::<u64>().ok());
+    match length.filter(|length| end - first != *length) {
+        Some(length) => {
+            let words = format!("{length} bytes are not those of `Content-Range`");
+            Err(Refusal::new(Code::SIZE_INVALID, words))
+        }
+        None => Ok(Some(end - first)),
+    }
+}
+
+/// Writes a body of this length, if that is known; the bytes before a connection breaks count. A client that sends nothing for
+/// `idle` has left.
+async fn receive(
+    body: &mut Incoming,
+    slot: &mut Option<Writer>,
+    length: Option<u64>,
+    idle: Duration,
+) -> Result<(), Refusal> {
+    let wrong = |received, length| {
+        let words = format!("{received} bytes came, where `Content-Range` says {length}");
+        Err(Refusal::new(Code::SIZE_INVALID, words))
+    };
+    let mut received = 0;
+    loop {
+        let (pieces, ended) = gather(body, idle).await;
+        received += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        if let Some(length) = length.filter(|length| received > *length) {
+            *slot = None;
+            return wrong(received, length);
+        }
+        if !pieces.is_empty()
+            && let Some(mut writer) = slot.take()
+        {
+            let written = on_files(move || {
+                pieces.iter().try_for_each(|piece| writer.add(piece))?;
+                Ok::<_, StoreError>(writer)
+            });
+            *slot = Some(written.await?);
+        }
+        match (ended, length) {
+            (None, _) => {}
+            (Some(Ok(())), Some(length)) if received < length => return wrong(received, length),
+            (Some(end), _) => return end,
+        }
+    }
+}
+
+/// Some pieces, enough to be worth a file's thread, and how the body ended, if it has.
+async fn gather(body: &mut Incoming, idle: Duration) -> (Vec<Bytes>, Option<Result<(), Refusal>>) {
+    let broken = |why: String| Err(Refusal::new(Code::UPLOAD_INVALID, why));
+    let (mut pieces, mut size) = (Vec::new(), 0);
+    while size < PIECE {
+        let end = match timeout(idle, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(piece) = frame.into_data() {
+                    size += piece.len();
+                    pieces.push(piece);
+                }
+                continue;
+            }
+            Ok(None) => Ok(()),
+            Ok(Some(Err(error))) => broken(error.to_string()),
+            Err(_) => broken("nothing more came".into()),
+        };
+        return (pieces, Some(end));
+    }
+    (pieces, None)
 }
 
 fn location(to: &Repository, id: &str) -> String {
     format!("/v2/{to}/blobs/uploads/{id}")
 }
 
-/// Of nothing it is `0-0` too: the protocol has no words for less.
+/// Of an empty upload it is `0-0` too: the protocol cannot say less.
 fn range_of(size: u64) -> String {
     format!("0-{}", size.saturating_sub(1))
 }
 
-fn made(to: &Repository, blob: Digest) -> Answer {
+fn created(to: &Repository, blob: Digest) -> Answer {
     answer::created(&format!("/v2/{to}/blobs/{blob}"), blob)
 }
 

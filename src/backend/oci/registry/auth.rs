@@ -2,9 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -37,7 +37,7 @@ struct Token {
 impl Tokens {
     /// What the registry took for this repository before.
     pub(super) fn known(&self, of: &Reference) -> Option<String> {
-        self.lock().get(&place(of)).cloned()
+        self.0.lock().get(&place(of)).cloned()
     }
 
     /// The authorization that meets a challenge; none when there is nothing to show.
@@ -56,13 +56,9 @@ impl Tokens {
             _ => None,
         };
         if let Some(authorization) = &authorization {
-            self.lock().insert(place(of), authorization.clone());
+            self.0.lock().insert(place(of), authorization.clone());
         }
         Ok(authorization)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, String), String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -72,9 +72,7 @@ struct Told {
 
 impl Access {
     /// The login for a registry's host; none if Docker knows none.
-    ///
-    /// # Errors
-    /// In words without values, when the configuration cannot be read or a helper fails.
+    /// Errors never contain values.
     pub(crate) fn login(&self, host: &str) -> Result<Option<Login>, String> {
         let Some(folder) = &self.configuration else {
             return Ok(None);

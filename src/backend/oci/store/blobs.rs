@@ -17,6 +17,9 @@ pub(super) const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
+/// Where blobs are written.
+pub(super) const UNFINISHED: &str = "unfinished";
+
 /// How long to wait for a prune.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -29,15 +32,11 @@ pub(super) struct Inner {
     folder: Dir,
     pub(super) blobs: Dir,
     pub(super) unfinished: Dir,
-    pub(super) runs: Dir,
     _used: File,
 }
 
 impl Store {
     /// Opens the store in this directory, which is made if need be; what killed processes left is swept.
-    ///
-    /// # Errors
-    /// When the directory cannot be made, written or locked, or is no directory but a link.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let begun = Instant::now();
         Self::open_at(&place(folder), &mut || {
@@ -51,9 +50,6 @@ impl Store {
 
     /// The same, of a directory that links may not lead to. While another process throws blobs away, `waiting` is called again
     /// and again.
-    ///
-    /// # Errors
-    /// The same, and when `waiting` breaks.
     pub(crate) fn open_at(
         place: &Rooted,
         waiting: &mut dyn FnMut() -> ControlFlow<()>,
@@ -66,12 +62,11 @@ impl Store {
         })?;
         let store = Inner {
             blobs: folder.make_all(BLOBS)?,
-            unfinished: folder.make(owned::UNFINISHED)?,
-            runs: folder.make(owned::RUNS)?,
+            unfinished: folder.make(UNFINISHED)?,
             _used: used,
             folder,
         };
-        owned::sweep(&store.folder)?;
+        owned::sweep(&store.unfinished)?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -82,18 +77,12 @@ impl Store {
     }
 
     /// The size of a blob in bytes; none if it does not exist.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         let found = self.0.blobs.file(digest.hex())?;
         Ok(found.map(|(_, meta)| meta.len()))
     }
 
     /// A blob, open for reading, and its size in bytes.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
     pub fn read(&self, digest: Digest) -> Result<(File, u64), StoreError> {
         let found = self.0.blobs.file(digest.hex())?;
         let (file, meta) = found.ok_or(StoreError::Unknown(digest))?;
@@ -101,9 +90,6 @@ impl Store {
     }
 
     /// The bytes of a small blob, with its digest verified.
-    ///
-    /// # Errors
-    /// When it is not there, is larger than `largest`, is damaged or cannot be read.
     pub fn read_whole(&self, digest: Digest, largest: u64) -> Result<Vec<u8>, StoreError> {
         let (file, size) = self.read(digest)?;
         if size > largest {

@@ -1,19 +1,14 @@
 //! The names of manifests: (repository, tag) → digest, and which manifests a repository has.
 //!
-//! A link is a small file, replaced by a rename, so readers and writers need no lock; those of a run are in a directory of its
-//! own that is removed with the run, so runs neither see nor remove what others serve.
+//! They last as long as one exchange, and so are kept in memory: nothing of them can be left behind.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 
 use super::blobs::Store;
 use super::error::StoreError;
-use super::owned;
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
-use crate::disk::dir::{Dir, Fresh};
-
-const TAGS: &str = "tags";
-const MANIFESTS: &str = "manifests";
-
-/// Longer than any digest or media type.
-const LARGEST: u64 = 4096;
 
 /// A manifest that is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,129 +19,71 @@ pub struct Stored {
     pub media_type: String,
 }
 
-/// Names of manifests.
-#[derive(Debug, Clone)]
+/// The names of manifests.
+#[derive(Debug)]
 pub struct Links {
     store: Store,
-    folder: Dir,
+    repositories: Mutex<BTreeMap<Repository, Names>>,
 }
 
-/// The names that one run gives; removed when it is dropped.
-#[derive(Debug)]
-pub struct Run {
-    links: Links,
-    owner: Fresh,
-}
-
-impl Store {
-    /// A new set of names, which nobody else sees.
-    ///
-    /// # Errors
-    /// When their directory cannot be made.
-    pub fn run(&self) -> Result<Run, StoreError> {
-        let owner = owned::create(&self.0.runs, owned::OWNER)?;
-        let folder = self.0.runs.make(owned::folder_of(owner.name()))?;
-        let store = self.clone();
-        let links = Links { store, folder };
-        Ok(Run { links, owner })
-    }
-}
-
-impl Run {
-    /// Its names.
-    #[must_use]
-    pub fn links(&self) -> &Links {
-        &self.links
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        // What stays is swept later, once `owner` is closed.
-        let runs = &self.links.store.0.runs;
-        let _ = runs.remove(owned::folder_of(self.owner.name()));
-    }
+#[derive(Debug, Default)]
+struct Names {
+    media_types: BTreeMap<Digest, String>,
+    tags: BTreeMap<Tag, Digest>,
 }
 
 impl Links {
-    /// Lets a repository have a manifest, which is in the store.
-    ///
-    /// # Errors
-    /// When it is not there, or the link cannot be written.
-    pub fn add(&self, to: &Repository, manifest: &Stored) -> Result<(), StoreError> {
-        let digest = manifest.digest;
-        if self.store.size(digest)?.is_none() {
-            return Err(StoreError::Unknown(digest));
+    /// No names yet, for what is in this store.
+    #[must_use]
+    pub fn new(store: &Store) -> Self {
+        Self {
+            store: store.clone(),
+            repositories: Mutex::default(),
         }
-        self.write(to, MANIFESTS, &digest.hex(), &manifest.media_type)
+    }
+
+    /// Gives a repository a manifest, which must be in the store.
+    pub fn add(&self, to: &Repository, manifest: &Stored) -> Result<(), StoreError> {
+        self.name(to, None, manifest)
     }
 
     /// Lets a tag stand for a manifest, which the repository gets with it.
-    ///
-    /// # Errors
-    /// When the manifest is not there, or a link cannot be written.
     pub fn tag(&self, to: &Repository, tag: &Tag, manifest: &Stored) -> Result<(), StoreError> {
-        self.add(to, manifest)?;
-        self.write(to, TAGS, tag.as_str(), &manifest.digest.to_string())
+        self.name(to, Some(tag), manifest)
+    }
+
+    fn name(&self, to: &Repository, tag: Option<&Tag>, of: &Stored) -> Result<(), StoreError> {
+        if self.store.size(of.digest)?.is_none() {
+            return Err(StoreError::Unknown(of.digest));
+        }
+        let mut repositories = self.repositories.lock();
+        let names = repositories.entry(to.clone()).or_default();
+        names.media_types.insert(of.digest, of.media_type.clone());
+        names.tags.extend(tag.map(|tag| (tag.clone(), of.digest)));
+        Ok(())
     }
 
     /// A manifest of a repository; none if the repository does not have it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub fn find(&self, of: &Repository, version: &Version) -> Result<Option<Stored>, StoreError> {
-        let digest = match version {
-            Version::Digest(digest) => Some(*digest),
-            Version::Tag(tag) => self
-                .read(of, TAGS, tag.as_str())?
-                .as_deref()
-                .and_then(Digest::read),
+        let find = || {
+            let repositories = self.repositories.lock();
+            let names = repositories.get(of)?;
+            let digest = match version {
+                Version::Digest(digest) => *digest,
+                Version::Tag(tag) => *names.tags.get(tag)?,
+            };
+            let media_type = names.media_types.get(&digest)?.clone();
+            Some(Stored { digest, media_type })
         };
-        let Some(digest) = digest else {
-            return Ok(None);
-        };
-        let Some(media_type) = self.read(of, MANIFESTS, &digest.hex())? else {
-            return Ok(None);
-        };
-        // After a power cut a link may be there without its blob.
-        let stored = Stored { digest, media_type };
-        Ok(self.store.size(digest)?.map(|_| stored))
+        let Some(found) = find() else { return Ok(None) };
+        // Somebody may have emptied the directory meanwhile.
+        Ok(self.store.size(found.digest)?.map(|_| found))
     }
 
     /// The tags of a repository, sorted; none if the repository does not exist.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
-    pub fn tags(&self, of: &Repository) -> Result<Option<Vec<Tag>>, StoreError> {
-        let Some(own) = self.folder.open(folder_name(of))? else {
-            return Ok(None);
-        };
-        let entries = match own.open(TAGS)? {
-            Some(tags) => tags.entries()?,
-            None => Vec::new(),
-        };
-        let names = entries.iter().filter_map(|entry| entry.name.to_str());
-        Ok(Some(names.filter_map(Tag::read).collect()))
+    #[must_use]
+    pub fn tags(&self, of: &Repository) -> Option<Vec<Tag>> {
+        let repositories = self.repositories.lock();
+        Some(repositories.get(of)?.tags.keys().cloned().collect())
     }
-
-    fn write(&self, to: &Repository, kind: &str, name: &str, text: &str) -> Result<(), StoreError> {
-        let folder = self.folder.make(folder_name(to))?.make(kind)?;
-        let mut file = owned::create(&self.store.0.unfinished, "")?;
-        file.write(text.as_bytes())?;
-        Ok(file.keep(&folder, name)?)
-    }
-
-    fn read(&self, of: &Repository, kind: &str, name: &str) -> Result<Option<String>, StoreError> {
-        let own = self.folder.open(folder_name(of))?;
-        let Some(folder) = own.and_then(|own| own.open(kind).transpose()).transpose()? else {
-            return Ok(None);
-        };
-        let bytes = folder.read(name, LARGEST)?;
-        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
-    }
-}
-
-/// One directory for each repository: `a` and `a/tags` must not meet. No name has a plus in it.
-fn folder_name(repository: &Repository) -> String {
-    repository.as_str().replace('/', "+")
 }

@@ -16,6 +16,6 @@ mod write;
 pub use blobs::Store;
 pub(crate) use blobs::cache;
 pub use error::StoreError;
-pub use links::{Links, Run, Stored};
+pub use links::{Links, Stored};
 pub use prune::Pruned;
 pub use write::{Blob, Writer};

@@ -1,6 +1,6 @@
-//! Files and directories that belong to a living process: blobs that are being written, links of a run.
+//! Files that belong to a living process: blobs that are being written.
 //!
-//! The owner holds a lock on a file of random name, which the system releases however it dies; a sweep takes that lock first, so
+//! The owner holds a lock on its file of random name, which the system releases however it dies; a sweep takes that lock first, so
 //! nothing is removed from the living.
 
 use std::fs::TryLockError;
@@ -9,24 +9,10 @@ use std::io;
 use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Fresh, Share};
 
-/// Where blobs are written.
-pub(super) const UNFINISHED: &str = "unfinished";
-
-/// The directory of the links of runs.
-pub(super) const RUNS: &str = "runs";
-
-/// How the file is called whose lock says that the directory beside it, without this, has an owner.
-pub(super) const OWNER: &str = ".owner";
-
-/// The directory beside a file that says that it has an owner.
-pub(super) fn folder_of(owner: &str) -> &str {
-    owner.strip_suffix(OWNER).unwrap_or(owner)
-}
-
 /// A new file of random name in this directory, which nobody sweeps while it is open.
-pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
+pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
     loop {
-        let file = folder.fresh(suffix)?;
+        let file = folder.fresh()?;
         match file.file().try_lock() {
             // It may have been swept between its making and this.
             Ok(()) if folder.is(file.name(), file.file())? => return Ok(file),
@@ -36,27 +22,15 @@ pub(super) fn create(folder: &Dir, suffix: &str) -> io::Result<Fresh> {
     }
 }
 
-/// Removes what belonged to processes that are no more.
-pub(super) fn sweep(store: &Dir) -> io::Result<()> {
-    for folder in [UNFINISHED, RUNS] {
-        let Some(folder) = store.open(folder)? else {
-            continue;
-        };
-        for entry in folder.entries()? {
-            if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str()) {
-                sweep_one(&folder, name);
-            }
+/// Removes what processes that no longer exist left unfinished.
+pub(super) fn sweep(unfinished: &Dir) -> io::Result<()> {
+    for entry in unfinished.entries()? {
+        // What cannot be removed now is tried again by the next process.
+        if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())
+            && let Ok(Some(_held)) = unfinished.try_lock(name, Share::Nobody)
+        {
+            let _ = unfinished.remove_file(name);
         }
     }
     Ok(())
-}
-
-/// What cannot be removed now will be tried again by the next process.
-fn sweep_one(folder: &Dir, name: &str) {
-    if let Ok(Some(_held)) = folder.try_lock(name, Share::Nobody) {
-        if name.ends_with(OWNER) {
-            let _ = folder.remove(folder_of(name));
-        }
-        let _ = folder.remove_file(name);
-    }
 }

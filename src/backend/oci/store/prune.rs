@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use super::blobs::{BLOBS, LOCK, Store, place};
+use super::blobs::{BLOBS, LOCK, Store, UNFINISHED, place};
 use super::error::StoreError;
 use super::owned;
 use crate::disk::dir::{Rooted, Share};
@@ -20,17 +20,11 @@ pub struct Pruned {
 
 impl Store {
     /// Removes all blobs of the store in this directory; none if the store is in use.
-    ///
-    /// # Errors
-    /// When something cannot be read or removed.
     pub fn prune(folder: &Path) -> Result<Option<Pruned>, StoreError> {
         Self::prune_at(&place(folder))
     }
 
     /// The same, of a directory that links may not lead to.
-    ///
-    /// # Errors
-    /// The same.
     pub(crate) fn prune_at(place: &Rooted) -> Result<Option<Pruned>, StoreError> {
         let mut gone = Pruned::default();
         let Some(folder) = place.open()? else {
@@ -39,7 +33,9 @@ impl Store {
         let Some(_alone) = folder.try_lock(LOCK, Share::Nobody)? else {
             return Ok(None);
         };
-        owned::sweep(&folder)?;
+        if let Some(unfinished) = folder.open(UNFINISHED)? {
+            owned::sweep(&unfinished)?;
+        }
         let Some(blobs) = folder.open_all(BLOBS)? else {
             return Ok(Some(gone));
         };

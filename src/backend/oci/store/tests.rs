@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::blobs::BLOBS;
+use super::blobs::{BLOBS, UNFINISHED};
 use super::*;
 use crate::backend::oci::manifest::MANIFEST;
 use crate::backend::oci::name::Digest;
@@ -24,7 +24,7 @@ fn blob(folder: &Path, digest: Digest) -> PathBuf {
 }
 
 fn unfinished(store: &Store) -> usize {
-    let folder = store.folder().join(owned::UNFINISHED);
+    let folder = store.folder().join(UNFINISHED);
     std::fs::read_dir(folder).unwrap().count()
 }
 
@@ -134,37 +134,34 @@ fn a_folder_that_cannot_be_used_is_told_in_words() {
 #[test]
 fn tags_stand_for_manifests() {
     let (_folder, store) = fresh();
-    let run = store.run().unwrap();
-    let links = run.links();
+    let links = Links::new(&store);
     let (of, one, two) = (repository("a/b"), image(&store, "1"), image(&store, "2"));
     let find = |version: Version| links.find(&of, &version).unwrap();
-    assert_eq!(links.tags(&of).unwrap(), None);
+    assert_eq!(links.tags(&of), None);
     links.tag(&of, &tag("t"), &one).unwrap();
     links.tag(&of, &tag("t"), &two).unwrap();
     assert_eq!(find(Version::Tag(tag("t"))), Some(two));
     assert_eq!(find(Version::Digest(one.digest)), Some(one));
-    assert_eq!(links.tags(&of).unwrap(), Some(vec![tag("t")]));
+    assert_eq!(links.tags(&of), Some(vec![tag("t")]));
 }
 
 #[test]
 fn repositories_do_not_meet() {
     let (_folder, store) = fresh();
-    let run = store.run().unwrap();
-    let links = run.links();
+    let links = Links::new(&store);
     let one = image(&store, "1");
     links.tag(&repository("a"), &tag("tags"), &one).unwrap();
     links.tag(&repository("a/tags"), &tag("t"), &one).unwrap();
-    let tags = links.tags(&repository("a")).unwrap();
+    let tags = links.tags(&repository("a"));
     assert_eq!(tags, Some(vec![tag("tags")]));
-    let tags = links.tags(&repository("a/tags")).unwrap();
+    let tags = links.tags(&repository("a/tags"));
     assert_eq!(tags, Some(vec![tag("t")]));
 }
 
 #[test]
 fn a_link_needs_its_manifest() {
     let (_folder, store) = fresh();
-    let run = store.run().unwrap();
-    let links = run.links();
+    let links = Links::new(&store);
     let (of, one) = (repository("a"), image(&store, "1"));
     links.tag(&of, &tag("t"), &one).unwrap();
     std::fs::remove_file(blob(store.folder(), one.digest)).unwrap();
@@ -173,20 +170,17 @@ fn a_link_needs_its_manifest() {
 }
 
 #[test]
-fn runs_do_not_see_each_other_and_leave_nothing() {
+fn exchanges_do_not_see_each_others_names() {
     let (folder, store) = fresh();
     let of = repository("a");
-    let (first, second) = (store.run().unwrap(), store.run().unwrap());
+    let (first, second) = (Links::new(&store), Links::new(&store));
     let one = image(&store, "1");
-    first.links().tag(&of, &tag("t"), &one).unwrap();
+    first.tag(&of, &tag("t"), &one).unwrap();
     let wanted = Version::Tag(tag("t"));
-    assert_eq!(second.links().find(&of, &wanted).unwrap(), None);
+    assert_eq!(second.find(&of, &wanted).unwrap(), None);
     // Whoever opens the store sweeps, but nothing of the living.
     open(&folder);
-    assert_eq!(first.links().find(&of, &wanted).unwrap(), Some(one));
-    drop((first, second));
-    let left = std::fs::read_dir(store.folder().join(owned::RUNS)).unwrap();
-    assert_eq!(left.count(), 0);
+    assert_eq!(first.find(&of, &wanted).unwrap(), Some(one));
 }
 
 #[test]
@@ -236,21 +230,18 @@ fn child() {
     if std::env::var("IMGSPEC_TEST_DO").unwrap() == "hang" {
         let mut writer = store.writer().unwrap();
         writer.add(b"half").unwrap();
-        let run = store.run().unwrap();
-        let one = image(&store, "1");
-        run.links().tag(&repository("a"), &tag("t"), &one).unwrap();
         println!("ready");
         std::thread::sleep(std::time::Duration::from_mins(1));
     }
-    let run = store.run().unwrap();
+    let links = Links::new(&store);
     for number in 0..100_u32 {
         let text = number.to_le_bytes().repeat(1000);
         store.put(text.as_slice(), None).unwrap();
         let name = tag(&format!("t{number}"));
         let one = image(&store, &number.to_string());
-        run.links().tag(&repository("a"), &name, &one).unwrap();
+        links.tag(&repository("a"), &name, &one).unwrap();
     }
-    let tags = run.links().tags(&repository("a")).unwrap().unwrap();
+    let tags = links.tags(&repository("a")).unwrap();
     assert_eq!(tags.len(), 100);
 }
 
@@ -279,11 +270,10 @@ fn what_a_killed_process_left_is_swept_and_nothing_of_a_living_one() {
         assert!(io::BufRead::read_line(&mut told, &mut line).unwrap() > 0);
     }
     open(&folder);
-    let runs = || std::fs::read_dir(store.folder().join(owned::RUNS)).unwrap();
-    assert_eq!((unfinished(&store), runs().count()), (1, 2));
+    assert_eq!(unfinished(&store), 1);
     other.kill().unwrap();
     other.wait().unwrap();
     open(&folder);
-    assert_eq!((unfinished(&store), runs().count()), (0, 0));
+    assert_eq!(unfinished(&store), 0);
     assert_eq!(store.size(Digest::of(b"half")).unwrap(), None);
 }

@@ -36,22 +36,16 @@ pub struct Writer {
 
 impl Store {
     /// Begins a blob.
-    ///
-    /// # Errors
-    /// When no file can be made.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         Ok(Writer {
             store: self.clone(),
-            file: owned::create(&self.0.unfinished, "")?,
+            file: owned::create(&self.0.unfinished)?,
             hash: Sha256::new(),
             size: 0,
         })
     }
 
     /// Puts all that `from` has into the store, if it is what was promised.
-    ///
-    /// # Errors
-    /// When it cannot be read or written, or is not what was promised.
     pub fn put(&self, mut from: impl Read, wanted: Option<Digest>) -> Result<Blob, StoreError> {
         let mut writer = self.writer()?;
         let mut piece = vec![0; PIECE];
@@ -77,9 +71,7 @@ impl Writer {
     }
 
     /// Adds bytes.
-    ///
-    /// # Errors
-    /// When they cannot be written; then the blob cannot go on.
+    /// After an error the blob cannot go on.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write(bytes)?;
         self.hash.update(bytes);
@@ -88,9 +80,6 @@ impl Writer {
     }
 
     /// Ends the blob, if it is what was promised.
-    ///
-    /// # Errors
-    /// When it is not, or cannot be written.
     pub fn finish(self, wanted: Option<Digest>) -> Result<Blob, StoreError> {
         let digest = Digest::finish(self.hash);
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
