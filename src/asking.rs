@@ -257,14 +257,11 @@ mod tests {
     fn a_question_without_an_answer_is_told_once_and_given_up() {
         let (_open, answers) = mpsc::channel::<()>();
         let told = Mutex::new(Vec::new());
-        let tell = |waiting: &Waiting| told.lock().unwrap().push(waiting.to_string());
+        let tell = |waiting: &Waiting| told.lock().push(waiting.to_string());
         let cancel = Cancel::default();
         let question = Asker::new(&tell, &cancel).ask("the moon", Duration::from_millis(1500));
         assert_eq!(question.receive(&answers), Err(late(1500)));
-        assert_eq!(
-            *told.lock().unwrap(),
-            ["waiting for the moon (1.5 s at most)"]
-        );
+        assert_eq!(*told.lock(), ["waiting for the moon (1.5 s at most)"]);
     }
 
     #[test]

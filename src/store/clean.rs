@@ -7,9 +7,10 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Component, Path, PathBuf};
 
-use super::lock::lock_name;
 use super::name::{file_name, image_of};
-use super::{CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, names};
+use super::{
+    CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, lock_name, names,
+};
 use crate::disk::dir::{Dir, TEMPORARY};
 
 /// Something in the state directory that is not needed.

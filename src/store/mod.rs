@@ -15,9 +15,9 @@
 //! ```
 
 mod clean;
-mod lock;
 mod name;
 mod record;
+mod turns;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -28,15 +28,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::dir::{Dir, DirError, Rooted, Terms};
+use crate::disk::dir::{Dir, DirError, Rooted, Share, Terms};
 use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
 use crate::workspace::STATE_FOLDER;
-use lock::Turns;
 use name::file_name;
+use turns::Turns;
 
 pub use clean::{Leftover, LeftoverKind};
-pub use lock::ImageLock;
 pub use record::{Record, RecordState, SCHEMA};
 
 /// The directories of the state directory.
@@ -60,6 +59,15 @@ pub struct Store {
     run: u64,
     /// Whose turn it is to write.
     turns: Arc<Turns>,
+}
+
+/// The right to build an image, until dropped.
+#[derive(Debug)]
+#[must_use = "dropped, it lets others build the image"]
+pub struct ImageLock {
+    _file: File,
+    /// Whether another run held the lock meanwhile: the record may be new.
+    pub waited: bool,
 }
 
 /// The inputs behind one key of one image.
@@ -106,7 +114,7 @@ impl Store {
             let Some(own) = own else { return Ok(()) };
             let mut folders = [INPUTS, LOCKS, LOGS, CONTEXTS].into_iter();
             folders.try_for_each(|folder| own.open_all(folder).map(drop))?;
-            own.verify_file(lock::WRITING)
+            own.verify_file(turns::WRITING)
         });
         verified.or_else(|error| {
             if DirError::is_misplaced(&error) {
@@ -186,6 +194,35 @@ impl Store {
         self.place.path().join(CONTEXTS).join(name)
     }
 
+    /// Waits until no other run builds this image. `waiting` is called before each further try; none is returned when it
+    /// breaks. After waiting, the record is to be read again: the other run may have built just this.
+    pub fn lock_image(
+        &self,
+        image: &str,
+        mut waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<Option<ImageLock>> {
+        let mut waited = false;
+        let mut again = || {
+            waited = true;
+            waiting()
+        };
+        let locks = self.place.join(LOCKS).make()?;
+        let Some(file) = locks.lock(&lock_name(image), Share::Nobody, &mut again)? else {
+            return Ok(None);
+        };
+        self.drop_old_contexts(image);
+        Ok(Some(ImageLock {
+            _file: file,
+            waited,
+        }))
+    }
+
+    /// Locks an image if nobody has it locked.
+    fn try_lock(&self, image: &str) -> io::Result<Option<File>> {
+        let locks = self.place.join(LOCKS).make()?;
+        locks.try_lock(&lock_name(image), Share::Nobody)
+    }
+
     /// Removes the contexts that killed runs left of an image. Its lock is held.
     fn drop_old_contexts(&self, image: &str) {
         let own = self.context_folder(image);
@@ -223,6 +260,11 @@ impl Records {
             }),
         }
     }
+}
+
+/// The file of an image's lock.
+fn lock_name(image: &str) -> String {
+    file_name(image) + ".lock"
 }
 
 fn record_file(image: &str) -> String {

@@ -74,8 +74,8 @@ pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
 mod tests {
     use super::*;
 
-    fn read(path: &str) -> Option<Option<(Repository, Target)>> {
-        target(path, "w").ok()
+    fn read(path: &str) -> Result<Option<(Repository, Target)>, ()> {
+        target(path, "w").map_err(drop)
     }
 
     fn name(text: &str) -> Repository {
@@ -114,7 +114,7 @@ mod tests {
             ),
         ];
         for (path, expected) in cases {
-            assert_eq!(read(&path), Some(expected), "{path}");
+            assert_eq!(read(&path), Ok(expected), "{path}");
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
             "/v2/w/%/tags/list",
         ];
         for path in paths {
-            assert_eq!(read(path), None, "{path}");
+            assert_eq!(read(path), Err(()), "{path}");
         }
     }
 }

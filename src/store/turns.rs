@@ -1,0 +1,53 @@
+//! Who may write records: one process at a time, and one thread of it.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::disk::dir::{Dir, Share};
+
+/// How often a waiting thread looks whether it should give up.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Held while a record is written.
+pub(super) const WRITING: &str = "store.lock";
+
+/// Turns of the threads of one process: they are woken, whereas other processes have to be asked again and again.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<()>);
+
+/// The right to write records, until dropped.
+pub(super) struct Writing<'a> {
+    // Dropped first, or the thread that is woken finds it locked.
+    _file: File,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Turns {
+    /// The right to write records, once nobody else has it.
+    pub(super) fn writing(
+        &self,
+        own: &Dir,
+        mut waiting: impl FnMut() -> ControlFlow<()>,
+    ) -> io::Result<Writing<'_>> {
+        let given_up = || {
+            let why = "another run is writing its records, and this one was interrupted";
+            io::Error::new(io::ErrorKind::Interrupted, why)
+        };
+        let turn = loop {
+            match self.0.try_lock_for(PAUSE) {
+                Some(turn) => break turn,
+                None if waiting().is_break() => return Err(given_up()),
+                None => {}
+            }
+        };
+        let file = own.lock(WRITING, Share::Nobody, &mut waiting)?;
+        Ok(Writing {
+            _file: file.ok_or_else(given_up)?,
+            _turn: turn,
+        })
+    }
+}
