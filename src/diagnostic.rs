@@ -47,11 +47,6 @@ impl Sources {
         id
     }
 
-    /// Replaces a text that was added before it was complete.
-    pub(crate) fn write(&mut self, id: SourceId, text: String) {
-        self.0[id.0 as usize].text = text;
-    }
-
     /// The first text that is from a file, not from a flag: the root manifest.
     #[must_use]
     pub fn first_file(&self) -> Option<SourceId> {

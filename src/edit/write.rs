@@ -215,7 +215,7 @@ impl<'a> Writer<'a> {
         if parts.is_empty() {
             return Ok(Vec::new());
         }
-        let lines = write::node(self.target.field.name, &parts, DEPTH, is_list);
+        let lines = write::node_lines(self.target.field.name, &parts, DEPTH, is_list);
         Ok(lines
             .into_iter()
             .map(|line| {

@@ -25,12 +25,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod assemble;
 mod backends;
-mod excerpt;
 mod proposal;
 mod refusal;
 mod request;
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -138,7 +137,7 @@ impl Images {
             let help = "register one, or take `BackendRegistry::usual`";
             return Err(refusal("no builder is registered", help));
         }
-        let checked = check::loaded(assemble::assemble(root, &self.images));
+        let checked = check::loaded(said::assemble(root, &self.images));
         let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
         Ok(session?)
     }

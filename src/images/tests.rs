@@ -1,6 +1,7 @@
 //! Specs as a program makes them: what is taken stays as it was said, what is refused is refused in its place.
 
-use super::assemble::assemble;
+use super::said::assemble;
+use crate::spec::fields::{Field, FieldKind};
 use crate::spec::{
     Copy, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret, SecretStep,
     SourceCopyMode, WorkspacePath,
@@ -256,12 +257,31 @@ fn everything() -> ImageSpec {
     }
 }
 
+/// Takes all that is said of a field out of a spec.
+fn clear(field: &Field, spec: &mut ImageSpec) {
+    match field.kind {
+        FieldKind::Text(slot) => *(slot.get_mut)(spec) = None,
+        FieldKind::Path(slot) => *(slot.get_mut)(spec) = None,
+        FieldKind::Words(slot) => *(slot.get_mut)(spec) = None,
+        FieldKind::List(slot) => (slot.get_mut)(spec).clear(),
+        FieldKind::Map(slot, _) => (slot.get_mut)(spec).clear(),
+        FieldKind::Platforms => spec.platform.clear(),
+        FieldKind::CopyMode => spec.source_copy_mode = None,
+        FieldKind::Base => spec.base_image = None,
+        FieldKind::Copies => spec.copy.clear(),
+        FieldKind::Mounts => spec.pip_secret_mounts.clear(),
+        FieldKind::Secrets => spec.secrets.clear(),
+        FieldKind::Steps => spec.steps.clear(),
+        FieldKind::Dockerfile => spec.dockerfile = None,
+    }
+}
+
 #[test]
 fn every_part_of_a_spec_is_in_the_table_of_fields_once() {
     let mut spec = everything();
     for field in crate::spec::fields::all() {
         let before = spec.clone();
-        field.clear(&mut spec);
+        clear(field, &mut spec);
         assert_ne!(spec, before, "`{}`", field.name);
     }
     assert_eq!(spec, ImageSpec::default());

@@ -1,5 +1,7 @@
 //! What an import yields: images as manifest nodes, files to write beside the manifest, notes. Plain data.
 
+pub use crate::manifest::write::NewNode;
+
 /// The outcome of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
@@ -23,7 +25,7 @@ pub struct NewImage {
     /// Written above the node.
     pub comment: Option<String>,
     /// In any order: the writer has one of its own.
-    pub fields: Vec<Node>,
+    pub fields: Vec<NewNode>,
 }
 
 /// A file to be written beside the manifest.
@@ -78,66 +80,5 @@ impl At {
     /// A whole line, where known.
     pub(super) fn line(line: Option<usize>) -> Self {
         Self { line, column: None }
-    }
-}
-
-/// One KDL node of a manifest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Node {
-    /// Such as `packages`.
-    pub name: String,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Its properties, in order.
-    pub props: Vec<(String, String)>,
-    /// The nodes in its block.
-    pub children: Vec<Node>,
-    /// Whether the arguments may be spread over several nodes of the same name.
-    pub is_list: bool,
-    /// Whether the properties may be written as children instead.
-    pub is_map: bool,
-}
-
-impl Node {
-    /// A node with one argument.
-    #[must_use]
-    pub fn new(name: &str, value: impl Into<String>) -> Self {
-        Self::words(name, vec![value.into()])
-    }
-
-    /// A node whose arguments belong together, such as an entrypoint.
-    #[must_use]
-    pub fn words(name: &str, args: Vec<String>) -> Self {
-        Self {
-            name: name.to_owned(),
-            args,
-            ..Self::default()
-        }
-    }
-
-    /// A node that may be repeated, such as `packages`.
-    #[must_use]
-    pub fn list(name: &str, args: Vec<String>) -> Self {
-        Self {
-            is_list: true,
-            ..Self::words(name, args)
-        }
-    }
-
-    /// A node of names with values, such as `env`.
-    #[must_use]
-    pub fn map(name: &str, props: Vec<(String, String)>) -> Self {
-        Self {
-            props,
-            is_map: true,
-            ..Self::words(name, Vec::new())
-        }
-    }
-
-    /// Adds a property.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.props.push((name.to_owned(), value.into()));
-        self
     }
 }

@@ -21,7 +21,7 @@ mod text;
 mod yaml;
 
 pub use guess::guess;
-pub use imported::{At, Imported, NewFile, NewImage, Node, Note};
+pub use imported::{At, Imported, NewFile, NewImage, NewNode, Note};
 pub use input::{ImportContext, Input, InputKind};
 pub use paths::Paths;
 

@@ -25,8 +25,8 @@ pub(crate) mod write;
 use std::path::{Path, PathBuf};
 
 pub use inherit::Overrides;
-pub(crate) use load::load_instead;
 pub use load::{FILE_NAME, load};
+pub(crate) use load::{load_instead, load_said};
 pub(crate) use syntax::{Data, Node, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::disk::read::{self, Links};

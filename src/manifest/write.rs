@@ -3,6 +3,8 @@
 //! Written by hand instead of by the `kdl` crate's printer, which leaves some control characters as they are and knows nothing
 //! of `{{ }}`.
 
+use std::fmt::Write as _;
+
 use crate::diagnostic::{is_unseen, quoted};
 
 /// The longest line that is made of short values.
@@ -56,7 +58,7 @@ pub(crate) fn rank(field: &str) -> usize {
 
 /// A node without a block, of values and named values that are written already: one text for each node that it takes, since a
 /// long list goes on under its name again, and what is one value goes on behind a `\`.
-pub(crate) fn node(name: &str, parts: &[String], depth: usize, is_list: bool) -> Vec<String> {
+pub(crate) fn node_lines(name: &str, parts: &[String], depth: usize, is_list: bool) -> Vec<String> {
     let lines = lines(parts, depth * 4 + name.len());
     let name = word(name);
     if is_list && !lines.is_empty() {
@@ -144,4 +146,144 @@ fn several_lines(text: &str, depth: usize) -> Option<String> {
         "\"\"\"\n{}{indent}\"\"\"",
         body.split('\n').map(line).collect::<String>()
     ))
+}
+
+/// One KDL node of a manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewNode {
+    /// Such as `packages`.
+    pub name: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its properties, in order.
+    pub props: Vec<(String, String)>,
+    /// The nodes in its block.
+    pub children: Vec<NewNode>,
+    /// Whether the arguments may be spread over several nodes of the same name.
+    pub is_list: bool,
+    /// Whether the properties may be written as children instead.
+    pub is_map: bool,
+}
+
+impl NewNode {
+    /// A node with one argument.
+    #[must_use]
+    pub fn new(name: &str, value: impl Into<String>) -> Self {
+        Self::words(name, vec![value.into()])
+    }
+
+    /// A node whose arguments belong together, such as an entrypoint.
+    #[must_use]
+    pub fn words(name: &str, args: Vec<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            args,
+            ..Self::default()
+        }
+    }
+
+    /// A node that may be repeated, such as `packages`.
+    #[must_use]
+    pub fn list(name: &str, args: Vec<String>) -> Self {
+        Self {
+            is_list: true,
+            ..Self::words(name, args)
+        }
+    }
+
+    /// A node of names with values, such as `env`.
+    #[must_use]
+    pub fn map(name: &str, props: Vec<(String, String)>) -> Self {
+        Self {
+            props,
+            is_map: true,
+            ..Self::words(name, Vec::new())
+        }
+    }
+
+    /// Adds a property.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.props.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Adds a property, if there is one.
+    pub(crate) fn with_some(self, name: &str, value: Option<&String>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+}
+
+/// A text in quotes on one line, at any depth; `{{` in it means something.
+pub(crate) fn quoted_at(text: &str, _: usize) -> String {
+    quoted(text)
+}
+
+/// Writes nodes, each text by a function of it and of the depth of its node.
+pub(crate) struct NodeWriter<F> {
+    pub out: String,
+    text: F,
+}
+
+impl<F: FnMut(&str, usize) -> String> NodeWriter<F> {
+    pub(crate) fn new(text: F) -> Self {
+        Self {
+            out: String::new(),
+            text,
+        }
+    }
+
+    pub(crate) fn node(&mut self, node: &NewNode, depth: usize) {
+        if node.is_map {
+            return self.map(node, depth);
+        }
+        let mut parts: Vec<String> = node
+            .args
+            .iter()
+            .map(|arg| (self.text)(arg, depth))
+            .collect();
+        parts.extend(self.props(node, depth));
+        let mut lines = node_lines(&node.name, &parts, depth, node.is_list);
+        let last = lines.pop().unwrap_or_default();
+        for line in &lines {
+            self.line(depth, line, &[]);
+        }
+        self.line(depth, &last, &node.children);
+    }
+
+    fn line(&mut self, depth: usize, text: &str, children: &[NewNode]) {
+        let indent = " ".repeat(depth * 4);
+        if children.is_empty() {
+            let _ = writeln!(self.out, "{indent}{text}");
+            return;
+        }
+        let _ = writeln!(self.out, "{indent}{text} {{");
+        for child in children {
+            self.node(child, depth + 1);
+        }
+        let _ = writeln!(self.out, "{indent}}}");
+    }
+
+    /// Properties on one line where they fit, otherwise as children.
+    fn map(&mut self, node: &NewNode, depth: usize) {
+        let text = format!("{} {}", word(&node.name), self.props(node, depth).join(" "));
+        // A property `reset` would remove what is inherited.
+        let is_plain = node.props.iter().all(|(name, _)| name != "reset");
+        if is_plain && !text.contains('\n') && depth * 4 + text.chars().count() <= WIDTH {
+            return self.line(depth, &text, &[]);
+        }
+        let child = |(name, value): &(String, String)| NewNode::new(name, value);
+        let children: Vec<NewNode> = node.props.iter().map(child).collect();
+        self.line(depth, &word(&node.name), &children);
+    }
+
+    fn props(&mut self, node: &NewNode, depth: usize) -> Vec<String> {
+        let props = node.props.iter();
+        props
+            .map(|(name, value)| format!("{}={}", word(name), (self.text)(value, depth)))
+            .collect()
+    }
 }

@@ -65,27 +65,6 @@ impl<T> Clone for Slot<T> {
 
 impl<T> Copy for Slot<T> {}
 
-impl Field {
-    /// Takes all that is said of it out of a spec.
-    pub(crate) fn clear(&self, spec: &mut ImageSpec) {
-        match self.kind {
-            Text(slot) => *(slot.get_mut)(spec) = None,
-            Path(slot) => *(slot.get_mut)(spec) = None,
-            Words(slot) => *(slot.get_mut)(spec) = None,
-            List(slot) => (slot.get_mut)(spec).clear(),
-            Map(slot, _) => (slot.get_mut)(spec).clear(),
-            FieldKind::Platforms => spec.platform.clear(),
-            FieldKind::CopyMode => spec.source_copy_mode = None,
-            FieldKind::Base => spec.base_image = None,
-            FieldKind::Copies => spec.copy.clear(),
-            FieldKind::Mounts => spec.pip_secret_mounts.clear(),
-            FieldKind::Secrets => spec.secrets.clear(),
-            FieldKind::Steps => spec.steps.clear(),
-            FieldKind::Dockerfile => spec.dockerfile = None,
-        }
-    }
-}
-
 impl FieldKind {
     /// Whether a layer says it with one node at most.
     pub(crate) fn is_single(self) -> bool {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::location::{Located, inside};
 use super::target::BakeTarget;
 use super::values::{is_empty, is_secret, is_variable, scalar};
-use crate::import::imported::{NewFile, Node};
+use crate::import::imported::{NewFile, NewNode};
 use crate::import::text::shown;
 use crate::spec::rules::check_reference;
 
@@ -19,7 +19,7 @@ impl BakeTarget<'_> {
             self.inline(inline.unwrap_or_default())
         };
         self.check_exists("context", &located.context);
-        let mut node = Node::new("dockerfile", file);
+        let mut node = NewNode::new("dockerfile", file);
         if located.context != "." {
             node = node.with("context", &located.context);
         }
@@ -29,13 +29,13 @@ impl BakeTarget<'_> {
         }
         let args = self.args(target.get("args"));
         if !args.is_empty() {
-            node.children.push(Node::map("args", args));
+            node.children.push(NewNode::map("args", args));
         }
         let contexts = self.contexts(target.get("contexts"));
         if !contexts.is_empty() {
-            node.children.push(Node {
+            node.children.push(NewNode {
                 children: contexts,
-                ..Node::words("contexts", Vec::new())
+                ..NewNode::words("contexts", Vec::new())
             });
         }
         self.nodes.push(node);
@@ -71,7 +71,7 @@ impl BakeTarget<'_> {
         pairs
     }
 
-    fn contexts(&mut self, contexts: Option<&Value>) -> Vec<Node> {
+    fn contexts(&mut self, contexts: Option<&Value>) -> Vec<NewNode> {
         let mut nodes = Vec::new();
         for (name, value) in contexts.and_then(Value::as_object).into_iter().flatten() {
             let field = format!("contexts.{}", shown(name));
@@ -84,8 +84,8 @@ impl BakeTarget<'_> {
     }
 
     /// The node of a named context, or why there is none.
-    fn context(&mut self, name: &str, value: &str, field: &str) -> Result<Node, String> {
-        let node = Node::words(name, Vec::new());
+    fn context(&mut self, name: &str, value: &str, field: &str) -> Result<NewNode, String> {
+        let node = NewNode::words(name, Vec::new());
         if value.is_empty() {
             return Err("it is empty".to_owned());
         }
@@ -99,7 +99,7 @@ impl BakeTarget<'_> {
                 let image = shown(image);
                 format!("`{image}` is not a valid reference: {}", refused.why)
             })?;
-            return Ok(Node::new(name, image));
+            return Ok(NewNode::new(name, image));
         }
         let path = inside(value, self.paths)?;
         self.check_exists(field, &path);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::target::BakeTarget;
 use super::values::{is_empty, is_variable, parts, scalar, short, split_tag, strings};
-use crate::import::imported::Node;
+use crate::import::imported::NewNode;
 use crate::import::text::shown;
 use crate::manifest;
 
@@ -80,7 +80,7 @@ impl BakeTarget<'_> {
             match manifest::takes(field, text) {
                 // The id is the default name.
                 Ok(()) if field == "name" && text == self.id => {}
-                Ok(()) => self.nodes.push(Node::new(field, text)),
+                Ok(()) => self.nodes.push(NewNode::new(field, text)),
                 Err(refused) => {
                     let text = shown(text);
                     let message = format!("the {field} `{text}` is left out: {}", refused.why);
@@ -111,7 +111,7 @@ impl BakeTarget<'_> {
             }
         }
         if !accepted.is_empty() {
-            self.nodes.push(Node::words("platform", accepted));
+            self.nodes.push(NewNode::words("platform", accepted));
         }
     }
 
@@ -126,7 +126,7 @@ impl BakeTarget<'_> {
             }
         }
         if !pairs.is_empty() {
-            self.nodes.push(Node::map("labels", pairs));
+            self.nodes.push(NewNode::map("labels", pairs));
         }
     }
 
@@ -144,7 +144,7 @@ impl BakeTarget<'_> {
     }
 
     /// The node of one secret, or why there is none.
-    fn secret(&mut self, secret: &Value) -> Result<Node, String> {
+    fn secret(&mut self, secret: &Value) -> Result<NewNode, String> {
         let parts = parts(secret);
         let part = |name: &str| {
             let text = parts.get(name).map(String::as_str);
@@ -152,7 +152,7 @@ impl BakeTarget<'_> {
         };
         let id = part("id").filter(|id| manifest::takes("secret", id).is_ok());
         let id = id.ok_or("it has no usable id")?;
-        let node = Node::new("secret", id);
+        let node = NewNode::new("secret", id);
         match (part("env"), part("src").or(part("source"))) {
             (Some(env), _) if !is_variable(env) => {
                 Err(format!("`{}` is not a variable's name", shown(env)))

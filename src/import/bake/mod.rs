@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::imported::{At, Imported, NewImage, Node, Note};
+use super::imported::{At, Imported, NewImage, NewNode, Note};
 use super::input::{ImportContext, Input};
 use super::names::{self, Ids};
 use super::paths::Paths;
@@ -226,7 +226,7 @@ fn separate_tags(imported: &mut Imported) {
         }
         let format = format!("{{spec_hash}}-{}", image.id);
         let what = if manifest::takes("tag-format", &format).is_ok() {
-            image.fields.push(Node::new("tag-format", &format));
+            image.fields.push(NewNode::new("tag-format", &format));
             format!("`tag-format` is set to `{format}`")
         } else {
             "set a `tag-format`".to_owned()

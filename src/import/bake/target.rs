@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::import::imported::{At, Imported, Node, Note};
+use crate::import::imported::{At, Imported, NewNode, Note};
 use crate::import::paths::Paths;
 use crate::import::text::shown;
 
@@ -14,7 +14,7 @@ pub(super) struct BakeTarget<'a> {
     pub ids: &'a BTreeMap<&'a str, String>,
     pub paths: &'a Paths,
     /// The image's fields so far.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<NewNode>,
     /// Takes notes and files.
     pub imported: &'a mut Imported,
 }

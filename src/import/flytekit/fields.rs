@@ -2,7 +2,7 @@
 
 use super::image::{OTHER_TAG, SpecImage};
 use super::value::{SpecData, SpecField};
-use crate::import::imported::Node;
+use crate::import::imported::NewNode;
 use crate::import::text::shown;
 use crate::suggest::closest;
 
@@ -48,7 +48,7 @@ impl SpecImage<'_> {
             "builder_config" => self.helpers(field),
             "entrypoint" => {
                 let words = self.accepted_texts(field, &node);
-                self.nodes.push(Node::words(&node, words));
+                self.nodes.push(NewNode::words(&node, words));
             }
             "packages"
             | "conda_packages"
@@ -79,7 +79,7 @@ impl SpecImage<'_> {
             return self.skip(&field.name, field.at, "it is empty");
         }
         let text = self.accepted(&field.name, node, &text, field.value.at);
-        self.nodes.extend(text.map(|text| Node::new(node, text)));
+        self.nodes.extend(text.map(|text| NewNode::new(node, text)));
     }
 
     /// Names that flytekit converts to lower case.
@@ -92,13 +92,13 @@ impl SpecImage<'_> {
             return self.skip_empty(field, "it is empty");
         }
         let text = self.accepted(name, name, &text.to_lowercase(), field.value.at);
-        self.nodes.extend(text.map(|text| Node::new(name, text)));
+        self.nodes.extend(text.map(|text| NewNode::new(name, text)));
     }
 
     fn builder(&mut self, field: &SpecField) {
         match self.text(&field.name, &field.value).as_deref() {
             None | Some("default") => {}
-            Some("envd") => self.nodes.push(Node::new("builder", "envd")),
+            Some("envd") => self.nodes.push(NewNode::new("builder", "envd")),
             Some("noop") => {
                 let why =
                     "it is `noop`, which takes `base_image` as it is; here an image is built on it";
@@ -122,7 +122,7 @@ impl SpecImage<'_> {
             .filter_map(|word| self.accepted("platform", "platform", word, field.value.at))
             .collect();
         if !words.is_empty() {
-            self.nodes.push(Node::words("platform", words));
+            self.nodes.push(NewNode::words("platform", words));
         }
     }
 
@@ -133,7 +133,7 @@ impl SpecImage<'_> {
         }
         let texts = self.accepted_texts(field, node);
         if !texts.is_empty() {
-            self.nodes.push(Node::list(node, texts));
+            self.nodes.push(NewNode::list(node, texts));
         }
     }
 

@@ -4,7 +4,7 @@
 
 use super::image::{OTHER_TAG, SpecImage};
 use super::value::{SpecData, SpecField, SpecValue};
-use crate::import::imported::{At, Node};
+use crate::import::imported::{At, NewNode};
 use crate::import::text::shown;
 
 /// The directory that flytekit copies files to.
@@ -14,7 +14,7 @@ impl SpecImage<'_> {
     pub(super) fn path(&mut self, field: &SpecField, node: &str) {
         if let Some(path) = self.text(&field.name, &field.value) {
             let path = self.inside(&field.name, &path, field.value.at);
-            self.nodes.extend(path.map(|path| Node::new(node, path)));
+            self.nodes.extend(path.map(|path| NewNode::new(node, path)));
         }
     }
 
@@ -58,7 +58,7 @@ impl SpecImage<'_> {
                 self.skip_value(name, to, pair.at, "it is not a plain absolute path");
                 continue;
             }
-            let node = Node::new("pip-secret-mounts", self.paths.anywhere(from));
+            let node = NewNode::new("pip-secret-mounts", self.paths.anywhere(from));
             self.nodes.push(node.with("to", *to));
         }
     }
@@ -86,11 +86,11 @@ impl SpecImage<'_> {
             } else {
                 let to = format!("{HOME}/{target}");
                 let to = to.trim_end_matches('/');
-                self.nodes.push(Node::new("copy", path).with("to", to));
+                self.nodes.push(NewNode::new("copy", path).with("to", to));
             }
         }
         if !plain.is_empty() {
-            self.nodes.push(Node::list("copy", plain));
+            self.nodes.push(NewNode::list("copy", plain));
         }
     }
 
@@ -102,7 +102,7 @@ impl SpecImage<'_> {
         let copies = self.copy_mode(mode, at);
         let Some(root) = root else {
             if copies == "none" {
-                self.nodes.push(Node::new("source-copy-mode", copies));
+                self.nodes.push(NewNode::new("source-copy-mode", copies));
             } else {
                 self.skip("source_copy_mode", at, "without `source_root` flytekit copies the directory that it registers; set `source-root` and `source-copy-mode`");
             }
@@ -114,8 +114,8 @@ impl SpecImage<'_> {
             if self.paths.exists(&path) && !self.paths.is_directory(&path) {
                 return self.skip_value("source_root", &path, root.at, "it is not a directory");
             }
-            self.nodes.push(Node::new("source-root", path));
-            self.nodes.push(Node::new("source-copy-mode", copies));
+            self.nodes.push(NewNode::new("source-root", path));
+            self.nodes.push(NewNode::new("source-copy-mode", copies));
         }
     }
 

@@ -1,6 +1,6 @@
 //! One ImageSpec on its way to an image.
 
-use crate::import::imported::{At, Node, Note};
+use crate::import::imported::{At, NewNode, Note};
 use crate::import::paths::Paths;
 use crate::import::text::shown;
 
@@ -12,7 +12,7 @@ pub(super) struct SpecImage<'a> {
     pub id: &'a str,
     pub paths: &'a Paths,
     /// The image's fields so far.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<NewNode>,
     pub notes: &'a mut Vec<Note>,
 }
 

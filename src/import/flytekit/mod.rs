@@ -12,7 +12,7 @@ mod values;
 pub(super) use fields::{field_names, meant};
 pub(super) use value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue, fields};
 
-use super::imported::{At, NewImage, Node, Note};
+use super::imported::{At, NewImage, NewNode, Note};
 use super::names::Ids;
 use super::paths::Paths;
 use image::SpecImage;
@@ -56,11 +56,11 @@ impl<'a> Converter<'a> {
             notes: &mut self.notes,
         };
         if let Some(base) = nested {
-            let node = Node::words("base-image", Vec::new());
+            let node = NewNode::words("base-image", Vec::new());
             image.nodes.push(node.with("image", base));
         }
         if find("name").is_none() {
-            image.nodes.push(Node::new("name", DEFAULT_NAME));
+            image.nodes.push(NewNode::new("name", DEFAULT_NAME));
         }
         for field in &fields {
             image.field(field);

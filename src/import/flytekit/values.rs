@@ -6,7 +6,7 @@
 use super::image::{OTHER_TAG, SpecImage};
 use super::value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue};
 use crate::check::has_password;
-use crate::import::imported::{At, Node};
+use crate::import::imported::{At, NewNode};
 use crate::import::text::shown;
 use crate::manifest;
 
@@ -110,7 +110,7 @@ impl SpecImage<'_> {
             }
         }
         if !props.is_empty() {
-            self.nodes.push(Node::map(node, props));
+            self.nodes.push(NewNode::map(node, props));
         }
     }
 
@@ -164,7 +164,7 @@ impl SpecImage<'_> {
             }
         }
         if !props.is_empty() {
-            self.nodes.push(Node::map("builder-config", props));
+            self.nodes.push(NewNode::map("builder-config", props));
         }
     }
 }

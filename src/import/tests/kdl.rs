@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 
-use crate::import::{Imported, NewImage, Node};
+use crate::import::{Imported, NewImage, NewNode};
 use crate::manifest::{self, Overrides};
 
 /// What a manifest's reader understands of commands and an environment.
 fn read_back(texts: &[String]) -> (Vec<String>, Vec<String>) {
     let named = |(at, text): (usize, &String)| (format!("V{at}"), text.clone());
     let fields = vec![
-        Node::list("commands", texts.to_vec()),
-        Node::map("env", texts.iter().enumerate().map(named).collect()),
+        NewNode::list("commands", texts.to_vec()),
+        NewNode::map("env", texts.iter().enumerate().map(named).collect()),
     ];
     let imported = Imported {
         title: "a\nb".to_owned(),
@@ -96,23 +96,23 @@ fn long_values_go_over_several_lines() {
             image(
                 "a",
                 vec![
-                    Node::list("packages", words.clone()),
-                    Node::new("registry", "r.example.com"),
+                    NewNode::list("packages", words.clone()),
+                    NewNode::new("registry", "r.example.com"),
                 ],
             ),
             image(
                 "b",
                 vec![
-                    Node::words("entrypoint", words.clone()),
-                    Node::new("registry", "r.example.com"),
+                    NewNode::words("entrypoint", words.clone()),
+                    NewNode::new("registry", "r.example.com"),
                 ],
             ),
             image(
                 "c",
                 vec![
-                    Node::map("env", pairs.take(8).collect()),
-                    Node::map("labels", vec![("reset".to_owned(), "1".to_owned())]),
-                    Node::new("registry", "r.example.com"),
+                    NewNode::map("env", pairs.take(8).collect()),
+                    NewNode::map("labels", vec![("reset".to_owned(), "1".to_owned())]),
+                    NewNode::new("registry", "r.example.com"),
                 ],
             ),
         ],

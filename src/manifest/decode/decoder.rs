@@ -17,6 +17,8 @@ pub(in crate::manifest) struct Decoder<'a> {
     pub owner: &'static str,
     /// Nodes besides fields that may stand here, decoded elsewhere.
     pub besides: &'static [&'static str],
+    /// Whether which builders there are is for others to judge.
+    pub takes_any_builder: bool,
 }
 
 impl Decoder<'_> {

@@ -4,7 +4,7 @@ use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Spanned, quoted, shown};
 use crate::manifest::syntax::{Data, Node, Value, bare, no_block, only_props};
 use crate::spec::fields::Field;
-use crate::spec::rules::{ValueRule, check_entry, check_platforms_once};
+use crate::spec::rules::{ValueRule, any, check_entry, check_platforms_once};
 
 const VALUE: &str = "\"…\"";
 
@@ -12,7 +12,9 @@ impl Decoder<'_> {
     /// The one value of a field.
     pub(super) fn one(&mut self, field: &Field, node: &Node) -> Option<Spanned> {
         bare(node, &["reset"], self.notes);
-        self.only_arg(field.name, field.rule, node, VALUE)
+        let is_open = self.takes_any_builder && field.name == "builder";
+        let rule = if is_open { any } else { field.rule };
+        self.only_arg(field.name, rule, node, VALUE)
     }
 
     /// Several words, or none: an empty entrypoint takes that of the base away.

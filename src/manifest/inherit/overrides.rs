@@ -171,6 +171,7 @@ impl Set {
             folder,
             owner: "an image",
             besides: &[],
+            takes_any_builder: false,
         };
         let layer = decoder.layer(&[self.node(field)]);
         // A fix in the manifest's words would be wrong on a command line.

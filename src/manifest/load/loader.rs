@@ -28,6 +28,8 @@ pub(super) struct Loader<'a> {
     pub looked: Looked,
     /// A file, by its path in the workspace, and the text that is read instead of its own.
     pub instead: Option<(&'a str, &'a str)>,
+    /// Whether which builders there are is for others to judge.
+    pub takes_any_builder: bool,
 }
 
 /// What a file gets from the files that include it.
@@ -62,6 +64,7 @@ impl<'a> Loader<'a> {
             files: BTreeMap::new(),
             looked: Looked::default(),
             instead: None,
+            takes_any_builder: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl<'a> Loader<'a> {
             folder,
             owner,
             besides,
+            takes_any_builder: self.takes_any_builder,
         }
     }
 }

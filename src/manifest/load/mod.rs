@@ -7,6 +7,7 @@ mod image;
 mod include;
 mod loader;
 mod read;
+mod said;
 
 use std::path::Path;
 
@@ -19,6 +20,7 @@ use crate::suggest::closest;
 use crate::workspace::{Loaded, Workspace};
 
 pub use glob::FILE_NAME;
+pub(crate) use said::load_said;
 
 /// Reads a root manifest and all that it includes. `env` answers for environment variables.
 pub fn load(

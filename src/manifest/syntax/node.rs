@@ -59,6 +59,17 @@ impl Node {
         }
     }
 
+    /// Has every text in it mean just itself: nothing is filled in.
+    pub(in crate::manifest) fn say_literally(&mut self) {
+        let props = self.props.iter_mut().map(|prop| &mut prop.value);
+        for value in self.args.iter_mut().chain(props) {
+            if let Data::Text { quoted, .. } = &mut value.data {
+                *quoted = false;
+            }
+        }
+        self.children.iter_mut().for_each(Self::say_literally);
+    }
+
     /// From the name to the last argument or property, without the block.
     pub(crate) fn head(&self) -> Place {
         let ends = self.args.iter().map(|value| value.place.span.end);

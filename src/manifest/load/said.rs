@@ -1,0 +1,61 @@
+//! Images that a program says: each is written down as a manifest would have it, and read.
+//!
+//! Written and read again, so that there is one set of rules and every mistake has an excerpt; no text in it is filled in.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::loader::{Above, File, Loader};
+use crate::diagnostic::shown;
+use crate::manifest::inherit::Overrides;
+use crate::manifest::syntax::parse;
+use crate::manifest::write::{NewNode, NodeWriter, quoted_at};
+use crate::spec::WorkspacePath;
+use crate::workspace::{Loaded, Looked, Workspace};
+
+/// Reads `image` nodes, each with the directory whose `.dockerignore` applies; their paths are relative to the root.
+pub(crate) fn load_said<'f>(
+    root: PathBuf,
+    images: impl IntoIterator<Item = (NewNode, &'f WorkspacePath)>,
+) -> Loaded {
+    let overrides = Overrides::default();
+    let mut loader = Loader::new(&overrides, &|_| None);
+    loader.takes_any_builder = true;
+    let file = File {
+        folder: WorkspacePath::ROOT,
+        nodes: &[],
+        plain_ids: BTreeSet::new(),
+    };
+    for (node, folder) in images {
+        let id = node.args.first().map_or("", String::as_str);
+        let mut writer = NodeWriter::new(quoted_at);
+        writer.node(&node, 0);
+        let text = writer.out;
+        let source = loader
+            .notes
+            .sources
+            .add(format!("ImageSpec {}", shown(id)), &text);
+        let (nodes, mistakes) = parse(&text, source);
+        loader.notes.tell_all(mistakes);
+        let before = loader.images.len();
+        for mut node in nodes {
+            node.say_literally();
+            loader.image(&node, &file, &Above::nothing());
+        }
+        if let Some(image) = loader.images.get_mut(before) {
+            image.folder = folder.clone();
+        }
+    }
+    let is_whole = !loader.notes.incomplete;
+    let (sources, diagnostics) = loader.notes.finish();
+    Loaded {
+        workspace: Workspace {
+            root,
+            images: loader.images,
+            sources,
+            looked: Looked::default(),
+        },
+        diagnostics,
+        is_whole,
+    }
+}
