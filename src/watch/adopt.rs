@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::keeper::Keeper;
 use super::look::{Broken, Looked, Seen, readers};
-use super::phase::{Ground, Now, Phase};
+use super::phase::{Now, Phase};
 use crate::asking::Asker;
 use crate::diagnostic;
 use crate::fingerprint::FilesError;
@@ -13,6 +13,7 @@ use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, facts};
 use crate::run::Event;
 use crate::run::engine::Engine;
+use crate::run::jobs::Jobs;
 use crate::world::View;
 
 impl<'r> Keeper<'r> {
@@ -29,28 +30,23 @@ impl<'r> Keeper<'r> {
             // It was given up halfway.
             return phase;
         }
-        let phase = match looked {
+        let Looked { seen, broken } = match looked {
+            Ok(looked) => looked,
             Err(message) => {
                 self.teller.tell(Event::Warning { message });
                 return phase;
             }
-            Ok(Looked::Sound(seen)) => {
-                if phase.broken().is_some() {
-                    self.teller.tell(Event::ManifestsMended);
-                }
-                Phase::Sound(self.adopt(phase.into_ground(), *seen, &ended))
-            }
-            Ok(Looked::Broken(seen, broken)) => {
-                self.tell_broken(phase.broken(), &broken);
-                match (phase.into_ground(), seen) {
-                    (Ground::Bare(jobs), _) => Phase::Unread(jobs, broken),
-                    (Ground::Built(now), None) => Phase::Broken(now, broken),
-                    (ground, Some(seen)) => {
-                        Phase::Broken(self.adopt(ground, *seen, &ended), broken)
-                    }
-                }
-            }
         };
+        match (&phase.broken, &broken) {
+            (Some(_), None) => self.teller.tell(Event::ManifestsMended),
+            (before, Some(broken)) => self.tell_broken(before.as_deref(), broken),
+            (None, None) => {}
+        }
+        let built = match seen {
+            Some(seen) => Ok(self.adopt(phase.built, *seen, &ended)),
+            None => phase.built,
+        };
+        let phase = Phase { built, broken };
         self.follow(&phase);
         phase
     }
@@ -65,16 +61,21 @@ impl<'r> Keeper<'r> {
         });
     }
 
-    fn adopt(&mut self, ground: Ground<'r>, seen: Seen, ended: &BTreeSet<String>) -> Box<Now<'r>> {
-        let facts = self.facts(&ground, &seen.view, seen.facts, ended);
+    fn adopt(
+        &mut self,
+        built: Result<Box<Now<'r>>, Jobs>,
+        seen: Seen,
+        ended: &BTreeSet<String>,
+    ) -> Box<Now<'r>> {
+        let facts = self.facts(built.as_deref().ok(), &seen.view, seen.facts, ended);
         if !seen.restless.is_empty() {
             self.looks.doubt(seen.restless);
         }
         let in_doubt = readers(&seen.view, &self.looks.unseen());
         let unreadable = news(&seen.view, &seen.woken);
-        let mut now = match ground {
-            Ground::Built(now) => now,
-            Ground::Bare(jobs) => {
+        let mut now = match built {
+            Ok(now) => now,
+            Err(jobs) => {
                 let known = (seen.view.clone(), facts.clone(), Plan::default());
                 let engine = Engine::new(self.request.rules(), known, jobs, self.teller.clone());
                 Box::new(Now {
@@ -105,7 +106,7 @@ impl<'r> Keeper<'r> {
     /// What is known of the images of a new view: what the look found, else what was known as long as the key is the same.
     fn facts(
         &self,
-        ground: &Ground<'r>,
+        before: Option<&Now<'r>>,
         view: &View,
         mut found: BTreeMap<ImageId, Facts>,
         ended: &BTreeSet<String>,
@@ -118,10 +119,7 @@ impl<'r> Keeper<'r> {
         let asker = Asker::silent().or(&self.end.cancel);
         found.extend(facts::of(world, prints, &self.store, &late, push, asker));
         let known = |id: ImageId| {
-            let Ground::Built(now) = ground else {
-                return None;
-            };
-            let before = &now.engine.state;
+            let before = &before?.engine.state;
             let facts = &before.facts[before.find(view.name(id))?.index()];
             (facts.key == prints.key(id)).then(|| facts.clone())
         };

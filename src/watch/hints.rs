@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::places::{Kind, Places, Who};
+use crate::recipe::FileSet;
 
 /// Events as hints: whom they may concern.
 #[derive(Debug, Default)]
@@ -46,6 +47,11 @@ impl Doubt {
     /// Whether the manifests are in doubt.
     pub(super) fn manifests(&self) -> bool {
         self.everything || self.who.contains(&Who::Manifests)
+    }
+
+    pub(super) fn covers(&self, set: &FileSet) -> bool {
+        let is_it = |who: &Who| matches!(who, Who::Set(other) if **other == *set);
+        self.everything || self.who.iter().any(is_it)
     }
 }
 

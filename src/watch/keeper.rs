@@ -122,7 +122,7 @@ impl<'r> Keeper<'r> {
     }
 
     fn begin(&mut self, phase: &mut Phase<'r>) {
-        if let Some(broken) = phase.broken() {
+        if let Some(broken) = &phase.broken {
             self.tell_broken(None, broken);
         }
         if let Some(now) = phase.now_mut() {
@@ -172,7 +172,7 @@ impl<'r> Keeper<'r> {
     fn poll(&mut self, phase: &Phase<'r>) -> Option<Instant> {
         let every = self.source.poll()?;
         let view = phase.now().map(|now| &*now.engine.state.view);
-        let is_broken = phase.broken().is_some();
+        let is_broken = phase.broken.is_some();
         if self.poller.poll(every, view, is_broken, &self.hints) {
             self.looks.hurry();
         }
@@ -182,7 +182,7 @@ impl<'r> Keeper<'r> {
     fn look(&mut self, phase: &mut Phase<'r>) {
         let before = |now: &Now<'r>| (Arc::clone(&now.engine.state.view), Arc::clone(&now.places));
         let before = phase.now().map(before);
-        let is_broken = phase.broken().is_some();
+        let is_broken = phase.broken.is_some();
         let (store, bell) = (self.store.clone(), self.bell.clone());
         let begins = self.looks.begin(before, is_broken, store, bell);
         if let Some(now) = phase.now_mut().filter(|_| !begins) {

@@ -25,13 +25,7 @@ use crate::world::View;
 pub(super) fn readers(view: &View, doubt: &Doubt) -> BTreeSet<ImageId> {
     let reads = |id: &ImageId| {
         let mut sets = view.world.recipes[id.index()].file_sets();
-        doubt.manifests()
-            || sets.any(|set| {
-                doubt
-                    .who
-                    .iter()
-                    .any(|who| matches!(who, Who::Set(other) if **other == *set))
-            })
+        doubt.manifests() || sets.any(|set| doubt.covers(set))
     };
     view.relevant.iter().copied().filter(reads).collect()
 }
@@ -63,11 +57,11 @@ pub(super) struct Broken {
 }
 
 /// What a look ended with.
-pub(super) enum Looked {
-    /// The manifests are right.
-    Sound(Box<Seen>),
-    /// They are wrong. What is seen is seen by the last ones that were right, if any were.
-    Broken(Option<Box<Seen>>, Box<Broken>),
+pub(super) struct Looked {
+    /// What is seen by the last manifests that were right; none if none ever were.
+    pub(super) seen: Option<Box<Seen>>,
+    /// What is wrong with the manifests now.
+    pub(super) broken: Option<Box<Broken>>,
 }
 
 /// What a look begins with.
@@ -98,7 +92,8 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
         ))
     };
     let again = |(before, places): &(Arc<View>, Arc<Places>)| {
-        let sets = doubtful(before, &task.doubt);
+        let mut sets = before.sets();
+        sets.retain(|set| task.doubt.covers(set));
         let view = before.again(&sets, &BTreeSet::new());
         let places = places_again(places, &view, &sets);
         see(view, places, None)
@@ -107,29 +102,20 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
         && !task.doubt.manifests()
         && !task.is_broken
     {
-        return Looked::Sound(again(before));
+        return Looked {
+            seen: Some(again(before)),
+            broken: None,
+        };
     }
     let view = before.map(|(view, _)| &**view);
-    match read_manifests(request, view, &task.doubt, &task.kept) {
+    let (seen, broken) = match read_manifests(request, view, &task.doubt, &task.kept) {
         Ok((view, warnings)) => {
             let places = Arc::new(places_of(&view));
-            Looked::Sound(see(view, places, Some(warnings)))
+            (Some(see(view, places, Some(warnings))), None)
         }
-        Err(broken) => Looked::Broken(before.map(again), Box::new(broken)),
-    }
-}
-
-/// The file sets that are in doubt.
-fn doubtful<'v>(view: &'v View, doubt: &Doubt) -> BTreeSet<&'v FileSet> {
-    let all = view.sets();
-    if doubt.everything {
-        return all;
-    }
-    let named = doubt.who.iter().filter_map(|who| match who {
-        Who::Set(set) => all.get(&**set).copied(),
-        Who::Manifests => None,
-    });
-    named.collect()
+        Err(broken) => (before.map(again), Some(Box::new(broken))),
+    };
+    Looked { seen, broken }
 }
 
 fn read_manifests(
@@ -142,14 +128,8 @@ fn read_manifests(
     if let Some(before) = before {
         let sets = before.sets();
         kept.reader.keep_only(&sets);
-        let is_doubtful = |set: &&FileSet| {
-            doubt.everything
-                || doubt
-                    .who
-                    .iter()
-                    .any(|who| matches!(who, Who::Set(other) if **other == **set))
-        };
-        let doubtful: Vec<&FileSet> = sets.iter().copied().filter(is_doubtful).collect();
+        let doubtful = sets.iter().copied().filter(|set| doubt.covers(set));
+        let doubtful: Vec<&FileSet> = doubtful.collect();
         kept.reader.read_again(&doubtful);
         // What could not be read has no files whose times would tell that it can be now.
         for set in sets {

@@ -117,17 +117,24 @@ fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
 
 fn first<'r>(request: &Request, start: Start, jobs: Jobs, teller: Teller<'r>) -> Phase<'r> {
     match start {
-        Start::Broken(wrong) => Phase::Unread(jobs, Box::new(Broken::of(*wrong))),
+        Start::Broken(wrong) => Phase {
+            built: Err(jobs),
+            broken: Some(Box::new(Broken::of(*wrong))),
+        },
         Start::Sound(session, planned) => {
             let view = View::new(session.world, session.prints, planned.asked);
             let (places, files) = (look::places_of(&view), look::count_of(&view));
             let known = (view, planned.facts, planned.plan);
-            Phase::Sound(Box::new(Now {
+            let now = Now {
                 engine: Engine::new(request.rules(), known, jobs, teller),
                 places: Arc::new(places),
                 files,
                 warnings: BTreeSet::new(),
-            }))
+            };
+            Phase {
+                built: Ok(Box::new(now)),
+                broken: None,
+            }
         }
     }
 }

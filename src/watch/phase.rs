@@ -1,4 +1,4 @@
-//! What a watch keeps built, by how the manifests are: each phase owns what exists only in it.
+//! What a watch keeps built, and what is wrong with the manifests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,14 +8,12 @@ use super::places::Places;
 use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
 
-/// How the manifests are.
-pub(super) enum Phase<'r> {
-    /// They never were right: there is nothing to build, only workers for later.
-    Unread(Jobs, Box<Broken>),
-    /// They are right.
-    Sound(Box<Now<'r>>),
-    /// They are wrong: what they were when they were right goes on to count.
-    Broken(Box<Now<'r>>, Box<Broken>),
+/// How things are.
+pub(super) struct Phase<'r> {
+    /// What there is by the last manifests that were right; before there were any, only workers for later.
+    pub(super) built: Result<Box<Now<'r>>, Jobs>,
+    /// The manifests are wrong: what they were when they were right goes on to count.
+    pub(super) broken: Option<Box<Broken>>,
 }
 
 /// What there is by manifests that are right, or were.
@@ -29,48 +27,22 @@ pub(super) struct Now<'r> {
     pub(super) warnings: BTreeSet<String>,
 }
 
-/// A phase without what is wrong.
-pub(super) enum Ground<'r> {
-    Bare(Jobs),
-    Built(Box<Now<'r>>),
-}
-
 impl<'r> Phase<'r> {
     pub(super) fn now(&self) -> Option<&Now<'r>> {
-        match self {
-            Self::Unread(..) => None,
-            Self::Sound(now) | Self::Broken(now, _) => Some(now),
-        }
+        self.built.as_deref().ok()
     }
 
     pub(super) fn now_mut(&mut self) -> Option<&mut Now<'r>> {
-        match self {
-            Self::Unread(..) => None,
-            Self::Sound(now) | Self::Broken(now, _) => Some(now),
-        }
-    }
-
-    /// What is wrong with the manifests.
-    pub(super) fn broken(&self) -> Option<&Broken> {
-        match self {
-            Self::Unread(_, broken) | Self::Broken(_, broken) => Some(broken),
-            Self::Sound(_) => None,
-        }
-    }
-
-    pub(super) fn into_ground(self) -> Ground<'r> {
-        match self {
-            Self::Unread(jobs, _) => Ground::Bare(jobs),
-            Self::Sound(now) | Self::Broken(now, _) => Ground::Built(now),
-        }
+        self.built.as_deref_mut().ok()
     }
 
     /// Where all is read from, and where what is wrong would be mended.
     pub(super) fn places(&self) -> Arc<Places> {
-        match self {
-            Self::Unread(_, broken) => Arc::new(broken.places.clone()),
-            Self::Sound(now) => Arc::clone(&now.places),
-            Self::Broken(now, broken) => Arc::new(now.places.and(&broken.places)),
+        let wrong = self.broken.as_ref().map(|broken| &broken.places);
+        match (self.now().map(|now| &now.places), wrong) {
+            (Some(read), None) => Arc::clone(read),
+            (Some(read), Some(wrong)) => Arc::new(read.and(wrong)),
+            (None, wrong) => Arc::new(wrong.cloned().unwrap_or_default()),
         }
     }
 

@@ -33,22 +33,21 @@ pub(super) enum Kind {
     CameOrWent,
 }
 
-/// Whom what happens in one directory concerns.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Interest {
-    /// Whatever happens in it.
-    all: BTreeSet<Who>,
-    /// When a name in it comes or goes.
-    listed: BTreeSet<Who>,
-    /// When something happens to this name.
-    named: BTreeMap<OsString, BTreeSet<Who>>,
+/// What happens in a directory that somebody is concerned by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Scope {
+    Everything,
+    /// A name comes or goes.
+    Names,
+    /// Something happens to this name.
+    Name(OsString),
 }
 
-/// The directories to watch.
+/// The directories to watch, and for whom.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Places {
     root: PathBuf,
-    folders: BTreeMap<PathBuf, Interest>,
+    folders: BTreeMap<PathBuf, BTreeSet<(Scope, Who)>>,
 }
 
 impl Places {
@@ -75,38 +74,20 @@ impl Places {
     /// These places and those.
     pub(super) fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
-        for (folder, interest) in &other.folders {
-            let own = both.at(folder);
-            own.all.extend(interest.all.iter().cloned());
-            own.listed.extend(interest.listed.iter().cloned());
-            for (name, who) in &interest.named {
-                own.named
-                    .entry(name.clone())
-                    .or_default()
-                    .extend(who.iter().cloned());
-            }
+        for (folder, concerned) in &other.folders {
+            both.at(folder).extend(concerned.iter().cloned());
         }
         both
     }
 
     /// Where these file sets are read from.
     pub(super) fn only(&self, sets: &BTreeSet<&FileSet>) -> Self {
-        let wanted = |who: &&Who| matches!(who, Who::Set(set) if sets.contains(&**set));
-        let some = |all: &BTreeSet<Who>| all.iter().filter(wanted).cloned().collect();
+        let is_wanted =
+            |(_, who): &&(Scope, Who)| matches!(who, Who::Set(set) if sets.contains(&**set));
         let mut places = Self::new(&self.root);
-        for (folder, interest) in &self.folders {
-            let mut own = Interest {
-                all: some(&interest.all),
-                listed: some(&interest.listed),
-                named: BTreeMap::new(),
-            };
-            for (name, who) in &interest.named {
-                let who: BTreeSet<Who> = some(who);
-                if !who.is_empty() {
-                    own.named.insert(name.clone(), who);
-                }
-            }
-            if own != Interest::default() {
+        for (folder, concerned) in &self.folders {
+            let own: BTreeSet<_> = concerned.iter().filter(is_wanted).cloned().collect();
+            if !own.is_empty() {
                 places.folders.insert(folder.clone(), own);
             }
         }
@@ -115,17 +96,8 @@ impl Places {
 
     /// Everyone whom anything in a directory concerns.
     pub(super) fn of(&self, folder: &Path) -> BTreeSet<Who> {
-        let Some(interest) = self.folders.get(folder) else {
-            return BTreeSet::new();
-        };
-        let named = interest.named.values().flatten();
-        interest
-            .all
-            .iter()
-            .chain(&interest.listed)
-            .chain(named)
-            .cloned()
-            .collect()
+        let concerned = self.folders.get(folder).into_iter().flatten();
+        concerned.map(|(_, who)| who.clone()).collect()
     }
 
     /// Everyone whom this concerns.
@@ -133,16 +105,23 @@ impl Places {
         if path == self.root.join(STATE_FOLDER) {
             return BTreeSet::new();
         }
-        let mut concerned = match kind {
-            Kind::CameOrWent => self.of(path),
-            Kind::Changed => BTreeSet::new(),
+        let comes_or_goes = kind == Kind::CameOrWent;
+        let mut concerned = if comes_or_goes {
+            self.of(path)
+        } else {
+            BTreeSet::new()
         };
-        let interest = path.parent().and_then(|folder| self.folders.get(folder));
-        if let (Some(interest), Some(name)) = (interest, path.file_name()) {
-            concerned.extend(interest.all.iter().cloned());
-            concerned.extend(interest.named.get(name).into_iter().flatten().cloned());
-            if kind == Kind::CameOrWent {
-                concerned.extend(interest.listed.iter().cloned());
+        let folder = path.parent().and_then(|folder| self.folders.get(folder));
+        if let (Some(folder), Some(name)) = (folder, path.file_name()) {
+            let names = comes_or_goes.then_some(Scope::Names);
+            for scope in [Scope::Everything, Scope::Name(name.to_owned())]
+                .into_iter()
+                .chain(names)
+            {
+                // `Who::Manifests` is the least of all.
+                let from = folder.range((scope.clone(), Who::Manifests)..);
+                let of_scope = from.take_while(|(own, _)| *own == scope);
+                concerned.extend(of_scope.map(|(_, who)| who.clone()));
             }
         }
         concerned
@@ -156,7 +135,7 @@ impl Places {
         for folder in &workspace.looked.folders {
             self.follow(folder, &Who::Manifests);
             if folder.is_dir() {
-                self.at(folder).listed.insert(Who::Manifests);
+                self.at(folder).insert((Scope::Names, Who::Manifests));
             }
         }
     }
@@ -180,7 +159,7 @@ impl Places {
 
     fn add(&mut self, who: &Who, trail: &Trail) {
         for folder in &trail.listed {
-            self.at(folder).all.insert(who.clone());
+            self.at(folder).insert((Scope::Everything, who.clone()));
         }
         for path in &trail.paths {
             self.follow(path, who);
@@ -190,15 +169,11 @@ impl Places {
     /// Adds each name on the way to a path, with those that links on it lead to.
     fn follow(&mut self, path: &Path, who: &Who) {
         for (folder, name) in way(&self.root, path) {
-            self.at(&folder)
-                .named
-                .entry(name)
-                .or_default()
-                .insert(who.clone());
+            self.at(&folder).insert((Scope::Name(name), who.clone()));
         }
     }
 
-    fn at(&mut self, folder: &Path) -> &mut Interest {
+    fn at(&mut self, folder: &Path) -> &mut BTreeSet<(Scope, Who)> {
         self.folders.entry(folder.to_owned()).or_default()
     }
 }

@@ -56,15 +56,6 @@ pub enum Error {
         /// The field, as flytekit calls it.
         field: String,
     },
-    /// `pip_secret_mounts` does not hold pairs; in YAML it never does, as YAML has no tuples.
-    #[error("`pip_secret_mounts` is not a list of pairs of texts")]
-    NotPairs,
-    /// A field does not hold a text.
-    #[error("`{field}` is not text")]
-    NotText {
-        /// The field, as flytekit calls it.
-        field: String,
-    },
     /// A tag format has a field without a name, or with a number for it.
     #[error("`tag-format` has a placeholder without a name, or with the number {index} for one")]
     NumberedPlaceholder {
@@ -76,12 +67,6 @@ pub enum Error {
     TagFormat {
         /// What is wrong.
         why: String,
-    },
-    /// `ImageSpec` has no such field.
-    #[error("`ImageSpec` has no field `{field}`")]
-    UnknownField {
-        /// The field.
-        field: String,
     },
     /// A tag format has a placeholder that is not `{spec_hash}`.
     #[error("`tag-format` has the unknown placeholder `{{{name}}}`")]
@@ -110,13 +95,10 @@ impl Error {
             }
             Self::NotDict { .. } => "give names with values",
             Self::NotList { .. } => "give a list, even of one text",
-            Self::NotPairs => "give each secret as source and destination",
-            Self::NotText { .. } => "put the value in quotes",
             Self::NumberedPlaceholder { .. } | Self::UnknownPlaceholder { .. } => {
                 "the one placeholder is `{spec_hash}`"
             }
             Self::TagFormat { .. } => "write `{spec_hash}`, or `{spec_hash:.8}` for a shorter one",
-            Self::UnknownField { .. } => return Vec::new(),
         };
         vec![help.to_owned()]
     }

@@ -9,7 +9,6 @@ mod digest;
 mod error;
 mod format;
 mod ignore;
-mod keywords;
 mod repr;
 mod spec;
 #[cfg(test)]

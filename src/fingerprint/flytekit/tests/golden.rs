@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
+use super::keywords::BadKeyword;
 use super::{golden, rows};
 use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::{Base, CopyMode, Error, Fields, Folder, Order, Spec, Value};
@@ -111,7 +112,7 @@ impl<'a> Case<'a> {
                 self.compare_answers(&spec, compared);
             }
             Err(refused) => {
-                assert!(!is_constructed, "{}: {refused}", self.name);
+                assert!(!is_constructed, "{}: {refused:?}", self.name);
                 self.compare_error(&refused, compared);
             }
         }
@@ -133,7 +134,7 @@ impl<'a> Case<'a> {
             );
         }
         if !self.expect.at("error").is_none() {
-            return self.compare_error(&spec.tag(&digests).unwrap_err(), compared);
+            return self.compare_error(&spec.tag(&digests).unwrap_err().into(), compared);
         }
         let text = spec.tag_text(&digests).unwrap();
         self.same(
@@ -164,10 +165,10 @@ impl<'a> Case<'a> {
         *compared.entry(what).or_default() += 1;
     }
 
-    fn compare_error(&self, ours: &Error, compared: &mut Compared) {
+    fn compare_error(&self, ours: &Refused, compared: &mut Compared) {
         let (class, said) = in_python(ours);
         let theirs = self.expect.at("error");
-        assert_eq!(class, theirs.text("class"), "{}: {ours}", self.name);
+        assert_eq!(class, theirs.text("class"), "{}: {ours:?}", self.name);
         let message = theirs.text("message");
         assert!(message.contains(&said), "{}: {said}: {message}", self.name);
         *compared.entry("error").or_default() += 1;
@@ -183,7 +184,7 @@ impl<'a> Case<'a> {
     }
 
     /// The spec after all that was done to it: as the entry tells it, or else as its arguments are.
-    fn spec(&self) -> Result<Spec, Error> {
+    fn spec(&self) -> Result<Spec, Refused> {
         let refused = REFUSED_YAML.iter().find(|(name, _)| *name == self.name);
         let read = refused.map(|(_, text)| super::json::read(text));
         let resolved = self.entry.at("resolved_spec");
@@ -196,7 +197,7 @@ impl<'a> Case<'a> {
         self.construct(given)
     }
 
-    fn construct(&self, given: &Value) -> Result<Spec, Error> {
+    fn construct(&self, given: &Value) -> Result<Spec, Refused> {
         let (bases, others): (Vec<_>, Vec<_>) = given
             .items()
             .iter()
@@ -211,7 +212,7 @@ impl<'a> Case<'a> {
             fields.base_image = Some(Base::Spec(Box::new(self.construct(&base)?)));
         }
         let machine = self.entry.at("machine").as_text().unwrap_or("x86_64");
-        Spec::new(fields, machine)
+        Ok(Spec::new(fields, machine)?)
     }
 
     /// What the golden file's JSON stands for.
@@ -284,8 +285,44 @@ fn plain(json: &Value) -> Value {
     }
 }
 
+/// Why flytekit takes no arguments, or gives no tag.
+#[derive(Debug)]
+enum Refused {
+    Keyword(BadKeyword),
+    Other(Error),
+}
+
+impl From<BadKeyword> for Refused {
+    fn from(bad: BadKeyword) -> Self {
+        Self::Keyword(bad)
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 /// The class of flytekit's error, and what its message has to say.
-fn in_python(error: &Error) -> (&'static str, String) {
+fn in_python(refused: &Refused) -> (&'static str, String) {
+    let error = match refused {
+        Refused::Other(error) => error,
+        Refused::Keyword(BadKeyword::NotDict(field)) => {
+            return ("ValueError", format!("{field} must be a dictionary"));
+        }
+        Refused::Keyword(BadKeyword::NotList(field)) => {
+            return ("ValueError", format!("{field} must be a list of strings"));
+        }
+        Refused::Keyword(BadKeyword::NotPairs) => {
+            let words = "pip_secret_mounts must be a list of tuples";
+            return ("ValueError", words.to_owned());
+        }
+        Refused::Keyword(BadKeyword::Unknown(field)) => {
+            return ("TypeError", format!("keyword argument '{field}'"));
+        }
+        Refused::Keyword(other) => panic!("flytekit has no such error: {other:?}"),
+    };
     match error {
         Error::BadRegistry { registry } => ("ValueError", format!("registry name: '{registry}'")),
         Error::CopyWithoutRoot { name } => {
@@ -296,14 +333,9 @@ fn in_python(error: &Error) -> (&'static str, String) {
         }
         Error::NotDict { field } => ("ValueError", format!("{field} must be a dictionary")),
         Error::NotList { field } => ("ValueError", format!("{field} must be a list of strings")),
-        Error::NotPairs => (
-            "ValueError",
-            "pip_secret_mounts must be a list of tuples".to_owned(),
-        ),
         Error::NumberedPlaceholder { index } => {
             ("IndexError", format!("Replacement index {index} "))
         }
-        Error::UnknownField { field } => ("TypeError", format!("keyword argument '{field}'")),
         Error::UnknownPlaceholder { name } => ("KeyError", format!("'{name}'")),
         other => panic!("flytekit has no such error: {other}"),
     }

@@ -3,6 +3,7 @@
 mod files;
 mod golden;
 mod json;
+mod keywords;
 mod tag;
 
 use super::{Value, repr};

@@ -3,19 +3,24 @@
 //! Pure. A value of the wrong kind is refused where flytekit refuses it, and also where flytekit takes it but
 //! can never build the image (a registry that is a number, a base that is a mapping).
 
-use super::error::Error;
-use super::spec::{Base, CopyMode, Fields};
-use super::value::Value;
+use super::super::{Base, CopyMode, Fields, Value};
+
+/// Why arguments are no `ImageSpec`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BadKeyword {
+    Unknown(String),
+    NotDict(String),
+    NotList(String),
+    NotPairs,
+    NotText(String),
+}
 
 impl Fields {
     /// Reads arguments; of one that is there twice the last counts. A base that is itself an `ImageSpec` cannot be said this
     /// way: set `base_image` afterwards.
-    ///
-    /// # Errors
-    /// An unknown name, or a value of the wrong kind.
-    pub fn from_keywords(
+    pub(super) fn from_keywords(
         keywords: impl IntoIterator<Item = (String, Value)>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, BadKeyword> {
         let mut fields = Self::default();
         for (name, value) in keywords {
             fields.set(&name, value)?;
@@ -24,7 +29,7 @@ impl Fields {
     }
 
     /// As long as `ImageSpec` has fields: one line for each.
-    fn set(&mut self, name: &str, value: Value) -> Result<(), Error> {
+    fn set(&mut self, name: &str, value: Value) -> Result<(), BadKeyword> {
         match name {
             "name" => {
                 self.name = text(name, value)?.ok_or_else(|| not_text(name))?;
@@ -58,22 +63,18 @@ impl Fields {
             "builder_options" => self.builder_options = dict(name, value)?,
             "builder_config" => self.builder_config = value,
             _ => {
-                return Err(Error::UnknownField {
-                    field: name.to_owned(),
-                });
+                return Err(BadKeyword::Unknown(name.to_owned()));
             }
         }
         Ok(())
     }
 }
 
-fn not_text(field: &str) -> Error {
-    Error::NotText {
-        field: field.to_owned(),
-    }
+fn not_text(field: &str) -> BadKeyword {
+    BadKeyword::NotText(field.to_owned())
 }
 
-fn text(field: &str, value: Value) -> Result<Option<String>, Error> {
+fn text(field: &str, value: Value) -> Result<Option<String>, BadKeyword> {
     match value {
         Value::None => Ok(None),
         Value::Text(text) => Ok(Some(text)),
@@ -81,16 +82,17 @@ fn text(field: &str, value: Value) -> Result<Option<String>, Error> {
     }
 }
 
-fn texts(field: &str, value: &Value) -> Result<Option<Vec<String>>, Error> {
+fn texts(field: &str, value: &Value) -> Result<Option<Vec<String>>, BadKeyword> {
     if value.is_none() {
         return Ok(None);
     }
-    value.as_texts().map(Some).ok_or_else(|| Error::NotList {
-        field: field.to_owned(),
-    })
+    value
+        .as_texts()
+        .map(Some)
+        .ok_or_else(|| BadKeyword::NotList(field.to_owned()))
 }
 
-fn pairs(value: &Value) -> Result<Option<Vec<(String, String)>>, Error> {
+fn pairs(value: &Value) -> Result<Option<Vec<(String, String)>>, BadKeyword> {
     let pair = |item: &Value| match item {
         Value::Tuple(pair) => match pair.as_slice() {
             [Value::Text(from), Value::Text(to)] => Some((from.clone(), to.clone())),
@@ -105,17 +107,15 @@ fn pairs(value: &Value) -> Result<Option<Vec<(String, String)>>, Error> {
             .map(pair)
             .collect::<Option<_>>()
             .map(Some)
-            .ok_or(Error::NotPairs),
-        _ => Err(Error::NotPairs),
+            .ok_or(BadKeyword::NotPairs),
+        _ => Err(BadKeyword::NotPairs),
     }
 }
 
-fn dict(field: &str, value: Value) -> Result<Value, Error> {
+fn dict(field: &str, value: Value) -> Result<Value, BadKeyword> {
     match value {
         Value::None | Value::Dict(_) => Ok(value),
-        _ => Err(Error::NotDict {
-            field: field.to_owned(),
-        }),
+        _ => Err(BadKeyword::NotDict(field.to_owned())),
     }
 }
 
@@ -129,40 +129,35 @@ fn mode(value: Value) -> Option<CopyMode> {
     Some(said.unwrap_or(CopyMode::Other(value)))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn read(name: &str, value: Value) -> Result<Fields, BadKeyword> {
+    Fields::from_keywords([(name.to_owned(), value)])
+}
 
-    fn read(name: &str, value: Value) -> Result<Fields, Error> {
-        Fields::from_keywords([(name.to_owned(), value)])
+#[test]
+fn what_is_none_is_not_set() {
+    for name in [
+        "registry",
+        "packages",
+        "pip_secret_mounts",
+        "env",
+        "builder_options",
+    ] {
+        assert_eq!(read(name, Value::None), Ok(Fields::default()), "{name}");
     }
+    let unnamed = read("name", Value::None).unwrap_err();
+    assert_eq!(unnamed, not_text("name"));
+}
 
-    #[test]
-    fn what_is_none_is_not_set() {
-        for name in [
-            "registry",
-            "packages",
-            "pip_secret_mounts",
-            "env",
-            "builder_options",
-        ] {
-            assert_eq!(read(name, Value::None), Ok(Fields::default()), "{name}");
-        }
-        let unnamed = read("name", Value::None).unwrap_err();
-        assert_eq!(unnamed.to_string(), "`name` is not text");
-    }
+#[test]
+fn a_base_that_is_a_mapping_is_refused() {
+    let error = read("base_image", Value::Dict(Vec::new())).unwrap_err();
+    assert_eq!(error, not_text("base_image"));
+}
 
-    #[test]
-    fn a_base_that_is_a_mapping_is_refused() {
-        let error = read("base_image", Value::Dict(Vec::new())).unwrap_err();
-        assert_eq!(error.to_string(), "`base_image` is not text");
-    }
-
-    #[test]
-    fn a_mode_is_known_by_its_repr_and_a_text_is_none() {
-        let all = read("source_copy_mode", Value::from(&CopyMode::All)).unwrap();
-        assert_eq!(all.source_copy_mode, Some(CopyMode::All));
-        let text = read("source_copy_mode", "ALL".into()).unwrap();
-        assert_eq!(text.source_copy_mode, Some(CopyMode::Other("ALL".into())));
-    }
+#[test]
+fn a_mode_is_known_by_its_repr_and_a_text_is_none() {
+    let all = read("source_copy_mode", Value::from(&CopyMode::All)).unwrap();
+    assert_eq!(all.source_copy_mode, Some(CopyMode::All));
+    let text = read("source_copy_mode", "ALL".into()).unwrap();
+    assert_eq!(text.source_copy_mode, Some(CopyMode::Other("ALL".into())));
 }
