@@ -198,9 +198,20 @@ impl Graph {
         &self,
         words: &[S],
     ) -> Result<BTreeSet<ImageId>, Vec<UnknownSelection>> {
-        let all: BTreeSet<ImageId> = self.ids().collect();
+        self.select_from(self.ids().collect(), words)
+    }
+
+    /// The same, where no words, or only words that remove, start from these images.
+    ///
+    /// # Errors
+    /// Every word that matches no image.
+    pub fn select_from<S: AsRef<str>>(
+        &self,
+        start: BTreeSet<ImageId>,
+        words: &[S],
+    ) -> Result<BTreeSet<ImageId>, Vec<UnknownSelection>> {
         let only_minus = words.iter().all(|word| word.as_ref().starts_with('!'));
-        let mut chosen = if only_minus { all } else { BTreeSet::new() };
+        let mut chosen = if only_minus { start } else { BTreeSet::new() };
         let mut unknown = Vec::new();
         for word in words {
             let word = word.as_ref();

@@ -44,7 +44,8 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     }
     let session = context.open(args.choice.builder.as_deref())?;
     let teller = Teller::new(context);
-    let planned = args.choice.plan(&session, &args.selection, &teller)?;
+    let selection = context.selection(&session, &args.selection.images);
+    let planned = args.choice.plan(&session, &selection, &teller)?;
     session.ready(&planned.plan, teller.asker())?;
     args.choice.tell_doubts(&session, &planned, &teller);
     let options = args.how.options(&args.choice);

@@ -33,6 +33,9 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         Err(wrong) => (&wrong.workspace, &wrong.diagnostics),
     };
     let mut found = found.clone();
+    if examined.is_err() {
+        found.extend(context.apart());
+    }
     if !workspace.root.as_os_str().is_empty() {
         found.extend(check::state(&workspace.root));
     }

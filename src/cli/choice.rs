@@ -3,12 +3,11 @@
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::options::Selection;
 use super::teller::Teller;
 use super::variables;
 use crate::plan::{Judgement, WhenUnknown};
 use crate::run::{Options, Push};
-use crate::session::{Obstacle, Planned, Session, Wish};
+use crate::session::{Obstacle, Planned, Selection, Session, Wish};
 
 /// How images are built; shared with `watch`.
 #[derive(Args)]
@@ -103,7 +102,7 @@ impl Choice {
         selection: &Selection,
         teller: &Teller,
     ) -> Result<Planned, Failure> {
-        let asked = session.select(&selection.images)?;
+        let asked = session.select(selection)?;
         let wish = Wish {
             judgement: self.judgement(),
             push: self.push(),

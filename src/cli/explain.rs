@@ -11,6 +11,7 @@ use crate::fingerprint::{self, Change, Input};
 use crate::plan::Reason;
 use crate::report::line::{Line, Style};
 use crate::report::words::Count;
+use crate::session::Selection;
 use crate::store::RecordState;
 
 #[derive(Args)]
@@ -37,7 +38,7 @@ struct Explanation<'a> {
 pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
     session.verify_state()?;
-    let ids = session.select(std::slice::from_ref(&args.image))?;
+    let ids = session.select(&Selection::of(std::slice::from_ref(&args.image)))?;
     let id = match Vec::from_iter(ids).as_slice() {
         [id] => *id,
         many => {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::output;
 use super::screen::eprint_text;
-use crate::disk::system_words;
+use crate::disk::{Shown, system_words};
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;
 
@@ -20,10 +20,8 @@ pub(super) struct InitArgs {
 }
 
 pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
-    let path = context.file.as_ref().map_or_else(
-        || context.folder.join(FILE_NAME),
-        |file| context.folder.join(file),
-    );
+    let path = context.insisted();
+    let path = path.unwrap_or_else(|| context.folder.join(FILE_NAME));
     let found = Found::look(&context.folder);
     let written = output::create(&path, &manifest(&found), args.force);
     written.map_err(|error| match error.kind() {
@@ -45,11 +43,33 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
         for note in &found.notes {
             eprint_text(&format!("  {note}\n"));
         }
+        if context.insisted().is_none() {
+            tell_workspace(context);
+        }
         eprint_text(
             "next: `imgspec graph plan` shows what would be built, `imgspec graph build` builds it\n",
         );
     }
     Ok(exit::DONE)
+}
+
+/// Says to which workspace the new manifest belongs, where others are above it.
+fn tell_workspace(context: &Context) {
+    match context.found() {
+        Ok(root) if root.manifest != root.nearest => {
+            let manifest = root.manifest.to_string_lossy();
+            let manifest = Shown(&manifest);
+            eprint_text(&format!("  `{manifest}` includes it: one workspace\n"));
+        }
+        Ok(_) => {
+            if let Some(apart) = context.apart() {
+                let (message, help) = (apart.message, apart.help.join("; "));
+                eprint_text(&format!("  {message}; {help}\n"));
+            }
+        }
+        // It is written; what is above has to be mended.
+        Err(failure) => drop(context.screen.tell(&failure)),
+    }
 }
 
 /// What the directory tells of the image that it wants.

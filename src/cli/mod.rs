@@ -41,7 +41,7 @@ use screen::Screen;
 
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
 ///
-/// The images are declared in `imgspec.kdl`; the nearest one upwards from the current directory is used.
+/// The images are declared in `imgspec.kdl`: the nearest one upwards from the current directory, or the outermost that includes it.
 #[derive(Parser)]
 #[command(
     name = "imgspec",

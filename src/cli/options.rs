@@ -12,9 +12,12 @@ pub(super) struct Global {
     /// Work as if started in this directory
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(super) directory: Option<PathBuf>,
-    /// Use this manifest instead of the nearest `imgspec.kdl`
+    /// Use this manifest, whatever includes it, instead of looking for the workspace's
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(super) file: Option<PathBuf>,
+    /// Use the manifest of this directory, whatever includes it
+    #[arg(long, value_name = "DIR", global = true, conflicts_with = "file")]
+    pub(super) root: Option<PathBuf>,
     /// Set a variable of the manifest
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = Overrides::parse_var, global = true)]
     pub(super) vars: Vec<(String, String)>,
@@ -72,7 +75,7 @@ pub(super) enum Format {
 /// Which images.
 #[derive(Args, Clone)]
 pub(super) struct Selection {
-    /// Images: ids, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: all]
+    /// Images: ids, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: all at or below this directory]
     #[arg(value_name = "IMAGE")]
     pub(super) images: Vec<String>,
 }

@@ -40,7 +40,8 @@ pub(super) fn show(
 ) -> Result<u8, Failure> {
     let session = context.open(choice.builder.as_deref())?;
     let teller = Teller::new(context);
-    let planned = choice.plan(&session, selection, &teller)?;
+    let selection = context.selection(&session, &selection.images);
+    let planned = choice.plan(&session, &selection, &teller)?;
     choice.tell_doubts(&session, &planned, &teller);
     match format {
         Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,

@@ -11,7 +11,7 @@ use super::screen::print_text;
 use crate::backend::{Artifact, BuildError, Job};
 use crate::disk::system_words;
 use crate::graph::ImageId;
-use crate::session::Session;
+use crate::session::{Selection, Session};
 use crate::store::RecordState;
 
 #[derive(Args)]
@@ -30,7 +30,7 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
     let Some(id) = session.world.graph.find(&args.image) else {
-        session.select(std::slice::from_ref(&args.image))?;
+        session.select(&Selection::of(std::slice::from_ref(&args.image)))?;
         return Err(Failure::usage(
             format!("`{}` is not an image's id", args.image),
             "name one image",

@@ -31,7 +31,7 @@ enum Format {
 
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let chosen = session.select(&args.selection.images)?;
+    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
     let drawing = Drawing::new(&session.world.graph, &chosen, &|id| session.reference(id));
     let format = match args.format {
         Format::Tree => view::Format::Tree,

@@ -28,7 +28,7 @@ struct Tag<'a> {
 
 pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let chosen = session.select(&args.selection.images)?;
+    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
     let tags: Vec<Tag<'_>> = chosen
         .into_iter()
         .map(|id| {

@@ -1,6 +1,6 @@
 //! `watch`: builds what is stale, then waits for files to change and builds what they touch.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -9,18 +9,18 @@ use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::metadata;
-use super::options::Selection;
+use super::options;
 use super::teller::Teller;
 use crate::limits;
 use crate::report;
 use crate::run::{Mailbox, Options};
-use crate::session::{self, Opening, Refusal};
+use crate::session::{self, Opening, Refusal, Selection};
 use crate::watch::{self, Request, Start};
 
 #[derive(Args)]
 pub(super) struct WatchArgs {
     #[command(flatten)]
-    selection: Selection,
+    selection: options::Selection,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -52,8 +52,8 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         ));
     }
     let options = args.how.options(&args.choice);
-    let request = request(&args, options, context)?;
-    let start = start(&args, &request, context)?;
+    let mut request = request(&args, options, context)?;
+    let start = start(&args, &mut request, context)?;
     let settings = report::Settings {
         keys: request.keys,
         ..context.screen.settings()
@@ -86,12 +86,17 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Request, Failure> {
+    let manifest = context.manifest()?;
+    let root = manifest.parent().unwrap_or(Path::new("."));
     Ok(Request {
-        manifest: context.manifest()?,
+        selection: Selection {
+            words: args.selection.images.clone(),
+            below: context.below(root),
+        },
+        manifest,
         overrides: context.overrides.clone(),
         builder: args.choice.builder.clone(),
         env: Box::new(context.env()),
-        selection: args.selection.images.clone(),
         judgement: args.choice.judgement(),
         no_bases: args.choice.no_bases(),
         options,
@@ -104,7 +109,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
 }
 
 /// Manifests that are wrong are no reason to give up: they can be mended while it waits. What no edit mends is one.
-fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start, Failure> {
+fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<Start, Failure> {
     let opening = Opening {
         manifest: &request.manifest,
         overrides: &request.overrides,
@@ -122,7 +127,8 @@ fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start
         context.warn(&session);
     }
     let teller = Teller::new(context);
-    let planned = args.choice.plan(&session, &args.selection, &teller)?;
+    request.selection = context.selection(&session, &args.selection.images);
+    let planned = args.choice.plan(&session, &request.selection, &teller)?;
     let missing = session.missing_backends(&planned.plan, teller.asker());
     if let Some((why, mend)) = missing.into_iter().next() {
         return Err(Failure::usage(why, mend));

@@ -25,21 +25,13 @@ pub(crate) mod write;
 use std::path::{Path, PathBuf};
 
 pub use inherit::Overrides;
-pub use load::{FILE_NAME, load};
+pub use load::{Apart, FILE_NAME, Root, Unsure, find, load};
 pub(crate) use load::{load_instead, load_said};
 pub(crate) use syntax::{Data, Node, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::disk::read::{self, Links};
 
 pub(crate) use crate::spec::fields::takes;
-
-/// The nearest `imgspec.kdl` in `from` or above it.
-#[must_use]
-pub fn find(from: &Path) -> Option<PathBuf> {
-    from.ancestors()
-        .map(|folder| folder.join(FILE_NAME))
-        .find(|manifest| manifest.is_file())
-}
 
 /// The nearest thing that is called `imgspec.kdl` and is no file, and why it is none.
 #[must_use]

@@ -7,6 +7,7 @@ mod choice;
 mod files;
 mod names;
 mod prepare;
+mod select;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
 pub use prepare::{Obstacle, Wish};
+pub use select::Selection;
 
 use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};
@@ -24,7 +26,7 @@ use crate::disk::dir::DirError;
 use crate::disk::system_words;
 use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
-use crate::graph::{ImageId, UnknownSelection};
+use crate::graph::ImageId;
 use crate::manifest::Overrides;
 use crate::plan::{self, Facts, Judgement, Plan, facts};
 use crate::process;
@@ -261,34 +263,6 @@ impl Session {
             (None, Some(_)) => "`--builder` says so",
             (None, None) => "it goes before the others",
         }
-    }
-
-    /// The images that a selection names.
-    ///
-    /// # Errors
-    /// A word that names none, with the id that was probably meant.
-    pub fn select(&self, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
-        self.world.graph.select(words).map_err(|unknown| {
-            let message = unknown
-                .iter()
-                .map(UnknownSelection::to_string)
-                .collect::<Vec<_>>()
-                .join("; ");
-            let meant: Vec<String> = unknown
-                .into_iter()
-                .filter_map(|word| word.suggestion)
-                .map(|id| format!("did you mean `{id}`?"))
-                .collect();
-            let help = if meant.is_empty() {
-                "`imgspec graph show` lists the images".to_owned()
-            } else {
-                meant.join(" ")
-            };
-            Refusal::Other {
-                message,
-                help: Some(help),
-            }
-        })
     }
 
     /// Finds out what exists and decides what to do for the images that were asked for.

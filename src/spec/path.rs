@@ -51,6 +51,13 @@ impl WorkspacePath {
         )
     }
 
+    /// Whether it is this directory, or in it at any depth.
+    #[must_use]
+    pub fn is_at_or_below(&self, folder: &Self) -> bool {
+        let rest = self.0.strip_prefix(&folder.0);
+        rest.is_some_and(|rest| folder.0.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// The last part; none for the root.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {

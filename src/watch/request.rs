@@ -8,6 +8,7 @@ use crate::plan::Judgement;
 use crate::run::Options;
 use crate::run::manner::Manner;
 use crate::run::state::Rules;
+use crate::session::Selection;
 
 /// How long it must have been silent before what changed is looked at, unless the user says.
 pub const QUIET: Duration = Duration::from_millis(80);
@@ -25,8 +26,8 @@ pub struct Request {
     pub builder: Option<String>,
     /// Reads a variable of the environment.
     pub env: Env,
-    /// The images that were asked for; none means all.
-    pub selection: Vec<String>,
+    /// The images that were asked for.
+    pub selection: Selection,
     /// How to judge.
     pub judgement: Judgement,
     /// Whether bases that were not asked for are never built.

@@ -16,3 +16,4 @@ mod sandbox;
 mod traps;
 mod watch;
 mod ways;
+mod workspace;

@@ -15,7 +15,7 @@ use crate::spec::{WorkspacePath, fields};
 use crate::suggest::closest;
 
 /// How deep includes may lead.
-const INCLUDE_LIMIT: usize = 32;
+pub(super) const INCLUDE_LIMIT: usize = 32;
 
 impl Loader<'_> {
     /// Reads one file and those that it includes. `way` leads from the root to it.

@@ -46,21 +46,11 @@ pub(super) fn expand(
     looked: &mut Looked,
 ) -> Result<Vec<WorkspacePath>, NoMatch> {
     let whole = WorkspacePath::resolve(folder, pattern).ok_or(NoMatch::Outside)?;
-    let mut parts: Vec<&str> = whole.parts().collect();
-    parts.dedup_by(|next, before| *next == "**" && *before == "**");
     let globbed = pattern.contains(WILD);
-    let mut walk = Walk {
-        root,
-        named: parts.len() - parts.iter().take_while(|it| !it.contains(WILD)).count(),
-        seen: BTreeSet::new(),
-        found: Vec::new(),
-        looked,
-    };
     if !globbed {
-        walk.looked.files.insert(whole.under(root));
+        looked.files.insert(whole.under(root));
     }
-    walk.step(root.to_owned(), &parts, 0)?;
-    let found = walk.found;
+    let found = Walk::along(root, &whole, None, looked)?;
     let mut manifests = Vec::new();
     for path in &found {
         looked.files.insert(file_of(path));
@@ -76,9 +66,27 @@ pub(super) fn expand(
     Ok(manifests)
 }
 
+/// Whether a pattern, said in `folder`, names a manifest; no directory is listed. Past a link it may, and this does not see it.
+pub(super) fn names(
+    root: &Path,
+    folder: &WorkspacePath,
+    pattern: &str,
+    wanted: &WorkspacePath,
+) -> bool {
+    let Some(whole) = WorkspacePath::resolve(folder, pattern) else {
+        return false;
+    };
+    let path = wanted.under(root);
+    let found = Walk::along(root, &whole, Some(&path), &mut Looked::default());
+    let mut found = found.into_iter().flatten();
+    found.any(|path| matches!(manifest(root, &path), Ok(Some(found)) if found == *wanted))
+}
+
 /// A walk through directories along the parts of a pattern.
 struct Walk<'a> {
     root: &'a Path,
+    /// The only path that is looked for, if it is one.
+    wanted: Option<&'a Path>,
     /// How many parts are left at the first glob: up to there the user has named every directory.
     named: usize,
     /// Directories in which a part was looked for already, by real path and by how many parts were left: links and several `**`
@@ -88,7 +96,38 @@ struct Walk<'a> {
     looked: &'a mut Looked,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// What a pattern leads to.
+    fn along(
+        root: &'a Path,
+        pattern: &WorkspacePath,
+        wanted: Option<&'a Path>,
+        looked: &'a mut Looked,
+    ) -> Result<Vec<PathBuf>, NoMatch> {
+        let mut parts: Vec<&str> = pattern.parts().collect();
+        parts.dedup_by(|next, before| *next == "**" && *before == "**");
+        let mut walk = Self {
+            root,
+            wanted,
+            named: parts.len() - parts.iter().take_while(|it| !it.contains(WILD)).count(),
+            seen: BTreeSet::new(),
+            found: Vec::new(),
+            looked,
+        };
+        walk.step(root.to_owned(), &parts, 0)?;
+        Ok(walk.found)
+    }
+
+    /// The names in a directory that may lead on, sorted.
+    fn names(&self, folder: &Path) -> Vec<String> {
+        let Some(wanted) = self.wanted else {
+            return listed(self.root, folder);
+        };
+        let next = wanted.strip_prefix(folder).ok();
+        let next = next.and_then(|path| path.components().next()?.as_os_str().to_str());
+        next.map(str::to_owned).into_iter().collect()
+    }
+
     fn step(&mut self, at: PathBuf, parts: &[&str], depth: usize) -> Result<(), NoMatch> {
         let Some((part, rest)) = parts.split_first() else {
             self.found.push(at);
@@ -126,10 +165,7 @@ impl Walk<'_> {
     fn any_depth(&mut self, at: &Path, parts: &[&str], depth: usize) -> Result<(), NoMatch> {
         self.step(at.to_owned(), &parts[1..], depth)?;
         self.looked.folders.insert(at.to_owned());
-        for name in names(self.root, at)
-            .iter()
-            .filter(|name| !name.starts_with('.'))
-        {
+        for name in self.names(at).iter().filter(|it| !it.starts_with('.')) {
             let next = at.join(name);
             let folder = next.symlink_metadata().is_ok_and(|it| it.is_dir());
             if folder && depth < DEPTH_LIMIT {
@@ -150,7 +186,7 @@ impl Walk<'_> {
             .map_err(|error| NoMatch::Glob(error.kind().to_string()))?
             .compile_matcher();
         self.looked.folders.insert(at.to_owned());
-        for name in names(self.root, at) {
+        for name in self.names(at) {
             // Hidden directories hold caches and checkouts: they must be named.
             let hidden = name.starts_with('.') && !part.starts_with('.');
             if !hidden && glob.is_match(&name) {
@@ -162,7 +198,7 @@ impl Walk<'_> {
 }
 
 /// The names in a directory, sorted; none when it cannot be read or lies outside.
-fn names(root: &Path, folder: &Path) -> Vec<String> {
+fn listed(root: &Path, folder: &Path) -> Vec<String> {
     let inside = folder.strip_prefix(root).unwrap_or(folder);
     let listed = Root::open(root).and_then(|root| root.list(inside, Links::Follow));
     let listed = listed.into_iter().flatten();
@@ -232,7 +268,7 @@ fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf])
             "a directory is included when it has an {FILE_NAME}, a file when it ends in .kdl"
         );
     }
-    let siblings = names(root, &folder.under(root));
+    let siblings = listed(root, &folder.under(root));
     let meant = closest(
         whole.file_name().unwrap_or(""),
         siblings.iter().map(String::as_str),

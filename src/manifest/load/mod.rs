@@ -7,6 +7,7 @@ mod image;
 mod include;
 mod loader;
 mod read;
+mod root;
 mod said;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use crate::suggest::closest;
 use crate::workspace::{Loaded, Workspace};
 
 pub use glob::FILE_NAME;
+pub use root::{Apart, Root, Unsure, find};
 pub(crate) use said::load_said;
 
 /// Reads a root manifest and all that it includes. `env` answers for environment variables.

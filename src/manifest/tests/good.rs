@@ -330,10 +330,3 @@ fn a_password_in_a_url_is_refused_wherever_it_stands() {
         0
     );
 }
-
-#[test]
-fn the_nearest_manifest_upwards_is_found() {
-    let files = super::folder(&[("imgspec.kdl", ""), ("a/b/c/", ""), ("a/imgspec.kdl/", "")]);
-    let found = crate::manifest::find(&files.path().join("a/b/c"));
-    assert_eq!(found, Some(files.path().join("imgspec.kdl")));
-}

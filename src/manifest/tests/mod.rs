@@ -11,6 +11,7 @@ mod include;
 mod inherit;
 mod keys;
 mod paths;
+mod root;
 mod secrets;
 mod text;
 mod together;

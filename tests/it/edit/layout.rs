@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use imgspec::manifest::Overrides;
-use imgspec::session::{Opening, Refusal, Session};
+use imgspec::session::{Opening, Refusal, Selection, Session};
 
 use super::manifest;
 use crate::sandbox::Sandbox;
@@ -80,7 +80,9 @@ fn tags(root: &Path) -> BTreeMap<String, String> {
         Err(Refusal::Wrong(wrong, _)) => panic!("{wrong:?}"),
         Err(Refusal::Other { message, .. }) => panic!("{message}"),
     };
-    let all = session.select(&[]).unwrap_or_else(|_| panic!("all images"));
+    let all = session
+        .select(&Selection::default())
+        .unwrap_or_else(|_| panic!("all images"));
     all.into_iter()
         .map(|id| {
             (

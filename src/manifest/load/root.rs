@@ -1,0 +1,199 @@
+//! Which manifest is the root, seen from a directory below it: the outermost one whose includes lead to the nearest.
+//!
+//! As cargo and uv do. Where no manifest lies above the nearest one, nothing is read. Of those that do, only variables and
+//! includes count: a pattern is first followed the one way to the nearest manifest, and directories are listed only where
+//! another manifest might include it in between.
+
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::files::INCLUDE_LIMIT;
+use super::glob::{FILE_NAME, NoMatch, expand, names};
+use super::loader::{File, Loader};
+use crate::diagnostic::{Diagnostic, Sources, Spanned};
+use crate::disk::Shown;
+use crate::manifest::decode::{NO_NAMES, Scope};
+use crate::manifest::inherit::Overrides;
+use crate::spec::WorkspacePath;
+
+/// The root manifest of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// It.
+    pub manifest: PathBuf,
+    /// The nearest manifest, which may be the same.
+    pub nearest: PathBuf,
+    /// Manifests above the root that have nothing to do with it, the outermost first.
+    pub apart: Vec<Apart>,
+}
+
+/// A manifest above a workspace that is not its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Apart {
+    /// It does not include the nearest one.
+    NotIncluding(PathBuf),
+    /// It belongs to another user, whose defaults and commands are not to get into this one's images unasked.
+    Stranger(PathBuf),
+}
+
+/// Why nobody can say which manifest is the root.
+#[derive(Debug)]
+pub struct Unsure {
+    /// What is wrong with the manifest above.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Its text.
+    pub sources: Sources,
+}
+
+/// Finds the root manifest of a directory; none when there is no manifest in it or above. Links to the directory are
+/// followed first: what counts is where it is.
+///
+/// # Errors
+/// When a manifest above cannot be read far enough to say whether it includes the nearest one.
+pub fn find(
+    from: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Root>, Box<Unsure>> {
+    let from = from.canonicalize().unwrap_or_else(|_| from.to_owned());
+    let mut ahead = from.ancestors().map(|folder| folder.join(FILE_NAME));
+    let Some(nearest) = ahead.find(|path| path.is_file()) else {
+        return Ok(None);
+    };
+    let above: Vec<PathBuf> = ahead.filter(|path| may_be_manifest(path)).collect();
+    let mut apart = Vec::new();
+    for manifest in above.into_iter().rev() {
+        if is_strangers(&manifest, &nearest) {
+            apart.push(Apart::Stranger(manifest));
+        } else if Loader::new(overrides, env).leads(&manifest, &nearest)? {
+            return Ok(Some(Root {
+                manifest,
+                nearest,
+                apart,
+            }));
+        } else {
+            apart.push(Apart::NotIncluding(manifest));
+        }
+    }
+    Ok(Some(Root {
+        manifest: nearest.clone(),
+        nearest,
+        apart,
+    }))
+}
+
+/// Whether there is something that is a file or cannot be seen to be none, such as a link that leads nowhere.
+fn may_be_manifest(path: &Path) -> bool {
+    path.symlink_metadata().is_ok() && path.metadata().map_or(true, |meta| meta.is_file())
+}
+
+/// Whether a manifest above was put there by somebody who is neither this user, nor root, nor the one who put the nearest
+/// there. Directories such as /tmp are open to everybody.
+fn is_strangers(manifest: &Path, nearest: &Path) -> bool {
+    let owner = |path: &Path| path.symlink_metadata().as_ref().map(Metadata::uid).ok();
+    let trusted = [
+        Some(0),
+        Some(rustix::process::geteuid().as_raw()),
+        owner(nearest),
+    ];
+    !trusted.contains(&owner(manifest))
+}
+
+impl Loader<'_> {
+    /// Whether the includes of a manifest lead to another one.
+    fn leads(mut self, manifest: &Path, nearest: &Path) -> Result<bool, Box<Unsure>> {
+        let folder = manifest.parent().unwrap_or(Path::new("/"));
+        self.root = folder.to_owned();
+        let real = nearest.canonicalize().ok();
+        let inside = real.as_deref().and_then(|it| it.strip_prefix(folder).ok());
+        let inside = inside.and_then(Path::to_str);
+        let Some(goal) = inside.and_then(|it| WorkspacePath::resolve(&WorkspacePath::ROOT, it))
+        else {
+            return Ok(false);
+        };
+        let path = WorkspacePath::resolve(&WorkspacePath::ROOT, FILE_NAME).unwrap_or_default();
+        let mut seen = BTreeSet::from([path.clone()]);
+        if self.leads_from(&path, &NO_NAMES, &goal, &mut seen, 0) {
+            return Ok(true);
+        }
+        if self.notes.incomplete {
+            return Err(self.unsure(manifest, nearest));
+        }
+        Ok(false)
+    }
+
+    fn leads_from(
+        &mut self,
+        path: &WorkspacePath,
+        outer: &Scope<'_>,
+        goal: &WorkspacePath,
+        seen: &mut BTreeSet<WorkspacePath>,
+        depth: usize,
+    ) -> bool {
+        let Some(nodes) = self.nodes(path, None) else {
+            self.notes.incomplete = true;
+            return false;
+        };
+        let file = File {
+            folder: path.parent(),
+            nodes: &nodes,
+            plain_ids: BTreeSet::new(),
+        };
+        let scope = self.scope(&file, outer);
+        let patterns = self.patterns(&file, &scope);
+        let root = self.root.clone();
+        let mut said = patterns.iter();
+        if said.any(|said| names(&root, &file.folder, &said.text, goal)) {
+            return true;
+        }
+        let mut next = Vec::new();
+        for said in patterns {
+            match expand(&root, &file.folder, &said.text, &mut self.looked) {
+                Ok(found) => next.extend(found),
+                Err(NoMatch::Glob(_)) => self.notes.incomplete = true,
+                Err(_) => {}
+            }
+        }
+        // A link on the way may hide that a pattern names it.
+        next.contains(goal)
+            || next.into_iter().any(|next| {
+                depth < INCLUDE_LIMIT
+                    && seen.insert(next.clone())
+                    && self.leads_from(&next, &scope, goal, seen, depth + 1)
+            })
+    }
+
+    /// The patterns that a file includes.
+    fn patterns(&mut self, file: &File<'_>, scope: &Scope<'_>) -> Vec<Spanned> {
+        let includes = file.named("workspace").flat_map(|node| &node.children);
+        let includes = includes.filter(|child| child.name.text == "include");
+        let mut patterns = Vec::new();
+        for value in includes.flat_map(|child| &child.args) {
+            let text = scope.text(value, "include", &mut self.notes);
+            self.notes.incomplete |= text.is_none();
+            patterns.extend(text);
+        }
+        patterns
+    }
+
+    fn unsure(self, manifest: &Path, nearest: &Path) -> Box<Unsure> {
+        let shown = |path: &Path| Shown(&path.to_string_lossy()).to_string();
+        let (manifest, nearest) = (shown(manifest), shown(nearest));
+        let (sources, mut diagnostics) = self.notes.finish();
+        // Its own advice is for a manifest that was asked for.
+        let unreadable = diagnostics.iter_mut().filter(|it| it.code == "unreadable");
+        unreadable.for_each(|mistake| mistake.help.clear());
+        let message = format!("nobody can say whether `{manifest}` includes `{nearest}`");
+        diagnostics.push(
+            Diagnostic::error("unsure-root", message)
+                .help("mend the one above, which may be the root manifest")
+                .help("or say which is: `--root DIR`, or `-f FILE`"),
+        );
+        Box::new(Unsure {
+            diagnostics,
+            sources,
+        })
+    }
+}

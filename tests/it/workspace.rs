@@ -1,0 +1,238 @@
+//! One workspace, wherever in it a command is started: one root, one `.imgspec`, and the images from there on.
+
+use crate::sandbox::{Ran, Sandbox, is_there};
+use crate::watch::Watch;
+
+const ROOT: &str = "workspace { include \"services/*\" }
+template \"slim\" { base-image \"debian:bookworm-slim\" }
+image \"base\" extends=\"slim\" { }
+";
+
+/// A workspace of three images: one of the root, one of each service.
+fn workspace() -> Sandbox {
+    Sandbox::with(&[
+        ("imgspec.kdl", ROOT),
+        (
+            "services/a/imgspec.kdl",
+            "image \"a\" { base-image image=\"base\"; copy \"src\" to=\"/src\" }\n",
+        ),
+        ("services/a/src/main.py", "print(1)\n"),
+        (
+            "services/b/imgspec.kdl",
+            "image \"b\" extends=\"slim\" { }\n",
+        ),
+        ("docs/page.md", "# Page\n"),
+    ])
+}
+
+/// What a command does that is started in a directory of the workspace.
+#[track_caller]
+fn run_in(sandbox: &Sandbox, folder: &str, arguments: &[&str]) -> Ran {
+    Ran::of(sandbox.command(arguments).current_dir(sandbox.path(folder)))
+}
+
+/// The images that `tag` names in a directory.
+#[track_caller]
+fn tags_in(sandbox: &Sandbox, folder: &str, arguments: &[&str]) -> Vec<String> {
+    let ran = run_in(
+        sandbox,
+        folder,
+        &[&["tag", "--format", "json"], arguments].concat(),
+    );
+    let all = ran.success().json();
+    let tags = all.as_array().unwrap().iter();
+    tags.map(|tag| tag["reference"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_subdirectory_has_the_tags_and_the_state_of_the_whole_workspace() {
+    let sandbox = workspace();
+    let all = tags_in(&sandbox, ".", &[]);
+    assert_eq!(tags_in(&sandbox, "services/a", &["a"]), all[1..2]);
+    let args = ["graph", "build", "--builder", "fake"];
+    run_in(&sandbox, "services/a", &args).success();
+    assert_eq!(sandbox.built(), ["a", "base"]);
+    assert!(is_there(&sandbox.path(".imgspec")));
+    assert!(!is_there(&sandbox.path("services/a/.imgspec")));
+    // The root sees what was built below.
+    assert_eq!(
+        sandbox.plan(&[]),
+        ["base fresh", "a fresh", "b build never-built"]
+    );
+}
+
+#[test]
+fn without_words_the_images_at_or_below_the_directory_are_meant_and_that_is_said() {
+    let sandbox = workspace();
+    let plan = ["graph", "plan", "--builder", "fake"];
+    let one = "1 of 3 images: what `services/a` declares; `'*'` means all\n";
+    for folder in ["services/a", "services/a/src"] {
+        let ran = run_in(&sandbox, folder, &plan).success();
+        assert_eq!(ran.stderr, one, "{folder}");
+        assert!(!ran.stdout.contains("\nb "), "{}", ran.stdout);
+        let names = tags_in(&sandbox, folder, &[]);
+        assert!(names.len() == 1 && names[0].starts_with("a:"), "{names:?}");
+    }
+    let names = tags_in(&sandbox, "services", &[]);
+    assert_eq!(names.len(), 2);
+    // Where no image is declared, the nearest directory above that has some counts.
+    let ran = run_in(&sandbox, "docs", &plan).success();
+    assert_eq!(ran.stderr, "");
+    assert_eq!(tags_in(&sandbox, "docs", &[]).len(), 3);
+    // Words name images of the whole workspace; words that only remove start from the directory.
+    let ran = run_in(&sandbox, "services/a", &[&plan[..], &["*"]].concat()).success();
+    assert_eq!(ran.stderr, "");
+    assert_eq!(tags_in(&sandbox, "services/a", &["b"]).len(), 1);
+    assert_eq!(tags_in(&sandbox, "services", &["!b"]).len(), 1);
+    // Programs that read events, and who wants to hear nothing, hear nothing.
+    for silent in [&["-q"][..], &["--progress", "json"]] {
+        let ran = run_in(&sandbox, "services/a", &[silent, &plan].concat()).success();
+        assert_eq!(ran.stderr, "");
+    }
+    let shown = run_in(&sandbox, "services/a", &["graph", "show"]).success();
+    assert!(!shown.stdout.contains("b:"), "{}", shown.stdout);
+}
+
+#[test]
+fn a_flag_insists_on_a_root() {
+    let sandbox = workspace();
+    sandbox.write("services/a/imgspec.kdl", "image \"a\" { }\n");
+    let plan = ["graph", "plan", "--builder", "fake"];
+    for insist in [
+        &["--root", "."][..],
+        &["-f", "imgspec.kdl"],
+        &["--root", "../a"],
+    ] {
+        let ran = run_in(&sandbox, "services/a", &[insist, &plan].concat()).success();
+        assert_eq!(ran.stderr, "", "{insist:?}");
+        assert!(
+            ran.stdout.ends_with("1 to build, 0 fresh\n"),
+            "{}",
+            ran.stdout
+        );
+    }
+    // Whoever names the root means all of it, wherever that is said.
+    let ran = run_in(
+        &sandbox,
+        "services/a",
+        &[&["--root", "../.."], &plan[..]].concat(),
+    );
+    let ran = ran.success();
+    assert!(
+        ran.stdout.ends_with("3 to build, 0 fresh\n"),
+        "{}",
+        ran.stdout
+    );
+    assert_eq!(ran.stderr, "");
+    run_in(&sandbox, "services/a", &["--root", "src", "check"])
+        .code(2)
+        .says("`imgspec.kdl` cannot be read: there is no such file");
+    run_in(&sandbox, ".", &["--root", ".", "-f", "x", "check"])
+        .code(2)
+        .says("cannot be used with");
+}
+
+#[test]
+fn a_manifest_above_that_does_not_include_this_one_is_named_where_something_is_wrong() {
+    let sandbox = workspace();
+    sandbox.write("tools/x/imgspec.kdl", "image \"x\" extends=\"slim\" { }\n");
+    for command in [&["check"][..], &["graph", "plan"]] {
+        let ran = run_in(&sandbox, "tools/x", command).code(2);
+        let ran = ran.says("unknown template `slim`");
+        let ran =
+            ran.says("does not include this workspace: nothing that it declares is known here");
+        ran.says("if it should: `workspace { include \"tools/x\" }` there");
+    }
+    // Where nothing is wrong, it is its own affair.
+    sandbox.write("tools/x/imgspec.kdl", "image \"x\" { }\n");
+    let ran = run_in(&sandbox, "tools/x", &["check"]).success();
+    assert_eq!(ran.stderr, "1 image checked: nothing is wrong\n");
+}
+
+#[test]
+fn a_broken_manifest_above_is_said_with_how_to_insist() {
+    let sandbox = workspace();
+    sandbox.write("imgspec.kdl", "workspace { include \"services/* }\n");
+    for command in [&["check"][..], &["graph", "plan"], &["watch"], &["fmt"]] {
+        let ran = run_in(&sandbox, "services/b", command).code(2);
+        let ran = ran.says("error[unsure-root]: nobody can say whether");
+        ran.says("or say which is: `--root DIR`, or `-f FILE`");
+    }
+    sandbox.write("services/b/imgspec.kdl", "image \"b\" { }\n");
+    run_in(&sandbox, "services/b", &["--root", ".", "check"]).success();
+}
+
+#[test]
+fn an_edit_in_a_subdirectory_changes_the_manifest_that_declares_the_image() {
+    let sandbox = workspace();
+    run_in(&sandbox, "services/a", &["add", "b", "packages", "six"])
+        .success()
+        .says("services/b/imgspec.kdl");
+    assert!(
+        sandbox
+            .read("services/b/imgspec.kdl")
+            .contains("packages \"six\"")
+    );
+    run_in(
+        &sandbox,
+        "services/b",
+        &["add", "base", "apt-packages", "git"],
+    )
+    .success();
+    assert!(sandbox.read("imgspec.kdl").contains("apt-packages \"git\""));
+}
+
+#[test]
+fn init_in_a_subdirectory_says_which_workspace_the_new_manifest_belongs_to() {
+    let sandbox = workspace();
+    std::fs::create_dir_all(sandbox.path("services/c")).unwrap();
+    let ran = run_in(&sandbox, "services/c", &["init"]).success();
+    ran.says("imgspec.kdl` includes it: one workspace");
+    assert_eq!(tags_in(&sandbox, "services/c", &[]).len(), 1);
+    std::fs::create_dir_all(sandbox.path("tools/d")).unwrap();
+    let ran = run_in(&sandbox, "tools/d", &["init"]).success();
+    ran.says("if it should: `workspace { include \"tools/d\" }` there");
+    let alone = Sandbox::new();
+    let ran = alone.run(&["init"]).success();
+    assert!(!ran.stderr.contains("include"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_change_of_directory_by_a_flag_is_a_change_of_directory() {
+    let sandbox = workspace();
+    std::os::unix::fs::symlink("services/a", sandbox.path("link")).unwrap();
+    for folder in ["services/a", "link", "services/a/src/..", "services/b/../a"] {
+        let ran = sandbox.run(&["-C", folder, "tag", "--format", "json"]);
+        let all = ran.success().json();
+        assert_eq!(all.as_array().unwrap().len(), 1, "{folder}");
+        assert_eq!(all[0]["image"], "a", "{folder}");
+    }
+}
+
+#[test]
+fn a_watch_in_a_subdirectory_keeps_to_its_images_and_follows_all_manifests() {
+    let sandbox = workspace();
+    let mut watch = Watch::settled(&sandbox, &["-C", "services/a"]);
+    assert_eq!(sandbox.built(), ["a", "base"]);
+    let text = ROOT.replace("bookworm-slim", "trixie-slim");
+    sandbox.write("imgspec.kdl", &text);
+    watch.wave();
+    assert_eq!(sandbox.built(), ["a", "base"]);
+    // An image that comes to be below is built, and one elsewhere is not.
+    let both = "image \"a\" { base-image image=\"base\" }\nimage \"a2\" extends=\"slim\" { }\n";
+    sandbox.write(
+        "services/b/imgspec.kdl",
+        "image \"b\" extends=\"slim\" { user \"2\" }\n",
+    );
+    sandbox.write("services/a/imgspec.kdl", both);
+    watch.wave();
+    assert_eq!(sandbox.built(), ["a", "a2"]);
+    // What is included no longer does not make the watch one of everything.
+    sandbox.write("imgspec.kdl", &text.replace("services/*", "services/b"));
+    watch.until("graph-changed");
+    sandbox.write("imgspec.kdl", &text);
+    watch.until("graph-changed");
+    watch.wave();
+    assert_eq!(sandbox.built(), [""; 0]);
+}
