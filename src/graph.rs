@@ -190,22 +190,11 @@ impl Graph {
     }
 
     /// The images of a selection: ids and globs; `base...` adds all that need it, `...train` all that it needs, `!x` removes.
-    /// No words, or only words that remove, start from all images.
+    /// No words, or only words that remove, start from the images of `start`.
     ///
     /// # Errors
     /// Every word that matches no image.
     pub fn select<S: AsRef<str>>(
-        &self,
-        words: &[S],
-    ) -> Result<BTreeSet<ImageId>, Vec<UnknownSelection>> {
-        self.select_from(self.ids().collect(), words)
-    }
-
-    /// The same, where no words, or only words that remove, start from these images.
-    ///
-    /// # Errors
-    /// Every word that matches no image.
-    pub fn select_from<S: AsRef<str>>(
         &self,
         start: BTreeSet<ImageId>,
         words: &[S],
@@ -446,7 +435,11 @@ mod tests {
     #[test]
     fn selections_name_ids_globs_sides_and_what_to_leave_out() {
         let graph = Graph::new(&images("os py:os train:py serve:py docs")).unwrap();
-        let select = |words: &[&str]| graph.select(words).map(|ids| names(&graph, ids));
+        let select = |words: &[&str]| {
+            graph
+                .select(graph.ids().collect(), words)
+                .map(|ids| names(&graph, ids))
+        };
         assert_eq!(select(&[]).unwrap(), "os py train serve docs");
         assert_eq!(select(&["py..."]).unwrap(), "py train serve");
         assert_eq!(select(&["...train"]).unwrap(), "os py train");

@@ -171,7 +171,7 @@ impl Context {
                 diagnostics.extend(self.apart());
                 Failure::Wrong(diagnostics, sources)
             }
-            other => other.into(),
+            other @ Refusal::Other { .. } => other.into(),
         })?;
         if !self.screen.quiet {
             self.warn(&session);

@@ -118,17 +118,20 @@ impl Proposal {
 }
 
 fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
-    session.world.graph.select(words).map_err(|unknown| {
-        let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-        let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
-        let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
-        let help = if meant.is_empty() {
-            known_images(session)
-        } else {
-            meant.join(" ")
-        };
-        refusal(message.join("; "), help)
-    })
+    let graph = &session.world.graph;
+    graph
+        .select(graph.ids().collect(), words)
+        .map_err(|unknown| {
+            let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+            let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
+            let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
+            let help = if meant.is_empty() {
+                known_images(session)
+            } else {
+                meant.join(" ")
+            };
+            refusal(message.join("; "), help)
+        })
 }
 
 impl Summary {

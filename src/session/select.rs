@@ -39,7 +39,7 @@ impl Session {
     /// A word that names none, with the id that was probably meant.
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
         let start = self.below(&selection.below);
-        let chosen = self.world.graph.select_from(start, &selection.words);
+        let chosen = self.world.graph.select(start, &selection.words);
         chosen.map_err(unselectable)
     }
 

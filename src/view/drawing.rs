@@ -189,7 +189,7 @@ pub(super) mod tests {
     #[test]
     fn a_selection_leaves_no_edge_to_what_is_not_drawn() {
         let graph = graph();
-        let only = graph.select(&["os", "app"]).unwrap();
+        let only = graph.select(BTreeSet::new(), &["os", "app"]).unwrap();
         let drawing = Drawing::new(&graph, &only, |_| String::new());
         assert_eq!(drawing.edges, []);
         assert!(drawing.nodes.iter().all(|node| node.bases.is_empty()));

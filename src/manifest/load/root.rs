@@ -105,7 +105,7 @@ impl Loader<'_> {
     /// Whether the includes of a manifest lead to another one.
     fn leads(mut self, manifest: &Path, nearest: &Path) -> Result<bool, Box<Unsure>> {
         let folder = manifest.parent().unwrap_or(Path::new("/"));
-        self.root = folder.to_owned();
+        folder.clone_into(&mut self.root);
         let real = nearest.canonicalize().ok();
         let inside = real.as_deref().and_then(|it| it.strip_prefix(folder).ok());
         let inside = inside.and_then(Path::to_str);
@@ -119,7 +119,7 @@ impl Loader<'_> {
             return Ok(true);
         }
         if self.notes.incomplete {
-            return Err(self.unsure(manifest, nearest));
+            return Err(Box::new(self.unsure(manifest, nearest)));
         }
         Ok(false)
     }
@@ -178,7 +178,7 @@ impl Loader<'_> {
         patterns
     }
 
-    fn unsure(self, manifest: &Path, nearest: &Path) -> Box<Unsure> {
+    fn unsure(self, manifest: &Path, nearest: &Path) -> Unsure {
         let shown = |path: &Path| Shown(&path.to_string_lossy()).to_string();
         let (manifest, nearest) = (shown(manifest), shown(nearest));
         let (sources, mut diagnostics) = self.notes.finish();
@@ -191,9 +191,9 @@ impl Loader<'_> {
                 .help("mend the one above, which may be the root manifest")
                 .help("or say which is: `--root DIR`, or `-f FILE`"),
         );
-        Box::new(Unsure {
+        Unsure {
             diagnostics,
             sources,
-        })
+        }
     }
 }
