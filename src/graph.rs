@@ -435,11 +435,8 @@ mod tests {
     #[test]
     fn selections_name_ids_globs_sides_and_what_to_leave_out() {
         let graph = Graph::new(&images("os py:os train:py serve:py docs")).unwrap();
-        let select = |words: &[&str]| {
-            graph
-                .select(graph.ids().collect(), words)
-                .map(|ids| names(&graph, ids))
-        };
+        let asked = |words: &[&str]| graph.select(graph.ids().collect(), words);
+        let select = |words: &[&str]| asked(words).map(|ids| names(&graph, ids));
         assert_eq!(select(&[]).unwrap(), "os py train serve docs");
         assert_eq!(select(&["py..."]).unwrap(), "py train serve");
         assert_eq!(select(&["...train"]).unwrap(), "os py train");
