@@ -12,6 +12,9 @@ use crate::spec::{ImageSpec, WorkspacePath};
 /// The directory, inside the workspace, that holds records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
 
+/// The file, beside the root manifest, that says what outside images are.
+pub const LOCK_FILE: &str = "imgspec.lock";
+
 /// The root manifest and all that it includes.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace {
@@ -19,6 +22,8 @@ pub struct Workspace {
     pub root: PathBuf,
     /// The images, in the order of the manifests.
     pub images: Vec<Image>,
+    /// The manifests, from the root: real paths, those that cannot be read too.
+    pub manifests: BTreeSet<WorkspacePath>,
     /// The manifests' texts.
     pub sources: Sources,
     /// Where includes were looked for.

@@ -18,8 +18,8 @@ use crate::recipe::{
 };
 use crate::spec::Base;
 
-/// Version of the encoding: raised when its bytes change.
-const KEY_FORMAT: u32 = 1;
+/// Version of the encoding: raised when its bytes change, or what file sets are.
+const KEY_FORMAT: u32 = 2;
 
 /// Hears every input of a key.
 pub(super) trait Sink {

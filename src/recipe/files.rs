@@ -1,6 +1,10 @@
 //! The files of the workspace that a step reads, and the ignore rules for them. Plain data.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::spec::WorkspacePath;
+use crate::workspace::STATE_FOLDER;
 
 /// Files of the workspace that a step reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -11,6 +15,8 @@ pub enum FileSet {
         path: WorkspacePath,
         /// The directory whose `.dockerignore` applies.
         ignore: WorkspacePath,
+        /// What is left out unasked.
+        own: Own,
     },
     /// A requirements file and those that its `-r` and `-c` lines include, recursively.
     Requirements {
@@ -39,7 +45,35 @@ pub enum FileSet {
         path: WorkspacePath,
         /// The Dockerfile.
         dockerfile: WorkspacePath,
+        /// What is left out unasked.
+        own: Own,
     },
+}
+
+/// What imgspec and git keep in a workspace for themselves, so that it is left out of sets unless an ignore file names it: `.git`
+/// and `.imgspec` at any depth, and these files. With flytekit, whose rules these are not, nothing is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Own(Option<Arc<BTreeSet<WorkspacePath>>>);
+
+impl Own {
+    /// Nothing is left out unasked.
+    pub const NOTHING: Self = Self(None);
+
+    /// The directories and these files are left out.
+    #[must_use]
+    pub fn files(files: BTreeSet<WorkspacePath>) -> Self {
+        Self(Some(Arc::new(files)))
+    }
+
+    /// Whether a path from the workspace root is one of them.
+    #[must_use]
+    pub fn has(&self, path: &str) -> bool {
+        let Some(files) = &self.0 else {
+            return false;
+        };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        matches!(name, ".git" | STATE_FOLDER) || files.contains(path)
+    }
 }
 
 impl FileSet {

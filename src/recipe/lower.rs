@@ -11,9 +11,10 @@ mod packages;
 use std::collections::HashMap;
 
 use super::build::Wishes;
+use super::files::Own;
 use super::model::{Config, Recipe, Step};
 use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
-use crate::workspace::Workspace;
+use crate::workspace::{LOCK_FILE, Workspace};
 pub(crate) use build::secrets;
 use build::{base, helpers};
 use lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering, sorted};
@@ -30,10 +31,11 @@ pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
         .iter()
         .map(|image| (image.id.as_str(), &image.spec))
         .collect();
+    let own = own_files(workspace);
     let images = workspace.images.iter().enumerate();
     images
         .map(|(at, image)| {
-            let mut recipe = lower_one(&image.spec, &image.folder);
+            let mut recipe = lower_one(&image.spec, &image.folder, &own);
             recipe.config.user = inherited_user(&specs, &image.spec);
             if let Some(Some(id)) = ids.get(at) {
                 // Last, so that a new id keeps all layers.
@@ -70,10 +72,23 @@ fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option
     None
 }
 
-fn lower_one(spec: &ImageSpec, directory: &WorkspacePath) -> Recipe {
+/// The files of a workspace that are for imgspec alone.
+fn own_files(workspace: &Workspace) -> Own {
+    let lock = WorkspacePath::resolve(&WorkspacePath::ROOT, LOCK_FILE);
+    let manifests = workspace.manifests.iter().cloned();
+    Own::files(manifests.chain(lock).collect())
+}
+
+fn lower_one(spec: &ImageSpec, directory: &WorkspacePath, own: &Own) -> Recipe {
+    let is_flytekits = spec.flytekit.is_some();
     let mut lowering = Lowering {
         spec,
         directory,
+        own: if is_flytekits {
+            Own::NOTHING
+        } else {
+            own.clone()
+        },
         steps: Vec::new(),
         set_fields: Vec::new(),
     };
@@ -248,7 +263,7 @@ mod tests {
             workdir: Some("/app".into()),
             ..ImageSpec::default()
         };
-        let recipe = lower_one(&spec, &WorkspacePath::default());
+        let recipe = lower_one(&spec, &WorkspacePath::default(), &Own::NOTHING);
         let kinds: Vec<&str> = recipe
             .steps
             .iter()

@@ -15,7 +15,7 @@ pub use build::{
     UV_IMAGE, Wishes,
 };
 pub use cuda::{Mismatch, cuda_base};
-pub use files::FileSet;
+pub use files::{FileSet, Own};
 pub(crate) use lower::asks_for;
 pub use lower::lower;
 pub(crate) use lower::secrets;

@@ -1,5 +1,6 @@
 //! Paths of the workspace, as they are and as manifests give them.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 /// A path inside the workspace: relative to its root, `/` between parts, no `.` or `..` parts; the root itself is empty.
@@ -72,6 +73,13 @@ impl WorkspacePath {
         } else {
             root.join(&self.0)
         }
+    }
+}
+
+/// Paths are found in sets and maps by their text.
+impl Borrow<str> for WorkspacePath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

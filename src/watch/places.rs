@@ -183,6 +183,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::recipe::Own;
     use crate::spec::WorkspacePath;
 
     fn at(path: &str) -> WorkspacePath {
@@ -228,6 +229,7 @@ mod tests {
         FileSet::Tree {
             path: at(path),
             ignore: at(""),
+            own: Own::NOTHING,
         }
     }
 

@@ -236,3 +236,93 @@ fn a_watch_in_a_subdirectory_keeps_to_its_images_and_follows_all_manifests() {
     watch.wave();
     assert_eq!(sandbox.built(), [""; 0]);
 }
+
+/// A workspace whose image copies all of it, and another by a Dockerfile with all of it as context; both built.
+fn copies_all() -> Sandbox {
+    let sandbox = Sandbox::with(&[
+        (
+            "imgspec.kdl",
+            "image \"all\" { copy \".\" to=\"/app\" }\nimage \"own\" { dockerfile \"Dockerfile\" }\n",
+        ),
+        ("Dockerfile", "FROM scratch\nCOPY . /\n"),
+        (".git/HEAD", "ref: refs/heads/main\n"),
+        ("main.py", "print(1)\n"),
+    ]);
+    sandbox.build(&[]).success();
+    assert_eq!(sandbox.built(), ["all", "own"]);
+    sandbox
+}
+
+#[test]
+fn an_edited_manifest_lock_or_commit_builds_nothing_of_what_copies_the_workspace() {
+    let sandbox = copies_all();
+    let manifest = sandbox.read("imgspec.kdl");
+    sandbox.write("imgspec.kdl", &format!("// a comment\n{manifest}"));
+    sandbox.write(".git/HEAD", "ref: refs/heads/topic\n");
+    sandbox.write("deep/.imgspec/x", "1");
+    std::fs::create_dir_all(sandbox.path("vendor/lib")).unwrap();
+    sandbox.write("vendor/lib/.git", "gitdir: elsewhere\n");
+    sandbox.build(&[]).success();
+    // New directories are new content, whatever is left out in them.
+    assert_eq!(sandbox.built(), ["all", "own"]);
+    sandbox.write("deep/.imgspec/x", "2");
+    sandbox.write("vendor/lib/.git", "gitdir: far\n");
+    sandbox.write("imgspec.kdl", &format!("// another comment\n{manifest}"));
+    sandbox.build(&[]).success();
+    assert_eq!(sandbox.built(), [""; 0]);
+    // A file that is included is a manifest, whatever its name.
+    let more = "workspace { include \"more.kdl\" }\n";
+    sandbox.write("more.kdl", "// nothing yet\n");
+    sandbox.write("imgspec.kdl", &format!("{more}{manifest}"));
+    sandbox.build(&[]).success();
+    assert_eq!(sandbox.built(), [""; 0]);
+}
+
+#[test]
+fn an_ignore_file_brings_the_manifest_back() {
+    let sandbox = copies_all();
+    sandbox.write(".dockerignore", "!imgspec.kdl\n");
+    sandbox.build(&[]).success();
+    assert_eq!(sandbox.built(), ["all", "own"]);
+    let manifest = sandbox.read("imgspec.kdl");
+    sandbox.write("imgspec.kdl", &format!("// a comment\n{manifest}"));
+    sandbox.build(&[]).success();
+    assert_eq!(sandbox.built(), ["all", "own"]);
+}
+
+#[test]
+fn what_is_hashed_and_what_is_sent_leave_out_the_same() {
+    let sandbox = copies_all();
+    for image in ["all", "own"] {
+        let out = format!("out-{image}");
+        sandbox
+            .run(&["render", image, "--builder", "docker", "-o", &out])
+            .success();
+        let sent = crate::sandbox::files_with(&sandbox.path(&out), "\n");
+        let explained = sandbox.run(&["explain", image]).success().stdout;
+        for left_out in ["imgspec.kdl", ".git/HEAD"] {
+            assert!(!sent.contains(left_out), "{sent}");
+            assert!(!explained.contains(left_out), "{explained}");
+        }
+        assert!(sent.contains("main.py") && explained.contains("main.py"));
+        std::fs::remove_dir_all(sandbox.path(&out)).unwrap();
+    }
+}
+
+#[test]
+fn a_manifest_that_is_named_is_copied() {
+    let manifest = "image \"a\" { copy \"imgspec.kdl\" \".git\" to=\"/app/\" }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), (".git/HEAD", "x")]);
+    let explained = sandbox.run(&["explain", "a"]).success().stdout;
+    assert!(explained.contains("copy[0]:imgspec.kdl "), "{explained}");
+    assert!(explained.contains("copy[1]:.git/HEAD "), "{explained}");
+}
+
+#[test]
+fn with_flytekit_its_own_rules_count() {
+    let manifest =
+        "image \"a\" { flytekit \"1.16.31\"; python-version \"3.12\"; copy \".\" to=\"/app\" }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
+    let explained = sandbox.run(&["explain", "a"]).success().stdout;
+    assert!(explained.contains("copy[0]:imgspec.kdl "), "{explained}");
+}

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::fingerprint::{Entry, EntryKind};
-use crate::recipe::{Config, FileSet, Interpreter, Pip};
+use crate::recipe::{Config, FileSet, Interpreter, Own, Pip};
 use crate::spec::WorkspacePath;
 
 fn path(text: &str) -> WorkspacePath {
@@ -40,6 +40,7 @@ fn tree(to: &str) -> Step {
         from: CopySource::Files(FileSet::Tree {
             path: path("app"),
             ignore: WorkspacePath::default(),
+            own: Own::NOTHING,
         }),
         to: to.into(),
         owner: Some("app:app".into()),

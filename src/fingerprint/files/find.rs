@@ -12,6 +12,7 @@ use super::trail;
 use crate::disk::read::{Links, Listed, Refusal, Root};
 use crate::disk::{FileKind, limits};
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
+use crate::recipe::Own;
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;
 
@@ -48,10 +49,21 @@ pub(super) fn find(
     root: &Root,
     path: &WorkspacePath,
     ignore: &WorkspacePath,
+    own: &Own,
 ) -> Result<Found, FilesError> {
     let file = join(ignore.as_str(), IGNORE_FILE);
     let rules = read_rules(root, &file)?.unwrap_or_default();
-    find_by(root, path, ignore, file, rules)
+    let home = ignore.as_str();
+    find_by(
+        path,
+        &Walk {
+            root,
+            rules,
+            home,
+            file,
+            own,
+        },
+    )
 }
 
 /// The same for the directory that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
@@ -60,12 +72,23 @@ pub(super) fn find_context(
     root: &Root,
     path: &WorkspacePath,
     dockerfile: &WorkspacePath,
+    own: &Own,
 ) -> Result<Found, FilesError> {
-    let own = ignore_of(dockerfile).to_string();
-    match read_rules(root, &own)? {
-        Some(rules) => find_by(root, path, path, own, rules),
-        None => find(root, path, path),
-    }
+    let file = ignore_of(dockerfile).to_string();
+    let Some(rules) = read_rules(root, &file)? else {
+        return find(root, path, path, own);
+    };
+    let home = path.as_str();
+    find_by(
+        path,
+        &Walk {
+            root,
+            rules,
+            home,
+            file,
+            own,
+        },
+    )
 }
 
 /// The ignore file that bears a Dockerfile's name.
@@ -101,20 +124,9 @@ pub(super) fn find_file(root: &Root, path: &WorkspacePath) -> Result<Found, File
     single(root, path, real, kind)
 }
 
-fn find_by(
-    root: &Root,
-    path: &WorkspacePath,
-    home: &WorkspacePath,
-    ignore_file: String,
-    rules: Rules,
-) -> Result<Found, FilesError> {
+fn find_by(path: &WorkspacePath, walk: &Walk<'_>) -> Result<Found, FilesError> {
+    let root = walk.root;
     let real = resolve(root, path, None)?;
-    let walk = Walk {
-        root,
-        rules,
-        home: home.as_str(),
-        file: ignore_file,
-    };
     let place = place_of(&real)?;
     let kind = kind_of(root, &real, path)?;
     let mut refused = walk.refusal(path.as_str());
@@ -229,6 +241,8 @@ struct Ahead {
     /// From the set's directory, with a `/` at the end unless empty.
     within: String,
     verdict: Option<Rc<Verdict>>,
+    /// Whether it is left out unasked.
+    is_own: bool,
 }
 
 struct Walk<'a> {
@@ -238,6 +252,7 @@ struct Walk<'a> {
     home: &'a str,
     /// The file of the rules, from the workspace root.
     file: String,
+    own: &'a Own,
 }
 
 impl Walk<'_> {
@@ -250,9 +265,11 @@ impl Walk<'_> {
             place: place.to_owned(),
             within: String::new(),
             verdict: verdict.map(Rc::new),
+            // What a manifest names is asked for.
+            is_own: false,
         }];
         while let Some(next) = ahead.pop() {
-            let hidden = is_excluded(next.verdict.as_deref());
+            let hidden = next.is_own || is_excluded(next.verdict.as_deref());
             let mut inside = 0;
             trail::listed(&self.root.at(&next.place));
             match self.root.list(Path::new(&next.place), Links::Refuse) {
@@ -294,7 +311,8 @@ impl Walk<'_> {
         let verdict = self
             .below_home(&place)
             .map(|path| self.rules.judge(path, folder.verdict.as_deref()));
-        let excluded = is_excluded(verdict.as_ref());
+        let is_own = (folder.is_own || self.own.has(&place)) && !self.is_asked_for(&place);
+        let excluded = is_own || is_excluded(verdict.as_ref());
         let is_folder = entry.kind == FileKind::Directory;
         if excluded && !(is_folder && self.may_hold_more(&place)) {
             return Ok(false);
@@ -308,6 +326,7 @@ impl Walk<'_> {
                 within: format!("{path}/"),
                 place,
                 verdict: verdict.map(Rc::new),
+                is_own,
             });
             if !excluded {
                 items.push(Item {
@@ -337,9 +356,15 @@ impl Walk<'_> {
         }
     }
 
+    /// Whether something in a directory that is left out may be in.
     fn may_hold_more(&self, place: &str) -> bool {
         self.below_home(place)
-            .is_none_or(|path| !self.rules.may_prune(path))
+            .is_some_and(|path| !self.rules.may_prune(path))
+    }
+
+    fn is_asked_for(&self, place: &str) -> bool {
+        self.below_home(place)
+            .is_some_and(|path| self.rules.asks_for(path))
     }
 
     /// The path as the rules see it; none if they do not.

@@ -84,9 +84,13 @@ type Marked = (Files, Vec<Option<Mark>>);
 
 pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> {
     match set {
-        FileSet::Tree { path, ignore } => find::find(root, path, ignore),
+        FileSet::Tree { path, ignore, own } => find::find(root, path, ignore, own),
         FileSet::Source { path } => sources(root, path),
-        FileSet::Context { path, dockerfile } => find::find_context(root, path, dockerfile),
+        FileSet::Context {
+            path,
+            dockerfile,
+            own,
+        } => find::find_context(root, path, dockerfile, own),
         FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
             find::find_file(root, path)
         }

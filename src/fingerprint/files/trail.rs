@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::fingerprint::FileReader;
-    use crate::recipe::FileSet;
+    use crate::recipe::{FileSet, Own};
     use crate::spec::WorkspacePath;
 
     fn at(path: &str) -> WorkspacePath {
@@ -149,6 +149,7 @@ mod tests {
         let set = FileSet::Context {
             path: at("app"),
             dockerfile: at("app/Dockerfile"),
+            own: Own::NOTHING,
         };
         let (paths, listed) = trail(&["app/Dockerfile", "app/src/x", "other/y"], &[], &set);
         assert_eq!(
@@ -163,6 +164,7 @@ mod tests {
         let set = FileSet::Tree {
             path: at("app"),
             ignore: at(""),
+            own: Own::NOTHING,
         };
         let files = ["app/a/x", "app/b/x", ".imgspec/x"];
         let (paths, listed) = trail(&files, &[], &set);

@@ -112,6 +112,15 @@ impl Rules {
             .is_some_and(|verdict| verdict.excluded())
     }
 
+    /// Whether the rules themselves ask for a path: the last of them that names it, and not only a directory above it or
+    /// everything in one, is an exception.
+    #[must_use]
+    pub fn asks_for(&self, path: &str) -> bool {
+        let mut last = self.0.iter().rev();
+        last.find(|rule| rule.pattern.names(path))
+            .is_some_and(|rule| rule.exception)
+    }
+
     /// The rule behind a verdict that leaves a path out.
     #[must_use]
     pub fn cause(&self, verdict: &Verdict) -> Option<&Rule> {
@@ -298,6 +307,30 @@ mod tests {
         // Found by comparing with a real engine.
         assert!(left_out("a\n/!a", &["a"]).is_empty());
         assert_eq!(left_out("!../../a", &["a", "b"]), ["a"]);
+    }
+
+    #[test]
+    fn a_path_is_asked_for_by_its_own_name() {
+        let asked = |rules: &str, path: &str| Rules::read(rules).unwrap().asks_for(path);
+        for rule in [
+            "!a/.git", "!**/.git", "!a/.g*", "!*/.git", "!a/.gi?", "!**.git",
+        ] {
+            assert!(asked(rule, "a/.git"), "{rule}");
+        }
+        for rule in [
+            "",
+            "a/.git",
+            "!a",
+            "!a/*",
+            "!a/**",
+            "!**",
+            "!*/*",
+            "!.git",
+            "!a/.git\n**/.git",
+        ] {
+            assert!(!asked(rule, "a/.git"), "{rule}");
+        }
+        assert!(asked("**/.git\n!a/.git\n!b", "a/.git"));
     }
 
     #[test]

@@ -105,6 +105,21 @@ impl Pattern {
         }
     }
 
+    /// Whether it matches a path by more than a wildcard in the last place, as `a/*` and `a/**` do.
+    pub(super) fn names(&self, path: &str) -> bool {
+        let is_wild = match self {
+            Self::Exact(_) => false,
+            Self::Prefix(head) => head.ends_with('/'),
+            Self::Suffix(tail) => tail.trim_start_matches('/').is_empty(),
+            Self::Glob(tokens) => tokens
+                .iter()
+                .rev()
+                .take_while(|token| !matches!(token, Token::Char('/') | Token::Folders))
+                .all(|token| matches!(token, Token::Star | Token::Rest)),
+        };
+        !is_wild && self.matches(path)
+    }
+
     /// Whether it could match any path below the directory; may say yes too often.
     pub(super) fn may_match_below(&self, folder: &str) -> bool {
         let below = format!("{folder}/");

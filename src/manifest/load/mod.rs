@@ -83,6 +83,7 @@ impl Loader<'_> {
             workspace: Workspace {
                 root: self.root,
                 images: self.images,
+                manifests: self.files.into_keys().collect(),
                 sources,
                 looked: self.looked,
             },

@@ -52,6 +52,7 @@ pub(crate) fn load_said<'f>(
         workspace: Workspace {
             root,
             images: loader.images,
+            manifests: BTreeSet::new(),
             sources,
             looked: Looked::default(),
         },

@@ -22,8 +22,8 @@ impl Lowering<'_> {
                 NamedContext::Registry(reference) => ContextSource::Registry(reference),
                 NamedContext::Folder(path) => {
                     self.set_fields.push(format!("dockerfile.contexts.{name}"));
-                    let ignore = path.clone();
-                    ContextSource::Files(FileSet::Tree { path, ignore })
+                    let (ignore, own) = (path.clone(), self.own.clone());
+                    ContextSource::Files(FileSet::Tree { path, ignore, own })
                 }
             };
             contexts.push((name, source));
@@ -35,6 +35,7 @@ impl Lowering<'_> {
             context: FileSet::Context {
                 path: own.context.clone(),
                 dockerfile: own.path.clone(),
+                own: self.own.clone(),
             },
             target: own.target.clone(),
             args: sorted(&own.args),

@@ -3,7 +3,7 @@
 use super::lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering};
 use crate::recipe::files::FileSet;
 use crate::recipe::model::{CopySource, CopyStep, Step};
-use crate::spec::{self, CopyFrom, GivenPath, SourceCopyMode, WorkspacePath};
+use crate::spec::{self, CopyFrom, GivenPath, SourceCopyMode};
 
 impl Lowering<'_> {
     /// The image's own sources go where flytekit looks for them.
@@ -15,8 +15,11 @@ impl Lowering<'_> {
         let files = if self.is_flytekit() {
             FileSet::Source { path }
         } else {
-            let ignore = self.directory.clone();
-            FileSet::Tree { path, ignore }
+            FileSet::Tree {
+                path,
+                ignore: self.directory.clone(),
+                own: self.own.clone(),
+            }
         };
         self.set_fields.push("source-root".to_owned());
         self.steps.push(Step::Copy(CopyStep {
@@ -32,7 +35,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn copy(&mut self, copy: &spec::Copy, field: String) {
-        let mut step = copy_step(copy, self.directory, self.home());
+        let mut step = self.copy_step(copy);
         step.owner = self.owner(step.owner);
         if matches!(step.from, CopySource::Files(_)) {
             self.set_fields.push(field);
@@ -51,30 +54,31 @@ impl Lowering<'_> {
     fn owner(&self, given: Option<String>) -> Option<String> {
         given.or_else(|| self.is_flytekit().then(|| FLYTEKIT_USER.to_owned()))
     }
-}
 
-fn copy_step(copy: &spec::Copy, directory: &WorkspacePath, home: &str) -> CopyStep {
-    let below = |path: &str| format!("{}/{path}", home.trim_end_matches('/'));
-    match &copy.from {
-        CopyFrom::Workspace { path, given } => CopyStep {
-            from: CopySource::Files(FileSet::Tree {
-                path: path.clone(),
-                ignore: directory.clone(),
-            }),
-            to: copy
-                .to
-                .clone()
-                .unwrap_or_else(|| below(&default_tail(given))),
-            owner: copy.owner.clone(),
-        },
-        CopyFrom::Image { image, path } => CopyStep {
-            from: CopySource::Image {
-                image: image.clone(),
-                path: path.clone(),
+    fn copy_step(&self, copy: &spec::Copy) -> CopyStep {
+        let below = |path: &str| format!("{}/{path}", self.home().trim_end_matches('/'));
+        match &copy.from {
+            CopyFrom::Workspace { path, given } => CopyStep {
+                from: CopySource::Files(FileSet::Tree {
+                    path: path.clone(),
+                    ignore: self.directory.clone(),
+                    own: self.own.clone(),
+                }),
+                to: copy
+                    .to
+                    .clone()
+                    .unwrap_or_else(|| below(&default_tail(given))),
+                owner: copy.owner.clone(),
             },
-            to: copy.to.clone().unwrap_or_else(|| path.clone()),
-            owner: copy.owner.clone(),
-        },
+            CopyFrom::Image { image, path } => CopyStep {
+                from: CopySource::Image {
+                    image: image.clone(),
+                    path: path.clone(),
+                },
+                to: copy.to.clone().unwrap_or_else(|| path.clone()),
+                owner: copy.owner.clone(),
+            },
+        }
     }
 }
 

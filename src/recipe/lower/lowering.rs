@@ -1,5 +1,6 @@
 //! One image on its way to a recipe.
 
+use crate::recipe::files::Own;
 use crate::recipe::model::Step;
 use crate::spec::{ImageSpec, WorkspacePath};
 
@@ -14,6 +15,8 @@ pub(super) struct Lowering<'a> {
     pub spec: &'a ImageSpec,
     /// The directory of the manifest, whose `.dockerignore` applies.
     pub directory: &'a WorkspacePath,
+    /// What file sets leave out unasked.
+    pub own: Own,
     pub steps: Vec<Step>,
     /// The manifest's fields that the file sets come from, in order.
     pub set_fields: Vec<String>,

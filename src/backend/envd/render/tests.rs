@@ -8,7 +8,7 @@ use super::task::{OWN_SCRIPT, PIP_SCRIPT, PLACE_SCRIPT, owned};
 use super::*;
 use crate::backend::envd::layout::lay_out;
 use crate::fingerprint::{Entry, EntryKind};
-use crate::recipe::{Conda, FileSet, Interpreter, Pip, Recipe};
+use crate::recipe::{Conda, FileSet, Interpreter, Own, Pip, Recipe};
 use crate::spec::{Base, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
@@ -35,6 +35,7 @@ fn copy(to: &str, owner: Option<&str>) -> Step {
         from: CopySource::Files(FileSet::Tree {
             path: path("app"),
             ignore: WorkspacePath::default(),
+            own: Own::NOTHING,
         }),
         to: to.into(),
         owner: owner.map(str::to_owned),

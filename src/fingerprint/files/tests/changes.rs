@@ -121,10 +121,12 @@ fn a_reader_reads_a_set_once_until_told_to_forget_it() {
     let set = FileSet::Tree {
         path: at("a"),
         ignore: at(""),
+        own: Own::NOTHING,
     };
     let missing = FileSet::Tree {
         path: at("b"),
         ignore: at(""),
+        own: Own::NOTHING,
     };
     let first = reader.read(&set).unwrap();
     tree.write("a", "changed");
@@ -143,6 +145,7 @@ fn a_worker_of_another_pool_can_ask_the_reader() {
     let set = FileSet::Tree {
         path: at("a"),
         ignore: at(""),
+        own: Own::NOTHING,
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
@@ -159,6 +162,7 @@ fn reading_that_nobody_waits_for_is_given_up() {
     let path = at("src");
     let set = FileSet::Tree {
         ignore: at(""),
+        own: Own::NOTHING,
         path,
     };
     let reader = FileReader::new(tree.0.path()).unwrap();

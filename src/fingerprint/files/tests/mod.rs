@@ -1,6 +1,7 @@
 //! File sets on a real disk.
 
 mod changes;
+mod own;
 mod trees;
 
 use std::fs;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use super::content::{self, Stop};
 use super::*;
-use crate::recipe::FileSet;
+use crate::recipe::{FileSet, Own};
 use crate::spec::WorkspacePath;
 
 struct Tree(tempfile::TempDir);
@@ -43,8 +44,8 @@ impl Tree {
 
     /// Reads a tree under the rules of a directory.
     fn read_with(&self, path: &str, ignore: &str) -> Result<Files, FilesError> {
-        let (path, ignore) = (at(path), at(ignore));
-        read_files(self.0.path(), &FileSet::Tree { path, ignore })
+        let (path, ignore, own) = (at(path), at(ignore), Own::NOTHING);
+        read_files(self.0.path(), &FileSet::Tree { path, ignore, own })
     }
 
     fn requirements(&self, path: &str) -> Result<Files, FilesError> {
