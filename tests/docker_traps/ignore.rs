@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use imgspec::fingerprint::read_files;
-use imgspec::recipe::FileSet;
+use imgspec::recipe::{FileSet, Own};
 use imgspec::spec::WorkspacePath;
 
 const TREES: usize = 200;
@@ -110,6 +110,7 @@ fn ours(case: &Case) -> Option<BTreeSet<String>> {
     let set = FileSet::Tree {
         path: root.clone(),
         ignore: root,
+        own: Own::NOTHING,
     };
     let files = read_files(&case.folder, &set).ok()?;
     Some(files.entries.iter().map(|it| it.path.clone()).collect())
