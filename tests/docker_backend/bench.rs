@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use imgspec::backend::docker::Docker;
 use imgspec::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes};
 use imgspec::fingerprint::{Files, Key, read_files};
-use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Recipe, Step};
+use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Own, Recipe, Step};
 use imgspec::spec::{Base, WorkspacePath};
 
 /// Runs a test once for each image store that `tests/run` found: both of a private engine, or that of the machine's own.
@@ -288,6 +288,7 @@ pub(crate) fn copy(path: &str, to: &str) -> Step {
         from: CopySource::Files(FileSet::Tree {
             path: WorkspacePath::resolve(&root, path).unwrap(),
             ignore: root,
+            own: Own::NOTHING,
         }),
         to: to.into(),
         owner: None,
