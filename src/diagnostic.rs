@@ -152,6 +152,7 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 /// One mistake or warning. Its texts are in lower case, without a full stop, with names in backticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
@@ -192,7 +193,6 @@ impl Diagnostic {
     }
 
     /// Sets its place.
-    #[must_use]
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
         self.place = Some(Label {
             place,
@@ -202,7 +202,6 @@ impl Diagnostic {
     }
 
     /// Adds a further place.
-    #[must_use]
     pub fn with(mut self, place: Place, text: impl Into<String>) -> Self {
         self.related.push(Label {
             place,
@@ -212,14 +211,12 @@ impl Diagnostic {
     }
 
     /// Adds what to do.
-    #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
     /// Adds the fix.
-    #[must_use]
     pub fn fix(mut self, place: Place, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix {
             place,

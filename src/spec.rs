@@ -24,6 +24,7 @@ pub use requirements::RequirementsKind;
 /// One image as its user describes it. The names are those of flytekit's `ImageSpec`, plus Docker's words where
 /// flytekit has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[must_use]
 pub struct ImageSpec {
     /// Repository name of the reference; the image's id when absent.
     pub name: Option<String>,
@@ -181,7 +182,6 @@ impl ImageSpec {
         paths
     }
 
-    /// Whether pip installs anything in it.
     #[must_use]
     pub(crate) fn installs_python_packages(&self) -> bool {
         let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
@@ -191,7 +191,6 @@ impl ImageSpec {
             || self.steps.iter().any(pip)
     }
 
-    /// Whether conda installs anything in it.
     #[must_use]
     pub(crate) fn installs_conda_packages(&self) -> bool {
         let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));

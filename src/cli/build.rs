@@ -61,7 +61,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         Some(Err(failure)) if code == exit::DONE => Err(failure),
         // What a build failed of is worth more than that.
         Some(Err(failure)) => {
-            context.screen.tell(&failure);
+            context.screen.tell(failure);
             Ok(code)
         }
         Some(Ok(())) | None => Ok(code),

@@ -5,10 +5,9 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
-use super::screen::{eprint_text, print_json, width};
+use super::screen::{eprint_text, print_json};
 use crate::check;
 use crate::diagnostic;
-use crate::report::diagnostics;
 use crate::report::words::Count;
 use crate::session::{self, Opening};
 
@@ -44,12 +43,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     if args.format == Format::Json {
         print_json(&diagnostic::to_json(&found, sources))?;
     } else {
-        eprint_text(&diagnostics::render(
-            &found,
-            sources,
-            context.screen.color,
-            width(),
-        ));
+        context.screen.show(&found, sources);
         // What is wrong was counted below the last of them.
         if errors == 0 && !context.screen.quiet {
             let images = Count(workspace.images.len(), "image");

@@ -7,7 +7,7 @@ use super::teller::Teller;
 use super::variables;
 use crate::plan::{Judgement, WhenUnknown};
 use crate::run::{Options, Push};
-use crate::session::{Obstacle, Planned, Selection, Session, Wish};
+use crate::session::{Planned, Selection, Session, Wish};
 
 /// How images are built; shared with `watch`.
 #[derive(Args)]
@@ -116,34 +116,6 @@ impl Choice {
     pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, teller: &Teller) {
         for doubt in planned.doubts(session, self.judgement()) {
             teller.warn(doubt);
-        }
-    }
-}
-
-impl From<Obstacle> for Failure {
-    fn from(obstacle: Obstacle) -> Self {
-        let message = obstacle.to_string();
-        match obstacle {
-            Obstacle::NoRegistry => {
-                Self::usage(message, "give them a `registry`, or leave `--push` out")
-            }
-            Obstacle::Unknown(_) => {
-                Self::usage(message, "mend the access, or choose `--when-unknown build`")
-            }
-            Obstacle::Bases(bases) => Self::usage(
-                format!(
-                    "these bases are not fresh, and `--no-bases` forbids to build them: {}",
-                    bases.join(", ")
-                ),
-                "build them first, or leave `--no-bases` out",
-            ),
-            Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => {
-                Self::usage(message, mend)
-            }
-            Obstacle::Secrets(missing) => Self::usage(
-                missing.join("\n       "),
-                "set the variable or make the file readable, and run this again",
-            ),
         }
     }
 }

@@ -5,14 +5,13 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use super::options::{Global, Progress};
-use super::screen::{Screen, eprint_text, width};
+use super::screen::{Screen, eprint_text};
 use super::signals;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
 use crate::disk::{Shown, system_words};
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
-use crate::report;
 use crate::report::words::Count;
 use crate::session::{Opening, Refusal, Selection, Session};
 use crate::spec::WorkspacePath;
@@ -219,12 +218,8 @@ impl Context {
 
     pub(super) fn warn(&self, session: &Session) {
         if !session.warnings.is_empty() {
-            eprint_text(&report::diagnostics::render(
-                &session.warnings,
-                &session.world.workspace.sources,
-                self.screen.color,
-                width(),
-            ));
+            self.screen
+                .show(&session.warnings, &session.world.workspace.sources);
         }
     }
 }

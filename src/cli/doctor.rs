@@ -6,12 +6,11 @@ use serde::Serialize;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
-use super::screen::{eprint_text, print_json, print_text, width};
+use super::screen::{print_json, print_text};
 use super::teller::Teller;
 use crate::backend::Availability;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::report::diagnostics;
 use crate::report::line::{Line, Style};
 use crate::session::{self, Opening, Session};
 
@@ -22,7 +21,7 @@ pub(super) struct DoctorArgs {
     format: Format,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Finding {
     builder: String,
     images: Vec<Builds>,
@@ -67,7 +66,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         Format::Text => print_text(&text(&findings, is_ready, context))?,
     }
     let state = state(context);
-    tell(&state, context);
+    context.screen.show(&state, &Sources::default());
     let can_build = is_ready && !state.iter().any(Diagnostic::is_error);
     Ok(if can_build { exit::DONE } else { exit::FAILED })
 }
@@ -77,14 +76,6 @@ fn state(context: &Context) -> Vec<Diagnostic> {
     let manifest = context.manifest().ok();
     let root = manifest.as_ref().and_then(|manifest| manifest.parent());
     root.map(check::state).unwrap_or_default()
-}
-
-fn tell(state: &[Diagnostic], context: &Context) {
-    if !state.is_empty() {
-        let color = context.screen.color;
-        let told = diagnostics::render(state, &Sources::default(), color, width());
-        eprint_text(&told);
-    }
 }
 
 /// The workspace, where there is one without mistakes: builders are looked for everywhere.
@@ -116,12 +107,7 @@ fn images(session: Option<&Session>, builder: &str) -> Vec<Builds> {
 fn finding(builder: String, availability: Availability) -> Finding {
     let found = Finding {
         builder,
-        images: Vec::new(),
-        ready: false,
-        versions: Vec::new(),
-        remarks: Vec::new(),
-        why: None,
-        mend: None,
+        ..Finding::default()
     };
     match availability {
         Availability::Ready { versions, remarks } => Finding {

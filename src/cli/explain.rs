@@ -9,6 +9,7 @@ use super::options::Format;
 use super::screen::{print_json, print_text};
 use crate::fingerprint::{self, Change, Input};
 use crate::plan::Reason;
+use crate::report;
 use crate::report::line::{Line, Style};
 use crate::report::words::Count;
 use crate::session::Selection;
@@ -77,13 +78,8 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
 
 fn text(explanation: &Explanation<'_>, context: &Context) -> String {
     let color = context.screen.color_out;
-    let width = explanation
-        .inputs
-        .iter()
-        .map(|input| input.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .min(48);
+    let names = explanation.inputs.iter().map(|input| input.name.as_str());
+    let width = report::widest(names).min(48);
     let mut text = format!(
         "{}\n",
         Line::new()

@@ -1,40 +1,54 @@
 //! Why commands fail, and the exit codes.
 
-use crate::diagnostic::{Diagnostic, Sources};
-use crate::session::Refusal;
+use crate::session::{Obstacle, Refusal};
 
 /// Why a command ended without doing its work.
 pub(super) enum Failure {
-    /// The manifests are wrong.
-    Wrong(Vec<Diagnostic>, Sources),
-    /// Usage or surroundings, with what to do.
-    Usage {
-        message: String,
-        help: Option<String>,
-    },
+    Refused(Refusal),
     /// Standard output is closed: nobody reads on, which is not an error.
     ClosedPipe,
 }
 
 impl Failure {
     pub(super) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Usage {
-            message: message.into(),
-            help: Some(help.into()),
-        }
+        Self::Refused(Refusal::usage(message, help))
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Wrong(diagnostics, sources) => Self::Wrong(diagnostics, sources),
-            Refusal::Other { message, help } => Self::Usage { message, help },
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Obstacle> for Failure {
+    fn from(obstacle: Obstacle) -> Self {
+        let message = obstacle.to_string();
+        match obstacle {
+            Obstacle::NoRegistry => {
+                Self::usage(message, "give them a `registry`, or leave `--push` out")
+            }
+            Obstacle::Unknown(_) => {
+                Self::usage(message, "mend the access, or choose `--when-unknown build`")
+            }
+            Obstacle::Bases(bases) => Self::usage(
+                format!(
+                    "these bases are not fresh, and `--no-bases` forbids to build them: {}",
+                    bases.join(", ")
+                ),
+                "build them first, or leave `--no-bases` out",
+            ),
+            Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => {
+                Self::usage(message, mend)
+            }
+            Obstacle::Secrets(missing) => Self::usage(
+                missing.join("\n       "),
+                "set the variable or make the file readable, and run this again",
+            ),
         }
     }
 }
 
-/// Exit codes of the program.
 pub(super) mod exit {
     pub(in crate::cli) const DONE: u8 = 0;
     pub(in crate::cli) const FAILED: u8 = 1;

@@ -10,6 +10,7 @@ use super::screen::{eprint_text, print_text};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::edit::{self, ManifestPath};
 use crate::manifest::{self, Overrides};
+use crate::session::Refusal;
 
 #[derive(Args)]
 pub(super) struct FmtArgs {
@@ -46,7 +47,7 @@ pub(super) fn run(args: &FmtArgs, context: &Context) -> Result<u8, Failure> {
     }
     // Every file that can be laid out is, whatever is wrong with others.
     if !wrong.is_empty() {
-        return Err(Failure::Wrong(wrong, sources));
+        return Err(Refusal::Wrong(wrong, sources).into());
     }
     let is_found = args.check && !changed.is_empty();
     Ok(if is_found { exit::FAILED } else { exit::DONE })

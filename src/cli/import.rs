@@ -18,6 +18,7 @@ use crate::disk::{FileKind, limits, system_words};
 use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
 use crate::manifest;
 use crate::report::words::Count;
+use crate::session;
 
 #[derive(Args)]
 pub(super) struct ImportArgs {
@@ -106,11 +107,10 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
     match import::import(&input, kind, &import_context) {
         Ok(imported) => hand_over(args, context, output.as_deref(), &imported),
         Err(wrong) if wrong.iter().any(|it| it.code == "interrupted") => Ok(context.signals.code()),
-        Err(wrong) => Err(Failure::Wrong(wrong, sources)),
+        Err(wrong) => Err(session::Refusal::Wrong(wrong, sources).into()),
     }
 }
 
-/// Says that a file is run.
 fn announce(input: &Input, python: &Path, context: &Context) {
     if !context.screen.quiet {
         eprint_text(&format!(
@@ -156,7 +156,6 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
-/// The text of the source.
 fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
     let unreadable = |why: &dyn std::fmt::Display, help: &str| {
         Failure::usage(format!("`{shown}` cannot be read: {why}"), help)

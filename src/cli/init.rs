@@ -124,7 +124,6 @@ impl Found {
     }
 }
 
-/// The directory's name as an image id.
 fn image_id(folder: &Path) -> String {
     let name = folder
         .canonicalize()

@@ -45,7 +45,6 @@ pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes what was built.
 pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
     let images = summary.images.iter().map(|outcome| {
         let artifact = &outcome.artifact;

@@ -39,6 +39,8 @@ use failure::{Failure, exit};
 use options::Global;
 use screen::Screen;
 
+use crate::edit::Change;
+
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
 ///
 /// The images are declared in `imgspec.kdl`: the nearest one upwards from the current directory, or the outermost that includes it.
@@ -66,11 +68,18 @@ enum Command {
     /// Look for mistakes in the manifests and the files that they name
     Check(check::CheckArgs),
     /// Add values to a field of an image
-    Add(edit::AddArgs),
+    #[command(mut_arg("values", |values| values
+        .help("What to add; of a map, such as `env`, NAME=VALUE; flags go before the image")))]
+    Add(edit::EditArgs),
     /// Remove values from a field of an image
-    Remove(edit::RemoveArgs),
+    #[command(mut_arg("values", |values| values
+        .help("What to remove; a package's or an entry's name will do; none removes a field that has one value")
+        .required(false)))]
+    Remove(edit::EditArgs),
     /// Set a field of an image
-    Set(edit::SetArgs),
+    #[command(mut_arg("values", |values| values
+        .help("What the field says from now on; of a map, NAME=VALUE for each entry to be set; flags go before the image")))]
+    Set(edit::EditArgs),
     /// Lay out the manifests
     Fmt(fmt::FmtArgs),
     /// List everything that an image's key is made of, or what differs from its last build
@@ -120,10 +129,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let screen = Screen::new(&cli.global);
     let context = match Context::new(cli.global, screen) {
         Ok(context) => context,
-        Err(failure) => return ExitCode::from(screen.tell(&failure)),
+        Err(failure) => return ExitCode::from(screen.tell(failure)),
     };
     let done = run(cli.command, &context);
-    ExitCode::from(done.unwrap_or_else(|failure| screen.tell(&failure)))
+    ExitCode::from(done.unwrap_or_else(|failure| screen.tell(failure)))
 }
 
 fn run(command: Command, context: &Context) -> Result<u8, Failure> {
@@ -133,9 +142,9 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Graph(GraphCommand::Show(args)) => show::run(&args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Check(args) => check::run(&args, context),
-        Command::Add(args) => edit::add(args, context),
-        Command::Remove(args) => edit::remove(args, context),
-        Command::Set(args) => edit::set(args, context),
+        Command::Add(args) => edit::run(args, Change::Add, context),
+        Command::Remove(args) => edit::run(args, Change::Remove, context),
+        Command::Set(args) => edit::run(args, Change::Set, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Render(args) => render::run(&args, context),

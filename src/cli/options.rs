@@ -63,7 +63,6 @@ pub(super) enum Progress {
     Json,
 }
 
-/// How a result is printed.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people

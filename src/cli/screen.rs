@@ -8,7 +8,6 @@ use crate::diagnostic::{Diagnostic, Sources};
 use crate::disk::system_words;
 use crate::report;
 
-/// How the screens look.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
     /// Colours on standard error.
@@ -66,43 +65,26 @@ impl Screen {
     }
 
     /// Prints a failure, and gives its exit code.
-    pub(super) fn tell(self, failure: &Failure) -> u8 {
+    pub(super) fn tell(self, failure: Failure) -> u8 {
         match failure {
-            Failure::ClosedPipe => return exit::DONE,
-            Failure::Wrong(diagnostics, sources) => {
-                eprint_text(&report::diagnostics::render(
-                    diagnostics,
-                    sources,
-                    self.color,
-                    width(),
-                ));
-            }
-            Failure::Usage { message, help } => {
-                let diagnostic = Diagnostic::error("usage", message.clone());
-                let diagnostic = match help {
-                    Some(help) => diagnostic.help(help.clone()),
-                    None => diagnostic,
-                };
-                eprint_text(&report::diagnostics::render(
-                    &[diagnostic],
-                    &Sources::default(),
-                    self.color,
-                    width(),
-                ));
+            Failure::ClosedPipe => exit::DONE,
+            Failure::Refused(refusal) => {
+                let (mistakes, sources) = refusal.into_mistakes();
+                self.show(&mistakes, &sources);
+                exit::USAGE
             }
         }
-        exit::USAGE
+    }
+
+    pub(super) fn show(self, diagnostics: &[Diagnostic], sources: &Sources) {
+        let width = std::io::stderr()
+            .is_terminal()
+            .then(|| usize::from(report::terminal::size()().0));
+        let drawn = report::diagnostics::render(diagnostics, sources, self.color, width);
+        eprint_text(&drawn);
     }
 }
 
-/// Columns of the terminal on standard error; none when there is none.
-pub(super) fn width() -> Option<usize> {
-    std::io::stderr()
-        .is_terminal()
-        .then(|| usize::from(report::terminal::size()().0))
-}
-
-/// Prints a result on standard output.
 pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

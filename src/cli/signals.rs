@@ -36,9 +36,6 @@ struct State {
 type Act = Arc<dyn Fn() + Send + Sync>;
 
 /// Hears signals from now on: the first one ends the program.
-///
-/// # Errors
-/// When the system does not let them be heard.
 pub(super) fn hear(grace: Duration) -> Result<Listening, Failure> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT]);
     let mut signals = signals.map_err(|error| {

@@ -1,13 +1,13 @@
 //! Text as it is shown in messages and fixes.
 
-/// A value as it is shown in a sentence: at most 60 characters, and none that would break it.
+/// A value as it is shown in a sentence: at most 80 characters, and none that would break it or that nobody would see.
 pub(crate) fn shown(value: &str) -> String {
     let mut out = String::new();
     for (count, c) in value.chars().enumerate() {
-        if count == 60 {
+        if count == 80 {
             return out + "…";
         }
-        if c.is_control() {
+        if c.is_control() || is_unseen(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

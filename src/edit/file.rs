@@ -25,7 +25,6 @@ pub struct ManifestPath {
     pub shown: String,
 }
 
-/// A manifest as it was read.
 pub(super) struct File {
     /// The directory that it is really in, and what it is called there.
     dir: Dir,
@@ -36,10 +35,6 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Reads a manifest.
-    ///
-    /// # Errors
-    /// When it cannot be read, is no text, or lies somewhere else.
     pub(super) fn read(at: &ManifestPath) -> Result<Self, Refusal> {
         let ManifestPath { root, path, shown } = at;
         let unreadable = |why: &dyn Display| Refusal::Other {
@@ -69,16 +64,12 @@ impl File {
         })
     }
 
-    /// Its text.
     pub(super) fn text(&self) -> &str {
         self.whole.strip_prefix(BOM).unwrap_or(&self.whole)
     }
 
     /// Puts another text in its place, at once or not at all; mode and owner stay. Says whether it was still what was read:
     /// if not, it is left to who changed it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub(super) fn replace(&self, text: &str) -> Result<bool, Refusal> {
         let mark = if self.whole.starts_with(BOM) { BOM } else { "" };
         let new = format!("{mark}{text}");

@@ -1,7 +1,29 @@
-//! The values that an image itself says of a field, and what becomes of each.
+//! What a command asks for, the values that an image itself says of a field, and what becomes of each.
 
 use super::target::Target;
 use crate::manifest::{Data, Node, Value};
+
+/// What is to be said of one field of one image.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// The image's id.
+    pub image: String,
+    /// The field, as manifests call it.
+    pub field: String,
+    /// What becomes of its values.
+    pub change: Change,
+}
+
+/// What becomes of the values of a field; those of a map are `NAME=VALUE`.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// These are there, beside the others; a package by its name.
+    Add(Vec<String>),
+    /// These are there no more; of a map, names will do, and of packages too.
+    Remove(Vec<String>),
+    /// These are all that the image says; of a map, the entries of these names.
+    Set(Vec<String>),
+}
 
 /// A value that is said, with its name where it has one.
 pub(super) type Said = (Option<String>, String);
@@ -14,7 +36,6 @@ pub(super) enum Part {
     Child(usize),
 }
 
-/// One value that the image itself says.
 pub(super) struct Item {
     /// Which of the image's nodes of the field.
     pub node: usize,
@@ -26,12 +47,10 @@ pub(super) struct Item {
     pub fate: Fate,
 }
 
-/// What becomes of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
     Stays,
     Goes,
-    /// Another one takes its place.
     Becomes(String),
 }
 

@@ -1,7 +1,6 @@
 //! The values of a field, and what a change does to each: exchanged, taken away, or put behind the others.
 
-use super::change::Change;
-use super::item::{Fate, Item, Said, items};
+use super::item::{Change, Fate, Item, Said, items};
 use super::names::{bare_name, name_of};
 use super::splice::Splice;
 use super::target::{Shape, Target};
@@ -9,7 +8,6 @@ use super::write::Writer;
 use crate::diagnostic::{Place, quoted};
 use crate::session::Refusal;
 
-/// What a change comes to.
 pub(super) struct Changed {
     pub splices: Vec<Splice>,
     /// What is done, in words.
@@ -20,7 +18,6 @@ pub(super) struct Changed {
     pub values: Vec<Said>,
 }
 
-/// The values of a field while they change.
 pub(super) struct Items<'a> {
     pub target: &'a Target<'a>,
     pub items: Vec<Item>,
@@ -29,12 +26,10 @@ pub(super) struct Items<'a> {
     said: Vec<String>,
 }
 
-/// How many lines end in a text.
 fn lines(text: &str) -> usize {
     text.matches('\n').count()
 }
 
-/// Works out what a change does.
 pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Refusal> {
     let mut items = Items {
         target,

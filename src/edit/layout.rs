@@ -50,7 +50,6 @@ enum Before {
     Continued(usize),
     /// What the next word follows without a blank: `=` or `/-`.
     Glue,
-    /// A word.
     Word,
 }
 
@@ -99,7 +98,6 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Begins a line.
     fn line(&mut self) {
         if !self.out.is_empty() {
             self.out += self.end;
@@ -243,7 +241,6 @@ impl<'a> Layout<'a> {
         false
     }
 
-    /// Goes on in the next line.
     fn break_line(&mut self, comment: Option<&str>) {
         match (self.before, comment) {
             // The `\` is there already.

@@ -4,7 +4,6 @@
 //! `imgspec check` would, before anything is written, and proven to say what was asked for and nothing else. Knows neither
 //! clap nor screens.
 
-mod change;
 mod file;
 mod item;
 mod items;
@@ -22,9 +21,9 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use change::{Change, Edit};
 use file::File;
 pub use file::ManifestPath;
+pub use item::{Change, Edit};
 
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -190,12 +189,7 @@ pub fn format(
     match done {
         _ if !mistakes.is_empty() => Err(mistakes),
         Ok(is_changed) => Ok(is_changed),
-        Err(Refusal::Wrong(mistakes, _)) => Err(mistakes),
-        Err(Refusal::Other { message, help }) => {
-            let mut mistake = Diagnostic::error("usage", message);
-            mistake.help.extend(help);
-            Err(vec![mistake])
-        }
+        Err(refusal) => Err(refusal.into_mistakes().0),
     }
 }
 

@@ -8,12 +8,10 @@ use kdl::{KdlEntry, KdlEntryFormat, KdlIdentifier, KdlNode, KdlValue};
 
 use crate::manifest::write::word;
 
-/// One node that is being changed.
 pub(super) struct Piece {
     node: KdlNode,
 }
 
-/// A value and how it is written.
 pub(super) struct Written {
     pub text: String,
     pub written: String,
@@ -37,7 +35,6 @@ impl Piece {
         of_kind.nth(at).map(|(at, _)| at)
     }
 
-    /// Exchanges a value.
     pub(super) fn replace(&mut self, at: usize, is_named: bool, value: &Written) {
         let Some(at) = self.entry(at, is_named) else {
             return;

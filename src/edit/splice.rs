@@ -6,7 +6,6 @@ use super::target::Target;
 use crate::manifest::write::rank;
 use crate::manifest::{Node, Token, TokenKind};
 
-/// A text that takes the place of some bytes.
 #[derive(Debug)]
 pub(super) struct Splice {
     pub span: Range<usize>,
@@ -26,7 +25,6 @@ impl Splice {
     }
 }
 
-/// The text with all splices in it.
 pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
     let mut out = String::with_capacity(text.len());
@@ -43,7 +41,6 @@ pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
 /// A node that stands in a block, and the tokens around it.
 struct Around<'a> {
     tokens: &'a [Token],
-    /// The token that it begins with.
     first: usize,
     /// The token behind its last one.
     next: usize,
@@ -128,7 +125,6 @@ pub(super) fn new_field(target: &Target<'_>, lines: &[String]) -> Splice {
     }
 }
 
-/// New nodes behind another one.
 pub(super) fn behind(target: &Target<'_>, node: &Node, lines: &[String]) -> Splice {
     let around = Around::new(&target.tokens, node.name.place.span.start);
     let tokens = around.tokens;
@@ -211,7 +207,6 @@ pub(super) fn into(target: &Target<'_>, parent: &Node, lines: &[String]) -> Spli
     }
 }
 
-/// The indentation in a node's block.
 fn inner_indent(target: &Target<'_>, parent: &Node) -> String {
     let start = parent.name.place.span.start;
     format!("{}    ", indent(target.text, start).unwrap_or_default())

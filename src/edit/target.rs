@@ -82,7 +82,6 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// The image's node.
     pub(super) fn image(&self) -> &Node {
         &self.nodes[self.at]
     }
@@ -159,7 +158,6 @@ impl<'a> Target<'a> {
         value.map_or(said.to_owned(), |value| text_of(value, said))
     }
 
-    /// The text of a value of this manifest.
     pub(super) fn value(&self, value: &Value) -> String {
         text_of(value, self.written(value.place.span.clone()))
     }
@@ -215,7 +213,6 @@ fn text_of(value: &Value, written: &str) -> String {
     }
 }
 
-/// The image, and where its id is.
 fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), Refusal> {
     let workspace = &loaded.workspace;
     let image = workspace.images.iter().find(|image| image.id == id);

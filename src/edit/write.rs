@@ -12,7 +12,6 @@ use crate::session::Refusal;
 /// How many commented-out parts a node may have that is handed to the crate: they may be nested.
 const DASHES: usize = 8;
 
-/// How deep the fields of an image stand.
 const DEPTH: usize = 1;
 
 pub(super) struct Writer<'a> {
@@ -98,7 +97,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// A node without its block.
     fn piece(&self, node: &Node) -> Result<Piece, Refusal> {
         let place = node.head();
         let tokens = self.target.tokens.iter();
@@ -167,14 +165,12 @@ impl<'a> Writer<'a> {
         Ok(Vec::new())
     }
 
-    /// A `\` and the beginning of the next line.
     fn next_line(&self, start: usize) -> String {
         let end = super::layout::line_end(self.target.text, &self.target.tokens);
         let indent = splice::indent(self.target.text, start).unwrap_or("    ");
         format!(" \\{end}{indent}    ")
     }
 
-    /// An entry in the block of a map.
     fn child(&self, child: &Node, item: &Item) -> Result<Splice, Refusal> {
         let Fate::Becomes(new) = &item.fate else {
             return self.without(child);
@@ -197,7 +193,6 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// New nodes of the field.
     fn lines(&self, values: &[Said]) -> Result<Vec<String>, Refusal> {
         let shape = self.target.shape;
         let is_list = matches!(shape, Shape::List | Shape::Map);
@@ -251,7 +246,6 @@ fn written(text: &str) -> Result<Written, Refusal> {
     })
 }
 
-/// New nodes in the block of a map.
 fn entries(values: &[Said]) -> Result<Vec<String>, Refusal> {
     let entry = |(key, text): &Said| {
         Ok(format!(

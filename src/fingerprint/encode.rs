@@ -27,10 +27,8 @@ pub(super) trait Sink {
     fn input(&mut self, name: &str, value: Value<'_>);
 }
 
-/// The value of an input.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
-    /// A text.
     Text(&'a str),
     /// A text that may hold a URL, whose user and password are no input.
     Url(&'a str),
@@ -39,8 +37,10 @@ pub(super) enum Value<'a> {
     /// How many values of this name follow.
     Count(usize),
     /// Another image of the workspace: its key counts, its id is for people.
-    Image { id: &'a str, key: &'a Key },
-    /// A file set.
+    Image {
+        id: &'a str,
+        key: &'a Key,
+    },
     Files(&'a Files),
 }
 

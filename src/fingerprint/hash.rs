@@ -1,6 +1,5 @@
 //! blake3 over parts that each say their length, so that no two sequences of parts give the same bytes.
 
-/// A hash that is being made, for one purpose.
 pub(super) struct Hash(blake3::Hasher);
 
 impl Hash {

@@ -69,7 +69,6 @@ pub fn inputs(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) ->
     list.0
 }
 
-/// The sink that writes down.
 struct Listing(Vec<Input>);
 
 impl Listing {

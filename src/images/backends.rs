@@ -31,7 +31,6 @@ use crate::suggest::closest;
 #[derive(Clone, Default)]
 pub struct BackendRegistry(Vec<Arc<Registered>>);
 
-/// A backend under its kind.
 struct Registered {
     kind: String,
     priority: u8,
@@ -100,7 +99,6 @@ impl BackendRegistry {
         })
     }
 
-    /// All backends, in the order of their registration.
     pub(super) fn all(&self) -> Vec<Arc<dyn Backend>> {
         let all = self.0.iter();
         all.map(|known| Arc::clone(known) as Arc<dyn Backend>)

@@ -38,7 +38,6 @@ impl From<Obstacle> for Refusal {
     }
 }
 
-/// A refusal with what to do.
 pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Refusal {
     Refusal::Other {
         message: message.into(),
@@ -46,7 +45,6 @@ pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Re
     }
 }
 
-/// An id that no image has.
 pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
     let ids = session.world.workspace.images.iter();
     let help = match closest(id, ids.map(|image| image.id.as_str())) {
@@ -56,7 +54,6 @@ pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
     refusal(format!("unknown image `{id}`"), help)
 }
 
-/// All ids, in words.
 pub(super) fn known_images(session: &Session) -> String {
     let images = session.world.workspace.images.iter();
     let ids: Vec<&str> = images.map(|image| image.id.as_str()).collect();

@@ -17,7 +17,6 @@ mod paths;
 mod python;
 #[cfg(test)]
 mod tests;
-mod text;
 mod yaml;
 
 pub use guess::guess;

@@ -1,13 +1,11 @@
-//! Ids of imported images, made from names that other tools allow.
+//! Ids of imported images, made from names that other tools allow, and their order.
 //!
 //! Lower-case letters, digits and `-` only, so that an id is also a valid repository name; duplicates get a number.
 
 use std::collections::BTreeSet;
 
-/// The longest id that is made.
 const MAX_LENGTH: usize = 60;
 
-/// A name as an id.
 pub(super) fn slug(name: &str) -> String {
     let words = name
         .split(|c: char| !c.is_ascii_alphanumeric())
@@ -18,7 +16,6 @@ pub(super) fn slug(name: &str) -> String {
     if slug.is_empty() { "image" } else { slug }.to_owned()
 }
 
-/// The ids that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Ids(BTreeSet<String>);
 
@@ -33,6 +30,27 @@ impl Ids {
         }
         id
     }
+}
+
+/// Images with those that they need before them; a cycle is broken where it is entered.
+pub(super) fn bases_first<T: Copy + Ord, N: IntoIterator<Item = T>>(
+    images: impl IntoIterator<Item = T>,
+    needs: impl Fn(T) -> N,
+) -> Vec<T> {
+    let mut order = Vec::new();
+    let mut seen = BTreeSet::new();
+    for image in images {
+        let mut stack = vec![(image, false)];
+        while let Some((image, is_done)) = stack.pop() {
+            if is_done {
+                order.push(image);
+            } else if seen.insert(image) {
+                stack.push((image, true));
+                stack.extend(needs(image).into_iter().map(|need| (need, false)));
+            }
+        }
+    }
+    order
 }
 
 #[cfg(test)]

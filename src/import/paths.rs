@@ -13,11 +13,9 @@ pub struct Paths {
     to: PathBuf,
 }
 
-/// Where a path leads.
 enum Location {
     /// Below the manifest's directory, relative to it.
     Inside(String),
-    /// Elsewhere on this machine.
     Outside(PathBuf),
     NotUtf8,
 }
@@ -77,12 +75,10 @@ impl Paths {
         }
     }
 
-    /// Whether something exists at a path of the manifest.
     pub(super) fn exists(&self, path: &str) -> bool {
         self.to.join(path).exists()
     }
 
-    /// Whether a path of the manifest is a directory.
     pub(super) fn is_directory(&self, path: &str) -> bool {
         self.to.join(path).is_dir()
     }

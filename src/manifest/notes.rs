@@ -56,7 +56,6 @@ impl Notes {
         self.spent <= TEXT_LIMIT
     }
 
-    /// Whether no more may be made.
     pub(super) fn is_exhausted(&self) -> bool {
         self.spent > TEXT_LIMIT
     }

@@ -10,7 +10,6 @@ use crate::diagnostic::{is_unseen, quoted};
 /// The longest line that is made of short values.
 pub(crate) const WIDTH: usize = 100;
 
-/// The usual order of fields.
 const ORDER: &[&str] = &[
     "flytekit",
     "registry",
@@ -101,7 +100,6 @@ fn lines(parts: &[String], indent: usize) -> Vec<String> {
     lines
 }
 
-/// A name of a node or property.
 pub(crate) fn word(name: &str) -> String {
     let fine = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name
@@ -150,6 +148,7 @@ fn several_lines(text: &str, depth: usize) -> Option<String> {
 
 /// One KDL node of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
 pub struct NewNode {
     /// Such as `packages`.
     pub name: String,
@@ -167,13 +166,11 @@ pub struct NewNode {
 
 impl NewNode {
     /// A node with one argument.
-    #[must_use]
     pub fn new(name: &str, value: impl Into<String>) -> Self {
         Self::words(name, vec![value.into()])
     }
 
     /// A node whose arguments belong together, such as an entrypoint.
-    #[must_use]
     pub fn words(name: &str, args: Vec<String>) -> Self {
         Self {
             name: name.to_owned(),
@@ -183,7 +180,6 @@ impl NewNode {
     }
 
     /// A node that may be repeated, such as `packages`.
-    #[must_use]
     pub fn list(name: &str, args: Vec<String>) -> Self {
         Self {
             is_list: true,
@@ -192,7 +188,6 @@ impl NewNode {
     }
 
     /// A node of names with values, such as `env`.
-    #[must_use]
     pub fn map(name: &str, props: Vec<(String, String)>) -> Self {
         Self {
             props,
@@ -202,13 +197,11 @@ impl NewNode {
     }
 
     /// Adds a property.
-    #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.props.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Adds a property, if there is one.
     pub(crate) fn with_some(self, name: &str, value: Option<&String>) -> Self {
         match value {
             Some(value) => self.with(name, value),

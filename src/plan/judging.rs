@@ -6,7 +6,6 @@ use super::model::{Action, Facts, Judgement, Plan, Planned, Reason, WhenUnknown}
 use crate::backend::Existence;
 use crate::graph::{Graph, ImageId};
 
-/// All that a plan is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Judging<'a> {
     pub(crate) graph: &'a Graph,

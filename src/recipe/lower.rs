@@ -170,7 +170,6 @@ impl Lowering<'_> {
             .extend(commands.map(|command| Step::Run { command }));
     }
 
-    /// The steps in the user's own order.
     fn own_steps(&mut self) {
         for (at, step) in self.spec.steps.iter().enumerate() {
             let field = format!("steps[{at}]");

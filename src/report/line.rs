@@ -39,36 +39,32 @@ impl Style {
 
 /// A line under construction.
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Line(Vec<(Style, String)>);
 
 impl Line {
     /// An empty line.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// A line that is painted already.
-    #[must_use]
     pub fn painted(text: &str) -> Self {
         Self(vec![(Style::Plain, text.to_owned())])
     }
 
     /// A line of one piece.
-    #[must_use]
     pub fn of(style: Style, text: impl AsRef<str>) -> Self {
         Self::new().add(style, text)
     }
 
     /// Adds a piece; whatever could act on a terminal is removed from it.
-    #[must_use]
     pub fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {
         self.0.push((style, clean(text.as_ref())));
         self
     }
 
     /// Adds a piece, padded with blanks to `width` columns.
-    #[must_use]
     pub fn column(self, style: Style, text: &str, width: usize) -> Self {
         let text = clean(text);
         let blanks = width.saturating_sub(text.width());
@@ -94,7 +90,6 @@ impl Line {
     }
 
     /// The line in at most `width` columns, with an `…` where it was cut.
-    #[must_use]
     pub fn cut_to(mut self, width: usize) -> Self {
         let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
         if whole <= width {
@@ -115,7 +110,6 @@ impl Line {
     }
 }
 
-/// The columns of a text.
 pub(super) fn columns(text: &str) -> usize {
     text.width()
 }

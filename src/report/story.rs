@@ -18,7 +18,6 @@ const FRESH_NAMED: usize = 5;
 pub const SUPERSEDED: &str = "stopped because its inputs changed";
 
 /// The last line of a run, such as `built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s`; of other events an empty one.
-#[must_use]
 pub fn summary(event: &Event) -> Line {
     let Event::RunFinished {
         built,

@@ -125,7 +125,6 @@ fn broken(mistakes: &[Diagnostic], sources: &Sources, color: bool) -> Vec<Line> 
     lines
 }
 
-/// The text with those lists that have names.
 fn with_names(mut text: String, lists: [(&str, &Vec<String>); 2]) -> String {
     for (word, names) in lists {
         if !names.is_empty() {

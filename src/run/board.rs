@@ -13,13 +13,10 @@ use crate::plan::{Action, Plan, Planned};
 /// What is known besides the plan.
 #[derive(Debug, Default)]
 pub(super) struct Known<'a> {
-    /// Images that a worker builds.
     pub(super) building: BTreeSet<ImageId>,
-    /// Images that a worker pushes.
     pub(super) pushing: BTreeSet<ImageId>,
     /// Images that failed as they are now.
     pub(super) failed: Cow<'a, BTreeSet<ImageId>>,
-    /// Images whose files cannot be read.
     pub(super) unreadable: BTreeSet<ImageId>,
     /// Images whose files are in doubt.
     pub(super) in_doubt: Option<&'a BTreeSet<ImageId>>,
@@ -29,7 +26,6 @@ pub(super) struct Known<'a> {
     pub(super) all_or_nothing: bool,
 }
 
-/// Where one image stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It is there, or nobody asked for it.
@@ -102,7 +98,6 @@ impl Standing {
     }
 }
 
-/// What may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Next {
     pub(super) id: ImageId,
@@ -110,7 +105,6 @@ pub(super) struct Next {
     pub(super) is_push: bool,
 }
 
-/// Where every image of the graph stands.
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     /// By id; what is withheld stands there as ready.
@@ -126,7 +120,6 @@ pub(crate) struct Board {
     /// How many are to be built yet, or cannot be.
     missing: usize,
     all_or_nothing: bool,
-    /// How often an image was judged.
     #[cfg(test)]
     judged: usize,
 }

@@ -34,7 +34,6 @@ pub(super) enum Halt {
     No,
     /// Something failed, with `--fail-fast`.
     Failure,
-    /// The user wants an end.
     Interrupt,
 }
 
@@ -44,7 +43,6 @@ pub(crate) struct Engine<'r> {
     jobs: Jobs,
     teller: Teller<'r>,
     pub(super) wave: Option<Wave>,
-    /// How many waves there were.
     pub(super) waves: usize,
     pace: Pace,
     pub(super) halt: Halt,

@@ -10,13 +10,15 @@ use serde::Serialize;
 use crate::asking::Waiting;
 use crate::diagnostic::{Diagnostic, Sources};
 
-/// One thing that happened in a run.
+/// One thing that happened in a run. In all of them `image` is an image's id, `reference` what it is called, `seconds` how long it
+/// took, `line` a line of output without its end, and `hook` either `on-success` or `on-failure`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(
     tag = "event",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case"
 )]
+#[allow(missing_docs, reason = "what is called the same means the same")]
 pub enum Event {
     /// The plan is made and work begins.
     RunStarted {
@@ -28,17 +30,10 @@ pub enum Event {
         jobs: usize,
     },
     /// An image needs nothing.
-    ImageFresh {
-        /// The image's id.
-        image: String,
-        /// Its reference.
-        reference: String,
-    },
+    ImageFresh { image: String, reference: String },
     /// A worker took an image up.
     ImageStarted {
-        /// The image's id.
         image: String,
-        /// Its reference.
         reference: String,
         /// Who builds it.
         backend: String,
@@ -47,7 +42,6 @@ pub enum Event {
     },
     /// The backend began a step of an image.
     ImageStep {
-        /// The image's id.
         image: String,
         /// Which step, from 1; 0 when the backend does not count.
         step: usize,
@@ -58,21 +52,14 @@ pub enum Event {
     },
     /// A step was found in the backend's cache.
     ImageCached {
-        /// The image's id.
         image: String,
         /// The step in words.
         name: String,
     },
     /// A line of output of an image's build.
-    ImageLog {
-        /// The image's id.
-        image: String,
-        /// The line, without its end.
-        line: String,
-    },
+    ImageLog { image: String, line: String },
     /// A passing failure: the image is tried again.
     ImageRetry {
-        /// The image's id.
         image: String,
         /// The coming attempt, from 2.
         attempt: u32,
@@ -85,29 +72,22 @@ pub enum Event {
     },
     /// An image is built, tagged and recorded.
     ImageBuilt {
-        /// The image's id.
         image: String,
-        /// Its reference.
         reference: String,
         /// What the backend calls the result: an image id or a manifest digest.
         digest: String,
         /// Who built it.
         backend: String,
-        /// How long it took.
         seconds: f64,
     },
     /// An image is in its registry.
     ImagePushed {
-        /// The image's id.
         image: String,
-        /// Its reference.
         reference: String,
-        /// How long it took.
         seconds: f64,
     },
     /// An image could not be built or pushed.
     ImageFailed {
-        /// The image's id.
         image: String,
         /// Why, in words.
         error: String,
@@ -115,21 +95,16 @@ pub enum Event {
         log: Option<String>,
         /// The last lines of the log.
         tail: Vec<String>,
-        /// How long it took.
         seconds: f64,
     },
     /// An image was never started because something that it needs failed.
     ImageSkipped {
-        /// The image's id.
         image: String,
         /// The images whose failure is the cause.
         because: Vec<String>,
     },
     /// An image's build was stopped by an interrupt or by `--fail-fast`.
-    ImageCancelled {
-        /// The image's id.
-        image: String,
-    },
+    ImageCancelled { image: String },
     /// Something that the user should know.
     Warning {
         /// What.
@@ -157,7 +132,6 @@ pub enum Event {
         skipped: Vec<String>,
         /// Ids of the images that were stopped, or never started because of the interrupt.
         cancelled: Vec<String>,
-        /// How long it took.
         seconds: f64,
     },
     /// `imgspec watch` looks after files from now on, or after others than before.
@@ -202,13 +176,9 @@ pub enum Event {
     /// The manifests are right again.
     ManifestsMended,
     /// A running build is stopped because its inputs changed; it starts again with the new ones.
-    ImageSuperseded {
-        /// The image's id.
-        image: String,
-    },
+    ImageSuperseded { image: String },
     /// An image cannot be built until others are.
     ImageWaiting {
-        /// The image's id.
         image: String,
         /// The images that it waits for.
         because: Vec<String>,
@@ -231,24 +201,14 @@ pub enum Event {
         paused: bool,
     },
     /// A command of `--on-success` or `--on-failure` was started.
-    HookStarted {
-        /// `on-success` or `on-failure`.
-        hook: String,
-    },
+    HookStarted { hook: String },
     /// A line that it printed.
-    HookLog {
-        /// `on-success` or `on-failure`.
-        hook: String,
-        /// The line, without its end.
-        line: String,
-    },
+    HookLog { hook: String, line: String },
     /// It ended.
     HookEnded {
-        /// `on-success` or `on-failure`.
         hook: String,
         /// How, in words; none when it succeeded.
         error: Option<String>,
-        /// How long it took.
         seconds: f64,
     },
     /// The watch is over.

@@ -22,7 +22,6 @@ pub struct NoWorkers {
     why: String,
 }
 
-/// All that goes on.
 pub(crate) struct Jobs {
     pool: ThreadPool,
     most: usize,
@@ -31,7 +30,6 @@ pub(crate) struct Jobs {
     running: BTreeMap<String, Job>,
 }
 
-/// A build or push that goes on.
 pub(crate) struct Job {
     /// What the image was when it was started.
     pub(crate) is: Identity,
@@ -110,7 +108,6 @@ impl Jobs {
         Arc::new(move |event| drop(messages.send(Message::Event(event))))
     }
 
-    /// Takes out what has ended.
     pub(super) fn take(&mut self, image: &str) -> Option<Job> {
         self.running.remove(image)
     }

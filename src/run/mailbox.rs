@@ -10,11 +10,9 @@ use super::worker::{Done, JobError};
 use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 
-/// What reaches the owner of a run.
 pub(crate) enum Message {
     /// Something happened in a build or beside it.
     Event(Event),
-    /// A build or a push ended.
     Ended(Ended),
     /// The user wants an end.
     Interrupt,
@@ -24,7 +22,6 @@ pub(crate) enum Message {
     Wake,
 }
 
-/// How a build or a push ended.
 pub(crate) struct Ended {
     pub(crate) image: String,
     pub(super) result: Result<Done, JobError>,
@@ -48,7 +45,6 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// What reads files now.
     pub(crate) fn set_reader(&self, reader: Option<Arc<FileReader>>) {
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
     }
@@ -101,7 +97,6 @@ impl Interrupter {
     }
 }
 
-/// Whoever is told of events.
 type Report<'r> = &'r mut dyn FnMut(&Event);
 
 /// Tells events; shared by the parts of one run, which all live on one thread.

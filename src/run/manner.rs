@@ -3,7 +3,6 @@
 use super::board::Standing;
 use super::event::Event;
 
-/// Which of the two it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
     /// `graph build`: one wave, and then the end.

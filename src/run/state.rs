@@ -42,7 +42,6 @@ impl Default for Options {
     }
 }
 
-/// By which rules it is decided.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules {
     pub(crate) manner: Manner,
@@ -64,7 +63,6 @@ impl Rules {
     }
 }
 
-/// All that is known.
 pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) view: Arc<View>,
@@ -202,7 +200,6 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// All that a worker needs to build an image, or to push it.
     pub(super) fn work(&self, id: ImageId, is_push: bool, jobs: &Jobs) -> Work {
         let bases = self.graph().bases(id).iter();
         Work {
@@ -251,7 +248,6 @@ impl State {
         })
     }
 
-    /// What is known of an image after its build.
     pub(super) fn note_built(&mut self, image: &str, job: &Job, built: &Built) {
         self.forced.remove(image);
         self.faults.remove(image);
@@ -280,7 +276,6 @@ impl State {
         }
     }
 
-    /// What is known of an image after its push.
     pub(super) fn note_pushed(&mut self, image: &str, job: &Job) {
         let Some(id) = self.find(image) else { return };
         let facts = &mut self.facts[id.index()];
@@ -314,7 +309,6 @@ impl State {
         self.changed = None;
     }
 
-    /// Another view, and what is known of its images.
     pub(crate) fn adopt(&mut self, view: View, facts: Vec<Facts>) {
         self.view = Arc::new(view);
         self.facts = facts;

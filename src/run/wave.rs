@@ -37,12 +37,10 @@ pub struct Outcome {
     pub seconds: Option<f64>,
 }
 
-/// A wave that goes on.
 #[derive(Debug)]
 pub(crate) struct Wave {
     /// Which, from 1.
     pub(crate) number: usize,
-    /// When it began.
     pub(crate) started: Instant,
     /// Images that it is about.
     pub(crate) woken: BTreeSet<String>,
@@ -50,7 +48,6 @@ pub(crate) struct Wave {
     pub(crate) planned: BTreeSet<String>,
     /// What it built, by image.
     pub(crate) built: BTreeMap<String, Outcome>,
-    /// Images that it pushed.
     pub(crate) pushed: BTreeSet<String>,
     /// Images that failed in it and did not get built after that.
     pub(crate) failed: BTreeSet<String>,
@@ -106,7 +103,6 @@ pub(crate) struct Wakening {
     pub(crate) fresh: usize,
 }
 
-/// What a wave came to.
 pub(crate) struct WaveEnd {
     pub(crate) wave: Wave,
     /// What it was about and did not have to build.

@@ -65,7 +65,6 @@ impl Engine<'_> {
         }
     }
 
-    /// Tells that a wave begins.
     pub(crate) fn tell_start(&self, wakening: &Wakening) {
         self.tell(Event::RunStarted {
             build: wakening.build,
@@ -74,7 +73,6 @@ impl Engine<'_> {
         });
     }
 
-    /// Tells that the files of an image cannot be read.
     pub(crate) fn unreadable(&mut self, id: ImageId, error: &FilesError) {
         let image = self.state.name(id);
         self.fail_in_wave(&image);

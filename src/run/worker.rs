@@ -33,7 +33,6 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(10),
 ];
 
-/// Where a worker's events go.
 pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Everything that a worker needs to build or push one image. It borrows nothing: the view may be another before the work ends.
@@ -59,11 +58,9 @@ pub(super) struct Work {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) key: Key,
-    /// The digests of its bases.
     pub(crate) bases: Vec<String>,
 }
 
-/// What a worker brings back.
 pub(crate) struct Built {
     pub(crate) artifact: Artifact,
     /// What is recorded of it; none when it could not be.
@@ -72,7 +69,6 @@ pub(crate) struct Built {
     pub(crate) by_another_run: bool,
 }
 
-/// What a worker did.
 pub(super) enum Done {
     Built(Built),
     Pushed,
@@ -107,7 +103,6 @@ impl Work {
         (result, started.elapsed().as_secs_f64())
     }
 
-    /// The image's id in the manifest.
     pub(super) fn image(&self) -> &str {
         self.view.name(self.id)
     }

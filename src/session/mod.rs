@@ -4,8 +4,7 @@
 //! asks what exists; only running builds.
 
 mod choice;
-mod files;
-mod names;
+mod mistakes;
 mod prepare;
 mod select;
 
@@ -173,11 +172,15 @@ pub fn examine_checked(
     let prints = match read(&world, kept) {
         Ok(prints) => prints,
         Err((bad, trail)) => {
-            diagnostics.extend(files::mistakes(&world.workspace, &world.recipes, &bad));
+            diagnostics.extend(mistakes::unreadable_files(
+                &world.workspace,
+                &world.recipes,
+                &bad,
+            ));
             return Err(wrong(world.workspace, diagnostics, trail, known));
         }
     };
-    let clashes = names::clashes(&world, &prints);
+    let clashes = mistakes::clashes(&world, &prints);
     if !clashes.is_empty() {
         diagnostics.extend(clashes);
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
@@ -226,6 +229,18 @@ impl Refusal {
         Self::Other {
             message: message.into(),
             help: Some(help.into()),
+        }
+    }
+
+    /// As diagnostics with their texts; one that is in no manifest is a mistake of usage.
+    pub(crate) fn into_mistakes(self) -> (Vec<Diagnostic>, Sources) {
+        match self {
+            Self::Wrong(mistakes, sources) => (mistakes, sources),
+            Self::Other { message, help } => {
+                let mut mistake = Diagnostic::error("usage", message);
+                mistake.help.extend(help);
+                (vec![mistake], Sources::default())
+            }
         }
     }
 }
@@ -354,7 +369,6 @@ impl Session {
     }
 }
 
-/// The refusal of a state directory that cannot be used.
 pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
     let (message, help) = state_trouble(error);
     Refusal::Other {

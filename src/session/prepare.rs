@@ -4,7 +4,6 @@
 //! wish that cannot be met is refused before anyone looks for images.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::{Planned, Session};
 use crate::asking::Asker;
@@ -26,11 +25,13 @@ pub struct Wish {
 }
 
 /// What stands in the way of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
     /// A push is wanted, and no image that was asked for has a registry.
+    #[error("none of the images has a registry to push to")]
     NoRegistry,
     /// The state directory cannot be used.
+    #[error("{why}")]
     State {
         /// Why, in words.
         why: String,
@@ -38,10 +39,13 @@ pub enum Obstacle {
         mend: String,
     },
     /// Nobody can say whether these images exist, and why not.
+    #[error("{}", .0.iter().map(Doubt::to_string).collect::<Vec<_>>().join("; "))]
     Unknown(Vec<Doubt>),
     /// Bases that would have to be built, and must not be.
+    #[error("these bases are not fresh: {}", .0.join(", "))]
     Bases(Vec<String>),
     /// A backend that is needed cannot build here.
+    #[error("{why}")]
     Backend {
         /// Which and why, in words.
         why: String,
@@ -49,25 +53,8 @@ pub enum Obstacle {
         mend: String,
     },
     /// Secrets that cannot be had, in words.
+    #[error("{}", .0.join("\n"))]
     Secrets(Vec<String>),
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoRegistry => out.write_str("none of the images has a registry to push to"),
-            Self::Unknown(doubts) => {
-                let doubts: Vec<String> = doubts.iter().map(Doubt::to_string).collect();
-                out.write_str(&doubts.join("; "))
-            }
-            Self::Bases(bases) => {
-                let list = bases.join(", ");
-                write!(out, "these bases are not fresh: {list}")
-            }
-            Self::Backend { why, .. } | Self::State { why, .. } => out.write_str(why),
-            Self::Secrets(missing) => out.write_str(&missing.join("\n")),
-        }
-    }
 }
 
 impl Session {

@@ -17,6 +17,7 @@ pub struct PipSecretMount {
 
 /// A value that steps may see and nothing may keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Secret {
     /// What it is called; the only thing of it that counts for the key, with where steps find it.
     pub id: String,
@@ -112,6 +113,7 @@ pub enum OwnStep {
 
 /// A Dockerfile of the user's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct OwnDockerfile {
     /// The file.
     pub path: WorkspacePath,
@@ -174,7 +176,6 @@ impl Secret {
     }
 
     /// Gives it to a kind of step as a variable.
-    #[must_use]
     pub fn as_env(mut self, step: SecretStep, name: impl Into<String>) -> Self {
         self.uses.push(SecretUse {
             step,
@@ -185,7 +186,6 @@ impl Secret {
     }
 
     /// Gives it to a kind of step as a file.
-    #[must_use]
     pub fn as_file(mut self, step: SecretStep, path: impl Into<String>) -> Self {
         self.uses.push(SecretUse {
             step,
@@ -243,43 +243,35 @@ impl OwnDockerfile {
     }
 
     /// Names the stage to build.
-    #[must_use]
     pub fn with_target(mut self, stage: impl Into<String>) -> Self {
         self.target = Some(stage.into());
         self
     }
 
     /// Sets a build argument.
-    #[must_use]
     pub fn with_arg(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        put(&mut self.args, name.into(), value.into());
+        put(&mut self.args, (name.into(), value.into()), |(name, _)| {
+            name
+        });
         self
     }
 
     /// Says what a name in `FROM` or `COPY --from` stands for.
-    #[must_use]
     pub fn with_context(mut self, name: impl Into<String>, context: NamedContext) -> Self {
-        let name = name.into();
-        match self.contexts.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = context,
-            None => self.contexts.push((name, context)),
-        }
+        put(&mut self.contexts, (name.into(), context), |(name, _)| name);
         self
     }
 }
 
-/// Gives a name a value; a name that has one gets the new one.
-pub(super) fn put(pairs: &mut Vec<(String, String)>, name: String, value: String) {
-    match pairs.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, known)) => *known = value,
-        None => pairs.push((name, value)),
+/// Adds something to a list; what has the same key there is replaced.
+pub(super) fn put<T, K: PartialEq + ?Sized>(list: &mut Vec<T>, new: T, key: impl Fn(&T) -> &K) {
+    match list.iter_mut().find(|known| key(known) == key(&new)) {
+        Some(known) => *known = new,
+        None => list.push(new),
     }
 }
 
 /// Adds a secret; one of the same id is replaced.
 pub(crate) fn put_secret(secrets: &mut Vec<Secret>, secret: Secret) {
-    match secrets.iter_mut().find(|known| known.id == secret.id) {
-        Some(known) => *known = secret,
-        None => secrets.push(secret),
-    }
+    put(secrets, secret, |secret| &secret.id);
 }

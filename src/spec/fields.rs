@@ -10,7 +10,6 @@ use crate::suggest::closest;
 use FieldKind::{List, Map, Path, Text, Words};
 use rules::any;
 
-/// One field of images, templates and defaults.
 pub(crate) struct Field {
     pub name: &'static str,
     pub kind: FieldKind,
@@ -117,7 +116,7 @@ static FIELDS: &[Field] = &[
     field("registry", Text(slot!(registry)), rules::check_registry, &[]),
     field("builder", Text(slot!(builder)), rules::builder, &[]),
     field("platform", FieldKind::Platforms, rules::platform, &["platforms", "arch"]),
-    field("base-image", FieldKind::Base, rules::check_reference, &["from", "base"]),
+    field("base-image", FieldKind::Base, rules::check_reference, &["from", "base", "image"]),
     field("apt-packages", List(slot!(apt_packages)), rules::apt_package, &["apt"]),
     field("python-version", Text(slot!(python_version)), rules::python_version, &["python"]),
     field("python-exec", Text(slot!(python_exec)), rules::program, &[]),
@@ -157,12 +156,10 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter()
 }
 
-/// The field of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Field> {
     FIELDS.iter().find(|field| field.name == name)
 }
 
-/// The names of all fields.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     all().map(|field| field.name)
 }

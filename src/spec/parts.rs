@@ -43,7 +43,6 @@ impl SourceCopyMode {
         }
     }
 
-    /// Its name in a manifest.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::All => "all",
@@ -54,6 +53,7 @@ impl SourceCopyMode {
 
 /// One `copy` of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Copy {
     /// Where the files come from.
     pub from: CopyFrom,
@@ -113,14 +113,12 @@ impl Copy {
     }
 
     /// Says where it goes.
-    #[must_use]
     pub fn to(mut self, path: impl Into<String>) -> Self {
         self.to = Some(path.into());
         self
     }
 
     /// Says whose it is inside the image: `user` or `user:group`.
-    #[must_use]
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = Some(owner.into());
         self

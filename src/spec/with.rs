@@ -12,7 +12,6 @@ use super::path::GivenPath;
 macro_rules! texts {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
-        #[must_use]
         pub fn $method(mut self, value: impl Into<String>) -> Self {
             self.$field = Some(value.into());
             self
@@ -24,7 +23,6 @@ macro_rules! texts {
 macro_rules! lists {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
-        #[must_use]
         pub fn $method<T: Into<String>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
             self.$field.extend(values.into_iter().map(Into::into));
             self
@@ -36,9 +34,8 @@ macro_rules! lists {
 macro_rules! names {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
-        #[must_use]
         pub fn $method(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-            put(&mut self.$field, name.into(), value.into());
+            put(&mut self.$field, (name.into(), value.into()), |(name, _)| name);
             self
         }
     )*};
@@ -48,7 +45,6 @@ macro_rules! names {
 macro_rules! paths {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
-        #[must_use]
         pub fn $method(mut self, path: impl Into<String>) -> Self {
             self.$field = Some(GivenPath::new(path));
             self
@@ -147,13 +143,11 @@ impl ImageSpec {
     }
 
     /// Adds a platform.
-    #[must_use]
     pub fn with_platform(self, platform: impl Into<String>) -> Self {
         self.with_platforms([platform])
     }
 
     /// Sets variables of the image's environment.
-    #[must_use]
     pub fn with_envs<N: Into<String>, V: Into<String>>(
         self,
         pairs: impl IntoIterator<Item = (N, V)>,
@@ -163,7 +157,6 @@ impl ImageSpec {
     }
 
     /// Sets labels.
-    #[must_use]
     pub fn with_labels<N: Into<String>, V: Into<String>>(
         self,
         pairs: impl IntoIterator<Item = (N, V)>,
@@ -173,27 +166,23 @@ impl ImageSpec {
     }
 
     /// Builds it on an image of a registry (or of the local store), or on nothing: `scratch`.
-    #[must_use]
     pub fn with_base(mut self, reference: impl Into<String>) -> Self {
         self.base_image = Some(Base::outside(reference));
         self
     }
 
     /// Builds it on another image of the same [`Images`](crate::Images), by id.
-    #[must_use]
     pub fn with_base_image(mut self, id: impl Into<String>) -> Self {
         self.base_image = Some(Base::Image(id.into()));
         self
     }
 
     /// Copies a file or directory of the workspace into the image.
-    #[must_use]
     pub fn with_copy(self, path: impl Into<String>, to: impl Into<String>) -> Self {
         self.with_copy_of(Copy::new(path).to(to))
     }
 
     /// Copies a file or directory out of another image of the same [`Images`](crate::Images).
-    #[must_use]
     pub fn with_copy_from_image(
         self,
         id: impl Into<String>,
@@ -204,35 +193,30 @@ impl ImageSpec {
     }
 
     /// Copies something into the image.
-    #[must_use]
     pub fn with_copy_of(mut self, copy: Copy) -> Self {
         self.copy.push(copy);
         self
     }
 
     /// Says which of the source files are copied in.
-    #[must_use]
     pub fn with_source_copy_mode(mut self, mode: SourceCopyMode) -> Self {
         self.source_copy_mode = Some(mode);
         self
     }
 
     /// Sets the entrypoint; nothing takes that of the base away.
-    #[must_use]
     pub fn with_entrypoint<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.entrypoint = Some(words.into_iter().map(Into::into).collect());
         self
     }
 
     /// Sets the default arguments; nothing takes those of the base away.
-    #[must_use]
     pub fn with_cmd<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.cmd = Some(words.into_iter().map(Into::into).collect());
         self
     }
 
     /// Shows a file of this machine to the installer of Python packages, at an absolute path.
-    #[must_use]
     pub fn with_pip_secret_mount(mut self, file: impl Into<String>, to: impl Into<String>) -> Self {
         self.pip_secret_mounts.push(PipSecretMount {
             source: SecretFile::new(file),
@@ -242,21 +226,18 @@ impl ImageSpec {
     }
 
     /// Gives a secret to steps; one of the same id is replaced.
-    #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
         put_secret(&mut self.secrets, secret);
         self
     }
 
     /// Adds steps in an order of their own, after those of the fields.
-    #[must_use]
     pub fn with_steps(mut self, steps: impl IntoIterator<Item = OwnStep>) -> Self {
         self.steps.extend(steps);
         self
     }
 
     /// Builds a Dockerfile of the user's own, which then is all there is to the image.
-    #[must_use]
     pub fn with_dockerfile(mut self, dockerfile: OwnDockerfile) -> Self {
         self.dockerfile = Some(dockerfile);
         self

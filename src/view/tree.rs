@@ -31,7 +31,6 @@ pub(super) fn render(drawing: &Drawing) -> String {
     aligned(&lines)
 }
 
-/// Names and words in two columns.
 fn aligned(lines: &[(String, String)]) -> String {
     let named = lines.iter().filter(|(_, words)| !words.is_empty());
     let widths = named.map(|(name, _)| name.chars().count());
@@ -44,7 +43,6 @@ fn aligned(lines: &[(String, String)]) -> String {
     })
 }
 
-/// A line to be drawn.
 struct Branch<'a> {
     node: &'a Node,
     /// Drawn before the image.

@@ -10,7 +10,6 @@ use crate::run::mailbox::Message;
 pub(super) enum Ring {
     /// A look ended; with words if it did not end well.
     Looked(Result<Looked, String>),
-    /// A key was pressed.
     Key(char),
 }
 
@@ -22,7 +21,6 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    /// Tells the keeper something.
     pub(super) fn ring(&self, heard: Ring) {
         // A keeper that is gone needs to know nothing.
         let _ = self.heard.send(heard);

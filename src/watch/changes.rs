@@ -10,7 +10,6 @@ use crate::world::View;
 /// So many changed files are named.
 const NAMED: usize = 20;
 
-/// Whether an image is not what it was.
 pub(super) fn is_other(before: &View, now: &View, id: ImageId) -> bool {
     let name = now.world.graph.name(id);
     let Some(old) = before

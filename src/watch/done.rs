@@ -10,17 +10,14 @@ use crate::run::wave::WaveEnd;
 pub(super) struct Done {
     /// Which wave, from 1.
     pub(super) wave: usize,
-    /// The images that were built.
     pub(super) built: Vec<Image>,
     /// The images that changed and exist already.
     pub(super) fresh: Vec<Image>,
-    /// Ids of the images that failed.
     pub(super) failed: Vec<String>,
     /// Ids of the images that wait for others.
     pub(super) waiting: Vec<String>,
 }
 
-/// An image that is there.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Image {
     pub(super) image: String,

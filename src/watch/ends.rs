@@ -57,7 +57,6 @@ impl<'r> Ends<'r> {
         self.last_woken = end.wave.woken;
     }
 
-    /// Stops the hook that runs.
     pub(super) fn stop(&mut self) {
         self.hooks = None;
     }

@@ -17,7 +17,6 @@ const SIGNS: [(&str, &str); 5] = [
     ("CHERRY_PICK_HEAD", "git is in the middle of a cherry-pick"),
 ];
 
-/// The repository that a workspace is in.
 #[derive(Debug, Clone)]
 pub(super) struct Git(Option<PathBuf>);
 
@@ -30,7 +29,6 @@ impl Git {
         )
     }
 
-    /// What git is doing, in words.
     pub(super) fn busy(&self) -> Option<&'static str> {
         let folder = self.0.as_ref()?;
         let sign = |(name, _): &&(&str, &str)| folder.join(name).symlink_metadata().is_ok();

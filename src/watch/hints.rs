@@ -24,7 +24,6 @@ struct Pending {
     is_told: bool,
 }
 
-/// What has to be looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Doubt {
     /// Whom something concerns.
@@ -34,7 +33,6 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
-    /// That too.
     pub(super) fn add(&mut self, other: &Self) {
         self.who.extend(other.who.iter().cloned());
         self.everything |= other.everything;
@@ -44,7 +42,6 @@ impl Doubt {
         self.who.is_empty() && !self.everything
     }
 
-    /// Whether the manifests are in doubt.
     pub(super) fn manifests(&self) -> bool {
         self.everything || self.who.contains(&Who::Manifests)
     }
@@ -110,12 +107,10 @@ impl Hints {
         self.lock().what.clone()
     }
 
-    /// Takes what is in doubt.
     pub(super) fn take(&self) -> Doubt {
         std::mem::take(&mut self.lock().what)
     }
 
-    /// Takes the directories that may not be watched any more.
     pub(super) fn take_suspects(&self) -> BTreeSet<PathBuf> {
         std::mem::take(&mut self.lock().suspects)
     }

@@ -25,12 +25,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long the last lines of a hook that ended are waited for.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// The commands.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commands {
     pub(super) on_success: Option<String>,
     pub(super) on_failure: Option<String>,
-    /// The directory that they run in.
     pub(super) root: PathBuf,
 }
 

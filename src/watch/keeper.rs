@@ -25,7 +25,6 @@ use crate::run::{Event, Summary};
 use crate::session::Kept;
 use crate::store::Store;
 
-/// What the user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
     GoOn,

@@ -30,11 +30,9 @@ pub(super) fn readers(view: &View, doubt: &Doubt) -> BTreeSet<ImageId> {
     view.relevant.iter().copied().filter(reads).collect()
 }
 
-/// What a look found.
 pub(super) struct Seen {
     pub(super) view: View,
     pub(super) places: Arc<Places>,
-    /// How many files are watched.
     pub(super) count: usize,
     /// The images that are not what they were.
     pub(super) woken: BTreeSet<ImageId>,
@@ -56,15 +54,12 @@ pub(super) struct Broken {
     pub(super) places: Places,
 }
 
-/// What a look ended with.
 pub(super) struct Looked {
     /// What is seen by the last manifests that were right; none if none ever were.
     pub(super) seen: Option<Box<Seen>>,
-    /// What is wrong with the manifests now.
     pub(super) broken: Option<Box<Broken>>,
 }
 
-/// What a look begins with.
 pub(super) struct Task {
     /// The view by the last manifests that were right, and where it was read from.
     pub(super) before: Option<(Arc<View>, Arc<Places>)>,
@@ -76,7 +71,6 @@ pub(super) struct Task {
     pub(super) kept: Kept,
 }
 
-/// Looks.
 pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'_>) -> Looked {
     let before = task.before.as_ref();
     let see = |view: View, places: Arc<Places>, warnings| {
@@ -149,7 +143,7 @@ fn read_manifests(
     let session = session::examine(&opening, Some(kept)).map_err(|wrong| Broken::of(*wrong))?;
     let asked = match session.select(&request.selection) {
         Ok(asked) => asked,
-        Err(refusal) => return Err(unselectable(&session, &refusal)),
+        Err(refusal) => return Err(unselectable(&session, refusal)),
     };
     let view = View::new(session.world, session.prints, asked);
     Ok((view, session.warnings))
@@ -170,24 +164,16 @@ impl Broken {
 }
 
 /// The images that were asked for are no more.
-fn unselectable(session: &Session, refusal: &session::Refusal) -> Broken {
+fn unselectable(session: &Session, refusal: session::Refusal) -> Broken {
     let workspace = &session.world.workspace;
     let mut places = Places::new(&workspace.root);
     places.add_manifests(workspace);
-    let mistake = match refusal {
-        session::Refusal::Other { message, help } => {
-            let mistake = Diagnostic::error("unknown-image", message.clone());
-            match help {
-                Some(help) => mistake.help(help.clone()),
-                None => mistake,
-            }
-        }
-        session::Refusal::Wrong(..) => {
-            Diagnostic::error("unknown-image", "the selection names no image")
-        }
-    };
+    let (mut diagnostics, _) = refusal.into_mistakes();
+    for mistake in &mut diagnostics {
+        mistake.code = "unknown-image";
+    }
     Broken {
-        diagnostics: vec![mistake],
+        diagnostics,
         sources: workspace.sources.clone(),
         places,
     }
@@ -248,7 +234,6 @@ fn places_again(before: &Arc<Places>, view: &View, sets: &BTreeSet<&FileSet>) ->
     Arc::new(places_of(view))
 }
 
-/// How many files a view is made of.
 pub(super) fn count_of(view: &View) -> usize {
     let sets: Vec<&FileSet> = view.sets().into_iter().collect();
     let read = view.prints.reader().read_all(&sets);

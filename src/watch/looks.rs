@@ -25,7 +25,6 @@ use crate::world::View;
 /// Git is waited for this long before it is said.
 const SAY_HELD: Duration = Duration::from_secs(1);
 
-/// Looks at files, one look at a time.
 pub(super) struct Looks {
     request: Arc<Request>,
     kept: Kept,
@@ -41,21 +40,18 @@ pub(super) struct Looks {
     asks_all: bool,
 }
 
-/// A look that goes on.
 struct Looking {
     doubt: Doubt,
     /// Images whose builds ended meanwhile: what the look gathers of them may be old.
     ended: BTreeSet<String>,
 }
 
-/// Whether git holds looks up.
 enum Held {
     No,
     Since(Instant),
     Said,
 }
 
-/// Whether to look.
 pub(super) enum Due {
     Never,
     At(Instant),
@@ -96,7 +92,6 @@ impl Looks {
         self.quiet.touch(self.started.elapsed());
     }
 
-    /// The same for file sets.
     pub(super) fn doubt_sets<'s>(&mut self, sets: impl IntoIterator<Item = &'s FileSet>) {
         self.doubt(sets.into_iter().map(|set| Who::Set(Arc::new(set.clone()))));
     }
@@ -128,7 +123,6 @@ impl Looks {
         self.is_going_on() || self.quiet.is_open()
     }
 
-    /// What is heard but not seen yet.
     pub(super) fn unseen(&self) -> Doubt {
         let mut doubt = self.hints.doubts();
         if let Some(looking) = &self.going_on {

@@ -8,7 +8,6 @@ use super::places::Places;
 use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
 
-/// How things are.
 pub(super) struct Phase<'r> {
     /// What there is by the last manifests that were right; before there were any, only workers for later.
     pub(super) built: Result<Box<Now<'r>>, Jobs>,
@@ -21,7 +20,6 @@ pub(super) struct Now<'r> {
     pub(super) engine: Engine<'r>,
     /// Where all of it was read from.
     pub(super) places: Arc<Places>,
-    /// How many files are watched.
     pub(super) files: usize,
     /// Warnings of the manifests, so that each is told once.
     pub(super) warnings: BTreeSet<String>,
@@ -46,7 +44,6 @@ impl<'r> Phase<'r> {
         }
     }
 
-    /// Whether no build and no push goes on.
     pub(super) fn is_idle(&self) -> bool {
         self.now().is_none_or(|now| now.engine.is_idle())
     }

@@ -15,7 +15,6 @@ use crate::fingerprint::files::trail::way;
 use crate::recipe::FileSet;
 use crate::workspace::{STATE_FOLDER, Workspace};
 
-/// Whom a change may concern.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     /// The manifests: which there are, and what they say.
@@ -24,7 +23,6 @@ pub(super) enum Who {
     Set(Arc<FileSet>),
 }
 
-/// What may happen to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Its content or mode changes.
@@ -58,7 +56,6 @@ impl Places {
         }
     }
 
-    /// The directories, in the order of their paths.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(PathBuf::as_path)
     }
@@ -71,7 +68,6 @@ impl Places {
         self.folders.contains_key(folder)
     }
 
-    /// These places and those.
     pub(super) fn and(&self, other: &Self) -> Self {
         let mut both = self.clone();
         for (folder, concerned) in &other.folders {
@@ -149,7 +145,6 @@ impl Places {
         self.add(&Who::Manifests, &all);
     }
 
-    /// Adds all that these file sets are read from.
     pub(super) fn add_sets(&mut self, sets: &BTreeSet<&FileSet>, reader: &FileReader) {
         for set in sets {
             let who = Who::Set(Arc::new((*set).clone()));

@@ -20,7 +20,6 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    /// When it is time again.
     pub(super) fn at(&self) -> Option<Instant> {
         self.at
     }

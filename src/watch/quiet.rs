@@ -12,7 +12,6 @@ const CAP: Duration = Duration::from_secs(1);
 /// No look is put off for longer than this by git.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Gathers changes into looks.
 #[derive(Debug, Clone)]
 pub(super) struct Quiet {
     period: Duration,
@@ -22,16 +21,13 @@ pub(super) struct Quiet {
     held: Option<Duration>,
 }
 
-/// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing has changed.
     Idle,
     /// Ask again then.
     Later(Duration),
     /// Git is at work: ask again then.
     Held(Duration),
-    /// Look.
     Now,
 }
 
@@ -44,7 +40,6 @@ impl Quiet {
         }
     }
 
-    /// Something changed now.
     pub(super) fn touch(&mut self, now: Duration) {
         let first = self.open.map_or(now, |(first, _)| first);
         self.open = Some((first, now));

@@ -21,7 +21,6 @@ const POLL: Duration = Duration::from_secs(2);
 /// Tells the keeper that there is something to hear.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// Where events come from.
 pub(super) struct Source {
     hints: Arc<Hints>,
     wake: Wake,
@@ -147,7 +146,6 @@ impl Source {
     }
 }
 
-/// Whether the keeper has to be told.
 fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
     let Ok(event) = event else {
         return hints.lose();

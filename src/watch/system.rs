@@ -22,7 +22,6 @@ const SILENT: [(u64, &str); 12] = [
     (0x6b41_4653, "AFS"),
 ];
 
-/// Looks at file systems, each once.
 #[derive(Debug, Default)]
 pub(super) struct FileSystems(BTreeSet<u64>);
 
@@ -61,10 +60,8 @@ fn silent(kind: u64) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// Why the system does not let directories be watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// Too many directories.
     Watches,
     /// Too many watching programs, or too many open files.
     Instances,

@@ -1,16 +1,16 @@
 //! Python's `str.format` of a `tag_format`, with `spec_hash` as the one argument.
 //!
-//! Pure. All that a text can be formatted with, as flytekit lets Python do it; `reference::format_tag`, for
+//! Pure. All that a text can be formatted with, as flytekit lets Python do it; `spec::rules::format_tag`, for
 //! this program's own tags, takes less on purpose.
 
 use super::error::Error;
 use super::repr::repr;
 use super::value::Value;
+use crate::spec::rules::fill_braces;
 
 /// No tag is as long as this: a width beyond it is a slip, and memory for it wasted.
 const WIDEST: usize = 1024;
 
-/// Fills a tag format.
 pub(super) fn format(format: &str, spec_hash: &str) -> Result<String, Error> {
     // A width may itself be a placeholder, but not one within it.
     expand(format, spec_hash, 2)
@@ -20,40 +20,8 @@ fn expand(format: &str, spec_hash: &str, depth: u8) -> Result<String, Error> {
     if depth == 0 {
         return Err(wrong("placeholders are nested too deep"));
     }
-    let mut out = String::new();
-    let mut rest = format;
-    while let Some(at) = rest.find(['{', '}']) {
-        out.push_str(&rest[..at]);
-        let brace = &rest[at..=at];
-        rest = &rest[at + 1..];
-        if let Some(after) = rest.strip_prefix(brace) {
-            out.push_str(brace);
-            rest = after;
-        } else if brace == "}" || rest.is_empty() {
-            return Err(wrong(format!("a `{brace}` stands alone")));
-        } else {
-            let end = end_of_field(rest).ok_or_else(|| wrong("a `{` is not closed"))?;
-            out.push_str(&fill(&rest[..end], spec_hash, depth)?);
-            rest = &rest[end + 1..];
-        }
-    }
-    Ok(out + rest)
-}
-
-/// Where the brace that closes a placeholder is.
-fn end_of_field(text: &str) -> Option<usize> {
-    let mut open = 1;
-    for (at, char) in text.char_indices() {
-        match char {
-            '{' => open += 1,
-            '}' => open -= 1,
-            _ => {}
-        }
-        if open == 0 {
-            return Some(at);
-        }
-    }
-    None
+    let lone = |brace: &str| wrong(format!("a `{brace}` stands alone"));
+    fill_braces(format, lone, |field| fill(field, spec_hash, depth))
 }
 
 /// The text for one placeholder: `name[index]!conversion:spec`.
@@ -102,7 +70,6 @@ fn look_up(path: &str, spec_hash: &str) -> Result<String, Error> {
         .ok_or_else(|| wrong(format!("`spec_hash` has no `{within}`")))
 }
 
-/// How a text is cut and padded.
 #[derive(Default)]
 struct Layout {
     fill: Option<char>,

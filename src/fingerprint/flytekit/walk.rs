@@ -20,7 +20,6 @@ pub enum Order {
     Sorted,
 }
 
-/// What a walk is to do.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Root,
     /// In which order directories are entered; the files of one directory are sorted.

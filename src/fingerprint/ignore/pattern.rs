@@ -5,23 +5,17 @@
 //! happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`, `[[:alpha:]]`), is
 //! refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
 
-/// What a pattern became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// The path is this text.
     Exact(String),
-    /// The path begins with this text.
     Prefix(String),
     /// The path ends in this text; of `/x` also `x` itself.
     Suffix(String),
-    /// The path is matched token by token.
     Glob(Vec<Token>),
 }
 
-/// One part of a glob.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::fingerprint) enum Token {
-    /// This character.
     Char(char),
     /// `?`: any character but `/`.
     Any,
@@ -93,7 +87,6 @@ impl Pattern {
         })
     }
 
-    /// Whether it matches the whole path.
     pub(super) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Exact(text) => path == text,
@@ -155,7 +148,6 @@ fn double_star(tokens: &mut Vec<Token>, shape: Shape, first: bool, last: bool) -
     }
 }
 
-/// The character after a backslash.
 fn escaped(next: Option<char>) -> Result<char, String> {
     match next {
         None => Err("nothing follows the `\\`".to_owned()),

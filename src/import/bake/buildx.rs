@@ -12,11 +12,10 @@ use serde_json::Value;
 
 use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::shown;
 use crate::import::input::ImportContext;
-use crate::import::text::shown;
 use crate::process::{self, Output};
 
-/// What bake prints of a file.
 pub(super) struct Printed {
     /// Targets and groups, evaluated.
     pub plan: Value,
@@ -26,7 +25,6 @@ pub(super) struct Printed {
     pub is_complete: bool,
 }
 
-/// The targets of a bake file.
 pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed, Box<Diagnostic>> {
     let bake = Bake { file, context };
     let listed = bake.list();

@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 
-use super::location::{Located, inside};
-use super::target::BakeTarget;
+use super::target::{BakeTarget, Located, inside};
 use super::values::{is_empty, is_secret, is_variable, scalar};
+use crate::diagnostic::shown;
 use crate::import::imported::{NewFile, NewNode};
-use crate::import::text::shown;
 use crate::spec::rules::check_reference;
 
 impl BakeTarget<'_> {

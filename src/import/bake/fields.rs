@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::target::BakeTarget;
 use super::values::{is_empty, is_variable, parts, scalar, short, split_tag, strings};
+use crate::diagnostic::shown;
 use crate::import::imported::NewNode;
-use crate::import::text::shown;
 use crate::manifest;
 
 const OWN_CACHE: &str = "the builder has its own cache, and images that are fresh are not built";

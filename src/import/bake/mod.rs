@@ -6,11 +6,10 @@
 mod buildx;
 mod dockerfile;
 mod fields;
-mod location;
 mod target;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
@@ -18,8 +17,8 @@ use super::imported::{At, Imported, NewImage, NewNode, Note};
 use super::input::{ImportContext, Input};
 use super::names::{self, Ids};
 use super::paths::Paths;
-use super::text::shown;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::shown;
 use crate::manifest;
 use crate::spec::rules::check_name;
 use buildx::Printed;
@@ -83,7 +82,6 @@ fn printed_form(text: &str) -> Option<Value> {
     is_printed.then_some(plan)
 }
 
-/// Notes on the file as a whole.
 fn general_notes(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
     let mut note = |field: &str, message: String| {
         notes.push(Note::new(None, field, At::default(), message));
@@ -107,7 +105,6 @@ fn general_notes(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
     }
 }
 
-/// The groups by name, each with its targets.
 fn groups(printed: &Printed) -> BTreeMap<String, String> {
     if let Some(groups) = &printed.groups {
         return groups.clone();
@@ -121,12 +118,11 @@ fn groups(printed: &Printed) -> BTreeMap<String, String> {
     groups.into_iter().flatten().map(group).collect()
 }
 
-/// All targets as images, bases first.
 fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
     let mut imported = Imported::default();
     let located: BTreeMap<&str, _> = targets
         .iter()
-        .map(|(name, target)| (name.as_str(), location::locate(target, paths)))
+        .map(|(name, target)| (name.as_str(), target::locate(target, paths)))
         .collect();
     let mut taken = Ids::default();
     let ids: BTreeMap<&str, String> = located
@@ -134,7 +130,11 @@ fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
         .filter(|(_, located)| located.is_ok())
         .map(|(name, _)| (*name, taken.fresh(&id(name))))
         .collect();
-    for name in bases_first(targets) {
+    let known = |name: &str| targets.get_key_value(name).map(|(name, _)| name.as_str());
+    let order = names::bases_first(targets.keys().map(String::as_str), |name: &str| {
+        needs(&targets[name]).filter_map(known).collect::<Vec<_>>()
+    });
+    for name in order {
         let target = &targets[name];
         match &located[name] {
             Ok(located) => {
@@ -180,26 +180,6 @@ fn id(name: &str) -> String {
     }
 }
 
-/// The names of the targets, those that others need before them; a cycle is broken where it is entered.
-fn bases_first(targets: &Map<String, Value>) -> Vec<&str> {
-    let mut order = Vec::new();
-    let mut seen = BTreeSet::new();
-    for name in targets.keys() {
-        let mut stack = vec![(name.as_str(), false)];
-        while let Some((name, is_done)) = stack.pop() {
-            if is_done {
-                order.push(name);
-            } else if seen.insert(name) {
-                stack.push((name, true));
-                let needs = needs(&targets[name]).filter_map(|need| targets.get_key_value(need));
-                stack.extend(needs.map(|(need, _)| (need.as_str(), false)));
-            }
-        }
-    }
-    order
-}
-
-/// The targets that a target's contexts name.
 fn needs(target: &Value) -> impl Iterator<Item = &str> {
     let contexts = target.get("contexts").and_then(Value::as_object);
     let contexts = contexts.into_iter().flatten();

@@ -31,7 +31,6 @@ pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
     }
 }
 
-/// A list's scalars, or one scalar.
 pub(super) fn strings(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(scalar).collect(),
@@ -39,7 +38,6 @@ pub(super) fn strings(value: &Value) -> Vec<String> {
     }
 }
 
-/// A scalar as text.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -72,7 +70,6 @@ pub(super) fn short(value: &Value) -> String {
     }
 }
 
-/// Whether it can be the name of an environment variable.
 pub(super) fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

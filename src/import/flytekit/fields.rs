@@ -1,9 +1,10 @@
 //! The names of an ImageSpec's fields, and which node each becomes.
 
-use super::image::{OTHER_TAG, SpecImage};
 use super::value::{SpecData, SpecField};
+use super::values::{OTHER_TAG, SpecImage};
+use crate::diagnostic::shown;
 use crate::import::imported::NewNode;
-use crate::import::text::shown;
+use crate::spec::fields;
 use crate::suggest::closest;
 
 /// The fields of an ImageSpec, in the order of its declaration.
@@ -12,29 +13,15 @@ const FIELDS: &str = "name python_version builder source_root env registry packa
     registry_config entrypoint commands tag_format source_copy_mode copy python_exec runtime_packages builder_options \
     builder_config";
 
-/// What other tools call the fields.
-const OTHER_NAMES: &[(&str, &str)] = &[
-    ("apt", "apt_packages"),
-    ("base", "base_image"),
-    ("conda", "conda_packages"),
-    ("from", "base_image"),
-    ("image", "base_image"),
-    ("pip", "packages"),
-    ("pip_packages", "packages"),
-    ("python", "python_version"),
-    ("run", "commands"),
-];
-
 pub(in crate::import) fn field_names() -> impl Iterator<Item = &'static str> {
     FIELDS.split(' ')
 }
 
 /// The field that an unknown name probably means.
 pub(in crate::import) fn meant(name: &str) -> Option<&'static str> {
-    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name);
-    other
-        .map(|(_, meant)| *meant)
-        .or_else(|| closest(name, field_names()))
+    let other = fields::alias(&name.replace('_', "-"));
+    let other = other.and_then(|other| field_names().find(|it| it.replace('_', "-") == other));
+    other.or_else(|| closest(name, field_names()))
 }
 
 impl SpecImage<'_> {
@@ -70,7 +57,6 @@ impl SpecImage<'_> {
         }
     }
 
-    /// A field with one value.
     fn one(&mut self, field: &SpecField, node: &str) {
         let Some(text) = self.text(&field.name, &field.value) else {
             return;

@@ -2,12 +2,11 @@
 //!
 //! What the image needs has to be below the manifest's directory, or is left out; a secret's file may be anywhere.
 
-use super::image::{OTHER_TAG, SpecImage};
 use super::value::{SpecData, SpecField, SpecValue};
+use super::values::{OTHER_TAG, SpecImage};
+use crate::diagnostic::shown;
 use crate::import::imported::{At, NewNode};
-use crate::import::text::shown;
 
-/// The directory that flytekit copies files to.
 const HOME: &str = "/root";
 
 impl SpecImage<'_> {

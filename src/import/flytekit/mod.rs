@@ -5,7 +5,6 @@
 
 mod fields;
 mod files;
-mod image;
 mod value;
 mod values;
 
@@ -15,7 +14,7 @@ pub(super) use value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue, fields};
 use super::imported::{At, NewImage, NewNode, Note};
 use super::names::Ids;
 use super::paths::Paths;
-use image::SpecImage;
+use values::SpecImage;
 
 /// The version of flytekit whose images these are when none is asked for or installed.
 pub(super) const DEFAULT_VERSION: &str = "1.16.31";
@@ -23,7 +22,6 @@ pub(super) const DEFAULT_VERSION: &str = "1.16.31";
 /// flytekit's name of images that have none.
 const DEFAULT_NAME: &str = "flytekit";
 
-/// Makes images of ImageSpecs.
 pub(super) struct Converter<'a> {
     pub paths: &'a Paths,
     pub ids: Ids,

@@ -8,7 +8,6 @@ use crate::import::imported::At;
 /// What [`Scalar::kind`] says of `true` and `false`.
 pub(in crate::import) const BOOLEAN: &str = "a boolean";
 
-/// A value with its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::import) struct SpecValue {
     pub data: SpecData,
@@ -37,7 +36,6 @@ pub(in crate::import) struct Scalar {
     pub python: String,
 }
 
-/// One field of an ImageSpec.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::import) struct SpecField {
     pub name: String,
@@ -58,7 +56,6 @@ impl SpecValue {
         }
     }
 
-    /// The source text of a scalar.
     pub(in crate::import) fn written(&self) -> Option<&str> {
         match &self.data {
             SpecData::Text(text) => Some(text),
@@ -68,7 +65,6 @@ impl SpecValue {
     }
 }
 
-/// The pairs of a mapping as fields.
 pub(in crate::import) fn fields(pairs: Vec<(SpecValue, SpecValue)>) -> Vec<SpecField> {
     let pairs = pairs.into_iter();
     let field = |(key, value): (SpecValue, SpecValue)| SpecField {

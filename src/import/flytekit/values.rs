@@ -1,17 +1,45 @@
-//! The values of an ImageSpec's fields → texts that a manifest accepts.
+//! One ImageSpec on its way to an image: the values of its fields → texts that a manifest accepts.
 //!
 //! Where the source text and Python's reading of it differ, the source text is taken, with a note; what the manifest's rules
 //! refuse is corrected as they suggest or left out, with a note.
 
-use super::image::{OTHER_TAG, SpecImage};
 use super::value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue};
 use crate::check::has_password;
-use crate::import::imported::{At, NewNode};
-use crate::import::text::shown;
+use crate::diagnostic::shown;
+use crate::import::imported::{At, NewNode, Note};
+use crate::import::paths::Paths;
 use crate::manifest;
 
+/// Said where the image cannot get the tag that flytekit gives it.
+pub(super) const OTHER_TAG: &str = "so the tag differs from flytekit's";
+
+pub(super) struct SpecImage<'a> {
+    pub id: &'a str,
+    pub paths: &'a Paths,
+    /// The image's fields so far.
+    pub nodes: Vec<NewNode>,
+    pub notes: &'a mut Vec<Note>,
+}
+
 impl SpecImage<'_> {
-    /// A scalar as text.
+    pub(super) fn note(&mut self, field: &str, at: At, message: impl Into<String>) {
+        self.notes
+            .push(Note::new(Some(self.id), field, at, message));
+    }
+
+    pub(super) fn skip(&mut self, field: &str, at: At, why: &str) {
+        self.note(field, at, format!("`{field}` is left out: {why}"));
+    }
+
+    pub(super) fn skip_value(&mut self, field: &str, value: &str, at: At, why: &str) {
+        let value = shown(value);
+        self.note(
+            field,
+            at,
+            format!("`{field}` value `{value}` is left out: {why}"),
+        );
+    }
+
     pub(super) fn text(&mut self, field: &str, value: &SpecValue) -> Option<String> {
         match &value.data {
             SpecData::Text(text) => Some(text.clone()),
@@ -57,7 +85,6 @@ impl SpecImage<'_> {
         fix
     }
 
-    /// The texts of a list, with their positions.
     pub(super) fn texts(&mut self, field: &SpecField) -> Vec<(String, At)> {
         let value = &field.value;
         let values = match &value.data {
@@ -81,7 +108,6 @@ impl SpecImage<'_> {
             .collect()
     }
 
-    /// The texts of a list that the manifest accepts.
     pub(super) fn accepted_texts(&mut self, field: &SpecField, node: &str) -> Vec<String> {
         let texts = self.texts(field).into_iter();
         texts
@@ -94,7 +120,6 @@ impl SpecImage<'_> {
         self.note(field, value.at, message);
     }
 
-    /// A mapping of names to texts.
     pub(super) fn map(&mut self, field: &SpecField, node: &str) {
         let SpecData::Map(pairs) = &field.value.data else {
             return self.wrong_type(&field.name, &field.value, "a mapping");
@@ -114,7 +139,6 @@ impl SpecImage<'_> {
         }
     }
 
-    /// One value of a mapping.
     fn entry(&mut self, field: &SpecField, entry: &str, value: &SpecValue) -> Option<String> {
         let text = match &value.data {
             SpecData::Null if field.name == "env" => {

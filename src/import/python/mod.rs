@@ -11,15 +11,14 @@ use super::flytekit::{self, Converter, Scalar, SpecData, SpecField, SpecValue};
 use super::imported::{At, Imported, Note};
 use super::input::{ImportContext, Input};
 use super::names;
-use super::text::shown;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::shown;
 use crate::manifest;
 
 /// The result of `collect.py`.
 #[derive(Debug, Deserialize)]
 struct Collected {
     specs: Vec<CollectedSpec>,
-    /// The version of flytekit.
     #[serde(default)]
     flytekit: String,
     /// Whether the file imports flyte 2.
@@ -27,7 +26,6 @@ struct Collected {
     newer: bool,
 }
 
-/// One ImageSpec.
 #[derive(Debug, Deserialize)]
 struct CollectedSpec {
     /// The variables that hold it.
@@ -71,7 +69,8 @@ fn images(input: &Input, collected: &Collected, context: &ImportContext<'_>) -> 
         let id = converter.ids.fresh(&id);
         converter.specs.push(id);
     }
-    for number in bases_first(specs) {
+    let base = |number: usize| specs[number].base.filter(|base| *base < specs.len());
+    for number in names::bases_first(0..specs.len(), base) {
         let spec = &specs[number];
         let id = converter.specs[number].clone();
         let at = At::line(spec.line);
@@ -113,7 +112,6 @@ fn version(collected: &Collected, context: &ImportContext<'_>, notes: &mut Vec<N
     default.to_owned()
 }
 
-/// The name that an image should get.
 fn wanted_name(specs: &[CollectedSpec], number: usize) -> String {
     let own = |spec: &CollectedSpec| {
         let task = spec.used_by.first();
@@ -133,23 +131,6 @@ fn wanted_name(specs: &[CollectedSpec], number: usize) -> String {
         let name = own(&specs[child]).unwrap_or_else(|| "image".to_owned());
         format!("{name}-base")
     })
-}
-
-/// The numbers of the specs, each after its base.
-fn bases_first(specs: &[CollectedSpec]) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::new();
-    for number in 0..specs.len() {
-        let mut chain = Vec::new();
-        let mut next = Some(number);
-        while let Some(at) =
-            next.filter(|at| *at < specs.len() && !order.contains(at) && !chain.contains(at))
-        {
-            chain.push(at);
-            next = specs[at].base;
-        }
-        order.extend(chain.into_iter().rev());
-    }
-    order
 }
 
 fn comment(spec: &CollectedSpec) -> Option<String> {

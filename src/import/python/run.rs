@@ -17,29 +17,24 @@ use serde_json::Value;
 
 use crate::backend::Cancel;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::shown;
 use crate::import::imported::At;
 use crate::import::input::{ImportContext, Input, place};
-use crate::import::text::shown;
 use crate::process::{self, Patience};
 
 const SCRIPT: &str = include_str!("collect.py");
 
-/// The most bytes of the result that are read.
 const RESULT_LIMIT: u64 = 16 << 20;
 
 /// How many of the last lines of output are kept for a message.
 const TAIL: usize = 12;
 
-/// How a run of Python ended.
 #[derive(Debug)]
 struct PythonRun {
     /// What `collect.py` wrote; none when it did not get that far.
     result: Option<Value>,
-    /// The last lines of its output.
     tail: VecDeque<String>,
-    /// Whether it exceeded the limit.
     is_late: bool,
-    /// Whether it was interrupted.
     stopped: bool,
 }
 
@@ -121,7 +116,6 @@ impl PythonRun {
         })
     }
 
-    /// Why there is no result.
     fn failure(&self, input: &Input, context: &ImportContext<'_>) -> Diagnostic {
         let file = &input.name;
         if self.is_late {

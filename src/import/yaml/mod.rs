@@ -9,8 +9,8 @@ use super::flytekit::{self, Converter, SpecData, SpecValue};
 use super::imported::Imported;
 use super::input::{ImportContext, Input};
 use super::names;
-use super::text::shown;
 use crate::diagnostic::Diagnostic;
+use crate::diagnostic::shown;
 use reader::{Marks, YamlReader};
 
 pub(super) fn import(

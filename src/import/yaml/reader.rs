@@ -8,22 +8,20 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::scalar::resolve;
+use crate::diagnostic::shown;
 use crate::diagnostic::{Diagnostic, SourceId, Sources};
 use crate::import::flytekit::{SpecData, SpecValue};
 use crate::import::imported::At;
 use crate::import::input::place;
-use crate::import::text::shown;
 
 /// The most values in a file; those of an alias count each time.
 const MAX_NODES: usize = 20_000;
 
-/// The deepest nesting of lists and mappings.
 const MAX_DEPTH: usize = 32;
 
 type Pairs = Vec<(SpecValue, SpecValue)>;
 type Read<T> = Result<T, Box<Diagnostic>>;
 
-/// Points into the file.
 #[derive(Clone, Copy)]
 pub(super) struct Marks<'a> {
     pub sources: &'a Sources,
@@ -58,7 +56,6 @@ fn begin(span: &Span) -> At {
     position(span.start.line(), span.start.col())
 }
 
-/// Builds values from the parser's events.
 pub(super) struct YamlReader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     marks: Marks<'t>,
@@ -77,7 +74,6 @@ impl<'t> YamlReader<'t> {
         }
     }
 
-    /// The file's one document.
     pub(super) fn document(mut self) -> Read<SpecValue> {
         let mut value = None;
         loop {

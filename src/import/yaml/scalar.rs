@@ -4,7 +4,6 @@
 
 use crate::import::flytekit::{BOOLEAN, Scalar, SpecData};
 
-/// The value of a plain scalar.
 pub(super) fn resolve(text: &str) -> SpecData {
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
         return SpecData::Null;
@@ -38,7 +37,6 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// The sign, and the rest.
 fn unsigned(text: &str) -> (&str, &str) {
     match text.strip_prefix(['-', '+']) {
         Some(rest) => (&text[..1], rest),

@@ -6,7 +6,6 @@ use crate::spec::{
     Base, Copy, GivenPath, OwnDockerfile, OwnStep, PipSecretMount, Secret, SourceCopyMode,
 };
 
-/// The fields of one `defaults`, `template` or `image`.
 #[derive(Default)]
 pub(in crate::manifest) struct Layer(pub Vec<Entry>);
 

@@ -61,7 +61,6 @@ impl Decoder<'_> {
         }
     }
 
-    /// A path of the manifest as a path of the workspace.
     pub(super) fn inside(&mut self, text: &Spanned) -> Option<WorkspacePath> {
         self.notes.accept(rules::inside(self.folder, text))
     }
@@ -81,7 +80,6 @@ impl Decoder<'_> {
         self.checked(what, rule, value?)
     }
 
-    /// Tells a field without a value.
     pub(super) fn missing(&mut self, node: &Node, example: &str) {
         let name = &node.name.text;
         self.notes

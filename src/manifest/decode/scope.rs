@@ -17,7 +17,6 @@ pub(in crate::manifest) const UNDECLARED: &str =
 
 const BRACES: &str = "where the braces are meant, write a raw string: `#\"…\"#`";
 
-/// The longest text that filling may make.
 const LENGTH_LIMIT: usize = 64 * 1024;
 
 /// What is declared in one file and in those that include it, by name.
@@ -29,10 +28,8 @@ pub(in crate::manifest) struct Seen<'a, T> {
 /// What names mean at one place.
 pub(in crate::manifest) type Scope<'a> = Seen<'a, Name>;
 
-/// What is seen where nothing is declared.
 pub(in crate::manifest) static NO_NAMES: Scope<'static> = Seen::NOTHING;
 
-/// One variable or axis.
 pub(in crate::manifest) struct Name {
     /// Its value; none when a mistake about it was told already.
     pub value: Option<String>,

@@ -9,7 +9,6 @@ use crate::spec::rules::{ValueRule, any, check_entry, check_platforms_once};
 const VALUE: &str = "\"…\"";
 
 impl Decoder<'_> {
-    /// The one value of a field.
     pub(super) fn one(&mut self, field: &Field, node: &Node) -> Option<Spanned> {
         bare(node, &["reset"], self.notes);
         let is_open = self.takes_any_builder && field.name == "builder";

@@ -8,10 +8,8 @@ use crate::manifest::notes::Notes;
 use crate::manifest::syntax::{Data, Node, bare};
 use crate::spec::rules::{check_called, check_once, declared_name};
 
-/// Images that one matrix may make.
 const COMBINATION_LIMIT: usize = 1000;
 
-/// One axis of a matrix.
 pub(in crate::manifest) struct Axis {
     name: Spanned,
     values: Vec<String>,

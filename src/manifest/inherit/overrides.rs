@@ -141,7 +141,6 @@ impl Sets {
         layers
     }
 
-    /// Tells flags that no image has met.
     pub(in crate::manifest) fn unmet(&self, ids: &BTreeMap<String, Place>, notes: &mut Notes) {
         for set in self.0.iter().filter(|set| !set.met) {
             let place = set.place(0, set.image.len());

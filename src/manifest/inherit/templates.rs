@@ -9,17 +9,14 @@ use crate::manifest::decode::{Layer, Seen, UNDECLARED};
 use crate::manifest::notes::Notes;
 use crate::suggest::closest;
 
-/// One template.
 pub(in crate::manifest) struct Template {
     pub place: Place,
     pub layer: Layer,
     pub extends: Vec<Spanned>,
 }
 
-/// The templates that one file sees.
 pub(in crate::manifest) type Templates<'a> = Seen<'a, Template>;
 
-/// Those of nowhere.
 pub(in crate::manifest) static NO_TEMPLATES: Templates<'static> = Seen::NOTHING;
 
 impl Template {

@@ -2,10 +2,8 @@
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
-/// How deep braces and comments may be nested.
 pub(super) const DEPTH_LIMIT: usize = 64;
 
-/// How many syntax mistakes of one text are told.
 const MISTAKE_LIMIT: usize = 50;
 
 /// A mistake was noted; the caller looks for a place to go on from.

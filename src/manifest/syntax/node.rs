@@ -2,7 +2,6 @@
 
 use crate::diagnostic::{Place, Spanned};
 
-/// One node with all that belongs to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub name: Spanned,
@@ -22,7 +21,6 @@ pub(crate) struct Prop {
     pub value: Value,
 }
 
-/// A value with its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
     pub data: Data,
@@ -30,10 +28,8 @@ pub(crate) struct Value {
     pub place: Place,
 }
 
-/// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Data {
-    /// Text of any kind.
     Text {
         /// Escapes are resolved.
         text: String,
@@ -42,9 +38,7 @@ pub(crate) enum Data {
     },
     /// A number, as written.
     Number(String),
-    /// `#true` or `#false`.
     Bool(bool),
-    /// `#null`.
     Null,
 }
 

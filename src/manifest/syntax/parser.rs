@@ -4,7 +4,6 @@ use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_spa
 use super::node::{Data, Node, Prop, Value};
 use crate::diagnostic::{Diagnostic, Place, SourceId, Spanned};
 
-/// Reads a whole text.
 pub(super) fn document(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut cursor = Cursor::new(text, source);
     cursor.forbidden_characters();
@@ -169,7 +168,6 @@ impl Cursor<'_> {
         (place, children)
     }
 
-    /// An argument or a property.
     fn entry(&mut self, node: &mut Node) -> Result<(), Noted> {
         self.annotation();
         if self.peek() == Some('=') {
@@ -232,7 +230,6 @@ impl Cursor<'_> {
         )
     }
 
-    /// Two values without a space between them.
     fn unspaced(&mut self) -> Result<(), Noted> {
         let place = self.here();
         let stray = match self.peek() {

@@ -46,7 +46,6 @@ fn unknown_prop(node: &Node, prop: &Prop, known: &[&'static str]) -> Diagnostic 
     }
 }
 
-/// Tells a block where there may be none.
 pub(in crate::manifest) fn no_block(node: &Node, notes: &mut Notes) {
     if let Some(place) = &node.block {
         let name = &node.name.text;

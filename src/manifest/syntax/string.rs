@@ -148,7 +148,6 @@ impl Cursor<'_> {
     }
 }
 
-/// Where a `"""` string's body ends.
 fn end_of_body(rest: &str, closing: &str, raw: bool) -> Option<usize> {
     if raw {
         return rest.find(closing);

@@ -8,10 +8,8 @@ use super::cursor::{Cursor, is_newline, is_space};
 use super::node::Node;
 use crate::diagnostic::SourceId;
 
-/// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
-    /// One line's end.
     Newline,
     /// Blanks within a line.
     Space,
@@ -31,11 +29,9 @@ pub(crate) enum TokenKind {
     End,
     /// `=`.
     Equals,
-    /// A name or a value.
     Value,
 }
 
-/// One token with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Token {
     pub kind: TokenKind,

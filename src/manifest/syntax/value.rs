@@ -22,7 +22,6 @@ impl Cursor<'_> {
         })
     }
 
-    /// A raw string or a keyword.
     fn hash(&mut self) -> Result<Data, Noted> {
         if self.rest().trim_start_matches('#').starts_with('"') {
             return Ok(Data::Text {

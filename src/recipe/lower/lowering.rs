@@ -10,7 +10,6 @@ pub(super) const DEFAULT_DIRECTORY: &str = "/root";
 /// The account of flytekit's images.
 pub(super) const FLYTEKIT_USER: &str = "flytekit";
 
-/// The steps of an image so far.
 pub(super) struct Lowering<'a> {
     pub spec: &'a ImageSpec,
     /// The directory of the manifest, whose `.dockerignore` applies.

@@ -108,7 +108,6 @@ impl Lowering<'_> {
     }
 }
 
-/// The tool of a lock file, by the file's name.
 fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
     match path.requirements_kind() {
         RequirementsKind::UvLock => Some(LockTool::Uv),

@@ -17,7 +17,6 @@ const SPARE_ROWS: usize = 3;
 /// Bounds of the name column, which is as wide as the widest name so far.
 const NAME: std::ops::RangeInclusive<usize> = 8..=32;
 
-/// Columns of the total bar.
 const BAR: usize = 20;
 
 /// One frame per tenth of a second.
@@ -36,11 +35,9 @@ pub(super) struct Screen {
     /// The line of a watch while nothing runs.
     watching: Option<String>,
     is_paused: bool,
-    /// Whether keys work.
     keys: bool,
 }
 
-/// One image that is being built or pushed.
 #[derive(Debug)]
 struct RunningImage {
     image: String,
@@ -49,7 +46,6 @@ struct RunningImage {
     words: String,
 }
 
-/// The lines of one moment.
 #[derive(Debug)]
 pub(super) struct Frame {
     running: Vec<Line>,
@@ -57,7 +53,6 @@ pub(super) struct Frame {
 }
 
 impl Screen {
-    /// The screen before a run.
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             predicted: settings.predicted,
@@ -67,7 +62,6 @@ impl Screen {
         }
     }
 
-    /// The columns of names.
     pub(super) fn name_width(&self) -> usize {
         self.widest.clamp(*NAME.start(), *NAME.end())
     }

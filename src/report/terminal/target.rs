@@ -18,7 +18,6 @@ pub(super) fn size() -> (u16, u16) {
     }
 }
 
-/// The process's stderr.
 #[derive(Debug)]
 pub(super) struct Stderr;
 

@@ -8,7 +8,6 @@ mod names;
 mod packages;
 mod parts;
 mod refused;
-mod tag;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -17,11 +16,12 @@ pub(crate) use mistakes::{
     Mistake, check, check_called, check_entry, check_id, check_id_once, check_names_once,
     check_once, check_platforms_once, empty_step, inside,
 };
-pub(crate) use names::{check_name, check_reference, check_registry};
+#[cfg(test)]
+pub(crate) use names::check_tag;
+pub(crate) use names::{
+    check_name, check_reference, check_registry, check_tag_format, fill_braces, format_tag,
+};
 pub(crate) use packages::*;
 pub(crate) use parts::*;
 pub(crate) use refused::{Refused, ValueRule};
-#[cfg(test)]
-pub(crate) use tag::check_tag;
-pub(crate) use tag::{check_tag_format, format_tag};
 pub(crate) use values::*;

@@ -4,7 +4,6 @@
 //! there is only one way to fix it, the fix comes along.
 
 use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
-use super::tag::check_tag;
 
 /// Checks a repository name: parts of lower-case letters and digits, `/` between them.
 pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
@@ -30,7 +29,6 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// One part of a repository name.
 fn check_part(part: &str) -> Result<(), Refused> {
     refuse_if(
         part.is_empty(),
@@ -201,4 +199,88 @@ fn check_digest(digest: &str) -> Result<(), Refused> {
     };
     let why = "a digest is `sha256:` and 64 lower-case hexadecimal digits";
     require(is_of("sha256:", 64) || is_of("sha512:", 128), why)
+}
+
+pub(crate) fn check_tag(tag: &str) -> Result<(), Refused> {
+    refuse_if(tag.is_empty(), "a tag cannot be empty")?;
+    if tag.len() > 128 {
+        return refuse(format!(
+            "the tag would have {} characters, and Docker takes at most 128",
+            tag.len()
+        ));
+    }
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some(c) = tag.chars().find(|c| !word(*c) && !matches!(c, '.' | '-')) {
+        return refuse(format!(
+            "Docker takes no `{}` in a tag: only letters, digits, `_`, `.`, `-`",
+            c.escape_debug()
+        ));
+    }
+    require(tag.starts_with(word), "a tag cannot begin with `.` or `-`")
+}
+
+pub(crate) fn check_tag_format(format: &str) -> Result<(), Refused> {
+    check_tag(&format_tag(format, &"0123456789abcdef".repeat(2))?)
+}
+
+/// Fills a tag format as Python's `str.format` would: `{spec_hash}`, `{spec_hash:.8}`, `{{` and `}}`.
+pub(crate) fn format_tag(format: &str, spec_hash: &str) -> Result<String, Refused> {
+    let lone = |brace: &str| Refused::new(format!("a `{brace}` has no counterpart"));
+    fill_braces(format, lone, |field| fill_field(field, spec_hash))
+}
+
+/// Fills the placeholders of a format, each by what is between its braces; `lone` is said of a brace without its other half.
+pub(crate) fn fill_braces<T: AsRef<str>, E>(
+    format: &str,
+    lone: impl Fn(&str) -> E,
+    mut fill: impl FnMut(&str) -> Result<T, E>,
+) -> Result<String, E> {
+    let mut out = String::new();
+    let mut rest = format;
+    while let Some(at) = rest.find(['{', '}']) {
+        out.push_str(&rest[..at]);
+        let brace = &rest[at..=at];
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(brace) {
+            out.push_str(brace);
+            rest = after;
+        } else {
+            let end = end_of_field(rest).filter(|_| brace == "{");
+            let end = end.ok_or_else(|| lone(brace))?;
+            out.push_str(fill(&rest[..end])?.as_ref());
+            rest = &rest[end + 1..];
+        }
+    }
+    Ok(out + rest)
+}
+
+/// Where the brace is that closes a placeholder, which may have others inside.
+fn end_of_field(text: &str) -> Option<usize> {
+    let mut open = 1;
+    text.find(|c| {
+        open += i32::from(c == '{') - i32::from(c == '}');
+        open == 0
+    })
+}
+
+fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
+    let (name, spec) = halves(field, ':');
+    if name != "spec_hash" {
+        return refuse(format!(
+            "`{{{name}}}` is unknown: the one field is `{{spec_hash}}`"
+        ));
+    }
+    let Some(spec) = spec.filter(|spec| !spec.is_empty()) else {
+        return Ok(spec_hash);
+    };
+    let digits = spec
+        .strip_prefix('.')
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .filter(|_| !spec.contains('+'));
+    match digits {
+        Some(digits) => Ok(&spec_hash[..digits.min(spec_hash.len())]),
+        None => refuse(format!(
+            "`:{spec}` is unknown: only a length can be given, as in `{{spec_hash:.8}}`"
+        )),
+    }
 }

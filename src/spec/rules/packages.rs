@@ -100,7 +100,6 @@ pub(crate) fn conda_package(value: &str) -> Result<(), Refused> {
     )
 }
 
-/// A channel's name or URL.
 pub(crate) fn conda_channel(value: &str) -> Result<(), Refused> {
     line(value)?;
     refuse_if(
@@ -118,7 +117,6 @@ pub(crate) fn number(value: &str) -> Result<(), Refused> {
     )
 }
 
-/// Which source files are copied.
 pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
@@ -150,7 +148,6 @@ pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
     }
 }
 
-/// The helper images that can be named.
 pub(crate) const HELPERS: [&str; 2] = ["uv-image", "micromamba-image"];
 
 pub(crate) fn helper(name: &str) -> Result<(), Refused> {

@@ -1,9 +1,7 @@
 //! Why a value is refused, and what it should be instead.
 
-/// A rule on one value.
 pub(crate) type ValueRule = fn(&str) -> Result<(), Refused>;
 
-/// Why a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub(crate) struct Refused {
@@ -13,12 +11,18 @@ pub(crate) struct Refused {
     pub fix: Option<String>,
 }
 
-/// Refuses without a fix.
+impl Refused {
+    /// Without a fix.
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            fix: None,
+        }
+    }
+}
+
 pub(crate) fn refuse<T>(why: impl Into<String>) -> Result<T, Refused> {
-    Err(Refused {
-        why: why.into(),
-        fix: None,
-    })
+    Err(Refused::new(why))
 }
 
 /// Refuses, without a fix, what does not meet a condition.

@@ -1,8 +1,7 @@
 //! What Docker, apt, pip and conda take, and what they would refuse or misread.
 
-use super::names::{check_name, check_reference, check_registry};
+use super::names::{check_name, check_reference, check_registry, check_tag_format, format_tag};
 use super::packages::*;
-use super::tag::{check_tag_format, format_tag};
 use super::values::*;
 use super::{Refused, ValueRule};
 

@@ -132,7 +132,6 @@ fn ticked(words: &[&str]) -> String {
     ticked.join(", ")
 }
 
-/// A path inside an image.
 pub(crate) fn absolute(value: &str) -> Result<(), Refused> {
     line(value)?;
     if !value.starts_with('/') {
@@ -141,7 +140,6 @@ pub(crate) fn absolute(value: &str) -> Result<(), Refused> {
     Ok(())
 }
 
-/// A program inside an image.
 pub(crate) fn program(value: &str) -> Result<(), Refused> {
     line(value)?;
     let why = "it must be an absolute path, such as `/usr/bin/python3`";
@@ -193,7 +191,6 @@ pub(crate) fn secret_id(id: &str) -> Result<(), Refused> {
     require(!is_ours, "imgspec uses such ids itself")
 }
 
-/// Variables that a shell can set.
 pub(crate) fn variable(name: &str) -> Result<(), Refused> {
     require(
         is_identifier(name, "_", "_"),
@@ -218,7 +215,6 @@ pub(crate) fn label_name(name: &str) -> Result<(), Refused> {
     )
 }
 
-/// Stages of a Dockerfile.
 pub(crate) fn stage_name(name: &str) -> Result<(), Refused> {
     let why = "stages have names of letters, digits, `-`, `_` and `.`, or a number";
     require(is_made_of(name, "", "_-."), why)

@@ -10,7 +10,6 @@ use std::str::Chars;
 use crate::fingerprint::flytekit::words::strip;
 use crate::fingerprint::ignore::pattern::{Token, glob};
 
-/// The patterns of one `.dockerignore`, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Matcher(Vec<Pattern>);
 
@@ -26,12 +25,10 @@ struct Pattern {
 pub(super) struct BadPattern {
     /// The line, stripped.
     pub(super) text: String,
-    /// Why.
     pub(super) why: String,
 }
 
 impl Matcher {
-    /// Reads the text of a file.
     pub(super) fn read(text: &str) -> Result<Self, BadPattern> {
         // Python takes a carriage return alone for a line end too.
         let lines = text

@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::disk::FileKind;
+use crate::disk::read::Refusal;
+use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::error::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::git;
@@ -14,14 +17,56 @@ use crate::git;
 /// How long git may take: a directory of a million files takes seconds.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// The files below a directory that git ignores, relative to it, as git writes them: with quotes around odd names.
-pub(super) fn ignored(root: &Path, folder: &Path) -> Result<HashSet<String>, Error> {
+/// Those of these files below a directory that git ignores, relative to it, as git writes them: with quotes around odd names.
+pub(super) fn ignored(
+    root: &Path,
+    folder: &Path,
+    files: &[String],
+) -> Result<HashSet<String>, Error> {
+    refuse_pipes(root, folder, files)?;
     let files = git::files(folder, &["-io", "--exclude-standard"], LIMIT);
     let files = files.map_err(|why| Error::Git {
         folder: place(root, folder),
         why,
     })?;
     Ok(files.unwrap_or_default().into_iter().collect())
+}
+
+/// Where a repository says what it ignores.
+const IGNORE_FILE: &str = ".gitignore";
+
+/// What git reads of a repository to say what it ignores.
+const OF_THE_REPOSITORY: [&str; 5] = [
+    ".git",
+    ".git/HEAD",
+    ".git/config",
+    ".git/index",
+    ".git/info/exclude",
+];
+
+/// Refuses whatever git would read for this directory, which holds these files, and what is neither file nor directory: git would
+/// wait for a pipe until its time is up, as it has no setting against it. What is put there afterwards costs no more than that.
+fn refuse_pipes(root: &Path, folder: &Path, files: &[String]) -> Result<(), Error> {
+    let is_repository = |at: &&Path| at.join(".git").symlink_metadata().is_ok();
+    let Some(repository) = folder.ancestors().find(is_repository) else {
+        return Ok(());
+    };
+    let is_rules = |file: &&String| file.rsplit('/').next() == Some(IGNORE_FILE);
+    let inside = files.iter().filter(is_rules).map(|file| folder.join(file));
+    let above = folder.ancestors().skip(1);
+    let above = above.take_while(|at| at.starts_with(repository));
+    let above = above.map(|at| at.join(IGNORE_FILE));
+    let own = OF_THE_REPOSITORY.iter().map(|name| repository.join(name));
+    for file in inside.chain(above).chain(own) {
+        match FileKind::at(&file) {
+            Ok(FileKind::File | FileKind::Directory) | Err(_) => {}
+            Ok(kind) => {
+                let file = place(root, &file);
+                return Err(FilesError::named(&file, None, Refusal::Kind(kind)).into());
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -47,7 +92,7 @@ mod tests {
         for name in ["a.log", "é.log", "b.txt"] {
             write(at, name, "");
         }
-        let found = sorted(ignored(at, at).unwrap());
+        let found = sorted(ignored(at, at, &[]).unwrap());
         assert_eq!(found, ["\"\\303\\251.log\"", "a.log"]);
     }
 
@@ -56,10 +101,34 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         write(at, ".git", "nonsense");
-        let error = ignored(at, at).unwrap_err();
+        let error = ignored(at, at, &[]).unwrap_err();
         assert!(
             error.to_string().contains("invalid gitfile format"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn git_is_not_left_waiting_for_a_pipe() {
+        for name in [
+            ".gitignore",
+            "d/.gitignore",
+            "d/e/.gitignore",
+            ".git/config",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let at = folder.path();
+            git::init(at);
+            std::fs::create_dir_all(at.join("d/e")).unwrap();
+            let files = [".gitignore".to_owned(), "e/.gitignore".to_owned()];
+            refuse_pipes(at, &at.join("d"), &files).unwrap();
+            let pipe = at.join(name);
+            let _ = std::fs::remove_file(&pipe);
+            let fifo = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, &pipe, fifo, 0o600.into(), 0).unwrap();
+            let error = refuse_pipes(at, &at.join("d"), &files).unwrap_err();
+            let said = format!("`{name}` is a named pipe, not a file");
+            assert_eq!(error.to_string(), said);
+        }
     }
 }

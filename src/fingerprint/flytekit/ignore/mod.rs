@@ -5,7 +5,6 @@
 
 mod docker;
 mod git;
-mod pipes;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -18,7 +17,6 @@ use crate::fingerprint::files::find::ignore_bytes;
 use crate::fingerprint::ignore::IGNORE_FILE;
 use docker::Matcher;
 
-/// What is left out of one source root.
 pub(super) struct Ignore {
     git: HashSet<String>,
     docker: Matcher,
@@ -28,14 +26,12 @@ impl Ignore {
     /// Reads the rules of a directory, which is a path of the root without links and holds these files.
     pub(super) fn read(root: &Root, folder: &Path, files: &[String]) -> Result<Self, Error> {
         let at = root.at(folder);
-        pipes::refuse(root.path(), &at, files)?;
         Ok(Self {
-            git: git::ignored(root.path(), &at)?,
+            git: git::ignored(root.path(), &at, files)?,
             docker: read_docker(root, folder)?,
         })
     }
 
-    /// Whether a file is left out.
     pub(super) fn holds(&self, path: &str) -> bool {
         self.git.contains(normal(path).as_ref()) || self.docker.matches(path) || is_standard(path)
     }

@@ -1,11 +1,40 @@
-//! Images that are called the same once their tags are known. Pure.
+//! Mistakes that only the files and the tags tell: file sets that cannot be read, and images that are called the same. Pure.
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::fingerprint::Fingerprints;
-use crate::workspace::Image;
+use crate::fingerprint::{BadSet, Fingerprints};
+use crate::recipe::Recipe;
+use crate::workspace::{Image, Workspace};
 use crate::world::World;
+
+pub(super) fn unreadable_files(
+    workspace: &Workspace,
+    recipes: &[Recipe],
+    bad: &[BadSet],
+) -> Vec<Diagnostic> {
+    let mistake = |bad: &BadSet| {
+        let image = &workspace.images[bad.image.index()];
+        let field = bad
+            .set
+            .and_then(|set| recipes[bad.image.index()].set_fields.get(set))
+            .cloned()
+            .unwrap_or_default();
+        let said = bad
+            .error
+            .place()
+            .map(|(file, line)| format!("{file}, line {line}: "))
+            .unwrap_or_default();
+        let message = format!("image `{}`: {said}{}", image.id, bad.error);
+        let mut diagnostic = Diagnostic::error("unreadable-files", message);
+        diagnostic.help = bad.error.help();
+        if let Some(place) = image.places.get(&field) {
+            diagnostic = diagnostic.at(place.clone(), "named here");
+        }
+        diagnostic
+    };
+    bad.iter().map(mistake).collect()
+}
 
 /// References that two images have: the later one would overwrite the earlier. flytekit's tags leave out inputs, so two of
 /// its images may be told apart by their keys alone.
