@@ -28,7 +28,6 @@ pub struct World {
 
 impl World {
     /// What an image is asked to be.
-    #[must_use]
     pub fn spec(&self, id: ImageId) -> &ImageSpec {
         &self.workspace.images[id.index()].spec
     }

@@ -99,7 +99,7 @@ impl Context {
         }
         let found = manifest::find(&self.folder, &self.overrides, &self.env());
         let found = found
-            .map_err(|unsure| Failure::Wrong(unsure.diagnostics, unsure.sources))?
+            .map_err(|unsure| Failure::Refused(Refusal::Wrong(unsure.diagnostics, unsure.sources)))?
             .ok_or_else(|| self.no_manifest())?;
         self.tell_strangers(&found);
         Ok(self.found.get_or_init(|| found))
@@ -168,7 +168,7 @@ impl Context {
         let session = Session::open(&opening).map_err(|refusal| match refusal {
             Refusal::Wrong(mut diagnostics, sources) => {
                 diagnostics.extend(self.apart());
-                Failure::Wrong(diagnostics, sources)
+                Failure::Refused(Refusal::Wrong(diagnostics, sources))
             }
             other @ Refusal::Other { .. } => other.into(),
         })?;

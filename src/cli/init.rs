@@ -68,7 +68,7 @@ fn tell_workspace(context: &Context) {
             }
         }
         // It is written; what is above has to be mended.
-        Err(failure) => drop(context.screen.tell(&failure)),
+        Err(failure) => drop(context.screen.tell(failure)),
     }
 }
 

@@ -7,7 +7,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::refusal::refusal;
 use crate::asking::Asker;
 use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
@@ -95,7 +94,7 @@ impl BackendRegistry {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => format!("builders: {}", self.kinds().collect::<Vec<_>>().join(", ")),
             };
-            refusal(format!("unknown builder `{kind}`"), help)
+            Refusal::usage(format!("unknown builder `{kind}`"), help)
         })
     }
 

@@ -49,7 +49,7 @@ use crate::run::{Event, Mailbox, Summary};
 use crate::session::{self, Refusal, Session};
 use crate::spec::{ImageSpec, WorkspacePath};
 use crate::workspace::{Image, Places};
-use refusal::{refusal, unknown_image};
+use refusal::unknown_image;
 
 /// Images of one directory, by id, with the backends that build them.
 ///
@@ -135,7 +135,7 @@ impl Images {
         let known = self.backends.all();
         if known.is_empty() {
             let help = "register one, or take `BackendRegistry::usual`";
-            return Err(refusal("no builder is registered", help));
+            return Err(Refusal::usage("no builder is registered", help));
         }
         let checked = check::loaded(said::assemble(root, &self.images));
         let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
@@ -149,14 +149,14 @@ impl Images {
         let help = "images need an existing directory: that of the files that they copy";
         match folder.canonicalize() {
             Ok(root) if root.is_dir() => Ok(root),
-            Ok(_) => Err(refusal(
+            Ok(_) => Err(Refusal::usage(
                 format!("`{}` is not a directory", folder.display()),
                 help,
             )),
             Err(error) => {
                 let why = system_words(&error);
                 let message = format!("`{}` cannot be read: {why}", folder.display());
-                Err(refusal(message, help))
+                Err(Refusal::usage(message, help))
             }
         }
     }
@@ -203,7 +203,7 @@ impl Images {
                 .is_none()
         {
             let message = format!("image `{id}` has no registry");
-            return Err(refusal(message, "give it one: `with_registry`"));
+            return Err(Refusal::usage(message, "give it one: `with_registry`"));
         }
         let reference = session.reference(at);
         let wanted = Wanted {

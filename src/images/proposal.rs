@@ -5,14 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use super::refusal::{known_images, refusal};
+use super::refusal::known_images;
 use super::request::Request;
 use crate::asking::Asker;
 use crate::diagnostic::Diagnostic;
 use crate::graph::ImageId;
 use crate::plan::{Action, Reason};
 use crate::run::{Event, Mailbox, Options, Outcome, Summary};
-use crate::session::{Planned, Refusal, Session, Wish};
+use crate::session::{Planned, Refusal, Session, Wish, unselectable};
 
 /// A plan that can be looked at and carried out.
 #[must_use]
@@ -87,7 +87,6 @@ impl Proposal {
     }
 
     /// What is doubtful in the images.
-    #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.session.warnings
     }
@@ -119,19 +118,8 @@ impl Proposal {
 
 fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refusal> {
     let graph = &session.world.graph;
-    graph
-        .select(graph.ids().collect(), words)
-        .map_err(|unknown| {
-            let message: Vec<String> = unknown.iter().map(ToString::to_string).collect();
-            let meant = unknown.iter().filter_map(|word| word.suggestion.as_ref());
-            let meant: Vec<String> = meant.map(|id| format!("did you mean `{id}`?")).collect();
-            let help = if meant.is_empty() {
-                known_images(session)
-            } else {
-                meant.join(" ")
-            };
-            refusal(message.join("; "), help)
-        })
+    let chosen = graph.select(graph.ids().collect(), words);
+    chosen.map_err(|unknown| unselectable(unknown, known_images(session)))
 }
 
 impl Summary {

@@ -34,14 +34,7 @@ impl From<Obstacle> for Refusal {
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
             Obstacle::Secrets(_) => "set the variable or make the file readable",
         };
-        refusal(obstacle.to_string(), help)
-    }
-}
-
-pub(super) fn refusal(message: impl Into<String>, help: impl Into<String>) -> Refusal {
-    Refusal::Other {
-        message: message.into(),
-        help: Some(help.into()),
+        Refusal::usage(obstacle.to_string(), help)
     }
 }
 
@@ -51,7 +44,7 @@ pub(super) fn unknown_image(id: &str, session: &Session) -> Refusal {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => known_images(session),
     };
-    refusal(format!("unknown image `{id}`"), help)
+    Refusal::usage(format!("unknown image `{id}`"), help)
 }
 
 pub(super) fn known_images(session: &Session) -> String {

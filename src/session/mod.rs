@@ -16,6 +16,7 @@ use std::sync::Arc;
 pub use crate::backend::table::all as backends;
 pub use prepare::{Obstacle, Wish};
 pub use select::Selection;
+pub(crate) use select::unselectable;
 
 use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};

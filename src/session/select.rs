@@ -40,7 +40,9 @@ impl Session {
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
         let start = self.below(&selection.below);
         let chosen = self.world.graph.select(start, &selection.words);
-        chosen.map_err(unselectable)
+        chosen.map_err(|unknown| {
+            unselectable(unknown, "`imgspec graph show` lists the images".to_owned())
+        })
     }
 
     /// The images that are declared in a directory or below it.
@@ -62,7 +64,8 @@ impl Session {
     }
 }
 
-fn unselectable(unknown: Vec<UnknownSelection>) -> Refusal {
+/// The refusal of words that name no image; without an id that was probably meant it says `otherwise`.
+pub(crate) fn unselectable(unknown: Vec<UnknownSelection>, otherwise: String) -> Refusal {
     let message = unknown
         .iter()
         .map(UnknownSelection::to_string)
@@ -74,12 +77,9 @@ fn unselectable(unknown: Vec<UnknownSelection>) -> Refusal {
         .map(|id| format!("did you mean `{id}`?"))
         .collect();
     let help = if meant.is_empty() {
-        "`imgspec graph show` lists the images".to_owned()
+        otherwise
     } else {
         meant.join(" ")
     };
-    Refusal::Other {
-        message,
-        help: Some(help),
-    }
+    Refusal::usage(message, help)
 }
