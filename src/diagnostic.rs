@@ -1,7 +1,7 @@
 //! One thing that is wrong (or doubtful) with what the user wrote: data only.
 //!
-//! Knows nothing of terminals: `report` draws diagnostics, `check --format json` serialises them. A place is a byte
-//! range of a source that [`Sources`] keeps, so that every stage after the parser can still point at the manifest.
+//! `report` draws diagnostics, `check --format json` serialises them. A place is a byte range of a source that [`Sources`]
+//! keeps, so that every stage after the parser can still point at the manifest.
 
 mod text;
 

@@ -1,8 +1,7 @@
 //! What one image is asked to be: plain data, in the words of the manifest.
 //!
-//! Knows nothing of files, graphs or builders. The fields are exactly those that a user writes, after inheritance and
-//! variables but before any default that another module owns (see [`crate::recipe`]). A new field is a line here and a row
-//! in `spec/fields.rs`.
+//! The fields are exactly those that a user writes, after inheritance and variables but before any default that another module
+//! owns (see [`crate::recipe`]). A new field is a line here and a row in `spec/fields.rs`.
 
 mod build;
 pub(crate) mod fields;

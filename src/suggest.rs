@@ -1,7 +1,7 @@
 //! "Did you mean": the known word that is closest to an unknown one.
 //!
-//! Knows nothing of what the words are. Damerau-Levenshtein, with a distance that grows with the length, so that short
-//! words are not "corrected" into unrelated ones.
+//! Damerau-Levenshtein, with a distance that grows with the length, so that short words are not "corrected" into unrelated
+//! ones.
 
 /// The known word closest to `word`, if one is close enough to be meant; the first of equals.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,7 +1,7 @@
 //! All images of a repository, with where each was said: the result of reading manifests.
 //!
-//! Data only; knows nothing of KDL. An image keeps a map from field to place, so that later stages (graph, file checks,
-//! backends) can point at the manifest without knowing its syntax.
+//! An image keeps a map from field to place, so that later stages (graph, file checks, backends) can point at the manifest
+//! without knowing its syntax.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

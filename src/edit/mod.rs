@@ -1,8 +1,7 @@
 //! Changes of a manifest that a command asks for: a value of an image's field, or the layout.
 //!
 //! An edit touches one node, on the document model of the `kdl` crate, and nothing else of the file by a byte. It is checked as
-//! `imgspec check` would, before anything is written, and proven to say what was asked for and nothing else. Knows neither
-//! clap nor screens.
+//! `imgspec check` would, before anything is written, and proven to say what was asked for and nothing else.
 
 mod file;
 mod item;

@@ -1,9 +1,9 @@
 //! Recipe, files and bases → key: the encoding, written once.
 //!
-//! Pure. [`encode`] tells a [`Sink`] every input by name, in a fixed order; one sink hashes them, the other (in `listing`)
-//! writes them down for people. What is hashed is a sequence of (name, tag, value), each with its length
-//! before it, so no two recipes give the same bytes; a sequence says how long it is; recipes are taken apart without `..`, so
-//! a new field does not compile until someone says here how it counts. See `docs/design/key.md`.
+//! [`encode`] tells a [`Sink`] every input by name, in a fixed order; one sink hashes them, the other (in `listing`) writes
+//! them down for people. What is hashed is a sequence of (name, tag, value), each with its length before it, so no two recipes
+//! give the same bytes; a sequence says how long it is; recipes are taken apart without `..`, so a new field does not compile
+//! until someone says here how it counts. See `docs/design/key.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,10 +1,10 @@
 //! The inputs of a key in words, for `explain` and for records; and what differs between two such lists.
 //!
-//! Pure. Hears the very encoding that is hashed. A file set, one digest in the key, is listed file by file
-//! under its paths from the workspace root, because that is what people look for.
+//! Hears the very encoding that is hashed. A file set, one digest in the key, is listed file by file under its paths from the
+//! workspace root, because that is what people look for.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -133,12 +133,7 @@ fn shown(text: &str) -> String {
 }
 
 fn short(digest: &[u8; 32]) -> String {
-    digest[..8]
-        .iter()
-        .fold("blake3:".to_owned(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    format!("blake3:{}", hex::encode(&digest[..8]))
 }
 
 /// What differs between two lists, in the order of the new one, then what is gone.

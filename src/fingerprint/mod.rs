@@ -1,7 +1,7 @@
 //! File sets → digests, recipe → key.
 //!
-//! Reads files, writes none; knows no builder. A key is the hash of an encoding that is written once, through a trait, and
-//! read twice (hashed, and listed for `explain`), so that the two cannot disagree.
+//! A key is the hash of an encoding that is written once, through a trait, and read twice (hashed, and listed for `explain`),
+//! so that the two cannot disagree.
 
 mod encode;
 pub mod files;

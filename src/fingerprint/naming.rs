@@ -1,7 +1,7 @@
 //! What images are called: by their key, or with `flytekit` as flytekit itself would call them.
 //!
-//! Reads the files that flytekit hashes. Flytekit's tag names an image and decides nothing: it leaves out
-//! inputs that change the image (`docs/design/flytekit.md`), so freshness stays the key's affair.
+//! Flytekit's tag names an image and decides nothing: it leaves out inputs that change the image (`docs/design/flytekit.md`),
+//! so freshness stays the key's affair.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The backends that a program's images may be built with, each under a kind and with a priority.
 //!
-//! Starts nothing. The kind and the priority that a program gives override those of the backend itself, so that one backend
-//! may be there twice, and whoever brings a backend decides when it is taken.
+//! The kind and the priority that a program gives override those of the backend itself, so that one backend may be there twice,
+//! and whoever brings a backend decides when it is taken.
 
 use std::fmt;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! What a request would do, before it is done.
 //!
-//! What is carried out is the very plan that was shown; only files that change meanwhile are looked at again, as in every
-//! run.
+//! What is carried out is the very plan that was shown; only files that change meanwhile are looked at again, as in every run.
 
 use std::collections::BTreeSet;
 

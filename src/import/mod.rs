@@ -1,8 +1,7 @@
 //! ImageSpecs of flytekit (YAML or Python) and Docker's bake files → a manifest, and notes on what could not be carried over.
 //!
-//! Reads the one file it is given; writes and prints nothing. `yaml`, `python` and `bake` read a source, `flytekit` maps the
-//! fields of an ImageSpec, `kdl` writes the manifest. Nothing is dropped silently: what is not understood, or means something
-//! else here, becomes a [`Note`], and `check` takes what is left.
+//! `yaml`, `python` and `bake` read a source, `flytekit` maps the fields of an ImageSpec, `kdl` writes the manifest. Nothing is
+//! dropped silently: what is not understood, or means something else here, becomes a [`Note`], and `check` takes what is left.
 
 mod bake;
 mod flytekit;

@@ -1,10 +1,9 @@
 //! KDL text → Workspace; all mistakes of all files at once, with their places.
 //!
-//! Reads manifests and nothing else; knows neither graph nor builders. The rooms are the way of the text: `syntax` makes nodes
-//! of it, `decode` fills variables in and makes fields of nodes, `inherit` makes one spec of the fields that defaults,
-//! templates, a matrix and flags give an image, and `load` takes one file after the other through all that. Which fields
-//! there are and what their values may be belongs to [`crate::spec`]; how names and values are written, `write` knows. Every
-//! stage goes on after a mistake with what it understood.
+//! The rooms are the way of the text: `syntax` makes nodes of it, `decode` fills variables in and makes fields of nodes,
+//! `inherit` makes one spec of the fields that defaults, templates, a matrix and flags give an image, and `load` takes one file
+//! after the other through all that. Which fields there are and what their values may be belongs to [`crate::spec`]; how names
+//! and values are written, `write` knows. Every stage goes on after a mistake with what it understood.
 
 mod decode;
 #[cfg(test)]

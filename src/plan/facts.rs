@@ -1,7 +1,7 @@
 //! What is known of images before anything is decided: records, and what exists where.
 //!
-//! Asks the store and the backends; decides nothing. Each backend is asked once, for all its images together, and differences
-//! of inputs are looked up only for images that have to be built.
+//! Each backend is asked once, for all its images together, and differences of inputs are looked up only for images that have
+//! to be built.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! CUDA and cuDNN versions → the image of NVIDIA's that has them.
 //!
-//! Pure. A table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a made-up tag would be
-//! refused only by a registry, after minutes, in words about manifests.
+//! A table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a made-up tag would be refused only
+//! by a registry, after minutes, in words about manifests.
 
 use crate::spec::Base;
 

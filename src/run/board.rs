@@ -1,8 +1,8 @@
 //! Where each image stands, and which may start: one pure function of what is known now.
 //!
-//! Knows no time and no threads. Where an image stands follows from the plan, from what is known of it and from where its bases
-//! stand, and from nothing else. So after whatever happened the board can be made again, and where only a few images are not what
-//! they were, it is enough to judge those and what needs them: a run of many images costs no more than its steps.
+//! Where an image stands follows from the plan, from what is known of it and from where its bases stand, and from nothing else.
+//! So after whatever happened the board can be made again, and where only a few images are not what they were, it is enough to
+//! judge those and what needs them: a run of many images costs no more than its steps.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

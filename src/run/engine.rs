@@ -1,7 +1,7 @@
 //! The one engine of `graph build` and `watch`: starts builds and pushes, hears their ends, and tells what happens.
 //!
 //! Its owner hands it messages and calls [`Engine::turn`] after each: plan and board are then made anew, at most once, and what
-//! may start starts. Knows nothing of screens, of where changes come from, and of how images are built.
+//! may start starts.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,8 @@ pub(crate) struct Engine<'r> {
     pub(crate) state: State,
     jobs: Jobs,
     teller: Teller<'r>,
-    pub(super) wave: Option<Wave>,
-    pub(super) waves: usize,
+    pub(crate) wave: Option<Wave>,
+    pub(crate) waves: usize,
     pace: Pace,
     pub(super) halt: Halt,
     /// Failures that the images built on them were not told of.
@@ -82,10 +82,6 @@ impl<'r> Engine<'r> {
         self.teller.tell(event);
     }
 
-    pub(crate) fn waves(&self) -> usize {
-        self.waves
-    }
-
     /// Whether plan and board are to be made anew.
     pub(crate) fn is_stale(&self) -> bool {
         self.pace == Pace::Stale
@@ -99,10 +95,6 @@ impl<'r> Engine<'r> {
     /// Whether no build and no push goes on.
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.is_empty()
-    }
-
-    pub(crate) fn has_wave(&self) -> bool {
-        self.wave.is_some()
     }
 
     /// Whether nothing goes on and nothing will start.

@@ -1,7 +1,7 @@
 //! What happens in a run, one value a happening: the only way anything reaches a screen.
 //!
-//! Knows nothing of screens. Events carry names and plain values, and their JSON (`--progress json`, see
-//! docs/json.md) is derived from the very type, one object a line.
+//! Events carry names and plain values, and their JSON (`--progress json`, see docs/json.md) is derived from the very type, one
+//! object a line.
 
 use std::sync::Arc;
 

@@ -1,8 +1,7 @@
 //! Plan → Events and Records: one engine for `graph build` and for `watch`, and the workers that it gives images to.
 //!
-//! Knows nothing of screens and of what builders do. [`run`] is one wave with nothing that changes meanwhile; a watch is the same
-//! engine with sources on top. All state is owned by one thread, which hears of everything through one channel: there is
-//! nothing to lock.
+//! [`run`] is one wave with nothing that changes meanwhile; a watch is the same engine with sources on top. All state is owned
+//! by one thread, which hears of everything through one channel: there is nothing to lock.
 
 mod again;
 mod board;

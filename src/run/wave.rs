@@ -1,7 +1,7 @@
 //! What one wave did, from the first image that has to be built until nothing is left to do.
 //!
-//! Data and counting only. `graph build` is one wave. In a watch a wave lasts however many changes come meanwhile, so that a
-//! branch switch is one wave even when it takes long.
+//! `graph build` is one wave. In a watch a wave lasts however many changes come meanwhile, so that a branch switch is one wave
+//! even when it takes long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

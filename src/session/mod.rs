@@ -1,7 +1,7 @@
 //! One workspace, loaded, checked and fingerprinted: what every command begins with, and what a library user calls.
 //!
-//! Knows nothing of clap or screens. Opening a session does everything that cannot start a process or write a file; planning
-//! asks what exists; only running builds.
+//! Opening a session does everything that cannot start a process or write a file; planning asks what exists; only running
+//! builds.
 
 mod choice;
 mod mistakes;

@@ -1,7 +1,7 @@
 //! What was heard since the last look, written by whoever hears and read by the keeper.
 //!
-//! Knows no file system. An event is turned into whom it concerns the moment it is heard and then
-//! forgotten, so that a million events take as much memory as one.
+//! An event is turned into whom it concerns the moment it is heard and then forgotten, so that a million events take as much
+//! memory as one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
 //! Runs the commands of `--on-success` and `--on-failure`, one at a time, beside the watch.
 //!
-//! Knows what is handed to it and nothing of builds. The hook of a later wave stops the one that still
-//! runs (its process group gets TERM, then KILL), so that a hook may be a server that is to be started anew; what the
-//! stopped one had been told is told again to the next.
+//! The hook of a later wave stops the one that still runs (its process group gets TERM, then KILL), so that a hook may be a
+//! server that is to be started anew; what the stopped one had been told is told again to the next.
 
 use std::io::{Seek, Write};
 use std::os::unix::process::ExitStatusExt;

@@ -116,7 +116,7 @@ impl<'r> Keeper<'r> {
         drop(receiver);
         self.ends.stop();
         self.keys = None;
-        let waves = phase.now().map_or(0, |now| now.engine.waves());
+        let waves = phase.now().map_or(0, |now| now.engine.waves);
         self.teller.tell(Event::WatchEnded { waves });
     }
 
@@ -195,7 +195,7 @@ impl<'r> Keeper<'r> {
             state.in_doubt = readers(&state.view, &self.looks.unseen());
         }
         now.engine.turn(self.wish == Wish::GoOn);
-        if now.engine.has_wave() && now.engine.is_done() && !self.looks.is_open() {
+        if now.engine.wave.is_some() && now.engine.is_done() && !self.looks.is_open() {
             let end = now.engine.end_wave();
             self.teller.tell(Event::WatchWaiting {
                 failed: end.stuck.clone(),
@@ -292,7 +292,7 @@ impl<'r> Keeper<'r> {
         if woken.is_empty() && !now.engine.has_work() {
             return;
         }
-        let is_first = now.engine.waves() == 0;
+        let is_first = now.engine.waves == 0;
         let wakening = now.engine.wake(woken);
         let blame = self.ends.blame(&wakening, &files);
         if !is_first && !wakening.images.is_empty() {

@@ -1,8 +1,7 @@
 //! Single keys from a terminal, without Return.
 //!
-//! Alone changes the terminal's mode. Only line editing and echo are switched off — Ctrl-C stays a signal
-//! and output stays as it is — and the mode that was found is restored when this is dropped; a program in the background
-//! touches nothing.
+//! Alone changes the terminal's mode. Only line editing and echo are switched off — Ctrl-C stays a signal and output stays as
+//! it is — and the mode that was found is restored when this is dropped; a program in the background touches nothing.
 
 use std::io::{IsTerminal, Stdin};
 use std::sync::{Arc, Mutex, PoisonError};

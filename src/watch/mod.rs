@@ -1,8 +1,7 @@
 //! Keeps images built while people edit: file events ▶ the images that they may touch ▶ fingerprint ▶ build what changed.
 //!
-//! Knows no screen and no command line. An event is a hint and never more: whatever it may touch is read again and compared by
-//! key, and only a changed key builds. What is to be done is decided by the engine of `run`, anew from what is known. See
-//! `docs/design/watch.md`.
+//! An event is a hint and never more: whatever it may touch is read again and compared by key, and only a changed key builds.
+//! What is to be done is decided by the engine of `run`, anew from what is known. See `docs/design/watch.md`.
 
 mod adopt;
 mod bell;

@@ -1,8 +1,7 @@
 //! Which directories have to be watched, and whom something that happens in one of them concerns.
 //!
-//! Knows no events and no builds, and nothing of what is read and why: it indexes what the reading of each file set said that it
-//! was read from. Directories are watched, never files, because an editor that saves by renaming leaves a watched file's watch behind
-//! with the old file.
+//! It indexes what the reading of each file set said that it was read from. Directories are watched, never files, because an
+//! editor that saves by renaming leaves a watched file's watch behind with the old file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

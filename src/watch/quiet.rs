@@ -1,8 +1,7 @@
 //! When to look at what changed: after a moment of silence, not for ever, and not while git is at work.
 //!
-//! Pure: times come in as spans since the start. Silence alone would let a file that is written without end
-//! put a look off for ever, so there is a cap; and git's own locks are waited for, but only so long, because a rebase that
-//! stops for the user keeps its own for minutes.
+//! Silence alone would let a file that is written without end put a look off for ever, so there is a cap; and git's own locks
+//! are waited for, but only so long, because a rebase that stops for the user keeps its own for minutes.
 
 use std::time::Duration;
 

@@ -160,12 +160,8 @@ fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
         EventKind::Access(_) => return false,
         _ => Kind::CameOrWent,
     };
-    let tells: Vec<bool> = event
-        .paths
-        .iter()
-        .map(|path| hints.hear(path, kind))
-        .collect();
-    tells.contains(&true)
+    let paths = event.paths.iter();
+    paths.fold(false, |tells, path| hints.hear(path, kind) || tells)
 }
 
 /// A directory that is gone again will be missed by the look that follows.

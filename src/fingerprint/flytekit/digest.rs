@@ -1,8 +1,8 @@
 //! flytekit's digests of files, read from a directory of the workspace.
 //!
-//! Reads files, writes none. No link is followed out of the workspace and no pipe waited for (both are
-//! errors, where flytekit would read or hang); whatever flytekit leaves out of a digest (names of copied directories, where one
-//! path ends and the next content begins, file modes) is left out here too, so two different trees may have one digest.
+//! No link is followed out of the workspace and no pipe waited for (both are errors, where flytekit would read or hang);
+//! whatever flytekit leaves out of a digest (names of copied directories, where one path ends and the next content begins, file
+//! modes) is left out here too, so two different trees may have one digest.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

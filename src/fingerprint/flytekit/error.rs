@@ -1,7 +1,6 @@
 //! Why there is no id, tag or name: data in fields, words in `Display`.
 //!
-//! Knows no screen. Flytekit's meaning in this program's words; what is wrong with a file is said as for any
-//! other file of the workspace.
+//! Flytekit's meaning in this program's words; what is wrong with a file is said as for any other file of the workspace.
 
 use crate::fingerprint::FilesError;
 

@@ -1,7 +1,7 @@
 //! Python's `str.format` of a `tag_format`, with `spec_hash` as the one argument.
 //!
-//! Pure. All that a text can be formatted with, as flytekit lets Python do it; `spec::rules::format_tag`, for
-//! this program's own tags, takes less on purpose.
+//! All that a text can be formatted with, as flytekit lets Python do it; `spec::rules::format_tag`, for this program's own
+//! tags, takes less on purpose.
 
 use super::error::Error;
 use super::repr::repr;

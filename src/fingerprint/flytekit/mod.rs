@@ -1,9 +1,8 @@
 //! What flytekit 1.16.31 itself calls the image of an `ImageSpec`: id, tag and image name, byte for byte.
 //!
-//! Knows neither manifest nor builder, runs no Python. The algorithm is pure text over fields that hold what
-//! Python would hold, and asks a [`Digests`] for the three digests of files; [`Folder`] is the one that reads a disk. Where
-//! flytekit's answer depends on the machine (the order of directories, the processor, the user's own git settings), the machine
-//! is a parameter or is left out, and the place says which.
+//! The algorithm is pure text over fields that hold what Python would hold, and asks a [`Digests`] for the three digests of
+//! files; [`Folder`] is the one that reads a disk. Where flytekit's answer depends on the machine (the order of directories,
+//! the processor, the user's own git settings), the machine is a parameter or is left out, and the place says which.
 
 mod digest;
 mod error;

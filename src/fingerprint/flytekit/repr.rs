@@ -1,7 +1,7 @@
 //! Python's `repr` of a value.
 //!
-//! Pure. Which characters are printable is asked of a crate that has the tables of the newest Unicode. A Python
-//! has those of its own day, so that a character which was assigned after it is written differently; nothing else differs.
+//! Which characters are printable is asked of a crate that has the tables of the newest Unicode. A Python has those of its own
+//! day, so that a character which was assigned after it is written differently; nothing else differs.
 
 use std::fmt::Write as _;
 

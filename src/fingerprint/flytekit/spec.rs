@@ -1,7 +1,7 @@
 //! An `ImageSpec` as flytekit has it, and its id, tag and image name.
 //!
-//! Pure: files are asked of a [`Digests`]. What a user gives ([`Fields`]) and what flytekit made of it when it
-//! was constructed ([`Spec`]) are two types, so that nothing is hashed that was not checked and completed first.
+//! What a user gives ([`Fields`]) and what flytekit made of it when it was constructed ([`Spec`]) are two types, so that
+//! nothing is hashed that was not checked and completed first.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,7 +1,7 @@
 //! What a field of an `ImageSpec` may hold, as Python has it.
 //!
-//! Data only. A field that flytekit does not check is a value here too, because a float or a date that came
-//! through YAML is hashed as what it is.
+//! A field that flytekit does not check is a value here too, because a float or a date that came through YAML is hashed as what
+//! it is.
 
 /// A Python value.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -64,24 +64,6 @@ impl Value {
         let Self::List(items) = self else { return None };
         let text = |item: &Self| item.as_text().map(str::to_owned);
         items.iter().map(text).collect()
-    }
-}
-
-impl From<bool> for Value {
-    fn from(value: bool) -> Self {
-        Self::Bool(value)
-    }
-}
-
-impl From<i64> for Value {
-    fn from(value: i64) -> Self {
-        Self::Int(value)
-    }
-}
-
-impl From<f64> for Value {
-    fn from(value: f64) -> Self {
-        Self::Float(value)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lists the files below a directory as Python's `os.walk` does.
 //!
-//! Reads directories, not files. Links to directories are not entered, and what cannot be listed is an error, where
-//! Python passes over it in silence; this program's own state is not there.
+//! Links to directories are not entered, and what cannot be listed is an error, where Python passes over it in silence; this
+//! program's own state is not there.
 
 use std::path::Path;
 

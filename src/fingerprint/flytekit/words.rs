@@ -1,6 +1,6 @@
 //! The two questions that flytekit puts to a text with a regular expression: is this a registry, is this requirement flytekit.
 //!
-//! Pure. The expressions are written out as code, with Python's idea of a letter, a digit and a space.
+//! The expressions are written out as code, with Python's idea of a letter, a digit and a space.
 
 use unicode_properties::{
     GeneralCategory as Category, GeneralCategoryGroup as Group, UnicodeGeneralCategory as _,

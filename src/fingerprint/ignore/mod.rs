@@ -1,8 +1,8 @@
 //! Docker's `.dockerignore`: which paths of a directory are left out.
 //!
-//! Pure: text and paths in, verdicts out. The verdict is that of the builders' walk, where a rule that has
-//! matched a directory holds for all that is in it, and a rule that could not have changed a directory's verdict is not asked
-//! about that directory. (So `a/*.log` with a later `!a` leaves `a/x.log` out, as `BuildKit` does.)
+//! The verdict is that of the builders' walk, where a rule that has matched a directory holds for all that is in it, and a rule
+//! that could not have changed a directory's verdict is not asked about that directory. (So `a/*.log` with a later `!a` leaves
+//! `a/x.log` out, as `BuildKit` does.)
 
 pub(super) mod pattern;
 

@@ -1,9 +1,8 @@
 //! One pattern of a `.dockerignore`: text → matcher.
 //!
-//! Knows paths as text with `/` between parts; knows nothing of files, parents or `!`. The quirks of the
-//! builders' matcher are kept (`**x` is "ends in x", `dir**` is "begins with dir", `[^a]` and `[.-0]` match `/`), and what only
-//! happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`, `[[:alpha:]]`), is
-//! refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
+//! The quirks of the builders' matcher are kept (`**x` is "ends in x", `dir**` is "begins with dir", `[^a]` and `[.-0]` match
+//! `/`), and what only happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`,
+//! `[[:alpha:]]`), is refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {

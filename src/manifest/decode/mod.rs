@@ -1,6 +1,6 @@
 //! The nodes of one `defaults`, `template` or `image` → a layer of decoded fields; every mistake in them.
 //!
-//! Reads no files. A field that is wrong is told and left out, so that the rest is still looked at. The fields are those of
+//! A field that is wrong is told and left out, so that the rest is still looked at. The fields are those of
 //! [`crate::spec::fields`]; a new one of a known kind needs nothing here, a new kind of field one arm in `layer`.
 
 mod decoded;

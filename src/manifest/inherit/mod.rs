@@ -1,7 +1,6 @@
 //! Layers of fields → the spec of an image: which layers an image has, in which order, and how they become one.
 //!
-//! Knows no files and no nodes but those of a matrix. Lowest first: `defaults` of all files above, templates in order, the
-//! image, `--set`.
+//! Lowest first: `defaults` of all files above, templates in order, the image, `--set`.
 
 mod matrix;
 mod merge;

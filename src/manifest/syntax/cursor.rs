@@ -47,6 +47,15 @@ pub(super) fn is_word(c: char) -> bool {
         )
 }
 
+/// A mistake of syntax.
+pub(super) fn syntax(
+    message: impl Into<String>,
+    place: Place,
+    label: impl Into<String>,
+) -> Diagnostic {
+    Diagnostic::error("syntax", message).at(place, label)
+}
+
 /// Where in a text the reading has come to, and what was wrong so far.
 pub(super) struct Cursor<'a> {
     pub text: &'a str,
@@ -203,8 +212,7 @@ impl<'a> Cursor<'a> {
             } else {
                 let place = self.place(start, start + 2);
                 self.note(
-                    Diagnostic::error("syntax", "a comment is never closed")
-                        .at(place, "begins here")
+                    syntax("a comment is never closed", place, "begins here")
                         .help("close it with `*/`"),
                 );
                 self.give_up();

@@ -1,7 +1,7 @@
 //! KDL 2 text → a tree of nodes, every part with its place; all syntax mistakes of a text at once.
 //!
-//! Knows nothing of what nodes mean. The parser is our own, because its mistakes are its main product and its input may be
-//! hostile: see docs/design/kdl.md. It is recursive only in braces, and those have a limit.
+//! The parser is our own, because its mistakes are its main product and its input may be hostile: see docs/design/kdl.md. It is
+//! recursive only in braces, and those have a limit.
 
 mod cursor;
 mod node;

@@ -1,6 +1,6 @@
 //! Nodes, arguments, properties and blocks; and how to go on after a mistake.
 
-use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_space};
+use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_space, syntax};
 use super::node::{Data, Node, Prop, Value};
 use crate::diagnostic::{Diagnostic, Place, SourceId, Spanned};
 
@@ -22,11 +22,7 @@ impl Cursor<'_> {
             let code = u32::from(c);
             let message = format!("the character U+{code:04X} is not allowed in a manifest");
             let help = format!("where it is meant, write `\\u{{{code:x}}}` in a quoted string");
-            self.note(
-                Diagnostic::error("syntax", message)
-                    .at(place, "an invisible control character")
-                    .help(help),
-            );
+            self.note(syntax(message, place, "an invisible control character").help(help));
             if self.given_up {
                 return;
             }
@@ -45,8 +41,7 @@ impl Cursor<'_> {
                     {
                         self.sound = false;
                         self.note(
-                            Diagnostic::error("syntax", "a block is never closed")
-                                .at(opened, "opened here")
+                            syntax("a block is never closed", opened, "opened here")
                                 .help("close it with `}`"),
                         );
                     }
@@ -60,10 +55,11 @@ impl Cursor<'_> {
                         return nodes;
                     }
                     self.sound = false;
-                    self.note(
-                        Diagnostic::error("syntax", "a `}` closes nothing")
-                            .at(place, "no block is open here"),
-                    );
+                    self.note(syntax(
+                        "a `}` closes nothing",
+                        place,
+                        "no block is open here",
+                    ));
                 }
                 Some(_) => nodes.extend(self.node()),
             }
@@ -96,18 +92,22 @@ impl Cursor<'_> {
         if self.peek() == Some('{') {
             let place = self.here();
             return Err(self.note(
-                Diagnostic::error("syntax", "a block belongs to no node")
-                    .at(place, "there is nothing before it")
-                    .help("the `{` of a node must be on the same line as the node"),
+                syntax(
+                    "a block belongs to no node",
+                    place,
+                    "there is nothing before it",
+                )
+                .help("the `{` of a node must be on the same line as the node"),
             ));
         }
         let value = self.value()?;
         match value.data {
             Data::Text { text, .. } => Ok(Spanned::plain(text, value.place)),
-            _ => Err(self.note(
-                Diagnostic::error("syntax", "a node must begin with a name")
-                    .at(value.place, "this is a value"),
-            )),
+            _ => Err(self.note(syntax(
+                "a node must begin with a name",
+                value.place,
+                "this is a value",
+            ))),
         }
     }
 
@@ -146,8 +146,7 @@ impl Cursor<'_> {
                     self.block();
                 }
                 Some(Err(self.note(
-                    Diagnostic::error("syntax", "nothing may follow a block on its line")
-                        .at(place, "")
+                    syntax("nothing may follow a block on its line", place, "")
                         .help("arguments and properties come before the `{`; a new node begins on a new line or after `;`"),
                 )))
             }
@@ -189,10 +188,11 @@ impl Cursor<'_> {
         self.node_space();
         self.annotation();
         let Data::Text { text, .. } = name.data else {
-            return Err(self.note(
-                Diagnostic::error("syntax", "a property must have a name")
-                    .at(name.place, "this is a value"),
-            ));
+            return Err(self.note(syntax(
+                "a property must have a name",
+                name.place,
+                "this is a value",
+            )));
         };
         let nothing = self
             .peek()
@@ -200,9 +200,12 @@ impl Cursor<'_> {
         if nothing {
             let place = self.place(name.place.span.start, self.at);
             return Err(self.note(
-                Diagnostic::error("syntax", format!("`{text}=` has no value"))
-                    .at(place, "a value must follow the `=`")
-                    .help(format!("for an empty text write `{text}=\"\"`")),
+                syntax(
+                    format!("`{text}=` has no value"),
+                    place,
+                    "a value must follow the `=`",
+                )
+                .help(format!("for an empty text write `{text}=\"\"`")),
             ));
         }
         let value = self.value()?;
@@ -220,8 +223,7 @@ impl Cursor<'_> {
         self.take_while(is_space);
         let (place, gap) = (self.place(start, start + 1), self.place(start, self.at));
         self.note(
-            Diagnostic::error("syntax", "a `=` has no property name before it")
-                .at(place, "")
+            syntax("a `=` has no property name before it", place, "")
                 .help(format!(
                     "the values of `{}` follow it without a `=`",
                     node.name.text
@@ -239,19 +241,11 @@ impl Cursor<'_> {
         };
         if let Some(message) = stray {
             self.at += 1;
-            self.note(
-                Diagnostic::error("syntax", message)
-                    .at(place.clone(), "")
-                    .fix(place, ""),
-            );
+            self.note(syntax(message, place.clone(), "").fix(place, ""));
             return Ok(());
         }
         let before = self.place(self.at, self.at);
-        Err(self.note(
-            Diagnostic::error("syntax", "a space is missing between two values")
-                .at(place, "")
-                .fix(before, " "),
-        ))
+        Err(self.note(syntax("a space is missing between two values", place, "").fix(before, " ")))
     }
 
     /// A `(type)`: KDL has it, manifests do not.
@@ -265,11 +259,7 @@ impl Cursor<'_> {
         let place = self.place(start, self.at);
         self.node_space();
         let rest = self.place(start, self.at);
-        self.note(
-            Diagnostic::error("syntax", "a manifest has no types in parentheses")
-                .at(place, "")
-                .fix(rest, ""),
-        );
+        self.note(syntax("a manifest has no types in parentheses", place, "").fix(rest, ""));
     }
 
     /// Goes on behind a mistake: to the end of the line, or to what opens or closes a block in it.

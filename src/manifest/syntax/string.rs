@@ -1,6 +1,6 @@
 //! Strings: quoted, raw, and both over several lines.
 
-use super::cursor::{Cursor, Noted, is_newline, is_space};
+use super::cursor::{Cursor, Noted, is_newline, is_space, syntax};
 use crate::diagnostic::Diagnostic;
 
 /// Why the inside of a string is wrong: where in it, and in words.
@@ -79,11 +79,11 @@ impl Cursor<'_> {
             let place = self.place(start, self.at);
             self.take_while(|c| !is_newline(c));
             return Err(self.note(
-                Diagnostic::error(
-                    "syntax",
+                syntax(
                     "a `\"\"\"` string begins on the line after its quotes",
+                    place,
+                    "a line break must follow",
                 )
-                .at(place, "a line break must follow")
                 .help("for a string of one line write `\"…\"`"),
             ));
         }
@@ -120,11 +120,7 @@ impl Cursor<'_> {
 
     fn wrong_inside(&mut self, body: usize, wrong: BadString) -> Noted {
         let place = self.place(body + wrong.at, body + wrong.at + wrong.len);
-        self.note(
-            Diagnostic::error("syntax", wrong.message)
-                .at(place, "")
-                .help(wrong.help),
-        )
+        self.note(syntax(wrong.message, place, "").help(wrong.help))
     }
 
     fn unclosed(&mut self, start: usize, opening: usize) -> Noted {
@@ -133,13 +129,11 @@ impl Cursor<'_> {
         self.at = start + opening;
         self.take_while(|c| !is_newline(c));
         let noted = self.note(
-            Diagnostic::error("syntax", "a string is never closed")
-                .at(place, "begins here")
-                .help(if several {
-                    "close it with the same quotes and hashes, on a line of their own"
-                } else {
-                    "close it on the same line; a string of several lines begins and ends with `\"\"\"`"
-                }),
+            syntax("a string is never closed", place, "begins here").help(if several {
+                "close it with the same quotes and hashes, on a line of their own"
+            } else {
+                "close it on the same line; a string of several lines begins and ends with `\"\"\"`"
+            }),
         );
         if several {
             self.give_up();

@@ -1,6 +1,6 @@
 //! One value: a string, a word, a number or a keyword; and what is none.
 
-use super::cursor::{Cursor, Noted, is_newline, is_word};
+use super::cursor::{Cursor, Noted, is_newline, is_word, syntax};
 use super::node::{Data, Value};
 use crate::diagnostic::Diagnostic;
 
@@ -35,9 +35,9 @@ impl Cursor<'_> {
         keyword(&word).ok_or_else(|| {
             let place = self.place(start, self.at);
             self.note(
-                Diagnostic::error("syntax", format!("`#{word}` is not a keyword"))
-                    .at(place, "")
-                    .help("a comment begins with `//`; the keywords are `#true`, `#false` and `#null`"),
+                syntax(format!("`#{word}` is not a keyword"), place, "").help(
+                    "a comment begins with `//`; the keywords are `#true`, `#false` and `#null`",
+                ),
             )
         })
     }
@@ -69,9 +69,12 @@ impl Cursor<'_> {
             return Ok(Data::Number(word));
         }
         Err(self.note(
-            Diagnostic::error("syntax", format!("`{word}` is neither a number nor a word"))
-                .at(place.clone(), "text that begins like a number needs quotes")
-                .fix(place, format!("\"{word}\"")),
+            syntax(
+                format!("`{word}` is neither a number nor a word"),
+                place.clone(),
+                "text that begins like a number needs quotes",
+            )
+            .fix(place, format!("\"{word}\"")),
         ))
     }
 
@@ -99,13 +102,13 @@ impl Cursor<'_> {
     fn stranger(&mut self) -> Noted {
         let place = self.here();
         let Some(c) = self.peek().filter(|c| !is_newline(*c)) else {
-            return self.note(
-                Diagnostic::error("syntax", "something is missing here")
-                    .at(place, "a value was expected"),
-            );
+            return self.note(syntax(
+                "something is missing here",
+                place,
+                "a value was expected",
+            ));
         };
-        let mistake =
-            Diagnostic::error("syntax", format!("a `{c}` is not expected here")).at(place, "");
+        let mistake = syntax(format!("a `{c}` is not expected here"), place, "");
         self.at += c.len_utf8();
         self.note(match c {
             '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),

@@ -1,7 +1,6 @@
 //! What a terminal shows of a run at one moment: running images and the total.
 //!
-//! Pure: the time comes in, lines go out. It never has more rows than fit, so that redrawing never scrolls the lines above
-//! away.
+//! It never has more rows than fit, so that redrawing never scrolls the lines above away.
 
 use std::collections::BTreeSet;
 

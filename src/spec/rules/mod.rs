@@ -1,7 +1,7 @@
 //! What values may be: one small question a value, asked alike of manifests and of the specs of programs.
 //!
-//! Pure. A value is refused when Docker, apt, pip or a file system would refuse it, or would take it for something else (an
-//! option, an instruction, a removal); everything else passes.
+//! A value is refused when Docker, apt, pip or a file system would refuse it, or would take it for something else (an option,
+//! an instruction, a removal); everything else passes.
 
 mod mistakes;
 mod names;

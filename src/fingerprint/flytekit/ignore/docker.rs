@@ -1,8 +1,8 @@
 //! docker-py's reading of a `.dockerignore`, which is not Docker's.
 //!
-//! Pure: text and paths in, verdicts out. Case does not matter, a path is judged by itself and by as many of
-//! its directories as the pattern has parts, `[!a]` negates and `\` escapes nothing, because docker-py has it so. The stepping
-//! through a path is that of the real rules, see `fingerprint::ignore`.
+//! Case does not matter, a path is judged by itself and by as many of its directories as the pattern has parts, `[!a]` negates
+//! and `\` escapes nothing, because docker-py has it so. The stepping through a path is that of the real rules, see
+//! `fingerprint::ignore`.
 
 use std::iter::Peekable;
 use std::str::Chars;

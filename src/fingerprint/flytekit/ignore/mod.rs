@@ -1,7 +1,7 @@
 //! What flytekit leaves out of a source root: what git ignores, what `.dockerignore` says to docker-py, and a few names.
 //!
-//! Knows no digest. Flytekit's three rules with their faults, as the tag depends on them: paths that git puts
-//! in quotes are not recognised, and `.dockerignore` is read by docker-py's rules, not by Docker's.
+//! Flytekit's three rules with their faults, as the tag depends on them: paths that git puts in quotes are not recognised, and
+//! `.dockerignore` is read by docker-py's rules, not by Docker's.
 
 mod docker;
 mod git;
