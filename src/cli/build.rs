@@ -7,8 +7,8 @@ use clap::Args;
 use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::{Format, Selection};
-use super::teller::Teller;
 use super::{metadata, plan};
 use crate::plan::Plan;
 use crate::report;
@@ -43,11 +43,11 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         metadata::refuse_early(file)?;
     }
     let session = context.open(args.choice.builder.as_deref())?;
-    let teller = Teller::new(context);
+    let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
-    let planned = args.choice.plan(&session, &selection, &teller)?;
-    session.ready(&planned.plan, teller.asker())?;
-    args.choice.tell_doubts(&session, &planned, &teller);
+    let planned = args.choice.plan(&session, &selection, &notifier)?;
+    session.ready(&planned.plan, notifier.asker())?;
+    args.choice.tell_doubts(&session, &planned, &notifier);
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Until here a signal may just end the program: nothing has been begun.

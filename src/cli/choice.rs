@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::failure::Failure;
-use super::teller::Teller;
+use super::notifier::Notifier;
 use super::variables;
 use crate::plan::{Judgement, WhenUnknown};
 use crate::run::{Options, Push};
@@ -100,7 +100,7 @@ impl Choice {
         &self,
         session: &Session,
         selection: &Selection,
-        teller: &Teller,
+        notifier: &Notifier,
     ) -> Result<Planned, Failure> {
         let asked = session.select(selection)?;
         let wish = Wish {
@@ -109,13 +109,13 @@ impl Choice {
             without_bases: self.no_bases,
             is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
-        Ok(session.prepare(&asked, wish, teller.asker())?)
+        Ok(session.prepare(&asked, wish, notifier.asker())?)
     }
 
     /// Says what nobody could say, and what is done about that.
-    pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, teller: &Teller) {
+    pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, notifier: &Notifier) {
         for doubt in planned.doubts(session, self.judgement()) {
-            teller.warn(doubt);
+            notifier.warn(doubt);
         }
     }
 }

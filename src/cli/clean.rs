@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::screen::eprint_text;
-use super::teller::Teller;
 use crate::backend::{self, Cancel};
 use crate::disk::system_words;
 use crate::report::words::Count;
@@ -42,17 +42,17 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
             (true, _) => others += 1,
         }
     }
-    let teller = Teller::new(context);
+    let notifier = Notifier::new(context);
     let mut unasked = BTreeSet::new();
     for backend in &session.known {
-        match backend.clean(teller.asker()) {
+        match backend.clean(notifier.asker()) {
             Ok(removed) => others += removed,
             // What it keeps is in nobody's way until it can be asked.
             Err(why) => drop(unasked.insert(why)),
         }
     }
     for why in unasked {
-        teller.warn(format!(
+        notifier.warn(format!(
             "what killed runs left with a builder was not looked for: {why}"
         ));
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::Format;
 use super::screen::{print_json, print_text};
-use super::teller::Teller;
 use crate::backend::Availability;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -46,14 +46,14 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         None => session::backends(&context.folder, &context.env()),
     };
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
-    let teller = Teller::new(context);
+    let notifier = Notifier::new(context);
     let findings: Vec<Finding> = backends
         .iter()
         .map(|backend| Finding {
             images: images(session.as_ref(), backend.name()),
             ..finding(
                 backend.name().to_owned(),
-                backend.availability(teller.asker()),
+                backend.availability(notifier.asker()),
             )
         })
         .collect();

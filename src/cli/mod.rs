@@ -17,6 +17,7 @@ mod generate;
 mod import;
 mod init;
 mod metadata;
+mod notifier;
 mod options;
 mod output;
 mod plan;
@@ -25,7 +26,6 @@ mod screen;
 mod show;
 mod signals;
 mod tag;
-mod teller;
 mod variables;
 mod watch;
 

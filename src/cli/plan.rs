@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::{Format, Selection};
 use super::screen::{print_json, print_text};
-use super::teller::Teller;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
 use crate::report::words::Seconds;
@@ -39,10 +39,10 @@ pub(super) fn show(
     context: &Context,
 ) -> Result<u8, Failure> {
     let session = context.open(choice.builder.as_deref())?;
-    let teller = Teller::new(context);
+    let notifier = Notifier::new(context);
     let selection = context.selection(&session, &selection.images);
-    let planned = choice.plan(&session, &selection, &teller)?;
-    choice.tell_doubts(&session, &planned, &teller);
+    let planned = choice.plan(&session, &selection, &notifier)?;
+    choice.tell_doubts(&session, &planned, &notifier);
     match format {
         Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,
         Format::Text => print_text(&text(&session, &planned.plan, choice, context))?,

@@ -9,8 +9,8 @@ use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::metadata;
+use super::notifier::Notifier;
 use super::options;
-use super::teller::Teller;
 use crate::limits;
 use crate::report;
 use crate::run::{Mailbox, Options};
@@ -126,14 +126,14 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
     if !context.screen.quiet {
         context.warn(&session);
     }
-    let teller = Teller::new(context);
+    let notifier = Notifier::new(context);
     request.selection = context.selection(&session, &args.selection.images);
-    let planned = args.choice.plan(&session, &request.selection, &teller)?;
-    let missing = session.missing_backends(&planned.plan, teller.asker());
+    let planned = args.choice.plan(&session, &request.selection, &notifier)?;
+    let missing = session.missing_backends(&planned.plan, notifier.asker());
     if let Some((why, mend)) = missing.into_iter().next() {
         return Err(Failure::usage(why, mend));
     }
-    args.choice.tell_doubts(&session, &planned, &teller);
+    args.choice.tell_doubts(&session, &planned, &notifier);
     Ok(Start::Sound(Box::new(session), planned))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::places::{Kind, Places, Who};
+use super::places::{Input, PathEvent, Places};
 use crate::recipe::FileSet;
 
 /// Events as hints: whom they may concern.
@@ -17,7 +17,7 @@ pub(super) struct Hints(Mutex<Pending>);
 #[derive(Debug, Default)]
 struct Pending {
     places: Arc<Places>,
-    what: Doubt,
+    what: Dirty,
     /// Watched directories that may not be watched any more: they, or what they are in, came or went.
     suspects: BTreeSet<PathBuf>,
     /// Whether the keeper was told and has not listened yet.
@@ -25,46 +25,46 @@ struct Pending {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Doubt {
-    /// Whom something concerns.
-    pub(super) who: BTreeSet<Who>,
+pub(super) struct Dirty {
+    /// What may have changed.
+    pub(super) inputs: BTreeSet<Input>,
     /// Events were lost: everything.
     pub(super) everything: bool,
 }
 
-impl Doubt {
+impl Dirty {
     pub(super) fn add(&mut self, other: &Self) {
-        self.who.extend(other.who.iter().cloned());
+        self.inputs.extend(other.inputs.iter().cloned());
         self.everything |= other.everything;
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.who.is_empty() && !self.everything
+        self.inputs.is_empty() && !self.everything
     }
 
     pub(super) fn manifests(&self) -> bool {
-        self.everything || self.who.contains(&Who::Manifests)
+        self.everything || self.inputs.contains(&Input::Manifests)
     }
 
     pub(super) fn covers(&self, set: &FileSet) -> bool {
-        let is_it = |who: &Who| matches!(who, Who::Set(other) if **other == *set);
-        self.everything || self.who.iter().any(is_it)
+        let is_it = |input: &Input| matches!(input, Input::Set(other) if **other == *set);
+        self.everything || self.inputs.iter().any(is_it)
     }
 }
 
 impl Hints {
     /// Takes up something that happened to a path; whether the keeper has to be told.
-    pub(super) fn hear(&self, path: &Path, kind: Kind) -> bool {
+    pub(super) fn hear(&self, path: &Path, kind: PathEvent) -> bool {
         let mut heard = self.lock();
         let concerned = heard.places.concerned(path, kind);
-        let is_suspect = kind == Kind::CameOrWent && heard.places.holds(path);
+        let is_suspect = kind == PathEvent::CameOrWent && heard.places.holds(path);
         if is_suspect {
             heard.suspects.insert(path.to_owned());
         }
         if concerned.is_empty() {
             return false;
         }
-        heard.what.who.extend(concerned);
+        heard.what.inputs.extend(concerned);
         !std::mem::replace(&mut heard.is_told, true)
     }
 
@@ -82,8 +82,8 @@ impl Hints {
     }
 
     /// Puts someone in doubt without an event.
-    pub(super) fn doubt(&self, who: impl IntoIterator<Item = Who>) {
-        self.lock().what.who.extend(who);
+    pub(super) fn doubt(&self, inputs: impl IntoIterator<Item = Input>) {
+        self.lock().what.inputs.extend(inputs);
     }
 
     /// Puts everything in doubt without an event.
@@ -103,11 +103,11 @@ impl Hints {
     }
 
     /// What is in doubt, to be looked at by someone else.
-    pub(super) fn doubts(&self) -> Doubt {
+    pub(super) fn doubts(&self) -> Dirty {
         self.lock().what.clone()
     }
 
-    pub(super) fn take(&self) -> Doubt {
+    pub(super) fn take(&self) -> Dirty {
         std::mem::take(&mut self.lock().what)
     }
 
@@ -141,14 +141,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let hints = hints(root.path());
         let path = root.path().join("imgspec.kdl");
-        assert!(hints.hear(&path, Kind::Changed));
+        assert!(hints.hear(&path, PathEvent::Changed));
         for _ in 0..1000 {
-            assert!(!hints.hear(&path, Kind::Changed));
+            assert!(!hints.hear(&path, PathEvent::Changed));
         }
         assert!(hints.listen());
         assert!(!hints.listen());
-        assert!(hints.hear(&path, Kind::Changed));
-        assert_eq!(hints.take().who, BTreeSet::from([Who::Manifests]));
+        assert!(hints.hear(&path, PathEvent::Changed));
+        assert_eq!(hints.take().inputs, BTreeSet::from([Input::Manifests]));
         assert!(hints.take().is_empty());
     }
 
@@ -156,7 +156,7 @@ mod tests {
     fn what_concerns_nobody_is_not_heard() {
         let root = tempfile::tempdir().unwrap();
         let hints = hints(root.path());
-        assert!(!hints.hear(&root.path().join("README.md"), Kind::CameOrWent));
+        assert!(!hints.hear(&root.path().join("README.md"), PathEvent::CameOrWent));
         assert!(hints.take().is_empty());
     }
 

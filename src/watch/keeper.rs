@@ -18,7 +18,7 @@ use super::looks::{Due, Looks};
 use super::phase::{Now, Phase};
 use super::poller::Poller;
 use super::request::Request;
-use super::source::{Source, Wake};
+use super::source::{DirectoryWatcher, Wake};
 use crate::graph::ImageId;
 use crate::run::mailbox::{End, Ended, Message, Teller};
 use crate::run::{Event, Summary};
@@ -41,7 +41,7 @@ pub(super) struct Keeper<'r> {
     pub(super) end: End,
     bell: Bell,
     hints: Arc<Hints>,
-    source: Source,
+    source: DirectoryWatcher,
     poller: Poller,
     ends: Ends<'r>,
     keys: Option<Keys>,
@@ -63,7 +63,7 @@ impl<'r> Keeper<'r> {
         let hints = Arc::new(Hints::default());
         let hint = bell.clone();
         let wake: Wake = Arc::new(move || hint.wake());
-        let (source, why) = Source::new(&hints, &wake, request.poll);
+        let (source, why) = DirectoryWatcher::new(&hints, &wake, request.poll);
         let key = bell.clone();
         let hear = || Keys::hear(Arc::new(move |pressed| key.ring(Ring::Key(pressed))));
         let this = Self {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::changes;
-use super::hints::Doubt;
-use super::places::{Places, Who};
+use super::hints::Dirty;
+use super::places::{Input, Places};
 use super::request::Request;
 use crate::asking::Asker;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -22,7 +22,7 @@ use crate::store::Store;
 use crate::world::View;
 
 /// The images that read one of these.
-pub(super) fn readers(view: &View, doubt: &Doubt) -> BTreeSet<ImageId> {
+pub(super) fn readers(view: &View, doubt: &Dirty) -> BTreeSet<ImageId> {
     let reads = |id: &ImageId| {
         let mut sets = view.world.recipes[id.index()].file_sets();
         doubt.manifests() || sets.any(|set| doubt.covers(set))
@@ -41,7 +41,7 @@ pub(super) struct Seen {
     /// The files that changed: the first ones, and how many.
     pub(super) files: (Vec<String>, usize),
     /// File sets that moved while they were read.
-    pub(super) restless: Vec<Who>,
+    pub(super) restless: Vec<Input>,
     /// What the manifests are doubtful in, if they were read.
     pub(super) warnings: Option<Vec<Diagnostic>>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Looked {
 pub(super) struct Task {
     /// The view by the last manifests that were right, and where it was read from.
     pub(super) before: Option<(Arc<View>, Arc<Places>)>,
-    pub(super) doubt: Doubt,
+    pub(super) doubt: Dirty,
     /// Whether the last look found the manifests wrong.
     pub(super) is_broken: bool,
     /// Whether all images are asked after, changed or not.
@@ -115,7 +115,7 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
 fn read_manifests(
     request: &Request,
     before: Option<&View>,
-    doubt: &Doubt,
+    doubt: &Dirty,
     kept: &Kept,
 ) -> Result<(View, Vec<Diagnostic>), Broken> {
     // What is in doubt is read again; what is not in any set any more is forgotten.
@@ -242,9 +242,9 @@ pub(super) fn count_of(view: &View) -> usize {
     entries.filter(is_file).count()
 }
 
-fn restless(view: &View) -> Vec<Who> {
+fn restless(view: &View) -> Vec<Input> {
     let moved = |id: &ImageId| matches!(view.unreadable.get(id), Some(FilesError::Moved { .. }));
     let ids = view.unreadable.keys().copied().filter(|id| moved(id));
     let sets = ids.flat_map(|id| view.world.recipes[id.index()].file_sets());
-    sets.map(|set| Who::Set(Arc::new(set.clone()))).collect()
+    sets.map(|set| Input::Set(Arc::new(set.clone()))).collect()
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::bell::{Bell, Ring};
 use super::git::Git;
-use super::hints::{Doubt, Hints};
+use super::hints::{Dirty, Hints};
 use super::look::{self, Task};
-use super::places::{Places, Who};
+use super::places::{Input, Places};
 use super::quiet::{Quiet, Turn};
 use super::request::Request;
 use crate::asking::{Asker, Waiting};
@@ -41,7 +41,7 @@ pub(super) struct Looks {
 }
 
 struct Looking {
-    doubt: Doubt,
+    doubt: Dirty,
     /// Images whose builds ended meanwhile: what the look gathers of them may be old.
     ended: BTreeSet<String>,
 }
@@ -87,13 +87,16 @@ impl Looks {
     }
 
     /// These may be other than they were.
-    pub(super) fn doubt(&mut self, who: impl IntoIterator<Item = Who>) {
-        self.hints.doubt(who);
+    pub(super) fn doubt(&mut self, inputs: impl IntoIterator<Item = Input>) {
+        self.hints.doubt(inputs);
         self.quiet.touch(self.started.elapsed());
     }
 
     pub(super) fn doubt_sets<'s>(&mut self, sets: impl IntoIterator<Item = &'s FileSet>) {
-        self.doubt(sets.into_iter().map(|set| Who::Set(Arc::new(set.clone()))));
+        self.doubt(
+            sets.into_iter()
+                .map(|set| Input::Set(Arc::new(set.clone()))),
+        );
     }
 
     /// Anything may be other than it was.
@@ -123,7 +126,7 @@ impl Looks {
         self.is_going_on() || self.quiet.is_open()
     }
 
-    pub(super) fn unseen(&self) -> Doubt {
+    pub(super) fn unseen(&self) -> Dirty {
         let mut doubt = self.hints.doubts();
         if let Some(looking) = &self.going_on {
             doubt.add(&looking.doubt);

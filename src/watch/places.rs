@@ -14,19 +14,20 @@ use crate::fingerprint::files::trail::way;
 use crate::recipe::FileSet;
 use crate::workspace::{STATE_FOLDER, Workspace};
 
+/// What is read from files, and so may have changed with them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Who {
-    /// The manifests: which there are, and what they say.
+pub(super) enum Input {
+    /// Which manifests there are, and what they say.
     Manifests,
-    /// The images that read this file set.
+    /// Read by one image or more.
     Set(Arc<FileSet>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum PathEvent {
     /// Its content or mode changes.
     Changed,
-    /// It comes, goes, or becomes another.
+    /// It comes, goes, or is replaced.
     CameOrWent,
 }
 
@@ -44,7 +45,7 @@ enum Scope {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Places {
     root: PathBuf,
-    folders: BTreeMap<PathBuf, BTreeSet<(Scope, Who)>>,
+    folders: BTreeMap<PathBuf, BTreeSet<(Scope, Input)>>,
 }
 
 impl Places {
@@ -78,7 +79,7 @@ impl Places {
     /// Where these file sets are read from.
     pub(super) fn only(&self, sets: &BTreeSet<&FileSet>) -> Self {
         let is_wanted =
-            |(_, who): &&(Scope, Who)| matches!(who, Who::Set(set) if sets.contains(&**set));
+            |pair: &&(Scope, Input)| matches!(&pair.1, Input::Set(set) if sets.contains(&**set));
         let mut places = Self::new(&self.root);
         for (folder, concerned) in &self.folders {
             let own: BTreeSet<_> = concerned.iter().filter(is_wanted).cloned().collect();
@@ -90,17 +91,17 @@ impl Places {
     }
 
     /// Everyone whom anything in a directory concerns.
-    pub(super) fn of(&self, folder: &Path) -> BTreeSet<Who> {
+    pub(super) fn of(&self, folder: &Path) -> BTreeSet<Input> {
         let concerned = self.folders.get(folder).into_iter().flatten();
-        concerned.map(|(_, who)| who.clone()).collect()
+        concerned.map(|(_, input)| input.clone()).collect()
     }
 
     /// Everyone whom this concerns.
-    pub(super) fn concerned(&self, path: &Path, kind: Kind) -> BTreeSet<Who> {
+    pub(super) fn concerned(&self, path: &Path, kind: PathEvent) -> BTreeSet<Input> {
         if path == self.root.join(STATE_FOLDER) {
             return BTreeSet::new();
         }
-        let comes_or_goes = kind == Kind::CameOrWent;
+        let comes_or_goes = kind == PathEvent::CameOrWent;
         let mut concerned = if comes_or_goes {
             self.of(path)
         } else {
@@ -114,9 +115,9 @@ impl Places {
                 .chain(names)
             {
                 // `Who::Manifests` is the least of all.
-                let from = folder.range((scope.clone(), Who::Manifests)..);
+                let from = folder.range((scope.clone(), Input::Manifests)..);
                 let of_scope = from.take_while(|(own, _)| *own == scope);
-                concerned.extend(of_scope.map(|(_, who)| who.clone()));
+                concerned.extend(of_scope.map(|(_, input)| input.clone()));
             }
         }
         concerned
@@ -125,12 +126,12 @@ impl Places {
     /// Adds where the manifests are, and where includes look for them.
     pub(super) fn add_manifests(&mut self, workspace: &Workspace) {
         for file in &workspace.looked.files {
-            self.follow(file, &Who::Manifests);
+            self.follow(file, &Input::Manifests);
         }
         for folder in &workspace.looked.folders {
-            self.follow(folder, &Who::Manifests);
+            self.follow(folder, &Input::Manifests);
             if folder.is_dir() {
-                self.at(folder).insert((Scope::Names, Who::Manifests));
+                self.at(folder).insert((Scope::Names, Input::Manifests));
             }
         }
     }
@@ -141,33 +142,33 @@ impl Places {
         let mut all = trail.clone();
         all.paths
             .extend(named.map(|(_, path, _)| path.under(&self.root)));
-        self.add(&Who::Manifests, &all);
+        self.add(&Input::Manifests, &all);
     }
 
     pub(super) fn add_sets(&mut self, sets: &BTreeSet<&FileSet>, reader: &FileReader) {
         for set in sets {
-            let who = Who::Set(Arc::new((*set).clone()));
-            self.add(&who, &reader.trail(set));
+            let input = Input::Set(Arc::new((*set).clone()));
+            self.add(&input, &reader.trail(set));
         }
     }
 
-    fn add(&mut self, who: &Who, trail: &Trail) {
+    fn add(&mut self, input: &Input, trail: &Trail) {
         for folder in &trail.listed {
-            self.at(folder).insert((Scope::Everything, who.clone()));
+            self.at(folder).insert((Scope::Everything, input.clone()));
         }
         for path in &trail.paths {
-            self.follow(path, who);
+            self.follow(path, input);
         }
     }
 
     /// Adds each name on the way to a path, with those that links on it lead to.
-    fn follow(&mut self, path: &Path, who: &Who) {
+    fn follow(&mut self, path: &Path, input: &Input) {
         for (folder, name) in way(&self.root, path) {
-            self.at(&folder).insert((Scope::Name(name), who.clone()));
+            self.at(&folder).insert((Scope::Name(name), input.clone()));
         }
     }
 
-    fn at(&mut self, folder: &Path) -> &mut BTreeSet<(Scope, Who)> {
+    fn at(&mut self, folder: &Path) -> &mut BTreeSet<(Scope, Input)> {
         self.folders.entry(folder.to_owned()).or_default()
     }
 }
@@ -273,12 +274,12 @@ mod tests {
         let set = tree("src");
         let places = tree_.places(&set);
         let hit = |path: &str, kind| !places.concerned(&tree_.1.join(path), kind).is_empty();
-        assert!(hit("src/a/x", Kind::Changed));
-        assert!(hit("src/new", Kind::CameOrWent));
-        assert!(hit("src", Kind::CameOrWent));
-        assert!(hit(".dockerignore", Kind::CameOrWent));
-        assert!(!hit("other", Kind::Changed));
-        assert!(!hit("other", Kind::CameOrWent));
+        assert!(hit("src/a/x", PathEvent::Changed));
+        assert!(hit("src/new", PathEvent::CameOrWent));
+        assert!(hit("src", PathEvent::CameOrWent));
+        assert!(hit(".dockerignore", PathEvent::CameOrWent));
+        assert!(!hit("other", PathEvent::Changed));
+        assert!(!hit("other", PathEvent::CameOrWent));
     }
 
     /// Seen in compose#12089.
@@ -286,10 +287,15 @@ mod tests {
     fn our_own_state_concerns_nobody() {
         let tree_ = Tree::new(&["x"]);
         let places = tree_.places(&tree(""));
-        assert!(places.concerned(&tree_.1.join("y"), Kind::CameOrWent).len() == 1);
         assert!(
             places
-                .concerned(&tree_.1.join(STATE_FOLDER), Kind::CameOrWent)
+                .concerned(&tree_.1.join("y"), PathEvent::CameOrWent)
+                .len()
+                == 1
+        );
+        assert!(
+            places
+                .concerned(&tree_.1.join(STATE_FOLDER), PathEvent::CameOrWent)
                 .is_empty()
         );
     }
@@ -307,12 +313,12 @@ mod tests {
             "releases/one",
             "releases/one/x",
         ] {
-            let concerned = places.concerned(&tree_.1.join(path), Kind::CameOrWent);
+            let concerned = places.concerned(&tree_.1.join(path), PathEvent::CameOrWent);
             assert!(!concerned.is_empty(), "{path}");
         }
         assert!(
             places
-                .concerned(&tree_.1.join("releases/two"), Kind::CameOrWent)
+                .concerned(&tree_.1.join("releases/two"), PathEvent::CameOrWent)
                 .is_empty()
         );
     }
@@ -325,12 +331,12 @@ mod tests {
         let places = tree_.places(&tree("a/b/c"));
         assert!(
             !places
-                .concerned(&tree_.1.join("a/b"), Kind::CameOrWent)
+                .concerned(&tree_.1.join("a/b"), PathEvent::CameOrWent)
                 .is_empty()
         );
         assert!(
             places
-                .concerned(&tree_.1.join("a/x"), Kind::Changed)
+                .concerned(&tree_.1.join("a/x"), PathEvent::Changed)
                 .is_empty()
         );
     }
@@ -347,7 +353,7 @@ mod tests {
         for path in ["requirements.txt", "deps/more.txt"] {
             assert!(
                 !places
-                    .concerned(&tree_.1.join(path), Kind::Changed)
+                    .concerned(&tree_.1.join(path), PathEvent::Changed)
                     .is_empty(),
                 "{path}"
             );

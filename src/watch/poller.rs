@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::hints::Hints;
-use super::places::Who;
+use super::places::Input;
 use crate::disk::limits;
 use crate::disk::read::{Links, Root};
 use crate::world::View;
@@ -43,12 +43,12 @@ impl Poller {
         self.at = Some(now + every);
         let manifests = view.map(manifests);
         if self.manifests.is_some() && self.manifests != manifests || is_broken {
-            hints.doubt([Who::Manifests]);
+            hints.doubt([Input::Manifests]);
         }
         self.manifests = manifests;
         if let Some(view) = view {
             let sets = view.sets().into_iter().cloned();
-            hints.doubt(sets.map(|set| Who::Set(std::sync::Arc::new(set))));
+            hints.doubt(sets.map(|set| Input::Set(std::sync::Arc::new(set))));
         }
         true
     }

@@ -12,7 +12,7 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::hints::Hints;
-use super::places::{Kind, Places};
+use super::places::{PathEvent, Places};
 use super::system::{FileSystems, Limit};
 
 /// How often files are looked at where there are no events, unless the user says.
@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// Tells the keeper that there is something to hear.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
-pub(super) struct Source {
+pub(super) struct DirectoryWatcher {
     hints: Arc<Hints>,
     wake: Wake,
     way: Way,
@@ -36,7 +36,7 @@ enum Way {
     Poll(Duration),
 }
 
-impl Source {
+impl DirectoryWatcher {
     /// A source that watches nothing yet; one that polls from the start when the user wants that, or when it must: then
     /// with the reason.
     pub(super) fn new(
@@ -156,12 +156,13 @@ fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
     let kind = match event.kind {
         // Reading is no change, or every look would cause the next; a file that is closed after writing is one.
         EventKind::Access(AccessKind::Close(AccessMode::Write))
-        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => Kind::Changed,
+        | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => PathEvent::Changed,
         EventKind::Access(_) => return false,
-        _ => Kind::CameOrWent,
+        _ => PathEvent::CameOrWent,
     };
-    let paths = event.paths.iter();
-    paths.fold(false, |tells, path| hints.hear(path, kind) || tells)
+    // Not `any`: each path has to be heard.
+    let tells = event.paths.iter().filter(|path| hints.hear(path, kind));
+    tells.count() > 0
 }
 
 /// A directory that is gone again will be missed by the look that follows.
@@ -224,7 +225,7 @@ mod tests {
         let hints = Arc::new(Hints::default());
         let (told, hear) = std::sync::mpsc::channel();
         let wake: Wake = Arc::new(move || told.send(()).expect("somebody hears"));
-        let (mut source, why) = Source::new(&hints, &wake, None);
+        let (mut source, why) = DirectoryWatcher::new(&hints, &wake, None);
         assert_eq!(why, None);
         match source.follow(&places) {
             Ok(new) => assert_eq!(new, std::slice::from_ref(&root)),

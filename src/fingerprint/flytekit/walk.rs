@@ -61,9 +61,9 @@ impl Walk<'_> {
             let kind = self.kind_of(folder, &entry);
             let name = self.name_of(folder, entry)?;
             match kind {
-                Kind::File => listed.files.push(name),
-                Kind::Folder if !self.is_left_out(folder, &name) => listed.folders.push(name),
-                Kind::Folder | Kind::FolderLink => {}
+                EntryKind::File => listed.files.push(name),
+                EntryKind::Folder if !self.is_left_out(folder, &name) => listed.folders.push(name),
+                EntryKind::Folder | EntryKind::FolderLink => {}
             }
         }
         listed.files.sort_unstable();
@@ -85,17 +85,17 @@ impl Walk<'_> {
         Ok(entry.name.into_string().map_err(unreadable)?)
     }
 
-    fn kind_of(&self, folder: &Path, entry: &Listed) -> Kind {
+    fn kind_of(&self, folder: &Path, entry: &Listed) -> EntryKind {
         let leads_to_folder = || self.root.at(folder).join(&entry.name).is_dir();
         match entry.kind {
-            FileKind::Directory => Kind::Folder,
-            FileKind::Link if leads_to_folder() => Kind::FolderLink,
-            _ => Kind::File,
+            FileKind::Directory => EntryKind::Folder,
+            FileKind::Link if leads_to_folder() => EntryKind::FolderLink,
+            _ => EntryKind::File,
         }
     }
 }
 
-enum Kind {
+enum EntryKind {
     File,
     Folder,
     FolderLink,

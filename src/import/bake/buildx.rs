@@ -28,7 +28,7 @@ pub(super) struct Printed {
 pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed, Box<Diagnostic>> {
     let bake = Bake { file, context };
     let listed = bake.list();
-    let (groups, targets): (Vec<&Listed>, Vec<&Listed>) =
+    let (groups, targets): (Vec<&ListedTarget>, Vec<&ListedTarget>) =
         listed.iter().flatten().partition(|it| it.is_group);
     let mut arguments = vec!["--print"];
     arguments.extend(targets.iter().map(|it| it.name.as_str()));
@@ -40,7 +40,7 @@ pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed,
         let message = format!("unexpected output of `docker buildx bake --print`: {error}");
         Diagnostic::error("bake", message)
     })?;
-    let group = |it: &&Listed| (it.name.clone(), it.description.clone());
+    let group = |it: &&ListedTarget| (it.name.clone(), it.description.clone());
     Ok(Printed {
         plan,
         groups: listed.is_some().then(|| groups.iter().map(group).collect()),
@@ -50,7 +50,7 @@ pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed,
 
 /// A target or group, as bake lists it.
 #[derive(serde::Deserialize)]
-struct Listed {
+struct ListedTarget {
     name: String,
     #[serde(default)]
     description: String,
@@ -65,7 +65,7 @@ struct Bake<'a> {
 
 impl Bake<'_> {
     /// All targets and groups; none where bake is too old to list them.
-    fn list(&self) -> Option<Vec<Listed>> {
+    fn list(&self) -> Option<Vec<ListedTarget>> {
         let answer = self.ask(&["--list=type=targets,format=json"]).ok()?;
         serde_json::from_str(&answer.out).ok()
     }

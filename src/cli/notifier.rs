@@ -11,13 +11,13 @@ use crate::report::{self, Report};
 use crate::run::Event;
 
 /// Tells, and asks on behalf of the command.
-pub(super) struct Teller {
+pub(super) struct Notifier {
     report: Arc<Mutex<Box<dyn Report>>>,
     tell: Box<dyn Fn(&Waiting) + Send + Sync>,
     cancel: Cancel,
 }
 
-impl Teller {
+impl Notifier {
     /// A screen without live lines: there is no run yet.
     pub(super) fn new(context: &Context) -> Self {
         let settings = context.screen.settings();
