@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -46,11 +47,11 @@ impl fmt::Display for Waiting {
 #[derive(Clone, Copy)]
 pub struct Asker<'a> {
     cancel: Option<&'a Cancel>,
-    teller: Teller<'a>,
+    audience: Audience<'a>,
 }
 
 #[derive(Clone, Copy)]
-enum Teller<'a> {
+enum Audience<'a> {
     Nobody,
     Screen(&'a (dyn Fn(&Waiting) + Sync)),
     Build(&'a dyn Notes),
@@ -62,7 +63,7 @@ impl<'a> Asker<'a> {
     pub fn silent() -> Self {
         Self {
             cancel: None,
-            teller: Teller::Nobody,
+            audience: Audience::Nobody,
         }
     }
 
@@ -71,7 +72,7 @@ impl<'a> Asker<'a> {
     pub fn new(tell: &'a (dyn Fn(&Waiting) + Sync), cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
-            teller: Teller::Screen(tell),
+            audience: Audience::Screen(tell),
         }
     }
 
@@ -80,7 +81,7 @@ impl<'a> Asker<'a> {
     pub fn build(notes: &'a dyn Notes, cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
-            teller: Teller::Build(notes),
+            audience: Audience::Build(notes),
         }
     }
 
@@ -119,11 +120,29 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// Where a build reports.
+    pub(crate) fn notes(&self) -> &'a dyn Notes {
+        match self.audience {
+            Audience::Build(notes) => notes,
+            Audience::Nobody | Audience::Screen(_) => &Discarded,
+        }
+    }
+
+    /// Says what a build does besides its steps.
+    pub(crate) fn step(&self, what: &str) {
+        self.notes().step(0, 0, what);
+    }
+
+    /// Goes on until a cancel, and says once what is waited for, if it takes long.
+    pub(crate) fn waiting(self, what: &str) -> impl FnMut() -> ControlFlow<()> {
+        waiting(self.cancel(), move || self.step(what))
+    }
+
     fn tell(self, waiting: &Waiting) {
-        match self.teller {
-            Teller::Nobody => {}
-            Teller::Screen(tell) => tell(waiting),
-            Teller::Build(notes) => notes.step(0, 0, &waiting.to_string()),
+        match self.audience {
+            Audience::Nobody => {}
+            Audience::Screen(tell) => tell(waiting),
+            Audience::Build(notes) => notes.step(0, 0, &waiting.to_string()),
         }
     }
 }
@@ -131,6 +150,34 @@ impl<'a> Asker<'a> {
 impl fmt::Debug for Asker<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Asker")
+    }
+}
+
+/// Notes that nobody reads.
+struct Discarded;
+
+impl Notes for Discarded {
+    fn step(&self, _: usize, _: usize, _: &str) {}
+    fn cached(&self, _: &str) {}
+    fn log(&self, _: &str) {}
+}
+
+/// Goes on until a cancel, and calls `say` once if the wait takes long.
+pub(crate) fn waiting<S: FnMut()>(
+    cancel: &Cancel,
+    mut say: S,
+) -> impl FnMut() -> ControlFlow<()> + use<S> {
+    let cancel = cancel.clone();
+    let begun = Instant::now();
+    let mut is_told = false;
+    move || {
+        if cancel.is_requested() {
+            return ControlFlow::Break(());
+        }
+        if begun.elapsed() > SILENT && !std::mem::replace(&mut is_told, true) {
+            say();
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -18,13 +18,12 @@ mod steps;
 pub mod table;
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 pub use context::{stage, verify};
 
+pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
 pub use crate::notes::Notes;
 
@@ -230,29 +229,6 @@ pub struct Artifact {
     pub digest: String,
 }
 
-/// How long a wait goes unmentioned.
-const UNSAID: Duration = Duration::from_secs(1);
-
-/// Continues until a cancel, and calls `say` once if the wait takes long.
-pub(crate) fn waiting<S: FnMut()>(
-    cancel: &Cancel,
-    mut say: S,
-) -> impl FnMut() -> ControlFlow<()> + use<S> {
-    let cancel = cancel.clone();
-    let begun = Instant::now();
-    let mut is_said = false;
-    move || {
-        if cancel.is_requested() {
-            return ControlFlow::Break(());
-        }
-        if !is_said && begun.elapsed() > UNSAID {
-            is_said = true;
-            say();
-        }
-        ControlFlow::Continue(())
-    }
-}
-
 /// Why a build has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
@@ -271,4 +247,24 @@ pub enum BuildError {
     /// The run was interrupted.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl BuildError {
+    /// The same with other words for a failure.
+    pub(crate) fn reworded(self, words: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Failed(why) => Self::Failed(words(why)),
+            Self::Transient(why) => Self::Transient(words(why)),
+            Self::Moved { .. } | Self::Cancelled => self,
+        }
+    }
+
+    /// A failure that may be transient.
+    pub(crate) fn of(why: String, is_transient: bool) -> Self {
+        if is_transient {
+            Self::Transient(why)
+        } else {
+            Self::Failed(why)
+        }
+    }
 }

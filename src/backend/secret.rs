@@ -153,11 +153,7 @@ impl Hider {
     /// The error without secrets.
     #[must_use]
     pub fn hide_error(&self, error: BuildError) -> BuildError {
-        match error {
-            BuildError::Failed(why) => BuildError::Failed(self.hide(&why)),
-            BuildError::Transient(why) => BuildError::Transient(self.hide(&why)),
-            BuildError::Moved { .. } | BuildError::Cancelled => error,
-        }
+        error.reworded(|why| self.hide(&why))
     }
 }
 

@@ -23,9 +23,8 @@ use super::request::Request;
 use super::session::{Lent, Session};
 use super::{connection, failure, gateway};
 use crate::asking::{Asker, GivenUp, LastSign};
+use crate::backend::BuildError;
 use crate::backend::oci::registry::{self, Access};
-use crate::backend::{BuildError, Notes};
-use crate::cancel::Cancel;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
@@ -91,17 +90,13 @@ impl BuildKit {
     }
 
     /// Builds, and reports progress. Returns the digest of the result.
-    pub(crate) fn build(
-        &self,
-        request: &Request<'_>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, Ended> {
+    pub(crate) fn build(&self, request: &Request<'_>) -> Result<String, Ended> {
         let cancelled = || Ended::Error(BuildError::Cancelled);
         let runtime = self.runtime.as_ref().ok_or_else(cancelled)?;
-        let question = Asker::build(notes, cancel).ask(&self.name, self.limits().answer());
+        let asker = Asker::build(request.notes, request.cancel);
+        let question = asker.ask(&self.name, self.limits().answer());
         let trees = direct::trees(request);
-        let mut progress = Progress::new(Form::Raw, &request.dockerfile.steps, notes);
+        let mut progress = Progress::new(Form::Raw, &request.dockerfile.steps, request.notes);
         let ended = runtime.block_on(async {
             let begun = async {
                 let channel = self.channel().await?;
@@ -113,10 +108,9 @@ impl BuildKit {
                 Err(GivenUp::Cancelled) => return Err(cancelled()),
                 Err(late) => return Err(Ended::Lost(late.into())),
             };
-            self.solve(channel, session, request, &mut progress, cancel)
-                .await
+            self.solve(channel, session, request, &mut progress).await
         });
-        let ended = ended.and_then(|answer| judge(&trees, request, answer, progress, cancel));
+        let ended = ended.and_then(|answer| judge(&trees, request, answer, progress));
         if matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_))) {
             // The next try is made on a new connection.
             *self.channel.lock() = None;
@@ -181,7 +175,6 @@ impl BuildKit {
         session: Session,
         request: &Request<'_>,
         progress: &mut Progress<'_>,
-        cancel: &Cancel,
     ) -> Result<Answer, Ended> {
         let control = ControlClient::new(channel.clone());
         let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
@@ -215,13 +208,13 @@ impl BuildKit {
                         Err(status) => break Err(status),
                     },
                     why = &mut hopeless => return Err(Ended::Stuck(why)),
-                    _ = tick.tick() => if cancel.is_requested() { break Err(Status::cancelled("")) },
+                    _ = tick.tick() => if request.cancel.is_requested() { break Err(Status::cancelled("")) },
                 }
             }
             // A call that is given up here is cancelled in the daemon.
         };
         // The daemon ends its report when the last step is gone.
-        if !is_heard && !cancel.is_urgent() {
+        if !is_heard && !request.cancel.is_urgent() {
             let _ = tokio::time::timeout(self.limits().grace / 2, heard).await;
         }
         Ok(answer)
@@ -266,14 +259,13 @@ fn judge(
     request: &Request<'_>,
     answer: Answer,
     progress: Progress<'_>,
-    cancel: &Cancel,
 ) -> Result<String, Ended> {
     let why = match answer {
         Ok(answer) => match answer.into_inner().exporter_response.remove(DIGEST) {
             Some(digest) => return Ok(digest),
             None => "the builder succeeded and did not say what it made".to_owned(),
         },
-        Err(_) if cancel.is_requested() => return Err(Ended::Error(BuildError::Cancelled)),
+        Err(_) if request.cancel.is_requested() => return Err(Ended::Error(BuildError::Cancelled)),
         Err(status) => {
             if let Some(path) = trees.iter().find_map(|(_, tree)| tree.moved()) {
                 return Err(Ended::Error(BuildError::Moved { path }));

@@ -103,21 +103,13 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
         }
         None => is_passing(&failure.error),
     };
-    if passing {
-        BuildError::Transient(message)
-    } else {
-        BuildError::Failed(message)
-    }
+    BuildError::of(message, passing)
 }
 
 /// The error of a push that failed.
 pub(crate) fn push(reference: &str, said: &str) -> BuildError {
     let message = format!("`{reference}` cannot be pushed: {}", clean(said));
-    if is_passing(said) {
-        BuildError::Transient(message)
-    } else {
-        BuildError::Failed(message)
-    }
+    BuildError::of(message, is_passing(said))
 }
 
 /// Whether a build failed only because another one finished the same step.

@@ -1,9 +1,10 @@
 //! One build as it is asked of `BuildKit`, before it is put into the words of gRPC or of a program's command line.
 
-use crate::backend::Job;
 use crate::backend::dockerfile::Dockerfile;
 use crate::backend::oci::reference::Reference;
 use crate::backend::secret::Revealed;
+use crate::backend::{Job, Notes};
+use crate::cancel::Cancel;
 use crate::spec::Base;
 
 /// A job with all that was found out for it.
@@ -19,6 +20,10 @@ pub(crate) struct Request<'a> {
     /// Has the result be an image that is there, with another configuration. Only gRPC takes it; through programs the
     /// Dockerfile has to say the same.
     pub(crate) touch: Option<Touch<'a>>,
+    /// Where the build reports.
+    pub(crate) notes: &'a dyn Notes,
+    /// Ends it.
+    pub(crate) cancel: &'a Cancel,
 }
 
 /// Another configuration for an image whose layers stay.

@@ -11,8 +11,7 @@ use crate::backend::buildkit::request::{Request, Touch};
 use crate::backend::buildkit::{BuildKit, Ended, failure};
 use crate::backend::dockerfile::{self, Dockerfile};
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
-use crate::backend::{BuildError, Job, Notes};
-use crate::cancel::Cancel;
+use crate::backend::{BuildError, Job};
 
 impl Daemon {
     /// Builds the Dockerfile of a job's recipe, and returns the digest of the result. With `config` (OCI's image
@@ -23,10 +22,8 @@ impl Daemon {
         &self,
         job: &Job<'_>,
         config: Option<&str>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
+        asker: Asker<'_>,
     ) -> Result<String, BuildError> {
-        let asker = Asker::build(notes, cancel);
         let engine = self.engine(asker)?;
         if job.recipe.platforms.len() > 1 && !engine.info.containerd_store {
             return Err(one_platform(job));
@@ -39,11 +36,11 @@ impl Daemon {
         let dockerfile = dockerfile::of_job(job, &parents)?;
         let secrets = self.secrets(job, &dockerfile)?;
         let hider = Hider::new(&secrets);
-        let notes: &dyn Notes = &Discreet {
-            notes,
+        let notes = Discreet {
+            notes: asker.notes(),
             hider: &hider,
         };
-        if cancel.is_requested() {
+        if asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
         let base = parents.values().next();
@@ -54,10 +51,12 @@ impl Daemon {
             pin: self.pins.next(),
             secrets,
             touch: touch.map(|(config, image)| Touch { image, config }),
+            notes: &notes,
+            cancel: asker.cancel(),
         };
         let built = match &engine.buildkit {
-            Some(buildkit) => self.by_buildkit(buildkit, &request, notes, cancel),
-            None => self.by_programs(&engine.info, &request, notes, cancel),
+            Some(buildkit) => self.by_buildkit(buildkit, &request),
+            None => self.by_programs(&engine.info, &request),
         };
         let digest = built.map_err(|error| {
             if failure::is_race(&error) {
@@ -101,10 +100,8 @@ impl Daemon {
         &self,
         buildkit: &BuildKit,
         request: &Request<'_>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
     ) -> Result<String, BuildError> {
-        let ended = buildkit.build(request, notes, cancel);
+        let ended = buildkit.build(request);
         let is_lost = matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_)));
         self.is_lost.store(is_lost, Ordering::Relaxed);
         ended.map_err(|ended| match ended {
@@ -119,12 +116,7 @@ impl Daemon {
 
 impl From<NoEngine> for BuildError {
     fn from(none: NoEngine) -> Self {
-        let message = format!("{}: {}", none.why, none.mend);
-        if none.passing {
-            Self::Transient(message)
-        } else {
-            Self::Failed(message)
-        }
+        Self::of(format!("{}: {}", none.why, none.mend), none.passing)
     }
 }
 

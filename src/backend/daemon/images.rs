@@ -87,11 +87,8 @@ impl Daemon {
             return Ok(());
         }
         let why = said.err.trim().to_owned();
-        Err(if failure::is_passing(&why) {
-            BuildError::Transient(why)
-        } else {
-            BuildError::Failed(why)
-        })
+        let is_transient = failure::is_passing(&why);
+        Err(BuildError::of(why, is_transient))
     }
 
     /// Removes a name; the image stays if it has another.

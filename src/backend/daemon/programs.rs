@@ -14,8 +14,7 @@ use crate::backend::buildkit::request::Request;
 use crate::backend::buildkit::{failure, options};
 use crate::backend::dockerfile::stage::{CONTEXT, DOCKERFILE, named_context, stage};
 use crate::backend::dockerfile::{Own, quote};
-use crate::backend::{BuildError, Job, Notes, context};
-use crate::cancel::Cancel;
+use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
 use crate::process::{self, Patience};
@@ -32,8 +31,6 @@ impl Daemon {
         &self,
         info: &EngineInfo,
         request: &Request<'_>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
     ) -> Result<String, BuildError> {
         let scratch = context::scratch(request.job)?;
         stage(request.job, &request.dockerfile, &scratch)?;
@@ -43,7 +40,8 @@ impl Daemon {
         };
         arguments(request, &mut command);
         let steps = &request.dockerfile.steps;
-        let mut progress = Progress::new(form, steps, notes);
+        let mut progress = Progress::new(form, steps, request.notes);
+        let cancel = request.cancel;
         let (hosts, is_fetching) = (request.registries(), Cell::new(true));
         let hope = || self.hope(hosts.iter().filter(|_| is_fetching.get()), cancel);
         let patience = Patience {

@@ -2,24 +2,20 @@
 
 use super::engine::NoEngine;
 use super::{Daemon, broken_off};
+use crate::asking::Asker;
+use crate::backend::BuildError;
 use crate::backend::buildkit::failure;
 use crate::backend::oci::reference::Reference;
-use crate::backend::{BuildError, Notes};
-use crate::cancel::Cancel;
 use crate::process::{self, Patience, Stream};
 
 impl Daemon {
     /// Sends what a reference names in the local store to its registry.
-    pub(crate) fn push(
-        &self,
-        reference: &str,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<(), BuildError> {
+    pub(crate) fn push(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());
         }
-        notes.step(0, 0, "pushing");
+        let (notes, cancel) = (asker.notes(), asker.cancel());
+        asker.step("pushing");
         // What failed is said on standard error; the two streams arrive in any order.
         let mut last = String::new();
         let registry = Reference::read(reference).map(|read| read.host);

@@ -81,7 +81,7 @@ impl Backend for Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let built = self.0.build(job, None, notes, cancel);
+        let built = self.0.build(job, None, Asker::build(notes, cancel));
         context::drop_scratch(job);
         Ok(job.artifact(self.name(), built?))
     }
@@ -93,6 +93,7 @@ impl Backend for Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
-        self.0.push(&artifact.reference, notes, cancel)
+        self.0
+            .push(&artifact.reference, Asker::build(notes, cancel))
     }
 }

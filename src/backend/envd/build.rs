@@ -6,17 +6,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::contexts::Context;
+use super::base::{Build, KnownBase};
+use super::home::Context;
 use super::layout::{Layout, lay_out};
-use super::program::Envd;
 use super::progress::{Quiet, Reader};
 use super::render::{Script, Source, render, stage};
-use super::{base, config, turn};
+use super::{config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;
-use crate::backend::{Artifact, Backend, BuildError, Job, Notes, context, labels};
-use crate::cancel::Cancel;
+use crate::backend::{Artifact, Backend, BuildError, Job, context, labels};
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
@@ -27,32 +26,25 @@ pub(super) const OWN_WORD: &str = "it is for a BuildKit that envd starts itself;
 /// The id of envd's result in the recipe that sets its configuration.
 const RESULT: &str = "envd's result";
 
-impl Envd {
-    pub(super) fn build_in(
-        &self,
-        job: &Job<'_>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<Artifact, BuildError> {
-        let asker = Asker::build(notes, cancel);
-        self.daemon.ready(asker)?;
-        let context = self
+impl Build<'_> {
+    pub(super) fn run(&self) -> Result<Artifact, BuildError> {
+        let (envd, job, asker) = (self.envd, self.job, self.asker);
+        envd.daemon.ready(asker)?;
+        let context = envd
             .context(asker)
-            .map_err(|none| BuildError::Failed(format!("{}: {}", none.why, none.mend)))?;
+            .map_err(|(why, mend)| BuildError::Failed(format!("{why}: {mend}")))?;
         let registries = registries(job, &context)?;
-        let home = self.home(&context, registries.as_deref(), asker)?;
+        let home = envd.home(&context, registries.as_deref(), asker)?;
         let (mut layout, _) = lay_out(job.recipe);
         if job.no_cache {
             self.do_anew(&mut layout);
         }
-        let base = self.base(job, notes, cancel)?;
-        if cancel.is_requested() {
+        let base = self.base()?;
+        if asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
-        let images = layout.taken.iter().map(|taken| {
-            let (name, _) = self.pullable(job, taken.image, notes, cancel)?;
-            Ok(name)
-        });
+        let images = layout.taken.iter();
+        let images = images.map(|taken| Ok(self.pullable(taken.image)?.0));
         let images = images.collect::<Result<Vec<String>, BuildError>>()?;
         let script = script(
             job,
@@ -67,30 +59,22 @@ impl Envd {
             .make_all(job.image)
             .map_err(context::unwritten)?;
         stage(job, &script, &folder)?;
-        let name = self.daemon.private_name();
+        let name = envd.daemon.private_name();
         let turn = if layout.apt.is_empty() {
             None
         } else {
-            turn::wait(&home, job.image, notes, cancel)?
+            turn::wait(&home, job.image, asker)?
         };
-        self.call(
-            job,
-            home.dir.path(),
-            folder.path(),
-            &name,
-            &script,
-            notes,
-            cancel,
-        )?;
+        self.call(home.dir.path(), folder.path(), &name, &script)?;
         drop(turn);
-        self.finish(job, &base, &name, notes, cancel)
+        self.finish(&base, &name)
     }
 
     /// Has every step run again. envd has no option for it: a variable that no other build has does it, and is not part of the
     /// finished image. Where the image would keep it, only commands get it.
     fn do_anew(&self, layout: &mut Layout<'_>) {
-        let nonce = ("IMGSPEC_BUILD".to_owned(), self.daemon.private_name());
-        if self.daemon.is_direct() {
+        let nonce = ("IMGSPEC_BUILD".to_owned(), self.envd.daemon.private_name());
+        if self.envd.daemon.is_direct() {
             layout.environment.push(nonce);
         } else {
             for command in &mut layout.commands {
@@ -99,62 +83,46 @@ impl Envd {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call of one program")]
     fn call(
         &self,
-        job: &Job<'_>,
         home: &Path,
         folder: &Path,
         name: &str,
         script: &Script,
-        notes: &dyn Notes,
-        cancel: &Cancel,
     ) -> Result<(), BuildError> {
-        let mut command = self.command(home)?;
-        command.args([
-            "build",
-            "--tag",
-            name,
-            "--platform",
-            &job.recipe.platforms.join(","),
-        ]);
-        // Its own question whether anything changed is of no use: it is asked of other things than the image is made of.
-        command.arg("--force").arg("--path").arg(folder);
-        let mut reader = Reader::new(&script.steps, notes);
+        let platforms = self.job.recipe.platforms.join(",");
+        let mut command = self.envd.command(home)?;
+        command
+            .args(["build", "--tag", name, "--platform", &platforms])
+            // Its own check whether anything changed is of no use: it looks at other things than the image is made of.
+            .arg("--force")
+            .arg("--path")
+            .arg(folder);
+        let mut reader = Reader::new(&script.steps, self.asker.notes());
         let exit = self
+            .envd
             .daemon
-            .follow(&mut command, cancel, |stream, line| {
+            .follow(&mut command, self.asker.cancel(), |stream, line| {
                 reader.line(stream, line);
             })
             .map_err(|error| broken_off("envd", &error))?;
-        if exit.status.success() && !cancel.is_requested() {
-            return Ok(());
-        }
-        if exit.stopped || cancel.is_requested() {
+        if exit.stopped || self.asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
+        if exit.status.success() {
+            return Ok(());
+        }
         let failed = failure::build(&reader.failure(), &script.steps.names);
-        Err(self.offer.unreached(failed))
+        Err(self.envd.offer.unreached(failed))
     }
 
     /// Sets the result's configuration, labels and, last of all, reference. No layer is touched.
-    fn finish(
-        &self,
-        job: &Job<'_>,
-        base: &base::Known,
-        name: &str,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<Artifact, BuildError> {
-        let built = self
-            .daemon
-            .image(name, Asker::build(notes, cancel))?
-            .ok_or_else(|| {
-                BuildError::Failed(
-                    "envd succeeded, and its image is not in the local store".to_owned(),
-                )
-            })?;
-        self.daemon.pin(&built, name);
+    fn finish(&self, base: &KnownBase, name: &str) -> Result<Artifact, BuildError> {
+        let (daemon, job, asker) = (&self.envd.daemon, self.job, self.asker);
+        let lost = || "envd succeeded, and its image is not in the local store".to_owned();
+        let built = daemon.image(name, asker)?;
+        let built = built.ok_or_else(|| BuildError::Failed(lost()))?;
+        daemon.pin(&built, name);
         let own = [
             (labels::KEY, job.key.to_string()),
             (labels::IMAGE, job.image.to_owned()),
@@ -167,19 +135,23 @@ impl Envd {
             ..config::as_recipe(&config, &built)
         };
         let result = Artifact {
-            backend: self.name().to_owned(),
+            backend: self.envd.name().to_owned(),
             reference: base.reference.clone(),
             digest: built.id,
         };
-        let last = Job {
+        let labelled = Job {
             recipe: &recipe,
             files: &[],
             bases: BTreeMap::from([(RESULT.to_owned(), result)]),
             ..job.clone()
         };
-        let quiet = Quiet(notes);
-        let digest = self.daemon.build(&last, Some(&config), &quiet, cancel)?;
-        Ok(job.artifact(self.name(), digest))
+        let quiet = Quiet(asker.notes());
+        let digest = daemon.build(
+            &labelled,
+            Some(&config),
+            Asker::build(&quiet, asker.cancel()),
+        )?;
+        Ok(job.artifact(self.envd.name(), digest))
     }
 }
 

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::contexts::{Context, DAEMON, NoContext};
 use super::program::{Envd, no_program};
 use crate::asking::Asker;
 use crate::backend::{BuildError, context};
@@ -23,6 +22,9 @@ use crate::process;
 
 /// The name of the only context in a HOME of ours.
 const CONTEXT: &str = "imgspec";
+
+/// The builder that is Docker's daemon itself.
+const DAEMON: &str = "moby-worker";
 
 /// How long another run may take to set a HOME up: envd's first call makes keys, which takes a second or more.
 const SET_UP: Duration = Duration::from_mins(1);
@@ -42,6 +44,45 @@ location = \"localhost\"
 insecure = true
 ";
 
+/// A context of envd: a builder and its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Context {
+    /// The user's name for it; none is Docker's daemon.
+    pub(super) name: Option<String>,
+    /// The kind of builder.
+    pub(super) builder: String,
+    /// Its address; none is envd's own choice.
+    pub(super) address: Option<String>,
+}
+
+impl Context {
+    /// Docker's daemon.
+    pub(super) fn daemon() -> Self {
+        Self {
+            name: None,
+            builder: DAEMON.to_owned(),
+            address: None,
+        }
+    }
+
+    /// Whether envd starts the builder itself.
+    pub(super) fn is_started(&self) -> bool {
+        matches!(
+            self.builder.as_str(),
+            "docker-container" | "nerdctl-container"
+        )
+    }
+
+    /// In words for people.
+    pub(super) fn words(&self) -> String {
+        let builder = &self.builder;
+        match &self.name {
+            None => format!("builds are made by Docker's daemon ({builder})"),
+            Some(name) => format!("the envd context is `{name}` ({builder})"),
+        }
+    }
+}
+
 /// A HOME of ours.
 #[derive(Debug)]
 pub(super) struct Home {
@@ -53,36 +94,33 @@ pub(super) struct Home {
 
 /// A line of `envd context ls -f json`.
 #[derive(Deserialize)]
-struct Listed {
+struct ContextEntry {
     context: String,
     builder: String,
     builder_addr: String,
 }
 
 impl Envd {
-    /// The context to build in.
-    pub(super) fn context(&self, asker: Asker<'_>) -> Result<Context, NoContext> {
+    /// The context to build in; without one, why and what to do.
+    pub(super) fn context(&self, asker: Asker<'_>) -> Result<Context, (String, String)> {
         let Some(wanted) = &self.wanted else {
             return Ok(Context::daemon());
         };
-        let listed = self.contexts(asker).map_err(|why| NoContext {
-            why: format!("envd's contexts cannot be read: {why}"),
-            mend: "look at `envd context ls`".to_owned(),
+        let listed = self.contexts(asker).map_err(|why| {
+            let why = format!("envd's contexts cannot be read: {why}");
+            (why, "look at `envd context ls`".to_owned())
         })?;
-        let names: Vec<&str> = listed.iter().map(|each| each.context.as_str()).collect();
-        let found = listed.iter().find(|each| each.context == *wanted);
-        let Some(found) = found else {
+        let Some(found) = listed.iter().find(|each| each.context == *wanted) else {
+            let names: Vec<&str> = listed.iter().map(|each| each.context.as_str()).collect();
             let there_are = if names.is_empty() {
                 "there are none".to_owned()
             } else {
                 format!("there are {}", names.join(", "))
             };
-            return Err(NoContext {
-                why: format!("envd has no context `{wanted}`: {there_are}"),
-                mend: "make it with `envd context create`, or leave `--envd-context` and FLYTE_ENVD_CONTEXT out to build with \
-                       Docker's daemon"
-                    .to_owned(),
-            });
+            let mend = "make it with `envd context create`, or leave `--envd-context` and FLYTE_ENVD_CONTEXT out to build with \
+                        Docker's daemon";
+            let why = format!("envd has no context `{wanted}`: {there_are}");
+            return Err((why, mend.to_owned()));
         };
         // `unix:///run/x.sock` is listed for what was created as `/run/x.sock`.
         let address = found.builder_addr.split_once("://");
@@ -95,7 +133,7 @@ impl Envd {
     }
 
     /// The contexts of the user's own HOME; nothing is made there.
-    fn contexts(&self, asker: Asker<'_>) -> Result<Vec<Listed>, String> {
+    fn contexts(&self, asker: Asker<'_>) -> Result<Vec<ContextEntry>, String> {
         let known = |folder: &PathBuf| folder.join(".config/envd/contexts").is_file();
         let Some(home) = self.user_home.as_ref().filter(|home| known(home)) else {
             return Ok(Vec::new());
@@ -130,9 +168,10 @@ impl Envd {
         let name = self.home_name(context, &told);
         let above = self.homes.make().map_err(context::unwritten)?;
         let question = asker.ask("another run that sets envd up", SET_UP);
-        let mut waiting = || match question.look() {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        let mut waiting = || {
+            question
+                .look()
+                .map_or(ControlFlow::Break(()), ControlFlow::Continue)
         };
         let lock = above.lock(&format!("{name}.lock"), Share::Nobody, &mut waiting);
         let _alone = lock.map_err(context::unwritten)?.ok_or_else(|| {
@@ -252,11 +291,8 @@ impl Envd {
             return Ok(());
         }
         let why = super::progress::complaint(&said.err);
-        let why = if why.is_empty() {
-            "it fails without a word"
-        } else {
-            &why
-        };
+        let why = Some(why.as_str()).filter(|why| !why.is_empty());
+        let why = why.unwrap_or("it fails without a word");
         Err(BuildError::Failed(format!("envd {what}: {why}")))
     }
 }

@@ -5,8 +5,7 @@
 //! later, and Python's packages always, become commands, which keep their order; what would still happen too early is refused.
 //! See `docs/design/envd.md`.
 
-use super::owner::numbers;
-use super::path::{is_system, join, overlap};
+use super::path::{is_system, join, overlap, owner_numbers};
 use super::quote;
 use crate::backend::Unsupported;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
@@ -182,7 +181,7 @@ impl<'a> Layer<'a> {
     fn common_owner(&self) -> (u32, u32) {
         let mut owners = self.recipe.steps.iter().filter_map(|step| match step {
             Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => {
-                Some(numbers(copy.owner.as_deref()))
+                Some(owner_numbers(copy.owner.as_deref()))
             }
             _ => None,
         });
@@ -331,7 +330,7 @@ impl<'a> Layer<'a> {
             step,
         });
         let owner = copy.owner.as_deref();
-        if numbers(owner) != Some(self.layout.owner) {
+        if owner_numbers(owner) != Some(self.layout.owner) {
             let owner = owner.unwrap_or("0:0");
             self.command(Task::Own { set, to, owner });
         }

@@ -6,12 +6,10 @@
 mod base;
 mod build;
 mod config;
-mod contexts;
 mod home;
 mod layout;
 mod offer;
 mod once;
-mod owner;
 mod path;
 mod program;
 mod progress;
@@ -21,7 +19,8 @@ mod turn;
 
 use std::path::Path;
 
-use contexts::Context;
+use base::Build;
+use home::Context;
 pub use offer::REGISTRY;
 use program::INSTALL;
 pub use program::{CONTEXT, Envd};
@@ -113,7 +112,7 @@ impl Backend for Envd {
         }
         let context = match self.context(asker) {
             Ok(context) => context,
-            Err(none) => return missing(none.why, none.mend),
+            Err((why, mend)) => return missing(why, mend),
         };
         let mut remarks = vec![context.words()];
         if numbers(&version) > numbers(TRIED) {
@@ -169,7 +168,9 @@ impl Backend for Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let built = self.build_in(job, notes, cancel);
+        let asker = Asker::build(notes, cancel);
+        let envd = self;
+        let built = Build { envd, job, asker }.run();
         context::drop_scratch(job);
         built
     }
@@ -181,7 +182,8 @@ impl Backend for Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
-        self.daemon.push(&artifact.reference, notes, cancel)
+        self.daemon
+            .push(&artifact.reference, Asker::build(notes, cancel))
     }
 }
 

@@ -14,11 +14,10 @@ use parking_lot::Mutex;
 use super::once::Once;
 use super::progress::Quiet;
 use crate::asking::Asker;
+use crate::backend::BuildError;
 use crate::backend::daemon::Daemon;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
-use crate::backend::{BuildError, Notes, waiting};
-use crate::cancel::Cancel;
 use crate::disk::dir::Rooted;
 
 /// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
@@ -64,44 +63,31 @@ impl Offer {
         }
     }
 
-    /// A reference by which both envd and what builds for it can pull an image of the local store; `what` is what people
-    /// call it.
+    /// A reference by which both envd and what builds for it can pull an image of the local store; `what` is its name in messages.
     pub(super) fn offer(
         &self,
         digest: &str,
         what: &str,
-        notes: &dyn Notes,
-        cancel: &Cancel,
+        asker: Asker<'_>,
     ) -> Result<String, BuildError> {
         self.pushed.get(digest, || {
-            notes.step(0, 0, &format!("handing {what} to envd"));
-            let repository = self.repository(notes, cancel)?;
-            self.push(digest, &repository, what, &Quiet(notes), cancel)
+            asker.step(&format!("handing {what} to envd"));
+            let hex = digest.trim_start_matches("sha256:");
+            let tag = hex.get(..32).unwrap_or(hex);
+            let name = format!("{}:{tag}", self.repository(asker)?);
+            let quiet = Quiet(asker.notes());
+            let asker = Asker::build(&quiet, asker.cancel());
+            self.daemon.name(digest, &name, asker)?;
+            let done = self.daemon.push(&name, asker);
+            self.daemon.forget(&name);
+            done.map_err(|error| self.explain(what, error))?;
+            Ok(name)
         })
-    }
-
-    fn push(
-        &self,
-        digest: &str,
-        repository: &str,
-        what: &str,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<String, BuildError> {
-        let hex = digest.trim_start_matches("sha256:");
-        let tag = hex.get(..32).unwrap_or(hex);
-        let asker = Asker::build(notes, cancel);
-        let name = format!("{repository}:{tag}");
-        self.daemon.name(digest, &name, asker)?;
-        let done = self.daemon.push(&name, notes, cancel);
-        self.daemon.forget(&name);
-        done.map_err(|error| self.explain(what, error))?;
-        Ok(name)
     }
 
     /// What a failed build means when it could not reach the exchange: its `BuildKit` is elsewhere, or in a network of its own.
     pub(super) fn unreached(&self, error: BuildError) -> BuildError {
-        let help = |why: String| {
+        error.reworded(|why| {
             let is_ours = matches!(self.to, To::Exchange(..)) && why.contains(REPOSITORY);
             if is_ours && why.contains("dial tcp") {
                 format!(
@@ -110,12 +96,7 @@ impl Offer {
             } else {
                 why
             }
-        };
-        match error {
-            BuildError::Failed(why) => BuildError::Failed(help(why)),
-            BuildError::Transient(why) => BuildError::Transient(help(why)),
-            error => error,
-        }
+        })
     }
 
     /// Removes names of closed exchanges, which killed runs left in the local store; returns how many.
@@ -123,7 +104,7 @@ impl Offer {
         self.daemon.clean_names(is_left, asker)
     }
 
-    fn repository(&self, notes: &dyn Notes, cancel: &Cancel) -> Result<String, BuildError> {
+    fn repository(&self, asker: Asker<'_>) -> Result<String, BuildError> {
         let (folder, exchange) = match &self.to {
             To::Registry(registry) => return Ok(format!("{registry}/{REPOSITORY}")),
             To::Exchange(folder, exchange) => (folder, exchange),
@@ -135,8 +116,7 @@ impl Offer {
         };
         let mut exchange = exchange.lock();
         if exchange.is_none() {
-            let what = "waiting for another run that throws blobs away";
-            let mut waiting = waiting(cancel, || notes.step(0, 0, what));
+            let mut waiting = asker.waiting("waiting for another run that throws blobs away");
             let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
             let started = Exchange::start(&store, self.daemon.limits());
             *exchange = Some(started.map_err(|error| failed(&error))?);
@@ -147,16 +127,11 @@ impl Offer {
 
     /// A failed push in terms of its purpose, with what to do.
     fn explain(&self, what: &str, error: BuildError) -> BuildError {
-        let explained = |why: String| {
+        error.reworded(|why| {
             // The name that it was pushed by means nothing to the user.
             let why = why.split_once(PUSHED).map_or(why.as_str(), |(_, why)| why);
             format!("`{what}` cannot be handed to envd: {why}{}", self.help(why))
-        };
-        match error {
-            BuildError::Failed(why) => BuildError::Failed(explained(why)),
-            BuildError::Transient(why) => BuildError::Transient(explained(why)),
-            error => error,
-        }
+        })
     }
 
     fn help(&self, why: &str) -> String {

@@ -1,4 +1,4 @@
-//! Paths inside images. Pure.
+//! Paths inside images, and owners of files, as Docker reads them. Pure.
 
 /// Directories that installers read or write: a copy into one of them must not come before an installation.
 const SYSTEM: &[&str] = &[
@@ -59,6 +59,38 @@ pub(super) fn is_everyones(folder: &str) -> bool {
     ) || is_system(folder)
 }
 
+/// User and group of a numeric owner; none given means root.
+pub(super) fn owner_numbers(owner: Option<&str>) -> Option<(u32, u32)> {
+    let number = |text: &str| match text {
+        "root" => Some(0),
+        text => text.parse().ok(),
+    };
+    let Some(owner) = owner else {
+        return Some((0, 0));
+    };
+    let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+    let user = number(user)?;
+    // As with Docker: a number without a group is its own group.
+    let group = if group.is_empty() {
+        user
+    } else {
+        number(group)?
+    };
+    Some((user, group))
+}
+
+/// The same owner as the word that `chown` takes.
+pub(super) fn owner_word(owner: &str) -> String {
+    // With a name alone, its own group.
+    if owner.contains(':') {
+        owner.to_owned()
+    } else if owner.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("{owner}:{owner}")
+    } else {
+        format!("{owner}:")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +106,23 @@ mod tests {
     fn a_path_overlaps_with_what_is_above_and_below_it() {
         assert!(overlap("/a/b", "/a/") && overlap("/a", "/a/b") && overlap("/", "/a"));
         assert!(!overlap("/a/b", "/a/bc") && !overlap("a", "/a"));
+    }
+
+    #[test]
+    fn owners_are_read_as_docker_reads_them() {
+        let read =
+            ["0", "root:5", "7", "7:8", "app", "7:app"].map(|owner| owner_numbers(Some(owner)));
+        let wanted = [
+            Some((0, 0)),
+            Some((0, 5)),
+            Some((7, 7)),
+            Some((7, 8)),
+            None,
+            None,
+        ];
+        assert_eq!(read, wanted);
+        assert_eq!(owner_numbers(None), Some((0, 0)));
+        let words = ["7", "app", "app:8"].map(owner_word);
+        assert_eq!(words, ["7:7", "app:", "app:8"]);
     }
 }

@@ -4,7 +4,6 @@
 //! progress; a directory is staged under its final name, because envd copies directories, not their contents; requirements files
 //! travel through the image's `/tmp`, whatever their size.
 
-mod source;
 mod task;
 
 use super::layout::{Command, PYTHON_PATH, Task};
@@ -15,7 +14,7 @@ use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, CopyStep, Step};
-pub(super) use source::Source;
+pub(super) use task::Source;
 use task::{arguments, requirements, tops};
 
 /// The file that envd reads.

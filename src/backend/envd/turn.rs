@@ -7,21 +7,19 @@
 use std::fs::File;
 
 use super::home::Home;
-use crate::backend::{BuildError, Cancel, Notes, context, waiting};
+use crate::asking::Asker;
+use crate::backend::{BuildError, context};
 use crate::disk::dir::{DirError, Share};
 
 /// Waits for the turn of this image in this HOME, which lasts until the file is dropped.
-pub(super) fn wait(
-    home: &Home,
-    image: &str,
-    notes: &dyn Notes,
-    cancel: &Cancel,
-) -> Result<Option<File>, BuildError> {
+pub(super) fn wait(home: &Home, image: &str, asker: Asker<'_>) -> Result<Option<File>, BuildError> {
     let image = blake3::hash(image.as_bytes()).to_hex();
     let name = format!("{}.{}.lock", home.name, &image[..16]);
     let what = "waiting for another build that uses the same apt cache";
-    let mut waiting = waiting(cancel, || notes.step(0, 0, what));
-    match home.above.lock(&name, Share::Nobody, &mut waiting) {
+    let locked = home
+        .above
+        .lock(&name, Share::Nobody, &mut asker.waiting(what));
+    match locked {
         Ok(Some(turn)) => Ok(Some(turn)),
         Ok(None) => Err(BuildError::Cancelled),
         Err(error) if DirError::is_misplaced(&error) => Err(context::unwritten(error)),
@@ -37,7 +35,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::cancel::Cancel;
     use crate::disk::dir::{Rooted, Terms};
+    use crate::notes::Notes;
 
     fn home(folder: &tempfile::TempDir) -> Home {
         let above = Rooted::new(folder.path(), "homes", Terms::default());
@@ -67,10 +67,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = home(&folder);
         let (said, cancel) = (Said::default(), Cancel::default());
-        let first = wait(&home, "a", &said, &cancel).unwrap();
-        assert!(wait(&home, "b", &said, &cancel).unwrap().is_some());
+        let first = wait(&home, "a", Asker::build(&said, &cancel)).unwrap();
+        assert!(
+            wait(&home, "b", Asker::build(&said, &cancel))
+                .unwrap()
+                .is_some()
+        );
         thread::scope(|scope| {
-            let second = scope.spawn(|| wait(&home, "a", &said, &cancel).unwrap());
+            let second = scope.spawn(|| wait(&home, "a", Asker::build(&said, &cancel)).unwrap());
             while said.0.lock().unwrap().is_empty() {
                 thread::sleep(Duration::from_millis(1));
             }
@@ -86,9 +90,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = home(&folder);
         let (said, cancel) = (Said::default(), Cancel::default());
-        let _first = wait(&home, "a", &said, &cancel).unwrap();
+        let _first = wait(&home, "a", Asker::build(&said, &cancel)).unwrap();
         cancel.request();
-        let second = wait(&home, "a", &said, &cancel);
+        let second = wait(&home, "a", Asker::build(&said, &cancel));
         assert_eq!(second.map(drop), Err(BuildError::Cancelled));
     }
 }

@@ -1,9 +1,8 @@
 //! What a command of a script runs: a program with its arguments. Names reach scripts as arguments, never as text of a shell.
 
-use super::source::Source;
 use crate::backend::context;
-use crate::backend::envd::layout::{PYTHON_BIN, Task};
-use crate::backend::envd::{owner, path};
+use crate::backend::envd::layout::{Layout, PYTHON_BIN, Task};
+use crate::backend::envd::path;
 use crate::backend::steps::{ACCOUNT_SCRIPT, main_file};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
@@ -83,6 +82,21 @@ else
 fi
 rm -rf \"$4\"";
 
+/// What a script is written from.
+pub(crate) struct Source<'a> {
+    pub(crate) image: &'a str,
+    pub(crate) layout: &'a Layout<'a>,
+    pub(crate) files: Vec<&'a Files>,
+    /// The names for envd of the images that files are taken from.
+    pub(crate) images: Vec<&'a str>,
+    /// The base's name for envd, and in messages.
+    pub(crate) base: &'a str,
+    pub(crate) base_words: &'a str,
+    /// The base's working directory.
+    pub(crate) folder: &'a str,
+    pub(crate) entrypoint: Option<&'a [String]>,
+}
+
 /// The longest list of paths, in bytes: an argument has at most 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
@@ -123,7 +137,7 @@ pub(super) fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
             let path = &source.layout.taken[*taken].path;
             let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
             let mut all = script(PLACE_SCRIPT, "copy");
-            all.push(owner::word(owner));
+            all.push(path::owner_word(owner));
             all.push(format!("{stage}/{name}"));
             all.push(path::join(source.folder, to));
             all.push(stage);
@@ -184,7 +198,7 @@ fn names(files: &Files, package: &str) -> bool {
 
 /// The directory and the names in it that a copy's owner is for.
 pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
-    let owner = owner::word(owner);
+    let owner = path::owner_word(owner);
     if files.single {
         let (folder, name) = match to.rsplit_once('/') {
             Some((folder, "")) => (folder, main_file(files)),
