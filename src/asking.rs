@@ -34,12 +34,8 @@ pub struct Waiting {
 
 impl fmt::Display for Waiting {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            out,
-            "waiting for {} ({} at most)",
-            self.whom,
-            Span(self.limit)
-        )
+        let Self { whom, limit } = self;
+        write!(out, "waiting for {whom} ({} at most)", Span(*limit))
     }
 }
 
@@ -182,21 +178,12 @@ pub(crate) fn waiting<S: FnMut()>(
 }
 
 /// Why a question has no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GivenUp {
-    /// It took longer than this.
+    #[error("no answer within {0}")]
     Late(Limit),
-    /// Nobody wants the answer any more.
+    #[error("interrupted")]
     Cancelled,
-}
-
-impl fmt::Display for GivenUp {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late(limit) => write!(out, "no answer within {limit}"),
-            Self::Cancelled => out.write_str("interrupted"),
-        }
-    }
 }
 
 impl From<GivenUp> for io::Error {

@@ -74,34 +74,23 @@ impl Limits {
             grace: read(Self::GRACE, usual.grace)?,
         })
     }
-}
 
-impl Limits {
     /// For a connection.
     #[must_use]
     pub fn connect(&self) -> Limit {
-        Limit {
-            time: self.connect,
-            setting: Some(Self::CONNECT),
-        }
+        Limit::set_by(Self::CONNECT, self.connect)
     }
 
     /// For an answer.
     #[must_use]
     pub fn answer(&self) -> Limit {
-        Limit {
-            time: self.answer,
-            setting: Some(Self::ANSWER),
-        }
+        Limit::set_by(Self::ANSWER, self.answer)
     }
 
     /// For any sign of life.
     #[must_use]
     pub fn idle(&self) -> Limit {
-        Limit {
-            time: self.idle,
-            setting: Some(Self::IDLE),
-        }
+        Limit::set_by(Self::IDLE, self.idle)
     }
 }
 
@@ -114,12 +103,17 @@ pub struct Limit {
     pub setting: Option<&'static str>,
 }
 
+impl Limit {
+    fn set_by(variable: &'static str, time: Duration) -> Self {
+        let setting = Some(variable);
+        Self { time, setting }
+    }
+}
+
 impl From<Duration> for Limit {
     fn from(time: Duration) -> Self {
-        Self {
-            time,
-            setting: None,
-        }
+        let setting = None;
+        Self { time, setting }
     }
 }
 

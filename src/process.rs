@@ -58,31 +58,19 @@ pub fn run(
     mut hear: impl FnMut(Stream, &str),
 ) -> io::Result<Exit> {
     let mut started = start(command.stdin(Stdio::null()))?;
-    let lines = started.listen();
     let mut stop = Stop::new(started.group, patience.limits.grace);
-    let mut ended: Option<(ExitStatus, Instant)> = None;
     let mut last_line = Instant::now();
-    let (status, lingers) = loop {
-        let heard = lines.recv_timeout(TICK);
-        if let Ok((stream, line)) = &heard {
+    let (status, lingers) = follow(&mut started, |line, is_ended| {
+        if let Some((stream, line)) = line {
             last_line = Instant::now();
-            hear(*stream, line);
+            hear(stream, line);
         }
         stop.follow(patience.cancel);
-        if ended.is_none() {
-            ended = started.try_wait()?.map(|status| (status, Instant::now()));
+        if !is_ended {
+            last_line = patience.hope(last_line)?;
         }
-        let is_closed = heard == Err(RecvTimeoutError::Disconnected);
-        match ended {
-            Some((status, at)) if is_closed || at.elapsed() > LINGER => break (status, !is_closed),
-            Some(_) => {}
-            None => last_line = patience.hope(last_line)?,
-        }
-        if is_closed {
-            // The program may still be working, and may still have to be stopped.
-            thread::sleep(LAST_TICK);
-        }
-    };
+        Ok(())
+    })?;
     let stopped = stop.asked.is_some();
     if stopped || lingers {
         // Whoever of the group still lives works for nobody.
@@ -135,12 +123,9 @@ pub(crate) fn ask_with(
 }
 
 fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Output> {
-    let lines = started.listen();
     let (mut out, mut err) = (String::new(), String::new());
-    let mut ended: Option<(ExitStatus, Instant)> = None;
-    loop {
-        let heard = lines.recv_timeout(TICK);
-        if let Ok((stream, line)) = &heard {
+    let (status, _) = follow(&mut started, |line, is_ended| {
+        if let Some((stream, line)) = line {
             let text = match stream {
                 Stream::Out => &mut out,
                 Stream::Err => &mut err,
@@ -151,19 +136,43 @@ fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Output> {
                 let limit = LONGEST_ANSWER >> 20;
                 return Err(io::Error::other(format!("it says more than {limit} MiB")));
             }
-        } else if ended.is_none() {
+        }
+        if !is_ended {
+            question.look()?;
+        }
+        Ok(())
+    })?;
+    let success = status.success();
+    Ok(Output { success, out, err })
+}
+
+/// Follows a program to its end, and says whether its pipes are still open then. `hear` is called with every line, and every
+/// tick without one; it also learns whether the program itself has ended.
+fn follow(
+    started: &mut Started,
+    mut hear: impl FnMut(Option<(Stream, &str)>, bool) -> io::Result<()>,
+) -> io::Result<(ExitStatus, bool)> {
+    let lines = started.listen();
+    let mut ended: Option<(ExitStatus, Instant)> = None;
+    loop {
+        let line = lines.recv_timeout(TICK);
+        let is_closed = line == Err(RecvTimeoutError::Disconnected);
+        if ended.is_none() {
             ended = started.try_wait()?.map(|status| (status, Instant::now()));
         }
-        if let Some((status, at)) = ended
-            && (heard == Err(RecvTimeoutError::Disconnected) || at.elapsed() > LINGER)
-        {
-            let success = status.success();
-            return Ok(Output { success, out, err });
+        let line = line.as_ref().ok();
+        hear(
+            line.map(|(stream, line)| (*stream, line.as_str())),
+            ended.is_some(),
+        )?;
+        match ended {
+            Some((status, at)) if is_closed || at.elapsed() > LINGER => {
+                return Ok((status, !is_closed));
+            }
+            // The program may still be working, and may still have to be stopped.
+            _ if is_closed => thread::sleep(LAST_TICK),
+            _ => {}
         }
-        if heard == Err(RecvTimeoutError::Disconnected) {
-            thread::sleep(LAST_TICK);
-        }
-        question.look()?;
     }
 }
 

@@ -30,22 +30,12 @@ pub struct Revealed {
     pub value: Vec<u8>,
 }
 
-/// A secret whose value cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the secret `{id}` cannot be had: {why}")]
-pub struct NoSecret {
-    /// What it is called.
-    pub id: String,
-    /// Why, in words.
-    pub why: String,
-}
-
-/// The secrets of a recipe with their values, or all those that cannot be read.
+/// The secrets of a recipe with their values, or why each of those that cannot be read cannot.
 pub fn reveal(
     recipe: &Recipe,
     root: &Path,
     variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<Revealed>, Vec<NoSecret>> {
+) -> Result<Vec<Revealed>, Vec<String>> {
     if !recipe.secrets.is_empty() {
         leave_no_dump();
     }
@@ -61,7 +51,7 @@ pub fn reveal(
         };
         match value {
             Ok(value) => revealed.push(Revealed { id, value }),
-            Err(why) => missing.push(NoSecret { id, why }),
+            Err(why) => missing.push(format!("the secret `{id}` cannot be had: {why}")),
         }
     }
     if missing.is_empty() {
@@ -76,10 +66,8 @@ pub(super) fn of_job(
     job: &Job<'_>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<Revealed>, BuildError> {
-    reveal(job.recipe, job.root, variable).map_err(|missing| {
-        let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        BuildError::Failed(said.join("; "))
-    })
+    let revealed = reveal(job.recipe, job.root, variable);
+    revealed.map_err(|missing| BuildError::Failed(missing.join("; ")))
 }
 
 /// The variables that values are read from.
@@ -262,8 +250,7 @@ mod tests {
         };
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("team")).unwrap();
-        let missing = reveal(&recipe, root.path(), &|_| None).err().unwrap();
-        let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let said = reveal(&recipe, root.path(), &|_| None).err().unwrap();
         assert!(said[0].ends_with("no such file or directory"), "{said:?}");
         assert_eq!(
             said[1],

@@ -141,7 +141,7 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
             "make it first, or name another file after `-o`",
         ));
     }
-    match file.symlink_metadata().map(|meta| meta.file_type().into()) {
+    match file.symlink_metadata().map(|meta| FileKind::from(&meta)) {
         Err(_) => Ok(()),
         Ok(FileKind::File) if force => Ok(()),
         Ok(kind) if force => {

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Writes a new file; with `force` a file that is there is replaced. Nothing else is: not what a link leads to, as the link may
 /// be a stranger's.
 pub(super) fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    match path.symlink_metadata().map(|meta| meta.file_type().into()) {
+    match path.symlink_metadata().map(|meta| FileKind::from(&meta)) {
         Ok(FileKind::File) | Err(_) => replace(path, text, force),
         Ok(_) if !force => Err(io::ErrorKind::AlreadyExists.into()),
         Ok(kind) => Err(no_file(kind)),

@@ -9,13 +9,11 @@ mod fresh;
 mod lock;
 mod remove;
 mod rooted;
-mod terms;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -23,14 +21,13 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
-use super::FileKind;
 use super::read;
-pub(crate) use error::DirError;
+use super::{Entry, FileKind};
+pub(crate) use error::{DirError, Terms};
 use error::{Doing, Why};
 pub(crate) use fresh::{Fresh, TEMPORARY};
 pub(crate) use lock::Share;
 pub(crate) use rooted::Rooted;
-pub(crate) use terms::Terms;
 
 /// What every file and directory is opened with: no link is followed, no pipe is waited for, no terminal is taken over.
 const SAFELY: OFlags = OFlags::NOFOLLOW
@@ -53,13 +50,6 @@ struct Inner {
     /// Where it was when it was opened.
     path: PathBuf,
     terms: Arc<Terms>,
-}
-
-/// One name in a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) name: OsString,
-    pub(crate) kind: FileKind,
 }
 
 impl Dir {
@@ -186,22 +176,8 @@ impl Dir {
 
     /// What is in it, by name.
     pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
-        let unread = |error: Errno| self.own(Doing::Reading, error);
-        let mut entries = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0.handle).map_err(unread)? {
-            let entry = entry.map_err(unread)?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
-            }
-            let name = OsStr::from_bytes(name).to_owned();
-            let kind = match entry.file_type() {
-                FileType::Unknown => self.kind(&name)?,
-                known => Some(known.into()),
-            };
-            // One without a kind is gone again.
-            entries.extend(kind.map(|kind| Entry { name, kind }));
-        }
+        let mut entries =
+            super::entries(&self.0.handle).map_err(|error| self.own(Doing::Reading, error))?;
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
     }
@@ -286,10 +262,9 @@ impl Dir {
 
     fn regular(&self, name: &OsStr, handle: OwnedFd, doing: Doing) -> io::Result<(File, Metadata)> {
         let file = File::from(handle);
-        let meta = file
-            .metadata()
-            .map_err(|error| self.told(name, Why::System(doing, error)))?;
-        match FileKind::from(meta.file_type()) {
+        let meta = file.metadata();
+        let meta = meta.map_err(|error| self.told(name, Why::System(doing, error)))?;
+        match FileKind::from(&meta) {
             FileKind::File => Ok((file, meta)),
             is => Err(self.told(name, Why::NoFile(is))),
         }

@@ -4,11 +4,17 @@
 //! So a kind is judged on the opened handle, never on a path, and nothing here blocks in `open`. Knows nothing of imgspec's
 //! own words; each caller says which image or field the file is for.
 
+use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
-use std::fs::FileType;
+use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
 
 pub(crate) mod dir;
 pub(crate) mod limits;
@@ -28,27 +34,16 @@ pub(crate) enum FileKind {
     Device,
 }
 
-impl From<FileType> for FileKind {
-    fn from(kind: FileType) -> Self {
-        if kind.is_file() {
-            Self::File
-        } else if kind.is_dir() {
-            Self::Directory
-        } else if kind.is_symlink() {
-            Self::Link
-        } else if kind.is_fifo() {
-            Self::Pipe
-        } else if kind.is_socket() {
-            Self::Socket
-        } else {
-            Self::Device
-        }
+impl From<&Metadata> for FileKind {
+    fn from(meta: &Metadata) -> Self {
+        // The type is narrower on macOS.
+        #[allow(clippy::useless_conversion, reason = "it is none on Linux")]
+        FileType::from_raw_mode(meta.mode().try_into().unwrap_or_default()).into()
     }
 }
 
-impl From<rustix::fs::FileType> for FileKind {
-    fn from(kind: rustix::fs::FileType) -> Self {
-        use rustix::fs::FileType;
+impl From<FileType> for FileKind {
+    fn from(kind: FileType) -> Self {
         match kind {
             FileType::RegularFile => Self::File,
             FileType::Directory => Self::Directory,
@@ -63,7 +58,7 @@ impl From<rustix::fs::FileType> for FileKind {
 impl FileKind {
     /// What a path leads to, links followed. It says nothing of what is there when the path is opened.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        path.metadata().map(|meta| meta.file_type().into())
+        path.metadata().map(|meta| Self::from(&meta))
     }
 
     pub(crate) fn words(self) -> &'static str {
@@ -82,6 +77,43 @@ impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.words())
     }
+}
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) name: OsString,
+    /// What it is, links not followed.
+    pub(crate) kind: FileKind,
+}
+
+/// The names in an open directory, in no order.
+fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
+    let mut entries = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let kind = match entry.file_type() {
+            // Some file systems do not say.
+            FileType::Unknown => {
+                match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                    // It is gone again.
+                    Err(Errno::NOENT) => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            known => known,
+        };
+        entries.push(Entry {
+            name: OsStr::from_bytes(name.to_bytes()).to_owned(),
+            kind: kind.into(),
+        });
+    }
+    Ok(entries)
 }
 
 /// A name of a stranger as it is told: on one line, with nothing in it that a terminal would obey or not show.

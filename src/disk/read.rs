@@ -5,7 +5,6 @@
 
 mod root;
 
-use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,7 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::{FileKind, system_words};
-pub(crate) use root::{Listed, Root};
+pub(crate) use root::Root;
 
 /// Whether links are followed: by [`open`] one in the last place of the path, by [`Root`] those that stay below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +23,19 @@ pub(crate) enum Links {
 }
 
 /// Why a file was not read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// It is not a regular file.
+    #[error("it is {0}, not a file")]
     Kind(FileKind),
-    /// It is a link that leads nowhere.
+    #[error("it is a link that leads nowhere")]
     Dangling,
     /// A link on the way leads out of the [`Root`].
+    #[error("it lies behind a link that leads outside")]
     Outside,
-    /// It has more bytes than the limit.
-    TooLarge(
-        /// The limit in bytes.
-        u64,
-    ),
-    /// The operating system's answer.
+    /// The limit in bytes.
+    #[error("it is larger than {}", size_words(*.0))]
+    TooLarge(u64),
+    #[error("{}", system_words(.0))]
     System(io::Error),
 }
 
@@ -68,18 +66,6 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kind(kind) => write!(f, "it is {kind}, not a file"),
-            Self::Dangling => f.write_str("it is a link that leads nowhere"),
-            Self::Outside => f.write_str("it lies behind a link that leads outside"),
-            Self::TooLarge(limit) => write!(f, "it is larger than {}", size_words(*limit)),
-            Self::System(error) => f.write_str(&system_words(error)),
-        }
-    }
-}
-
 /// How a file is opened: nothing is waited for, and no terminal becomes this program's own.
 const FILE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
@@ -91,7 +77,7 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
         Links::Follow => FILE,
         Links::Refuse => FILE | OFlags::NOFOLLOW,
     };
-    let kind = || Some(path.symlink_metadata().ok()?.file_type().into());
+    let kind = || Some((&path.symlink_metadata().ok()?).into());
     match openat(CWD, path, flags, Mode::empty()) {
         Ok(handle) => regular(File::from(handle)),
         Err(error) => Err(Refusal::new(error, links, kind)),
@@ -107,7 +93,7 @@ pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Re
 /// An opened file that is a regular one.
 fn regular(file: File) -> Result<(File, Metadata), Refusal> {
     let meta = file.metadata().map_err(Refusal::System)?;
-    match FileKind::from(meta.file_type()) {
+    match FileKind::from(&meta) {
         FileKind::File => Ok((file, meta)),
         other => Err(Refusal::Kind(other)),
     }

@@ -88,7 +88,7 @@ impl Backend for Envd {
     fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         let pruned = Store::prune_at(&self.store).map_err(|error| error.to_string())?;
         let names = self.offer.clean(asker)?;
-        Ok(pruned.map_or(0, |pruned| pruned.blobs) + names)
+        Ok(pruned.unwrap_or(0) + names)
     }
 
     fn availability(&self, asker: Asker<'_>) -> Availability {

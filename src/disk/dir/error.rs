@@ -1,18 +1,49 @@
-//! What is wrong with something of ours: which path, what it is, what to do.
+//! What directories of ours are kept for, and what is wrong with one: which path, what it is, what to do.
 //!
 //! It travels inside an [`io::Error`], whose kind stays the system's, so a full disk is still known as one.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::terms::Terms;
+use rustix::fs::Mode;
+
 use crate::disk::read::Refusal;
 use crate::disk::{FileKind, system_words};
 
+/// What directories of ours are kept for, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// What is kept, as in "imgspec keeps its state".
+    pub(crate) keeps: &'static str,
+    /// What else can be done than to remove what is in the way: ", or …".
+    pub(crate) or: &'static str,
+    /// Whether nobody else may look inside.
+    pub(crate) is_private: bool,
+    /// What is left out in front of paths that are shown.
+    pub(crate) hidden: Option<PathBuf>,
+}
+
+impl Terms {
+    pub(super) fn mode(&self) -> Mode {
+        if self.is_private {
+            Mode::RWXU
+        } else {
+            Mode::RWXU | Mode::RWXG | Mode::RWXO
+        }
+    }
+
+    pub(super) fn shown<'a>(&self, path: &'a Path) -> &'a Path {
+        let hidden = self.hidden.as_ref();
+        hidden
+            .and_then(|hidden| path.strip_prefix(hidden).ok())
+            .filter(|shown| !shown.as_os_str().is_empty())
+            .unwrap_or(path)
+    }
+}
+
 /// Something of ours could not be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}{}", self.what(), self.help().map_or_else(String::new, |help| format!(": {help}")))]
 pub(crate) struct DirError {
     /// As it is shown.
     path: PathBuf,
@@ -34,10 +65,14 @@ pub(super) enum Why {
     System(Doing, io::Error),
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What was being done, as in "cannot be read".
+#[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(super) enum Doing {
+    #[error("read")]
     Reading,
+    #[error("written")]
     Writing,
+    #[error("removed")]
     Removing,
 }
 
@@ -74,11 +109,8 @@ impl DirError {
             Why::Shared => format!("`{path}` has another name as well: it is a hard link"),
             Why::Unread(refusal) => format!("`{path}` cannot be read: {refusal}"),
             Why::System(doing, error) => {
-                format!(
-                    "`{path}` cannot be {}: {}",
-                    doing.word(),
-                    system_words(error)
-                )
+                let error = system_words(error);
+                format!("`{path}` cannot be {doing}: {error}")
             }
         }
     }
@@ -110,25 +142,6 @@ impl DirError {
         }
     }
 }
-
-impl Doing {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Reading => "read",
-            Self::Writing => "written",
-            Self::Removing => "removed",
-        }
-    }
-}
-
-impl fmt::Display for DirError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.what())?;
-        self.help().map_or(Ok(()), |help| write!(out, ": {help}"))
-    }
-}
-
-impl Error for DirError {}
 
 impl From<DirError> for io::Error {
     fn from(trouble: DirError) -> Self {

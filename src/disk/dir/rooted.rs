@@ -8,8 +8,7 @@ use std::sync::Arc;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::error::{DirError, Doing, Why};
-use super::terms::Terms;
+use super::error::{DirError, Doing, Terms, Why};
 use super::{DIRECTORY, Dir};
 
 /// A directory of ours that may not be there, or may not be one.

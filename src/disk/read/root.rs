@@ -11,10 +11,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::{FILE, FileKind, Links, Refusal, limited, regular};
+use crate::disk::{Entry, entries};
 
 /// Enough of a directory to open what is in it.
 #[cfg(target_os = "linux")]
@@ -27,13 +28,6 @@ const REACH: OFlags = OFlags::CLOEXEC;
 pub(crate) struct Root {
     path: PathBuf,
     handle: OwnedFd,
-}
-
-/// A name in a directory.
-pub(crate) struct Listed {
-    pub(crate) name: OsString,
-    /// What it is, links not followed.
-    pub(crate) kind: FileKind,
 }
 
 impl Root {
@@ -77,31 +71,8 @@ impl Root {
     }
 
     /// The names in a directory of it, in no order.
-    pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Listed>, Refusal> {
-        let handle = self.reach(inside, links, FILE | OFlags::DIRECTORY)?;
-        let mut names = Vec::new();
-        let mut dir = Dir::new(handle).map_err(system)?;
-        while let Some(entry) = dir.read() {
-            let entry = entry.map_err(system)?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                // Some file systems do not say.
-                FileType::Unknown => {
-                    let at = dir.fd().map_err(system)?;
-                    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW).map_err(system)?;
-                    FileType::from_raw_mode(stat.st_mode)
-                }
-                kind => kind,
-            };
-            names.push(Listed {
-                name: OsString::from_vec(name.to_vec()),
-                kind: kind.into(),
-            });
-        }
-        Ok(names)
+    pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Entry>, Refusal> {
+        entries(self.reach(inside, links, FILE | OFlags::DIRECTORY)?).map_err(system)
     }
 
     /// What a link in it says.
@@ -136,7 +107,7 @@ impl Root {
 
     /// What stands at a path in it; the same holds for links above it.
     pub(crate) fn kind(&self, inside: &Path) -> Option<FileKind> {
-        Some(self.stat(inside)?.file_type().into())
+        Some((&self.stat(inside)?).into())
     }
 
     fn reach(&self, inside: &Path, links: Links, flags: OFlags) -> Result<OwnedFd, Refusal> {
@@ -261,7 +232,7 @@ mod tests {
         let (_folder, root) = tree();
         let names = |path: &str, links| {
             let listed = root.list(Path::new(path), links).ok()?;
-            let mut names: Vec<_> = listed.into_iter().map(|listed| listed.name).collect();
+            let mut names: Vec<_> = listed.into_iter().map(|entry| entry.name).collect();
             names.sort();
             Some(names)
         };

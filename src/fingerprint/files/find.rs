@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use super::error::{FilesError, Mention};
 use super::trail;
-use crate::disk::read::{Links, Listed, Refusal, Root};
-use crate::disk::{FileKind, limits};
+use crate::disk::read::{Links, Refusal, Root};
+use crate::disk::{self, FileKind, limits};
 use crate::fingerprint::ignore::{IGNORE_FILE, Rules, Verdict};
 use crate::recipe::Own;
 use crate::spec::WorkspacePath;
@@ -298,7 +298,7 @@ impl Walk<'_> {
     /// Takes one entry of a directory up; whether it is in the set.
     fn entry(
         &self,
-        entry: &Listed,
+        entry: &disk::Entry,
         folder: &Ahead,
         items: &mut Vec<Item>,
         ahead: &mut Vec<Ahead>,

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use super::error::Error;
-use crate::disk::FileKind;
-use crate::disk::read::{Links, Listed, Root};
+use crate::disk::read::{Links, Root};
+use crate::disk::{Entry, FileKind};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
@@ -78,14 +78,14 @@ impl Walk<'_> {
         (self.without_git && name == ".git") || (is_root && name == STATE_FOLDER)
     }
 
-    fn name_of(&self, folder: &Path, entry: Listed) -> Result<String, Error> {
+    fn name_of(&self, folder: &Path, entry: Entry) -> Result<String, Error> {
         let unreadable = |name| FilesError::Name {
             path: place(self.root.path(), &folder.join(name)),
         };
         Ok(entry.name.into_string().map_err(unreadable)?)
     }
 
-    fn kind_of(&self, folder: &Path, entry: &Listed) -> EntryKind {
+    fn kind_of(&self, folder: &Path, entry: &Entry) -> EntryKind {
         let leads_to_folder = || self.root.at(folder).join(&entry.name).is_dir();
         match entry.kind {
             FileKind::Directory => EntryKind::Folder,

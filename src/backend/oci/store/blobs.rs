@@ -5,23 +5,21 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use super::error::StoreError;
 use super::owned;
+use crate::asking::waiting;
 use crate::backend::oci::name::Digest;
+use crate::cancel::Cancel;
 use crate::disk::dir::{Dir, Rooted, Share, Terms};
 
 /// The file whose lock is shared by all who use the store; who throws away wants it alone.
-pub(super) const LOCK: &str = "lock";
+const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
 /// Where blobs are written.
 pub(super) const UNFINISHED: &str = "unfinished";
-
-/// How long to wait for a prune.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The store, open; a clone is the same one.
 #[derive(Debug, Clone)]
@@ -38,14 +36,7 @@ pub(super) struct Inner {
 impl Store {
     /// Opens the store in this directory, which is made if need be; what killed processes left is swept.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let begun = Instant::now();
-        Self::open_at(&place(folder), &mut || {
-            if begun.elapsed() < PATIENCE {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })
+        Self::open_at(&place(folder), &mut waiting(&Cancel::default(), || {}))
     }
 
     /// The same, of a directory that links may not lead to. While another process throws blobs away, `waiting` is called again
@@ -106,6 +97,33 @@ impl Store {
             Err(StoreError::Damaged(blobs.path().join(digest.hex())))
         }
     }
+
+    /// Removes all blobs of the store in this directory, and says how many; none if the store is in use, because a run may be
+    /// about to name what has no name yet. Names belong to runs, so while there is no run nobody needs a blob.
+    pub fn prune(folder: &Path) -> Result<Option<usize>, StoreError> {
+        Self::prune_at(&place(folder))
+    }
+
+    /// The same, of a directory that links may not lead to.
+    pub(crate) fn prune_at(place: &Rooted) -> Result<Option<usize>, StoreError> {
+        let Some(folder) = place.open()? else {
+            return Ok(Some(0));
+        };
+        let Some(_alone) = folder.try_lock(LOCK, Share::Nobody)? else {
+            return Ok(None);
+        };
+        if let Some(unfinished) = folder.open(UNFINISHED)? {
+            owned::sweep(&unfinished)?;
+        }
+        let Some(blobs) = folder.open_all(BLOBS)? else {
+            return Ok(Some(0));
+        };
+        let entries = blobs.entries()?;
+        for entry in &entries {
+            blobs.remove_file(&entry.name)?;
+        }
+        Ok(Some(entries.len()))
+    }
 }
 
 /// A directory of the user's cache; images may hold what not everybody on the machine may read.
@@ -119,7 +137,7 @@ pub(crate) fn cache() -> Terms {
 }
 
 /// A directory that is in one of the user's.
-pub(super) fn place(folder: &Path) -> Rooted {
+fn place(folder: &Path) -> Rooted {
     let (above, name) = match (folder.parent(), folder.file_name()) {
         (Some(above), Some(name)) => (above, PathBuf::from(name)),
         _ => (folder, PathBuf::new()),

@@ -8,7 +8,6 @@ mod blobs;
 mod error;
 mod links;
 mod owned;
-mod prune;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -17,5 +16,4 @@ pub use blobs::Store;
 pub(crate) use blobs::cache;
 pub use error::StoreError;
 pub use links::{Links, Stored};
-pub use prune::Pruned;
 pub use write::{Blob, Writer};
