@@ -152,11 +152,7 @@ impl fmt::Debug for Asker<'_> {
 /// Notes that nobody reads.
 struct Discarded;
 
-impl Notes for Discarded {
-    fn step(&self, _: usize, _: usize, _: &str) {}
-    fn cached(&self, _: &str) {}
-    fn log(&self, _: &str) {}
-}
+impl Notes for Discarded {}
 
 /// Goes on until a cancel, and calls `say` once if the wait takes long.
 pub(crate) fn waiting<S: FnMut()>(

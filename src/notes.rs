@@ -1,11 +1,11 @@
 //! What a build says while it runs: below all that builds, and all that a build waits for.
 
-/// Hears what happens in a build.
+/// Hears what happens in a build; what it does not implement is not of interest to it.
 pub trait Notes: Sync {
     /// A step began: which, of how many (0: unknown), in words.
-    fn step(&self, step: usize, of: usize, name: &str);
+    fn step(&self, _step: usize, _of: usize, _name: &str) {}
     /// A step was found in the cache.
-    fn cached(&self, name: &str);
+    fn cached(&self, _name: &str) {}
     /// A line of output.
-    fn log(&self, line: &str);
+    fn log(&self, _line: &str) {}
 }

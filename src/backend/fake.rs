@@ -82,7 +82,6 @@ pub struct Fake {
 /// One image of the fake's stores.
 #[derive(Serialize, Deserialize)]
 struct FakeImage {
-    reference: String,
     key: String,
     digest: String,
 }
@@ -106,12 +105,19 @@ impl Fake {
         context::ours(&self.wishes.folder).join(store)
     }
 
-    fn keep(&self, place: StoreKind, image: &FakeImage) -> std::io::Result<()> {
-        let bytes = serde_json::to_vec(image)?;
-        let store = self.store(place).make()?;
-        let mut new = store.fresh()?;
-        new.write(&bytes)?;
-        new.keep(&store, &file_name(&image.reference))
+    fn keep(&self, place: StoreKind, job: &Job<'_>, digest: &str) -> Result<(), BuildError> {
+        let image = FakeImage {
+            key: job.key.to_string(),
+            digest: digest.to_owned(),
+        };
+        let bytes = serde_json::to_vec(&image).expect("two texts are JSON");
+        let keep = || {
+            let store = self.store(place).make()?;
+            let mut new = store.fresh()?;
+            new.write(&bytes)?;
+            new.keep(&store, &file_name(job.reference))
+        };
+        keep().map_err(failed)
     }
 
     /// Takes what a builder would be sent.
@@ -146,21 +152,20 @@ impl Fake {
 
     fn take_time(
         &self,
-        steps: usize,
         job: &Job<'_>,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
+        let steps = job.recipe.steps.len();
         let share = self.wishes.time / u32::try_from(steps.max(1)).expect("a handful of steps");
+        if steps == 0 {
+            return pause(share, cancel);
+        }
         for (at, step) in job.recipe.steps.iter().enumerate() {
             notes.step(at + 1, steps, &step.words());
             pause(share, cancel)?;
         }
-        if job.recipe.steps.is_empty() {
-            pause(share, cancel)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 }
 
@@ -225,7 +230,7 @@ impl Backend for Fake {
         }
         self.receive(job, cancel)?;
         notes.log(&format!("pretending to build {}", job.image));
-        self.take_time(job.recipe.steps.len(), job, notes, cancel)?;
+        self.take_time(job, notes, cancel)?;
         if self.stumbles(job.image) {
             return Err(BuildError::Transient(
                 "the pretended network is down".to_owned(),
@@ -235,21 +240,10 @@ impl Backend for Fake {
             notes.log("error: told to fail");
             return Err(BuildError::Failed("told to fail".to_owned()));
         }
-        let digest = format!(
-            "sha256:{}",
-            blake3::hash(format!("{}{:?}", job.key, job.bases).as_bytes()).to_hex()
-        );
-        let image = FakeImage {
-            reference: job.reference.to_owned(),
-            key: job.key.to_string(),
-            digest: digest.clone(),
-        };
-        self.keep(StoreKind::Local, &image).map_err(failed)?;
-        Ok(Artifact {
-            backend: self.name().to_owned(),
-            reference: job.reference.to_owned(),
-            digest,
-        })
+        let content = format!("{}{:?}", job.key, job.bases);
+        let digest = format!("sha256:{}", blake3::hash(content.as_bytes()).to_hex());
+        self.keep(StoreKind::Local, job, &digest)?;
+        Ok(job.artifact(self.name(), digest))
     }
 
     fn push(
@@ -260,12 +254,7 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<(), BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        let image = FakeImage {
-            reference: job.reference.to_owned(),
-            key: job.key.to_string(),
-            digest: artifact.digest.clone(),
-        };
-        self.keep(StoreKind::Registry, &image).map_err(failed)
+        self.keep(StoreKind::Registry, job, &artifact.digest)
     }
 }
 

@@ -102,15 +102,14 @@ impl Drop for Session {
 #[derive(Clone)]
 struct Services(Arc<Lent>);
 
+type Reply<T> = Result<Response<T>, Status>;
+
 #[async_trait]
 impl FileSync for Services {
     type DiffCopyStream = ReceiverStream<Result<Packet, Status>>;
-    type TarStreamStream = ReceiverStream<Result<Packet, Status>>;
+    type TarStreamStream = Self::DiffCopyStream;
 
-    async fn diff_copy(
-        &self,
-        request: Request<Streaming<Packet>>,
-    ) -> Result<Response<Self::DiffCopyStream>, Status> {
+    async fn diff_copy(&self, request: Request<Streaming<Packet>>) -> Reply<Self::DiffCopyStream> {
         let values = |name: &str| {
             let all = request.metadata().get_all(name).iter();
             let texts = all.filter_map(|value| value.to_str().ok().map(str::to_owned));
@@ -130,10 +129,7 @@ impl FileSync for Services {
         Ok(Response::new(packets))
     }
 
-    async fn tar_stream(
-        &self,
-        _: Request<Streaming<Packet>>,
-    ) -> Result<Response<Self::TarStreamStream>, Status> {
+    async fn tar_stream(&self, _: Request<Streaming<Packet>>) -> Reply<Self::TarStreamStream> {
         Err(Status::unimplemented("files are sent by DiffCopy"))
     }
 }
@@ -143,7 +139,7 @@ impl Auth for Services {
     async fn credentials(
         &self,
         request: Request<CredentialsRequest>,
-    ) -> Result<Response<CredentialsResponse>, Status> {
+    ) -> Reply<CredentialsResponse> {
         let host = request.into_inner().host;
         let lent = Arc::clone(&self.0);
         // A credential helper is a program.
@@ -159,43 +155,36 @@ impl Auth for Services {
         Ok(Response::new(CredentialsResponse { username, secret }))
     }
 
-    async fn fetch_token(
-        &self,
-        _: Request<FetchTokenRequest>,
-    ) -> Result<Response<FetchTokenResponse>, Status> {
+    async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Reply<FetchTokenResponse> {
         Err(Status::unimplemented("the daemon fetches tokens itself"))
     }
 
     async fn get_token_authority(
         &self,
         _: Request<GetTokenAuthorityRequest>,
-    ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
+    ) -> Reply<GetTokenAuthorityResponse> {
         Err(Status::unimplemented("the daemon fetches tokens itself"))
     }
 
     async fn verify_token_authority(
         &self,
         _: Request<VerifyTokenAuthorityRequest>,
-    ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
+    ) -> Reply<VerifyTokenAuthorityResponse> {
         Err(Status::unimplemented("the daemon fetches tokens itself"))
     }
 }
 
 #[async_trait]
 impl Secrets for Services {
-    async fn get_secret(
-        &self,
-        request: Request<GetSecretRequest>,
-    ) -> Result<Response<GetSecretResponse>, Status> {
+    async fn get_secret(&self, request: Request<GetSecretRequest>) -> Reply<GetSecretResponse> {
         let id = request.into_inner().id;
         let mut secrets = self.0.secrets.iter();
         // `BuildKit` takes this very code for "there is none", which a step may allow.
         let (_, value) = secrets
             .find(|(known, _)| *known == id)
             .ok_or_else(|| Status::not_found(format!("secret `{id}` is not set")))?;
-        Ok(Response::new(GetSecretResponse {
-            data: value.clone(),
-        }))
+        let data = value.clone();
+        Ok(Response::new(GetSecretResponse { data }))
     }
 }
 
@@ -203,26 +192,16 @@ impl Secrets for Services {
 impl Health for Services {
     type WatchStream = ReceiverStream<Result<HealthCheckResponse, Status>>;
 
-    async fn check(
-        &self,
-        _: Request<HealthCheckRequest>,
-    ) -> Result<Response<HealthCheckResponse>, Status> {
-        Ok(Response::new(HealthCheckResponse {
-            status: ServingStatus::Serving.into(),
-        }))
+    async fn check(&self, _: Request<HealthCheckRequest>) -> Reply<HealthCheckResponse> {
+        let status = ServingStatus::Serving.into();
+        Ok(Response::new(HealthCheckResponse { status }))
     }
 
-    async fn list(
-        &self,
-        _: Request<HealthListRequest>,
-    ) -> Result<Response<HealthListResponse>, Status> {
+    async fn list(&self, _: Request<HealthListRequest>) -> Reply<HealthListResponse> {
         Err(Status::unimplemented("ask by Check"))
     }
 
-    async fn watch(
-        &self,
-        _: Request<HealthCheckRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Reply<Self::WatchStream> {
         Err(Status::unimplemented("ask by Check"))
     }
 }

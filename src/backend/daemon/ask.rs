@@ -109,15 +109,26 @@ impl Daemon {
         cancel: &Cancel,
         hear: impl FnMut(Stream, &str),
     ) -> io::Result<Exit> {
-        let hope = || self.hope(std::iter::empty(), cancel);
+        let exit = self.run(command, cancel, &|| &[], hear);
+        self.note(&exit);
+        exit
+    }
+
+    /// Runs a program as long as the daemon, and the registries that it uses at the moment, are alive.
+    pub(super) fn run<'h>(
+        &self,
+        command: &mut Command,
+        cancel: &Cancel,
+        registries: &dyn Fn() -> &'h [String],
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
+        let hope = || self.hope(registries(), cancel);
         let patience = Patience {
             limits: &self.limits,
             cancel,
             hope: Some(&hope),
         };
-        let exit = process::run(command, patience, hear);
-        self.note(&exit);
-        exit
+        process::run(command, patience, hear)
     }
 
     /// Whether the daemon still answers.
@@ -137,13 +148,10 @@ impl Daemon {
 
     /// Fails if there is no hope for a silent program: the daemon does not answer, or one of the registries that
     /// it uses does not.
-    pub(super) fn hope<'h>(
-        &self,
-        mut registries: impl Iterator<Item = &'h String>,
-        cancel: &Cancel,
-    ) -> Result<(), String> {
+    fn hope(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
         self.lives(Asker::silent().or(cancel))?;
         let access = self.registries();
+        let mut registries = registries.iter();
         let silent = registries.find(|host| registry::is_silent(host, &access));
         silent.map_or(Ok(()), |host| Err(registry::silent_words(host, &access)))
     }

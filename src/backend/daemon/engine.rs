@@ -80,12 +80,10 @@ impl EngineInfo {
         if self.buildx.is_some() || (version >= OLDEST && version < WITHOUT_BUILDKIT) {
             return Ok(());
         }
-        Err(NoEngine {
-            why: format!("`docker` {client} has no buildx"),
-            mend: "install the buildx plugin (package docker-buildx-plugin or docker-buildx)"
-                .into(),
-            passing: false,
-        })
+        Err(NoEngine::lasting(
+            format!("`docker` {client} has no buildx"),
+            "install the buildx plugin (package docker-buildx-plugin or docker-buildx)",
+        ))
     }
 
     /// Whether its `BuildKit` can be spoken to without Docker's programs.
@@ -95,20 +93,23 @@ impl EngineInfo {
 
     /// The engine in words.
     pub(super) fn availability(&self, is_direct: bool) -> Availability {
-        let mut versions = vec![("engine".to_owned(), self.server.clone())];
-        let client = self.client.iter();
-        versions.extend(client.map(|version| ("client".to_owned(), version.clone())));
-        let buildx = self.buildx.iter();
-        versions.extend(buildx.map(|buildx| ("buildx".to_owned(), buildx.version.clone())));
+        let buildx = self.buildx.as_ref().map(|buildx| &buildx.version);
+        let versions = [
+            ("engine", Some(&self.server)),
+            ("client", self.client.as_ref()),
+            ("buildx", buildx),
+        ];
+        let versions = versions
+            .into_iter()
+            .filter_map(|(name, version)| Some((name.to_owned(), version?.clone())));
+        let versions = versions.collect();
         let store = if self.containerd_store {
             "containerd"
         } else {
             "classic"
         };
-        let mut remarks = vec![format!(
-            "the image store is the {store} one ({})",
-            self.driver
-        )];
+        let driver = &self.driver;
+        let mut remarks = vec![format!("the image store is the {store} one ({driver})")];
         if self.context != "default" {
             remarks.push(format!("the docker context is `{}`", self.context));
         }
@@ -131,14 +132,19 @@ pub(super) struct NoEngine {
 }
 
 impl NoEngine {
-    /// There is no `docker` program.
-    pub(super) fn no_program() -> Self {
+    fn lasting(why: String, mend: &str) -> Self {
         Self {
-            why: "there is no `docker` in PATH".into(),
-            mend: "install Docker Engine 20.10 or later (https://docs.docker.com/engine/install/)"
-                .into(),
+            why,
+            mend: mend.to_owned(),
             passing: false,
         }
+    }
+
+    pub(super) fn no_program() -> Self {
+        Self::lasting(
+            "there is no `docker` in PATH".into(),
+            "install Docker Engine 20.10 or later (https://docs.docker.com/engine/install/)",
+        )
     }
 
     /// The daemon does not answer; `whom` is what it is called.
@@ -162,22 +168,17 @@ impl NoEngine {
         let none = Self::no_daemon(whom, &error.to_string());
         if error.kind() == io::ErrorKind::PermissionDenied {
             let mend = "become a member of the group that its socket belongs to (`docker`), or point `DOCKER_HOST` at another";
-            return Self {
-                mend: mend.to_owned(),
-                passing: false,
-                ..none
-            };
+            return Self::lasting(none.why, mend);
         }
         none
     }
 
     /// It is not known which daemon to use.
     pub(super) fn nowhere(why: &str) -> Self {
-        Self {
-            why: format!("no Docker daemon can be asked: {why}"),
-            mend: "mend it, or name the daemon in `DOCKER_HOST`".to_owned(),
-            passing: false,
-        }
+        Self::lasting(
+            format!("no Docker daemon can be asked: {why}"),
+            "mend it, or name the daemon in `DOCKER_HOST`",
+        )
     }
 
     /// The cause and the remedy in one sentence.
@@ -191,11 +192,9 @@ impl NoEngine {
 struct Info {
     #[serde(default)]
     server_version: String,
-    #[serde(default)]
     server_errors: Option<Vec<String>>,
     #[serde(default)]
     driver: String,
-    #[serde(default)]
     driver_status: Option<Vec<Vec<String>>>,
     #[serde(default, rename = "OSType")]
     os_type: String,
@@ -206,11 +205,8 @@ struct Info {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct ClientInfo {
-    #[serde(default)]
     version: Option<String>,
-    #[serde(default)]
     context: Option<String>,
-    #[serde(default)]
     plugins: Option<Vec<Plugin>>,
 }
 
@@ -219,12 +215,9 @@ struct ClientInfo {
 struct Plugin {
     #[serde(default)]
     name: String,
-    #[serde(default)]
     path: Option<PathBuf>,
-    #[serde(default)]
     version: Option<String>,
     /// Why it cannot be used.
-    #[serde(default)]
     err: Option<serde_json::Value>,
 }
 
@@ -242,14 +235,16 @@ pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEng
         return Err(NoEngine::no_daemon(whom, last_line(said, "no version")));
     }
     if Version::read(&info.server_version) < OLDEST {
-        return Err(too_old(&info.server_version));
+        return Err(NoEngine::lasting(
+            format!("Docker {} is too old", info.server_version),
+            &format!("install Docker Engine {}.{} or later", OLDEST.0, OLDEST.1),
+        ));
     }
     if info.os_type == "windows" {
-        return Err(NoEngine {
-            why: "the Docker daemon builds Windows images".into(),
-            mend: "switch it to Linux containers".into(),
-            passing: false,
-        });
+        return Err(NoEngine::lasting(
+            "the Docker daemon builds Windows images".into(),
+            "switch it to Linux containers",
+        ));
     }
     let plugins = info.client.plugins.unwrap_or_default();
     let status = info.driver_status.unwrap_or_default();
@@ -274,14 +269,6 @@ fn buildx(plugin: Plugin) -> Option<Buildx> {
         path: plugin.path?,
         version: plugin.version.unwrap_or_default(),
     })
-}
-
-fn too_old(version: &str) -> NoEngine {
-    NoEngine {
-        why: format!("Docker {version} is too old"),
-        mend: format!("install Docker Engine {}.{} or later", OLDEST.0, OLDEST.1),
-        passing: false,
-    }
 }
 
 pub(super) fn last_line<'a>(text: &'a str, otherwise: &'a str) -> &'a str {

@@ -22,9 +22,7 @@ pub(super) const AT_ONCE: usize = 1000;
 pub(crate) struct LocalImage {
     /// Its id, `sha256:…`.
     pub(crate) id: String,
-    #[serde(default)]
     repo_tags: Option<Vec<String>>,
-    #[serde(default)]
     repo_digests: Option<Vec<String>>,
     /// Docker's `Config`: environment, labels, entrypoint and the like.
     #[serde(default)]
@@ -78,21 +76,19 @@ pub(super) fn read_one(
     body: &[u8],
     (reference, platforms): (&str, &[String]),
 ) -> Existence {
-    let refusal = || serde_json::from_slice::<Refusal>(body);
+    let error = serde_json::from_slice::<ErrorResponse>(body).ok();
+    let message = error.as_ref().map(|error| error.message.trim());
     match status {
         200 => match serde_json::from_slice::<LocalImage>(body) {
             Ok(image) if image.is_called(reference) => existence(&image, platforms),
             Ok(image) => unknown(&format!("{whom} answers for another image ({})", image.id)),
             Err(error) => unknown(&format!("what {whom} answers cannot be read: {error}")),
         },
-        404 if refusal().is_ok_and(|refusal| says_absent(&refusal.message)) => Existence::Absent,
-        _ => match refusal() {
-            Ok(refusal) => unknown(&format!(
-                "{whom} answers with status {status}: {}",
-                refusal.message.trim()
-            )),
-            Err(_) => unknown(&format!("{whom} answers with status {status}")),
-        },
+        404 if message.is_some_and(says_absent) => Existence::Absent,
+        _ => {
+            let message = message.map_or_else(String::new, |message| format!(": {message}"));
+            unknown(&format!("{whom} answers with status {status}{message}"))
+        }
     }
 }
 
@@ -121,9 +117,9 @@ impl LocalImage {
     }
 }
 
-/// The daemon's error answer.
+/// The daemon's error response.
 #[derive(Deserialize)]
-struct Refusal {
+struct ErrorResponse {
     message: String,
 }
 

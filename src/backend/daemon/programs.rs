@@ -17,7 +17,7 @@ use crate::backend::dockerfile::{Own, quote};
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
-use crate::process::{self, Patience};
+use crate::process;
 
 /// The file that the program writes what it made to.
 const RESULT: &str = "result";
@@ -43,17 +43,18 @@ impl Daemon {
         let mut progress = Progress::new(form, steps, request.notes);
         let cancel = request.cancel;
         let (hosts, is_fetching) = (request.registries(), Cell::new(true));
-        let hope = || self.hope(hosts.iter().filter(|_| is_fetching.get()), cancel);
-        let patience = Patience {
-            limits: &self.limits,
-            cancel,
-            hope: Some(&hope),
+        let registries = || {
+            if is_fetching.get() {
+                hosts.as_slice()
+            } else {
+                &[]
+            }
         };
-        let exit = process::run(&mut command, patience, |_, line| {
+        let exit = self.run(&mut command, cancel, &registries, |_, line| {
             progress.line(line);
             is_fetching.set(progress.is_fetching());
-        })
-        .map_err(|error| broken_off("the builder", &error))?;
+        });
+        let exit = exit.map_err(|error| broken_off("the builder", &error))?;
         let failure = progress.failure();
         if exit.status.success() {
             digest(&scratch)

@@ -6,7 +6,7 @@ use crate::asking::Asker;
 use crate::backend::BuildError;
 use crate::backend::buildkit::failure;
 use crate::backend::oci::reference::Reference;
-use crate::process::{self, Patience, Stream};
+use crate::process::{self, Stream};
 
 impl Daemon {
     /// Sends what a reference names in the local store to its registry.
@@ -19,24 +19,24 @@ impl Daemon {
         // What failed is said on standard error; the two streams arrive in any order.
         let mut last = String::new();
         let registry = Reference::read(reference).map(|read| read.host);
-        let hope = || self.hope(registry.iter(), cancel);
-        let patience = Patience {
-            limits: &self.limits,
-            cancel,
-            hope: Some(&hope),
-        };
         let mut command = self
             .docker()
             .map_err(|error| broken_off("docker", &error))?;
         process::keep_all(command.args(["image", "push", "--", reference]));
-        let exit = process::run(&mut command, patience, |stream, line| {
-            notes.log(line);
-            let is_telling = stream == Stream::Err || last.is_empty();
-            if is_telling && !line.trim().is_empty() {
-                line.clone_into(&mut last);
-            }
-        })
-        .map_err(|error| broken_off("docker", &error))?;
+        let exit = self
+            .run(
+                &mut command,
+                cancel,
+                &|| registry.as_slice(),
+                |stream, line| {
+                    notes.log(line);
+                    let is_telling = stream == Stream::Err || last.is_empty();
+                    if is_telling && !line.trim().is_empty() {
+                        line.clone_into(&mut last);
+                    }
+                },
+            )
+            .map_err(|error| broken_off("docker", &error))?;
         if exit.status.success() {
             Ok(())
         } else if exit.stopped {

@@ -119,10 +119,6 @@ impl<'a> Reader<'a> {
 pub(super) struct Quiet<'a>(pub(super) &'a dyn Notes);
 
 impl Notes for Quiet<'_> {
-    fn step(&self, _: usize, _: usize, _: &str) {}
-
-    fn cached(&self, _: &str) {}
-
     fn log(&self, line: &str) {
         self.0.log(line);
     }
