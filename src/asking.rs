@@ -101,7 +101,6 @@ impl<'a> Asker<'a> {
         self.cancel.is_some_and(Cancel::is_requested)
     }
 
-    /// Begins to ask somebody.
     pub(crate) fn ask(self, whom: impl Into<String>, limit: impl Into<Limit>) -> Question<'a> {
         let limit = limit.into();
         Question {
@@ -116,7 +115,6 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Where a build reports.
     pub(crate) fn notes(&self) -> &'a dyn Notes {
         match self.audience {
             Audience::Build(notes) => notes,
@@ -173,7 +171,6 @@ pub(crate) fn waiting<S: FnMut()>(
     }
 }
 
-/// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GivenUp {
     #[error("no answer within {0}")]
@@ -203,18 +200,15 @@ impl Default for LastSign {
 }
 
 impl LastSign {
-    /// There was one just now.
     pub(crate) fn now(&self) {
         *self.0.lock() = Instant::now();
     }
 
-    /// How long ago the last one was.
     pub(crate) fn silence(&self) -> Duration {
         self.0.lock().elapsed()
     }
 }
 
-/// A question that waits for its answer.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
     asker: Asker<'a>,
@@ -259,7 +253,6 @@ impl Question<'_> {
         }
     }
 
-    /// Waits for what a future answers.
     pub(crate) async fn wait<T>(&self, answer: impl Future<Output = T>) -> Result<T, GivenUp> {
         let mut answer = std::pin::pin!(answer);
         let mut tick = tokio::time::interval(TICK);

@@ -34,7 +34,6 @@ const FIRST_TIME: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// How much of a large file is read at once.
 const CHUNK: usize = 256 * 1024;
 
 /// More threads than this only wait for the disk.
@@ -49,7 +48,6 @@ pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     stage_in(files, &ours(to).make().map_err(unwritten)?)
 }
 
-/// Copies the files of a set into a directory.
 pub(super) fn stage_in(files: &Files, to: &Dir) -> Result<(), BuildError> {
     to.set_mode(0o755).map_err(unwritten)?;
     make_folders(files, to).map_err(unwritten)?;
@@ -103,12 +101,10 @@ pub(super) fn drop_scratch(job: &Job<'_>) {
     }
 }
 
-/// The text of a set that is one file.
 pub(super) fn text(files: &Files) -> Result<String, BuildError> {
     text_of(files, &files.entries[0])
 }
 
-/// The text of a file of a set.
 pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError> {
     let mut bytes = Vec::new();
     let mut take = |part: &[u8]| {
@@ -312,7 +308,6 @@ fn piece(entry: &Entry) -> usize {
     }
 }
 
-/// Copies a file, if it is what it should be.
 fn copy_file(
     source: &Source,
     entry: &Entry,
@@ -336,7 +331,6 @@ fn copy_file(
         .map_err(NotSent::Untaken)
 }
 
-/// The time of directories and links.
 pub(super) fn first_day() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(FIRST_DAY)
 }

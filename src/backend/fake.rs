@@ -79,7 +79,6 @@ pub struct Fake {
     stumbled: Mutex<BTreeMap<String, u32>>,
 }
 
-/// One image of the fake's stores.
 #[derive(Serialize, Deserialize)]
 struct FakeImage {
     key: String,
@@ -96,7 +95,6 @@ impl Fake {
         }
     }
 
-    /// The directory of a store.
     fn store(&self, place: StoreKind) -> Rooted {
         let store = match place {
             StoreKind::Local => "local",
@@ -263,7 +261,6 @@ fn append(path: impl AsRef<Path>) -> std::io::Result<std::fs::File> {
     open.create(true).append(true).open(path)
 }
 
-/// Looks for an image in a store that was opened.
 fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existence, String> {
     let Some(store) = store.as_ref().map_err(Clone::clone)? else {
         return Ok(Existence::Absent);

@@ -1,9 +1,7 @@
 //! The labels that say what an image is, whoever built it.
 
-/// Holds the image's key.
 pub(crate) const KEY: &str = "dev.imgspec.key";
 
-/// Holds the image's id.
 pub(crate) const IMAGE: &str = "dev.imgspec.image";
 
 /// OCI's own: the reference of what it was built on.

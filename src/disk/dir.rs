@@ -212,7 +212,6 @@ impl Dir {
         moved.map_err(|error| self.refused(to.as_ref(), error, FileKind::File, Doing::Writing))
     }
 
-    /// Makes a link with this text and this time.
     pub(crate) fn link(&self, name: &str, text: &str, time: Timespec) -> io::Result<()> {
         let made = rustix::fs::symlinkat(text, &self.0.handle, single(name.as_ref())?);
         let times = both(time);
@@ -227,7 +226,6 @@ impl Dir {
             .map_err(|error| self.own(Doing::Writing, error))
     }
 
-    /// Gives it this time.
     pub(crate) fn set_time(&self, time: Timespec) -> io::Result<()> {
         rustix::fs::futimens(&self.0.handle, &both(time))
             .map_err(|error| self.own(Doing::Writing, error))

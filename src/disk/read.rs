@@ -22,7 +22,6 @@ pub(crate) enum Links {
     Refuse,
 }
 
-/// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("it is {0}, not a file")]
@@ -46,7 +45,6 @@ impl Refusal {
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
 
-    /// Whether the user may not read it.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
@@ -71,7 +69,6 @@ const FILE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
-/// Opens a regular file for reading.
 pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
     let flags = match links {
         Links::Follow => FILE,
@@ -111,7 +108,6 @@ pub(crate) fn limited(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// Refuses what is larger than the limit.
 pub(crate) fn fits(size: u64, limit: u64) -> Result<(), Refusal> {
     if size > limit {
         Err(Refusal::TooLarge(limit))

@@ -69,7 +69,6 @@ pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Starts a program as the first of a group.
 pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
     // Held until it is noted: else a program could be started past the end.
     let mut running = RUNNING.lock();
@@ -118,7 +117,6 @@ impl Started {
         Ok(status)
     }
 
-    /// Waits for its end.
     pub(crate) fn wait(&mut self) -> io::Result<ExitStatus> {
         let status = self.child.wait()?;
         self.is_ended = true;
@@ -151,7 +149,6 @@ impl Group {
         Self(i32::try_from(child.id()).ok().and_then(Pid::from_raw))
     }
 
-    /// Sends a signal to all in it.
     pub(crate) fn send(self, signal: Signal) {
         if let Some(group) = self.0 {
             // A group that is gone is what was asked for.

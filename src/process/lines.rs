@@ -14,7 +14,6 @@ pub enum Stream {
     Err,
 }
 
-/// The reading end of a pipe.
 pub(crate) type Pipe = Box<dyn Read + Send>;
 
 /// Hands over the lines of a pipe, without their ends, until it is closed or nobody wants more.

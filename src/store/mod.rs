@@ -217,7 +217,6 @@ impl Store {
         }))
     }
 
-    /// Locks an image if nobody has it locked.
     fn try_lock(&self, image: &str) -> io::Result<Option<File>> {
         let locks = self.place.join(LOCKS).make()?;
         locks.try_lock(&lock_name(image), Share::Nobody)
@@ -262,7 +261,6 @@ impl Records {
     }
 }
 
-/// The file of an image's lock.
 fn lock_name(image: &str) -> String {
     file_name(image) + ".lock"
 }

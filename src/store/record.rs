@@ -51,7 +51,6 @@ pub enum RecordState {
     Found(Box<Record>),
 }
 
-/// Reads the bytes of the record of an image.
 pub(super) fn parse(image: &str, bytes: &[u8]) -> RecordState {
     #[derive(Deserialize)]
     struct Version {

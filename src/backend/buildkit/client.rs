@@ -37,7 +37,6 @@ const LONGEST_MESSAGE: usize = 64 << 20;
 /// The key of the result's digest in `BuildKit`'s answer; it is the id in `docker image inspect`.
 const DIGEST: &str = "containerimage.digest";
 
-/// `BuildKit`'s answer to a build.
 type Answer = Result<Response<SolveResponse>, Status>;
 
 /// A `BuildKit` behind a Unix socket.
@@ -118,7 +117,6 @@ impl BuildKit {
         ended
     }
 
-    /// The connection, made if there is none.
     async fn channel(&self) -> Result<Channel, Ended> {
         if let Some(channel) = self.channel.lock().clone() {
             return Ok(channel);
@@ -253,7 +251,6 @@ impl BuildKit {
     }
 }
 
-/// What an answer to a build means.
 fn judge(
     trees: &Trees,
     request: &Request<'_>,
@@ -303,7 +300,6 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     }
 }
 
-/// Passes on what a build reports, to its end.
 async fn listen(
     mut told: Streaming<StatusResponse>,
     progress: &mut Progress<'_>,

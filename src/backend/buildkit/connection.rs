@@ -90,13 +90,11 @@ async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
     )))
 }
 
-/// A unique name.
 pub(super) fn random() -> String {
     let part = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", part(), part())
 }
 
-/// A connection to the daemon.
 pub(crate) async fn dial(socket: &Path, limits: &Limits) -> io::Result<UnixStream> {
     let dialled = async {
         loop {

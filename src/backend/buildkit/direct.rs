@@ -22,7 +22,6 @@ const DOCKERFILE: &str = "dockerfile";
 /// What the frontend may read, by the names that it knows it by.
 pub(super) type Trees = Vec<(String, Arc<Tree>)>;
 
-/// The call that builds, in this session.
 pub(super) fn solve(
     request: &Request<'_>,
     session: &str,
@@ -49,7 +48,6 @@ pub(super) fn solve(
     }
 }
 
-/// What is asked of the Dockerfile's frontend.
 fn frontend(request: &Request<'_>, proxies: &[(String, String)]) -> SolveRequest {
     let mut attributes = attributes(request, proxies);
     attributes.insert("filename".into(), stage::DOCKERFILE.into());

@@ -91,7 +91,6 @@ const LASTING: &[&str] = &[
     "server gave http response to https client",
 ];
 
-/// The error of a build that failed.
 pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     let step = failure.step.and_then(|at| steps.get(at));
     let message = words(failure, step);
@@ -106,7 +105,6 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     BuildError::of(message, passing)
 }
 
-/// The error of a push that failed.
 pub(crate) fn push(reference: &str, said: &str) -> BuildError {
     let message = format!("`{reference}` cannot be pushed: {}", clean(said));
     BuildError::of(message, is_passing(said))

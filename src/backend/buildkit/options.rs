@@ -2,7 +2,6 @@
 //!
 //! Pure. An unknown option, or a value that the daemon would misread, is an error before anything is built.
 
-/// The known options.
 pub(crate) const KNOWN: [&str; 3] = ["network", "add-host", "shm-size"];
 
 /// The frontend's attribute for an option; none for its default.

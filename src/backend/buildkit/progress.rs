@@ -25,7 +25,6 @@ pub(crate) enum Form {
     Plain,
 }
 
-/// Reads a build's output and passes it on.
 pub(crate) struct Progress<'a> {
     teller: Teller<'a>,
     form: Reader,
@@ -48,7 +47,6 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Takes a line of the output.
     pub(crate) fn line(&mut self, line: &str) {
         match &mut self.form {
             Reader::Raw(raw) => raw.line(line, &mut self.teller),
@@ -68,7 +66,6 @@ impl<'a> Progress<'a> {
         self.teller.begun <= 1
     }
 
-    /// What went wrong.
     pub(crate) fn failure(mut self) -> Failure {
         if let Reader::Raw(raw) = &mut self.form {
             raw.end(&mut self.teller);

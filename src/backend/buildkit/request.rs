@@ -9,20 +9,15 @@ use crate::spec::Base;
 
 /// A job with all that was found out for it.
 pub(crate) struct Request<'a> {
-    /// The job.
     pub(crate) job: &'a Job<'a>,
-    /// Its Dockerfile.
     pub(crate) dockerfile: Dockerfile,
     /// A private name that the result gets besides its reference.
     pub(crate) pin: String,
-    /// What its steps may be given.
     pub(crate) secrets: Vec<Revealed>,
     /// Has the result be an image that is there, with another configuration. Only gRPC takes it; through programs the
     /// Dockerfile has to say the same.
     pub(crate) touch: Option<Touch<'a>>,
-    /// Where the build reports.
     pub(crate) notes: &'a dyn Notes,
-    /// Ends it.
     pub(crate) cancel: &'a Cancel,
 }
 

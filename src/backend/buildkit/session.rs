@@ -31,7 +31,6 @@ use super::{connection, transfer};
 use crate::backend::oci::registry::{Access, Login};
 use crate::limits::Limits;
 
-/// The methods that we offer the daemon.
 const METHODS: &[&str] = &[
     "/moby.filesync.v1.FileSync/DiffCopy",
     "/moby.filesync.v1.Auth/Credentials",
@@ -51,7 +50,6 @@ pub(super) struct Lent {
     pub(super) trees: Trees,
     /// Secrets by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
-    /// Who the user is to registries.
     pub(super) access: Access,
 }
 

@@ -20,7 +20,6 @@ const GO_FOLDER: u32 = 1 << 31;
 /// What a link is there, whose rights are all set.
 const GO_LINK: u32 = 1 << 27 | 0o777;
 
-/// Files, directories and links by their paths in the context.
 #[derive(Default)]
 pub(super) struct Tree {
     /// By the path's parts, which is the order that the protocol asks for: `/` is less than any letter.
@@ -28,7 +27,6 @@ pub(super) struct Tree {
     moved: Mutex<Option<String>>,
 }
 
-/// One entry.
 #[derive(Clone)]
 pub(super) struct Item {
     pub(super) stat: Stat,
@@ -47,14 +45,12 @@ enum Content {
 }
 
 impl Tree {
-    /// Adds a text as a file.
     pub(super) fn text(&mut self, path: &str, text: &str) {
         let digest = blake3::hash(text.as_bytes());
         let stat = file(text.len() as u64, false, digest.as_bytes());
         self.add(path, stat, Content::Text(text.to_owned()));
     }
 
-    /// Adds a file set at the root.
     pub(super) fn root(&mut self, files: &Arc<Files>) {
         self.below("", files, None);
     }
@@ -139,7 +135,6 @@ impl Tree {
         }
     }
 
-    /// A file that was found not to be what was hashed.
     pub(super) fn moved(&self) -> Option<String> {
         self.moved.lock().clone()
     }

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use crate::disk::read::{Links, Root};
 use crate::fingerprint::{Entry, EntryKind, Files};
 
-/// Why a file was not sent.
 #[derive(Debug)]
 pub(in crate::backend) enum NotSent {
     /// It is not what was hashed, or cannot be read.
@@ -18,7 +17,6 @@ pub(in crate::backend) enum NotSent {
     Untaken(io::Error),
 }
 
-/// The directory of a set, opened.
 pub(super) struct Source {
     root: Root,
     /// The directory that the entries' paths are relative to, from the root.
@@ -44,7 +42,6 @@ impl Source {
         found.map(|(file, _)| file).map_err(|_| NotSent::Moved)
     }
 
-    /// Passes a file on, as [`pass_on`] does.
     pub(super) fn pass_on(
         &self,
         entry: &Entry,

@@ -38,7 +38,6 @@ impl Daemon {
         found.map_err(|why| NoEngine::nowhere(&why))
     }
 
-    /// The daemon's name in messages.
     pub(super) fn whom(&self) -> String {
         let endpoint = self.endpoint();
         endpoint.map_or_else(|_| "the Docker daemon".to_owned(), |found| found.words())
@@ -54,7 +53,6 @@ impl Daemon {
         found.map(|found| found.host)
     }
 
-    /// The limits and credentials for questions to registries.
     pub(crate) fn registries(&self) -> Access {
         Access {
             limits: self.limits,
@@ -62,7 +60,6 @@ impl Daemon {
         }
     }
 
-    /// The directory of Docker's configuration.
     pub(crate) fn configuration(&self) -> Option<PathBuf> {
         let said = |name: &str| self.raw(name).filter(|value| !value.is_empty());
         match said("DOCKER_CONFIG") {
@@ -71,7 +68,6 @@ impl Daemon {
         }
     }
 
-    /// A variable of the environment that `docker` is called in.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         self.raw(name)?.into_string().ok()
     }
@@ -131,7 +127,6 @@ impl Daemon {
         process::run(command, patience, hear)
     }
 
-    /// Whether the daemon still answers.
     pub(super) fn lives(&self, asker: Asker<'_>) -> Result<(), String> {
         let endpoint = self.endpoint().map_err(|none| none.why)?;
         if self.may_be_direct(&endpoint) {
@@ -162,7 +157,6 @@ impl Daemon {
         self.is_lost.store(is_lost, Ordering::Relaxed);
     }
 
-    /// A call of the `docker` program.
     pub(super) fn docker(&self) -> io::Result<Command> {
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
         Ok(self.command(program))

@@ -95,7 +95,6 @@ impl Daemon {
         job.recipe.images().map(pinned).collect()
     }
 
-    /// The build by the daemon's `BuildKit` itself.
     fn by_buildkit(
         &self,
         buildkit: &BuildKit,

@@ -22,7 +22,6 @@ const PROXIES: &[(&str, &str)] = &[
     ("allProxy", "ALL_PROXY"),
 ];
 
-/// A daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) host: String,
@@ -59,12 +58,10 @@ impl Endpoint {
         Self { host }
     }
 
-    /// Its Unix socket, where it has one.
     pub(super) fn socket(&self) -> Option<PathBuf> {
         self.host.strip_prefix("unix://").map(PathBuf::from)
     }
 
-    /// The daemon's name in messages.
     pub(super) fn words(&self) -> String {
         format!("the Docker daemon at {}", self.host)
     }

@@ -36,24 +36,19 @@ impl Version {
     }
 }
 
-/// A Docker that can build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EngineInfo {
-    /// The daemon's version.
     pub(super) server: String,
     /// The client's version; not told by old clients.
     pub(super) client: Option<String>,
-    /// buildx, if there is one.
     pub(super) buildx: Option<Buildx>,
     /// The docker context, which is also the name of the buildx builder that is the daemon itself.
     pub(super) context: String,
     /// Whether images are kept by containerd rather than by a graph driver.
     pub(super) containerd_store: bool,
-    /// The storage driver.
     pub(super) driver: String,
 }
 
-/// The buildx program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Buildx {
     pub(super) path: PathBuf,
@@ -61,7 +56,6 @@ pub(super) struct Buildx {
 }
 
 impl Buildx {
-    /// Whether it can print its progress as JSON.
     pub(super) fn has_raw_progress(&self) -> bool {
         Version::read(&self.version) >= RAW_PROGRESS
     }
@@ -86,12 +80,10 @@ impl EngineInfo {
         ))
     }
 
-    /// Whether its `BuildKit` can be spoken to without Docker's programs.
     pub(super) fn can_be_direct(&self) -> bool {
         Version::read(&self.server) >= DIRECT
     }
 
-    /// The engine in words.
     pub(super) fn availability(&self, is_direct: bool) -> Availability {
         let buildx = self.buildx.as_ref().map(|buildx| &buildx.version);
         let versions = [
@@ -122,7 +114,6 @@ impl EngineInfo {
     }
 }
 
-/// Why no engine can build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoEngine {
     pub(super) why: String,
@@ -163,7 +154,6 @@ impl NoEngine {
         }
     }
 
-    /// The daemon cannot be reached, or the connection broke.
     pub(super) fn unreached(whom: &str, error: &io::Error) -> Self {
         let none = Self::no_daemon(whom, &error.to_string());
         if error.kind() == io::ErrorKind::PermissionDenied {
@@ -173,7 +163,6 @@ impl NoEngine {
         none
     }
 
-    /// It is not known which daemon to use.
     pub(super) fn nowhere(why: &str) -> Self {
         Self::lasting(
             format!("no Docker daemon can be asked: {why}"),
@@ -181,7 +170,6 @@ impl NoEngine {
         )
     }
 
-    /// The cause and the remedy in one sentence.
     pub(super) fn sentence(&self) -> String {
         format!("{} ({})", self.why, self.mend)
     }

@@ -18,7 +18,6 @@ const LONGEST_ANSWER: usize = 16 << 20;
 /// A connection for one question after the other.
 pub(super) type Line = SendRequest<Empty<Bytes>>;
 
-/// Sends a request and reads the whole answer.
 pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, Bytes)> {
     let question = Request::get(path)
         .header(header::HOST, "docker")
@@ -44,7 +43,6 @@ pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, 
     Ok((status, body.to_bytes()))
 }
 
-/// A broken answer in words.
 fn broken(error: &hyper::Error) -> io::Error {
     io::Error::other(if error.is_parse() || error.is_parse_too_large() {
         format!("what it answers is not HTTP ({error})")
@@ -57,7 +55,6 @@ fn broken(error: &hyper::Error) -> io::Error {
     })
 }
 
-/// A connection that speaks HTTP.
 pub(super) async fn connect(socket: &Path, limits: &Limits) -> io::Result<Line> {
     let stream = dial(socket, limits).await?;
     let (line, connection) = http1::handshake(TokioIo::new(stream))

@@ -15,7 +15,6 @@ use crate::process::{Output, Stream};
 const REMOVERS: usize = 8;
 
 impl Daemon {
-    /// Checks that the daemon is there and can build.
     pub(crate) fn ready(&self, asker: Asker<'_>) -> Result<(), BuildError> {
         self.engine(asker).map(drop).map_err(BuildError::from)
     }
@@ -80,7 +79,6 @@ impl Daemon {
         self.pins.note(&image.id, name);
     }
 
-    /// Adds a name to an image of the local store.
     pub(crate) fn name(&self, image: &str, name: &str, asker: Asker<'_>) -> Result<(), BuildError> {
         let said = self.told(&["image", "tag", image, name], asker)?;
         if said.success {
@@ -96,7 +94,6 @@ impl Daemon {
         self.remove_names(&[name]);
     }
 
-    /// Removes names, several at once.
     pub(super) fn remove_names(&self, names: &[&str]) {
         // One call removes one name after the other. Where a name is an image's last one, containerd's store collects its garbage
         // each time, but once for all who wait for it.

@@ -20,14 +20,12 @@ pub(super) const AT_ONCE: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct LocalImage {
-    /// Its id, `sha256:…`.
     pub(crate) id: String,
     repo_tags: Option<Vec<String>>,
     repo_digests: Option<Vec<String>>,
     /// Docker's `Config`: environment, labels, entrypoint and the like.
     #[serde(default)]
     pub(crate) config: Value,
-    /// What it runs on.
     #[serde(flatten)]
     pub(crate) platform: Platform,
 }
@@ -117,7 +115,6 @@ impl LocalImage {
     }
 }
 
-/// The daemon's error response.
 #[derive(Deserialize)]
 struct ErrorResponse {
     message: String,

@@ -87,7 +87,6 @@ impl Daemon {
         this
     }
 
-    /// Whether builds can be made with it, in words for `doctor`.
     pub(crate) fn availability(&self, asker: Asker<'_>) -> Availability {
         match self.engine(asker) {
             Ok(engine) => engine.info.availability(engine.buildkit.is_some()),
@@ -98,13 +97,11 @@ impl Daemon {
         }
     }
 
-    /// Whether it is spoken to without Docker's programs.
     pub(crate) fn is_direct(&self) -> bool {
         let engine = self.engine(Asker::silent());
         engine.is_ok_and(|engine| engine.buildkit.is_some())
     }
 
-    /// How long it is waited for.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }

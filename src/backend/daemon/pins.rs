@@ -8,7 +8,6 @@ use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
 
-/// The repository of all private names.
 pub(super) const REPOSITORY: &str = "imgspec-pin";
 
 /// The names that this run has given.
@@ -39,7 +38,6 @@ impl Pins {
         }
     }
 
-    /// A new name for an image.
     pub(super) fn next(&self) -> String {
         let mut given = self.given.lock();
         given.count += 1;
@@ -63,18 +61,15 @@ impl Pins {
         began.is_some_and(|began| began.saturating_add(24 * 60 * 60) < now)
     }
 
-    /// Records which image has a name.
     pub(super) fn note(&self, digest: &str, name: &str) {
         let mut given = self.given.lock();
         given.by_digest.insert(digest.to_owned(), name.to_owned());
     }
 
-    /// The name of an image, if it has one.
     pub(super) fn of(&self, digest: &str) -> Option<String> {
         self.given.lock().by_digest.get(digest).cloned()
     }
 
-    /// Removes and returns all names.
     pub(super) fn take(&self) -> Vec<String> {
         let mut given = self.given.lock();
         given.by_digest.clear();

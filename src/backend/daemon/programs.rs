@@ -26,7 +26,6 @@ const RESULT: &str = "result";
 const LARGEST_RESULT: u64 = 16 << 20;
 
 impl Daemon {
-    /// The build by one of Docker's programs.
     pub(super) fn by_programs(
         &self,
         info: &EngineInfo,

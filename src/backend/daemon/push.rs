@@ -9,7 +9,6 @@ use crate::backend::oci::reference::Reference;
 use crate::process::{self, Stream};
 
 impl Daemon {
-    /// Sends what a reference names in the local store to its registry.
     pub(crate) fn push(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());

@@ -15,7 +15,6 @@ const STUCK: usize = 2;
 pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
 
 impl Races {
-    /// Counts one more loss.
     pub(super) fn note(&self, image: &str) {
         let mut known = self.0.lock();
         *known.entry(image.to_owned()).or_default() += 1;

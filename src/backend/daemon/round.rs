@@ -29,15 +29,12 @@ const CONNECTIONS: usize = 8;
 /// After this many failures in a row the daemon is not asked any more.
 const BROKEN: usize = 4;
 
-/// One round of questions.
 struct Round {
     socket: PathBuf,
     limits: Limits,
-    /// The daemon's name in messages.
     whom: String,
     /// References, with the platforms that they must be for.
     wanted: Vec<(String, Vec<String>)>,
-    /// The index of the next unasked one.
     next: AtomicUsize,
     found: Mutex<Vec<Option<Existence>>>,
     /// How many failures since the last answer.

@@ -36,12 +36,10 @@ pub(super) fn apt(packages: &[String], scope: &str) -> Run {
         ))
 }
 
-/// An account.
 pub(super) fn account(name: &str) -> Run {
     Run::script(ACCOUNT_SCRIPT, "account", [name])
 }
 
-/// A command of the user's.
 pub(super) fn command(command: &str) -> Run {
     Run::new(["/bin/sh", "-c", command])
 }

@@ -16,7 +16,6 @@ use crate::fingerprint::{Files, Key};
 use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
 use crate::spec::{Base, SecretStep};
 
-/// What a Dockerfile is made from.
 struct Source<'a> {
     image: &'a str,
     key: &'a Key,
@@ -29,7 +28,6 @@ struct Source<'a> {
     names: BTreeMap<&'a str, &'a str>,
 }
 
-/// A Dockerfile and what a build of it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
@@ -85,7 +83,6 @@ pub(crate) fn of_job(
     }
 }
 
-/// Writes the Dockerfile of a recipe's steps.
 fn render(source: &Source<'_>) -> Dockerfile {
     let mut writer = Writer {
         source,

@@ -34,7 +34,6 @@ pub(crate) fn word(text: &str) -> String {
     quoted
 }
 
-/// Whether a text's word needs [`NEWLINE`].
 pub(crate) fn needs_newline(text: &str) -> bool {
     text.contains('\n')
 }

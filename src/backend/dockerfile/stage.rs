@@ -5,10 +5,8 @@ use crate::backend::steps::main_file;
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 
-/// The Dockerfile's name.
 pub(crate) const DOCKERFILE: &str = "Dockerfile";
 
-/// The context's name beside it.
 pub(crate) const CONTEXT: &str = "context";
 
 /// The ignore file that takes precedence over the context's own.
@@ -17,7 +15,6 @@ pub(crate) const IGNORE: &str = "Dockerfile.dockerignore";
 /// Its content: what may be copied was decided when it was hashed, and must not be decided once more.
 pub(crate) const NO_RULES: &str = "# imgspec has left out what must not be copied\n";
 
-/// Writes the Dockerfile and the context of a job.
 pub(crate) fn stage(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<(), BuildError> {
     let context = context::empty(to, CONTEXT)?;
     if let Some(own) = &dockerfile.own {

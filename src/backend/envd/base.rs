@@ -17,27 +17,22 @@ use crate::backend::{BuildError, Job, labels};
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// One build.
 pub(super) struct Build<'a> {
     pub(super) envd: &'a Envd,
     pub(super) job: &'a Job<'a>,
     pub(super) asker: Asker<'a>,
 }
 
-/// A base that a build can use.
 pub(super) struct KnownBase {
     /// Its name for envd.
     pub(super) name: String,
     /// Its name in messages: as the manifest has it.
     pub(super) words: String,
-    /// Its reference.
     pub(super) reference: String,
-    /// The image, with its configuration.
     pub(super) image: LocalImage,
 }
 
 impl Build<'_> {
-    /// The base of the job, known to the daemon and to envd.
     pub(super) fn base(&self) -> Result<KnownBase, BuildError> {
         match &self.job.recipe.base {
             Base::Image(id) => {

@@ -155,7 +155,6 @@ impl Build<'_> {
     }
 }
 
-/// The script of a job on a base of this name.
 pub(super) fn script(
     job: &Job<'_>,
     layout: &Layout<'_>,

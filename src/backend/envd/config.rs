@@ -25,7 +25,6 @@ const INHERITED: &[&str] = &[
     "Shell",
 ];
 
-/// PATH if the base does not set one.
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The configuration of an image on this base, as JSON; `labels` are those that are not the recipe's.
@@ -110,7 +109,6 @@ pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     }
 }
 
-/// The working directory of the base's containers.
 pub(super) fn working_folder(base: &LocalImage) -> &str {
     let said = base.config["WorkingDir"].as_str();
     said.filter(|said| !said.is_empty()).unwrap_or("/")

@@ -44,19 +44,16 @@ location = \"localhost\"
 insecure = true
 ";
 
-/// A context of envd: a builder and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
     /// The user's name for it; none is Docker's daemon.
     pub(super) name: Option<String>,
-    /// The kind of builder.
     pub(super) builder: String,
     /// Its address; none is envd's own choice.
     pub(super) address: Option<String>,
 }
 
 impl Context {
-    /// Docker's daemon.
     pub(super) fn daemon() -> Self {
         Self {
             name: None,
@@ -73,7 +70,6 @@ impl Context {
         )
     }
 
-    /// In words for people.
     pub(super) fn words(&self) -> String {
         let builder = &self.builder;
         match &self.name {
@@ -83,7 +79,6 @@ impl Context {
     }
 }
 
-/// A HOME of ours.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: Dir,
@@ -261,7 +256,6 @@ impl Envd {
         }
     }
 
-    /// A call of envd in a HOME of ours.
     pub(super) fn command(&self, home: &Path) -> Result<Command, BuildError> {
         let mut command = self.program().map_err(|_| no_program())?;
         command

@@ -17,14 +17,11 @@ pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
 /// What envd puts in PATH with its own Python, first things first.
 pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
 
-/// A recipe in envd's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout<'a> {
     /// Debian packages that are installed first.
     pub(super) apt: Vec<&'a str>,
-    /// The version of envd's own Python.
     pub(super) python: Option<&'a str>,
-    /// Conda packages, with their channels.
     pub(super) conda: Option<Packages<'a>>,
     /// Variables that envd's own steps need.
     pub(super) environment: Vec<(String, String)>,
@@ -34,18 +31,15 @@ pub(super) struct Layout<'a> {
     pub(super) copies: Vec<Copy<'a>>,
     /// What is taken from other images of the workspace, likewise; commands put it into place.
     pub(super) taken: Vec<Taken<'a>>,
-    /// What runs at the end.
     pub(super) commands: Vec<Command<'a>>,
 }
 
-/// Conda packages.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Packages<'a> {
     pub(super) names: Vec<&'a str>,
     pub(super) channels: Vec<&'a str>,
 }
 
-/// A copy.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Copy<'a> {
     /// Which of the job's file sets.
@@ -58,7 +52,6 @@ pub(super) struct Copy<'a> {
 /// A file or a directory of another image of the workspace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Taken<'a> {
-    /// Its id.
     pub(super) image: &'a str,
     /// An absolute path, without parts that lead nowhere.
     pub(super) path: String,
@@ -69,14 +62,12 @@ pub(super) struct Taken<'a> {
 pub(super) struct Command<'a> {
     /// All variables that the steps before it set.
     pub(super) variables: Vec<(String, String)>,
-    /// Whether envd's own Python goes first in PATH.
     pub(super) own_python: bool,
     /// The working directory; none is the base's.
     pub(super) folder: Option<String>,
     pub(super) task: Task<'a>,
 }
 
-/// What a command does.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Task<'a> {
     /// The user's own.
@@ -85,9 +76,7 @@ pub(super) enum Task<'a> {
     Apt(&'a Step, &'a [String]),
     /// Python packages; the file set of their requirements.
     Pip(&'a Step, &'a Pip, Option<usize>),
-    /// An account.
     Account(&'a Step, &'a str),
-    /// A working directory is made.
     Folder(&'a Step, String),
     /// What was taken out of another image gets its owner and goes into its place.
     Place {
@@ -144,7 +133,6 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// What concerns the image as a whole.
     fn whole(&mut self) {
         let recipe = self.recipe;
         if recipe.dockerfile.is_some() {

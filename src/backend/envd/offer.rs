@@ -32,7 +32,6 @@ const PUSHED: &str = " cannot be pushed: ";
 /// How long this machine may take to refuse a connection.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Makes images of the local store pullable, by pushing them to a registry.
 #[derive(Debug)]
 pub(super) struct Offer {
     daemon: Arc<Daemon>,
@@ -150,7 +149,6 @@ impl Offer {
     }
 }
 
-/// Whether a name belongs to a closed exchange.
 fn is_left(name: &str) -> bool {
     let name = name
         .rsplit_once(':')

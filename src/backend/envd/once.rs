@@ -13,7 +13,6 @@ pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A: Clone> Once<A> {
-    /// The answer, computed if it is not known.
     pub(super) fn get<E>(
         &self,
         question: &str,

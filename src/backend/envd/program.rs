@@ -23,15 +23,12 @@ pub(super) const INSTALL: &str = "install it with `pip install envd`";
 pub struct Envd {
     pub(super) program: Option<PathBuf>,
     pub(super) daemon: Arc<Daemon>,
-    /// The context that the user wants.
     pub(super) wanted: Option<String>,
-    /// Where the homes are.
     pub(super) homes: Rooted,
     pub(super) user_home: Option<PathBuf>,
     pub(super) offer: Offer,
     /// The digests by which registries have images of the local store.
     pub(super) published: Once<Option<String>>,
-    /// The exchange's store.
     pub(super) store: Rooted,
 }
 

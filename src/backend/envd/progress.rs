@@ -14,7 +14,6 @@ use crate::process::Stream;
 /// How envd's command lines that contain a command of ours begin; the next line of the name is the command.
 const COMMAND: &str = "bash -c set -euo pipefail";
 
-/// Reads envd's output and passes it on.
 pub(super) struct Reader<'a> {
     steps: &'a Steps,
     progress: Progress<'a>,
@@ -66,7 +65,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What went wrong.
     pub(super) fn failure(mut self) -> Failure {
         if !self.fatal.is_empty() {
             self.progress.line(&format!("ERROR: {}", self.fatal));

@@ -26,7 +26,6 @@ pub(super) fn string(text: &str) -> String {
     quoted
 }
 
-/// A list of Starlark's strings.
 pub(super) fn list<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String {
     let quoted: Vec<String> = texts
         .into_iter()
@@ -35,7 +34,6 @@ pub(super) fn list<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String 
     format!("[{}]", quoted.join(", "))
 }
 
-/// A dictionary of Starlark's strings.
 pub(super) fn map(pairs: &[(String, String)]) -> String {
     let quoted = pairs
         .iter()

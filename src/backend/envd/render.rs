@@ -23,7 +23,6 @@ pub(super) const FILE: &str = "build.envd";
 /// Where the file sets are, beside it.
 const SETS: &str = "files";
 
-/// A `build.envd` and what its parts do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) text: String,
@@ -52,7 +51,6 @@ impl Steps {
     }
 }
 
-/// Writes the script.
 pub(super) fn render(source: &Source<'_>) -> Script {
     let mut writer = Writer {
         source,
@@ -289,7 +287,6 @@ fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
     }
 }
 
-/// Puts the script and the files beside it into a directory.
 pub(super) fn stage(job: &Job<'_>, script: &Script, to: &Dir) -> Result<(), BuildError> {
     for (place, set) in &script.places {
         let (above, name) = place.rsplit_once('/').unwrap_or(("", place));

@@ -34,7 +34,6 @@ pub struct Descriptor {
     /// Where else it may be found; then a registry need not have it.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// What it is for.
     #[serde(default)]
     pub(in crate::backend) platform: Option<Platform>,
 }
@@ -75,10 +74,8 @@ pub struct ManifestError(String);
 pub(in crate::backend) struct Sent {
     schema_version: Option<u32>,
     media_type: Option<String>,
-    /// An image's configuration.
     pub(in crate::backend) config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
-    /// The manifests of an index.
     pub(in crate::backend) manifests: Option<Vec<Descriptor>>,
 }
 

@@ -29,7 +29,6 @@ impl Digest {
         Self::finish(Sha256::new_with_prefix(bytes))
     }
 
-    /// The digest of all that was hashed.
     pub(super) fn finish(hash: Sha256) -> Self {
         Self(hash.finalize().into())
     }

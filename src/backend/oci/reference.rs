@@ -1,6 +1,5 @@
 //! `registry/name:tag`, taken apart as Docker does.
 
-/// A reference to an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     /// The registry's host, with its port; Docker Hub's when none is given.
@@ -52,7 +51,6 @@ impl Reference {
         })
     }
 
-    /// The repository as it was written, host included.
     #[must_use]
     pub(crate) fn repository(&self) -> &str {
         &self.written

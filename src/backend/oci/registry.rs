@@ -29,7 +29,6 @@ const THREADS: usize = 16;
 /// How long an answer may take that is of use only if it comes soon.
 const HASTE: Duration = Duration::from_secs(3);
 
-/// One round of questions.
 struct Round {
     client: Client,
     label: String,

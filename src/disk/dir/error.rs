@@ -41,11 +41,9 @@ impl Terms {
     }
 }
 
-/// Something of ours could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{}", self.what(), self.help().map_or_else(String::new, |help| format!(": {help}")))]
 pub(crate) struct DirError {
-    /// As it is shown.
     path: PathBuf,
     terms: Terms,
     why: Why,
@@ -53,15 +51,12 @@ pub(crate) struct DirError {
 
 #[derive(Debug)]
 pub(super) enum Why {
-    /// It should be a directory.
     NoDirectory(FileKind),
-    /// It should be a regular file.
     NoFile(FileKind),
     /// A file that would be written to has another name as well, which may be anybody's.
     Shared,
     /// A file was opened, and not read.
     Unread(Refusal),
-    /// The operating system's answer.
     System(Doing, io::Error),
 }
 
@@ -95,7 +90,6 @@ impl DirError {
         Self::of(error).is_some_and(|trouble| trouble.help().is_some())
     }
 
-    /// The path, as it is shown.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -70,7 +70,6 @@ impl Dir {
         Err(self.trouble(name, Doing::Removing, last))
     }
 
-    /// Removes all that is in it.
     fn remove_all(&self, depth: usize, deep: &mut Deep<'_>) -> io::Result<()> {
         for entry in self.entries()? {
             if depth < DEEPEST || entry.kind != FileKind::Directory {

@@ -29,7 +29,6 @@ impl Rooted {
         }
     }
 
-    /// One in it.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> Self {
         Self {
             below: self.below.join(name),

@@ -54,7 +54,6 @@ impl Root {
         }
     }
 
-    /// Opens a regular file in it.
     pub(crate) fn file(&self, inside: &Path, links: Links) -> Result<(File, Metadata), Refusal> {
         regular(File::from(self.reach(inside, links, FILE)?))
     }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Deserializer};
 
 use super::teller::Teller;
 
-/// What changed in a build.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Status {
     #[serde(default)]

@@ -42,7 +42,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// What went wrong, as far as the output says.
     pub(super) fn failure(self) -> Failure {
         let mut failure = self.failure;
         if failure.error.is_empty() {
@@ -52,7 +51,6 @@ impl<'a> Teller<'a> {
         failure
     }
 
-    /// A part of the build began, by `BuildKit`'s name.
     pub(super) fn began(&mut self, name: &str) {
         if let Some((at, of)) = number(name) {
             let (words, of) = match self.steps.len() {
@@ -72,7 +70,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// A part was found in the cache.
     pub(super) fn cached(&mut self, name: &str) {
         if let Some((at, _)) = number(name) {
             let is_own = self.steps.is_empty();
@@ -85,7 +82,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// A part failed.
     pub(super) fn failed(&mut self, name: &str, error: &str) {
         // A part that was cancelled because another one failed says nothing about the cause.
         if error.ends_with("context canceled") && !self.failure.error.is_empty() {
@@ -97,7 +93,6 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// A step wrote a line.
     pub(super) fn output(&mut self, line: &str) {
         keep(&mut self.lines, line);
         self.notes.log(line);

@@ -3,13 +3,10 @@
 use super::run::{Run, cache};
 use crate::recipe::{CONDA_HOME, Interpreter, Lock, LockTool, PYTHON_HOME, Pip, VENV_HOME};
 
-/// Where uv is mounted.
 const UV: &str = "/run/imgspec/uv";
 
-/// Where uv's cache is mounted.
 const UV_CACHE: &str = "/run/imgspec/cache";
 
-/// Where requirements files are mounted.
 const REQUIREMENTS: &str = "/run/imgspec/requirements";
 
 /// Variables that say where uv finds Python. They are no part of the image: a mirror gives the same Python.
@@ -79,7 +76,6 @@ export VIRTUAL_ENV=/opt/venv PATH=\"/opt/venv/bin:$PATH\" POETRY_CACHE_DIR=/run/
 cd /run/imgspec/requirements
 exec /run/imgspec/uv tool run --python \"$python\" --from 'poetry>=1.8,<3' poetry install --no-root --only main --compile \"$@\"";
 
-/// uv's managed Python.
 pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
     let mut run = Run::script(PYTHON_SCRIPT, "python-version", [version]);
     run = with_uv(run, uv, platform);

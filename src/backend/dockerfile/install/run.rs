@@ -8,7 +8,6 @@ use crate::spec::SecretStep;
 /// Where the secrets are mounted that a step gets as variables.
 const SECRETS: &str = "/run/imgspec/secrets";
 
-/// One RUN: its mounts, its variables, its program.
 pub(crate) struct Run {
     mounts: Vec<String>,
     /// Variables and the secrets that they hold.
@@ -60,7 +59,6 @@ impl Run {
         self
     }
 
-    /// The instruction.
     pub(crate) fn line(self) -> String {
         let mut line = "RUN ".to_owned();
         for mount in &self.mounts {

@@ -82,7 +82,6 @@ else
 fi
 rm -rf \"$4\"";
 
-/// What a script is written from.
 pub(crate) struct Source<'a> {
     pub(crate) image: &'a str,
     pub(crate) layout: &'a Layout<'a>,
@@ -100,7 +99,6 @@ pub(crate) struct Source<'a> {
 /// The longest list of paths, in bytes: an argument has at most 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
-/// The name of a requirements file's directory.
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
 }

@@ -11,7 +11,6 @@ use hyper::{Response, StatusCode};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
 
-/// The answer to a request.
 pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
 
 /// An error of the protocol: its status and its name.
@@ -40,7 +39,6 @@ impl Code {
     pub(super) const INTERNAL: Self = Self(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN");
 }
 
-/// Why a request is not fulfilled.
 #[derive(Debug)]
 pub(super) struct Refusal {
     code: Code,
@@ -57,7 +55,6 @@ impl Refusal {
         }
     }
 
-    /// Adds a header to the answer.
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -92,7 +89,6 @@ impl From<tokio::task::JoinError> for Refusal {
     }
 }
 
-/// Begins an answer.
 pub(super) fn head(status: StatusCode) -> Builder {
     Response::builder()
         .status(status)
@@ -100,12 +96,10 @@ pub(super) fn head(status: StatusCode) -> Builder {
         .header("X-Content-Type-Options", "nosniff")
 }
 
-/// Ends an answer that has no body.
 pub(super) fn empty(head: Builder) -> Answer {
     with(head, Empty::new().map_err(|never| match never {}).boxed())
 }
 
-/// Ends an answer with a small body.
 pub(super) fn full(head: Builder, body: Bytes) -> Answer {
     with(
         head,
@@ -113,7 +107,6 @@ pub(super) fn full(head: Builder, body: Bytes) -> Answer {
     )
 }
 
-/// Ends an answer.
 pub(super) fn with(head: Builder, body: BoxBody<Bytes, io::Error>) -> Answer {
     head.body(body)
         .expect("headers are made of names that follow the grammar")

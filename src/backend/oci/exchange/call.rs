@@ -45,7 +45,6 @@ pub(super) struct Served {
     pub(super) idle: Duration,
 }
 
-/// The uploads in progress, by id.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<BTreeMap<String, Upload>>);
 
@@ -59,7 +58,6 @@ struct Upload {
     writer: Slot,
 }
 
-/// A request that is being answered.
 pub(super) struct Call<'a> {
     pub(super) served: &'a Arc<Served>,
     pub(super) head: &'a Parts,
@@ -113,7 +111,6 @@ impl Call<'_> {
         self.head.headers.get(name)?.to_str().ok()
     }
 
-    /// The value of a parameter of the query.
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
         parameter(self.head.uri.query(), name)
     }

@@ -2,10 +2,8 @@
 //!
 //! Pure. A range of several parts, or in an unknown unit, is answered with the whole blob, as HTTP allows.
 
-/// What of a blob is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it.
     All,
     /// From the first to the last byte, both included.
     Bytes(u64, u64),

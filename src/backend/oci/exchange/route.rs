@@ -12,11 +12,9 @@ pub(super) enum Target {
     Blob(String),
     /// Uploads in general.
     Uploads,
-    /// One upload.
     Upload(String),
     /// A manifest, by tag or digest.
     Manifest(String),
-    /// The list of tags.
     Tags,
 }
 
@@ -64,7 +62,6 @@ fn split(path: &str) -> Option<(&str, Target)> {
     Some((name, Target::Manifest(last())))
 }
 
-/// Reads a digest.
 pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
     let words = || format!("`{text}` is not a sha256 digest");
     Digest::read(text).ok_or_else(|| Refusal::new(Code::DIGEST_INVALID, words()))

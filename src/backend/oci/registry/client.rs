@@ -26,7 +26,6 @@ const LARGEST: u64 = 16 << 20;
 /// More hops than any registry sends one on.
 const REDIRECTS: u32 = 5;
 
-/// Why a lookup has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
     /// It is not there: the registry says so.
@@ -40,7 +39,6 @@ pub(super) struct Client {
     access: Access,
     /// How long an image may be asked about in all.
     limit: Limit,
-    /// Waits before further tries.
     waits: &'static [Duration],
     agent: Agent,
     /// For this machine: a proxy's own `localhost` is another.
@@ -48,20 +46,16 @@ pub(super) struct Client {
     tokens: Tokens,
 }
 
-/// What is asked of one image.
 struct Inquiry<'a> {
     client: &'a Client,
     of: &'a Reference,
     until: Instant,
 }
 
-/// An image that a registry has.
 pub(super) struct RemoteImage {
     /// The manifest's digest.
     pub(super) digest: String,
-    /// The value of the label that was asked for.
     pub(super) label: Option<String>,
-    /// What it is for.
     pub(super) platforms: Vec<Platform>,
 }
 
@@ -96,7 +90,6 @@ impl Client {
         }
     }
 
-    /// An image: its manifest's digest, the value of one of its labels, its platforms.
     pub(super) fn image(
         &self,
         reference: &Reference,
@@ -105,7 +98,6 @@ impl Client {
         self.inquiry(reference).image(label)
     }
 
-    /// The digest of an image's manifest.
     pub(super) fn digest(&self, reference: &Reference) -> Result<String, LookupError> {
         let (digest, _) = self.inquiry(reference).manifest(&reference.tag)?;
         Ok(digest)
@@ -165,7 +157,6 @@ impl Inquiry<'_> {
         })
     }
 
-    /// A manifest, by tag or digest, and its digest.
     fn manifest(&self, name: &str) -> Result<(String, Sent), LookupError> {
         let mut answer = self.get(&format!("manifests/{name}"), &manifest::ANY.join(", "))?;
         let told = answer.headers().get("docker-content-digest");

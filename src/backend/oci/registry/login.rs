@@ -31,7 +31,6 @@ const TOKEN: &str = "<token>";
 /// The limits and credentials for questions to registries.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
-    /// How long.
     pub(crate) limits: Limits,
     /// The directory of Docker's configuration.
     pub(crate) configuration: Option<PathBuf>,
@@ -40,7 +39,6 @@ pub(crate) struct Access {
 /// What a registry is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
-    /// A user's name and password.
     Password(String, String),
     /// A token that stands for both.
     Token(String),

@@ -18,7 +18,6 @@ const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
-/// Where blobs are written.
 pub(super) const UNFINISHED: &str = "unfinished";
 
 /// The store, open; a clone is the same one.

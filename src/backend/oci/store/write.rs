@@ -13,7 +13,6 @@ use super::owned;
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::Fresh;
 
-/// How much is read at once.
 const PIECE: usize = 256 << 10;
 
 /// A blob that is in the store.
