@@ -20,8 +20,8 @@ use crate::disk::dir::{Dir, Rooted, Terms};
 use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::workspace::STATE_FOLDER;
+use source::FileSetReader;
 pub(super) use source::NotSent;
-use source::Source;
 
 mod source;
 
@@ -99,10 +99,6 @@ pub(super) fn drop_scratch(job: &Job<'_>) {
     {
         let _ = above.remove(name);
     }
-}
-
-pub(super) fn text(files: &Files) -> Result<String, BuildError> {
-    text_of(files, &files.entries[0])
 }
 
 pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError> {
@@ -218,7 +214,7 @@ impl<'a> Target<'a> {
 }
 
 fn copy_one<'a>(
-    source: &Source,
+    source: &FileSetReader,
     files: &Files,
     entry: &'a Entry,
     target: &mut Target<'a>,
@@ -260,7 +256,7 @@ pub(super) fn send(
     entry: &Entry,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
-    Source::open(files)?.pass_on(entry, &mut vec![0; piece(entry)], give)
+    FileSetReader::open(files)?.pass_on(entry, &mut vec![0; piece(entry)], give)
 }
 
 /// Proves that the files of a set are what was hashed, as a builder that receives them does.
@@ -292,8 +288,8 @@ pub(super) fn send_all(
 }
 
 /// Opens a set for reading; if it is gone, it has moved.
-fn open(files: &Files) -> Result<Source, BuildError> {
-    Source::open(files).map_err(|_| BuildError::Moved {
+fn open(files: &Files) -> Result<FileSetReader, BuildError> {
+    FileSetReader::open(files).map_err(|_| BuildError::Moved {
         path: files.place.clone(),
     })
 }
@@ -309,7 +305,7 @@ fn piece(entry: &Entry) -> usize {
 }
 
 fn copy_file(
-    source: &Source,
+    source: &FileSetReader,
     entry: &Entry,
     (folder, name): (&Dir, &str),
     buffer: &mut [u8],

@@ -49,8 +49,8 @@ impl Store {
         };
         let [records, inputs, contexts, logs] =
             [RECORDS, INPUTS, CONTEXTS, LOGS].map(|folder| own.open_all(folder));
-        let (records, inputs) = (Listed::of(records?)?, Listed::of(inputs?)?);
-        let (contexts, logs) = (Listed::of(contexts?)?, Listed::of(logs?)?);
+        let (records, inputs) = (ListedDir::of(records?)?, ListedDir::of(inputs?)?);
+        let (contexts, logs) = (ListedDir::of(contexts?)?, ListedDir::of(logs?)?);
         let mut found = dead_records(&records, images);
         found.extend(self.dead_inputs(&inputs, images));
         found.extend(contexts.each(LeftoverKind::Context, |name| {
@@ -59,7 +59,7 @@ impl Store {
         found.extend(logs.each(LeftoverKind::Log, |name| {
             Some(name.strip_suffix(".log").unwrap_or(name))
         }));
-        for listed in [Listed::of(Some(own))?, records, inputs] {
+        for listed in [ListedDir::of(Some(own))?, records, inputs] {
             found.extend(listed.each(LeftoverKind::Unfinished, |name| {
                 name.starts_with(TEMPORARY).then_some(name)
             }));
@@ -118,7 +118,7 @@ impl Store {
         }
     }
 
-    fn dead_inputs(&self, inputs: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
+    fn dead_inputs(&self, inputs: &ListedDir, images: &BTreeSet<&str>) -> Vec<Leftover> {
         let records = self.records();
         let live: BTreeSet<String> = images
             .iter()
@@ -136,7 +136,7 @@ impl Store {
     }
 }
 
-fn dead_records(records: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
+fn dead_records(records: &ListedDir, images: &BTreeSet<&str>) -> Vec<Leftover> {
     let kept: BTreeSet<String> = images.iter().map(|image| file_name(image)).collect();
     records.each(LeftoverKind::Record, |name| {
         let stem = name.strip_suffix(".json")?;
@@ -145,12 +145,12 @@ fn dead_records(records: &Listed, images: &BTreeSet<&str>) -> Vec<Leftover> {
 }
 
 /// A directory and what is in it.
-struct Listed {
+struct ListedDir {
     folder: Option<Dir>,
     names: Vec<String>,
 }
 
-impl Listed {
+impl ListedDir {
     fn of(folder: Option<Dir>) -> io::Result<Self> {
         let names = match &folder {
             Some(folder) => names(folder)?,

@@ -7,14 +7,14 @@
 mod fuzz;
 mod plain;
 mod raw;
-mod teller;
+mod reporter;
 
 use bollard_buildkit_proto::moby::buildkit::v1::StatusResponse;
 
 use crate::backend::Notes;
 use crate::backend::steps::StepName;
-pub(crate) use teller::Failure;
-use teller::Teller;
+pub(crate) use reporter::Failure;
+use reporter::StepReporter;
 
 /// The form of `BuildKit`'s progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,51 +26,43 @@ pub(crate) enum Form {
 }
 
 pub(crate) struct Progress<'a> {
-    teller: Teller<'a>,
-    form: Reader,
-}
-
-enum Reader {
-    Raw(raw::Raw),
-    Plain(plain::Plain),
+    reporter: StepReporter<'a>,
+    form: Form,
+    raw: raw::Raw,
+    plain: plain::Plain,
 }
 
 impl<'a> Progress<'a> {
     /// Reads one form; `steps` are `BuildKit`'s numbered steps in our words.
     pub(crate) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
         Self {
-            teller: Teller::new(steps, notes),
-            form: match form {
-                Form::Raw => Reader::Raw(raw::Raw::default()),
-                Form::Plain => Reader::Plain(plain::Plain::default()),
-            },
+            reporter: StepReporter::new(steps, notes),
+            form,
+            raw: raw::Raw::default(),
+            plain: plain::Plain::default(),
         }
     }
 
     pub(crate) fn line(&mut self, line: &str) {
-        match &mut self.form {
-            Reader::Raw(raw) => raw.line(line, &mut self.teller),
-            Reader::Plain(plain) => plain.line(line, &mut self.teller),
+        match self.form {
+            Form::Raw => self.raw.line(line, &mut self.reporter),
+            Form::Plain => self.plain.line(line, &mut self.reporter),
         }
     }
 
     /// Takes what came over a connection.
     pub(crate) fn status(&mut self, status: StatusResponse) {
-        if let Reader::Raw(raw) = &mut self.form {
-            raw.status(status.into(), &mut self.teller);
-        }
+        self.raw.status(status.into(), &mut self.reporter);
     }
 
     /// Whether nothing has begun but the fetching of what the build stands on.
     pub(crate) fn is_fetching(&self) -> bool {
-        self.teller.begun <= 1
+        self.reporter.begun <= 1
     }
 
     pub(crate) fn failure(mut self) -> Failure {
-        if let Reader::Raw(raw) = &mut self.form {
-            raw.end(&mut self.teller);
-        }
-        self.teller.failure()
+        self.raw.end(&mut self.reporter);
+        self.reporter.failure()
     }
 }
 

@@ -17,14 +17,14 @@ pub(in crate::backend) enum NotSent {
     Untaken(io::Error),
 }
 
-pub(super) struct Source {
+pub(super) struct FileSetReader {
     root: Root,
     /// The directory that the entries' paths are relative to, from the root.
     folder: PathBuf,
     links: Links,
 }
 
-impl Source {
+impl FileSetReader {
     pub(super) fn open(files: &Files) -> Result<Self, NotSent> {
         let (root, folder) = files.home();
         // Single files and requirements may be links that the hashing followed; in directories links are entries.

@@ -12,21 +12,9 @@ use std::fmt::Write as _;
 
 use crate::backend::steps::{StepName, main_file, one_line, shown};
 use crate::backend::{BuildError, Job, context, labels};
-use crate::fingerprint::{Files, Key};
+use crate::fingerprint::Files;
 use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
 use crate::spec::{Base, SecretStep};
-
-struct Source<'a> {
-    image: &'a str,
-    key: &'a Key,
-    recipe: &'a Recipe,
-    /// The file sets, in the order of the steps; set `n` is in the context's directory `n`.
-    files: Vec<&'a Files>,
-    /// The names for `FROM` of the images that the recipe needs, by id.
-    parents: &'a BTreeMap<String, String>,
-    /// Their references, by id.
-    names: BTreeMap<&'a str, &'a str>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
@@ -58,22 +46,11 @@ pub(crate) fn of_job(
     job: &Job<'_>,
     parents: &BTreeMap<String, String>,
 ) -> Result<Dockerfile, BuildError> {
-    let bases = job.bases.iter();
-    let source = Source {
-        image: job.image,
-        key: job.key,
-        recipe: job.recipe,
-        files: job.files.iter().map(AsRef::as_ref).collect(),
-        parents,
-        names: bases
-            .map(|(id, base)| (id.as_str(), base.reference.as_str()))
-            .collect(),
-    };
     if let Some(own) = &job.recipe.dockerfile {
-        let text = context::text(&job.files[0])?;
-        return Ok(self::own(&source, own, text));
+        let text = context::text_of(&job.files[0], &job.files[0].entries[0])?;
+        return Ok(self::own(job, parents, own, text));
     }
-    let rendered = render(&source);
+    let rendered = render(job, parents);
     match quote::too_long(&rendered.text) {
         None => Ok(rendered),
         Some(length) => Err(BuildError::Failed(format!(
@@ -83,43 +60,40 @@ pub(crate) fn of_job(
     }
 }
 
-fn render(source: &Source<'_>) -> Dockerfile {
+fn render(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
     let mut writer = Writer {
-        source,
+        job,
+        parents,
         lines: Vec::new(),
         steps: Vec::new(),
         sets: 0,
     };
     writer.base();
-    for step in &source.recipe.steps {
+    for step in &job.recipe.steps {
         writer.step(step);
     }
     writer.config();
-    let newline = values(source.recipe).any(quote::needs_newline);
-    let mut text = format!(
-        "# Written by imgspec for the image {}.\n",
-        json(source.image)
-    );
+    let newline = values(job.recipe).any(quote::needs_newline);
+    let image = serde_json::Value::from(job.image);
+    let mut text = format!("# Written by imgspec for the image {image}.\n");
     if newline {
-        let _ = writeln!(
-            text,
-            "# Needs the build argument {}, a line end.",
-            quote::NEWLINE
-        );
+        let name = quote::NEWLINE;
+        let _ = writeln!(text, "# Needs the build argument {name}, a line end.");
         // After FROM: an argument before it is not known after it.
-        writer.lines.insert(1, format!("ARG {}", quote::NEWLINE));
+        writer.lines.insert(1, format!("ARG {name}"));
     }
     for line in &writer.lines {
         text.push_str(&quote::fold(line));
         text.push('\n');
     }
-    let python = |step: &Step| matches!(step, Step::Python { .. });
+    let mut steps = job.recipe.steps.iter();
+    let has_python = steps.any(|step| matches!(step, Step::Python { .. }));
     Dockerfile {
         text,
         own: None,
         newline,
         steps: writer.steps,
-        secrets: if source.recipe.steps.iter().any(python) {
+        secrets: if has_python {
             &install::PYTHON_SOURCES
         } else {
             &[]
@@ -128,56 +102,56 @@ fn render(source: &Source<'_>) -> Dockerfile {
 }
 
 /// A user's own Dockerfile with what a build of it needs; its text is not read.
-fn own(source: &Source<'_>, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
+fn own(
+    job: &Job<'_>,
+    parents: &BTreeMap<String, String>,
+    recipe: &DockerfileRecipe,
+    text: String,
+) -> Dockerfile {
     // The Dockerfile and its context are the first two sets.
     let mut set = 1;
-    let mut told = Own {
+    let mut own = Own {
         target: recipe.target.clone(),
         args: recipe.args.clone(),
+        labels: labels(job),
         ..Own::default()
     };
-    let labels = own_labels(source).into_iter();
-    told.labels = labels
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    let labels = source.recipe.config.labels.iter().cloned();
-    told.labels
-        .extend(labels.filter(|(name, _)| !labels::is_reserved(name)));
     for (name, context) in &recipe.contexts {
-        match context {
-            ContextSource::Image(id) => {
-                let image = source.parents.get(id).unwrap_or(id);
-                told.images.push((name.clone(), image.clone()));
-            }
-            ContextSource::Registry(reference) => {
-                told.images.push((name.clone(), reference.clone()));
-            }
+        let image = match context {
+            ContextSource::Image(id) => parents.get(id).unwrap_or(id),
+            ContextSource::Registry(reference) => reference,
             ContextSource::Files(_) => {
                 set += 1;
-                told.folders.push((name.clone(), set));
+                own.folders.push((name.clone(), set));
+                continue;
             }
-        }
+        };
+        own.images.push((name.clone(), image.clone()));
     }
     Dockerfile {
         text,
-        own: Some(told),
+        own: Some(own),
         ..Dockerfile::default()
     }
 }
 
-/// The labels that say what an image is: the same for the same key, with no time and no version of ours.
-fn own_labels(source: &Source<'_>) -> Vec<(&'static str, String)> {
-    let base = match &source.recipe.base {
-        Base::Image(id) => source.names.get(id.as_str()).copied(),
-        Base::Registry(reference) => Some(reference.as_str()),
+/// The labels that say what an image is, the same for the same key, with no time and no version of ours; then the user's.
+fn labels(job: &Job<'_>) -> Vec<(String, String)> {
+    let base = match &job.recipe.base {
+        Base::Image(id) => job.bases.get(id).map(|base| base.reference.clone()),
+        Base::Registry(reference) => Some(reference.clone()),
         Base::Scratch => None,
     };
-    let mut labels = vec![
-        (labels::KEY, source.key.to_string()),
-        (labels::IMAGE, source.image.to_owned()),
+    let own = [
+        (labels::KEY, Some(job.key.to_string())),
+        (labels::IMAGE, Some(job.image.to_owned())),
+        (labels::BASE, base),
     ];
-    labels.extend(base.map(|base| (labels::BASE, base.to_owned())));
-    labels
+    let own = own.into_iter();
+    let own = own.filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let said = job.recipe.config.labels.iter();
+    let said = said.filter(|(name, _)| !labels::is_reserved(name));
+    own.chain(said.cloned()).collect()
 }
 
 /// All texts that become words of a Dockerfile.
@@ -193,7 +167,8 @@ fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
 }
 
 struct Writer<'a> {
-    source: &'a Source<'a>,
+    job: &'a Job<'a>,
+    parents: &'a BTreeMap<String, String>,
     lines: Vec<String>,
     steps: Vec<StepName>,
     sets: usize,
@@ -209,39 +184,34 @@ impl<'a> Writer<'a> {
     }
 
     fn base(&mut self) {
-        let base = &self.source.recipe.base;
-        self.line(format!("FROM {}", self.from()));
+        let (from, name) = self.base_names();
+        let (from, name) = (format!("FROM {from}"), format!("base-image: {name}"));
+        self.line(from);
+        let recipe = self.job.recipe;
         // Nothing is fetched or numbered for `scratch`.
-        if *base != Base::Scratch {
-            self.numbered(format!("base-image: {}", self.base_name()), true);
+        if recipe.base != Base::Scratch {
+            self.numbered(name, true);
         }
-        if self.source.recipe.config.user.is_some() && !self.source.recipe.steps.is_empty() {
+        if recipe.config.user.is_some() && !recipe.steps.is_empty() {
             self.line("USER 0");
         }
     }
 
-    fn from(&self) -> &str {
-        match &self.source.recipe.base {
-            Base::Image(id) => self.parent(id),
-            Base::Registry(reference) => reference,
-            Base::Scratch => "scratch",
+    /// The base's name for `FROM`, and in messages.
+    fn base_names(&self) -> (&str, &str) {
+        match &self.job.recipe.base {
+            Base::Image(id) => (self.parent(id), id),
+            Base::Registry(reference) => (reference, reference),
+            Base::Scratch => ("scratch", "scratch"),
         }
     }
 
     fn parent<'s>(&'s self, id: &'s str) -> &'s str {
-        self.source.parents.get(id).map_or(id, String::as_str)
-    }
-
-    fn base_name(&self) -> &str {
-        match &self.source.recipe.base {
-            Base::Image(id) => id,
-            Base::Registry(reference) => reference,
-            Base::Scratch => "scratch",
-        }
+        self.parents.get(id).map_or(id, String::as_str)
     }
 
     fn step(&mut self, step: &Step) {
-        let recipe = self.source.recipe;
+        let recipe = self.job.recipe;
         let (uv, platforms) = (&recipe.helpers.uv, self.platforms());
         match step {
             Step::Apt { packages } => {
@@ -296,7 +266,7 @@ impl<'a> Writer<'a> {
         let fetches = !matches!(step, Step::Account { .. });
         self.numbered(step.words(), fetches);
         let run = match secrets {
-            Some(kind) => run.given(self.source.recipe, kind),
+            Some(kind) => run.given(self.job.recipe, kind),
             None => run,
         };
         self.line(run.line());
@@ -322,7 +292,7 @@ impl<'a> Writer<'a> {
     }
 
     fn config(&mut self) {
-        let config = &self.source.recipe.config;
+        let config = &self.job.recipe.config;
         if let Some(arguments) = &config.entrypoint {
             self.line(format!("ENTRYPOINT {}", quote::exec(arguments)));
         }
@@ -332,47 +302,26 @@ impl<'a> Writer<'a> {
         if let Some(user) = &config.user {
             self.line(format!("USER {}", quote::word(user)));
         }
-        for (name, value) in own_labels(self.source) {
-            self.line(format!(
-                "LABEL {}={}",
-                quote::word(name),
-                quote::word(&value)
-            ));
-        }
-        for (name, value) in &config.labels {
-            if !labels::is_reserved(name) {
-                self.line(format!(
-                    "LABEL {}={}",
-                    quote::word(name),
-                    quote::word(value)
-                ));
-            }
+        for (name, value) in labels(self.job) {
+            let (name, value) = (quote::word(&name), quote::word(&value));
+            self.line(format!("LABEL {name}={value}"));
         }
     }
 
     fn next_set(&mut self) -> (usize, &'a Files) {
         let at = self.sets;
         self.sets += 1;
-        (at, self.source.files[at])
+        (at, &self.job.files[at])
     }
 
     fn platforms(&self) -> String {
-        self.source.recipe.platforms.join("-").replace('/', "-")
+        self.job.recipe.platforms.join("-").replace('/', "-")
     }
 
     /// The scope of caches for the distribution's packages: images of one base and platform share them.
     fn cache_scope(&self) -> String {
-        let base: String = self
-            .base_name()
-            .chars()
-            .map(|each| {
-                if each.is_ascii_alphanumeric() {
-                    each
-                } else {
-                    '-'
-                }
-            })
-            .collect();
+        let (_, base) = self.base_names();
+        let base = base.replace(|each: char| !each.is_ascii_alphanumeric(), "-");
         format!("{}-{base}", self.platforms())
     }
 }
@@ -395,10 +344,6 @@ fn copied(at: usize, files: &Files, to: &str) -> (String, String) {
         Some(other) if to.ends_with('/') => (format!("{at}/{other}"), format!("{to}{name}")),
         Some(other) => (format!("{at}/{other}"), to.to_owned()),
     }
-}
-
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 mod fields;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use insta::assert_snapshot;
 
 use super::*;
-use crate::fingerprint::{Entry, EntryKind};
+use crate::backend::Artifact;
+use crate::fingerprint::{Entry, EntryKind, Key};
 use crate::recipe::{Config, FileSet, Interpreter, Own, Pip};
 use crate::spec::WorkspacePath;
 
@@ -58,14 +60,33 @@ fn recipe(base: Base, steps: Vec<Step>, config: Config) -> Recipe {
 }
 
 fn rendered(recipe: &Recipe, files: &[Files]) -> Dockerfile {
-    render(&Source {
+    let files: Vec<Arc<Files>> = files.iter().cloned().map(Arc::new).collect();
+    for_job(recipe, &files, render)
+}
+
+fn for_job<T>(
+    recipe: &Recipe,
+    files: &[Arc<Files>],
+    make: impl FnOnce(&Job<'_>, &BTreeMap<String, String>) -> T,
+) -> T {
+    let base = Artifact {
+        backend: "docker".into(),
+        reference: "acme/base:7".into(),
+        digest: String::new(),
+    };
+    let job = Job {
         image: "train",
-        key: &Key::new([1; 32]),
         recipe,
-        files: files.iter().collect(),
-        parents: &BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]),
-        names: BTreeMap::from([("base", "acme/base:7")]),
-    })
+        key: &Key::new([1; 32]),
+        reference: "train:1",
+        files,
+        bases: BTreeMap::from([("base".to_owned(), base)]),
+        no_cache: false,
+        root: Path::new("/"),
+        scratch: PathBuf::new(),
+    };
+    let parents = BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]);
+    make(&job, &parents)
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::base::{Build, KnownBase};
 use super::home::Context;
 use super::layout::{Layout, lay_out};
 use super::progress::{Quiet, Reader};
-use super::render::{Script, Source, render, stage};
+use super::render::{Script, ScriptInput, render, stage};
 use super::{config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
@@ -164,7 +164,7 @@ pub(super) fn script(
     folder: &str,
 ) -> Script {
     let files = job.files.iter().map(AsRef::as_ref).collect();
-    render(&Source {
+    render(&ScriptInput {
         image: job.image,
         layout,
         files,

@@ -14,7 +14,7 @@ use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, CopyStep, Step};
-pub(super) use task::Source;
+pub(super) use task::ScriptInput;
 use task::{arguments, requirements, tops};
 
 /// The file that envd reads.
@@ -51,7 +51,7 @@ impl Steps {
     }
 }
 
-pub(super) fn render(source: &Source<'_>) -> Script {
+pub(super) fn render(source: &ScriptInput<'_>) -> Script {
     let mut writer = Writer {
         source,
         lines: Vec::new(),
@@ -80,7 +80,7 @@ pub(super) fn render(source: &Source<'_>) -> Script {
 }
 
 struct Writer<'a> {
-    source: &'a Source<'a>,
+    source: &'a ScriptInput<'a>,
     lines: Vec<String>,
     places: Vec<(String, usize)>,
     steps: Steps,
@@ -268,7 +268,7 @@ fn step_target(step: &Step) -> &str {
 }
 
 /// What a command does, in a line, and whether it fetches things.
-fn words(task: &Task<'_>, source: &Source<'_>) -> (String, bool) {
+fn words(task: &Task<'_>, source: &ScriptInput<'_>) -> (String, bool) {
     match task {
         Task::Run(_, command) => (format!("commands: {}", steps::one_line(command)), false),
         Task::Apt(step, _) | Task::Pip(step, ..) => (step.words(), true),

@@ -126,7 +126,10 @@ fn unanswered(reference: &str, given_up: GivenUp) -> Existence {
 pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
     let reference = Reference::read(reference)?;
     let limit = HASTE.min(access.limits.answer);
-    Client::hasty(access, limit.into()).digest(&reference).ok()
+    Client::hasty(access, limit.into())
+        .inquiry(&reference)
+        .digest()
+        .ok()
 }
 
 /// Whether the registry of a reference takes a connection and then says nothing. Where it cannot be reached from here, as
@@ -151,7 +154,7 @@ fn exists_one(client: &Client, text: &str, platforms: &[String], label: &str) ->
             why: format!("`{text}` is not a reference"),
         };
     };
-    match client.image(&reference, label) {
+    match client.inquiry(&reference).image(label) {
         Ok(found) => Existence::present(found.label, found.digest, &found.platforms, platforms),
         Err(LookupError::Absent) => Existence::Absent,
         Err(LookupError::Unknown(why)) => Existence::Unknown { why },

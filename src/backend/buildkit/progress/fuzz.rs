@@ -10,7 +10,7 @@ use bollard_buildkit_proto::moby::buildkit::v1::StatusResponse;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::teller::KEPT;
+use super::reporter::KEPT;
 use super::{Form, Progress, StepName};
 use crate::backend::Notes;
 use crate::fuzz::{Fuzz, Random};

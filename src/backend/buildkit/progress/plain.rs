@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::teller::{Teller, number};
+use super::reporter::{StepReporter, number};
 
 /// What is known of the parts so far, by number.
 #[derive(Default)]
@@ -16,32 +16,32 @@ struct Part {
 }
 
 impl Plain {
-    pub(super) fn line(&mut self, line: &str, teller: &mut Teller<'_>) {
+    pub(super) fn line(&mut self, line: &str, reporter: &mut StepReporter<'_>) {
         let Some((at, said)) = split(line) else {
-            return teller.text(line);
+            return reporter.text(line);
         };
         let Some(part) = self.parts.get_mut(&at) else {
             let name = said.to_owned();
             // A numbered step may still turn out to be cached; the others are passed on at once.
             let began = number(said).is_none();
             if began {
-                teller.began(said);
+                reporter.began(said);
             }
             self.parts.insert(at, Part { name, began });
             return;
         };
         if said == "CACHED" {
             part.began = true;
-            return teller.cached(&part.name);
+            return reporter.cached(&part.name);
         }
         if !part.began && said != part.name {
             part.began = true;
-            teller.began(&part.name);
+            reporter.began(&part.name);
         }
         if let Some(error) = said.strip_prefix("ERROR: ") {
-            teller.failed(&part.name, error);
+            reporter.failed(&part.name, error);
         } else if let Some(output) = timed(said) {
-            teller.output(output);
+            reporter.output(output);
         }
     }
 }

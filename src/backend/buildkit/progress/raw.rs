@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard_buildkit_proto::moby::buildkit::v1 as proto;
 use serde::{Deserialize, Deserializer};
 
-use super::teller::Teller;
+use super::reporter::StepReporter;
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Status {
@@ -100,69 +100,69 @@ struct Part {
 }
 
 impl Raw {
-    pub(super) fn line(&mut self, line: &str, teller: &mut Teller<'_>) {
+    pub(super) fn line(&mut self, line: &str, reporter: &mut StepReporter<'_>) {
         let read = line.starts_with('{').then(|| serde_json::from_str(line));
         match read {
-            Some(Ok(status)) => self.status(status, teller),
-            _ => teller.text(line),
+            Some(Ok(status)) => self.status(status, reporter),
+            _ => reporter.text(line),
         }
     }
 
-    pub(super) fn status(&mut self, status: Status, teller: &mut Teller<'_>) {
+    pub(super) fn status(&mut self, status: Status, reporter: &mut StepReporter<'_>) {
         for vertex in status.vertexes {
-            self.vertex(&vertex, teller);
+            self.vertex(&vertex, reporter);
         }
         for log in status.logs {
-            self.log(log, teller);
+            self.log(log, reporter);
         }
         for warning in status.warnings {
-            teller.output(&format!("warning: {}", String::from_utf8_lossy(&warning)));
+            reporter.output(&format!("warning: {}", String::from_utf8_lossy(&warning)));
         }
     }
 
-    fn vertex(&mut self, vertex: &Vertex, teller: &mut Teller<'_>) {
+    fn vertex(&mut self, vertex: &Vertex, reporter: &mut StepReporter<'_>) {
         let part = self.parts.entry(vertex.digest.clone()).or_default();
         if vertex.cached && !part.cached {
             part.cached = true;
-            teller.cached(&vertex.name);
+            reporter.cached(&vertex.name);
         }
         if vertex.started && !part.began && !part.cached {
             part.began = true;
-            teller.began(&vertex.name);
+            reporter.began(&vertex.name);
         }
         if !vertex.error.is_empty() && !part.failed {
             part.failed = true;
-            teller.failed(&vertex.name, &vertex.error);
+            reporter.failed(&vertex.name, &vertex.error);
         }
     }
 
-    fn log(&mut self, log: Log, teller: &mut Teller<'_>) {
+    fn log(&mut self, log: Log, reporter: &mut StepReporter<'_>) {
         let part = self.parts.entry(log.vertex).or_default();
         // A character may be cut in two between messages, never within a line. What is left stays where it is: a message may
         // have a million lines.
         for piece in log.data.split_inclusive(|byte| *byte == b'\n') {
             part.rest.extend(piece);
             if piece.ends_with(b"\n") {
-                tell(&part.rest, teller);
+                tell(&part.rest, reporter);
                 part.rest.clear();
             }
         }
     }
 
     /// Passes on what was left without a newline.
-    pub(super) fn end(&mut self, teller: &mut Teller<'_>) {
+    pub(super) fn end(&mut self, reporter: &mut StepReporter<'_>) {
         for part in self.parts.values_mut() {
             let rest = std::mem::take(&mut part.rest);
             if !rest.is_empty() {
-                tell(&rest, teller);
+                tell(&rest, reporter);
             }
         }
     }
 }
 
 /// Of a line that was overwritten in place (a progress bar) only the last state is passed on.
-fn tell(line: &[u8], teller: &mut Teller<'_>) {
+fn tell(line: &[u8], reporter: &mut StepReporter<'_>) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);
-    teller.output(text.rsplit('\r').next().unwrap_or(text));
+    reporter.output(text.rsplit('\r').next().unwrap_or(text));
 }

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use bollard_buildkit_proto::moby::buildkit::v1::VertexLog;
 
-use super::teller::number;
+use super::reporter::number;
 use super::*;
 
 #[derive(Default)]

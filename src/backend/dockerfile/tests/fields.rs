@@ -36,18 +36,12 @@ fn of(lines: &str) -> Dockerfile {
         .swap_remove(0)
         .unwrap();
     let recipe = &found.recipes[0];
-    let source = Source {
-        image: "train",
-        key: &Key::new([1; 32]),
-        recipe,
-        files: print.files.iter().map(AsRef::as_ref).collect(),
-        parents: &BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]),
-        names: BTreeMap::from([("base", "acme/base:7")]),
-    };
-    match &recipe.dockerfile {
-        Some(own) => super::own(&source, own, "FROM base\n".to_owned()),
-        None => render(&source),
-    }
+    for_job(recipe, &print.files, |job, parents| {
+        match &recipe.dockerfile {
+            Some(own) => super::own(job, parents, own, "FROM base\n".to_owned()),
+            None => render(job, parents),
+        }
+    })
 }
 
 /// Its instructions, without comment and labels; a mount or an argument list a line.

@@ -82,7 +82,7 @@ else
 fi
 rm -rf \"$4\"";
 
-pub(crate) struct Source<'a> {
+pub(crate) struct ScriptInput<'a> {
     pub(crate) image: &'a str,
     pub(crate) layout: &'a Layout<'a>,
     pub(crate) files: Vec<&'a Files>,
@@ -109,7 +109,7 @@ pub(super) fn stage(taken: usize) -> String {
 }
 
 /// The program of a command, with its arguments.
-pub(super) fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
+pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String> {
     let script =
         |script: &str, name: &str| ["/bin/sh", "-c", script, name].map(str::to_owned).to_vec();
     match task {
@@ -153,7 +153,7 @@ pub(super) fn arguments(task: &Task<'_>, source: &Source<'_>) -> Vec<String> {
     }
 }
 
-fn pip_arguments(pip: &Pip, set: Option<usize>, source: &Source<'_>) -> Vec<String> {
+fn pip_arguments(pip: &Pip, set: Option<usize>, source: &ScriptInput<'_>) -> Vec<String> {
     let python = match &pip.interpreter {
         Interpreter::Exec(path) => path.clone(),
         Interpreter::Managed | Interpreter::Conda => format!("{PYTHON_BIN}/python"),

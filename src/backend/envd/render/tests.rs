@@ -74,7 +74,7 @@ fn script(steps: Vec<Step>, files: &[Files]) -> Script {
         ..Recipe::default()
     };
     let (layout, _) = lay_out(&recipe);
-    render(&Source {
+    render(&ScriptInput {
         image: "train",
         layout: &layout,
         files: files.iter().collect(),

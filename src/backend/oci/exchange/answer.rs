@@ -40,13 +40,13 @@ impl Code {
 }
 
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ErrorResponse {
     code: Code,
     words: String,
     headers: Vec<(&'static str, String)>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     pub(super) fn new(code: Code, words: impl Into<String>) -> Self {
         Self {
             code,
@@ -70,20 +70,20 @@ impl Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<StoreError> for ErrorResponse {
     fn from(error: StoreError) -> Self {
         let code = match &error {
             StoreError::Mismatch { .. } => Code::DIGEST_INVALID,
             StoreError::Unknown(_) => Code::BLOB_UNKNOWN,
             StoreError::Large { .. } => Code::MANIFEST_LARGE,
             error if error.is_full() => Code::FULL,
-            StoreError::Damaged(_) | StoreError::Files { .. } => Code::INTERNAL,
+            StoreError::Damaged(_) | StoreError::Files(_) => Code::INTERNAL,
         };
         Self::new(code, error.to_string())
     }
 }
 
-impl From<tokio::task::JoinError> for Refusal {
+impl From<tokio::task::JoinError> for ErrorResponse {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::new(Code::INTERNAL, error.to_string())
     }

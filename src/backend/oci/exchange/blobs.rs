@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::answer::{self, Answer, Code, Refusal};
+use super::answer::{self, Answer, Code, ErrorResponse};
 use super::call::{Call, PIECE, on_files};
 use super::range::{Part, part};
 use crate::backend::oci::name::Digest;
@@ -18,7 +18,7 @@ use crate::backend::oci::name::Digest;
 /// How many pieces are read ahead.
 const AHEAD: usize = 2;
 
-pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, Refusal> {
+pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, ErrorResponse> {
     let store = call.served.store.clone();
     let (file, size) = on_files(move || store.read(digest)).await?;
     let head = |status, length: u64| {
@@ -44,7 +44,7 @@ pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, Refus
             Ok(answer::with(head, stream(file, first, length)))
         }
         Part::None => Err(
-            Refusal::new(Code::RANGE, format!("the blob has {size} bytes"))
+            ErrorResponse::new(Code::RANGE, format!("the blob has {size} bytes"))
                 .with("Content-Range", format!("bytes */{size}")),
         ),
     }

@@ -12,7 +12,7 @@ use hyper::http::request::Parts;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use super::answer::{Code, Refusal};
+use super::answer::{Code, ErrorResponse};
 use crate::backend::oci::name::Repository;
 use crate::backend::oci::store::{Links, Store, Writer};
 
@@ -66,8 +66,8 @@ pub(super) struct Call<'a> {
 }
 
 impl Uploads {
-    pub(super) fn add(&self, to: &Repository, writer: Writer) -> Result<String, Refusal> {
-        let no_id = |error: io::Error| Refusal::new(Code::INTERNAL, error.to_string());
+    pub(super) fn add(&self, to: &Repository, writer: Writer) -> Result<String, ErrorResponse> {
+        let no_id = |error: io::Error| ErrorResponse::new(Code::INTERNAL, error.to_string());
         let id = random_word().map_err(no_id)?;
         let mut all = self.0.lock();
         if all.len() >= UPLOADS {
@@ -77,7 +77,7 @@ impl Uploads {
         }
         if all.len() >= UPLOADS {
             let words = format!("{UPLOADS} uploads are in progress already");
-            return Err(Refusal::new(Code::TOO_MANY, words).with("Retry-After", "1"));
+            return Err(ErrorResponse::new(Code::TOO_MANY, words).with("Retry-After", "1"));
         }
         let upload = Upload {
             to: to.clone(),
@@ -88,7 +88,7 @@ impl Uploads {
         Ok(id)
     }
 
-    pub(super) fn find(&self, to: &Repository, id: &str) -> Result<Slot, Refusal> {
+    pub(super) fn find(&self, to: &Repository, id: &str) -> Result<Slot, ErrorResponse> {
         let mut all = self.0.lock();
         let found = all.get_mut(id).filter(|upload| upload.to == *to);
         let upload = found.ok_or_else(|| unknown(id))?;
@@ -101,8 +101,8 @@ impl Uploads {
     }
 }
 
-pub(super) fn unknown(id: &str) -> Refusal {
-    Refusal::new(Code::UPLOAD_UNKNOWN, format!("there is no upload `{id}`"))
+pub(super) fn unknown(id: &str) -> ErrorResponse {
+    ErrorResponse::new(Code::UPLOAD_UNKNOWN, format!("there is no upload `{id}`"))
 }
 
 impl Call<'_> {
@@ -135,11 +135,11 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 /// Reads or writes files on a thread that may block.
 pub(super) async fn on_files<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<T, Refusal>
+) -> Result<T, ErrorResponse>
 where
     T: Send + 'static,
     E: Send + 'static,
-    Refusal: From<E>,
+    ErrorResponse: From<E>,
 {
     Ok(tokio::task::spawn_blocking(work).await??)
 }

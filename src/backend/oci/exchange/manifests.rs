@@ -8,16 +8,20 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 
-use super::answer::{self, Answer, Code, Refusal};
+use super::answer::{self, Answer, Code, ErrorResponse};
 use super::call::{Call, Served, on_files};
 use super::route;
 use crate::backend::oci::manifest::{LARGEST, Manifest, ManifestError};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 use crate::backend::oci::store::{StoreError, Stored};
 
-pub(super) async fn get(call: &Call<'_>, of: Repository, version: &str) -> Result<Answer, Refusal> {
+pub(super) async fn get(
+    call: &Call<'_>,
+    of: Repository,
+    version: &str,
+) -> Result<Answer, ErrorResponse> {
     let words = format!("`{of}` has no manifest `{version}`");
-    let unknown = || Refusal::new(Code::MANIFEST_UNKNOWN, words.as_str());
+    let unknown = || ErrorResponse::new(Code::MANIFEST_UNKNOWN, words.as_str());
     let wanted = read(version)?.ok_or_else(unknown)?;
     let served = Arc::clone(call.served);
     let find = move || match served.links.find(&of, &wanted)? {
@@ -40,8 +44,8 @@ pub(super) async fn put(
     call: &mut Call<'_>,
     to: Repository,
     version: &str,
-) -> Result<Answer, Refusal> {
-    let no_tag = || Refusal::new(Code::MANIFEST_INVALID, format!("`{version}` is not a tag"));
+) -> Result<Answer, ErrorResponse> {
+    let no_tag = || ErrorResponse::new(Code::MANIFEST_INVALID, format!("`{version}` is not a tag"));
     let version = read(version)?.ok_or_else(no_tag)?;
     let length = call
         .header("content-length")
@@ -52,7 +56,8 @@ pub(super) async fn put(
     let text = whole(call.body.take(), call.served.idle).await?;
     let media_type = call.header("content-type");
     let media_type = media_type.map(|it| it.split(';').next().unwrap_or(it).trim());
-    let invalid = |error: ManifestError| Refusal::new(Code::MANIFEST_INVALID, error.to_string());
+    let invalid =
+        |error: ManifestError| ErrorResponse::new(Code::MANIFEST_INVALID, error.to_string());
     let manifest = Manifest::read(&text, media_type).map_err(invalid)?;
     let served = Arc::clone(call.served);
     on_files(move || take(&served, &to, &version, &text, manifest)).await
@@ -64,7 +69,7 @@ fn take(
     version: &Version,
     text: &[u8],
     manifest: Manifest,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, ErrorResponse> {
     let digest = Digest::of(text);
     if let Version::Digest(wanted) = *version
         && wanted != digest
@@ -85,10 +90,10 @@ fn take(
 }
 
 /// Whether everything is there that a manifest refers to.
-fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), Refusal> {
+fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     let missing = |digest: Digest| {
         let words = format!("`{digest}`, which the manifest refers to, is not there");
-        Refusal::new(Code::PART_UNKNOWN, words)
+        ErrorResponse::new(Code::PART_UNKNOWN, words)
     };
     for one in manifest.blobs.iter().filter(|one| one.is_own()) {
         let size = served.store.size(one.digest)?;
@@ -96,7 +101,7 @@ fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), Re
         if Some(size) != one.size {
             let promised = one.size.unwrap_or_default();
             let words = format!("`{}` has {size} bytes, not {promised}", one.digest);
-            return Err(Refusal::new(Code::SIZE_INVALID, words));
+            return Err(ErrorResponse::new(Code::SIZE_INVALID, words));
         }
     }
     for one in &manifest.manifests {
@@ -107,24 +112,24 @@ fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), Re
 }
 
 /// A tag or a digest; none if it can be neither.
-fn read(version: &str) -> Result<Option<Version>, Refusal> {
+fn read(version: &str) -> Result<Option<Version>, ErrorResponse> {
     match Version::read(version) {
         None if version.contains(':') => route::digest(version).map(|_| None),
         version => Ok(version),
     }
 }
 
-fn large() -> Refusal {
+fn large() -> ErrorResponse {
     let words = format!("a manifest has at most {LARGEST} bytes");
-    Refusal::new(Code::MANIFEST_LARGE, words)
+    ErrorResponse::new(Code::MANIFEST_LARGE, words)
 }
 
-async fn whole(body: Option<Incoming>, idle: Duration) -> Result<Bytes, Refusal> {
+async fn whole(body: Option<Incoming>, idle: Duration) -> Result<Bytes, ErrorResponse> {
     let Some(body) = body else {
         return Ok(Bytes::new());
     };
     let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
-    let broken = |why: &str| Refusal::new(Code::MANIFEST_INVALID, why);
+    let broken = |why: &str| ErrorResponse::new(Code::MANIFEST_INVALID, why);
     match tokio::time::timeout(idle, Limited::new(body, most).collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
@@ -134,13 +139,13 @@ async fn whole(body: Option<Incoming>, idle: Duration) -> Result<Bytes, Refusal>
 }
 
 /// The tags of a repository, all at once or page by page.
-pub(super) fn tags(call: &Call<'_>, of: &Repository) -> Result<Answer, Refusal> {
+pub(super) fn tags(call: &Call<'_>, of: &Repository) -> Result<Answer, ErrorResponse> {
     let most = call.parameter("n").map(|text| text.parse::<usize>());
-    let no_number = |_| Refusal::new(Code::UNSUPPORTED, "`n` is not a number");
+    let no_number = |_| ErrorResponse::new(Code::UNSUPPORTED, "`n` is not a number");
     let most = most.transpose().map_err(no_number)?;
     let words = || format!("repository `{of}` is not known");
     let tags = call.served.links.tags(of);
-    let tags = tags.ok_or_else(|| Refusal::new(Code::NAME_UNKNOWN, words()))?;
+    let tags = tags.ok_or_else(|| ErrorResponse::new(Code::NAME_UNKNOWN, words()))?;
     let (page, has_more) = page(&tags, most, call.parameter("last").as_deref());
     let text = serde_json::json!({ "name": of.as_str(), "tags": page });
     let mut head = answer::head(StatusCode::OK).header("Content-Type", "application/json");

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::answer::{Code, Refusal};
+use super::answer::{Code, ErrorResponse};
 use crate::backend::oci::name::{Digest, Repository};
 
 /// What is asked for of a repository.
@@ -19,7 +19,10 @@ pub(super) enum Target {
 }
 
 /// What this path asks for, in a registry all of whose repositories begin with `word`; none for the registry itself.
-pub(super) fn target(path: &str, word: &str) -> Result<Option<(Repository, Target)>, Refusal> {
+pub(super) fn target(
+    path: &str,
+    word: &str,
+) -> Result<Option<(Repository, Target)>, ErrorResponse> {
     // What is not valid encoding stays as it is, and is then no valid name.
     let path = percent_decode_str(path).decode_utf8_lossy();
     let rest = match path.strip_prefix("/v2") {
@@ -27,13 +30,13 @@ pub(super) fn target(path: &str, word: &str) -> Result<Option<(Repository, Targe
         Some(rest) => rest.strip_prefix('/'),
         None => None,
     };
-    let unknown = |what: String| Refusal::new(Code::NAME_UNKNOWN, what);
+    let unknown = |what: String| ErrorResponse::new(Code::NAME_UNKNOWN, what);
     let (name, target) = rest
         .and_then(split)
         .ok_or_else(|| unknown(format!("`{path}` is not served")))?;
     let invalid = || {
         let words = format!("`{name}` is not a repository name");
-        Refusal::new(Code::NAME_INVALID, words)
+        ErrorResponse::new(Code::NAME_INVALID, words)
     };
     let repository = Repository::read(name).ok_or_else(invalid)?;
     match name.split_once('/') {
@@ -62,9 +65,9 @@ fn split(path: &str) -> Option<(&str, Target)> {
     Some((name, Target::Manifest(last())))
 }
 
-pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
+pub(super) fn digest(text: &str) -> Result<Digest, ErrorResponse> {
     let words = || format!("`{text}` is not a sha256 digest");
-    Digest::read(text).ok_or_else(|| Refusal::new(Code::DIGEST_INVALID, words()))
+    Digest::read(text).ok_or_else(|| ErrorResponse::new(Code::DIGEST_INVALID, words()))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_io_timeout::TimeoutStream;
 
-use super::answer::{self, Answer, Code, Refusal};
+use super::answer::{self, Answer, Code, ErrorResponse};
 use super::call::{Call, Served};
 use super::route::{self, Target};
 use super::{blobs, manifests, uploads};
@@ -113,7 +113,7 @@ pub(super) async fn answer(served: &Arc<Served>, request: Request<Incoming>) -> 
     }
 }
 
-async fn fulfil(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+async fn fulfil(call: &mut Call<'_>) -> Result<Answer, ErrorResponse> {
     guard(call)?;
     let method = call.head.method.clone();
     let is_get = matches!(method, Method::GET | Method::HEAD);
@@ -143,7 +143,7 @@ async fn fulfil(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 /// Only clients that know this registry come by its name; pages in browsers say where they are from.
-fn guard(call: &Call<'_>) -> Result<(), Refusal> {
+fn guard(call: &Call<'_>) -> Result<(), ErrorResponse> {
     let host = call.served.host.as_str();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
     let is_own = call
@@ -153,10 +153,10 @@ fn guard(call: &Call<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let words = format!("only `{host}` is served, and no page in a browser");
-    Err(Refusal::new(Code::DENIED, words))
+    Err(ErrorResponse::new(Code::DENIED, words))
 }
 
-fn not_allowed(method: &Method, allowed: &str) -> Refusal {
+fn not_allowed(method: &Method, allowed: &str) -> ErrorResponse {
     let words = format!("{method} is not allowed here");
-    Refusal::new(Code::UNSUPPORTED, words).with("Allow", allowed)
+    ErrorResponse::new(Code::UNSUPPORTED, words).with("Allow", allowed)
 }

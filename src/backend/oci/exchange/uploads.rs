@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
-use super::answer::{self, Answer, Code, Refusal};
+use super::answer::{self, Answer, Code, ErrorResponse};
 use super::call::{Call, PIECE, on_files, unknown};
 use super::range::chunk;
 use super::route::digest;
@@ -19,7 +19,7 @@ use crate::backend::oci::store::{StoreError, Writer};
 /// An upload, locked for one writer, and how many bytes it has.
 type Held = (OwnedMutexGuard<Option<Writer>>, u64);
 
-pub(super) async fn begin(call: &mut Call<'_>, to: &Repository) -> Result<Answer, Refusal> {
+pub(super) async fn begin(call: &mut Call<'_>, to: &Repository) -> Result<Answer, ErrorResponse> {
     let served = call.served;
     if let Some(wanted) = call.parameter("mount") {
         let (store, wanted) = (served.store.clone(), digest(&wanted)?);
@@ -45,23 +45,32 @@ pub(super) async fn go_on(
     call: &mut Call<'_>,
     to: &Repository,
     id: &str,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, ErrorResponse> {
     let (_, size) = append(call, to, id).await?;
     Ok(accepted(StatusCode::ACCEPTED, to, id, size))
 }
 
-pub(super) async fn end(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
-    let no_digest = || Refusal::new(Code::DIGEST_INVALID, "the parameter `digest` is missing");
+pub(super) async fn end(
+    call: &mut Call<'_>,
+    to: &Repository,
+    id: &str,
+) -> Result<Answer, ErrorResponse> {
+    let no_digest =
+        || ErrorResponse::new(Code::DIGEST_INVALID, "the parameter `digest` is missing");
     let wanted = call.parameter("digest").ok_or_else(no_digest)?;
     finish(call, to, id, digest(&wanted)?).await
 }
 
-pub(super) async fn state(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
+pub(super) async fn state(
+    call: &Call<'_>,
+    to: &Repository,
+    id: &str,
+) -> Result<Answer, ErrorResponse> {
     let (_, size) = hold(call, to, id).await?;
     Ok(accepted(StatusCode::NO_CONTENT, to, id, size))
 }
 
-pub(super) fn give_up(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, Refusal> {
+pub(super) fn give_up(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, ErrorResponse> {
     call.served.uploads.find(to, id)?;
     call.served.uploads.remove(id);
     Ok(answer::empty(answer::head(StatusCode::NO_CONTENT)))
@@ -72,7 +81,7 @@ async fn finish(
     to: &Repository,
     id: &str,
     wanted: Digest,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, ErrorResponse> {
     let (mut slot, _) = append(call, to, id).await?;
     if let Some(writer) = slot.take() {
         call.served.uploads.remove(id);
@@ -81,7 +90,7 @@ async fn finish(
     Ok(created(to, wanted))
 }
 
-async fn hold(call: &Call<'_>, to: &Repository, id: &str) -> Result<Held, Refusal> {
+async fn hold(call: &Call<'_>, to: &Repository, id: &str) -> Result<Held, ErrorResponse> {
     let slot = call.served.uploads.find(to, id)?.lock_owned().await;
     let size = slot.as_ref().map(Writer::size);
     if size.is_none() {
@@ -91,7 +100,7 @@ async fn hold(call: &Call<'_>, to: &Repository, id: &str) -> Result<Held, Refusa
 }
 
 /// Appends the body of a request.
-async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, Refusal> {
+async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, ErrorResponse> {
     let (mut slot, size) = hold(call, to, id).await?;
     let length = announced(call, &location(to, id), size)?;
     if let Some(mut body) = call.body.take() {
@@ -111,18 +120,18 @@ async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, 
 }
 
 /// The length that `Content-Range` announces; the chunk must follow the `size` bytes that are there.
-fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, Refusal> {
+fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, ErrorResponse> {
     if !call.head.headers.contains_key("content-range") {
         return Ok(None);
     }
-    let no_range = || Refusal::new(Code::UPLOAD_INVALID, "`Content-Range` cannot be read");
+    let no_range = || ErrorResponse::new(Code::UPLOAD_INVALID, "`Content-Range` cannot be read");
     let (first, end) = call
         .header("content-range")
         .and_then(chunk)
         .ok_or_else(no_range)?;
     if first != size {
         let words = format!("the next byte is number {size}, not {first}");
-        return Err(Refusal::new(Code::RANGE, words)
+        return Err(ErrorResponse::new(Code::RANGE, words)
             .with("Location", location)
             .with("Range", range_of(size)));
     }
@@ -132,7 +141,7 @@ fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, 
     match length.filter(|length| end - first != *length) {
         Some(length) => {
             let words = format!("{length} bytes are not those of `Content-Range`");
-            Err(Refusal::new(Code::SIZE_INVALID, words))
+            Err(ErrorResponse::new(Code::SIZE_INVALID, words))
         }
         None => Ok(Some(end - first)),
     }
@@ -145,10 +154,10 @@ async fn receive(
     slot: &mut Option<Writer>,
     length: Option<u64>,
     idle: Duration,
-) -> Result<(), Refusal> {
+) -> Result<(), ErrorResponse> {
     let wrong = |received, length| {
         let words = format!("{received} bytes came, where `Content-Range` says {length}");
-        Err(Refusal::new(Code::SIZE_INVALID, words))
+        Err(ErrorResponse::new(Code::SIZE_INVALID, words))
     };
     let mut received = 0;
     loop {
@@ -176,8 +185,11 @@ async fn receive(
 }
 
 /// Some pieces, enough to be worth a file's thread, and how the body ended, if it has.
-async fn gather(body: &mut Incoming, idle: Duration) -> (Vec<Bytes>, Option<Result<(), Refusal>>) {
-    let broken = |why: String| Err(Refusal::new(Code::UPLOAD_INVALID, why));
+async fn gather(
+    body: &mut Incoming,
+    idle: Duration,
+) -> (Vec<Bytes>, Option<Result<(), ErrorResponse>>) {
+    let broken = |why: String| Err(ErrorResponse::new(Code::UPLOAD_INVALID, why));
     let (mut pieces, mut size) = (Vec::new(), 0);
     while size < PIECE {
         let end = match timeout(idle, body.frame()).await {

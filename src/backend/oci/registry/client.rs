@@ -46,7 +46,7 @@ pub(super) struct Client {
     tokens: Tokens,
 }
 
-struct Inquiry<'a> {
+pub(super) struct Inquiry<'a> {
     client: &'a Client,
     of: &'a Reference,
     until: Instant,
@@ -90,19 +90,6 @@ impl Client {
         }
     }
 
-    pub(super) fn image(
-        &self,
-        reference: &Reference,
-        label: &str,
-    ) -> Result<RemoteImage, LookupError> {
-        self.inquiry(reference).image(label)
-    }
-
-    pub(super) fn digest(&self, reference: &Reference) -> Result<String, LookupError> {
-        let (digest, _) = self.inquiry(reference).manifest(&reference.tag)?;
-        Ok(digest)
-    }
-
     /// Whether a registry takes a connection and says nothing.
     pub(super) fn is_silent(&self, host: &str) -> bool {
         let asked = self.agent(host).get(format!("{}/v2/", origin(host))).call();
@@ -110,7 +97,7 @@ impl Client {
         matches!(asked, Err(ureq::Error::Timeout(why)) if late(why))
     }
 
-    fn inquiry<'a>(&'a self, of: &'a Reference) -> Inquiry<'a> {
+    pub(super) fn inquiry<'a>(&'a self, of: &'a Reference) -> Inquiry<'a> {
         Inquiry {
             client: self,
             of,
@@ -128,7 +115,12 @@ impl Client {
 }
 
 impl Inquiry<'_> {
-    fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
+    /// The digest of the manifest.
+    pub(super) fn digest(&self) -> Result<String, LookupError> {
+        Ok(self.manifest(&self.of.tag)?.0)
+    }
+
+    pub(super) fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
         let (digest, mut manifest) = self.manifest(&self.of.tag)?;
         let mut platforms = Vec::new();
         if manifest.config.is_none() {

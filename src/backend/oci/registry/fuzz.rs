@@ -212,7 +212,8 @@ impl Registry {
             limits: Limits::default(),
             configuration: None,
         };
-        let found = Client::hasty(&access, access.limits.answer()).image(&reference, "key");
+        let client = Client::hasty(&access, access.limits.answer());
+        let found = client.inquiry(&reference).image("key");
         assert!(
             self.asked.load(Ordering::SeqCst) <= MOST_REQUESTS,
             "it is not asked again and again"

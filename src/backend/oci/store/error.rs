@@ -32,40 +32,26 @@ pub enum StoreError {
         largest: u64,
     },
     /// The file system refuses.
-    #[error("{}", words(path, source))]
-    Files {
-        /// What was to be read or written.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error("{}", words(.0))]
+    Files(#[from] io::Error),
 }
 
 impl StoreError {
     /// Whether there is no room for more.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Files { source, .. } if is_full(source))
-    }
-}
-
-impl From<io::Error> for StoreError {
-    fn from(source: io::Error) -> Self {
-        let path = DirError::of(&source).map_or_else(PathBuf::new, |it| it.path().to_owned());
-        Self::Files { path, source }
+        matches!(self, Self::Files(error) if is_full(error))
     }
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
-    )
+    let kind = error.kind();
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-fn words(path: &Path, error: &io::Error) -> String {
-    let path = path.display();
+fn words(error: &io::Error) -> String {
     let trouble = DirError::of(error);
+    let path = trouble.map_or(Path::new(""), DirError::path).display();
     match error.kind() {
         _ if is_full(error) => format!(
             "no space is left for `{path}`; free some, or set `XDG_CACHE_HOME` to where there is some"
@@ -76,10 +62,7 @@ fn words(path: &Path, error: &io::Error) -> String {
         ErrorKind::ReadOnlyFilesystem => format!(
             "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to one that is not"
         ),
-        _ => match trouble {
-            Some(trouble) => trouble.to_string(),
-            None => error.to_string(),
-        },
+        _ => trouble.map_or_else(|| error.to_string(), ToString::to_string),
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) struct Failure {
 }
 
 /// Passes on steps and lines, in our words.
-pub(super) struct Teller<'a> {
+pub(super) struct StepReporter<'a> {
     steps: &'a [StepName],
     notes: &'a dyn Notes,
     /// How many steps have begun, by the highest number.
@@ -30,7 +30,7 @@ pub(super) struct Teller<'a> {
     text: VecDeque<String>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> StepReporter<'a> {
     pub(super) fn new(steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
         Self {
             steps,
@@ -53,9 +53,11 @@ impl<'a> Teller<'a> {
 
     pub(super) fn began(&mut self, name: &str) {
         if let Some((at, of)) = number(name) {
-            let (words, of) = match self.steps.len() {
-                0 => (own_words(name), of),
-                known => (self.words(at), known),
+            let words = self.words(at, name);
+            let of = if self.steps.is_empty() {
+                of
+            } else {
+                self.steps.len()
             };
             // Independent steps run at once: only the furthest counts as the current one.
             if at + 1 > self.begun {
@@ -72,13 +74,7 @@ impl<'a> Teller<'a> {
 
     pub(super) fn cached(&mut self, name: &str) {
         if let Some((at, _)) = number(name) {
-            let is_own = self.steps.is_empty();
-            let words = if is_own {
-                own_words(name)
-            } else {
-                self.words(at)
-            };
-            self.notes.cached(&words);
+            self.notes.cached(&self.words(at, name));
         }
     }
 
@@ -107,9 +103,13 @@ impl<'a> Teller<'a> {
         }
     }
 
-    pub(super) fn words(&self, at: usize) -> String {
-        let known = self.steps.get(at).map(|step| step.words.clone());
-        known.unwrap_or_else(|| format!("step {}", at + 1))
+    /// The words of a step; those of a user's own Dockerfile are not known before.
+    fn words(&self, at: usize, name: &str) -> String {
+        match self.steps.get(at) {
+            Some(step) => step.words.clone(),
+            None if self.steps.is_empty() => own_words(name),
+            None => format!("step {}", at + 1),
+        }
     }
 }
 
