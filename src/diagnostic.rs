@@ -68,6 +68,13 @@ impl Sources {
         self.0.iter()
     }
 
+    /// A place as people and editors write it: `imgspec.kdl:3:5`.
+    #[must_use]
+    pub fn words(&self, place: &Place) -> String {
+        let (line, column) = self.line_column(place);
+        format!("{}:{line}:{column}", self.get(place.source).path)
+    }
+
     /// Line and column of a place, both from 1; the column counts characters.
     #[must_use]
     pub fn line_column(&self, place: &Place) -> (usize, usize) {

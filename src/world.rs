@@ -32,6 +32,18 @@ impl World {
         &self.workspace.images[id.index()].spec
     }
 
+    /// Where a field of an image was said, or else the image: `imgspec.kdl:3:5`.
+    #[must_use]
+    pub fn place(&self, id: ImageId, field: &str) -> Option<String> {
+        let Workspace {
+            images, sources, ..
+        } = &self.workspace;
+        images[id.index()]
+            .places
+            .get(field)
+            .map(|place| sources.words(place))
+    }
+
     /// What an image is called: `registry/name:tag`.
     #[must_use]
     pub fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {

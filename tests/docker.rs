@@ -290,6 +290,35 @@ fn a_failing_command_lets_the_independent_rest_finish() {
 }
 
 #[test]
+fn a_base_that_cannot_be_fetched_is_named_with_its_place_and_what_to_try() {
+    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+    for (_, engine) in engines() {
+        let sandbox = on(&engine);
+        let missing = format!("{registry}/imgspec-test/nothing:1");
+        sandbox.write(
+            "imgspec.kdl",
+            &format!(
+                "image \"missing\" {{\n  base-image \"{missing}\"\n}}\nimage \"away\" {{\n  base-image \"127.0.0.1:9/a:1\"\n}}\nimage \"own\" {{\n  dockerfile \"Dockerfile\"\n}}\n"
+            ),
+        );
+        sandbox.write("Dockerfile", &format!("FROM {missing}\nRUN true\n"));
+        let away = "`127.0.0.1:9/a:1` cannot be fetched: ";
+        let ran = sandbox
+            .run(&["graph", "build"])
+            .code(1)
+            .says(&format!("`{missing}` cannot be fetched: not found: check its name and tag\n  at imgspec.kdl:2:14\n"))
+            .says(&format!("`{missing}` cannot be fetched: not found: check its name and tag\n  at imgspec.kdl:8:14\n"))
+            .says(": check that `127.0.0.1:9` is running and can be reached\n  at imgspec.kdl:5:14\n")
+            .says("away: attempt 3 of 3 in 4.0s: the same again");
+        // Once for the first try, once for the failure; no log without a line, and no line of a Dockerfile that nobody wrote.
+        assert_eq!(ran.stderr.matches(away).count(), 2, "{}", ran.stderr);
+        for not in ["full log", "Written by imgspec"] {
+            assert!(!ran.stderr.contains(not), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
     for (store, engine) in engines() {
         let sandbox = on(&engine);

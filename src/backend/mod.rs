@@ -238,6 +238,14 @@ pub enum BuildError {
     /// A transient failure of the network, the registry or the daemon. Worth another try.
     #[error("{0}")]
     Transient(String),
+    /// A step failed that a field of the manifest asked for.
+    #[error("{error}")]
+    Step {
+        /// The field, as the image's places name it: `base-image`, `commands[1]`.
+        field: String,
+        /// What went wrong.
+        error: Box<BuildError>,
+    },
     /// A file is not what was hashed.
     #[error("`{path}` changed while it was being read")]
     Moved {
@@ -250,12 +258,35 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// The same with other words for a failure.
+    /// Whether another try may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Transient(_) => true,
+            Self::Step { error, .. } => error.is_transient(),
+            Self::Failed(_) | Self::Moved { .. } | Self::Cancelled => false,
+        }
+    }
+
+    /// The field of the manifest that asked for what failed, where that is known.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Step { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// The same error in other words.
     pub(crate) fn reworded(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(words(why)),
             Self::Transient(why) => Self::Transient(words(why)),
-            Self::Moved { .. } | Self::Cancelled => self,
+            Self::Step { field, error } => Self::Step {
+                field,
+                error: Box::new(error.reworded(words)),
+            },
+            error => error,
         }
     }
 

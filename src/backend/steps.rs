@@ -24,6 +24,22 @@ pub(crate) struct StepName {
     pub(crate) fetches: bool,
 }
 
+impl StepName {
+    /// The field of the manifest that asks for step `at`, as an image's places name it: `base-image`, `commands[1]`.
+    pub(crate) fn field(steps: &[Self], at: usize) -> String {
+        let field = |step: &Self| step.words.split(':').next().unwrap_or_default().to_owned();
+        let name = field(&steps[at]);
+        match name.as_str() {
+            "account" => "user".to_owned(),
+            "commands" | "copy" => {
+                let before = steps[..at].iter().filter(|step| field(step) == name);
+                format!("{name}[{}]", before.count())
+            }
+            _ => name,
+        }
+    }
+}
+
 /// A file set as messages name it: its path from the workspace root.
 pub(crate) fn shown(files: &Files) -> String {
     let path = if files.single {

@@ -63,6 +63,7 @@ impl Plain {
         if let Event::ImageFailed {
             image,
             error,
+            place,
             log,
             tail,
             seconds,
@@ -70,7 +71,7 @@ impl Plain {
         {
             let after = Seconds(*seconds);
             self.say(&format!("{image}: failed after {after}: {error}"));
-            self.say_all(&story::tail(tail, log.as_deref()));
+            self.say_all(&story::failure(place.as_deref(), tail, log.as_deref()));
         }
     }
 
@@ -216,6 +217,7 @@ mod tests {
         warning: the disk is nearly full
         waiting for registry `ghcr.io` (10 s at most)
         train: failed after 1.2s: `python -m compileall` ended with exit code 1
+          at imgspec.kdl:12:5
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
           full log: .imgspec/logs/train.log
@@ -261,6 +263,7 @@ mod tests {
     fn quiet_tells_only_failures() {
         insta::assert_snapshot!(shown(Verbosity::Quiet, &story()), @r#"
         train: failed after 1.2s: `python -m compileall` ended with exit code 1
+          at imgspec.kdl:12:5
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
           full log: .imgspec/logs/train.log

@@ -86,14 +86,16 @@ pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
     format!("attempt {attempt} of {of} in {wait}: {why}")
 }
 
-/// The last lines of a failed image's log, and where the whole log is.
+/// What stands below the sentence on a failure: what of the manifest asked for it, the last lines of the log, and where the whole
+/// log is.
 #[must_use]
-pub fn tail(tail: &[String], log: Option<&str>) -> Vec<Line> {
+pub fn failure(place: Option<&str>, tail: &[String], log: Option<&str>) -> Vec<Line> {
+    let place = place.map(|place| Line::of(Style::Dim, "  at ").add(Style::Plain, place));
     let lines = tail
         .iter()
         .map(|line| Line::of(Style::Dim, "  | ").add(Style::Plain, clean_output(line)));
     let log = log.map(|log| Line::of(Style::Dim, "  full log: ").add(Style::Plain, log));
-    lines.chain(log).collect()
+    place.into_iter().chain(lines).chain(log).collect()
 }
 
 #[cfg(test)]

@@ -221,6 +221,7 @@ pub(crate) fn failed(image: &str) -> Event {
     Event::ImageFailed {
         image: image.into(),
         error: "`python -m compileall` ended with exit code 1".into(),
+        place: Some("imgspec.kdl:12:5".into()),
         log: Some(format!(".imgspec/logs/{image}.log")),
         tail: vec![
             "Compiling 'main.py'...".into(),

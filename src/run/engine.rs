@@ -300,9 +300,14 @@ impl<'r> Engine<'r> {
         self.new_failures.push(image.to_owned());
         self.fail_in_wave(image);
         let JobError { error, log, tail } = trouble;
+        let place = self.state.find(image).and_then(|id| {
+            let field = error.field()?;
+            self.state.view.world.place(id, field)
+        });
         self.tell(Event::ImageFailed {
             image: image.to_owned(),
             error: format!("{before}{error}"),
+            place,
             log,
             tail,
             seconds,

@@ -91,6 +91,8 @@ pub enum Event {
         image: String,
         /// Why, in words.
         error: String,
+        /// What of the manifest asked for the step that failed, as `imgspec.kdl:3:5`, where that is known.
+        place: Option<String>,
         /// The log's path, relative to the workspace root, if there is one.
         log: Option<String>,
         /// The last lines of the log.

@@ -79,6 +79,7 @@ impl Engine<'_> {
         self.tell(Event::ImageFailed {
             image,
             error: error.to_string(),
+            place: None,
             log: None,
             tail: Vec::new(),
             seconds: 0.0,

@@ -207,20 +207,28 @@ impl Work {
     ) -> Result<T, JobError> {
         let reference = self.view.reference(self.id);
         let job = self.job(&reference);
-        let mut attempt = 1;
+        let (mut attempt, mut before) = (1, String::new());
         loop {
             match work(&job, log) {
-                Err(BuildError::Transient(why)) if attempt < self.attempts => {
+                Err(error) if error.is_transient() && attempt < self.attempts => {
+                    log.begin_again();
                     let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
                     attempt += 1;
                     let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
                     let image = self.image().to_owned();
+                    let why = error.to_string();
+                    let is_known = why == before;
+                    before.clone_from(&why);
                     (self.tell)(Event::ImageRetry {
                         image,
                         attempt,
                         of: self.attempts,
                         wait_ms,
-                        why,
+                        why: if is_known {
+                            "the same again".to_owned()
+                        } else {
+                            why
+                        },
                     });
                     self.sleep(wait)?;
                 }
@@ -323,6 +331,8 @@ struct Log<'a> {
 struct Lines {
     file: BufWriter<File>,
     tail: VecDeque<String>,
+    /// Whether there is anything in the file to point at.
+    is_written: bool,
     /// The file could not be written: said once.
     is_broken: bool,
 }
@@ -338,6 +348,7 @@ impl<'a> Log<'a> {
         let lines = Mutex::new(Lines {
             file: BufWriter::new(file),
             tail: VecDeque::new(),
+            is_written: false,
             is_broken: false,
         });
         Ok(Self {
@@ -352,9 +363,15 @@ impl<'a> Log<'a> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         JobError {
             error,
-            log: Some(self.path.display().to_string()),
+            log: lines.is_written.then(|| self.path.display().to_string()),
             tail: lines.tail.iter().cloned().collect(),
         }
+    }
+
+    /// Forgets what the attempt before wrote: a failure is about the last one.
+    fn begin_again(&self) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.tail.clear();
     }
 
     /// Writes a line that a failure is not about.
@@ -376,6 +393,7 @@ impl<'a> Log<'a> {
     fn write(&self, lines: &mut Lines, line: &str) {
         // Flushed by the line: someone may be following the file, and a kill must not lose it.
         let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
+        lines.is_written |= written.is_ok();
         if let Err(error) = written
             && !std::mem::replace(&mut lines.is_broken, true)
         {

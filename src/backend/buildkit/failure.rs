@@ -3,97 +3,24 @@
 //! Pure. Only what `BuildKit`, Docker or an installer says about the network counts as passing; a user's command that failed
 //! has failed, whatever it printed.
 
+use super::passing::{FETCHING, RACING, is_passing, says};
 use super::progress::Failure;
+use super::unfetched::unfetched;
 use crate::backend::BuildError;
 use crate::backend::steps::StepName;
 
-/// What the network, a registry or the daemon say when they are unavailable for a moment. In lower case.
-const PASSING: &[&str] = &[
-    "429 too many requests",
-    "toomanyrequests",
-    "500 internal server error",
-    "502 bad gateway",
-    "503 service unavailable",
-    "504 gateway time",
-    "unexpected status code 50",
-    "unexpected status from",
-    "connection reset by peer",
-    "connection refused",
-    "connection timed out",
-    "broken pipe",
-    "i/o timeout",
-    "tls handshake timeout",
-    "net/http: timeout",
-    "client.timeout exceeded",
-    "request canceled while waiting for connection",
-    "network is unreachable",
-    "no route to host",
-    "temporary failure",
-    "server misbehaving",
-    "unexpected eof",
-    ": eof",
-    "http2: server sent goaway",
-    "http2: client connection lost",
-    "no active session",
-    "closing transport",
-    "transport is closing",
-    "code = unavailable",
-    "graceful_stop",
-    "cannot connect to the docker daemon",
-    "error reading from server",
-    "use of closed network connection",
-];
-
-/// What apt, uv and curl say then. In lower case.
-const FETCHING: &[&str] = &[
-    "temporary failure resolving",
-    "could not resolve",
-    "could not connect to",
-    "connection failed",
-    "connection timed out",
-    "connection reset",
-    "hash sum mismatch",
-    // Another build uses the cache.
-    "could not get lock",
-    "mirror sync in progress",
-    "file has unexpected size",
-    "429  too many requests",
-    "500  internal server error",
-    "502  bad gateway",
-    "503  service unavailable",
-    "504  gateway",
-    "dns error",
-    "error sending request",
-    "timed out",
-    "network timeout",
-    "request failed after",
-    "connection closed before message completed",
-    "server error (5",
-    "too many requests (429)",
-];
-
-/// What `BuildKit` says when two builds finish the same step at once, as after a client was killed; the next try finds it
-/// done. In lower case.
-const RACING: &[&str] = &["failed to stat active key during commit", "during finalize"];
-
-/// What looks like the network but is a matter of names or permissions. In lower case.
-const LASTING: &[&str] = &[
-    "no such host",
-    "pull access denied",
-    "unauthorized",
-    "authentication required",
-    "access to the requested resource is not authorized",
-    "denied:",
-    "manifest unknown",
-    "not found",
-    "no space left on device",
-    "x509:",
-    "server gave http response to https client",
-];
-
 pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     let step = failure.step.and_then(|at| steps.get(at));
-    let message = words(failure, step);
+    let (field, message) = match &failure.image {
+        Some(image) => unfetched(image, &clean(&failure.error), steps),
+        None => (
+            failure
+                .step
+                .filter(|_| step.is_some())
+                .map(|at| StepName::field(steps, at)),
+            words(failure, step),
+        ),
+    };
     let passing = match exit_code(&failure.error) {
         // A program ran and failed: that is transient only if an installer blames the network.
         Some(_) => {
@@ -102,7 +29,14 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
         }
         None => is_passing(&failure.error),
     };
-    BuildError::of(message, passing)
+    let error = BuildError::of(message, passing);
+    match field {
+        Some(field) => BuildError::Step {
+            field,
+            error: Box::new(error),
+        },
+        None => error,
+    }
 }
 
 pub(crate) fn push(reference: &str, said: &str) -> BuildError {
@@ -112,17 +46,7 @@ pub(crate) fn push(reference: &str, said: &str) -> BuildError {
 
 /// Whether a build failed only because another one finished the same step.
 pub(crate) fn is_race(error: &BuildError) -> bool {
-    matches!(error, BuildError::Transient(why) if says(why, RACING))
-}
-
-/// Whether Docker's message is about something transient.
-pub(crate) fn is_passing(said: &str) -> bool {
-    says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))
-}
-
-fn says(text: &str, words: &[&str]) -> bool {
-    let text = text.to_lowercase();
-    words.iter().any(|word| text.contains(word))
+    error.is_transient() && says(&error.to_string(), RACING)
 }
 
 fn words(failure: &Failure, step: Option<&StepName>) -> String {
@@ -227,6 +151,7 @@ mod tests {
     fn failure(step: Option<usize>, error: &str, lines: &[&str]) -> Failure {
         Failure {
             step,
+            image: None,
             error: error.into(),
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),
         }
@@ -251,9 +176,10 @@ mod tests {
         let said = r#"process "/bin/sh -c make" did not complete successfully: exit code: 2"#;
         let failure = failure(Some(3), said, &["connection reset by peer", "i/o timeout"]);
         let error = build(&failure, &steps());
+        assert!(!error.is_transient());
         assert_eq!(
-            error,
-            BuildError::Failed("`commands: make` failed with exit code 2".into())
+            error.to_string(),
+            "`commands: make` failed with exit code 2"
         );
     }
 
@@ -268,48 +194,14 @@ mod tests {
             "   File has unexpected size (1234 != 5678). Mirror sync in progress? [IP: 1.2.3.4 80]",
         ] {
             let error = build(&failure(Some(1), exit, &[line]), &steps());
-            assert!(matches!(error, BuildError::Transient(_)), "{line}");
+            assert!(error.is_transient(), "{line}");
         }
         let uv = ["  Caused by: error sending request for url (https://x/simple/numpy/)"];
         let error = build(&failure(Some(2), exit, &uv), &steps());
-        assert!(matches!(error, BuildError::Transient(_)));
+        assert!(error.is_transient());
         let unknown = ["E: Unable to locate package gti"];
         let error = build(&failure(Some(1), exit, &unknown), &steps());
-        assert!(matches!(error, BuildError::Failed(_)));
-    }
-
-    #[test]
-    fn registries_and_daemons_that_are_away_for_a_moment_are_passing() {
-        for said in [
-            "failed to do request: Head \"https://r/v2/x/manifests/1\": dial tcp 1.2.3.4:443: connect: connection refused",
-            "failed to resolve source metadata for r/x:1: unexpected status from HEAD request to https://r/v2/x: 503 Service Unavailable",
-            "toomanyrequests: You have reached your pull rate limit",
-            "failed to copy: httpReadSeeker: failed open: unexpected status code https://r: 502 Bad Gateway",
-            "error reading from server: EOF",
-            "rpc error: code = Unavailable desc = closing transport due to: connection error: EOF",
-            "no active session for abc: context deadline exceeded",
-            "Get \"https://r/v2/\": net/http: TLS handshake timeout",
-            "dial tcp: lookup r on 127.0.0.53:53: server misbehaving",
-            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
-        ] {
-            assert!(is_passing(said), "{said}");
-        }
-    }
-
-    #[test]
-    fn names_and_rights_do_not_mend_themselves() {
-        for said in [
-            "debian:bokworm-slim: failed to resolve source metadata for docker.io/library/debian:bokworm-slim: not found",
-            "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
-            "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://r/token: 401 Unauthorized",
-            "dial tcp: lookup registry.exmaple.com on 127.0.0.53:53: no such host",
-            "failed to compute cache key: \"/x\": not found",
-            "write /var/lib/docker/tmp/x: no space left on device",
-            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
-            "dockerfile parse error on line 1: unknown instruction: FORM",
-        ] {
-            assert!(!is_passing(said), "{said}");
-        }
+        assert!(!error.is_transient());
     }
 
     #[test]
@@ -318,6 +210,46 @@ mod tests {
         let error = build(&failure(None, said, &[]), &steps());
         let message = format!("{said}: log in with `docker login 127.0.0.1:5000`");
         assert_eq!(error, BuildError::Failed(message));
+    }
+
+    #[test]
+    fn a_base_that_cannot_be_fetched_is_named_once_with_its_field_and_what_to_try() {
+        let told = |image: &str, error: &str, steps: &[StepName]| {
+            let failure = Failure {
+                image: Some(image.into()),
+                ..failure(None, error, &[])
+            };
+            let error = build(&failure, steps);
+            let field = error.field().unwrap_or("-");
+            format!("{field}: {}: {error}", error.is_transient())
+        };
+        let base = "docker.io/library/debian:bookworm-slim";
+        let refused = "failed to do request: Head \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host";
+        let missing =
+            format!("{base}: failed to resolve source metadata for {base}: {base}: not found");
+        insta::assert_snapshot!([
+            told(base, refused, &steps()),
+            told(base, &missing, &steps()),
+            told("docker.io/astral/uv:1", "docker.io/astral/uv:1: not found", &steps()),
+            told("ghcr.io/a/b:1", "ghcr.io/a/b:1: pull access denied, repository does not exist or may require authorization", &[]),
+            told("r:5000/a:1", "failed to do request: Head \"https://r:5000/v2/a\": dial tcp: connect: connection refused", &[]),
+        ].join("\n"));
+    }
+
+    #[test]
+    fn a_failed_step_says_which_field_asked_for_it() {
+        let copy = |words: &str| StepName {
+            words: words.into(),
+            fetches: false,
+        };
+        let steps = [
+            copy("copy: a to /a"),
+            copy("commands: x"),
+            copy("copy: b to /b"),
+            copy("account: me"),
+        ];
+        let fields: Vec<String> = (0..4).map(|at| StepName::field(&steps, at)).collect();
+        assert_eq!(fields, ["copy[0]", "commands[0]", "copy[1]", "user"]);
     }
 
     #[test]
@@ -341,12 +273,5 @@ mod tests {
             .to_string(),
             "`r/x:1` cannot be pushed: denied: requested access to the resource is denied"
         );
-    }
-
-    #[test]
-    fn two_builds_that_finish_one_step_at_once_are_worth_another_try() {
-        let said = "failed to commit qq5 to vdd during finalize: failed to stat active key during commit: snapshot qq5 does not exist: not found";
-        assert!(is_passing(said));
-        assert!(!is_passing("pull access denied: not found"));
     }
 }

@@ -8,11 +8,13 @@ mod direct;
 pub(crate) mod failure;
 mod gateway;
 pub(crate) mod options;
+pub(crate) mod passing;
 pub(crate) mod progress;
 pub(crate) mod request;
 mod session;
 mod transfer;
 mod tree;
+mod unfetched;
 
 pub(crate) use client::{BuildKit, Ended};
 pub(crate) use connection::dial;

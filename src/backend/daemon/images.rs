@@ -5,7 +5,7 @@ use super::engine::NoEngine;
 use super::inspect::{self, LocalImage};
 use super::pins::Pins;
 use crate::asking::Asker;
-use crate::backend::buildkit::failure;
+use crate::backend::buildkit::passing;
 use crate::backend::oci::reference::Reference;
 use crate::backend::{Artifact, BuildError};
 use crate::cancel::Cancel;
@@ -61,7 +61,7 @@ impl Daemon {
             return Ok(name);
         }
         let why = said.err.trim();
-        if failure::is_passing(why) {
+        if passing::is_passing(why) {
             return Err(BuildError::Transient(why.to_owned()));
         }
         match Reference::read(&base.reference) {
@@ -85,7 +85,7 @@ impl Daemon {
             return Ok(());
         }
         let why = said.err.trim().to_owned();
-        let is_transient = failure::is_passing(&why);
+        let is_transient = passing::is_passing(&why);
         Err(BuildError::of(why, is_transient))
     }
 

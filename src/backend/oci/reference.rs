@@ -51,6 +51,14 @@ impl Reference {
         })
     }
 
+    /// Whether a reference with its registry, as `BuildKit` writes them all, means the same image.
+    #[must_use]
+    pub(crate) fn is_also(&self, whole: &str) -> bool {
+        Self::read(whole).is_some_and(|other| {
+            (&other.host, &other.path, &other.tag) == (&self.host, &self.path, &self.tag)
+        })
+    }
+
     #[must_use]
     pub(crate) fn repository(&self) -> &str {
         &self.written

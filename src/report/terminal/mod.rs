@@ -176,6 +176,7 @@ impl Terminal {
         let Event::ImageFailed {
             image,
             error,
+            place,
             log,
             tail,
             seconds,
@@ -187,7 +188,7 @@ impl Terminal {
             .head(Style::Bad, "✘", image, "failed", Some(*seconds))
             .add(Style::Plain, error);
         let width = usize::from((self.size)().0) * TAIL_ROWS;
-        let tail = story::tail(tail, log.as_deref());
+        let tail = story::failure(place.as_deref(), tail, log.as_deref());
         std::iter::once(head)
             .chain(tail.into_iter().map(|line| line.cut_to(width)))
             .collect()

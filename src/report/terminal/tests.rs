@@ -61,6 +61,7 @@ fn a_whole_run_leaves_what_is_over_and_the_summary() {
         warning: the disk is nearly full
         waiting for registry `ghcr.io` (10 s at most)
         ✘ train     failed    1.2s  `python -m compileall` ended with exit code 1
+          at imgspec.kdl:12:5
           | Compiling 'main.py'...
           | SyntaxError: invalid syntax
           full log: .imgspec/logs/train.log

@@ -13,6 +13,8 @@ pub(super) const KEPT: usize = 40;
 pub(crate) struct Failure {
     /// The step that failed, from 0, if it is a numbered one.
     pub(crate) step: Option<usize>,
+    /// The image whose manifest could not be fetched, by its whole reference.
+    pub(crate) image: Option<String>,
     /// `BuildKit`'s words for it.
     pub(crate) error: String,
     /// The last lines that steps wrote.
@@ -85,6 +87,7 @@ impl<'a> StepReporter<'a> {
         }
         if self.failure.error.is_empty() || self.failure.error.ends_with("context canceled") {
             self.failure.step = number(name).map(|(at, _)| at);
+            self.failure.image = fetched(name).map(str::to_owned);
             error.clone_into(&mut self.failure.error);
         }
     }
@@ -98,7 +101,8 @@ impl<'a> StepReporter<'a> {
     pub(super) fn text(&mut self, line: &str) {
         keep(&mut self.text, line);
         // After a failed step it only shows the place in a Dockerfile that the user did not write.
-        if self.failure.step.is_none() && !line.trim().is_empty() {
+        let is_known = self.failure.step.is_some() || self.failure.image.is_some();
+        if !is_known && !line.trim().is_empty() {
             self.notes.log(line);
         }
     }
@@ -132,6 +136,12 @@ pub(super) fn number(name: &str) -> Option<(usize, usize)> {
     let (at, of) = inside.rsplit(' ').next()?.split_once('/')?;
     let (at, of): (usize, usize) = (at.parse().ok()?, of.parse().ok()?);
     Some((at.checked_sub(1)?, of))
+}
+
+/// The reference in the name of the part that asks a registry what an image is.
+fn fetched(name: &str) -> Option<&str> {
+    let (_, reference) = name.split_once("load metadata for ")?;
+    Some(reference)
 }
 
 /// The last `ERROR:` line, or else the last line that says anything.
