@@ -294,3 +294,15 @@ pub(crate) fn copy(path: &str, to: &str) -> Step {
         owner: None,
     })
 }
+
+/// A failure that another try would not help: the field that asked for what failed, and the sentence.
+#[track_caller]
+pub(crate) fn failed(built: Result<Artifact, BuildError>) -> (String, String) {
+    match built {
+        Err(error) if !error.is_transient() => (
+            error.field().unwrap_or_default().to_owned(),
+            error.to_string(),
+        ),
+        other => panic!("{other:?}"),
+    }
+}

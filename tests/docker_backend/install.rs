@@ -9,7 +9,7 @@ use imgspec::backend::{Artifact, BuildError};
 use imgspec::recipe::{FileSet, Interpreter, Pip, Recipe, Step};
 use imgspec::spec::WorkspacePath;
 
-use crate::bench::{Bench, Heard, on_each_store, recipe, run, unique};
+use crate::bench::{Bench, Heard, failed, on_each_store, recipe, run, unique};
 
 /// What helpers must not leave: mounted programs, caches, lists.
 const CLEAN: &str = "test ! -e /run/imgspec && test -z \"$(ls -A /var/lib/apt/lists /var/cache/apt/archives 2>/dev/null | grep -v : | grep -v -e ^lock -e ^partial)\" && echo clean";
@@ -31,7 +31,7 @@ fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) 
 fn again(bench: &Bench, backend: &Docker, recipe: &Recipe) -> Result<Artifact, BuildError> {
     let mut built = bench.build(backend, recipe);
     for _ in 0..2 {
-        if matches!(built, Err(BuildError::Transient(_))) {
+        if built.as_ref().is_err_and(BuildError::is_transient) {
             built = bench.build(backend, recipe);
         }
     }
@@ -75,18 +75,14 @@ fn a_package_that_does_not_exist_is_final_and_no_shell_reads_its_name() {
             &bench.backend(),
             &recipe("debian:bookworm-slim", steps),
         );
-        let Err(BuildError::Failed(why)) = built else {
-            panic!("{built:?}")
-        };
+        let (_, why) = failed(built);
         assert!(why.starts_with("`apt-packages: $(touch"), "{why}");
         let built = again(
             bench,
             &bench.backend(),
             &recipe("busybox:1.36", vec![apt(&["git"])]),
         );
-        let Err(BuildError::Failed(why)) = built else {
-            panic!("{built:?}")
-        };
+        let (_, why) = failed(built);
         assert!(
             why.ends_with("the base is no Debian: `apt-packages` needs `apt-get`"),
             "{why}"
@@ -155,9 +151,7 @@ fn a_base_without_python_is_said() {
             &bench.backend(),
             &recipe("debian:bookworm-slim", steps),
         );
-        let Err(BuildError::Failed(why)) = built else {
-            panic!("{built:?}")
-        };
+        let (_, why) = failed(built);
         assert!(
             why.ends_with(
                 "the base has no Python: set `python-version`, or take a base that has one"

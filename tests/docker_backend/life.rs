@@ -8,7 +8,7 @@ use imgspec::backend::docker::Docker;
 use imgspec::backend::{Availability, Backend, BuildError, Cancel, Existence, StoreKind, Wanted};
 use imgspec::recipe::Step;
 
-use crate::bench::{Heard, key, on_each_store, recipe, run, unique};
+use crate::bench::{Heard, failed, key, on_each_store, recipe, run, unique};
 use crate::waiting::{is_running, wait_for};
 
 #[test]
@@ -122,9 +122,7 @@ fn a_parent_that_is_gone_is_said() {
             &bench.reference(),
             &Heard::default(),
         );
-        let Err(BuildError::Failed(why)) = built else {
-            panic!("{built:?}")
-        };
+        let (_, why) = failed(built);
         assert!(
             why.starts_with("`base`, which it is built on, is no longer in the local store"),
             "{why}"
@@ -147,7 +145,7 @@ fn a_failure_names_the_step_and_leaves_no_tag() {
             &heard,
         );
         let why = "`commands: echo some words; exit 7` failed with exit code 7".to_owned();
-        assert_eq!(built, Err(BuildError::Failed(why)));
+        assert_eq!(failed(built), ("commands[1]".to_owned(), why));
         assert!(
             heard
                 .lines
@@ -281,7 +279,7 @@ fn a_docker_of_before_buildx_builds_too() {
             &Heard::default(),
         );
         let why = "`commands: cat /one; false` failed with exit code 1".to_owned();
-        assert_eq!(built, Err(BuildError::Failed(why)));
+        assert_eq!(failed(built), ("commands[0]".to_owned(), why));
     });
 }
 
@@ -294,9 +292,7 @@ fn several_platforms_need_a_store_that_keeps_them() {
         recipe.platforms = vec!["linux/amd64".into(), "linux/arm64".into()];
         let built = bench.build(&bench.backend(), &recipe);
         if bench.is_classic() {
-            let Err(BuildError::Failed(why)) = built else {
-                panic!("{built:?}")
-            };
+            let (_, why) = failed(built);
             assert!(why.contains("containerd-snapshotter"), "{why}");
         } else {
             assert!(bench.has(&built.unwrap().reference));
