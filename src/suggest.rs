@@ -20,6 +20,41 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
+/// The known words that look like `word`, the likest first: a few to choose from where none is clearly meant.
+fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    const ALIKE: f64 = 0.7;
+    const ENOUGH: usize = 4;
+    let folded = fold(word);
+    if folded.chars().count() < 3 {
+        return Vec::new();
+    }
+    let likeness = |known: &str| {
+        let is_part = known.contains(&folded) || folded.contains(known);
+        let alike = strsim::jaro_winkler(&folded, &fold(known));
+        if is_part { 1.0 + alike } else { alike }
+    };
+    let mut near: Vec<(f64, &str)> = known
+        .into_iter()
+        .map(|known| (likeness(known), known))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .collect();
+    near.sort_by(|one, other| other.0.total_cmp(&one.0));
+    near.truncate(ENOUGH);
+    near.into_iter().map(|(_, known)| known).collect()
+}
+
+/// The words near to an unknown name, as a sentence; `all` says where they all are listed.
+pub fn near_words<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, all: &str) -> String {
+    let near: Vec<String> = near(word, known)
+        .iter()
+        .map(|near| format!("`{near}`"))
+        .collect();
+    if near.is_empty() {
+        return all.to_owned();
+    }
+    format!("names like it: {}; {all}", near.join(", "))
+}
+
 /// Neither case nor `_` for `-` counts as a difference.
 fn fold(word: &str) -> String {
     word.to_lowercase().replace('_', "-")
@@ -27,7 +62,23 @@ fn fold(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::closest;
+    use super::{closest, near};
+
+    #[test]
+    fn a_few_words_are_near_and_none_is_when_nothing_looks_like_it() {
+        let known = [
+            "pip-index",
+            "pip-extra-args",
+            "packages",
+            "env",
+            "cmd",
+            "user",
+        ];
+        assert_eq!(near("index", known), ["pip-index"]);
+        assert_eq!(near("pip-args", known), ["pip-extra-args"]);
+        assert_eq!(near("zzz", known), [""; 0]);
+        assert_eq!(near("p", known), [""; 0]);
+    }
 
     #[test]
     fn typos_are_corrected_and_other_words_are_not() {

@@ -1,6 +1,6 @@
 //! `clean`: removes what builds leave behind in the state directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::ControlFlow;
 
@@ -32,21 +32,19 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         .collect();
     let keep = if args.all { BTreeSet::new() } else { known };
     session.verify_state()?;
-    let (mut records, mut others) = (0, 0);
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for leftover in session.store.leftovers(&keep).map_err(refused)? {
         let waiting = waiting(context);
         let removed = session.store.remove(&leftover, waiting).map_err(refused)?;
-        match (removed, leftover.kind) {
-            (false, _) => {}
-            (true, LeftoverKind::Record) => records += 1,
-            (true, _) => others += 1,
+        if removed {
+            *counts.entry(word(leftover.kind)).or_default() += 1;
         }
     }
     let notifier = Notifier::new(context);
     let mut unasked = BTreeSet::new();
     for backend in &session.known {
         match backend.clean(notifier.asker()) {
-            Ok(removed) => others += removed,
+            Ok(removed) => *counts.entry(LEFT_NAME).or_default() += removed,
             // What it keeps is in nobody's way until it can be asked.
             Err(why) => drop(unasked.insert(why)),
         }
@@ -57,13 +55,35 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
         ));
     }
     if !context.screen.quiet {
-        eprint_text(&format!(
-            "removed {} and {}\n",
-            Count(records, "record"),
-            Count(others, "other thing")
-        ));
+        eprint_text(&format!("{}\n", summary(&counts)));
     }
     Ok(exit::DONE)
+}
+
+/// What a killed run leaves in a builder's store.
+const LEFT_NAME: &str = "temporary image name";
+
+fn word(kind: LeftoverKind) -> &'static str {
+    match kind {
+        LeftoverKind::Record => "record",
+        LeftoverKind::Inputs => "input list",
+        LeftoverKind::Context => "build context",
+        LeftoverKind::Log => "log",
+        LeftoverKind::Unfinished => "unfinished file",
+    }
+}
+
+/// `removed 2 logs, 1 record`
+fn summary(counts: &BTreeMap<&'static str, usize>) -> String {
+    let counts = counts.iter().filter(|(_, count)| **count > 0);
+    let parts: Vec<String> = counts
+        .map(|(what, count)| Count(*count, what).to_string())
+        .collect();
+    if parts.is_empty() {
+        "nothing to remove".to_owned()
+    } else {
+        format!("removed {}", parts.join(", "))
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]

@@ -203,12 +203,14 @@ fn kind(
         Origin::Python => InputKind::Python,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
-        let message =
-            format!("what `{shown}` is can be told neither by its name nor by what is in it");
-        Failure::usage(
-            message,
-            "say it: `--from yaml`, `--from bake` or `--from python`",
-        )
+        let none = format!("`{shown}` is neither flytekit's ImageSpecs nor a bake file");
+        let say = "if it is one after all: `--from yaml`, `--from bake` or `--from python`";
+        match import::looks_like(path, text) {
+            Some((what, instead)) => {
+                Failure::usage(format!("{none}: it looks like {what}"), instead)
+            }
+            None => Failure::usage(none, say),
+        }
     })
 }
 

@@ -32,6 +32,7 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use context::Context;
@@ -118,6 +119,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = with_graph(error);
             let _ = error.print();
             return ExitCode::from(if error.use_stderr() {
                 exit::USAGE
@@ -133,6 +135,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let done = run(cli.command, &context);
     ExitCode::from(done.unwrap_or_else(|failure| screen.tell(failure)))
+}
+
+/// Has an unknown command that `graph` knows suggest just that: `imgspec plan`.
+fn with_graph(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
+        && GraphCommand::has_subcommand(name)
+    {
+        let meant = ContextValue::Strings(vec![format!("graph {name}")]);
+        error.insert(ContextKind::SuggestedSubcommand, meant);
+    }
+    error
 }
 
 fn run(command: Command, context: &Context) -> Result<u8, Failure> {

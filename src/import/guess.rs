@@ -31,6 +31,83 @@ pub fn guess(path: Option<&Path>, text: &str) -> Option<InputKind> {
     }
 }
 
+/// What a file that cannot be imported is, and what to do with it instead.
+type Look = (&'static str, &'static str);
+
+const MANIFEST: Look = (
+    "a manifest of imgspec",
+    "use it as it is: `imgspec check -f FILE`, or name it in `workspace { include … }`",
+);
+const DOCKERFILE: Look = (
+    "a Dockerfile",
+    "an image can be built from it as it is: `image \"name\" { dockerfile \"Dockerfile\" }`",
+);
+const REQUIREMENTS: Look = (
+    "requirements of pip",
+    "name it in an image: `requirements \"requirements.txt\"`",
+);
+const PROJECT: Look = (
+    "a Python project",
+    "`imgspec init` writes a manifest for it",
+);
+const ENVD: Look = (
+    "envd's script",
+    "write an image with `builder \"envd\"` by hand",
+);
+const CONDA: Look = (
+    "an environment of conda",
+    "name its packages in an image: `conda-packages \"…\"`, `conda-channels \"…\"`",
+);
+const OTHERS: &str = "import what builds its images: a bake file, or flytekit's ImageSpecs";
+const KUBERNETES: Look = ("a Kubernetes object", OTHERS);
+const WORKFLOW: Look = ("a workflow of CI", OTHERS);
+
+/// What a file that cannot be imported looks like, and what to do with it instead.
+#[must_use]
+pub fn looks_like(path: Option<&Path>, text: &str) -> Option<(&'static str, &'static str)> {
+    let name = path.and_then(Path::file_name).unwrap_or_default();
+    named(&name.to_string_lossy().to_lowercase()).or_else(|| written(text))
+}
+
+fn named(name: &str) -> Option<Look> {
+    Some(match name {
+        "uv.lock" | "poetry.lock" | "pyproject.toml" => PROJECT,
+        _ if name.contains("dockerfile") => DOCKERFILE,
+        _ if name.starts_with("requirements") => REQUIREMENTS,
+        _ => match name.rsplit_once('.')?.1 {
+            "kdl" => MANIFEST,
+            "envd" => ENVD,
+            _ => return None,
+        },
+    })
+}
+
+fn written(text: &str) -> Option<Look> {
+    let is_key = |rest: &str| rest.starts_with(':');
+    let keys = [
+        (KUBERNETES, ["apiVersion", "kind"]),
+        (CONDA, ["dependencies", "channels"]),
+        (WORKFLOW, ["jobs", "on"]),
+    ];
+    if let Some((look, _)) = keys
+        .into_iter()
+        .find(|(_, keys)| has_key(text, *keys, is_key))
+    {
+        return Some(look);
+    }
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(['#', '/']))?;
+    let word = first.split([' ', '=', '{', '"', '(']).next()?;
+    Some(match word.to_lowercase().as_str() {
+        "image" | "workspace" | "defaults" | "template" => MANIFEST,
+        "from" | "arg" => DOCKERFILE,
+        "def" if first.starts_with("def build(") => ENVD,
+        "-r" => REQUIREMENTS,
+        _ if first.contains("==") => REQUIREMENTS,
+        _ => return None,
+    })
+}
+
 /// Whether a line begins with one of these words and continues as it should.
 fn has_key<'a>(
     text: &str,
@@ -64,6 +141,45 @@ mod tests {
             ("x", "hello", None),
         ] {
             assert_eq!(guess(Some(Path::new(name)), text), kind, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_imported_is_told_by_what_it_looks_like() {
+        for (name, text, what) in [
+            ("imgspec.kdl", "", Some("a manifest of imgspec")),
+            (
+                "x",
+                "// mine\nimage \"a\" {\n}\n",
+                Some("a manifest of imgspec"),
+            ),
+            ("x", "image \"a\" {\n}\n", Some("a manifest of imgspec")),
+            ("Dockerfile.gpu", "", Some("a Dockerfile")),
+            (
+                "x",
+                "# syntax=docker/dockerfile:1\n\nfrom debian\n",
+                Some("a Dockerfile"),
+            ),
+            ("pyproject.toml", "[project]\n", Some("a Python project")),
+            (
+                "k.yaml",
+                "apiVersion: v1\nkind: Pod\n",
+                Some("a Kubernetes object"),
+            ),
+            (
+                "env.yml",
+                "name: x\ndependencies:\n- numpy\n",
+                Some("an environment of conda"),
+            ),
+            ("ci.yml", "on: push\njobs: {}\n", Some("a workflow of CI")),
+            ("build.envd", "def build():\n", Some("envd's script")),
+            ("requirements-dev.txt", "", Some("requirements of pip")),
+            ("x", "# pins\nnumpy==1.0\n", Some("requirements of pip")),
+            ("x", "hello\n", None),
+            ("-", "", None),
+        ] {
+            let told = looks_like(Some(Path::new(name)), text).map(|(what, _)| what);
+            assert_eq!(told, what, "{name} {text}");
         }
     }
 }

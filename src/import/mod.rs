@@ -18,7 +18,7 @@ mod python;
 mod tests;
 mod yaml;
 
-pub use guess::guess;
+pub use guess::{guess, looks_like};
 pub use imported::{At, Imported, NewFile, NewImage, NewNode, Note};
 pub use input::{ImportContext, Input, InputKind};
 pub use paths::Paths;

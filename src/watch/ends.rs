@@ -54,7 +54,10 @@ impl<'r> Ends<'r> {
             hooks.run(done);
         }
         (self.ended)(&end.summary);
-        self.last_woken = end.wave.woken;
+        // A wave that `r` began has none: what changed last is what it was.
+        if !end.wave.woken.is_empty() {
+            self.last_woken = end.wave.woken;
+        }
     }
 
     pub(super) fn stop(&mut self) {

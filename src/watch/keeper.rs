@@ -252,6 +252,10 @@ impl<'r> Keeper<'r> {
                     now.engine.try_again(&self.ends.last_woken);
                 }
                 self.looks.ask_all();
+                if self.wish == Wish::Pause {
+                    let why = "noted: it starts when you resume (`p`)".to_owned();
+                    self.teller.tell(Event::WatchHeld { why });
+                }
             }
             _ => {}
         }

@@ -252,13 +252,14 @@ fn clean_removes_what_is_left_behind_and_keeps_what_is_known() {
     let sandbox = two();
     sandbox.build(&[]).success();
     sandbox.write("imgspec.kdl", "image \"base\" { base-image \"debian:bookworm-slim\"; registry \"registry.example.com/team\" }\n");
-    sandbox.run(&["clean"]).success().says("removed 1 record");
+    sandbox
+        .run(&["clean"])
+        .success()
+        .says("removed 1 input list, 2 logs, 1 record");
     assert!(!is_there(&sandbox.path(".imgspec/logs/app.log")));
     assert_eq!(sandbox.plan(&[]), ["base fresh"]);
-    sandbox
-        .run(&["clean", "--all"])
-        .success()
-        .says("removed 1 record");
+    sandbox.run(&["clean", "--all"]).success().says("1 record");
+    sandbox.run(&["clean"]).success().says("nothing to remove");
 }
 
 #[test]
@@ -323,6 +324,16 @@ fn usage_mistakes_exit_2() {
     sandbox.run(&["--var", "nonsense", "check"]).code(2);
     sandbox.run(&["graph", "build", "-j", "0"]).code(2);
     sandbox.build(&["--builder", "dokcer"]).code(2);
+}
+
+#[test]
+fn a_command_of_graph_without_graph_is_suggested_with_it() {
+    for name in ["build", "plan", "show"] {
+        Sandbox::new()
+            .run(&[name, "app"])
+            .code(2)
+            .says(&format!("'graph {name}'"));
+    }
 }
 
 #[test]

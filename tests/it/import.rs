@@ -211,9 +211,9 @@ fn what_cannot_be_read_is_said_and_exits_2() {
      = help: name a file
 
     1 error
-    error[usage]: what `strange` is can be told neither by its name nor by what is in it
+    error[usage]: `strange` is neither flytekit's ImageSpecs nor a bake file
      |
-     = help: say it: `--from yaml`, `--from bake` or `--from python`
+     = help: if it is one after all: `--from yaml`, `--from bake` or `--from python`
 
     1 error
     error[usage]: `binary.yaml` cannot be read: it is no UTF-8 text

@@ -25,7 +25,7 @@ fn unknown_fields_are_refused_with_what_is_meant() {
     3 | foo: 1
       | ^^^
       |
-      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+      = help: flytekit's documentation of ImageSpec lists all fields
 
     error[unknown-field]: a number cannot be the name of a field
      --> x.yaml:4:1
@@ -33,7 +33,7 @@ fn unknown_fields_are_refused_with_what_is_meant() {
     4 | 3: x
       | ^
       |
-      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+      = help: flytekit's documentation of ImageSpec lists all fields
 
     error[unknown-field]: unknown field `nmae` of flytekit's ImageSpec
      --> x.yaml:6:3
@@ -129,7 +129,7 @@ fn what_is_no_yaml_is_refused_where_it_is_not() {
     1 |     a: b
       |     ^
       |
-      = help: the fields are name, python_version, builder, source_root, env, registry, packages, conda_packages, conda_channels, requirements, apt_packages, cuda, cudnn, base_image, platform, pip_index, pip_extra_index_url, pip_secret_mounts, pip_extra_args, registry_config, entrypoint, commands, tag_format, source_copy_mode, copy, python_exec, runtime_packages, builder_options, builder_config
+      = help: flytekit's documentation of ImageSpec lists all fields
 
     1 error
     error[unknown-tag]: unknown tag `!!python/tuple`

@@ -6,11 +6,13 @@ mod scalar;
 use std::path::Path;
 
 use super::flytekit::{self, Converter, SpecData, SpecValue};
+use super::guess::looks_like;
 use super::imported::Imported;
 use super::input::{ImportContext, Input};
 use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::diagnostic::shown;
+use crate::suggest::near_words;
 use reader::{Marks, YamlReader};
 
 pub(super) fn import(
@@ -54,6 +56,18 @@ fn spec(
             "the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`",
         )]);
     };
+    let is_field =
+        |key: &SpecValue| flytekit::field_names().any(|name| key.written() == Some(name));
+    if !pairs.iter().any(|(key, _)| is_field(key))
+        && let Some((what, instead)) = looks_like(input.path.as_deref(), text)
+    {
+        let message = format!(
+            "`{}` has no field of flytekit's ImageSpec: it looks like {what}",
+            input.name
+        );
+        let mistake = marks.at(Diagnostic::error("wrong-type", message), at, "");
+        return Err(vec![mistake.help(instead)]);
+    }
     let mut mistakes = Vec::new();
     check_keys(&pairs, marks, &mut mistakes);
     if mistakes.is_empty() {
@@ -82,9 +96,10 @@ fn check_keys(pairs: &[(SpecValue, SpecValue)], marks: Marks<'_>, mistakes: &mut
             mistakes.push(if let Some(meant) = flytekit::meant(name) {
                 marks.at(mistake, key.at, &format!("did you mean `{meant}`?"))
             } else {
-                let names: Vec<&str> = flytekit::field_names().collect();
-                let help = format!("the fields are {}", names.join(", "));
-                marks.at(mistake, key.at, "").help(help)
+                let all = "flytekit's documentation of ImageSpec lists all fields";
+                marks
+                    .at(mistake, key.at, "")
+                    .help(near_words(name, flytekit::field_names(), all))
             });
         }
     }

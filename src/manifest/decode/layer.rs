@@ -9,6 +9,7 @@ use crate::manifest::syntax::{Data, Node, prop};
 use crate::spec::SourceCopyMode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::rules::check_names_once;
+use crate::suggest::near_words;
 
 /// Nodes that stand at the top of a file.
 pub(in crate::manifest) const TOP_NODES: &[&str] =
@@ -74,12 +75,15 @@ impl Decoder<'_> {
         }
         let message = format!("unknown field `{name}` in {owner}");
         let mistake = Diagnostic::error("unknown-field", message);
-        let known: Vec<&str> = fields::names().collect();
         let meant = fields::meant(name, self.besides);
         self.notes.tell(
             mistake
                 .unknown(place, meant, "no field has this name")
-                .or_help(format!("the fields are {}", known.join(", "))),
+                .or_help(near_words(
+                    name,
+                    fields::names(),
+                    "docs/manifest.md lists all fields",
+                )),
         );
     }
 

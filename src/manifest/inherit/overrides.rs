@@ -59,13 +59,14 @@ impl Overrides {
             }
             return Ok((image.to_owned(), field.to_owned(), value.to_owned()));
         }
-        let field = target.rsplit_once('.').map(|(_, field)| field);
-        Err(match field {
-            None => format!("`{target}` names no field, write `image.field=value`"),
-            Some(field) => match fields::meant(field, &[]) {
-                Some(meant) => format!("unknown field `{field}`, did you mean `{meant}`?"),
-                None => format!("unknown field `{field}`"),
-            },
+        let mut parts = target.split('.').skip(1);
+        let meant = parts.find_map(|field| Some((field, fields::meant(field, &[])?)));
+        Err(match (meant, target.rsplit_once('.')) {
+            (Some((field, meant)), _) => {
+                format!("unknown field `{field}`, did you mean `{meant}`?")
+            }
+            (None, Some((_, field))) => format!("unknown field `{field}`"),
+            (None, None) => format!("`{target}` names no field, write `image.field=value`"),
         })
     }
 }
@@ -247,6 +248,10 @@ mod tests {
         assert_eq!(
             set("a.pyton-version=3").unwrap_err(),
             "unknown field `pyton-version`, did you mean `python-version`?"
+        );
+        assert_eq!(
+            set("a.envv.X=1").unwrap_err(),
+            "unknown field `envv`, did you mean `env`?"
         );
         assert!(set("train").unwrap_err().contains("image.field=value"));
         assert!(set("train=1").is_err() && set(".user=x").is_err());

@@ -28,12 +28,30 @@ pub(in crate::manifest) fn only_props(node: &Node, known: &[&'static str], notes
     }
 }
 
+/// What other tools call a property, and its name here.
+const OTHERS: &[(&str, &str)] = &[
+    ("dest", "to"),
+    ("destination", "to"),
+    ("dst", "to"),
+    ("target", "to"),
+    ("into", "to"),
+    ("chown", "owner"),
+    ("user", "owner"),
+    ("from", "image"),
+];
+
+fn meant<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let other = OTHERS.iter().find(|(theirs, _)| *theirs == name);
+    let other = other.and_then(|(_, ours)| known.iter().copied().find(|known| known == ours));
+    other.or_else(|| closest(name, known.iter().copied()))
+}
+
 fn unknown_prop(node: &Node, prop: &Prop, known: &[&'static str]) -> Diagnostic {
     let (name, place) = (prop.name.text.as_str(), &prop.name.place);
     let message = format!("`{}` has no property `{name}`", node.name.text);
     let mistake = Diagnostic::error("unknown-property", message);
     let wanted: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
-    match closest(name, known.iter().copied()) {
+    match meant(name, known) {
         Some(meant) => mistake
             .at(place.clone(), format!("did you mean `{meant}`?"))
             .fix(place.clone(), meant),

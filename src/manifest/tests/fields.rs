@@ -48,7 +48,7 @@ fn unknown_fields() {
     5 |     volumes "/data"
       |     ^^^^^^^ no field has this name
       |
-      = help: the fields are name, registry, builder, platform, base-image, apt-packages, python-version, python-exec, packages, requirements, pip-index, pip-extra-index-url, pip-extra-args, env, copy, commands, entrypoint, cmd, user, workdir, labels, tag-format, conda-packages, conda-channels, cuda, cudnn, source-root, source-copy-mode, pip-secret-mounts, secret, steps, dockerfile, flytekit, runtime-packages, registry-config, builder-options, builder-config
+      = help: docs/manifest.md lists all fields
 
     4 errors
     "#);
@@ -78,6 +78,15 @@ fn fields_of_coming_versions() {
 
     2 errors
     "#);
+}
+
+#[test]
+fn what_other_tools_call_a_property_suggests_ours() {
+    let told = told(
+        "image \"app\" {\n    base-image \"a:1\"\n    copy \".\" dest=\"/app\"\n    copy \".\" chown=\"me\" to=\"/b\"\n}\n",
+    );
+    assert!(told.contains("^^^^ did you mean `to`?"), "{told}");
+    assert!(told.contains("^^^^^ did you mean `owner`?"), "{told}");
 }
 
 #[test]

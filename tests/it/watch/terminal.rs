@@ -147,6 +147,13 @@ fn keys_pause_rebuild_and_quit_and_the_terminal_is_left_as_it_was() {
         ["other"],
         "what changed last is built again"
     );
+    seat.press("p");
+    seat.shows("paused");
+    seat.press("r");
+    seat.shows("it starts when you resume (`p`)");
+    assert_eq!(sandbox.built(), [""; 0]);
+    seat.press("p");
+    seat.shows("built 1");
     seat.press("q");
     assert_eq!(seat.child.wait().unwrap().code(), Some(0));
     assert!(!seat.is_raw());
