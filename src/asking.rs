@@ -147,7 +147,6 @@ impl fmt::Debug for Asker<'_> {
     }
 }
 
-/// Notes that nobody reads.
 struct Discarded;
 
 impl Notes for Discarded {}

@@ -5,7 +5,6 @@
 //! polled, because it may come from any thread or a signal. All running groups are known, so none outlives us.
 
 mod group;
-mod lines;
 
 use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
@@ -16,10 +15,10 @@ use std::time::{Duration, Instant};
 use crate::asking::Question;
 use crate::cancel::Cancel;
 use crate::limits::Limits;
+pub use group::Stream;
 pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
 use group::{LAST_TICK, LINGER, Stop};
-pub use lines::Stream;
-pub(crate) use lines::{Pipe, read_lines};
+pub(crate) use group::{Pipe, read_lines};
 
 /// How often a running program's caller looks whether it should stop.
 const TICK: Duration = Duration::from_millis(50);

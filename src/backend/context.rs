@@ -83,7 +83,6 @@ pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
     Rooted::new(path, "", terms).make().map_err(unwritten)
 }
 
-/// The job's own directory, new and empty.
 pub(super) fn scratch(job: &Job<'_>) -> Result<Dir, BuildError> {
     let own = ours(&job.scratch);
     match own.split() {

@@ -118,7 +118,6 @@ impl Fake {
         keep().map_err(failed)
     }
 
-    /// Takes what a builder would be sent.
     fn receive(&self, job: &Job<'_>, cancel: &Cancel) -> Result<(), BuildError> {
         let kept = self.wishes.received.as_ref();
         let mut kept = kept.map(append).transpose().map_err(failed)?;

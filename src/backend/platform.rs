@@ -50,7 +50,6 @@ fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
     }
 }
 
-/// The wanted platforms that none of these is.
 pub(crate) fn missing<'a>(there: &[Platform], wanted: &'a [String]) -> Vec<&'a str> {
     let is_missing = |wanted: &&String| !there.iter().any(|platform| platform.is(wanted));
     wanted

@@ -16,7 +16,6 @@ use crate::disk::read::{self, Links};
 use crate::recipe::Recipe;
 use crate::spec::{SecretFile, SecretSource};
 
-/// Replaces a secret in what people read.
 const HIDDEN: &str = "***";
 
 /// The shortest value that is replaced, in bytes: shorter ones occur in innocent words.

@@ -47,7 +47,6 @@ pub(crate) struct Dir(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     handle: OwnedFd,
-    /// Where it was when it was opened.
     path: PathBuf,
     terms: Arc<Terms>,
 }
@@ -286,7 +285,6 @@ impl Dir {
         self.told(name, Why::System(doing, error.into()))
     }
 
-    /// The error of the directory itself.
     fn own(&self, doing: Doing, error: Errno) -> io::Error {
         let why = Why::System(doing, error.into());
         DirError::new(&self.0.path, &self.0.terms, why).into()

@@ -87,7 +87,6 @@ pub(crate) struct Entry {
     pub(crate) kind: FileKind,
 }
 
-/// The names in an open directory, in no order.
 fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
     let mut entries = Vec::new();
     for entry in rustix::fs::Dir::read_from(&directory)? {

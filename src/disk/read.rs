@@ -87,7 +87,6 @@ pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Re
     limited(&file, &meta, limit)
 }
 
-/// An opened file that is a regular one.
 fn regular(file: File) -> Result<(File, Metadata), Refusal> {
     let meta = file.metadata().map_err(Refusal::System)?;
     match FileKind::from(&meta) {

@@ -1,7 +1,7 @@
-//! Process groups: each program leads one, all that run are known, and none outlives us.
+//! Process groups: each program leads one, all that run are known, and none outlives us; and the lines that they print.
 
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::lines::{Pipe, Stream, read_lines};
 use crate::cancel::Cancel;
 
 /// How often a program is looked at that is about to end.
@@ -157,7 +156,6 @@ impl Group {
     }
 }
 
-/// How far the stopping of a process group has come.
 pub(super) struct Stop {
     group: Group,
     grace: Duration,
@@ -203,5 +201,42 @@ impl Stop {
     pub(super) fn kill(&mut self) {
         self.sent = 3;
         self.group.send(Signal::KILL);
+    }
+}
+
+/// A longer line is cut into pieces: output without line ends must not fill the memory.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Which pipe a line came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+pub(crate) type Pipe = Box<dyn Read + Send>;
+
+/// Hands over the lines of a pipe, without their ends, until it is closed or nobody wants more.
+pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
+    let mut pipe = BufReader::with_capacity(64 * 1024, pipe);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match pipe
+            .by_ref()
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)
+        {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        while line.last().is_some_and(|last| b"\r\n".contains(last)) {
+            line.pop();
+        }
+        if !hand_over(String::from_utf8_lossy(&line).into_owned()) {
+            return;
+        }
     }
 }

@@ -144,7 +144,6 @@ fn dead_records(records: &ListedDir, images: &BTreeSet<&str>) -> Vec<Leftover> {
     })
 }
 
-/// A directory and what is in it.
 struct ListedDir {
     folder: Option<Dir>,
     names: Vec<String>,

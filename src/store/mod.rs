@@ -57,7 +57,6 @@ pub struct Store {
     place: Rooted,
     /// Tells this run's contexts from those of a killed one.
     run: u64,
-    /// Whose turn it is to write.
     turns: Arc<Turns>,
 }
 
@@ -239,7 +238,6 @@ impl Store {
     }
 }
 
-/// Records that are read one after the other.
 pub(crate) struct Records(io::Result<Option<Dir>>);
 
 impl Records {

@@ -43,7 +43,6 @@ type Answer = Result<Response<SolveResponse>, Status>;
 #[derive(Debug)]
 pub(crate) struct BuildKit {
     socket: PathBuf,
-    /// Its name on the screen: `the Docker daemon at …`.
     name: String,
     access: Access,
     /// Build arguments that every build gets.
@@ -53,7 +52,6 @@ pub(crate) struct BuildKit {
     channel: Mutex<Option<Channel>>,
 }
 
-/// Why there is no result.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// `BuildKit` cannot be reached, or the connection broke.
@@ -166,7 +164,6 @@ impl Drop for BuildKit {
 }
 
 impl BuildKit {
-    /// One build: what it is asked, what it reports, and its answer.
     async fn solve(
         &self,
         channel: Channel,

@@ -64,7 +64,6 @@ fn frontend(request: &Request<'_>, proxies: &[(String, String)]) -> SolveRequest
     }
 }
 
-/// The frontend's options, by `BuildKit`'s names.
 fn attributes(request: &Request<'_>, proxies: &[(String, String)]) -> HashMap<String, String> {
     let (recipe, dockerfile) = (request.job.recipe, &request.dockerfile);
     let mut attributes = HashMap::from([("platform".to_owned(), recipe.platforms.join(","))]);
@@ -105,7 +104,6 @@ fn attributes(request: &Request<'_>, proxies: &[(String, String)]) -> HashMap<St
     attributes
 }
 
-/// The contexts that a Dockerfile may copy from, and itself.
 pub(super) fn trees(request: &Request<'_>) -> Trees {
     let files = request.job.files;
     let whole = |set: usize| {

@@ -89,7 +89,6 @@ fn login(error: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What is likely missing, for common failures.
 fn help(failure: &Failure, step: &StepName) -> Option<&'static str> {
     let said = |text: &str| failure.lines.iter().any(|line| line.contains(text));
     let is = |field: &str| step.words.starts_with(field);
@@ -128,7 +127,6 @@ fn exit_code(error: &str) -> Option<i32> {
     digits.parse().ok()
 }
 
-/// `BuildKit`'s words without their prefixes.
 fn clean(error: &str) -> String {
     let mut rest = error.trim();
     for wrapping in [

@@ -16,7 +16,6 @@ use crate::backend::steps::StepName;
 pub(crate) use reporter::Failure;
 use reporter::StepReporter;
 
-/// The form of `BuildKit`'s progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// One JSON object a line.

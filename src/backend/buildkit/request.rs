@@ -7,7 +7,6 @@ use crate::backend::{Job, Notes};
 use crate::cancel::Cancel;
 use crate::spec::Base;
 
-/// A job with all that was found out for it.
 pub(crate) struct Request<'a> {
     pub(crate) job: &'a Job<'a>,
     pub(crate) dockerfile: Dockerfile,

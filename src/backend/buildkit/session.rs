@@ -38,13 +38,11 @@ const METHODS: &[&str] = &[
     "/grpc.health.v1.Health/Check",
 ];
 
-/// A session with the daemon; ended when it is dropped.
 pub(super) struct Session {
     id: String,
     served: JoinHandle<()>,
 }
 
-/// What a build may ask for.
 pub(super) struct Lent {
     /// Trees by the names that frontends know them by.
     pub(super) trees: Trees,

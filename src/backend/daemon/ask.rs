@@ -21,7 +21,6 @@ impl Daemon {
         !is_forbidden && endpoint.socket().is_some()
     }
 
-    /// The daemon that `docker` would use.
     pub(super) fn endpoint(&self) -> Result<Endpoint, NoEngine> {
         let said = |name: &str| match self.raw(name).map(OsString::into_string) {
             None => Ok(None),
@@ -80,7 +79,6 @@ impl Daemon {
         }
     }
 
-    /// Runs a short call of the `docker` program.
     pub(super) fn ask(&self, arguments: &[&str], asker: Asker<'_>) -> io::Result<Output> {
         let question = asker.ask(self.whom(), self.limits.answer());
         let said = process::ask(self.docker()?.args(arguments), &question);
@@ -88,7 +86,6 @@ impl Daemon {
         said
     }
 
-    /// Runs a long call of the `docker` program.
     pub(super) fn listen(
         &self,
         arguments: &[&str],

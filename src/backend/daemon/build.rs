@@ -1,4 +1,4 @@
-//! One build, from the job to the verdict: the request, the way that it takes, and what its end means.
+//! One build, from the job to the verdict: the request, the way that it takes, and what its end means; and pushes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,8 +10,10 @@ use crate::asking::Asker;
 use crate::backend::buildkit::request::{Request, Touch};
 use crate::backend::buildkit::{BuildKit, Ended, failure};
 use crate::backend::dockerfile::{self, Dockerfile};
+use crate::backend::oci::reference::Reference;
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
 use crate::backend::{BuildError, Job};
+use crate::process::{self, Stream};
 
 impl Daemon {
     /// Builds the Dockerfile of a job's recipe, and returns the digest of the result. With `config` (OCI's image
@@ -110,6 +112,42 @@ impl Daemon {
             Ended::Stuck(why) => BuildError::Transient(why),
             Ended::Error(error) => error,
         })
+    }
+
+    pub(crate) fn push(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
+        if self.program.is_none() {
+            return Err(NoEngine::no_program().into());
+        }
+        let (notes, cancel) = (asker.notes(), asker.cancel());
+        asker.step("pushing");
+        // What failed is said on standard error; the two streams arrive in any order.
+        let mut last = String::new();
+        let registry = Reference::read(reference).map(|read| read.host);
+        let mut command = self
+            .docker()
+            .map_err(|error| broken_off("docker", &error))?;
+        process::keep_all(command.args(["image", "push", "--", reference]));
+        let exit = self
+            .run(
+                &mut command,
+                cancel,
+                &|| registry.as_slice(),
+                |stream, line| {
+                    notes.log(line);
+                    let is_telling = stream == Stream::Err || last.is_empty();
+                    if is_telling && !line.trim().is_empty() {
+                        line.clone_into(&mut last);
+                    }
+                },
+            )
+            .map_err(|error| broken_off("docker", &error))?;
+        if exit.status.success() {
+            Ok(())
+        } else if exit.stopped {
+            Err(BuildError::Cancelled)
+        } else {
+            Err(failure::push(reference, &last))
+        }
     }
 }
 

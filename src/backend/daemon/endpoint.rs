@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::disk::limits;
 use crate::disk::read::{self, Links};
 
-/// Where a daemon listens if nothing says otherwise.
 const USUAL: &str = "unix:///var/run/docker.sock";
 
 /// Docker's names for proxies, and the build arguments that they become.

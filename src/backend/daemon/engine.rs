@@ -21,7 +21,6 @@ const DIRECT: Version = Version(23, 0);
 /// The first buildx whose progress can be read as JSON.
 const RAW_PROGRESS: Version = Version(0, 13);
 
-/// Major and minor number of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(pub(super) u32, pub(super) u32);
 

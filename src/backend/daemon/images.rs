@@ -11,7 +11,6 @@ use crate::backend::{Artifact, BuildError};
 use crate::cancel::Cancel;
 use crate::process::{Output, Stream};
 
-/// How many calls remove names concurrently.
 const REMOVERS: usize = 8;
 
 impl Daemon {

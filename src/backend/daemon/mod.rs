@@ -16,7 +16,6 @@ mod images;
 mod inspect;
 mod pins;
 mod programs;
-mod push;
 mod races;
 mod round;
 

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 pub(super) const REPOSITORY: &str = "imgspec-pin";
 
-/// The names that this run has given.
 #[derive(Debug)]
 pub(super) struct Pins {
     /// Seconds since 1970 when the run began, so that `clean` can tell names that were left behind.

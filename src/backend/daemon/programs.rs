@@ -22,7 +22,6 @@ use crate::process;
 /// The file that the program writes what it made to.
 const RESULT: &str = "result";
 
-/// The largest such file, in bytes.
 const LARGEST_RESULT: u64 = 16 << 20;
 
 impl Daemon {
@@ -107,7 +106,6 @@ impl Daemon {
     }
 }
 
-/// The arguments that both programs get.
 fn arguments(request: &Request<'_>, command: &mut Command) {
     let (job, dockerfile) = (request.job, &request.dockerfile);
     command
@@ -155,7 +153,6 @@ fn own_arguments(own: &Own, job: &Job<'_>, command: &mut Command) {
     command.args(own.target.iter().flat_map(|target| ["--target", target]));
 }
 
-/// The digest in the file that a builder wrote: buildx JSON, or the bare digest.
 fn digest(scratch: &Dir) -> Result<String, BuildError> {
     let bytes = scratch.read(RESULT, LARGEST_RESULT).map_err(|error| {
         let why = system_words(&error);

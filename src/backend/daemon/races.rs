@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 /// After this many losses, an image is built without its cache.
 const STUCK: usize = 2;
 
-/// How often each image lost the race.
 #[derive(Debug, Default)]
 pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
 

@@ -117,7 +117,6 @@ impl Round {
         }
     }
 
-    /// Asks on one connection until nothing is left to ask.
     async fn ask(self: Arc<Self>, mut line: Option<Line>) {
         while self.broken.load(Ordering::Relaxed) < BROKEN {
             let at = self.next.fetch_add(1, Ordering::Relaxed);

@@ -29,7 +29,6 @@ pub(crate) struct Dockerfile {
     pub(crate) secrets: &'static [&'static str],
 }
 
-/// What a build of a user's own Dockerfile needs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Own {
     pub(crate) target: Option<String>,

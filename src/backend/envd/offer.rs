@@ -23,7 +23,6 @@ use crate::disk::dir::Rooted;
 /// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
 pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
 
-/// The repository of bases there.
 const REPOSITORY: &str = "imgspec-base";
 
 /// What stands between the name and the reason in the words of a push that failed.

@@ -9,7 +9,6 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
-/// An answer, locked while it is being computed.
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A: Clone> Once<A> {

@@ -40,7 +40,6 @@ pub(super) fn is_system(path: &str) -> bool {
     })
 }
 
-/// Whether one of two paths is, or is in, the other.
 pub(super) fn overlap(one: &str, other: &str) -> bool {
     let (one, other) = (one.trim_end_matches('/'), other.trim_end_matches('/'));
     let is_in = |path: &str, folder: &str| {

@@ -17,10 +17,8 @@ use crate::recipe::{CopySource, CopyStep, Step};
 pub(super) use task::ScriptInput;
 use task::{arguments, requirements, tops};
 
-/// The file that envd reads.
 pub(super) const FILE: &str = "build.envd";
 
-/// Where the file sets are, beside it.
 const SETS: &str = "files";
 
 #[derive(Debug, PartialEq, Eq)]

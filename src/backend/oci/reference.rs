@@ -19,7 +19,6 @@ pub(crate) const DOCKER_HUB: &str = "docker.io";
 
 impl Reference {
     /// Reads a reference; none if it is not one. A digest is left out.
-    #[must_use]
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.split_once('@').map_or(text, |(name, _)| name);
         let (name, tag) = match text.rsplit_once(':') {
@@ -52,14 +51,12 @@ impl Reference {
     }
 
     /// Whether a reference with its registry, as `BuildKit` writes them all, means the same image.
-    #[must_use]
     pub(crate) fn is_also(&self, whole: &str) -> bool {
         Self::read(whole).is_some_and(|other| {
             (&other.host, &other.path, &other.tag) == (&self.host, &self.path, &self.tag)
         })
     }
 
-    #[must_use]
     pub(crate) fn repository(&self) -> &str {
         &self.written
     }

@@ -37,7 +37,6 @@ struct Round {
 }
 
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
-#[must_use]
 pub(crate) fn exists(
     references: &[Wanted<'_>],
     label: &str,
@@ -122,7 +121,6 @@ fn unanswered(reference: &str, given_up: GivenUp) -> Existence {
 }
 
 /// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
-#[must_use]
 pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
     let reference = Reference::read(reference)?;
     let limit = HASTE.min(access.limits.answer);
@@ -134,13 +132,11 @@ pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
 
 /// Whether the registry of a reference takes a connection and then says nothing. Where it cannot be reached from here, as
 /// when a daemon elsewhere can, nobody knows.
-#[must_use]
 pub(crate) fn is_silent(host: &str, access: &Access) -> bool {
     Client::hasty(access, access.limits.answer()).is_silent(host)
 }
 
 /// What that means for whoever waits for it.
-#[must_use]
 pub(crate) fn silent_words(host: &str, access: &Access) -> String {
     let limit = access.limits.idle();
     format!(

@@ -80,7 +80,6 @@ impl DirError {
         }
     }
 
-    /// The trouble that an error is about.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }

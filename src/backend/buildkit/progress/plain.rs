@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::reporter::{StepReporter, number};
 
-/// What is known of the parts so far, by number.
 #[derive(Default)]
 pub(super) struct Plain {
     parts: BTreeMap<u32, Part>,

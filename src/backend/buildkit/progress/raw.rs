@@ -19,7 +19,6 @@ pub(super) struct Status {
     warnings: Vec<Vec<u8>>,
 }
 
-/// A part of a build.
 #[derive(Debug, Default, Deserialize)]
 struct Vertex {
     digest: String,
@@ -33,7 +32,6 @@ struct Vertex {
     error: String,
 }
 
-/// Bytes that a part wrote.
 #[derive(Debug, Default, Deserialize)]
 struct Log {
     #[serde(default)]
@@ -149,7 +147,6 @@ impl Raw {
         }
     }
 
-    /// Passes on what was left without a newline.
     pub(super) fn end(&mut self, reporter: &mut StepReporter<'_>) {
         for part in self.parts.values_mut() {
             let rest = std::mem::take(&mut part.rest);

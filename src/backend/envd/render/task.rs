@@ -108,7 +108,6 @@ pub(super) fn stage(taken: usize) -> String {
     format!("/tmp/imgspec-taken-{taken}")
 }
 
-/// The program of a command, with its arguments.
 pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String> {
     let script =
         |script: &str, name: &str| ["/bin/sh", "-c", script, name].map(str::to_owned).to_vec();

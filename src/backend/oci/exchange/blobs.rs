@@ -15,7 +15,6 @@ use super::call::{Call, PIECE, on_files};
 use super::range::{Part, part};
 use crate::backend::oci::name::Digest;
 
-/// How many pieces are read ahead.
 const AHEAD: usize = 2;
 
 pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, ErrorResponse> {

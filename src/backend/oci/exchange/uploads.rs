@@ -99,7 +99,6 @@ async fn hold(call: &Call<'_>, to: &Repository, id: &str) -> Result<Held, ErrorR
     Ok((slot, size.ok_or_else(|| unknown(id))?))
 }
 
-/// Appends the body of a request.
 async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, ErrorResponse> {
     let (mut slot, size) = hold(call, to, id).await?;
     let length = announced(call, &location(to, id), size)?;

@@ -141,7 +141,6 @@ fn token(
     Ok(format!("Bearer {}", token.token))
 }
 
-/// An error of a connection, in words.
 pub(super) fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

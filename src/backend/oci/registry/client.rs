@@ -161,7 +161,6 @@ impl Inquiry<'_> {
         Ok((digest, sent.map_err(|error| self.unknown(&error))?))
     }
 
-    /// One label of a config, and the platform.
     fn config(&self, config: &str, label: &str) -> Result<(Option<String>, Platform), LookupError> {
         let mut answer = self.get(&format!("blobs/{config}"), "*/*")?;
         let text = self.read(&mut answer)?;

@@ -28,15 +28,12 @@ const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 /// The name that helpers give to who has a token only.
 const TOKEN: &str = "<token>";
 
-/// The limits and credentials for questions to registries.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) limits: Limits,
-    /// The directory of Docker's configuration.
     pub(crate) configuration: Option<PathBuf>,
 }
 
-/// What a registry is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
     Password(String, String),

@@ -1,17 +1,20 @@
 //! The store, opened, and its blobs by their digests.
+//!
+//! The writer of an unfinished blob holds a lock on its file, which the system releases however it dies; a sweep takes that lock
+//! first, so nothing is removed from the living.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::owned;
 use crate::asking::waiting;
 use crate::backend::oci::name::Digest;
 use crate::cancel::Cancel;
-use crate::disk::dir::{Dir, Rooted, Share, Terms};
+use crate::disk::FileKind;
+use crate::disk::dir::{Dir, Fresh, Rooted, Share, Terms};
 
 /// The file whose lock is shared by all who use the store; who throws away wants it alone.
 const LOCK: &str = "lock";
@@ -56,7 +59,7 @@ impl Store {
             _used: used,
             folder,
         };
-        owned::sweep(&store.unfinished)?;
+        sweep(&store.unfinished)?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -112,7 +115,7 @@ impl Store {
             return Ok(None);
         };
         if let Some(unfinished) = folder.open(UNFINISHED)? {
-            owned::sweep(&unfinished)?;
+            sweep(&unfinished)?;
         }
         let Some(blobs) = folder.open_all(BLOBS)? else {
             return Ok(Some(0));
@@ -142,4 +145,30 @@ fn place(folder: &Path) -> Rooted {
         _ => (folder, PathBuf::new()),
     };
     Rooted::new(above, name, cache())
+}
+
+/// A new file of random name in this directory, which nobody sweeps while it is open.
+pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
+    loop {
+        let file = folder.fresh()?;
+        match file.file().try_lock() {
+            // It may have been swept between its making and this.
+            Ok(()) if folder.is(file.name(), file.file())? => return Ok(file),
+            Ok(()) | Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(folder.unwritten(file.name(), error)),
+        }
+    }
+}
+
+/// Removes what processes that no longer exist left unfinished.
+fn sweep(unfinished: &Dir) -> io::Result<()> {
+    for entry in unfinished.entries()? {
+        // What cannot be removed now is tried again by the next process.
+        if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())
+            && let Ok(Some(_held)) = unfinished.try_lock(name, Share::Nobody)
+        {
+            let _ = unfinished.remove_file(name);
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,6 @@
 mod blobs;
 mod error;
 mod links;
-mod owned;
 #[cfg(test)]
 mod tests;
 mod write;

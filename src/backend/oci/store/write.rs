@@ -7,9 +7,8 @@ use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
 
-use super::blobs::Store;
+use super::blobs::{Store, create};
 use super::error::StoreError;
-use super::owned;
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::Fresh;
 
@@ -38,7 +37,7 @@ impl Store {
     pub fn writer(&self) -> Result<Writer, StoreError> {
         Ok(Writer {
             store: self.clone(),
-            file: owned::create(&self.0.unfinished)?,
+            file: create(&self.0.unfinished)?,
             hash: Sha256::new(),
             size: 0,
         })
