@@ -45,7 +45,7 @@ pub(super) struct Choice {
     pub(super) force: bool,
     /// Do not build bases: they must be fresh
     #[arg(long)]
-    no_bases: bool,
+    pub(super) no_bases: bool,
     /// Push results to their registries: each when it is built, or all when all are built
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
     push: Option<PushHow>,
@@ -76,10 +76,6 @@ impl Choice {
             Some(PushHow::Each) => Push::Each,
             Some(PushHow::AllOrNothing) => Push::AllOrNothing,
         }
-    }
-
-    pub(super) fn no_bases(&self) -> bool {
-        self.no_bases
     }
 
     pub(super) fn judgement(&self) -> Judgement {

@@ -14,7 +14,7 @@ use super::screen::{eprint_text, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
 use crate::disk::read::{self, Links, Refusal};
-use crate::disk::{FileKind, limits, system_words};
+use crate::disk::{FileKind, limits};
 use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
 use crate::manifest;
 use crate::report::words::Count;
@@ -149,10 +149,7 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
             let help = "remove it, or name another file after `-o`; `-` is standard output";
             Err(Failure::usage(message, help))
         }
-        Ok(_) => {
-            let message = format!("`{}` is there already", file.display());
-            Err(Failure::usage(message, "`--force` replaces it"))
-        }
+        Ok(_) => Err(output::is_there(file)),
     }
 }
 
@@ -247,9 +244,9 @@ fn hand_over(
             .collect();
         beside.iter().try_for_each(|file| free(file, args.force))?;
         for (path, file) in beside.iter().zip(&imported.files) {
-            write(path, &file.text, args.force)?;
+            output::write_new(path, &file.text, args.force)?;
         }
-        write(output, &text, args.force)?;
+        output::write_new(output, &text, args.force)?;
     }
     if args.format == Format::Json {
         print_json(&serde_json::json!({
@@ -266,20 +263,6 @@ fn hand_over(
         eprint_text(&notes(args, output, imported));
     }
     Ok(exit::DONE)
-}
-
-fn write(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
-    output::create(path, text, force).map_err(|error| {
-        let message = format!(
-            "`{}` cannot be written: {}",
-            path.display(),
-            system_words(&error)
-        );
-        Failure::usage(
-            message,
-            "is there such a directory, and may you write into it?",
-        )
-    })
 }
 
 /// What was not carried over, and what to do next.

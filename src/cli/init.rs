@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::output;
 use super::screen::eprint_text;
-use crate::disk::{Shown, system_words};
+use crate::disk::Shown;
 use crate::manifest::FILE_NAME;
 use crate::spec::DEFAULT_BASE;
 
@@ -23,21 +23,7 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
     let path = context.insisted();
     let path = path.unwrap_or_else(|| context.folder.join(FILE_NAME));
     let found = Found::look(&context.folder);
-    let written = output::create(&path, &manifest(&found), args.force);
-    written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(
-            format!("`{}` is there already", path.display()),
-            "`--force` replaces it",
-        ),
-        _ => Failure::usage(
-            format!(
-                "`{}` cannot be written: {}",
-                path.display(),
-                system_words(&error)
-            ),
-            "is the directory writable, and the disk not full?",
-        ),
-    })?;
+    output::write_new(&path, &manifest(&found), args.force)?;
     if !context.screen.quiet {
         eprint_text(&format!("wrote {}\n", path.display()));
         for note in &found.notes {
@@ -128,23 +114,11 @@ fn image_id(folder: &Path) -> String {
     let name = folder
         .canonicalize()
         .ok()
-        .and_then(|path| Some(path.file_name()?.to_string_lossy().to_lowercase()));
-    let kept: String = name
-        .unwrap_or_default()
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    let kept = kept
-        .split('-')
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("-");
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().to_lowercase()))
+        .unwrap_or_default();
+    let parts = name.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let kept = parts.join("-");
     if kept.is_empty() {
         "app".to_owned()
     } else {

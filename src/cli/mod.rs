@@ -1,6 +1,6 @@
 //! The command line: parse, load, one library call, print. Decides nothing.
 //!
-//! Alone knows clap. Each command is a file with its arguments and one function that returns the exit code or a `Failure`;
+//! The only module that uses clap. Each command is a file with its arguments and one function that returns the exit code or a `Failure`;
 //! what several of them share stands below them in files of its own, so that no command names this one.
 
 mod build;

@@ -9,19 +9,36 @@ use std::time::{Duration, Instant};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 
-use crate::disk::FileKind;
+use super::failure::Failure;
+use crate::disk::{FileKind, system_words};
 
 /// How long somebody is waited for who reads from a pipe.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Writes a new file; with `force` a file that is there is replaced. Nothing else is: not what a link leads to, as the link may
-/// be a stranger's.
-pub(super) fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
+/// Writes a new file; with `force` a file that is there is replaced.
+pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
+    create(path, text, force).map_err(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            return is_there(path);
+        }
+        let (path, why) = (path.display(), system_words(&error));
+        let message = format!("`{path}` cannot be written: {why}");
+        Failure::usage(message, "is the directory writable, and the disk not full?")
+    })
+}
+
+/// Nothing but a file is replaced: not what a link leads to, as the link may be a stranger's.
+fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
     match path.symlink_metadata().map(|meta| FileKind::from(&meta)) {
         Ok(FileKind::File) | Err(_) => replace(path, text, force),
         Ok(_) if !force => Err(io::ErrorKind::AlreadyExists.into()),
         Ok(kind) => Err(no_file(kind)),
     }
+}
+
+pub(super) fn is_there(path: &Path) -> Failure {
+    let message = format!("`{}` is there already", path.display());
+    Failure::usage(message, "`--force` replaces it")
 }
 
 /// Writes a file, or to what the user names in its place: a device, a pipe, `/dev/stdout`. It stays what it is, as links do.

@@ -98,7 +98,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         builder: args.choice.builder.clone(),
         env: Box::new(context.env()),
         judgement: args.choice.judgement(),
-        no_bases: args.choice.no_bases(),
+        no_bases: args.choice.no_bases,
         options,
         quiet: args.quiet_period,
         poll: args.poll,

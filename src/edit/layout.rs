@@ -140,7 +140,10 @@ impl<'a> Layout<'a> {
                     self.at += 1;
                     return;
                 }
-                TokenKind::End => return self.ended(),
+                TokenKind::End => {
+                    self.at += 1;
+                    return self.comment_beside();
+                }
             }
             self.at += 1;
         }
@@ -313,27 +316,18 @@ impl<'a> Layout<'a> {
         None
     }
 
-    /// A node ended by a `;`: a comment may follow in its line.
-    fn ended(&mut self) {
-        self.at += 1;
-        self.comment_beside();
-    }
-
+    /// A comment in the line of a `{` or a `;`.
     fn comment_beside(&mut self) {
-        let mut at = self.at;
-        while self
-            .tokens
-            .get(at)
-            .is_some_and(|it| it.kind == TokenKind::Space)
-        {
-            at += 1;
-        }
-        if self
-            .tokens
-            .get(at)
+        let rest = &self.tokens[self.at..];
+        let blanks = rest
+            .iter()
+            .take_while(|it| it.kind == TokenKind::Space)
+            .count();
+        if rest
+            .get(blanks)
             .is_some_and(|it| it.kind == TokenKind::LineComment)
         {
-            self.at = at;
+            self.at += blanks;
             self.word(self.said().trim_end());
             self.at += 1;
         }

@@ -28,7 +28,7 @@ impl Piece {
         self.node.to_string()
     }
 
-    /// Which entry the so-manyth argument, or property, is.
+    /// The index among all entries of the argument, or property, at this position.
     fn entry(&self, at: usize, is_named: bool) -> Option<usize> {
         let entries = self.node.entries().iter().enumerate();
         let mut of_kind = entries.filter(|(_, entry)| entry.name().is_some() == is_named);

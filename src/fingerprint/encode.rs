@@ -200,7 +200,7 @@ impl<S: Sink> Encoder<'_, S> {
             | Step::User(text)
             | Step::Account { name: text }
             | Step::Run { command: text } => {
-                self.sink.input(name, Value::Text(text));
+                self.text(name, text);
             }
             Step::Conda(conda) => self.conda(conda, name),
             Step::Lock(lock) => self.lock(lock, name),
@@ -213,8 +213,8 @@ impl<S: Sink> Encoder<'_, S> {
     fn base(&mut self, base: &Base) {
         match base {
             Base::Image(id) => self.image("base", id),
-            Base::Registry(reference) => self.sink.input("base-image", Value::Text(reference)),
-            Base::Scratch => self.sink.input("base", Value::Text("scratch")),
+            Base::Registry(reference) => self.text("base-image", reference),
+            Base::Scratch => self.text("base", "scratch"),
         }
     }
 
@@ -227,7 +227,7 @@ impl<S: Sink> Encoder<'_, S> {
         let tail = name.strip_prefix("conda-packages").unwrap_or_default();
         if let Some(python) = python {
             let field = format!("python-version{tail}");
-            self.sink.input(&field, Value::Text(python));
+            self.text(&field, python);
         }
         self.texts(name, packages);
         self.urls(&format!("conda-channels{tail}"), channels);
@@ -243,19 +243,14 @@ impl<S: Sink> Encoder<'_, S> {
             extra_args,
         } = lock;
         let tail = name.strip_prefix("requirements").unwrap_or_default();
-        let field = |field: &str| format!("{field}{tail}");
         let tool = match tool {
             LockTool::Uv => "uv",
             LockTool::Poetry => "poetry",
         };
-        self.sink.input(&field("lock"), Value::Text(tool));
+        self.text(&format!("lock{tail}"), tool);
         self.interpreter(interpreter, tail);
         self.file_set(name);
-        if let Some(index) = index {
-            self.sink.input(&field("pip-index"), Value::Url(index));
-        }
-        self.urls(&field("pip-extra-index-url"), extra_indexes);
-        self.urls(&field("pip-extra-args"), extra_args);
+        self.installer(tail, index.as_deref(), extra_indexes, extra_args);
     }
 
     fn interpreter(&mut self, interpreter: &Interpreter, tail: &str) {
@@ -266,8 +261,7 @@ impl<S: Sink> Encoder<'_, S> {
             Interpreter::Conda => ("python", "of conda"),
             Interpreter::Venv => ("python", "of the lock file"),
         };
-        self.sink
-            .input(&format!("{field}{tail}"), Value::Text(interpreter));
+        self.text(&format!("{field}{tail}"), interpreter);
     }
 
     /// Of a secret counts what it is called and where steps find it: neither its value nor where that comes from.
@@ -286,7 +280,7 @@ impl<S: Sink> Encoder<'_, S> {
                     SecretPlace::File(path) => ("mount", path),
                 };
                 let name = format!("{name}.{}.{how}", step.field());
-                self.sink.input(&name, Value::Text(place));
+                self.text(&name, place);
             }
         }
     }
@@ -302,7 +296,7 @@ impl<S: Sink> Encoder<'_, S> {
         self.file_set("dockerfile");
         self.file_set("dockerfile.context");
         if let Some(target) = target {
-            self.sink.input("dockerfile.target", Value::Text(target));
+            self.text("dockerfile.target", target);
         }
         self.pairs("dockerfile.args", args);
         self.sink
@@ -312,7 +306,7 @@ impl<S: Sink> Encoder<'_, S> {
             match source {
                 ContextSource::Image(id) => self.image(&field, id),
                 ContextSource::Registry(reference) => {
-                    self.sink.input(&field, Value::Text(reference));
+                    self.text(&field, reference);
                 }
                 ContextSource::Files(_) => self.file_set(&field),
             }
@@ -334,17 +328,13 @@ impl<S: Sink> Encoder<'_, S> {
         let field = |field: &str| format!("{field}{tail}");
         self.interpreter(interpreter, tail);
         if let Some((_, package)) = unless_named {
-            self.sink.input(&field("flytekit"), Value::Text(package));
+            self.text(&field("flytekit"), package);
         }
         if requirements.is_some() {
             self.file_set(&field("requirements"));
         }
         self.urls(name, packages);
-        if let Some(index) = index {
-            self.sink.input(&field("pip-index"), Value::Url(index));
-        }
-        self.urls(&field("pip-extra-index-url"), extra_indexes);
-        self.urls(&field("pip-extra-args"), extra_args);
+        self.installer(tail, index.as_deref(), extra_indexes, extra_args);
     }
 
     fn copy(&mut self, copy: &CopyStep, name: &str) {
@@ -354,13 +344,12 @@ impl<S: Sink> Encoder<'_, S> {
             CopySource::Files(_) => self.file_set(name),
             CopySource::Image { image, path } => {
                 self.image(name, image);
-                self.sink.input(&format!("{name}.path"), Value::Text(path));
+                self.text(&format!("{name}.path"), path);
             }
         }
-        self.sink.input(&format!("{name}.to"), Value::Text(to));
+        self.text(&format!("{name}.to"), to);
         if let Some(owner) = owner {
-            self.sink
-                .input(&format!("{name}.owner"), Value::Text(owner));
+            self.text(&format!("{name}.owner"), owner);
         }
     }
 
@@ -378,9 +367,23 @@ impl<S: Sink> Encoder<'_, S> {
             self.texts("cmd", cmd);
         }
         if let Some(user) = user {
-            self.sink.input("user", Value::Text(user));
+            self.text("user", user);
         }
         self.pairs("labels", labels);
+    }
+
+    /// Where packages come from, and how they are installed; `tail` tells steps of a kind apart.
+    fn installer(&mut self, tail: &str, index: Option<&str>, extra: &[String], args: &[String]) {
+        if let Some(index) = index {
+            let name = format!("pip-index{tail}");
+            self.sink.input(&name, Value::Url(index));
+        }
+        self.urls(&format!("pip-extra-index-url{tail}"), extra);
+        self.urls(&format!("pip-extra-args{tail}"), args);
+    }
+
+    fn text(&mut self, name: &str, text: &str) {
+        self.sink.input(name, Value::Text(text));
     }
 
     fn texts(&mut self, name: &str, values: &[String]) {
@@ -401,25 +404,20 @@ impl<S: Sink> Encoder<'_, S> {
     fn pairs(&mut self, name: &str, pairs: &[(String, String)]) {
         self.sink.input(name, Value::Count(pairs.len()));
         for (key, value) in pairs {
-            self.sink
-                .input(&format!("{name}.{key}"), Value::Text(value));
+            self.text(&format!("{name}.{key}"), value);
         }
     }
 
     fn image(&mut self, name: &str, id: &str) {
-        let (_, key) = self
-            .bases
-            .iter()
-            .find(|(base, _)| base == id)
-            .expect("the keys of all images that the recipe needs are given");
+        let mut bases = self.bases.iter();
+        let base = bases.find(|(base, _)| base == id);
+        let (_, key) = base.expect("the keys of all images that the recipe needs are given");
         self.sink.input(name, Value::Image { id, key });
     }
 
     fn file_set(&mut self, name: &str) {
-        let files = self
-            .files
-            .next()
-            .expect("the files of all sets of the recipe are given");
+        let files = self.files.next();
+        let files = files.expect("the files of all sets of the recipe are given");
         self.sink.input(name, Value::Files(files));
     }
 }

@@ -1,6 +1,6 @@
 //! Images that a program describes itself, without a manifest: named, looked for, planned and built.
 //!
-//! Knows nothing of screens. The images become a [`Workspace`](crate::workspace::Workspace) as those of manifests do, held to
+//! The images become a [`Workspace`](crate::workspace::Workspace) as those of manifests do, held to
 //! the same rules; from there on everything is the code that the command line calls: the same keys, tags, records and
 //! guarantees.
 //!

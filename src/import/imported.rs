@@ -1,4 +1,4 @@
-//! What an import yields: images as manifest nodes, files to write beside the manifest, notes. Plain data.
+//! What an import yields: images as manifest nodes, files to write beside the manifest, notes.
 
 pub use crate::manifest::write::NewNode;
 

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug, Clone)]
 pub struct Paths {
     /// The other tool's working directory.
-    from: PathBuf,
+    pub(super) from: PathBuf,
     /// The manifest's directory.
     to: PathBuf,
 }
@@ -29,11 +29,6 @@ impl Paths {
             from: real(from),
             to: real(to),
         }
-    }
-
-    /// The other tool's working directory.
-    pub(super) fn origin(&self) -> &Path {
-        &self.from
     }
 
     fn locate(&self, given: &str) -> Location {

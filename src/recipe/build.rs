@@ -1,4 +1,4 @@
-//! What a build needs besides its steps: helper images, secrets, the user's own Dockerfile, builder options. Plain data.
+//! What a build needs besides its steps: helper images, secrets, the user's own Dockerfile, builder options.
 
 use super::files::FileSet;
 use crate::spec::{SecretSource, SecretStep, WorkspacePath};

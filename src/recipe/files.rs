@@ -1,4 +1,4 @@
-//! The files of the workspace that a step reads, and the ignore rules for them. Plain data.
+//! The files of the workspace that a step reads, and the ignore rules for them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -7,12 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use annotate_snippets::{
-    Annotation, AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet,
-};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, Snippet};
 
 use super::words::Count;
-use crate::diagnostic::{Diagnostic, Fix, Label, Place, Severity, SourceId, Sources};
+use crate::diagnostic::{Diagnostic, Label, Place, Severity, Source, SourceId, Sources};
 
 /// The most bytes of an excerpt: no screen shows a larger one, and drawing it takes seconds.
 const EXCERPT_LIMIT: usize = 64 * 1024;
@@ -68,23 +66,28 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     );
     for (source, labels) in by_source(diagnostic) {
         let read = sources.get(source);
-        let lines = lines(sources, source, &spans(sources, &labels));
-        group = if !read.text.is_empty() && is_drawable(&read.text[lines]) {
-            group.element(excerpt(sources, source, &labels))
-        } else {
-            group.element(origin(sources, source, &labels))
+        let excerpt = Excerpt::of(read, labels.iter().map(|(_, label)| &label.place));
+        group = match excerpt.filter(|_| !read.text.is_empty()) {
+            Some(excerpt) => {
+                let annotations = labels.iter().map(|(kind, label)| {
+                    let text = Some(label.text.as_str()).filter(|text| !text.is_empty());
+                    kind.span(excerpt.span(&label.place)).label(text)
+                });
+                group.element(excerpt.snippet().annotations(annotations))
+            }
+            // The position alone.
+            None => group.element(origin(sources, read, labels[0].1)),
         };
     }
     let mut help = diagnostic.help.iter();
-    // The first help is the title of the corrected line.
-    let fix = diagnostic.fix.as_ref().filter(|fix| {
-        let span = span(sources, &fix.place);
-        let lines = lines(sources, fix.place.source, std::slice::from_ref(&span));
-        is_drawable(&sources.get(fix.place.source).text[lines])
-    });
-    let mend = fix.map(|fix| {
+    let mend = diagnostic.fix.as_ref().and_then(|fix| {
+        let read = sources.get(fix.place.source);
+        let excerpt = Excerpt::of(read, std::iter::once(&fix.place))?;
+        // The first help is the title of the corrected line.
         let title = help.next().map_or("write it like this", String::as_str);
-        mended(sources, fix, title)
+        let patch = Patch::new(excerpt.span(&fix.place), fix.replacement.as_str());
+        let corrected = excerpt.snippet().patch(patch);
+        Some(Level::HELP.secondary_title(title).element(corrected))
     });
     let mut groups = vec![group.elements(help.map(|help| Level::HELP.message(help.as_str())))];
     groups.extend(mend);
@@ -108,94 +111,59 @@ fn by_source(diagnostic: &Diagnostic) -> Vec<(SourceId, Vec<(AnnotationKind, &La
     sources
 }
 
-fn spans(sources: &Sources, labels: &[(AnnotationKind, &Label)]) -> Vec<Range<usize>> {
-    labels
-        .iter()
-        .map(|(_, label)| span(sources, &label.place))
-        .collect()
-}
-
-/// Whether an excerpt can be shown at all, and drawn in no time.
-fn is_drawable(lines: &str) -> bool {
-    lines.len() <= EXCERPT_LIMIT && lines.split('\n').all(|line| line.len() <= LINE_LIMIT)
-}
-
-/// The position alone, for texts that cannot be shown.
-fn origin<'a>(
-    sources: &'a Sources,
-    source: SourceId,
-    labels: &[(AnnotationKind, &Label)],
-) -> Origin<'a> {
-    let read = sources.get(source);
+fn origin<'a>(sources: &Sources, read: &'a Source, label: &Label) -> Origin<'a> {
     let origin = Origin::path(read.path.as_str());
-    match labels.first() {
-        Some((_, label)) if !read.text.is_empty() => {
-            let (line, column) = sources.line_column(&label.place);
-            origin.line(line).char_column(column)
-        }
-        _ => origin,
+    if read.text.is_empty() {
+        return origin;
+    }
+    let (line, column) = sources.line_column(&label.place);
+    origin.line(line).char_column(column)
+}
+
+/// Whole lines of a text, from the first of some places to the last.
+struct Excerpt<'a> {
+    source: &'a Source,
+    lines: Range<usize>,
+}
+
+impl<'a> Excerpt<'a> {
+    /// None when it cannot be shown at all, or not drawn in no time.
+    fn of<'p>(source: &'a Source, places: impl Iterator<Item = &'p Place>) -> Option<Self> {
+        let (text, spans) = (&source.text, places.map(|place| span(source, place)));
+        let reach =
+            |all: Range<usize>, one: Range<usize>| all.start.min(one.start)..all.end.max(one.end);
+        let reach = spans.reduce(reach)?;
+        let start = text[..reach.start].rfind('\n').map_or(0, |at| at + 1);
+        let end = text[reach.end..]
+            .find('\n')
+            .map_or(text.len(), |at| reach.end + at);
+        let mut lines = text[start..end].split('\n');
+        let is_drawable =
+            end - start <= EXCERPT_LIMIT && lines.all(|line| line.len() <= LINE_LIMIT);
+        let lines = start..end;
+        is_drawable.then_some(Self { source, lines })
+    }
+
+    /// The place's bytes, counted from the first of these lines.
+    fn span(&self, place: &Place) -> Range<usize> {
+        let span = span(self.source, place);
+        span.start - self.lines.start..span.end - self.lines.start
+    }
+
+    fn snippet<T: Clone>(&self) -> Snippet<'a, T> {
+        let (text, lines) = (&self.source.text, self.lines.clone());
+        let before = text[..lines.start].matches('\n').count();
+        // A carriage return would be drawn as a character.
+        Snippet::source(text[lines].replace('\r', " "))
+            .path(self.source.path.as_str())
+            .line_start(before + 1)
     }
 }
 
-fn excerpt<'a>(
-    sources: &'a Sources,
-    source: SourceId,
-    labels: &[(AnnotationKind, &'a Label)],
-) -> Snippet<'a, Annotation<'a>> {
-    let spans = spans(sources, labels);
-    let lines = lines(sources, source, &spans);
-    let annotations = labels.iter().zip(&spans).map(|((kind, label), span)| {
-        let span = span.start - lines.start..span.end - lines.start;
-        let annotation = kind.span(span);
-        if label.text.is_empty() {
-            annotation
-        } else {
-            annotation.label(label.text.as_str())
-        }
-    });
-    snippet(sources, source, &lines).annotations(annotations)
-}
-
-fn mended<'a>(sources: &'a Sources, fix: &'a Fix, title: &'a str) -> Group<'a> {
-    let span = span(sources, &fix.place);
-    let lines = lines(sources, fix.place.source, std::slice::from_ref(&span));
-    let patch = Patch::new(
-        span.start - lines.start..span.end - lines.start,
-        fix.replacement.as_str(),
-    );
-    Level::HELP
-        .secondary_title(title)
-        .element(snippet(sources, fix.place.source, &lines).patch(patch))
-}
-
-fn snippet<'a, T: Clone>(
-    sources: &'a Sources,
-    source: SourceId,
-    lines: &Range<usize>,
-) -> Snippet<'a, T> {
-    let source = sources.get(source);
-    let before = &source.text[..lines.start];
-    // A carriage return would be drawn as a character.
-    Snippet::source(source.text[lines.clone()].replace('\r', " "))
-        .path(source.path.as_str())
-        .line_start(before.matches('\n').count() + 1)
-}
-
 /// The place's bytes, moved to character boundaries inside the text.
-fn span(sources: &Sources, place: &Place) -> Range<usize> {
-    let text = &sources.get(place.source).text;
-    let start = text.floor_char_boundary(place.span.start);
-    start..text.floor_char_boundary(place.span.end).max(start)
-}
-
-/// The bytes of whole lines from the first span to the last.
-fn lines(sources: &Sources, source: SourceId, spans: &[Range<usize>]) -> Range<usize> {
-    let text = &sources.get(source).text;
-    let start = spans.iter().map(|span| span.start).min().unwrap_or(0);
-    let end = spans.iter().map(|span| span.end).max().unwrap_or(0);
-    let start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[end..].find('\n').map_or(text.len(), |at| end + at);
-    start..end
+fn span(source: &Source, place: &Place) -> Range<usize> {
+    let start = source.text.floor_char_boundary(place.span.start);
+    start..source.text.floor_char_boundary(place.span.end).max(start)
 }
 
 #[cfg(test)]

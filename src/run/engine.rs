@@ -152,7 +152,7 @@ impl<'r> Engine<'r> {
 
     /// Tells that an image is taken up; not if it must not be, because nobody can say whether it exists.
     fn announce(&mut self, id: ImageId) -> bool {
-        let reasons = self.state.reasons(id, self.jobs.store());
+        let reasons = self.state.reasons(id, &self.jobs.store);
         let image = self.state.name(id);
         let unknown = reasons.iter().find_map(|reason| match reason {
             Reason::Unknown { why } => Some(why),

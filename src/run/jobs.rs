@@ -25,7 +25,7 @@ pub struct NoWorkers {
 pub(crate) struct Jobs {
     pool: ThreadPool,
     most: usize,
-    store: Store,
+    pub(crate) store: Store,
     messages: SyncSender<Message>,
     running: BTreeMap<String, Job>,
 }
@@ -69,10 +69,6 @@ impl Jobs {
 
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_empty()
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Job)> {

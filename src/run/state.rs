@@ -213,7 +213,7 @@ impl State {
             no_cache: self.forced.contains(self.view.name(id)),
             attempts: self.rules.options.attempts.max(1),
             push: is_push.then(|| self.artifact(id)),
-            store: jobs.store().clone(),
+            store: jobs.store.clone(),
             tell: jobs.tell(),
             cancel: Cancel::default(),
         }

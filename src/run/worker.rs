@@ -1,4 +1,4 @@
-//! Builds one image, or pushes one: retries, log, record. Knows nothing of the graph and of other images.
+//! Builds one image, or pushes one: retries, log, record.
 //!
 //! The record is written here, right after the tag, so that a success is kept whatever happens to the run.
 

@@ -176,22 +176,17 @@ impl Secret {
     }
 
     /// Gives it to a kind of step as a variable.
-    pub fn as_env(mut self, step: SecretStep, name: impl Into<String>) -> Self {
-        self.uses.push(SecretUse {
-            step,
-            env: Some(name.into()),
-            mount: None,
-        });
-        self
+    pub fn as_env(self, step: SecretStep, name: impl Into<String>) -> Self {
+        self.used(step, Some(name.into()), None)
     }
 
     /// Gives it to a kind of step as a file.
-    pub fn as_file(mut self, step: SecretStep, path: impl Into<String>) -> Self {
-        self.uses.push(SecretUse {
-            step,
-            env: None,
-            mount: Some(path.into()),
-        });
+    pub fn as_file(self, step: SecretStep, path: impl Into<String>) -> Self {
+        self.used(step, None, Some(path.into()))
+    }
+
+    fn used(mut self, step: SecretStep, env: Option<String>, mount: Option<String>) -> Self {
+        self.uses.push(SecretUse { step, env, mount });
         self
     }
 }

@@ -1,7 +1,6 @@
 //! How a program says what an image is asked to be: one method a field, by value, in a chain.
 //!
-//! Pure, and checks nothing: [`crate::images::Images`] holds what is said here to the rules of a manifest. The
-//! semantics are flytekit's: lists grow, names get a value, single values are replaced, a clone leaves the original as it was.
+//! Nothing is checked here: [`crate::images::Images`] applies the rules of a manifest. The semantics are flytekit's: lists grow, names get a value, single values are replaced, a clone leaves the original as it was.
 
 use super::ImageSpec;
 use super::build::{OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, put, put_secret};

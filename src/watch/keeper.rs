@@ -175,7 +175,7 @@ impl<'r> Keeper<'r> {
         if self.poller.poll(every, view, is_broken, &self.hints) {
             self.looks.hurry();
         }
-        self.poller.at()
+        self.poller.at
     }
 
     fn look(&mut self, phase: &mut Phase<'r>) {

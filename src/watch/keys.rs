@@ -1,6 +1,6 @@
 //! Single keys from a terminal, without Return.
 //!
-//! Alone changes the terminal's mode. Only line editing and echo are switched off — Ctrl-C stays a signal and output stays as
+//! The only module that changes the terminal's mode. Only line editing and echo are switched off — Ctrl-C stays a signal and output stays as
 //! it is — and the mode that was found is restored when this is dropped; a program in the background touches nothing.
 
 use std::io::{IsTerminal, Stdin};

@@ -14,16 +14,12 @@ use crate::world::View;
 #[derive(Debug, Default)]
 pub(super) struct Poller {
     /// When it is time again; none before the first time.
-    at: Option<Instant>,
+    pub(super) at: Option<Instant>,
     /// What the manifests and what includes match held the last time.
     manifests: Option<blake3::Hash>,
 }
 
 impl Poller {
-    pub(super) fn at(&self) -> Option<Instant> {
-        self.at
-    }
-
     /// Puts all in doubt, if it is time; whether it was.
     pub(super) fn poll(
         &mut self,

@@ -1,7 +1,7 @@
 //! Watches directories: tells [`Hints`] of every event in one.
 //!
-//! Alone knows notify. Directories one by one and never recursively, so that ignored trees cost nothing;
-//! what the system cannot watch, or is silent about, is looked at from time to time instead, all of it.
+//! The only module that uses notify. Directories are watched one by one and never recursively, so that ignored trees cost nothing;
+//! what the system cannot watch, or sends no events for, is polled as a whole instead.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ enum Way {
 }
 
 impl DirectoryWatcher {
-    /// A source that watches nothing yet; one that polls from the start when the user wants that, or when it must: then
-    /// with the reason.
+    /// Watches nothing yet. It polls from the start if the user wants that, or if there can be no events: then with the
+    /// reason.
     pub(super) fn new(
         hints: &Arc<Hints>,
         wake: &Wake,

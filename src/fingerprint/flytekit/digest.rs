@@ -48,17 +48,6 @@ impl Folder {
         Ok(Self { root, at, order })
     }
 
-    /// The sha1 of a requirements or lock file without the white space at its ends.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn requirements_digest(&self, path: &str) -> Result<String, Error> {
-        let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
-        let bytes = self.root.bytes(&real, Links::Refuse, limits::LOCK);
-        let bytes = bytes.map_err(|refusal| self.refused(&real, refusal))?;
-        Ok(hex::encode(Sha1::digest(strip_bytes(&bytes))))
-    }
-
     /// The files of a source root that nothing ignores, relative to it and sorted.
     ///
     /// flytekit's ignore rules see the paths of a source root that is given relative with that root before them, so that
@@ -111,25 +100,14 @@ impl Folder {
     pub fn copy_digest(&self, items: &[String]) -> Result<String, Error> {
         let mut md5 = Md5::new();
         for item in items {
-            match self.resolve(item)? {
-                Some(real) if self.is_folder(&real) => self.add_tree(&mut md5, &real)?,
-                Some(real) => {
-                    let name = item.rsplit('/').next().unwrap_or_default();
-                    if self.leaf(&real)?.is_some() {
-                        self.add(&mut md5, &real, name)?;
-                    }
-                }
-                None => {}
+            let Some(real) = self.resolve(item)? else {
+                continue;
+            };
+            if self.is_folder(&real) {
+                self.add_tree(&mut md5, &real)?;
+            } else if self.leaf(&real)?.is_some() {
+                self.add(&mut md5, &real, item.rsplit('/').next().unwrap_or_default())?;
             }
-        }
-        Ok(hex::encode(md5.finalize()))
-    }
-
-    /// The md5 of one directory, which is what flytekit takes a `copy` that is a text for.
-    fn tree_digest(&self, folder: &str) -> Result<String, Error> {
-        let mut md5 = Md5::new();
-        if let Some(real) = self.resolve(folder)?.filter(|real| self.is_folder(real)) {
-            self.add_tree(&mut md5, &real)?;
         }
         Ok(hex::encode(md5.finalize()))
     }
@@ -221,7 +199,10 @@ impl Folder {
 
 impl Digests for Folder {
     fn requirements(&self, path: &str) -> Result<String, Error> {
-        self.requirements_digest(path)
+        let real = self.resolve(path)?.ok_or_else(|| missing(path))?;
+        let bytes = self.root.bytes(&real, Links::Refuse, limits::LOCK);
+        let bytes = bytes.map_err(|refusal| self.refused(&real, refusal))?;
+        Ok(hex::encode(Sha1::digest(strip_bytes(&bytes))))
     }
 
     fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error> {
@@ -234,8 +215,11 @@ impl Digests for Folder {
     }
 
     fn copy(&self, copy: &Value) -> Result<String, Error> {
-        if let Value::Text(folder) = copy {
-            return self.tree_digest(folder);
+        if let Value::Text(path) = copy {
+            // flytekit takes a text for a directory.
+            let folder = self.resolve(path)?.filter(|real| self.is_folder(real));
+            let items = folder.iter().map(|_| path.clone());
+            return self.copy_digest(&items.collect::<Vec<_>>());
         }
         let items = copy.as_texts().ok_or_else(|| Error::NotList {
             field: "copy".to_owned(),

@@ -25,14 +25,12 @@ fn write(out: &mut String, value: &Value) {
         Value::Int(value) => append(out, format_args!("{value}")),
         Value::Float(value) => out.push_str(&float(*value)),
         Value::Text(text) => quote(out, text),
-        Value::List(items) => between(out, ['[', ']'], items, write),
+        Value::List(items) => between(out, ["[", "]"], items, write),
         Value::Tuple(items) => {
             let close = if items.len() == 1 { ",)" } else { ")" };
-            out.push('(');
-            join(out, items, write);
-            out.push_str(close);
+            between(out, ["(", close], items, write);
         }
-        Value::Dict(items) => between(out, ['{', '}'], items, |out, (key, value)| {
+        Value::Dict(items) => between(out, ["{", "}"], items, |out, (key, value)| {
             quote(out, key);
             out.push_str(": ");
             write(out, value);
@@ -41,19 +39,15 @@ fn write(out: &mut String, value: &Value) {
     }
 }
 
-fn between<T>(out: &mut String, ends: [char; 2], items: &[T], write: impl Fn(&mut String, &T)) {
-    out.push(ends[0]);
-    join(out, items, write);
-    out.push(ends[1]);
-}
-
-fn join<T>(out: &mut String, items: &[T], write: impl Fn(&mut String, &T)) {
+fn between<T>(out: &mut String, ends: [&str; 2], items: &[T], write: impl Fn(&mut String, &T)) {
+    out.push_str(ends[0]);
     for (at, item) in items.iter().enumerate() {
         if at > 0 {
             out.push_str(", ");
         }
         write(out, item);
     }
+    out.push_str(ends[1]);
 }
 
 fn append(out: &mut String, text: std::fmt::Arguments<'_>) {

@@ -96,43 +96,6 @@ pub struct Fields {
     pub builder_config: Value,
 }
 
-impl Default for Fields {
-    /// Nothing is set; the name is `flytekit`.
-    fn default() -> Self {
-        Self {
-            name: "flytekit".to_owned(),
-            python_version: Value::None,
-            builder: None,
-            source_root: None,
-            env: Value::None,
-            registry: None,
-            packages: None,
-            conda_packages: None,
-            conda_channels: None,
-            requirements: None,
-            apt_packages: None,
-            cuda: Value::None,
-            cudnn: Value::None,
-            base_image: None,
-            platform: None,
-            pip_index: Value::None,
-            pip_extra_index_url: None,
-            pip_secret_mounts: None,
-            pip_extra_args: Value::None,
-            registry_config: Value::None,
-            entrypoint: None,
-            commands: None,
-            tag_format: None,
-            source_copy_mode: None,
-            copy: Value::None,
-            python_exec: Value::None,
-            runtime_packages: None,
-            builder_options: Value::None,
-            builder_config: Value::None,
-        }
-    }
-}
-
 impl Fields {
     /// What flytekit hashes: the fields that are set, but for the builder, the secrets and the runtime packages.
     fn hashed(&self) -> Value {

@@ -58,12 +58,17 @@ impl Walk<'_> {
         for entry in entries
             .map_err(|refusal| FilesError::found(&place(self.root.path(), folder), refusal))?
         {
-            let kind = self.kind_of(folder, &entry);
+            let leads_to_folder = || self.root.at(folder).join(&entry.name).is_dir();
+            let (is_folder, is_folder_link) = match entry.kind {
+                FileKind::Directory => (true, false),
+                FileKind::Link => (false, leads_to_folder()),
+                _ => (false, false),
+            };
             let name = self.name_of(folder, entry)?;
-            match kind {
-                EntryKind::File => listed.files.push(name),
-                EntryKind::Folder if !self.is_left_out(folder, &name) => listed.folders.push(name),
-                EntryKind::Folder | EntryKind::FolderLink => {}
+            if is_folder && !self.is_left_out(folder, &name) {
+                listed.folders.push(name);
+            } else if !is_folder && !is_folder_link {
+                listed.files.push(name);
             }
         }
         listed.files.sort_unstable();
@@ -84,21 +89,6 @@ impl Walk<'_> {
         };
         Ok(entry.name.into_string().map_err(unreadable)?)
     }
-
-    fn kind_of(&self, folder: &Path, entry: &Entry) -> EntryKind {
-        let leads_to_folder = || self.root.at(folder).join(&entry.name).is_dir();
-        match entry.kind {
-            FileKind::Directory => EntryKind::Folder,
-            FileKind::Link if leads_to_folder() => EntryKind::FolderLink,
-            _ => EntryKind::File,
-        }
-    }
-}
-
-enum EntryKind {
-    File,
-    Folder,
-    FolderLink,
 }
 
 /// A path below the root or from it, for people.

@@ -77,7 +77,7 @@ impl Bake<'_> {
             .arg(self.file);
         command
             .args(arguments)
-            .current_dir(self.context.paths.origin());
+            .current_dir(&self.context.paths.from);
         // For a target with `ssh`, bake requires an agent even to print: this one is never spoken to.
         let agent = tempfile::tempdir().ok().and_then(|directory| {
             let socket = directory.path().join("agent");

@@ -86,7 +86,7 @@ impl PythonRun {
         let mut command = Command::new(context.python);
         command.args(["-c", SCRIPT]).arg(path).arg(&result);
         command
-            .current_dir(context.paths.origin())
+            .current_dir(&context.paths.from)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONUNBUFFERED", "1");
         let cancel = context.cancel.clone();

@@ -83,12 +83,12 @@ fn a_link_out_of_the_workspace_is_an_error_unless_it_is_ignored() {
     std::fs::write(tree.at(".dockerignore"), "link\n").unwrap();
     assert_eq!(tree.sources().unwrap(), [".dockerignore", "a"]);
     let folder = tree.folder(Order::Sorted);
-    assert_eq!(folder.requirements_digest("link"), Err(outside("link")));
+    assert_eq!(folder.requirements("link"), Err(outside("link")));
     let up = format!(
         "../{}/secret",
         other.0.path().file_name().unwrap().display()
     );
-    assert_eq!(folder.requirements_digest(&up), Err(outside(&up)));
+    assert_eq!(folder.requirements(&up), Err(outside(&up)));
     assert!(matches!(
         folder.source_files(".."),
         Err(Error::Files(FilesError::Outside { .. }))
@@ -195,7 +195,7 @@ fn what_is_not_there_is_named() {
         let path = path.to_owned();
         Err(FilesError::Missing { path, said: None }.into())
     };
-    assert_eq!(folder.requirements_digest("no.txt"), missing("no.txt"));
+    assert_eq!(folder.requirements("no.txt"), missing("no.txt"));
     assert_eq!(folder.source("no", &CopyMode::All), missing("no"));
     let error = folder.source_files("a").unwrap_err();
     assert_eq!(

@@ -15,6 +15,43 @@ pub(super) enum BadKeyword {
     NotText(String),
 }
 
+impl Default for Fields {
+    /// Nothing is set; the name is `flytekit`.
+    fn default() -> Self {
+        Self {
+            name: "flytekit".to_owned(),
+            python_version: Value::None,
+            builder: None,
+            source_root: None,
+            env: Value::None,
+            registry: None,
+            packages: None,
+            conda_packages: None,
+            conda_channels: None,
+            requirements: None,
+            apt_packages: None,
+            cuda: Value::None,
+            cudnn: Value::None,
+            base_image: None,
+            platform: None,
+            pip_index: Value::None,
+            pip_extra_index_url: None,
+            pip_secret_mounts: None,
+            pip_extra_args: Value::None,
+            registry_config: Value::None,
+            entrypoint: None,
+            commands: None,
+            tag_format: None,
+            source_copy_mode: None,
+            copy: Value::None,
+            python_exec: Value::None,
+            runtime_packages: None,
+            builder_options: Value::None,
+            builder_config: Value::None,
+        }
+    }
+}
+
 impl Fields {
     /// Reads arguments; of one that is there twice the last counts. A base that is itself an `ImageSpec` cannot be said this
     /// way: set `base_image` afterwards.
