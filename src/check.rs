@@ -4,11 +4,13 @@
 //! only of a workspace without errors.
 
 mod between;
+mod lints;
 mod names;
 mod passwords;
 mod paths;
 mod state;
 mod together;
+mod told;
 
 use std::path::Path;
 
@@ -18,6 +20,8 @@ use crate::graph::Graph;
 use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
 use crate::workspace::{Loaded, Workspace};
+
+use told::Told;
 
 pub(crate) use passwords::has_password;
 pub use state::state;
@@ -54,10 +58,20 @@ pub fn check(
 
 /// Checks a workspace that was read.
 #[must_use]
-pub fn loaded(loaded: Loaded) -> Checked {
-    let mut diagnostics = Vec::new();
-    between::check(&loaded, &mut diagnostics);
-    let workspace = loaded.workspace;
+pub fn loaded(mut loaded: Loaded) -> Checked {
+    let mut told = Told {
+        list: loaded.diagnostics,
+        allows: std::mem::take(&mut loaded.workspace.allows),
+    };
+    let mut workspace = loaded.workspace;
+    between::check(&workspace.images, loaded.is_whole, &mut told);
+    together::check(&workspace, &mut told);
+    lints::check(&mut workspace, &mut told);
+    let Told {
+        list: mut diagnostics,
+        allows,
+    } = told;
+    workspace.allows = allows;
     let images = &workspace.images;
     let graph = Graph::new(images)
         .map_err(|cycles| {
@@ -67,9 +81,7 @@ pub fn loaded(loaded: Loaded) -> Checked {
         .ok();
     names::check(images, &mut diagnostics);
     diagnostics.extend(images.iter().flat_map(passwords::check));
-    together::check(&workspace, &mut diagnostics);
     paths::Paths::new(&workspace).check(images, &mut diagnostics);
-    diagnostics.splice(0..0, loaded.diagnostics);
     let diagnostics = diagnostic::in_order(diagnostics);
     let usable = graph.is_some() && !diagnostics.iter().any(Diagnostic::is_error);
     let recipes = if usable {

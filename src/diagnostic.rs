@@ -3,6 +3,7 @@
 //! `report` draws diagnostics, `check --format json` serialises them. A place is a byte range of a source that [`Sources`]
 //! keeps, so that every stage after the parser can still point at the manifest.
 
+pub mod lint;
 mod text;
 
 use std::ops::Range;
@@ -45,6 +46,25 @@ impl Sources {
             text: text.into(),
         });
         id
+    }
+
+    /// Makes a secret that stands in the texts unreadable there: no excerpt may show it.
+    pub(crate) fn hide(&mut self, secret: &str) {
+        let lines = secret.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty()) {
+            // What is short stands in other words too.
+            let forms = if line.len() < 8 {
+                vec![format!("\"{line}\""), format!("={line}")]
+            } else {
+                vec![line.to_owned()]
+            };
+            for form in forms {
+                let hidden = form.replace(line, &"*".repeat(line.len()));
+                for source in &mut self.0 {
+                    source.text = source.text.replace(&form, &hidden);
+                }
+            }
+        }
     }
 
     /// The first text that is from a file, not from a flag: the root manifest.
@@ -191,14 +211,6 @@ impl Diagnostic {
         }
     }
 
-    /// A warning without a place yet.
-    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
-    }
-
     /// Sets its place.
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
         self.place = Some(Label {
@@ -317,13 +329,13 @@ mod tests {
                 .at(place, "did you mean `user`?")
                 .help("one")
                 .help("two"),
-            Diagnostic::warning("odd", "something is odd"),
+            Diagnostic::lint("no-effect", "something is odd"),
         ];
         assert_eq!(
             to_json(&diagnostics, &sources),
             serde_json::json!([
                 {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
-                {"severity": "warning", "code": "odd", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+                {"severity": "warning", "code": "no-effect", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
             ])
         );
     }

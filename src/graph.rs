@@ -394,6 +394,7 @@ mod tests {
                     spec,
                     folder: crate::spec::WorkspacePath::default(),
                     places: Places::default(),
+                    allows: Vec::new(),
                 }
             })
             .collect()

@@ -59,6 +59,7 @@ mod tests {
             spec: ImageSpec::default(),
             folder: WorkspacePath::default(),
             places: Places::default(),
+            allows: Vec::new(),
         };
         let key = Tag::Hash("ab".repeat(16));
         assert_eq!(of(&image, &key), format!("train:{}", "ab".repeat(16)));

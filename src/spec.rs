@@ -197,7 +197,7 @@ impl ImageSpec {
     }
 
     /// All copies: of `copy`, then of `steps`.
-    fn copies(&self) -> impl Iterator<Item = (String, &Copy)> {
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (String, &Copy)> {
         let own = self
             .steps
             .iter()

@@ -3,11 +3,15 @@
 //! An image keeps a map from field to place, so that later stages (graph, file checks, backends) can point at the manifest
 //! without knowing its syntax.
 
+mod allows;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Place, Sources};
 use crate::spec::{ImageSpec, WorkspacePath};
+
+pub use allows::{Allow, Allows};
 
 /// The directory, inside the workspace, that holds records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
@@ -28,6 +32,8 @@ pub struct Workspace {
     pub sources: Sources,
     /// Where includes were looked for.
     pub looked: Looked,
+    /// The lints that manifests allow.
+    pub allows: Allows,
 }
 
 /// A workspace as it was read, with what is wrong in it so far.
@@ -61,6 +67,8 @@ pub struct Image {
     pub folder: WorkspacePath,
     /// Where its fields were said.
     pub places: Places,
+    /// What is allowed there: numbers of [`Workspace::allows`], the innermost first.
+    pub allows: Vec<usize>,
 }
 
 /// Where the fields of one image were said, by the manifest's name of the field: `base-image`, or `packages[2]` for one

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::told::Told;
 use crate::diagnostic::{Diagnostic, Place, quoted, shown};
 use crate::graph::{Cycle, EdgeKind, Hop};
 use crate::spec::{Base, Need};
 use crate::suggest::closest;
-use crate::workspace::{Image, Loaded};
+use crate::workspace::Image;
 
 /// Looks at every image's base and copies.
-pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
-    let images = &loaded.workspace.images;
+pub(super) fn check(images: &[Image], is_whole: bool, told: &mut Told) {
     let ids: BTreeMap<&str, Option<&Place>> = images
         .iter()
         .map(|image| (image.id.as_str(), image.places.get("")))
@@ -25,10 +25,10 @@ pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
     for image in images {
         for need in image.spec.needs() {
             let place = image.places.get(&need.field);
-            if let Some(place) = place.filter(|_| loaded.is_whole)
+            if let Some(place) = place.filter(|_| is_whole)
                 && !ids.contains_key(need.image)
             {
-                diagnostics.push(unknown(&need, place, look(need.image)));
+                told.error(unknown(&need, place, look(need.image)));
             }
         }
         let place = image.places.get("base-image");
@@ -37,15 +37,15 @@ pub(super) fn check(loaded: &Loaded, diagnostics: &mut Vec<Diagnostic>) {
                 let why = "an image of this workspace has that id";
                 let mistake = ambiguous(name, place, why, "the image", name);
                 let other = format!("`{name}` of this workspace");
-                diagnostics.push(mistake.with((*said).clone(), other));
+                told.lint(image, mistake.with((*said).clone(), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {
-                let (why, image) = (
+                let (why, near_image) = (
                     format!("is nearly the id `{near}`"),
                     format!("the image `{near}`"),
                 );
-                diagnostics.push(ambiguous(name, place, &why, &image, near));
+                told.lint(image, ambiguous(name, place, &why, &near_image, near));
             }
         }
     }
@@ -75,8 +75,8 @@ fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
 fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Diagnostic {
     let message = format!("base image `{name}` is taken from a registry, but {why}");
     let pulled = format!("Docker would pull `docker.io/library/{name}`");
-    let tagged = format!("to really pull it, say so with a tag: `{name}:latest`");
-    Diagnostic::warning("ambiguous-base", message)
+    let tagged = format!("to really pull it, say so with its tag: `{name}:…`");
+    Diagnostic::lint("ambiguous-base", message)
         .at(place.clone(), pulled)
         .help(format!("to build on {image} of this workspace"))
         .help(tagged)

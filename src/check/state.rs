@@ -36,7 +36,7 @@ fn unusable(root: &Path) -> Option<Diagnostic> {
 }
 
 fn committed(root: &Path) -> Option<Diagnostic> {
-    let doubt = |message| Diagnostic::warning("state-committed", message);
+    let doubt = |message| Diagnostic::lint("state-committed", message);
     match git::files(root, &["--cached", "--", STATE_FOLDER], LIMIT) {
         Ok(files) => {
             files.filter(|files| !files.is_empty())?;

@@ -9,13 +9,13 @@ mod locks;
 mod secrets;
 
 use self::clash::Clashes;
-use crate::diagnostic::Diagnostic;
+use super::told::Told;
 use crate::recipe::cuda_base;
 use crate::spec::{ImageSpec, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
 /// All that does not go together in the images of a workspace.
-pub(super) fn check(workspace: &Workspace, told: &mut Vec<Diagnostic>) {
+pub(super) fn check(workspace: &Workspace, told: &mut Told) {
     for image in &workspace.images {
         let spec = &image.spec;
         let mut clashes = Clashes { image, told };
@@ -50,7 +50,7 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             field => format!("`{field}` does not go with CUDA {cuda}"),
         };
         let clash = clashes.at(mismatch.field, message, mismatch.why);
-        clashes.told.push(match mismatch.help {
+        clashes.told.error(match mismatch.help {
             Some(help) => clash.help(help),
             None => clash,
         });
@@ -79,10 +79,11 @@ fn conda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         );
     }
     if !spec.conda_channels.is_empty() && !has_packages {
-        clashes.warning(
+        clashes.no_effect(
             "conda-channels",
             "`conda-channels` has no effect without `conda-packages`",
             "nothing is installed from here",
+            None,
         );
     }
 }

@@ -7,15 +7,41 @@ use super::failure::{Failure, exit};
 use super::options::Format;
 use super::screen::{eprint_text, print_json};
 use crate::check;
-use crate::diagnostic;
+use crate::diagnostic::{self, Severity, lint};
 use crate::report::words::Count;
 use crate::session::{self, Opening};
+use crate::suggest;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    /// Make warnings errors: `warnings` for all, or the code of a lint
+    #[arg(long, value_name = "LINT", value_parser = denied)]
+    deny: Vec<Denied>,
+}
+
+/// What is to be an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Denied {
+    Warnings,
+    Lint(&'static str),
+}
+
+fn denied(text: &str) -> Result<Denied, String> {
+    if text == "warnings" {
+        return Ok(Denied::Warnings);
+    }
+    let known = || lint::LINTS.iter().map(|lint| lint.code);
+    match (lint::find(text), suggest::closest(text, known())) {
+        (Some(lint), _) => Ok(Denied::Lint(lint.code)),
+        (None, Some(meant)) => Err(format!("no lint has this code; did you mean `{meant}`?")),
+        (None, None) => {
+            let known: Vec<&str> = known().collect();
+            Err(format!("write `warnings`, or a lint: {}", known.join(", ")))
+        }
+    }
 }
 
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
@@ -37,6 +63,13 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     }
     if !workspace.root.as_os_str().is_empty() {
         found.extend(check::state(&workspace.root));
+    }
+    for found in &mut found {
+        let is_denied =
+            |it: &Denied| matches!(it, Denied::Warnings) || *it == Denied::Lint(found.code);
+        if args.deny.iter().any(is_denied) {
+            found.severity = Severity::Error;
+        }
     }
     let sources = &workspace.sources;
     let errors = found.iter().filter(|found| found.is_error()).count();

@@ -12,7 +12,8 @@ use crate::diagnostic::Diagnostic;
 use crate::disk::{Shown, system_words};
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
-use crate::report::words::Count;
+use crate::report::{self, words::Count};
+use crate::run::Event;
 use crate::session::{Opening, Refusal, Selection, Session};
 use crate::spec::WorkspacePath;
 
@@ -151,7 +152,7 @@ impl Context {
             "`{}` does not include this workspace: nothing that it declares is known here",
             Shown(&manifest.to_string_lossy())
         );
-        Some(Diagnostic::warning("not-included", message).help(format!(
+        Some(Diagnostic::lint("not-included", message).help(format!(
             "if it should: `workspace {{ include \"{}\" }}` there",
             Shown(&below)
         )))
@@ -217,7 +218,14 @@ impl Context {
     }
 
     pub(super) fn warn(&self, session: &Session) {
-        if !session.warnings.is_empty() {
+        if self.screen.progress == Progress::Json {
+            // A stream of events has nothing else in it.
+            let mut report = report::reporter(self.screen.settings());
+            for warning in &session.warnings {
+                let message = warning.message.clone();
+                report.event(&Event::Warning { message });
+            }
+        } else if !session.warnings.is_empty() {
             self.screen
                 .show(&session.warnings, &session.world.workspace.sources);
         }

@@ -124,6 +124,7 @@ mod tests {
             },
             folder: WorkspacePath::default(),
             places: Places::default(),
+            allows: Vec::new(),
         }
     }
 

@@ -104,6 +104,7 @@ impl Images {
             spec,
             folder,
             places: Places::default(),
+            allows: Vec::new(),
         });
         self
     }

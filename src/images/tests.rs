@@ -14,6 +14,7 @@ fn image(id: &str, spec: ImageSpec) -> Image {
         spec,
         folder: WorkspacePath::ROOT,
         places: Places::default(),
+        allows: Vec::new(),
     }
 }
 

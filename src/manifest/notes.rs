@@ -3,7 +3,9 @@
 //! Text that variables and templates multiply counts against one allowance, so that a small manifest cannot ask for more
 //! memory than there is.
 
-use crate::diagnostic::{Diagnostic, Place, Sources, in_order};
+use std::collections::BTreeSet;
+
+use crate::diagnostic::{Diagnostic, Place, SourceId, Sources, in_order};
 use crate::spec::rules::Mistake;
 
 /// Mistakes told at most; the rest is only counted.
@@ -18,6 +20,8 @@ pub(super) struct Notes {
     pub mistakes: Vec<Diagnostic>,
     /// Whether something could not be read, so that what seems missing may be in it.
     pub incomplete: bool,
+    /// Where variables and templates are declared that something uses.
+    used: BTreeSet<(SourceId, usize)>,
     untold: usize,
     spent: usize,
 }
@@ -54,6 +58,15 @@ impl Notes {
             );
         }
         self.spent <= TEXT_LIMIT
+    }
+
+    /// Notes that something uses what is declared at a place.
+    pub(super) fn use_of(&mut self, declared: &Place) {
+        self.used.insert((declared.source, declared.span.start));
+    }
+
+    pub(super) fn is_used(&self, declared: &Place) -> bool {
+        self.used.contains(&(declared.source, declared.span.start))
     }
 
     pub(super) fn is_exhausted(&self) -> bool {

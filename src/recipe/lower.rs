@@ -240,6 +240,7 @@ mod tests {
             spec,
             folder: WorkspacePath::default(),
             places: Places::default(),
+            allows: Vec::new(),
         }
     }
 

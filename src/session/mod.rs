@@ -4,6 +4,7 @@
 //! builds.
 
 mod choice;
+mod lints;
 mod mistakes;
 mod prepare;
 mod select;
@@ -164,7 +165,7 @@ pub fn examine_checked(
     ) else {
         return Err(wrong(workspace, diagnostics, Trail::default(), known));
     };
-    let world = World {
+    let mut world = World {
         workspace,
         graph,
         recipes,
@@ -186,6 +187,8 @@ pub fn examine_checked(
         diagnostics.extend(clashes);
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
+    let found = lints::check(&mut world.workspace, &world.recipes, &prints);
+    diagnostics.extend(found);
     Ok(Session {
         store: Store::look(&world.workspace.root),
         world: Arc::new(world),

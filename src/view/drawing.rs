@@ -172,6 +172,7 @@ pub(super) mod tests {
                 },
                 folder: WorkspacePath::default(),
                 places: Places::default(),
+                allows: Vec::new(),
             })
             .collect();
         Graph::new(&images).unwrap()

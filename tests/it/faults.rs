@@ -21,7 +21,8 @@ fn guarded(files: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::with(files).env("IMGSPEC_TEST_CANARY", CANARY);
     let manifest = sandbox.path("imgspec.kdl");
     if let Ok(text) = std::fs::read_to_string(&manifest) {
-        let secret = "defaults { secret \"canary\" env=\"IMGSPEC_TEST_CANARY\" }\n";
+        let secret =
+            "allow \"unused-secret\"\ndefaults { secret \"canary\" env=\"IMGSPEC_TEST_CANARY\" }\n";
         std::fs::write(&manifest, format!("{secret}{text}")).expect("a manifest");
     }
     sandbox.without(CANARY)

@@ -9,6 +9,7 @@ mod faults;
 mod flytekit;
 mod import;
 mod library;
+mod lints;
 mod outputs;
 mod plan;
 mod reliability;

@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::check::told::Told;
+use crate::diagnostic::Diagnostic;
 use crate::workspace::Image;
 
 /// The clashes in the fields of one image.
 pub(super) struct Clashes<'a> {
     pub image: &'a Image,
-    pub told: &'a mut Vec<Diagnostic>,
+    pub told: &'a mut Told,
 }
 
 impl Clashes<'_> {
@@ -35,13 +36,24 @@ impl Clashes<'_> {
         help: impl Into<String>,
     ) {
         let clash = self.at(field, message, label);
-        self.told.push(clash.help(help));
+        self.told.error(clash.help(help));
     }
 
-    pub(super) fn warning(&mut self, field: &str, message: impl Display, label: &str) {
-        self.told.push(Diagnostic {
-            severity: Severity::Warning,
-            ..self.at(field, message, label)
-        });
+    /// A field that means nothing beside the others.
+    pub(super) fn no_effect(
+        &mut self,
+        field: &str,
+        message: impl Display,
+        label: &str,
+        help: Option<&str>,
+    ) {
+        let message = format!("image `{}`: {message}", self.image.id);
+        let mut found = Diagnostic::lint("no-effect", message);
+        found.help.extend(help.map(str::to_owned));
+        let found = match self.image.places.get(field) {
+            Some(place) => found.at(place.clone(), label),
+            None => found,
+        };
+        self.told.lint(self.image, found);
     }
 }

@@ -60,10 +60,11 @@ fn ignored(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         ),
     ] {
         if is_said && spec.builder.as_deref() != Some("envd") {
-            clashes.warning(
+            clashes.no_effect(
                 field,
                 format!("flytekit's Docker builder ignores `{field}`"),
                 counts,
+                None,
             );
         }
     }

@@ -5,7 +5,6 @@
 use std::path::Path;
 
 use super::clash::Clashes;
-use crate::diagnostic::{Diagnostic, Severity};
 use crate::disk::FileKind;
 use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind, WorkspacePath};
 
@@ -112,13 +111,7 @@ fn unheard_index(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         "pip-extra-index-url"
     };
     let message = format!("poetry ignores `{index}`");
-    let clash = clashes.at(
-        index,
-        message,
-        "it takes packages from the sources of its project",
-    );
-    clashes.told.push(Diagnostic {
-        severity: Severity::Warning,
-        ..clash.help("name it in the `pyproject.toml`: `[[tool.poetry.source]]`")
-    });
+    let why = "it takes packages from the sources of its project";
+    let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";
+    clashes.no_effect(index, message, why, Some(help));
 }

@@ -11,10 +11,11 @@ use crate::spec::ImageSpec;
 pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     one_place(spec, clashes);
     if !spec.pip_secret_mounts.is_empty() && !spec.installs_python_packages() {
-        clashes.warning(
+        clashes.no_effect(
             "pip-secret-mounts",
             "`pip-secret-mounts` has no effect without Python packages",
             "no installer sees it",
+            None,
         );
     }
     if spec.dockerfile.is_some() {
@@ -52,7 +53,7 @@ fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 format!("two secrets go to {place}"),
                 format!("so does {}", words(&pair.0)),
             );
-            clashes.told.push(clash);
+            clashes.told.error(clash);
             told.push(pair);
         }
     }

@@ -12,8 +12,14 @@ use crate::spec::rules::check_names_once;
 use crate::suggest::near_words;
 
 /// Nodes that stand at the top of a file.
-pub(in crate::manifest) const TOP_NODES: &[&str] =
-    &["workspace", "variable", "defaults", "template", "image"];
+pub(in crate::manifest) const TOP_NODES: &[&str] = &[
+    "workspace",
+    "variable",
+    "defaults",
+    "template",
+    "image",
+    "allow",
+];
 
 impl Decoder<'_> {
     pub(in crate::manifest) fn layer(&mut self, nodes: &[Node]) -> Layer {
@@ -65,6 +71,7 @@ impl Decoder<'_> {
             let belongs = match name {
                 "matrix" => "a matrix belongs in an image",
                 "extends" => "images and templates extend templates",
+                "allow" => "it belongs at the top of a file, or in an image",
                 _ => "it belongs at the top of a file",
             };
             self.notes.tell(

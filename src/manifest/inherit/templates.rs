@@ -54,6 +54,10 @@ impl Templates<'_> {
                         let start = way.iter().position(|hop| hop.text == name.text);
                         notes.tell(circle(&way[start.unwrap_or(0)..], name));
                     } else if let Some(template) = self.find(&name.text) {
+                        // The walk that looks for circles begins at the declarations.
+                        if name.place != template.place {
+                            notes.use_of(&template.place);
+                        }
                         if done.insert(&name.text) && notes.spend(64, &name.place) {
                             way.push(name);
                             on_way.insert(&name.text);

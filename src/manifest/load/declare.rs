@@ -26,6 +26,7 @@ impl Loader<'_> {
             }
             let value = self.variable(node, &name, &scope);
             self.variables.insert(name.text.clone());
+            self.declare("unused-variable", &name.text, &name.place, file);
             scope.own.insert(
                 name.text,
                 Name {
@@ -96,6 +97,7 @@ impl Loader<'_> {
                     .tell(declared_twice("template", &name, &before.place));
                 continue;
             }
+            self.declare("unused-template", &name.text, &name.place, file);
             templates.own.insert(
                 name.text,
                 Template {

@@ -38,6 +38,7 @@ impl Loader<'_> {
             folder: path.parent(),
             nodes: &nodes,
             plain_ids: nodes.iter().filter_map(plain).collect(),
+            allows: self.allows(&nodes, above.allows),
         };
         self.strangers(&nodes);
         let scope = self.scope(&file, above.scope);
@@ -49,6 +50,7 @@ impl Loader<'_> {
             scope: &scope,
             defaults: &defaults,
             templates: &templates,
+            allows: &file.allows,
         };
         for node in file.named("image") {
             self.image(node, &file, &here);

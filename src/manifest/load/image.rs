@@ -18,12 +18,17 @@ impl Loader<'_> {
             self.notes.incomplete = true;
             return;
         };
+        let allows = self.allows(&node.children, &file.allows);
         for scope in combinations(&axes, here.scope) {
             if self.notes.is_exhausted() {
                 self.notes.incomplete = true;
                 return;
             }
+            let before = self.images.len();
             self.one(node, file, here, &scope);
+            for image in &mut self.images[before..] {
+                image.allows.clone_from(&allows);
+            }
         }
     }
 
@@ -44,7 +49,12 @@ impl Loader<'_> {
         let id = id.filter(|id| self.notes.accept(check_id(id)).is_some());
         let extends = self.extends(node, scope);
         let own = self
-            .decoder(scope, &file.folder, "an image", &["extends", "matrix"])
+            .decoder(
+                scope,
+                &file.folder,
+                "an image",
+                &["extends", "matrix", "allow"],
+            )
             .layer(&node.children);
         let templates = here
             .templates
@@ -70,6 +80,7 @@ impl Loader<'_> {
             spec,
             folder: file.folder.clone(),
             places,
+            allows: Vec::new(),
         });
     }
 

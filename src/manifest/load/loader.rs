@@ -9,7 +9,7 @@ use crate::manifest::inherit::{NO_TEMPLATES, Overrides, Sets, Templates};
 use crate::manifest::notes::Notes;
 use crate::manifest::syntax::Node;
 use crate::spec::WorkspacePath;
-use crate::workspace::{Image, Looked};
+use crate::workspace::{Allows, Image, Looked};
 
 /// Reads one workspace.
 pub(super) struct Loader<'a> {
@@ -26,10 +26,23 @@ pub(super) struct Loader<'a> {
     /// The files so far, with the include that led to each.
     pub files: BTreeMap<WorkspacePath, Option<Place>>,
     pub looked: Looked,
+    pub allows: Allows,
+    /// Variables and templates, to see in the end whether they are used.
+    pub declared: Vec<Declared>,
     /// A file, by its path in the workspace, and the text that is read instead of its own.
     pub instead: Option<(&'a str, &'a str)>,
     /// Whether which builders there are is for others to judge.
     pub takes_any_builder: bool,
+}
+
+/// A variable or template that a file declares.
+pub(super) struct Declared {
+    /// What it is when nothing uses it.
+    pub lint: &'static str,
+    pub name: String,
+    pub place: Place,
+    /// What is allowed where it is declared.
+    pub allows: Vec<usize>,
 }
 
 /// What a file gets from the files that include it.
@@ -38,6 +51,8 @@ pub(super) struct Above<'a> {
     pub scope: &'a Scope<'a>,
     pub defaults: &'a [&'a Layer],
     pub templates: &'a Templates<'a>,
+    /// What is allowed, the innermost first.
+    pub allows: &'a [usize],
 }
 
 /// One file that is being read.
@@ -46,6 +61,8 @@ pub(super) struct File<'a> {
     pub nodes: &'a [Node],
     /// The ids that its images have without variables: only to word a mistake.
     pub plain_ids: BTreeSet<String>,
+    /// What is allowed in it, the innermost first.
+    pub allows: Vec<usize>,
 }
 
 impl<'a> Loader<'a> {
@@ -63,6 +80,8 @@ impl<'a> Loader<'a> {
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
             looked: Looked::default(),
+            allows: Allows::default(),
+            declared: Vec::new(),
             instead: None,
             takes_any_builder: false,
         }
@@ -93,6 +112,7 @@ impl Above<'_> {
             scope: &NO_NAMES,
             defaults: &[],
             templates: &NO_TEMPLATES,
+            allows: &[],
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A root manifest and all that it includes → the workspace.
 
+mod allow;
 mod declare;
 mod files;
 mod glob;
@@ -9,6 +10,7 @@ mod loader;
 mod read;
 mod root;
 mod said;
+mod unused;
 
 use std::path::Path;
 
@@ -75,6 +77,9 @@ impl Loader<'_> {
             if self.images.is_empty() && !wrong {
                 self.no_image();
             }
+            if !wrong && !self.images.is_empty() {
+                self.unused();
+            }
         }
         let (sources, diagnostics) = self.notes.finish();
         let manifests = self.files.keys().map(|path| path.under(&self.root));
@@ -86,6 +91,7 @@ impl Loader<'_> {
                 manifests: self.files.into_keys().collect(),
                 sources,
                 looked: self.looked,
+                allows: self.allows,
             },
             diagnostics,
             is_whole,

@@ -140,6 +140,7 @@ impl Loader<'_> {
             folder: path.parent(),
             nodes: &nodes,
             plain_ids: BTreeSet::new(),
+            allows: Vec::new(),
         };
         let scope = self.scope(&file, outer);
         let patterns = self.patterns(&file, &scope);

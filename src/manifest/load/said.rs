@@ -25,6 +25,7 @@ pub(crate) fn load_said<'f>(
         folder: WorkspacePath::ROOT,
         nodes: &[],
         plain_ids: BTreeSet::new(),
+        allows: Vec::new(),
     };
     for (node, folder) in images {
         let id = node.args.first().map_or("", String::as_str);
@@ -55,6 +56,7 @@ pub(crate) fn load_said<'f>(
             manifests: BTreeSet::new(),
             sources,
             looked: Looked::default(),
+            allows: loader.allows,
         },
         diagnostics,
         is_whole,

@@ -128,7 +128,7 @@ fn a_base_that_could_be_meant_in_two_ways() {
     3 |     base-image "ml-base"
       |                ^^^^^^^^^ Docker would pull `docker.io/library/ml-base`
       |
-      = help: to really pull it, say so with a tag: `ml-base:latest`
+      = help: to really pull it, say so with its tag: `ml-base:…`
     help: to build on the image of this workspace
       |
     3 |     base-image image="ml-base"
@@ -140,14 +140,22 @@ fn a_base_that_could_be_meant_in_two_ways() {
     6 |     base-image "ml-bsae"
       |                ^^^^^^^^^ Docker would pull `docker.io/library/ml-bsae`
       |
-      = help: to really pull it, say so with a tag: `ml-bsae:latest`
+      = help: to really pull it, say so with its tag: `ml-bsae:…`
     help: to build on the image `ml-base` of this workspace
       |
     6 -     base-image "ml-bsae"
     6 +     base-image image="ml-base"
       |
 
-    2 warnings
+    warning[floating-base]: base `ml-base:latest` has no fixed tag
+     --> imgspec.kdl:9:16
+      |
+    9 |     base-image "ml-base:latest"
+      |                ^^^^^^^^^^^^^^^^ it is whatever was pushed last
+      |
+      = help: two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or a digest
+
+    3 warnings
     "#);
 }
 

@@ -24,7 +24,7 @@ fn unknown_nodes() {
     2 | volumes "/data"
       | ^^^^^^^ nothing has this name
       |
-      = help: the top of a file can have workspace, variable, defaults, template, image
+      = help: the top of a file can have workspace, variable, defaults, template, image, allow
 
     2 errors
     "#);

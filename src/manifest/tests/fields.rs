@@ -92,6 +92,14 @@ fn what_other_tools_call_a_property_suggests_ours() {
 #[test]
 fn unknown_properties() {
     assert_snapshot!(told("image \"app\" {\n    copy \".\" too=\"/app\"\n    user \"me\" group=\"us\"\n    base-image img=\"x\" tag=\"y\"\n}\n"), @r#"
+    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+     --> imgspec.kdl:2:10
+      |
+    2 |     copy "." too="/app"
+      |          ^^^ with it every file that appears there
+      |
+      = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+
     error[unknown-property]: `copy` has no property `too`
      --> imgspec.kdl:2:14
       |
@@ -126,7 +134,7 @@ fn unknown_properties() {
       |
       = help: it takes `image`, `debian`, `reset`
 
-    4 errors
+    4 errors, 1 warning
     "#);
 }
 
@@ -342,6 +350,14 @@ fn fields_that_are_said_twice() {
       |
       = help: write several values one after another: `platform "…" "…"`
 
+    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+     --> imgspec.kdl:8:10
+      |
+    8 |     copy "." to="/a" to="/b"
+      |          ^^^ with it every file that appears there
+      |
+      = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+
     error[duplicate-field]: the property `to` is given twice
      --> imgspec.kdl:8:22
       |
@@ -350,7 +366,7 @@ fn fields_that_are_said_twice() {
       |              |
       |              first here
 
-    4 errors
+    4 errors, 1 warning
     "#);
 }
 

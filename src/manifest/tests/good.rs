@@ -213,7 +213,7 @@ fn set_is_stronger_than_the_manifest() {
             "set:train-?.user=one",
             "set:train-a.user=two",
             "set:train-b.requirements=other.txt",
-            "set:train-b.base-image=scratch",
+            "set:train-b.base-image=debian:12",
         ],
     );
     let a = &image(&workspace, "train-a").spec;
@@ -226,7 +226,7 @@ fn set_is_stronger_than_the_manifest() {
         b.requirements.as_ref().unwrap().path.as_str(),
         "s/other.txt"
     );
-    assert_eq!(b.base_image, Some(Base::Scratch));
+    assert_eq!(b.base_image, Some(Base::Registry("debian:12".into())));
     let serve = &image(&workspace, "serve").spec;
     assert_eq!(
         serve.entrypoint.as_ref().unwrap().join("|"),

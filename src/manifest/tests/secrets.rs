@@ -51,7 +51,7 @@ image "c" {
     15 |     pip-secret-mounts "other" to="/root/.netrc"
        |                       ^^^^^^^ so does another one of `pip-secret-mounts`
 
-    warning[together]: image `b`: `pip-secret-mounts` has no effect without Python packages
+    warning[no-effect]: image `b`: `pip-secret-mounts` has no effect without Python packages
       --> imgspec.kdl:18:5
        |
     18 |     pip-secret-mounts "netrc" to="/root/.netrc"

@@ -17,7 +17,7 @@ fn text_that_is_not_kdl() {
     1 | FROM debian:bookworm
       | ^^^^ nothing has this name
       |
-      = help: the top of a file can have workspace, variable, defaults, template, image
+      = help: the top of a file can have workspace, variable, defaults, template, image, allow
 
     error[syntax]: a `[` is not expected here
      --> imgspec.kdl:2:21

@@ -125,7 +125,7 @@ image "b" {
       |
       = help: leave one of the two out; `python-version` says which Python conda installs
 
-    warning[together]: image `b`: `conda-channels` has no effect without `conda-packages`
+    warning[no-effect]: image `b`: `conda-channels` has no effect without `conda-packages`
      --> imgspec.kdl:6:5
       |
     6 |     conda-channels "pytorch"
@@ -171,7 +171,7 @@ image "d" {
       |
       = help: a lock file is useless without the project that it belongs to
 
-    warning[together]: image `b`: poetry ignores `pip-index`
+    warning[no-effect]: image `b`: poetry ignores `pip-index`
      --> imgspec.kdl:7:15
       |
     7 |     pip-index "https://example.org/simple"
@@ -378,13 +378,13 @@ image "project" {
        |
        = help: name a `.txt`, `uv.lock` or `poetry.lock`
 
-    warning[together]: image `project`: flytekit's Docker builder ignores `registry-config`
+    warning[no-effect]: image `project`: flytekit's Docker builder ignores `registry-config`
       --> imgspec.kdl:17:21
        |
     17 |     registry-config "conf.json"
        |                     ^^^^^^^^^^^ it counts for flytekit's id only
 
-    warning[together]: image `project`: flytekit's Docker builder ignores `builder-options`
+    warning[no-effect]: image `project`: flytekit's Docker builder ignores `builder-options`
       --> imgspec.kdl:18:5
        |
     18 |     builder-options network="host"

@@ -286,6 +286,14 @@ fn names_and_paths_that_an_image_cannot_have() {
     11 |     copy image="a" "/etc/passwd"
        |                     +
 
+    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+      --> imgspec.kdl:12:10
+       |
+    12 |     copy "." "." to="/x"
+       |          ^^^ with it every file that appears there
+       |
+       = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+
     error[invalid-value]: several paths are copied to one
       --> imgspec.kdl:12:21
        |
@@ -297,6 +305,6 @@ fn names_and_paths_that_an_image_cannot_have() {
     12 |     copy "." "." to="/x/"
        |                        +
 
-    14 errors
+    14 errors, 1 warning
     "#);
 }

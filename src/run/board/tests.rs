@@ -24,6 +24,7 @@ fn graph(needs: &[Vec<usize>]) -> Graph {
         },
         folder: crate::spec::WorkspacePath::default(),
         places: Places::default(),
+        allows: Vec::new(),
     };
     Graph::new(&needs.iter().enumerate().map(image).collect::<Vec<_>>()).unwrap()
 }

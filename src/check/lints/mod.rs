@@ -1,0 +1,225 @@
+//! What is probably a mistake in an image, though nothing is wrong with it.
+//!
+//! Reads no files but that it asks whether an ignore file is there, and what a user's own Dockerfile copies.
+
+mod files;
+mod install;
+mod secret_value;
+mod shell;
+mod words;
+
+use super::told::Told;
+use crate::diagnostic::{Diagnostic, Sources};
+use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
+use crate::workspace::{Image, Workspace};
+
+/// Tells what is doubtful in the images of a workspace. Values that look like secrets are made unreadable in its texts.
+pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
+    for image in &workspace.images {
+        let mut lints = Lints {
+            image,
+            sources: &workspace.sources,
+            told,
+        };
+        lints.words();
+        lints.bases();
+        lints.scratch();
+        lints.installs();
+        lints.no_ignore_file(&workspace.root);
+    }
+    unused_secrets(&workspace.images, told);
+    let secrets = secrets(&workspace.images, told);
+    for secret in secrets {
+        workspace.sources.hide(&secret);
+    }
+}
+
+/// The lints of one image.
+struct Lints<'a> {
+    image: &'a Image,
+    sources: &'a Sources,
+    told: &'a mut Told,
+}
+
+impl Lints<'_> {
+    /// Tells what was found in a field.
+    fn tell(&mut self, field: &str, found: Diagnostic, label: &str) {
+        let found = match self.image.places.get(field) {
+            Some(place) => found.at(place.clone(), label),
+            None => found,
+        };
+        self.told.lint(self.image, found);
+    }
+
+    fn bases(&mut self) {
+        let spec = &self.image.spec;
+        if let (Some(Base::Registry(name)), None) = (&spec.base_image, &spec.cuda) {
+            self.floating("base-image", name);
+        }
+        for (name, context) in spec.dockerfile.iter().flat_map(|own| &own.contexts) {
+            if let NamedContext::Registry(reference) = context {
+                self.floating(&format!("dockerfile.contexts.{name}"), reference);
+            }
+        }
+    }
+
+    fn floating(&mut self, field: &str, reference: &str) {
+        let place = self.image.places.get(field);
+        if reference.contains('@') || !self.image.places.has(field) || self.told.is_ambiguous(place)
+        {
+            return;
+        }
+        let name = reference.rsplit('/').next().unwrap_or(reference);
+        let label = match name.split_once(':') {
+            None => "without a tag it is `latest`",
+            Some((_, "latest")) => "it is whatever was pushed last",
+            Some(_) => return,
+        };
+        let found = Diagnostic::lint(
+            "floating-base",
+            format!("base `{reference}` has no fixed tag"),
+        );
+        let found = found.help("two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or a digest");
+        self.tell(field, found, label);
+    }
+
+    /// `scratch` has no shell and no package manager. Programs that are copied out of another image may bring one.
+    fn scratch(&mut self) {
+        let spec = &self.image.spec;
+        if spec.base_image != Some(Base::Scratch) || spec.dockerfile.is_some() {
+            return;
+        }
+        let brings_programs = spec
+            .copies()
+            .any(|(_, copy)| matches!(copy.from, CopyFrom::Image { .. }));
+        let is_run = |step: &OwnStep| matches!(step, OwnStep::Run(_));
+        let is_install = |step: &OwnStep| {
+            matches!(
+                step,
+                OwnStep::Apt(_) | OwnStep::Conda(_) | OwnStep::Pip { .. }
+            )
+        };
+        let step = |is: &dyn Fn(&OwnStep) -> bool| {
+            let at = spec.steps.iter().position(is);
+            at.map(|at| format!("steps[{at}]"))
+        };
+        let has = |field: &str, is_said: bool| is_said.then(|| field.to_owned());
+        let needy = has("apt-packages", !spec.apt_packages.is_empty())
+            .or_else(|| has("conda-packages", !spec.conda_packages.is_empty()))
+            .or_else(|| has("python-version", spec.python_version.is_some()))
+            .or_else(|| has("packages", !spec.packages.is_empty()))
+            .or_else(|| has("requirements", spec.requirements.is_some()))
+            .or_else(|| step(&is_install))
+            .or_else(|| has("commands", !spec.commands.is_empty() && !brings_programs))
+            .or_else(|| step(&is_run).filter(|_| !brings_programs));
+        if let Some(field) = needy {
+            let found = Diagnostic::lint(
+                "scratch",
+                "nothing can run on `scratch`: it has no programs",
+            );
+            let found = found
+                .help("build on an image that has them, and copy the result: `copy image=\"…\"`");
+            let found = match self.image.places.get("base-image") {
+                Some(place) => found.with(place.clone(), "the base is empty"),
+                None => found,
+            };
+            self.tell(&field, found, "this needs a shell");
+        }
+    }
+
+    fn installs(&mut self) {
+        let image = self.image;
+        let commands = image.spec.commands.iter().enumerate();
+        let commands = commands.map(|(at, line)| (format!("commands[{at}]"), line));
+        let steps = image.spec.steps.iter().enumerate();
+        let steps = steps.filter_map(|(at, step)| match step {
+            OwnStep::Run(line) => Some((format!("steps[{at}]"), line)),
+            _ => None,
+        });
+        for (field, line) in commands.chain(steps) {
+            if let Some((what, better)) = install::installs(line) {
+                let found = Diagnostic::lint("install-command", format!("a command runs `{what}`"));
+                let found = found.help(format!("say the packages in `{better}`: then they are installed before files are copied, and seen by whoever reads the manifest"));
+                self.tell(&field, found, &format!("`{better}` does this"));
+            }
+        }
+    }
+}
+
+/// Tells values that look like secrets, and returns them.
+fn secrets(images: &[Image], told: &mut Told) -> Vec<String> {
+    let mut hidden = Vec::new();
+    for image in images {
+        let env = image.spec.env.iter();
+        let env = env.map(|(name, value)| (format!("env.{name}"), name, value));
+        let steps = image.spec.steps.iter().enumerate();
+        let steps = steps.flat_map(|(at, step)| match step {
+            OwnStep::Env(pairs) => pairs
+                .iter()
+                .map(|(name, value)| (format!("steps[{at}]"), name, value))
+                .collect(),
+            _ => Vec::new(),
+        });
+        for (field, name, value) in env.chain(steps) {
+            let Some(why) = secret_value::looks_secret(name, value) else {
+                continue;
+            };
+            let message = format!("the value of `{name}` looks like a secret");
+            let found = Diagnostic::lint("secret-value", message).help(format!(
+                "everybody who has the image can read it; steps get a secret by `secret \"{}\" env=\"{name}\"`, and containers when they are started",
+                name.to_ascii_lowercase().replace('_', "-")
+            ));
+            let place = image.places.get(&field);
+            let found = match place {
+                Some(place) => found.at(place.clone(), why),
+                None => found,
+            };
+            told.lint(image, found);
+            hidden.push(value.clone());
+        }
+    }
+    hidden
+}
+
+/// Secrets that no image's steps get. One that several images inherit need only be of use to one of them.
+fn unused_secrets(images: &[Image], told: &mut Told) {
+    let mut unused: Vec<(&Image, &str)> = Vec::new();
+    let mut used = Vec::new();
+    for image in images {
+        for secret in &image.spec.secrets {
+            let place = image.places.get(&format!("secret.{}", secret.id));
+            if gets(&image.spec, secret) {
+                used.extend(place);
+            } else {
+                unused.push((image, &secret.id));
+            }
+        }
+    }
+    for (image, id) in unused {
+        let place = image.places.get(&format!("secret.{id}"));
+        if let Some(place) = place.filter(|place| !used.contains(place)) {
+            let found =
+                Diagnostic::lint("unused-secret", format!("no step gets the secret `{id}`"));
+            let found = found
+                .at(place.clone(), "")
+                .help("remove it, or name steps that the image has in its block");
+            told.lint(image, found);
+        }
+    }
+}
+
+/// Whether a step of an image gets a secret. Which steps of a Dockerfile do, it says itself.
+fn gets(spec: &ImageSpec, secret: &crate::spec::Secret) -> bool {
+    use crate::spec::SecretStep as Kind;
+    let own = |is: fn(&OwnStep) -> bool| spec.steps.iter().any(is);
+    let has = |kind: Kind| match kind {
+        Kind::Apt => !spec.apt_packages.is_empty() || own(|it| matches!(it, OwnStep::Apt(_))),
+        Kind::Conda => spec.installs_conda_packages(),
+        Kind::Pip => spec.installs_python_packages(),
+        Kind::Run => !spec.commands.is_empty() || own(|it| matches!(it, OwnStep::Run(_))),
+    };
+    let mut uses = secret.uses.iter().map(|given| given.step);
+    spec.dockerfile.is_some()
+        || uses.any(has)
+        || (secret.uses.is_empty() && Kind::ALL.into_iter().any(has))
+}
