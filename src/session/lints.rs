@@ -7,16 +7,16 @@ use crate::disk::limits;
 use crate::disk::read::{Links, Root};
 use crate::fingerprint::{EntryKind, Files, Fingerprints};
 use crate::graph::ImageId;
-use crate::recipe::{FileSet, Recipe};
+use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
 use crate::workspace::{Image, Workspace};
+use crate::world::World;
 
 /// All that is doubtful in a workspace that was checked and read; the last word on what it allows.
-pub(super) fn check(
-    workspace: &mut Workspace,
-    recipes: &[Recipe],
-    prints: &Fingerprints,
-) -> Vec<Diagnostic> {
+pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic> {
+    let World {
+        workspace, recipes, ..
+    } = world;
     let mut found = Vec::new();
     for (at, (image, recipe)) in workspace.images.iter().zip(recipes).enumerate() {
         let id = ImageId(u32::try_from(at).expect("an image's place"));

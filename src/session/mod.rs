@@ -187,8 +187,7 @@ pub fn examine_checked(
         diagnostics.extend(clashes);
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
-    let found = lints::check(&mut world.workspace, &world.recipes, &prints);
-    diagnostics.extend(found);
+    diagnostics.extend(lints::check(&mut world, &prints));
     Ok(Session {
         store: Store::look(&world.workspace.root),
         world: Arc::new(world),
