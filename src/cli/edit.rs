@@ -1,7 +1,9 @@
 //! `add`, `remove` and `set`: one field of one image, in its manifest.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::screen::eprint_text;
@@ -11,10 +13,10 @@ use crate::session::Opening;
 #[derive(Args)]
 pub(super) struct EditArgs {
     /// The image's id
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     image: String,
     /// The field, as the manifest calls it
-    #[arg(value_name = "FIELD")]
+    #[arg(value_name = "FIELD", add = ArgValueCompleter::new(complete::fields))]
     field: String,
     // What it means each command says.
     #[arg(

@@ -1,8 +1,10 @@
 //! `explain`: what an image's key is made of, and what differs from its last build.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 use serde::Serialize;
 
+use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
@@ -18,6 +20,7 @@ use crate::store::RecordState;
 #[derive(Args)]
 pub(super) struct ExplainArgs {
     /// The image's id
+    #[arg(add = ArgValueCompleter::new(complete::images))]
     image: String,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]

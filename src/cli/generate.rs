@@ -3,6 +3,7 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
+use super::complete;
 use super::failure::{Failure, exit};
 use super::screen::print_text;
 
@@ -12,9 +13,13 @@ pub(super) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn completions(args: &CompletionsArgs, mut command: Command) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, "imgspec", &mut script);
+pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let script = complete::script(&args.shell.to_string()).map_err(|error| {
+        Failure::usage(
+            format!("the script cannot be made: {error}"),
+            "please report it",
+        )
+    })?;
     print_text(&String::from_utf8_lossy(&script))?;
     Ok(exit::DONE)
 }

@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod choice;
 mod clean;
+mod complete;
 mod context;
 mod doctor;
 mod edit;
@@ -116,6 +117,12 @@ enum GraphCommand {
 /// Runs the program and returns its exit code: 0 done, 1 a build failed, 2 usage or manifest, 130 interrupted;
 /// 128 and the signal's number when another signal ended it.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    match complete::answer::<Cli>(&arguments) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::from(exit::DONE),
+        Err(error) => error.exit(),
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -166,7 +173,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Import(args) => import::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Clean(args) => clean::run(&args, context),
-        Command::Completions(args) => generate::completions(&args, Cli::command()),
+        Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(Cli::command()),
     }
 }

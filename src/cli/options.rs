@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 
+use super::complete;
 use crate::manifest::Overrides;
 
 #[derive(Args)]
@@ -22,7 +24,7 @@ pub(super) struct Global {
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = Overrides::parse_var, global = true)]
     pub(super) vars: Vec<(String, String)>,
     /// Set a field of an image (its id or a glob)
-    #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true)]
+    #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true, add = ArgValueCompleter::new(complete::set))]
     pub(super) sets: Vec<(String, String, String)>,
     /// Let envd build in this context of its own instead of Docker's daemon
     #[arg(long, value_name = "NAME", global = true)]
@@ -75,6 +77,6 @@ pub(super) enum Format {
 #[derive(Args, Clone)]
 pub(super) struct Selection {
     /// Images: ids, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: all at or below this directory]
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     pub(super) images: Vec<String>,
 }

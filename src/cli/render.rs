@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
 
+use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::screen::print_text;
@@ -17,6 +19,7 @@ use crate::store::RecordState;
 #[derive(Args)]
 pub(super) struct RenderArgs {
     /// The image's id
+    #[arg(add = ArgValueCompleter::new(complete::images))]
     image: String,
     /// Write the files to this directory, which must be empty or absent, instead of printing the Dockerfile or what the builder has instead
     #[arg(short, long, value_name = "DIR")]

@@ -13,6 +13,7 @@ mod input;
 mod kdl;
 mod names;
 mod paths;
+mod project;
 mod python;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use guess::{guess, looks_like};
 pub use imported::{At, Imported, NewFile, NewImage, NewNode, Note};
 pub use input::{ImportContext, Input, InputKind};
 pub use paths::Paths;
+pub use project::Project;
 
 use crate::diagnostic::Diagnostic;
 

@@ -1,0 +1,116 @@
+//! What shells complete while a command is typed: images and fields of the manifest that is meant, and builders.
+//!
+//! The script of `completions` asks the program for each word, so that it is never older than the manifest. It says nothing and writes
+//! nothing: where a manifest cannot be read, or has mistakes, what is sound of it is offered.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, CommandFactory};
+use clap_complete::engine::CompletionCandidate;
+use clap_complete::env::{CompleteEnv, Shells};
+
+use crate::manifest::{self, FILE_NAME, Overrides};
+use crate::spec::fields;
+
+/// The variable by which a shell's script asks: `COMPLETE` alone is what other programs use.
+const VARIABLE: &str = "IMGSPEC_COMPLETE";
+
+/// Answers the script of a shell, if that is who started the program; whether it was.
+pub(super) fn answer<P: CommandFactory>(words: &[OsString]) -> clap::error::Result<bool> {
+    CompleteEnv::with_factory(P::command)
+        .var(VARIABLE)
+        .try_complete(words, None)
+}
+
+/// The script by which this shell asks.
+pub(super) fn script(shell: &str) -> std::io::Result<Vec<u8>> {
+    let mut script = Vec::new();
+    let known = Shells::builtins();
+    let shell = known
+        .completer(shell)
+        .ok_or_else(|| std::io::Error::other("this shell cannot ask"))?;
+    shell.write_registration(VARIABLE, "imgspec", "imgspec", "imgspec", &mut script)?;
+    Ok(script)
+}
+
+/// Ids of images, also behind the `!` and `...` of a selection.
+pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let signs = typed.len() - typed.trim_start_matches(['!', '.']).len();
+    ids()
+        .iter()
+        .map(|id| format!("{}{id}", &typed[..signs]))
+        .filter(|word| word.starts_with(&*typed))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+/// Names of fields.
+pub(super) fn fields(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    fields::names()
+        .filter(|name| name.starts_with(&*typed))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+/// `IMAGE.FIELD=` for `--set`: first the image, then the field.
+pub(super) fn set(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let whole = ids().into_iter().flat_map(|id| {
+        let is_typed = typed.starts_with(&format!("{id}."));
+        let fields = fields::names().filter(move |_| is_typed);
+        let fields: Vec<String> = fields.map(|field| format!("{id}.{field}=")).collect();
+        if is_typed {
+            fields
+        } else {
+            vec![format!("{id}.")]
+        }
+    });
+    whole
+        .filter(|word| word.starts_with(&*typed))
+        .map(CompletionCandidate::new)
+        .collect()
+}
+
+/// The images of the manifest that the words so far mean.
+fn ids() -> Vec<String> {
+    let Some((manifest, overrides)) = meant() else {
+        return Vec::new();
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    let loaded = manifest::load(&manifest, &overrides, &env);
+    let images = loaded.workspace.images.into_iter();
+    images.map(|image| image.id).collect()
+}
+
+/// Which manifest the words so far mean. Read apart from the program's own arguments, which name the functions above.
+fn meant() -> Option<(PathBuf, Overrides)> {
+    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
+    let command = Command::new("imgspec").ignore_errors(true).args([
+        flag("directory").short('C'),
+        flag("file").short('f'),
+        flag("root"),
+        flag("var"),
+        Arg::new("rest").num_args(0..),
+    ]);
+    // The script passes them behind a `--`.
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    let matches = command.try_get_matches_from(words).ok()?;
+    let all = |name| matches.get_many::<String>(name).into_iter().flatten();
+    let here = std::env::current_dir().ok()?;
+    let folder = all("directory").fold(here, |folder, it| folder.join(it));
+    let vars = all("var").filter_map(|var| Overrides::parse_var(var).ok());
+    let overrides = Overrides {
+        vars: vars.collect(),
+        sets: Vec::new(),
+    };
+    let file = all("file").last().map(|file| folder.join(file));
+    let root = all("root").last();
+    let root = root.map(|root| folder.join(root).join(FILE_NAME));
+    let env = |name: &str| std::env::var(name).ok();
+    let found = || Some(manifest::find(&folder, &overrides, &env).ok()??.manifest);
+    let manifest = file.or(root).or_else(found)?;
+    Some((manifest, overrides))
+}
