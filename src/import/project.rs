@@ -112,11 +112,12 @@ impl Project {
             self.notes
                 .push(format!("{name}: installed by `requirements`"));
             for other in others {
-                let words = if name.ends_with(".lock") && *other == "pyproject.toml" {
-                    format!("the project of {name}")
-                } else {
-                    format!("left out, because {name} is more exact")
-                };
+                let words =
+                    if matches!(name, "uv.lock" | "poetry.lock") && *other == "pyproject.toml" {
+                        format!("the project of {name}")
+                    } else {
+                        format!("left out, because {name} is more exact")
+                    };
                 self.notes.push(format!("{other}: {words}"));
             }
         }
