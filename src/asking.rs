@@ -55,7 +55,6 @@ enum Audience<'a> {
 
 impl<'a> Asker<'a> {
     /// One who hears nothing and waits for the answer or the limit.
-    #[must_use]
     pub fn silent() -> Self {
         Self {
             cancel: None,
@@ -64,7 +63,6 @@ impl<'a> Asker<'a> {
     }
 
     /// One who hears what is waited for.
-    #[must_use]
     pub fn new(tell: &'a (dyn Fn(&Waiting) + Sync), cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
@@ -73,7 +71,6 @@ impl<'a> Asker<'a> {
     }
 
     /// A build: what it waits for is a step of it.
-    #[must_use]
     pub fn build(notes: &'a dyn Notes, cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
@@ -96,7 +93,6 @@ impl<'a> Asker<'a> {
     }
 
     /// Whether the answer is not wanted any more.
-    #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(Cancel::is_requested)
     }

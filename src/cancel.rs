@@ -18,13 +18,11 @@ impl Cancel {
     }
 
     /// Whether to stop.
-    #[must_use]
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }
 
     /// Whether to stop at once, without grace.
-    #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 1
     }

@@ -68,7 +68,6 @@ impl Sources {
     }
 
     /// The first text that is from a file, not from a flag: the root manifest.
-    #[must_use]
     pub fn first_file(&self) -> Option<SourceId> {
         let at = self
             .0
@@ -78,7 +77,6 @@ impl Sources {
     }
 
     /// The text of this id.
-    #[must_use]
     pub fn get(&self, id: SourceId) -> &Source {
         &self.0[id.0 as usize]
     }
@@ -89,14 +87,12 @@ impl Sources {
     }
 
     /// A place as people and editors write it: `imgspec.kdl:3:5`.
-    #[must_use]
     pub fn words(&self, place: &Place) -> String {
         let (line, column) = self.line_column(place);
         format!("{}:{line}:{column}", self.get(place.source).path)
     }
 
     /// Line and column of a place, both from 1; the column counts characters.
-    #[must_use]
     pub fn line_column(&self, place: &Place) -> (usize, usize) {
         let text = &self.get(place.source).text;
         let start = text.floor_char_boundary(place.span.start);
@@ -157,7 +153,6 @@ pub struct Fix {
 }
 
 /// The diagnostics without duplicates, in the order of the sources; those without a place come last.
-#[must_use]
 pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let order = |it: &Diagnostic| {
         let place = it.place.as_ref().map(|label| &label.place);
@@ -286,14 +281,12 @@ impl Diagnostic {
     }
 
     /// Whether it is an error.
-    #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
 
 /// The diagnostics as the JSON array of docs/json.md: what `check --format json` prints and `manifests-broken` carries.
-#[must_use]
 pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
     diagnostics
         .iter()

@@ -47,9 +47,6 @@ const FOREIGN: [&str; 9] = [
 ];
 
 /// Lists files of the repository that a directory is in, one a line as git writes them; none where there is no repository.
-///
-/// # Errors
-/// In words, when git cannot say.
 pub(crate) fn files(
     folder: &Path,
     which: &[&str],

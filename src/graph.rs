@@ -22,7 +22,6 @@ pub struct ImageId(pub u32);
 
 impl ImageId {
     /// The id as an index into a list with one entry per image.
-    #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -126,37 +125,31 @@ impl Graph {
     }
 
     /// How many images there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
     /// Whether there is no image.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
 
     /// The name of an image.
-    #[must_use]
     pub fn name(&self, id: ImageId) -> &str {
         &self.names[id.index()]
     }
 
     /// The image of this name.
-    #[must_use]
     pub fn find(&self, name: &str) -> Option<ImageId> {
         self.by_name.get(name).copied()
     }
 
     /// All images, bases first, ties in manifest order.
-    #[must_use]
     pub fn order(&self) -> &[ImageId] {
         &self.order
     }
 
     /// The images that an image needs, with the reason, in manifest order.
-    #[must_use]
     pub fn needs(&self, id: ImageId) -> Vec<(ImageId, EdgeKind)> {
         let edges = self.edges.edges(node(id));
         let needs = edges.map(|edge| (image(edge.target()), *edge.weight()));
@@ -166,25 +159,21 @@ impl Graph {
     }
 
     /// The images that an image needs, each once, in manifest order.
-    #[must_use]
     pub fn bases(&self, id: ImageId) -> &[ImageId] {
         &self.bases[id.index()]
     }
 
     /// The images that need an image, each once, in manifest order.
-    #[must_use]
     pub fn dependents(&self, id: ImageId) -> &[ImageId] {
         &self.dependents[id.index()]
     }
 
     /// The given images and all that need them, directly or not.
-    #[must_use]
     pub fn affected(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Incoming)
     }
 
     /// The given images and all that they need, directly or not.
-    #[must_use]
     pub fn with_bases(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Outgoing)
     }

@@ -76,19 +76,16 @@ impl Limits {
     }
 
     /// For a connection.
-    #[must_use]
     pub fn connect(&self) -> Limit {
         Limit::set_by(Self::CONNECT, self.connect)
     }
 
     /// For an answer.
-    #[must_use]
     pub fn answer(&self) -> Limit {
         Limit::set_by(Self::ANSWER, self.answer)
     }
 
     /// For any sign of life.
-    #[must_use]
     pub fn idle(&self) -> Limit {
         Limit::set_by(Self::IDLE, self.idle)
     }

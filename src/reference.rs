@@ -18,7 +18,6 @@ pub enum Tag {
 }
 
 /// The reference of an image: `registry/name:tag`.
-#[must_use]
 pub fn of(image: &Image, tag: &Tag) -> String {
     let tag = match tag {
         Tag::Whole(tag) => tag.clone(),
@@ -32,7 +31,6 @@ pub fn of(image: &Image, tag: &Tag) -> String {
 }
 
 /// The reference of an image without its tag.
-#[must_use]
 pub fn repository(image: &Image) -> String {
     // flytekit's own name for images without one.
     let unnamed = match image.spec.flytekit {

@@ -114,7 +114,6 @@ pub struct Need<'a> {
 
 impl ImageSpec {
     /// The images of the workspace that it needs, in the order of the fields.
-    #[must_use]
     pub fn needs(&self) -> Vec<Need<'_>> {
         let mut needs = Vec::new();
         let mut need = |field, image, is_base| {
@@ -141,7 +140,6 @@ impl ImageSpec {
     }
 
     /// The files and directories of the workspace that it reads, with the manifest's names of the fields that name them.
-    #[must_use]
     pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
         let mut add = |field: String, path, kind| paths.push((field, path, kind));
@@ -181,7 +179,6 @@ impl ImageSpec {
         paths
     }
 
-    #[must_use]
     pub(crate) fn installs_python_packages(&self) -> bool {
         let pip = |step: &OwnStep| matches!(step, OwnStep::Pip { .. });
         !self.packages.is_empty()
@@ -190,7 +187,6 @@ impl ImageSpec {
             || self.steps.iter().any(pip)
     }
 
-    #[must_use]
     pub(crate) fn installs_conda_packages(&self) -> bool {
         let conda = |step: &OwnStep| matches!(step, OwnStep::Conda(_));
         !self.conda_packages.is_empty() || self.steps.iter().any(conda)

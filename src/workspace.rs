@@ -83,7 +83,6 @@ impl Places {
     }
 
     /// Whether a field was said at all.
-    #[must_use]
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)
     }
@@ -94,7 +93,6 @@ impl Places {
     }
 
     /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.
-    #[must_use]
     pub fn get(&self, field: &str) -> Option<&Place> {
         self.0
             .get(field)

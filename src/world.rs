@@ -33,7 +33,6 @@ impl World {
     }
 
     /// Where a field of an image was said, or else the image: `imgspec.kdl:3:5`.
-    #[must_use]
     pub fn place(&self, id: ImageId, field: &str) -> Option<String> {
         let Workspace {
             images, sources, ..
@@ -45,7 +44,6 @@ impl World {
     }
 
     /// What an image is called: `registry/name:tag`.
-    #[must_use]
     pub fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {
         reference::of(&self.workspace.images[id.index()], &prints.tag(id))
     }
@@ -68,7 +66,6 @@ pub struct View {
 
 impl View {
     /// A view of files that all could be read.
-    #[must_use]
     pub fn new(world: Arc<World>, prints: Fingerprints, asked: BTreeSet<ImageId>) -> Self {
         Self {
             relevant: world.graph.with_bases(&asked),
@@ -103,19 +100,16 @@ impl View {
     }
 
     /// What an image is called.
-    #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
         self.world.reference(&self.prints, id)
     }
 
     /// The id that the manifests give an image.
-    #[must_use]
     pub fn name(&self, id: ImageId) -> &str {
         self.world.graph.name(id)
     }
 
     /// The file sets of all images that matter.
-    #[must_use]
     pub fn sets(&self) -> BTreeSet<&FileSet> {
         let recipes = self
             .relevant

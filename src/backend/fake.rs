@@ -44,7 +44,6 @@ impl Wishes {
     /// Reads the wishes from variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL` (`a,b`),
     /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state directory) and
     /// `IMGSPEC_FAKE_RECEIVED`.
-    #[must_use]
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
         let list = |name: &str| {
             env(name)
@@ -87,7 +86,6 @@ struct FakeImage {
 
 impl Fake {
     /// A fake with these wishes.
-    #[must_use]
     pub fn new(wishes: Wishes) -> Self {
         Self {
             wishes,

@@ -259,7 +259,6 @@ pub enum BuildError {
 
 impl BuildError {
     /// Whether another try may help.
-    #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transient(_) => true,
@@ -269,7 +268,6 @@ impl BuildError {
     }
 
     /// The field of the manifest that asked for what failed, where that is known.
-    #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Step { field, .. } => Some(field),

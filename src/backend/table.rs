@@ -11,7 +11,6 @@ use super::fake::{Fake, Wishes};
 use crate::workspace::STATE_FOLDER;
 
 /// All backends, for a workspace in this directory; of equal priority the first one wins.
-#[must_use]
 pub fn all(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let state = root.join(STATE_FOLDER);
     let daemon = Arc::new(Daemon::default());

@@ -120,7 +120,6 @@ impl Edit {
 
 impl ProposedEdit {
     /// Whether there is something to write.
-    #[must_use]
     pub fn is_change(&self) -> bool {
         self.text.is_some()
     }

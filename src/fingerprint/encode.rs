@@ -49,7 +49,6 @@ pub(super) enum Value<'a> {
 ///
 /// # Panics
 /// When files or keys are missing: the caller has read them.
-#[must_use]
 pub fn key(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Key {
     let mut hash = Hash::new("imgspec 2026 key v1");
     encode(recipe, files, bases, &mut hash);

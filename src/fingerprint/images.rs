@@ -23,7 +23,6 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// All inputs of the key, in words; the recipe is the one that the key was made of.
-    #[must_use]
     pub fn inputs(&self, recipe: &Recipe) -> Vec<Input> {
         inputs(recipe, &self.files, &self.bases)
     }

@@ -9,7 +9,6 @@ pub struct Key([u8; 32]);
 
 impl Key {
     /// The key with these bytes.
-    #[must_use]
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -19,13 +18,11 @@ impl Key {
     }
 
     /// Whether a text is this key as it is displayed.
-    #[must_use]
     pub fn is(&self, text: &str) -> bool {
         text.parse() == Ok(*self)
     }
 
     /// The default tag: the first 32 hexadecimal digits.
-    #[must_use]
     pub fn tag(&self) -> String {
         self.to_string()[..32].to_owned()
     }

@@ -38,7 +38,6 @@ pub struct Change {
 
 impl Change {
     /// The image whose key this is; none if it is an input of the image's own.
-    #[must_use]
     pub fn base(&self) -> Option<&str> {
         let (before, base) = self.name.split_once(" key ")?;
         // A path in a name stands behind a `:`, and may hold anything.
@@ -62,7 +61,6 @@ impl fmt::Display for Change {
 ///
 /// # Panics
 /// When files or keys are missing: the caller has read them.
-#[must_use]
 pub fn inputs(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec<Input> {
     let mut list = Listing(Vec::new());
     encode(recipe, files, bases, &mut list);
@@ -140,7 +138,6 @@ fn short(digest: &[u8; 32]) -> String {
 ///
 /// The values of a list are compared from both ends, so one package more in the middle is one change. The order of the steps
 /// is told only when nothing else changed: a command more is one change, not two.
-#[must_use]
 pub fn diff(old: &[Input], new: &[Input]) -> Vec<Change> {
     let (old, new) = (grouped(old), grouped(new));
     let begins = |stem: &&str| match (new.get(stem), old.get(stem)) {

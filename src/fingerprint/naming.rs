@@ -24,7 +24,6 @@ pub struct Namer {
 }
 
 /// What flytekit calls the images of a workspace, in its order; none for images that their key names.
-#[must_use]
 pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
     let places: HashMap<&str, usize> = by_id(images);
     let namer = |image: &Image| {
@@ -43,7 +42,6 @@ pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
 }
 
 /// flytekit's ids of the images of a workspace, which its images hold as `_F_IMG_ID`; none for images without `flytekit`.
-#[must_use]
 pub fn flytekit_ids(images: &[Image]) -> Vec<Option<String>> {
     let places = by_id(images);
     let id = |image: &Image| {
@@ -77,16 +75,12 @@ fn nested(
 
 impl Namer {
     /// The image of the workspace that it is built on, by its place in it.
-    #[must_use]
     pub fn base(&self) -> Option<usize> {
         self.base
     }
 
     /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace; `sources` are the
     /// files of its source root, as they were found for the key.
-    ///
-    /// # Errors
-    /// When a file that flytekit hashes cannot be read, or its tag format is wrong.
     pub fn tag(
         &self,
         root: &Path,

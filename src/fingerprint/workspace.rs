@@ -38,9 +38,6 @@ pub struct BadSet {
 
 impl Fingerprints {
     /// Reads the files that this reader has not read yet, and makes all keys.
-    ///
-    /// # Errors
-    /// Every file set that cannot be read.
     pub fn read(
         reader: Arc<FileReader>,
         workspace: &Workspace,
@@ -110,7 +107,6 @@ impl Fingerprints {
     }
 
     /// What an image is called after the colon.
-    #[must_use]
     pub fn tag(&self, id: ImageId) -> Tag {
         match &self.tags[id.index()] {
             Some(tag) => Tag::Whole(tag.clone()),
@@ -119,31 +115,26 @@ impl Fingerprints {
     }
 
     /// The key of an image.
-    #[must_use]
     pub fn key(&self, id: ImageId) -> Key {
         self.all[id.index()].key
     }
 
     /// The files of an image, in the order of [`Recipe::file_sets`].
-    #[must_use]
     pub fn files(&self, id: ImageId) -> &[Arc<Files>] {
         &self.all[id.index()].files
     }
 
     /// The keys of the images that an image needs.
-    #[must_use]
     pub fn bases(&self, id: ImageId) -> &[(String, Key)] {
         &self.all[id.index()].bases
     }
 
     /// All inputs of an image's key, in words.
-    #[must_use]
     pub fn inputs(&self, id: ImageId, recipe: &Recipe) -> Vec<Input> {
         self.all[id.index()].inputs(recipe)
     }
 
     /// What reads the files.
-    #[must_use]
     pub fn reader(&self) -> &Arc<FileReader> {
         &self.reader
     }
@@ -154,7 +145,6 @@ impl Fingerprints {
     ///
     /// # Panics
     /// When the graph and the recipes are not of the same workspace.
-    #[must_use]
     pub fn look_again(
         &self,
         workspace: &Workspace,
@@ -196,7 +186,6 @@ impl Fingerprints {
     }
 
     /// The first file of an image that is not as it was when the key was made.
-    #[must_use]
     pub fn changed_since_read(&self, id: ImageId) -> Option<String> {
         self.files(id).iter().find_map(|files| files.moved())
     }

@@ -38,14 +38,12 @@ struct Registered {
 
 impl BackendRegistry {
     /// No backends.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The backends that the program `imgspec` has, for images in this directory: `docker`, and `fake`, which builds nothing and
     /// is taken only when it is named.
-    #[must_use]
     pub fn usual(folder: &Path) -> Self {
         let mut all = Self::new();
         for backend in session::backends(folder, &|name| std::env::var(name).ok()) {

@@ -115,7 +115,6 @@ impl Images {
     }
 
     /// What an image is asked to be.
-    #[must_use]
     pub fn get(&self, id: &str) -> Option<&ImageSpec> {
         let found = self.images.iter().find(|image| image.id == id);
         found.map(|image| &image.spec)

@@ -73,14 +73,12 @@ impl Proposal {
     }
 
     /// Ids of the images that would be built, bases first.
-    #[must_use]
     pub fn builds(&self) -> Vec<&str> {
         let builds = self.images().filter(|it| it.action == Action::Build);
         builds.map(|it| it.id).collect()
     }
 
     /// Whether there is nothing to do.
-    #[must_use]
     pub fn is_fresh(&self) -> bool {
         self.images().all(|it| it.action == Action::Fresh)
     }
@@ -123,14 +121,12 @@ fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refu
 
 impl Summary {
     /// Whether all that was wanted is done: nothing failed, was skipped or stopped.
-    #[must_use]
     pub fn is_done(&self) -> bool {
         let undone = [&self.failed, &self.skipped, &self.cancelled];
         !self.interrupted && undone.iter().all(|ids| ids.is_empty())
     }
 
     /// What became of an image; none when it is not there or was not part of the plan.
-    #[must_use]
     pub fn image(&self, id: &str) -> Option<&Outcome> {
         self.images.iter().find(|outcome| outcome.image == id)
     }

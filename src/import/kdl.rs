@@ -11,7 +11,6 @@ const SHARED: &[&str] = &["registry", "builder", "platform"];
 
 impl Imported {
     /// The manifest's text.
-    #[must_use]
     pub fn manifest(&self) -> String {
         let mut has_braces = false;
         let mut writer = NodeWriter::new(|text: &str, depth: usize| {

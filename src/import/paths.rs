@@ -22,7 +22,6 @@ enum Location {
 
 impl Paths {
     /// Source paths are relative to `from`, manifest paths to `to`; both absolute.
-    #[must_use]
     pub fn new(from: &Path, to: &Path) -> Self {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| clean(path));
         Self {

@@ -33,7 +33,6 @@ use crate::disk::read::{self, Links};
 pub(crate) use crate::spec::fields::takes;
 
 /// The nearest thing that is called `imgspec.kdl` and is no file, and why it is none.
-#[must_use]
 pub fn find_other(from: &Path) -> Option<(PathBuf, String)> {
     from.ancestors().find_map(|folder| {
         let path = folder.join(FILE_NAME);

@@ -32,7 +32,6 @@ impl Doubt {
     }
 
     /// What `--when-unknown` does now, in one line with the cause.
-    #[must_use]
     pub fn warning(&self, what: WhenUnknown) -> String {
         let they_are = if self.images.len() == 1 {
             "it is"
@@ -60,7 +59,6 @@ impl fmt::Display for Doubt {
 }
 
 /// The images of a plan of which nobody could say whether they are there, whatever is done about that.
-#[must_use]
 pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
     let doubted = plan.images.iter().filter_map(|image| {
         // What is assumed to be there has no reasons.
@@ -72,7 +70,6 @@ pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
 }
 
 /// The images of which nobody could say whether they are there, for `--when-unknown fail`: those among these.
-#[must_use]
 pub fn unknown(graph: &Graph, plan: &Plan, counts: impl Fn(ImageId) -> bool) -> Vec<Doubt> {
     let unknown = plan.images.iter().filter(|image| counts(image.id));
     Doubt::group(unknown.filter_map(|image| Some((graph.name(image.id), image.doubt()?))))

@@ -15,7 +15,6 @@ use crate::world::World;
 
 /// Gathers what is known of the images in `relevant`, with what differs from what was recorded; the others count as absent.
 /// Registries are asked for what is to be pushed. One entry an image, in the order of the ids.
-#[must_use]
 pub fn gather(
     world: &World,
     prints: &Fingerprints,
@@ -36,7 +35,6 @@ pub fn gather(
 }
 
 /// What is known of these images, without what differs from what was recorded.
-#[must_use]
 pub fn of(
     world: &World,
     prints: &Fingerprints,
@@ -68,7 +66,6 @@ pub fn of(
 }
 
 /// What counts as known of an image that nobody asked after.
-#[must_use]
 pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
     Facts {
         key: prints.key(id),
@@ -82,7 +79,6 @@ pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
 }
 
 /// What differs from what was recorded; nothing when that is not known any more.
-#[must_use]
 pub fn changes(
     world: &World,
     prints: &Fingerprints,

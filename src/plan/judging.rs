@@ -21,7 +21,6 @@ impl Plan {
     /// Decides for the images that were asked for, and for the bases that what is built needs.
     ///
     /// `facts` has one entry an image, in the order of their ids.
-    #[must_use]
     pub fn new(
         graph: &Graph,
         asked: &BTreeSet<ImageId>,

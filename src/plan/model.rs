@@ -109,7 +109,6 @@ pub enum Push {
 
 impl Push {
     /// Whether an image is to be in its registry.
-    #[must_use]
     pub fn wants(self, spec: &ImageSpec) -> bool {
         let is_meant = match self {
             Self::No => false,
@@ -155,7 +154,6 @@ impl Facts {
     }
 
     /// What the image is called by its backend, as far as anyone knows; else empty.
-    #[must_use]
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {
             (Existence::Present { digest, .. }, _)
@@ -196,7 +194,6 @@ pub struct Planned {
 
 impl Plan {
     /// A plan of these images, in the order of the graph.
-    #[must_use]
     pub fn of(graph: &Graph, images: Vec<Planned>) -> Self {
         let mut at = vec![None; graph.len()];
         for (place, image) in images.iter().enumerate() {
@@ -213,7 +210,6 @@ impl Plan {
     }
 
     /// What is planned for an image, if anything.
-    #[must_use]
     pub fn get(&self, id: ImageId) -> Option<&Planned> {
         let at = self.at.get(id.index()).copied().flatten()?;
         Some(&self.images[at])
@@ -233,7 +229,6 @@ impl Plan {
 
     /// The longest chain of builds by the time that each took last, with its seconds; builds of unknown time count as
     /// the mean of the known ones, or as nothing.
-    #[must_use]
     pub fn critical_path(&self, graph: &Graph) -> (Vec<ImageId>, f64) {
         let weights = self.weights(graph.len());
         let mut best: Vec<(f64, Option<ImageId>)> = vec![(0.0, None); graph.len()];
@@ -256,7 +251,6 @@ impl Plan {
     }
 
     /// For each image its own expected seconds and those of the longest chain of builds on top of it.
-    #[must_use]
     pub fn remaining(&self, graph: &Graph) -> Vec<f64> {
         let weights = self.weights(graph.len());
         let mut remaining = vec![0.0_f64; graph.len()];
@@ -272,7 +266,6 @@ impl Plan {
     }
 
     /// The expected seconds of each build, by image; none for what is not built.
-    #[must_use]
     pub fn weights(&self, images: usize) -> Vec<Option<f64>> {
         let known: Vec<f64> = self.builds().filter_map(|image| image.seconds).collect();
         #[allow(clippy::cast_precision_loss, reason = "a handful of images")]

@@ -60,13 +60,11 @@ impl Own {
     pub const NOTHING: Self = Self(None);
 
     /// The directories and these files are left out.
-    #[must_use]
     pub fn files(files: BTreeSet<WorkspacePath>) -> Self {
         Self(Some(Arc::new(files)))
     }
 
     /// Whether a path from the workspace root is one of them.
-    #[must_use]
     pub fn has(&self, path: &str) -> bool {
         let Some(files) = &self.0 else {
             return false;
@@ -78,7 +76,6 @@ impl Own {
 
 impl FileSet {
     /// The file or directory that it starts from.
-    #[must_use]
     pub fn path(&self) -> &WorkspacePath {
         match self {
             Self::Tree { path, .. }

@@ -24,7 +24,6 @@ pub(crate) use packages::asks_for;
 ///
 /// An image without `user` gets that of its nearest base in the workspace: its steps run as root, its containers as the base's
 /// user. `ids` are the ids by which flytekit finds the images that have `flytekit`.
-#[must_use]
 pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
     let specs: HashMap<&str, &ImageSpec> = workspace
         .images

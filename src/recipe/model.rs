@@ -195,7 +195,6 @@ impl Default for Recipe {
 
 impl Step {
     /// One line: the manifest's field and its values.
-    #[must_use]
     pub fn words(&self) -> String {
         match self {
             Self::Apt { packages } => format!("apt-packages: {}", packages.join(" ")),

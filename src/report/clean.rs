@@ -13,7 +13,6 @@ use crate::disk::reorders;
 const HARMLESS: char = '?';
 
 /// The text as one printable line, without escape sequences.
-#[must_use]
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -32,7 +31,6 @@ pub fn clean(text: &str) -> String {
 }
 
 /// A line of output in its final state: progress bars rewrite their line with `\r`.
-#[must_use]
 pub fn clean_output(line: &str) -> String {
     let last = line.rsplit('\r').find(|part| !part.is_empty());
     clean(last.unwrap_or(""))

@@ -19,7 +19,6 @@ const EXCERPT_LIMIT: usize = 64 * 1024;
 const LINE_LIMIT: usize = 2 * 1024;
 
 /// Draws diagnostics one below the other, and a line that counts them; of none an empty text.
-#[must_use]
 pub fn render(
     diagnostics: &[Diagnostic],
     sources: &Sources,

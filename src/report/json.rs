@@ -13,7 +13,6 @@ pub struct Json(Output);
 
 impl Json {
     /// Writes to this stream.
-    #[must_use]
     pub fn new(stream: Box<dyn Write + Send>) -> Self {
         Self(Output::new(stream))
     }

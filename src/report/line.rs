@@ -72,7 +72,6 @@ impl Line {
     }
 
     /// The whole line.
-    #[must_use]
     pub fn paint(&self, color: bool) -> String {
         let pieces = self.0.iter();
         pieces
@@ -84,7 +83,6 @@ impl Line {
     }
 
     /// The line in at most `width` columns, painted.
-    #[must_use]
     pub fn fit(&self, width: usize, color: bool) -> String {
         self.clone().cut_to(width).paint(color)
     }

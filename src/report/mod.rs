@@ -26,13 +26,11 @@ pub use output::Report;
 pub use settings::{Clock, Progress, Settings, Verbosity};
 
 /// The columns of the widest of these names.
-#[must_use]
 pub fn widest<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
     names.into_iter().map(line::columns).max().unwrap_or(0)
 }
 
 /// The reporter for these settings, on stderr.
-#[must_use]
 pub fn reporter(settings: Settings) -> Box<dyn Report> {
     match (here(settings.progress), settings.verbosity) {
         (Progress::Json, _) => Box::new(json::Json::new(Box::new(std::io::stderr()))),
@@ -49,7 +47,6 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
 }
 
 /// Whether progress is live here.
-#[must_use]
 pub fn is_live(progress: Progress) -> bool {
     here(progress) == Progress::Tty
 }

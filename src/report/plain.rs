@@ -24,7 +24,6 @@ pub struct Plain {
 
 impl Plain {
     /// Writes to this stream.
-    #[must_use]
     pub fn new(stream: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
         Self {
             output: Output::new(stream),

@@ -55,7 +55,6 @@ pub fn summary(event: &Event) -> Line {
 }
 
 /// The fresh images in one line: `2 images fresh: base, train`, or only their number when there are many.
-#[must_use]
 pub fn fresh(images: &[String]) -> String {
     let count = Count(images.len(), "image");
     if images.len() > FRESH_NAMED {
@@ -66,13 +65,11 @@ pub fn fresh(images: &[String]) -> String {
 }
 
 /// Why an image was skipped: ``because `train` failed``.
-#[must_use]
 pub fn because(failed: &[String]) -> String {
     format!("because {} failed", List(failed))
 }
 
 /// What is waited for: `waiting for the Docker daemon at unix:///run/docker.sock (10 s at most)`.
-#[must_use]
 pub fn waiting(whom: &str, seconds: f64) -> String {
     let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let whom = whom.to_owned();
@@ -80,7 +77,6 @@ pub fn waiting(whom: &str, seconds: f64) -> String {
 }
 
 /// When and why an image is tried again.
-#[must_use]
 pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
     let wait = Seconds(Duration::from_millis(wait_ms).as_secs_f64());
     format!("attempt {attempt} of {of} in {wait}: {why}")
@@ -88,7 +84,6 @@ pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
 
 /// What stands below the sentence on a failure: what of the manifest asked for it, the last lines of the log, and where the whole
 /// log is.
-#[must_use]
 pub fn failure(place: Option<&str>, tail: &[String], log: Option<&str>) -> Vec<Line> {
     let place = place.map(|place| Line::of(Style::Dim, "  at ").add(Style::Plain, place));
     let lines = tail

@@ -13,7 +13,6 @@ const NAMED: usize = 8;
 const PAUSED: &str = "paused: running builds finish, no new ones start";
 
 /// The lines for an event of a watch; none for the events of a run.
-#[must_use]
 pub fn lines(event: &Event, color: bool) -> Vec<Line> {
     let (style, text) = match event {
         Event::WatchStarted { .. } => (Style::Dim, watching(event)),
@@ -74,7 +73,6 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
 }
 
 /// Whether it is shown even with `-q`.
-#[must_use]
 pub fn is_failure(event: &Event) -> bool {
     matches!(
         event,
@@ -83,7 +81,6 @@ pub fn is_failure(event: &Event) -> bool {
 }
 
 /// `watching 12 images: 210 files in 34 directories`; empty for other events.
-#[must_use]
 pub fn watching(event: &Event) -> String {
     let Event::WatchStarted {
         images,

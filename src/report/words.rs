@@ -66,7 +66,6 @@ impl<S: AsRef<str>> fmt::Display for List<'_, S> {
 }
 
 /// The first names of a list, and how many more there are: `a, b and 3 more`.
-#[must_use]
 pub fn first(names: &[String], limit: usize) -> String {
     let shown = names[..names.len().min(limit)].join(", ");
     match names.len().saturating_sub(limit) {

@@ -73,7 +73,6 @@ impl Default for Mailbox {
 
 impl Mailbox {
     /// A handle for signals.
-    #[must_use]
     pub fn interrupter(&self) -> Interrupter {
         Interrupter(self.sender.clone(), self.end.clone())
     }

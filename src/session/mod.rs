@@ -89,7 +89,6 @@ pub struct Planned {
 
 impl Planned {
     /// What nobody could say of what exists, with what is done about it: a line for each cause.
-    #[must_use]
     pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
         let doubts = plan::doubts(&session.world.graph, &self.plan, &self.facts);
         let each = doubts.iter();
@@ -273,7 +272,6 @@ impl Session {
     }
 
     /// Why an image's builder builds it; `flag` is the builder that the user asked for.
-    #[must_use]
     pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
         let own = &self.world.spec(image).builder;
         match (own, flag) {
@@ -284,7 +282,6 @@ impl Session {
     }
 
     /// Finds out what exists and decides what to do for the images that were asked for.
-    #[must_use]
     pub fn plan(
         &self,
         asked: &BTreeSet<ImageId>,
@@ -303,7 +300,6 @@ impl Session {
     }
 
     /// Why the plan cannot be carried out here: backends that are needed and missing, in words with what to do.
-    #[must_use]
     pub fn missing_backends(&self, plan: &Plan, asker: Asker<'_>) -> Vec<(String, String)> {
         let mut names = BTreeSet::new();
         let needed = plan
@@ -324,7 +320,6 @@ impl Session {
     }
 
     /// Why the plan cannot be carried out here: secrets of images that are to be built and cannot be had, in words.
-    #[must_use]
     pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
         let variable = |name: &str| std::env::var(name).ok();
         let missing = |id: ImageId| {
@@ -366,7 +361,6 @@ impl Session {
     }
 
     /// What an image is called as its files are now.
-    #[must_use]
     pub fn reference(&self, id: ImageId) -> String {
         self.world.reference(&self.prints, id)
     }

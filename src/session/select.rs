@@ -17,7 +17,6 @@ pub struct Selection {
 
 impl Selection {
     /// What these words select in the whole workspace.
-    #[must_use]
     pub fn of(words: &[String]) -> Self {
         Self {
             words: words.to_vec(),
@@ -26,7 +25,6 @@ impl Selection {
     }
 
     /// Whether the directory counts.
-    #[must_use]
     pub fn is_of_directory(&self) -> bool {
         self.words.iter().all(|word| word.starts_with('!'))
     }
@@ -54,7 +52,6 @@ impl Session {
     }
 
     /// The directory, or the nearest one above it, that has images in it or below.
-    #[must_use]
     pub fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
         let mut folder = folder.clone();
         while folder != WorkspacePath::ROOT && self.below(&folder).is_empty() {

@@ -74,7 +74,6 @@ impl SecretStep {
     pub const ALL: [Self; 4] = [Self::Apt, Self::Conda, Self::Pip, Self::Run];
 
     /// The field that makes such steps.
-    #[must_use]
     pub fn field(self) -> &'static str {
         match self {
             Self::Apt => "apt-packages",

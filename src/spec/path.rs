@@ -12,7 +12,6 @@ impl WorkspacePath {
     pub const ROOT: Self = Self(String::new());
 
     /// Returns the path that `given` names when it is said in `folder`, or `None` when it is absolute or leaves the workspace.
-    #[must_use]
     pub fn resolve(folder: &Self, given: &str) -> Option<Self> {
         if given.starts_with('/') {
             return None;
@@ -31,7 +30,6 @@ impl WorkspacePath {
     }
 
     /// The path as text; empty for the root.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,20 +51,17 @@ impl WorkspacePath {
     }
 
     /// Whether it is this directory, or in it at any depth.
-    #[must_use]
     pub fn is_at_or_below(&self, folder: &Self) -> bool {
         let rest = self.0.strip_prefix(&folder.0);
         rest.is_some_and(|rest| folder.0.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The last part; none for the root.
-    #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         self.parts().last()
     }
 
     /// The path on disk below `root`.
-    #[must_use]
     pub fn under(&self, root: &std::path::Path) -> std::path::PathBuf {
         if self.0.is_empty() {
             root.to_owned()

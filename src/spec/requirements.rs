@@ -19,7 +19,6 @@ pub enum RequirementsKind {
 
 impl RequirementsKind {
     /// The kind of a file of this name.
-    #[must_use]
     pub fn of(name: &str) -> Self {
         match name {
             "uv.lock" => Self::UvLock,
@@ -38,13 +37,11 @@ impl RequirementsKind {
     }
 
     /// Whether it says all that is installed.
-    #[must_use]
     pub fn is_lock(self) -> bool {
         self.needs_project() || self == Self::Pylock
     }
 
     /// Whether it says nothing without the `pyproject.toml` beside it.
-    #[must_use]
     pub fn needs_project(self) -> bool {
         matches!(self, Self::UvLock | Self::PoetryLock)
     }
@@ -52,7 +49,6 @@ impl RequirementsKind {
 
 impl WorkspacePath {
     /// What it is as a file of requirements.
-    #[must_use]
     pub fn requirements_kind(&self) -> RequirementsKind {
         RequirementsKind::of(self.file_name().unwrap_or_default())
     }

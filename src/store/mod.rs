@@ -92,7 +92,6 @@ impl Store {
     }
 
     /// The store of the workspace at this root, for reading only: nothing is made, and no store is one without records.
-    #[must_use]
     pub fn look(root: &Path) -> Self {
         let terms = Terms {
             keeps: "its state",
@@ -130,7 +129,6 @@ impl Store {
     }
 
     /// The record of an image.
-    #[must_use]
     pub fn read(&self, image: &str) -> RecordState {
         self.records().read(image)
     }
@@ -166,7 +164,6 @@ impl Store {
     }
 
     /// The inputs of a record's key; none if they are not there or cannot be read.
-    #[must_use]
     pub fn inputs(&self, record: &Record) -> Option<Vec<Input>> {
         let kept = self.place.join(INPUTS).open().ok()??;
         let name = listing_file(&record.image, &record.key);
@@ -186,7 +183,6 @@ impl Store {
 
     /// The directory for the context of an image's build: another one in each run. The builder of a run that was killed lives
     /// on, and must not find the next run's files where its own were: it would give its name to a mixture.
-    #[must_use]
     pub fn context_folder(&self, image: &str) -> PathBuf {
         let run = format!("{CONTEXT_OF}{:016x}", self.run);
         let name = file_name(image) + &run;

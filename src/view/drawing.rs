@@ -51,7 +51,6 @@ pub enum State {
 
 impl State {
     /// `fresh`, `build` or `failed`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -74,7 +73,6 @@ pub struct Edge {
 
 impl Drawing {
     /// Draws these images of a graph; `reference` gives their references.
-    #[must_use]
     pub fn new(
         graph: &Graph,
         only: &BTreeSet<ImageId>,

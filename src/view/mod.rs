@@ -25,7 +25,6 @@ pub enum Format {
 }
 
 /// The drawing in this format. Its last line ends with a newline; an empty drawing may be an empty text.
-#[must_use]
 pub fn render(format: Format, drawing: &Drawing) -> String {
     match format {
         Format::Tree => tree::render(drawing),

@@ -70,7 +70,6 @@ impl Default for Daemon {
 impl Daemon {
     /// The one that this `docker` program asks, with these variables besides the environment of this process. Nothing is
     /// started yet.
-    #[must_use]
     pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
         let mut this = Self {
             program,

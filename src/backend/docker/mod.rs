@@ -22,19 +22,16 @@ pub struct Docker(Arc<Daemon>);
 
 impl Docker {
     /// With the daemon that the `docker` of PATH asks, in the environment of this process. Nothing is started yet.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// With the daemon that this `docker` program asks, with these variables besides the environment of this process.
-    #[must_use]
     pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
         Self::on(Arc::new(Daemon::new(program, environment)))
     }
 
     /// With this daemon.
-    #[must_use]
     pub fn on(daemon: Arc<Daemon>) -> Self {
         Self(daemon)
     }

@@ -35,7 +35,6 @@ pub struct Envd {
 impl Envd {
     /// The `envd` of PATH, building with this Docker; `state` is a directory for what outlives a run if the user has none for
     /// caches. Nothing is started yet.
-    #[must_use]
     pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let said = |name: &str| env(name).filter(|value| !value.is_empty());
         let user_home = said("HOME").map(PathBuf::from);

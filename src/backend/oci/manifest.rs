@@ -40,7 +40,6 @@ pub struct Descriptor {
 
 impl Descriptor {
     /// Whether a registry must have it.
-    #[must_use]
     pub fn is_own(&self) -> bool {
         self.urls.is_empty() && !self.media_type.contains("nondistributable")
     }

@@ -14,7 +14,6 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// Reads `sha256:` and 64 hexadecimal digits in lower case.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("sha256:")?;
         let mut bytes = [0; 32];
@@ -24,7 +23,6 @@ impl Digest {
     }
 
     /// The digest of these bytes.
-    #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self::finish(Sha256::new_with_prefix(bytes))
     }
@@ -34,7 +32,6 @@ impl Digest {
     }
 
     /// The 64 digits without the algorithm's name.
-    #[must_use]
     pub fn hex(&self) -> String {
         hex::encode(self.0)
     }
@@ -75,14 +72,12 @@ impl Repository {
     const LONGEST: usize = 255;
 
     /// Reads a name.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let valid = text.len() <= Self::LONGEST && text.split('/').all(is_component);
         valid.then(|| Self(text.to_owned()))
     }
 
     /// The name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -111,7 +106,6 @@ impl Tag {
     const LONGEST: usize = 128;
 
     /// Reads a tag.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let is_word = |each: char| each.is_ascii_alphanumeric() || each == '_';
         let valid = text.len() <= Self::LONGEST
@@ -123,7 +117,6 @@ impl Tag {
     }
 
     /// The tag.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -146,7 +139,6 @@ pub enum Version {
 
 impl Version {
     /// Reads a tag or a digest.
-    #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let tag = || Tag::read(text).map(Self::Tag);
         Digest::read(text).map(Self::Digest).or_else(tag)

@@ -186,7 +186,6 @@ impl FilesError {
     }
 
     /// The line of a file (not of the manifest) that is to blame: file, from the workspace root, and line, from 1.
-    #[must_use]
     pub fn place(&self) -> Option<(&str, usize)> {
         let said = match self {
             Self::BadRule { said, .. }
@@ -209,7 +208,6 @@ impl FilesError {
     }
 
     /// The file, directory or link that it is about.
-    #[must_use]
     pub fn path(&self) -> &str {
         match self {
             Self::BadRule { said, .. } | Self::LocalRequirement { said, .. } => &said.file,
@@ -230,7 +228,6 @@ impl FilesError {
     }
 
     /// What to do about it.
-    #[must_use]
     pub fn help(&self) -> Vec<String> {
         let help = match self {
             Self::BadRule { .. } => "put a `\\` before a character that is meant as it is",

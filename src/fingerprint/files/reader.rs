@@ -34,9 +34,6 @@ struct Reading {
 
 impl FileReader {
     /// A reader of the files of the workspace at this root.
-    ///
-    /// # Errors
-    /// When the root is not there, or no thread can be started.
     pub fn new(root: &Path) -> Result<Self, FilesError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|at| format!("hash-{at}"))
@@ -54,15 +51,11 @@ impl FileReader {
     }
 
     /// The workspace root, absolute and without links.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The files of a set, as they were when it was first asked for.
-    ///
-    /// # Errors
-    /// See [`FilesError`]; remembered like a success.
     pub fn read(&self, set: &FileSet) -> Result<Arc<Files>, FilesError> {
         self.read_all(&[set]).swap_remove(0)
     }
@@ -102,7 +95,6 @@ impl FileReader {
     }
 
     /// What a set was read from; nothing if it was not read.
-    #[must_use]
     pub fn trail(&self, set: &FileSet) -> Arc<Trail> {
         let read = self.lock();
         read.get(set)
@@ -173,9 +165,6 @@ impl FileReader {
 }
 
 /// Reads one file set.
-///
-/// # Errors
-/// See [`FilesError`].
 pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
     read_set(&real_root(root)?, &Stop::default(), set, None)
 }

@@ -27,7 +27,6 @@ impl Files {
 
     /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how
     /// many there are.
-    #[must_use]
     pub fn differences(&self, before: &Self, most: usize) -> (Vec<String>, usize) {
         let list = |files: &Self| -> BTreeMap<String, EntryKind> {
             let path = |entry: &Entry| find::join(&files.place, &entry.path);
@@ -73,7 +72,6 @@ impl Files {
     }
 
     /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
-    #[must_use]
     pub fn unchanged(&self) -> bool {
         self.moved().is_none()
     }
@@ -83,7 +81,6 @@ impl Files {
     /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
     /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from
     /// disk (in tests) are always as they were, and so are all once nobody waits for the answer, see [`FileReader::stop`].
-    #[must_use]
     pub fn moved(&self) -> Option<String> {
         let seen = self.seen.as_ref()?;
         let first = self.first_that_moved(seen);

@@ -39,7 +39,6 @@ impl Eq for Files {}
 
 impl Files {
     /// Files as given, not read from disk.
-    #[must_use]
     pub fn new(folder: PathBuf, single: bool, main: Option<String>, entries: Vec<Entry>) -> Self {
         let mut files = Self {
             folder,

@@ -35,9 +35,6 @@ pub struct Folder {
 
 impl Folder {
     /// A directory in the workspace with this root.
-    ///
-    /// # Errors
-    /// When either is not there, or the directory is outside.
     pub fn new(root: &Path, folder: &Path, order: Order) -> Result<Self, Error> {
         let shown = folder.display().to_string();
         let refused = |refusal| FilesError::named(&shown, None, refusal);
@@ -52,9 +49,6 @@ impl Folder {
     ///
     /// flytekit's ignore rules see the paths of a source root that is given relative with that root before them, so that
     /// most rules do not hold there. For rules that hold, give an absolute one, as flytekit's command line does.
-    ///
-    /// # Errors
-    /// When a directory or the ignore rules cannot be read.
     pub fn source_files(&self, source_root: &str) -> Result<Vec<String>, Error> {
         let top = self.folder(source_root)?;
         let walk = Walk {
@@ -76,9 +70,6 @@ impl Folder {
     }
 
     /// The md5 of files of a source root: of each its content, then its path without separators.
-    ///
-    /// # Errors
-    /// When one cannot be read.
     pub fn source_digest(&self, source_root: &str, files: &[String]) -> Result<String, Error> {
         let top = self.folder(source_root)?;
         let mut md5 = Md5::new();
@@ -94,9 +85,6 @@ impl Folder {
     }
 
     /// The md5 of files and directories in the order given. What is missing counts as nothing: the build fails on it.
-    ///
-    /// # Errors
-    /// When something cannot be read.
     pub fn copy_digest(&self, items: &[String]) -> Result<String, Error> {
         let mut md5 = Md5::new();
         for item in items {

@@ -77,7 +77,6 @@ pub enum Error {
 
 impl Error {
     /// What to do about it.
-    #[must_use]
     pub fn help(&self) -> Vec<String> {
         let help = match self {
             Self::BadPattern { .. } => "write the range in brackets from low to high",

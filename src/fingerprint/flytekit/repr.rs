@@ -10,7 +10,6 @@ use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as 
 use super::value::Value;
 
 /// What Python's `repr` gives.
-#[must_use]
 pub fn repr(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value);

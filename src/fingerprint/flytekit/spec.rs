@@ -38,22 +38,13 @@ pub enum CopyMode {
 /// The digests of files that a tag is made of. Paths are as the spec gives them.
 pub trait Digests {
     /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     fn requirements(&self, path: &str) -> Result<String, Error>;
 
     /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
     /// [`CopyMode::NoCopy`].
-    ///
-    /// # Errors
-    /// When they cannot be found or read.
     fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
 
     /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
-    ///
-    /// # Errors
-    /// When something there cannot be read.
     fn copy(&self, copy: &Value) -> Result<String, Error>;
 }
 
@@ -163,9 +154,6 @@ pub struct Spec(Fields);
 impl Spec {
     /// Takes the arguments as flytekit does. The platform of an image for a registry on `localhost` is that of the machine,
     /// as Python's `platform.machine()` calls it (`x86_64`, `arm64`, `aarch64`).
-    ///
-    /// # Errors
-    /// When flytekit refuses them.
     pub fn new(fields: Fields, machine: &str) -> Result<Self, Error> {
         let mut fields = fields;
         fields.name = fields.name.to_lowercase();
@@ -192,27 +180,21 @@ impl Spec {
     }
 
     /// The fields, completed.
-    #[must_use]
     pub fn fields(&self) -> &Fields {
         &self.0
     }
 
     /// The text that is hashed into the id.
-    #[must_use]
     pub fn id_text(&self) -> String {
         repr(&self.0.hashed())
     }
 
     /// The id that flytekit bakes into the image as `_F_IMG_ID`. It depends on how paths are written, not on files.
-    #[must_use]
     pub fn id(&self) -> String {
         hash(&self.id_text())
     }
 
     /// The text that is hashed into the tag.
-    ///
-    /// # Errors
-    /// When sources are copied from nowhere, a base has no name, or a file cannot be read.
     pub fn tag_text(&self, digests: &dyn Digests) -> Result<String, Error> {
         let mut fields = self.0.clone();
         if let Some(Base::Spec(base)) = &self.0.base_image {
@@ -241,9 +223,6 @@ impl Spec {
     }
 
     /// The tag.
-    ///
-    /// # Errors
-    /// Those of [`Self::tag_text`], and when the tag format is wrong.
     pub fn tag(&self, digests: &dyn Digests) -> Result<String, Error> {
         let tag = hash(&self.tag_text(digests)?).replace('-', "_");
         match is_set(self.0.tag_format.as_ref()) {
@@ -253,9 +232,6 @@ impl Spec {
     }
 
     /// The image's whole name: registry, name and tag.
-    ///
-    /// # Errors
-    /// Those of [`Self::tag`].
     pub fn image_name(&self, digests: &dyn Digests) -> Result<String, Error> {
         let name = format!("{}:{}", self.0.name, self.tag(digests)?);
         Ok(match is_set(self.0.registry.as_ref()) {

@@ -29,13 +29,11 @@ pub enum Value {
 
 impl Value {
     /// Whether the field is not set.
-    #[must_use]
     pub fn is_none(&self) -> bool {
         matches!(self, Self::None)
     }
 
     /// What Python's `if` makes of it; any other object counts as true.
-    #[must_use]
     pub fn is_true(&self) -> bool {
         match self {
             Self::None => false,
@@ -50,7 +48,6 @@ impl Value {
     }
 
     /// The text, if it is one.
-    #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -59,7 +56,6 @@ impl Value {
     }
 
     /// The texts, if it is a list of nothing else.
-    #[must_use]
     pub fn as_texts(&self) -> Option<Vec<String>> {
         let Self::List(items) = self else { return None };
         let text = |item: &Self| item.as_text().map(str::to_owned);

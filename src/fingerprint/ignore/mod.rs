@@ -49,7 +49,6 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether the path is left out.
-    #[must_use]
     pub fn excluded(&self) -> bool {
         self.by.is_some()
     }
@@ -57,9 +56,6 @@ impl Verdict {
 
 impl Rules {
     /// Reads the text of a `.dockerignore`.
-    ///
-    /// # Errors
-    /// The first line that is not a rule.
     pub fn read(text: &str) -> Result<Self, BadRule> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         text.lines()
@@ -70,13 +66,11 @@ impl Rules {
     }
 
     /// Whether there is no rule.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Judges a path, given the verdict on the directory that it is in; none for the topmost.
-    #[must_use]
     pub fn judge(&self, path: &str, folder: Option<&Verdict>) -> Verdict {
         let mut verdict = Verdict {
             by: None,
@@ -94,7 +88,6 @@ impl Rules {
     }
 
     /// Judges a path from the topmost directory on.
-    #[must_use]
     pub fn judge_whole(&self, path: &str) -> Option<Verdict> {
         if path.is_empty() || path == "." {
             return None;
@@ -106,7 +99,6 @@ impl Rules {
     }
 
     /// Whether a path, relative to the directory of the rules, is left out.
-    #[must_use]
     pub fn excludes(&self, path: &str) -> bool {
         self.judge_whole(path)
             .is_some_and(|verdict| verdict.excluded())
@@ -114,7 +106,6 @@ impl Rules {
 
     /// Whether the rules themselves ask for a path: the last of them that names it, and not only a directory above it or
     /// everything in one, is an exception.
-    #[must_use]
     pub fn asks_for(&self, path: &str) -> bool {
         let mut last = self.0.iter().rev();
         last.find(|rule| rule.pattern.names(path))
@@ -122,13 +113,11 @@ impl Rules {
     }
 
     /// The rule behind a verdict that leaves a path out.
-    #[must_use]
     pub fn cause(&self, verdict: &Verdict) -> Option<&Rule> {
         verdict.by.map(|at| &self.0[at])
     }
 
     /// Whether nothing below an excluded directory can be in again, so that it need not be read.
-    #[must_use]
     pub fn may_prune(&self, folder: &str) -> bool {
         !self
             .0

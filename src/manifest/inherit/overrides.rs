@@ -24,9 +24,6 @@ pub struct Overrides {
 
 impl Overrides {
     /// Parses the `name=value` of `--var`.
-    ///
-    /// # Errors
-    /// In words, when it is something else.
     pub fn parse_var(text: &str) -> Result<(String, String), String> {
         match text.split_once('=') {
             Some((name, value)) if declared_name(name).is_ok() => {
@@ -38,9 +35,6 @@ impl Overrides {
     }
 
     /// Parses the `image.field=value` of `--set`.
-    ///
-    /// # Errors
-    /// In words, when it is something else.
     pub fn parse_set(text: &str) -> Result<(String, String, String), String> {
         let (target, value) = text
             .split_once('=')

@@ -32,13 +32,11 @@ const TAIL_ROWS: usize = 3;
 pub type Size = Arc<dyn Fn() -> (u16, u16) + Send + Sync>;
 
 /// Stderr, whether or not it is a terminal (`--progress tty`).
-#[must_use]
 pub fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like(Box::new(target::Stderr))
 }
 
 /// The size of the terminal on stderr.
-#[must_use]
 pub fn size() -> Size {
     Arc::new(target::size)
 }
@@ -59,7 +57,6 @@ pub struct Terminal {
 
 impl Terminal {
     /// Draws on a target of this size.
-    #[must_use]
     pub fn new(target: ProgressDrawTarget, size: Size, clock: Clock, settings: Settings) -> Self {
         let screen = Arc::new(Mutex::new(Screen::new(&settings)));
         let bar = ProgressBar::with_draw_target(None, target);

@@ -74,13 +74,11 @@ impl Exchange {
     }
 
     /// Where it listens: `127.0.0.1:PORT`.
-    #[must_use]
     pub fn host(&self) -> &str {
         &self.served.host
     }
 
     /// The store.
-    #[must_use]
     pub fn store(&self) -> &Store {
         &self.served.store
     }

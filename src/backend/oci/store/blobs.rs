@@ -64,7 +64,6 @@ impl Store {
     }
 
     /// The directory.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         self.0.folder.path()
     }

@@ -38,7 +38,6 @@ pub enum StoreError {
 
 impl StoreError {
     /// Whether there is no room for more.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Files(error) if is_full(error))
     }

@@ -34,7 +34,6 @@ struct Names {
 
 impl Links {
     /// No names yet, for what is in this store.
-    #[must_use]
     pub fn new(store: &Store) -> Self {
         Self {
             store: store.clone(),
@@ -81,7 +80,6 @@ impl Links {
     }
 
     /// The tags of a repository, sorted; none if the repository does not exist.
-    #[must_use]
     pub fn tags(&self, of: &Repository) -> Option<Vec<Tag>> {
         let repositories = self.repositories.lock();
         Some(repositories.get(of)?.tags.keys().cloned().collect())

@@ -63,7 +63,6 @@ impl Store {
 
 impl Writer {
     /// How many bytes it has so far.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
