@@ -77,10 +77,8 @@ pub struct UnknownSelection {
 
 impl Graph {
     /// Builds the graph of the images.
-    ///
-    /// # Errors
-    /// One cycle of each strongly connected component, from its first image in manifest order. An edge to an unknown id is
-    /// ignored: the manifest has reported it.
+    /// If it has cycles, there is one of each strongly connected component, from its first image in manifest order. An edge to an
+    /// unknown id is ignored: the manifest has reported it.
     pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
         let specs: Vec<(&str, &ImageSpec)> = images
             .iter()
@@ -180,9 +178,6 @@ impl Graph {
 
     /// The images of a selection: ids and globs; `base...` adds all that need it, `...train` all that it needs, `!x` removes.
     /// No words, or only words that remove, start from the images of `start`.
-    ///
-    /// # Errors
-    /// Every word that matches no image.
     pub fn select<S: AsRef<str>>(
         &self,
         start: BTreeSet<ImageId>,

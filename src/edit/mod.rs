@@ -52,10 +52,8 @@ const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Edit {
-    /// Makes the edit: worked out anew, and checked anew, as often as somebody else changes the manifest meanwhile.
-    ///
-    /// # Errors
-    /// When it cannot be made or would not check, with the places; the manifest is left as it is then.
+    /// Makes the edit: worked out anew, and checked anew, as often as somebody else changes the manifest meanwhile. One that would
+    /// not check leaves the manifest as it is.
     pub fn make(&self, opening: &Opening<'_>) -> Result<ProposedEdit, Refusal> {
         persist(opening.manifest, || {
             let proposal = self.propose(opening)?;
@@ -64,9 +62,6 @@ impl Edit {
     }
 
     /// Works the edit out and checks it; writes nothing. What the command line sets for one run is left aside.
-    ///
-    /// # Errors
-    /// When it cannot be made or would not check, with the places.
     pub fn propose(&self, opening: &Opening<'_>) -> Result<ProposedEdit, Refusal> {
         persist(opening.manifest, || self.attempt(opening))
     }
@@ -125,9 +120,6 @@ impl ProposedEdit {
     }
 
     /// Writes it. Says whether the manifest was still what was read; if not, it is left to who changed it.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self) -> Result<bool, Refusal> {
         let text = self.text.as_ref();
         text.map_or(Ok(true), |text| self.file.replace(text))
@@ -161,10 +153,7 @@ fn unwritten(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 }
 
 /// Lays a manifest out; `is_look` writes nothing. Says whether it was laid out otherwise. As often as somebody else changes it
-/// meanwhile, it is done anew.
-///
-/// # Errors
-/// All syntax mistakes, when it has some, or why it cannot be read or written; its text is added to the sources.
+/// meanwhile, it is done anew. Its text is added to the sources.
 pub fn format(
     at: &ManifestPath,
     is_look: bool,
@@ -192,9 +181,7 @@ pub fn format(
 }
 
 /// A manifest's text in the canonical layout, which means the same; `path` is what it is called.
-///
-/// # Errors
-/// All syntax mistakes, when it has some; their source is added to the others.
+/// Its source is added to the others.
 pub fn formatted(path: &str, text: &str, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
     let source = sources.add(path, text);
     let (nodes, mistakes) = manifest::parse(text, source);

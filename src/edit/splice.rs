@@ -218,10 +218,8 @@ fn in_lines(target: &Target<'_>, lines: &[String], indent: &str) -> String {
     lines.collect()
 }
 
-/// A node taken out, with its line where it has one of its own; comments beside it stay.
-///
-/// # Errors
-/// With the bytes of the first comment inside of it, which would go with it.
+/// A node taken out, with its line where it has one of its own; comments beside it stay. The first comment inside of it, which
+/// would go with it, is the error.
 pub(super) fn without(target: &Target<'_>, node: &Node) -> Result<Splice, Range<usize>> {
     let around = Around::new(&target.tokens, node.name.place.span.start);
     let (tokens, start, end) = (around.tokens, around.start(), around.end);

@@ -27,10 +27,7 @@ pub use project::Project;
 
 use crate::diagnostic::Diagnostic;
 
-/// Imports a source.
-///
-/// # Errors
-/// All mistakes that keep the source from being read as this kind.
+/// Imports a source, or tells all mistakes that keep it from being read as this kind.
 pub fn import(
     input: &Input,
     kind: InputKind,

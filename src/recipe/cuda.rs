@@ -66,10 +66,7 @@ fn mismatch<T>(field: &'static str, why: impl Into<String>) -> Result<T, Mismatc
     Err(Mismatch { field, why, help })
 }
 
-/// The base of an image with CUDA.
-///
-/// # Errors
-/// When NVIDIA publishes no such image, or the image says another base than an Ubuntu that it publishes one for.
+/// The base of an image with CUDA, if NVIDIA publishes one, and for the Ubuntu that the image says as its base.
 pub fn cuda_base(cuda: &str, cudnn: Option<&str>, base: Option<&Base>) -> Result<String, Mismatch> {
     let release = release_of(cuda)?;
     let ubuntu = ubuntu_of(release, cuda, base)?;

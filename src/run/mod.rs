@@ -33,9 +33,7 @@ use mailbox::{Message, Teller};
 use state::Rules;
 
 /// Runs a plan to its end: every image is built, failed, skipped or cancelled, and everything was told to `report`.
-///
-/// # Errors
-/// When no worker can be started; nothing has been begun then.
+/// It fails only before anything has been begun, when no worker can be started.
 pub fn run(
     view: View,
     plan: Plan,

@@ -14,9 +14,7 @@ use crate::workspace::Image;
 type Backends = Vec<Arc<dyn Backend>>;
 
 /// The backend of each image, in their order; `recipes` is empty while the manifests have errors.
-///
-/// # Errors
-/// Every builder that does not exist, and every field that an image's builder cannot honour.
+/// Tells every builder that does not exist, and every field that an image's builder cannot honour.
 pub(super) fn choose(
     images: &[Image],
     recipes: &[Recipe],

@@ -119,9 +119,7 @@ pub struct Kept {
 }
 
 /// Loads, checks and fingerprints a workspace, with what an earlier examination of the same root left.
-///
-/// # Errors
-/// The workspace with everything that is wrong with the manifests and the files they name, all at once.
+/// Everything that is wrong with the manifests and the files they name is told at once, with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
     let checked = check::check(opening.manifest, opening.overrides, opening.env);
     let known = kept.map_or_else(
@@ -132,9 +130,6 @@ pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Bo
 }
 
 /// Examines a workspace that was checked, wherever its images come from; `known` are all backends.
-///
-/// # Errors
-/// The workspace with everything that is wrong.
 pub fn examine_checked(
     checked: Checked,
     known: Vec<Arc<dyn Backend>>,
@@ -264,9 +259,6 @@ impl From<NoWorkers> for Refusal {
 
 impl Session {
     /// Loads, checks and fingerprints a workspace.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the manifests and the files they name, all at once.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
         Ok(examine(opening, None)?)
     }
@@ -334,9 +326,7 @@ impl Session {
     }
 
     /// Carries a plan out.
-    ///
-    /// # Errors
-    /// When the state directory cannot be made or no worker can be started; nothing has been begun then.
+    /// An error means that nothing has been begun.
     pub fn run(
         self,
         planned: Planned,
@@ -351,10 +341,7 @@ impl Session {
         run::run(view, plan, facts, store, options, mailbox, report).map_err(Refusal::from)
     }
 
-    /// Looks whether the state directory can be used, as far as it is there; nothing is made.
-    ///
-    /// # Errors
-    /// When one of its directories is something else, a link for example.
+    /// Looks whether the state directory can be used, as far as it is there, and is none of it a link, for example; nothing is made.
     pub fn verify_state(&self) -> Result<(), Refusal> {
         let verified = self.store.verify();
         verified.map_err(|error| unusable_state(&error))

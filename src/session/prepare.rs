@@ -59,9 +59,7 @@ pub enum Obstacle {
 
 impl Session {
     /// Plans, and refuses what cannot be wanted of these images.
-    ///
-    /// # Errors
-    /// The first obstacle. Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
+    /// Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
     pub fn prepare(
         &self,
         asked: &BTreeSet<ImageId>,
@@ -99,9 +97,6 @@ impl Session {
     }
 
     /// Looks for the builders and the secrets that a plan needs.
-    ///
-    /// # Errors
-    /// The first obstacle.
     pub fn ready(&self, plan: &Plan, asker: Asker<'_>) -> Result<(), Obstacle> {
         if let Some((why, mend)) = self.missing_backends(plan, asker).into_iter().next() {
             return Err(Obstacle::Backend { why, mend });

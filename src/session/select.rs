@@ -32,9 +32,6 @@ impl Selection {
 
 impl Session {
     /// The images that a selection names.
-    ///
-    /// # Errors
-    /// A word that names none, with the id that was probably meant.
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
         let start = self.below(&selection.below);
         let chosen = self.world.graph.select(start, &selection.words);

@@ -53,9 +53,7 @@ pub enum Start {
 }
 
 /// Keeps the images built until the user ends it. Each wave's end is told to `ended` too.
-///
-/// # Errors
-/// When it cannot begin: the state directory cannot be made, no worker can be started, or there is nowhere to look for manifests.
+/// It fails only when it cannot begin.
 pub fn watch(
     request: Request,
     start: Start,

@@ -76,10 +76,7 @@ impl DirectoryWatcher {
     }
 
     /// Watches these directories and no others. Returns those that were not watched before: what happened in them until now
-    /// went unheard.
-    ///
-    /// # Errors
-    /// Why directories cannot be watched, in words: from now on they are polled.
+    /// went unheard. An error says why they cannot be watched: from now on they are polled.
     pub(super) fn follow(&mut self, places: &Arc<Places>) -> Result<Vec<PathBuf>, String> {
         self.hints.judge_by(Arc::clone(places));
         let suspects = self.hints.take_suspects();
