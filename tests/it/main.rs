@@ -14,6 +14,7 @@ mod outputs;
 mod plan;
 mod reliability;
 mod sandbox;
+mod tour;
 mod traps;
 mod watch;
 mod ways;
