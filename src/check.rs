@@ -59,10 +59,8 @@ pub fn check(
 /// Checks a workspace that was read.
 #[must_use]
 pub fn loaded(mut loaded: Loaded) -> Checked {
-    let mut told = Told {
-        list: loaded.diagnostics,
-        allows: std::mem::take(&mut loaded.workspace.allows),
-    };
+    let allows = std::mem::take(&mut loaded.workspace.allows);
+    let mut told = Told::new(loaded.diagnostics, allows);
     let mut workspace = loaded.workspace;
     between::check(&workspace.images, loaded.is_whole, &mut told);
     together::check(&workspace, &mut told);
@@ -70,6 +68,7 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
     let Told {
         list: mut diagnostics,
         allows,
+        ..
     } = told;
     workspace.allows = allows;
     let images = &workspace.images;

@@ -6,6 +6,7 @@
 pub mod lint;
 mod text;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 pub(crate) use text::{is_unseen, quoted, shown};
@@ -48,10 +49,20 @@ impl Sources {
         id
     }
 
-    /// Makes a secret that stands in the texts unreadable there: no excerpt may show it.
-    pub(crate) fn hide(&mut self, secret: &str) {
-        let lines = secret.lines().map(str::trim);
-        for line in lines.filter(|line| !line.is_empty()) {
+    /// Makes secrets that stand in the texts unreadable there: no excerpt may show them.
+    pub(crate) fn hide(&mut self, secrets: &BTreeSet<String>) {
+        if secrets.len() > SECRET_LIMIT {
+            let star = |letter: char| match letter {
+                '\n' => letter.to_string(),
+                letter => "*".repeat(letter.len_utf8()),
+            };
+            for source in &mut self.0 {
+                source.text = source.text.chars().map(star).collect();
+            }
+            return;
+        }
+        let lines = secrets.iter().flat_map(|secret| secret.lines());
+        for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
             // What is short stands in other words too.
             let forms = if line.len() < 8 {
                 vec![format!("\"{line}\""), format!("={line}")]
@@ -60,8 +71,9 @@ impl Sources {
             };
             for form in forms {
                 let hidden = form.replace(line, &"*".repeat(line.len()));
-                for source in &mut self.0 {
-                    source.text = source.text.replace(&form, &hidden);
+                let texts = self.0.iter_mut().map(|source| &mut source.text);
+                for text in texts.filter(|text| text.contains(&form)) {
+                    *text = text.replace(&form, &hidden);
                 }
             }
         }
@@ -102,6 +114,9 @@ impl Sources {
         (line, column)
     }
 }
+
+/// So many different secrets are looked for in the texts; where there are more, nothing of the texts is shown.
+const SECRET_LIMIT: usize = 256;
 
 /// A byte range of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -309,6 +324,25 @@ pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Val
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_made_unreadable_and_no_place_moves() {
+        let text = "env A=\"né-secret-né\" B=abc C=\"abc\" abcd\nné-secret-né\n";
+        let hide = |secrets: BTreeSet<String>| {
+            let mut sources = Sources::default();
+            let source = sources.add("imgspec.kdl", text);
+            sources.hide(&secrets);
+            sources.get(source).text.clone()
+        };
+        let some = ["né-secret-né", "abc"].map(str::to_owned);
+        assert_eq!(
+            hide(some.into()),
+            "env A=\"**************\" B=*** C=\"***\" abcd\n**************\n"
+        );
+        let all = hide((0..=SECRET_LIMIT).map(|at| at.to_string()).collect());
+        assert!(all.chars().all(|letter| letter == '*' || letter == '\n'));
+        assert_eq!((all.len(), all.lines().count()), (text.len(), 2));
+    }
 
     #[test]
     fn json_has_the_documented_shape() {

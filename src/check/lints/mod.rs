@@ -8,8 +8,10 @@ mod secret_value;
 mod shell;
 mod words;
 
+use std::collections::BTreeSet;
+
 use super::told::Told;
-use crate::diagnostic::{Diagnostic, Sources};
+use crate::diagnostic::{Diagnostic, Place, Sources};
 use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
 use crate::workspace::{Image, Workspace};
 
@@ -29,9 +31,7 @@ pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
     }
     unused_secrets(&workspace.images, told);
     let secrets = secrets(&workspace.images, told);
-    for secret in secrets {
-        workspace.sources.hide(&secret);
-    }
+    workspace.sources.hide(&secrets);
 }
 
 /// The lints of one image.
@@ -147,8 +147,8 @@ impl Lints<'_> {
 }
 
 /// Tells values that look like secrets, and returns them.
-fn secrets(images: &[Image], told: &mut Told) -> Vec<String> {
-    let mut hidden = Vec::new();
+fn secrets(images: &[Image], told: &mut Told) -> BTreeSet<String> {
+    let mut hidden = BTreeSet::new();
     for image in images {
         let env = image.spec.env.iter();
         let env = env.map(|(name, value)| (format!("env.{name}"), name, value));
@@ -175,7 +175,7 @@ fn secrets(images: &[Image], told: &mut Told) -> Vec<String> {
                 None => found,
             };
             told.lint(image, found);
-            hidden.push(value.clone());
+            hidden.insert(value.clone());
         }
     }
     hidden
@@ -184,12 +184,13 @@ fn secrets(images: &[Image], told: &mut Told) -> Vec<String> {
 /// Secrets that no image's steps get. One that several images inherit need only be of use to one of them.
 fn unused_secrets(images: &[Image], told: &mut Told) {
     let mut unused: Vec<(&Image, &str)> = Vec::new();
-    let mut used = Vec::new();
+    let mut used = BTreeSet::new();
+    let key = |place: &Place| (place.source, place.span.start);
     for image in images {
         for secret in &image.spec.secrets {
             let place = image.places.get(&format!("secret.{}", secret.id));
             if gets(&image.spec, secret) {
-                used.extend(place);
+                used.extend(place.map(key));
             } else {
                 unused.push((image, &secret.id));
             }
@@ -197,7 +198,7 @@ fn unused_secrets(images: &[Image], told: &mut Told) {
     }
     for (image, id) in unused {
         let place = image.places.get(&format!("secret.{id}"));
-        if let Some(place) = place.filter(|place| !used.contains(place)) {
+        if let Some(place) = place.filter(|place| !used.contains(&key(place))) {
             let found =
                 Diagnostic::lint("unused-secret", format!("no step gets the secret `{id}`"));
             let found = found
