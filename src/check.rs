@@ -17,9 +17,10 @@ use std::path::Path;
 use crate::diagnostic::{self, Diagnostic};
 use crate::fingerprint::flytekit_ids;
 use crate::graph::Graph;
+use crate::lock;
 use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
-use crate::workspace::{Loaded, Workspace};
+use crate::workspace::{LOCK_FILE, Loaded, Workspace};
 
 use told::Told;
 
@@ -71,6 +72,7 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
         ..
     } = told;
     workspace.allows = allows;
+    read_lock(&mut workspace, &mut diagnostics);
     let images = &workspace.images;
     let graph = Graph::new(images)
         .map_err(|cycles| {
@@ -94,4 +96,19 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
         recipes,
         diagnostics,
     }
+}
+
+/// Reads the lock file beside the root manifest, which may come, go and change like a manifest.
+fn read_lock(workspace: &mut Workspace, diagnostics: &mut Vec<Diagnostic>) {
+    if workspace.root.as_os_str().is_empty() {
+        return;
+    }
+    match lock::read(&workspace.root, &mut workspace.sources) {
+        Ok(lock) => workspace.lock = lock,
+        Err(mistakes) => diagnostics.extend(mistakes),
+    }
+    workspace
+        .looked
+        .files
+        .insert(workspace.root.join(LOCK_FILE));
 }

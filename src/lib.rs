@@ -35,6 +35,7 @@
 //! plan
 //! world
 //! check
+//! lock
 //! manifest store
 //! backend
 //! fingerprint
@@ -60,6 +61,7 @@ pub mod graph;
 pub mod images;
 pub mod import;
 pub mod limits;
+pub mod lock;
 pub mod manifest;
 pub mod notes;
 pub mod plan;

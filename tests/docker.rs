@@ -6,6 +6,8 @@
 
 #[path = "engine/mod.rs"]
 mod engine;
+#[path = "docker/lock.rs"]
+mod lock;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;

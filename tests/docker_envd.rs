@@ -12,6 +12,8 @@ mod build;
 mod contexts;
 #[path = "engine/mod.rs"]
 mod engine;
+#[path = "docker_envd/lock.rs"]
+mod lock;
 #[path = "docker_envd/mixed.rs"]
 mod mixed;
 #[path = "docker_envd/refusals.rs"]

@@ -13,13 +13,15 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, StoreKind,
-    Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
+    StoreKind, Unresolved, Unsupported, Wanted, context,
+    oci::registry::{self, Access},
     secret::{self, Discreet, Hider},
 };
 use crate::asking::Asker;
 use crate::disk::dir::{Dir, Rooted};
 use crate::disk::system_words;
+use crate::limits::Limits;
 use crate::recipe::Recipe;
 
 /// The largest image file, in bytes; a larger one is not the fake's.
@@ -205,6 +207,19 @@ impl Backend for Fake {
             .collect()
     }
 
+    /// Registries are asked for real, without a login.
+    fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        let access = Access {
+            limits: Limits::default(),
+            configuration: None,
+        };
+        registry::resolve(wanted, &access, asker)
+    }
+
     fn build(
         &self,
         job: &Job<'_>,
@@ -247,9 +262,10 @@ impl Backend for Fake {
         artifact: &Artifact,
         _: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Option<String>, BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        self.keep(StoreKind::Registry, job, &artifact.digest)
+        self.keep(StoreKind::Registry, job, &artifact.digest)?;
+        Ok(Some(artifact.digest.clone()))
     }
 }
 

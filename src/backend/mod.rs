@@ -28,8 +28,9 @@ pub use crate::cancel::Cancel;
 pub use crate::notes::Notes;
 
 use crate::asking::Asker;
-use crate::fingerprint::{Files, Key};
+use crate::fingerprint::{Files, Key, Outside};
 use crate::recipe::Recipe;
+use crate::workspace::Locked;
 
 /// A builder of images.
 pub trait Backend: Send + Sync {
@@ -64,6 +65,18 @@ pub trait Backend: Send + Sync {
     /// Which of these references exist, in the same order; all are asked for at once. Without an answer in time, unknown.
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence>;
 
+    /// What outside images are now, in the same order: as their registries say, else as the local store has them.
+    fn resolve(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Result<Resolved, Unresolved>> {
+        let why = format!("`{}` does not know how to look for it", self.name());
+        vec![Err(Unresolved::Unknown(why)); wanted.len()]
+    }
+
+    /// Why a build on these outside images could not be for their platforms, in the same order; none where that is possible,
+    /// or not known before.
+    fn foreign(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Option<Unresolved>> {
+        vec![None; wanted.len()]
+    }
+
     /// Builds one image. The reference names the result only once this returns it.
     ///
     /// # Errors
@@ -75,14 +88,15 @@ pub trait Backend: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError>;
 
-    /// Sends what the reference names in the local store to its registry.
+    /// Sends what the reference names in the local store to its registry, and returns the digest by which that has it; none
+    /// when it did not say.
     fn push(
         &self,
         job: &Job<'_>,
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(), BuildError>;
+    ) -> Result<Option<String>, BuildError>;
 }
 
 /// Whether a backend can build here.
@@ -122,6 +136,43 @@ pub struct Wanted<'a> {
     pub place: StoreKind,
     /// The platforms that it must be for.
     pub platforms: &'a [String],
+}
+
+/// An outside image whose content is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Outsider<'a> {
+    /// By tag, or by digest: `name@sha256:…`.
+    pub reference: &'a str,
+    /// The platforms that it must be for.
+    pub platforms: &'a [String],
+}
+
+/// What an outside image is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The image, with the manifests of the platforms that were asked for.
+    pub locked: Locked,
+    /// Why not its registry said so, but the local store; none when the registry did.
+    pub instead: Option<String>,
+}
+
+/// Why nobody can say what an outside image is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// It is there, but not for these platforms.
+    #[error("it is not for {}, only for {}", .missing.join(" and "), .there.join(", "))]
+    Foreign {
+        /// The platforms that it is not for.
+        missing: Vec<String>,
+        /// Those that it is for.
+        there: Vec<String>,
+    },
+    /// Its registry does not have it.
+    #[error("its registry does not have it")]
+    Absent,
+    /// There was no answer.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// Where an artifact can be.
@@ -192,6 +243,8 @@ pub struct Job<'a> {
     pub files: &'a [Arc<Files>],
     /// The images that the recipe needs, by id.
     pub bases: BTreeMap<String, Artifact>,
+    /// The images of registries that it is made of, and what they are to be.
+    pub outside: &'a Outside,
     /// Whether every step must run again, whatever the backend has cached.
     pub no_cache: bool,
     /// The workspace root, absolute.

@@ -8,7 +8,7 @@ use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::{Format, Selection};
+use super::options::Selection;
 use super::{metadata, plan};
 use crate::plan::Plan;
 use crate::report;
@@ -33,7 +33,7 @@ pub(super) struct BuildArgs {
 
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
-        return plan::show(&args.choice, &args.selection, Format::Text, context);
+        return plan::dry(&args.choice, &args.selection, context);
     }
     let metadata = args
         .metadata_file

@@ -49,6 +49,9 @@ pub(super) struct Choice {
     /// Push results to their registries: each when it is built, or all when all are built
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
     push: Option<PushHow>,
+    /// Build only on outside images that `imgspec.lock` (or a digest of the manifest) says what they are
+    #[arg(long)]
+    locked: bool,
     /// What to do when nobody can say whether an image exists
     #[arg(long, value_name = "WHAT")]
     when_unknown: Option<Unknown>,
@@ -103,15 +106,19 @@ impl Choice {
             judgement: self.judgement(),
             push: self.push(),
             without_bases: self.no_bases,
+            is_locked: self.locked,
             is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
         Ok(session.prepare(&asked, wish, notifier.asker())?)
     }
 
-    /// Says what nobody could say, and what is done about that.
+    /// Says what nobody could say, with what is done about that, and that what is forced may be another image.
     pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, notifier: &Notifier) {
         for doubt in planned.doubts(session, self.judgement()) {
             notifier.warn(doubt);
+        }
+        if let Some(forced) = planned.forced(session) {
+            notifier.warn(forced);
         }
     }
 }

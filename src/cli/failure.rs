@@ -31,6 +31,15 @@ impl From<Obstacle> for Failure {
             Obstacle::Unknown(_) => {
                 Self::usage(message, "mend the access, or choose `--when-unknown build`")
             }
+            Obstacle::Unlocked(floating) if floating.images.is_empty() => Self::usage(
+                message,
+                "name the image outright in the Dockerfile, or give its arguments in the manifest: `args`",
+            ),
+            Obstacle::Unlocked(_) => Self::usage(message, "run `imgspec lock`, and keep the file"),
+            Obstacle::Foreign(foreign) => Self::usage(
+                foreign.join("\n       "),
+                "build for a platform that it is for, or on another image",
+            ),
             Obstacle::Bases(bases) => Self::usage(
                 format!(
                     "these bases are not fresh, and `--no-bases` forbids to build them: {}",

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::failure::Failure;
 use super::output;
 use crate::disk::system_words;
+use crate::recipe::repository;
 use crate::run::Summary;
 
 /// What the file says of one image.
@@ -18,6 +19,8 @@ use crate::run::Summary;
 struct Metadata<'a> {
     reference: &'a str,
     digest: &'a str,
+    /// Where a push put it: the one name that no other push takes.
+    pushed: Option<String>,
     key: String,
     backend: &'a str,
     seconds: Option<f64>,
@@ -47,10 +50,11 @@ pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
 
 pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
     let images = summary.images.iter().map(|outcome| {
-        let artifact = &outcome.artifact;
+        let (artifact, pushed) = (&outcome.artifact, outcome.pushed.as_ref());
         let metadata = Metadata {
             reference: &artifact.reference,
             digest: &artifact.digest,
+            pushed: pushed.map(|digest| format!("{}@{digest}", repository(&artifact.reference))),
             key: outcome.key.to_string(),
             backend: &artifact.backend,
             seconds: outcome.seconds,

@@ -17,6 +17,7 @@ mod fmt;
 mod generate;
 mod import;
 mod init;
+mod lock;
 mod metadata;
 mod notifier;
 mod options;
@@ -82,6 +83,8 @@ enum Command {
     #[command(mut_arg("values", |values| values
         .help("What the field says from now on; of a map, NAME=VALUE for each entry to be set; flags go before the image")))]
     Set(edit::EditArgs),
+    /// Write down what outside images are, so that they stay what they are
+    Lock(lock::LockArgs),
     /// Lay out the manifests
     Fmt(fmt::FmtArgs),
     /// List everything that an image's key is made of, or what differs from its last build
@@ -165,6 +168,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Add(args) => edit::run(args, Change::Add, context),
         Command::Remove(args) => edit::run(args, Change::Remove, context),
         Command::Set(args) => edit::run(args, Change::Set, context),
+        Command::Lock(args) => lock::run(&args, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Render(args) => render::run(&args, context),

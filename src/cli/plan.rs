@@ -9,10 +9,11 @@ use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::{Format, Selection};
 use super::screen::{print_json, print_text};
+use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
-use crate::report::words::Seconds;
-use crate::session::Session;
+use crate::report::words::{Count, Seconds};
+use crate::session::{Floating, Session, look_words};
 
 #[derive(Args)]
 pub(super) struct PlanArgs {
@@ -20,6 +21,9 @@ pub(super) struct PlanArgs {
     selection: Selection,
     #[command(flatten)]
     choice: Choice,
+    /// Ask registries which locked bases have moved since
+    #[arg(long)]
+    refresh_bases: bool,
     /// How to print it
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -29,23 +33,50 @@ pub(super) struct PlanArgs {
 const SHOWN: usize = 8;
 
 pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
-    show(&args.choice, &args.selection, args.format, context)
+    show(args, context)
 }
 
-pub(super) fn show(
+/// The same as a dry run of a build with these flags.
+pub(super) fn dry(
     choice: &Choice,
     selection: &Selection,
-    format: Format,
     context: &Context,
 ) -> Result<u8, Failure> {
+    let args = PlanArgs {
+        selection: selection.clone(),
+        choice: choice.clone(),
+        refresh_bases: false,
+        format: Format::Text,
+    };
+    show(&args, context)
+}
+
+fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
+    let choice = &args.choice;
     let session = context.open(choice.builder.as_deref())?;
     let notifier = Notifier::new(context);
-    let selection = context.selection(&session, &selection.images);
+    let selection = context.selection(&session, &args.selection.images);
     let planned = choice.plan(&session, &selection, &notifier)?;
     choice.tell_doubts(&session, &planned, &notifier);
-    match format {
-        Format::Json => print_json(&Document::new(&session, &planned.plan, choice))?,
-        Format::Text => print_text(&text(&session, &planned.plan, choice, context))?,
+    let relevant = session.world.graph.with_bases(&planned.asked);
+    let floating = session.floating(&relevant);
+    let looks = args
+        .refresh_bases
+        .then(|| session.look_at_bases(&relevant, notifier.asker()));
+    match args.format {
+        Format::Json => {
+            let document = Document {
+                floating: floating.images.keys().map(String::as_str).collect(),
+                bases: looks.as_deref().map(base_documents),
+                ..Document::new(&session, &planned.plan, choice)
+            };
+            print_json(&document)?;
+        }
+        Format::Text => {
+            let mut text = text(&session, &planned.plan, choice, context);
+            text.push_str(&bases(&floating, looks.as_deref()));
+            print_text(&text)?;
+        }
     }
     Ok(exit::DONE)
 }
@@ -53,6 +84,52 @@ pub(super) fn show(
 #[derive(Serialize)]
 struct Document<'a> {
     images: Vec<ImageDocument<'a>>,
+    floating: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bases: Option<Vec<BaseDocument<'a>>>,
+}
+
+/// What the tag of an outside image names now.
+#[derive(Serialize)]
+struct BaseDocument<'a> {
+    base: &'a str,
+    locked: Option<&'a str>,
+    now: Option<&'a str>,
+    moved: bool,
+    why: Option<String>,
+}
+
+fn base_documents(looks: &[Look]) -> Vec<BaseDocument<'_>> {
+    let each = looks.iter().map(|look| BaseDocument {
+        base: &look.name,
+        locked: look.locked.as_ref().map(|locked| locked.image.text()),
+        now: look.now.as_ref().ok().map(|now| now.locked.image.text()),
+        moved: look.is_moved(),
+        why: look.now.as_ref().err().map(ToString::to_string),
+    });
+    each.collect()
+}
+
+/// What is to be known of outside images: how many are not held by a digest, and which are not what they were.
+fn bases(floating: &Floating, looks: Option<&[Look]>) -> String {
+    let mut text = String::new();
+    if floating.count() > 0 {
+        let (count, them) = match floating.count() {
+            1 => ("1 base floats".to_owned(), "it"),
+            count => (format!("{count} bases float"), "them"),
+        };
+        text.push_str(&format!("{count}; `imgspec lock` holds {them}\n"));
+    }
+    let Some(looks) = looks else {
+        return text;
+    };
+    for words in looks.iter().filter_map(look_words) {
+        text.push_str(&format!("{words}\n"));
+    }
+    let same = |look: &&Look| look_words(look).is_none();
+    let same = looks.iter().filter(same).count();
+    text.push_str(&format!("{} as locked\n", Count(same, "base")));
+    text
 }
 
 #[derive(Serialize)]
@@ -87,6 +164,8 @@ impl<'a> Document<'a> {
         });
         Self {
             images: images.collect(),
+            floating: Vec::new(),
+            bases: None,
         }
     }
 }

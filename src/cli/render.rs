@@ -90,6 +90,7 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
         reference: &reference,
         files: session.prints.files(id),
         bases: bases(session, id),
+        outside: session.prints.outside(id),
         no_cache: false,
         root: &session.world.workspace.root,
         scratch: session.store.context_folder(name),

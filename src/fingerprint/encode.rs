@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::files::Files;
 use super::hash::Hash;
 use super::key::Key;
+use super::outside::Outside;
 use crate::recipe::{
     Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
     Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
@@ -45,13 +46,18 @@ pub(super) enum Value<'a> {
 }
 
 /// The key of an image: of its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the images that it
-/// needs, by id.
+/// needs, by id. What the lock says of images of registries counts; an image without that has the key that it always had.
 ///
 /// # Panics
 /// When files or keys are missing: the caller has read them.
-pub fn key(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Key {
+pub fn key(
+    recipe: &Recipe,
+    files: &[Arc<Files>],
+    bases: &[(String, Key)],
+    outside: &Outside,
+) -> Key {
     let mut hash = Hash::new("imgspec 2026 key v1");
-    encode(recipe, files, bases, &mut hash);
+    encode(recipe, files, bases, outside, &mut hash);
     Key::new(hash.digest())
 }
 
@@ -113,6 +119,7 @@ pub(super) fn encode(
     recipe: &Recipe,
     files: &[Arc<Files>],
     bases: &[(String, Key)],
+    outside: &Outside,
     sink: &mut impl Sink,
 ) {
     let Recipe {
@@ -140,11 +147,10 @@ pub(super) fn encode(
     encoder.base(base);
     let names: Vec<String> = steps.iter().map(|step| encoder.name(step)).collect();
     encoder.sink.input("steps", Value::Text(&names.join(", ")));
-    let uses_uv = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_) | Step::Lock(_));
-    if steps.iter().any(uses_uv) {
+    if recipe.uses_uv() {
         encoder.sink.input("uv-image", Value::Text(&helpers.uv));
     }
-    if steps.iter().any(|step| matches!(step, Step::Conda(_))) {
+    if recipe.uses_micromamba() {
         let image = Value::Text(&helpers.micromamba);
         encoder.sink.input("micromamba-image", image);
     }
@@ -155,6 +161,9 @@ pub(super) fn encode(
     encoder.config(config);
     if let Some(own) = dockerfile {
         encoder.dockerfile(own);
+    }
+    for (name, digest) in outside.inputs(platforms) {
+        encoder.sink.input(&name, Value::Text(digest));
     }
 }
 
@@ -421,6 +430,8 @@ impl<S: Sink> Encoder<'_, S> {
     }
 }
 
+#[cfg(test)]
+mod locked;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{FileReader, Files, FilesError, Input, Key, inputs, key};
+use super::{FileReader, Files, FilesError, Input, Key, Outside, inputs, key};
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
+use crate::workspace::Lock;
 
 /// The key of an image, with what went into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +20,14 @@ pub struct Fingerprint {
     pub files: Vec<Arc<Files>>,
     /// The images that the recipe needs, and their keys.
     pub bases: Vec<(String, Key)>,
+    /// The images of registries that it is made of, and what the lock says of them.
+    pub outside: Outside,
 }
 
 impl Fingerprint {
     /// All inputs of the key, in words; the recipe is the one that the key was made of.
     pub fn inputs(&self, recipe: &Recipe) -> Vec<Input> {
-        inputs(recipe, &self.files, &self.bases)
+        inputs(recipe, &self.files, &self.bases, &self.outside)
     }
 }
 
@@ -46,15 +49,17 @@ pub enum FingerprintError {
 pub fn fingerprint(
     graph: &Graph,
     recipes: &[Recipe],
+    lock: Option<&Lock>,
     reader: &FileReader,
 ) -> Vec<Result<Fingerprint, FingerprintError>> {
-    fingerprint_but(graph, recipes, reader, |_| None)
+    fingerprint_but(graph, recipes, lock, reader, |_| None)
 }
 
 /// The same, but of some images the fingerprints are given: what is built on them goes by those.
 pub(super) fn fingerprint_but(
     graph: &Graph,
     recipes: &[Recipe],
+    lock: Option<&Lock>,
     reader: &FileReader,
     given: impl Fn(ImageId) -> Option<Fingerprint>,
 ) -> Vec<Result<Fingerprint, FingerprintError>> {
@@ -72,7 +77,7 @@ pub(super) fn fingerprint_but(
                 _ => Err(FingerprintError::Base(name.to_owned())),
             }
         };
-        done[id.index()] = Some(given(*id).map_or_else(|| one(recipe, &read, base_key), Ok));
+        done[id.index()] = Some(given(*id).map_or_else(|| one(recipe, lock, &read, base_key), Ok));
     }
     done.into_iter()
         .map(|one| one.expect("the order holds every image"))
@@ -81,6 +86,7 @@ pub(super) fn fingerprint_but(
 
 fn one(
     recipe: &Recipe,
+    lock: Option<&Lock>,
     read: &HashMap<&FileSet, Result<Arc<Files>, FilesError>>,
     base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,
 ) -> Result<Fingerprint, FingerprintError> {
@@ -93,10 +99,12 @@ fn one(
         .images()
         .map(base_key)
         .collect::<Result<Vec<_>, _>>()?;
+    let outside = Outside::find(recipe, &files, lock);
     Ok(Fingerprint {
-        key: key(recipe, &files, &bases),
+        key: key(recipe, &files, &bases, &outside),
         files,
         bases,
+        outside,
     })
 }
 
@@ -166,17 +174,20 @@ mod tests {
             recipes,
         } = stack();
         let read = || FileReader::new(folder.path()).unwrap();
-        let before = fingerprint(&graph, &recipes, &read());
-        assert_eq!(fingerprint(&graph, &recipes, &read()), before);
+        let before = fingerprint(&graph, &recipes, None, &read());
+        assert_eq!(fingerprint(&graph, &recipes, None, &read()), before);
         std::fs::write(folder.path().join("base"), "changed").unwrap();
-        let after = fingerprint(&graph, &recipes, &read());
+        let after = fingerprint(&graph, &recipes, None, &read());
         let changed = graph
             .ids()
             .filter(|id| before[id.index()] != after[id.index()]);
         assert_eq!(names(&graph, changed.collect()), ["app", "base"]);
         let base = graph.find("base").unwrap();
         let given = |id: ImageId| (id == base).then(|| before[id.index()].clone().unwrap());
-        assert_eq!(fingerprint_but(&graph, &recipes, &read(), given), before);
+        assert_eq!(
+            fingerprint_but(&graph, &recipes, None, &read(), given),
+            before
+        );
     }
 
     #[test]
@@ -187,7 +198,12 @@ mod tests {
             recipes,
         } = stack();
         std::fs::remove_file(folder.path().join("base")).unwrap();
-        let all = fingerprint(&graph, &recipes, &FileReader::new(folder.path()).unwrap());
+        let all = fingerprint(
+            &graph,
+            &recipes,
+            None,
+            &FileReader::new(folder.path()).unwrap(),
+        );
         let error = |at: usize| all[at].as_ref().unwrap_err().to_string();
         assert_eq!(error(0), "the image `base`, which it needs, has no key");
         assert_eq!(error(1), "`base` does not exist");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::encode::{Sink, Value, encode, without_credentials};
-use super::{EntryKind, Files, Key};
+use super::{EntryKind, Files, Key, Outside};
 use crate::recipe::Recipe;
 
 /// Longer texts are listed by their hash.
@@ -61,9 +61,14 @@ impl fmt::Display for Change {
 ///
 /// # Panics
 /// When files or keys are missing: the caller has read them.
-pub fn inputs(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec<Input> {
+pub fn inputs(
+    recipe: &Recipe,
+    files: &[Arc<Files>],
+    bases: &[(String, Key)],
+    outside: &Outside,
+) -> Vec<Input> {
     let mut list = Listing(Vec::new());
-    encode(recipe, files, bases, &mut list);
+    encode(recipe, files, bases, outside, &mut list);
     list.0
 }
 

@@ -12,6 +12,7 @@ mod images;
 mod key;
 mod listing;
 mod naming;
+mod outside;
 mod workspace;
 
 pub use encode::key;
@@ -20,4 +21,5 @@ pub use images::{Fingerprint, FingerprintError, fingerprint};
 pub use key::{BadKey, Key};
 pub use listing::{Change, Input, diff, inputs};
 pub use naming::{Namer, flytekit_ids, namers};
+pub use outside::Outside;
 pub use workspace::{BadSet, Fingerprints};

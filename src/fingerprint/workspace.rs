@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, fingerprint,
-    images::fingerprint_but, namers,
+    FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, Outside,
+    fingerprint, images::fingerprint_but, namers,
 };
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
@@ -44,7 +44,7 @@ impl Fingerprints {
         graph: &Graph,
         recipes: &[Recipe],
     ) -> Result<Self, Vec<BadSet>> {
-        let found = fingerprint(graph, recipes, &reader);
+        let found = fingerprint(graph, recipes, workspace.lock.as_ref(), &reader);
         if found.iter().all(Result::is_ok) {
             let mut prints = Self {
                 reader,
@@ -129,6 +129,12 @@ impl Fingerprints {
         &self.all[id.index()].bases
     }
 
+    /// The images of registries that an image is made of, and what the lock says of them.
+    #[must_use]
+    pub fn outside(&self, id: ImageId) -> &Outside {
+        &self.all[id.index()].outside
+    }
+
     /// All inputs of an image's key, in words.
     pub fn inputs(&self, id: ImageId, recipe: &Recipe) -> Vec<Input> {
         self.all[id.index()].inputs(recipe)
@@ -156,7 +162,7 @@ impl Fingerprints {
         self.reader
             .read_again(&sets.iter().copied().collect::<Vec<_>>());
         let given = |id: ImageId| kept.contains(&id).then(|| self.all[id.index()].clone());
-        let found = fingerprint_but(graph, recipes, &self.reader, given);
+        let found = fingerprint_but(graph, recipes, workspace.lock.as_ref(), &self.reader, given);
         let mut unreadable = BTreeMap::new();
         let mut all = Vec::with_capacity(found.len());
         for (id, (found, before)) in graph.ids().zip(found.into_iter().zip(&self.all)) {

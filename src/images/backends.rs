@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::asking::Asker;
 use crate::backend::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported, Wanted,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
+    Unresolved, Unsupported, Wanted,
 };
 use crate::recipe::Recipe;
 use crate::session::{self, Refusal};
@@ -144,6 +145,25 @@ impl Backend for Registered {
         found
     }
 
+    fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        let mut found = self.backend.resolve(wanted, asker);
+        found.resize_with(wanted.len(), || {
+            let why = format!("the builder `{}` gave no answer", self.kind);
+            Err(Unresolved::Unknown(why))
+        });
+        found
+    }
+
+    fn foreign(&self, wanted: &[Outsider<'_>], asker: Asker<'_>) -> Vec<Option<Unresolved>> {
+        let mut found = self.backend.foreign(wanted, asker);
+        found.resize(wanted.len(), None);
+        found
+    }
+
     fn build(
         &self,
         job: &Job<'_>,
@@ -163,7 +183,7 @@ impl Backend for Registered {
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Option<String>, BuildError> {
         self.backend.push(job, artifact, notes, cancel)
     }
 }

@@ -19,7 +19,7 @@ pub struct Proposal {
     session: Session,
     planned: Planned,
     options: Options,
-    /// What nobody could say of what exists, in words.
+    /// What nobody could say of what exists, and what is forced although it exists, in words.
     doubts: Vec<String>,
 }
 
@@ -49,10 +49,12 @@ impl Proposal {
             judgement: request.judgement,
             push: request.options.push,
             without_bases: request.without_bases,
+            is_locked: request.is_locked,
             is_flytekit_known: false,
         };
         let planned = session.prepare(&asked, wish, Asker::silent())?;
-        let doubts = planned.doubts(&session, request.judgement);
+        let mut doubts = planned.doubts(&session, request.judgement);
+        doubts.extend(planned.forced(&session));
         Ok(Self {
             session,
             planned,

@@ -30,8 +30,10 @@ impl From<Obstacle> for Refusal {
         let help = match &obstacle {
             Obstacle::NoRegistry => "give them a registry, or do not push",
             Obstacle::Unknown(_) => "restore the access, or let unknown images be built",
+            Obstacle::Unlocked(_) => "lock them with `imgspec lock`, or name them by digest",
             Obstacle::Bases(_) => "build them first, or let bases be built",
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
+            Obstacle::Foreign(_) => "build for a platform that it is for, or on another image",
             Obstacle::Secrets(_) => "set the variable or make the file readable",
         };
         Refusal::usage(obstacle.to_string(), help)

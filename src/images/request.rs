@@ -21,6 +21,7 @@ pub struct Request {
     pub(super) judgement: Judgement,
     pub(super) options: Options,
     pub(super) without_bases: bool,
+    pub(super) is_locked: bool,
 }
 
 impl Request {
@@ -53,6 +54,12 @@ impl Request {
     /// Builds no bases: they must be fresh.
     pub fn without_bases(mut self) -> Self {
         self.without_bases = true;
+        self
+    }
+
+    /// Builds nothing on an image of a registry that neither the lock file nor a digest holds.
+    pub fn locked(mut self) -> Self {
+        self.is_locked = true;
         self
     }
 

@@ -63,7 +63,7 @@ pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
     let doubted = plan.images.iter().filter_map(|image| {
         // What is assumed to be there has no reasons.
         let assumed = facts[image.id.index()].doubt();
-        let assumed = assumed.filter(|_| !image.reasons.contains(&Reason::Forced));
+        let assumed = assumed.filter(|_| !image.is_forced());
         Some((graph.name(image.id), image.doubt().or(assumed)?))
     });
     Doubt::group(doubted)

@@ -132,7 +132,8 @@ impl Judging<'_> {
 /// keys of its bases are others: those are told of with the bases.
 fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<Vec<Reason>> {
     if force {
-        return Some(vec![Reason::Forced]);
+        let exists = facts.is_there();
+        return Some(vec![Reason::Forced { exists }]);
     }
     if facts.is_there() {
         return None;

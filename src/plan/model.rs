@@ -72,7 +72,10 @@ pub enum Reason {
         place: String,
     },
     /// `--force`.
-    Forced,
+    Forced {
+        /// Whether an image of the same key is there: the new one may have another content.
+        exists: bool,
+    },
     /// Nobody could say whether it is there.
     Unknown {
         /// Why.
@@ -192,6 +195,15 @@ pub struct Planned {
     pub seconds: Option<f64>,
 }
 
+impl Planned {
+    /// Whether it is built although it is there, or would be.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        let mut reasons = self.reasons.iter();
+        reasons.any(|reason| matches!(reason, Reason::Forced { .. }))
+    }
+}
+
 impl Plan {
     /// A plan of these images, in the order of the graph.
     pub fn of(graph: &Graph, images: Vec<Planned>) -> Self {
@@ -297,7 +309,8 @@ impl std::fmt::Display for Reason {
             .fmt(out),
             Self::BaseRebuilt { base } => write!(out, "`{base}` is rebuilt"),
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),
-            Self::Forced => write!(out, "forced"),
+            Self::Forced { exists: false } => write!(out, "forced"),
+            Self::Forced { exists: true } => write!(out, "forced, although it is there"),
             Self::Unknown { why } => write!(out, "nobody could say whether it is there: {why}"),
         }
     }

@@ -7,8 +7,10 @@
 mod build;
 mod cuda;
 mod files;
+mod froms;
 mod lower;
 mod model;
+mod outside;
 
 pub use build::{
     ContextSource, DockerfileRecipe, Given, Helpers, MICROMAMBA_IMAGE, SecretPlace, StepSecret,
@@ -16,12 +18,14 @@ pub use build::{
 };
 pub use cuda::{Mismatch, cuda_base};
 pub use files::{FileSet, Own};
+pub use froms::{Froms, OutsideImage, familiar, froms};
 pub(crate) use lower::asks_for;
 pub use lower::lower;
 pub(crate) use lower::secrets;
 pub use model::{
     Conda, Config, CopySource, CopyStep, Interpreter, Lock, LockTool, Pip, Recipe, Step,
 };
+pub use outside::repository;
 
 /// The version of what recipes mean: part of every key, raised when the same recipe would give another image.
 pub const FORMAT: u32 = 1;

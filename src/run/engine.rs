@@ -189,7 +189,7 @@ impl<'r> Engine<'r> {
         match result {
             Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
             _ if job.is_superseded => {}
-            Ok(Done::Pushed) => self.pushed(image, &job, seconds),
+            Ok(Done::Pushed(digest)) => self.pushed(image, &job, digest, seconds),
             Err(trouble) => return self.not_done(image, job, trouble, seconds),
         }
         None
@@ -223,12 +223,13 @@ impl<'r> Engine<'r> {
                 key: job.is.key,
                 artifact,
                 seconds,
+                pushed: None,
             });
         }
     }
 
-    fn pushed(&mut self, image: String, job: &Job, seconds: f64) {
-        self.state.note_pushed(&image, job);
+    fn pushed(&mut self, image: String, job: &Job, digest: Option<String>, seconds: f64) {
+        self.state.note_pushed(&image, job, digest);
         if let Some(wave) = &mut self.wave {
             wave.pushed.insert(image.clone());
         }

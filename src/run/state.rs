@@ -84,8 +84,7 @@ pub(crate) struct State {
 
 impl State {
     pub(super) fn new(rules: Rules, view: View, facts: Vec<Facts>, plan: Plan) -> Self {
-        let is_forced = |image: &&crate::plan::Planned| image.reasons.contains(&Reason::Forced);
-        let forced = plan.images.iter().filter(is_forced);
+        let forced = plan.images.iter().filter(|image| image.is_forced());
         let forced = forced.map(|image| view.name(image.id).to_owned()).collect();
         Self {
             rules,
@@ -276,13 +275,25 @@ impl State {
         }
     }
 
-    pub(super) fn note_pushed(&mut self, image: &str, job: &Job) {
+    pub(super) fn note_pushed(&mut self, image: &str, job: &Job, digest: Option<String>) {
         let Some(id) = self.find(image) else { return };
         let facts = &mut self.facts[id.index()];
         if facts.key == job.is.key {
-            let (key, digest) = (Some(job.is.key.to_string()), facts.digest());
+            let (key, digest) = (Some(job.is.key.to_string()), digest.unwrap_or_default());
             facts.registry = Some(Existence::Present { key, digest });
             self.plan.settle(id, Action::Fresh);
+        }
+    }
+
+    /// The digest by which the registry of an image has it, as far as anyone said.
+    pub(super) fn pushed_digest(&self, image: &str) -> Option<String> {
+        let facts = &self.facts[self.find(image)?.index()];
+        match &facts.registry {
+            Some(Existence::Present {
+                key: Some(key),
+                digest,
+            }) if facts.key.is(key) => Some(digest.clone()).filter(|digest| !digest.is_empty()),
+            _ => None,
         }
     }
 

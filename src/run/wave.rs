@@ -35,6 +35,8 @@ pub struct Outcome {
     pub artifact: Artifact,
     /// How long its build took; none when it was fresh.
     pub seconds: Option<f64>,
+    /// The digest by which its registry has it; none where nobody asked for a push, or it is not known.
+    pub pushed: Option<String>,
 }
 
 #[derive(Debug)]

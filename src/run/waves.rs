@@ -169,6 +169,7 @@ impl Engine<'_> {
                 key: self.state.view.prints.key(id),
                 artifact: self.state.artifact(id),
                 seconds: None,
+                pushed: None,
             })
         };
         unbuilt.filter_map(outcome).collect()
@@ -177,6 +178,9 @@ impl Engine<'_> {
     /// What is there, in the order of the plan; what the plan knows nothing of any more comes last.
     fn outcomes(&self, wave: &Wave, fresh: &[Outcome]) -> Vec<Outcome> {
         let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
+        for outcome in &mut all {
+            outcome.pushed = self.state.pushed_digest(&outcome.image);
+        }
         all.sort_by_key(|outcome| {
             let id = self.state.find(&outcome.image);
             id.map_or(usize::MAX, |id| self.state.board.place(id))

@@ -14,7 +14,7 @@ use super::event::Event;
 use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
 use crate::cancel::Cancel;
 use crate::disk::system_words;
-use crate::fingerprint::{self, Key};
+use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
@@ -71,7 +71,8 @@ pub(crate) struct Built {
 
 pub(super) enum Done {
     Built(Built),
-    Pushed,
+    /// With the digest by which the registry has it, where that is known.
+    Pushed(Option<String>),
 }
 
 /// Why a worker came back without a result.
@@ -98,7 +99,7 @@ impl Work {
         let started = Instant::now();
         let result = guarded(|| match &self.push {
             None => self.build_in_turn().map(Done::Built),
-            Some(artifact) => self.push(artifact).map(|()| Done::Pushed),
+            Some(artifact) => self.push(artifact).map(Done::Pushed),
         });
         (result, started.elapsed().as_secs_f64())
     }
@@ -115,7 +116,7 @@ impl Work {
         &*self.view.world.backends[self.id.index()]
     }
 
-    fn push(&self, artifact: &Artifact) -> Result<(), JobError> {
+    fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
         let log = Log::open(self, &format!("{}.push", self.image()))?;
         self.try_often(&log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
@@ -256,6 +257,7 @@ impl Work {
             reference,
             files: self.view.prints.files(self.id),
             bases: self.bases.clone(),
+            outside: self.view.prints.outside(self.id),
             no_cache: self.no_cache,
             root: &self.view.world.workspace.root,
             scratch: self.store.context_folder(self.image()),
@@ -279,11 +281,7 @@ impl Work {
                 .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
         };
-        let inputs = fingerprint::inputs(
-            self.recipe(),
-            self.view.prints.files(self.id),
-            self.view.prints.bases(self.id),
-        );
+        let inputs = self.view.prints.inputs(self.id, self.recipe());
         if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
             let message = format!(
                 "`{}` is built but could not be recorded: {}",

@@ -5,6 +5,7 @@
 
 mod choice;
 mod lints;
+mod locked;
 mod mistakes;
 mod prepare;
 mod select;
@@ -15,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
+pub use locked::{Floating, look_words, remark};
 pub use prepare::{Obstacle, Wish};
 pub use select::Selection;
 pub(crate) use select::unselectable;
@@ -88,6 +90,27 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// That images are built anew under tags that are there, in words; none when none is.
+    #[must_use]
+    pub fn forced(&self, session: &Session) -> Option<String> {
+        let exists = |image: &&plan::Planned| {
+            image
+                .reasons
+                .contains(&plan::Reason::Forced { exists: true })
+        };
+        let forced = self.plan.images.iter().filter(exists);
+        let names: Vec<String> = forced
+            .map(|image| format!("`{}`", session.world.graph.name(image.id)))
+            .collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "forced, although there under the same key: {}; what is built now may have another content under the same tag, and only \
+                 its digest tells the two apart",
+                names.join(", ")
+            )
+        })
+    }
+
     /// What nobody could say of what exists, with what is done about it: a line for each cause.
     pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
         let doubts = plan::doubts(&session.world.graph, &self.plan, &self.facts);

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Planned, Session};
+use super::{Floating, Planned, Session};
 use crate::asking::Asker;
 use crate::graph::ImageId;
 use crate::plan::{self, Doubt, Judgement, Plan, WhenUnknown};
 use crate::run::Push;
+use crate::workspace::LOCK_FILE;
 
 /// What is wanted of images.
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,6 +21,8 @@ pub struct Wish {
     pub push: Push,
     /// Whether bases must not be built.
     pub without_bases: bool,
+    /// Whether nothing is built on an outside image that no digest holds.
+    pub is_locked: bool,
     /// Whether nothing is built when nobody can say of an image that flytekit names whether it exists.
     pub is_flytekit_known: bool,
 }
@@ -41,6 +44,9 @@ pub enum Obstacle {
     /// Nobody can say whether these images exist, and why not.
     #[error("{}", .0.iter().map(Doubt::to_string).collect::<Vec<_>>().join("; "))]
     Unknown(Vec<Doubt>),
+    /// Outside images that no digest holds.
+    #[error("`{LOCK_FILE}` does not say what these are: {0}")]
+    Unlocked(Floating),
     /// Bases that would have to be built, and must not be.
     #[error("these bases are not fresh: {}", .0.join(", "))]
     Bases(Vec<String>),
@@ -52,6 +58,9 @@ pub enum Obstacle {
         /// What to do.
         mend: String,
     },
+    /// Outside images that are not for the platforms that images built on them are for, in words.
+    #[error("{}", .0.join("\n"))]
+    Foreign(Vec<String>),
     /// Secrets that cannot be had, in words.
     #[error("{}", .0.join("\n"))]
     Secrets(Vec<String>),
@@ -70,6 +79,12 @@ impl Session {
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
         if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
             return Err(Obstacle::NoRegistry);
+        }
+        if wish.is_locked {
+            let floating = self.floating(&self.world.graph.with_bases(asked));
+            if floating.count() > 0 {
+                return Err(Obstacle::Unlocked(floating));
+            }
         }
         self.store.verify().map_err(|error| {
             let (why, mend) = super::state_trouble(&error);
@@ -96,10 +111,14 @@ impl Session {
         Ok(planned)
     }
 
-    /// Looks for the builders and the secrets that a plan needs.
+    /// Looks for the builders and the secrets that a plan needs, and whether bases are for the platforms of what is built.
     pub fn ready(&self, plan: &Plan, asker: Asker<'_>) -> Result<(), Obstacle> {
         if let Some((why, mend)) = self.missing_backends(plan, asker).into_iter().next() {
             return Err(Obstacle::Backend { why, mend });
+        }
+        let foreign = self.foreign_bases(plan, asker);
+        if !foreign.is_empty() {
+            return Err(Obstacle::Foreign(foreign));
         }
         let missing = self.missing_secrets(plan);
         if missing.is_empty() {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use imgspec::backend::docker::Docker;
 use imgspec::backend::{Artifact, Backend, BuildError, Cancel, Job, Notes};
-use imgspec::fingerprint::{Files, Key, read_files};
+use imgspec::fingerprint::{Files, Key, Outside, read_files};
 use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Own, Recipe, Step};
 use imgspec::spec::{Base, WorkspacePath};
 
@@ -175,6 +175,7 @@ impl Bench {
             reference,
             files,
             bases: bases.clone(),
+            outside: &Outside::default(),
             no_cache: false,
             root: self.root.path(),
             scratch: self.root.path().join(".imgspec/contexts").join(unique()),
@@ -196,6 +197,7 @@ impl Bench {
             reference: "it:1",
             files: &self.files(recipe),
             bases: bases.clone(),
+            outside: &Outside::default(),
             no_cache: false,
             root: self.root.path(),
             scratch: self.root.path().join("unused"),

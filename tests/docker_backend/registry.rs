@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use imgspec::asking::Asker;
 use imgspec::backend::{Backend, BuildError, Cancel, Existence, Job, StoreKind, Wanted};
+use imgspec::fingerprint::Outside;
 use imgspec::recipe::Recipe;
 
 use crate::bench::{Bench, Heard, key, on_each_store, recipe, run, unique, variable};
@@ -20,6 +21,7 @@ fn push(bench: &Bench, recipe: &Recipe, reference: &str) -> Result<String, Build
         reference,
         files: &[],
         bases: BTreeMap::new(),
+        outside: &Outside::default(),
         no_cache: false,
         root: bench.root.path(),
         scratch: bench.root.path().join("unused"),

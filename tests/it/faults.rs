@@ -2,8 +2,9 @@
 
 mod daemon;
 mod files;
+mod lock;
 mod registry;
-mod server;
+pub(crate) mod server;
 mod signals;
 mod stage;
 mod state;
@@ -35,6 +36,7 @@ const PLACES: &[(&str, &str)] = &[
     ("faults::files::kinds::", "tests/it/faults/files/kinds.rs"),
     ("faults::files::size::", "tests/it/faults/files/size.rs"),
     ("faults::files::swaps::", "tests/it/faults/files/swaps.rs"),
+    ("faults::lock::", "tests/it/faults/lock.rs"),
     ("faults::registry::", "tests/it/faults/registry.rs"),
     ("faults::signals::", "tests/it/faults/signals.rs"),
     ("faults::state::", "tests/it/faults/state.rs"),

@@ -107,7 +107,7 @@ fn a_flag_insists_on_a_root() {
         let ran = run_in(&sandbox, "services/a", &[insist, &plan].concat()).success();
         assert_eq!(ran.stderr, "", "{insist:?}");
         assert!(
-            ran.stdout.ends_with("1 to build, 0 fresh\n"),
+            ran.stdout.contains("1 to build, 0 fresh\n"),
             "{}",
             ran.stdout
         );
@@ -120,7 +120,7 @@ fn a_flag_insists_on_a_root() {
     );
     let ran = ran.success();
     assert!(
-        ran.stdout.ends_with("3 to build, 0 fresh\n"),
+        ran.stdout.contains("3 to build, 0 fresh\n"),
         "{}",
         ran.stdout
     );

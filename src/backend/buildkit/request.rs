@@ -5,6 +5,7 @@ use crate::backend::oci::reference::Reference;
 use crate::backend::secret::Revealed;
 use crate::backend::{Job, Notes};
 use crate::cancel::Cancel;
+use crate::recipe::repository;
 use crate::spec::Base;
 
 pub(crate) struct Request<'a> {
@@ -37,7 +38,7 @@ impl Request<'_> {
             Base::Image(_) | Base::Scratch => None,
         };
         let helpers = [&recipe.helpers.uv, &recipe.helpers.micromamba].into_iter();
-        let helpers = helpers.filter(|helper| self.dockerfile.text.contains(helper.as_str()));
+        let helpers = helpers.filter(|helper| self.dockerfile.text.contains(repository(helper)));
         let mut hosts: Vec<String> = base
             .into_iter()
             .chain(helpers)

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::Daemon;
 use super::engine::NoEngine;
+use super::{Daemon, inspect, locked};
 use crate::asking::Asker;
 use crate::backend::buildkit::request::{Request, Touch};
 use crate::backend::buildkit::{BuildKit, Ended, failure};
-use crate::backend::dockerfile::{self, Dockerfile};
+use crate::backend::dockerfile::{self, Called, Dockerfile};
 use crate::backend::oci::reference::Reference;
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
-use crate::backend::{BuildError, Job};
+use crate::backend::{BuildError, Existence, Job, StoreKind, Wanted};
 use crate::process::{self, Stream};
 
 impl Daemon {
@@ -34,8 +34,11 @@ impl Daemon {
             no_cache: job.no_cache || self.races.is_stuck(job.image),
             ..job.clone()
         };
-        let parents = self.parents(job, asker)?;
-        let dockerfile = dockerfile::of_job(job, &parents)?;
+        let called = Called {
+            parents: self.parents(job, asker)?,
+            locked: self.locked(job, asker)?,
+        };
+        let dockerfile = dockerfile::of_job(job, &called)?;
         let secrets = self.secrets(job, &dockerfile)?;
         let hider = Hider::new(&secrets);
         let notes = Discreet {
@@ -45,7 +48,7 @@ impl Daemon {
         if asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
-        let base = parents.values().next();
+        let base = called.parents.values().next();
         let touch = config.zip(base);
         let request = Request {
             job,
@@ -64,10 +67,30 @@ impl Daemon {
             if failure::is_race(&error) {
                 self.races.note(job.image);
             }
-            hider.hide_error(error)
+            locked::explained(hider.hide_error(error), job)
         })?;
         self.pins.note(&digest, &request.pin);
+        self.is_for(job, asker)?;
         Ok(digest)
+    }
+
+    /// Looks whether the result says of itself that it is for the platform that was wanted. One that is not loses its name.
+    /// `BuildKit` up to 0.13 labels everything as wanted, so bases are looked at before as well.
+    fn is_for(&self, job: &Job<'_>, asker: Asker<'_>) -> Result<(), BuildError> {
+        let wanted = Wanted {
+            reference: job.reference,
+            place: StoreKind::Local,
+            platforms: &job.recipe.platforms,
+        };
+        let found = self.exists(&[wanted], asker).into_iter().next();
+        let Some(Existence::Incomplete { missing }) = found else {
+            return Ok(());
+        };
+        self.forget(job.reference);
+        Err(BuildError::Failed(format!(
+            "the result is not for {}: what it is made of is for another platform",
+            missing.join(" and ")
+        )))
     }
 
     /// What steps are given: the image's secrets, and where to find Python.
@@ -114,14 +137,19 @@ impl Daemon {
         })
     }
 
-    pub(crate) fn push(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
+    /// Sends what a reference names to its registry. Returns the digest by which that has it, where docker says it.
+    pub(crate) fn push(
+        &self,
+        reference: &str,
+        asker: Asker<'_>,
+    ) -> Result<Option<String>, BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());
         }
         let (notes, cancel) = (asker.notes(), asker.cancel());
         asker.step("pushing");
         // What failed is said on standard error; the two streams arrive in any order.
-        let mut last = String::new();
+        let (mut last, mut digest) = (String::new(), None);
         let registry = Reference::read(reference).map(|read| read.host);
         let mut command = self
             .docker()
@@ -134,6 +162,7 @@ impl Daemon {
                 &|| registry.as_slice(),
                 |stream, line| {
                     notes.log(line);
+                    digest = inspect::pushed(line).or(digest.take());
                     let is_telling = stream == Stream::Err || last.is_empty();
                     if is_telling && !line.trim().is_empty() {
                         line.clone_into(&mut last);
@@ -142,7 +171,7 @@ impl Daemon {
             )
             .map_err(|error| broken_off("docker", &error))?;
         if exit.status.success() {
-            Ok(())
+            Ok(digest)
         } else if exit.stopped {
             Err(BuildError::Cancelled)
         } else {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::backend::Availability;
+use crate::backend::platform::Platform;
 
 /// The oldest engine whose `BuildKit` knows what our Dockerfiles use.
 const OLDEST: Version = Version(20, 10);
@@ -46,6 +47,8 @@ pub(super) struct EngineInfo {
     /// Whether images are kept by containerd rather than by a graph driver.
     pub(super) containerd_store: bool,
     pub(super) driver: String,
+    /// What the daemon runs on; none when that is not one of the usual ones.
+    pub(super) platform: Option<Platform>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,6 +188,8 @@ struct Info {
     driver_status: Option<Vec<Vec<String>>>,
     #[serde(default, rename = "OSType")]
     os_type: String,
+    #[serde(default)]
+    architecture: String,
     #[serde(default, rename = "ClientInfo")]
     client: ClientInfo,
 }
@@ -235,6 +240,7 @@ pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEng
     }
     let plugins = info.client.plugins.unwrap_or_default();
     let status = info.driver_status.unwrap_or_default();
+    let architecture = architecture(&info.architecture);
     Ok(EngineInfo {
         server: info.server_version,
         client: info.client.version,
@@ -245,6 +251,24 @@ pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEng
             .flatten()
             .any(|said| said.contains("io.containerd.snapshotter")),
         driver: info.driver,
+        platform: architecture.map(|architecture| Platform {
+            os: info.os_type,
+            architecture: architecture.to_owned(),
+            variant: String::new(),
+        }),
+    })
+}
+
+/// The kernel's name of an architecture as images have it.
+fn architecture(machine: &str) -> Option<&'static str> {
+    Some(match machine {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "armv7l" | "armv6l" => "arm",
+        "ppc64le" => "ppc64le",
+        "s390x" => "s390x",
+        "riscv64" => "riscv64",
+        _ => return None,
     })
 }
 

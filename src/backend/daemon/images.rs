@@ -50,16 +50,11 @@ impl Daemon {
         base: &Artifact,
         asker: Asker<'_>,
     ) -> Result<String, BuildError> {
-        if let Some(name) = self.pins.of(&base.digest) {
-            return Ok(name);
-        }
-        let name = self.pins.next();
-        let said = self.told(&["image", "tag", &base.digest, &name], asker)?;
-        if said.success {
-            self.pins.note(&base.digest, &name);
-            return Ok(name);
-        }
-        let why = said.err.trim();
+        let why = match self.pin_of(&base.digest, asker)? {
+            Ok(name) => return Ok(name),
+            Err(why) => why,
+        };
+        let why = why.trim();
         if passing::is_passing(why) {
             return Err(BuildError::Transient(why.to_owned()));
         }
@@ -71,6 +66,24 @@ impl Daemon {
                 "`{id}`, which it is built on, is no longer in the local store: {why}"
             ))),
         }
+    }
+
+    /// The private name of an image, given to it if it has none; or why the daemon does not.
+    pub(super) fn pin_of(
+        &self,
+        digest: &str,
+        asker: Asker<'_>,
+    ) -> Result<Result<String, String>, BuildError> {
+        if let Some(name) = self.pins.of(digest) {
+            return Ok(Ok(name));
+        }
+        let name = self.pins.next();
+        let said = self.told(&["image", "tag", digest, &name], asker)?;
+        if said.success {
+            self.pins.note(digest, &name);
+            return Ok(Ok(name));
+        }
+        Ok(Err(said.err))
     }
 
     /// Makes a private name the one by which others are built on its image.

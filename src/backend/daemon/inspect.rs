@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::engine::NoEngine;
+use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
 use crate::backend::{Existence, Wanted, labels};
 use crate::process::Output;
@@ -109,6 +110,15 @@ impl LocalImage {
         names.filter_map(|name| Some(name.split_once('@')?.1))
     }
 
+    /// The digest by which the registry of this repository once had it. containerd's store tells one of every image.
+    pub(crate) fn digest_in(&self, repository: &str) -> Option<&str> {
+        let mut names = self.repo_digests.iter().flatten();
+        names.find_map(|name| {
+            let (known, digest) = name.split_once('@')?;
+            (familiar(known) == familiar(repository)).then_some(digest)
+        })
+    }
+
     fn is_called(&self, reference: &str) -> bool {
         let mut names = self.repo_tags.iter().flatten();
         names.any(|name| familiar(name) == familiar(reference))
@@ -142,6 +152,13 @@ fn key(image: &LocalImage) -> Option<String> {
 }
 
 /// "Error response from daemon: No such image: x:1", in the words of all versions.
+/// The digest in what a push says at its end: `1.0: digest: sha256:… size: 527`.
+pub(super) fn pushed(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once(": digest: ")?;
+    let digest = rest.split_whitespace().next()?;
+    Digest::read(digest).map(|digest| digest.to_string())
+}
+
 fn says_absent(text: &str) -> bool {
     let text = text.to_lowercase();
     let words = ["no such image", "no such object", "image not known"];
@@ -206,6 +223,15 @@ mod tests {
         );
         let both = found(&["linux/amd64", "linux/arm64"]);
         assert!(matches!(both, Existence::Present { .. }));
+    }
+
+    #[test]
+    fn the_digest_of_a_push_is_read_from_what_docker_says() {
+        let digest = format!("sha256:{}", "1".repeat(64));
+        let line = format!("1.0: digest: {digest} size: 527");
+        assert_eq!(pushed(&line), Some(digest));
+        assert_eq!(pushed("1.0: digest: sha256:12 size: 527"), None);
+        assert_eq!(pushed("a1b2c3: Pushed"), None);
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::buildkit::options;
-use super::daemon::Daemon;
-use super::dockerfile::{self, stage::stage};
+use super::daemon::{Daemon, locked_digests};
+use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, Existence, Job, Notes, Unsupported, Wanted,
-    context, labels,
+    Artifact, Availability, Backend, BuildError, Existence, Job, Notes, Outsider, Resolved,
+    Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -58,18 +58,33 @@ impl Backend for Docker {
         unsupported(recipe)
     }
 
-    /// Bases have their references in it; a build names them by private tags instead, of the same images.
+    /// Bases of the workspace have their references in it; a build names them by private tags instead, of the same images.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         let bases = job.bases.iter();
-        let parents = bases
-            .map(|(id, base)| (id.clone(), base.reference.clone()))
-            .collect();
+        let called = Called {
+            parents: bases
+                .map(|(id, base)| (id.clone(), base.reference.clone()))
+                .collect(),
+            locked: locked_digests(job).collect(),
+        };
         let to = context::theirs(to)?;
-        stage(job, &dockerfile::of_job(job, &parents)?, &to)
+        stage(job, &dockerfile::of_job(job, &called)?, &to)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         self.0.exists(wanted, asker)
+    }
+
+    fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        self.0.resolve(wanted, asker)
+    }
+
+    fn foreign(&self, wanted: &[Outsider<'_>], asker: Asker<'_>) -> Vec<Option<Unresolved>> {
+        self.0.foreign(wanted, asker)
     }
 
     fn build(
@@ -89,7 +104,7 @@ impl Backend for Docker {
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Option<String>, BuildError> {
         self.0
             .push(&artifact.reference, Asker::build(notes, cancel))
     }

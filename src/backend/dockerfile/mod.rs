@@ -3,18 +3,21 @@
 //! Pure. There is one stage and no `# syntax` line (it would be fetched from a registry), no value can become an instruction
 //! (see [`quote`]), and helper programs are mounted, so they leave nothing behind. See `docs/design/docker.md`.
 
+mod called;
 mod install;
 pub(crate) mod quote;
 pub(crate) mod stage;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::backend::steps::{StepName, main_file, one_line, shown};
 use crate::backend::{BuildError, Job, context, labels};
 use crate::fingerprint::Files;
-use crate::recipe::{ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step};
+use crate::recipe::{
+    ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step, familiar,
+};
 use crate::spec::{Base, SecretStep};
+pub(crate) use called::{Called, base_digest};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
@@ -40,16 +43,13 @@ pub(crate) struct Own {
     pub(crate) folders: Vec<(String, usize)>,
 }
 
-/// The Dockerfile of a job; `parents` is what the images that it needs are called for `FROM`, by id.
-pub(crate) fn of_job(
-    job: &Job<'_>,
-    parents: &BTreeMap<String, String>,
-) -> Result<Dockerfile, BuildError> {
+/// The Dockerfile of a job.
+pub(crate) fn of_job(job: &Job<'_>, called: &Called) -> Result<Dockerfile, BuildError> {
     if let Some(own) = &job.recipe.dockerfile {
         let text = context::text_of(&job.files[0], &job.files[0].entries[0])?;
-        return Ok(self::own(job, parents, own, text));
+        return Ok(self::own(job, called, own, text));
     }
-    let rendered = render(job, parents);
+    let rendered = render(job, called);
     match quote::too_long(&rendered.text) {
         None => Ok(rendered),
         Some(length) => Err(BuildError::Failed(format!(
@@ -59,10 +59,10 @@ pub(crate) fn of_job(
     }
 }
 
-fn render(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
+fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
     let mut writer = Writer {
         job,
-        parents,
+        called,
         lines: Vec::new(),
         steps: Vec::new(),
         sets: 0,
@@ -101,12 +101,7 @@ fn render(job: &Job<'_>, parents: &BTreeMap<String, String>) -> Dockerfile {
 }
 
 /// A user's own Dockerfile with what a build of it needs; its text is not read.
-fn own(
-    job: &Job<'_>,
-    parents: &BTreeMap<String, String>,
-    recipe: &DockerfileRecipe,
-    text: String,
-) -> Dockerfile {
+fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
     // The Dockerfile and its context are the first two sets.
     let mut set = 1;
     let mut own = Own {
@@ -117,15 +112,22 @@ fn own(
     };
     for (name, context) in &recipe.contexts {
         let image = match context {
-            ContextSource::Image(id) => parents.get(id).unwrap_or(id),
-            ContextSource::Registry(reference) => reference,
+            ContextSource::Image(id) => called.parents.get(id).map_or(id.as_str(), String::as_str),
+            ContextSource::Registry(reference) => called.outside(reference),
             ContextSource::Files(_) => {
                 set += 1;
                 own.folders.push((name.clone(), set));
                 continue;
             }
         };
-        own.images.push((name.clone(), image.clone()));
+        own.images.push((name.clone(), image.to_owned()));
+    }
+    // What the Dockerfile itself names is found by that name, unless the manifest gives it another meaning.
+    for (name, image) in &called.locked {
+        let is_said = |(said, _): &(String, ContextSource)| familiar(said) == *name;
+        if !recipe.contexts.iter().any(is_said) {
+            own.images.push((name.clone(), image.clone()));
+        }
     }
     Dockerfile {
         text,
@@ -145,6 +147,7 @@ fn labels(job: &Job<'_>) -> Vec<(String, String)> {
         (labels::KEY, Some(job.key.to_string())),
         (labels::IMAGE, Some(job.image.to_owned())),
         (labels::BASE, base),
+        (labels::BASE_DIGEST, base_digest(job).map(str::to_owned)),
     ];
     let own = own.into_iter();
     let own = own.filter_map(|(name, value)| Some((name.to_owned(), value?)));
@@ -167,7 +170,7 @@ fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
 
 struct Writer<'a> {
     job: &'a Job<'a>,
-    parents: &'a BTreeMap<String, String>,
+    called: &'a Called,
     lines: Vec<String>,
     steps: Vec<StepName>,
     sets: usize,
@@ -200,18 +203,18 @@ impl<'a> Writer<'a> {
     fn base_names(&self) -> (&str, &str) {
         match &self.job.recipe.base {
             Base::Image(id) => (self.parent(id), id),
-            Base::Registry(reference) => (reference, reference),
+            Base::Registry(reference) => (self.called.outside(reference), reference),
             Base::Scratch => ("scratch", "scratch"),
         }
     }
 
     fn parent<'s>(&'s self, id: &'s str) -> &'s str {
-        self.parents.get(id).map_or(id, String::as_str)
+        self.called.parents.get(id).map_or(id, String::as_str)
     }
 
     fn step(&mut self, step: &Step) {
         let recipe = self.job.recipe;
-        let (uv, platforms) = (&recipe.helpers.uv, self.platforms());
+        let (uv, platforms) = (self.called.outside(&recipe.helpers.uv), self.platforms());
         match step {
             Step::Apt { packages } => {
                 let run = install::apt(packages, &self.cache_scope());
@@ -222,7 +225,8 @@ impl<'a> Writer<'a> {
                 self.line(install::PYTHON_PATH);
             }
             Step::Conda(conda) => {
-                let run = install::conda(conda, &recipe.helpers.micromamba, &platforms);
+                let micromamba = self.called.outside(&recipe.helpers.micromamba);
+                let run = install::conda(conda, micromamba, &platforms);
                 self.run(step, run, Some(SecretStep::Conda));
                 self.line(install::CONDA_PATH);
             }

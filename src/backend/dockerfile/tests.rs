@@ -2,6 +2,7 @@
 
 mod fields;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,9 +10,10 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::backend::Artifact;
-use crate::fingerprint::{Entry, EntryKind, Key};
-use crate::recipe::{Config, FileSet, Interpreter, Own, Pip};
+use crate::fingerprint::{Entry, EntryKind, Key, Outside};
+use crate::recipe::{Config, FileSet, Interpreter, OutsideImage, Own, Pip};
 use crate::spec::WorkspacePath;
+use crate::workspace::{Locked, LockedImage};
 
 fn path(text: &str) -> WorkspacePath {
     WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
@@ -59,6 +61,13 @@ fn recipe(base: Base, steps: Vec<Step>, config: Config) -> Recipe {
     }
 }
 
+fn called() -> Called {
+    Called {
+        parents: BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]),
+        ..Called::default()
+    }
+}
+
 fn rendered(recipe: &Recipe, files: &[Files]) -> Dockerfile {
     let files: Vec<Arc<Files>> = files.iter().cloned().map(Arc::new).collect();
     for_job(recipe, &files, render)
@@ -67,7 +76,7 @@ fn rendered(recipe: &Recipe, files: &[Files]) -> Dockerfile {
 fn for_job<T>(
     recipe: &Recipe,
     files: &[Arc<Files>],
-    make: impl FnOnce(&Job<'_>, &BTreeMap<String, String>) -> T,
+    make: impl FnOnce(&Job<'_>, &Called) -> T,
 ) -> T {
     let base = Artifact {
         backend: "docker".into(),
@@ -81,12 +90,12 @@ fn for_job<T>(
         reference: "train:1",
         files,
         bases: BTreeMap::from([("base".to_owned(), base)]),
+        outside: &Outside::default(),
         no_cache: false,
         root: Path::new("/"),
         scratch: PathBuf::new(),
     };
-    let parents = BTreeMap::from([("base".to_owned(), "imgspec-pin:1-1".to_owned())]);
-    make(&job, &parents)
+    make(&job, &called())
 }
 
 #[test]
@@ -178,6 +187,106 @@ fn a_managed_python_is_given_its_sources_as_secrets() {
     assert_eq!(
         dockerfile.secrets,
         ["UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"]
+    );
+}
+
+fn locked(recipe: &Recipe, names: &[(&str, &str)]) -> Dockerfile {
+    let pairs = names
+        .iter()
+        .map(|(name, called)| ((*name).to_owned(), (*called).to_owned()));
+    let called = Called {
+        locked: pairs.collect(),
+        ..Called::default()
+    };
+    let outside = Outside {
+        images: vec![OutsideImage {
+            name: "debian:12".into(),
+            any_platform: false,
+        }],
+        locked: vec![Some(Locked {
+            image: LockedImage::Digest("sha256:1".into()),
+            platforms: BTreeMap::new(),
+        })],
+        ..Outside::default()
+    };
+    for_job(recipe, &[], |job, _| {
+        let job = &Job {
+            outside: &outside,
+            ..job.clone()
+        };
+        match &recipe.dockerfile {
+            Some(own) => super::own(job, &called, own, "FROM debian:12\n".to_owned()),
+            None => render(job, &called),
+        }
+    })
+}
+
+#[test]
+fn what_is_locked_is_named_by_digest_however_the_manifest_spells_it() {
+    let steps = vec![Step::Python {
+        version: "3.12".into(),
+    }];
+    let base = Base::Registry("docker.io/library/debian:12".into());
+    let names = [
+        ("debian:12", "debian@sha256:1"),
+        ("ghcr.io/astral-sh/uv:0.9", "ghcr.io/astral-sh/uv@sha256:2"),
+    ];
+    let text = locked(&recipe(base, steps, Config::default()), &names).text;
+    assert!(text.contains("FROM debian@sha256:1\n"), "{text}");
+    assert!(
+        text.contains("from=ghcr.io/astral-sh/uv@sha256:2,"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("FROM debian:12") && !text.contains("uv:0.9"),
+        "{text}"
+    );
+    assert!(
+        text.contains("org.opencontainers.image.base.digest"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_a_dockerfile_names_gets_its_digest_by_a_context_unless_the_manifest_says_otherwise() {
+    let file = FileSet::File {
+        path: path("Dockerfile"),
+    };
+    let recipe = Recipe {
+        dockerfile: Some(DockerfileRecipe {
+            context: file.clone(),
+            file,
+            target: None,
+            args: Vec::new(),
+            contexts: vec![
+                ("tools".into(), ContextSource::Registry("busybox:1".into())),
+                (
+                    "docker.io/library/debian:12".into(),
+                    ContextSource::Registry("own:1".into()),
+                ),
+            ],
+        }),
+        ..Recipe::default()
+    };
+    let names = [
+        ("alpine:3", "alpine@sha256:3"),
+        ("busybox:1", "busybox@sha256:2"),
+        ("debian:12", "debian@sha256:1"),
+    ];
+    let own = locked(&recipe, &names).own.unwrap();
+    let images: Vec<String> = own
+        .images
+        .iter()
+        .map(|(name, image)| format!("{name} {image}"))
+        .collect();
+    assert_eq!(
+        images,
+        [
+            "tools busybox@sha256:2",
+            "docker.io/library/debian:12 own:1",
+            "alpine:3 alpine@sha256:3",
+            "busybox:1 busybox@sha256:2",
+        ]
     );
 }
 

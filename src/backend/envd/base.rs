@@ -14,8 +14,9 @@ use crate::backend::daemon::LocalImage;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
 use crate::backend::{BuildError, Job, labels};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, repository};
 use crate::spec::Base;
+use crate::workspace::LockedImage;
 
 pub(super) struct Build<'a> {
     pub(super) envd: &'a Envd,
@@ -71,7 +72,26 @@ impl Build<'_> {
     }
 
     fn registry_base(&self, reference: &str) -> Result<(String, LocalImage), BuildError> {
-        let Some(image) = self.envd.daemon.image(reference, self.asker)? else {
+        let (daemon, asker) = (&self.envd.daemon, self.asker);
+        match self.job.outside.image(reference) {
+            Some(LockedImage::Digest(digest)) => {
+                let name = format!("{}@{digest}", repository(reference));
+                let image = match daemon.image(&name, asker)? {
+                    Some(image) => image,
+                    None => self.fetched(&name)?,
+                };
+                return Ok((name, image));
+            }
+            Some(LockedImage::Id(id)) => {
+                let pin = daemon.by_id(reference, id, asker)?;
+                let image = daemon.image(&pin, asker)?;
+                let image = image.ok_or_else(|| gone(reference))?;
+                let name = self.envd.offer.offer(&image.id, reference, asker)?;
+                return Ok((name, image));
+            }
+            None => {}
+        }
+        let Some(image) = daemon.image(reference, asker)? else {
             return Ok((reference.to_owned(), self.fetched(reference)?));
         };
         // As with Docker, the local store takes precedence over registries.
@@ -125,4 +145,8 @@ impl Build<'_> {
         });
         digest
     }
+}
+
+fn gone(reference: &str) -> BuildError {
+    BuildError::Failed(format!("`{reference}` left the local store meanwhile"))
 }

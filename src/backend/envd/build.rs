@@ -15,6 +15,7 @@ use super::{config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;
+use crate::backend::dockerfile::base_digest;
 use crate::backend::{Artifact, Backend, BuildError, Job, context, labels};
 use crate::recipe::Recipe;
 use crate::spec::Base;
@@ -123,11 +124,13 @@ impl Build<'_> {
         let built = daemon.image(name, asker)?;
         let built = built.ok_or_else(|| BuildError::Failed(lost()))?;
         daemon.pin(&built, name);
-        let own = [
+        let mut own = vec![
             (labels::KEY, job.key.to_string()),
             (labels::IMAGE, job.image.to_owned()),
             (labels::BASE, base.reference.clone()),
         ];
+        let digest = base_digest(job).map(str::to_owned);
+        own.extend(digest.map(|digest| (labels::BASE_DIGEST, digest)));
         let config = config::config(job.recipe, &base.image, &own);
         let recipe = Recipe {
             platforms: job.recipe.platforms.clone(),

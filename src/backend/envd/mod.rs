@@ -27,8 +27,8 @@ pub use program::{CONTEXT, Envd};
 
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Unsupported,
-    Wanted, context,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
+    Unresolved, Unsupported, Wanted, context,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -162,6 +162,18 @@ impl Backend for Envd {
         self.daemon.exists(wanted, asker)
     }
 
+    fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        self.daemon.resolve(wanted, asker)
+    }
+
+    fn foreign(&self, wanted: &[Outsider<'_>], asker: Asker<'_>) -> Vec<Option<Unresolved>> {
+        self.daemon.foreign(wanted, asker)
+    }
+
     fn build(
         &self,
         job: &Job<'_>,
@@ -181,7 +193,7 @@ impl Backend for Envd {
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
-    ) -> Result<(), BuildError> {
+    ) -> Result<Option<String>, BuildError> {
         self.daemon
             .push(&artifact.reference, Asker::build(notes, cancel))
     }

@@ -10,6 +10,8 @@ pub(crate) struct Reference {
     pub path: String,
     /// The tag; `latest` when none is given.
     pub tag: String,
+    /// The digest, which goes before the tag; none when none is given.
+    pub digest: Option<String>,
     /// The repository as it was written, host included.
     written: String,
 }
@@ -18,9 +20,12 @@ pub(crate) struct Reference {
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 
 impl Reference {
-    /// Reads a reference; none if it is not one. A digest is left out.
+    /// Reads a reference; none if it is not one.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let text = text.split_once('@').map_or(text, |(name, _)| name);
+        let (text, digest) = match text.split_once('@') {
+            Some((name, digest)) => (name, Some(digest.to_owned())),
+            None => (text, None),
+        };
         let (name, tag) = match text.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (text, "latest"),
@@ -46,6 +51,7 @@ impl Reference {
             has_host: host.is_some(),
             path,
             tag: tag.to_owned(),
+            digest,
             written: name.to_owned(),
         })
     }
@@ -102,5 +108,6 @@ mod tests {
         assert_eq!(Reference::read("r.io/"), None);
         let pinned = Reference::read("r.io/a:1@sha256:00").unwrap();
         assert_eq!(pinned.repository(), "r.io/a");
+        assert_eq!(pinned.digest.as_deref(), Some("sha256:00"));
     }
 }

@@ -10,31 +10,21 @@ mod client;
 #[cfg(test)]
 mod fuzz;
 mod login;
+mod resolve;
+mod round;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use super::reference::Reference;
-use crate::asking::{Asker, GivenUp};
+use crate::asking::Asker;
 use crate::backend::{Existence, Wanted};
 use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
-
-/// Registries begin to refuse whom asks for more at once.
-const THREADS: usize = 16;
+pub(crate) use resolve::resolve;
+use round::ask_all;
 
 /// How long an answer may take that is of use only if it comes soon.
 const HASTE: Duration = Duration::from_secs(3);
-
-struct Round {
-    client: Client,
-    label: String,
-    wanted: Vec<(String, Vec<String>)>,
-    next: AtomicUsize,
-}
 
 /// What exists of these references, in their order; the key is the value of the image's label `label`.
 pub(crate) fn exists(
@@ -43,81 +33,25 @@ pub(crate) fn exists(
     access: &Access,
     asker: Asker<'_>,
 ) -> Vec<Existence> {
-    if references.is_empty() {
-        return Vec::new();
-    }
-    let round = Arc::new(Round {
-        client: Client::patient(access),
-        label: label.to_owned(),
-        wanted: references
-            .iter()
-            .map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()))
-            .collect(),
-        next: AtomicUsize::new(0),
-    });
-    let question = asker.ask(whom(references), access.limits.answer());
-    let (answers, answered) = mpsc::channel();
-    for _ in 0..references.len().min(THREADS) {
-        let (round, answers) = (Arc::clone(&round), answers.clone());
-        // Not waited for at the end: one that is blocked in the system ends by its own limit.
-        std::thread::spawn(move || round.ask(&answers));
-    }
-    drop(answers);
-    let mut found = vec![None; references.len()];
-    let given_up = loop {
-        match question.receive(&answered) {
-            Ok(Some((at, one))) => {
-                // Failures are no sign of life.
-                if !matches!(one, Existence::Unknown { .. }) {
-                    question.heard().now();
-                }
-                found[at] = Some(one);
-            }
-            Ok(None) => break GivenUp::Cancelled,
-            Err(given_up) => break given_up,
-        }
+    let label = label.to_owned();
+    let question = move |client: &Client, reference: &Reference, platforms: &[String]| {
+        let found = client.inquiry(reference).image(&label)?;
+        Ok(Existence::present(
+            found.label,
+            found.digest,
+            &found.platforms,
+            platforms,
+        ))
     };
-    let each = found.into_iter().zip(references);
-    each.map(|(found, wanted)| found.unwrap_or_else(|| unanswered(wanted.reference, given_up)))
-        .collect()
-}
-
-impl Round {
-    /// Asks until nothing is left to ask, or nobody listens any more.
-    fn ask(&self, answers: &Sender<(usize, Existence)>) {
-        loop {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some((reference, platforms)) = self.wanted.get(at) else {
-                return;
-            };
-            let one = exists_one(&self.client, reference, platforms, &self.label);
-            if answers.send((at, one)).is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The registries of these references, as the screen says them.
-fn whom(references: &[Wanted<'_>]) -> String {
-    let hosts = references.iter().filter_map(|wanted| {
-        let reference = Reference::read(wanted.reference)?;
-        Some(format!("`{}`", reference.host))
-    });
-    let hosts: BTreeSet<String> = hosts.collect();
-    let word = if hosts.len() == 1 {
-        "registry"
-    } else {
-        "registries"
+    let wanted = references.iter();
+    let wanted = wanted.map(|wanted| (wanted.reference.to_owned(), wanted.platforms.to_vec()));
+    let answers = ask_all(wanted.collect(), question, access, asker);
+    let existence = |answer: Result<Existence, LookupError>| match answer {
+        Ok(existence) => existence,
+        Err(LookupError::Absent) => Existence::Absent,
+        Err(LookupError::Unknown(why)) => Existence::Unknown { why },
     };
-    let hosts: Vec<String> = hosts.into_iter().collect();
-    format!("{word} {}", hosts.join(", "))
-}
-
-fn unanswered(reference: &str, given_up: GivenUp) -> Existence {
-    let host = Reference::read(reference).map_or_else(String::new, |read| read.host);
-    let why = format!("registry `{host}`: {given_up}");
-    Existence::Unknown { why }
+    answers.into_iter().map(existence).collect()
 }
 
 /// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
@@ -142,19 +76,6 @@ pub(crate) fn silent_words(host: &str, access: &Access) -> String {
     format!(
         "registry `{host}` takes connections and does not answer: nothing was heard for {limit}"
     )
-}
-
-fn exists_one(client: &Client, text: &str, platforms: &[String], label: &str) -> Existence {
-    let Some(reference) = Reference::read(text) else {
-        return Existence::Unknown {
-            why: format!("`{text}` is not a reference"),
-        };
-    };
-    match client.inquiry(&reference).image(label) {
-        Ok(found) => Existence::present(found.label, found.digest, &found.platforms, platforms),
-        Err(LookupError::Absent) => Existence::Absent,
-        Err(LookupError::Unknown(why)) => Existence::Unknown { why },
-    }
 }
 
 #[cfg(test)]

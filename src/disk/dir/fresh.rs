@@ -24,9 +24,13 @@ pub(crate) struct Fresh {
 impl Dir {
     /// A new file of a name that nobody has, for its owner alone.
     pub(crate) fn fresh(&self) -> io::Result<Fresh> {
+        self.unnamed(0o600)
+    }
+
+    fn unnamed(&self, mode: u32) -> io::Result<Fresh> {
         for _ in 0..TRIES {
             let name = unused();
-            if let Some(file) = self.create(&name, 0o600)? {
+            if let Some(file) = self.create(&name, mode)? {
                 return Ok(Fresh {
                     dir: self.clone(),
                     name,
@@ -36,6 +40,16 @@ impl Dir {
             }
         }
         Err(self.own(Doing::Writing, Errno::EXIST))
+    }
+
+    /// Makes a file whole, as readable as the umask lets it be. Says whether the name was free: when not, nothing is written.
+    pub(crate) fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
+        let mut new = self.unnamed(0o666)?;
+        new.file
+            .write_all(bytes)
+            .and_then(|()| new.file.sync_data())
+            .map_err(|error| self.unwritten(name, error))?;
+        new.keep_new(self, name)
     }
 
     /// Writes a file anew, in the place of whatever has its name.
@@ -76,6 +90,23 @@ impl Fresh {
             .map_err(|error| to.refused(name.as_ref(), error, FileKind::File, Doing::Writing))?;
         self.is_kept = true;
         Ok(())
+    }
+}
+
+impl Fresh {
+    /// Gives it a name in a directory if nothing has that; says whether it does now.
+    fn keep_new(self, to: &Dir, name: &str) -> io::Result<bool> {
+        let (from, own) = (&self.dir.0.handle, self.name.as_str());
+        let named = super::single(name.as_ref())?;
+        match rustix::fs::linkat(from, own, &to.0.handle, named, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            // A file system without hard links.
+            Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) if to.kind(name)?.is_none() => {
+                self.keep(to, name).map(|()| true)
+            }
+            Err(error) => Err(to.refused(name.as_ref(), error, FileKind::File, Doing::Writing)),
+        }
     }
 }
 

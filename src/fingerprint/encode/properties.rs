@@ -147,12 +147,12 @@ proptest! {
         let bases = bases();
         let encoded = |recipe: &Recipe| {
             let mut bytes = Bytes::default();
-            encode(recipe, &[], &bases, &mut bytes);
+            encode(recipe, &[], &bases, &Outside::default(), &mut bytes);
             bytes.0
         };
         let differ = one != two;
         prop_assert_eq!(encoded(&one) != encoded(&two), differ);
-        prop_assert_eq!(key(&one, &[], &bases) != key(&two, &[], &bases), differ);
-        prop_assert_eq!(inputs(&one, &[], &bases) != inputs(&two, &[], &bases), differ);
+        prop_assert_eq!(key(&one, &[], &bases, &Outside::default()) != key(&two, &[], &bases, &Outside::default()), differ);
+        prop_assert_eq!(inputs(&one, &[], &bases, &Outside::default()) != inputs(&two, &[], &bases, &Outside::default()), differ);
     }
 }

@@ -126,11 +126,16 @@ fn sample_bases() -> Vec<(String, Key)> {
 }
 
 fn sample_key() -> Key {
-    key(&sample(), &sample_files(), &sample_bases())
+    key(
+        &sample(),
+        &sample_files(),
+        &sample_bases(),
+        &Outside::default(),
+    )
 }
 
 fn listed(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec<String> {
-    inputs(recipe, files, bases)
+    inputs(recipe, files, bases, &Outside::default())
         .into_iter()
         .map(|input| format!("{} = {}", input.name, input.value))
         .collect()
@@ -315,7 +320,7 @@ fn every_field_that_makes_another_image_makes_another_key_and_listing() {
     for (what, edit) in EDITS {
         let mut recipe = sample();
         edit(&mut recipe);
-        let same = keys.insert(key(&recipe, &files, &bases), what);
+        let same = keys.insert(key(&recipe, &files, &bases, &Outside::default()), what);
         assert_eq!(same, None, "`{what}`");
         assert!(listings.insert(listed(&recipe, &files, &bases)), "`{what}`");
     }
@@ -327,13 +332,19 @@ fn the_keys_of_bases_count_and_their_names_do_not() {
     for at in 0..2 {
         let mut bases = sample_bases();
         bases[at].1 = Key::new([9; 32]);
-        assert_ne!(key(&recipe, &files, &bases), sample_key());
+        assert_ne!(
+            key(&recipe, &files, &bases, &Outside::default()),
+            sample_key()
+        );
     }
     let mut renamed = sample();
     renamed.base = Base::Image("base".into());
     let mut bases = sample_bases();
     bases[0].0 = "base".into();
-    assert_eq!(key(&renamed, &files, &bases), sample_key());
+    assert_eq!(
+        key(&renamed, &files, &bases, &Outside::default()),
+        sample_key()
+    );
 }
 
 #[test]
@@ -368,7 +379,10 @@ fn where_the_files_are_is_no_input() {
     src.place = "lib".into();
     let mut recipe = sample();
     copy(&mut recipe, 5).from = CopySource::Files(tree("lib"));
-    assert_eq!(key(&recipe, &files, &sample_bases()), sample_key());
+    assert_eq!(
+        key(&recipe, &files, &sample_bases(), &Outside::default()),
+        sample_key()
+    );
 }
 
 #[test]
@@ -376,7 +390,15 @@ fn user_and_password_of_an_index_are_in_no_key_and_no_listing() {
     // CVE-2025-0495: credentials in what is kept of a build.
     let mut recipe = sample();
     pip(&mut recipe).index = Some("https://example.org/simple".into());
-    assert_eq!(key(&recipe, &sample_files(), &sample_bases()), sample_key());
+    assert_eq!(
+        key(
+            &recipe,
+            &sample_files(),
+            &sample_bases(),
+            &Outside::default()
+        ),
+        sample_key()
+    );
     let shown = listed(&sample(), &sample_files(), &sample_bases()).join("\n");
     assert!(!shown.contains("secret"), "{shown}");
     for (text, kept) in [

@@ -85,3 +85,26 @@ fn refused(name: &str, text: &str) -> String {
         Err(wrong) => wrong,
     }
 }
+
+#[test]
+fn a_pin_by_digest_is_kept() {
+    let digest = format!("sha256:{}", "1".repeat(64));
+    let yaml = format!("name: app\nbase_image: debian:12@{digest}\n");
+    let manifest = imported("spec.yaml", &yaml).manifest();
+    assert!(
+        manifest.contains(&format!("base-image \"debian:12@{digest}\"")),
+        "{manifest}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Dockerfile"), "").unwrap();
+    let bake = format!(
+        r#"{{"target":{{"app":{{"contexts":{{"a":"docker-image://alpine@{digest}"}}}}}}}}"#
+    );
+    let manifest = imported_in(folder.path(), "bake.json", &bake)
+        .unwrap()
+        .manifest();
+    assert!(
+        manifest.contains(&format!("a \"alpine@{digest}\"")),
+        "{manifest}"
+    );
+}

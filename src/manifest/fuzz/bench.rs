@@ -176,6 +176,7 @@ impl Bench {
             bases: bases
                 .map(|base| (session.world.graph.name(base).to_owned(), artifact(base)))
                 .collect(),
+            outside: session.prints.outside(id),
             no_cache: false,
             root: &session.world.workspace.root,
             scratch: self.folder.path().join("scratch"),

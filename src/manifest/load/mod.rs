@@ -92,6 +92,7 @@ impl Loader<'_> {
                 sources,
                 looked: self.looked,
                 allows: self.allows,
+                lock: None,
             },
             diagnostics,
             is_whole,

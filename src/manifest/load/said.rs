@@ -57,6 +57,7 @@ pub(crate) fn load_said<'f>(
             sources,
             looked: Looked::default(),
             allows: loader.allows,
+            lock: None,
         },
         diagnostics,
         is_whole,

@@ -60,7 +60,7 @@ fn key(lines: &str) -> Key {
         panic!("{lines}\n{}", drawn(&found));
     };
     let reader = FileReader::new(folder.path()).unwrap();
-    let mut prints = fingerprint(graph, &found.recipes, &reader);
+    let mut prints = fingerprint(graph, &found.recipes, None, &reader);
     prints.swap_remove(0).unwrap().key
 }
 

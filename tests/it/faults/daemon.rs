@@ -322,6 +322,43 @@ fn a_watch_that_waits_for_an_answer_says_so_and_ends_when_it_is_told() {
 }
 
 #[test]
+fn a_result_that_is_for_another_platform_gets_no_name() {
+    let stage =
+        Stage::new("image \"a\" { base-image \"debian:bookworm-slim\"; platform \"linux/arm64\" }");
+    let [made, log] = ["made", "log"].map(|name| stage.sandbox.path("..").join(name));
+    let (_, reference) = stage.tag("a");
+    let (named, done) = (reference.clone(), made.clone());
+    let _daemon = stage.daemon(move |request| {
+        if request.path.contains(&named) && done.exists() {
+            let id = format!("sha256:{}", "1".repeat(64));
+            return Answer::json(format!(
+                r#"{{"Id":"{id}","RepoTags":["{named}"],"Os":"linux","Architecture":"amd64","Config":{{}}}}"#
+            ));
+        }
+        absent(&request.path)
+    });
+    stage.docker(&format!(
+        "echo \"$@\" >> {}\n[ \"$1\" = build ] || exit 0\ntouch {}\n\
+         while [ $# -gt 0 ]; do [ \"$1\" = --iidfile ] && echo sha256:{} > \"$2\"; shift; done; exit 0",
+        log.display(),
+        made.display(),
+        "1".repeat(64)
+    ));
+    stage
+        .run(&["graph", "build"])
+        .code(1)
+        .says("the result is not for linux/arm64");
+    let called = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        called.contains(&format!("image rm {reference}")),
+        "{called}"
+    );
+    let records = stage.sandbox.path(".imgspec/state").read_dir().unwrap();
+    let records = records.flatten().filter(|entry| entry.path().is_file());
+    assert_eq!(records.count(), 0);
+}
+
+#[test]
 fn a_build_that_ignores_every_request_to_end_is_killed_within_the_grace() {
     let stage =
         Stage::new("image \"a\" { base-image \"debian:bookworm-slim\" }").env("IMGSPEC_GRACE", "1");

@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
-    pub(super) path: String,
+pub(crate) struct Request {
+    pub(crate) path: String,
     /// Headers, with names in lower case.
-    pub(super) headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Request {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let found = headers.find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -26,7 +26,7 @@ impl Request {
 
 /// What is answered.
 #[derive(Debug, Clone)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Nothing, and the connection stays.
     Nothing,
     /// The connection ends.
@@ -42,11 +42,11 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) fn json(body: impl Into<String>) -> Self {
+    pub(crate) fn json(body: impl Into<String>) -> Self {
         Self::Http(200, Vec::new(), body.into())
     }
 
-    pub(super) fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         Self::Http(status, Vec::new(), String::new())
     }
 }
@@ -55,7 +55,7 @@ type Script = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
 
 /// A server; it goes on until the tests end, or its socket is gone.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// What was asked so far.
     asked: Arc<Mutex<Vec<Request>>>,
     script: Arc<Mutex<Script>>,
@@ -63,7 +63,7 @@ pub(super) struct Server {
 
 impl Server {
     /// On a Unix socket.
-    pub(super) fn unix(
+    pub(crate) fn unix(
         socket: &Path,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -80,7 +80,7 @@ impl Server {
     }
 
     /// On a port of its own; with `host:port`.
-    pub(super) fn tcp(
+    pub(crate) fn tcp(
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> (Self, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -104,11 +104,11 @@ impl Server {
     }
 
     /// From now on it answers so.
-    pub(super) fn now(&self, script: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
+    pub(crate) fn now(&self, script: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
-    pub(super) fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
 

@@ -82,8 +82,14 @@ impl Backend for Mine {
         })
     }
 
-    fn push(&self, _: &Job<'_>, _: &Artifact, _: &dyn Notes, _: &Cancel) -> Result<(), BuildError> {
-        Ok(())
+    fn push(
+        &self,
+        _: &Job<'_>,
+        _: &Artifact,
+        _: &dyn Notes,
+        _: &Cancel,
+    ) -> Result<Option<String>, BuildError> {
+        Ok(None)
     }
 }
 

@@ -32,14 +32,14 @@ fn of(lines: &str) -> Dockerfile {
     let found = check(&manifest, &Overrides::default(), &|_| None);
     assert!(!found.has_errors(), "{:?}", found.diagnostics);
     let reader = FileReader::new(folder.path()).unwrap();
-    let print = fingerprint(found.graph.as_ref().unwrap(), &found.recipes, &reader)
+    let print = fingerprint(found.graph.as_ref().unwrap(), &found.recipes, None, &reader)
         .swap_remove(0)
         .unwrap();
     let recipe = &found.recipes[0];
-    for_job(recipe, &print.files, |job, parents| {
+    for_job(recipe, &print.files, |job, called| {
         match &recipe.dockerfile {
-            Some(own) => super::own(job, parents, own, "FROM base\n".to_owned()),
-            None => render(job, parents),
+            Some(own) => super::own(job, called, own, "FROM base\n".to_owned()),
+            None => render(job, called),
         }
     })
 }

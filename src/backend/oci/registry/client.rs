@@ -59,6 +59,14 @@ pub(super) struct RemoteImage {
     pub(super) platforms: Vec<Platform>,
 }
 
+/// An image that a registry has, platform by platform.
+pub(super) struct Manifests {
+    /// The digest of the index, or of the one manifest.
+    pub(super) digest: String,
+    /// What it is for, and the manifest's digest.
+    pub(super) each: Vec<(Platform, String)>,
+}
+
 impl Client {
     /// One that waits for answers and retries.
     pub(super) fn patient(access: &Access) -> Self {
@@ -147,6 +155,22 @@ impl Inquiry<'_> {
             label,
             platforms,
         })
+    }
+
+    pub(super) fn manifests(&self) -> Result<Manifests, LookupError> {
+        let name = self.of.digest.as_ref().unwrap_or(&self.of.tag);
+        let (digest, manifest) = self.manifest(name)?;
+        let each = if let Some(config) = manifest.config {
+            let (_, platform) = self.config(&config.digest.to_string(), "")?;
+            vec![(platform, digest.clone())]
+        } else {
+            let images = manifest.manifests.unwrap_or_default().into_iter();
+            let images = images.filter(Descriptor::is_image);
+            images
+                .map(|one| (one.platform.unwrap_or_default(), one.digest.to_string()))
+                .collect()
+        };
+        Ok(Manifests { digest, each })
     }
 
     fn manifest(&self, name: &str) -> Result<(String, Sent), LookupError> {

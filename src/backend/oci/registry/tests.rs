@@ -1,5 +1,7 @@
 //! Against a server in this process that answers as a registry would.
 
+mod resolve;
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -1,0 +1,182 @@
+//! Outside images as the lock has them: by digest of their registries, or by id of the local store. And what they are now.
+
+use std::collections::BTreeMap;
+
+use super::Daemon;
+use crate::asking::Asker;
+use crate::backend::buildkit::passing;
+use crate::backend::oci::registry;
+use crate::backend::{
+    BuildError, Existence, Job, Outsider, Resolved, StoreKind, Unresolved, Wanted,
+};
+use crate::recipe::repository;
+use crate::workspace::{LOCK_FILE, Locked, LockedImage};
+
+/// What the locked images of a job that registries have are called, by name.
+pub(crate) fn locked_digests<'a>(
+    job: &Job<'a>,
+) -> impl Iterator<Item = (String, String)> + use<'a> {
+    job.outside.locks().filter_map(|(image, locked)| {
+        let LockedImage::Digest(digest) = &locked.image else {
+            return None;
+        };
+        let name = format!("{}@{digest}", repository(&image.name));
+        Some((image.name.clone(), name))
+    })
+}
+
+/// A failure for which the lock may be the reason, with what to do.
+pub(super) fn explained(error: BuildError, job: &Job<'_>) -> BuildError {
+    let BuildError::Failed(why) = &error else {
+        return error;
+    };
+    let is_gone = ["not found", "manifest unknown"]
+        .iter()
+        .any(|words| why.contains(words));
+    let mut locks = job.outside.locks();
+    let named = locks.find(|(_, locked)| why.contains(locked.image.text()));
+    match named.filter(|_| is_gone) {
+        None => error,
+        Some((image, _)) => {
+            let name = &image.name;
+            BuildError::Failed(format!(
+                "{why}: `{LOCK_FILE}` names this digest for `{name}`; where its registry no longer has that, \
+                 `imgspec lock --update {name}` takes what the tag names now"
+            ))
+        }
+    }
+}
+
+impl Daemon {
+    /// What the locked images of a job are called for `FROM`, by name.
+    pub(super) fn locked(
+        &self,
+        job: &Job<'_>,
+        asker: Asker<'_>,
+    ) -> Result<BTreeMap<String, String>, BuildError> {
+        let mut called: BTreeMap<String, String> = locked_digests(job).collect();
+        for (image, locked) in job.outside.locks() {
+            if let LockedImage::Id(id) = &locked.image {
+                called.insert(image.name.clone(), self.by_id(&image.name, id, asker)?);
+            }
+        }
+        Ok(called)
+    }
+
+    /// A private name of an image that only the local store has.
+    pub(crate) fn by_id(
+        &self,
+        name: &str,
+        id: &str,
+        asker: Asker<'_>,
+    ) -> Result<String, BuildError> {
+        self.pin_of(id, asker)?.map_err(|why| {
+            let why = why.trim();
+            if passing::is_passing(why) {
+                return BuildError::Transient(why.to_owned());
+            }
+            BuildError::Failed(format!(
+                "`{LOCK_FILE}` names the image {id} of a local store for `{name}`, and this one does not have it: build \
+                 `{name}` here and run `imgspec lock --update {name}`, or push it to a registry that everyone can reach"
+            ))
+        })
+    }
+
+    /// What outside images are now: as their registries say, else as the local store has them.
+    pub(crate) fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        let answers = registry::resolve(wanted, &self.registries(), asker);
+        let each = wanted.iter().zip(answers);
+        each.map(|(wanted, answer)| match answer {
+            Err(why @ (Unresolved::Absent | Unresolved::Unknown(_))) => {
+                self.resolve_here(*wanted, why, asker)
+            }
+            answer => answer,
+        })
+        .collect()
+    }
+
+    /// What the local store has, where the registry of an image could not say.
+    fn resolve_here(
+        &self,
+        wanted: Outsider<'_>,
+        why: Unresolved,
+        asker: Asker<'_>,
+    ) -> Result<Resolved, Unresolved> {
+        let Ok(Some(image)) = self.image(wanted.reference, asker) else {
+            return Err(why);
+        };
+        let missing: Vec<String> = wanted
+            .platforms
+            .iter()
+            .filter(|platform| !image.platform.is(platform))
+            .cloned()
+            .collect();
+        if !missing.is_empty() {
+            let there = vec![image.platform.to_string()];
+            return Err(Unresolved::Foreign { missing, there });
+        }
+        // A registry that does not have the tag has no use for the digest either.
+        let published = image.digest_in(repository(wanted.reference));
+        let published = published.filter(|_| why != Unresolved::Absent);
+        let text = published.unwrap_or(&image.id).to_owned();
+        let each = wanted.platforms.iter();
+        let platforms = each.map(|platform| (platform.clone(), text.clone()));
+        Ok(Resolved {
+            locked: Locked {
+                platforms: platforms.collect(),
+                image: match published {
+                    Some(_) => LockedImage::Digest(text),
+                    None => LockedImage::Id(text),
+                },
+            },
+            instead: Some(why.to_string()),
+        })
+    }
+
+    /// Which of these images are for other platforms than they are wanted for. `BuildKit` takes such a one all the same, and the
+    /// result says of itself that it is for what was wanted.
+    pub(crate) fn foreign(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Option<Unresolved>> {
+        let own = self
+            .engine(asker)
+            .ok()
+            .and_then(|engine| engine.info.platform);
+        let each = wanted.iter().flat_map(|one| {
+            let platforms = one.platforms.iter();
+            platforms.map(|platform| Wanted {
+                reference: one.reference,
+                place: StoreKind::Local,
+                platforms: std::slice::from_ref(platform),
+            })
+        });
+        let each: Vec<Wanted<'_>> = each.collect();
+        let mut here = each.iter().zip(self.exists(&each, asker));
+        let is_doubtful = |one: &Outsider<'_>| {
+            let here: Vec<_> = here.by_ref().take(one.platforms.len()).collect();
+            here.into_iter().any(|(wanted, found)| match found {
+                Existence::Incomplete { .. } => true,
+                // It is fetched, and only what is wanted for another platform than the daemon's may be none of its own.
+                Existence::Absent => own
+                    .as_ref()
+                    .is_some_and(|own| !own.is(&wanted.platforms[0])),
+                Existence::Present { .. } | Existence::Unknown { .. } => false,
+            })
+        };
+        let is_asked: Vec<bool> = wanted.iter().map(is_doubtful).collect();
+        let doubtful = wanted.iter().zip(&is_asked).filter(|(_, asked)| **asked);
+        let doubtful: Vec<Outsider<'_>> = doubtful.map(|(wanted, _)| *wanted).collect();
+        let mut answers = self.resolve(&doubtful, asker).into_iter();
+        let answer = |is_asked: bool| {
+            let why = is_asked.then(|| answers.next()).flatten()?.err()?;
+            matches!(why, Unresolved::Foreign { .. }).then_some(why)
+        };
+        is_asked.into_iter().map(answer).collect()
+    }
+}

@@ -1,0 +1,110 @@
+//! One round of questions to registries: a few threads ask about many references at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+use super::client::{Client, LookupError};
+use super::login::Access;
+use crate::asking::{Asker, GivenUp};
+use crate::backend::oci::reference::Reference;
+
+/// Registries begin to refuse whom asks for more at once.
+const THREADS: usize = 16;
+
+/// One round of questions, each about a reference and the platforms that it must be for.
+struct Round<Q> {
+    client: Client,
+    question: Q,
+    wanted: Vec<(String, Vec<String>)>,
+    next: AtomicUsize,
+}
+
+/// Asks about all references at once; the answers are in their order.
+pub(super) fn ask_all<T: Send + 'static>(
+    wanted: Vec<(String, Vec<String>)>,
+    question: impl Fn(&Client, &Reference, &[String]) -> Result<T, LookupError> + Send + Sync + 'static,
+    access: &Access,
+    asker: Asker<'_>,
+) -> Vec<Result<T, LookupError>> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let patience = asker.ask(whom(&wanted), access.limits.answer());
+    let round = Arc::new(Round {
+        client: Client::patient(access),
+        question,
+        wanted,
+        next: AtomicUsize::new(0),
+    });
+    let (answers, answered) = mpsc::channel();
+    for _ in 0..round.wanted.len().min(THREADS) {
+        let (round, answers) = (Arc::clone(&round), answers.clone());
+        // Not patience for at the end: one that is blocked in the system ends by its own limit.
+        std::thread::spawn(move || round.ask(&answers));
+    }
+    drop(answers);
+    let mut found: Vec<_> = round.wanted.iter().map(|_| None).collect();
+    let given_up = loop {
+        match patience.receive(&answered) {
+            Ok(Some((at, one))) => {
+                // Failures are no sign of life.
+                if !matches!(one, Err(LookupError::Unknown(_))) {
+                    patience.heard().now();
+                }
+                found[at] = Some(one);
+            }
+            Ok(None) => break GivenUp::Cancelled,
+            Err(given_up) => break given_up,
+        }
+    };
+    let each = found.into_iter().zip(&round.wanted);
+    each.map(|(found, (reference, _))| {
+        found.unwrap_or_else(|| Err(unanswered(reference, given_up)))
+    })
+    .collect()
+}
+
+impl<Q> Round<Q> {
+    /// Asks until nothing is left to ask, or nobody listens any more.
+    fn ask<T>(&self, answers: &Sender<(usize, Result<T, LookupError>)>)
+    where
+        Q: Fn(&Client, &Reference, &[String]) -> Result<T, LookupError>,
+    {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some((text, platforms)) = self.wanted.get(at) else {
+                return;
+            };
+            let one = match Reference::read(text) {
+                Some(reference) => (self.question)(&self.client, &reference, platforms),
+                None => Err(LookupError::Unknown(format!("`{text}` is not a reference"))),
+            };
+            if answers.send((at, one)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The registries of these references, as the screen says them.
+fn whom(references: &[(String, Vec<String>)]) -> String {
+    let hosts = references.iter().filter_map(|(reference, _)| {
+        let reference = Reference::read(reference)?;
+        Some(format!("`{}`", reference.host))
+    });
+    let hosts: BTreeSet<String> = hosts.collect();
+    let word = if hosts.len() == 1 {
+        "registry"
+    } else {
+        "registries"
+    };
+    let hosts: Vec<String> = hosts.into_iter().collect();
+    format!("{word} {}", hosts.join(", "))
+}
+
+fn unanswered(reference: &str, given_up: GivenUp) -> LookupError {
+    let host = Reference::read(reference).map_or_else(String::new, |read| read.host);
+    LookupError::Unknown(format!("registry `{host}`: {given_up}"))
+}

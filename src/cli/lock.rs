@@ -1,0 +1,124 @@
+//! `lock`: what outside images are, written down.
+
+use clap::Args;
+
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::notifier::Notifier;
+use super::screen::{eprint_text, print_text};
+use crate::lock::{Change, Renewal, Which};
+use crate::report::words::Count;
+use crate::session::{Session, remark};
+use crate::workspace::{LOCK_FILE, Locked};
+
+/// How often it begins anew when other processes write the file at the same time.
+const TRIES: usize = 5;
+
+#[derive(Args)]
+pub(super) struct LockArgs {
+    /// Look up again what is locked: these bases, those of these images, or all
+    #[arg(long, value_name = "IMAGE|BASE", num_args = 0..)]
+    update: Option<Vec<String>>,
+    /// List what the lock lacks or holds in vain, and write nothing; exit code 1 if there is something
+    #[arg(long, conflicts_with = "update")]
+    check: bool,
+    /// The builder for images that name none: docker, envd, fake
+    #[arg(long, value_name = "BUILDER")]
+    builder: Option<String>,
+}
+
+pub(super) fn run(args: &LockArgs, context: &Context) -> Result<u8, Failure> {
+    for _ in 0..TRIES {
+        let session = context.open(args.builder.as_deref())?;
+        if args.check {
+            return check(&session);
+        }
+        let which = match &args.update {
+            None => Which::Missing,
+            Some(words) if words.is_empty() => Which::All,
+            Some(words) => Which::These(session.outside_of(words)?),
+        };
+        let notifier = Notifier::new(context);
+        let renewal = session.renew_lock(&which, notifier.asker())?;
+        if let Some(is_new) = session.write_lock(&renewal)? {
+            tell(&session, &renewal, is_new, context, &notifier);
+            return Ok(exit::DONE);
+        }
+    }
+    Err(Failure::usage(
+        format!("`{LOCK_FILE}` is written by others again and again"),
+        "run this again when they are done",
+    ))
+}
+
+/// Says what is not as it was.
+fn tell(
+    session: &Session,
+    renewal: &Renewal,
+    is_new: bool,
+    context: &Context,
+    notifier: &Notifier,
+) {
+    for (name, why) in &renewal.remarks {
+        notifier.warn(remark(name, renewal, why));
+    }
+    let all = session.world.graph.ids().collect();
+    for (image, words) in session.floating(&all).unread {
+        notifier.warn(format!(
+            "image `{image}`: which image `{words}` names is known only to a build, so it cannot be locked"
+        ));
+    }
+    if context.screen.quiet {
+        return;
+    }
+    for change in &renewal.changes {
+        eprint_text(&format!("{}\n", words(change)));
+    }
+    let count = Count(renewal.lock.bases.len(), "image");
+    let written = if is_new { "written" } else { "as it was" };
+    eprint_text(&format!("{LOCK_FILE}: {count} locked, {written}\n"));
+}
+
+fn words(change: &Change) -> String {
+    let Change {
+        name,
+        before,
+        after,
+    } = change;
+    let whole = |locked: &Locked| locked.image.text().to_owned();
+    match (before, after) {
+        (_, None) => format!("dropped {name}: no image is made of it"),
+        (Some(before), Some(after)) if before.image != after.image => {
+            format!("moved   {name} {} -> {}", whole(before), whole(after))
+        }
+        (_, Some(after)) => {
+            let platforms: Vec<&str> = after.platforms.keys().map(String::as_str).collect();
+            format!("locked  {name} {} ({})", whole(after), platforms.join(", "))
+        }
+    }
+}
+
+/// What the lock lacks, and what it holds in vain.
+fn check(session: &Session) -> Result<u8, Failure> {
+    let all = session.world.graph.ids().collect();
+    let (needs, floating) = (session.needs(&all), session.floating(&all));
+    let mut found = String::new();
+    for (name, images) in &floating.images {
+        found += &format!("{name} is not locked (of {})\n", images.join(", "));
+    }
+    for (image, words) in &floating.unread {
+        found += &format!("{words} cannot be locked (of {image})\n");
+    }
+    let lock = session.world.workspace.lock.iter();
+    for name in lock.flat_map(|lock| lock.bases.keys()) {
+        if !needs.iter().any(|need| need.name == *name) {
+            found += &format!("{name} is locked, and no image is made of it\n");
+        }
+    }
+    print_text(&found)?;
+    Ok(if found.is_empty() {
+        exit::DONE
+    } else {
+        exit::FAILED
+    })
+}

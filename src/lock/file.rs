@@ -1,0 +1,112 @@
+//! The lock file on the disk: beside the root manifest, read and replaced by handle, and never through a link.
+
+use std::io;
+use std::path::Path;
+
+use super::text;
+use crate::diagnostic::{Diagnostic, Place, Sources};
+use crate::disk::dir::{Dir, DirError, Rooted, Terms};
+use crate::disk::{limits, system_words};
+use crate::workspace::{LOCK_FILE, Lock};
+
+/// Reads the lock file in this directory; none where there is none. Its text is among the sources only for its mistakes.
+pub(crate) fn read(root: &Path, sources: &mut Sources) -> Result<Option<Lock>, Vec<Diagnostic>> {
+    let mut place = || {
+        let source = sources.add(LOCK_FILE, "");
+        Place { source, span: 0..0 }
+    };
+    let unreadable = |why: String, help: &str, place: Place| {
+        let message = format!("`{LOCK_FILE}` cannot be read: {why}");
+        vec![
+            Diagnostic::error("unreadable-lock", message)
+                .at(place, "")
+                .help(help),
+        ]
+    };
+    let bytes = match directory(root).and_then(|dir| dir.map_or(Ok(None), |dir| bytes(&dir))) {
+        Ok(None) => return Ok(None),
+        Ok(Some(bytes)) => bytes,
+        Err(error) => {
+            let help = "make it a file that can be read, or remove it and run `imgspec lock`";
+            return Err(unreadable(words(&error), help, place()));
+        }
+    };
+    let Ok(whole) = String::from_utf8(bytes) else {
+        let help = "restore it, or remove it and run `imgspec lock`";
+        return Err(unreadable("it is not UTF-8".to_owned(), help, place()));
+    };
+    let source = sources.add(LOCK_FILE, whole.as_str());
+    text::read(&whole, source).map(Some)
+}
+
+/// A lock file as it was when it was read, to be replaced by another.
+pub struct LockFile {
+    dir: Dir,
+    before: Option<Vec<u8>>,
+}
+
+/// Why a lock was not written. It is as it was.
+#[derive(Debug)]
+pub enum WriteError {
+    /// Another process wrote it meanwhile.
+    Changed,
+    /// It cannot be written, in words.
+    Refused(String),
+}
+
+impl LockFile {
+    /// Reads what is there now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(root: &Path) -> Result<Self, WriteError> {
+        let refused = |error: io::Error| WriteError::Refused(words(&error));
+        let dir = directory(root).map_err(refused)?;
+        let dir = dir.ok_or_else(|| WriteError::Refused("its directory is gone".to_owned()))?;
+        let before = bytes(&dir).map_err(refused)?;
+        Ok(Self { dir, before })
+    }
+
+    /// Whether it is this lock; none is no file.
+    #[must_use]
+    pub fn holds(&self, lock: Option<&Lock>) -> bool {
+        let mut sources = Sources::default();
+        let source = sources.add(LOCK_FILE, "");
+        let whole = self.before.as_deref().map(String::from_utf8_lossy);
+        match (whole, lock) {
+            (None, None) => true,
+            (Some(whole), Some(lock)) => text::read(&whole, source).is_ok_and(|read| read == *lock),
+            _ => false,
+        }
+    }
+
+    /// Puts this lock in its place, at once or not at all. Says whether that changed anything.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is no longer what was read: it is as it was.
+    pub fn write(&self, lock: &Lock) -> Result<bool, WriteError> {
+        let new = text::write(lock);
+        let written = match &self.before {
+            Some(before) if before == new.as_bytes() => return Ok(false),
+            Some(before) => self.dir.exchange(LOCK_FILE, before, new.as_bytes()),
+            None => self.dir.write_new(LOCK_FILE, new.as_bytes()),
+        };
+        match written {
+            Ok(true) => Ok(true),
+            Ok(false) => Err(WriteError::Changed),
+            Err(error) => Err(WriteError::Refused(words(&error))),
+        }
+    }
+}
+
+fn directory(root: &Path) -> io::Result<Option<Dir>> {
+    Rooted::new(root, "", Terms::default()).open()
+}
+
+fn bytes(dir: &Dir) -> io::Result<Option<Vec<u8>>> {
+    dir.read(LOCK_FILE, limits::LOCK)
+}
+
+fn words(error: &io::Error) -> String {
+    DirError::of(error).map_or_else(|| system_words(error), DirError::reason)
+}

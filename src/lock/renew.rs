@@ -1,0 +1,215 @@
+//! Which outside images are looked up, and what the lock says afterwards. Asks backends; reads and writes no file.
+//!
+//! Without being told otherwise, what is locked stays: only what is missing is asked for. A platform that is missing is asked
+//! for by the digest that is locked, so that all platforms of an image are of one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::asking::Asker;
+use crate::backend::{Backend, Outsider, Resolved, Unresolved};
+use crate::recipe;
+use crate::workspace::{Lock, Locked, LockedImage};
+
+/// An outside image that a workspace needs.
+#[derive(Clone)]
+pub struct Need {
+    /// The reference, as manifests and Dockerfiles have it.
+    pub name: String,
+    /// The platforms that it is needed for, sorted.
+    pub platforms: Vec<String>,
+    /// Ids of the images that are made of it.
+    pub images: Vec<String>,
+    /// Who knows where it is.
+    pub backend: Arc<dyn Backend>,
+}
+
+/// Which images are looked up although they are locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// None.
+    Missing,
+    /// These, by name.
+    These(BTreeSet<String>),
+    /// All.
+    All,
+}
+
+/// A lock that fits the workspace, and in what it differs from the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// The lock.
+    pub lock: Lock,
+    /// What is not as it was, by name.
+    pub changes: Vec<Change>,
+    /// What people should know of what was found: the name, and why its registry was not heard.
+    pub remarks: Vec<(String, String)>,
+}
+
+/// What is another image now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The reference.
+    pub name: String,
+    /// What it was; none when it is new.
+    pub before: Option<Locked>,
+    /// What it is; none when nobody needs it any more.
+    pub after: Option<Locked>,
+}
+
+/// An image that could not be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// The reference.
+    pub name: String,
+    /// Ids of the images that are made of it.
+    pub images: Vec<String>,
+    /// The digest by which it was asked for; none when it was asked for by its tag.
+    pub digest: Option<String>,
+    /// Why.
+    pub why: Unresolved,
+}
+
+/// What a tag names now, beside what is locked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The reference.
+    pub name: String,
+    /// What is locked; none when it is not.
+    pub locked: Option<Locked>,
+    /// What it is now.
+    pub now: Result<Resolved, Unresolved>,
+}
+
+impl Look {
+    /// Whether the tag names another content than what is locked. An index that changed for other platforms has not moved.
+    #[must_use]
+    pub fn is_moved(&self) -> bool {
+        let (Some(locked), Ok(now)) = (&self.locked, &self.now) else {
+            return false;
+        };
+        let now = &now.locked;
+        now.image != locked.image && (now.platforms != locked.platforms || now.platforms.is_empty())
+    }
+}
+
+/// Makes a lock of what is needed.
+///
+/// # Errors
+/// All images that could not be looked up; then nothing is to be written.
+pub fn renew(
+    needs: &[Need],
+    before: Option<&Lock>,
+    which: &Which,
+    asker: Asker<'_>,
+) -> Result<Renewal, Vec<Failed>> {
+    let none = Lock::default();
+    let before = before.unwrap_or(&none);
+    let mut lock = Lock::default();
+    let mut due = Vec::new();
+    for need in needs {
+        if let Some(digest) = question(need, before.bases.get(&need.name), which) {
+            due.push((need, digest));
+            continue;
+        }
+        let mut kept = before.bases[&need.name].clone();
+        let is_needed = |platform: &String| need.platforms.contains(platform);
+        kept.platforms.retain(|platform, _| is_needed(platform));
+        lock.bases.insert(need.name.clone(), kept);
+    }
+    let (mut failed, mut remarks) = (Vec::new(), Vec::new());
+    for ((need, digest), answer) in due.iter().zip(ask(&due, asker)) {
+        match answer {
+            Ok(found) => {
+                remarks.extend(found.instead.map(|why| (need.name.clone(), why)));
+                lock.bases.insert(need.name.clone(), found.locked);
+            }
+            Err(why) => failed.push(Failed {
+                name: need.name.clone(),
+                images: need.images.clone(),
+                digest: digest.clone(),
+                why,
+            }),
+        }
+    }
+    if !failed.is_empty() {
+        return Err(failed);
+    }
+    Ok(Renewal {
+        changes: changes(before, &lock),
+        lock,
+        remarks,
+    })
+}
+
+/// Looks what the tags of these images name now.
+#[must_use]
+pub fn look(needs: &[Need], lock: Option<&Lock>, asker: Asker<'_>) -> Vec<Look> {
+    let due: Vec<(&Need, Option<String>)> = needs.iter().map(|need| (need, None)).collect();
+    let each = needs.iter().zip(ask(&due, asker));
+    each.map(|(need, now)| Look {
+        name: need.name.clone(),
+        locked: lock.and_then(|lock| lock.bases.get(&need.name)).cloned(),
+        now,
+    })
+    .collect()
+}
+
+/// In what a lock differs from another.
+#[must_use]
+pub fn changes(before: &Lock, after: &Lock) -> Vec<Change> {
+    let names: BTreeSet<&String> = before.bases.keys().chain(after.bases.keys()).collect();
+    let change = |name: &String| Change {
+        name: name.clone(),
+        before: before.bases.get(name).cloned(),
+        after: after.bases.get(name).cloned(),
+    };
+    let all = names.into_iter().map(change);
+    all.filter(|change| change.before != change.after).collect()
+}
+
+/// Whether an image is to be looked up, and then by which digest, or by its tag.
+#[allow(clippy::option_option, reason = "whether, and how")]
+fn question(need: &Need, locked: Option<&Locked>, which: &Which) -> Option<Option<String>> {
+    let is_chosen = match which {
+        Which::Missing => false,
+        Which::These(names) => names.contains(&need.name),
+        Which::All => true,
+    };
+    let locked = locked.filter(|_| !is_chosen);
+    let Some(locked) = locked else {
+        return Some(None);
+    };
+    locked.missing(&need.platforms).next()?;
+    Some(match &locked.image {
+        LockedImage::Digest(digest) => Some(digest.clone()),
+        LockedImage::Id(_) => None,
+    })
+}
+
+/// Asks each backend about all of its images at once; the answers are in their order.
+fn ask(due: &[(&Need, Option<String>)], asker: Asker<'_>) -> Vec<Result<Resolved, Unresolved>> {
+    let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, (need, _)) in due.iter().enumerate() {
+        by_backend.entry(need.backend.name()).or_default().push(at);
+    }
+    let references = due.iter().map(|(need, digest)| match digest {
+        Some(digest) => format!("{}@{digest}", recipe::repository(&need.name)),
+        None => need.name.clone(),
+    });
+    let references: Vec<String> = references.collect();
+    let unheard = || Err(Unresolved::Unknown("the builder gave no answer".to_owned()));
+    let mut answers: Vec<_> = due.iter().map(|_| unheard()).collect();
+    for places in by_backend.into_values() {
+        let wanted = places.iter().map(|at| Outsider {
+            reference: &references[*at],
+            platforms: &due[*at].0.platforms,
+        });
+        let wanted: Vec<Outsider<'_>> = wanted.collect();
+        let backend = &due[places[0]].0.backend;
+        for (at, answer) in places.iter().zip(backend.resolve(&wanted, asker)) {
+            answers[*at] = answer;
+        }
+    }
+    answers
+}

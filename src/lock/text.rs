@@ -1,0 +1,345 @@
+//! The lock file's text: a node for each image, sorted by name, so that two branches that add different ones merge by lines.
+//!
+//! Pure. KDL, as manifests are, with their parser. Only what `write` writes is read: whatever else is there was made by a merge
+//! or by hand, and is told rather than guessed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::backend::oci::name::Digest;
+use crate::diagnostic::{Diagnostic, Place, SourceId, quoted, shown};
+use crate::manifest::{Data, Node, parse};
+use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
+
+/// The version of the format; another one is refused.
+const VERSION: u32 = 1;
+
+const HEAD: &str =
+    "// What outside images are: written by `imgspec lock`, to be kept with the manifests.";
+
+/// What to do about a file that cannot be right.
+const RESTORE: &str =
+    "only `imgspec lock` writes this file: restore it, or remove it and run `imgspec lock`";
+
+/// Writes a lock.
+pub(super) fn write(lock: &Lock) -> String {
+    let mut text = format!("{HEAD}\nversion {VERSION}\n");
+    for (name, locked) in &lock.bases {
+        let (word, id) = match &locked.image {
+            LockedImage::Digest(digest) => ("digest", digest),
+            LockedImage::Id(id) => ("local-id", id),
+        };
+        let _ = writeln!(text, "\nbase {} {{", quoted(name));
+        let _ = writeln!(text, "    {word} {}", quoted(id));
+        for (platform, digest) in &locked.platforms {
+            let (platform, digest) = (quoted(platform), quoted(digest));
+            let _ = writeln!(text, "    platform {platform} {digest}");
+        }
+        text.push_str("}\n");
+    }
+    text
+}
+
+/// Reads a lock; with mistakes there is none.
+pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>> {
+    if let Some(place) = conflict(text, source) {
+        let mistake = Diagnostic::error(
+            "conflicted-lock",
+            format!("`{LOCK_FILE}` holds a merge conflict"),
+        );
+        let mistake = mistake.at(place, "left by a merge");
+        return Err(vec![mistake.help(format!(
+            "take either side whole (`git checkout --ours {LOCK_FILE}`), then run `imgspec lock`: it adds what that side lacks"
+        ))]);
+    }
+    let mut reader = Reader::default();
+    reader.version(text, source)?;
+    let (nodes, mistakes) = parse(text, source);
+    if !mistakes.is_empty() {
+        return Err(mistakes.into_iter().map(|it| it.help(RESTORE)).collect());
+    }
+    for node in &nodes {
+        match node.name.text.as_str() {
+            "version" => {}
+            "base" => reader.base(node),
+            other => reader.wrong(node.head(), &format!("it holds no `{}`", shown(other))),
+        }
+    }
+    if reader.mistakes.is_empty() {
+        Ok(reader.lock)
+    } else {
+        Err(reader.mistakes)
+    }
+}
+
+/// The first line that git puts between the sides of a conflict.
+fn conflict(text: &str, source: SourceId) -> Option<Place> {
+    let marks = ["<<<<<<< ", ">>>>>>> ", "||||||| "];
+    let is_mark = |line: &str| line == "=======" || marks.iter().any(|mark| line.starts_with(mark));
+    let (start, line) = lines(text).find(|(_, line)| is_mark(line))?;
+    let span = start..start + line.len();
+    Some(Place { source, span })
+}
+
+/// The lines of a text, each with where it begins.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut next = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let start = next;
+        next += line.len();
+        (start, line.trim_end())
+    })
+}
+
+#[derive(Default)]
+struct Reader {
+    lock: Lock,
+    /// Where each image was said.
+    said: BTreeMap<String, Place>,
+    mistakes: Vec<Diagnostic>,
+}
+
+impl Reader {
+    /// Looks for the version in the text itself: a newer one may hold what this one cannot even parse.
+    fn version(&mut self, text: &str, source: SourceId) -> Result<(), Vec<Diagnostic>> {
+        let line = lines(text).find(|(_, line)| line.starts_with("version"));
+        let (start, line) = line.unwrap_or((0, ""));
+        let span = start..start + line.len();
+        let place = Place { source, span };
+        let said = line
+            .strip_prefix("version ")
+            .map(|said| said.trim().parse::<u32>());
+        match said {
+            Some(Ok(VERSION)) => return Ok(()),
+            Some(Ok(newer)) if newer > VERSION => {
+                let message = format!(
+                    "`{LOCK_FILE}` is of version {newer}, and this imgspec knows {VERSION}"
+                );
+                let mistake = Diagnostic::error("newer-lock", message).at(place, "");
+                self.mistakes
+                    .push(mistake.help("a newer imgspec wrote it: update imgspec"));
+            }
+            Some(_) => self.wrong(place, "its version is not one that ever was"),
+            None => self.wrong(place, "it says no version"),
+        }
+        Err(std::mem::take(&mut self.mistakes))
+    }
+
+    fn base(&mut self, node: &Node) {
+        let Some([name]) = self.texts(node) else {
+            return;
+        };
+        if let Some(first) = self.said.insert(name.clone(), node.head()) {
+            let message = format!("`{LOCK_FILE}` says twice what `{}` is", shown(&name));
+            let mistake = Diagnostic::twice("wrong-lock", message, &node.head(), &first);
+            self.mistakes.push(mistake.help(RESTORE));
+            return;
+        }
+        let mut image = None;
+        let mut platforms = BTreeMap::new();
+        for child in &node.children {
+            match child.name.text.as_str() {
+                "digest" | "local-id" if image.is_some() => {
+                    self.wrong(child.head(), "an image has one digest");
+                }
+                word @ ("digest" | "local-id") => {
+                    if let Some([text]) = self.texts(child) {
+                        self.digest(child, &text);
+                        image = Some(match word {
+                            "digest" => LockedImage::Digest(text),
+                            _ => LockedImage::Id(text),
+                        });
+                    }
+                }
+                "platform" => {
+                    if let Some([platform, text]) = self.texts(child) {
+                        self.digest(child, &text);
+                        if platforms.insert(platform, text).is_some() {
+                            self.wrong(child.head(), "this platform is said twice");
+                        }
+                    }
+                }
+                other => {
+                    let why = format!("an image has no `{}`", shown(other));
+                    self.wrong(child.head(), &why);
+                }
+            }
+        }
+        match image {
+            Some(image) => drop(self.lock.bases.insert(name, Locked { image, platforms })),
+            None => self.wrong(node.head(), "it says no digest of this image"),
+        }
+    }
+
+    /// The arguments of a node, if they are just so many texts.
+    fn texts<const N: usize>(&mut self, node: &Node) -> Option<[String; N]> {
+        let texts = node.args.iter().filter_map(|value| match &value.data {
+            Data::Text { text, .. } => Some(text.clone()),
+            _ => None,
+        });
+        let texts: Vec<String> = texts.collect();
+        let is_plain = node.props.is_empty() && texts.len() == node.args.len();
+        let texts = texts.try_into().ok().filter(|_| is_plain);
+        if texts.is_none() {
+            self.wrong(
+                node.head(),
+                &format!("`{}` is not followed by what it should be", node.name.text),
+            );
+        }
+        texts
+    }
+
+    fn digest(&mut self, node: &Node, text: &str) {
+        if Digest::read(text).is_none() {
+            self.wrong(node.head(), "this is not a sha256 digest");
+        }
+    }
+
+    fn wrong(&mut self, place: Place, why: &str) {
+        let message = format!("`{LOCK_FILE}` is damaged: {why}");
+        let mistake = Diagnostic::error("wrong-lock", message).at(place, "");
+        self.mistakes.push(mistake.help(RESTORE));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Sources;
+
+    const ONE: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+    const TWO: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+
+    fn read(text: &str) -> Result<Lock, Vec<String>> {
+        let mut sources = Sources::default();
+        let source = sources.add(LOCK_FILE, text);
+        super::read(text, source).map_err(|mistakes| {
+            let told = mistakes.iter().map(|it| {
+                let at = it.place.as_ref().expect("a place");
+                let (line, _) = sources.line_column(&at.place);
+                assert!(!it.help.is_empty(), "{it:?}");
+                let why = it.message.strip_prefix("`imgspec.lock` is damaged: ");
+                format!("{} {line}: {}", it.code, why.unwrap_or(&at.text))
+            });
+            told.collect()
+        })
+    }
+
+    fn sample() -> Lock {
+        let platforms = |all: &[(&str, &str)]| {
+            let pairs = all
+                .iter()
+                .map(|(name, digest)| ((*name).to_owned(), (*digest).to_owned()));
+            pairs.collect()
+        };
+        let bases = [
+            (
+                "debian:12",
+                LockedImage::Digest(ONE.into()),
+                platforms(&[("linux/arm64", ONE), ("linux/amd64", TWO)]),
+            ),
+            ("acme/\"odd\"", LockedImage::Id(TWO.into()), BTreeMap::new()),
+        ];
+        let bases =
+            bases.map(|(name, image, platforms)| (name.to_owned(), Locked { image, platforms }));
+        Lock {
+            bases: BTreeMap::from(bases),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_sorted_and_read_back() {
+        let text = write(&sample());
+        insta::assert_snapshot!(text, @r#"
+        // What outside images are: written by `imgspec lock`, to be kept with the manifests.
+        version 1
+
+        base "acme/\"odd\"" {
+            local-id "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+        }
+
+        base "debian:12" {
+            digest "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+            platform "linux/amd64" "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+            platform "linux/arm64" "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+        }
+        "#);
+        assert_eq!(read(&text), Ok(sample()));
+        assert_eq!(read("version 1"), Ok(Lock::default()));
+    }
+
+    #[test]
+    fn a_merge_conflict_is_named_at_its_line() {
+        let text = write(&sample()).replace("\nbase \"debian", "\n<<<<<<< HEAD\nbase \"debian");
+        assert_eq!(
+            read(&text),
+            Err(vec!["conflicted-lock 8: left by a merge".to_owned()])
+        );
+        assert!(
+            read("version 1\n=======\n").is_err() && read("version 1\n>>>>>>> main\n").is_err()
+        );
+    }
+
+    #[test]
+    fn a_newer_version_is_refused_whatever_else_is_there() {
+        assert_eq!(
+            read("version 2\napt [\n"),
+            Err(vec!["newer-lock 1: ".to_owned()])
+        );
+    }
+
+    #[test]
+    fn what_imgspec_would_not_write_is_told_at_its_line() {
+        let base = |inside: &str| format!("version 1\nbase \"a:1\" {{\n{inside}\n}}\n");
+        let digest = format!("digest \"{ONE}\"");
+        let wrong = [
+            (String::new(), "1: it says no version"),
+            (
+                "version 0".to_owned(),
+                "1: its version is not one that ever was",
+            ),
+            (
+                "version \"1\"".to_owned(),
+                "1: its version is not one that ever was",
+            ),
+            ("version 1\nbsae \"a\"".to_owned(), "2: it holds no `bsae`"),
+            (base(""), "2: it says no digest of this image"),
+            (
+                base("digest \"sha256:00\""),
+                "3: this is not a sha256 digest",
+            ),
+            (
+                base("digest 1"),
+                "3: `digest` is not followed by what it should be",
+            ),
+            (
+                base(&format!("{digest} x=1")),
+                "3: `digest` is not followed by what it should be",
+            ),
+            (
+                base(&format!("{digest}\n{digest}")),
+                "4: an image has one digest",
+            ),
+            (
+                base(&format!("{digest}\nplatform \"linux/amd64\"")),
+                "4: `platform` is not followed by what it should be",
+            ),
+            (
+                base(&format!(
+                    "{digest}\nplatform \"p\" \"{ONE}\"\nplatform \"p\" \"{ONE}\""
+                )),
+                "5: this platform is said twice",
+            ),
+            (
+                base(&format!("{digest}\nnote \"x\"")),
+                "4: an image has no `note`",
+            ),
+            (base(&digest) + "base \"a:1\" {\n}\n", "5: again here"),
+        ];
+        for (text, told) in wrong {
+            let mistakes = read(&text).unwrap_err();
+            assert!(mistakes[0].ends_with(told), "{text}: {mistakes:?}");
+        }
+        assert!(read("version 1\nbase \"a\" {").is_err());
+    }
+}

@@ -1,0 +1,320 @@
+//! The images that a Dockerfile names: in `FROM`, `COPY --from` and `RUN --mount=from=…`.
+//!
+//! Pure. Reads no more of a Dockerfile than that takes: lines with their continuations and heredocs, the arguments before the
+//! first `FROM`, and which names are stages. What cannot be known before a build, as `FROM $X` without a value, is told apart
+//! and never guessed. Source: <https://docs.docker.com/reference/dockerfile/>.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::build::DockerfileRecipe;
+
+/// An outside image that is named by a tag, which may be another image tomorrow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutsideImage {
+    /// Its reference as Docker shows it, so that one image has one name.
+    pub name: String,
+    /// Whether it may be wanted for other platforms than the image's own: `FROM --platform=…`.
+    pub any_platform: bool,
+}
+
+/// The images that a Dockerfile names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Froms {
+    /// Images of registries, in the order of the text.
+    pub images: Vec<OutsideImage>,
+    /// What names an image that only a build knows, as written.
+    pub unread: Vec<String>,
+    /// The one platform that the stage to build is for whatever is asked: `FROM --platform=linux/amd64`.
+    pub platform: Option<String>,
+}
+
+/// Reads the text of a recipe's own Dockerfile.
+#[must_use]
+pub fn froms(text: &str, own: &DockerfileRecipe) -> Froms {
+    let mut reader = Reader {
+        given: own.args.iter().cloned().collect(),
+        known: BTreeMap::new(),
+        named: own
+            .contexts
+            .iter()
+            .map(|(name, _)| familiar(name))
+            .collect(),
+        names: BTreeMap::new(),
+        stages: Vec::new(),
+        found: Froms::default(),
+    };
+    for instruction in instructions(text) {
+        reader.instruction(&instruction);
+    }
+    let target = own.target.as_deref().map(str::to_ascii_lowercase);
+    let at = match &target {
+        Some(name) => reader.names.get(name).copied().or(name.parse().ok()),
+        None => reader.stages.len().checked_sub(1),
+    };
+    let stage = at.and_then(|at| reader.stages.get(at));
+    reader.found.platform = stage.cloned().flatten();
+    reader.found
+}
+
+/// A reference as Docker shows it, by which named contexts are found.
+#[must_use]
+pub fn familiar(reference: &str) -> String {
+    let short = reference
+        .strip_prefix("docker.io/")
+        .or_else(|| reference.strip_prefix("index.docker.io/"));
+    let short = match short {
+        Some(short) => short.strip_prefix("library/").unwrap_or(short),
+        None => reference.strip_prefix("library/").unwrap_or(reference),
+    };
+    short.strip_suffix(":latest").unwrap_or(short).to_owned()
+}
+
+struct Reader {
+    /// The manifest's build arguments.
+    given: BTreeMap<String, String>,
+    /// The arguments before the first `FROM`, with their values.
+    known: BTreeMap<String, String>,
+    /// Names that the manifest gives a meaning.
+    named: BTreeSet<String>,
+    /// The stages that have a name, and their numbers.
+    names: BTreeMap<String, usize>,
+    /// Of each stage so far the platform that it is for whatever is asked.
+    stages: Vec<Option<String>>,
+    found: Froms,
+}
+
+impl Reader {
+    fn instruction(&mut self, line: &str) {
+        let (word, rest) = split(line);
+        match word.to_ascii_uppercase().as_str() {
+            "ARG" if self.stages.is_empty() => self.arguments(rest),
+            "FROM" => self.from(rest),
+            "COPY" => {
+                let flags = rest.split_whitespace();
+                let flags = flags.take_while(|word| word.starts_with("--"));
+                for name in flags.filter_map(|flag| flag.strip_prefix("--from=")) {
+                    self.named_image(name);
+                }
+            }
+            "RUN" => self.mounts(rest),
+            // The instruction counts when somebody builds on the image: then it is theirs.
+            _ => {}
+        }
+    }
+
+    /// `ARG NAME=default OTHER`: a value of the manifest goes before the default.
+    fn arguments(&mut self, rest: &str) {
+        for word in rest.split_whitespace() {
+            let (name, default) = match word.split_once('=') {
+                Some((name, default)) => (name, self.filled(unquoted(default))),
+                None => (word, None),
+            };
+            if let Some(value) = self.given.get(name).cloned().or(default) {
+                self.known.insert(name.to_owned(), value);
+            }
+        }
+    }
+
+    fn from(&mut self, rest: &str) {
+        let mut words = rest.split_whitespace().peekable();
+        let mut said = None;
+        while let Some(flag) = words.next_if(|word| word.starts_with("--")) {
+            said = flag.strip_prefix("--platform=").or(said);
+        }
+        let mut platform = said.filter(|said| !said.contains('$')).map(str::to_owned);
+        let name = words.next().map(unquoted).unwrap_or_default();
+        let name_of_stage = words
+            .next()
+            .filter(|word| word.eq_ignore_ascii_case("as"))
+            .and_then(|_| words.next());
+        match self.filled(name) {
+            // A stage of that name, or one that the manifest gives a meaning, is no image of a registry.
+            Some(name) if self.names.contains_key(&name.to_ascii_lowercase()) => {
+                platform.clone_from(&self.stages[self.names[&name.to_ascii_lowercase()]]);
+            }
+            Some(name) if name == "scratch" => platform = None,
+            Some(name) => self.image(&name, said.is_some()),
+            None => self.found.unread.push(format!("FROM {name}")),
+        }
+        let name_of_stage = name_of_stage.map(str::to_ascii_lowercase);
+        self.names
+            .extend(name_of_stage.map(|name| (name, self.stages.len())));
+        self.stages.push(platform);
+    }
+
+    /// An image in `--from`: a stage by name or number, or an image.
+    fn named_image(&mut self, name: &str) {
+        let name = unquoted(name);
+        let is_number = name.parse::<usize>().is_ok();
+        if is_number || self.names.contains_key(&name.to_ascii_lowercase()) {
+            return;
+        }
+        if name.contains('$') {
+            self.found.unread.push(format!("--from={name}"));
+        } else {
+            self.image(name, false);
+        }
+    }
+
+    fn mounts(&mut self, rest: &str) {
+        let mut rest = rest;
+        while let (flag, tail) = split(rest)
+            && flag.starts_with("--")
+        {
+            if let Some(mount) = flag.strip_prefix("--mount=") {
+                let parts = mount.split(',');
+                for name in parts.filter_map(|part| part.strip_prefix("from=")) {
+                    self.named_image(name);
+                }
+            }
+            rest = tail;
+        }
+    }
+
+    fn image(&mut self, name: &str, any_platform: bool) {
+        let name = familiar(name);
+        if name.is_empty() || name == "scratch" || self.named.contains(&name) {
+            return;
+        }
+        let image = OutsideImage { name, any_platform };
+        if !self.found.images.contains(&image) {
+            self.found.images.push(image);
+        }
+    }
+
+    /// A text with its variables filled in; none when one has no value, or is written in a way that is not read here.
+    fn filled(&self, text: &str) -> Option<String> {
+        let mut filled = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            filled.push_str(&rest[..at]);
+            let after = &rest[at + 1..];
+            let (value, tail) = if let Some(braced) = after.strip_prefix('{') {
+                let (inside, tail) = braced.split_once('}')?;
+                (self.value(inside)?, tail)
+            } else {
+                let is_name = |each: char| each.is_ascii_alphanumeric() || each == '_';
+                let end = after.find(|each| !is_name(each)).unwrap_or(after.len());
+                (self.known.get(&after[..end])?.clone(), &after[end..])
+            };
+            filled.push_str(&value);
+            rest = tail;
+        }
+        filled.push_str(rest);
+        (!filled.contains('\\')).then_some(filled)
+    }
+
+    /// `NAME`, `NAME:-default` or `NAME:+other`.
+    fn value(&self, inside: &str) -> Option<String> {
+        let (name, rest) = match inside.split_once(':') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (inside, None),
+        };
+        let known = self.known.get(name).filter(|value| !value.is_empty());
+        match rest {
+            None => self.known.get(name).cloned(),
+            Some(rest) => {
+                let (how, other) = rest.split_at_checked(1)?;
+                let other = (!other.contains('$')).then(|| other.to_owned());
+                match how {
+                    "-" => known.cloned().or(other),
+                    "+" if known.is_some() => other,
+                    "+" => Some(String::new()),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+/// The first word, and what follows it.
+fn split(line: &str) -> (&str, &str) {
+    let line = line.trim_start();
+    let end = line.find(char::is_whitespace).unwrap_or(line.len());
+    (&line[..end], line[end..].trim_start())
+}
+
+fn unquoted(word: &str) -> &str {
+    let inside = |quote: char| word.strip_prefix(quote)?.strip_suffix(quote);
+    inside('"').or_else(|| inside('\'')).unwrap_or(word)
+}
+
+/// The instructions of a text, each on one line: comments, continuations and the bodies of heredocs are gone.
+fn instructions(text: &str) -> Vec<String> {
+    let escape = escape(text);
+    let mut all = Vec::new();
+    let mut lines = text.lines();
+    while let Some(first) = lines.next() {
+        let mut whole = String::new();
+        let mut next = Some(first);
+        while let Some(line) = next {
+            let line = line.trim();
+            // A comment or an empty line between the parts of an instruction ends nothing.
+            let is_nothing = line.is_empty() || line.starts_with('#');
+            match line.strip_suffix(escape) {
+                _ if is_nothing && whole.is_empty() => break,
+                _ if is_nothing => {}
+                Some(part) => {
+                    whole.push_str(part);
+                    whole.push(' ');
+                }
+                None => {
+                    whole.push_str(line);
+                    break;
+                }
+            }
+            next = lines.next();
+        }
+        for (word, is_indented) in heredocs(&whole) {
+            let ends = |line: &str| {
+                let tabs: &[char] = if is_indented { &['\t'] } else { &[] };
+                line.trim_start_matches(tabs) == word
+            };
+            let _ = lines.by_ref().find(|line| ends(line));
+        }
+        if !whole.is_empty() {
+            all.push(whole);
+        }
+    }
+    all
+}
+
+/// The character that continues a line: `# escape=` at the top says another than `\`.
+fn escape(text: &str) -> char {
+    let mut directives = text.lines().map_while(|line| {
+        let (name, value) = line.trim().strip_prefix('#')?.split_once('=')?;
+        Some((name.trim().to_ascii_lowercase(), value.trim()))
+    });
+    let said = directives.find(|(name, _)| name == "escape");
+    if said.is_some_and(|(_, value)| value == "`") {
+        '`'
+    } else {
+        '\\'
+    }
+}
+
+/// The words that end the heredocs of an instruction, and whether tabs may stand before them.
+fn heredocs(line: &str) -> Vec<(String, bool)> {
+    let (word, _) = split(line);
+    if !["RUN", "COPY", "ADD"].contains(&word.to_ascii_uppercase().as_str()) {
+        return Vec::new();
+    }
+    let found = line.match_indices("<<").filter_map(|(at, _)| {
+        let rest = &line[at + 2..];
+        // `<<<` is the shell's own, and has no body.
+        if rest.starts_with('<') || line[..at].ends_with('<') {
+            return None;
+        }
+        let (rest, is_indented) = match rest.strip_prefix('-') {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
+        let word = unquoted(rest.split_whitespace().next()?);
+        let is_word = |each: char| each.is_ascii_alphanumeric() || each == '_';
+        (!word.is_empty() && word.chars().all(is_word)).then(|| (word.to_owned(), is_indented))
+    });
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests;

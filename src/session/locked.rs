@@ -1,0 +1,328 @@
+//! What a workspace needs of images of registries, what its lock says of them, and how that comes about.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::{Refusal, Selection, Session};
+use crate::asking::Asker;
+use crate::backend::{Outsider, Resolved, Unresolved};
+use crate::diagnostic::Diagnostic;
+use crate::graph::ImageId;
+use crate::lock::{self, Failed, LockFile, Look, Need, Renewal, Which, WriteError};
+use crate::plan::Plan;
+use crate::recipe::{ContextSource, familiar};
+use crate::spec::Base;
+use crate::suggest::closest;
+use crate::workspace::{LOCK_FILE, LockedImage};
+
+/// The outside images that are whatever their tags name when they are built.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Floating {
+    /// By name, with the ids of the images that are made of them.
+    pub images: BTreeMap<String, Vec<String>>,
+    /// What Dockerfiles name in a way that only a build can read: the image's id, and the words.
+    pub unread: Vec<(String, String)>,
+}
+
+impl fmt::Display for Floating {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.images.iter();
+        let named = named.map(|(name, images)| format!("`{name}` (of {})", images.join(", ")));
+        let unread = self.unread.iter();
+        let unread = unread.map(|(image, words)| format!("`{words}` (of {image})"));
+        let all: Vec<String> = named.chain(unread).collect();
+        out.write_str(&all.join(", "))
+    }
+}
+
+impl Floating {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.images.len() + self.unread.len()
+    }
+}
+
+impl Session {
+    /// The outside images that these are made of, sorted by name.
+    #[must_use]
+    pub fn needs(&self, of: &BTreeSet<ImageId>) -> Vec<Need> {
+        let mut needs: BTreeMap<&str, Need> = BTreeMap::new();
+        for id in of {
+            let platforms = &self.world.recipes[id.index()].platforms;
+            for image in &self.prints.outside(*id).images {
+                let need = needs.entry(&image.name).or_insert_with(|| Need {
+                    name: image.name.clone(),
+                    platforms: Vec::new(),
+                    images: Vec::new(),
+                    backend: self.world.backends[id.index()].clone(),
+                });
+                need.images.push(self.world.graph.name(*id).to_owned());
+                // What is wanted for any platform is found by the digest of its index.
+                if !image.any_platform {
+                    need.platforms.extend(platforms.iter().cloned());
+                }
+            }
+        }
+        let mut needs: Vec<Need> = needs.into_values().collect();
+        for need in &mut needs {
+            need.platforms.sort();
+            need.platforms.dedup();
+        }
+        needs
+    }
+
+    /// Outside images that what is to be built cannot be made of, because they are for other platforms, in words. What is
+    /// locked was found for the platforms that are wanted.
+    #[must_use]
+    pub fn foreign_bases(&self, plan: &Plan, asker: Asker<'_>) -> Vec<String> {
+        let mut questions: BTreeMap<(&str, &str, &[String]), Vec<&str>> = BTreeMap::new();
+        for image in plan.builds() {
+            let (at, name) = (image.id.index(), self.world.graph.name(image.id));
+            let (recipe, backend) = (&self.world.recipes[at], self.world.backends[at].name());
+            let outside = self.prints.outside(image.id);
+            let floating = outside.floating().filter(|image| !image.any_platform);
+            let by_digest = match &recipe.base {
+                Base::Registry(base) if base.contains('@') => Some(base.as_str()),
+                _ => None,
+            };
+            for base in floating.map(|image| image.name.as_str()).chain(by_digest) {
+                let question = (backend, base, recipe.platforms.as_slice());
+                questions.entry(question).or_default().push(name);
+            }
+        }
+        let mut words: Vec<String> = plan
+            .builds()
+            .filter_map(|image| self.fixed(image.id))
+            .collect();
+        for backend in &self.known {
+            let own = questions
+                .iter()
+                .filter(|((name, ..), _)| *name == backend.name());
+            let (wanted, images): (Vec<_>, Vec<_>) = own
+                .map(|((_, reference, platforms), images)| {
+                    (
+                        Outsider {
+                            reference,
+                            platforms,
+                        },
+                        images,
+                    )
+                })
+                .unzip();
+            let answers = backend.foreign(&wanted, asker);
+            for ((question, images), why) in wanted.iter().zip(images).zip(answers) {
+                let told = why.map(|why| {
+                    let images = images.join("`, `");
+                    format!(
+                        "`{}`, which `{images}` is made of: {why}",
+                        question.reference
+                    )
+                });
+                words.extend(told);
+            }
+        }
+        words
+    }
+
+    /// That a Dockerfile builds for another platform than is asked for, in words: `BuildKit` would say of the result that it is for
+    /// the one that was asked for.
+    fn fixed(&self, id: ImageId) -> Option<String> {
+        let fixed = self.prints.outside(id).fixed_platform.as_deref()?;
+        let platforms = &self.world.recipes[id.index()].platforms;
+        let usual = |platform: &str| platform.strip_suffix("/v8").unwrap_or(platform).to_owned();
+        let is_other = |platform: &&String| usual(platform) != usual(fixed);
+        let others: Vec<&str> = platforms
+            .iter()
+            .filter(is_other)
+            .map(String::as_str)
+            .collect();
+        (!others.is_empty()).then(|| {
+            format!(
+                "the Dockerfile of `{}` builds for {fixed} whatever is asked (`FROM --platform`), and `platform` says {}",
+                self.world.graph.name(id),
+                others.join(" and ")
+            )
+        })
+    }
+
+    /// The outside images of these that no digest holds.
+    #[must_use]
+    pub fn floating(&self, of: &BTreeSet<ImageId>) -> Floating {
+        let mut floating = Floating::default();
+        for id in of {
+            let (outside, name) = (self.prints.outside(*id), self.world.graph.name(*id));
+            for image in outside.floating() {
+                let images = floating.images.entry(image.name.clone()).or_default();
+                images.push(name.to_owned());
+            }
+            let unread = outside.unread.iter();
+            let unread = unread.map(|words| (name.to_owned(), words.clone()));
+            floating.unread.extend(unread);
+        }
+        floating
+    }
+
+    /// What the tags of the outside images of these name now.
+    #[must_use]
+    pub fn look_at_bases(&self, of: &BTreeSet<ImageId>, asker: Asker<'_>) -> Vec<Look> {
+        let lock = self.world.workspace.lock.as_ref();
+        lock::look(&self.needs(of), lock, asker)
+    }
+
+    /// The outside images that words name: by their own names, or as those that images of the workspace are made of.
+    ///
+    /// # Errors
+    /// A word that names neither.
+    pub fn outside_of(&self, words: &[String]) -> Result<BTreeSet<String>, Refusal> {
+        let all = self.needs(&self.world.graph.ids().collect());
+        let mut names = BTreeSet::new();
+        for word in words {
+            let own = familiar(word);
+            if all.iter().any(|need| need.name == own) {
+                names.insert(own);
+                continue;
+            }
+            let selected = self
+                .select(&Selection::of(std::slice::from_ref(word)))
+                .map_err(|refusal| {
+                    let known = all.iter().map(|need| need.name.as_str());
+                    match closest(&own, known) {
+                        Some(meant) => Refusal::usage(
+                            format!(
+                                "`{word}` is no image of the workspace, and none is made of it"
+                            ),
+                            format!("did you mean `{meant}`?"),
+                        ),
+                        None => refusal,
+                    }
+                })?;
+            let needs = self.needs(&self.world.graph.with_bases(&selected));
+            names.extend(needs.into_iter().map(|need| need.name));
+        }
+        Ok(names)
+    }
+
+    /// A lock of all that the workspace needs. Nothing is written.
+    ///
+    /// # Errors
+    /// All images that nobody can say anything of, each where it is named.
+    pub fn renew_lock(&self, which: &Which, asker: Asker<'_>) -> Result<Renewal, Refusal> {
+        let needs = self.needs(&self.world.graph.ids().collect());
+        let lock = self.world.workspace.lock.as_ref();
+        lock::renew(&needs, lock, which, asker).map_err(|failed| {
+            let told = failed.iter().map(|failed| self.unresolved(failed));
+            Refusal::Wrong(told.collect(), self.world.workspace.sources.clone())
+        })
+    }
+
+    /// Writes a lock that was made of this session's. Says whether that changed anything; none when another process changed
+    /// the file since this session read it, and nothing is written.
+    ///
+    /// # Errors
+    /// When it cannot be written: it is as it was.
+    pub fn write_lock(&self, renewal: &Renewal) -> Result<Option<bool>, Refusal> {
+        let workspace = &self.world.workspace;
+        let file = LockFile::open(&workspace.root);
+        let written = file.and_then(|file| {
+            if file.holds(workspace.lock.as_ref()) {
+                file.write(&renewal.lock)
+            } else {
+                Err(WriteError::Changed)
+            }
+        });
+        match written {
+            Ok(is_new) => Ok(Some(is_new)),
+            Err(WriteError::Changed) => Ok(None),
+            Err(WriteError::Refused(why)) => Err(Refusal::usage(
+                format!("`{LOCK_FILE}` cannot be written: {why}"),
+                "it is as it was; it stands beside the root manifest, in a directory that has to be writable",
+            )),
+        }
+    }
+
+    fn unresolved(&self, failed: &Failed) -> Diagnostic {
+        let Failed {
+            name,
+            images,
+            digest,
+            why,
+        } = failed;
+        let called = match digest {
+            Some(digest) => format!("`{name}`, locked as {digest},"),
+            None => format!("`{name}`"),
+        };
+        let message = format!("{called} cannot be locked: {why}");
+        let mistake = Diagnostic::error("unresolved-base", message);
+        let first = images.first().and_then(|id| self.world.graph.find(id));
+        let place = first.and_then(|id| {
+            let field = self.field_of(id, name);
+            self.world.workspace.images[id.index()].places.get(&field)
+        });
+        let mistake = match place {
+            Some(place) => mistake.at(place.clone(), "named here"),
+            None => mistake,
+        };
+        mistake.help(match (why, digest) {
+            (_, Some(_)) => format!("`imgspec lock --update {name}` takes what the tag names now"),
+            (Unresolved::Foreign { .. }, None) => {
+                "build for a platform that it is for, or on another image".to_owned()
+            }
+            (Unresolved::Absent, None) => {
+                "if it is meant to be this machine's own, build it first; else look at its name"
+                    .to_owned()
+            }
+            (Unresolved::Unknown(_), None) => {
+                "nothing is written; mend the access and run this again".to_owned()
+            }
+        })
+    }
+
+    /// The manifest's name of the field by which an image is made of an outside one.
+    fn field_of(&self, id: ImageId, name: &str) -> String {
+        let recipe = &self.world.recipes[id.index()];
+        let is = |reference: &str| familiar(reference) == name;
+        if matches!(&recipe.base, Base::Registry(base) if is(base)) {
+            return "base-image".to_owned();
+        }
+        let Some(own) = &recipe.dockerfile else {
+            return "builder-config".to_owned();
+        };
+        let mut contexts = own.contexts.iter();
+        let context = contexts.find(
+            |(_, context)| matches!(context, ContextSource::Registry(reference) if is(reference)),
+        );
+        context.map_or_else(
+            || "dockerfile".to_owned(),
+            |(context, _)| format!("dockerfile.contexts.{context}"),
+        )
+    }
+}
+
+/// Why what an image is was not said by its registry, in words: what that means for others.
+#[must_use]
+pub fn remark(name: &str, renewal: &Renewal, why: &str) -> String {
+    let locked = renewal.lock.bases.get(name);
+    match locked.map(|locked| &locked.image) {
+        Some(LockedImage::Id(_)) => format!(
+            "`{name}` is locked by the id that it has in this machine's local store, which no other machine has ({why})"
+        ),
+        _ => format!("`{name}` is locked as the local store has it ({why})"),
+    }
+}
+
+/// What a tag names now, in words, where that is not what is locked.
+#[must_use]
+pub fn look_words(look: &Look) -> Option<String> {
+    let name = &look.name;
+    match (&look.locked, &look.now) {
+        (_, Err(why)) => Some(format!("`{name}`: nobody can say what it is now: {why}")),
+        (None, Ok(_)) => Some(format!("`{name}` is not locked, so it cannot have moved")),
+        (Some(locked), Ok(Resolved { locked: now, .. })) if look.is_moved() => Some(format!(
+            "`{name}` moved: {} -> {}; `imgspec lock --update {name}` takes it",
+            locked.image.text(),
+            now.image.text()
+        )),
+        (Some(_), Ok(_)) => None,
+    }
+}
