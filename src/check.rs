@@ -65,6 +65,7 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
     let mut workspace = loaded.workspace;
     between::check(&workspace.images, loaded.is_whole, &mut told);
     together::check(&workspace, &mut told);
+    read_lock(&mut workspace, &mut told.list);
     lints::check(&mut workspace, &mut told);
     let Told {
         list: mut diagnostics,
@@ -72,7 +73,6 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
         ..
     } = told;
     workspace.allows = allows;
-    read_lock(&mut workspace, &mut diagnostics);
     let images = &workspace.images;
     let graph = Graph::new(images)
         .map_err(|cycles| {

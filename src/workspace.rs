@@ -3,11 +3,8 @@
 //! An image keeps a map from field to place, so that later stages (graph, file checks, backends) can point at the manifest
 //! without knowing its syntax.
 
-<<<<<<< HEAD
 mod allows;
-=======
 mod locked;
->>>>>>> d9c7b37 (imgspec lock: what outside images are is written down, enters keys and builds, and moves only when asked)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -37,13 +34,10 @@ pub struct Workspace {
     pub sources: Sources,
     /// Where includes were looked for.
     pub looked: Looked,
-<<<<<<< HEAD
     /// The lints that manifests allow.
     pub allows: Allows,
-=======
     /// What outside images are; none without a lock file.
     pub lock: Option<Lock>,
->>>>>>> d9c7b37 (imgspec lock: what outside images are is written down, enters keys and builds, and moves only when asked)
 }
 
 /// A workspace as it was read, with what is wrong in it so far.

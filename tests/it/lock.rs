@@ -518,3 +518,24 @@ fn helper_images_are_locked_where_steps_use_them() {
         "{dockerfile}"
     );
 }
+
+#[test]
+fn a_base_that_is_locked_is_no_doubtful_one() {
+    let registry = Registry::new();
+    registry.tag("debian", "latest", BOTH, "first");
+    let manifest = format!(
+        "image \"os\" {{\n    base-image \"{}/debian\"\n}}\n",
+        registry.host
+    );
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest)]);
+    sandbox
+        .run(&["check", "--deny", "floating-base"])
+        .code(2)
+        .says("has no fixed tag")
+        .says("`imgspec lock`");
+    lock(&sandbox, &[]).success();
+    sandbox
+        .run(&["check", "--deny", "floating-base"])
+        .success()
+        .says("nothing is wrong");
+}

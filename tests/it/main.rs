@@ -9,11 +9,8 @@ mod faults;
 mod flytekit;
 mod import;
 mod library;
-<<<<<<< HEAD
 mod lints;
-=======
 mod lock;
->>>>>>> d9c7b37 (imgspec lock: what outside images are is written down, enters keys and builds, and moves only when asked)
 mod outputs;
 mod plan;
 mod reliability;

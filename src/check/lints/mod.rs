@@ -12,8 +12,9 @@ use std::collections::BTreeSet;
 
 use super::told::Told;
 use crate::diagnostic::{Diagnostic, Place, Sources};
+use crate::recipe::familiar;
 use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
-use crate::workspace::{Image, Workspace};
+use crate::workspace::{Image, Lock, Workspace};
 
 /// Tells what is doubtful in the images of a workspace. Values that look like secrets are made unreadable in its texts.
 pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
@@ -21,6 +22,7 @@ pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
         let mut lints = Lints {
             image,
             sources: &workspace.sources,
+            lock: workspace.lock.as_ref(),
             told,
         };
         lints.words();
@@ -38,6 +40,7 @@ pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
 struct Lints<'a> {
     image: &'a Image,
     sources: &'a Sources,
+    lock: Option<&'a Lock>,
     told: &'a mut Told,
 }
 
@@ -65,8 +68,9 @@ impl Lints<'_> {
 
     fn floating(&mut self, field: &str, reference: &str) {
         let place = self.image.places.get(field);
-        if reference.contains('@') || !self.image.places.has(field) || self.told.is_ambiguous(place)
-        {
+        let is_locked = |lock: &Lock| lock.bases.contains_key(&familiar(reference));
+        let is_held = reference.contains('@') || self.lock.is_some_and(is_locked);
+        if is_held || !self.image.places.has(field) || self.told.is_ambiguous(place) {
             return;
         }
         let name = reference.rsplit('/').next().unwrap_or(reference);
@@ -79,7 +83,7 @@ impl Lints<'_> {
             "floating-base",
             format!("base `{reference}` has no fixed tag"),
         );
-        let found = found.help("two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or a digest");
+        let found = found.help("two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or hold it with `imgspec lock`");
         self.tell(field, found, label);
     }
 

@@ -153,7 +153,7 @@ fn a_base_that_could_be_meant_in_two_ways() {
     9 |     base-image "ml-base:latest"
       |                ^^^^^^^^^^^^^^^^ it is whatever was pushed last
       |
-      = help: two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or a digest
+      = help: two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or hold it with `imgspec lock`
 
     3 warnings
     "#);
