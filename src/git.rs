@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::asking::Asker;
 use crate::disk::system_words;
-use crate::process::{Output, ask};
+use crate::process::ask;
 
 /// Settings that keep git from running anything, and from asking whose repository it is, which is then of no importance.
 const SETTINGS: [&str; 4] = [
@@ -62,7 +62,9 @@ pub(crate) fn files(
     if said.success {
         return Ok(Some(said.out.lines().map(str::to_owned).collect()));
     }
-    if is_no_repository(&said) {
+    // A `.git` that git does not take for one, or a repository without files.
+    let none = ["not a git repository", "must be run in a work tree"];
+    if none.iter().any(|words| said.err.contains(words)) {
         return Ok(None);
     }
     let line = said.err.lines().next().unwrap_or("it says no reason");
@@ -74,13 +76,6 @@ fn is_in_repository(folder: &Path) -> bool {
     folder
         .ancestors()
         .any(|folder| folder.join(".git").symlink_metadata().is_ok())
-}
-
-/// A `.git` that git does not take for one, or a repository without files.
-fn is_no_repository(said: &Output) -> bool {
-    ["not a git repository", "must be run in a work tree"]
-        .iter()
-        .any(|words| said.err.contains(words))
 }
 
 fn command(folder: &Path) -> Command {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 #[cfg(target_os = "linux")]
-use rustix::process::DumpableBehavior;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{BuildError, Job, Notes};
 use crate::disk::limits;

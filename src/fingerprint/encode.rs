@@ -47,9 +47,6 @@ pub(super) enum Value<'a> {
 
 /// The key of an image: of its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the images that it
 /// needs, by id. What the lock says of images of registries counts; an image without that has the key that it always had.
-///
-/// # Panics
-/// When files or keys are missing: the caller has read them.
 pub fn key(
     recipe: &Recipe,
     files: &[Arc<Files>],

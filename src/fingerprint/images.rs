@@ -43,9 +43,6 @@ pub enum FingerprintError {
 }
 
 /// The fingerprints of all images, by id; each set that was not read before is read now.
-///
-/// # Panics
-/// When the graph and the recipes are not of the same workspace.
 pub fn fingerprint(
     graph: &Graph,
     recipes: &[Recipe],

@@ -58,9 +58,6 @@ impl fmt::Display for Change {
 }
 
 /// All inputs of an image's key, in the order of its encoding. The arguments are those of [`super::key()`].
-///
-/// # Panics
-/// When files or keys are missing: the caller has read them.
 pub fn inputs(
     recipe: &Recipe,
     files: &[Arc<Files>],

@@ -20,7 +20,7 @@ pub struct Namer {
     fields: Fields,
     folder: WorkspacePath,
     /// The image of the workspace that it is built on, by its place in it.
-    base: Option<usize>,
+    pub(super) base: Option<usize>,
 }
 
 /// What flytekit calls the images of a workspace, in its order; none for images that their key names.
@@ -74,11 +74,6 @@ fn nested(
 }
 
 impl Namer {
-    /// The image of the workspace that it is built on, by its place in it.
-    pub fn base(&self) -> Option<usize> {
-        self.base
-    }
-
     /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace; `sources` are the
     /// files of its source root, as they were found for the key.
     pub fn tag(

@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 /// The fingerprints of all images, by id.
 #[derive(Debug, Clone)]
 pub struct Fingerprints {
-    reader: Arc<FileReader>,
+    pub(crate) reader: Arc<FileReader>,
     all: Vec<Fingerprint>,
     namers: Arc<[Option<Namer>]>,
     /// flytekit's tags, by image.
@@ -85,7 +85,7 @@ impl Fingerprints {
             let Some(namer) = self.namers[image.index()].clone().filter(|_| is_due(image)) else {
                 continue;
             };
-            let base = namer.base().map(|at| {
+            let base = namer.base.map(|at| {
                 let id = ImageId(u32::try_from(at).expect("an image's place"));
                 reference::of(&workspace.images[at], &self.tag(id))
             });
@@ -94,7 +94,7 @@ impl Fingerprints {
                 .zip(self.files(image))
                 .find(|(set, _)| matches!(set, FileSet::Source { .. }))
                 .map(|(_, files)| files.as_ref());
-            match namer.tag(self.reader.root(), base.as_deref(), sources) {
+            match namer.tag(&self.reader.root, base.as_deref(), sources) {
                 Ok(tag) => self.tags[image.index()] = Some(tag),
                 Err(error) => bad.push(BadSet {
                     image,
@@ -140,17 +140,9 @@ impl Fingerprints {
         self.all[id.index()].inputs(recipe)
     }
 
-    /// What reads the files.
-    pub fn reader(&self) -> &Arc<FileReader> {
-        &self.reader
-    }
-
     /// Reads file sets again and returns the fingerprints as they are now, with the images whose own files cannot be read:
     /// those, and all that is built on them, keep the fingerprints that they had. The images of `kept` keep theirs too, and
     /// what is built on them goes by those.
-    ///
-    /// # Panics
-    /// When the graph and the recipes are not of the same workspace.
     pub fn look_again(
         &self,
         workspace: &Workspace,

@@ -112,7 +112,7 @@ fn references(text: &str) -> bool {
                 && !read.path.is_empty()
                 && !read.tag.is_empty()
         );
-        assert!(text.starts_with(read.repository()));
+        assert!(text.starts_with(&read.repository));
         if !read.has_host {
             assert!(!read.path.starts_with('/'));
         }

@@ -48,7 +48,7 @@ pub fn run(
         receiver,
         end,
     } = mailbox;
-    let reader = Arc::clone(view.prints.reader());
+    let reader = Arc::clone(&view.prints.reader);
     end.set_reader(Some(Arc::clone(&reader)));
     let teller = Teller::new(report);
     let jobs = Jobs::new(options.jobs, store, sender)?;

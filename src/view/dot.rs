@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::drawing::{Drawing, Node, State, printable};
+use super::drawing::{Drawing, Node, printable};
 use crate::graph::EdgeKind;
 
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -13,7 +13,11 @@ pub(super) fn render(drawing: &Drawing) -> String {
         "digraph imgspec {\n  rankdir=BT;\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"];\n",
     );
     for node in &drawing.nodes {
-        let (name, label, colour) = (quote(&node.name), label(node), colour(node.state));
+        let (name, label) = (quote(&node.name), label(node));
+        let colour = node
+            .state
+            .map(|state| format!(", fillcolor=\"{}\"", state.colour()));
+        let colour = colour.unwrap_or_default();
         let _ = writeln!(out, "  {name} [label={label}{colour}];");
     }
     for edge in &drawing.edges {
@@ -31,15 +35,6 @@ pub(super) fn render(drawing: &Drawing) -> String {
 fn label(node: &Node) -> String {
     let lines: Vec<String> = node.lines().map(escape).collect();
     format!("\"{}\"", lines.join("\\n"))
-}
-
-fn colour(state: Option<State>) -> &'static str {
-    match state {
-        None => "",
-        Some(State::Fresh) => ", fillcolor=\"#e8f5e9\"",
-        Some(State::Build) => ", fillcolor=\"#fff3cd\"",
-        Some(State::Failed) => ", fillcolor=\"#f8d7da\"",
-    }
 }
 
 fn quote(text: &str) -> String {

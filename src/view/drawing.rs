@@ -58,6 +58,14 @@ impl State {
             Self::Failed => "failed",
         }
     }
+
+    pub(super) fn colour(self) -> &'static str {
+        match self {
+            Self::Fresh => "#e8f5e9",
+            Self::Build => "#fff3cd",
+            Self::Failed => "#f8d7da",
+        }
+    }
 }
 
 /// One image needs another.

@@ -34,12 +34,7 @@ fn class(drawing: &Drawing, state: State) -> String {
     if ids.is_empty() {
         return String::new();
     }
-    let colour = match state {
-        State::Fresh => "#e8f5e9",
-        State::Build => "#fff3cd",
-        State::Failed => "#f8d7da",
-    };
-    let word = state.word();
+    let (word, colour) = (state.word(), state.colour());
     format!(
         "  classDef {word} fill:{colour},color:#222\n  class {} {word}\n",
         ids.join(",")

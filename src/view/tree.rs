@@ -18,7 +18,13 @@ pub(super) fn render(drawing: &Drawing) -> String {
     let mut stack: Vec<Branch<'_>> = Vec::new();
     for root in drawing.nodes.iter().rev() {
         if !outline.homes.contains_key(root.name.as_str()) {
-            stack.push(Branch::root(root));
+            stack.push(Branch {
+                node: root,
+                head: String::new(),
+                indent: String::new(),
+                is_full: true,
+                is_copy: false,
+            });
         }
     }
     while let Some(branch) = stack.pop() {
@@ -53,18 +59,6 @@ struct Branch<'a> {
     is_full: bool,
     /// Whether it only copies from the image above.
     is_copy: bool,
-}
-
-impl<'a> Branch<'a> {
-    fn root(node: &'a Node) -> Self {
-        Self {
-            node,
-            head: String::new(),
-            indent: String::new(),
-            is_full: true,
-            is_copy: false,
-        }
-    }
 }
 
 struct Outline<'a> {

@@ -219,7 +219,7 @@ pub(super) fn places_of(view: &View) -> Places {
     let world = &view.world;
     let mut places = Places::new(&world.workspace.root);
     places.add_manifests(&world.workspace);
-    places.add_sets(&view.sets(), view.prints.reader());
+    places.add_sets(&view.sets(), &view.prints.reader);
     places
 }
 
@@ -227,7 +227,7 @@ pub(super) fn places_of(view: &View) -> Places {
 /// still read from there, because to make all of them takes longer than all else that a save in a large workspace costs.
 fn places_again(before: &Arc<Places>, view: &View, sets: &BTreeSet<&FileSet>) -> Arc<Places> {
     let mut again = Places::new(&view.world.workspace.root);
-    again.add_sets(sets, view.prints.reader());
+    again.add_sets(sets, &view.prints.reader);
     if before.only(sets) == again {
         return Arc::clone(before);
     }
@@ -236,7 +236,7 @@ fn places_again(before: &Arc<Places>, view: &View, sets: &BTreeSet<&FileSet>) ->
 
 pub(super) fn count_of(view: &View) -> usize {
     let sets: Vec<&FileSet> = view.sets().into_iter().collect();
-    let read = view.prints.reader().read_all(&sets);
+    let read = view.prints.reader.read_all(&sets);
     let entries = read.iter().flatten().flat_map(|files| &files.entries);
     let is_file = |entry: &&Entry| matches!(entry.kind, EntryKind::File { .. });
     entries.filter(is_file).count()

@@ -97,7 +97,7 @@ pub fn watch(
 /// What outlives the first examination.
 fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
     let (backends, reader) = match start {
-        Start::Sound(session, _) => (&session.known, Arc::clone(session.prints.reader())),
+        Start::Sound(session, _) => (&session.known, Arc::clone(&session.prints.reader)),
         Start::Broken(wrong) => {
             let reader = FileReader::new(root).map_err(|error| Refusal::Other {
                 message: error.to_string(),

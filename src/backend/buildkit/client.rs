@@ -26,7 +26,6 @@ use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::BuildError;
 use crate::backend::oci::registry::{self, Access};
 use crate::disk::system_words;
-use crate::limits::Limits;
 
 /// How often a build checks whether it should stop.
 const TICK: Duration = Duration::from_millis(20);
@@ -91,7 +90,7 @@ impl BuildKit {
         let cancelled = || Ended::Error(BuildError::Cancelled);
         let runtime = self.runtime.as_ref().ok_or_else(cancelled)?;
         let asker = Asker::build(request.notes, request.cancel);
-        let question = asker.ask(&self.name, self.limits().answer());
+        let question = asker.ask(&self.name, self.access.limits.answer());
         let trees = direct::trees(request);
         let mut progress = Progress::new(Form::Raw, &request.dockerfile.steps, request.notes);
         let ended = runtime.block_on(async {
@@ -119,7 +118,7 @@ impl BuildKit {
         if let Some(channel) = self.channel.lock().clone() {
             return Ok(channel);
         }
-        let connected = connection::channel(&self.socket, *self.limits()).await;
+        let connected = connection::channel(&self.socket, self.access.limits).await;
         let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
         let channel = connected.map_err(lost)?;
         // Any answer will do: some daemons are too old for the question.
@@ -144,13 +143,9 @@ impl BuildKit {
             access: self.access.clone(),
         };
         let key = direct::files_key(request.job);
-        Session::open(&self.socket, self.limits(), &key, lent)
+        Session::open(&self.socket, &self.access.limits, &key, lent)
             .await
             .map_err(Ended::Lost)
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.access.limits
     }
 }
 
@@ -173,7 +168,7 @@ impl BuildKit {
     ) -> Result<Answer, Ended> {
         let control = ControlClient::new(channel.clone());
         let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
-        let solve = direct::solve(request, session.id(), &self.proxies);
+        let solve = direct::solve(request, &session.id, &self.proxies);
         let touched = gateway::touch(channel, solve.r#ref.clone(), request.touch.as_ref());
         let mut touched = std::pin::pin!(touched);
         let mut is_touched = request.touch.is_none();
@@ -210,7 +205,7 @@ impl BuildKit {
         };
         // The daemon ends its report when the last step is gone.
         if !is_heard && !request.cancel.is_urgent() {
-            let _ = tokio::time::timeout(self.limits().grace / 2, heard).await;
+            let _ = tokio::time::timeout(self.access.limits.grace / 2, heard).await;
         }
         Ok(answer)
     }
@@ -225,7 +220,7 @@ impl BuildKit {
     ) -> String {
         let registries = request.registries();
         loop {
-            let left = self.limits().idle.saturating_sub(life.silence());
+            let left = self.access.limits.idle.saturating_sub(life.silence());
             if !left.is_zero() {
                 tokio::time::sleep(left).await;
                 continue;

@@ -39,7 +39,7 @@ const METHODS: &[&str] = &[
 ];
 
 pub(super) struct Session {
-    id: String,
+    pub(super) id: String,
     served: JoinHandle<()>,
 }
 
@@ -82,10 +82,6 @@ impl Session {
                 .await;
         });
         Ok(Self { id, served })
-    }
-
-    pub(super) fn id(&self) -> &str {
-        &self.id
     }
 }
 

@@ -60,7 +60,7 @@ impl Daemon {
         }
         match Reference::read(&base.reference) {
             Some(reference) if reference.has_host => {
-                Ok(format!("{}@{}", reference.repository(), base.digest))
+                Ok(format!("{}@{}", reference.repository, base.digest))
             }
             _ => Err(BuildError::Failed(format!(
                 "`{id}`, which it is built on, is no longer in the local store: {why}"

@@ -46,7 +46,7 @@ const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
 pub struct Daemon {
     program: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
-    limits: Limits,
+    pub(crate) limits: Limits,
     engine: Mutex<Option<Engine>>,
     pins: Pins,
     races: Races,
@@ -100,10 +100,6 @@ impl Daemon {
     pub(crate) fn is_direct(&self) -> bool {
         let engine = self.engine(Asker::silent());
         engine.is_ok_and(|engine| engine.buildkit.is_some())
-    }
-
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// What there is, asked once. Only success is remembered: a daemon may be starting.

@@ -98,7 +98,7 @@ impl Build<'_> {
         if let Some(digest) = self.published(reference, &image)
             && let Some(read) = Reference::read(reference)
         {
-            return Ok((format!("{}@{digest}", read.repository()), image));
+            return Ok((format!("{}@{digest}", read.repository), image));
         }
         let name = self.envd.offer.offer(&image.id, reference, self.asker)?;
         Ok((name, image))

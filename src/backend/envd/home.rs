@@ -137,7 +137,7 @@ impl Envd {
         command
             .env("HOME", home)
             .args(["context", "ls", "-f", "json"]);
-        let question = asker.ask("`envd context ls`", self.daemon.limits().answer());
+        let question = asker.ask("`envd context ls`", self.daemon.limits.answer());
         let said = process::ask(&mut command, &question).map_err(|error| error.to_string())?;
         if !said.success {
             return Err(super::progress::complaint(&said.err));
@@ -274,7 +274,7 @@ impl Envd {
 
     /// A short call, whose failure is reported with what it could not do. The first one generates keys, which takes a while.
     fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
-        let question = asker.ask("envd", self.daemon.limits().idle());
+        let question = asker.ask("envd", self.daemon.limits.idle());
         let said = process::ask(command, &question).map_err(|error| {
             if asker.is_cancelled() {
                 return BuildError::Cancelled;

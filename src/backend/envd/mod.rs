@@ -48,7 +48,7 @@ impl Envd {
     /// Asked in a HOME of ours: whatever envd is asked, it creates its files first.
     fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
-        let question = asker.ask("`envd version`", self.daemon.limits().answer());
+        let question = asker.ask("`envd version`", self.daemon.limits.answer());
         let said =
             process::ask(command.arg("version"), &question).map_err(|error| error.to_string())?;
         let version = said.out.lines().find_map(|line| {

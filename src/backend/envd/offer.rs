@@ -116,7 +116,7 @@ impl Offer {
         if exchange.is_none() {
             let mut waiting = asker.waiting("waiting for another run that throws blobs away");
             let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
-            let started = Exchange::start(&store, self.daemon.limits());
+            let started = Exchange::start(&store, &self.daemon.limits);
             *exchange = Some(started.map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");

@@ -13,7 +13,7 @@ pub(crate) struct Reference {
     /// The digest, which goes before the tag; none when none is given.
     pub digest: Option<String>,
     /// The repository as it was written, host included.
-    written: String,
+    pub repository: String,
 }
 
 /// What Docker calls its own registry.
@@ -52,7 +52,7 @@ impl Reference {
             path,
             tag: tag.to_owned(),
             digest,
-            written: name.to_owned(),
+            repository: name.to_owned(),
         })
     }
 
@@ -61,10 +61,6 @@ impl Reference {
         Self::read(whole).is_some_and(|other| {
             (&other.host, &other.path, &other.tag) == (&self.host, &self.path, &self.tag)
         })
-    }
-
-    pub(crate) fn repository(&self) -> &str {
-        &self.written
     }
 }
 
@@ -107,7 +103,7 @@ mod tests {
         );
         assert_eq!(Reference::read("r.io/"), None);
         let pinned = Reference::read("r.io/a:1@sha256:00").unwrap();
-        assert_eq!(pinned.repository(), "r.io/a");
+        assert_eq!(pinned.repository, "r.io/a");
         assert_eq!(pinned.digest.as_deref(), Some("sha256:00"));
     }
 }

@@ -26,15 +26,15 @@ impl Dir {
         let mut fresh = self.fresh()?;
         fresh.write(new)?;
         let unwritten = |error: io::Error| self.unwritten(name, error);
-        let made = fresh.file().metadata().map_err(unwritten)?;
+        let made = fresh.file.metadata().map_err(unwritten)?;
         if (made.uid(), made.gid()) != (meta.uid(), meta.gid()) {
             let owner = (Uid::from_raw(meta.uid()), Gid::from_raw(meta.gid()));
-            fchown(fresh.file(), Some(owner.0), Some(owner.1))
+            fchown(&fresh.file, Some(owner.0), Some(owner.1))
                 .map_err(|error| unwritten(error.into()))?;
         }
-        let permissions = fresh.file().set_permissions(meta.permissions());
+        let permissions = fresh.file.set_permissions(meta.permissions());
         permissions
-            .and_then(|()| fresh.file().sync_data())
+            .and_then(|()| fresh.file.sync_data())
             .map_err(unwritten)?;
         // Of two at once one has the lock, and the other finds another file afterwards. Not every file system has locks.
         let is_taken = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));

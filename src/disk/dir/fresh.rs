@@ -16,8 +16,8 @@ pub(crate) const TEMPORARY: &str = ".new-";
 #[derive(Debug)]
 pub(crate) struct Fresh {
     dir: Dir,
-    name: String,
-    file: File,
+    pub(crate) name: String,
+    pub(crate) file: File,
     is_kept: bool,
 }
 
@@ -70,14 +70,6 @@ impl Dir {
 }
 
 impl Fresh {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = self.file.write_all(bytes);
         written.map_err(|error| self.dir.unwritten(&self.name, error))

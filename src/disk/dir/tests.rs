@@ -182,7 +182,7 @@ fn a_fresh_file_has_its_name_when_it_is_whole_and_leaves_nothing_else() {
     let to = place.dir.make("to").unwrap();
     let mut file = place.dir.fresh().unwrap();
     file.write(b"x").unwrap();
-    assert!(file.name().starts_with(TEMPORARY));
+    assert!(file.name.starts_with(TEMPORARY));
     file.keep(&to, "name").unwrap();
     drop(place.dir.fresh().unwrap());
     assert_eq!(to.read("name", 1).unwrap().unwrap(), b"x");

@@ -19,7 +19,8 @@ use crate::recipe::FileSet;
 /// Reads file sets, each once.
 #[derive(Debug)]
 pub struct FileReader {
-    root: PathBuf,
+    /// The workspace root, absolute and without links.
+    pub(crate) root: PathBuf,
     stop: Stop,
     pool: ThreadPool,
     read: Mutex<BTreeMap<FileSet, Reading>>,
@@ -48,11 +49,6 @@ impl FileReader {
             pool,
             read: Mutex::default(),
         })
-    }
-
-    /// The workspace root, absolute and without links.
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// The files of a set, as they were when it was first asked for.

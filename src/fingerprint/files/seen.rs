@@ -71,12 +71,7 @@ impl Files {
             .then(|| (self.entries[at].clone(), Some(mark)))
     }
 
-    /// Whether everything still is as it was read: names, kinds, links, modes and contents. See [`Files::moved`].
-    pub fn unchanged(&self) -> bool {
-        self.moved().is_none()
-    }
-
-    /// The first thing that is not as it was read, from the workspace root; none if all is.
+    /// The first thing that is not as it was read (names, kinds, links, modes, contents), from the workspace root; none if all is.
     ///
     /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
     /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from

@@ -149,7 +149,7 @@ impl From<&CopyMode> for Value {
 
 /// An `ImageSpec` that flytekit has taken: checked, in lower case where flytekit wants it, with a platform.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Spec(Fields);
+pub struct Spec(pub(super) Fields);
 
 impl Spec {
     /// Takes the arguments as flytekit does. The platform of an image for a registry on `localhost` is that of the machine,
@@ -177,11 +177,6 @@ impl Spec {
             });
         }
         Ok(Self(fields))
-    }
-
-    /// The fields, completed.
-    pub fn fields(&self) -> &Fields {
-        &self.0
     }
 
     /// The text that is hashed into the id.

@@ -11,8 +11,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::asking::Asker;
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::shown;
+use crate::diagnostic::{Diagnostic, shown};
 use crate::import::input::ImportContext;
 use crate::process::{self, Output};
 

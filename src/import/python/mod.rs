@@ -11,8 +11,7 @@ use super::flytekit::{self, Converter, Scalar, SpecData, SpecField, SpecValue};
 use super::imported::{At, Imported, Note};
 use super::input::{ImportContext, Input};
 use super::names;
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::shown;
+use crate::diagnostic::{Diagnostic, shown};
 use crate::manifest;
 
 /// The result of `collect.py`.

@@ -16,8 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::backend::Cancel;
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::shown;
+use crate::diagnostic::{Diagnostic, shown};
 use crate::import::imported::At;
 use crate::import::input::{ImportContext, Input, place};
 use crate::process::{self, Patience};

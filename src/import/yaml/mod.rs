@@ -10,8 +10,7 @@ use super::guess::looks_like;
 use super::imported::Imported;
 use super::input::{ImportContext, Input};
 use super::names;
-use crate::diagnostic::Diagnostic;
-use crate::diagnostic::shown;
+use crate::diagnostic::{Diagnostic, shown};
 use crate::suggest::near_words;
 use reader::{Marks, YamlReader};
 

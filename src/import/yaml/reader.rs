@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::scalar::resolve;
-use crate::diagnostic::shown;
-use crate::diagnostic::{Diagnostic, SourceId, Sources};
+use crate::diagnostic::{Diagnostic, SourceId, Sources, shown};
 use crate::import::flytekit::{SpecData, SpecValue};
 use crate::import::imported::At;
 use crate::import::input::place;

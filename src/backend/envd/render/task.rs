@@ -109,45 +109,31 @@ pub(super) fn stage(taken: usize) -> String {
 }
 
 pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String> {
-    let script =
-        |script: &str, name: &str| ["/bin/sh", "-c", script, name].map(str::to_owned).to_vec();
+    let script = |script: &str, name: &str, arguments: Vec<String>| {
+        let head = ["/bin/sh", "-c", script, name].map(str::to_owned);
+        [head.to_vec(), arguments].concat()
+    };
     match task {
         Task::Run(_, command) => ["/bin/sh", "-c", command].map(str::to_owned).to_vec(),
-        Task::Apt(_, packages) => {
-            let mut all = script(APT_SCRIPT, "apt-packages");
-            all.extend(packages.iter().cloned());
-            all
-        }
-        Task::Account(_, name) => {
-            let mut all = script(ACCOUNT_SCRIPT, "account");
-            all.push((*name).to_owned());
-            all
-        }
+        Task::Apt(_, packages) => script(APT_SCRIPT, "apt-packages", packages.to_vec()),
+        Task::Account(_, name) => script(ACCOUNT_SCRIPT, "account", vec![(*name).to_owned()]),
         Task::Folder(_, path) => ["mkdir", "-p", "--", path].map(str::to_owned).to_vec(),
-        Task::Pip(_, pip, set) => {
-            let mut all = script(PIP_SCRIPT, "packages");
-            all.extend(pip_arguments(pip, *set, source));
-            all
-        }
+        Task::Pip(_, pip, set) => script(PIP_SCRIPT, "packages", pip_arguments(pip, *set, source)),
         Task::Place { taken, to, owner } => {
             let stage = stage(*taken);
             let path = &source.layout.taken[*taken].path;
             let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
-            let mut all = script(PLACE_SCRIPT, "copy");
-            all.push(path::owner_word(owner));
-            all.push(format!("{stage}/{name}"));
-            all.push(path::join(source.folder, to));
-            all.push(stage);
-            all
+            let from = format!("{stage}/{name}");
+            let to = path::join(source.folder, to);
+            script(
+                PLACE_SCRIPT,
+                "copy",
+                vec![path::owner_word(owner), from, to, stage],
+            )
         }
         Task::Own { set, to, owner } => {
-            let mut all = script(OWN_SCRIPT, "copy");
-            all.extend(owned(
-                source.files[*set],
-                &path::join(source.folder, to),
-                owner,
-            ));
-            all
+            let to = path::join(source.folder, to);
+            script(OWN_SCRIPT, "copy", owned(source.files[*set], &to, owner))
         }
     }
 }
@@ -169,15 +155,15 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &ScriptInput<'_>) -> Vec
         all.push(format!("--requirement={folder}/{file}"));
     }
     all.extend(pip.extra_args.iter().cloned());
-    all.push("--".to_owned());
-    all.extend(pip.packages.iter().cloned());
+    let mut packages = pip.packages.clone();
     if let Some((name, package)) = &pip.unless_named
         && !set.is_some_and(|set| names(source.files[set], name))
     {
-        all.push(package.clone());
+        packages.push(package.clone());
     }
-    if all.last().is_some_and(|last| last == "--") {
-        all.pop();
+    if !packages.is_empty() {
+        all.push("--".to_owned());
+        all.extend(packages);
     }
     all
 }

@@ -150,11 +150,11 @@ fn place(folder: &Path) -> Rooted {
 pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
     loop {
         let file = folder.fresh()?;
-        match file.file().try_lock() {
+        match file.file.try_lock() {
             // It may have been swept between its making and this.
-            Ok(()) if folder.is(file.name(), file.file())? => return Ok(file),
+            Ok(()) if folder.is(&file.name, &file.file)? => return Ok(file),
             Ok(()) | Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(folder.unwritten(file.name(), error)),
+            Err(TryLockError::Error(error)) => return Err(folder.unwritten(&file.name, error)),
         }
     }
 }

@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use super::blobs::{BLOBS, UNFINISHED};
 use super::*;
 use crate::backend::oci::manifest::MANIFEST;
-use crate::backend::oci::name::Digest;
-use crate::backend::oci::name::{Repository, Tag, Version};
+use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 
 fn open(folder: &tempfile::TempDir) -> Store {
     Store::open(&folder.path().join("oci")).unwrap()

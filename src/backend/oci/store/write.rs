@@ -53,7 +53,7 @@ impl Store {
                 Ok(length) => writer.add(&piece[..length])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let name = writer.file.name();
+                    let name = &writer.file.name;
                     return Err(self.0.unfinished.unwritten(name, error).into());
                 }
             }
@@ -92,7 +92,7 @@ impl Writer {
         // A file of another size is a damaged one, which this one replaces.
         if self.store.size(digest)? != Some(self.size) {
             let (blobs, name) = (&self.store.0.blobs, digest.hex());
-            let synced = self.file.file().sync_data();
+            let synced = self.file.file.sync_data();
             synced.map_err(|error| blobs.unwritten(&name, error))?;
             self.file.keep(blobs, &name)?;
         }

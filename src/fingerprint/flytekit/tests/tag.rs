@@ -87,10 +87,7 @@ fn an_empty_source_root_is_none_to_copy_from() {
         ..Fields::default()
     };
     let spec = spec(fields);
-    assert_eq!(
-        spec.fields().source_copy_mode,
-        Some(CopyMode::LoadedModules)
-    );
+    assert_eq!(spec.0.source_copy_mode, Some(CopyMode::LoadedModules));
     let error = spec.tag(&Echo).unwrap_err();
     assert_eq!(
         error.to_string(),
