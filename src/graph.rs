@@ -177,7 +177,7 @@ impl Graph {
     }
 
     /// The images of a selection: ids and globs; `base...` adds all that need it, `...train` all that it needs, `!x` removes.
-    /// No words, or only words that remove, start from the images of `start`.
+    /// No words, or only words that remove, start from the images of `start`. The error is every word that matches no image.
     pub fn select<S: AsRef<str>>(
         &self,
         start: BTreeSet<ImageId>,

@@ -31,7 +31,7 @@ impl Selection {
 }
 
 impl Session {
-    /// The images that a selection names.
+    /// The images that a selection names; a word that names none is refused with the id that was probably meant.
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
         let start = self.below(&selection.below);
         let chosen = self.world.graph.select(start, &selection.words);

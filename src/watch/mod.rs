@@ -53,7 +53,8 @@ pub enum Start {
 }
 
 /// Keeps the images built until the user ends it. Each wave's end is told to `ended` too.
-/// It fails only when it cannot begin.
+/// It fails only when it cannot begin: the state directory cannot be made, no worker can be started, or there is nowhere to look
+/// for manifests.
 pub fn watch(
     request: Request,
     start: Start,
