@@ -9,7 +9,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
 use super::screen::{print_json, print_text};
-use crate::fingerprint::{self, Change, Input};
+use crate::fingerprint::{self, Change, Input, Outside};
 use crate::plan::Reason;
 use crate::report;
 use crate::report::line::{Line, Style};
@@ -36,7 +36,16 @@ struct Explanation<'a> {
     #[serde(skip)]
     unreadable: Option<String>,
     inputs: &'a [Input],
+    outside: Vec<OutsideDocument<'a>>,
     changes: Option<Vec<Change>>,
+}
+
+/// An image of no manifest of the workspace, which a tag names.
+#[derive(Serialize)]
+struct OutsideDocument<'a> {
+    name: &'a str,
+    /// What the lock holds it by.
+    locked: Option<&'a str>,
 }
 
 pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> {
@@ -71,12 +80,43 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
         unreadable,
         changes: old.map(|old| fingerprint::diff(&old, &inputs)),
         inputs: &inputs,
+        outside: outside(session.prints.outside(id)),
     };
     match args.format {
         Format::Json => print_json(&explanation)?,
         Format::Text => print_text(&text(&explanation, context))?,
     }
     Ok(exit::DONE)
+}
+
+fn outside(outside: &Outside) -> Vec<OutsideDocument<'_>> {
+    let each = outside.images.iter().zip(&outside.locked);
+    each.map(|(image, locked)| OutsideDocument {
+        name: &image.name,
+        locked: locked.as_ref().map(|locked| locked.image.text()),
+    })
+    .collect()
+}
+
+fn outside_text(outside: &[OutsideDocument<'_>]) -> String {
+    let width = report::widest(outside.iter().map(|one| one.name));
+    let lines = outside.iter().map(|OutsideDocument { name, locked }| {
+        let locked =
+            locked.unwrap_or("floats: whatever its tag names at the time; `imgspec lock` holds it");
+        let line = Line::new()
+            .add(Style::Plain, "  ")
+            .column(Style::Plain, name, width);
+        format!(
+            "{}\n",
+            line.add(Style::Dim, format!("  {locked}")).paint(false)
+        )
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\nimages from outside:\n{lines}")
+    }
 }
 
 fn text(explanation: &Explanation<'_>, context: &Context) -> String {
@@ -97,6 +137,7 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
             .add(Style::Dim, format!("  {}", input.value));
         text.push_str(&format!("{}\n", line.paint(color)));
     }
+    text.push_str(&outside_text(&explanation.outside));
     text.push('\n');
     match (&explanation.recorded, &explanation.changes) {
         (None, _) => {

@@ -66,7 +66,12 @@ pub fn inputs(
 ) -> Vec<Input> {
     let mut list = Listing(Vec::new());
     encode(recipe, files, bases, outside, &mut list);
-    list.0
+    let mut list = list.0;
+    if recipe.dockerfile.is_some() {
+        // The Dockerfile says them; the encoding has their empty places.
+        list.retain(|input| !matches!(input.name.as_str(), "base" | "steps"));
+    }
+    list
 }
 
 struct Listing(Vec<Input>);

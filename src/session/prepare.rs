@@ -67,8 +67,8 @@ pub enum Obstacle {
 }
 
 impl Session {
-    /// Plans, and refuses what cannot be wanted of these images.
-    /// The error is the first obstacle. Whether the builders are there and the secrets can be had is not asked: see [`Self::ready`].
+    /// Plans, and refuses what cannot be wanted of these images: the error is the first obstacle. Whether the builders are there and
+    /// the secrets can be had is not asked: see [`Self::ready`].
     pub fn prepare(
         &self,
         asked: &BTreeSet<ImageId>,
@@ -111,7 +111,8 @@ impl Session {
         Ok(planned)
     }
 
-    /// Looks for the builders and the secrets that a plan needs, and whether bases are for the platforms of what is built; the error is the first obstacle.
+    /// Looks for the builders and the secrets that a plan needs, and whether bases are for the platforms of what is built; the error
+    /// is the first obstacle.
     pub fn ready(&self, plan: &Plan, asker: Asker<'_>) -> Result<(), Obstacle> {
         if let Some((why, mend)) = self.missing_backends(plan, asker).into_iter().next() {
             return Err(Obstacle::Backend { why, mend });

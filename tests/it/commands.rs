@@ -184,6 +184,43 @@ fn explain_lists_inputs_and_then_what_differs() {
 }
 
 #[test]
+fn explain_of_a_dockerfile_shows_it_its_contexts_and_its_bases() {
+    let manifest = "image \"base\" { base-image \"debian:bookworm-slim\" }\n\
+        image \"own\" {\n  dockerfile \"Dockerfile\" {\n    args V=\"1\"\n    contexts {\n      up image=\"base\"\n      alp \"alpine:3.22\"\n    }\n  }\n}\n";
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", manifest),
+        (
+            "Dockerfile",
+            "FROM golang:1.23 AS made\nFROM up\nCOPY --from=made /x /x\n",
+        ),
+    ]);
+    let ran = sandbox.run(&["explain", "own"]).success();
+    for shown in [
+        "dockerfile:Dockerfile ",
+        "dockerfile.args.V ",
+        "dockerfile.contexts.alp ",
+        "dockerfile.contexts.up key base ",
+        "\nimages from outside:\n",
+        "\n  golang:1.23  floats",
+        "\n  alpine:3.22  floats",
+    ] {
+        assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains("scratch"), "{}", ran.stdout);
+    let json = sandbox
+        .run(&["explain", "own", "--format", "json"])
+        .success()
+        .json();
+    let outside: Vec<&str> = json["outside"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(outside, ["alpine:3.22", "golang:1.23"]);
+}
+
+#[test]
 fn render_shows_what_would_be_sent() {
     let sandbox = two();
     sandbox
