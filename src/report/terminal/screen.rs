@@ -28,6 +28,7 @@ pub(super) struct Screen {
     over: BTreeSet<String>,
     total: usize,
     failed: usize,
+    pushed: usize,
     widest: usize,
     started: f64,
     predicted: Option<f64>,
@@ -72,7 +73,7 @@ impl Screen {
                 self.total = *build;
                 self.started = now;
                 self.over.clear();
-                self.failed = 0;
+                (self.failed, self.pushed) = (0, 0);
             }
             Event::FilesChanged { images, build, .. } => {
                 self.total = *build;
@@ -102,8 +103,11 @@ impl Screen {
                 self.failed += 1;
                 self.end(image);
             }
+            Event::ImagePushed { image, .. } => {
+                self.pushed += 1;
+                self.end(image);
+            }
             Event::ImageBuilt { image, .. }
-            | Event::ImagePushed { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
             Event::RunFinished { .. } => {
@@ -181,7 +185,7 @@ impl Screen {
         Some(line.add(Style::Plain, watching).add(Style::Dim, keys))
     }
 
-    /// `━━━━━━━━──────────── 12/40, 1 failed  41.2s of about 2m 10s`
+    /// `━━━━━━━━──────────── 12/40, 1 failed, 3 pushed  41.2s of about 2m 10s`
     fn total_line(&self, now: f64) -> Line {
         let over = self.over.len().min(self.total);
         let filled = BAR * over / self.total.max(1);
@@ -191,6 +195,9 @@ impl Screen {
         if self.failed > 0 {
             let failed = format!("{} failed", self.failed);
             line = line.add(Style::Plain, ", ").add(Style::Bad, failed);
+        }
+        if self.pushed > 0 {
+            line = line.add(Style::Plain, format!(", {} pushed", self.pushed));
         }
         let predicted = self.predicted.map(Seconds);
         let predicted = predicted.map_or(String::new(), |it| format!(" of about {it}"));

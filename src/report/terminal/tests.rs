@@ -82,7 +82,7 @@ fn running_images_stay_below_what_is_over() {
         ✔ python    built     3.2s  ghcr.io/acme/python:0123456789ab…
         ↑ python    pushed    0.8s  ghcr.io/acme/python:0123456789ab…
         ⠋ train     3/7     1m 01s  uv pip install torch
-        ━━━━━─────────────── 1/4  1m 01s
+        ━━━━━─────────────── 1/4, 1 pushed  1m 01s
         "#);
 }
 
