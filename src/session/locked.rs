@@ -110,6 +110,10 @@ impl Session {
                     )
                 })
                 .unzip();
+            // A daemon is not asked for nothing: a run without work starts no process.
+            if wanted.is_empty() {
+                continue;
+            }
             let answers = backend.foreign(&wanted, asker);
             for ((question, images), why) in wanted.iter().zip(images).zip(answers) {
                 let told = why.map(|why| {
