@@ -52,7 +52,7 @@ pub fn near_words<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, all:
     if near.is_empty() {
         return all.to_owned();
     }
-    format!("names like it: {}; {all}", near.join(", "))
+    format!("similar names: {}; {all}", near.join(", "))
 }
 
 /// Neither case nor `_` for `-` counts as a difference.

@@ -101,8 +101,9 @@ fn outside(outside: &Outside) -> Vec<OutsideDocument<'_>> {
 fn outside_text(outside: &[OutsideDocument<'_>]) -> String {
     let width = report::widest(outside.iter().map(|one| one.name));
     let lines = outside.iter().map(|OutsideDocument { name, locked }| {
-        let locked =
-            locked.unwrap_or("floats: whatever its tag names at the time; `imgspec lock` holds it");
+        let locked = locked.unwrap_or(
+            "floats: its tag may name another image by the next build; `imgspec lock` holds it",
+        );
         let line = Line::new()
             .add(Style::Plain, "  ")
             .column(Style::Plain, name, width);

@@ -49,16 +49,18 @@ pub fn fingerprint(
     lock: Option<&Lock>,
     reader: &FileReader,
 ) -> Vec<Result<Fingerprint, FingerprintError>> {
-    fingerprint_but(graph, recipes, lock, reader, |_| None)
+    fingerprint_again(graph, recipes, lock, reader, &[], &BTreeSet::new())
 }
 
-/// The same, but of some images the fingerprints are given: what is built on them goes by those.
-pub(super) fn fingerprint_but(
+/// The same, after `before` with the same graph, recipes and lock: only images whose files or bases are other ones get a new key.
+/// Those of `kept` keep theirs whatever changed, and what is built on them goes by those.
+pub(super) fn fingerprint_again(
     graph: &Graph,
     recipes: &[Recipe],
     lock: Option<&Lock>,
     reader: &FileReader,
-    given: impl Fn(ImageId) -> Option<Fingerprint>,
+    before: &[Fingerprint],
+    kept: &BTreeSet<ImageId>,
 ) -> Vec<Result<Fingerprint, FingerprintError>> {
     let sets: BTreeSet<&FileSet> = recipes.iter().flat_map(Recipe::file_sets).collect();
     let sets: Vec<&FileSet> = sets.into_iter().collect();
@@ -74,7 +76,11 @@ pub(super) fn fingerprint_but(
                 _ => Err(FingerprintError::Base(name.to_owned())),
             }
         };
-        done[id.index()] = Some(given(*id).map_or_else(|| one(recipe, lock, &read, base_key), Ok));
+        let before = before.get(id.index());
+        done[id.index()] = Some(match before.filter(|_| kept.contains(id)) {
+            Some(kept) => Ok(kept.clone()),
+            None => one(recipe, lock, &read, base_key, before),
+        });
     }
     done.into_iter()
         .map(|one| one.expect("the order holds every image"))
@@ -86,6 +92,7 @@ fn one(
     lock: Option<&Lock>,
     read: &HashMap<&FileSet, Result<Arc<Files>, FilesError>>,
     base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,
+    before: Option<&Fingerprint>,
 ) -> Result<Fingerprint, FingerprintError> {
     // An image's own mistake is told rather than its base's.
     let files = recipe
@@ -96,6 +103,19 @@ fn one(
         .images()
         .map(base_key)
         .collect::<Result<Vec<_>, _>>()?;
+    // A reader gives the very same files as long as they are as they were.
+    let is_same = |before: &&Fingerprint| {
+        before.bases == bases
+            && before.files.len() == files.len()
+            && before
+                .files
+                .iter()
+                .zip(&files)
+                .all(|(one, other)| Arc::ptr_eq(one, other))
+    };
+    if let Some(same) = before.filter(is_same) {
+        return Ok(same.clone());
+    }
     let outside = Outside::find(recipe, &files, lock);
     Ok(Fingerprint {
         key: key(recipe, &files, &bases, &outside),
@@ -180,11 +200,10 @@ mod tests {
             .filter(|id| before[id.index()] != after[id.index()]);
         assert_eq!(names(&graph, changed.collect()), ["app", "base"]);
         let base = graph.find("base").unwrap();
-        let given = |id: ImageId| (id == base).then(|| before[id.index()].clone().unwrap());
-        assert_eq!(
-            fingerprint_but(&graph, &recipes, None, &read(), given),
-            before
-        );
+        let all: Vec<Fingerprint> = before.iter().cloned().map(Result::unwrap).collect();
+        let again = |kept| fingerprint_again(&graph, &recipes, None, &read(), &all, &kept);
+        assert_eq!(again(BTreeSet::from([base])), before);
+        assert_eq!(again(BTreeSet::new()), after);
     }
 
     #[test]

@@ -22,4 +22,5 @@ pub use key::{BadKey, Key};
 pub use listing::{Change, Input, diff, inputs};
 pub use naming::{Namer, flytekit_ids, namers};
 pub use outside::Outside;
+pub(crate) use outside::dockerfile_text;
 pub use workspace::{BadSet, Fingerprints};

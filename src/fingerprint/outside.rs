@@ -27,7 +27,7 @@ impl Outside {
     /// Finds them: in the recipe, and in the text of its own Dockerfile, which is the first of its files.
     pub(super) fn find(recipe: &Recipe, files: &[Arc<Files>], lock: Option<&Lock>) -> Self {
         let own = recipe.dockerfile.as_ref().zip(files.first());
-        let froms = own.map(|(own, files)| match text(files) {
+        let froms = own.map(|(own, files)| match dockerfile_text(files) {
             Some(text) => froms(&text, own),
             None => Froms::default(),
         });
@@ -87,8 +87,8 @@ impl Outside {
     }
 }
 
-/// The text of a set that is one file. One that is no longer what was hashed is told of when it is sent.
-fn text(files: &Files) -> Option<String> {
+/// The text of a set that is one file, a Dockerfile. One that is no longer what was hashed is told of when it is sent.
+pub(crate) fn dockerfile_text(files: &Files) -> Option<String> {
     let (root, folder) = files.home();
     let path = folder.join(&files.entries.first()?.path);
     let (file, meta) = Root::open(root).ok()?.file(&path, Links::Follow).ok()?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     FileReader, Files, FilesError, Fingerprint, FingerprintError, Input, Key, Namer, Outside,
-    fingerprint, images::fingerprint_but, namers,
+    fingerprint, images::fingerprint_again, namers,
 };
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
@@ -153,8 +153,8 @@ impl Fingerprints {
     ) -> (Self, BTreeMap<ImageId, FilesError>) {
         self.reader
             .read_again(&sets.iter().copied().collect::<Vec<_>>());
-        let given = |id: ImageId| kept.contains(&id).then(|| self.all[id.index()].clone());
-        let found = fingerprint_but(graph, recipes, workspace.lock.as_ref(), &self.reader, given);
+        let lock = workspace.lock.as_ref();
+        let found = fingerprint_again(graph, recipes, lock, &self.reader, &self.all, kept);
         let mut unreadable = BTreeMap::new();
         let mut all = Vec::with_capacity(found.len());
         for (id, (found, before)) in graph.ids().zip(found.into_iter().zip(&self.all)) {

@@ -35,7 +35,7 @@ pub fn guess(path: Option<&Path>, text: &str) -> Option<InputKind> {
 type Look = (&'static str, &'static str);
 
 const MANIFEST: Look = (
-    "a manifest of imgspec",
+    "an imgspec manifest",
     "use it as it is: `imgspec check -f FILE`, or name it in `workspace { include … }`",
 );
 const DOCKERFILE: Look = (
@@ -43,7 +43,7 @@ const DOCKERFILE: Look = (
     "an image can be built from it as it is: `image \"name\" { dockerfile \"Dockerfile\" }`",
 );
 const REQUIREMENTS: Look = (
-    "requirements of pip",
+    "pip requirements",
     "name it in an image: `requirements \"requirements.txt\"`",
 );
 const PROJECT: Look = (
@@ -51,16 +51,16 @@ const PROJECT: Look = (
     "`imgspec init` writes a manifest for it",
 );
 const ENVD: Look = (
-    "envd's script",
+    "an envd script",
     "write an image with `builder \"envd\"` by hand",
 );
 const CONDA: Look = (
-    "an environment of conda",
+    "a conda environment",
     "name its packages in an image: `conda-packages \"…\"`, `conda-channels \"…\"`",
 );
 const OTHERS: &str = "import what builds its images: a bake file, or flytekit's ImageSpecs";
 const KUBERNETES: Look = ("a Kubernetes object", OTHERS);
-const WORKFLOW: Look = ("a workflow of CI", OTHERS);
+const WORKFLOW: Look = ("a CI workflow", OTHERS);
 
 /// What a file that cannot be imported looks like, and what to do with it instead.
 #[must_use]
@@ -147,13 +147,13 @@ mod tests {
     #[test]
     fn what_cannot_be_imported_is_told_by_what_it_looks_like() {
         for (name, text, what) in [
-            ("imgspec.kdl", "", Some("a manifest of imgspec")),
+            ("imgspec.kdl", "", Some("an imgspec manifest")),
             (
                 "x",
                 "// mine\nimage \"a\" {\n}\n",
-                Some("a manifest of imgspec"),
+                Some("an imgspec manifest"),
             ),
-            ("x", "image \"a\" {\n}\n", Some("a manifest of imgspec")),
+            ("x", "image \"a\" {\n}\n", Some("an imgspec manifest")),
             ("Dockerfile.gpu", "", Some("a Dockerfile")),
             (
                 "x",
@@ -169,12 +169,12 @@ mod tests {
             (
                 "env.yml",
                 "name: x\ndependencies:\n- numpy\n",
-                Some("an environment of conda"),
+                Some("a conda environment"),
             ),
-            ("ci.yml", "on: push\njobs: {}\n", Some("a workflow of CI")),
-            ("build.envd", "def build():\n", Some("envd's script")),
-            ("requirements-dev.txt", "", Some("requirements of pip")),
-            ("x", "# pins\nnumpy==1.0\n", Some("requirements of pip")),
+            ("ci.yml", "on: push\njobs: {}\n", Some("a CI workflow")),
+            ("build.envd", "def build():\n", Some("an envd script")),
+            ("requirements-dev.txt", "", Some("pip requirements")),
+            ("x", "# pins\nnumpy==1.0\n", Some("pip requirements")),
             ("x", "hello\n", None),
             ("-", "", None),
         ] {

@@ -1,11 +1,7 @@
 //! What is doubtful once the files are read: copies of nothing, Dockerfiles that copy what is left out, and an `allow` for nothing.
 
-use std::path::Path;
-
 use crate::diagnostic::Diagnostic;
-use crate::disk::limits;
-use crate::disk::read::{Links, Root};
-use crate::fingerprint::{EntryKind, Files, Fingerprints};
+use crate::fingerprint::{EntryKind, Files, Fingerprints, dockerfile_text};
 use crate::graph::ImageId;
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
@@ -22,7 +18,8 @@ pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic>
         let id = ImageId(u32::try_from(at).expect("an image's place"));
         let sets = recipe.file_sets().zip(prints.files(id));
         for ((set, files), field) in sets.zip(&recipe.set_fields) {
-            let lint = empty(set, files).or_else(|| left_out(&workspace.root, image, set, files));
+            let own = prints.files(id).first();
+            let lint = empty(set, files).or_else(|| left_out(image, set, files, own?));
             let Some((lint, label)) = lint else {
                 continue;
             };
@@ -58,19 +55,12 @@ fn empty(set: &FileSet, files: &Files) -> Option<Found> {
 }
 
 /// A Dockerfile that copies a manifest or the like, which its context is without.
-fn left_out(root: &Path, image: &Image, set: &FileSet, files: &Files) -> Option<Found> {
+fn left_out(image: &Image, set: &FileSet, files: &Files, own_file: &Files) -> Option<Found> {
     let FileSet::Context { path, own, .. } = set else {
         return None;
     };
     let dockerfile = &image.spec.dockerfile.as_ref()?.path;
-    let bytes = Root::open(root).and_then(|it| {
-        it.bytes(
-            Path::new(dockerfile.as_str()),
-            Links::Follow,
-            limits::DOCKERFILE,
-        )
-    });
-    let text = String::from_utf8_lossy(&bytes.ok()?).into_owned();
+    let text = dockerfile_text(own_file)?;
     let is_missing = |source: &&str| {
         let within = WorkspacePath::resolve(&WorkspacePath::ROOT, source.trim_start_matches('/'));
         let Some(within) = within else {

@@ -104,8 +104,8 @@ impl Planned {
             .collect();
         (!names.is_empty()).then(|| {
             format!(
-                "forced, although there under the same key: {}; what is built now may have another content under the same tag, and only \
-                 its digest tells the two apart",
+                "already there under the same key: {}; a forced build may put other content under the same tag, and only its digest tells \
+                 the two apart",
                 names.join(", ")
             )
         })

@@ -189,7 +189,7 @@ fn a_base_that_moved_changes_nothing_until_the_lock_says_so() {
         bench
             .build(&["--force"])
             .success()
-            .says("forced, although there under the same key: `app`, `own`");
+            .says("already there under the same key: `app`, `own`");
         assert_eq!(contents(), all("first"));
         let keys = [bench.reference("app"), bench.reference("own")];
 

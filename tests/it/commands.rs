@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::sandbox::{Ran, Sandbox, is_there};
+use crate::sandbox::{Sandbox, is_there};
 
 const TWO: &str = r#"
 image "base" { base-image "debian:bookworm-slim"; registry "registry.example.com/team" }
@@ -15,7 +15,7 @@ image "app" {
 }
 "#;
 
-fn two() -> Sandbox {
+pub(crate) fn two() -> Sandbox {
     Sandbox::with(&[("imgspec.kdl", TWO), ("src/main.py", "print('hello')\n")])
 }
 
@@ -345,56 +345,6 @@ fn completions_and_the_manual_come_from_the_program() {
             .says("imgspec");
     }
     sandbox.run(&["man"]).success().says(".TH imgspec");
-}
-
-/// What a shell offers for the last of these words.
-fn completed(sandbox: &Sandbox, shell: &str, words: &[&str]) -> Vec<String> {
-    let mut command = sandbox.command(&["--", "imgspec"]);
-    let last = words.len().to_string();
-    command.args(words).env("IMGSPEC_COMPLETE", shell);
-    command
-        .env("_CLAP_COMPLETE_INDEX", last)
-        .env("_CLAP_IFS", "\n");
-    let ran = Ran::of(&mut command).success();
-    assert_eq!(ran.stderr, "");
-    let words = ran
-        .stdout
-        .lines()
-        .map(|line| line.split('\t').next().unwrap_or_default());
-    words
-        .map(|word| word.split(':').next().unwrap_or_default().to_owned())
-        .collect()
-}
-
-#[test]
-fn shells_complete_images_and_fields_from_the_manifest() {
-    let sandbox = two();
-    sandbox.write("deep/x", "");
-    sandbox.write(
-        "other/imgspec.kdl",
-        "image \"over-there\" { base-image \"a:1\" }",
-    );
-    for shell in ["bash", "zsh", "fish"] {
-        let completed = |words: &[&str]| completed(&sandbox, shell, words);
-        assert_eq!(completed(&["graph", "build", "a"]), ["app"], "{shell}");
-        assert_eq!(completed(&["tag", "...b"]), ["...base"]);
-        assert_eq!(completed(&["explain", ""])[..2], ["base", "app"]);
-        assert_eq!(completed(&["-C", "deep", "explain", "b"]), ["base"]);
-        assert_eq!(completed(&["-C", "other", "explain", "o"]), ["over-there"]);
-        assert_eq!(
-            completed(&["-f", "other/imgspec.kdl", "explain", "o"]),
-            ["over-there"]
-        );
-        assert_eq!(completed(&["set", "app", "python-v"]), ["python-version"]);
-        assert_eq!(completed(&["check", "--set", "ap"]), ["app."]);
-        assert_eq!(completed(&["check", "--set", "app.wor"]), ["app.workdir="]);
-        assert_eq!(completed(&["explain", "nothing-like-it"]), [""; 0]);
-    }
-    // A manifest with mistakes offers what is sound of it, and nothing is said.
-    sandbox.write("imgspec.kdl", "image \"app\" {\n  oops 1\n}\n");
-    completed(&sandbox, "bash", &["explain", ""]);
-    sandbox.write("imgspec.kdl", "}{");
-    assert_eq!(completed(&sandbox, "bash", &["explain", "a"]), [""; 0]);
 }
 
 #[test]

@@ -432,7 +432,7 @@ fn a_program_s_images_stand_on_what_is_locked_beside_them() {
 #[test]
 fn force_says_that_the_same_tag_may_get_another_content() {
     let (sandbox, _registry, _) = stack();
-    let words = "forced, although there under the same key: `os`; what is built now may have another content under the same tag";
+    let words = "already there under the same key: `os`; a forced build may put other content under the same tag";
     let ran = sandbox.build(&["--force", "os"]).success();
     assert!(!ran.stderr.contains(words), "{}", ran.stderr);
     sandbox.build(&["--force", "os"]).success().says(words);

@@ -4,6 +4,7 @@
 
 mod build;
 mod commands;
+mod completion;
 mod edit;
 mod faults;
 mod flytekit;

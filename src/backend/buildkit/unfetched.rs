@@ -38,7 +38,7 @@ fn try_for(image: &str, error: &str) -> String {
     let known: &[(&[&str], &str)] = &[
         (
             &["no match for platform", "no matching manifest"],
-            "take a base that is made for this platform",
+            "choose a base that is built for this platform",
         ),
         (
             &[

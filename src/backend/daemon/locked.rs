@@ -1,5 +1,6 @@
 //! Outside images as the lock has them: by digest of their registries, or by id of the local store. And what they are now.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use super::Daemon;
@@ -144,10 +145,8 @@ impl Daemon {
         wanted: &[Outsider<'_>],
         asker: Asker<'_>,
     ) -> Vec<Option<Unresolved>> {
-        let own = self
-            .engine(asker)
-            .ok()
-            .and_then(|engine| engine.info.platform);
+        // Asked for only when an image is not here.
+        let own = LazyCell::new(|| self.engine(asker).ok()?.info.platform.clone());
         let each = wanted.iter().flat_map(|one| {
             let platforms = one.platforms.iter();
             platforms.map(|platform| Wanted {
