@@ -44,6 +44,18 @@ pub fn repository(image: &Image) -> String {
     }
 }
 
+/// The reference with a tag that is a key cut to 12 digits, for screens.
+pub fn short(reference: &str) -> String {
+    match reference.rsplit_once(':') {
+        Some((name, tag))
+            if tag.len() >= 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            format!("{name}:{}…", &tag[..12])
+        }
+        _ => reference.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +77,15 @@ mod tests {
         image.spec.name = Some("ml/train".into());
         image.spec.tag_format = Some("{spec_hash:.6}-cpu".into());
         assert_eq!(of(&image, &key), "ghcr.io/acme/ml/train:ababab-cpu");
+    }
+
+    #[test]
+    fn only_tags_that_are_keys_are_cut() {
+        assert_eq!(
+            short("r:5000/a:0123456789abcdef0123456789abcdef"),
+            "r:5000/a:0123456789ab…"
+        );
+        assert_eq!(short("r:5000/a:v1.2"), "r:5000/a:v1.2");
+        assert_eq!(short("a"), "a");
     }
 }

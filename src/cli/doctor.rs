@@ -7,12 +7,16 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Format;
-use super::screen::{print_json, print_text};
+use super::screen::{print_json, print_lines};
 use crate::backend::Availability;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::report::line::{Line, Style};
+use crate::report::words::first;
 use crate::session::{self, Opening, Session};
+
+/// How many images of a builder are named before the rest is only counted.
+const NAMED: usize = 6;
 
 #[derive(Args)]
 pub(super) struct DoctorArgs {
@@ -63,7 +67,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         .any(|(backend, finding)| backend.priority() > 0 && finding.ready);
     match args.format {
         Format::Json => print_json(&findings)?,
-        Format::Text => print_text(&text(&findings, is_ready, context))?,
+        Format::Text => print_lines(&text(&findings, is_ready, context))?,
     }
     let state = state(context);
     context.screen.show(&state, &Sources::default());
@@ -156,15 +160,16 @@ fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
         }
         for reason in reasons(&finding.images) {
             let images = finding.images.iter().filter(|one| one.reason == reason);
-            let images: Vec<&str> = images.map(|one| one.image.as_str()).collect();
-            text.push_str(&format!("  builds {}: {reason}\n", images.join(", ")));
+            let images: Vec<String> = images.map(|one| one.image.clone()).collect();
+            let images = first(&images, NAMED);
+            text.push_str(&format!("  builds {images} ({reason})\n"));
         }
         if let (Some(why), Some(mend)) = (&finding.why, &finding.mend) {
-            text.push_str(&format!("  {why}\n  to mend it: {mend}\n"));
+            text.push_str(&format!("  {why}\n  help: {mend}\n"));
         }
     }
     if !is_ready {
-        text.push_str("\nNothing here can build an image yet.\n");
+        text.push_str("\nNo builder is ready, so no image can be built here yet.\n");
     }
     text
 }

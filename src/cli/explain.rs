@@ -8,7 +8,7 @@ use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
-use super::screen::{print_json, print_text};
+use super::screen::{print_json, print_lines};
 use crate::fingerprint::{self, Change, Input, Outside};
 use crate::plan::Reason;
 use crate::report;
@@ -84,7 +84,7 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
     };
     match args.format {
         Format::Json => print_json(&explanation)?,
-        Format::Text => print_text(&text(&explanation, context))?,
+        Format::Text => print_lines(&text(&explanation, context))?,
     }
     Ok(exit::DONE)
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::screen::{eprint_text, print_text};
+use super::screen::{eprint_text, print_lines};
 use crate::lock::{Change, Renewal, Which};
 use crate::report::words::Count;
 use crate::session::{Session, remark};
@@ -115,7 +115,7 @@ fn check(session: &Session) -> Result<u8, Failure> {
             found += &format!("{name} is locked, and no image is made of it\n");
         }
     }
-    print_text(&found)?;
+    print_lines(&found)?;
     Ok(if found.is_empty() {
         exit::DONE
     } else {

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::{Format, Selection};
-use super::screen::{print_json, print_text};
+use super::screen::{print_json, print_lines};
 use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
@@ -75,7 +75,7 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
         Format::Text => {
             let mut text = text(&session, &planned.plan, choice, context);
             text.push_str(&bases(&floating, looks.as_deref()));
-            print_text(&text)?;
+            print_lines(&text)?;
         }
     }
     Ok(exit::DONE)

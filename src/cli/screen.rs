@@ -7,6 +7,8 @@ use super::options::{Global, Progress, When};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::disk::system_words;
 use crate::report;
+use crate::report::terminal::columns;
+use crate::report::wrap::wrapped;
 
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
@@ -77,9 +79,7 @@ impl Screen {
     }
 
     pub(super) fn show(self, diagnostics: &[Diagnostic], sources: &Sources) {
-        let width = std::io::stderr()
-            .is_terminal()
-            .then(|| usize::from(report::terminal::size()().0));
+        let width = columns(std::io::stderr());
         let drawn = report::diagnostics::render(diagnostics, sources, self.color, width);
         eprint_text(&drawn);
     }
@@ -97,6 +97,11 @@ pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints lines for people: on a terminal, long ones are broken between words.
+pub(super) fn print_lines(text: &str) -> Result<(), Failure> {
+    print_text(&wrapped(text, columns(std::io::stdout())))
+}
+
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).expect("our own values serialise");
     print_text(&format!("{text}\n"))
@@ -104,5 +109,6 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Words that are no result, on standard error; nobody may be reading them.
 pub(super) fn eprint_text(text: &str) {
+    let text = wrapped(text, columns(std::io::stderr()));
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

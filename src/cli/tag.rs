@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::{Format, Selection};
-use super::screen::{print_json, print_text};
+use super::screen::{print_json, print_lines, print_text};
 
 #[derive(Args)]
 pub(super) struct TagArgs {
@@ -55,7 +55,7 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
             let width = tags.iter().map(|tag| tag.image.len()).max().unwrap_or(0);
             let line = |tag: &Tag<'_>| format!("{:width$}  {}\n", tag.image, tag.reference);
             let lines: Vec<String> = tags.iter().map(line).collect();
-            print_text(&lines.concat())?;
+            print_lines(&lines.concat())?;
         }
     }
     Ok(exit::DONE)

@@ -17,6 +17,7 @@ pub mod terminal;
 pub(crate) mod tests;
 pub mod watch;
 pub mod words;
+pub mod wrap;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -40,9 +41,11 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
             let (target, size) = (terminal::target(), terminal::size());
             Box::new(terminal::Terminal::new(target, size, clock, settings).ticking())
         }
-        (_, verbosity) => Box::new(
-            plain::Plain::new(Box::new(std::io::stderr()), verbosity).colored(settings.color),
-        ),
+        (_, verbosity) => {
+            let plain = plain::Plain::new(Box::new(std::io::stderr()), verbosity);
+            let columns = terminal::columns(std::io::stderr());
+            Box::new(plain.colored(settings.color).wrapped_to(columns))
+        }
     }
 }
 

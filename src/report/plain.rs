@@ -10,6 +10,7 @@ use super::line::Line;
 use super::output::{Output, Report};
 use super::settings::Verbosity;
 use super::words::{Count, Seconds};
+use super::wrap::wrapped;
 use super::{story, watch};
 use crate::run::event::Event;
 
@@ -20,6 +21,8 @@ pub struct Plain {
     fresh: Vec<String>,
     /// Whether excerpts of manifests are coloured.
     color: bool,
+    /// The columns of the terminal that the stream is, if it is one.
+    columns: Option<usize>,
 }
 
 impl Plain {
@@ -30,7 +33,15 @@ impl Plain {
             verbosity,
             fresh: Vec::new(),
             color: false,
+            columns: None,
         }
+    }
+
+    /// Breaks lines between words that are too long for this many columns.
+    #[must_use]
+    pub fn wrapped_to(mut self, columns: Option<usize>) -> Self {
+        self.columns = columns;
+        self
     }
 
     /// Colours excerpts of manifests, as other commands do.
@@ -41,12 +52,13 @@ impl Plain {
     }
 
     fn say(&mut self, text: &str) {
-        self.output.line(&clean(text));
+        self.output.line(&wrapped(&clean(text), self.columns));
     }
 
     fn say_all(&mut self, lines: &[Line]) {
         for line in lines {
-            self.output.line(&line.paint(false));
+            let line = line.paint(false);
+            self.output.line(&wrapped(&line, self.columns));
         }
     }
 

@@ -290,9 +290,9 @@ impl Session {
     pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
         let own = &self.world.spec(image).builder;
         match (own, flag) {
-            (Some(_), _) => "the image says so",
-            (None, Some(_)) => "`--builder` says so",
-            (None, None) => "it goes before the others",
+            (Some(_), _) => "the manifest names it",
+            (None, Some(_)) => "`--builder` names it",
+            (None, None) => "the default",
         }
     }
 

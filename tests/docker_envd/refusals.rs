@@ -143,8 +143,8 @@ fn the_plan_and_the_doctor_say_who_builds_what_and_why() {
             .sandbox
             .run(&["graph", "plan"])
             .success()
-            .says("with docker: it goes before the others")
-            .says("with envd: the image says so");
+            .says("with docker: the default")
+            .says("with envd: the manifest names it");
         let plan = bench
             .sandbox
             .run(&["graph", "plan", "--format", "json"])
@@ -156,8 +156,8 @@ fn the_plan_and_the_doctor_say_who_builds_what_and_why() {
             .success()
             .says("envd         1.3.6");
         for line in [
-            "builds a: it goes before the others\n",
-            "builds b: the image says so\n",
+            "builds a (the default)\n",
+            "builds b (the manifest names it)\n",
         ] {
             assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
         }

@@ -12,6 +12,7 @@ mod import;
 mod library;
 mod lints;
 mod lock;
+mod narrow;
 mod outputs;
 mod plan;
 mod reliability;

@@ -144,7 +144,7 @@ impl NoEngine {
     pub(super) fn no_daemon(whom: &str, why: &str) -> Self {
         // In docker's words, which name the daemon once more.
         let why = if why.starts_with("Cannot connect to the Docker daemon") {
-            "nobody listens there"
+            "nothing is listening there"
         } else {
             why.trim()
         };
@@ -334,10 +334,14 @@ mod tests {
         let said =
             "Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?";
         let none = read(r#"{"ServerVersion":"","ClientInfo":{}}"#, said).unwrap_err();
-        assert!(none.why.ends_with("nobody listens there") && none.passing);
+        assert!(none.why.ends_with("nothing is listening there") && none.passing);
         let errors = format!(r#"{{"ServerErrors":["{said}"],"ClientInfo":{{}}}}"#);
         let none = read(&errors, "").unwrap_err();
-        assert!(none.why.ends_with("nobody listens there"), "{}", none.why);
+        assert!(
+            none.why.ends_with("nothing is listening there"),
+            "{}",
+            none.why
+        );
         assert!(
             read("", "permission denied\n")
                 .unwrap_err()

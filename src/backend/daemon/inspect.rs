@@ -294,7 +294,7 @@ mod tests {
         let err =
             "Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?\n";
         let why = |err: &str| read(&["a:1"], &said(false, "", err)).unwrap_err().why;
-        assert_eq!(why(err), "it does not answer: nobody listens there");
+        assert_eq!(why(err), "it does not answer: nothing is listening there");
         assert!(why("").ends_with("`docker image inspect` failed"));
         // What docker says of its configuration is no answer of the daemon.
         let warned = "WARNING: Error loading config file: x\nError response from daemon: No such image: a:1\n";

@@ -18,9 +18,12 @@ use super::line::{Line, Style};
 use super::output::Report;
 use super::settings::{Clock, Settings, Verbosity};
 use super::words::{List, Seconds};
+use super::wrap::wrapped;
 use super::{story, watch};
+use crate::reference;
 use crate::run::event::Event;
 use screen::Screen;
+pub use target::columns;
 
 /// How often the screen is redrawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -84,7 +87,11 @@ impl Terminal {
     /// Prints above the running images, in one drawing.
     fn scroll(&self, lines: &[Line]) {
         if !lines.is_empty() {
-            let painted = lines.iter().map(|line| line.paint(self.settings.color));
+            let columns = usize::from((self.size)().0);
+            let painted = lines.iter().map(|line| {
+                let line = line.paint(self.settings.color);
+                wrapped(&line, Some(columns))
+            });
             self.bar.println(painted.collect::<Vec<_>>().join("\n"));
         }
     }
@@ -195,7 +202,7 @@ impl Terminal {
         let reference = if self.is_verbose() {
             reference.to_owned()
         } else {
-            short(reference)
+            reference::short(reference)
         };
         self.head(Style::Good, sign, image, word, Some(seconds))
             .add(Style::Dim, reference)
@@ -286,16 +293,4 @@ fn style(screen: &Arc<Mutex<Screen>>, size: &Size, clock: &Clock, color: bool) -
 
 fn output(image: &str, line: &str) -> Line {
     Line::of(Style::Dim, format!("{image} | ")).add(Style::Plain, clean_output(line))
-}
-
-/// The reference, its tag cut to 12 digits if it is a key.
-fn short(reference: &str) -> String {
-    match reference.rsplit_once(':') {
-        Some((name, tag))
-            if tag.len() >= 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-        {
-            format!("{name}:{}…", &tag[..12])
-        }
-        _ => reference.to_owned(),
-    }
 }

@@ -4,18 +4,26 @@
 //! session. indicatif ignores every error: a closed pipe is none.
 
 use std::io::{Result, Write};
+use std::os::fd::AsFd;
 
 use indicatif::TermLike;
 
 /// The columns and rows of a terminal that does not tell its size.
 const DEFAULT: (u16, u16) = (80, 24);
 
+/// Columns of a terminal; `None` for anything else, and for a terminal that does not report its size.
+pub fn columns(stream: impl AsFd) -> Option<usize> {
+    size_of(stream).map(|(columns, _)| usize::from(columns))
+}
+
+fn size_of(stream: impl AsFd) -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(stream).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
+}
+
 /// Columns and rows of the terminal on stderr.
 pub(super) fn size() -> (u16, u16) {
-    match rustix::termios::tcgetwinsize(std::io::stderr()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),
-        _ => DEFAULT,
-    }
+    size_of(std::io::stderr()).unwrap_or(DEFAULT)
 }
 
 #[derive(Debug)]

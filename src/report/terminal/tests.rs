@@ -173,13 +173,3 @@ fn finishing_twice_or_without_a_run_is_harmless() {
     stage.report.finish();
     assert_eq!(stage.term.contents(), "");
 }
-
-#[test]
-fn only_tags_that_are_keys_are_cut() {
-    assert_eq!(
-        short("r:5000/a:0123456789abcdef0123456789abcdef"),
-        "r:5000/a:0123456789ab…"
-    );
-    assert_eq!(short("r:5000/a:v1.2"), "r:5000/a:v1.2");
-    assert_eq!(short("a"), "a");
-}

@@ -183,7 +183,7 @@ fn a_docker_host_of_any_bad_kind_is_told_with_what_to_do() {
     stage.docker(PROGRAM);
     let cases = [
         ("://x", "invalid bind address format"),
-        ("tcp://127.0.0.1:1", "nobody listens there"),
+        ("tcp://127.0.0.1:1", "nothing is listening there"),
         ("ssh://x", "Could not resolve hostname"),
         ("npipe:////./pipe/x", "protocol not available"),
         ("fd://", "unable to parse docker host"),
