@@ -261,7 +261,7 @@ mod tests {
         train: stopped because its inputs changed
         serve: waiting for `train`
         git is at work: waiting for its end
-        waiting for changes; failed: train; waiting for others: serve
+        waiting for changes; failed: train
         paused: running builds finish, no new ones start
         on-success: started
         on-success | restarted

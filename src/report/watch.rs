@@ -40,10 +40,10 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
             format!("{image}: waiting for {}", List(because)),
         ),
         Event::WatchHeld { why } => (Style::Dim, why.clone()),
-        Event::WatchWaiting { failed, waiting } => {
+        // Which images wait for the failed ones, each has said by itself.
+        Event::WatchWaiting { failed, .. } => {
             let text = "waiting for changes".to_owned();
-            let lists = [("failed", failed), ("waiting for others", waiting)];
-            (Style::Dim, with_names(text, lists))
+            (Style::Dim, with_names(text, [("failed", failed)]))
         }
         Event::WatchPaused { paused: true } => (Style::Doubtful, PAUSED.to_owned()),
         Event::WatchPaused { paused: false } => (Style::Plain, "resumed".to_owned()),
@@ -122,7 +122,7 @@ fn broken(mistakes: &[Diagnostic], sources: &Sources, color: bool) -> Vec<Line> 
     lines
 }
 
-fn with_names(mut text: String, lists: [(&str, &Vec<String>); 2]) -> String {
+fn with_names<const N: usize>(mut text: String, lists: [(&str, &Vec<String>); N]) -> String {
     for (word, names) in lists {
         if !names.is_empty() {
             text += &format!("; {word}: {}", first(names, NAMED));
@@ -160,15 +160,12 @@ mod tests {
     }
 
     #[test]
-    fn the_waiting_state_says_what_failed_and_who_waits() {
+    fn the_waiting_state_says_what_failed_and_not_again_who_waits() {
         let event = Event::WatchWaiting {
             failed: vec!["train".to_owned()],
             waiting: vec!["serve".to_owned()],
         };
-        assert_eq!(
-            said(&event),
-            "waiting for changes; failed: train; waiting for others: serve"
-        );
+        assert_eq!(said(&event), "waiting for changes; failed: train");
     }
 
     #[test]

@@ -156,9 +156,7 @@ impl Terminal {
                 doubtful("⊘", image, "waiting ", &format!("for {}", List(because)))
             }
             // Shown all the time by the last line of the screen.
-            Event::WatchWaiting { failed, waiting } if failed.is_empty() && waiting.is_empty() => {
-                return Vec::new();
-            }
+            Event::WatchWaiting { .. } => return Vec::new(),
             Event::Warning { message } => {
                 Line::of(Style::Doubtful, "warning: ").add(Style::Plain, message)
             }

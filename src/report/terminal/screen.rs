@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::report::line::{Line, Style, columns};
 use crate::report::settings::Settings;
 use crate::report::watch;
-use crate::report::words::Seconds;
+use crate::report::words::{Seconds, first};
 use crate::run::event::Event;
 
 /// Rows reserved for a line above, the total and the cursor.
@@ -17,6 +17,9 @@ const SPARE_ROWS: usize = 3;
 const NAME: std::ops::RangeInclusive<usize> = 8..=32;
 
 const BAR: usize = 20;
+
+/// How many failed images the line of a watch names.
+const NAMED: usize = 2;
 
 /// One frame per tenth of a second.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
@@ -34,6 +37,8 @@ pub(super) struct Screen {
     predicted: Option<f64>,
     /// The line of a watch while nothing runs.
     watching: Option<String>,
+    /// The images that a watch could not build and has not tried again.
+    broken: Vec<String>,
     is_paused: bool,
     keys: bool,
 }
@@ -82,6 +87,7 @@ impl Screen {
                 }
             }
             Event::WatchStarted { .. } => self.watching = Some(watch::watching(event)),
+            Event::WatchWaiting { failed, .. } => self.broken.clone_from(failed),
             Event::WatchPaused { paused } => self.is_paused = *paused,
             Event::ImageSuperseded { image } => {
                 self.running.retain(|running| running.image != *image);
@@ -171,7 +177,7 @@ impl Screen {
             .add(Style::Dim, &running.words)
     }
 
-    /// `watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit`
+    /// `watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit`, or what failed instead of the counts.
     fn watching_line(&self) -> Option<Line> {
         let watching = self.watching.as_ref()?;
         let (line, pause) = if self.is_paused {
@@ -182,7 +188,15 @@ impl Screen {
         };
         let keys = format!(" · r rebuild · p {pause} · q quit");
         let keys = if self.keys { &keys } else { "" };
-        Some(line.add(Style::Plain, watching).add(Style::Dim, keys))
+        let line = if self.broken.is_empty() {
+            line.add(Style::Plain, watching)
+        } else {
+            let images = watching.split(':').next().unwrap_or_default();
+            let failed = format!("failed: {}", first(&self.broken, NAMED));
+            line.add(Style::Plain, format!("{images} · "))
+                .add(Style::Bad, failed)
+        };
+        Some(line.add(Style::Dim, keys))
     }
 
     /// `━━━━━━━━──────────── 12/40, 1 failed, 3 pushed  41.2s of about 2m 10s`
@@ -336,6 +350,11 @@ mod tests {
         assert!(shown(&screen(&events), 1.0, 80, 24).contains("0/1"));
         events.extend([(1.0, built("a", 1.0)), (1.0, story().pop().unwrap())]);
         insta::assert_snapshot!(shown(&screen(&events), 1.0, 80, 24), @"watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit");
+        let failed = vec!["train".to_owned()];
+        let waiting = vec!["serve".to_owned()];
+        let mut broken = events.clone();
+        broken.push((2.0, Event::WatchWaiting { failed, waiting }));
+        insta::assert_snapshot!(shown(&screen(&broken), 2.0, 80, 24), @"watching 12 images · failed: train · r rebuild · p pause · q quit");
         events.push((2.0, Event::WatchPaused { paused: true }));
         insta::assert_snapshot!(shown(&screen(&events), 2.0, 90, 24), @"paused · watching 12 images: 210 files in 34 directories · r rebuild · p resume · q quit");
     }
