@@ -161,7 +161,8 @@ fn peak(pid: u32) -> Option<usize> {
 #[test]
 fn a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
     let sandbox = stack();
-    let mut watch = Watch::settled(&sandbox, &[]);
+    // Long enough for a busy machine to read the whole queue before it is quiet.
+    let mut watch = Watch::settled(&sandbox, &["--quiet-period", "500ms"]);
     let before = peak(watch.pid());
     // Written in place: a file system may take its time to free what a truncated file held.
     let file = |at| fs::File::create(sandbox.path(&format!("other/f{at}"))).unwrap();
@@ -192,7 +193,8 @@ fn a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
 #[test]
 fn events_that_were_lost_lead_to_one_full_look() {
     let sandbox = stack();
-    let mut watch = Watch::settled(&sandbox, &[]);
+    // Long enough for a busy machine to read the whole queue before it is quiet.
+    let mut watch = Watch::settled(&sandbox, &["--quiet-period", "500ms"]);
     // Stopped, it cannot read the queue, which overflows: everything after is lost.
     signal(watch.pid(), rustix::process::Signal::STOP);
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").ok();
