@@ -1,7 +1,7 @@
-//! One workspace as everything that plans and builds sees it: made once when it is opened, handed on as it is.
+//! Everything that planning and building need to know about one workspace: made once when it is opened, then shared.
 //!
-//! A [`World`] is what the manifests say. A [`View`] is a world with its files as they were read: a change of files makes a new
-//! view of the same world, and whoever still builds by the old one keeps it.
+//! A [`World`] holds what the manifests declare. A [`View`] is a world plus its files as of one reading: when files
+//! change, a new view of the same world is made, and builds that are still running keep the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::reference;
 use crate::spec::ImageSpec;
 use crate::workspace::Workspace;
 
-/// A workspace without errors. All lists have one entry an image, in the order of the ids.
+/// A workspace without errors. Each list has one entry per image, in id order.
 pub struct World {
-    /// The images and where each was said.
+    /// The images, and the source location of each.
     pub workspace: Workspace,
-    /// Who needs whom.
+    /// Which image depends on which.
     pub graph: Graph,
-    /// What each image is made of.
+    /// The recipe of each image.
     pub recipes: Vec<Recipe>,
-    /// Who builds each image.
+    /// The backend that builds each image.
     pub backends: Vec<Arc<dyn Backend>>,
 }
 
 impl World {
-    /// What an image is asked to be.
+    /// The spec of an image.
     pub fn spec(&self, id: ImageId) -> &ImageSpec {
         &self.workspace.images[id.index()].spec
     }
 
-    /// Where a field of an image was said, or else the image: `imgspec.kdl:3:5`.
+    /// The source location of a field of an image, or of the image if the field is not set: `imgspec.kdl:3:5`.
     pub fn place(&self, id: ImageId, field: &str) -> Option<String> {
         let Workspace {
             images, sources, ..
@@ -43,29 +43,29 @@ impl World {
             .map(|place| sources.words(place))
     }
 
-    /// What an image is called: `registry/name:tag`.
+    /// The full reference of an image: `registry/name:tag`.
     pub fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {
         reference::of(&self.workspace.images[id.index()], &prints.tag(id))
     }
 }
 
-/// A world with its files as they were when they were read.
+/// A world plus its files as of one reading.
 #[derive(Clone)]
 pub struct View {
-    /// What the manifests say.
+    /// What the manifests declare.
     pub world: Arc<World>,
-    /// The keys and files.
+    /// The keys, and the files they were made from.
     pub prints: Fingerprints,
-    /// The images that were asked for.
+    /// The requested images.
     pub asked: BTreeSet<ImageId>,
-    /// Those, and what they need.
+    /// The requested images and their transitive bases.
     pub relevant: BTreeSet<ImageId>,
-    /// Images whose files cannot be read: they keep the keys that they had.
+    /// Images whose files cannot be read; they retain their previous keys.
     pub unreadable: BTreeMap<ImageId, FilesError>,
 }
 
 impl View {
-    /// A view of files that all could be read.
+    /// A view in which all files could be read.
     pub fn new(world: Arc<World>, prints: Fingerprints, asked: BTreeSet<ImageId>) -> Self {
         Self {
             relevant: world.graph.with_bases(&asked),
@@ -76,8 +76,8 @@ impl View {
         }
     }
 
-    /// The same manifests, with these file sets read again. Images that are `kept` stay as they were seen, and what is built on
-    /// them has its key made of that.
+    /// A new view of the same manifests, with the file sets in `sets` read again. Images in `kept` stay as they were,
+    /// and the keys of images built on them are computed from that.
     #[must_use]
     pub fn again(&self, sets: &BTreeSet<&FileSet>, kept: &BTreeSet<ImageId>) -> Self {
         let World {
@@ -99,17 +99,17 @@ impl View {
         }
     }
 
-    /// What an image is called.
+    /// The full reference of an image: `registry/name:tag`.
     pub fn reference(&self, id: ImageId) -> String {
         self.world.reference(&self.prints, id)
     }
 
-    /// The id that the manifests give an image.
+    /// The image's id in the manifests.
     pub fn name(&self, id: ImageId) -> &str {
         self.world.graph.name(id)
     }
 
-    /// The file sets of all images that matter.
+    /// The file sets of all relevant images.
     pub fn sets(&self) -> BTreeSet<&FileSet> {
         let recipes = self
             .relevant

@@ -311,7 +311,7 @@ fn a_base_that_cannot_be_fetched_is_named_with_its_place_and_what_to_try() {
             .says(&format!("`{missing}` cannot be fetched: not found: check its name and tag\n  at imgspec.kdl:2:14\n"))
             .says(&format!("`{missing}` cannot be fetched: not found: check its name and tag\n  at imgspec.kdl:8:14\n"))
             .says(": check that `127.0.0.1:9` is running and can be reached\n  at imgspec.kdl:5:14\n")
-            .says("away: attempt 3 of 3 in 4.0s: the same again");
+            .says("away: attempt 3 of 3 in 4.0s: same as before");
         // Once for the first try, once for the failure; no log without a line, and no line of a Dockerfile that nobody wrote.
         assert_eq!(ran.stderr.matches(away).count(), 2, "{}", ran.stderr);
         for not in ["full log", "Written by imgspec"] {

@@ -1,9 +1,9 @@
-//! Recipe, files and bases → key: the encoding, written once.
+//! The encoding of recipe, files and bases that the key hashes, defined in one place.
 //!
-//! [`encode`] tells a [`Sink`] every input by name, in a fixed order; one sink hashes them, the other (in `listing`) writes
-//! them down for people. What is hashed is a sequence of (name, tag, value), each with its length before it, so no two recipes
-//! give the same bytes; a sequence says how long it is; recipes are taken apart without `..`, so a new field does not compile
-//! until someone says here how it counts. See `docs/design/key.md`.
+//! [`encode`] passes every input by name, in a fixed order, to a [`Sink`]. One sink hashes them; the other (in
+//! `listing`) collects them in readable form. The hashed data is a sequence of (name, tag, value), each prefixed with
+//! its length, so no two recipes yield the same bytes; lists include their length. Recipes are destructured without
+//! `..`, so a new field does not compile until its part in the key is decided here. See `docs/design/key.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,25 +19,25 @@ use crate::recipe::{
 };
 use crate::spec::Base;
 
-/// Version of the encoding: raised when its bytes change, or what file sets are.
+/// Version of the encoding: incremented when its bytes or the contents of file sets change.
 const KEY_FORMAT: u32 = 2;
 
-/// Hears every input of a key.
+/// Receives every input of a key.
 pub(super) trait Sink {
-    /// One input. The name is hashed as well: it tells inputs apart.
+    /// Adds one input. The name is hashed too, to distinguish inputs.
     fn input(&mut self, name: &str, value: Value<'_>);
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Text(&'a str),
-    /// A text that may hold a URL, whose user and password are no input.
+    /// A text that may contain URLs, whose credentials are not part of the input.
     Url(&'a str),
-    /// A version of ours.
+    /// A version number of imgspec's own.
     Number(u32),
-    /// How many values of this name follow.
+    /// The number of values of this name that follow.
     Count(usize),
-    /// Another image of the workspace: its key counts, its id is for people.
+    /// Another image of the workspace: the key counts; the id is only listed.
     Image {
         id: &'a str,
         key: &'a Key,
@@ -45,8 +45,8 @@ pub(super) enum Value<'a> {
     Files(&'a Files),
 }
 
-/// The key of an image: of its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the images that it
-/// needs, by id. What the lock says of images of registries counts; an image without that has the key that it always had.
+/// Computes the key of an image from its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the
+/// images it depends on, by id. Locked digests of outside images are included; unlocked images add nothing.
 pub fn key(
     recipe: &Recipe,
     files: &[Arc<Files>],
@@ -90,8 +90,8 @@ impl Sink for Hash {
     }
 }
 
-/// A text without the `user:password@` of its URLs: who may fetch something does not change what is fetched, and a secret
-/// must get into no key and no record.
+/// The text with `user:password@` removed from its URLs: credentials do not change what is downloaded, and no secret
+/// may get into a key or record.
 pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
     let mut kept = String::new();
     let mut rest = text;
@@ -111,7 +111,7 @@ pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept + rest)
 }
 
-/// Tells the sink every input of an image's key.
+/// Passes every input of an image's key to the sink.
 pub(super) fn encode(
     recipe: &Recipe,
     files: &[Arc<Files>],
@@ -127,9 +127,9 @@ pub(super) fn encode(
         helpers,
         secrets,
         dockerfile,
-        // How it is built, not what it is.
+        // Affects how the image is built, not the result.
         wishes: _,
-        // For people.
+        // Used in messages only.
         set_fields: _,
     } = recipe;
     let mut encoder = Encoder {
@@ -168,12 +168,12 @@ struct Encoder<'a, S: Sink> {
     sink: &'a mut S,
     files: std::slice::Iter<'a, Arc<Files>>,
     bases: &'a [(String, Key)],
-    /// How many steps of each name there were.
+    /// The number of steps seen so far of each name.
     seen: BTreeMap<&'static str, usize>,
 }
 
 impl<S: Sink> Encoder<'_, S> {
-    /// What a step is called: the manifest's name of its field, with a number where there may be several.
+    /// The name of a step: the manifest's name of its field, with an index if there may be several.
     fn name(&mut self, step: &Step) -> String {
         let (field, counted) = match step {
             Step::Apt { .. } => ("apt-packages", false),
@@ -269,7 +269,7 @@ impl<S: Sink> Encoder<'_, S> {
         self.text(&format!("{field}{tail}"), interpreter);
     }
 
-    /// Of a secret counts what it is called and where steps find it: neither its value nor where that comes from.
+    /// Only the name of a secret and where steps find it count, neither its value nor its source.
     fn secrets(&mut self, secrets: &[StepSecret]) {
         for StepSecret {
             id,
@@ -328,7 +328,7 @@ impl<S: Sink> Encoder<'_, S> {
             extra_args,
             unless_named,
         } = pip;
-        // Further steps of the kind are told apart by the step's name.
+        // The suffix of the step's name distinguishes several pip steps.
         let tail = name.strip_prefix("packages").unwrap_or_default();
         let field = |field: &str| format!("{field}{tail}");
         self.interpreter(interpreter, tail);
@@ -345,7 +345,7 @@ impl<S: Sink> Encoder<'_, S> {
     fn copy(&mut self, copy: &CopyStep, name: &str) {
         let CopyStep { from, to, owner } = copy;
         match from {
-            // Where in the workspace the files are is no input; their paths within the set are.
+            // The location in the workspace is not an input; the paths within the set are.
             CopySource::Files(_) => self.file_set(name),
             CopySource::Image { image, path } => {
                 self.image(name, image);
@@ -377,7 +377,7 @@ impl<S: Sink> Encoder<'_, S> {
         self.pairs("labels", labels);
     }
 
-    /// Where packages come from, and how they are installed; `tail` tells steps of a kind apart.
+    /// Package indexes and installer arguments; `tail` distinguishes steps of the same kind.
     fn installer(&mut self, tail: &str, index: Option<&str>, extra: &[String], args: &[String]) {
         if let Some(index) = index {
             let name = format!("pip-index{tail}");

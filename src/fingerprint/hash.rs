@@ -1,9 +1,9 @@
-//! blake3 over parts that each say their length, so that no two sequences of parts give the same bytes.
+//! blake3 over length-prefixed parts, so that no two sequences of parts yield the same bytes.
 
 pub(super) struct Hash(blake3::Hasher);
 
 impl Hash {
-    /// Begins one; the purpose keeps its hashes apart from all others.
+    /// Starts a hash; `purpose` separates its domain from all others.
     pub(super) fn new(purpose: &str) -> Self {
         Self(blake3::Hasher::new_derive_key(purpose))
     }
@@ -12,7 +12,7 @@ impl Hash {
         self.bytes(&[byte]);
     }
 
-    /// Bytes of a length that is known.
+    /// Adds bytes without a length prefix; their length must be fixed.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

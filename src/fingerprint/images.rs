@@ -1,7 +1,7 @@
-//! The keys of all images of a workspace, bases first.
+//! Computes the keys of all images of a workspace, bases first.
 //!
-//! Reads files through a [`FileReader`], each set once. An image whose files cannot be read takes only
-//! itself and what is built on it out; the others have their keys.
+//! Reads files through a [`FileReader`], each set once. An image whose files cannot be read affects only itself and its
+//! dependents; all others get their keys.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
 use crate::workspace::Lock;
 
-/// The key of an image, with what went into it.
+/// The key of an image, and the inputs it was computed from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// The key.
+    /// The hash of all inputs below and of the recipe.
     pub key: Key,
-    /// The recipe's files, in the order of [`Recipe::file_sets`].
+    /// The files of the recipe, in the order of [`Recipe::file_sets`].
     pub files: Vec<Arc<Files>>,
-    /// The images that the recipe needs, and their keys.
+    /// The ids and keys of the images that the recipe depends on.
     pub bases: Vec<(String, Key)>,
-    /// The images of registries that it is made of, and what the lock says of them.
+    /// The outside images it depends on, with their locked digests.
     pub outside: Outside,
 }
 
 impl Fingerprint {
-    /// All inputs of the key, in words; the recipe is the one that the key was made of.
+    /// All inputs of the key in readable form. `recipe` must be the one the key was computed from.
     pub fn inputs(&self, recipe: &Recipe) -> Vec<Input> {
         inputs(recipe, &self.files, &self.bases, &self.outside)
     }
@@ -34,7 +34,7 @@ impl Fingerprint {
 /// Why an image has no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
-    /// An image that it needs has none.
+    /// An image it depends on has no key.
     #[error("the image `{0}`, which it needs, has no key")]
     Base(String),
     /// Its files cannot be read.
@@ -42,7 +42,7 @@ pub enum FingerprintError {
     Files(#[from] FilesError),
 }
 
-/// The fingerprints of all images, by id; each set that was not read before is read now.
+/// Computes the fingerprints of all images, by id. Reads the sets that were not read before.
 pub fn fingerprint(
     graph: &Graph,
     recipes: &[Recipe],
@@ -52,8 +52,8 @@ pub fn fingerprint(
     fingerprint_again(graph, recipes, lock, reader, &[], &BTreeSet::new())
 }
 
-/// The same, after `before` with the same graph, recipes and lock: only images whose files or bases are other ones get a new key.
-/// Those of `kept` keep theirs whatever changed, and what is built on them goes by those.
+/// Updates the fingerprints `before`, which have the same graph, recipes and lock: only images whose files or bases
+/// changed get a new key. Images in `kept` retain theirs in any case, and their dependents build on that.
 pub(super) fn fingerprint_again(
     graph: &Graph,
     recipes: &[Recipe],
@@ -94,7 +94,7 @@ fn one(
     base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,
     before: Option<&Fingerprint>,
 ) -> Result<Fingerprint, FingerprintError> {
-    // An image's own mistake is told rather than its base's.
+    // Report an image's own error rather than one of its bases.
     let files = recipe
         .file_sets()
         .map(|set| read[set].clone())
@@ -103,7 +103,7 @@ fn one(
         .images()
         .map(base_key)
         .collect::<Result<Vec<_>, _>>()?;
-    // A reader gives the very same files as long as they are as they were.
+    // The reader returns the same `Arc` while the files are unchanged.
     let is_same = |before: &&Fingerprint| {
         before.bases == bases
             && before.files.len() == files.len()
@@ -158,7 +158,7 @@ mod tests {
         recipes: Vec<Recipe>,
     }
 
-    /// `app` is built on `base`; `other` stands alone. Each copies the file of its name.
+    /// `app` is built on `base`; `other` is independent. Each copies the file with its name.
     fn stack() -> Stack {
         let folder = tempfile::tempdir().unwrap();
         for name in ["app", "base", "other"] {

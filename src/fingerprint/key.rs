@@ -1,14 +1,14 @@
-//! The key: the identity of what was asked for, as a value and as text.
+//! The key of an image: a hash of everything that determines its content.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The identity of what was asked for: the same key, the same image.
+/// A hash of everything that determines an image's content: images with equal keys are interchangeable.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key with these bytes.
+    /// Wraps the 32 bytes of a hash.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -17,7 +17,7 @@ impl Key {
         &self.0
     }
 
-    /// Whether a text is this key as it is displayed.
+    /// Whether `text` is the displayed form of this key.
     pub fn is(&self, text: &str) -> bool {
         text.parse() == Ok(*self)
     }
@@ -34,7 +34,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// A text is no key.
+/// The error for a text that is not a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a key has 64 hexadecimal digits in lower case")]
 pub struct BadKey;

@@ -1,7 +1,7 @@
-//! The inputs of a key in words, for `explain` and for records; and what differs between two such lists.
+//! The inputs of a key in readable form, for `explain` and for records, and the differences between two such lists.
 //!
-//! Hears the very encoding that is hashed. A file set, one digest in the key, is listed file by file under its paths from the
-//! workspace root, because that is what people look for.
+//! Uses the same encoding that is hashed. A file set, which is a single digest in the key, is listed file by file with
+//! paths relative to the workspace root, because that is what people look for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,34 +13,34 @@ use super::encode::{Sink, Value, encode, without_credentials};
 use super::{EntryKind, Files, Key, Outside};
 use crate::recipe::Recipe;
 
-/// Longer texts are listed by their hash.
+/// Longer texts are listed as a hash.
 const LONGEST: usize = 200;
 
-/// One input of a key, in words.
+/// One input of a key in readable form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// What it is, as the manifest names it: `packages[1]`, `env.MODE`, `copy[0]:src/train.py`.
+    /// Name, in terms of the manifest: `packages[1]`, `env.MODE`, `copy[0]:src/train.py`.
     pub name: String,
-    /// What it is worth: a short text as it is, anything else by its hash.
+    /// Value: short texts verbatim, anything else as a hash.
     pub value: String,
 }
 
-/// What differs between two lists of inputs.
+/// One difference between two lists of inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// The input's name.
+    /// Name of the input.
     pub name: String,
-    /// Its old value; none if it was not there.
+    /// Old value; `None` if it was added.
     pub from: Option<String>,
-    /// Its new value; none if it is no longer there.
+    /// New value; `None` if it was removed.
     pub to: Option<String>,
 }
 
 impl Change {
-    /// The image whose key this is; none if it is an input of the image's own.
+    /// Id of the base whose key changed; `None` if this is an input of the image itself.
     pub fn base(&self) -> Option<&str> {
         let (before, base) = self.name.split_once(" key ")?;
-        // A path in a name stands behind a `:`, and may hold anything.
+        // In a name, a path follows a `:` and may contain anything.
         (!before.contains(':')).then_some(base)
     }
 }
@@ -57,7 +57,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// All inputs of an image's key, in the order of its encoding. The arguments are those of [`super::key()`].
+/// Lists all inputs of an image's key, in encoding order. The arguments are those of [`super::key()`].
 pub fn inputs(
     recipe: &Recipe,
     files: &[Arc<Files>],
@@ -68,7 +68,7 @@ pub fn inputs(
     encode(recipe, files, bases, outside, &mut list);
     let mut list = list.0;
     if recipe.dockerfile.is_some() {
-        // The Dockerfile says them; the encoding has their empty places.
+        // The Dockerfile defines these; the encoding only has empty placeholders.
         list.retain(|input| !matches!(input.name.as_str(), "base" | "steps"));
     }
     list
@@ -117,7 +117,7 @@ impl Sink for Listing {
             Value::Text(text) => self.push(name, shown(text)),
             Value::Url(text) => self.push(name, shown(&without_credentials(text))),
             Value::Number(number) => self.push(name, number.to_string()),
-            // The values themselves tell how many they are, unless there is none.
+            // The values that follow imply the count, unless there are none.
             Value::Count(0) => self.push(name, "(none)"),
             Value::Count(_) => {}
             Value::Image { id, key } => self.push(format!("{name} key {id}"), key.to_string()),
@@ -141,10 +141,10 @@ fn short(digest: &[u8; 32]) -> String {
     format!("blake3:{}", hex::encode(&digest[..8]))
 }
 
-/// What differs between two lists, in the order of the new one, then what is gone.
+/// The differences between two lists, in the order of the new one, followed by removed inputs.
 ///
-/// The values of a list are compared from both ends, so one package more in the middle is one change. The order of the steps
-/// is told only when nothing else changed: a command more is one change, not two.
+/// The values of a list are compared from both ends, so a package inserted in the middle is one change. The order of
+/// steps is reported only if nothing else changed: an added command is one change, not two.
 pub fn diff(old: &[Input], new: &[Input]) -> Vec<Change> {
     let (old, new) = (grouped(old), grouped(new));
     let begins = |stem: &&str| match (new.get(stem), old.get(stem)) {
@@ -170,7 +170,7 @@ pub fn diff(old: &[Input], new: &[Input]) -> Vec<Change> {
     changes
 }
 
-/// Inputs by the name of their list, with where the list begins.
+/// Groups inputs by the name of their list. Each group has the index of its first input.
 fn grouped(inputs: &[Input]) -> BTreeMap<&str, (usize, Vec<&Input>)> {
     let mut groups: BTreeMap<&str, (usize, Vec<&Input>)> = BTreeMap::new();
     for (at, input) in inputs.iter().enumerate() {
@@ -183,7 +183,7 @@ fn grouped(inputs: &[Input]) -> BTreeMap<&str, (usize, Vec<&Input>)> {
     groups
 }
 
-/// `packages` of `packages[1]` and of an empty list; anything else is its own.
+/// `packages` for `packages[1]` and for an empty list; any other name unchanged.
 fn stem(input: &Input) -> &str {
     let name = input.name.as_str();
     match name.rsplit_once('[') {
@@ -192,7 +192,7 @@ fn stem(input: &Input) -> &str {
     }
 }
 
-/// What is left between the equal values at both ends, pair by pair.
+/// The differences after dropping equal values at both ends, pair by pair.
 fn differences(old: &[&Input], new: &[&Input]) -> Vec<Change> {
     let same = |(a, b): &(&&Input, &&Input)| a.value == b.value;
     let head = old.iter().zip(new).take_while(same).count();

@@ -1,7 +1,7 @@
-//! File sets → digests, recipe → key.
+//! Computes keys: file sets → digests, recipe → key.
 //!
-//! A key is the hash of an encoding that is written once, through a trait, and read twice (hashed, and listed for `explain`),
-//! so that the two cannot disagree.
+//! A key is the hash of an encoding that is defined once, through a trait, and used twice (hashed, and listed for
+//! `explain`), so that the two cannot disagree.
 
 mod encode;
 pub mod files;

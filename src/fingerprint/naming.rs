@@ -1,7 +1,7 @@
-//! What images are called: by their key, or with `flytekit` as flytekit itself would call them.
+//! The tags of images: from their keys or, with `flytekit`, as flytekit itself computes them.
 //!
-//! Flytekit's tag names an image and decides nothing: it leaves out inputs that change the image (`docs/design/flytekit.md`),
-//! so freshness stays the key's affair.
+//! flytekit's tag only names an image: it leaves out inputs that change the image (`docs/design/flytekit.md`), so
+//! freshness is still decided by the key.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,19 +11,19 @@ use super::{Files, FilesError};
 use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
 use crate::workspace::Image;
 
-/// The processor that flytekit's default platform is asked of: always the same, so that a tag does not depend on the machine.
+/// The architecture from which flytekit derives its default platform: fixed, so that tags do not depend on the machine.
 const MACHINE: &str = "x86_64";
 
-/// An image that flytekit names.
+/// Computes the tag of an image that uses flytekit's naming.
 #[derive(Debug, Clone)]
 pub struct Namer {
     fields: Fields,
     folder: WorkspacePath,
-    /// The image of the workspace that it is built on, by its place in it.
+    /// Index of its base, if that is an image of the workspace.
     pub(super) base: Option<usize>,
 }
 
-/// What flytekit calls the images of a workspace, in its order; none for images that their key names.
+/// The namers of all images, in order; `None` for images that are tagged by key.
 pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
     let places: HashMap<&str, usize> = by_id(images);
     let namer = |image: &Image| {
@@ -41,12 +41,12 @@ pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
     images.iter().map(namer).collect()
 }
 
-/// flytekit's ids of the images of a workspace, which its images hold as `_F_IMG_ID`; none for images without `flytekit`.
+/// flytekit's ids of all images, which the images contain as `_F_IMG_ID`; `None` for images without `flytekit`.
 pub fn flytekit_ids(images: &[Image]) -> Vec<Option<String>> {
     let places = by_id(images);
     let id = |image: &Image| {
         image.spec.flytekit.as_ref()?;
-        // A circle of bases is told by the graph.
+        // The depth limit ends cycles of bases, which the graph reports.
         nested(image, images, &places, images.len()).map(|spec| spec.id())
     };
     images.iter().map(id).collect()
@@ -57,7 +57,7 @@ fn by_id(images: &[Image]) -> HashMap<&str, usize> {
     ids.map(|(at, image)| (image.id.as_str(), at)).collect()
 }
 
-/// An image with its bases inside of it, as flytekit's id wants it.
+/// The spec of an image with its bases nested inside, as needed for flytekit's id.
 fn nested(
     image: &Image,
     images: &[Image],
@@ -74,8 +74,8 @@ fn nested(
 }
 
 impl Namer {
-    /// The tag; `base` is what the image is called that it is built on, when that is one of the workspace; `sources` are the
-    /// files of its source root, as they were found for the key.
+    /// Computes the tag. `base` is the reference of its base if that is an image of the workspace; `sources` are the
+    /// files of its source root as found for the key.
     pub fn tag(
         &self,
         root: &Path,
@@ -102,7 +102,7 @@ impl Namer {
     }
 }
 
-/// The digests of a directory. Which sources there are was found for the key: they are not looked for twice.
+/// flytekit's digests of a directory. Reuses the list of source files found for the key.
 struct Read<'a> {
     folder: Folder,
     sources: Option<&'a Files>,
@@ -143,7 +143,7 @@ fn map(pairs: &[(String, String)]) -> Value {
     Value::Dict(pairs.iter().map(pair).collect())
 }
 
-/// What Python would hold: an empty list is what nobody said.
+/// The values that flytekit would have in Python; empty lists are unset.
 fn fields(spec: &ImageSpec) -> Fields {
     let config: Vec<(String, String)> = spec
         .builder_config
@@ -176,7 +176,7 @@ fn fields(spec: &ImageSpec) -> Fields {
         }),
         pip_index: text(spec.pip_index.as_deref()),
         pip_extra_index_url: list(&spec.pip_extra_index_url),
-        // flytekit leaves these three out of its hash.
+        // flytekit leaves these two out of its hash.
         pip_secret_mounts: None,
         runtime_packages: None,
         registry_config: text(
@@ -202,7 +202,7 @@ fn fields(spec: &ImageSpec) -> Fields {
 fn copies(spec: &ImageSpec) -> Value {
     let given = spec.copy.iter().filter_map(|copy| match &copy.from {
         CopyFrom::Workspace { given, .. } => Some(Value::Text(given.clone())),
-        // flytekit knows no such copies.
+        // flytekit has no such copies.
         CopyFrom::Image { .. } => None,
     });
     let given: Vec<Value> = given.collect();

@@ -1,6 +1,6 @@
-//! The outside images of one image, with what the lock file says of each.
+//! The outside images that one image depends on, with their entries in the lock file.
 //!
-//! What a Dockerfile names is read anew with every key: an edited `FROM` must not keep the digest of another image.
+//! Dockerfiles are parsed anew for every key: an edited `FROM` must not retain the digest of another image.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use crate::disk::read::{self, Links, Root};
 use crate::recipe::{Froms, OutsideImage, Recipe, familiar, froms};
 use crate::workspace::{Lock, Locked, LockedImage};
 
-/// The outside images of one image.
+/// The outside images that one image depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
-    /// Those that a tag names, sorted by name.
+    /// Images named by tag, sorted by name.
     pub images: Vec<OutsideImage>,
-    /// Of each the lock's word, where that is known for all platforms that are wanted; in the same order.
+    /// The lock entry of each, in the same order; `None` unless it covers all requested platforms.
     pub locked: Vec<Option<Locked>>,
-    /// What a Dockerfile names in a way that only a build can read, as it is written.
+    /// References in a Dockerfile that only a build can resolve, verbatim.
     pub unread: Vec<String>,
-    /// The one platform that a Dockerfile builds for whatever is asked.
+    /// The platform that a Dockerfile always builds for, whatever is requested.
     pub fixed_platform: Option<String>,
 }
 
 impl Outside {
-    /// Finds them: in the recipe, and in the text of its own Dockerfile, which is the first of its files.
+    /// Finds the images in the recipe and in its own Dockerfile, which is the first of its files.
     pub(super) fn find(recipe: &Recipe, files: &[Arc<Files>], lock: Option<&Lock>) -> Self {
         let own = recipe.dockerfile.as_ref().zip(files.first());
         let froms = own.map(|(own, files)| match dockerfile_text(files) {
@@ -45,14 +45,14 @@ impl Outside {
         }
     }
 
-    /// The images of which the lock knows what they are, and what.
+    /// The locked images with their entries.
     pub fn locks(&self) -> impl Iterator<Item = (&OutsideImage, &Locked)> {
         let each = self.images.iter().zip(&self.locked);
         each.filter_map(|(image, locked)| Some((image, locked.as_ref()?)))
     }
 
-    /// What of the lock counts for a key, by name. Of an image for several platforms that is what is wanted of it: its index
-    /// also changes with the others.
+    /// The parts of the lock that enter the key, by name. For multi-platform images these are the digests of the
+    /// requested platforms: the index also changes with the others.
     pub(super) fn inputs(&self, platforms: &[String]) -> Vec<(String, &str)> {
         let mut inputs = Vec::new();
         for (image, locked) in self.locks() {
@@ -70,14 +70,14 @@ impl Outside {
         inputs
     }
 
-    /// The images that are whatever their tags name when they are built.
+    /// The images that are not locked: a build takes whatever their tags point to.
     pub fn floating(&self) -> impl Iterator<Item = &OutsideImage> {
         let each = self.images.iter().zip(&self.locked);
         each.filter(|(_, locked)| locked.is_none())
             .map(|(image, _)| image)
     }
 
-    /// What the lock says that the image of this reference is.
+    /// The lock's digest or id of the image with this reference.
     #[must_use]
     pub fn image(&self, reference: &str) -> Option<&LockedImage> {
         let name = familiar(reference);
@@ -87,7 +87,8 @@ impl Outside {
     }
 }
 
-/// The text of a set that is one file, a Dockerfile. One that is no longer what was hashed is told of when it is sent.
+/// The text of a set that consists of one file, a Dockerfile. If the file changed since it was hashed, this is detected
+/// when it is sent.
 pub(crate) fn dockerfile_text(files: &Files) -> Option<String> {
     let (root, folder) = files.home();
     let path = folder.join(&files.entries.first()?.path);

@@ -1,7 +1,7 @@
-//! The fingerprints of a whole workspace, and how they follow its files.
+//! The fingerprints of a whole workspace, and updates when its files change.
 //!
-//! Either every image has a key or there is nothing to work with; a run that finds a file changed brings
-//! this up to date, and the keys of all that is built on it follow.
+//! Either every image has a key or there are no fingerprints. When a run finds a changed file, this is updated,
+//! including the keys of all dependents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,19 +25,19 @@ pub struct Fingerprints {
     tags: Vec<Option<String>>,
 }
 
-/// A file set of an image that cannot be read.
+/// A file set that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadSet {
-    /// The image.
+    /// The image it belongs to.
     pub image: ImageId,
-    /// Which of the recipe's file sets, from 0; none when the workspace itself cannot be read.
+    /// Index of the set in the recipe's file sets; `None` if the workspace itself cannot be read.
     pub set: Option<usize>,
-    /// Why.
+    /// What went wrong when reading it.
     pub error: FilesError,
 }
 
 impl Fingerprints {
-    /// Reads the files that this reader has not read yet, and makes all keys.
+    /// Reads the files that this reader has not read yet, and computes all keys.
     pub fn read(
         reader: Arc<FileReader>,
         workspace: &Workspace,
@@ -58,7 +58,7 @@ impl Fingerprints {
         }
         let bad = |image: ImageId| {
             let sets = recipes[image.index()].file_sets().enumerate();
-            // Every set was read above: this only asks for what came of it.
+            // Every set was read above; this only looks up the results.
             sets.filter_map(|(set, which)| reader.read(which).err().map(|error| (set, error)))
                 .collect::<Vec<_>>()
         };
@@ -72,7 +72,8 @@ impl Fingerprints {
         Err(all.collect())
     }
 
-    /// Makes the tags that flytekit names images by, of those that `is_due`; bases first, because their names count.
+    /// Computes flytekit's tags of the images for which `is_due` returns true, bases first, because tags depend on
+    /// them.
     fn name(
         &mut self,
         workspace: &Workspace,
@@ -106,7 +107,7 @@ impl Fingerprints {
         bad
     }
 
-    /// What an image is called after the colon.
+    /// The tag of an image.
     pub fn tag(&self, id: ImageId) -> Tag {
         match &self.tags[id.index()] {
             Some(tag) => Tag::Whole(tag.clone()),
@@ -124,25 +125,25 @@ impl Fingerprints {
         &self.all[id.index()].files
     }
 
-    /// The keys of the images that an image needs.
+    /// The ids and keys of the images that an image depends on.
     pub fn bases(&self, id: ImageId) -> &[(String, Key)] {
         &self.all[id.index()].bases
     }
 
-    /// The images of registries that an image is made of, and what the lock says of them.
+    /// The outside images that an image depends on, with their lock entries.
     #[must_use]
     pub fn outside(&self, id: ImageId) -> &Outside {
         &self.all[id.index()].outside
     }
 
-    /// All inputs of an image's key, in words.
+    /// All inputs of an image's key in readable form.
     pub fn inputs(&self, id: ImageId, recipe: &Recipe) -> Vec<Input> {
         self.all[id.index()].inputs(recipe)
     }
 
-    /// Reads file sets again and returns the fingerprints as they are now, with the images whose own files cannot be read:
-    /// those, and all that is built on them, keep the fingerprints that they had. The images of `kept` keep theirs too, and
-    /// what is built on them goes by those.
+    /// Reads file sets again and returns updated fingerprints, together with the images whose own files cannot be read.
+    /// Those images and their dependents retain their previous fingerprints. Images in `kept` retain theirs too, and
+    /// their dependents build on that.
     pub fn look_again(
         &self,
         workspace: &Workspace,
@@ -174,7 +175,7 @@ impl Fingerprints {
         let is_due = |id: ImageId| prints.key(id) != self.key(id);
         let due: BTreeSet<ImageId> = graph.ids().filter(|id| is_due(*id)).collect();
         for bad in prints.name(workspace, graph, recipes, |id| due.contains(&id)) {
-            // What cannot be named is as it was: a new key never goes with an old tag.
+            // An image that cannot be named stays as it was: a new key never goes with an old tag.
             let at = bad.image.index();
             prints.all[at] = self.all[at].clone();
             prints.tags[at].clone_from(&self.tags[at]);
@@ -183,7 +184,7 @@ impl Fingerprints {
         (prints, unreadable)
     }
 
-    /// The first file of an image that is not as it was when the key was made.
+    /// The first file of an image that changed since the key was computed.
     pub fn changed_since_read(&self, id: ImageId) -> Option<String> {
         self.files(id).iter().find_map(|files| files.moved())
     }

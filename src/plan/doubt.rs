@@ -1,21 +1,21 @@
-//! What nobody could say of what exists, each cause once for all images.
+//! Images whose existence could not be determined, grouped by cause.
 
 use std::fmt;
 
 use super::{Facts, Plan, Planned, Reason, WhenUnknown};
 use crate::graph::{Graph, ImageId};
 
-/// Images of which nobody could say whether they are there, for one reason.
+/// Images whose existence could not be determined, all for the same reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doubt {
-    /// Why.
+    /// The reason, such as the error of the daemon or registry that was queried.
     pub why: String,
-    /// Their ids.
+    /// Ids of the affected images.
     pub images: Vec<String>,
 }
 
 impl Doubt {
-    /// Groups images, each with its reason, by the reasons.
+    /// Groups `(image, reason)` pairs by reason, in order of first appearance.
     fn group<'a>(images: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for (image, why) in images {
@@ -31,7 +31,7 @@ impl Doubt {
         all
     }
 
-    /// What `--when-unknown` does now, in one line with the cause.
+    /// The warning line: the doubt, and what `what` makes of it.
     pub fn warning(&self, what: WhenUnknown) -> String {
         let they_are = if self.images.len() == 1 {
             "it is"
@@ -42,7 +42,7 @@ impl Doubt {
             WhenUnknown::Build => format!("{self}; {they_are} built (`--when-unknown build`)"),
             WhenUnknown::Fail => format!("{self}; nothing is built (`--when-unknown fail`)"),
             WhenUnknown::Assume => {
-                format!("{self}; what was recorded is believed (`--when-unknown assume`)")
+                format!("{self}; the record is trusted (`--when-unknown assume`)")
             }
         }
     }
@@ -51,17 +51,17 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.images.as_slice() {
-            [one] => write!(out, "nobody can say whether `{one}` exists")?,
-            many => write!(out, "nobody can say whether {} images exist", many.len())?,
+            [one] => write!(out, "cannot tell whether `{one}` exists")?,
+            many => write!(out, "cannot tell whether {} images exist", many.len())?,
         }
         write!(out, ": {}", self.why)
     }
 }
 
-/// The images of a plan of which nobody could say whether they are there, whatever is done about that.
+/// All images of a plan whose existence could not be determined, under any `--when-unknown` policy.
 pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
     let doubted = plan.images.iter().filter_map(|image| {
-        // What is assumed to be there has no reasons.
+        // An image assumed to exist has no reasons in the plan, so its facts are consulted.
         let assumed = facts[image.id.index()].doubt();
         let assumed = assumed.filter(|_| !image.is_forced());
         Some((graph.name(image.id), image.doubt().or(assumed)?))
@@ -69,14 +69,14 @@ pub fn doubts(graph: &Graph, plan: &Plan, facts: &[Facts]) -> Vec<Doubt> {
     Doubt::group(doubted)
 }
 
-/// The images of which nobody could say whether they are there, for `--when-unknown fail`: those among these.
+/// The images that `--when-unknown fail` stops at: those with [`Reason::Unknown`] for which `counts` returns true.
 pub fn unknown(graph: &Graph, plan: &Plan, counts: impl Fn(ImageId) -> bool) -> Vec<Doubt> {
     let unknown = plan.images.iter().filter(|image| counts(image.id));
     Doubt::group(unknown.filter_map(|image| Some((graph.name(image.id), image.doubt()?))))
 }
 
 impl Planned {
-    /// Why nobody could say whether it is there, where that is a reason.
+    /// The text of this image's [`Reason::Unknown`], if it has one.
     fn doubt(&self) -> Option<&str> {
         self.reasons.iter().find_map(|reason| match reason {
             Reason::Unknown { why } => Some(why.as_str()),

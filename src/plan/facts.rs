@@ -1,7 +1,7 @@
-//! What is known of images before anything is decided: records, and what exists where.
+//! Gathers the facts that a plan is made from: records, and what exists in local stores and registries.
 //!
-//! Each backend is asked once, for all its images together, and differences of inputs are looked up only for images that have
-//! to be built.
+//! Each backend is queried once for all of its images, and changed inputs are looked up only for images that have to be
+//! built.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,9 @@ use crate::graph::ImageId;
 use crate::store::{RecordState, Store};
 use crate::world::World;
 
-/// Gathers what is known of the images in `relevant`, with what differs from what was recorded; the others count as absent.
-/// Registries are asked for what is to be pushed. One entry an image, in the order of the ids.
+/// Gathers the facts of the images in `relevant`, including what changed since their records were written; all other
+/// images count as absent. Registries are queried only for images that are to be pushed. Returns one entry per image,
+/// in id order.
 pub fn gather(
     world: &World,
     prints: &Fingerprints,
@@ -34,7 +35,7 @@ pub fn gather(
     world.graph.ids().map(facts).collect()
 }
 
-/// What is known of these images, without what differs from what was recorded.
+/// The facts of `images`, without what changed since their records were written.
 pub fn of(
     world: &World,
     prints: &Fingerprints,
@@ -43,8 +44,8 @@ pub fn of(
     push: Push,
     asker: Asker<'_>,
 ) -> BTreeMap<ImageId, Facts> {
-    // Records first: what another run records after that is found, or it is new to whoever builds it. The other way round it would
-    // be recorded and gone.
+    // Read the records first. If another process builds an image in between, it is then found to exist or simply looks
+    // new. In the opposite order it would look recorded but gone.
     let records = store.records();
     let records = images.iter().map(|id| records.read(world.graph.name(*id)));
     let records: Vec<RecordState> = records.collect();
@@ -65,7 +66,7 @@ pub fn of(
     images.iter().zip(records).map(facts).collect()
 }
 
-/// What counts as known of an image that nobody asked after.
+/// The facts of an image that was not looked up: no record, nothing in any store.
 pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
     Facts {
         key: prints.key(id),
@@ -78,7 +79,7 @@ pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
     }
 }
 
-/// What differs from what was recorded; nothing when that is not known any more.
+/// What changed since the record was written; empty if the recorded inputs are no longer stored.
 pub fn changes(
     world: &World,
     prints: &Fingerprints,

@@ -1,4 +1,4 @@
-//! How a plan is made of what is known: which images are stale, by themselves or by their bases, and why.
+//! Decides from the facts which images are stale, by themselves or because of their bases, and why.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,17 @@ use crate::graph::{Graph, ImageId};
 pub(crate) struct Judging<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) asked: &'a BTreeSet<ImageId>,
-    /// One entry an image, in the order of the ids.
+    /// One entry per image, in id order.
     pub(crate) facts: &'a [Facts],
     pub(crate) when_unknown: WhenUnknown,
-    /// Images that are built although they are there.
+    /// Images to build even if they exist.
     pub(crate) is_forced: &'a dyn Fn(ImageId) -> bool,
 }
 
 impl Plan {
-    /// Decides for the images that were asked for, and for the bases that what is built needs.
+    /// Decides for the `asked` images and for the bases that their builds need.
     ///
-    /// `facts` has one entry an image, in the order of their ids.
+    /// `facts` has one entry per image, in id order.
     pub fn new(
         graph: &Graph,
         asked: &BTreeSet<ImageId>,
@@ -46,7 +46,8 @@ impl Judging<'_> {
             considered[id.index()] = true;
         }
         let mut building = vec![false; self.graph.len()];
-        // Building an image may bring bases into view, and their rebuilding may bring further dependents: both sets only grow.
+        // Building an image may bring bases into view, and rebuilding those may make further dependents stale. Both
+        // sets only grow.
         let mut grows = true;
         while grows {
             grows = false;
@@ -67,7 +68,7 @@ impl Judging<'_> {
         Plan::of(self.graph, images)
     }
 
-    /// Why an image of a plan is built, by what is known now: more may be known of it than when the plan was made.
+    /// Why an image of the plan is built, given the current facts: more may be known now than when the plan was made.
     pub(crate) fn reasons(self, id: ImageId, plan: &Plan) -> Vec<Reason> {
         self.planned(id, &|base| plan.builds_it(base)).reasons
     }
@@ -111,7 +112,7 @@ impl Judging<'_> {
     fn build_reasons(&self, id: ImageId, is_built: &dyn Fn(ImageId) -> bool) -> Vec<Reason> {
         let own = &self.facts[id.index()];
         let mut reasons = self.own_reasons(id).unwrap_or_default();
-        // What was never built has no bases that changed since.
+        // An image that was never built cannot have bases that changed since.
         if own.record.is_some() || reasons.is_empty() {
             let is_other = |base: &&ImageId| {
                 let name = self.graph.name(**base);
@@ -128,8 +129,8 @@ impl Judging<'_> {
     }
 }
 
-/// Why an image must be built whatever is built besides; none when it is where it must be, with its key. Empty when only
-/// keys of its bases are others: those are told of with the bases.
+/// Why an image must be built regardless of its bases; `None` if it exists where it must, with its key. The list is
+/// empty if only the keys of its bases changed: the caller reports those per base.
 fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<Vec<Reason>> {
     if force {
         let exists = facts.is_there();
@@ -153,8 +154,10 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
         Some(_) if doubt.is_some() => Vec::new(),
         Some(_) => {
             let place = match facts.registry.as_ref().unwrap_or(&facts.local) {
-                Existence::Present { .. } => "its name; another image bears it".to_owned(),
-                Existence::Incomplete { missing } => format!("form for {}", missing.join(", ")),
+                Existence::Present { .. } => "local store: another image has its name".to_owned(),
+                Existence::Incomplete { missing } => {
+                    format!("local store for {}", missing.join(", "))
+                }
                 Existence::Absent | Existence::Unknown { .. } => "local store".to_owned(),
             };
             vec![Reason::ArtifactGone { place }]
@@ -166,7 +169,7 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
 
 fn input_changes(facts: &Facts) -> Vec<Reason> {
     if facts.changes.is_empty() {
-        let input = "something (what it was made of is not known any more)".to_owned();
+        let input = "unknown input (the previous inputs are no longer stored)".to_owned();
         return vec![Reason::InputChanged {
             input,
             from: None,
@@ -186,8 +189,8 @@ fn input_changes(facts: &Facts) -> Vec<Reason> {
         .collect()
 }
 
-/// Whether the base that an image was built on is no longer the base that is there. A record that is not of the very image
-/// that is there (another engine made it) cannot tell.
+/// Whether the base that an image was built on is no longer the one in the store. False if the record does not describe
+/// the image that exists (another engine built it).
 fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool {
     let own = &facts[id.index()];
     let (Some(record), Existence::Present { digest, .. }) = (&own.record, &own.local) else {

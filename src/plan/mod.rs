@@ -1,8 +1,8 @@
-//! Graph × keys × records × what exists → what is to be done, and why.
+//! Combines graph, keys, records and what exists into a plan: what to do for each image, and why.
 //!
-//! [`facts`] gathers what it judges. An image that exists under its reference with its key is fresh whatever the records say,
-//! so a switched branch or an empty state directory builds nothing that is already there; records tell what changed, and on
-//! what a base was built.
+//! [`facts`] gathers the input. An image that exists under its reference with its key is fresh whatever the records
+//! contain, so switching branches or losing the state directory rebuilds nothing that already exists. Records only tell
+//! what changed, and which base an image was built on.
 
 mod doubt;
 pub mod facts;

@@ -1,4 +1,4 @@
-//! What is known of images, and what a plan says of them. Plain data, with what follows from it.
+//! The facts about images and the plan made from them: plain data, and what can be computed from it.
 
 use serde::Serialize;
 
@@ -8,33 +8,33 @@ use crate::graph::{Graph, ImageId};
 use crate::spec::ImageSpec;
 use crate::store::Record;
 
-/// What is known of one image before anything is decided.
+/// What is known about one image before anything is decided.
 #[derive(Debug, Clone)]
 pub struct Facts {
-    /// Its key as the files are now.
+    /// The key computed from the current files.
     pub key: Key,
-    /// What was built last.
+    /// The record of the last build.
     pub record: Option<Record>,
-    /// Why there is a record that cannot be read.
+    /// Why the record, although present, cannot be read.
     pub unreadable: Option<String>,
-    /// What the local store has under its reference.
+    /// What the local store has under the image's reference.
     pub local: Existence,
-    /// What its registry has; none when nobody asked for a push.
+    /// What its registry has; `None` unless a push is requested.
     pub registry: Option<Existence>,
-    /// Whether flytekit names it, so that its variables apply.
+    /// Whether the image uses flytekit's naming, so that flytekit's environment variables apply to it.
     pub is_flytekit: bool,
-    /// What differs from the record, when the key does.
+    /// Changed inputs, if the recorded key differs from `key`.
     pub changes: Vec<Change>,
 }
 
 /// What to do about an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing: it is there.
+    /// Nothing: it exists.
     Fresh,
-    /// It is built, but not yet in its registry.
+    /// Push it: it is built, but not yet in its registry.
     Push,
-    /// Build it (and push it, when asked).
+    /// Build it, and push it if requested.
     Build,
 }
 
@@ -42,76 +42,76 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Reason {
-    /// There is no record of it.
+    /// There is no usable record of it.
     NeverBuilt {
-        /// Why a record that is there does not count.
+        /// Why an existing record is not usable.
         #[serde(rename = "input", skip_serializing_if = "Option::is_none")]
         unreadable: Option<String>,
     },
-    /// A field or a file is not what it was.
+    /// A field or a file changed.
     InputChanged {
-        /// Which, in the manifest's words.
+        /// Name of the field or path of the file, as in the manifest.
         input: String,
-        /// What it was; none when it is new.
+        /// Previous value; `None` if it is new.
         #[serde(skip_serializing_if = "Option::is_none")]
         from: Option<String>,
-        /// What it is; none when it is gone.
+        /// Current value; `None` if it was removed.
         #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<String>,
     },
-    /// What it is built on is built anew, or was since.
+    /// A base is going to be rebuilt, or was rebuilt since.
     BaseRebuilt {
-        /// The base's id.
+        /// Id of the base.
         #[serde(rename = "input")]
         base: String,
     },
-    /// It was built, but is not where it must be.
+    /// It was built, but is missing from where it must be.
     ArtifactGone {
-        /// Where it is missing: `local store` or `registry`.
+        /// Where it is missing, such as `local store` or `registry`.
         #[serde(rename = "input")]
         place: String,
     },
-    /// `--force`.
+    /// `--force`, or flytekit's variable for it.
     Forced {
-        /// Whether an image of the same key is there: the new one may have another content.
+        /// Whether an image with the same key exists: the new one may have different content.
         exists: bool,
     },
-    /// Nobody could say whether it is there.
+    /// Whether it exists could not be determined.
     Unknown {
-        /// Why.
+        /// The reason, such as the error of the daemon or registry.
         #[serde(rename = "input")]
         why: String,
     },
 }
 
-/// What `--when-unknown` does with images of which nobody could say whether they exist.
+/// What `--when-unknown` does with images whose existence could not be determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenUnknown {
     /// Build them.
     #[default]
     Build,
-    /// Build nothing at all and say so.
+    /// Build nothing, and fail.
     Fail,
-    /// Believe the record.
+    /// Trust the record.
     Assume,
 }
 
-/// When results go to their registries.
+/// When built images are pushed to their registries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Push {
     /// Never.
     #[default]
     No,
-    /// Each as soon as it is built.
+    /// Each image as soon as it is built.
     Each,
-    /// All, after the last one was built; none when one failed.
+    /// All images after the last one is built; none if one failed.
     AllOrNothing,
-    /// Each as soon as it is built, but only those that flytekit names: what its own variable asks for.
+    /// Like `Each`, but only images that use flytekit's naming: what flytekit's own variable requests.
     Flytekit,
 }
 
 impl Push {
-    /// Whether an image is to be in its registry.
+    /// Whether an image with this spec has to be in its registry.
     pub fn wants(self, spec: &ImageSpec) -> bool {
         let is_meant = match self {
             Self::No => false,
@@ -122,14 +122,14 @@ impl Push {
     }
 }
 
-/// How to judge.
+/// Policies that decide between building and not building.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Judgement {
-    /// Build all that was asked for, fresh or not.
+    /// Build all requested images, fresh or not.
     pub force: bool,
-    /// The same for images that flytekit names.
+    /// The same, only for images that use flytekit's naming.
     pub force_flytekit: bool,
-    /// What to do when nobody could say whether an image exists.
+    /// What to do if the existence of an image could not be determined.
     pub when_unknown: WhenUnknown,
 }
 
@@ -140,13 +140,13 @@ impl Judgement {
 }
 
 impl Facts {
-    /// Whether it is where it must be, with its key.
+    /// Whether it exists where it must, with its key.
     pub(super) fn is_there(&self) -> bool {
         let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if self.key.is(label));
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
     }
 
-    /// Why nobody can say whether it is there; none when it is, or is not.
+    /// Why the image's existence could not be determined; `None` if it is known to exist or to be absent.
     pub(super) fn doubt(&self) -> Option<&str> {
         let mut all = [Some(&self.local), self.registry.as_ref()].into_iter();
         let why = all.find_map(|found| match found {
@@ -156,12 +156,12 @@ impl Facts {
         why.filter(|_| !self.is_there())
     }
 
-    /// What the image is called by its backend, as far as anyone knows; else empty.
+    /// The backend's digest of the existing image; empty if unknown.
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {
             (Existence::Present { digest, .. }, _)
             | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
-            // Assumed to exist on the user's word: the record knows what it was.
+            // Assumed to exist (`--when-unknown assume`): the record has the digest.
             _ => self
                 .record
                 .as_ref()
@@ -171,32 +171,32 @@ impl Facts {
     }
 }
 
-/// What to do about each image that matters, bases first.
+/// What to do about each relevant image, bases first.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// The images, in the order of the graph.
+    /// The planned images, in graph order.
     pub images: Vec<Planned>,
-    /// Where an image is in that list, by id.
+    /// Index into `images` by image id.
     at: Vec<Option<usize>>,
 }
 
 /// What to do about one image.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// The image.
+    /// Id of the image.
     pub id: ImageId,
     /// What to do.
     pub action: Action,
-    /// Why; empty when fresh.
+    /// Why it is built or pushed; empty if it is fresh.
     pub reasons: Vec<Reason>,
-    /// Whether the user asked for it; else something that is built needs it.
+    /// Whether the user requested it; otherwise a requested build needs it.
     pub asked: bool,
-    /// How long its last build took.
+    /// Duration of its last build, in seconds.
     pub seconds: Option<f64>,
 }
 
 impl Planned {
-    /// Whether it is built although it is there, or would be.
+    /// Whether it is built because of `--force`.
     #[must_use]
     pub fn is_forced(&self) -> bool {
         let mut reasons = self.reasons.iter();
@@ -205,7 +205,7 @@ impl Planned {
 }
 
 impl Plan {
-    /// A plan of these images, in the order of the graph.
+    /// Makes a plan of `images`, which are in graph order.
     pub fn of(graph: &Graph, images: Vec<Planned>) -> Self {
         let mut at = vec![None; graph.len()];
         for (place, image) in images.iter().enumerate() {
@@ -214,20 +214,20 @@ impl Plan {
         Self { images, at }
     }
 
-    /// The images that are built.
+    /// The images to build.
     pub fn builds(&self) -> impl Iterator<Item = &Planned> {
         self.images
             .iter()
             .filter(|image| image.action == Action::Build)
     }
 
-    /// What is planned for an image, if anything.
+    /// The plan of one image; `None` if the image is not part of the plan.
     pub fn get(&self, id: ImageId) -> Option<&Planned> {
         let at = self.at.get(id.index()).copied().flatten()?;
         Some(&self.images[at])
     }
 
-    /// Something was done about an image: this is left.
+    /// Replaces the action of an image after something was done about it.
     pub(crate) fn settle(&mut self, id: ImageId, left: Action) {
         if let Some(at) = self.at.get(id.index()).copied().flatten() {
             self.images[at].action = left;
@@ -239,8 +239,8 @@ impl Plan {
             .is_some_and(|image| image.action == Action::Build)
     }
 
-    /// The longest chain of builds by the time that each took last, with its seconds; builds of unknown time count as
-    /// the mean of the known ones, or as nothing.
+    /// The chain of builds with the longest expected duration, and that duration in seconds. Builds of unknown duration
+    /// count as the mean of the known ones, or as one second if none is known.
     pub fn critical_path(&self, graph: &Graph) -> (Vec<ImageId>, f64) {
         let weights = self.weights(graph.len());
         let mut best: Vec<(f64, Option<ImageId>)> = vec![(0.0, None); graph.len()];
@@ -262,7 +262,7 @@ impl Plan {
         (path, seconds)
     }
 
-    /// For each image its own expected seconds and those of the longest chain of builds on top of it.
+    /// For each image, its expected seconds plus those of the longest chain of builds on top of it.
     pub fn remaining(&self, graph: &Graph) -> Vec<f64> {
         let weights = self.weights(graph.len());
         let mut remaining = vec![0.0_f64; graph.len()];
@@ -277,7 +277,7 @@ impl Plan {
         remaining
     }
 
-    /// The expected seconds of each build, by image; none for what is not built.
+    /// The expected seconds of each build, indexed by image id; `None` for images that are not built.
     pub fn weights(&self, images: usize) -> Vec<Option<f64>> {
         let known: Vec<f64> = self.builds().filter_map(|image| image.seconds).collect();
         #[allow(clippy::cast_precision_loss, reason = "a handful of images")]
@@ -300,7 +300,7 @@ impl std::fmt::Display for Reason {
             Self::NeverBuilt { unreadable: None } => write!(out, "never built"),
             Self::NeverBuilt {
                 unreadable: Some(why),
-            } => write!(out, "never built (its record does not count: {why})"),
+            } => write!(out, "never built (its record cannot be used: {why})"),
             Self::InputChanged { input, from, to } => Change {
                 name: input.clone(),
                 from: from.clone(),
@@ -310,8 +310,8 @@ impl std::fmt::Display for Reason {
             Self::BaseRebuilt { base } => write!(out, "`{base}` is rebuilt"),
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),
             Self::Forced { exists: false } => write!(out, "forced"),
-            Self::Forced { exists: true } => write!(out, "forced, although it is there"),
-            Self::Unknown { why } => write!(out, "nobody could say whether it is there: {why}"),
+            Self::Forced { exists: true } => write!(out, "forced, although it exists"),
+            Self::Unknown { why } => write!(out, "cannot tell whether it exists: {why}"),
         }
     }
 }

@@ -260,7 +260,7 @@ mod tests {
         the manifests are valid again
         train: stopped because its inputs changed
         serve: waiting for `train`
-        git is at work: waiting for its end
+        git is running; waiting for it to finish
         waiting for changes; failed: train
         paused: running builds finish, no new ones start
         on-success: started

@@ -142,7 +142,7 @@ pub(crate) fn watch_story() -> Vec<Event> {
             because: names(&["train"]),
         },
         Event::WatchHeld {
-            why: "git is at work: waiting for its end".into(),
+            why: "git is running; waiting for it to finish".into(),
         },
         Event::WatchWaiting {
             failed: names(&["train"]),

@@ -1,7 +1,8 @@
-//! What a single build does when files move under it: they are read again, and what is still to be built follows them.
+//! How a single build reacts when files change under it: it reads them again and builds the rest from their new
+//! content.
 //!
-//! What was built or is being built keeps its key, and what is built on it has its key made of that: a key always says what is in
-//! the image.
+//! An image that is built or being built retains its key, and its dependents compute theirs from that: a key always
+//! describes what is in the image.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +13,11 @@ use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::recipe::FileSet;
 
-/// How often an image whose files keep changing is begun again before it fails.
+/// How often an image is restarted because its files change before it fails.
 const MOVES: u32 = 5;
 
 impl Engine<'_> {
-    /// The files of an image are not what they were: it and all that is built on it get new keys, and it starts again.
+    /// Restarts an image whose files changed: it and its dependents get new keys.
     pub(super) fn begin_again(&mut self, moved: Moved) {
         let Some(id) = self.state.find(&moved.image) else {
             return;
@@ -40,7 +41,8 @@ impl Engine<'_> {
             return self.failed(&moved.image, moved.job, trouble, moved.seconds);
         }
         let Moved { image, path, .. } = moved;
-        let message = format!("`{path}` changed while `{image}` was being built: it starts again");
+        let message =
+            format!("`{path}` changed while `{image}` was being built; restarting the build");
         self.tell(Event::Warning { message });
     }
 

@@ -1,8 +1,8 @@
-//! Where each image stands, and which may start: one pure function of what is known now.
+//! The state of each image in a run, and which may start next: a pure function of what is known.
 //!
-//! Where an image stands follows from the plan, from what is known of it and from where its bases stand, and from nothing else.
-//! So after whatever happened the board can be made again, and where only a few images are not what they were, it is enough to
-//! judge those and what needs them: a run of many images costs no more than its steps.
+//! An image's standing depends only on the plan, on what is known about it, and on the standings of its bases. So the
+//! board can be recomputed at any time, and if only a few images changed, judging those and their dependents is enough:
+//! a large run costs no more than its steps.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,52 +15,52 @@ use crate::plan::{Action, Plan, Planned};
 pub(super) struct Known<'a> {
     pub(super) building: BTreeSet<ImageId>,
     pub(super) pushing: BTreeSet<ImageId>,
-    /// Images that failed as they are now.
+    /// Images whose current identity failed.
     pub(super) failed: Cow<'a, BTreeSet<ImageId>>,
     pub(super) unreadable: BTreeSet<ImageId>,
-    /// Images whose files are in doubt.
+    /// Images whose files may have changed.
     pub(super) in_doubt: Option<&'a BTreeSet<ImageId>>,
-    /// Whether only what was asked for is built.
+    /// Build only requested images.
     pub(super) no_bases: bool,
-    /// Whether nothing is pushed before everything is built.
+    /// Push nothing until everything is built.
     pub(super) all_or_nothing: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It is there, or nobody asked for it.
+    /// It exists, or is not needed.
     Fresh,
-    /// A worker may take it.
+    /// Ready to be built.
     Ready,
-    /// A worker may push it.
+    /// Ready to be pushed.
     ReadyToPush,
-    /// It is built, but not pushed before all others are built too.
+    /// Built, but pushed only once everything else is built.
     Withheld,
-    /// A worker builds it, or its files are about to be looked at.
+    /// Being built, or its files are about to be read again.
     Busy,
-    /// A worker pushes it.
+    /// Being pushed.
     Pushing,
-    /// What it needs is being built or will be.
+    /// Waits for bases that are being built or will be.
     Waiting,
-    /// What it needs cannot be built: these images are to blame.
+    /// Bases cannot be built; lists the images at fault.
     Blocked(Vec<ImageId>),
     /// It failed, and nothing changed since.
     Failed,
-    /// It is built, but could not be pushed.
+    /// Built, but the push failed.
     PushFailed,
     /// Its files cannot be read.
     Unreadable,
-    /// It must be built, but `--no-bases` forbids it.
+    /// It has to be built, but `--no-bases` forbids it.
     Forbidden,
 }
 
 impl Standing {
-    /// Whether it is to be built or pushed, as far as that is possible now.
+    /// Whether it remains to be built or pushed, as far as that is possible now.
     pub(super) fn is_to_do(&self) -> bool {
         self.is_on() || matches!(self, Self::ReadyToPush | Self::Withheld)
     }
 
-    /// Whether it will get on without a change from outside, whatever becomes of the others.
+    /// Whether it will make progress without outside changes.
     fn is_on(&self) -> bool {
         matches!(
             self,
@@ -68,7 +68,7 @@ impl Standing {
         )
     }
 
-    /// Whether it cannot get on as it is, by no other image's fault.
+    /// Whether it cannot make progress, through no fault of another image.
     pub(super) fn is_stuck_itself(&self) -> bool {
         matches!(
             self,
@@ -76,12 +76,12 @@ impl Standing {
         )
     }
 
-    /// Whether it is to be built and not begun.
+    /// Whether it has to be built and has not started.
     pub(super) fn is_pending(&self) -> bool {
         matches!(self, Self::Ready | Self::Waiting)
     }
 
-    /// Whether it stops what needs it.
+    /// Whether it blocks its dependents.
     fn is_stuck(&self) -> bool {
         matches!(
             self,
@@ -89,7 +89,7 @@ impl Standing {
         )
     }
 
-    /// Whether it is built, or needs not be.
+    /// Whether it is built, or need not be.
     fn is_there(&self) -> bool {
         matches!(
             self,
@@ -101,23 +101,23 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Next {
     pub(super) id: ImageId,
-    /// It is built, and only to be pushed.
+    /// Already built; only the push remains.
     pub(super) is_push: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Board {
-    /// By id; what is withheld stands there as ready.
+    /// By image id; withheld images are stored as ready to push.
     standings: Vec<Standing>,
-    /// By id: the place in the order of the graph.
+    /// By image id: the position in graph order.
     places: Vec<usize>,
-    /// By id: who starts before whom, the longest remaining path first, ties in manifest order.
+    /// By image id: the start order, longest remaining path first, ties in manifest order.
     ranks: Vec<usize>,
     ready: BTreeSet<(usize, ImageId)>,
     to_push: BTreeSet<ImageId>,
-    /// How many are on their way, but for those to push.
+    /// Number of images that will make progress, except those ready to push.
     on: usize,
-    /// How many are to be built yet, or cannot be.
+    /// Number of images that are not built yet, or cannot be.
     missing: usize,
     all_or_nothing: bool,
     #[cfg(test)]
@@ -140,8 +140,8 @@ impl Board {
         board
     }
 
-    /// Judges these images again, and of what needs them as much as stands elsewhere because of that; all else is as it was. Returns
-    /// what is blocked since now.
+    /// Judges the images in `changed` again, and dependents as far as standings change. Returns the newly blocked
+    /// images.
     pub(super) fn again(
         &mut self,
         graph: &Graph,
@@ -177,22 +177,22 @@ impl Board {
         }
     }
 
-    /// Where an image is in the order of the graph.
+    /// An image's position in graph order.
     pub(super) fn place(&self, id: ImageId) -> usize {
         self.places[id.index()]
     }
 
-    /// Whether an image cannot be built because of others; images of another graph can.
+    /// Whether an image is blocked by others; false for images of another graph.
     pub(super) fn blocks(&self, id: ImageId) -> bool {
         matches!(self.standings.get(id.index()), Some(Standing::Blocked(_)))
     }
 
-    /// Whether anything gets on without a change from outside.
+    /// Whether anything will make progress without outside changes.
     pub(super) fn is_under_way(&self) -> bool {
         self.on > 0 || !(self.to_push.is_empty() || self.withholds())
     }
 
-    /// What is to start first: a build if there is one.
+    /// What to start next; builds go before pushes.
     pub(super) fn next(&self) -> Option<Next> {
         let build = self.ready.first().map(|(_, id)| (*id, false));
         let push = || self.to_push.first().map(|id| (*id, true));
@@ -200,7 +200,7 @@ impl Board {
         Some(Next { id, is_push })
     }
 
-    /// A worker took an image. It stays with no other's standing: whoever needed it waits as before.
+    /// Marks an image as taken by a worker. Dependents need no update: they wait as before.
     pub(super) fn take(&mut self, next: Next) {
         let standing = if next.is_push {
             Standing::Pushing
@@ -210,7 +210,7 @@ impl Board {
         self.set(next.id, standing);
     }
 
-    /// Every change goes through here, so that what is counted is so; returns where the image stood.
+    /// Sets a standing and returns the previous one. All changes go through here to keep the counters consistent.
     pub(super) fn set(&mut self, id: ImageId, standing: Standing) -> Standing {
         let old = std::mem::replace(&mut self.standings[id.index()], standing);
         let new = &self.standings[id.index()];
@@ -234,7 +234,7 @@ impl Board {
         old
     }
 
-    /// Whether what is built is not pushed yet.
+    /// Whether pushes are held back for now.
     fn withholds(&self) -> bool {
         self.all_or_nothing && self.missing > 0
     }
@@ -272,7 +272,7 @@ impl Board {
         }
     }
 
-    /// What its bases make of an image that has to be built.
+    /// The standing of an image that has to be built, given its bases.
     fn needs(&self, graph: &Graph, id: ImageId) -> Standing {
         let mut blame = BTreeSet::new();
         let mut waits = false;
@@ -301,7 +301,7 @@ fn ranks(graph: &Graph, plan: &Plan) -> Vec<usize> {
     places_in(&best)
 }
 
-/// By id: where each image is in a list of all.
+/// The position of each image in `list`, by id.
 fn places_in(list: &[ImageId]) -> Vec<usize> {
     let mut places = vec![0; list.len()];
     for (place, id) in list.iter().enumerate() {

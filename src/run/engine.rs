@@ -1,7 +1,8 @@
-//! The one engine of `graph build` and `watch`: starts builds and pushes, hears their ends, and tells what happens.
+//! The engine of both `graph build` and `watch`: starts builds and pushes, handles their completion, and reports
+//! events.
 //!
-//! Its owner hands it messages and calls [`Engine::turn`] after each: plan and board are then made anew, at most once, and what
-//! may start starts.
+//! Its owner hands it messages and calls [`Engine::turn`] after each. That updates plan and board, at most once, and
+//! starts what may start.
 
 use std::collections::BTreeSet;
 
@@ -17,27 +18,27 @@ use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
 use crate::world::View;
 
-/// How far what is decided follows what is known.
+/// How far plan and board are up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pace {
-    /// Something changed since the plan and the board were made.
+    /// Something changed since plan and board were made.
     Stale,
-    /// They are made, and something may be startable.
+    /// Plan and board are current; something may be ready to start.
     Judged,
-    /// All that can be started was.
+    /// Everything that can start has been started.
     Settled,
 }
 
-/// Whether anything more is started.
+/// Whether new jobs may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Halt {
     No,
-    /// Something failed, with `--fail-fast`.
+    /// A job failed, with `--fail-fast`.
     Failure,
     Interrupt,
 }
 
-/// The owner of all images of a run.
+/// Owns the state of all images of a run.
 pub(crate) struct Engine<'r> {
     pub(crate) state: State,
     jobs: Jobs,
@@ -46,11 +47,11 @@ pub(crate) struct Engine<'r> {
     pub(crate) waves: usize,
     pace: Pace,
     pub(super) halt: Halt,
-    /// Failures that the images built on them were not told of.
+    /// Failures that have not been reported to dependents yet.
     new_failures: Vec<String>,
 }
 
-/// A build whose files were not what had been hashed: somebody has to look at them again.
+/// A build whose files no longer matched their hashes: they have to be read again.
 pub(crate) struct Moved {
     pub(crate) image: String,
     pub(super) path: String,
@@ -82,28 +83,28 @@ impl<'r> Engine<'r> {
         self.teller.tell(event);
     }
 
-    /// Whether plan and board are to be made anew.
+    /// Whether plan and board have to be updated.
     pub(crate) fn is_stale(&self) -> bool {
         self.pace == Pace::Stale
     }
 
-    /// Something is known that was not before.
+    /// Marks plan and board as outdated.
     pub(crate) fn touch(&mut self) {
         self.pace = Pace::Stale;
     }
 
-    /// Whether no build and no push goes on.
+    /// Whether no build or push is running.
     pub(crate) fn is_idle(&self) -> bool {
         self.jobs.is_empty()
     }
 
-    /// Whether nothing goes on and nothing will start.
+    /// Whether nothing is running and nothing will start.
     pub(crate) fn is_done(&self) -> bool {
         let will_start = || self.halt == Halt::No && self.state.board.is_under_way();
         self.is_idle() && !self.is_stale() && !will_start()
     }
 
-    /// Decides anew, if need be, and starts what may start.
+    /// Updates plan and board if needed, and starts what may start.
     pub(crate) fn turn(&mut self, may_start: bool) {
         loop {
             self.decide();
@@ -117,7 +118,7 @@ impl<'r> Engine<'r> {
         }
     }
 
-    /// Makes plan and board of what is known, if they are not.
+    /// Updates plan and board if they are outdated.
     pub(crate) fn decide(&mut self) {
         if self.is_stale() {
             self.judge();
@@ -150,7 +151,8 @@ impl<'r> Engine<'r> {
         }
     }
 
-    /// Tells that an image is taken up; not if it must not be, because nobody can say whether it exists.
+    /// Reports the start of a build. Returns false, and fails the image, if its existence could not be determined and
+    /// `--when-unknown fail` applies.
     fn announce(&mut self, id: ImageId) -> bool {
         let reasons = self.state.reasons(id, &self.jobs.store);
         let image = self.state.name(id);
@@ -161,7 +163,7 @@ impl<'r> Engine<'r> {
         if let Some(why) = unknown
             && self.state.rules.when_unknown == WhenUnknown::Fail
         {
-            let error = format!("nobody can say whether it exists: {why}");
+            let error = format!("cannot tell whether it exists: {why}");
             let trouble = JobError::plain(BuildError::Failed(error));
             self.state.note_failed_as_is(id);
             self.tell_failure(&image, trouble, 0.0, "");
@@ -176,7 +178,8 @@ impl<'r> Engine<'r> {
         true
     }
 
-    /// Takes up the end of a build or a push. If the files had moved, it is for the owner to have them looked at again.
+    /// Handles the end of a build or push. If the image's files changed meanwhile, returns them for the owner to read
+    /// again.
     pub(crate) fn ended(&mut self, ended: Ended) -> Option<Moved> {
         let Ended {
             image,
@@ -203,7 +206,7 @@ impl<'r> Engine<'r> {
             ..
         } = built;
         let seconds = (!by_another_run).then_some(seconds);
-        // One that ended before it could be stopped is there, but it is not what was asked for any more.
+        // A build that finished before it could be cancelled exists, but is no longer what is wanted.
         self.tell(match seconds {
             None => Event::ImageFresh {
                 image: image.to_owned(),
@@ -269,7 +272,7 @@ impl<'r> Engine<'r> {
         }
         self.tell(Event::ImageCancelled { image });
         if self.halt == Halt::No {
-            // A builder that stops by itself would stop again and again.
+            // A builder that cancels itself would do so again and again.
             self.halt(Halt::Failure);
         }
     }
@@ -342,7 +345,8 @@ impl<'r> Engine<'r> {
         }
     }
 
-    /// The user wants an end: nothing more starts, and what goes on is asked to stop; a second time, at once.
+    /// Handles an interrupt: nothing more starts, and running jobs are requested to stop; the second interrupt stops
+    /// them at once.
     pub(crate) fn interrupt(&mut self) {
         self.halt(Halt::Interrupt);
     }
@@ -367,7 +371,7 @@ impl<'r> Engine<'r> {
         self.jobs.stop();
     }
 
-    /// Something changed that may mend what failed.
+    /// Resumes after a failure: a change may have fixed it.
     pub(crate) fn go_on(&mut self) {
         if self.halt == Halt::Failure {
             self.halt = Halt::No;
@@ -375,14 +379,14 @@ impl<'r> Engine<'r> {
         self.touch();
     }
 
-    /// What failed is tried again; if nothing did, these are built although they are there.
+    /// Retries failed images or, if none failed, rebuilds `otherwise` although they exist.
     pub(crate) fn try_again(&mut self, otherwise: &BTreeSet<String>) {
         self.state.try_again(otherwise);
         self.go_on();
     }
 
-    /// Other images and files than before: builds whose inputs are not what they were are stopped. Plan and board are made anew
-    /// before that, so that what is told is true.
+    /// Switches to a new view. Builds whose inputs changed are cancelled, after plan and board are updated so that the
+    /// events are accurate.
     pub(crate) fn adopt(&mut self, view: View, facts: Vec<Facts>, in_doubt: BTreeSet<ImageId>) {
         self.state.adopt(view, facts);
         self.state.in_doubt = in_doubt;

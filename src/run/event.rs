@@ -1,7 +1,7 @@
-//! What happens in a run, one value a happening: the only way anything reaches a screen.
+//! The events of a run: the only way anything reaches the terminal.
 //!
-//! Events carry names and plain values, and their JSON (`--progress json`, see docs/json.md) is derived from the very type, one
-//! object a line.
+//! Events carry names and plain values. Their JSON (`--progress json`, see docs/json.md), one object per line, is
+//! derived from this type.
 
 use std::sync::Arc;
 
@@ -10,212 +10,212 @@ use serde::Serialize;
 use crate::asking::Waiting;
 use crate::diagnostic::{Diagnostic, Sources};
 
-/// One thing that happened in a run. In all of them `image` is an image's id, `reference` what it is called, `seconds` how long it
-/// took, `line` a line of output without its end, and `hook` either `on-success` or `on-failure`.
+/// One event of a run. In all variants `image` is an image id, `reference` its full reference, `seconds` a duration,
+/// `line` one line of output without its line end, and `hook` either `on-success` or `on-failure`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(
     tag = "event",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case"
 )]
-#[allow(missing_docs, reason = "what is called the same means the same")]
+#[allow(missing_docs, reason = "common fields are described above")]
 pub enum Event {
-    /// The plan is made and work begins.
+    /// The plan is made, and work starts.
     RunStarted {
-        /// Images that will be built (or only pushed).
+        /// Number of images to build or push.
         build: usize,
-        /// Images that need nothing.
+        /// Number of images that need nothing.
         fresh: usize,
-        /// How many may be built at once.
+        /// Maximum number of concurrent builds.
         jobs: usize,
     },
     /// An image needs nothing.
     ImageFresh { image: String, reference: String },
-    /// A worker took an image up.
+    /// A worker started on an image.
     ImageStarted {
         image: String,
         reference: String,
-        /// Who builds it.
+        /// Name of the backend.
         backend: String,
-        /// Why, in words.
+        /// Why it is built, for people.
         reasons: Vec<String>,
     },
     /// The backend began a step of an image.
     ImageStep {
         image: String,
-        /// Which step, from 1; 0 when the backend does not count.
+        /// Number of the step, from 1; 0 if the backend does not number steps.
         step: usize,
-        /// How many steps; 0 when unknown.
+        /// Number of steps; 0 if unknown.
         of: usize,
-        /// The step in words.
+        /// Description of the step.
         name: String,
     },
     /// A step was found in the backend's cache.
     ImageCached {
         image: String,
-        /// The step in words.
+        /// Description of the step.
         name: String,
     },
     /// A line of output of an image's build.
     ImageLog { image: String, line: String },
-    /// A passing failure: the image is tried again.
+    /// A transient failure: the image will be tried again.
     ImageRetry {
         image: String,
-        /// The coming attempt, from 2.
+        /// Number of the next attempt, from 2.
         attempt: u32,
-        /// How many attempts there are at most.
+        /// Maximum number of attempts.
         of: u32,
-        /// Milliseconds until then.
+        /// Delay until the next attempt, in milliseconds.
         wait_ms: u64,
-        /// What failed.
+        /// The error.
         why: String,
     },
     /// An image is built, tagged and recorded.
     ImageBuilt {
         image: String,
         reference: String,
-        /// What the backend calls the result: an image id or a manifest digest.
+        /// The backend's digest of the result: an image id or a manifest digest.
         digest: String,
-        /// Who built it.
+        /// Name of the backend.
         backend: String,
         seconds: f64,
     },
-    /// An image is in its registry.
+    /// An image was pushed to its registry.
     ImagePushed {
         image: String,
         reference: String,
         seconds: f64,
     },
-    /// An image could not be built or pushed.
+    /// A build or push failed.
     ImageFailed {
         image: String,
-        /// Why, in words.
+        /// The error message.
         error: String,
-        /// What of the manifest asked for the step that failed, as `imgspec.kdl:3:5`, where that is known.
+        /// Source location of the manifest field behind the failed step, as `imgspec.kdl:3:5`, if known.
         place: Option<String>,
-        /// The log's path, relative to the workspace root, if there is one.
+        /// Path of the log relative to the workspace root, if there is one.
         log: Option<String>,
         /// The last lines of the log.
         tail: Vec<String>,
         seconds: f64,
     },
-    /// An image was never started because something that it needs failed.
+    /// An image was not started because an image it depends on failed.
     ImageSkipped {
         image: String,
-        /// The images whose failure is the cause.
+        /// Ids of the images whose failure is the cause.
         because: Vec<String>,
     },
-    /// An image's build was stopped by an interrupt or by `--fail-fast`.
+    /// A build was cancelled by an interrupt or by `--fail-fast`.
     ImageCancelled { image: String },
     /// Something that the user should know.
     Warning {
-        /// What.
+        /// The warning text.
         message: String,
     },
-    /// Something outside has not answered for a second, and is waited for.
+    /// An outside service has not answered for a second; imgspec keeps waiting.
     Waiting {
-        /// Whose answer it is, in words.
+        /// What is waited for, for example a registry.
         #[serde(rename = "for")]
         whom: String,
-        /// How many seconds it is waited for at most.
+        /// The timeout, in seconds.
         seconds: f64,
     },
     /// Nothing is left to do.
     RunFinished {
-        /// Images built.
+        /// Number of images built.
         built: usize,
-        /// Images pushed.
+        /// Number of images pushed.
         pushed: usize,
-        /// Images that needed nothing.
+        /// Number of images that needed nothing.
         fresh: usize,
         /// Ids of the images that failed.
         failed: Vec<String>,
         /// Ids of the images that were skipped because of them.
         skipped: Vec<String>,
-        /// Ids of the images that were stopped, or never started because of the interrupt.
+        /// Ids of the images that were cancelled, or not started because of the interrupt.
         cancelled: Vec<String>,
         seconds: f64,
     },
-    /// `imgspec watch` looks after files from now on, or after others than before.
+    /// `imgspec watch` now watches files, or other files than before.
     WatchStarted {
-        /// How many images it keeps built.
+        /// Number of images that are kept up to date.
         images: usize,
-        /// How many directories it watches.
+        /// Number of watched directories.
         folders: usize,
-        /// How many files these images are made of.
+        /// Number of files that these images are made from.
         files: usize,
-        /// The seconds between two looks, when the file system tells of no changes.
+        /// Polling interval in seconds, if the file system does not report changes.
         poll: Option<f64>,
     },
-    /// Files changed, and with them images: the beginning of a wave, or more work in one that goes on.
+    /// Files changed, and images with them: a wave starts, or the current one grows.
     FilesChanged {
-        /// The files, from the workspace root; the first ones when they are many.
+        /// Paths relative to the workspace root; only the first ones if there are many.
         files: Vec<String>,
-        /// How many files.
+        /// Total number of changed files.
         count: usize,
-        /// Ids of the images that they woke, with those built on them.
+        /// Ids of the affected images, including dependents.
         images: Vec<String>,
-        /// How many images the wave builds in all, as far as known now.
+        /// Total number of images the wave builds, as far as known.
         build: usize,
     },
-    /// The manifests were read anew, and there are other images than before.
+    /// The manifests were reloaded and declare different images.
     GraphChanged {
-        /// How many images there are now.
+        /// New number of images.
         images: usize,
-        /// Ids of new images.
+        /// Ids of added images.
         added: Vec<String>,
-        /// Ids of images that are gone.
+        /// Ids of removed images.
         removed: Vec<String>,
     },
-    /// The manifests are wrong: the last good ones go on to count.
+    /// The manifests have errors; the last good version stays in effect.
     ManifestsBroken {
-        /// What is wrong, as `check --format json` says it.
+        /// The errors, in the format of `check --format json`.
         mistakes: serde_json::Value,
-        /// The same for people.
+        /// The errors with their sources, for display.
         #[serde(skip)]
         shown: Arc<(Vec<Diagnostic>, Sources)>,
     },
-    /// The manifests are right again.
+    /// The manifests are valid again.
     ManifestsMended,
-    /// A running build is stopped because its inputs changed; it starts again with the new ones.
+    /// A running build is cancelled because its inputs changed; it will start again with the new ones.
     ImageSuperseded { image: String },
-    /// An image cannot be built until others are.
+    /// An image waits for others to be built.
     ImageWaiting {
         image: String,
-        /// The images that it waits for.
+        /// Ids of the images it waits for.
         because: Vec<String>,
     },
-    /// A look at changed files is put off.
+    /// Reading changed files is postponed.
     WatchHeld {
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// Nothing is left to do until something changes.
     WatchWaiting {
-        /// Ids of the images that failed and wait for a change that can mend them.
+        /// Ids of the images that failed and wait for a change that may fix them.
         failed: Vec<String>,
         /// Ids of the images that wait for others.
         waiting: Vec<String>,
     },
-    /// The user paused it or let it go on.
+    /// The user paused or resumed the watch.
     WatchPaused {
-        /// Whether it is paused now.
+        /// Whether the watch is now paused.
         paused: bool,
     },
     /// A command of `--on-success` or `--on-failure` was started.
     HookStarted { hook: String },
-    /// A line that it printed.
+    /// The hook printed a line.
     HookLog { hook: String, line: String },
-    /// It ended.
+    /// The hook ended.
     HookEnded {
         hook: String,
-        /// How, in words; none when it succeeded.
+        /// How it failed; `None` if it succeeded.
         error: Option<String>,
         seconds: f64,
     },
-    /// The watch is over.
+    /// The watch ended.
     WatchEnded {
-        /// How many waves there were.
+        /// Number of waves.
         waves: usize,
     },
 }

@@ -1,7 +1,7 @@
-//! The builds and pushes that go on: each on a worker of a pool of `--jobs` threads, with what it was started for.
+//! The running builds and pushes, each on a worker of a pool of `--jobs` threads.
 //!
-//! The pool is one of its own, so hashing, on another, never waits behind a build. Workers never call `par_iter`: a worker of
-//! rayon's that waits runs other jobs meanwhile, which here would be other builds.
+//! Hashing uses a different pool, so it never waits behind a build. Workers must not call `par_iter`: a rayon worker
+//! that waits executes other jobs meanwhile, which here would be other builds.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use super::worker::{Identity, Tell, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
 
-/// No thread can be started for builds.
+/// The build threads could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("no {jobs} threads can be started to build: {why}")]
+#[error("cannot start {jobs} build threads: {why}")]
 pub struct NoWorkers {
     jobs: usize,
     why: String,
@@ -31,11 +31,11 @@ pub(crate) struct Jobs {
 }
 
 pub(crate) struct Job {
-    /// What the image was when it was started.
+    /// The image's identity when the job was started.
     pub(crate) is: Identity,
     pub(crate) reference: String,
     pub(crate) is_push: bool,
-    /// Its result is not wanted any more.
+    /// The result is no longer wanted.
     pub(crate) is_superseded: bool,
     cancel: Cancel,
 }
@@ -75,7 +75,7 @@ impl Jobs {
         self.running.iter()
     }
 
-    /// Hands work to a free worker; its end comes as a message.
+    /// Hands work to a free worker. Its completion arrives as a message.
     pub(super) fn start(&mut self, work: Work) {
         let image = work.image().to_owned();
         let job = Job {
@@ -89,7 +89,7 @@ impl Jobs {
         let messages = self.messages.clone();
         self.pool.spawn_fifo(move || {
             let (result, seconds) = work.carry_out();
-            // The owner outlives its workers; when it is gone nobody is left to tell.
+            // The owner outlives its workers; if it is gone, nobody needs the message.
             let _ = messages.send(Message::Ended(Ended {
                 image,
                 result,
@@ -98,7 +98,7 @@ impl Jobs {
         });
     }
 
-    /// Where what happens in a build is told.
+    /// Returns a callback that reports the events of a build.
     pub(super) fn tell(&self) -> Tell {
         let messages = self.messages.clone();
         Arc::new(move |event| drop(messages.send(Message::Event(event))))
@@ -108,14 +108,14 @@ impl Jobs {
         self.running.remove(image)
     }
 
-    /// Asks all that goes on to stop; a second time, at once.
+    /// Requests all jobs to stop; the second request stops them at once.
     pub(super) fn stop(&self) {
         for job in self.running.values() {
             job.cancel.request();
         }
     }
 
-    /// Stops what is not wanted any more, and returns the images.
+    /// Cancels jobs whose results are no longer wanted, and returns their images.
     pub(super) fn supersede(&mut self, is_wanted: impl Fn(&str, &Job) -> bool) -> Vec<String> {
         let running = self.running.iter_mut();
         let unwanted = running.filter(|(name, job)| !job.is_superseded && !is_wanted(name, job));

@@ -1,4 +1,4 @@
-//! Where everything arrives that the owner of a run or of a watch hears of, and how it tells what happens.
+//! The channel through which the owner of a run or watch receives everything, and the sink for its events.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,14 +11,14 @@ use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 
 pub(crate) enum Message {
-    /// Something happened in a build or beside it.
+    /// Something happened in a build.
     Event(Event),
     Ended(Ended),
-    /// The user wants an end.
+    /// The user requested to stop.
     Interrupt,
-    /// The program was stopped and goes on.
+    /// The process was resumed after being stopped.
     Continued,
-    /// Whoever is heard elsewhere has something to say.
+    /// Another source has news to poll for.
     Wake,
 }
 
@@ -28,19 +28,19 @@ pub(crate) struct Ended {
     pub(super) seconds: f64,
 }
 
-/// Where everything that concerns a run or a watch arrives; made before it so that signals have somewhere to go.
+/// The inbox of a run or a watch. Made before it, so that signals have somewhere to go.
 pub struct Mailbox {
     pub(crate) sender: SyncSender<Message>,
     pub(crate) receiver: Receiver<Message>,
     pub(crate) end: End,
 }
 
-/// What an interrupt ends on the thread that hears it: the owner of a run may be waiting for just that.
+/// What an interrupt cancels directly on the signal's thread: the run's owner may be blocked on exactly that.
 #[derive(Clone, Default)]
 pub(crate) struct End {
-    /// Whether answers are wanted no more.
+    /// Cancels queries.
     pub(crate) cancel: Cancel,
-    /// What reads files, while there is a run.
+    /// The file reader, during a run.
     reader: Arc<Mutex<Option<Arc<FileReader>>>>,
 }
 
@@ -49,7 +49,7 @@ impl End {
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
     }
 
-    /// Nobody wants answers and files any more.
+    /// Cancels queries and file reading.
     pub(crate) fn request(&self) {
         self.cancel.request();
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +61,7 @@ impl End {
 
 impl Default for Mailbox {
     fn default() -> Self {
-        // Bounded, so that a builder that prints faster than the screen can follow waits instead of filling the memory.
+        // Bounded: a builder that prints faster than the terminal shows has to wait instead of filling memory.
         let (sender, receiver) = sync_channel(4096);
         Self {
             sender,
@@ -72,25 +72,25 @@ impl Default for Mailbox {
 }
 
 impl Mailbox {
-    /// A handle for signals.
+    /// Returns a handle for signal handlers.
     pub fn interrupter(&self) -> Interrupter {
         Interrupter(self.sender.clone(), self.end.clone())
     }
 }
 
-/// Tells a run or a watch of signals; may be kept and used after its end, without effect.
+/// Passes signals to a run or watch; harmless after its end.
 #[derive(Clone)]
 pub struct Interrupter(SyncSender<Message>, End);
 
 impl Interrupter {
-    /// Ends the run: the first time politely, the second time at once.
+    /// Stops the run: gracefully the first time, at once the second time.
     pub fn interrupt(&self) {
         self.1.request();
-        // A run that has ended hears nothing: that is right.
+        // A run that has ended does not listen, which is fine.
         let _ = self.0.send(Message::Interrupt);
     }
 
-    /// The program was stopped and goes on: the terminal may have been used by others.
+    /// To be called when the process is resumed: other processes may have used the terminal.
     pub fn continued(&self) {
         let _ = self.0.send(Message::Continued);
     }
@@ -98,7 +98,7 @@ impl Interrupter {
 
 type Report<'r> = &'r mut dyn FnMut(&Event);
 
-/// Tells events; shared by the parts of one run, which all live on one thread.
+/// The event sink, shared by the parts of one run, which all live on one thread.
 #[derive(Clone)]
 pub(crate) struct Teller<'r>(Rc<RefCell<Report<'r>>>);
 
@@ -109,7 +109,7 @@ impl<'r> Teller<'r> {
 
     #[allow(
         clippy::needless_pass_by_value,
-        reason = "events are made where they are told"
+        reason = "events are constructed at the call"
     )]
     pub(crate) fn tell(&self, event: Event) {
         (self.0.borrow_mut())(&event);

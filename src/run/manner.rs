@@ -1,40 +1,40 @@
-//! In what a single build and a watch differ; everything else about them is the same.
+//! The differences between a single build and a watch; the rest of the engine is shared.
 
 use super::board::Standing;
 use super::event::Event;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// `graph build`: one wave, and then the end.
+    /// `graph build`: a single wave.
     Build,
-    /// `watch`: waves without end.
+    /// `watch`: waves until it is stopped.
     Watch,
 }
 
 impl Manner {
-    /// A build does what `graph plan` said it would, even if a base turns out to be what it was. A watch plans anew whenever it
-    /// knows more.
+    /// Whether to plan again when more becomes known. A build carries out exactly what `graph plan` showed, even if a
+    /// rebuilt base turns out to be unchanged.
     pub(super) fn plans_anew(self) -> bool {
         self == Self::Watch
     }
 
-    /// What needs nothing is told of before all else in a build. In a watch only at the end of a wave: until then it may have to
-    /// be built after all.
+    /// Whether fresh images are reported at the start. In a watch they are reported at the end of a wave, because until
+    /// then they may still become stale.
     pub(super) fn tells_fresh_first(self) -> bool {
         self == Self::Build
     }
 
-    /// What is stopped in a build is stopped for good, and every image is told of. In a watch it waits for the next change.
+    /// Whether images that are stopped stay stopped and are all reported. In a watch they wait for the next change.
     pub(super) fn is_halt_final(self) -> bool {
         self == Self::Build
     }
 
-    /// Nobody looks at files while a build goes on, so it looks once at its end.
+    /// Whether to check for changed files at the end: nothing watches them during a build.
     pub(super) fn looks_at_the_end(self) -> bool {
         self == Self::Build
     }
 
-    /// Whether an image is among those that are there at the end of a wave: in a build also one that could not be pushed.
+    /// Whether an image exists at the end of a wave. In a build this includes images that could not be pushed.
     pub(super) fn is_there(self, standing: &Standing) -> bool {
         match standing {
             Standing::Fresh => true,
@@ -46,8 +46,8 @@ impl Manner {
         }
     }
 
-    /// What is told of an image that cannot be built because one has just failed; `blame` are all that stop it, and `is_new` is
-    /// whether it was not stopped before.
+    /// The event for an image that cannot be built because `failed` has just failed. `blame` lists everything that
+    /// blocks it; `is_new` is false if it was already blocked.
     pub(super) fn blocked(
         self,
         image: &str,

@@ -1,7 +1,7 @@
-//! Plan → Events and Records: one engine for `graph build` and for `watch`, and the workers that it gives images to.
+//! Executes plans: one engine for `graph build` and `watch`, and its workers.
 //!
-//! [`run`] is one wave with nothing that changes meanwhile; a watch is the same engine with sources on top. All state is owned
-//! by one thread, which hears of everything through one channel: there is nothing to lock.
+//! [`run`] is a single wave without outside changes; a watch is the same engine with change sources on top. One thread
+//! owns all state and receives everything through one channel, so there are no locks.
 
 mod again;
 mod board;
@@ -32,8 +32,8 @@ use jobs::Jobs;
 use mailbox::{Message, Teller};
 use state::Rules;
 
-/// Runs a plan to its end: every image is built, failed, skipped or cancelled, and everything was told to `report`.
-/// It fails only before anything has been begun, when no worker can be started.
+/// Runs a plan to its end: every image is built, failed, skipped or cancelled, and every event is passed to `report`.
+/// Returns an error only if no worker can be started; then nothing has happened.
 pub fn run(
     view: View,
     plan: Plan,

@@ -1,5 +1,5 @@
-//! What is known of the images, and what is to be done because of it: facts, plan and board, made anew as often as something
-//! changes and no oftener.
+//! What is known about the images, and what follows from it: facts, plan and board, updated exactly when something
+//! changes.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,21 +16,22 @@ use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts
 use crate::store::Store;
 use crate::world::View;
 
-/// How to run.
+/// Options of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How many images are built at once, at least 1.
+    /// Maximum number of concurrent builds, at least 1.
     pub jobs: usize,
-    /// Whether the first failure stops everything.
+    /// Whether the first failure stops the run.
     pub fail_fast: bool,
     /// When to push.
     pub push: Push,
-    /// How often an image is tried in all when failures are passing ones, at least 1.
+    /// Maximum attempts per image when failures are transient, at least 1.
     pub attempts: u32,
 }
 
 impl Default for Options {
-    /// Builds mostly wait: for processes to start, for layers to be written, for the network.
+    /// Builds mostly wait: for processes to start, for layers to be written, for the network. So there are more jobs
+    /// than processors.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -47,12 +48,12 @@ pub(crate) struct Rules {
     pub(crate) manner: Manner,
     pub(crate) options: Options,
     pub(crate) when_unknown: WhenUnknown,
-    /// Whether bases that were not asked for are never built.
+    /// Never build bases that were not requested themselves.
     pub(crate) no_bases: bool,
 }
 
 impl Rules {
-    /// `graph build` asked for leave before: its plan is to be carried out as it is.
+    /// Rules for `graph build`, which settled these policies while planning: the plan is carried out as it is.
     pub(super) fn of_a_build(options: Options) -> Self {
         Self {
             manner: Manner::Build,
@@ -66,19 +67,19 @@ impl Rules {
 pub(crate) struct State {
     pub(crate) rules: Rules,
     pub(crate) view: Arc<View>,
-    /// By id, like the board.
+    /// Indexed by image id, like the board.
     pub(crate) facts: Vec<Facts>,
     pub(crate) plan: Plan,
     pub(crate) board: Board,
-    /// Images of which something is known that the board does not show yet; none when that may be any.
+    /// Images with news that the board does not reflect yet; `None` if that may be any image.
     changed: Option<BTreeSet<ImageId>>,
-    /// What failed, as it was then.
+    /// Failed images, with their identity at the time.
     faults: BTreeMap<String, Identity>,
-    /// Of those, the images that are still the same.
+    /// Those of `faults` whose identity is still the same.
     failed: BTreeSet<ImageId>,
-    /// Images that are built although they are there.
+    /// Images to build although they exist.
     forced: BTreeSet<String>,
-    /// Images whose files may not be what they were.
+    /// Images whose files may have changed since they were read.
     pub(crate) in_doubt: BTreeSet<ImageId>,
 }
 
@@ -116,7 +117,7 @@ impl State {
         ids.into_iter().map(|id| self.name(id)).collect()
     }
 
-    /// Decides anew what is to be done; returns what is blocked since now.
+    /// Updates plan and board. Returns the newly blocked images.
     pub(super) fn judge(&mut self, jobs: &Jobs) -> BTreeSet<ImageId> {
         let changed = self.changed.replace(BTreeSet::new());
         let changed = changed.filter(|_| !self.rules.manner.plans_anew());
@@ -178,14 +179,14 @@ impl State {
         |id| self.forced.contains(self.view.name(id))
     }
 
-    /// Something is known of an image that the board does not show.
+    /// Marks an image as not yet reflected by the board.
     pub(super) fn touch(&mut self, image: &str) {
         if let (Some(id), Some(changed)) = (self.graph().find(image), &mut self.changed) {
             changed.insert(id);
         }
     }
 
-    /// Why an image is built. In a watch what changed is looked up only now, because it takes a file.
+    /// Why an image is built. In a watch the changed inputs are looked up only here, because that reads a file.
     pub(super) fn reasons(&mut self, id: ImageId, store: &Store) -> Vec<Reason> {
         if self.rules.manner.plans_anew() {
             let (world, prints) = (&self.view.world, &self.view.prints);
@@ -218,7 +219,7 @@ impl State {
         }
     }
 
-    /// What an image is that is there.
+    /// The artifact of an image that exists.
     pub(crate) fn artifact(&self, id: ImageId) -> Artifact {
         Artifact {
             backend: self.view.world.backends[id.index()].name().to_owned(),
@@ -237,7 +238,7 @@ impl State {
         }
     }
 
-    /// Whether what goes on is what is wanted now.
+    /// Whether the result of a running job is still wanted.
     pub(super) fn wants(&self, name: &str, job: &Job) -> bool {
         let id = self.find(name).filter(|id| self.view.relevant.contains(id));
         id.is_some_and(|id| {
@@ -285,7 +286,7 @@ impl State {
         }
     }
 
-    /// The digest by which the registry of an image has it, as far as anyone said.
+    /// The digest of an image in its registry; `None` if unknown.
     pub(super) fn pushed_digest(&self, image: &str) -> Option<String> {
         let facts = &self.facts[self.find(image)?.index()];
         match &facts.registry {
@@ -306,12 +307,12 @@ impl State {
         self.faults.insert(image.to_owned(), is);
     }
 
-    /// The same for one that no worker had.
+    /// Like [`Self::note_failed`], for an image that no worker took.
     pub(super) fn note_failed_as_is(&mut self, id: ImageId) {
         self.note_failed(&self.name(id), self.identity(id));
     }
 
-    /// The files are not what they were: what is known goes with images that are the same as before.
+    /// Switches to a view of changed files; facts of images whose key did not change stay valid.
     pub(super) fn see(&mut self, view: View) {
         for id in self.graph().ids() {
             self.facts[id.index()].key = view.prints.key(id);
@@ -325,7 +326,7 @@ impl State {
         self.facts = facts;
     }
 
-    /// What failed is tried again; if nothing did, these are built although they are there.
+    /// Retries failed images or, if none failed, rebuilds `otherwise` although they exist.
     pub(super) fn try_again(&mut self, otherwise: &BTreeSet<String>) {
         if self.faults.is_empty() {
             self.forced.extend(otherwise.iter().cloned());

@@ -1,7 +1,7 @@
-//! What one wave did, from the first image that has to be built until nothing is left to do.
+//! The state of one wave: from the first image that has to be built until nothing is left to do.
 //!
-//! `graph build` is one wave. In a watch a wave lasts however many changes come meanwhile, so that a branch switch is one wave
-//! even when it takes long.
+//! `graph build` is one wave. In a watch a wave absorbs all changes that arrive meanwhile, so that a branch switch is
+//! one wave even if it takes long.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -9,53 +9,53 @@ use std::time::Instant;
 use crate::backend::Artifact;
 use crate::fingerprint::Key;
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// Every image of the plan that is there now, fresh or built, in the order of the plan.
+    /// All images of the plan that exist now, fresh or built, in plan order.
     pub images: Vec<Outcome>,
-    /// Ids of the images that failed to build or to be pushed.
+    /// Ids of the images whose build or push failed.
     pub failed: Vec<String>,
-    /// Ids of the images that were skipped because of them.
+    /// Ids of the images that were skipped because of those failures.
     pub skipped: Vec<String>,
-    /// Ids of the images that were stopped.
+    /// Ids of the images that were cancelled.
     pub cancelled: Vec<String>,
-    /// Whether the user interrupted it.
+    /// Whether the user interrupted the run.
     pub interrupted: bool,
 }
 
-/// What became of one image.
+/// The outcome for one image.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The image's id.
+    /// Id of the image.
     pub image: String,
-    /// Its key.
+    /// The key it was built with or found under.
     pub key: Key,
-    /// What was built or found.
+    /// The image that was built or found.
     pub artifact: Artifact,
-    /// How long its build took; none when it was fresh.
+    /// Duration of its build in seconds; `None` if it was fresh.
     pub seconds: Option<f64>,
-    /// The digest by which its registry has it; none where nobody asked for a push, or it is not known.
+    /// Its digest in the registry; `None` if no push was requested, or if the digest is not known.
     pub pushed: Option<String>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Wave {
-    /// Which, from 1.
+    /// Starts at 1.
     pub(crate) number: usize,
     pub(crate) started: Instant,
-    /// Images that it is about.
+    /// Images that changed, or whose bases did.
     pub(crate) woken: BTreeSet<String>,
-    /// Images that it had to build or push, as far as known.
+    /// Images to build or push, as far as known.
     pub(crate) planned: BTreeSet<String>,
-    /// What it built, by image.
+    /// Results by image id.
     pub(crate) built: BTreeMap<String, Outcome>,
     pub(crate) pushed: BTreeSet<String>,
-    /// Images that failed in it and did not get built after that.
+    /// Images that failed during this wave and were not built afterward.
     pub(crate) failed: BTreeSet<String>,
-    /// Images that were stopped for good.
+    /// Images that were cancelled for good.
     pub(crate) cancelled: BTreeSet<String>,
-    /// How often an image was begun again because its files moved.
+    /// How often each image was restarted because its files changed.
     pub(crate) moves: BTreeMap<String, u32>,
 }
 
@@ -74,13 +74,14 @@ impl Wave {
         }
     }
 
-    /// An image is there, built by this wave.
+    /// Records an image built by this wave.
     pub(crate) fn build(&mut self, outcome: Outcome) {
         self.failed.remove(&outcome.image);
         self.built.insert(outcome.image.clone(), outcome);
     }
 
-    /// Images are not what they were, and these are to be built or pushed: what is built anew counts anew.
+    /// Adds changed images, and those that have to be built or pushed because of them. Earlier results for these no
+    /// longer count.
     pub(crate) fn extend(&mut self, woken: &BTreeSet<String>, to_do: &BTreeSet<String>) {
         self.woken.extend(woken.iter().cloned());
         self.planned.extend(to_do.iter().cloned());
@@ -93,25 +94,25 @@ impl Wave {
     }
 }
 
-/// What woke a wave, or made it longer.
+/// What started or extended a wave.
 pub(crate) struct Wakening {
-    /// Whether the wave begins with it.
+    /// Whether this starts the wave.
     pub(crate) begins: bool,
-    /// Ids of the images that are not what they were.
+    /// Ids of the changed images.
     pub(crate) images: Vec<String>,
-    /// How many images the wave builds in all, as far as known.
+    /// Total number of images the wave builds, as far as known.
     pub(crate) build: usize,
-    /// How many of the woken images need nothing.
+    /// Number of woken images that need nothing.
     pub(crate) fresh: usize,
 }
 
 pub(crate) struct WaveEnd {
     pub(crate) wave: Wave,
-    /// What it was about and did not have to build.
+    /// Images of this wave that did not have to be built.
     pub(crate) fresh: Vec<Outcome>,
     /// Ids of the images that cannot be built as they are.
     pub(crate) stuck: Vec<String>,
-    /// Ids of the images that wait for those.
+    /// Ids of the images blocked by those.
     pub(crate) waiting: Vec<String>,
     pub(crate) summary: Summary,
 }

@@ -1,4 +1,4 @@
-//! How waves begin and end, and what is told of that.
+//! Starts and ends waves, and reports them.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
 
 impl Engine<'_> {
-    /// Begins the one wave of a build: it is about all images of the plan.
+    /// Starts the single wave of a build, with all images of the plan.
     pub(super) fn begin(&mut self) {
         self.decide();
         let all: BTreeSet<ImageId> = self
@@ -35,13 +35,13 @@ impl Engine<'_> {
         }
     }
 
-    /// Whether anything is to be built or pushed.
+    /// Whether anything remains to be built or pushed.
     pub(crate) fn has_work(&self) -> bool {
         let mut ids = self.state.graph().ids();
         ids.any(|id| self.state.board.get(id).is_to_do())
     }
 
-    /// Images are not what they were: a wave begins, or goes on. Plan and board have been made of that.
+    /// Starts or extends a wave for changed images. Plan and board must be up to date.
     pub(crate) fn wake(&mut self, woken: &BTreeSet<ImageId>) -> Wakening {
         let images: BTreeSet<String> = self
             .state
@@ -86,7 +86,7 @@ impl Engine<'_> {
         });
     }
 
-    /// Ends the wave: nothing is left to do.
+    /// Ends the wave; nothing is left to do.
     pub(crate) fn end_wave(&mut self) -> WaveEnd {
         let mut wave = self.wave.take().unwrap_or_else(|| Wave::new(self.waves));
         wave.failed.retain(|name| self.state.find(name).is_some());
@@ -140,20 +140,20 @@ impl Engine<'_> {
         });
     }
 
-    /// What was built holds the files as they were when they were read; if they changed since, the user should know.
+    /// Warns if files changed after they were read: the images contain their previous content.
     fn warn_of_changed_files(&self, wave: &Wave) {
         for name in self.in_order(wave.built.keys()) {
             let id = self.state.find(&name);
             if let Some(path) = id.and_then(|id| self.state.view.prints.changed_since_read(id)) {
                 let message = format!(
-                    "`{path}` changed while `{name}` was being built: the image holds it as it was before; run again for the new one"
+                    "`{path}` changed while `{name}` was being built: the image has the previous content; run again to update it"
                 );
                 self.tell(Event::Warning { message });
             }
         }
     }
 
-    /// What a wave is about and did not have to build, by name.
+    /// Images of a wave that exist and did not have to be built, by name.
     fn fresh(&self, wave: &Wave) -> Vec<Outcome> {
         let about: BTreeSet<&String> = wave.woken.iter().chain(&wave.planned).collect();
         let unbuilt = about
@@ -175,7 +175,7 @@ impl Engine<'_> {
         unbuilt.filter_map(outcome).collect()
     }
 
-    /// What is there, in the order of the plan; what the plan knows nothing of any more comes last.
+    /// All images that exist, in plan order; images that are no longer in the plan come last.
     fn outcomes(&self, wave: &Wave, fresh: &[Outcome]) -> Vec<Outcome> {
         let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
         for outcome in &mut all {
@@ -188,7 +188,7 @@ impl Engine<'_> {
         all
     }
 
-    /// The images that stand so, in manifest order.
+    /// Ids of the images whose standing satisfies `is`, in manifest order.
     fn with(&self, is: impl Fn(&Standing) -> bool) -> Vec<String> {
         let ids = self.state.graph().ids();
         self.state

@@ -1,6 +1,7 @@
-//! Builds one image, or pushes one: retries, log, record.
+//! Builds or pushes one image: retries, log, record.
 //!
-//! The record is written here, right after the tag, so that a success is kept whatever happens to the run.
+//! The record is written here, right after the image is tagged, so that a success is recorded whatever happens to the
+//! run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -20,13 +21,13 @@ use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
 use crate::world::View;
 
-/// Lines of a failed build's log that are shown.
+/// Number of log lines shown for a failed build.
 const TAIL: usize = 20;
 
-/// Longer than any run takes to write what it has to write.
+/// How long to wait, after an interrupt, for other runs to finish writing; longer than a write takes.
 const RECORDING: Duration = Duration::from_secs(2);
 
-/// The wait before each further attempt; the last one repeats.
+/// Delays between attempts; the last one repeats.
 const WAITS: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(4),
@@ -35,26 +36,27 @@ const WAITS: [Duration; 3] = [
 
 pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
 
-/// Everything that a worker needs to build or push one image. It borrows nothing: the view may be another before the work ends.
+/// Everything a worker needs to build or push one image. Owns its data, because the engine may switch to another view
+/// before the work ends.
 pub(super) struct Work {
     pub(super) view: Arc<View>,
     pub(super) id: ImageId,
     pub(super) is: Identity,
     pub(super) bases: BTreeMap<String, Artifact>,
-    /// What was recorded when the run was planned: another run may have built it since.
+    /// The record at planning time: another run may have built the image since.
     pub(super) planned_on: Option<Record>,
-    /// `--force`: what is fresh is to be made anew, not to be found in a cache.
+    /// Build without the builder's cache, because of `--force`.
     pub(super) no_cache: bool,
-    /// How often it is tried in all, at least 1.
+    /// Maximum number of attempts, at least 1.
     pub(super) attempts: u32,
-    /// What is pushed; none to build it.
+    /// The artifact to push; `None` to build.
     pub(super) push: Option<Artifact>,
     pub(super) store: Store,
     pub(super) tell: Tell,
     pub(super) cancel: Cancel,
 }
 
-/// An image with what it is built on: whatever failed for one may go well for another.
+/// An image version: a failure recorded for one identity says nothing about another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) key: Key,
@@ -63,19 +65,19 @@ pub(crate) struct Identity {
 
 pub(crate) struct Built {
     pub(crate) artifact: Artifact,
-    /// What is recorded of it; none when it could not be.
+    /// `None` if the record could not be written.
     pub(crate) record: Option<Box<Record>>,
-    /// Another run built it while this one waited for its turn.
+    /// Another run built it while this one waited for the lock.
     pub(crate) by_another_run: bool,
 }
 
 pub(super) enum Done {
     Built(Built),
-    /// With the digest by which the registry has it, where that is known.
+    /// With the image's digest in the registry, if known.
     Pushed(Option<String>),
 }
 
-/// Why a worker came back without a result.
+/// A failed job, with its log.
 pub(crate) struct JobError {
     pub(crate) error: BuildError,
     pub(crate) log: Option<String>,
@@ -83,7 +85,7 @@ pub(crate) struct JobError {
 }
 
 impl JobError {
-    /// Without anything to read on.
+    /// A failure without a log.
     pub(crate) fn plain(error: BuildError) -> Self {
         Self {
             error,
@@ -94,7 +96,7 @@ impl JobError {
 }
 
 impl Work {
-    /// Builds the image or pushes it; with how long it took.
+    /// Builds or pushes the image. Also returns the duration in seconds.
     pub(super) fn carry_out(&self) -> (Result<Done, JobError>, f64) {
         let started = Instant::now();
         let result = guarded(|| match &self.push {
@@ -123,17 +125,12 @@ impl Work {
         })
     }
 
-    /// One run at a time builds an image; who waited for another may find the work done.
+    /// Builds the image while holding its lock. If another run held the lock, the work may already be done.
     fn build_in_turn(&self) -> Result<Built, JobError> {
-        let waiting = self.waiting("waiting for another run that builds it");
+        let waiting = self.waiting("waiting for another run that is building it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
-            .map_err(|error| {
-                plain(format!(
-                    "its lock cannot be taken: {}",
-                    system_words(&error)
-                ))
-            })?
+            .map_err(|error| plain(format!("cannot take its lock: {}", system_words(&error))))?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
             return Ok(Built {
@@ -155,7 +152,7 @@ impl Work {
         })
     }
 
-    /// Waits until the run is interrupted, and says what for when it takes longer.
+    /// Returns a poll callback that breaks on an interrupt, and reports what is waited for if that takes long.
     fn waiting(&self, what: &str) -> impl FnMut() -> ControlFlow<()> {
         waiting(&self.cancel, move || {
             (self.tell)(Event::ImageStep {
@@ -167,9 +164,10 @@ impl Work {
         })
     }
 
-    /// The same for what is built: an interrupt loses it only if another run goes on writing.
+    /// Like [`Self::waiting`], for writing the record of a finished build: an interrupt gives up only if another run
+    /// keeps writing.
     fn recording(&self) -> impl FnMut() -> ControlFlow<()> {
-        let mut waiting = self.waiting("waiting for another run that writes its records");
+        let mut waiting = self.waiting("waiting for another run to write its records");
         let mut asked: Option<Instant> = None;
         move || {
             if waiting().is_continue() {
@@ -184,7 +182,7 @@ impl Work {
         }
     }
 
-    /// What another run built of the very same inputs and bases since this run was planned.
+    /// The record of another run that built from the same inputs and bases after this run was planned.
     fn built_meanwhile(&self) -> Option<Box<Record>> {
         let RecordState::Found(record) = self.store.read(self.image()) else {
             return None;
@@ -226,7 +224,7 @@ impl Work {
                         of: self.attempts,
                         wait_ms,
                         why: if is_known {
-                            "the same again".to_owned()
+                            "same as before".to_owned()
                         } else {
                             why
                         },
@@ -264,7 +262,7 @@ impl Work {
         }
     }
 
-    /// Keeps the success. One that cannot be kept is still there under its name, where the next run finds it by key.
+    /// Records a success. If that fails, the image still exists under its name, and the next run finds it by its key.
     fn record(&self, artifact: &Artifact, seconds: f64) -> Option<Box<Record>> {
         let record = Record {
             version: SCHEMA,
@@ -295,7 +293,7 @@ impl Work {
     }
 }
 
-/// A backend that panics has failed; the run goes on.
+/// Turns a panic of a backend into a failure of its image.
 fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panic
@@ -304,7 +302,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError>
             .or_else(|| panic.downcast_ref::<&str>().copied());
         Err(plain(format!(
             "internal error: {}; please report it",
-            words.unwrap_or("a panic without words")
+            words.unwrap_or("a panic without a message")
         )))
     })
 }
@@ -317,10 +315,10 @@ fn cancelled() -> JobError {
     JobError::plain(BuildError::Cancelled)
 }
 
-/// The log of one build: a file, its last lines, and the events for the screen.
+/// The log of one build: a file, its last lines, and the events for display.
 struct Log<'a> {
     image: &'a str,
-    /// From the workspace root.
+    /// Relative to the workspace root.
     path: PathBuf,
     tell: Tell,
     lines: Mutex<Lines>,
@@ -329,20 +327,18 @@ struct Log<'a> {
 struct Lines {
     file: BufWriter<File>,
     tail: VecDeque<String>,
-    /// Whether there is anything in the file to point at.
+    /// Whether the file has any content.
     is_written: bool,
-    /// The file could not be written: said once.
+    /// Whether writing failed; reported once.
     is_broken: bool,
 }
 
 impl<'a> Log<'a> {
     fn open(work: &'a Work, name: &str) -> Result<Self, JobError> {
-        let (file, path) = work.store.open_log(name).map_err(|error| {
-            plain(format!(
-                "no log of it can be kept: {}",
-                system_words(&error)
-            ))
-        })?;
+        let (file, path) = work
+            .store
+            .open_log(name)
+            .map_err(|error| plain(format!("cannot create its log: {}", system_words(&error))))?;
         let lines = Mutex::new(Lines {
             file: BufWriter::new(file),
             tail: VecDeque::new(),
@@ -366,19 +362,19 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Forgets what the attempt before wrote: a failure is about the last one.
+    /// Drops the tail of the previous attempt: a failure shows only the last one.
     fn begin_again(&self) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.tail.clear();
     }
 
-    /// Writes a line that a failure is not about.
+    /// Writes a line to the file only.
     fn note(&self, line: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         self.write(&mut lines, line);
     }
 
-    /// Writes a line of output, which may be what a failure is about.
+    /// Writes a line of output, also to the tail shown on failure.
     fn keep(&self, line: &str) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.tail.len() == TAIL {
@@ -389,7 +385,7 @@ impl<'a> Log<'a> {
     }
 
     fn write(&self, lines: &mut Lines, line: &str) {
-        // Flushed by the line: someone may be following the file, and a kill must not lose it.
+        // Flush each line: someone may be following the file, and a kill must not lose it.
         let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
         lines.is_written |= written.is_ok();
         if let Err(error) = written

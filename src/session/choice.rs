@@ -1,7 +1,7 @@
-//! Who builds which image: its `builder`, else `--builder`, else the backend of the highest priority.
+//! Chooses the backend of each image: its `builder`, else `--builder`, else the backend with the highest priority.
 //!
-//! Whether that backend can build on this machine is asked only when there is something to build: a run with nothing to do
-//! starts no process.
+//! Whether that backend can build on this machine is checked only when there is something to build: a run with nothing
+//! to do starts no process.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::workspace::Image;
 
 type Backends = Vec<Arc<dyn Backend>>;
 
-/// The backend of each image, in their order; `recipes` is empty while the manifests have errors.
-/// Tells every builder that does not exist, and every field that an image's builder cannot honour.
+/// Chooses a backend for each of `images`, in order; `recipes` is empty if the manifests have errors. Reports every
+/// unknown builder, and every field that an image's builder does not support.
 pub(super) fn choose(
     images: &[Image],
     recipes: &[Recipe],
@@ -27,7 +27,7 @@ pub(super) fn choose(
         let mistake = Diagnostic::error("unknown-builder", format!("unknown builder `{name}`"));
         mistakes.push(mistake.help(which_there_are(name, known)));
     }
-    // Of equals the first one wins, as with flytekit.
+    // On equal priority the first one wins, as in flytekit.
     let best = known.iter().rev();
     let best = best.max_by_key(|backend| backend.priority());
     let mut chosen = Vec::with_capacity(images.len());
@@ -76,7 +76,7 @@ fn unsupported(
     let mistake = |found: crate::backend::Unsupported| {
         let (id, name) = (&image.id, backend.name());
         let message = format!(
-            "image `{id}`: the `{name}` builder cannot honour `{}`: {}",
+            "image `{id}`: the `{name}` builder does not support `{}`: {}",
             found.field, found.why
         );
         let mut mistake = Diagnostic::error("unsupported-field", message);

@@ -1,4 +1,5 @@
-//! What is doubtful once the files are read: copies of nothing, Dockerfiles that copy what is left out, and an `allow` for nothing.
+//! Lints that need the files' contents: copies of nothing, Dockerfiles that copy ignored files, and `allow`s that match
+//! nothing.
 
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::{EntryKind, Files, Fingerprints, dockerfile_text};
@@ -8,7 +9,7 @@ use crate::spec::WorkspacePath;
 use crate::workspace::{Image, Workspace};
 use crate::world::World;
 
-/// All that is doubtful in a workspace that was checked and read; the last word on what it allows.
+/// Runs these lints on a workspace that is checked and read. Runs last, so that it also knows which `allow`s were used.
 pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic> {
     let World {
         workspace, recipes, ..
@@ -39,7 +40,7 @@ pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic>
 
 type Found = (Diagnostic, String);
 
-/// A directory that is copied, and nothing of it is left.
+/// A copied directory in which no file is left.
 fn empty(set: &FileSet, files: &Files) -> Option<Found> {
     let is_copied = matches!(set, FileSet::Tree { .. } | FileSet::Source { .. });
     let mut entries = files.entries.iter();
@@ -50,11 +51,11 @@ fn empty(set: &FileSet, files: &Files) -> Option<Found> {
         "empty-copy",
         format!("nothing of `{}` is copied", set.path()),
     );
-    let help = "see what is in it, and what the ignore file leaves out";
-    Some((lint.help(help), "there is no file in it".to_owned()))
+    let help = "check its contents, and what the ignore file excludes";
+    Some((lint.help(help), "no files in it".to_owned()))
 }
 
-/// A Dockerfile that copies a manifest or the like, which its context is without.
+/// A Dockerfile that copies a file which its context's ignore file excludes.
 fn left_out(image: &Image, set: &FileSet, files: &Files, own_file: &Files) -> Option<Found> {
     let FileSet::Context { path, own, .. } = set else {
         return None;
@@ -72,12 +73,12 @@ fn left_out(image: &Image, set: &FileSet, files: &Files, own_file: &Files) -> Op
     let source = text.lines().flat_map(sources).find(is_missing)?.to_owned();
     let message = format!("`{dockerfile}` copies `{source}`, which is left out of its context");
     let lint = Diagnostic::lint("left-out", message).help(format!(
-        "the build will not find it; a line `!{source}` in the context's ignore file brings it back"
+        "the build will not find it; add a line `!{source}` to the context's ignore file to include it"
     ));
-    Some((lint, "this context".to_owned()))
+    Some((lint, "the context".to_owned()))
 }
 
-/// What a line of a Dockerfile copies out of the context.
+/// The sources that a line of a Dockerfile copies from the context.
 fn sources(line: &str) -> Vec<&str> {
     let mut words = line.split_whitespace();
     let is_copy = words
@@ -95,10 +96,10 @@ fn sources(line: &str) -> Vec<&str> {
 fn unused(workspace: &Workspace) -> Vec<Diagnostic> {
     let unused = workspace.allows.unused();
     let tell = |allow: &crate::workspace::Allow| {
-        let message = format!("nothing here is `{}`", allow.code);
+        let message = format!("no `{}` here to allow", allow.code);
         let lint = Diagnostic::lint("unused-allow", message);
-        lint.at(allow.place.clone(), "it allows nothing")
-            .help("remove it: it would hide the next one")
+        lint.at(allow.place.clone(), "has no effect")
+            .help("remove it, or it would hide a future one")
     };
     unused.map(tell).collect()
 }

@@ -1,4 +1,4 @@
-//! What a workspace needs of images of registries, what its lock says of them, and how that comes about.
+//! The outside images that a workspace depends on, and how its lock pins them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::spec::Base;
 use crate::suggest::closest;
 use crate::workspace::{LOCK_FILE, LockedImage};
 
-/// The outside images that are whatever their tags name when they are built.
+/// Outside images that are named only by a tag, so that a build takes whatever the tag points to at that time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Floating {
-    /// By name, with the ids of the images that are made of them.
+    /// Ids of the images that depend on each, by name.
     pub images: BTreeMap<String, Vec<String>>,
-    /// What Dockerfiles name in a way that only a build can read: the image's id, and the words.
+    /// References in Dockerfiles that only a build can resolve: the id of the image, and the unresolved text.
     pub unread: Vec<(String, String)>,
 }
 
@@ -36,7 +36,7 @@ impl fmt::Display for Floating {
 }
 
 impl Floating {
-    /// How many there are.
+    /// The number of floating references.
     #[must_use]
     pub fn count(&self) -> usize {
         self.images.len() + self.unread.len()
@@ -44,7 +44,7 @@ impl Floating {
 }
 
 impl Session {
-    /// The outside images that these are made of, sorted by name.
+    /// The outside images that the images in `of` depend on, sorted by name.
     #[must_use]
     pub fn needs(&self, of: &BTreeSet<ImageId>) -> Vec<Need> {
         let mut needs: BTreeMap<&str, Need> = BTreeMap::new();
@@ -58,7 +58,7 @@ impl Session {
                     backend: self.world.backends[id.index()].clone(),
                 });
                 need.images.push(self.world.graph.name(*id).to_owned());
-                // What is wanted for any platform is found by the digest of its index.
+                // An image used on any platform is pinned by the digest of its index.
                 if !image.any_platform {
                     need.platforms.extend(platforms.iter().cloned());
                 }
@@ -72,8 +72,8 @@ impl Session {
         needs
     }
 
-    /// Outside images that what is to be built cannot be made of, because they are for other platforms, in words. What is
-    /// locked was found for the platforms that are wanted.
+    /// Outside images that do not exist for the platforms of the images to be built on them, one line each. Locked
+    /// images were checked for these platforms when they were locked.
     #[must_use]
     pub fn foreign_bases(&self, plan: &Plan, asker: Asker<'_>) -> Vec<String> {
         let mut questions: BTreeMap<(&str, &str, &[String]), Vec<&str>> = BTreeMap::new();
@@ -110,7 +110,7 @@ impl Session {
                     )
                 })
                 .unzip();
-            // A daemon is not asked for nothing: a run without work starts no process.
+            // Not even an empty query: it would contact the daemon, and a run without work starts no process.
             if wanted.is_empty() {
                 continue;
             }
@@ -118,10 +118,7 @@ impl Session {
             for ((question, images), why) in wanted.iter().zip(images).zip(answers) {
                 let told = why.map(|why| {
                     let images = images.join("`, `");
-                    format!(
-                        "`{}`, which `{images}` is made of: {why}",
-                        question.reference
-                    )
+                    format!("`{}`, used by `{images}`: {why}", question.reference)
                 });
                 words.extend(told);
             }
@@ -129,8 +126,8 @@ impl Session {
         words
     }
 
-    /// That a Dockerfile builds for another platform than is asked for, in words: `BuildKit` would say of the result that it is for
-    /// the one that was asked for.
+    /// The error for a Dockerfile that always builds for one platform while the image requests another: `BuildKit`
+    /// would label the result with the requested one.
     fn fixed(&self, id: ImageId) -> Option<String> {
         let fixed = self.prints.outside(id).fixed_platform.as_deref()?;
         let platforms = &self.world.recipes[id.index()].platforms;
@@ -143,14 +140,14 @@ impl Session {
             .collect();
         (!others.is_empty()).then(|| {
             format!(
-                "the Dockerfile of `{}` builds for {fixed} whatever is asked (`FROM --platform`), and `platform` says {}",
+                "the Dockerfile of `{}` builds for {fixed} regardless of what is requested (`FROM --platform`), but `platform` is {}",
                 self.world.graph.name(id),
                 others.join(" and ")
             )
         })
     }
 
-    /// The outside images of these that no digest holds.
+    /// The outside images of `of` that are not pinned by digest.
     #[must_use]
     pub fn floating(&self, of: &BTreeSet<ImageId>) -> Floating {
         let mut floating = Floating::default();
@@ -167,17 +164,17 @@ impl Session {
         floating
     }
 
-    /// What the tags of the outside images of these name now.
+    /// Queries what the tags of the outside images of `of` point to now.
     #[must_use]
     pub fn look_at_bases(&self, of: &BTreeSet<ImageId>, asker: Asker<'_>) -> Vec<Look> {
         let lock = self.world.workspace.lock.as_ref();
         lock::look(&self.needs(of), lock, asker)
     }
 
-    /// The outside images that words name: by their own names, or as those that images of the workspace are made of.
+    /// The outside images that arguments name: directly, or as dependencies of the workspace's images they select.
     ///
     /// # Errors
-    /// A word that names neither.
+    /// If an argument names neither an outside image nor an image of the workspace.
     pub fn outside_of(&self, words: &[String]) -> Result<BTreeSet<String>, Refusal> {
         let all = self.needs(&self.world.graph.ids().collect());
         let mut names = BTreeSet::new();
@@ -194,7 +191,7 @@ impl Session {
                     match closest(&own, known) {
                         Some(meant) => Refusal::usage(
                             format!(
-                                "`{word}` is no image of the workspace, and none is made of it"
+                                "`{word}` is neither an image of the workspace nor used by one"
                             ),
                             format!("did you mean `{meant}`?"),
                         ),
@@ -207,10 +204,10 @@ impl Session {
         Ok(names)
     }
 
-    /// A lock of all that the workspace needs. Nothing is written.
+    /// Makes a lock for everything the workspace depends on. Writes nothing.
     ///
     /// # Errors
-    /// All images that nobody can say anything of, each where it is named.
+    /// All outside images that could not be resolved, each with its source location.
     pub fn renew_lock(&self, which: &Which, asker: Asker<'_>) -> Result<Renewal, Refusal> {
         let needs = self.needs(&self.world.graph.ids().collect());
         let lock = self.world.workspace.lock.as_ref();
@@ -220,11 +217,11 @@ impl Session {
         })
     }
 
-    /// Writes a lock that was made of this session's. Says whether that changed anything; none when another process changed
-    /// the file since this session read it, and nothing is written.
+    /// Writes a lock made by [`Self::renew_lock`]. Returns whether the file changed; `None`, with nothing written, if
+    /// another process changed the file since this session read it.
     ///
     /// # Errors
-    /// When it cannot be written: it is as it was.
+    /// If the file cannot be written; it is left unchanged.
     pub fn write_lock(&self, renewal: &Renewal) -> Result<Option<bool>, Refusal> {
         let workspace = &self.world.workspace;
         let file = LockFile::open(&workspace.root);
@@ -240,7 +237,7 @@ impl Session {
             Err(WriteError::Changed) => Ok(None),
             Err(WriteError::Refused(why)) => Err(Refusal::usage(
                 format!("`{LOCK_FILE}` cannot be written: {why}"),
-                "it is as it was; it stands beside the root manifest, in a directory that has to be writable",
+                "the file is unchanged; the directory of the root manifest must be writable",
             )),
         }
     }
@@ -268,21 +265,22 @@ impl Session {
             None => mistake,
         };
         mistake.help(match (why, digest) {
-            (_, Some(_)) => format!("`imgspec lock --update {name}` takes what the tag names now"),
+            (_, Some(_)) => {
+                format!("`imgspec lock --update {name}` locks what the tag points to now")
+            }
             (Unresolved::Foreign { .. }, None) => {
-                "build for a platform that it is for, or on another image".to_owned()
+                "build for a platform that it exists for, or use another base".to_owned()
             }
             (Unresolved::Absent, None) => {
-                "if it is meant to be this machine's own, build it first; else look at its name"
-                    .to_owned()
+                "if it is a local image, build it first; otherwise check its name".to_owned()
             }
             (Unresolved::Unknown(_), None) => {
-                "nothing is written; mend the access and run this again".to_owned()
+                "nothing was written; fix the access and run this again".to_owned()
             }
         })
     }
 
-    /// The manifest's name of the field by which an image is made of an outside one.
+    /// The manifest's name of the field that makes an image depend on the outside image `name`.
     fn field_of(&self, id: ImageId, name: &str) -> String {
         let recipe = &self.world.recipes[id.index()];
         let is = |reference: &str| familiar(reference) == name;
@@ -303,27 +301,27 @@ impl Session {
     }
 }
 
-/// Why what an image is was not said by its registry, in words: what that means for others.
+/// A note on an image that was locked without its registry, for reason `why`: what this means on other machines.
 #[must_use]
 pub fn remark(name: &str, renewal: &Renewal, why: &str) -> String {
     let locked = renewal.lock.bases.get(name);
     match locked.map(|locked| &locked.image) {
         Some(LockedImage::Id(_)) => format!(
-            "`{name}` is locked by the id that it has in this machine's local store, which no other machine has ({why})"
+            "`{name}` is locked by its id in the local store, which no other machine has ({why})"
         ),
-        _ => format!("`{name}` is locked as the local store has it ({why})"),
+        _ => format!("`{name}` is locked to the image in the local store ({why})"),
     }
 }
 
-/// What a tag names now, in words, where that is not what is locked.
+/// The line that reports what a tag points to now; `None` if that is what is locked.
 #[must_use]
 pub fn look_words(look: &Look) -> Option<String> {
     let name = &look.name;
     match (&look.locked, &look.now) {
-        (_, Err(why)) => Some(format!("`{name}`: nobody can say what it is now: {why}")),
+        (_, Err(why)) => Some(format!("`{name}`: cannot tell what it is now: {why}")),
         (None, Ok(_)) => Some(format!("`{name}` is not locked, so it cannot have moved")),
         (Some(locked), Ok(Resolved { locked: now, .. })) if look.is_moved() => Some(format!(
-            "`{name}` moved: {} -> {}; `imgspec lock --update {name}` takes it",
+            "`{name}` moved: {} -> {}; `imgspec lock --update {name}` locks the new one",
             locked.image.text(),
             now.image.text()
         )),

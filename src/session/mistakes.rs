@@ -1,4 +1,4 @@
-//! Mistakes that only the files and the tags tell: file sets that cannot be read, and images that are called the same. Pure.
+//! Errors found only from files and tags: file sets that cannot be read, and images with the same reference. Pure.
 
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ pub(super) fn unreadable_files(
     bad.iter().map(mistake).collect()
 }
 
-/// References that two images have: the later one would overwrite the earlier. flytekit's tags leave out inputs, so two of
-/// its images may be told apart by their keys alone.
+/// Finds references that two images share: the later one would overwrite the earlier. flytekit's tags leave out some
+/// inputs, so two such images may have different keys and the same tag.
 pub(super) fn clashes(world: &World, prints: &Fingerprints) -> Vec<Diagnostic> {
     let mut first: BTreeMap<String, &Image> = BTreeMap::new();
     let mut mistakes = Vec::new();
@@ -56,16 +56,16 @@ pub(super) fn clashes(world: &World, prints: &Fingerprints) -> Vec<Diagnostic> {
 
 fn clash(before: &Image, image: &Image, reference: &str) -> Diagnostic {
     let message = format!(
-        "images `{}` and `{}` would both be called `{reference}`",
+        "images `{}` and `{}` would both be tagged `{reference}`",
         before.id, image.id
     );
     let mut mistake = Diagnostic::error("duplicate-reference", message)
-        .help("flytekit's tag leaves out what tells them apart: give one of them another `name`");
+        .help("flytekit's tag leaves out what distinguishes them: give one of them another `name`");
     if let Some(place) = image.places.get("name") {
         mistake = mistake.at(place.clone(), "the later one would overwrite the earlier");
     }
     match before.places.get("name") {
-        Some(place) => mistake.with(place.clone(), format!("`{}` is called so here", before.id)),
+        Some(place) => mistake.with(place.clone(), format!("`{}` is named here", before.id)),
         None => mistake,
     }
 }

@@ -1,7 +1,6 @@
-//! One workspace, loaded, checked and fingerprinted: what every command begins with, and what a library user calls.
+//! One workspace, loaded, checked and fingerprinted: the start of every command, and the library's entry point.
 //!
-//! Opening a session does everything that cannot start a process or write a file; planning asks what exists; only running
-//! builds.
+//! Opening a session starts no process and writes no file. Planning queries what exists; only running builds.
 
 mod choice;
 mod lints;
@@ -39,58 +38,58 @@ use crate::store::Store;
 use crate::workspace::{STATE_FOLDER, Workspace};
 use crate::world::{View, World};
 
-/// What a session is opened with.
+/// The parameters of [`Session::open`].
 pub struct Opening<'a> {
-    /// The root manifest.
+    /// Path of the root manifest.
     pub manifest: &'a Path,
-    /// `--var` and `--set`.
+    /// The values of `--var` and `--set`.
     pub overrides: &'a Overrides,
-    /// The backend for images that name none; none takes the best that is there.
+    /// Backend for images that name none; `None` picks the one with the highest priority.
     pub builder: Option<&'a str>,
-    /// Reads a variable of the environment.
+    /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
 /// A workspace that is ready to be planned and built.
 pub struct Session {
-    /// What the manifests say.
+    /// What the manifests declare.
     pub world: Arc<World>,
-    /// The keys and files.
+    /// The keys, and the files they were made from.
     pub prints: Fingerprints,
-    /// Where records are kept.
+    /// The build records.
     pub store: Store,
-    /// What is doubtful in the manifests.
+    /// Warnings about the manifests.
     pub warnings: Vec<Diagnostic>,
-    /// All backends, chosen or not.
+    /// All backends, whether an image uses them or not.
     pub known: Vec<Arc<dyn Backend>>,
 }
 
-/// Why there is no session.
+/// Why a session could not be opened, or what was requested could not be done.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The manifests are wrong.
+    /// The manifests have errors; with the sources to quote.
     Wrong(Vec<Diagnostic>, Sources),
-    /// Something else, in words, with what to do.
+    /// Any other failure.
     Other {
-        /// What is wrong.
+        /// What is wrong, as one sentence.
         message: String,
-        /// What to do.
+        /// How to fix it.
         help: Option<String>,
     },
 }
 
-/// A plan, and what it was judged by.
+/// A plan, and the facts it was made from.
 pub struct Planned {
-    /// The images that were asked for.
+    /// The requested images.
     pub asked: BTreeSet<ImageId>,
-    /// What to do.
+    /// What to do about each image.
     pub plan: Plan,
-    /// What was known.
+    /// The facts of each image, in id order.
     pub facts: Vec<Facts>,
 }
 
 impl Planned {
-    /// That images are built anew under tags that are there, in words; none when none is.
+    /// A warning that images are rebuilt under tags that already exist; `None` if there are none.
     #[must_use]
     pub fn forced(&self, session: &Session) -> Option<String> {
         let exists = |image: &&plan::Planned| {
@@ -104,14 +103,14 @@ impl Planned {
             .collect();
         (!names.is_empty()).then(|| {
             format!(
-                "already there under the same key: {}; a forced build may put other content under the same tag, and only its digest tells \
+                "already built under the same key: {}; a forced build may put other content under the same tag, and only its digest tells \
                  the two apart",
                 names.join(", ")
             )
         })
     }
 
-    /// What nobody could say of what exists, with what is done about it: a line for each cause.
+    /// Warnings about images whose existence could not be determined, and what is done about them: one line per cause.
     pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
         let doubts = plan::doubts(&session.world.graph, &self.plan, &self.facts);
         let each = doubts.iter();
@@ -120,29 +119,29 @@ impl Planned {
     }
 }
 
-/// A workspace that is wrong, with all that is.
+/// A workspace with errors.
 pub struct Wrong {
     /// The images, as far as they could be read.
     pub workspace: Workspace,
-    /// All that is wrong or doubtful.
+    /// All errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
-    /// What the images' files were read from; known only when nothing else is wrong.
+    /// Where the images' files were looked for; known only if nothing else is wrong.
     pub trail: Trail,
     /// All backends.
     pub known: Vec<Arc<dyn Backend>>,
 }
 
-/// What outlives one examination of a workspace, so that the next one is quick.
+/// State that outlives one examination of a workspace, so that the next one is fast.
 #[derive(Clone)]
 pub struct Kept {
     /// All backends.
     pub backends: Vec<Arc<dyn Backend>>,
-    /// What has read the files.
+    /// The reader, with its cache of file digests.
     pub reader: Arc<FileReader>,
 }
 
-/// Loads, checks and fingerprints a workspace, with what an earlier examination of the same root left.
-/// Everything that is wrong with the manifests and the files they name is told at once, with the workspace.
+/// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all
+/// errors in the manifests and in the files they name at once, together with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
     let checked = check::check(opening.manifest, opening.overrides, opening.env);
     let known = kept.map_or_else(
@@ -152,7 +151,7 @@ pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Bo
     examine_checked(checked, known, opening.builder, kept)
 }
 
-/// Examines a workspace that was checked, wherever its images come from; `known` are all backends.
+/// Examines a workspace that is already checked, wherever its images come from; `known` lists all backends.
 pub fn examine_checked(
     checked: Checked,
     known: Vec<Arc<dyn Backend>>,
@@ -214,7 +213,7 @@ pub fn examine_checked(
     })
 }
 
-/// Reads the files and makes the keys; of what cannot be read, where that was looked for.
+/// Reads the files and computes the keys. If files cannot be read, also returns where they were looked for.
 fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>, Trail)> {
     let World {
         workspace,
@@ -235,7 +234,7 @@ fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>
         for set in recipes.iter().flat_map(Recipe::file_sets) {
             trail.add(&reader.trail(set));
         }
-        // What names an image is read by other ways than a set.
+        // An error that belongs to no file set has a path of its own.
         let unnamed = bad.iter().filter(|bad| bad.set.is_none());
         let unnamed = unnamed.map(|bad| workspace.root.join(bad.error.path()));
         trail.paths.extend(unnamed);
@@ -244,7 +243,7 @@ fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>
 }
 
 impl Refusal {
-    /// One that is in no manifest.
+    /// A failure that no manifest is to blame for.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Other {
             message: message.into(),
@@ -252,7 +251,7 @@ impl Refusal {
         }
     }
 
-    /// As diagnostics with their texts; one that is in no manifest is a mistake of usage.
+    /// Converts to diagnostics with their sources; a failure outside the manifests becomes a `usage` error.
     pub(crate) fn into_mistakes(self) -> (Vec<Diagnostic>, Sources) {
         match self {
             Self::Wrong(mistakes, sources) => (mistakes, sources),
@@ -275,7 +274,7 @@ impl From<NoWorkers> for Refusal {
     fn from(error: NoWorkers) -> Self {
         Self::Other {
             message: error.to_string(),
-            help: Some("ask for fewer with `--jobs N`".to_owned()),
+            help: Some("use fewer workers: `--jobs N`".to_owned()),
         }
     }
 }
@@ -286,7 +285,7 @@ impl Session {
         Ok(examine(opening, None)?)
     }
 
-    /// Why an image's builder builds it; `flag` is the builder that the user asked for.
+    /// Why an image is built by its backend; `flag` is the value of `--builder`.
     pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
         let own = &self.world.spec(image).builder;
         match (own, flag) {
@@ -296,7 +295,7 @@ impl Session {
         }
     }
 
-    /// Finds out what exists and decides what to do for the images that were asked for.
+    /// Queries what exists, and decides what to do for the requested images.
     pub fn plan(
         &self,
         asked: &BTreeSet<ImageId>,
@@ -314,7 +313,7 @@ impl Session {
         }
     }
 
-    /// Why the plan cannot be carried out here: backends that are needed and missing, in words with what to do.
+    /// Backends that the plan needs and that cannot build on this machine, each as (problem, remedy).
     pub fn missing_backends(&self, plan: &Plan, asker: Asker<'_>) -> Vec<(String, String)> {
         let mut names = BTreeSet::new();
         let needed = plan
@@ -334,7 +333,7 @@ impl Session {
         missing.collect()
     }
 
-    /// Why the plan cannot be carried out here: secrets of images that are to be built and cannot be had, in words.
+    /// Secrets that the plan's builds need and that are not available, one line each.
     pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
         let variable = |name: &str| std::env::var(name).ok();
         let missing = |id: ImageId| {
@@ -348,8 +347,7 @@ impl Session {
         plan.builds().flat_map(|image| missing(image.id)).collect()
     }
 
-    /// Carries a plan out.
-    /// An error means that nothing has been begun.
+    /// Executes a plan. On error, nothing has been started.
     pub fn run(
         self,
         planned: Planned,
@@ -364,13 +362,14 @@ impl Session {
         run::run(view, plan, facts, store, options, mailbox, report).map_err(Refusal::from)
     }
 
-    /// Looks whether the state directory can be used, as far as it is there, and is none of it a link, for example; nothing is made.
+    /// Checks that the state directory is usable as far as it exists (for example, that no part of it is a symlink).
+    /// Creates nothing.
     pub fn verify_state(&self) -> Result<(), Refusal> {
         let verified = self.store.verify();
         verified.map_err(|error| unusable_state(&error))
     }
 
-    /// What an image is called as its files are now.
+    /// The full reference of an image with its current files.
     pub fn reference(&self, id: ImageId) -> String {
         self.world.reference(&self.prints, id)
     }
@@ -384,13 +383,13 @@ pub(crate) fn unusable_state(error: &io::Error) -> Refusal {
     }
 }
 
-/// Why the state directory cannot be used, and what to do.
+/// Why the state directory cannot be used, and how to fix it.
 fn state_trouble(error: &io::Error) -> (String, String) {
     let misplaced = DirError::of(error).and_then(|it| Some((it.what(), it.help()?)));
     misplaced.unwrap_or_else(|| {
         let why = system_words(error);
         (
-            format!("the state directory `{STATE_FOLDER}` cannot be made: {why}"),
+            format!("the state directory `{STATE_FOLDER}` cannot be created: {why}"),
             "make the workspace's directory writable".to_owned(),
         )
     })

@@ -1,7 +1,7 @@
-//! What a plan must pass before it is carried out: the same for the program and for whoever uses the library.
+//! The checks that a plan must pass before it is executed, shared by the command line and the library.
 //!
-//! Says what stands in the way, not which flag would move it. What needs no question is asked first, so a
-//! wish that cannot be met is refused before anyone looks for images.
+//! An error names the obstacle, not the flag that removes it. Checks that need no query come first, so that a request
+//! that cannot be met is refused before any daemon or registry is queried.
 
 use std::collections::BTreeSet;
 
@@ -12,63 +12,63 @@ use crate::plan::{self, Doubt, Judgement, Plan, WhenUnknown};
 use crate::run::Push;
 use crate::workspace::LOCK_FILE;
 
-/// What is wanted of images.
+/// What a caller requests for a set of images.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wish {
-    /// How to judge them.
+    /// When to build.
     pub judgement: Judgement,
-    /// Which are to be in their registries.
+    /// Which images have to be in their registries.
     pub push: Push,
-    /// Whether bases must not be built.
+    /// Refuse to build bases that were not requested themselves.
     pub without_bases: bool,
-    /// Whether nothing is built on an outside image that no digest holds.
+    /// Refuse to build on outside images that are not pinned by digest.
     pub is_locked: bool,
-    /// Whether nothing is built when nobody can say of an image that flytekit names whether it exists.
+    /// Build nothing if the existence of an image with flytekit's naming could not be determined.
     pub is_flytekit_known: bool,
 }
 
-/// What stands in the way of a plan.
+/// Why a plan cannot be executed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Obstacle {
-    /// A push is wanted, and no image that was asked for has a registry.
+    /// A push is requested, and none of the requested images has a registry.
     #[error("none of the images has a registry to push to")]
     NoRegistry,
     /// The state directory cannot be used.
     #[error("{why}")]
     State {
-        /// Why, in words.
+        /// Why.
         why: String,
-        /// What to do.
+        /// How to fix it.
         mend: String,
     },
-    /// Nobody can say whether these images exist, and why not.
+    /// Images whose existence could not be determined, by cause.
     #[error("{}", .0.iter().map(Doubt::to_string).collect::<Vec<_>>().join("; "))]
     Unknown(Vec<Doubt>),
-    /// Outside images that no digest holds.
-    #[error("`{LOCK_FILE}` does not say what these are: {0}")]
+    /// Outside images that are not pinned by digest.
+    #[error("`{LOCK_FILE}` does not pin {0}")]
     Unlocked(Floating),
-    /// Bases that would have to be built, and must not be.
+    /// Ids of the bases that would have to be built, and must not be.
     #[error("these bases are not fresh: {}", .0.join(", "))]
     Bases(Vec<String>),
-    /// A backend that is needed cannot build here.
+    /// A required backend cannot build on this machine.
     #[error("{why}")]
     Backend {
-        /// Which and why, in words.
+        /// The backend and the reason.
         why: String,
-        /// What to do.
+        /// How to fix it.
         mend: String,
     },
-    /// Outside images that are not for the platforms that images built on them are for, in words.
+    /// Outside images that do not exist for the platforms of the images built on them, one line each.
     #[error("{}", .0.join("\n"))]
     Foreign(Vec<String>),
-    /// Secrets that cannot be had, in words.
+    /// Secrets that are not available, one line each.
     #[error("{}", .0.join("\n"))]
     Secrets(Vec<String>),
 }
 
 impl Session {
-    /// Plans, and refuses what cannot be wanted of these images: the error is the first obstacle. Whether the builders are there and
-    /// the secrets can be had is not asked: see [`Self::ready`].
+    /// Plans the requested images and returns the first obstacle, if any. Does not check whether backends and secrets
+    /// are available: see [`Self::ready`].
     pub fn prepare(
         &self,
         asked: &BTreeSet<ImageId>,
@@ -111,8 +111,8 @@ impl Session {
         Ok(planned)
     }
 
-    /// Looks for the builders and the secrets that a plan needs, and whether bases are for the platforms of what is built; the error
-    /// is the first obstacle.
+    /// Checks that the backends and secrets that a plan needs are available, and that bases exist for the platforms of
+    /// what is built. Returns the first obstacle.
     pub fn ready(&self, plan: &Plan, asker: Asker<'_>) -> Result<(), Obstacle> {
         if let Some((why, mend)) = self.missing_backends(plan, asker).into_iter().next() {
             return Err(Obstacle::Backend { why, mend });

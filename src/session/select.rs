@@ -1,4 +1,4 @@
-//! Which images are asked for: words, and the directory that counts where no word says which.
+//! Resolves which images are requested: from arguments or, without any, from the current directory.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use super::{Refusal, Session};
 use crate::graph::{ImageId, UnknownSelection};
 use crate::spec::WorkspacePath;
 
-/// Images that are asked for.
+/// The images that a command is to work on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Ids, globs, `base...`, `...train`, `!x`. None, or only words that remove, start from all images of `below`.
+    /// Ids, globs, `base...`, `...train`, `!x`. If empty or only exclusions, they apply to all images of `below`.
     pub words: Vec<String>,
-    /// The directory whose images, and those of all below it, are meant without words.
+    /// The directory whose images, including those of its subdirectories, are the default selection.
     pub below: WorkspacePath,
 }
 
 impl Selection {
-    /// What these words select in the whole workspace.
+    /// Selects by arguments, in the whole workspace.
     pub fn of(words: &[String]) -> Self {
         Self {
             words: words.to_vec(),
@@ -24,14 +24,14 @@ impl Selection {
         }
     }
 
-    /// Whether the directory counts.
+    /// Whether the selection starts from the images of the directory.
     pub fn is_of_directory(&self) -> bool {
         self.words.iter().all(|word| word.starts_with('!'))
     }
 }
 
 impl Session {
-    /// The images that a selection names; a word that names none is refused with the id that was probably meant.
+    /// The images that a selection names. An argument that names none is an error that suggests the closest id.
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
         let start = self.below(&selection.below);
         let chosen = self.world.graph.select(start, &selection.words);
@@ -40,7 +40,7 @@ impl Session {
         })
     }
 
-    /// The images that are declared in a directory or below it.
+    /// The images declared in a directory or below it.
     fn below(&self, folder: &WorkspacePath) -> BTreeSet<ImageId> {
         let images = &self.world.workspace.images;
         let ids = self.world.graph.ids();
@@ -48,7 +48,7 @@ impl Session {
             .collect()
     }
 
-    /// The directory, or the nearest one above it, that has images in it or below.
+    /// The directory, or its nearest ancestor, that has images in it or below it.
     pub fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
         let mut folder = folder.clone();
         while folder != WorkspacePath::ROOT && self.below(&folder).is_empty() {
@@ -58,7 +58,7 @@ impl Session {
     }
 }
 
-/// The refusal of words that name no image; without an id that was probably meant it says `otherwise`.
+/// The error for arguments that name no image. Its help suggests close ids or, if there are none, is `otherwise`.
 pub(crate) fn unselectable(unknown: Vec<UnknownSelection>, otherwise: String) -> Refusal {
     let message = unknown
         .iter()

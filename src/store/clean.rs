@@ -1,6 +1,6 @@
-//! What can be thrown away: records of images that are no more, contexts, logs, what killed runs left.
+//! Finds what can be deleted: records of images that no longer exist, contexts, logs, leftovers of killed runs.
 //!
-//! Lists, and removes what is listed; decides nothing. What belongs to an image that some run builds just now is left alone.
+//! Only lists, and removes what is listed. Leaves alone what belongs to an image that a run is building.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,36 +13,36 @@ use super::{
 };
 use crate::disk::dir::{Dir, TEMPORARY};
 
-/// Something in the state directory that is not needed.
+/// Something in the state directory that is no longer needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// What it is.
+    /// The kind of leftover.
     pub kind: LeftoverKind,
-    /// The image that it belongs to, as far as its name tells.
+    /// Id of the image that it belongs to, as far as the file name reveals it.
     pub image: Option<String>,
-    /// Where it is.
+    /// Absolute path.
     pub path: PathBuf,
-    /// How many bytes it takes.
+    /// Size in bytes, including the contents of a directory.
     pub bytes: u64,
 }
 
-/// What a leftover is.
+/// The kinds of leftovers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LeftoverKind {
     /// The record of an image that is not in the workspace.
     Record,
-    /// Inputs that no record of an image of the workspace points to.
+    /// Inputs that no record of an image in the workspace refers to.
     Inputs,
-    /// A context of a build.
+    /// A build context.
     Context,
-    /// A log of a build.
+    /// A build log.
     Log,
-    /// A file that was never finished.
+    /// A file that was never completed.
     Unfinished,
 }
 
 impl Store {
-    /// All that is not needed when these are the workspace's images: by kind, then by name.
+    /// Everything not needed by `images`, the ids of the workspace's images, ordered by kind, then by name.
     pub fn leftovers(&self, images: &BTreeSet<&str>) -> io::Result<Vec<Leftover>> {
         let Some(own) = self.place.open()? else {
             return Ok(Vec::new());
@@ -67,9 +67,8 @@ impl Store {
         Ok(found)
     }
 
-    /// Removes a leftover; whether it was removed rather than in use by a running build. While another run writes,
-    /// `waiting` is called again and again.
-    /// One that is gone already is no error.
+    /// Removes a leftover; not an error if it is already gone. Returns false if a running build uses it. While another
+    /// run writes records, `waiting` is called repeatedly and may break off.
     pub fn remove(
         &self,
         leftover: &Leftover,
@@ -91,7 +90,7 @@ impl Store {
         Ok(true)
     }
 
-    /// The directory of the state that a path is in, and the last part of the path.
+    /// Opens the directory within the state directory that contains `path`. Also returns the file name.
     fn within<'a>(&self, path: &'a Path) -> io::Result<(Option<Dir>, &'a str)> {
         let inside = path.strip_prefix(self.place.path()).ok();
         let inside = inside.filter(|inside| {
@@ -109,7 +108,7 @@ impl Store {
         Ok((self.place.join(folder).open()?, name))
     }
 
-    /// The lock of an image that is no more goes with its record, while it is held.
+    /// Removes the lock of an image together with its record. The lock must be held.
     fn drop_lock_of(&self, leftover: &Leftover) {
         if let (LeftoverKind::Record, Some(image)) = (leftover.kind, &leftover.image)
             && let Ok(Some(locks)) = self.place.join(super::LOCKS).open()
@@ -158,7 +157,7 @@ impl ListedDir {
         Ok(Self { folder, names })
     }
 
-    /// The leftovers among them: those of which `stem` says what stands for the image in the name.
+    /// The entries that are leftovers: those for which `stem` returns the part of the name that encodes the image.
     fn each<'a>(
         &'a self,
         kind: LeftoverKind,

@@ -1,9 +1,11 @@
-//! What was built last: one record an image, in the workspace's state directory, shared by processes, safe at every moment.
+//! The records of what was built last, in the workspace's state directory: shared by processes, and consistent even
+//! after a crash.
 //!
-//! Knows no builder and no clock. A record is one JSON file that is replaced whole, so whoever dies or reads at any moment
-//! finds the old or the new; the inputs behind its key lie in a file of their own, named by image and key and written first,
-//! so a record never points to others; what cannot be read counts as never built, and says why. All of it is reached by
-//! handle, never through a link: a checkout may bring a `.imgspec` of its own.
+//! Independent of backends and clocks. There is one record per image, a JSON file that is replaced atomically, so that
+//! a reader sees the old version or the new one. The inputs of its key are in a separate file, named by image and key
+//! and written first, so a record never refers to the wrong inputs. A record that cannot be read counts as never built,
+//! with the reason. All access is by handle and never follows symlinks, because a checkout may contain a `.imgspec` of
+//! its own.
 //!
 //! ```text
 //! .imgspec/.gitignore          *
@@ -38,38 +40,38 @@ use turns::Turns;
 pub use clean::{Leftover, LeftoverKind};
 pub use record::{Record, RecordState, SCHEMA};
 
-/// The directories of the state directory.
+/// Subdirectories of the state directory.
 const RECORDS: &str = "state";
 const INPUTS: &str = "state/inputs";
 const LOCKS: &str = "locks";
 const LOGS: &str = "logs";
 const CONTEXTS: &str = "contexts";
 
-/// A larger record is none of ours: it has a few lines, and one for each base.
+/// Size limit for records, which have a few lines plus one per base.
 const LARGEST_RECORD: u64 = 1 << 20;
 
-/// The inputs of an image of a million files have fewer bytes.
+/// Size limit for inputs; those of an image with a million files are smaller.
 const LARGEST_INPUTS: u64 = 1 << 28;
 
-/// The records of one workspace.
+/// The records of one workspace. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     place: Rooted,
-    /// Tells this run's contexts from those of a killed one.
+    /// Random number that distinguishes this run's contexts from those of a killed run.
     run: u64,
     turns: Arc<Turns>,
 }
 
-/// The right to build an image, until dropped.
+/// The exclusive right to build an image, until dropped.
 #[derive(Debug)]
 #[must_use = "dropped, it lets others build the image"]
 pub struct ImageLock {
     _file: File,
-    /// Whether another run held the lock meanwhile: the record may be new.
+    /// Whether another run held the lock first: the record may be new.
     pub waited: bool,
 }
 
-/// The inputs behind one key of one image.
+/// The inputs of one key of one image, as stored.
 #[derive(Serialize, Deserialize)]
 struct Listing {
     version: u32,
@@ -79,7 +81,7 @@ struct Listing {
 }
 
 impl Store {
-    /// The store of the workspace at this root, made if there is none.
+    /// Opens the store of the workspace at `root`, creating it if needed.
     pub fn open(root: &Path) -> io::Result<Self> {
         let store = Self::look(root);
         store.verify()?;
@@ -91,7 +93,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The store of the workspace at this root, for reading only: nothing is made, and no store is one without records.
+    /// Opens the store of the workspace at `root` without creating it; if it does not exist, it has no records.
     pub fn look(root: &Path) -> Self {
         let terms = Terms {
             keeps: "its state",
@@ -105,8 +107,8 @@ impl Store {
         }
     }
 
-    /// Looks whether what there is of the state directory can be used; nothing is made.
-    /// Other errors are left to whoever runs into them.
+    /// Checks that the existing parts of the state directory have the right kind and are not symlinks. Creates nothing.
+    /// Other errors are left to later operations.
     pub fn verify(&self) -> io::Result<()> {
         let verified = self.place.open().and_then(|own| {
             let Some(own) = own else { return Ok(()) };
@@ -123,19 +125,18 @@ impl Store {
         })
     }
 
-    /// The records, to read several of them.
+    /// Opens the records, for reading several of them.
     pub(crate) fn records(&self) -> Records {
         Records(self.place.join(RECORDS).open())
     }
 
-    /// The record of an image.
+    /// Reads the record of an image.
     pub fn read(&self, image: &str) -> RecordState {
         self.records().read(image)
     }
 
-    /// Records what was built, with the inputs of its key; older inputs of the image are forgotten. While another run writes,
-    /// `waiting` is called again and again.
-    /// On an error the record is the old one.
+    /// Writes a record with the inputs of its key, and deletes older inputs of the image. While another run writes
+    /// records, `waiting` is called repeatedly and may break off. On error the old record is unchanged.
     pub fn write(
         &self,
         record: &Record,
@@ -154,7 +155,7 @@ impl Store {
         let listing_file = listing_file(&record.image, &record.key);
         kept.replace(&listing_file, &json(&listing))?;
         records.replace(&record_file(&record.image), &json(record))?;
-        // The record is written: what is left over may stay.
+        // The record is written, so leftovers do no harm.
         for old in listing_files(&kept, &record.image) {
             if old != listing_file {
                 let _ = kept.remove_file(old);
@@ -163,7 +164,7 @@ impl Store {
         Ok(())
     }
 
-    /// The inputs of a record's key; none if they are not there or cannot be read.
+    /// The inputs of a record's key; `None` if missing or unreadable.
     pub fn inputs(&self, record: &Record) -> Option<Vec<Input>> {
         let kept = self.place.join(INPUTS).open().ok()??;
         let name = listing_file(&record.image, &record.key);
@@ -174,23 +175,23 @@ impl Store {
         ours.then_some(listing.inputs)
     }
 
-    /// A new file for the log of an image's build, and its path from the workspace root.
+    /// Creates the log file of an image's build. Also returns its path relative to the workspace root.
     pub fn open_log(&self, image: &str) -> io::Result<(File, PathBuf)> {
         let name = file_name(image) + ".log";
         let path = [STATE_FOLDER, LOGS, &name].iter().collect();
         Ok((self.place.join(LOGS).make()?.anew(&name)?, path))
     }
 
-    /// The directory for the context of an image's build: another one in each run. The builder of a run that was killed lives
-    /// on, and must not find the next run's files where its own were: it would give its name to a mixture.
+    /// The context directory for an image's build, different in each run. The builder of a killed run may still be
+    /// running and must not find the next run's files in its context: it would tag a mixture.
     pub fn context_folder(&self, image: &str) -> PathBuf {
         let run = format!("{CONTEXT_OF}{:016x}", self.run);
         let name = file_name(image) + &run;
         self.place.path().join(CONTEXTS).join(name)
     }
 
-    /// Waits until no other run builds this image. `waiting` is called before each further try; none is returned when it
-    /// breaks. After waiting, the record is to be read again: the other run may have built just this.
+    /// Locks an image, waiting while another run builds it. `waiting` is called before each retry; returns `None` if it
+    /// breaks. After waiting, read the record again: the other run may have built exactly this.
     pub fn lock_image(
         &self,
         image: &str,
@@ -217,7 +218,7 @@ impl Store {
         locks.try_lock(&lock_name(image), Share::Nobody)
     }
 
-    /// Removes the contexts that killed runs left of an image. Its lock is held.
+    /// Removes the contexts that killed runs left behind for an image, whose lock must be held.
     fn drop_old_contexts(&self, image: &str) {
         let own = self.context_folder(image);
         let mut start = file_name(image);
@@ -227,7 +228,7 @@ impl Store {
         };
         for name in names(&contexts).unwrap_or_default() {
             if name.starts_with(&start) && !own.ends_with(&name) {
-                // What cannot be removed is in nobody's way.
+                // A context that cannot be removed does no harm.
                 let _ = contexts.remove(name);
             }
         }
@@ -237,7 +238,7 @@ impl Store {
 pub(crate) struct Records(io::Result<Option<Dir>>);
 
 impl Records {
-    /// The record of an image.
+    /// Reads the record of an image.
     pub(crate) fn read(&self, image: &str) -> RecordState {
         let folder = match &self.0 {
             Ok(Some(folder)) => folder,
@@ -267,7 +268,7 @@ fn listing_file(image: &str, key: &Key) -> String {
     format!("{}.{}.json", file_name(image), key.tag())
 }
 
-/// All inputs that are kept of an image.
+/// The names of all stored inputs of an image.
 fn listing_files(kept: &Dir, image: &str) -> Vec<String> {
     let start = file_name(image) + ".";
     let is_key = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -280,14 +281,14 @@ fn listing_files(kept: &Dir, image: &str) -> Vec<String> {
     files
 }
 
-/// Writes the file that keeps the state out of git, if there is none.
+/// Writes a `.gitignore` that excludes the state directory, if there is none.
 fn mark(own: &Dir) -> io::Result<()> {
     const MARKER: &str = ".gitignore";
     let mut tries = 0;
     while own.kind(MARKER)? != Some(FileKind::File) {
         tries += 1;
         match own.replace(MARKER, b"*\n") {
-            // A `clean` beside us took the unfinished file for one that a killed run left.
+            // A concurrent `clean` took the temporary file for one left by a killed run.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 100 => {}
             done => return done,
         }
@@ -295,7 +296,7 @@ fn mark(own: &Dir) -> io::Result<()> {
     Ok(())
 }
 
-/// What is in a directory, by name. What is no text is none of ours.
+/// The names of a directory's entries. Skips names that are not UTF-8, which imgspec never creates.
 fn names(folder: &Dir) -> io::Result<Vec<String>> {
     let entries = folder.entries()?.into_iter();
     let names = entries.map(|entry| entry.name.into_string());
@@ -308,7 +309,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Between image and run in the name of a context's directory: in no image's file name.
+/// Separates image and run in the name of a context directory; does not occur in file names of images.
 const CONTEXT_OF: char = '~';
 
 #[cfg(test)]

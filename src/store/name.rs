@@ -1,14 +1,14 @@
-//! File names for images: any id, safe on any file system, no two ids with one name.
+//! Maps image ids to file names that are unique and safe on any file system.
 //!
-//! Pure. What most ids are made of stays as it is, so that people find their files; capitals are written
-//! out, because some file systems take `App` and `app` for one.
+//! Pure. The characters of most ids stay as they are, so that people find their files. Capitals are escaped, because
+//! some file systems do not distinguish `App` and `app`.
 
 use std::fmt::Write as _;
 
-/// Longer names are cut and end in a hash; file systems take 255 bytes, and endings are added.
+/// Maximum length before extensions; longer names are cut and end in a hash. File systems allow 255 bytes.
 const LONGEST: usize = 150;
 
-/// The file name for an image, without ending.
+/// The file name of an image, without extension.
 pub(super) fn file_name(image: &str) -> String {
     let mut name = String::new();
     for (at, byte) in image.bytes().enumerate() {
@@ -26,13 +26,13 @@ pub(super) fn file_name(image: &str) -> String {
     }
     if name.len() > LONGEST {
         name.truncate(LONGEST);
-        // `%%` is in no short name.
+        // `%%` occurs in no short name.
         let _ = write!(name, "%%{}", &blake3::hash(image.as_bytes()).to_hex()[..32]);
     }
     name
 }
 
-/// The id that a file name stands for; none for a cut or strange one.
+/// The image id that a file name encodes; `None` for cut names and names not made by [`file_name`].
 pub(super) fn image_of(name: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = name.bytes();

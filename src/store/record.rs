@@ -1,7 +1,6 @@
-//! One record, and what its file can turn out to be.
+//! The build record of an image, and its validation.
 //!
-//! Data only. A record of another schema is not converted but counts as never built; building again is
-//! always right.
+//! A record with another schema is not converted but counts as never built; building again is always correct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,44 +9,44 @@ use serde::{Deserialize, Serialize};
 use crate::backend::{Artifact, StoreKind};
 use crate::fingerprint::Key;
 
-/// Version of the record's shape.
+/// Version of the record format.
 pub const SCHEMA: u32 = 1;
 
 /// What was built last for an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Record {
-    /// Version of the record's shape, [`SCHEMA`].
+    /// Version of the record format, [`SCHEMA`].
     pub version: u32,
-    /// The image's id.
+    /// Id of the image.
     pub image: String,
-    /// The key that it was built for.
+    /// The key it was built with.
     pub key: Key,
-    /// What was built.
+    /// The resulting image.
     pub artifact: Artifact,
-    /// The platforms that it was built for.
+    /// The platforms it was built for.
     pub platforms: Vec<String>,
-    /// How long it took.
+    /// Duration of the build, in seconds.
     pub seconds: f64,
-    /// When it was finished, as RFC 3339 has it.
+    /// When the build finished, in RFC 3339 format.
     pub finished: String,
-    /// The digests of the images that it was made of, by id.
+    /// Digests of its bases, by image id.
     pub bases: BTreeMap<String, String>,
-    /// Where the artifact was put.
+    /// The stores that contain the artifact.
     pub stored: BTreeSet<StoreKind>,
 }
 
-/// What is known of an image.
+/// The result of reading a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordState {
-    /// It was never built here.
+    /// No record: never built here.
     Missing,
-    /// There is a record, but it cannot be read: it counts as never built.
+    /// A record that cannot be read; counts as never built.
     Unreadable(
-        /// Why, in words.
+        /// The reason.
         String,
     ),
-    /// It was built.
+    /// A valid record.
     Found(Box<Record>),
 }
 
@@ -61,14 +60,14 @@ pub(super) fn parse(image: &str, bytes: &[u8]) -> RecordState {
         Err(_) => return unreadable("it is damaged"),
         Ok(Version { version }) if version != SCHEMA => {
             return RecordState::Unreadable(format!(
-                "another version of imgspec wrote it (schema {version}, not {SCHEMA})"
+                "it was written by another version of imgspec (schema {version}, not {SCHEMA})"
             ));
         }
         Ok(_) => {}
     }
     match serde_json::from_slice::<Record>(bytes) {
         Err(_) => unreadable("it is damaged"),
-        Ok(record) if record.image != image => unreadable("it is of another image"),
+        Ok(record) if record.image != image => unreadable("it belongs to another image"),
         Ok(record) => RecordState::Found(Box::new(record)),
     }
 }

@@ -1,4 +1,4 @@
-//! Records in a directory of their own: what is written is read, and nothing else ever is.
+//! Records in a real directory: what is written is read back, and nothing else ever is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -40,7 +40,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 impl Store {
-    /// Writes, however long that takes.
+    /// Writes, waiting as long as needed.
     fn put(&self, record: &Record, inputs: &[Input]) -> io::Result<()> {
         self.write(record, inputs, || ControlFlow::Continue(()))
     }
@@ -83,7 +83,7 @@ fn a_record_is_read_as_it_was_written_with_its_inputs() {
 
 #[test]
 fn a_damaged_record_counts_as_never_built_and_says_so() {
-    // skaffold writes its one state file in place: a kill leaves half of it.
+    // skaffold writes its one state file in place; a kill leaves half of it.
     let (_folder, store) = store();
     store.put(&record("app", 1), &input("1")).unwrap();
     let file = store.at(RECORDS, "app.json");
@@ -105,12 +105,14 @@ fn a_damaged_record_counts_as_never_built_and_says_so() {
     std::fs::write(&file, text.replace("\"version\": 1", "\"version\": 7")).unwrap();
     assert_eq!(
         store.read("app"),
-        RecordState::Unreadable("another version of imgspec wrote it (schema 7, not 1)".into())
+        RecordState::Unreadable(
+            "it was written by another version of imgspec (schema 7, not 1)".into()
+        )
     );
     std::fs::write(&file, text.replace("\"app\"", "\"other\"")).unwrap();
     assert_eq!(
         store.read("app"),
-        RecordState::Unreadable("it is of another image".into())
+        RecordState::Unreadable("it belongs to another image".into())
     );
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
@@ -206,7 +208,7 @@ fn only_what_is_in_the_state_folder_can_be_removed() {
 fn a_write_that_fails_leaves_the_old_record() {
     let (_folder, store) = store();
     store.put(&record("app", 1), &input("1")).unwrap();
-    // Stands for a full disk: the inputs, written first, cannot be.
+    // Stands in for a full disk: the inputs, which come first, cannot be written.
     std::fs::create_dir(store.at(INPUTS, &listing_file("app", &Key::new([2; 32])))).unwrap();
     assert!(store.put(&record("app", 2), &input("2")).is_err());
     assert_eq!(store.read("app"), found(record("app", 1)));
@@ -215,7 +217,7 @@ fn a_write_that_fails_leaves_the_old_record() {
 
 #[test]
 fn writers_at_once_never_leave_a_mixture() {
-    // skaffold: two processes overwrite each other's state file whole.
+    // In skaffold, two processes overwrite each other's entire state file.
     let (_folder, store) = store();
     store.put(&record("app", 0), &input("0")).unwrap();
     let (writers, each) = (4, 10);
@@ -246,7 +248,7 @@ fn writers_at_once_never_leave_a_mixture() {
 
 const VICTIM: &str = "IMGSPEC_TEST_STORE_VICTIM";
 
-/// Does nothing but in the process that the next test starts and kills.
+/// Does nothing except in the process that the next test starts and kills.
 #[test]
 fn victim_writes_until_killed() {
     let Some(root) = std::env::var_os(VICTIM) else {
@@ -266,7 +268,7 @@ fn victim_writes_until_killed() {
 
 #[test]
 fn killed_at_any_moment_a_record_is_whole_and_true_and_no_lock_stays() {
-    // skaffold: a kill while the state is written; locks that outlive their holder.
+    // skaffold: killed while writing its state; locks that outlive their holder.
     let (folder, store) = store();
     store.put(&record("app", 0), &input("0")).unwrap();
     for round in 0..12_u64 {
@@ -352,8 +354,8 @@ fn two_runs_at_once_build_an_image_once() {
 
 #[test]
 fn the_builder_of_a_killed_run_never_sees_the_files_of_the_next() {
-    // moby/buildkit#2855: who kills a client does not end the build, and buildx itself outlives us: it may still be reading
-    // its context when the next run stages other files for the same image.
+    // moby/buildkit#2855: killing a client does not end the build, and buildx itself outlives imgspec. It may still be
+    // reading its context when the next run stages other files for the same image.
     let (folder, killed) = store();
     let left = killed.context_folder("app");
     let other = killed.context_folder("app.b");

@@ -1,4 +1,4 @@
-//! Who may write records: one process at a time, and one thread of it.
+//! Serializes the writing of records, between processes and between the threads of one.
 
 use std::fs::File;
 use std::io;
@@ -9,25 +9,25 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::disk::dir::{Dir, Share};
 
-/// How often a waiting thread looks whether it should give up.
+/// How often a waiting thread checks whether to give up.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held while a record is written.
+/// Locked while a record is written.
 pub(super) const WRITING: &str = "store.lock";
 
-/// Turns of the threads of one process: they are woken, whereas other processes have to be asked again and again.
+/// Orders the threads of one process: they can be woken, whereas locks of other processes have to be polled.
 #[derive(Debug, Default)]
 pub(super) struct Turns(Mutex<()>);
 
-/// The right to write records, until dropped.
+/// The exclusive right to write records, until dropped.
 pub(super) struct Writing<'a> {
-    // Dropped first, or the thread that is woken finds it locked.
+    // Dropped first, or the next thread wakes up to find it locked.
     _file: File,
     _turn: MutexGuard<'a, ()>,
 }
 
 impl Turns {
-    /// The right to write records, once nobody else has it.
+    /// Waits for the exclusive right to write records.
     pub(super) fn writing(
         &self,
         own: &Dir,

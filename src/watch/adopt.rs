@@ -1,4 +1,4 @@
-//! What the keeper makes of a look: new facts, superseded builds, a wave, another phase.
+//! Applies the result of a look: new facts, superseded builds, a wave, another phase.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl<'r> Keeper<'r> {
             now.engine.touch();
         }
         if self.is_ending() {
-            // It was given up halfway.
+            // The look was abandoned halfway.
             return phase;
         }
         let Looked { seen, broken } = match looked {
@@ -103,7 +103,7 @@ impl<'r> Keeper<'r> {
         now
     }
 
-    /// What is known of the images of a new view: what the look found, else what was known as long as the key is the same.
+    /// The facts of the images of a new view: what the look found, else the previous facts if the key is the same.
     fn facts(
         &self,
         before: Option<&Now<'r>>,
@@ -112,7 +112,7 @@ impl<'r> Keeper<'r> {
         ended: &BTreeSet<String>,
     ) -> Vec<Facts> {
         let (world, prints) = (&view.world, &view.prints);
-        // What was built while the look went on is known better now.
+        // Images that were built during the look: query them again.
         let late = ended.iter().filter_map(|name| world.graph.find(name));
         let late: BTreeSet<ImageId> = late.filter(|id| found.contains_key(id)).collect();
         let push = self.request.options.push;
@@ -158,7 +158,7 @@ impl<'r> Keeper<'r> {
     }
 }
 
-/// The images whose files cannot be read since now, but for those that only moved: they are looked at again.
+/// Images whose files have become unreadable, except if they only changed while being read: these are looked at again.
 fn news(view: &View, woken: &BTreeSet<ImageId>) -> Vec<(ImageId, FilesError)> {
     let is_news = |(id, error): &(&ImageId, &FilesError)| {
         woken.contains(id) && !matches!(error, FilesError::Moved { .. })

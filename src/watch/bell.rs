@@ -1,4 +1,4 @@
-//! How those who are not on the keeper's thread reach it: looks, keys, hooks, sources of change.
+//! How other threads (looks, keys, hooks, change sources) notify the keeper.
 
 use std::sync::mpsc::{Sender, SyncSender};
 
@@ -6,14 +6,14 @@ use super::look::Looked;
 use crate::run::Event;
 use crate::run::mailbox::Message;
 
-/// What only a watch hears of.
+/// A notification that only a watch receives.
 pub(super) enum Ring {
-    /// A look ended; with words if it did not end well.
+    /// A look ended; the error is a message for the user.
     Looked(Result<Looked, String>),
     Key(char),
 }
 
-/// Wakes the keeper, from any thread.
+/// Notifies the keeper from any thread.
 #[derive(Clone)]
 pub(super) struct Bell {
     pub(super) heard: Sender<Ring>,
@@ -22,17 +22,17 @@ pub(super) struct Bell {
 
 impl Bell {
     pub(super) fn ring(&self, heard: Ring) {
-        // A keeper that is gone needs to know nothing.
+        // If the keeper is gone, nobody needs the notification.
         let _ = self.heard.send(heard);
         self.wake();
     }
 
-    /// Never waits: a keeper with a full box is awake.
+    /// Never blocks: a keeper with a full mailbox is awake anyway.
     pub(super) fn wake(&self) {
         let _ = self.messages.try_send(Message::Wake);
     }
 
-    /// Has the keeper tell an event.
+    /// Has the keeper report an event.
     pub(super) fn tell(&self, event: Event) {
         let _ = self.messages.send(Message::Event(event));
     }

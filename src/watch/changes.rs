@@ -1,4 +1,4 @@
-//! What differs between two views: images, and the files behind them.
+//! The differences between two views: images, and the files behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use crate::graph::ImageId;
 use crate::recipe::FileSet;
 use crate::world::View;
 
-/// So many changed files are named.
+/// Maximum number of changed files that are listed.
 const NAMED: usize = 20;
 
 pub(super) fn is_other(before: &View, now: &View, id: ImageId) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn is_other(before: &View, now: &View, id: ImageId) -> bool {
     of(before, old) != of(now, id)
 }
 
-/// The files that differ between two views, from the workspace root: the first ones, and how many.
+/// The paths that differ between two views, relative to the workspace root: the first [`NAMED`], and the total count.
 pub(super) fn files(before: &View, now: &View) -> (Vec<String>, usize) {
     let mut named: BTreeSet<String> = manifests(before, now);
     let mut count = named.len();

@@ -1,17 +1,17 @@
-//! What a wave did, in the words that a hook is told on its standard input.
+//! The result of a wave, as hooks receive it.
 
 use serde::Serialize;
 
 use crate::run::Outcome;
 use crate::run::wave::WaveEnd;
 
-/// What a wave did, as a hook is told on its standard input.
+/// The result of a wave, as JSON on the standard input of a hook.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Done {
-    /// Which wave, from 1.
+    /// Number of the wave, from 1.
     pub(super) wave: usize,
     pub(super) built: Vec<Image>,
-    /// The images that changed and exist already.
+    /// Images that changed and already exist.
     pub(super) fresh: Vec<Image>,
     pub(super) failed: Vec<String>,
     /// Ids of the images that wait for others.
@@ -26,7 +26,7 @@ pub(super) struct Image {
 }
 
 impl Done {
-    /// What is told of a wave; none when it has nothing to tell.
+    /// The result of a wave; `None` if there is no news in it.
     pub(super) fn of(end: &WaveEnd) -> Option<Self> {
         let image = |outcome: &Outcome| Image {
             image: outcome.image.clone(),
@@ -41,7 +41,7 @@ impl Done {
             failed: wave.failed.iter().cloned().collect(),
             waiting: end.waiting.clone(),
         };
-        // The first wave is about all images: that they exist is no news.
+        // The first wave covers all images, so existing ones are no news.
         let is_news = !done.built.is_empty()
             || !done.failed.is_empty()
             || (done.wave > 1 && !done.fresh.is_empty());
@@ -56,7 +56,7 @@ impl Done {
         }
     }
 
-    /// Takes over what an earlier wave's hook could not finish with.
+    /// Adds what an earlier, stopped hook was given.
     pub(super) fn add(&mut self, before: Self) {
         let (built, fresh) = (&self.built, &self.fresh);
         let is_new = |old: &Image| !built.iter().chain(fresh).any(|new| new.image == old.image);

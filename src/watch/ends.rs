@@ -1,4 +1,4 @@
-//! Who is told that a wave ended: hooks, and whoever keeps a summary; and whether that causes the next wave.
+//! Runs hooks and passes on the summary at the end of a wave, and detects hooks that trigger the next wave.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,13 +12,13 @@ use super::request::Request;
 use crate::run::wave::{Wakening, WaveEnd};
 use crate::run::{Event, Summary};
 
-/// The listeners, and what they need to know of earlier waves.
+/// The listeners, and what has to be remembered of earlier waves.
 pub(super) struct Ends<'r> {
     hooks: Option<Hooks>,
     ended: &'r mut dyn FnMut(&Summary),
     repeats: Repeats,
     last: Option<Instant>,
-    /// The images that the last wave was about.
+    /// The images of the last wave.
     pub(super) last_woken: BTreeSet<String>,
 }
 
@@ -38,7 +38,7 @@ impl<'r> Ends<'r> {
         }
     }
 
-    /// The file that a hook writes, if waves cause one another.
+    /// The file to blame if waves keep triggering each other.
     pub(super) fn blame(&mut self, wakening: &Wakening, files: &[String]) -> Option<String> {
         if !wakening.begins || self.hooks.is_none() || files.is_empty() {
             return None;
@@ -47,14 +47,14 @@ impl<'r> Ends<'r> {
         self.repeats.note(files, after).map(str::to_owned)
     }
 
-    /// Tells whoever asked to be told of the ends of waves.
+    /// Notifies hooks and callback of the end of a wave.
     pub(super) fn tell(&mut self, end: WaveEnd) {
         self.last = Some(Instant::now());
         if let (Some(hooks), Some(done)) = (&self.hooks, Done::of(&end)) {
             hooks.run(done);
         }
         (self.ended)(&end.summary);
-        // A wave that `r` began has none: what changed last is what it was.
+        // A wave started by `r` has none; keep the previous ones.
         if !end.wave.woken.is_empty() {
             self.last_woken = end.wave.woken;
         }
@@ -81,13 +81,13 @@ fn hooks(request: &Request, root: &Path, bell: &Bell) -> Option<Hooks> {
     ))
 }
 
-/// So many waves in a row by the same files are no accident.
+/// Waves in a row from the same files that count as a loop.
 const TOO_OFTEN: usize = 5;
 
-/// Whoever saves files again this soon after a wave is no person.
+/// Files that change again within this time after a wave were not saved by a person.
 const SOON: Duration = Duration::from_millis(500);
 
-/// Notices waves that cause one another: a hook that writes what is watched.
+/// Detects waves that trigger each other: a hook that writes a watched file.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     files: Vec<String>,
@@ -95,7 +95,8 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Notes the files of a wave that begins so long after the last one ended; the file to blame if it goes round in circles.
+    /// Notes the files of a wave that starts `after` the end of the last one. Returns the file to blame when a loop is
+    /// detected.
     pub(super) fn note(&mut self, files: &[String], after: Duration) -> Option<&str> {
         if self.files == files && after <= SOON {
             self.count += 1;

@@ -1,16 +1,16 @@
-//! Whether git is in the middle of something that moves files.
+//! Detects git operations that are moving files.
 //!
-//! Looks for git's own lock and state files; starts nothing. The directory is found once, at the start,
-//! because a watch that begins outside a repository gains nothing from one that comes later.
+//! Checks for git's own lock and state files and starts no process. The repository is located once, at the start: a
+//! watch started outside a repository gains nothing from one that is created later.
 
 use std::path::{Path, PathBuf};
 
 use crate::disk::limits;
 use crate::disk::read::{self, Links};
 
-/// What lies in git's directory while files are being moved.
+/// Entries of the git directory that exist while files are being moved.
 const SIGNS: [(&str, &str); 5] = [
-    ("index.lock", "git is at work"),
+    ("index.lock", "git is running"),
     ("rebase-merge", "git is in the middle of a rebase"),
     ("rebase-apply", "git is in the middle of a rebase"),
     ("MERGE_HEAD", "git is in the middle of a merge"),
@@ -21,7 +21,7 @@ const SIGNS: [(&str, &str); 5] = [
 pub(super) struct Git(Option<PathBuf>);
 
 impl Git {
-    /// The repository of the nearest directory upwards, if any.
+    /// The repository of `root`: the nearest ancestor directory that has one.
     pub(super) fn find(root: &Path) -> Self {
         Self(
             root.ancestors()
@@ -36,7 +36,7 @@ impl Git {
     }
 }
 
-/// A worktree's and a submodule's `.git` is a file that says where the directory is.
+/// In a worktree or submodule, `.git` is a file that contains the path of the directory.
 fn folder_of(git: &Path) -> Option<PathBuf> {
     if git.is_dir() {
         return Some(git.to_owned());

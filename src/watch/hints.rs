@@ -1,7 +1,7 @@
-//! What was heard since the last look, written by whoever hears and read by the keeper.
+//! What has changed since the last look, collected by the change sources and read by the keeper.
 //!
-//! An event is turned into whom it concerns the moment it is heard and then forgotten, so that a million events take as much
-//! memory as one.
+//! An event is mapped to the affected inputs as soon as it arrives and then dropped, so a million events take no more
+//! memory than one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::places::{Input, PathEvent, Places};
 use crate::recipe::FileSet;
 
-/// Events as hints: whom they may concern.
+/// The inputs that events may have changed.
 #[derive(Debug, Default)]
 pub(super) struct Hints(Mutex<Pending>);
 
@@ -18,17 +18,17 @@ pub(super) struct Hints(Mutex<Pending>);
 struct Pending {
     places: Arc<Places>,
     what: Dirty,
-    /// Watched directories that may not be watched any more: they, or what they are in, came or went.
+    /// Watched directories whose watch may be lost: they or an ancestor were created or removed.
     suspects: BTreeSet<PathBuf>,
-    /// Whether the keeper was told and has not listened yet.
+    /// Whether the keeper was notified and has not reacted yet.
     is_told: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Dirty {
-    /// What may have changed.
+    /// Inputs that may have changed.
     pub(super) inputs: BTreeSet<Input>,
-    /// Events were lost: everything.
+    /// Events were lost, so anything may have changed.
     pub(super) everything: bool,
 }
 
@@ -53,7 +53,7 @@ impl Dirty {
 }
 
 impl Hints {
-    /// Takes up something that happened to a path; whether the keeper has to be told.
+    /// Records an event for a path. Returns whether the keeper has to be notified.
     pub(super) fn hear(&self, path: &Path, kind: PathEvent) -> bool {
         let mut heard = self.lock();
         let concerned = heard.places.concerned(path, kind);
@@ -68,7 +68,7 @@ impl Hints {
         !std::mem::replace(&mut heard.is_told, true)
     }
 
-    /// Events were lost; whether the keeper has to be told.
+    /// Records that events were lost. Returns whether the keeper has to be notified.
     pub(super) fn lose(&self) -> bool {
         let mut heard = self.lock();
         heard.what.everything = true;
@@ -81,28 +81,28 @@ impl Hints {
         !std::mem::replace(&mut heard.is_told, true)
     }
 
-    /// Puts someone in doubt without an event.
+    /// Marks inputs as dirty without an event.
     pub(super) fn doubt(&self, inputs: impl IntoIterator<Item = Input>) {
         self.lock().what.inputs.extend(inputs);
     }
 
-    /// Puts everything in doubt without an event.
+    /// Marks everything as dirty without an event.
     pub(super) fn doubt_everything(&self) {
         self.lock().what.everything = true;
     }
 
-    /// From now on, events are judged by these places.
+    /// Sets the places that map later events to inputs.
     pub(super) fn judge_by(&self, places: Arc<Places>) {
         self.lock().places = places;
     }
 
-    /// Whether the keeper was told since it last listened; it listens now, and will be told of what comes after this. Asked
-    /// in every turn, so that it does not matter if telling failed because the keeper's box was full.
+    /// Whether the keeper was notified since the last call; later events notify it again. Called in every turn, so a
+    /// notification lost to a full mailbox does not matter.
     pub(super) fn listen(&self) -> bool {
         std::mem::take(&mut self.lock().is_told)
     }
 
-    /// What is in doubt, to be looked at by someone else.
+    /// A copy of what is dirty, leaving it to be taken by a look.
     pub(super) fn doubts(&self) -> Dirty {
         self.lock().what.clone()
     }
@@ -116,7 +116,7 @@ impl Hints {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
-        // Nothing is left half-done under the lock.
+        // No panic can leave the data inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

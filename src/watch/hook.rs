@@ -1,7 +1,7 @@
-//! Runs the commands of `--on-success` and `--on-failure`, one at a time, beside the watch.
+//! Runs the commands of `--on-success` and `--on-failure`, one at a time, next to the watch.
 //!
-//! The hook of a later wave stops the one that still runs (its process group gets TERM, then KILL), so that a hook may be a
-//! server that is to be started anew; what the stopped one had been told is told again to the next.
+//! The hook of a later wave stops the one still running (its process group gets TERM, then KILL), so a hook may be a
+//! server that is to be restarted. What the stopped hook was given is passed on to the next.
 
 use std::io::{Seek, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -18,10 +18,10 @@ use super::done::Done;
 use crate::process::{self, Group, Pipe, Started, read_lines};
 use crate::run::Event;
 
-/// How long a hook may take to end after it was asked to.
+/// How long a hook may take to exit after TERM.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long the last lines of a hook that ended are waited for.
+/// How long to wait for the last lines of a hook that has exited.
 const LINGER: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Default)]
@@ -37,7 +37,7 @@ enum Order {
     Quit,
 }
 
-/// The hooks of a watch; stopped when dropped.
+/// The hooks of a watch; dropping this stops them.
 pub(super) struct Hooks {
     orders: Sender<Order>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +65,7 @@ impl Hooks {
         }
     }
 
-    /// Hands a wave's end over; never waits.
+    /// Queues the hook for the end of a wave; never blocks.
     pub(super) fn run(&self, done: Done) {
         let _ = self.orders.send(Order::Run(done));
     }
@@ -92,7 +92,7 @@ struct Running {
     done: Done,
     group: Group,
     started: Instant,
-    /// When it was asked to end, and whether it was made to.
+    /// When it was sent TERM, and whether it was sent KILL.
     asked: Option<(Instant, bool)>,
 }
 
@@ -161,7 +161,7 @@ impl Runner {
             Err(error) => {
                 return (self.tell)(Event::HookEnded {
                     hook: hook.to_owned(),
-                    error: Some(format!("it cannot be started: {error}")),
+                    error: Some(format!("cannot be started: {error}")),
                     seconds: 0.0,
                 });
             }
@@ -192,7 +192,8 @@ impl Runner {
         let orders = self.orders.clone();
         std::thread::spawn(move || {
             if let Ok(status) = started.wait() {
-                // The last lines come before the end; a program left behind may hold the pipes open for ever.
+                // Report the last lines before the end, but not for ever: a process left behind may hold the pipes
+                // open.
                 let _ = closed.recv_timeout(LINGER);
                 let _ = orders.send(Order::Ended(status));
             }
@@ -203,7 +204,7 @@ impl Runner {
         let Some(running) = self.running.take() else {
             return;
         };
-        // What it started and left behind goes with it only if it was stopped.
+        // Processes it left behind are killed only if the hook was stopped.
         if running.asked.is_some() {
             running.group.send(Signal::KILL);
         }
@@ -224,7 +225,7 @@ impl Runner {
         self.start();
     }
 
-    /// Asks the running hook to end; one that did not in time is killed.
+    /// Sends TERM to the running hook, and KILL once the grace period is over.
     fn stop(&mut self) {
         let Some(running) = &mut self.running else {
             return;
@@ -245,7 +246,7 @@ impl Runner {
 }
 
 fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<Started> {
-    // A file without a name: no pipe that a hook which does not read would block.
+    // An unnamed file: with a pipe, a hook that does not read would block.
     let mut input = tempfile::tempfile()?;
     serde_json::to_writer(&mut input, done)?;
     input.write_all(b"\n")?;
@@ -262,15 +263,15 @@ fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<Started> {
         .env("IMGSPEC_BUILT", references.join(" "))
         .env("IMGSPEC_FAILED", done.failed.join(" "))
         .stdin(Stdio::from(input));
-    // It is the user's own: what it needs is not ours to know.
+    // Hooks are the user's own commands and may need the whole environment.
     process::start(process::keep_all(&mut hook))
 }
 
 fn words(status: ExitStatus) -> Option<String> {
     match (status.code(), status.signal()) {
         (Some(0), _) => None,
-        (Some(code), _) => Some(format!("it ended with exit code {code}")),
-        (None, signal) => Some(format!("signal {} ended it", signal.unwrap_or_default())),
+        (Some(code), _) => Some(format!("exited with code {code}")),
+        (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
     }
 }
 
@@ -314,7 +315,7 @@ mod tests {
             match events.recv_timeout(Duration::from_secs(20)).unwrap() {
                 Event::HookLog { line, .. } => lines.push(line),
                 Event::HookEnded { error, .. } => {
-                    // Lines may come just after the end.
+                    // Lines may arrive just after the end.
                     while let Ok(Event::HookLog { line, .. }) =
                         events.recv_timeout(Duration::from_millis(200))
                     {
@@ -344,7 +345,7 @@ mod tests {
             lines_until_end(&events),
             (
                 vec!["failed c".to_owned()],
-                Some("it ended with exit code 3".to_owned())
+                Some("exited with code 3".to_owned())
             )
         );
     }

@@ -1,7 +1,7 @@
-//! The one thread that owns a watch: hears messages, and hands each to the part whose job it is.
+//! The thread that owns a watch: receives messages and dispatches each to the component in charge.
 //!
-//! Its loop: look at what is in doubt when it is time; let the engine start what may start; end the wave when nothing is left;
-//! wait for a message. Every turn decides from what is known now, so a change during a build is nothing special.
+//! Its loop: look at dirty inputs when it is time, let the engine start what may start, end the wave when nothing is
+//! left, wait for a message. Every turn decides from current knowledge, so a change during a build is no special case.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -32,7 +32,7 @@ enum Wish {
     End,
 }
 
-/// The owner of a watch, but for what it keeps built: that is in the phase that it hands on.
+/// The state of a watch, except for the images: these are in the phase, which is passed along.
 pub(super) struct Keeper<'r> {
     pub(super) request: Arc<Request>,
     pub(super) store: Store,
@@ -46,7 +46,7 @@ pub(super) struct Keeper<'r> {
     ends: Ends<'r>,
     keys: Option<Keys>,
     wish: Wish,
-    /// How many images were said to be watched, and whether by polling.
+    /// The number of watched images last reported, and whether by polling.
     shown: Option<(usize, bool)>,
 }
 
@@ -87,7 +87,7 @@ impl<'r> Keeper<'r> {
         this
     }
 
-    /// Keeps the images built until the user ends it. `receiver` and `heard` are where the bell is heard.
+    /// Keeps the images up to date until the user stops it. `receiver` and `heard` receive what the bell sends.
     pub(super) fn keep(
         mut self,
         mut phase: Phase<'r>,
@@ -112,7 +112,7 @@ impl<'r> Keeper<'r> {
                 }
             }
         }
-        // Whoever still has something to say must not wait for a listener.
+        // Dropped first, so that no sender blocks on a full channel.
         drop(receiver);
         self.ends.stop();
         self.keys = None;
@@ -134,7 +134,7 @@ impl<'r> Keeper<'r> {
         }
     }
 
-    /// Does what is due now; returns when something is due again.
+    /// Does what is due now. Returns when something is due next.
     fn work(&mut self, phase: &mut Phase<'r>) -> Option<Instant> {
         if self.wish == Wish::End {
             return None;
@@ -167,7 +167,7 @@ impl<'r> Keeper<'r> {
         due.into_iter().chain(poll).min()
     }
 
-    /// Puts everything in doubt if that is due; returns when it is due again.
+    /// Marks everything as dirty if a poll is due. Returns when the next one is.
     fn poll(&mut self, phase: &Phase<'r>) -> Option<Instant> {
         let every = self.source.poll()?;
         let view = phase.now().map(|now| &*now.engine.state.view);
@@ -207,7 +207,7 @@ impl<'r> Keeper<'r> {
 
     fn hear(&mut self, phase: &mut Phase<'r>, message: Message) {
         match message {
-            // It only wakes: each turn listens to the hints and to the bell.
+            // Wakes the loop only: each turn polls the hints and the bell.
             Message::Wake => {}
             Message::Event(event) => self.teller.tell(event),
             Message::Ended(ended) => {
@@ -229,7 +229,7 @@ impl<'r> Keeper<'r> {
         let Some(moved) = now.engine.ended(ended) else {
             return;
         };
-        // Its files are not what was looked at: it starts again after they were.
+        // Its files are not the ones last seen: it is built again after they are read.
         let view = &now.engine.state.view;
         if let Some(id) = view.world.graph.find(&moved.image) {
             self.looks
@@ -247,13 +247,13 @@ impl<'r> Keeper<'r> {
             }
             'p' => self.pause(phase),
             'r' => {
-                // What failed is tried again, or else what changed last is built again.
+                // Retries failed images or, if none failed, rebuilds those that changed last.
                 if let Some(now) = phase.now_mut() {
                     now.engine.try_again(&self.ends.last_woken);
                 }
                 self.looks.ask_all();
                 if self.wish == Wish::Pause {
-                    let why = "noted: it starts when you resume (`p`)".to_owned();
+                    let why = "noted; it starts when you resume (`p`)".to_owned();
                     self.teller.tell(Event::WatchHeld { why });
                 }
             }
@@ -274,7 +274,7 @@ impl<'r> Keeper<'r> {
         self.teller.tell(Event::WatchPaused { paused });
     }
 
-    /// The first time, what runs is asked to stop; a second time, at once.
+    /// Requests running builds to stop; the second call stops them at once.
     fn finish(&mut self, phase: &mut Phase<'r>) {
         self.wish = Wish::End;
         if let Some(now) = phase.now_mut() {
@@ -286,7 +286,7 @@ impl<'r> Keeper<'r> {
         self.wish == Wish::End
     }
 
-    /// Images are not what they were: a wave begins, or goes on.
+    /// Starts or extends a wave for changed images.
     pub(super) fn wake(
         &mut self,
         now: &mut Now<'r>,
@@ -309,7 +309,7 @@ impl<'r> Keeper<'r> {
         }
         if let Some(file) = blame {
             let message = format!(
-                "`{file}` changes after every wave: does a hook write it? leave it out with a `.dockerignore`"
+                "`{file}` changes after every wave: does a hook write it? exclude it with a `.dockerignore`"
             );
             self.teller.tell(Event::Warning { message });
         }
@@ -318,8 +318,8 @@ impl<'r> Keeper<'r> {
         }
     }
 
-    /// Watches what has to be watched now. What was not watched before is looked at once more: until now, nobody would have
-    /// heard of a change in it.
+    /// Updates the set of watched directories. Inputs in newly watched directories are looked at again: until now,
+    /// changes there went unnoticed.
     pub(super) fn follow(&mut self, phase: &Phase<'r>) {
         let places = phase.places();
         match self.source.follow(&places) {
@@ -341,7 +341,7 @@ impl<'r> Keeper<'r> {
     fn tell_poll(&self, why: &str) {
         let every = self.source.poll().unwrap_or_default().as_secs_f64();
         let message = format!(
-            "{why}; looking at all files every {every} s instead (`--poll=SECONDS` sets the time)"
+            "{why}; polling all files every {every} s instead (`--poll=SECONDS` sets the interval)"
         );
         self.teller.tell(Event::Warning { message });
     }
@@ -363,7 +363,7 @@ impl<'r> Keeper<'r> {
     }
 }
 
-/// The next message; none when it is time before one came.
+/// The next message; `None` if `until` passes first.
 fn wait(receiver: &Receiver<Message>, until: Option<Instant>) -> Result<Option<Message>, ()> {
     let Some(until) = until else {
         return receiver.recv().map(Some).map_err(drop);

@@ -1,7 +1,7 @@
-//! Single keys from a terminal, without Return.
+//! Reads single keys from the terminal, without Return.
 //!
-//! The only module that changes the terminal's mode. Only line editing and echo are switched off — Ctrl-C stays a signal and output stays as
-//! it is — and the mode that was found is restored when this is dropped; a program in the background touches nothing.
+//! The only module that changes the terminal's mode. It switches off line editing and echo only: Ctrl-C stays a signal,
+//! and output is unaffected. The previous mode is restored on drop. A background process changes nothing.
 
 use std::io::{IsTerminal, Stdin};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,15 +11,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
-/// How the terminal was, while its keys are heard: for an end of the program that drops nothing.
+/// The terminal's original mode while keys are read, for exits that skip destructors.
 static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
-/// A terminal whose keys are heard.
+/// A terminal in single-key mode.
 pub(super) struct Keys {
     before: Termios,
 }
 
-/// Makes the terminal what it was, if this program changed it.
+/// Restores the terminal's mode if this process changed it.
 pub(crate) fn restore() {
     let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
     let stdin = std::io::stdin();
@@ -31,7 +31,7 @@ pub(crate) fn restore() {
 }
 
 impl Keys {
-    /// Hears keys, if standard input is a terminal and this program is in its foreground.
+    /// Starts reading keys if standard input is a terminal and this process is in the foreground.
     pub(super) fn hear(tell: Arc<dyn Fn(char) + Send + Sync>) -> Option<Self> {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() || !is_in_front(&stdin) {
@@ -41,7 +41,7 @@ impl Keys {
         *BEFORE.lock().unwrap_or_else(PoisonError::into_inner) = Some(before.clone());
         let keys = Self { before };
         keys.switch(&stdin)?;
-        // Ends with the program: nothing wakes it.
+        // Nothing can wake this thread; it ends with the process.
         std::thread::spawn(move || {
             while let Some(key) = next() {
                 tell(key);
@@ -50,7 +50,7 @@ impl Keys {
         Some(keys)
     }
 
-    /// Switches the mode on, again after the program was stopped and went on.
+    /// Switches the mode on again, after the process was stopped and resumed.
     pub(super) fn again(&self) {
         let stdin = std::io::stdin();
         if is_in_front(&stdin) {
@@ -71,8 +71,8 @@ impl Drop for Keys {
     }
 }
 
-/// The next key; none when there will be no more. In the background the keys are someone else's, and reading one would stop
-/// the program.
+/// The next key; `None` at the end of input. In the background, keys belong to another process, and reading one would
+/// stop this process.
 fn next() -> Option<char> {
     let stdin = std::io::stdin();
     loop {
@@ -86,12 +86,12 @@ fn next() -> Option<char> {
         std::thread::sleep(Duration::from_millis(300));
     }
     let mut one = [0_u8];
-    // Not through the buffer of standard input: what lies there no poll would tell of.
+    // Bypasses the buffer of standard input, which `poll` does not see.
     let read = rustix::io::read(&stdin, &mut one);
     matches!(read, Ok(1)).then(|| char::from(one[0]))
 }
 
-/// A program in the background that changed the terminal would be stopped.
+/// Whether this process is in the foreground; a background process that changes the terminal is stopped.
 fn is_in_front(stdin: &Stdin) -> bool {
     tcgetpgrp(stdin).is_ok_and(|front| front == rustix::process::getpgrp())
 }

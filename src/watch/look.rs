@@ -1,8 +1,8 @@
-//! One look at what is in doubt: files are read again, manifests perhaps, and what is known of changed images gathered.
+//! Looks at dirty inputs: reads files and, if needed, manifests again, and gathers facts about changed images.
 //!
-//! Runs on a thread of its own, so the watch stays awake; changes nothing that others see. A look makes a
-//! new view beside the old one. Only file sets that are in doubt are read, of those only files whose times changed, and
-//! only images with another key are asked after, so a save in a large workspace is a small look.
+//! Runs on its own thread to keep the watch responsive, and makes a new view instead of changing the current one. Reads
+//! only dirty file sets, hashes only files whose times changed, and queries only images with a new key, so a save in a
+//! large workspace is a small look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::session::{self, Kept, Opening, Session, Wrong};
 use crate::store::Store;
 use crate::world::View;
 
-/// The images that read one of these.
+/// The images that read a dirty input.
 pub(super) fn readers(view: &View, doubt: &Dirty) -> BTreeSet<ImageId> {
     let reads = |id: &ImageId| {
         let mut sets = view.world.recipes[id.index()].file_sets();
@@ -34,39 +34,39 @@ pub(super) struct Seen {
     pub(super) view: View,
     pub(super) places: Arc<Places>,
     pub(super) count: usize,
-    /// The images that are not what they were.
+    /// The images that changed.
     pub(super) woken: BTreeSet<ImageId>,
-    /// What is known of them.
+    /// The facts of the images that were queried.
     pub(super) facts: BTreeMap<ImageId, Facts>,
-    /// The files that changed: the first ones, and how many.
+    /// The changed files: the first few, and the total count.
     pub(super) files: (Vec<String>, usize),
-    /// File sets that moved while they were read.
+    /// File sets that changed while being read.
     pub(super) restless: Vec<Input>,
-    /// What the manifests are doubtful in, if they were read.
+    /// Warnings about the manifests, if they were read.
     pub(super) warnings: Option<Vec<Diagnostic>>,
 }
 
-/// The manifests are wrong.
+/// Manifests with errors.
 pub(super) struct Broken {
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) sources: Sources,
-    /// Where what is wrong would be mended.
+    /// Places where the errors could be fixed.
     pub(super) places: Places,
 }
 
 pub(super) struct Looked {
-    /// What is seen by the last manifests that were right; none if none ever were.
+    /// The view by the last valid manifests; `None` if there never were any.
     pub(super) seen: Option<Box<Seen>>,
     pub(super) broken: Option<Box<Broken>>,
 }
 
 pub(super) struct Task {
-    /// The view by the last manifests that were right, and where it was read from.
+    /// The view by the last valid manifests, and the places it was read from.
     pub(super) before: Option<(Arc<View>, Arc<Places>)>,
     pub(super) doubt: Dirty,
-    /// Whether the last look found the manifests wrong.
+    /// Whether the last look found errors in the manifests.
     pub(super) is_broken: bool,
-    /// Whether all images are asked after, changed or not.
+    /// Whether to query all images, changed or not.
     pub(super) asks_all: bool,
     pub(super) kept: Kept,
 }
@@ -118,14 +118,14 @@ fn read_manifests(
     doubt: &Dirty,
     kept: &Kept,
 ) -> Result<(View, Vec<Diagnostic>), Broken> {
-    // What is in doubt is read again; what is not in any set any more is forgotten.
+    // Read dirty sets again, and forget sets that no image uses any more.
     if let Some(before) = before {
         let sets = before.sets();
         kept.reader.keep_only(&sets);
         let doubtful = sets.iter().copied().filter(|set| doubt.covers(set));
         let doubtful: Vec<&FileSet> = doubtful.collect();
         kept.reader.read_again(&doubtful);
-        // What could not be read has no files whose times would tell that it can be now.
+        // A set that could not be read has no file times that would reveal a change.
         for set in sets {
             if kept.reader.read(set).is_err() {
                 kept.reader.forget(set);
@@ -150,7 +150,7 @@ fn read_manifests(
 }
 
 impl Broken {
-    /// Manifests that are wrong, and where they would be mended.
+    /// Collects errors in the manifests, and the places where they could be fixed.
     pub(super) fn of(wrong: Wrong) -> Self {
         let mut places = Places::new(&wrong.workspace.root);
         places.add_manifests(&wrong.workspace);
@@ -163,7 +163,7 @@ impl Broken {
     }
 }
 
-/// The images that were asked for are no more.
+/// The error if the requested images no longer exist.
 fn unselectable(session: &Session, refusal: session::Refusal) -> Broken {
     let workspace = &session.world.workspace;
     let mut places = Places::new(&workspace.root);
@@ -179,7 +179,7 @@ fn unselectable(session: &Session, refusal: session::Refusal) -> Broken {
     }
 }
 
-/// What changed between two views, and what is known of it.
+/// Determines what changed between two views, and gathers facts about it.
 fn see(
     request: &Request,
     (store, asker): (&Store, Asker<'_>),
@@ -214,7 +214,7 @@ fn see(
     }
 }
 
-/// All that a view was read from.
+/// All places that a view was read from.
 pub(super) fn places_of(view: &View) -> Places {
     let world = &view.world;
     let mut places = Places::new(&world.workspace.root);
@@ -223,8 +223,8 @@ pub(super) fn places_of(view: &View) -> Places {
     places
 }
 
-/// Where a view was read from whose manifests are those of the view before: the very same places if what was read again is
-/// still read from there, because to make all of them takes longer than all else that a save in a large workspace costs.
+/// The places of a view with unchanged manifests. Returns `before` itself if the sets that were read again still come
+/// from there: in a large workspace, making all places anew costs more than everything else after a save.
 fn places_again(before: &Arc<Places>, view: &View, sets: &BTreeSet<&FileSet>) -> Arc<Places> {
     let mut again = Places::new(&view.world.workspace.root);
     again.add_sets(sets, &view.prints.reader);

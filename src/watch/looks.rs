@@ -1,6 +1,7 @@
-//! When files are looked at, and the look that goes on.
+//! Schedules looks, and tracks the one in progress.
 //!
-//! Gathers what was heard until it has been quiet and git is not at work; then one look sees all of it, on a thread of its own.
+//! Changes are collected until there is silence and git is idle. Then a single look, on its own thread, covers all of
+//! them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,13 +23,13 @@ use crate::session::Kept;
 use crate::store::Store;
 use crate::world::View;
 
-/// Git is waited for this long before it is said.
+/// How long git is waited for before this is reported.
 const SAY_HELD: Duration = Duration::from_secs(1);
 
 pub(super) struct Looks {
     request: Arc<Request>,
     kept: Kept,
-    /// Whether answers are wanted no more.
+    /// Cancels the queries of a look.
     cancel: Cancel,
     started: Instant,
     hints: Arc<Hints>,
@@ -36,13 +37,13 @@ pub(super) struct Looks {
     git: Git,
     held: Held,
     going_on: Option<Looking>,
-    /// The next look asks after all images, changed or not.
+    /// Whether the next look queries all images, changed or not.
     asks_all: bool,
 }
 
 struct Looking {
     doubt: Dirty,
-    /// Images whose builds ended meanwhile: what the look gathers of them may be old.
+    /// Images whose builds ended during the look: the facts it gathers about them may be outdated.
     ended: BTreeSet<String>,
 }
 
@@ -79,14 +80,14 @@ impl Looks {
         }
     }
 
-    /// Listens to what was heard since the last time.
+    /// Picks up new hints.
     pub(super) fn listen(&mut self) {
         if self.hints.listen() {
             self.quiet.touch(self.started.elapsed());
         }
     }
 
-    /// These may be other than they were.
+    /// Marks inputs as dirty.
     pub(super) fn doubt(&mut self, inputs: impl IntoIterator<Item = Input>) {
         self.hints.doubt(inputs);
         self.quiet.touch(self.started.elapsed());
@@ -99,18 +100,18 @@ impl Looks {
         );
     }
 
-    /// Anything may be other than it was.
+    /// Marks everything as dirty.
     pub(super) fn doubt_everything(&mut self) {
         self.hints.doubt_everything();
         self.quiet.touch(self.started.elapsed());
     }
 
-    /// What is in doubt is looked at without waiting for silence.
+    /// Makes the next look due without waiting for silence.
     pub(super) fn hurry(&mut self) {
         self.quiet.hurry(self.started.elapsed());
     }
 
-    /// Everything is looked at, and all images are asked after.
+    /// Requests a look at everything that also queries all images.
     pub(super) fn ask_all(&mut self) {
         self.asks_all = true;
         self.hints.doubt_everything();
@@ -121,7 +122,7 @@ impl Looks {
         self.going_on.is_some()
     }
 
-    /// Whether a look goes on or is due.
+    /// Whether a look is in progress or due.
     pub(super) fn is_open(&self) -> bool {
         self.is_going_on() || self.quiet.is_open()
     }
@@ -134,7 +135,7 @@ impl Looks {
         doubt
     }
 
-    /// Whether it is time; what holds a look up is told of.
+    /// When the next look is due. Reports what postpones it.
     pub(super) fn due(&mut self, tell: impl FnOnce(Event)) -> Due {
         if self.is_going_on() {
             return Due::Never;
@@ -165,14 +166,14 @@ impl Looks {
             Held::No => self.held = Held::Since(Instant::now()),
             Held::Since(since) if since.elapsed() >= SAY_HELD => {
                 self.held = Held::Said;
-                let why = format!("{why}: waiting for its end");
+                let why = format!("{why}; waiting for it to finish");
                 tell(Event::WatchHeld { why });
             }
             Held::Since(_) | Held::Said => {}
         }
     }
 
-    /// Begins a look at what is in doubt; the bell tells of its end. Whether there was anything to look at.
+    /// Starts a look at what is dirty; the bell announces its end. Returns false if there is nothing to look at.
     pub(super) fn begin(
         &mut self,
         before: Option<(Arc<View>, Arc<Places>)>,
@@ -204,21 +205,21 @@ impl Looks {
                 look::look(&request, &store, &task, asker)
             }));
             let looked = looked.map_err(|_| {
-                "internal error while files were looked at; please report it".to_owned()
+                "internal error while reading changed files; please report it".to_owned()
             });
             bell.ring(Ring::Looked(looked));
         });
         true
     }
 
-    /// A build ended: a look that goes on may not know.
+    /// Notes a finished build that the look in progress may have missed.
     pub(super) fn note_ended(&mut self, image: &str) {
         if let Some(looking) = &mut self.going_on {
             looking.ended.insert(image.to_owned());
         }
     }
 
-    /// The look is over; the images whose builds ended meanwhile.
+    /// Ends the look. Returns the images whose builds ended during it.
     pub(super) fn end(&mut self) -> BTreeSet<String> {
         let looking = self.going_on.take();
         looking.map(|looking| looking.ended).unwrap_or_default()

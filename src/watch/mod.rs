@@ -1,7 +1,7 @@
-//! Keeps images built while people edit: file events ▶ the images that they may touch ▶ fingerprint ▶ build what changed.
+//! Keeps images built while people edit: file events ▶ images they may affect ▶ fingerprint ▶ build what changed.
 //!
-//! An event is a hint and never more: whatever it may touch is read again and compared by key, and only a changed key builds.
-//! What is to be done is decided by the engine of `run`, anew from what is known. See `docs/design/watch.md`.
+//! An event is only a hint: whatever it may affect is read again and compared by key, and only a changed key triggers a
+//! build. The engine of `run` decides what to do. See `docs/design/watch.md`.
 
 mod adopt;
 mod bell;
@@ -44,17 +44,16 @@ use keeper::Keeper;
 use look::Broken;
 use phase::{Now, Phase};
 
-/// What a watch begins with.
+/// The state that a watch starts from.
 pub enum Start {
-    /// Manifests that are right, and the plan for them.
+    /// A valid workspace, and the plan for it.
     Sound(Box<Session>, Planned),
-    /// Manifests that are wrong: it waits until they are mended.
+    /// Manifests with errors; the watch waits until they are fixed.
     Broken(Box<Wrong>),
 }
 
-/// Keeps the images built until the user ends it. Each wave's end is told to `ended` too.
-/// It fails only when it cannot begin: the state directory cannot be made, no worker can be started, or there is nowhere to look
-/// for manifests.
+/// Keeps the images up to date until the user stops it, calling `ended` after each wave. Fails only at the start: if
+/// the state directory cannot be created, no worker can be started, or the workspace root cannot be opened.
 pub fn watch(
     request: Request,
     start: Start,
@@ -95,7 +94,7 @@ pub fn watch(
     Ok(())
 }
 
-/// What outlives the first examination.
+/// The state that outlives the first examination.
 fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
     let (backends, reader) = match start {
         Start::Sound(session, _) => (&session.known, Arc::clone(&session.prints.reader)),

@@ -1,4 +1,4 @@
-//! What a watch keeps built, and what is wrong with the manifests.
+//! What a watch keeps built, and the errors in the manifests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,19 +9,19 @@ use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
 
 pub(super) struct Phase<'r> {
-    /// What there is by the last manifests that were right; before there were any, only workers for later.
+    /// The state from the last valid manifests; until there were any, only the workers.
     pub(super) built: Result<Box<Now<'r>>, Jobs>,
-    /// The manifests are wrong: what they were when they were right goes on to count.
+    /// Errors in the current manifests; meanwhile the last valid ones stay in effect.
     pub(super) broken: Option<Box<Broken>>,
 }
 
-/// What there is by manifests that are right, or were.
+/// The state from the last valid manifests.
 pub(super) struct Now<'r> {
     pub(super) engine: Engine<'r>,
-    /// Where all of it was read from.
+    /// The places everything was read from.
     pub(super) places: Arc<Places>,
     pub(super) files: usize,
-    /// Warnings of the manifests, so that each is told once.
+    /// Warnings about the manifests, so that each is reported once.
     pub(super) warnings: BTreeSet<String>,
 }
 
@@ -34,7 +34,7 @@ impl<'r> Phase<'r> {
         self.built.as_deref_mut().ok()
     }
 
-    /// Where all is read from, and where what is wrong would be mended.
+    /// Everything to watch: what was read, and where errors could be fixed.
     pub(super) fn places(&self) -> Arc<Places> {
         let wrong = self.broken.as_ref().map(|broken| &broken.places);
         match (self.now().map(|now| &now.places), wrong) {

@@ -1,7 +1,7 @@
-//! Which directories have to be watched, and whom something that happens in one of them concerns.
+//! Which directories have to be watched, and which inputs an event in one of them affects.
 //!
-//! It indexes what the reading of each file set said that it was read from. Directories are watched, never files, because an
-//! editor that saves by renaming leaves a watched file's watch behind with the old file.
+//! Built from the trail that each file set left when it was read. Only directories are watched, not files: when an
+//! editor saves by renaming, a watch on the file stays with the old inode.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,34 +14,34 @@ use crate::fingerprint::files::trail::way;
 use crate::recipe::FileSet;
 use crate::workspace::{STATE_FOLDER, Workspace};
 
-/// What is read from files, and so may have changed with them.
+/// Something read from files, which may change with them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Input {
-    /// Which manifests there are, and what they say.
+    /// The set of manifests and their contents.
     Manifests,
-    /// Read by one image or more.
+    /// A file set of one or more images.
     Set(Arc<FileSet>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PathEvent {
-    /// Its content or mode changes.
+    /// Its content or mode changed.
     Changed,
-    /// It comes, goes, or is replaced.
+    /// It was created, removed or replaced.
     CameOrWent,
 }
 
-/// What happens in a directory that somebody is concerned by.
+/// The events in a directory that affect an input.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
     Everything,
-    /// A name comes or goes.
+    /// An entry is created or removed.
     Names,
-    /// Something happens to this name.
+    /// Anything happens to the entry of this name.
     Name(OsString),
 }
 
-/// The directories to watch, and for whom.
+/// The directories to watch, each with the inputs that events there affect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Places {
     root: PathBuf,
@@ -76,7 +76,7 @@ impl Places {
         both
     }
 
-    /// Where these file sets are read from.
+    /// The part that concerns the given file sets.
     pub(super) fn only(&self, sets: &BTreeSet<&FileSet>) -> Self {
         let is_wanted =
             |pair: &&(Scope, Input)| matches!(&pair.1, Input::Set(set) if sets.contains(&**set));
@@ -90,13 +90,13 @@ impl Places {
         places
     }
 
-    /// Everyone whom anything in a directory concerns.
+    /// All inputs that any event in the directory may affect.
     pub(super) fn of(&self, folder: &Path) -> BTreeSet<Input> {
         let concerned = self.folders.get(folder).into_iter().flatten();
         concerned.map(|(_, input)| input.clone()).collect()
     }
 
-    /// Everyone whom this concerns.
+    /// The inputs that an event of `kind` at `path` affects.
     pub(super) fn concerned(&self, path: &Path, kind: PathEvent) -> BTreeSet<Input> {
         if path == self.root.join(STATE_FOLDER) {
             return BTreeSet::new();
@@ -114,7 +114,7 @@ impl Places {
                 .into_iter()
                 .chain(names)
             {
-                // `Who::Manifests` is the least of all.
+                // `Input::Manifests` sorts first.
                 let from = folder.range((scope.clone(), Input::Manifests)..);
                 let of_scope = from.take_while(|(own, _)| *own == scope);
                 concerned.extend(of_scope.map(|(_, input)| input.clone()));
@@ -123,7 +123,7 @@ impl Places {
         concerned
     }
 
-    /// Adds where the manifests are, and where includes look for them.
+    /// Adds the manifests, and the directories that includes search.
     pub(super) fn add_manifests(&mut self, workspace: &Workspace) {
         for file in &workspace.looked.files {
             self.follow(file, &Input::Manifests);
@@ -136,7 +136,8 @@ impl Places {
         }
     }
 
-    /// Adds what the images of manifests that are wrong name, and what was read of it: the mistake may be that it is not there.
+    /// Adds the paths that images of invalid manifests name, and what was read for them: the error may be that one is
+    /// missing.
     pub(super) fn add_suspects(&mut self, workspace: &Workspace, trail: &Trail) {
         let named = workspace.images.iter().flat_map(|image| image.spec.paths());
         let mut all = trail.clone();
@@ -161,7 +162,7 @@ impl Places {
         }
     }
 
-    /// Adds each name on the way to a path, with those that links on it lead to.
+    /// Adds every component on the way to a path, including those behind symlinks.
     fn follow(&mut self, path: &Path, input: &Input) {
         for (folder, name) in way(&self.root, path) {
             self.at(&folder).insert((Scope::Name(name), input.clone()));
@@ -185,7 +186,7 @@ mod tests {
         WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
     }
 
-    /// The directory lives as long as this does.
+    /// Holds the directory open until dropped.
     struct Tree(
         #[allow(dead_code, reason = "it is removed when dropped")] tempfile::TempDir,
         PathBuf,

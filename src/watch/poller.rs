@@ -1,4 +1,4 @@
-//! Where there are no events, puts everything in doubt from time to time.
+//! Marks everything as dirty from time to time, where events are not available.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,17 +10,17 @@ use crate::disk::limits;
 use crate::disk::read::{Links, Root};
 use crate::world::View;
 
-/// Compares what there is with what there was.
+/// Compares the current manifests to the previous ones.
 #[derive(Debug, Default)]
 pub(super) struct Poller {
-    /// When it is time again; none before the first time.
+    /// When the next poll is due; `None` before the first.
     pub(super) at: Option<Instant>,
-    /// What the manifests and what includes match held the last time.
+    /// Hash of the manifests and of the directories that includes search, at the last poll.
     manifests: Option<blake3::Hash>,
 }
 
 impl Poller {
-    /// Puts all in doubt, if it is time; whether it was.
+    /// Marks everything as dirty if a poll is due. Returns whether it was.
     pub(super) fn poll(
         &mut self,
         every: Duration,
@@ -33,7 +33,7 @@ impl Poller {
             return false;
         }
         if self.at.is_none() {
-            // Whatever changed before the first comparison.
+            // For changes made before there was anything to compare to.
             hints.doubt_everything();
         }
         self.at = Some(now + every);
@@ -50,7 +50,7 @@ impl Poller {
     }
 }
 
-/// What the manifests hold, and what is where includes are looked for.
+/// Hash of the manifests' contents and of the directories that includes search.
 fn manifests(view: &View) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     let workspace = &view.world.workspace;
@@ -61,7 +61,7 @@ fn manifests(view: &View) -> blake3::Hash {
     let inside = |path: &Path| path.strip_prefix(root.path()).unwrap_or(path).to_owned();
     for file in &looked.files {
         let bytes = root.bytes(&inside(file), Links::Follow, limits::MANIFEST);
-        // What cannot be read is as it was as long as the reason is.
+        // A file that cannot be read counts as unchanged while the error stays the same.
         let bytes = bytes.unwrap_or_else(|refusal| refusal.to_string().into_bytes());
         hasher.update(blake3::hash(&bytes).as_bytes());
     }

@@ -1,31 +1,31 @@
-//! When to look at what changed: after a moment of silence, not for ever, and not while git is at work.
+//! Decides when to look at changes: after a moment of silence, but not too late, and not while git is running.
 //!
-//! Silence alone would let a file that is written without end put a look off for ever, so there is a cap; and git's own locks
-//! are waited for, but only so long, because a rebase that stops for the user keeps its own for minutes.
+//! A file that is written continuously would postpone a look for ever, so there is a cap. Git's locks are waited for
+//! only up to a limit, because a rebase that stops for the user holds them for minutes.
 
 use std::time::Duration;
 
-/// No look is put off for longer than this by changes that go on.
+/// Upper limit on how long ongoing changes postpone a look.
 const CAP: Duration = Duration::from_secs(1);
 
-/// No look is put off for longer than this by git.
+/// Upper limit on how long git postpones a look.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone)]
 pub(super) struct Quiet {
     period: Duration,
-    /// The first and the last change that no look has seen.
+    /// Times of the first and the last change since the last look.
     open: Option<(Duration, Duration)>,
-    /// Since when git has been at work.
+    /// When git was first seen running.
     held: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     Idle,
-    /// Ask again then.
+    /// Check again at this time.
     Later(Duration),
-    /// Git is at work: ask again then.
+    /// Git is running: check again at this time.
     Held(Duration),
     Now,
 }
@@ -44,17 +44,17 @@ impl Quiet {
         self.open = Some((first, now));
     }
 
-    /// Something changed that needs no silence before it is looked at.
+    /// Registers a change that needs no silence before a look.
     pub(super) fn hurry(&mut self, now: Duration) {
         self.open = Some((now.saturating_sub(CAP), now));
     }
 
-    /// Whether there are changes that no look has seen.
+    /// Whether there are changes since the last look.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// What is due now; `is_git_busy` is asked only when it matters.
+    /// What to do now; `is_git_busy` is called only if it matters.
     pub(super) fn turn(&mut self, now: Duration, is_git_busy: impl FnOnce() -> bool) -> Turn {
         let Some((first, last)) = self.open else {
             return Turn::Idle;
@@ -76,7 +76,7 @@ impl Quiet {
         )
     }
 
-    /// A look sees all that changed so far.
+    /// Registers a look, which covers all changes so far.
     pub(super) fn close(&mut self) {
         self.open = None;
     }
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(quiet.turn(ms(10_000), || true), Turn::Held(ms(10_020)));
         assert_eq!(quiet.turn(ms(10_020), || false), Turn::Now);
         quiet.close();
-        // A rebase that stops for the user: once the patience is over, saves are looked at as ever.
+        // A rebase that stops for the user: after the limit, saves are looked at as usual.
         quiet.touch(ms(20_000));
         assert_eq!(quiet.turn(ms(20_080), || true), Turn::Held(ms(20_100)));
         assert_eq!(quiet.turn(ms(50_080), || true), Turn::Now);

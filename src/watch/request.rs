@@ -1,4 +1,4 @@
-//! What to watch, and how.
+//! The parameters of a watch.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use crate::run::manner::Manner;
 use crate::run::state::Rules;
 use crate::session::Selection;
 
-/// How long it must have been silent before what changed is looked at, unless the user says.
+/// Default time without changes before a look.
 pub const QUIET: Duration = Duration::from_millis(80);
 
-/// Reads a variable of the environment, on any thread.
+/// Looks up an environment variable; callable from any thread.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// What to watch, and how.
+/// The parameters of a watch.
 pub struct Request {
-    /// The root manifest.
+    /// Path of the root manifest.
     pub manifest: PathBuf,
-    /// `--var` and `--set`.
+    /// The values of `--var` and `--set`.
     pub overrides: Overrides,
-    /// The backend for images that name none; none takes the best that is there.
+    /// Backend for images that name none; `None` picks the one with the highest priority.
     pub builder: Option<String>,
-    /// Reads a variable of the environment.
+    /// Looks up an environment variable.
     pub env: Env,
-    /// The images that were asked for.
+    /// The requested images.
     pub selection: Selection,
-    /// How to judge.
+    /// When to build.
     pub judgement: Judgement,
-    /// Whether bases that were not asked for are never built.
+    /// Never build bases that were not requested themselves.
     pub no_bases: bool,
-    /// How to run.
+    /// How to build: concurrency, retries, pushes.
     pub options: Options,
-    /// How long it must have been silent before what changed is looked at.
+    /// Time without changes before a look.
     pub quiet: Duration,
-    /// Whether to look from time to time instead of hearing events, and how often.
+    /// Polling interval; `None` uses events if available.
     pub poll: Option<Duration>,
-    /// A shell command for the end of each wave that went well.
+    /// Shell command to run after each successful wave.
     pub on_success: Option<String>,
-    /// A shell command for the end of each wave in which something failed.
+    /// Shell command to run after each wave with failures.
     pub on_failure: Option<String>,
-    /// Whether to hear keys from the terminal.
+    /// Whether to read keys from the terminal.
     pub keys: bool,
 }
 

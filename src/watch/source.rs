@@ -1,7 +1,8 @@
-//! Watches directories: tells [`Hints`] of every event in one.
+//! Watches directories, and passes every event in them to [`Hints`].
 //!
-//! The only module that uses notify. Directories are watched one by one and never recursively, so that ignored trees cost nothing;
-//! what the system cannot watch, or sends no events for, is polled as a whole instead.
+//! The only module that uses notify. Directories are watched one by one and never recursively, so that ignored trees
+//! cost nothing. If a directory cannot be watched, or its file system does not report changes, everything is polled
+//! instead.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use super::hints::Hints;
 use super::places::{PathEvent, Places};
 use super::system::{FileSystems, Limit};
 
-/// How often files are looked at where there are no events, unless the user says.
+/// Default polling interval.
 const POLL: Duration = Duration::from_secs(2);
 
-/// Tells the keeper that there is something to hear.
+/// Notifies the keeper that there are new hints.
 pub(super) type Wake = Arc<dyn Fn() + Send + Sync>;
 
 pub(super) struct DirectoryWatcher {
@@ -26,7 +27,7 @@ pub(super) struct DirectoryWatcher {
     wake: Wake,
     way: Way,
     watched: BTreeSet<PathBuf>,
-    /// The places that are watched, all of them.
+    /// The places whose directories are all watched.
     followed: Option<Arc<Places>>,
     systems: FileSystems,
 }
@@ -37,8 +38,8 @@ enum Way {
 }
 
 impl DirectoryWatcher {
-    /// Watches nothing yet. It polls from the start if the user wants that, or if there can be no events: then with the
-    /// reason.
+    /// Creates a watcher with no directories yet. Polls from the start if the user requested it or if events are not
+    /// available; in the latter case also returns the reason.
     pub(super) fn new(
         hints: &Arc<Hints>,
         wake: &Wake,
@@ -67,7 +68,7 @@ impl DirectoryWatcher {
         }
     }
 
-    /// The time between two looks, when there are no events.
+    /// The polling interval; `None` if events are used.
     pub(super) fn poll(&self) -> Option<Duration> {
         match &self.way {
             Way::Events(_) => None,
@@ -75,8 +76,8 @@ impl DirectoryWatcher {
         }
     }
 
-    /// Watches these directories and no others. Returns those that were not watched before: what happened in them until now
-    /// went unheard. An error says why they cannot be watched: from now on they are polled.
+    /// Watches exactly the directories of `places`. Returns the newly watched ones: earlier changes in them went
+    /// unnoticed. On error, which says why they cannot be watched, polling takes over.
     pub(super) fn follow(&mut self, places: &Arc<Places>) -> Result<Vec<PathBuf>, String> {
         self.hints.judge_by(Arc::clone(places));
         let suspects = self.hints.take_suspects();
@@ -96,7 +97,7 @@ impl DirectoryWatcher {
             .cloned()
             .collect();
         for folder in gone {
-            // One that the system has given up by itself is what was asked for.
+            // Fails if the system has already dropped the watch, which is fine.
             let _ = watcher.unwatch(&folder);
             self.watched.remove(&folder);
         }
@@ -107,7 +108,7 @@ impl DirectoryWatcher {
         {
             if let Some(kind) = self.systems.silent(folder) {
                 let why = format!(
-                    "`{}` is on {kind}, which does not tell of all changes",
+                    "`{}` is on {kind}, which does not report all changes",
                     folder.display()
                 );
                 return Err(self.give_up(why));
@@ -151,18 +152,18 @@ fn take_up(hints: &Hints, event: &notify::Result<Event>) -> bool {
         return hints.lose();
     }
     let kind = match event.kind {
-        // Reading is no change, or every look would cause the next; a file that is closed after writing is one.
+        // Reading is not a change, or every look would trigger the next; closing a file after writing is one.
         EventKind::Access(AccessKind::Close(AccessMode::Write))
         | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)) => PathEvent::Changed,
         EventKind::Access(_) => return false,
         _ => PathEvent::CameOrWent,
     };
-    // Not `any`: each path has to be heard.
+    // Not `any`, which would stop at the first.
     let tells = event.paths.iter().filter(|path| hints.hear(path, kind));
     tells.count() > 0
 }
 
-/// A directory that is gone again will be missed by the look that follows.
+/// A directory that was removed again shows as missing in the look that follows.
 fn is_gone(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::PathNotFound => true,
@@ -182,7 +183,7 @@ fn words(error: &notify::Error, folders: usize) -> String {
     };
     match limit {
         Some(limit) => limit.words(folders),
-        None => format!("folders cannot be watched: {error}"),
+        None => format!("directories cannot be watched: {error}"),
     }
 }
 
@@ -226,7 +227,7 @@ mod tests {
         assert_eq!(why, None);
         match source.follow(&places) {
             Ok(new) => assert_eq!(new, std::slice::from_ref(&root)),
-            // Tests may run on a file system that is silent.
+            // The file system that tests run on may not report changes.
             Err(_) => return assert_eq!(source.poll(), Some(POLL)),
         }
         assert_eq!(source.follow(&places), Ok(Vec::new()));

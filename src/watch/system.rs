@@ -1,12 +1,12 @@
-//! What the system can tell of changes: which file systems are silent, and which limits to raise.
+//! What the system reports about changes: which file systems report none, and which limits to raise.
 //!
-//! A silent file system is known by its type, because a trial would have to write into the user's directories.
+//! Silent file systems are recognized by type, because a probe would have to write into the user's directories.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// File systems whose changes may be made elsewhere, so that this kernel does not hear of them. By their magic numbers.
+/// File systems that other machines can change without this kernel noticing, by magic number.
 const SILENT: [(u64, &str); 12] = [
     (0x6969, "NFS"),
     (0x517b, "SMB"),
@@ -26,7 +26,7 @@ const SILENT: [(u64, &str); 12] = [
 pub(super) struct FileSystems(BTreeSet<u64>);
 
 impl FileSystems {
-    /// What kind of file system a directory is on, if it is one that is silent about changes and was not asked for before.
+    /// The file system of a directory if it does not report all changes; `None` also if its device was checked before.
     pub(super) fn silent(&mut self, folder: &Path) -> Option<&'static str> {
         let device = std::fs::metadata(folder).ok()?.dev();
         if !self.0.insert(device) {
@@ -39,7 +39,7 @@ impl FileSystems {
 #[cfg(target_os = "linux")]
 fn kind(folder: &Path) -> Option<u64> {
     let kind = rustix::fs::statfs(folder).ok()?.f_type;
-    // The numbers have 32 bits; where the field is signed and narrow they come out negative.
+    // The magic numbers have 32 bits; where the field is narrow and signed they come out negative.
     #[allow(
         clippy::unnecessary_cast,
         clippy::cast_sign_loss,
@@ -63,12 +63,12 @@ fn silent(kind: u64) -> Option<&'static str> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
     Watches,
-    /// Too many watching programs, or too many open files.
+    /// Too many inotify instances, or too many open files.
     Instances,
 }
 
 impl Limit {
-    /// The limit behind an error of the system, if it is one.
+    /// The limit behind a system error, if it is one.
     pub(super) fn behind(code: i32) -> Option<Self> {
         use rustix::io::Errno;
         if code == Errno::NOSPC.raw_os_error() {
@@ -80,13 +80,13 @@ impl Limit {
         }
     }
 
-    /// What happened, and what to raise.
+    /// What happened, and which limit to raise.
     pub(super) fn words(self, folders: usize) -> String {
         match self {
             Self::Watches => format!(
-                "the system does not let {folders} directories be watched; raise it with `sudo sysctl fs.inotify.max_user_watches=524288`"
+                "the limit on inotify watches is too low for {folders} directories; raise it with `sudo sysctl fs.inotify.max_user_watches=524288`"
             ),
-            Self::Instances => "the system lets no more programs watch directories; raise it with `sudo sysctl fs.inotify.max_user_instances=1024`, or the limit of open files with `ulimit -n`".to_owned(),
+            Self::Instances => "the limit on inotify instances is reached; raise it with `sudo sysctl fs.inotify.max_user_instances=1024`, or the limit of open files with `ulimit -n`".to_owned(),
         }
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     fn each_file_system_is_asked_once() {
         let mut systems = FileSystems::default();
         let folder = tempfile::tempdir().unwrap();
-        // Whatever the directory is on.
+        // Depends on the machine.
         let _ = systems.silent(folder.path());
         assert_eq!(systems.silent(folder.path()), None);
         assert_eq!(systems.0.len(), 1);

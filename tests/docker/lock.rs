@@ -189,7 +189,7 @@ fn a_base_that_moved_changes_nothing_until_the_lock_says_so() {
         bench
             .build(&["--force"])
             .success()
-            .says("already there under the same key: `app`, `own`");
+            .says("already built under the same key: `app`, `own`");
         assert_eq!(contents(), all("first"));
         let keys = [bench.reference("app"), bench.reference("own")];
 
@@ -291,7 +291,7 @@ fn a_locked_digest_that_is_gone_is_told_with_what_to_do() {
             .says(&other)
             .says(&format!("`imgspec.lock` names this digest for `{base}`"))
             .says(&format!(
-                "`imgspec lock --update {base}` takes what the tag names now"
+                "`imgspec lock --update {base}` locks what the tag points to now"
             ));
     });
 }
@@ -328,10 +328,7 @@ fn a_base_of_another_platform_is_refused_before_the_run() {
         bench.build(&["--locked"]).success();
         // Locked for one platform is not locked for another.
         write("linux/arm64");
-        bench
-            .build(&["--locked"])
-            .code(2)
-            .says("does not say what these are");
+        bench.build(&["--locked"]).code(2).says("does not pin");
     });
 }
 

@@ -118,7 +118,7 @@ fn registry_config_is_for_a_buildkit_that_envd_starts() {
         bench
             .build(&[])
             .code(2)
-            .says("the `envd` builder cannot honour `registry-config`")
+            .says("the `envd` builder does not support `registry-config`")
             .says("name a context of the kind `docker-container`");
         bench
             .build(&["--envd-context", "mine"])

@@ -17,7 +17,7 @@ fn a_field_that_envd_has_not_is_refused_before_anything_starts() {
         bench
             .build(&[])
             .code(2)
-            .says("image `app`: the `envd` builder cannot honour `platform`")
+            .says("image `app`: the `envd` builder does not support `platform`")
             .says("builders that can: `docker`");
     });
 }

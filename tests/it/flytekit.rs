@@ -182,7 +182,7 @@ fn nodes(
             }
             "copy" => {
                 for path in value.as_array().ok_or("`copy` is not a list")? {
-                    let path = path.as_str().ok_or("`copy` is not a list of texts")?;
+                    let path = path.as_str().ok_or("`copy` is not a list of strings")?;
                     let _ = writeln!(out, "copy {}", raw(path));
                 }
                 if value == &serde_json::json!([]) {

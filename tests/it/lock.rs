@@ -60,7 +60,7 @@ fn a_moved_tag_changes_nothing_until_the_lock_is_updated() {
     sandbox
         .run(&["graph", "plan", "--builder", "fake", "--refresh-bases"])
         .success()
-        .says(&format!("`{host}/debian:12` moved: {first} -> {second}; `imgspec lock --update {host}/debian:12` takes it"))
+        .says(&format!("`{host}/debian:12` moved: {first} -> {second}; `imgspec lock --update {host}/debian:12` locks the new one"))
         .says("1 base as locked");
     lock(&sandbox, &["--update"])
         .success()
@@ -232,7 +232,7 @@ fn a_further_platform_is_taken_from_the_very_image_that_is_locked() {
         .build(&["--locked"])
         .code(2)
         .says(&format!(
-            "`imgspec.lock` does not say what these are: `{host}/debian:12` (of os)"
+            "`imgspec.lock` does not pin `{host}/debian:12` (of os)"
         ))
         .says("run `imgspec lock`");
     lock(&sandbox, &[])
@@ -256,7 +256,7 @@ fn a_base_that_is_not_for_the_platform_is_told_where_it_is_named() {
         .code(2)
         .says("cannot be locked: it is not for linux/arm64, only for linux/amd64")
         .says("imgspec.kdl:9")
-        .says("build for a platform that it is for");
+        .says("build for a platform that it exists for");
     assert!(!sandbox.path("imgspec.lock").exists());
     // Locked for one platform, another one is wanted of the same image.
     sandbox.write(
@@ -274,10 +274,7 @@ fn a_base_that_is_not_for_the_platform_is_told_where_it_is_named() {
 #[test]
 fn locked_builds_need_every_base_and_no_network() {
     let (sandbox, registry, _) = stack();
-    sandbox
-        .build(&["--locked"])
-        .code(2)
-        .says("does not say what these are");
+    sandbox.build(&["--locked"]).code(2).says("does not pin");
     assert_eq!(sandbox.built(), Vec::<String>::new());
     lock(&sandbox, &[]).success();
     registry.fail();
@@ -419,7 +416,7 @@ fn a_program_s_images_stand_on_what_is_locked_beside_them() {
         .unwrap()
         .to_string();
     assert!(
-        refused.contains(&format!("does not say what these are: `{base}` (of os)")),
+        refused.contains(&format!("does not pin `{base}` (of os)")),
         "{refused}"
     );
     let before = images.tag("os").unwrap();
@@ -432,7 +429,7 @@ fn a_program_s_images_stand_on_what_is_locked_beside_them() {
 #[test]
 fn force_says_that_the_same_tag_may_get_another_content() {
     let (sandbox, _registry, _) = stack();
-    let words = "already there under the same key: `os`; a forced build may put other content under the same tag";
+    let words = "already built under the same key: `os`; a forced build may put other content under the same tag";
     let ran = sandbox.build(&["--force", "os"]).success();
     assert!(!ran.stderr.contains(words), "{}", ran.stderr);
     sandbox.build(&["--force", "os"]).success().says(words);
@@ -441,7 +438,7 @@ fn force_says_that_the_same_tag_may_get_another_content() {
         .run(&plan)
         .success()
         .says(words)
-        .says("forced, although it is there");
+        .says("forced, although it exists");
     let json = sandbox
         .run(&[&plan[..], &["--format", "json"]].concat())
         .success()
@@ -486,7 +483,7 @@ fn a_dockerfile_that_builds_for_another_platform_than_is_asked_for_is_refused() 
         ("Dockerfile", "FROM --platform=linux/amd64 debian:12\n"),
     ]);
     sandbox.build(&[]).code(2).says(
-        "the Dockerfile of `own` builds for linux/amd64 whatever is asked (`FROM --platform`), and `platform` says linux/arm64",
+        "the Dockerfile of `own` builds for linux/amd64 regardless of what is requested (`FROM --platform`), but `platform` is linux/arm64",
     );
     assert_eq!(sandbox.built(), Vec::<String>::new());
     sandbox.write("Dockerfile", "FROM --platform=$TARGETPLATFORM debian:12\n");

@@ -155,7 +155,7 @@ fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert!(
-        stderr.contains("changed while `b` was being built: it starts again"),
+        stderr.contains("changed while `b` was being built; restarting the build"),
         "{stderr}"
     );
     assert_eq!(sandbox.plan(&[]), ["a fresh", "b fresh"]);
@@ -181,11 +181,12 @@ fn what_is_begun_again_is_called_by_the_base_that_is_in_it() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stderr}");
     assert!(
-        stderr.contains("changed while `y` was being built: it starts again"),
+        stderr.contains("changed while `y` was being built; restarting the build"),
         "{stderr}"
     );
     assert!(
-        stderr.contains("`f` changed while `x` was being built: the image holds it as it was"),
+        stderr
+            .contains("`f` changed while `x` was being built: the image has the previous content"),
         "{stderr}"
     );
     let y_now = sandbox.run(&["tag", "y"]).success().stdout;

@@ -42,7 +42,7 @@ pub(super) fn explained(error: BuildError, job: &Job<'_>) -> BuildError {
             let name = &image.name;
             BuildError::Failed(format!(
                 "{why}: `{LOCK_FILE}` names this digest for `{name}`; where its registry no longer has that, \
-                 `imgspec lock --update {name}` takes what the tag names now"
+                 `imgspec lock --update {name}` locks what the tag points to now"
             ))
         }
     }

@@ -1,11 +1,11 @@
-//! How what is locked counts: by digests of its own, and where the lock says nothing, not at all.
+//! How locked images enter the key: by their digests, and without a lock not at all.
 
 use super::super::listing::inputs;
 use super::*;
 use crate::recipe::OutsideImage;
 use crate::workspace::{Locked, LockedImage};
 
-/// Images as a lock knows them: the name, whether it may be for any platform, and what it is.
+/// Locked images, each given as name, whether any platform will do, and digest or id.
 fn outside(images: &[(&str, bool, LockedImage)]) -> Outside {
     let platforms = [("linux/amd64", "sha256:a"), ("linux/arm64", "sha256:b")];
     let platforms = platforms.map(|(name, digest)| (name.to_owned(), digest.to_owned()));
@@ -44,7 +44,7 @@ fn what_is_locked_counts_for_the_platforms_that_are_wanted_and_what_floats_does_
     let (first, listed) = of(&outside(&[("debian:12", false, digest("sha256:i"))]));
     assert_eq!(listed, ["locked debian:12 for linux/amd64 = sha256:a"]);
     assert_ne!(first, unlocked);
-    // Another index of the same manifests.
+    // A different index with the same manifests.
     assert_eq!(
         of(&outside(&[("debian:12", false, digest("sha256:j"))])).0,
         first

@@ -1,4 +1,4 @@
-//! No two recipes encode equally, and the listing tells apart what the key tells apart.
+//! No two recipes have the same encoding, and the listing distinguishes what the key distinguishes.
 
 use proptest::prelude::*;
 
@@ -104,7 +104,7 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     )
 }
 
-/// All from one place, which is not input.
+/// The source is the same for all, because it is not an input.
 fn secrets() -> impl Strategy<Value = Vec<StepSecret>> {
     let place = prop_oneof![
         text().prop_map(SecretPlace::Env),
@@ -121,7 +121,7 @@ fn secrets() -> impl Strategy<Value = Vec<StepSecret>> {
     prop::collection::vec(secret, 0..2)
 }
 
-/// The very bytes that are hashed.
+/// The inputs exactly as they are hashed.
 #[derive(Default)]
 struct Bytes(Vec<(String, String)>);
 

@@ -1,4 +1,4 @@
-//! What changes a key and what does not, and that the listing knows of every change.
+//! What changes a key and what does not, and that every change shows in the listing.
 
 use std::path::PathBuf;
 
@@ -40,7 +40,7 @@ fn file(path: &str, content: &str, executable: bool) -> Entry {
     entry(path, kind)
 }
 
-/// A recipe in which every field is used.
+/// A recipe that uses every field.
 fn sample() -> Recipe {
     Recipe {
         platforms: texts("linux/amd64"),
@@ -143,8 +143,8 @@ fn listed(recipe: &Recipe, files: &[Arc<Files>], bases: &[(String, Key)]) -> Vec
 
 #[test]
 fn the_golden_key() {
-    // flytekit#1730 (an address in memory was hashed), flytekit#2593 (a new field with its default changed every key).
-    // When this changes, every image of every user is built anew: raise KEY_FORMAT and say so in the changelog.
+    // flytekit#1730 (a memory address was hashed), flytekit#2593 (a new field with its default changed every key).
+    // If this key changes, every image of every user is rebuilt: increment KEY_FORMAT and mention it in the changelog.
     assert_eq!(
         sample_key().to_string(),
         "7a13c85e48a029c92457e8169252528eda9de8f82ec74babad5e76103e63bc1a"
@@ -197,7 +197,7 @@ fn the_listing_names_inputs_as_the_manifest_does() {
 
 type Edit = fn(&mut Recipe);
 
-/// Each edit makes another image; none makes the same as another.
+/// Each edit results in a different image.
 const EDITS: &[(&str, Edit)] = &[
     ("platform", |it| it.platforms[0] = "linux/arm64".into()),
     ("platforms", |it| it.platforms.push("linux/arm64".into())),
@@ -313,7 +313,7 @@ fn copy(recipe: &mut Recipe, at: usize) -> &mut CopyStep {
 
 #[test]
 fn every_field_that_makes_another_image_makes_another_key_and_listing() {
-    // skaffold#5504, pants#14724: a builder, a template or an argument was missing in the key.
+    // skaffold#5504, pants#14724: a builder, a template or an argument was missing from the key.
     let (files, bases) = (sample_files(), sample_bases());
     let mut keys = BTreeMap::from([(sample_key(), "sample")]);
     let mut listings = std::collections::BTreeSet::from([listed(&sample(), &files, &bases)]);
@@ -349,7 +349,8 @@ fn the_keys_of_bases_count_and_their_names_do_not() {
 
 #[test]
 fn files_count_by_path_kind_mode_target_and_content() {
-    // flytekit `_pathhash_update`, skaffold `fi.Name()`, werf#7465: names without lengths, base names only, no modes, no link targets.
+    // flytekit `_pathhash_update`, skaffold `fi.Name()`, werf#7465: names without lengths, base names only, no modes,
+    // no link targets.
     let sets = [
         vec![file("a", "x", false)],
         vec![file("a", "x", true)],
@@ -387,7 +388,7 @@ fn where_the_files_are_is_no_input() {
 
 #[test]
 fn user_and_password_of_an_index_are_in_no_key_and_no_listing() {
-    // CVE-2025-0495: credentials in what is kept of a build.
+    // CVE-2025-0495: credentials in stored build metadata.
     let mut recipe = sample();
     pip(&mut recipe).index = Some("https://example.org/simple".into());
     assert_eq!(

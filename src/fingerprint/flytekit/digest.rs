@@ -1,8 +1,8 @@
-//! flytekit's digests of files, read from a directory of the workspace.
+//! flytekit's digests of files in a directory of the workspace.
 //!
-//! No link is followed out of the workspace and no pipe waited for (both are errors, where flytekit would read or hang);
-//! whatever flytekit leaves out of a digest (names of copied directories, where one path ends and the next content begins, file
-//! modes) is left out here too, so two different trees may have one digest.
+//! Links out of the workspace and named pipes are errors, where flytekit would read them or hang. What flytekit leaves
+//! out of a digest (names of copied directories, boundaries between a path and the next content, file modes) is left
+//! out here too, so different trees may have the same digest.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -24,17 +24,17 @@ use crate::disk::{FileKind, limits};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
-/// A directory of a workspace that a spec's paths are relative to, as flytekit's are to the directory it runs in.
+/// The directory that paths in a spec are relative to. In flytekit this is the directory it runs in.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: Arc<Root>,
-    /// From the root, without links.
+    /// Relative to the root, without links.
     at: PathBuf,
     order: Order,
 }
 
 impl Folder {
-    /// A directory in the workspace with this root.
+    /// A directory inside the workspace with this root.
     pub fn new(root: &Path, folder: &Path, order: Order) -> Result<Self, Error> {
         let shown = folder.display().to_string();
         let refused = |refusal| FilesError::named(&shown, None, refusal);
@@ -45,10 +45,10 @@ impl Folder {
         Ok(Self { root, at, order })
     }
 
-    /// The files of a source root that nothing ignores, relative to it and sorted.
+    /// The files of a source root that are not ignored, sorted and relative to it.
     ///
-    /// flytekit's ignore rules see the paths of a source root that is given relative with that root before them, so that
-    /// most rules do not hold there. For rules that hold, give an absolute one, as flytekit's command line does.
+    /// flytekit's ignore rules see the paths below a relative source root with that root as a prefix, so that most
+    /// rules do not match there. Pass an absolute source root, as flytekit's command line does, to make rules match.
     pub fn source_files(&self, source_root: &str) -> Result<Vec<String>, Error> {
         let top = self.folder(source_root)?;
         let walk = Walk {
@@ -69,7 +69,7 @@ impl Folder {
         Ok(there)
     }
 
-    /// The md5 of files of a source root: of each its content, then its path without separators.
+    /// The md5 of files of a source root: for each, its content followed by its path without separators.
     pub fn source_digest(&self, source_root: &str, files: &[String]) -> Result<String, Error> {
         let top = self.folder(source_root)?;
         let mut md5 = Md5::new();
@@ -84,7 +84,7 @@ impl Folder {
         Ok(hex::encode(md5.finalize()))
     }
 
-    /// The md5 of files and directories in the order given. What is missing counts as nothing: the build fails on it.
+    /// The md5 of files and directories in the given order. Missing ones are skipped: the build will fail on them.
     pub fn copy_digest(&self, items: &[String]) -> Result<String, Error> {
         let mut md5 = Md5::new();
         for item in items {
@@ -130,8 +130,7 @@ impl Folder {
         Ok(())
     }
 
-    /// A file that is where its path says, or where the links that the path is lead; none for what flytekit passes over,
-    /// which is what is not there, and sockets.
+    /// The file at a path, with links resolved; `None` for what flytekit skips: missing files and sockets.
     fn leaf(&self, at: &Path) -> Result<Option<PathBuf>, Error> {
         let Some(real) = self.real(at)? else {
             return Ok(None);
@@ -167,7 +166,7 @@ impl Folder {
         .into())
     }
 
-    /// Where a path of the spec leads; none if nothing is there.
+    /// Resolves a path of the spec; `None` if nothing exists there.
     fn resolve(&self, path: &str) -> Result<Option<PathBuf>, Error> {
         self.real(&self.at.join(path))
     }
@@ -204,7 +203,7 @@ impl Digests for Folder {
 
     fn copy(&self, copy: &Value) -> Result<String, Error> {
         if let Value::Text(path) = copy {
-            // flytekit takes a text for a directory.
+            // flytekit takes a string to be a directory.
             let folder = self.resolve(path)?.filter(|real| self.is_folder(real));
             let items = folder.iter().map(|_| path.clone());
             return self.copy_digest(&items.collect::<Vec<_>>());
@@ -227,7 +226,7 @@ fn as_seen(source_root: &str, path: &str) -> String {
     }
 }
 
-/// Python's `os.path.exists` says no.
+/// Whether Python's `os.path.exists` would return false.
 fn leads_nowhere(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::Dangling => true,

@@ -1,100 +1,101 @@
-//! Why there is no id, tag or name: data in fields, words in `Display`.
+//! Why flytekit's id, tag or name cannot be computed.
 //!
-//! Flytekit's meaning in this program's words; what is wrong with a file is said as for any other file of the workspace.
+//! Has the meaning of flytekit's own errors but imgspec's wording; problems with files are reported as for any other
+//! file of the workspace.
 
 use crate::fingerprint::FilesError;
 
-/// Why there is no id, tag or name.
+/// Why flytekit's id, tag or name cannot be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A line of a `.dockerignore` is not a pattern to docker-py, whose rules flytekit follows.
+    /// A line of a `.dockerignore` is not a valid pattern for docker-py, whose rules flytekit follows.
     #[error("`{text}` in `{file}` is not a pattern: {why}")]
     BadPattern {
-        /// The file, from the workspace root.
+        /// Path of the file relative to the workspace root.
         file: String,
-        /// What the line says.
+        /// The line.
         text: String,
-        /// Why it is not a pattern.
+        /// Why it is invalid.
         why: String,
     },
-    /// flytekit refuses the registry.
-    #[error("`{registry}` is not a registry to flytekit")]
+    /// flytekit rejects the registry.
+    #[error("flytekit does not accept the registry `{registry}`")]
     BadRegistry {
         /// The registry, in lower case.
         registry: String,
     },
-    /// Sources are to be copied, but it is not said from where.
+    /// Sources are to be copied, but there is no source root.
     #[error("`{name}` copies sources but has no `source-root`")]
     CopyWithoutRoot {
         /// The name of the image.
         name: String,
     },
-    /// What is wrong with a file or directory.
+    /// A problem with a file or directory.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// Git does not tell what it ignores.
-    #[error("git does not tell what it ignores in `{folder}`: {why}")]
+    /// git failed to list ignored files.
+    #[error("git cannot list the files it ignores in `{folder}`: {why}")]
     Git {
-        /// The directory, from the workspace root.
+        /// Path of the directory relative to the workspace root.
         folder: String,
-        /// Why.
+        /// git's error.
         why: String,
     },
-    /// Which modules a process has loaded is known to that process only.
-    #[error("`loaded-modules` means the modules of a running Python process, and there is none")]
+    /// Loaded modules are known only to a running Python process.
+    #[error("`loaded-modules` means the modules of a running Python process, but there is none")]
     LoadedModules,
-    /// A field does not hold a mapping.
+    /// A field is not a mapping.
     #[error("`{field}` is not a mapping")]
     NotDict {
-        /// The field, as flytekit calls it.
+        /// flytekit's name of the field.
         field: String,
     },
-    /// A field does not hold a list of texts.
-    #[error("`{field}` is not a list of texts")]
+    /// A field is not a list of strings.
+    #[error("`{field}` is not a list of strings")]
     NotList {
-        /// The field, as flytekit calls it.
+        /// flytekit's name of the field.
         field: String,
     },
-    /// A tag format has a field without a name, or with a number for it.
-    #[error("`tag-format` has a placeholder without a name, or with the number {index} for one")]
+    /// A tag format has a placeholder that is unnamed or numbered.
+    #[error("`tag-format` has an unnamed or numbered placeholder (number {index})")]
     NumberedPlaceholder {
-        /// Its number, counted from 0.
+        /// The number, counted from 0.
         index: String,
     },
-    /// A tag format cannot be read.
-    #[error("`tag-format` is wrong: {why}")]
+    /// A tag format is invalid.
+    #[error("`tag-format` is invalid: {why}")]
     TagFormat {
-        /// What is wrong.
+        /// Why it is invalid.
         why: String,
     },
-    /// A tag format has a placeholder that is not `{spec_hash}`.
+    /// A tag format has a placeholder other than `{spec_hash}`.
     #[error("`tag-format` has the unknown placeholder `{{{name}}}`")]
     UnknownPlaceholder {
-        /// Its name.
+        /// Name of the placeholder.
         name: String,
     },
 }
 
 impl Error {
-    /// What to do about it.
+    /// How to fix it.
     pub fn help(&self) -> Vec<String> {
         let help = match self {
             Self::BadPattern { .. } => "write the range in brackets from low to high",
             Self::BadRegistry { .. } => {
                 "write a host, a port if it has one, and a path: `localhost:30000`, `ghcr.io/name`"
             }
-            Self::CopyWithoutRoot { .. } => "add `source-root`, or say `source-copy-mode \"none\"`",
+            Self::CopyWithoutRoot { .. } => "add `source-root`, or set `source-copy-mode \"none\"`",
             Self::Files(error) => return error.help(),
             Self::Git { .. } => {
-                "install git, or mend the repository: the tag depends on its answer"
+                "install git, or repair the repository: the tag depends on this list"
             }
             Self::LoadedModules => {
-                "say `source-copy-mode \"all\"`, here and in the Python code, for the two to agree"
+                "set `source-copy-mode \"all\"`, both here and in the Python code"
             }
-            Self::NotDict { .. } => "give names with values",
-            Self::NotList { .. } => "give a list, even of one text",
+            Self::NotDict { .. } => "write names with values",
+            Self::NotList { .. } => "write a list, even for a single string",
             Self::NumberedPlaceholder { .. } | Self::UnknownPlaceholder { .. } => {
-                "the one placeholder is `{spec_hash}`"
+                "the only placeholder is `{spec_hash}`"
             }
             Self::TagFormat { .. } => "write `{spec_hash}`, or `{spec_hash:.8}` for a shorter one",
         };

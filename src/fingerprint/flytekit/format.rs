@@ -1,30 +1,30 @@
-//! Python's `str.format` of a `tag_format`, with `spec_hash` as the one argument.
+//! Python's `str.format` for a `tag_format`, with `spec_hash` as the only argument.
 //!
-//! All that a text can be formatted with, as flytekit lets Python do it; `spec::rules::format_tag`, for this program's own
-//! tags, takes less on purpose.
+//! Supports everything that a string can be formatted with, as in flytekit. `spec::rules::format_tag`, for imgspec's
+//! own tags, deliberately accepts less.
 
 use super::error::Error;
 use super::repr::repr;
 use super::value::Value;
 use crate::spec::rules::fill_braces;
 
-/// No tag is as long as this: a width beyond it is a slip, and memory for it wasted.
+/// Maximum width; longer tags are invalid, so a larger width is a mistake that would only waste memory.
 const WIDEST: usize = 1024;
 
 pub(super) fn format(format: &str, spec_hash: &str) -> Result<String, Error> {
-    // A width may itself be a placeholder, but not one within it.
+    // A width may itself be a placeholder, but cannot contain another.
     expand(format, spec_hash, 2)
 }
 
 fn expand(format: &str, spec_hash: &str, depth: u8) -> Result<String, Error> {
     if depth == 0 {
-        return Err(wrong("placeholders are nested too deep"));
+        return Err(wrong("placeholders are nested too deeply"));
     }
-    let lone = |brace: &str| wrong(format!("a `{brace}` stands alone"));
+    let lone = |brace: &str| wrong(format!("unmatched `{brace}`"));
     fill_braces(format, lone, |field| fill(field, spec_hash, depth))
 }
 
-/// The text for one placeholder: `name[index]!conversion:spec`.
+/// Expands one placeholder: `name[index]!conversion:spec`.
 fn fill(field: &str, spec_hash: &str, depth: u8) -> Result<String, Error> {
     let (head, spec) = field.split_once(':').unwrap_or((field, ""));
     let (path, conversion) = match head.split_once('!') {
@@ -34,7 +34,7 @@ fn fill(field: &str, spec_hash: &str, depth: u8) -> Result<String, Error> {
     let value = look_up(path, spec_hash)?;
     let value = match conversion {
         None | Some("s") => value,
-        // A tag is ASCII, so that `a` says what `r` says.
+        // A tag is ASCII, so `a` and `r` are the same.
         Some("r" | "a") => repr(&Value::Text(value)),
         Some(other) => return Err(wrong(format!("the conversion `!{other}` is unknown"))),
     };
@@ -80,7 +80,7 @@ struct Layout {
 
 fn pad(value: &str, spec: &str) -> Result<String, Error> {
     let layout = read_layout(spec)
-        .ok_or_else(|| wrong(format!("a text cannot be formatted as `:{spec}`")))?;
+        .ok_or_else(|| wrong(format!("a string cannot be formatted as `:{spec}`")))?;
     if layout.width > WIDEST {
         return Err(wrong(format!("no tag is {} characters wide", layout.width)));
     }
@@ -98,7 +98,7 @@ fn pad(value: &str, spec: &str) -> Result<String, Error> {
     Ok(filling(before) + &kept + &filling(missing - before))
 }
 
-/// `[[fill]align][0][width][.precision][s]`.
+/// Parses `[[fill]align][0][width][.precision][s]`.
 fn read_layout(spec: &str) -> Option<Layout> {
     let mut layout = Layout::default();
     let mut rest = spec;

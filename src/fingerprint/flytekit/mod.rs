@@ -1,8 +1,9 @@
-//! What flytekit 1.16.31 itself calls the image of an `ImageSpec`: id, tag and image name, byte for byte.
+//! The id, tag and image name that flytekit 1.16.31 itself computes for an `ImageSpec`, byte for byte.
 //!
-//! The algorithm is pure text over fields that hold what Python would hold, and asks a [`Digests`] for the three digests of
-//! files; [`Folder`] is the one that reads a disk. Where flytekit's answer depends on the machine (the order of directories,
-//! the processor, the user's own git settings), the machine is a parameter or is left out, and the place says which.
+//! The algorithm is pure text processing over fields with Python values; the three digests of files come from a
+//! [`Digests`], of which [`Folder`] is the one that reads a disk. Where flytekit's result depends on the machine
+//! (directory order, architecture, the user's git configuration), the machine is a parameter or is disregarded, as
+//! documented there.
 
 mod digest;
 mod error;

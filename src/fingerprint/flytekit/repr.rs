@@ -1,7 +1,7 @@
 //! Python's `repr` of a value.
 //!
-//! Which characters are printable is asked of a crate that has the tables of the newest Unicode. A Python has those of its own
-//! day, so that a character which was assigned after it is written differently; nothing else differs.
+//! Which characters are printable comes from a crate with the tables of the newest Unicode version. A given Python has
+//! those of its own time, so it prints characters that were assigned later differently; there are no other differences.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use unicode_properties::{GeneralCategory as Category, UnicodeGeneralCategory as 
 
 use super::value::Value;
 
-/// What Python's `repr` gives.
+/// Returns what Python's `repr` returns.
 pub fn repr(value: &Value) -> String {
     let mut out = String::new();
     write(&mut out, value);
@@ -50,10 +50,11 @@ fn between<T>(out: &mut String, ends: [&str; 2], items: &[T], write: impl Fn(&mu
 }
 
 fn append(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a string takes all text");
+    out.write_fmt(text)
+        .expect("writing to a string cannot fail");
 }
 
-/// The shortest text that reads as the same number, with an exponent where Python writes one.
+/// The shortest text that parses to the same number, with an exponent where Python uses one.
 fn float(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -68,15 +69,15 @@ fn float(value: f64) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{digits}e{sign}{:02}", exponent.abs());
     }
-    // As many places as there are digits left behind the point, and at least one.
+    // As many decimal places as there are digits after the point, but at least one.
     let count = i32::try_from(digits.bytes().filter(u8::is_ascii_digit).count());
     let places = count.expect("a float has few digits") - 1 - exponent;
     let places = usize::try_from(places).unwrap_or(0).max(1);
     format!("{value:.places$}")
 }
 
-/// The shortest digits that read as the same number, with an exponent. Where two such texts are equally near, Rust takes any
-/// and Python the even one, which is also how Rust rounds to a given number of digits.
+/// The shortest digits that parse to the same number, with an exponent. Of two equally close candidates Rust picks
+/// either, and Python the even one, which is also how Rust rounds to a given precision.
 fn shortest(value: f64) -> String {
     let any = format!("{value:e}");
     let mantissa = any.split('e').next().unwrap_or_default();

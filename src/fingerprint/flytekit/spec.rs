@@ -1,7 +1,7 @@
-//! An `ImageSpec` as flytekit has it, and its id, tag and image name.
+//! flytekit's `ImageSpec`, with its id, tag and image name.
 //!
-//! What a user gives ([`Fields`]) and what flytekit made of it when it was constructed ([`Spec`]) are two types, so that
-//! nothing is hashed that was not checked and completed first.
+//! The user's arguments ([`Fields`]) and the constructed object ([`Spec`]) are separate types, so that nothing is
+//! hashed before it is validated and completed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,48 +13,44 @@ use super::repr::repr;
 use super::value::Value;
 use super::words::is_registry;
 
-/// What an image is built on.
+/// The base of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Base {
-    /// An image of a registry.
+    /// An image in a registry.
     Reference(String),
     /// Another `ImageSpec`.
     Spec(Box<Spec>),
 }
 
-/// Which sources are copied: flytekit's `CopyFileDetection`.
+/// Which source files are copied: flytekit's `CopyFileDetection`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CopyMode {
-    /// Those of the modules that the Python process has loaded.
+    /// The modules loaded by the Python process.
     LoadedModules,
-    /// All that is not ignored.
+    /// All files that are not ignored.
     All,
-    /// None.
+    /// No files.
     NoCopy,
-    /// Not a mode at all, as YAML gives (where even the text `NO_COPY` is none): flytekit copies everything.
+    /// Not a mode at all, as YAML may contain (where even the string `NO_COPY` is not one): flytekit copies everything.
     Other(Value),
 }
 
-/// The digests of files that a tag is made of. Paths are as the spec gives them.
+/// Provides the digests of files that enter a tag. Paths are verbatim from the spec.
 pub trait Digests {
-    /// The sha1, in hexadecimal digits, of a requirements or lock file without the white space at its ends.
+    /// The sha1, in hexadecimal, of a requirements or lock file stripped of leading and trailing whitespace.
     fn requirements(&self, path: &str) -> Result<String, Error>;
 
-    /// The md5, in hexadecimal digits, of the sources that flytekit would put into the image; never asked with
+    /// The md5, in hexadecimal, of the source files that flytekit would copy into the image; not called for
     /// [`CopyMode::NoCopy`].
     fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error>;
 
-    /// The md5, in hexadecimal digits, of what `copy` names; what is missing counts as nothing.
+    /// The md5, in hexadecimal, of the files that `copy` names; missing ones are skipped.
     fn copy(&self, copy: &Value) -> Result<String, Error>;
 }
 
-/// The arguments of `ImageSpec(…)`, in flytekit's order, as the user gives them. Paths are hashed into the id as they are
-/// written here.
+/// The arguments of `ImageSpec(…)` as given by the user, in flytekit's order. Paths enter the id verbatim.
 #[derive(Debug, Clone, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "these are flytekit's names, and its documentation"
-)]
+#[allow(missing_docs, reason = "named and documented by flytekit")]
 pub struct Fields {
     pub name: String,
     pub python_version: Value,
@@ -88,7 +84,7 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// What flytekit hashes: the fields that are set, but for the builder, the secrets and the runtime packages.
+    /// The hashed fields: those that are set, except for builder, secrets and runtime packages.
     fn hashed(&self) -> Value {
         let fields = [
             ("name", self.name.as_str().into()),
@@ -147,13 +143,13 @@ impl From<&CopyMode> for Value {
     }
 }
 
-/// An `ImageSpec` that flytekit has taken: checked, in lower case where flytekit wants it, with a platform.
+/// A constructed `ImageSpec`: validated, lowercased where flytekit does that, with a platform.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec(pub(super) Fields);
 
 impl Spec {
-    /// Takes the arguments as flytekit does. The platform of an image for a registry on `localhost` is that of the machine,
-    /// as Python's `platform.machine()` calls it (`x86_64`, `arm64`, `aarch64`).
+    /// Constructs a spec as flytekit does. For a registry on `localhost` the platform is that of `machine`, a value of
+    /// Python's `platform.machine()` (`x86_64`, `arm64`, `aarch64`).
     pub fn new(fields: Fields, machine: &str) -> Result<Self, Error> {
         let mut fields = fields;
         fields.name = fields.name.to_lowercase();
@@ -184,7 +180,7 @@ impl Spec {
         repr(&self.0.hashed())
     }
 
-    /// The id that flytekit bakes into the image as `_F_IMG_ID`. It depends on how paths are written, not on files.
+    /// The id that flytekit stores in the image as `_F_IMG_ID`. It depends on how paths are written, but not on files.
     pub fn id(&self) -> String {
         hash(&self.id_text())
     }
@@ -217,7 +213,7 @@ impl Spec {
         Ok(repr(&fields.hashed()))
     }
 
-    /// The tag.
+    /// The tag, formatted with `tag_format` if set.
     pub fn tag(&self, digests: &dyn Digests) -> Result<String, Error> {
         let tag = hash(&self.tag_text(digests)?).replace('-', "_");
         match is_set(self.0.tag_format.as_ref()) {
@@ -226,7 +222,7 @@ impl Spec {
         }
     }
 
-    /// The image's whole name: registry, name and tag.
+    /// The full name of the image: registry, name and tag.
     pub fn image_name(&self, digests: &dyn Digests) -> Result<String, Error> {
         let name = format!("{}:{}", self.0.name, self.tag(digests)?);
         Ok(match is_set(self.0.registry.as_ref()) {

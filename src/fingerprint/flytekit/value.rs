@@ -1,7 +1,7 @@
-//! What a field of an `ImageSpec` may hold, as Python has it.
+//! The Python values that fields of an `ImageSpec` may hold.
 //!
-//! A field that flytekit does not check is a value here too, because a float or a date that came through YAML is hashed as what
-//! it is.
+//! Fields that flytekit does not validate are of this type too, because a float or date from YAML is hashed as what it
+//! is.
 
 /// A Python value.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -21,9 +21,9 @@ pub enum Value {
     List(Vec<Value>),
     /// A `tuple`.
     Tuple(Vec<Value>),
-    /// A `dict` whose keys are texts, in its order.
+    /// A `dict` with string keys, in insertion order.
     Dict(Vec<(String, Value)>),
-    /// Any other object, by its own `repr`: `datetime.date(2024, 1, 1)`.
+    /// Any other object, as its `repr`: `datetime.date(2024, 1, 1)`.
     Object(String),
 }
 
@@ -33,7 +33,7 @@ impl Value {
         matches!(self, Self::None)
     }
 
-    /// What Python's `if` makes of it; any other object counts as true.
+    /// Python's truth value; other objects count as true.
     pub fn is_true(&self) -> bool {
         match self {
             Self::None => false,
@@ -47,7 +47,7 @@ impl Value {
         }
     }
 
-    /// The text, if it is one.
+    /// The string, if it is one.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -55,7 +55,7 @@ impl Value {
         }
     }
 
-    /// The texts, if it is a list of nothing else.
+    /// The strings, if it is a list of only strings.
     pub fn as_texts(&self) -> Option<Vec<String>> {
         let Self::List(items) = self else { return None };
         let text = |item: &Self| item.as_text().map(str::to_owned);

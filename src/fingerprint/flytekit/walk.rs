@@ -1,7 +1,7 @@
-//! Lists the files below a directory as Python's `os.walk` does.
+//! Lists the files below a directory in the manner of Python's `os.walk`.
 //!
-//! Links to directories are not entered, and what cannot be listed is an error, where Python passes over it in silence; this
-//! program's own state is not there.
+//! Links to directories are not followed. A directory that cannot be listed is an error, where Python skips it
+//! silently. imgspec's own state directory is skipped.
 
 use std::path::Path;
 
@@ -11,24 +11,24 @@ use crate::disk::{Entry, FileKind};
 use crate::fingerprint::FilesError;
 use crate::workspace::STATE_FOLDER;
 
-/// In which order the directories that `copy` names are walked.
+/// The order in which directories named by `copy` are walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// As the file system lists them: what flytekit does, with an answer that another machine may not give.
+    /// As the file system lists them: what flytekit does, with a result that may differ between machines.
     AsListed,
-    /// By name: the same on every machine, and flytekit's where no directory holds two others.
+    /// By name: the same on every machine, and the same as flytekit's if no directory contains two others.
     Sorted,
 }
 
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Root,
-    /// In which order directories are entered; the files of one directory are sorted.
+    /// Order in which directories are entered; the files within one are always sorted.
     pub(super) order: Order,
-    /// Whether directories called `.git` are left out.
+    /// Skip directories named `.git`.
     pub(super) without_git: bool,
 }
 
-/// The files and the directories of one directory, by name.
+/// The files and the subdirectories of one directory.
 #[derive(Default)]
 struct Names {
     files: Vec<String>,
@@ -36,8 +36,8 @@ struct Names {
 }
 
 impl Walk<'_> {
-    /// The files below a directory (from the root, without links), relative to it, in the order of the walk: first those of the
-    /// directory itself. Links to files are among them, wherever they lead, and so is what is neither file nor directory.
+    /// The files below a directory, relative to it, in walk order: first those of the directory itself. `top` is
+    /// relative to the root and free of links. Includes links to files, wherever they lead, and special files.
     pub(super) fn files(&self, top: &Path) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
         let mut ahead = vec![String::new()];
@@ -45,7 +45,7 @@ impl Walk<'_> {
             let listed = self.list(&top.join(&within))?;
             let path = |name: &String| format!("{within}{name}");
             found.extend(listed.files.iter().map(path));
-            // The last in is the first out.
+            // Last in, first out.
             let below = listed.folders.iter().rev();
             ahead.extend(below.map(|name| path(name) + "/"));
         }
@@ -91,7 +91,7 @@ impl Walk<'_> {
     }
 }
 
-/// A path below the root or from it, for people.
+/// A path for display, relative to the root.
 pub(super) fn place(root: &Path, at: &Path) -> String {
     let inside = at.strip_prefix(root).unwrap_or(at);
     if inside.as_os_str().is_empty() {

@@ -1,14 +1,15 @@
-//! The two questions that flytekit puts to a text with a regular expression: is this a registry, is this requirement flytekit.
+//! Two checks for which flytekit uses regular expressions: is this a registry, and is this requirement flytekit itself.
 //!
-//! The expressions are written out as code, with Python's idea of a letter, a digit and a space.
+//! Written as code, with Python's definitions of letters, digits and whitespace.
 
 use unicode_properties::{
     GeneralCategory as Category, GeneralCategoryGroup as Group, UnicodeGeneralCategory as _,
 };
 
-/// Whether flytekit takes a text, in lower case, for a registry: a host, perhaps a port of up to five digits, perhaps a path.
+/// Whether flytekit accepts a lowercase text as a registry: a host, optionally a port of up to five digits, optionally
+/// a path.
 pub(super) fn is_registry(text: &str) -> bool {
-    // Python's `$` stands before a last line end too.
+    // Python's `$` also matches before a final newline.
     let text = text.strip_suffix('\n').unwrap_or(text);
     let mut parts = text.split('/');
     let host = parts.next().unwrap_or_default();

@@ -1,61 +1,61 @@
-//! Docker's `.dockerignore`: which paths of a directory are left out.
+//! Docker's `.dockerignore` rules: which paths of a directory are excluded.
 //!
-//! The verdict is that of the builders' walk, where a rule that has matched a directory holds for all that is in it, and a rule
-//! that could not have changed a directory's verdict is not asked about that directory. (So `a/*.log` with a later `!a` leaves
-//! `a/x.log` out, as `BuildKit` does.)
+//! Follows the directory walk of Docker's builders: a rule that matched a directory applies to everything in it, and a
+//! rule that could not change the verdict on a directory is not evaluated for it. (So `a/*.log` followed by `!a`
+//! excludes `a/x.log`, as in `BuildKit`.)
 
 pub(super) mod pattern;
 
 use pattern::Pattern;
 
-/// The name of the file that holds the rules.
+/// Name of the file with the rules.
 pub const IGNORE_FILE: &str = ".dockerignore";
 
-/// The rules of one `.dockerignore`, in its order.
+/// The rules of one `.dockerignore`, in file order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rules(Vec<Rule>);
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Its line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What the line says, trimmed.
+    /// The line, trimmed.
     pub text: String,
     exception: bool,
     pattern: Pattern,
 }
 
-/// A line that is not a rule.
+/// The error for a line that is not a valid rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a pattern: {why}")]
 pub struct BadRule {
-    /// Its line, from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What the line says, trimmed.
+    /// The line, trimmed.
     pub text: String,
-    /// Why it is not a rule.
+    /// Why it is invalid.
     pub why: String,
 }
 
-/// What the rules say of one path.
+/// The result of applying the rules to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The rule that leaves the path out, by its place in the list.
+    /// Index of the rule that excludes the path.
     by: Option<usize>,
-    /// The rules that matched the path or a directory that it is in.
+    /// For each rule, whether it matched the path or one of its ancestors.
     matched: Vec<bool>,
 }
 
 impl Verdict {
-    /// Whether the path is left out.
+    /// Whether the path is excluded.
     pub fn excluded(&self) -> bool {
         self.by.is_some()
     }
 }
 
 impl Rules {
-    /// Reads the text of a `.dockerignore`.
+    /// Parses the text of a `.dockerignore`.
     pub fn read(text: &str) -> Result<Self, BadRule> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         text.lines()
@@ -65,12 +65,12 @@ impl Rules {
             .map(Self)
     }
 
-    /// Whether there is no rule.
+    /// Whether there are no rules.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Judges a path, given the verdict on the directory that it is in; none for the topmost.
+    /// Evaluates the rules for a path, given the verdict on its directory; `None` at the top level.
     pub fn judge(&self, path: &str, folder: Option<&Verdict>) -> Verdict {
         let mut verdict = Verdict {
             by: None,
@@ -78,7 +78,7 @@ impl Rules {
         };
         for (at, rule) in self.0.iter().enumerate() {
             let inherited = folder.is_some_and(|folder| folder.matched[at]);
-            // A rule that would change nothing is not asked.
+            // A rule that would change nothing is not evaluated.
             if inherited || (rule.exception == verdict.excluded() && rule.pattern.matches(path)) {
                 verdict.matched[at] = true;
                 verdict.by = (!rule.exception).then_some(at);
@@ -87,7 +87,7 @@ impl Rules {
         verdict
     }
 
-    /// Judges a path from the topmost directory on.
+    /// Evaluates the rules for a path, starting at its topmost directory.
     pub fn judge_whole(&self, path: &str) -> Option<Verdict> {
         if path.is_empty() || path == "." {
             return None;
@@ -98,26 +98,26 @@ impl Rules {
         })
     }
 
-    /// Whether a path, relative to the directory of the rules, is left out.
+    /// Whether a path, relative to the directory of the rules, is excluded.
     pub fn excludes(&self, path: &str) -> bool {
         self.judge_whole(path)
             .is_some_and(|verdict| verdict.excluded())
     }
 
-    /// Whether the rules themselves ask for a path: the last of them that names it, and not only a directory above it or
-    /// everything in one, is an exception.
+    /// Whether the rules explicitly include a path: the last rule that names it, rather than one of its ancestors or
+    /// everything in a directory, is an exception.
     pub fn asks_for(&self, path: &str) -> bool {
         let mut last = self.0.iter().rev();
         last.find(|rule| rule.pattern.names(path))
             .is_some_and(|rule| rule.exception)
     }
 
-    /// The rule behind a verdict that leaves a path out.
+    /// The rule that excludes the path.
     pub fn cause(&self, verdict: &Verdict) -> Option<&Rule> {
         verdict.by.map(|at| &self.0[at])
     }
 
-    /// Whether nothing below an excluded directory can be in again, so that it need not be read.
+    /// Whether no exception can apply below an excluded directory, so that it need not be read.
     pub fn may_prune(&self, folder: &str) -> bool {
         !self
             .0
@@ -136,8 +136,8 @@ fn read_line(line: usize, text: &str) -> Result<Option<Rule>, BadRule> {
         text: shown.to_owned(),
         why,
     };
-    // The builders read a rule twice, once from the file and once into the matcher: `/!a` is an exception in the end, and
-    // `!../../a`, cleaned with its `!`, is none.
+    // Docker's builders parse each rule twice, once from the file and once in the matcher. So `/!a` becomes an
+    // exception, and `!../../a`, cleaned together with its `!`, does not.
     let once = match shown.strip_prefix('!') {
         Some(pattern) => format!("!{}", relative(pattern.trim())),
         None => relative(shown),
@@ -156,7 +156,7 @@ fn read_line(line: usize, text: &str) -> Result<Option<Rule>, BadRule> {
     }))
 }
 
-/// A pattern cleaned, without the `/` at its start.
+/// The cleaned pattern without a leading `/`.
 fn relative(pattern: &str) -> String {
     if pattern.is_empty() {
         return String::new();
@@ -168,7 +168,7 @@ fn relative(pattern: &str) -> String {
     }
 }
 
-/// The shortest path of the same meaning: no empty, `.` or resolvable `..` parts, no `/` at the end.
+/// The shortest equivalent path: no empty, `.` or resolvable `..` components, no trailing `/`.
 fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn lines_are_read_as_docker_does() {
-        // pulumi-docker#607: lines were read otherwise than Docker reads them.
+        // pulumi-docker#607: lines were not parsed the way Docker does.
         let rules = "\u{feff}# comment\n /a \n\n  # b\r\nc/../d/\n! /e\n./f\n!! g";
         let read = Rules::read(rules).unwrap();
         let shown: Vec<(usize, bool, &Pattern)> = read
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn names_match_only_at_the_top_and_folders_take_all_in_them() {
-        // turborepo#12554, turborepo#4150: git's rules are not Docker's; here a name holds at the top only.
+        // turborepo#12554, turborepo#4150: git's rules are not Docker's; here a name matches at the top level only.
         assert_eq!(
             left_out(
                 "log\n*.pyc\nnode_modules/",
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_exception_reaches_below_an_excluded_folder() {
-        // pulumi-docker#594: an exception below a directory that is left out.
+        // pulumi-docker#594: an exception below an excluded directory.
         let rules = "docs\n!docs/README.md\n**/*.tmp\n!keep";
         assert_eq!(
             left_out(
@@ -285,15 +285,15 @@ mod tests {
 
     #[test]
     fn a_rule_that_changes_nothing_of_a_folder_does_not_hold_for_what_is_in_it() {
-        // oblien/openship#370: one must compare with a real Docker.
-        // Not what one expects, but what BuildKit's walk does.
+        // oblien/openship#370: results must be compared with a real Docker. This is unexpected, but it is what BuildKit
+        // does.
         assert_eq!(left_out("a/*.log\n!a", &["a/x.log"]), ["a/x.log"]);
         assert!(left_out("a\n!a/b\na", &["a/b"]).is_empty());
     }
 
     #[test]
     fn a_rule_is_read_twice() {
-        // Found by comparing with a real engine.
+        // Found by comparison with a real engine.
         assert!(left_out("a\n/!a", &["a"]).is_empty());
         assert_eq!(left_out("!../../a", &["a", "b"]), ["a"]);
     }
@@ -346,7 +346,7 @@ mod tests {
         assert!(!Rules::read("a\n!**/x").unwrap().may_prune("a"));
     }
 
-    /// The builders' two ways of asking agree where no rule is hidden by an earlier one; this is the simpler.
+    /// Simpler rules, which are equivalent while no rule is hidden by an earlier one.
     fn by_parents(rules: &Rules, path: &str) -> bool {
         rules.0.iter().any(|rule| {
             let ends = path.match_indices('/').map(|(at, _)| at);

@@ -1,14 +1,14 @@
-//! One pattern of a `.dockerignore`: text → matcher.
+//! Parses and matches one pattern of a `.dockerignore`.
 //!
-//! The quirks of the builders' matcher are kept (`**x` is "ends in x", `dir**` is "begins with dir", `[^a]` and `[.-0]` match
-//! `/`), and what only happens to mean something there, because the pattern becomes a regular expression (`\d`, `[a*]`,
-//! `[[:alpha:]]`), is refused rather than guessed. Matching steps through a set of states, so no pattern makes it slow.
+//! Keeps the quirks of the builders' matcher (`**x` means "ends in x", `dir**` means "starts with dir", `[^a]` and
+//! `[.-0]` match `/`). Rejects what has a meaning there only because the pattern is turned into a regular expression
+//! (`\d`, `[a*]`, `[[:alpha:]]`). Matching tracks a set of states, so no pattern is slow.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Pattern {
     Exact(String),
     Prefix(String),
-    /// The path ends in this text; of `/x` also `x` itself.
+    /// The path ends in this text; `/x` also matches `x` itself.
     Suffix(String),
     Glob(Vec<Token>),
 }
@@ -16,26 +16,26 @@ pub(super) enum Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::fingerprint) enum Token {
     Char(char),
-    /// `?`: any character but `/`.
+    /// `?`: any character except `/`.
     Any,
-    /// `*`: any number of characters but `/`.
+    /// `*`: any number of characters except `/`.
     Star,
-    /// `**` before more: nothing, or what [`Token::Folders`] takes.
+    /// `**` in front of more: nothing, or what [`Token::Folders`] matches.
     MaybeFolders,
-    /// Any characters, the last of them `/`; always after [`Token::MaybeFolders`].
+    /// Any characters ending in `/`; always follows [`Token::MaybeFolders`].
     Folders,
     /// `**` at the end: everything.
     Rest,
-    /// `[…]`: one character of these, or with `^` one of none of them.
+    /// `[…]`: one of these characters, or with `^` any other.
     Class {
         negated: bool,
         ranges: Vec<(char, char)>,
     },
-    /// `^` outside brackets: the beginning of the path.
+    /// `^` outside brackets: the start of the path.
     Start,
 }
 
-/// What the pattern is so far, as its characters are read.
+/// The kind of the pattern read so far.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Exact,
@@ -45,7 +45,7 @@ enum Shape {
 }
 
 impl Pattern {
-    /// Reads a cleaned pattern; the error says why it is none.
+    /// Parses a cleaned pattern; the error says why it is invalid.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut shape = Shape::Exact;
         let mut tokens = Vec::new();
@@ -97,7 +97,7 @@ impl Pattern {
         }
     }
 
-    /// Whether it matches a path by more than a wildcard in the last place, as `a/*` and `a/**` do.
+    /// Whether it matches a path, and not just because its last component is a wildcard as in `a/*` and `a/**`.
     pub(super) fn names(&self, path: &str) -> bool {
         let is_wild = match self {
             Self::Exact(_) => false,
@@ -112,7 +112,7 @@ impl Pattern {
         !is_wild && self.matches(path)
     }
 
-    /// Whether it could match any path below the directory; may say yes too often.
+    /// Whether it could match any path below the directory. May return true when it cannot.
     pub(super) fn may_match_below(&self, folder: &str) -> bool {
         let below = format!("{folder}/");
         match self {
@@ -133,7 +133,7 @@ impl Pattern {
     }
 }
 
-/// `**`, with the `/` after it if there was one.
+/// Adds the tokens for `**` and the `/` after it, if any.
 fn double_star(tokens: &mut Vec<Token>, shape: Shape, first: bool, last: bool) -> Shape {
     if last {
         tokens.push(Token::Rest);
@@ -151,11 +151,11 @@ fn escaped(next: Option<char>) -> Result<char, String> {
     match next {
         None => Err("nothing follows the `\\`".to_owned()),
         Some(char) if char.is_ascii() && !char.is_ascii_alphanumeric() => Ok(char),
-        Some(char) => Err(format!("`\\{char}` has no meaning of its own")),
+        Some(char) => Err(format!("`\\{char}` is not a valid escape")),
     }
 }
 
-/// What is in brackets, after the opening one.
+/// Parses a bracket expression after the opening bracket.
 fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Token, String> {
     let negated = rest.next_if_eq(&'^').is_some();
     let mut ranges = Vec::new();
@@ -189,7 +189,7 @@ fn class_char(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<cha
     }
 }
 
-/// Steps through the path with the set of tokens that may come next.
+/// Advances through the path, tracking the set of tokens that may come next.
 pub(in crate::fingerprint) fn glob(tokens: &[Token], path: &str) -> bool {
     let mut now = vec![false; tokens.len() + 1];
     let mut next = now.clone();
@@ -210,7 +210,7 @@ pub(in crate::fingerprint) fn glob(tokens: &[Token], path: &str) -> bool {
     now[tokens.len()]
 }
 
-/// Marks a token as possible next, and those after it that may be skipped to.
+/// Marks a token as possible next, along with those after it if it may be skipped.
 fn reach(tokens: &[Token], states: &mut [bool], from: usize, start: bool) {
     let mut at = from;
     loop {
@@ -230,7 +230,7 @@ fn reach(tokens: &[Token], states: &mut [bool], from: usize, start: bool) {
     }
 }
 
-/// Whether the token takes the character and stays, and whether it takes it and is done.
+/// Whether the token consumes the character and continues, and whether it consumes it and is complete.
 fn consume(token: &Token, char: char) -> (bool, bool) {
     match token {
         Token::Char(wanted) => (false, *wanted == char),
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn stars_stop_at_slashes_and_double_stars_do_not() {
-        // moby/patternmatcher, case by case; pulumi-docker#607: too little was left out.
+        // moby/patternmatcher, case by case; pulumi-docker#607: too little was excluded.
         for (pattern, path, wanted) in [
             ("abc", "abc", true),
             ("abc", "x/abc", false),
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn brackets_negate_with_a_caret_and_escape_with_a_backslash() {
-        // openship#370: twenty cases beside a real Docker; `^` negates, `\\` escapes.
+        // openship#370: twenty cases compared with a real Docker; `^` negates, `\\` escapes.
         for (pattern, path, wanted) in [
             ("ab[b-d]", "abc", true),
             ("ab[^c]", "abc", false),

@@ -5,7 +5,7 @@ use super::*;
 use crate::spec::{Base, Copy, CopyFrom, ImageSpec};
 use crate::workspace::{Image, Places};
 
-/// Images `i0`, `i1` …; each needs the given earlier ones.
+/// Images `i0`, `i1`, …; each depends on the given earlier ones.
 fn graph(needs: &[Vec<usize>]) -> Graph {
     let copy = |need: &usize| Copy {
         from: CopyFrom::Image {
@@ -124,8 +124,8 @@ fn graphs() -> impl Strategy<Value = Vec<Vec<usize>>> {
 }
 
 proptest! {
-    /// Whatever has to be built, runs, failed or cannot be read: what is ready stands only on what is there, and as long
-    /// as anything is under way, something is ready or busy.
+    /// For any mix of stale, running, failed and unreadable images: a ready image has only fresh bases, and while
+    /// anything is under way, something is ready or busy.
     #[test]
     fn nothing_starts_too_early_and_nothing_is_forgotten(
         needs in graphs(),
@@ -198,7 +198,7 @@ fn with_all_or_nothing_what_is_built_is_withheld_until_all_is_and_for_good_when_
     assert_eq!(board, [Standing::ReadyToPush, Standing::PushFailed]);
 }
 
-/// A run without threads: what a worker would do is thrown by dice.
+/// A run without threads: the outcomes of jobs are random.
 struct Simulation {
     graph: Graph,
     plan: Plan,
@@ -227,7 +227,7 @@ impl Simulation {
         Board::new(&self.graph, &self.plan, &self.known())
     }
 
-    /// Starts what may start, and looks whether it may.
+    /// Starts what may start, and asserts that it may.
     fn start(&mut self, board: &mut Board) -> Result<(), TestCaseError> {
         while self.building.len() + self.pushing.len() < self.jobs
             && let Some(next) = board.next()
@@ -256,7 +256,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// Ends one of what goes on. `how` 0 fails, 1 has to begin again, anything else goes well.
+    /// Ends one running job. `how` 0 fails, 1 has to start again, anything else succeeds.
     fn end(&mut self, which: usize, how: u8, pushes: bool) -> Option<ImageId> {
         let on = self.building.iter().chain(&self.pushing);
         let id = on
@@ -282,9 +282,9 @@ impl Simulation {
 }
 
 proptest! {
-    /// Whatever the graph, the order of endings, the failures and an interrupt: nothing starts before what it needs is built,
-    /// the longest path goes first, each image ends in exactly one state, and what is stopped is exactly what stands on a
-    /// failure.
+    /// For any graph, order of completion, failures and interrupt: nothing starts before its bases are built, the
+    /// longest path goes first, each image ends in exactly one state, and exactly the dependents of a failure are
+    /// blocked.
     #[test]
     fn every_run_ends_with_every_image_accounted_for(
         needs in graphs(),
@@ -324,7 +324,7 @@ proptest! {
             }
             turns += 1;
             let (which, how) = dice.next().expect("endless");
-            // What begins again for ever is not the board's to end.
+            // The board does not bound restarts, so the test does.
             let ended = run.end(which, if turns > 250 { how.max(2) } else { how }, pushes);
             let again = board.again(&run.graph, &run.plan, &run.known(), &ended.into_iter().collect());
             let whole = run.board();
@@ -353,7 +353,8 @@ proptest! {
     }
 }
 
-/// A base, a thousand images on it, and a chain of as many: what a run costs is its steps and its edges, not their square.
+/// A base with a thousand dependents, plus a chain of as many: the cost of a run is linear in steps and edges, not
+/// quadratic.
 #[test]
 fn a_run_judges_each_image_as_often_as_something_happens_to_it() {
     let images = 1000;

@@ -125,7 +125,7 @@ fn a_directory_that_cannot_be_written_keeps_its_lock() {
     mode(0o755);
     ran.code(2)
         .says("`imgspec.lock` cannot be written: permission denied")
-        .says("it is as it was");
+        .says("the file is unchanged");
     assert_eq!(sandbox.read("imgspec.lock"), before);
 }
 
@@ -189,12 +189,12 @@ fn without_an_answer_nothing_is_written_and_every_base_is_told() {
     .says(&format!("`{host}/tools:1` cannot be locked"))
     .says("imgspec.kdl:2")
     .says("imgspec.kdl:8")
-    .says("mend the access and run this again");
+    .says("fix the access and run this again");
     assert!(!sandbox.path("imgspec.lock").exists());
     sandbox
         .run(&["graph", "plan", "--builder", "fake", "--refresh-bases"])
         .success()
-        .says("nobody can say what it is now: registry");
+        .says("cannot tell what it is now: registry");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_base_that_its_registry_does_not_have_is_told_from_one_without_an_answer() {
             "`{host}/debian:12`, locked as {first}, cannot be locked"
         ))
         .says(&format!(
-            "`imgspec lock --update {host}/debian:12` takes what the tag names now"
+            "`imgspec lock --update {host}/debian:12` locks what the tag points to now"
         ));
 }
 

@@ -279,17 +279,17 @@ fn who_waits_for_another_run_says_so_and_ends_when_told_to() {
         (
             "locks/a.lock",
             BUILD,
-            "waiting for another run that builds it",
+            "waiting for another run that is building it",
         ),
         (
             "store.lock",
             BUILD,
-            "waiting for another run that writes its records",
+            "waiting for another run to write its records",
         ),
         (
             "store.lock",
             &["clean"],
-            "waiting for another run that writes its records",
+            "waiting for another run to write its records",
         ),
     ] {
         let place = Place::built();
@@ -356,7 +356,7 @@ fn inputs_that_are_no_file_of_ours_are_not_read() {
         place
             .run(&["explain", "a"])
             .success()
-            .says("not known any more");
+            .says("no longer stored");
         place.run(BUILD).success();
         place.is_unharmed();
         assert_eq!(place.sandbox.plan(&[]), ["a fresh"]);
@@ -392,7 +392,7 @@ fn a_record_cut_at_any_byte_is_told_as_damaged_and_never_believed() {
         place
             .run(PLAN)
             .success()
-            .says("its record does not count: it is damaged");
+            .says("its record cannot be used: it is damaged");
         if end % 50 == 0 {
             place.run(BUILD).success();
             let text = fs::read_to_string(&record).unwrap();

@@ -147,7 +147,7 @@ fn what_a_backend_cannot_do_is_refused_and_a_missing_one_is_said() {
     images.add("soup", ImageSpec::default().with_user("app"));
     let refused = images.plan(&Request::all()).err().unwrap();
     insta::assert_snapshot!(refused.to_string(), @r#"
-    error[unsupported-field]: image `soup`: the `stove` builder cannot honour `user`: it bakes for everybody
+    error[unsupported-field]: image `soup`: the `stove` builder does not support `user`: it bakes for everybody
      --> ImageSpec soup:2:10
       |
     2 |     user "app"

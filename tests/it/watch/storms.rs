@@ -89,7 +89,7 @@ fn nothing_is_looked_at_while_git_holds_its_lock() {
     sandbox.write("other/x", "2");
     watch.stays_still();
     let held = watch.until("watch-held");
-    assert!(held["why"].as_str().unwrap().contains("git is at work"));
+    assert!(held["why"].as_str().unwrap().contains("git is running"));
     fs::remove_file(sandbox.path(".git/index.lock")).unwrap();
     assert_eq!(watch.wave().built(), ["other"]);
 }

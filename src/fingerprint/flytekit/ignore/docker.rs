@@ -1,8 +1,8 @@
-//! docker-py's reading of a `.dockerignore`, which is not Docker's.
+//! docker-py's interpretation of `.dockerignore`, which differs from Docker's.
 //!
-//! Case does not matter, a path is judged by itself and by as many of its directories as the pattern has parts, `[!a]` negates
-//! and `\` escapes nothing, because docker-py has it so. The stepping through a path is that of the real rules, see
-//! `fingerprint::ignore`.
+//! As in docker-py, case does not matter; a path is matched itself and by as many of its leading directories as the
+//! pattern has components; `[!a]` negates; and `\` escapes nothing. Matching uses the same state machine as the real
+//! rules, see `fingerprint::ignore`.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -20,7 +20,7 @@ struct Pattern {
     tokens: Vec<Token>,
 }
 
-/// A line that is not a pattern.
+/// The error for a line that is not a valid pattern.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BadPattern {
     /// The line, stripped.
@@ -30,14 +30,14 @@ pub(super) struct BadPattern {
 
 impl Matcher {
     pub(super) fn read(text: &str) -> Result<Self, BadPattern> {
-        // Python takes a carriage return alone for a line end too.
+        // In Python, a lone carriage return ends a line too.
         let lines = text
             .split(['\n', '\r'])
             .filter(|line| !line.starts_with('#'));
         Self::new(lines.map(strip))
     }
 
-    /// Reads patterns; docker-py adds one.
+    /// Parses patterns; docker-py adds one of its own.
     fn new<'a>(patterns: impl Iterator<Item = &'a str>) -> Result<Self, BadPattern> {
         patterns
             .chain(["!.dockerignore"])
@@ -46,7 +46,7 @@ impl Matcher {
             .map(Self)
     }
 
-    /// Whether a path is left out: the last pattern that matches decides.
+    /// Whether a path is excluded: the last matching pattern decides.
     pub(super) fn matches(&self, path: &str) -> bool {
         let path = path.to_lowercase();
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -59,7 +59,7 @@ impl Matcher {
 }
 
 impl Pattern {
-    /// Reads a pattern; none if nothing is left of it.
+    /// Parses a pattern; `None` if nothing is left of it.
     fn read(text: &str) -> Result<Option<Self>, BadPattern> {
         let (is_exception, pattern) = match text.strip_prefix('!') {
             Some(pattern) => (true, pattern),
@@ -80,7 +80,7 @@ impl Pattern {
         }))
     }
 
-    /// Whether it matches a path, or as many of the directories that the path is in as it has parts.
+    /// Whether it matches the path, or its leading directories up to the pattern's number of components.
     fn matches(&self, path: &str, folder: &str) -> bool {
         if self.is_like(path) {
             return true;
@@ -92,18 +92,18 @@ impl Pattern {
     }
 
     fn is_like(&self, path: &str) -> bool {
-        // Python's `$` stands before a last line end too.
+        // Python's `$` also matches before a final newline.
         let line = path.strip_suffix('\n');
         glob(&self.tokens, path) || line.is_some_and(|line| glob(&self.tokens, line))
     }
 }
 
-/// The parts of a path that say something.
+/// The components of a path, without empty ones and `.`.
 fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
-/// The parts of a pattern, each `..` resolved; one that leads out is dropped.
+/// The components of a pattern with `..` resolved; a `..` that leads outside is dropped.
 fn normal(pattern: &str) -> Vec<&str> {
     let mut out = Vec::new();
     for part in parts(pattern) {
@@ -119,7 +119,8 @@ fn normal(pattern: &str) -> Vec<&str> {
 fn translate(pattern: &str) -> Result<Vec<Token>, String> {
     let mut tokens = Vec::new();
     let mut rest = pattern.chars().peekable();
-    // Where one bracket has no end, none after it has: a long line is not searched again for each.
+    // If one bracket is not closed, later ones are not either. Remembering this avoids searching a long line once per
+    // bracket.
     let mut may_close = true;
     while let Some(char) = rest.next() {
         match char {
@@ -144,11 +145,11 @@ fn translate(pattern: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// What is in brackets, after the opening one; none if there is no closing one.
+/// Parses a bracket expression after the opening bracket; `None` if it is not closed.
 fn class(rest: &mut Peekable<Chars<'_>>) -> Result<Option<Token>, String> {
     let mut ahead = rest.clone();
     let negated = ahead.next_if_eq(&'!').is_some();
-    // A first `]` is one of the characters.
+    // A `]` in first position is a literal.
     let mut inside: Vec<char> = ahead.next_if_eq(&']').into_iter().collect();
     loop {
         match ahead.next() {
@@ -239,7 +240,7 @@ mod tests {
     fn brackets_without_an_end_stand_for_themselves_however_many_there_are() {
         assert!(left_out(&["[]a[b"], "[]a[b"));
         assert!(left_out(&["[a]b[c[d"], "ab[c[d"));
-        // A mebibyte of them, which took 10 s when each was searched for its end.
+        // 1 MiB of unclosed brackets, which took 10 s when the end of each was searched for.
         let line = "a[".repeat(1 << 19);
         let begun = std::time::Instant::now();
         assert!(!left_out(&[&line], "a["));

@@ -1,7 +1,7 @@
 //! Which untracked files git ignores.
 //!
-//! The user's and the machine's own git settings are left out, unlike in flytekit, so that a laptop and a CI job get one tag; and
-//! where git cannot say what flytekit would be told, that is an error rather than "nothing is ignored".
+//! Unlike flytekit, this disregards the user's and the machine's git configuration, so that a laptop and a CI job
+//! compute the same tag. If git fails, that is an error rather than "nothing is ignored".
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::fingerprint::flytekit::error::Error;
 use crate::fingerprint::flytekit::walk::place;
 use crate::git;
 
-/// How long git may take: a directory of a million files takes seconds.
+/// Time limit for git; a directory with a million files takes seconds.
 const LIMIT: Duration = Duration::from_mins(2);
 
-/// Those of these files below a directory that git ignores, relative to it, as git writes them: with quotes around odd names.
+/// The untracked files in `folder` that git ignores, relative to it and as git prints them: unusual names are quoted.
 pub(super) fn ignored(
     root: &Path,
     folder: &Path,
@@ -32,10 +32,10 @@ pub(super) fn ignored(
     Ok(files.unwrap_or_default().into_iter().collect())
 }
 
-/// Where a repository says what it ignores.
+/// The file in which a repository lists what it ignores.
 const IGNORE_FILE: &str = ".gitignore";
 
-/// What git reads of a repository to say what it ignores.
+/// Other files of a repository that git reads to determine what it ignores.
 const OF_THE_REPOSITORY: [&str; 5] = [
     ".git",
     ".git/HEAD",
@@ -44,8 +44,9 @@ const OF_THE_REPOSITORY: [&str; 5] = [
     ".git/info/exclude",
 ];
 
-/// Refuses whatever git would read for this directory, which holds these files, and what is neither file nor directory: git would
-/// wait for a pipe until its time is up, as it has no setting against it. What is put there afterwards costs no more than that.
+/// Rejects files that git would read for this directory if they are neither file nor directory: git has no option
+/// against waiting for a named pipe and would hang until its time limit. `files` are the contents of the directory. For
+/// a pipe created after this check, the time limit still applies.
 fn refuse_pipes(root: &Path, folder: &Path, files: &[String]) -> Result<(), Error> {
     let is_repository = |at: &&Path| at.join(".git").symlink_metadata().is_ok();
     let Some(repository) = folder.ancestors().find(is_repository) else {

@@ -1,7 +1,8 @@
-//! What flytekit leaves out of a source root: what git ignores, what `.dockerignore` says to docker-py, and a few names.
+//! What flytekit leaves out of a source root: what git ignores, what `.dockerignore` excludes according to docker-py,
+//! and a few standard names.
 //!
-//! Flytekit's three rules with their faults, as the tag depends on them: paths that git puts in quotes are not recognised, and
-//! `.dockerignore` is read by docker-py's rules, not by Docker's.
+//! Reproduces flytekit's three rules including their bugs, because tags depend on them: paths that git quotes are not
+//! recognized, and `.dockerignore` follows docker-py's rules rather than Docker's.
 
 mod docker;
 mod git;
@@ -23,7 +24,7 @@ pub(super) struct Ignore {
 }
 
 impl Ignore {
-    /// Reads the rules of a directory, which is a path of the root without links and holds these files.
+    /// Reads the rules of a directory. `folder` is relative to the root and free of links; `files` are its contents.
     pub(super) fn read(root: &Root, folder: &Path, files: &[String]) -> Result<Self, Error> {
         let at = root.at(folder);
         Ok(Self {
@@ -50,7 +51,8 @@ fn read_docker(root: &Root, folder: &Path) -> Result<Matcher, Error> {
     })
 }
 
-/// flytekit's `*.pyc`, `.cache`, `.cache/*`, `__pycache__/*` and `**/__pycache__/*`, whose stars are Python's: they match `/` too.
+/// flytekit's `*.pyc`, `.cache`, `.cache/*`, `__pycache__/*` and `**/__pycache__/*`, with Python's stars, which also
+/// match `/`.
 fn is_standard(path: &str) -> bool {
     path.as_bytes().ends_with(b".pyc")
         || path == ".cache"
@@ -59,7 +61,7 @@ fn is_standard(path: &str) -> bool {
         || path.contains("/__pycache__/")
 }
 
-/// A path as Python's `Path` writes it: without `.` and empty parts.
+/// A path as Python's `Path` prints it: without `.` and empty components.
 fn normal(path: &str) -> std::borrow::Cow<'_, str> {
     let is_odd = |part: &str| part.is_empty() || part == ".";
     if !path.split('/').any(is_odd) {

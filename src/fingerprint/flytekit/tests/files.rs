@@ -1,4 +1,4 @@
-//! Files that are not in the golden list: links, odd kinds, orders, and the relative source root.
+//! Cases that the golden list lacks: links, unusual file kinds, orders, and relative source roots.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::{CopyMode, Digests as _, Error, Folder, Order};
 
-/// The md5 of nothing.
+/// The md5 of no data.
 const NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 struct Tree(TempDir);
@@ -112,7 +112,7 @@ fn links_to_folders_links_that_lead_nowhere_and_sockets_are_passed_over() {
     assert_eq!(tree.sources().unwrap(), ["d/x"]);
     assert_eq!(tree.copied(&["."]).unwrap(), md5("d/xdx"));
     assert_eq!(tree.copied(&["broken", "loop", "socket"]).unwrap(), NOTHING);
-    // The link itself is walked where it is named.
+    // The link itself is followed when it is named directly.
     assert_eq!(tree.copied(&["folder/"]).unwrap(), md5("d/xx"));
 }
 
@@ -184,7 +184,7 @@ fn copies_are_digested_in_the_order_given() {
     assert_eq!(folder.copy(&"d".into()).unwrap(), md5("d/bb"));
     assert_eq!(folder.copy(&"a".into()).unwrap(), NOTHING);
     let error = folder.copy(&vec![1_i64].into()).unwrap_err();
-    assert_eq!(error.to_string(), "`copy` is not a list of texts");
+    assert_eq!(error.to_string(), "`copy` is not a list of strings");
 }
 
 #[test]

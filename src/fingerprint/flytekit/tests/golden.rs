@@ -1,5 +1,5 @@
-//! Every entry of flytekit's answers: id, tag, image name and error. None drops out in silence: what cannot be compared is
-//! listed here by name, with the reason, and the numbers are held.
+//! Compares all of flytekit's results: id, tag, image name and error. Nothing is skipped silently: what cannot be
+//! compared is listed here by name, with the reason, and the counts are asserted.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,19 +11,20 @@ use super::{golden, rows};
 use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::{Base, CopyMode, Error, Fields, Folder, Order, Spec, Value};
 
-/// What flytekit was asked with a question that there is none for here.
+/// Entries that have no counterpart here.
 const NOT_ASKED: [(&str, &str); 1] = [(
     "from-env-python-version",
     "is refused by `ImageSpec.from_env`, which asks the running Python for its version",
 )];
 
-/// Where the directory that the entry was laid out in is part of the answer.
+/// Entries whose result contains the directory they were generated in.
 const BY_TEXT: [(&str, &str); 1] = [(
     "source-no-copy",
     "the absolute path of `source_root` is hashed: the text is compared, with this directory's path in it",
 )];
 
-/// Whose completed arguments the golden file tells less exactly than the text that is hashed, which is compared all the same.
+/// Entries whose completed arguments the golden file describes less exactly than the hashed text, which is still
+/// compared.
 const BY_ID: [(&str, &str); 3] = [
     (
         "builder-options-tuple",
@@ -39,7 +40,7 @@ const BY_ID: [(&str, &str); 3] = [
     ),
 ];
 
-/// The arguments of the entries that are YAML which flytekit refuses, as there is no YAML reader here.
+/// Arguments of entries with YAML that flytekit rejects; there is no YAML reader here.
 const REFUSED_YAML: [(&str, &str); 2] = [
     (
         "yaml-secret-mounts",
@@ -48,7 +49,7 @@ const REFUSED_YAML: [(&str, &str); 2] = [
     ("yaml-unknown-key", r#"{"pip_packages": ["a"]}"#),
 ];
 
-/// How often each answer was compared.
+/// The number of comparisons per kind of result.
 type Compared = BTreeMap<&'static str, usize>;
 
 #[test]
@@ -77,7 +78,7 @@ fn every_image_is_called_what_flytekit_calls_it() {
     assert_eq!(compared, Compared::from(expected));
 }
 
-/// One entry, with its files laid out.
+/// One entry, with its files written to disk.
 struct Case<'a> {
     name: &'a str,
     entry: &'a Value,
@@ -178,12 +179,12 @@ impl<'a> Case<'a> {
         !self.expect.at(answer).is_none()
     }
 
-    /// With this entry's directory in place of the generator's.
+    /// Replaces the generator's directory with that of this entry.
     fn here(&self, text: &str) -> String {
         text.replace("${WORKDIR}", self.folder.path().to_str().unwrap())
     }
 
-    /// The spec after all that was done to it: as the entry tells it, or else as its arguments are.
+    /// The spec after all modifications: from the entry's resolved spec, or else from its arguments.
     fn spec(&self) -> Result<Spec, Refused> {
         let refused = REFUSED_YAML.iter().find(|(name, _)| *name == self.name);
         let read = refused.map(|(_, text)| super::json::read(text));
@@ -215,7 +216,7 @@ impl<'a> Case<'a> {
         Ok(Spec::new(fields, machine)?)
     }
 
-    /// What the golden file's JSON stands for.
+    /// The Python value that the golden file's JSON represents.
     fn python(&self, field: &str, json: &Value) -> Value {
         let tuples = |items: &[Value]| items.iter().map(tuple).collect();
         match json {
@@ -226,7 +227,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What flytekit made of the arguments, as text: what is hashed of them.
+    /// The hashed text of the arguments after flytekit completed them.
     fn normalized(&self) -> String {
         let is_hashed =
             |name: &str| !["pip_secret_mounts", "builder", "runtime_packages"].contains(&name);
@@ -234,7 +235,7 @@ impl<'a> Case<'a> {
         let hashed = set.filter(|(name, _)| is_hashed(name));
         let hashed = hashed.map(|(name, value)| {
             let value = match value {
-                // A base is told as its own arguments, so its text is asked for.
+                // A base is given by its own arguments, so its text is computed.
                 Value::Dict(_) if name == "base_image" => {
                     Value::Object(self.construct(value).unwrap().id_text())
                 }
@@ -263,7 +264,7 @@ fn mode(name: &str) -> Value {
     })
 }
 
-/// A value that is not JSON's is an object with one name that begins with a dollar sign.
+/// Values that JSON lacks are objects with a single key that starts with a dollar sign.
 fn plain(json: &Value) -> Value {
     match json {
         Value::List(items) => Value::List(items.iter().map(plain).collect()),
@@ -285,7 +286,7 @@ fn plain(json: &Value) -> Value {
     }
 }
 
-/// Why flytekit takes no arguments, or gives no tag.
+/// Why flytekit rejects the arguments, or computes no tag.
 #[derive(Debug)]
 enum Refused {
     Keyword(BadKeyword),
@@ -304,7 +305,7 @@ impl From<Error> for Refused {
     }
 }
 
-/// The class of flytekit's error, and what its message has to say.
+/// The class of flytekit's error, and text that its message contains.
 fn in_python(refused: &Refused) -> (&'static str, String) {
     let error = match refused {
         Refused::Other(error) => error,

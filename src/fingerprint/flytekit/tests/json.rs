@@ -1,4 +1,4 @@
-//! JSON → Python's values, with the order of mappings kept (which the usual JSON type does not do).
+//! Parses JSON into Python values, preserving the order of mappings (which `serde_json::Value` does not).
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::fingerprint::flytekit::Value;
 
-/// Reads a JSON text.
+/// Parses a JSON text.
 pub(super) fn read(text: &str) -> Value {
     serde_json::from_str::<Json>(text).unwrap().0
 }
 
 impl Value {
-    /// What a mapping has under a name; `None` if it has nothing there.
+    /// The value under a key; `None` if there is none.
     pub(in crate::fingerprint::flytekit) fn at(&self, name: &str) -> &Value {
         const NOTHING: &Value = &Value::None;
         let found = self.items().iter().find(|(key, _)| key == name);
         found.map_or(NOTHING, |(_, value)| value)
     }
 
-    /// The text that a mapping has under a name.
+    /// The string under a key.
     #[track_caller]
     pub(in crate::fingerprint::flytekit) fn text(&self, name: &str) -> &str {
         self.at(name).as_text().expect(name)
     }
 
-    /// What is in a mapping; nothing if it is none.
+    /// The items of a mapping; empty for other values.
     pub(super) fn items(&self) -> &[(String, Value)] {
         match self {
             Value::Dict(items) => items,

@@ -1,11 +1,11 @@
-//! The arguments of `ImageSpec(…)` by name, as YAML gives them.
+//! The arguments of `ImageSpec(…)` by name, as read from YAML.
 //!
-//! Pure. A value of the wrong kind is refused where flytekit refuses it, and also where flytekit takes it but
-//! can never build the image (a registry that is a number, a base that is a mapping).
+//! Pure. A value of the wrong type is rejected where flytekit rejects it, and also where flytekit accepts it but could
+//! never build the image (a number as registry, a mapping as base).
 
 use super::super::{Base, CopyMode, Fields, Value};
 
-/// Why arguments are no `ImageSpec`.
+/// Why arguments are not a valid `ImageSpec`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadKeyword {
     Unknown(String),
@@ -53,8 +53,8 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// Reads arguments; of one that is there twice the last counts. A base that is itself an `ImageSpec` cannot be said this
-    /// way: set `base_image` afterwards.
+    /// Reads arguments; the last of duplicates counts. A base that is an `ImageSpec` itself cannot be expressed here:
+    /// set `base_image` afterward.
     pub(super) fn from_keywords(
         keywords: impl IntoIterator<Item = (String, Value)>,
     ) -> Result<Self, BadKeyword> {
@@ -65,7 +65,7 @@ impl Fields {
         Ok(fields)
     }
 
-    /// As long as `ImageSpec` has fields: one line for each.
+    /// As long as `ImageSpec` has fields, with one line for each.
     fn set(&mut self, name: &str, value: Value) -> Result<(), BadKeyword> {
         match name {
             "name" => {
@@ -156,7 +156,7 @@ fn dict(field: &str, value: Value) -> Result<Value, BadKeyword> {
     }
 }
 
-/// A mode is an object of flytekit's, which is known by its `repr`.
+/// A mode is a flytekit object, recognized by its `repr`.
 fn mode(value: Value) -> Option<CopyMode> {
     if value.is_none() {
         return None;

@@ -1,4 +1,4 @@
-//! flytekit's own answers, against ours.
+//! Compares results with flytekit's own.
 
 mod files;
 mod golden;
@@ -9,12 +9,11 @@ mod tag;
 use super::{Value, repr};
 use crate::recipe::asks_for;
 
-/// What flytekit answered.
+/// flytekit's results.
 pub(super) fn golden() -> Value {
     json::read(include_str!("../../../../tests/data/imagespec-golden.json"))
 }
 
-/// The rows of a table.
 pub(super) fn rows(table: &Value) -> &[Value] {
     match table {
         Value::List(rows) => rows,
@@ -22,7 +21,6 @@ pub(super) fn rows(table: &Value) -> &[Value] {
     }
 }
 
-/// Makes a directory a repository, whatever settings the machine has.
 fn table(name: &str) -> Vec<Value> {
     rows(golden().at("tables").at(name)).to_vec()
 }

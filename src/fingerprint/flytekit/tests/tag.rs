@@ -1,9 +1,9 @@
-//! What a tag is made of, with digests that say only what they were asked.
+//! What enters a tag, tested with digests that echo their arguments.
 
 use crate::fingerprint::FilesError;
 use crate::fingerprint::flytekit::{Base, CopyMode, Digests, Error, Fields, Spec, Value, repr};
 
-/// Answers every question with the question.
+/// Returns its arguments as the digest.
 struct Echo;
 
 impl Digests for Echo {
@@ -20,7 +20,7 @@ impl Digests for Echo {
     }
 }
 
-/// Knows nothing.
+/// Fails every request.
 struct Nothing;
 
 impl Digests for Nothing {
@@ -82,7 +82,7 @@ fn an_empty_source_root_is_none_to_copy_from() {
     let fields = Fields {
         name: "App".to_owned(),
         source_root: Some(String::new()),
-        // flytekit takes what is false for not said.
+        // flytekit treats false values as unset.
         source_copy_mode: Some(CopyMode::Other(false.into())),
         ..Fields::default()
     };
