@@ -315,7 +315,7 @@ fn a_daemon_that_cannot_say_what_exists_is_told_and_the_build_goes_on() {
                 "{what:?}"
             );
             let ran = ran
-                .says("cannot tell whether ")
+                .says("could not determine whether ")
                 .says("`--when-unknown build`");
             assert!(!ran.stdout.contains("2 fresh"), "{}", ran.stdout);
             stage.proxy.heal();

@@ -96,7 +96,7 @@ fn waiting(context: &Context) -> impl FnMut() -> ControlFlow<()> {
     let is_quiet = context.screen.quiet;
     backend::waiting(&Cancel::default(), move || {
         if !is_quiet {
-            eprint_text("waiting for another run to write its records\n");
+            eprint_text("waiting for another run that is writing its records\n");
         }
     })
 }

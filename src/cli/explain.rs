@@ -148,9 +148,9 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
         (Some(key), _) if *key == explanation.key => {
             text.push_str("nothing differs from the last build\n");
         }
-        (Some(_), None) => text.push_str(
-            "differs from the last build, but the previous inputs are no longer stored\n",
-        ),
+        (Some(_), None) => {
+            text.push_str("differs from the last build, whose inputs are no longer known\n");
+        }
         (Some(_), Some(changes)) => {
             text.push_str("since the last build:\n");
             for change in changes {

@@ -38,7 +38,7 @@ impl From<Obstacle> for Failure {
             Obstacle::Unlocked(_) => Self::usage(message, "run `imgspec lock`, and keep the file"),
             Obstacle::Foreign(foreign) => Self::usage(
                 foreign.join("\n       "),
-                "build for a platform that it exists for, or use another base",
+                "build for a platform that it supports, or use another image",
             ),
             Obstacle::Bases(bases) => Self::usage(
                 format!(

@@ -235,7 +235,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
 /// A reason as a line; why nobody could say is told once for all images.
 fn words(reason: &Reason) -> String {
     match reason {
-        Reason::Unknown { .. } => "cannot tell whether it exists".to_owned(),
+        Reason::Unknown { .. } => "could not determine whether it exists".to_owned(),
         reason => reason.to_string(),
     }
 }

@@ -33,7 +33,7 @@ impl From<Obstacle> for Refusal {
             Obstacle::Unlocked(_) => "lock them with `imgspec lock`, or name them by digest",
             Obstacle::Bases(_) => "build them first, or let bases be built",
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
-            Obstacle::Foreign(_) => "build for a platform that it exists for, or use another base",
+            Obstacle::Foreign(_) => "build for a platform that it supports, or use another image",
             Obstacle::Secrets(_) => "set the variable or make the file readable",
         };
         Refusal::usage(obstacle.to_string(), help)

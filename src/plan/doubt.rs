@@ -51,8 +51,12 @@ impl Doubt {
 impl fmt::Display for Doubt {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.images.as_slice() {
-            [one] => write!(out, "cannot tell whether `{one}` exists")?,
-            many => write!(out, "cannot tell whether {} images exist", many.len())?,
+            [one] => write!(out, "could not determine whether `{one}` exists")?,
+            many => write!(
+                out,
+                "could not determine whether {} images exist",
+                many.len()
+            )?,
         }
         write!(out, ": {}", self.why)
     }

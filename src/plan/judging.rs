@@ -169,7 +169,7 @@ fn own_reasons(facts: &Facts, force: bool, when_unknown: WhenUnknown) -> Option<
 
 fn input_changes(facts: &Facts) -> Vec<Reason> {
     if facts.changes.is_empty() {
-        let input = "unknown input (the previous inputs are no longer stored)".to_owned();
+        let input = "unknown input (the previous inputs are no longer known)".to_owned();
         return vec![Reason::InputChanged {
             input,
             from: None,

@@ -311,7 +311,7 @@ impl std::fmt::Display for Reason {
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),
             Self::Forced { exists: false } => write!(out, "forced"),
             Self::Forced { exists: true } => write!(out, "forced, although it exists"),
-            Self::Unknown { why } => write!(out, "cannot tell whether it exists: {why}"),
+            Self::Unknown { why } => write!(out, "could not determine whether it exists: {why}"),
         }
     }
 }

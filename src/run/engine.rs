@@ -163,7 +163,7 @@ impl<'r> Engine<'r> {
         if let Some(why) = unknown
             && self.state.rules.when_unknown == WhenUnknown::Fail
         {
-            let error = format!("cannot tell whether it exists: {why}");
+            let error = format!("could not determine whether it exists: {why}");
             let trouble = JobError::plain(BuildError::Failed(error));
             self.state.note_failed_as_is(id);
             self.tell_failure(&image, trouble, 0.0, "");

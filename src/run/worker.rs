@@ -167,7 +167,7 @@ impl Work {
     /// Like [`Self::waiting`], for writing the record of a finished build: an interrupt gives up only if another run
     /// keeps writing.
     fn recording(&self) -> impl FnMut() -> ControlFlow<()> {
-        let mut waiting = self.waiting("waiting for another run to write its records");
+        let mut waiting = self.waiting("waiting for another run that is writing its records");
         let mut asked: Option<Instant> = None;
         move || {
             if waiting().is_continue() {

@@ -269,7 +269,7 @@ impl Session {
                 format!("`imgspec lock --update {name}` locks what the tag points to now")
             }
             (Unresolved::Foreign { .. }, None) => {
-                "build for a platform that it exists for, or use another base".to_owned()
+                "build for a platform that it supports, or use another image".to_owned()
             }
             (Unresolved::Absent, None) => {
                 "if it is a local image, build it first; otherwise check its name".to_owned()
@@ -318,7 +318,9 @@ pub fn remark(name: &str, renewal: &Renewal, why: &str) -> String {
 pub fn look_words(look: &Look) -> Option<String> {
     let name = &look.name;
     match (&look.locked, &look.now) {
-        (_, Err(why)) => Some(format!("`{name}`: cannot tell what it is now: {why}")),
+        (_, Err(why)) => Some(format!(
+            "`{name}`: could not determine what it is now: {why}"
+        )),
         (None, Ok(_)) => Some(format!("`{name}` is not locked, so it cannot have moved")),
         (Some(locked), Ok(Resolved { locked: now, .. })) if look.is_moved() => Some(format!(
             "`{name}` moved: {} -> {}; `imgspec lock --update {name}` locks the new one",

@@ -256,7 +256,7 @@ fn a_base_that_is_not_for_the_platform_is_told_where_it_is_named() {
         .code(2)
         .says("cannot be locked: it is not for linux/arm64, only for linux/amd64")
         .says("imgspec.kdl:9")
-        .says("build for a platform that it exists for");
+        .says("build for a platform that it supports");
     assert!(!sandbox.path("imgspec.lock").exists());
     // Locked for one platform, another one is wanted of the same image.
     sandbox.write(

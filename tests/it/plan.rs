@@ -211,7 +211,7 @@ fn what_cannot_be_asked_is_never_taken_for_there() {
     sandbox
         .build(&["--when-unknown", "fail", "apart"])
         .code(2)
-        .says("cannot tell whether `apart` exists");
+        .says("could not determine whether `apart` exists");
 }
 
 #[test]

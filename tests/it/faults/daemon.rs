@@ -46,7 +46,7 @@ fn count(ran: &Ran, words: &str) -> usize {
 /// The plan is told, with why nobody could say, once for all images, and with what is done about that.
 #[track_caller]
 fn is_in_doubt(ran: &Ran, why: &str) {
-    let doubt = "cannot tell whether 3 images exist: ";
+    let doubt = "could not determine whether 3 images exist: ";
     assert_eq!(count(ran, doubt), 1, "{}", ran.stderr);
     let line = ran
         .stderr
@@ -55,7 +55,7 @@ fn is_in_doubt(ran: &Ran, why: &str) {
         .unwrap();
     assert!(line.contains(why), "`{why}` is not in\n{line}");
     assert!(line.contains("`--when-unknown build`"), "{line}");
-    let told = ran.stdout.matches("cannot tell whether it exists");
+    let told = ran.stdout.matches("could not determine whether it exists");
     assert_eq!(told.count(), 3, "{}", ran.stdout);
 }
 
@@ -89,7 +89,7 @@ fn one_that_says_nothing_is_told_of_after_a_second_and_given_up_in_time() {
     let refused = stage
         .run(&["graph", "plan", "--when-unknown", "fail"])
         .code(2);
-    refused.says("cannot tell whether 3 images exist: ");
+    refused.says("could not determine whether 3 images exist: ");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
     // Without the fault all is right again.
     daemon.now(|request| absent(&request.path));
     let ran = stage.run(PLAN).success();
-    assert_eq!(count(&ran, "cannot tell whether"), 0, "{}", ran.stderr);
+    assert_eq!(count(&ran, "could not determine"), 0, "{}", ran.stderr);
     assert!(ran.stdout.contains("never built"), "{}", ran.stdout);
 }
 
@@ -162,7 +162,7 @@ fn one_that_is_gone_refuses_or_was_replaced_is_told_and_then_asked() {
     is_in_doubt(&stage.run(PLAN).success(), "status 500");
     let second = stage.daemon(|request| absent(&request.path));
     let ran = stage.run(PLAN).success();
-    assert_eq!(count(&ran, "cannot tell whether"), 0, "{}", ran.stderr);
+    assert_eq!(count(&ran, "could not determine"), 0, "{}", ran.stderr);
     assert_eq!((first.asked().len(), second.asked().len()), (3, 3));
 }
 

@@ -194,7 +194,7 @@ fn without_an_answer_nothing_is_written_and_every_base_is_told() {
     sandbox
         .run(&["graph", "plan", "--builder", "fake", "--refresh-bases"])
         .success()
-        .says("cannot tell what it is now: registry");
+        .says("could not determine what it is now: registry");
 }
 
 #[test]

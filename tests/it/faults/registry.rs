@@ -73,7 +73,7 @@ impl Pushed {
         let begun = Instant::now();
         let ran = self.stage.run(PLAN).success();
         assert!(begun.elapsed() < Duration::from_secs(8), "{}", ran.stderr);
-        let doubt = "warning: cannot tell whether `app` exists: ";
+        let doubt = "warning: could not determine whether `app` exists: ";
         assert!(ran.stderr.contains(doubt), "{}", ran.stderr);
         assert!(
             ran.stderr.contains(why),
@@ -179,7 +179,7 @@ fn one_that_hangs_is_told_of_after_a_second_and_every_image_waits_for_it_only_on
     let ran = stage.run(&["graph", "plan", "--push"]).success();
     assert!(begun.elapsed() < Duration::from_secs(6));
     let ran = ran.says(&format!("waiting for registry `{host}` (1.5 s at most)"));
-    ran.says("cannot tell whether 40 images exist: registry");
+    ran.says("could not determine whether 40 images exist: registry");
 }
 
 #[test]

@@ -284,12 +284,12 @@ fn who_waits_for_another_run_says_so_and_ends_when_told_to() {
         (
             "store.lock",
             BUILD,
-            "waiting for another run to write its records",
+            "waiting for another run that is writing its records",
         ),
         (
             "store.lock",
             &["clean"],
-            "waiting for another run to write its records",
+            "waiting for another run that is writing its records",
         ),
     ] {
         let place = Place::built();
@@ -356,7 +356,7 @@ fn inputs_that_are_no_file_of_ours_are_not_read() {
         place
             .run(&["explain", "a"])
             .success()
-            .says("no longer stored");
+            .says("no longer known");
         place.run(BUILD).success();
         place.is_unharmed();
         assert_eq!(place.sandbox.plan(&[]), ["a fresh"]);

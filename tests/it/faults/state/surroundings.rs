@@ -110,7 +110,7 @@ fn a_disk_that_is_full_at_any_write_is_said_and_nothing_wrong_is_recorded() {
                 return;
             };
             let ran = ran.success().says("0 to build, 2 fresh");
-            for wrong in ["cannot be used", "cannot tell"] {
+            for wrong in ["cannot be used", "could not determine"] {
                 assert!(!ran.stdout.contains(wrong), "{}", ran.stdout);
             }
             let is_told = ran.stderr.contains("no space left on device");
