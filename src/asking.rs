@@ -1,8 +1,8 @@
-//! Questions to what is outside of this program: a daemon, a registry, another program. Each has a limit, is told of when
-//! its answer takes long, and ends when nobody wants the answer any more.
+//! Time-limited queries to anything outside this process: a daemon, a registry, another command. Each has a limit,
+//! reports when its answer is slow, and ends when it is cancelled.
 //!
-//! Knows no transport: whoever asks looks at its question again and again, because a thread that is blocked in the
-//! system hears of no cancel.
+//! Independent of any transport. Callers poll their query, because a thread blocked in a system call cannot notice a
+//! cancellation.
 
 use std::fmt;
 use std::io;
@@ -17,18 +17,18 @@ use crate::cancel::Cancel;
 use crate::limits::{Limit, Span};
 use crate::notes::Notes;
 
-/// How often a question is looked at.
+/// How often a pending query is polled.
 const TICK: Duration = Duration::from_millis(20);
 
-/// After this long the screen says what is waited for.
+/// A wait longer than this is reported to the user.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// What is waited for, and how long at most.
+/// A wait worth reporting: whose answer is pending, and for how long at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Whose answer it is: `the Docker daemon at unix:///run/docker.sock`.
+    /// Whose answer is awaited, such as `the Docker daemon at unix:///run/docker.sock`.
     pub whom: String,
-    /// How long it is waited for at most.
+    /// The longest time to wait.
     pub limit: Duration,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Waiting {
     }
 }
 
-/// On whose behalf something is asked: who hears that it takes long, and may want the answer no more.
+/// The party on whose behalf a query is made: it receives the reports of slow answers and may cancel.
 #[derive(Clone, Copy)]
 pub struct Asker<'a> {
     cancel: Option<&'a Cancel>,
@@ -54,7 +54,7 @@ enum Audience<'a> {
 }
 
 impl<'a> Asker<'a> {
-    /// One who hears nothing and waits for the answer or the limit.
+    /// An asker that receives no reports and cannot cancel: it waits for the answer or the limit.
     pub fn silent() -> Self {
         Self {
             cancel: None,
@@ -62,7 +62,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// One who hears what is waited for.
+    /// An asker that passes every slow wait to `tell`.
     pub fn new(tell: &'a (dyn Fn(&Waiting) + Sync), cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
@@ -70,7 +70,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// A build: what it waits for is a step of it.
+    /// A build: waits are reported as steps of it.
     pub fn build(notes: &'a dyn Notes, cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
@@ -78,7 +78,7 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// The same, who may want the answer no more.
+    /// The same asker with `cancel` in place of its own.
     pub(crate) fn or(self, cancel: &'a Cancel) -> Self {
         Self {
             cancel: Some(cancel),
@@ -86,13 +86,13 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// What says that the answer is not wanted any more.
+    /// The cancellation of this asker; one that never fires if it has none.
     pub(crate) fn cancel(&self) -> &'a Cancel {
         static NEVER: std::sync::LazyLock<Cancel> = std::sync::LazyLock::new(Cancel::default);
         self.cancel.unwrap_or(&NEVER)
     }
 
-    /// Whether the answer is not wanted any more.
+    /// Whether the answer is no longer wanted.
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_some_and(Cancel::is_requested)
     }
@@ -118,12 +118,12 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Says what a build does besides its steps.
+    /// Reports an activity of a build that is not one of its steps.
     pub(crate) fn step(&self, what: &str) {
         self.notes().step(0, 0, what);
     }
 
-    /// Goes on until a cancel, and says once what is waited for, if it takes long.
+    /// Returns a poll function that breaks on a cancel and reports `what` once if the wait is long.
     pub(crate) fn waiting(self, what: &str) -> impl FnMut() -> ControlFlow<()> {
         waiting(self.cancel(), move || self.step(what))
     }
@@ -147,7 +147,7 @@ struct Discarded;
 
 impl Notes for Discarded {}
 
-/// Goes on until a cancel, and calls `say` once if the wait takes long.
+/// Returns a poll function that breaks on a cancel and calls `say` once if the wait is long.
 pub(crate) fn waiting<S: FnMut()>(
     cancel: &Cancel,
     mut say: S,
@@ -184,7 +184,7 @@ impl From<GivenUp> for io::Error {
     }
 }
 
-/// When the last sign of life came; given to whoever hears them.
+/// Time of the last sign of life, shared with whoever observes them.
 #[derive(Debug, Clone)]
 pub(crate) struct LastSign(Arc<Mutex<Instant>>);
 
@@ -214,12 +214,12 @@ pub(crate) struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// For those who hear parts of the answer: with each, the time begins anew.
+    /// A handle for readers of partial answers: each part restarts the time limit.
     pub(crate) fn heard(&self) -> LastSign {
         self.heard.clone()
     }
 
-    /// Says after a while, once, what is waited for.
+    /// Checks for a cancel and for the limit, and reports a long wait once.
     pub(crate) fn look(&self) -> Result<(), GivenUp> {
         if self.asker.is_cancelled() {
             return Err(GivenUp::Cancelled);
@@ -237,7 +237,7 @@ impl Question<'_> {
         Ok(())
     }
 
-    /// Waits for an answer that comes through a channel; none when nobody will send one any more.
+    /// Waits for an answer from a channel. `None` if all senders are gone.
     pub(crate) fn receive<T>(&self, answers: &Receiver<T>) -> Result<Option<T>, GivenUp> {
         loop {
             match answers.recv_timeout(TICK.min(self.limit.time)) {

@@ -1,14 +1,14 @@
-//! A request to stop: below all that can be stopped, so that neither programs nor builders have to know each other for it.
+//! Cancellation. A module of its own at the lowest floor, so that processes and builders need not know each other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A request to stop, shared by all who work on a run: first politely, then at once.
+/// A request to stop, shared by everything that works on a run: first politely, then immediately.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<AtomicU8>);
 
 impl Cancel {
-    /// Asks to stop; a second time asks to stop at once.
+    /// Requests a stop; a second call requests an immediate one.
     pub fn request(&self) {
         let _ = self
             .0
@@ -17,12 +17,12 @@ impl Cancel {
             });
     }
 
-    /// Whether to stop.
+    /// Whether a stop was requested.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 0
     }
 
-    /// Whether to stop at once, without grace.
+    /// Whether to stop immediately, without a grace period.
     pub fn is_urgent(&self) -> bool {
         self.0.load(Ordering::SeqCst) > 1
     }

@@ -1,23 +1,23 @@
-//! How long anything outside of this program is waited for: said here, set by variables of the environment, used by all
-//! who ask.
+//! How long to wait for anything outside this process: defined here, set through environment variables, used by every
+//! caller.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The shortest and the longest time that a variable may set.
+/// The range of times that a variable may set.
 const RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_hours(24);
 
-/// How long to wait.
+/// The time limits for everything outside this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For a connection.
+    /// To establish a connection.
     pub connect: Duration,
-    /// For an answer, once there is a connection.
+    /// For an answer, once connected.
     pub answer: Duration,
-    /// For any sign of life while something long goes on: a build, a push.
+    /// Without any sign of life during a long operation, such as a build or a push.
     pub idle: Duration,
-    /// For the end of everything, once it was asked for.
+    /// For running processes to stop after a cancel.
     pub grace: Duration,
 }
 
@@ -32,33 +32,33 @@ impl Default for Limits {
     }
 }
 
-/// A variable that says no time.
+/// An environment variable whose value is not a valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is `{value}`, which is not a time that can be waited")]
+#[error("`{name}` is `{value}`, which is not a valid timeout")]
 pub struct NoTime {
-    /// The variable.
+    /// The name of the variable.
     pub name: &'static str,
-    /// What it says.
+    /// The value it has.
     pub value: String,
 }
 
 impl NoTime {
-    /// What to do.
+    /// The help text: how to write a valid time.
     pub const MEND: &'static str =
         "write a time between 10ms and 24 hours, such as `30s`, `0.5s` or `500ms`";
 }
 
 impl Limits {
-    /// What sets the limit of a connection.
+    /// The variable that sets [`Limits::connect`].
     pub const CONNECT: &'static str = "IMGSPEC_CONNECT_TIMEOUT";
-    /// What sets the limit of an answer.
+    /// The variable that sets [`Limits::answer`].
     pub const ANSWER: &'static str = "IMGSPEC_ANSWER_TIMEOUT";
-    /// What sets the limit of silence.
+    /// The variable that sets [`Limits::idle`].
     pub const IDLE: &'static str = "IMGSPEC_IDLE_TIMEOUT";
-    /// What sets the grace.
+    /// The variable that sets [`Limits::grace`].
     pub const GRACE: &'static str = "IMGSPEC_GRACE";
 
-    /// The limits that these variables set; what is not set, or empty, is as usual.
+    /// Reads the limits from environment variables; unset or empty ones keep their defaults.
     pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoTime> {
         let usual = Self::default();
         let read = |name: &'static str, usual: Duration| match env(name) {
@@ -75,28 +75,28 @@ impl Limits {
         })
     }
 
-    /// For a connection.
+    /// The limit for a connection, with its variable.
     pub fn connect(&self) -> Limit {
         Limit::set_by(Self::CONNECT, self.connect)
     }
 
-    /// For an answer.
+    /// The limit for an answer, with its variable.
     pub fn answer(&self) -> Limit {
         Limit::set_by(Self::ANSWER, self.answer)
     }
 
-    /// For any sign of life.
+    /// The limit for silence, with its variable.
     pub fn idle(&self) -> Limit {
         Limit::set_by(Self::IDLE, self.idle)
     }
 }
 
-/// How long one thing is waited for.
+/// A time limit, together with the variable that sets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// How long.
+    /// The longest time to wait.
     pub time: Duration,
-    /// The variable that sets it, if one does.
+    /// The variable that sets it, if there is one.
     pub setting: Option<&'static str>,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for Limit {
     }
 }
 
-/// `80ms`, `0.5s`, `2`.
+/// Parses a time such as `80ms`, `0.5s` or `2` (seconds).
 pub(crate) fn time(text: &str) -> Option<Duration> {
     let text = text.trim();
     let (number, unit) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
@@ -134,7 +134,7 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * unit).ok()
 }
 
-/// `10 s`, `0.5 s`.
+/// Displays a duration in seconds: `10 s`, `0.5 s`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) Duration);
 

@@ -1,8 +1,9 @@
-//! What a build says while it runs: below all that builds, and all that a build waits for.
+//! Progress notes of a running build. A module of its own, below everything that builds and everything a build waits
+//! for.
 
-/// Hears what happens in a build; what it does not implement is not of interest to it.
+/// Receives the progress of a build. Every method does nothing by default.
 pub trait Notes: Sync {
-    /// A step began: which, of how many (0: unknown), in words.
+    /// A step began: its number, the total (0 if unknown) and its description.
     fn step(&self, _step: usize, _of: usize, _name: &str) {}
     /// A step was found in the cache.
     fn cached(&self, _name: &str) {}

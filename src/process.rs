@@ -1,8 +1,9 @@
-//! Runs one program in a process group of its own, hands its lines over as they come, and stops it when asked.
+//! Runs a command in its own process group, passes its output on line by line, and stops it on request.
 //!
-//! Knows no builder. A group, so that what the program started ends with it (killing only the child would leave a grandchild with
-//! the pipes open); one thread per pipe and one channel, so that the caller gets lines on its own thread; a request to stop is
-//! polled, because it may come from any thread or a signal. All running groups are known, so none outlives us.
+//! Independent of any builder. It uses a group so that whatever the command started ends with it (killing only the
+//! child would leave grandchildren holding the pipes), and one thread per pipe feeding one channel, so that the caller
+//! receives lines on its own thread. A stop is polled for, because it may come from any thread or a signal. All running
+//! groups are registered, so that none outlives this process.
 
 mod group;
 
@@ -20,37 +21,41 @@ pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
 use group::{LAST_TICK, LINGER, Stop};
 pub(crate) use group::{Pipe, read_lines};
 
-/// How often a running program's caller looks whether it should stop.
+/// How often the caller of a running command checks whether to stop it.
 const TICK: Duration = Duration::from_millis(50);
 
-/// More is no answer of a short program.
+/// Maximum output of a command run as a query, in bytes.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// How a program ended.
+/// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exit {
-    /// What the system says.
+    /// The exit status that the system reported.
     pub status: ExitStatus,
-    /// Whether it was asked to stop; it may still have succeeded.
+    /// Whether a stop was requested; the command may still have succeeded.
     pub stopped: bool,
 }
 
-/// How long a program may go on.
+/// How long to wait for a command.
 #[derive(Clone, Copy)]
 pub struct Patience<'a> {
-    /// How long it may be silent, and how long it may take to stop.
+    /// Limits on its silence (`idle`) and on the time it takes to stop (`grace`).
     pub limits: &'a Limits,
-    /// Asks it to stop.
+    /// Stops the command when requested.
     pub cancel: &'a Cancel,
-    /// Asked whenever it has been silent for long: why there is no hope of an end. Without it silence is no reason.
+    /// Called whenever the command has been silent for the idle limit; an error, with its reason, ends the wait. `None`
+    /// if silence is acceptable.
     pub hope: Option<&'a dyn Fn() -> Result<(), String>>,
 }
 
-/// Runs a program to its end; every line of its output goes to `hear`, without its line end.
+/// Runs a command to its end and passes every line of its output, without the line ending, to `hear`.
 ///
-/// On a cancel the whole group gets an interrupt, within the grace the request to terminate, and before its end it is killed;
-/// on an urgent one it is killed at once.
-/// An error of the kind `TimedOut` means that there is no hope of its end.
+/// On a cancel the whole group receives SIGINT, halfway through the grace period SIGTERM, and before its end SIGKILL;
+/// an urgent cancel sends SIGKILL at once.
+///
+/// # Errors
+///
+/// Fails if the command cannot be started, or with kind `TimedOut` if [`Patience::hope`] gives up on it.
 pub fn run(
     command: &mut Command,
     patience: Patience<'_>,
@@ -66,21 +71,21 @@ pub fn run(
         }
         stop.follow(patience.cancel);
         if !is_ended {
-            last_line = patience.hope(last_line)?;
+            last_line = patience.check_silence(last_line)?;
         }
         Ok(())
     })?;
     let stopped = stop.asked.is_some();
     if stopped || lingers {
-        // Whoever of the group still lives works for nobody.
+        // Any surviving member of the group no longer serves a purpose.
         stop.kill();
     }
     Ok(Exit { status, stopped })
 }
 
 impl Patience<'_> {
-    /// Asks whether there is hope, when it is time; gives when the program was last known to be worth waiting for.
-    fn hope(self, last: Instant) -> io::Result<Instant> {
+    /// Consults `hope` after a long silence; returns the time at which the command was last known to be alive.
+    fn check_silence(self, last: Instant) -> io::Result<Instant> {
         match self.hope {
             Some(hope) if last.elapsed() >= self.limits.idle => hope()
                 .map(|()| Instant::now())
@@ -90,10 +95,10 @@ impl Patience<'_> {
     }
 }
 
-/// What a short program said.
+/// The result of a command run as a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
-    /// Whether it succeeded.
+    /// Whether it exited successfully.
     pub success: bool,
     /// Its standard output.
     pub out: String,
@@ -101,22 +106,21 @@ pub struct Output {
     pub err: String,
 }
 
-/// Runs a short program to its end, which is the answer to a question.
-/// On an error its group is killed.
+/// Runs a short command whose output is the answer to a query. On an error its process group is killed.
 pub(crate) fn ask(command: &mut Command, question: &Question<'_>) -> io::Result<Output> {
     answer(start(command.stdin(Stdio::null()))?, question)
 }
 
-/// The same, with a few words on its standard input.
+/// Like [`ask`], with `input` on standard input.
 pub(crate) fn ask_with(
     command: &mut Command,
-    words: &str,
+    input: &str,
     question: &Question<'_>,
 ) -> io::Result<Output> {
     let mut started = start(command.stdin(Stdio::piped()))?;
     if let Some(mut pipe) = started.child.stdin.take() {
-        // Less than a pipe holds, so nobody waits; one that does not want to hear it may still answer.
-        let _ = pipe.write_all(words.as_bytes());
+        // Less than a pipe holds, so this never blocks; a command that does not read its input may still answer.
+        let _ = pipe.write_all(input.as_bytes());
     }
     answer(started, question)
 }
@@ -133,7 +137,7 @@ fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Output> {
             text.push('\n');
             if out.len() + err.len() > LONGEST_ANSWER {
                 let limit = LONGEST_ANSWER >> 20;
-                return Err(io::Error::other(format!("it says more than {limit} MiB")));
+                return Err(io::Error::other(format!("its output exceeds {limit} MiB")));
             }
         }
         if !is_ended {
@@ -145,8 +149,8 @@ fn answer(mut started: Started, question: &Question<'_>) -> io::Result<Output> {
     Ok(Output { success, out, err })
 }
 
-/// Follows a program to its end, and says whether its pipes are still open then. `hear` is called with every line, and every
-/// tick without one; it also learns whether the program itself has ended.
+/// Follows a command to its end; also returns whether its pipes are still open at that point. `hear` is called for
+/// every line, or with `None` on each tick without one; its second argument is whether the process itself has ended.
 fn follow(
     started: &mut Started,
     mut hear: impl FnMut(Option<(Stream, &str)>, bool) -> io::Result<()>,
@@ -168,7 +172,7 @@ fn follow(
             Some((status, at)) if is_closed || at.elapsed() > LINGER => {
                 return Ok((status, !is_closed));
             }
-            // The program may still be working, and may still have to be stopped.
+            // All pipes are closed, but the process may still be working and may still have to be stopped.
             _ if is_closed => thread::sleep(LAST_TICK),
             _ => {}
         }

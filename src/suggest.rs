@@ -1,9 +1,9 @@
-//! "Did you mean": the known word that is closest to an unknown one.
+//! "Did you mean": the known word closest to an unknown one.
 //!
-//! Damerau-Levenshtein, with a distance that grows with the length, so that short words are not "corrected" into unrelated
-//! ones.
+//! The permitted Damerau-Levenshtein distance grows with the length of the word, so that short words are not
+//! "corrected" into unrelated ones.
 
-/// The known word closest to `word`, if one is close enough to be meant; the first of equals.
+/// Returns the known word closest to `word`, if one is close enough to be meant; the first among equals.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match word.chars().count() {
         0..=1 => 0,
@@ -20,7 +20,7 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, known)| known)
 }
 
-/// The known words that look like `word`, the likest first: a few to choose from where none is clearly meant.
+/// Returns a few known words that resemble `word`, best match first, for when none is clearly meant.
 fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     const ALIKE: f64 = 0.7;
     const ENOUGH: usize = 4;
@@ -43,7 +43,7 @@ fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str
     near.into_iter().map(|(_, known)| known).collect()
 }
 
-/// The words near to an unknown name, as a sentence; `all` says where they all are listed.
+/// Formats the known words similar to an unknown name for a message; `all` says where the full list is.
 pub fn near_words<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, all: &str) -> String {
     let near: Vec<String> = near(word, known)
         .iter()
@@ -55,7 +55,7 @@ pub fn near_words<'a>(word: &str, known: impl IntoIterator<Item = &'a str>, all:
     format!("similar names: {}; {all}", near.join(", "))
 }
 
-/// Neither case nor `_` for `-` counts as a difference.
+/// Normalizes a word so that neither case nor `_` versus `-` counts as a difference.
 fn fold(word: &str) -> String {
     word.to_lowercase().replace('_', "-")
 }

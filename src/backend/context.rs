@@ -1,8 +1,8 @@
-//! Copies file sets into a directory for a builder, and proves while copying that they are what was hashed.
+//! Copies file sets into a directory for a builder, and verifies while copying that they match what was hashed.
 //!
-//! Knows no builder. What is sent is the copy, so a file that changes afterwards changes nothing; modes are reduced to whether
-//! a file is executable; times are derived from the content. See `docs/design/context.md`. Copies are written by handle; a
-//! program that accepts only a path gets one when the copy is complete.
+//! Independent of any builder. The copy is what is sent, so a file that changes later has no effect; modes are reduced
+//! to whether a file is executable; times are derived from the content. See `docs/design/context.md`. Copies are
+//! written through directory handles; commands that accept only a path get one once the copy is complete.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -25,10 +25,10 @@ pub(super) use source::NotSent;
 
 mod source;
 
-/// 1980-01-01, the first day that a zip archive (a wheel) can express.
+/// 1980-01-01 in Unix time, the earliest date that a zip archive (a wheel) can express.
 const FIRST_DAY: u64 = 315_532_800;
 
-/// The time of directories and links.
+/// The modification time of directories and links.
 const FIRST_TIME: Timespec = Timespec {
     tv_sec: FIRST_DAY.cast_signed(),
     tv_nsec: 0,
@@ -36,14 +36,17 @@ const FIRST_TIME: Timespec = Timespec {
 
 const CHUNK: usize = 256 * 1024;
 
-/// More threads than this only wait for the disk.
+/// Maximum number of copying threads; more would only wait for the disk.
 const MOST_THREADS: usize = 8;
 
-/// Fewer files than this are copied faster than threads are started.
+/// Number of files per copying thread: fewer are copied faster than a thread is started.
 const FEW: usize = 64;
 
 /// Copies the files of a set into a new directory.
-/// Fails with [`BuildError::Moved`] if a file is not what was hashed.
+///
+/// # Errors
+///
+/// Fails with [`BuildError::Moved`] if a file differs from what was hashed.
 pub fn stage(files: &Files, to: &Path) -> Result<(), BuildError> {
     stage_in(files, &ours(to).make().map_err(unwritten)?)
 }
@@ -52,12 +55,12 @@ pub(super) fn stage_in(files: &Files, to: &Dir) -> Result<(), BuildError> {
     to.set_mode(0o755).map_err(unwritten)?;
     make_folders(files, to).map_err(unwritten)?;
     copy_all(files, to)?;
-    // Last, because every new file changes its directory's time.
+    // Done last, because every new file changes its directory's time.
     finish_folders(files, to).map_err(unwritten)
 }
 
-/// Where a path of ours leads: below the state directory of a workspace, of which no step may be a link, or else below the
-/// directory that it is in.
+/// Location of a path of imgspec's own: below the state directory of a workspace, where no component may be a link, or
+/// else below its parent directory.
 pub(super) fn ours(path: &Path) -> Rooted {
     let state = path.iter().collect::<Vec<_>>();
     let state = state.iter().rposition(|part| *part == STATE_FOLDER);
@@ -74,7 +77,7 @@ pub(super) fn ours(path: &Path) -> Rooted {
     Rooted::new(&above, below, terms)
 }
 
-/// A directory of the user's that is to be written into; created if it does not exist.
+/// Opens a directory of the user's for writing; creates it if it does not exist.
 pub(super) fn theirs(path: &Path) -> Result<Dir, BuildError> {
     let terms = Terms {
         keeps: "what it writes",
@@ -91,7 +94,7 @@ pub(super) fn scratch(job: &Job<'_>) -> Result<Dir, BuildError> {
     }
 }
 
-/// Removes the job's own directory: what remains would be a copy of the user's files.
+/// Removes the job's scratch directory: what remains in it would be a copy of the user's files.
 pub(super) fn drop_scratch(job: &Job<'_>) {
     if let Some((above, name)) = ours(&job.scratch).split()
         && let Ok(Some(above)) = above.open()
@@ -113,20 +116,22 @@ pub(super) fn text_of(files: &Files, entry: &Entry) -> Result<String, BuildError
         .map_err(|_| BuildError::Failed(format!("`{}` is not UTF-8 text", place(files, entry))))
 }
 
-/// A directory in another one, new and empty.
+/// Creates a new, empty directory in another one, replacing any previous content.
 pub(super) fn empty(above: &Dir, name: impl AsRef<std::ffi::OsStr>) -> Result<Dir, BuildError> {
     let name = name.as_ref();
     let emptied = above.remove(name).and_then(|()| above.make(name));
     emptied.map_err(unwritten)
 }
 
-/// The error of a file of ours that cannot be written: the disk is full, the directory belongs to somebody else.
+/// The error for a file of imgspec's own that cannot be written: the disk is full, or the directory belongs to someone
+/// else.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 pub(super) fn unwritten(error: io::Error) -> BuildError {
     BuildError::Failed(system_words(&error))
 }
 
-/// The directories that entries are in, outermost first: of a set of requirements files none is listed.
+/// The directories that contain the entries, outermost first; derived from the paths, since sets of requirements files
+/// list none.
 pub(super) fn folders(files: &Files) -> Vec<&str> {
     let mut folders: Vec<&str> = files
         .entries
@@ -147,7 +152,7 @@ pub(super) fn folders(files: &Files) -> Vec<&str> {
 
 fn make_folders(files: &Files, to: &Dir) -> io::Result<()> {
     let mut folders = folders(files).into_iter();
-    // Whatever the umask is.
+    // Regardless of the umask.
     folders.try_for_each(|folder| to.make_all(folder)?.set_mode(0o755))
 }
 
@@ -158,7 +163,7 @@ fn finish_folders(files: &Files, to: &Dir) -> io::Result<()> {
     to.set_time(FIRST_TIME)
 }
 
-/// Copies with threads of its own: a pool's worker that waits for its own pool would start another image's build meanwhile.
+/// Copies with threads of its own: a pool worker waiting for its own pool would start building another image meanwhile.
 fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     let source = open(files)?;
     let next = AtomicUsize::new(0);
@@ -172,7 +177,8 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
         } {
             if let Err(error) = copy_one(&source, files, entry, &mut target, &mut buffer) {
                 let mut first = first.lock();
-                // The first in path order, whichever thread was first; nobody begins another.
+                // Report the first failure in path order, whichever thread found it first; no further files are
+                // started.
                 if first.as_ref().is_none_or(|(earlier, _)| at < *earlier) {
                     *first = Some((at, error));
                 }
@@ -194,14 +200,14 @@ fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     first.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Where a thread copies to; consecutive entries are mostly in one directory.
+/// The target of a copying thread; consecutive entries are mostly in the same directory.
 struct Target<'a> {
     to: &'a Dir,
     last: Option<(&'a str, Dir)>,
 }
 
 impl<'a> Target<'a> {
-    /// The directory of an entry, and its name there.
+    /// Returns the directory of an entry, and its name there.
     fn of(&mut self, path: &'a str) -> io::Result<(&Dir, &'a str)> {
         let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
         if self.last.as_ref().is_none_or(|(last, _)| *last != above) {
@@ -235,7 +241,7 @@ fn copy_one<'a>(
     })
 }
 
-/// The path of an entry from the workspace root.
+/// The path of an entry relative to the workspace root.
 pub(super) fn place(files: &Files, entry: &Entry) -> String {
     if files.place.is_empty() {
         entry.path.clone()
@@ -249,7 +255,7 @@ fn moved(files: &Files, entry: &Entry) -> BuildError {
     BuildError::Moved { path }
 }
 
-/// Passes on the content of a file in pieces; they are those of the hashed file only if it succeeds.
+/// Passes the content of a file to `give` in pieces; only if this succeeds do they match the hashed file.
 pub(super) fn send(
     files: &Files,
     entry: &Entry,
@@ -258,13 +264,13 @@ pub(super) fn send(
     FileSetReader::open(files)?.pass_on(entry, &mut vec![0; piece(entry)], give)
 }
 
-/// Proves that the files of a set are what was hashed, as a builder that receives them does.
+/// Verifies that the files of a set match what was hashed, as a builder that receives them does.
 pub fn verify(files: &Files) -> Result<(), BuildError> {
     send_all(files, &mut |_| Ok(()))
 }
 
-/// Passes on the contents of all files of a set, as a builder receives them, and proves that they are what was hashed.
-/// Fails with [`BuildError::Cancelled`] if a piece is not taken.
+/// Passes the contents of all files of a set to `give`, as a builder receives them, and verifies that they match what
+/// was hashed. Fails with [`BuildError::Cancelled`] if `give` fails.
 pub(super) fn send_all(
     files: &Files,
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
@@ -286,14 +292,14 @@ pub(super) fn send_all(
     Ok(())
 }
 
-/// Opens a set for reading; if it is gone, it has moved.
+/// Opens a set for reading; a set that no longer exists counts as moved.
 fn open(files: &Files) -> Result<FileSetReader, BuildError> {
     FileSetReader::open(files).map_err(|_| BuildError::Moved {
         path: files.place.clone(),
     })
 }
 
-/// How many bytes of a file are read at once: for a small file one more than its size, to see that it ends there.
+/// Size of the read buffer for a file: for a small file one byte more than its size, to notice if the file has grown.
 fn piece(entry: &Entry) -> usize {
     match &entry.kind {
         EntryKind::File { size, .. } => {
@@ -320,7 +326,7 @@ fn copy_file(
     let copy = folder.create(name, mode).map_err(NotSent::Untaken)?;
     let mut copy = copy.ok_or_else(|| NotSent::Untaken(io::ErrorKind::AlreadyExists.into()))?;
     source::pass_on(file, entry, buffer, &mut |piece| copy.write_all(piece))?;
-    // Whatever the umask is.
+    // Regardless of the umask.
     copy.set_permissions(Permissions::from_mode(mode))
         .and_then(|()| copy.set_modified(time_of(digest)))
         .map_err(NotSent::Untaken)
@@ -330,10 +336,10 @@ pub(super) fn first_day() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(FIRST_DAY)
 }
 
-/// A modification time derived from the content: within 194 days after 1980-01-01, in nanoseconds.
+/// A modification time derived from the content: within 194 days after 1980-01-01, with nanoseconds.
 ///
-/// `BuildKit` takes files of equal name, size and time for equal (moby/buildkit#2592), and Python keeps compiled files by
-/// whole seconds: both see a change that keeps the size.
+/// `BuildKit` takes files of equal name, size and time for equal (moby/buildkit#2592), and Python checks compiled files
+/// by whole seconds: both notice a change that preserves the size.
 pub(super) fn time_of(digest: &[u8; 32]) -> SystemTime {
     let word = |at: usize| {
         let bytes = [digest[at], digest[at + 1], digest[at + 2], digest[at + 3]];

@@ -1,7 +1,8 @@
-//! A backend that builds nothing: it takes its time, fails on demand and keeps count. For tests and demos.
+//! A backend that builds nothing: it takes its time, fails on demand and counts builds. For tests and demos.
 //!
-//! Its "images" are small files in a directory. It reads and checks the very files that a real backend would send, and names a
-//! result only after success, so that everything around a build (keys, records, kills, races) is exercised for real.
+//! Its "images" are small files in a directory. It reads and checks the same files that a real backend would send, and
+//! names a result only after success, so that everything around a build (keys, records, kills, races) is exercised for
+//! real.
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -24,28 +25,28 @@ use crate::disk::system_words;
 use crate::limits::Limits;
 use crate::recipe::Recipe;
 
-/// The largest image file, in bytes; a larger one is not the fake's.
+/// Maximum size of an image file in bytes; a larger file was not written by this backend.
 const LARGEST_IMAGE: u64 = 1 << 20;
 
-/// What the fake does, and where it keeps its images.
+/// Configuration of the fake backend.
 #[derive(Debug, Clone, Default)]
 pub struct Wishes {
-    /// How long a build takes.
+    /// The duration of a build.
     pub time: Duration,
-    /// Images whose build always fails.
+    /// Images whose builds always fail.
     pub fail: Vec<String>,
-    /// Images whose first builds fail with a transient error, and how many of these builds.
+    /// Images whose first builds fail with a transient error, with the number of such builds.
     pub stumble: BTreeMap<String, u32>,
-    /// The directory of its images.
+    /// The directory in which images are stored.
     pub folder: PathBuf,
-    /// A file to which everything that it is sent is appended.
+    /// A file to which all received content is appended.
     pub received: Option<PathBuf>,
 }
 
 impl Wishes {
-    /// Reads the wishes from variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL` (`a,b`),
-    /// `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state directory) and
-    /// `IMGSPEC_FAKE_RECEIVED`.
+    /// Reads the configuration from environment variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL`
+    /// (`a,b`), `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state
+    /// directory) and `IMGSPEC_FAKE_RECEIVED`.
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
         let list = |name: &str| {
             env(name)
@@ -87,7 +88,7 @@ struct FakeImage {
 }
 
 impl Fake {
-    /// A fake with these wishes.
+    /// Creates a fake backend with this configuration.
     pub fn new(wishes: Wishes) -> Self {
         Self {
             wishes,
@@ -131,7 +132,7 @@ impl Fake {
         sets.try_for_each(|files| context::send_all(files, &mut take))
     }
 
-    /// One line a build, so that tests can count builds of many processes.
+    /// Logs one line per build, so that tests can count builds across processes.
     fn count(&self, image: &str) -> std::io::Result<()> {
         let folder = context::ours(&self.wishes.folder).make()?;
         let mut log = folder.append("builds.log")?;
@@ -207,7 +208,7 @@ impl Backend for Fake {
             .collect()
     }
 
-    /// Registries are asked for real, without a login.
+    /// Queries real registries, without a login.
     fn resolve(
         &self,
         wanted: &[Outsider<'_>],
@@ -227,7 +228,7 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         self.count(job.image).map_err(failed)?;
-        // Printed, as careless commands print what they were given.
+        // Logged on purpose, as careless commands print what they receive.
         let secrets = secret::of_job(job, &|name| std::env::var(name).ok())?;
         let hider = Hider::new(&secrets);
         let notes: &dyn Notes = &Discreet {
@@ -289,7 +290,7 @@ fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existenc
     })
 }
 
-/// The files that a builder would be sent, one directory a set.
+/// Writes the files that a builder would receive, one directory per set.
 fn stage(job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
     let to = context::theirs(to)?;
     job.files.iter().enumerate().try_for_each(|(at, files)| {

@@ -1,7 +1,7 @@
-//! What carries recipes out: the trait [`Backend`] and its data.
+//! Builders: the trait [`Backend`] and its data.
 //!
-//! A backend knows one recipe and one job at a time; the graph, keys, records and retries belong to its callers. Everything
-//! that differs between backends is behind this trait.
+//! A backend handles one recipe and one job at a time; the graph, keys, records and retries belong to its callers.
+//! Everything that differs between builders is behind this trait.
 
 mod buildkit;
 mod context;
@@ -34,16 +34,21 @@ use crate::workspace::Locked;
 
 /// A builder of images.
 pub trait Backend: Send + Sync {
-    /// The name that `builder` and `--builder` give it.
+    /// The name used by `builder` and `--builder`.
     fn name(&self) -> &str;
 
-    /// The highest wins where nothing else decides.
+    /// The priority of the backend; the highest wins where nothing else decides.
     fn priority(&self) -> u8;
 
     /// Whether it can build on this machine, for `doctor`; may start a process.
     fn availability(&self, asker: Asker<'_>) -> Availability;
 
-    /// Removes what killed runs left in its store, but nothing that a run may still need; returns how many items.
+    /// Removes what killed runs left in its store, except what a run may still need; returns the number of items
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// Fails with a description if the store could not be queried.
     fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
         Ok(0)
     }
@@ -54,33 +59,36 @@ pub trait Backend: Send + Sync {
     /// Writes what a build would send: the Dockerfile and the context.
     ///
     /// # Errors
-    /// When a file cannot be read or written, or changed since it was hashed.
+    ///
+    /// Fails if a file cannot be read or written, or if it changed since it was hashed.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError>;
 
-    /// The name of the file among them that says what is done.
+    /// The name of the rendered file that contains the build instructions.
     fn script(&self) -> &'static str {
         "Dockerfile"
     }
 
-    /// Which of these references exist, in the same order; all are asked for at once. Without an answer in time, unknown.
+    /// Whether each of these references exists, in the same order, queried all at once; unknown if there is no answer
+    /// in time.
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence>;
 
-    /// What outside images are now, in the same order: as their registries say, else as the local store has them.
+    /// What outside images currently are, in the same order: according to their registries, or else to the local store.
     fn resolve(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Result<Resolved, Unresolved>> {
-        let why = format!("`{}` does not know how to look for it", self.name());
+        let why = format!("`{}` cannot look it up", self.name());
         vec![Err(Unresolved::Unknown(why)); wanted.len()]
     }
 
-    /// Why a build on these outside images could not be for their platforms, in the same order; none where that is possible,
-    /// or not known before.
+    /// Why a build on each of these outside images could not target its platforms, in the same order; `None` if it
+    /// could, or if that is not known in advance.
     fn foreign(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Option<Unresolved>> {
         vec![None; wanted.len()]
     }
 
-    /// Builds one image. The reference names the result only once this returns it.
+    /// Builds one image. The reference names the result only once this returns.
     ///
     /// # Errors
-    /// When the build fails, is cancelled, or its files changed; nothing then has the reference.
+    ///
+    /// Fails if the build fails or is cancelled, or if its files changed; the reference then names nothing new.
     fn build(
         &self,
         job: &Job<'_>,
@@ -88,8 +96,8 @@ pub trait Backend: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError>;
 
-    /// Sends what the reference names in the local store to its registry, and returns the digest by which that has it; none
-    /// when it did not say.
+    /// Pushes the image that the reference names in the local store to its registry. Returns the digest under which the
+    /// registry stored it; `None` if the registry did not report one.
     fn push(
         &self,
         job: &Job<'_>,
@@ -99,83 +107,83 @@ pub trait Backend: Send + Sync {
     ) -> Result<Option<String>, BuildError>;
 }
 
-/// Whether a backend can build here.
+/// Whether a backend can build on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
-    /// It can.
+    /// It can build.
     Ready {
-        /// Its components and their versions: `("docker", "28.2.2")`.
+        /// Its components and their versions, such as `("docker", "28.2.2")`.
         versions: Vec<(String, String)>,
-        /// What is worth knowing: which image store, a slow fallback.
+        /// Useful details, such as the image store or a slow fallback.
         remarks: Vec<String>,
     },
-    /// It cannot.
+    /// It cannot build.
     Missing {
-        /// Why, in words.
+        /// The reason.
         why: String,
-        /// What to do.
+        /// How to fix it.
         mend: String,
     },
 }
 
-/// A field that a backend cannot honour.
+/// A field that a backend cannot honor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
-    /// The manifest's name of the field, such as `platform`.
+    /// The field's name in the manifest, such as `platform`.
     pub field: String,
-    /// Why, in words.
+    /// The reason.
     pub why: String,
 }
 
-/// An image to look for.
+/// An image whose existence is to be checked.
 #[derive(Debug, Clone)]
 pub struct Wanted<'a> {
-    /// `registry/name:tag`.
+    /// The reference, `registry/name:tag`.
     pub reference: &'a str,
-    /// Where it must be.
+    /// Where it must exist.
     pub place: StoreKind,
-    /// The platforms that it must be for.
+    /// The platforms that it must support.
     pub platforms: &'a [String],
 }
 
-/// An outside image whose content is asked for.
+/// An outside image to be resolved.
 #[derive(Debug, Clone, Copy)]
 pub struct Outsider<'a> {
-    /// By tag, or by digest: `name@sha256:…`.
+    /// The reference, by tag or by digest: `name@sha256:…`.
     pub reference: &'a str,
-    /// The platforms that it must be for.
+    /// The platforms that it must support.
     pub platforms: &'a [String],
 }
 
-/// What an outside image is.
+/// The current content of an outside image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolved {
-    /// The image, with the manifests of the platforms that were asked for.
+    /// The image, with the manifests of the requested platforms.
     pub locked: Locked,
-    /// Why not its registry said so, but the local store; none when the registry did.
+    /// Why the answer comes from the local store rather than the registry; `None` if it comes from the registry.
     pub instead: Option<String>,
 }
 
-/// Why nobody can say what an outside image is.
+/// Why an outside image could not be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unresolved {
-    /// It is there, but not for these platforms.
-    #[error("it is not for {}, only for {}", .missing.join(" and "), .there.join(", "))]
+    /// The image exists, but not for these platforms.
+    #[error("it is not available for {}, only for {}", .missing.join(" and "), .there.join(", "))]
     Foreign {
-        /// The platforms that it is not for.
+        /// The requested platforms that it lacks.
         missing: Vec<String>,
-        /// Those that it is for.
+        /// The platforms that it supports.
         there: Vec<String>,
     },
     /// Its registry does not have it.
     #[error("its registry does not have it")]
     Absent,
-    /// There was no answer.
+    /// There was no answer; contains the reason.
     #[error("{0}")]
     Unknown(String),
 }
 
-/// Where an artifact can be.
+/// The stores in which an artifact can be.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -183,12 +191,12 @@ pub enum Unresolved {
 pub enum StoreKind {
     /// The backend's own store on this machine (or its daemon's).
     Local,
-    /// The registry that the reference names.
+    /// The registry in the reference.
     Registry,
 }
 
 impl Existence {
-    /// Present if it is for all platforms, incomplete otherwise.
+    /// `Present` if the image supports all platforms, else `Incomplete`.
     fn present(
         key: Option<String>,
         digest: String,
@@ -207,23 +215,23 @@ impl Existence {
 /// Whether a reference exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Existence {
-    /// It is there.
+    /// The image exists.
     Present {
-        /// The image's `dev.imgspec.key` label.
+        /// The value of the image's `dev.imgspec.key` label.
         key: Option<String>,
-        /// Image id or manifest digest.
+        /// The image id or manifest digest.
         digest: String,
     },
-    /// It is there, but not for all platforms.
+    /// The image exists, but not for all platforms.
     Incomplete {
-        /// The platforms that it is not for.
+        /// The platforms that it lacks.
         missing: Vec<String>,
     },
-    /// It does not exist.
+    /// The image does not exist.
     Absent,
-    /// There was no answer; never read as "present".
+    /// There was no answer; never treated as `Present`.
     Unknown {
-        /// Why, in words.
+        /// The reason.
         why: String,
     },
 }
@@ -233,35 +241,35 @@ pub enum Existence {
 pub struct Job<'a> {
     /// The image's id.
     pub image: &'a str,
-    /// What to do.
+    /// The steps and configuration of the image.
     pub recipe: &'a Recipe,
     /// The image's key, for its label.
     pub key: &'a Key,
-    /// What the result is called.
+    /// The reference of the result.
     pub reference: &'a str,
-    /// The digests of the recipe's file sets, in the order of [`Recipe::file_sets`]: what is sent must be just this.
+    /// The recipe's hashed file sets, in the order of [`Recipe::file_sets`]: exactly these contents must be sent.
     pub files: &'a [Arc<Files>],
-    /// The images that the recipe needs, by id.
+    /// The artifacts of the workspace images that the recipe needs, by image id.
     pub bases: BTreeMap<String, Artifact>,
-    /// The images of registries that it is made of, and what they are to be.
+    /// The registry images that the recipe uses, with their pinned content.
     pub outside: &'a Outside,
-    /// Whether every step must run again, whatever the backend has cached.
+    /// Whether every step must run again, regardless of the backend's cache.
     pub no_cache: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
-    /// A directory for this image's contexts; emptied by whoever uses it.
+    /// The scratch directory for this image's contexts; its user empties it.
     pub scratch: PathBuf,
 }
 
 impl Job<'_> {
-    /// An image that the recipe needs, which was built before.
+    /// The artifact of a workspace image that the recipe needs.
     fn base(&self, id: &str) -> Result<&Artifact, BuildError> {
         self.bases.get(id).ok_or_else(|| {
             BuildError::Failed(format!("`{}` needs `{id}`, which is not built", self.image))
         })
     }
 
-    /// What a backend made of it.
+    /// The artifact of this job's build.
     fn artifact(&self, backend: &str, digest: String) -> Artifact {
         Artifact {
             backend: backend.to_owned(),
@@ -271,35 +279,35 @@ impl Job<'_> {
     }
 }
 
-/// A built image, as its backend can find it again.
+/// A built image, with what its backend needs to find it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Artifact {
-    /// The backend that made it.
+    /// The name of the backend that built it.
     pub backend: String,
-    /// `registry/name:tag`.
+    /// The reference, `registry/name:tag`.
     pub reference: String,
-    /// Image id or manifest digest, `sha256:…`.
+    /// The image id or manifest digest, `sha256:…`.
     pub digest: String,
 }
 
 /// Why a build has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
-    /// The recipe cannot be carried out: a command failed, a package does not exist. Another try would not help.
+    /// The recipe cannot be carried out: a command failed, or a package does not exist. Retrying would not help.
     #[error("{0}")]
     Failed(String),
-    /// A transient failure of the network, the registry or the daemon. Worth another try.
+    /// A transient failure of the network, the registry or the daemon. Worth retrying.
     #[error("{0}")]
     Transient(String),
-    /// A step failed that a field of the manifest asked for.
+    /// A failure of a step that a field of the manifest caused.
     #[error("{error}")]
     Step {
-        /// The field, as the image's places name it: `base-image`, `commands[1]`.
+        /// The field, as in the image's places: `base-image`, `commands[1]`.
         field: String,
-        /// What went wrong.
+        /// The failure itself.
         error: Box<BuildError>,
     },
-    /// A file is not what was hashed.
+    /// A file differs from what was hashed.
     #[error("`{path}` changed while it was being read")]
     Moved {
         /// The file, relative to the workspace root.
@@ -311,7 +319,7 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// Whether another try may help.
+    /// Whether a retry may help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Transient(_) => true,
@@ -320,7 +328,7 @@ impl BuildError {
         }
     }
 
-    /// The field of the manifest that asked for what failed, where that is known.
+    /// The manifest field that caused the failed step, if known.
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::Step { field, .. } => Some(field),
@@ -328,7 +336,7 @@ impl BuildError {
         }
     }
 
-    /// The same error in other words.
+    /// Replaces the error's message.
     pub(crate) fn reworded(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Failed(why) => Self::Failed(words(why)),
@@ -341,7 +349,7 @@ impl BuildError {
         }
     }
 
-    /// A failure that may be transient.
+    /// Creates a failure that is transient or permanent.
     pub(crate) fn of(why: String, is_transient: bool) -> Self {
         if is_transient {
             Self::Transient(why)

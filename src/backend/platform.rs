@@ -1,12 +1,12 @@
-//! Whether an image is for the platform that is wanted. Pure.
+//! Matches images against wanted platforms. Pure.
 //!
-//! What an image does not say is not held against it (old ones leave out the variant); what it says differently is.
+//! Properties that an image does not declare match anything (old images omit the variant); declared ones must be equal.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-/// A platform as image configs and indexes say it: <https://github.com/opencontainers/image-spec/blob/main/image-index.md>.
+/// A platform as in image configs and indexes: <https://github.com/opencontainers/image-spec/blob/main/image-index.md>.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub(crate) struct Platform {
     #[serde(default, alias = "Os")]
@@ -18,7 +18,7 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
-    /// Whether it is the one that `wanted` names, such as `linux/arm64` or `linux/arm/v7`.
+    /// Whether this platform matches `wanted`, such as `linux/arm64` or `linux/arm/v7`.
     pub(crate) fn is(&self, wanted: &str) -> bool {
         let mut parts = wanted.split('/');
         let os = parts.next().unwrap_or_default();
@@ -42,7 +42,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// The variant, without those that are implied.
+/// The variant, or an empty string if it is the default of the architecture.
 fn usual<'a>(architecture: &str, variant: &'a str) -> &'a str {
     match (architecture, variant) {
         ("arm64", "v8") | ("amd64", "v1") => "",

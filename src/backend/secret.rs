@@ -1,7 +1,7 @@
-//! The values of secrets: read when a build needs them, and kept out of all its output.
+//! Values of secrets: read when a build needs them, and removed from all its output.
 //!
-//! Knows no builder. Values are replaced in every line and error that leaves a build, because a command may print what it was
-//! given.
+//! Independent of any builder. Values are redacted in every line and error that leaves a build, because a command may
+//! print what it receives.
 
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -17,18 +17,22 @@ use crate::spec::{SecretFile, SecretSource};
 
 const HIDDEN: &str = "***";
 
-/// The shortest value that is replaced, in bytes: shorter ones occur in innocent words.
+/// The shortest value that is redacted, in bytes: shorter ones occur in ordinary words.
 const SHORTEST: usize = 4;
 
 /// A secret with its value.
 pub struct Revealed {
-    /// What it is called.
+    /// The secret's id in the manifest.
     pub id: String,
-    /// Its value.
+    /// The secret value.
     pub value: Vec<u8>,
 }
 
-/// The secrets of a recipe with their values, or why each of those that cannot be read cannot.
+/// Reads the secrets of a recipe.
+///
+/// # Errors
+///
+/// Returns a message for each secret that cannot be read.
 pub fn reveal(
     recipe: &Recipe,
     root: &Path,
@@ -49,7 +53,7 @@ pub fn reveal(
         };
         match value {
             Ok(value) => revealed.push(Revealed { id, value }),
-            Err(why) => missing.push(format!("the secret `{id}` cannot be had: {why}")),
+            Err(why) => missing.push(format!("the secret `{id}` is not available: {why}")),
         }
     }
     if missing.is_empty() {
@@ -59,7 +63,7 @@ pub fn reveal(
     }
 }
 
-/// The secrets of a build, for the backend that is about to hand them to its builder.
+/// Reads the secrets of a build, for a backend about to pass them to its builder.
 pub(super) fn of_job(
     job: &Job<'_>,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -68,7 +72,7 @@ pub(super) fn of_job(
     revealed.map_err(|missing| BuildError::Failed(missing.join("; ")))
 }
 
-/// The variables that values are read from.
+/// The environment variables from which secrets are read.
 pub(crate) fn variables(recipes: &[Recipe]) -> impl Iterator<Item = String> {
     let all = recipes.iter().flat_map(|recipe| &recipe.secrets);
     all.filter_map(|secret| match &secret.source {
@@ -77,8 +81,8 @@ pub(crate) fn variables(recipes: &[Recipe]) -> impl Iterator<Item = String> {
     })
 }
 
-/// Forbids core dumps of this process, which holds secrets from now on. Programs
-/// that it starts may be dumped where their own limits, and the system, allow it.
+/// Disables core dumps of this process, which holds secrets from now on. Child processes may still dump where their own
+/// limits and the system allow it.
 fn leave_no_dump() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
@@ -89,13 +93,13 @@ fn leave_no_dump() {
         };
         // Lowering a limit is always allowed.
         let _ = setrlimit(Resource::Core, none);
-        // The limit does not apply to dumps that the system pipes to a program.
+        // The limit does not apply to dumps that the system pipes to a handler.
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     });
 }
 
-/// Where a secret's file is.
+/// Path of a secret's file.
 pub fn path(file: &SecretFile, root: &Path, variable: &dyn Fn(&str) -> Option<String>) -> PathBuf {
     if let (Some(below), Some(home)) = (file.given.strip_prefix("~/"), variable("HOME")) {
         return Path::new(&home).join(below);
@@ -108,11 +112,11 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         .map_err(|refusal| format!("`{}` cannot be read: {refusal}", path.display()))
 }
 
-/// Removes secrets from texts.
+/// Redacts secrets in texts.
 pub struct Hider(Vec<String>);
 
 impl Hider {
-    /// Hides these values, each of their lines, and both without surrounding blanks.
+    /// Creates a redactor for these values and each of their lines, without surrounding whitespace.
     #[must_use]
     pub fn new(secrets: &[Revealed]) -> Self {
         let mut words: Vec<String> = Vec::new();
@@ -123,31 +127,31 @@ impl Hider {
             words.push(text.trim().to_owned());
         }
         words.retain(|word| word.len() >= SHORTEST);
-        // The longest first: one may be part of another.
+        // Longest first: one may be part of another.
         words.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         words.dedup();
         Self(words)
     }
 
-    /// The text without secrets.
+    /// Returns the text with secrets redacted.
     #[must_use]
     pub fn hide(&self, text: &str) -> String {
         let hide = |text: String, word: &String| text.replace(word, HIDDEN);
         self.0.iter().fold(text.to_owned(), hide)
     }
 
-    /// The error without secrets.
+    /// Returns the error with secrets redacted.
     #[must_use]
     pub fn hide_error(&self, error: BuildError) -> BuildError {
         error.reworded(|why| self.hide(&why))
     }
 }
 
-/// Notes without secrets.
+/// Forwards notes with secrets redacted.
 pub struct Discreet<'a> {
-    /// Who hears them.
+    /// The receiver of the redacted notes.
     pub notes: &'a dyn Notes,
-    /// What they must not hear.
+    /// The redactor.
     pub hider: &'a Hider,
 }
 
@@ -252,7 +256,7 @@ mod tests {
         assert!(said[0].ends_with("no such file or directory"), "{said:?}");
         assert_eq!(
             said[1],
-            "the secret `b` cannot be had: the variable `UNSET` is not set"
+            "the secret `b` is not available: the variable `UNSET` is not set"
         );
         assert!(
             said[2].ends_with("it is a directory, not a file"),

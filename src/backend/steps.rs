@@ -1,8 +1,9 @@
-//! What a build's steps are called and what they run, the same whichever builder carries them out. Pure.
+//! Names of build steps and the commands they run, the same for every builder. Pure.
 
 use crate::fingerprint::Files;
 
-/// Creates the account `$1` unless it exists, with Debian's program or busybox's; it gets its home and `/root`.
+/// Creates the account `$1` unless it exists, with Debian's or busybox's command, and gives it its home directory and
+/// `/root`.
 pub(crate) const ACCOUNT_SCRIPT: &str = "\
 set -e
 if ! id -u \"$1\" >/dev/null 2>&1; then
@@ -15,17 +16,17 @@ fi
 mkdir -p /root \"/home/$1\"
 chown -R \"$1:\" /root \"/home/$1\"";
 
-/// A step of a build, in the user's words.
+/// A build step as shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepName {
-    /// What it does, in a line: `apt-packages: git curl`.
+    /// A one-line description: `apt-packages: git curl`.
     pub(crate) words: String,
-    /// Whether it fetches things, so that it may fail for a passing reason.
+    /// Whether it downloads anything, so that it may fail for a transient reason.
     pub(crate) fetches: bool,
 }
 
 impl StepName {
-    /// The field of the manifest that asks for step `at`, as an image's places name it: `base-image`, `commands[1]`.
+    /// The manifest field behind step `at`, as in the image's places: `base-image`, `commands[1]`.
     pub(crate) fn field(steps: &[Self], at: usize) -> String {
         let field = |step: &Self| step.words.split(':').next().unwrap_or_default().to_owned();
         let name = field(&steps[at]);
@@ -40,7 +41,7 @@ impl StepName {
     }
 }
 
-/// A file set as messages name it: its path from the workspace root.
+/// The path of a file set, relative to the workspace root, for messages.
 pub(crate) fn shown(files: &Files) -> String {
     let path = if files.single {
         join(&files.place, main_file(files))
@@ -54,7 +55,7 @@ pub(crate) fn shown(files: &Files) -> String {
     }
 }
 
-/// The file of a set that is not a directory: the only one, or the one that names the others.
+/// The main file of a set that is not a directory: its only file, or the one that refers to the others.
 pub(crate) fn main_file(files: &Files) -> &str {
     let only = || files.entries.first().map(|entry| entry.path.as_str());
     files.main.as_deref().or_else(only).unwrap_or_default()
@@ -68,7 +69,7 @@ fn join(folder: &str, name: &str) -> String {
     }
 }
 
-/// A command as one line, for people.
+/// Formats a command as one line, cut to 80 characters.
 pub(crate) fn one_line(text: &str) -> String {
     const ENOUGH: usize = 80;
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! The backends there are. A new one is one more line here; nothing else in the program knows their names.
+//! The list of backends. To add one, add a line here; nothing outside of its own module mentions its name.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::envd::Envd;
 use super::fake::{Fake, Wishes};
 use crate::workspace::STATE_FOLDER;
 
-/// All backends, for a workspace in this directory; of equal priority the first one wins.
+/// All backends for the workspace in `root`, in order of precedence among those of equal priority.
 pub fn all(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let state = root.join(STATE_FOLDER);
     let daemon = Arc::new(Daemon::default());

@@ -23,10 +23,10 @@ pub(super) struct BuildArgs {
     choice: Choice,
     #[command(flatten)]
     how: How,
-    /// Only show what would be done; the same as `graph plan`
+    /// Only show what would be done; same as `graph plan`
     #[arg(long)]
     dry_run: bool,
-    /// Write a JSON object with reference, digest, key, backend and seconds of each image to this file
+    /// Write a JSON object with the reference, digest, key, backend and build time of each image to this file
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
 }
@@ -50,7 +50,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     args.choice.tell_doubts(&session, &planned, &notifier);
     let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
-    // Until here a signal may just end the program: nothing has been begun.
+    // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
     let interrupter = mailbox.interrupter();
     context.signals.ask_first(move || interrupter.interrupt());
@@ -59,7 +59,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let code = code(&summary, context);
     match metadata.map(|file| metadata::write(&file, &summary)) {
         Some(Err(failure)) if code == exit::DONE => Err(failure),
-        // What a build failed of is worth more than that.
+        // The build failure matters more than the missing metadata file, so it sets the exit code.
         Some(Err(failure)) => {
             context.screen.tell(failure);
             Ok(code)
@@ -79,7 +79,7 @@ fn code(summary: &Summary, context: &Context) -> u8 {
 }
 
 fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settings {
-    // A prediction needs every build to have been timed before.
+    // A prediction needs a recorded time for every build.
     let is_timed = plan.builds().all(|image| image.seconds.is_some());
     report::Settings {
         predicted: is_timed.then(|| plan.critical_path(&session.world.graph).1),

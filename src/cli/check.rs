@@ -1,4 +1,4 @@
-//! `check`: everything that is wrong with the manifests and the files that they name.
+//! `check`: reports everything that is wrong with the manifests and the files they name.
 
 use clap::Args;
 
@@ -14,15 +14,15 @@ use crate::suggest;
 
 #[derive(Args)]
 pub(super) struct CheckArgs {
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Make warnings errors: `warnings` for all, or the code of a lint
+    /// Treat warnings as errors: `warnings` for all, or the code of a lint
     #[arg(long, value_name = "LINT", value_parser = denied)]
     deny: Vec<Denied>,
 }
 
-/// What is to be an error.
+/// A warning, or all of them, to treat as an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Denied {
     Warnings,
@@ -77,13 +77,13 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         print_json(&diagnostic::to_json(&found, sources))?;
     } else {
         context.screen.show(&found, sources);
-        // What is wrong was counted below the last of them.
+        // The rendered diagnostics end with the number of errors.
         if errors == 0 && !context.screen.quiet {
             let images = Count(workspace.images.len(), "image");
             let verdict = if found.is_empty() {
-                "nothing is wrong"
+                "no problems found"
             } else {
-                "nothing is an error"
+                "no errors"
             };
             eprint_text(&format!("{images} checked: {verdict}\n"));
         }

@@ -1,4 +1,4 @@
-//! What decides which images are built and how: the flags that `graph build`, `graph plan` and `watch` share.
+//! The flags that `graph build`, `graph plan` and `watch` share: which images are built, and how.
 
 use clap::{Args, ValueEnum};
 
@@ -12,13 +12,13 @@ use crate::session::{Planned, Selection, Session, Wish};
 /// How images are built; shared with `watch`.
 #[derive(Args)]
 pub(super) struct How {
-    /// Build at most this many images at once [default: twice the processors, at least 8]
+    /// Build at most this many images at once [default: twice the number of processors, at least 8]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Stop everything at the first failure
     #[arg(long)]
     fail_fast: bool,
-    /// Try an image this often when failures are passing ones (network, registry, daemon)
+    /// Try an image up to this many times when failures are transient (network, registry, daemon)
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
     attempts: u32,
 }
@@ -34,25 +34,25 @@ impl How {
     }
 }
 
-/// What decides which images are built; shared with `graph plan`, which must say the same.
+/// Which images are built; shared with `graph plan`, which must come to the same decisions.
 #[derive(Args, Clone)]
 pub(super) struct Choice {
     /// The builder for images that name none: docker, envd, fake
     #[arg(long, value_name = "BUILDER")]
     pub(super) builder: Option<String>,
-    /// Build what was asked for even if it is fresh
+    /// Build the selected images even if they are fresh
     #[arg(long)]
     pub(super) force: bool,
-    /// Do not build bases: they must be fresh
+    /// Do not build bases; they must be fresh
     #[arg(long)]
     pub(super) no_bases: bool,
-    /// Push results to their registries: each when it is built, or all when all are built
+    /// Push images to their registries: each as soon as it is built, or all once all are built
     #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "each", require_equals = true)]
     push: Option<PushHow>,
-    /// Build only on outside images that `imgspec.lock` (or a digest of the manifest) says what they are
+    /// Build only if every outside image is pinned, in `imgspec.lock` or by a digest in the manifest
     #[arg(long)]
     locked: bool,
-    /// What to do when nobody can say whether an image exists
+    /// What to do when it cannot be determined whether an image exists
     #[arg(long, value_name = "WHAT")]
     when_unknown: Option<Unknown>,
 }
@@ -71,7 +71,7 @@ enum Unknown {
 }
 
 impl Choice {
-    /// flytekit's own variables stand in for flags that are not given.
+    /// The effective push mode; flytekit's environment variables stand in for flags that are absent.
     pub(super) fn push(&self) -> Push {
         match self.push {
             None if variables::pushes() => Push::Flytekit,
@@ -94,7 +94,7 @@ impl Choice {
         }
     }
 
-    /// Plans, and refuses what the flags rule out.
+    /// Plans the run, or fails if the flags rule the plan out.
     pub(super) fn plan(
         &self,
         session: &Session,
@@ -112,7 +112,8 @@ impl Choice {
         Ok(session.prepare(&asked, wish, notifier.asker())?)
     }
 
-    /// Says what nobody could say, with what is done about that, and that what is forced may be another image.
+    /// Warns of images whose existence is unknown, with the consequence, and of forced builds that may produce a
+    /// different image.
     pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, notifier: &Notifier) {
         for doubt in planned.doubts(session, self.judgement()) {
             notifier.warn(doubt);

@@ -45,13 +45,13 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     for backend in &session.known {
         match backend.clean(notifier.asker()) {
             Ok(removed) => *counts.entry(LEFT_NAME).or_default() += removed,
-            // What it keeps is in nobody's way until it can be asked.
+            // What a builder cannot clean now does no harm until its next cleanup.
             Err(why) => drop(unasked.insert(why)),
         }
     }
     for why in unasked {
         notifier.warn(format!(
-            "what killed runs left with a builder was not looked for: {why}"
+            "could not look for temporary images of killed runs: {why}"
         ));
     }
     if !context.screen.quiet {
@@ -60,7 +60,7 @@ pub(super) fn run(args: &CleanArgs, context: &Context) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// What a killed run leaves in a builder's store.
+/// The unit in which removed leftovers of killed runs in a builder's store are counted.
 const LEFT_NAME: &str = "temporary image name";
 
 fn word(kind: LeftoverKind) -> &'static str {
@@ -73,7 +73,7 @@ fn word(kind: LeftoverKind) -> &'static str {
     }
 }
 
-/// `removed 2 logs, 1 record`
+/// Formats the counts as `removed 2 logs, 1 record`.
 fn summary(counts: &BTreeMap<&'static str, usize>) -> String {
     let counts = counts.iter().filter(|(_, count)| **count > 0);
     let parts: Vec<String> = counts
@@ -88,10 +88,14 @@ fn summary(counts: &BTreeMap<&'static str, usize>) -> String {
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn refused(error: io::Error) -> Failure {
-    Failure::usage(system_words(&error), "is it yours?")
+    Failure::usage(
+        system_words(&error),
+        "check the owner and the permissions of the state directory",
+    )
 }
 
-/// Says once that another run is waited for, when that takes longer. An interrupt just ends the program.
+/// Returns a poll function that reports once, after a while, that another run is being waited for. It never breaks: an
+/// interrupt simply ends the process.
 fn waiting(context: &Context) -> impl FnMut() -> ControlFlow<()> {
     let is_quiet = context.screen.quiet;
     backend::waiting(&Cancel::default(), move || {

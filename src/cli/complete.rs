@@ -1,7 +1,8 @@
-//! What shells complete while a command is typed: images and fields of the manifest that is meant, and builders.
+//! Shell completion of images, manifest fields and builders.
 //!
-//! The script of `completions` asks the program for each word, so that it is never older than the manifest. It says nothing and writes
-//! nothing: where a manifest cannot be read, or has mistakes, what is sound of it is offered.
+//! The script of `completions` calls this binary for each word, so its answers always match the current manifest.
+//! Completion prints no messages and writes no files; if a manifest is unreadable or has errors, it offers whatever
+//! could be read.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -13,17 +14,18 @@ use clap_complete::env::{CompleteEnv, Shells};
 use crate::manifest::{self, FILE_NAME, Overrides};
 use crate::spec::fields;
 
-/// The variable by which a shell's script asks: `COMPLETE` alone is what other programs use.
+/// The environment variable that triggers completion: clap's default, plain `COMPLETE`, would clash with other
+/// programs.
 const VARIABLE: &str = "IMGSPEC_COMPLETE";
 
-/// Answers the script of a shell, if that is who started the program; whether it was.
+/// Answers a completion request, if a shell's script started this process; returns whether it did.
 pub(super) fn answer<P: CommandFactory>(words: &[OsString]) -> clap::error::Result<bool> {
     CompleteEnv::with_factory(P::command)
         .var(VARIABLE)
         .try_complete(words, None)
 }
 
-/// The script by which this shell asks.
+/// Returns the completion script for a shell.
 pub(super) fn script(shell: &str) -> std::io::Result<Vec<u8>> {
     let mut script = Vec::new();
     let known = Shells::builtins();
@@ -34,7 +36,7 @@ pub(super) fn script(shell: &str) -> std::io::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// Ids of images, also behind the `!` and `...` of a selection.
+/// Completes image ids, including after the `!` and `...` of a selection.
 pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let signs = typed.len() - typed.trim_start_matches(['!', '.']).len();
@@ -46,7 +48,7 @@ pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Names of fields.
+/// Completes field names.
 pub(super) fn fields(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     fields::names()
@@ -55,7 +57,7 @@ pub(super) fn fields(typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// `IMAGE.FIELD=` for `--set`: first the image, then the field.
+/// Completes `IMAGE.FIELD=` for `--set`: first the image, then the field.
 pub(super) fn set(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let whole = ids().into_iter().flat_map(|id| {
@@ -74,7 +76,7 @@ pub(super) fn set(typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// The images of the manifest that the words so far mean.
+/// Ids of the images in the manifest that the command line typed so far refers to.
 fn ids() -> Vec<String> {
     let Some((manifest, overrides)) = meant() else {
         return Vec::new();
@@ -85,7 +87,8 @@ fn ids() -> Vec<String> {
     images.map(|image| image.id).collect()
 }
 
-/// Which manifest the words so far mean. Read apart from the program's own arguments, which name the functions above.
+/// The manifest and overrides that the command line typed so far refers to. Parsed with a command of its own, because
+/// the real one refers to the completers above.
 fn meant() -> Option<(PathBuf, Overrides)> {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::Append);
     let command = Command::new("imgspec").ignore_errors(true).args([
@@ -95,7 +98,7 @@ fn meant() -> Option<(PathBuf, Overrides)> {
         flag("var"),
         Arg::new("rest").num_args(0..),
     ]);
-    // The script passes them behind a `--`.
+    // The completion script passes the command line after a `--`.
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
     let matches = command.try_get_matches_from(words).ok()?;
     let all = |name| matches.get_many::<String>(name).into_iter().flatten();

@@ -1,4 +1,4 @@
-//! What every command is given.
+//! The environment of a command.
 
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::run::Event;
 use crate::session::{Opening, Refusal, Selection, Session};
 use crate::spec::WorkspacePath;
 
-/// What every command is given: where it works, and how its screens look.
+/// The environment of a command: its directory, manifest, limits and screen.
 pub(super) struct Context {
     pub(super) folder: PathBuf,
     pub(super) file: Option<PathBuf>,
@@ -69,7 +69,7 @@ impl Context {
         })
     }
 
-    /// Reads a variable of the environment. What a flag says goes before the variable that means the same.
+    /// Returns a lookup of environment variables, in which flags take precedence over the variables they stand for.
     pub(super) fn env(&self) -> impl Fn(&str) -> Option<String> + Send + use<> {
         let envd_context = self.envd_context.clone();
         move |name| match &envd_context {
@@ -78,7 +78,7 @@ impl Context {
         }
     }
 
-    /// The root manifest.
+    /// Path of the root manifest.
     pub(super) fn manifest(&self) -> Result<PathBuf, Failure> {
         match self.insisted() {
             Some(manifest) => Ok(manifest),
@@ -86,14 +86,14 @@ impl Context {
         }
     }
 
-    /// The root manifest that a flag names.
+    /// Path of the root manifest given by a flag, if any.
     pub(super) fn insisted(&self) -> Option<PathBuf> {
         let of_root = |root| self.folder.join(root).join(FILE_NAME);
         let file = self.file.as_ref().map(|file| self.folder.join(file));
         file.or_else(|| self.root.as_ref().map(of_root))
     }
 
-    /// The root manifest of the directory, looked for once.
+    /// The root manifest found from the directory; the search is made only once.
     pub(super) fn found(&self) -> Result<&Root, Failure> {
         if let Some(found) = self.found.get() {
             return Ok(found);
@@ -107,7 +107,7 @@ impl Context {
     }
 
     fn no_manifest(&self) -> Failure {
-        // A directory or a pipe of this name is passed by, and said where nothing else is found.
+        // The search skips a directory or pipe of this name; report it only now that nothing else was found.
         if let Some((other, why)) = manifest::find_other(&self.folder) {
             return Failure::usage(
                 format!("`{}` cannot be read: {why}", other.display()),
@@ -132,14 +132,14 @@ impl Context {
             if let Apart::Stranger(manifest) = apart {
                 let shown = manifest.to_string_lossy();
                 eprint_text(&format!(
-                    "`{}` belongs to another user and is not asked whether it includes this one; `-f` takes it all the same\n",
+                    "`{}` belongs to another user and was not searched for an include of this one; use it with `-f`\n",
                     Shown(&shown)
                 ));
             }
         }
     }
 
-    /// What is to be told beside mistakes: a manifest above that declares nothing for this workspace.
+    /// A warning to show along with errors: the nearest manifest above does not include this workspace.
     pub(super) fn apart(&self) -> Option<Diagnostic> {
         let found = self.found.get()?;
         let nearest = found.apart.last()?;
@@ -149,11 +149,11 @@ impl Context {
         let (above, below) = (manifest.parent()?, found.nearest.parent()?);
         let below = below.strip_prefix(above).ok()?.to_string_lossy();
         let message = format!(
-            "`{}` does not include this workspace: nothing that it declares is known here",
+            "`{}` does not include this workspace, so none of its declarations apply here",
             Shown(&manifest.to_string_lossy())
         );
         Some(Diagnostic::lint("not-included", message).help(format!(
-            "if it should: `workspace {{ include \"{}\" }}` there",
+            "if it should, add `workspace {{ include \"{}\" }}` to it",
             Shown(&below)
         )))
     }
@@ -179,7 +179,7 @@ impl Context {
         Ok(session)
     }
 
-    /// The directory that counts where no word says which images are meant, from the workspace root.
+    /// The directory, relative to the workspace root, whose images are selected by default.
     pub(super) fn below(&self, root: &Path) -> WorkspacePath {
         if self.insisted().is_some() {
             return WorkspacePath::ROOT;
@@ -192,7 +192,7 @@ impl Context {
             .unwrap_or_default()
     }
 
-    /// What the words of a command select here; says so where that is not all that there is.
+    /// Builds the selection from the command's arguments; prints a note if the default leaves images out.
     pub(super) fn selection(&self, session: &Session, words: &[String]) -> Selection {
         let workspace = &session.world.workspace;
         let below = session.nearest_with_images(&self.below(&workspace.root));
@@ -208,7 +208,7 @@ impl Context {
             let asked = session.select(&asked).map_or(all, |asked| asked.len());
             if asked < all {
                 eprint_text(&format!(
-                    "{asked} of {}: what `{}` declares; `'*'` means all\n",
+                    "{asked} of {}: what `{}` declares; `'*'` selects all\n",
                     Count(all, "image"),
                     selection.below
                 ));
@@ -219,7 +219,7 @@ impl Context {
 
     pub(super) fn warn(&self, session: &Session) {
         if self.screen.progress == Progress::Json {
-            // A stream of events has nothing else in it.
+            // A stream of JSON events must contain nothing else.
             let mut report = report::reporter(self.screen.settings());
             for warning in &session.warnings {
                 let message = warning.message.clone();

@@ -1,4 +1,4 @@
-//! `doctor`: which builders are there, which versions, what is missing and what to do.
+//! `doctor`: which builders are available, in which versions, what is missing and how to fix it.
 
 use clap::Args;
 use serde::Serialize;
@@ -20,7 +20,7 @@ const NAMED: usize = 6;
 
 #[derive(Args)]
 pub(super) struct DoctorArgs {
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -36,7 +36,7 @@ struct Finding {
     mend: Option<String>,
 }
 
-/// An image of this workspace that a builder builds, and why that one.
+/// An image of this workspace, and why the builder at hand builds it.
 #[derive(Serialize)]
 struct Builds {
     image: String,
@@ -75,14 +75,14 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
     Ok(if can_build { exit::DONE } else { exit::FAILED })
 }
 
-/// What is wrong with the state directory of the workspace, where there is one.
+/// Problems with the state directory of the workspace, if there is one.
 fn state(context: &Context) -> Vec<Diagnostic> {
     let manifest = context.manifest().ok();
     let root = manifest.as_ref().and_then(|manifest| manifest.parent());
     root.map(check::state).unwrap_or_default()
 }
 
-/// The workspace, where there is one without mistakes: builders are looked for everywhere.
+/// The workspace, if there is one without errors; builders are looked up even without one.
 fn session(context: &Context) -> Option<Session> {
     let manifest = context.manifest().ok()?;
     let opening = Opening {
@@ -94,7 +94,7 @@ fn session(context: &Context) -> Option<Session> {
     Session::open(&opening).ok()
 }
 
-/// The images that a builder builds, in the manifest's order.
+/// The images that a builder builds, in manifest order.
 fn images(session: Option<&Session>, builder: &str) -> Vec<Builds> {
     let Some(session) = session else {
         return Vec::new();
@@ -128,7 +128,7 @@ fn finding(builder: String, availability: Availability) -> Finding {
     }
 }
 
-/// The reasons that there are, each once.
+/// The distinct reasons, in order of appearance.
 fn reasons(images: &[Builds]) -> Vec<&'static str> {
     let mut reasons: Vec<&str> = Vec::new();
     for one in images {

@@ -1,4 +1,4 @@
-//! `add`, `remove` and `set`: one field of one image, in its manifest.
+//! `add`, `remove` and `set`: edit one field of one image in its manifest.
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -15,10 +15,10 @@ pub(super) struct EditArgs {
     /// The image's id
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     image: String,
-    /// The field, as the manifest calls it
+    /// The field, by its name in the manifest
     #[arg(value_name = "FIELD", add = ArgValueCompleter::new(complete::fields))]
     field: String,
-    // What it means each command says.
+    // Each command sets its own help text for the values.
     #[arg(
         value_name = "VALUE",
         required = true,
@@ -35,7 +35,7 @@ pub(super) fn run(
 ) -> Result<u8, Failure> {
     if !context.overrides.sets.is_empty() {
         return Err(Failure::usage(
-            "`--set` is for one run, and an edit stays",
+            "`--set` applies to a single run, but an edit is permanent",
             "`imgspec set IMAGE FIELD VALUE` writes a field into the manifest",
         ));
     }

@@ -1,4 +1,4 @@
-//! `explain`: what an image's key is made of, and what differs from its last build.
+//! `explain`: lists the inputs of an image's key and what changed since its last build.
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -22,7 +22,7 @@ pub(super) struct ExplainArgs {
     /// The image's id
     #[arg(add = ArgValueCompleter::new(complete::images))]
     image: String,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -40,11 +40,11 @@ struct Explanation<'a> {
     changes: Option<Vec<Change>>,
 }
 
-/// An image of no manifest of the workspace, which a tag names.
+/// An outside image, referred to by a tag.
 #[derive(Serialize)]
 struct OutsideDocument<'a> {
     name: &'a str,
-    /// What the lock holds it by.
+    /// The locked reference, if `imgspec.lock` pins it.
     locked: Option<&'a str>,
 }
 
@@ -102,7 +102,7 @@ fn outside_text(outside: &[OutsideDocument<'_>]) -> String {
     let width = report::widest(outside.iter().map(|one| one.name));
     let lines = outside.iter().map(|OutsideDocument { name, locked }| {
         let locked = locked.unwrap_or(
-            "floats: its tag may name another image by the next build; `imgspec lock` holds it",
+            "floating: its tag may name another image by the next build; `imgspec lock` pins it",
         );
         let line = Line::new()
             .add(Style::Plain, "  ")

@@ -1,11 +1,11 @@
-//! Why commands fail, and the exit codes.
+//! Reasons for failed commands, and the exit codes.
 
 use crate::session::{Obstacle, Refusal};
 
-/// Why a command ended without doing its work.
+/// Why a command failed.
 pub(super) enum Failure {
     Refused(Refusal),
-    /// Standard output is closed: nobody reads on, which is not an error.
+    /// Standard output was closed by its reader, which is not an error.
     ClosedPipe,
 }
 
@@ -26,26 +26,28 @@ impl From<Obstacle> for Failure {
         let message = obstacle.to_string();
         match obstacle {
             Obstacle::NoRegistry => {
-                Self::usage(message, "give them a `registry`, or leave `--push` out")
+                Self::usage(message, "set a `registry` for them, or omit `--push`")
             }
             Obstacle::Unknown(_) => {
-                Self::usage(message, "mend the access, or choose `--when-unknown build`")
+                Self::usage(message, "restore access, or use `--when-unknown build`")
             }
             Obstacle::Unlocked(floating) if floating.images.is_empty() => Self::usage(
                 message,
-                "name the image outright in the Dockerfile, or give its arguments in the manifest: `args`",
+                "write the image's name literally in the Dockerfile, or set its build arguments with `args` in the manifest",
             ),
-            Obstacle::Unlocked(_) => Self::usage(message, "run `imgspec lock`, and keep the file"),
+            Obstacle::Unlocked(_) => {
+                Self::usage(message, "run `imgspec lock`, and keep the file it writes")
+            }
             Obstacle::Foreign(foreign) => Self::usage(
                 foreign.join("\n       "),
                 "build for a platform that it supports, or use another image",
             ),
             Obstacle::Bases(bases) => Self::usage(
                 format!(
-                    "these bases are not fresh, and `--no-bases` forbids to build them: {}",
+                    "these bases are not fresh, and `--no-bases` forbids building them: {}",
                     bases.join(", ")
                 ),
-                "build them first, or leave `--no-bases` out",
+                "build them first, or omit `--no-bases`",
             ),
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => {
                 Self::usage(message, mend)

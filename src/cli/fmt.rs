@@ -1,4 +1,4 @@
-//! `fmt`: manifests in the canonical layout, or which of them are not.
+//! `fmt`: formats manifests, or lists those that are not formatted.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use crate::session::Refusal;
 
 #[derive(Args)]
 pub(super) struct FmtArgs {
-    /// List the manifests that would change, and change none; exit code 1 if there are some
+    /// List the manifests that would change, without changing them; exit code 1 if there are any
     #[arg(long)]
     check: bool,
-    /// Manifests [default: all of the workspace]
+    /// Manifests to format [default: all of the workspace]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
@@ -42,10 +42,10 @@ pub(super) fn run(args: &FmtArgs, context: &Context) -> Result<u8, Failure> {
     if args.check {
         print_text(&changed)?;
     } else if !context.screen.quiet {
-        let lines = changed.lines().map(|path| format!("laid out {path}\n"));
+        let lines = changed.lines().map(|path| format!("formatted {path}\n"));
         eprint_text(&lines.collect::<String>());
     }
-    // Every file that can be laid out is, whatever is wrong with others.
+    // Every valid file is formatted, whatever is wrong with others.
     if !wrong.is_empty() {
         return Err(Refusal::Wrong(wrong, sources).into());
     }
@@ -53,7 +53,8 @@ pub(super) fn run(args: &FmtArgs, context: &Context) -> Result<u8, Failure> {
     Ok(if is_found { exit::FAILED } else { exit::DONE })
 }
 
-/// A file that the user names: links lead to it, but it is none.
+/// Location of a file that the user named. Its directory may be reached through links, but the file itself must not be
+/// one.
 fn location(file: &Path, directory: &Path) -> ManifestPath {
     let whole = directory.join(file);
     let (root, path) = match (whole.parent(), whole.file_name()) {
@@ -64,7 +65,8 @@ fn location(file: &Path, directory: &Path) -> ManifestPath {
     ManifestPath { root, path, shown }
 }
 
-/// The manifests of the workspace; only whether they can be found matters.
+/// Locations of the workspace's manifests. Of the load errors only those that mean a manifest was not found are added
+/// to `wrong`.
 fn of_workspace(
     context: &Context,
     wrong: &mut Vec<Diagnostic>,
@@ -91,7 +93,7 @@ fn of_workspace(
     Ok(files)
 }
 
-/// A manifest's path as it can be named from here.
+/// A manifest's path relative to the current directory, where possible.
 fn path_from(context: &Context, file: &ManifestPath) -> PathBuf {
     let here = context.folder.canonicalize().unwrap_or_default();
     let whole = file.root.join(&file.path);

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what is made from the arguments' own descriptions.
+//! `completions` and `man`: output generated from the argument definitions.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -9,14 +9,14 @@ use super::screen::print_text;
 
 #[derive(Args)]
 pub(super) struct CompletionsArgs {
-    /// The shell
+    /// The shell to generate the script for
     shell: Shell,
 }
 
 pub(super) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
     let script = complete::script(&args.shell.to_string()).map_err(|error| {
         Failure::usage(
-            format!("the script cannot be made: {error}"),
+            format!("cannot generate the script: {error}"),
             "please report it",
         )
     })?;
@@ -29,7 +29,7 @@ pub(super) fn man(command: Command) -> Result<u8, Failure> {
     let rendered = clap_mangen::Man::new(command).render(&mut page);
     rendered.map_err(|error| {
         Failure::usage(
-            format!("the manual page cannot be made: {error}"),
+            format!("cannot generate the manual page: {error}"),
             "please report it",
         )
     })?;

@@ -1,4 +1,4 @@
-//! `import`: writes a manifest made of an ImageSpec's YAML, a bake file, or a Python file with ImageSpecs.
+//! `import`: writes a manifest from an ImageSpec's YAML, a bake file, or a Python file with ImageSpecs.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,28 +22,29 @@ use crate::session;
 
 #[derive(Args)]
 pub(super) struct ImportArgs {
-    /// What to import: an ImageSpec's YAML, a bake or Compose file, or a Python file, which is run; `-` is standard input
+    /// What to import: an ImageSpec's YAML, a bake or Compose file, or a Python file, which is run; `-` is standard
+    /// input
     #[arg(value_name = "FILE")]
     source: PathBuf,
-    /// What it is, where neither name nor content tells
+    /// The kind of file, if neither its name nor its content tells
     #[arg(long, value_name = "KIND")]
     from: Option<Origin>,
     /// Write the manifest to this file instead of standard output; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long)]
     force: bool,
     /// The Python that runs a Python file; it must have flytekit [default: that of $VIRTUAL_ENV, else `python3`]
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
-    /// The flytekit whose images these are [default: the one that is found, else a usual one]
+    /// The flytekit version whose images to match [default: the installed one, else a common one]
     #[arg(long, value_name = "VERSION", value_parser = flytekit_version)]
     flytekit: Option<String>,
-    /// How long importing a Python file, or asking bake, may take
+    /// Time limit for running a Python file or `docker buildx bake`, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -52,7 +53,7 @@ pub(super) struct ImportArgs {
 enum Origin {
     /// flytekit's ImageSpec
     Yaml,
-    /// Docker's bake file, a Compose file, or what `docker buildx bake --print` prints
+    /// Docker's bake file, a Compose file, or the output of `docker buildx bake --print`
     Bake,
     /// A Python file with flytekit's ImageSpecs
     Python,
@@ -114,7 +115,7 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
 fn announce(input: &Input, python: &Path, context: &Context) {
     if !context.screen.quiet {
         eprint_text(&format!(
-            "running {} by {}, to see which ImageSpecs it makes\n",
+            "running {} with {} to find the ImageSpecs it creates\n",
             input.name,
             python.display()
         ));
@@ -125,7 +126,7 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-/// Refuses early to write over what is there.
+/// Fails early if the output file must not or cannot be replaced.
 fn free(file: &Path, force: bool) -> Result<(), Failure> {
     if file.is_dir() {
         let message = format!("`{}` is a directory", file.display());
@@ -138,7 +139,7 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
         let message = format!("there is no directory `{}`", folder.display());
         return Err(Failure::usage(
             message,
-            "make it first, or name another file after `-o`",
+            "create it first, or name another file after `-o`",
         ));
     }
     match file.symlink_metadata().map(|meta| FileKind::from(&meta)) {
@@ -165,18 +166,18 @@ fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
         let help = match refusal {
             Refusal::Kind(FileKind::Pipe) => "name a file, or `-` for standard input",
             Refusal::Kind(_) => "name a file",
-            Refusal::TooLarge(_) => "no such file is that long: is it the right one?",
+            Refusal::TooLarge(_) => "no file of this kind is that large; is it the right one?",
             _ => "is the name right?",
         };
         unreadable(&refusal, help)
     })?;
     match String::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(unreadable(&"it is no UTF-8 text", "is it the right file?")),
+        _ => Err(unreadable(&"it is not UTF-8 text", "is it the right file?")),
     }
 }
 
-/// Whoever writes to it is waited for: that is what was asked for.
+/// Reads standard input, without a time limit: the user asked for it.
 fn stdin(limit: u64) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let read = std::io::stdin()
@@ -200,8 +201,8 @@ fn kind(
         Origin::Python => InputKind::Python,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
-        let none = format!("`{shown}` is neither flytekit's ImageSpecs nor a bake file");
-        let say = "if it is one after all: `--from yaml`, `--from bake` or `--from python`";
+        let none = format!("`{shown}` contains neither flytekit ImageSpecs nor a bake file");
+        let say = "if it does, name its kind with `--from yaml`, `--from bake` or `--from python`";
         match import::looks_like(path, text) {
             Some((what, instead)) => {
                 Failure::usage(format!("{none}: it looks like {what}"), instead)
@@ -211,10 +212,10 @@ fn kind(
     })
 }
 
-/// The Python to run: the user's, that of the virtual environment, or the first of `PATH`.
+/// The Python to run: `--python`, that of the virtual environment, or the first in `PATH`.
 fn python(args: &ImportArgs, context: &Context) -> PathBuf {
     if let Some(python) = &args.python {
-        // A bare name is looked for in `PATH`.
+        // A bare name is looked up in `PATH`.
         let is_bare = python.components().count() == 1;
         return if is_bare {
             python.clone()
@@ -265,7 +266,7 @@ fn hand_over(
     Ok(exit::DONE)
 }
 
-/// What was not carried over, and what to do next.
+/// The notes for the user: what was not carried over, and what to do next.
 fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> String {
     let source = args.source.display().to_string();
     let mut text: String = alike(&imported.notes)
@@ -274,7 +275,7 @@ fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> Strin
         .collect();
     if output.is_none() {
         for file in &imported.files {
-            text += &format!("note: `{}` is written with `-o` only\n", file.path);
+            text += &format!("note: `{}` is only written with `-o`\n", file.path);
         }
     }
     let images = Count(imported.images.len(), "image");
@@ -289,11 +290,11 @@ fn notes(args: &ImportArgs, output: Option<&Path>, imported: &Imported) -> Strin
     text
 }
 
-/// Notes that say the same of several images are one.
+/// Merges notes that differ only in their image.
 fn alike(notes: &[Note]) -> Vec<Note> {
     let mut told: Vec<Note> = Vec::new();
     for note in notes {
-        // What has a place of its own is said there.
+        // A note with a source location of its own is never merged.
         let same = |it: &&mut Note| note.at.line.is_none() && it.message == note.message;
         match (told.iter_mut().find(same), &note.image) {
             (Some(before), Some(image)) => {
@@ -306,7 +307,7 @@ fn alike(notes: &[Note]) -> Vec<Note> {
     told
 }
 
-/// One note, as diagnostics are written, without the excerpt.
+/// Formats a note like a diagnostic, without the excerpt.
 fn line(note: &Note, source: &str) -> String {
     let image = note
         .image

@@ -1,4 +1,4 @@
-//! `init`: writes a first, commented manifest, made of what is found in the directory.
+//! `init`: writes a first, commented manifest based on the files in the directory.
 
 use clap::Args;
 
@@ -12,7 +12,7 @@ use crate::manifest::FILE_NAME;
 
 #[derive(Args)]
 pub(super) struct InitArgs {
-    /// Replace a manifest that is there
+    /// Replace an existing manifest
     #[arg(long)]
     force: bool,
 }
@@ -37,13 +37,15 @@ pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// Says to which workspace the new manifest belongs, where others are above it.
+/// Prints to which workspace the new manifest belongs, if there are manifests above it.
 fn tell_workspace(context: &Context) {
     match context.found() {
         Ok(root) if root.manifest != root.nearest => {
             let manifest = root.manifest.to_string_lossy();
             let manifest = Shown(&manifest);
-            eprint_text(&format!("  `{manifest}` includes it: one workspace\n"));
+            eprint_text(&format!(
+                "  `{manifest}` includes it, so both form one workspace\n"
+            ));
         }
         Ok(_) => {
             if let Some(apart) = context.apart() {
@@ -51,7 +53,7 @@ fn tell_workspace(context: &Context) {
                 eprint_text(&format!("  {message}; {help}\n"));
             }
         }
-        // It is written; what is above has to be mended.
+        // The new manifest was written; only those above have errors.
         Err(failure) => drop(context.screen.tell(failure)),
     }
 }

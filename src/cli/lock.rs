@@ -1,4 +1,4 @@
-//! `lock`: what outside images are, written down.
+//! `lock`: pins outside images in `imgspec.lock`.
 
 use clap::Args;
 
@@ -11,15 +11,15 @@ use crate::report::words::Count;
 use crate::session::{Session, remark};
 use crate::workspace::{LOCK_FILE, Locked};
 
-/// How often it begins anew when other processes write the file at the same time.
+/// Maximum number of attempts when other processes write the file at the same time.
 const TRIES: usize = 5;
 
 #[derive(Args)]
 pub(super) struct LockArgs {
-    /// Look up again what is locked: these bases, those of these images, or all
+    /// Look up locked images again: these bases, those of these images, or all
     #[arg(long, value_name = "IMAGE|BASE", num_args = 0..)]
     update: Option<Vec<String>>,
-    /// List what the lock lacks or holds in vain, and write nothing; exit code 1 if there is something
+    /// List what the lock lacks or holds needlessly, without writing it; exit code 1 if there is anything
     #[arg(long, conflicts_with = "update")]
     check: bool,
     /// The builder for images that name none: docker, envd, fake
@@ -46,12 +46,12 @@ pub(super) fn run(args: &LockArgs, context: &Context) -> Result<u8, Failure> {
         }
     }
     Err(Failure::usage(
-        format!("`{LOCK_FILE}` is written by others again and again"),
+        format!("`{LOCK_FILE}` keeps being changed by other processes"),
         "run this again when they are done",
     ))
 }
 
-/// Says what is not as it was.
+/// Reports warnings, changes and the resulting number of locked images.
 fn tell(
     session: &Session,
     renewal: &Renewal,
@@ -65,7 +65,7 @@ fn tell(
     let all = session.world.graph.ids().collect();
     for (image, words) in session.floating(&all).unread {
         notifier.warn(format!(
-            "image `{image}`: which image `{words}` names is known only to a build, so it cannot be locked"
+            "image `{image}`: `{words}` is resolved only during the build, so it cannot be locked"
         ));
     }
     if context.screen.quiet {
@@ -75,7 +75,7 @@ fn tell(
         eprint_text(&format!("{}\n", words(change)));
     }
     let count = Count(renewal.lock.bases.len(), "image");
-    let written = if is_new { "written" } else { "as it was" };
+    let written = if is_new { "written" } else { "unchanged" };
     eprint_text(&format!("{LOCK_FILE}: {count} locked, {written}\n"));
 }
 
@@ -87,7 +87,7 @@ fn words(change: &Change) -> String {
     } = change;
     let whole = |locked: &Locked| locked.image.text().to_owned();
     match (before, after) {
-        (_, None) => format!("dropped {name}: no image is made of it"),
+        (_, None) => format!("dropped {name}: no image uses it"),
         (Some(before), Some(after)) if before.image != after.image => {
             format!("moved   {name} {} -> {}", whole(before), whole(after))
         }
@@ -98,7 +98,7 @@ fn words(change: &Change) -> String {
     }
 }
 
-/// What the lock lacks, and what it holds in vain.
+/// Lists what the lock lacks and what it holds needlessly.
 fn check(session: &Session) -> Result<u8, Failure> {
     let all = session.world.graph.ids().collect();
     let (needs, floating) = (session.needs(&all), session.floating(&all));
@@ -112,7 +112,7 @@ fn check(session: &Session) -> Result<u8, Failure> {
     let lock = session.world.workspace.lock.iter();
     for name in lock.flat_map(|lock| lock.bases.keys()) {
         if !needs.iter().any(|need| need.name == *name) {
-            found += &format!("{name} is locked, and no image is made of it\n");
+            found += &format!("{name} is locked, but no image uses it\n");
         }
     }
     print_lines(&found)?;

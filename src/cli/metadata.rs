@@ -1,7 +1,7 @@
-//! The file of `--metadata-file`: one JSON object an image.
+//! The file of `--metadata-file`: one JSON object per image.
 //!
-//! A plain file is replaced whole; what is no plain file (a device, a pipe, `/dev/stdout`) is written to
-//! and stays what it is; what can be refused is refused before anything is built.
+//! A regular file is replaced as a whole; anything else (a device, a pipe, `/dev/stdout`) is written to in place.
+//! Errors that can be foreseen are reported before anything is built.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,19 +14,19 @@ use crate::disk::system_words;
 use crate::recipe::repository;
 use crate::run::Summary;
 
-/// What the file says of one image.
+/// The file's entry for one image.
 #[derive(Serialize)]
 struct Metadata<'a> {
     reference: &'a str,
     digest: &'a str,
-    /// Where a push put it: the one name that no other push takes.
+    /// Where a push stored the image, by digest: the only name that another push cannot take over.
     pushed: Option<String>,
     key: String,
     backend: &'a str,
     seconds: Option<f64>,
 }
 
-/// Refuses what could not be written when everything is built.
+/// Fails if the file could not be written once everything is built.
 pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
     let refuse = |why: String| {
         let message = format!(
@@ -35,7 +35,7 @@ pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
         );
         Err(Failure::usage(
             message,
-            "name a file in a directory that is there",
+            "name a file in an existing directory",
         ))
     };
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -62,13 +62,13 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
         (outcome.image.as_str(), metadata)
     });
     let images: BTreeMap<&str, Metadata<'_>> = images.collect();
-    let text = serde_json::to_string_pretty(&images).expect("our own values serialise") + "\n";
+    let text = serde_json::to_string_pretty(&images).expect("our own values serialize") + "\n";
     output::put(path, &text).map_err(|error| {
         let message = format!(
             "the metadata file `{}` cannot be written: {}",
             path.display(),
             system_words(&error)
         );
-        Failure::usage(message, "the images are built all the same")
+        Failure::usage(message, "the images were built nevertheless")
     })
 }

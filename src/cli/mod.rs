@@ -1,7 +1,7 @@
-//! The command line: parse, load, one library call, print. Decides nothing.
+//! The command line: parse, load, one library call, print. It makes no decisions.
 //!
-//! The only module that uses clap. Each command is a file with its arguments and one function that returns the exit code or a `Failure`;
-//! what several of them share stands below them in files of its own, so that no command names this one.
+//! The only module that uses clap. Each command is a file with its arguments and one function that returns the exit
+//! code or a `Failure`; what commands share lives in files of its own below them, so that no command names this one.
 
 mod build;
 mod check;
@@ -46,7 +46,8 @@ use crate::edit::Change;
 
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
 ///
-/// The images are declared in `imgspec.kdl`: the nearest one upwards from the current directory, or the outermost that includes it.
+/// The images are declared in `imgspec.kdl`: the nearest one from the current directory upwards, or the outermost one
+/// that includes it.
 #[derive(Parser)]
 #[command(
     name = "imgspec",
@@ -63,43 +64,43 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build, plan and look at the images
+    /// Build, plan and show the images
     #[command(subcommand)]
     Graph(GraphCommand),
-    /// Build what changed whenever files change, until you end it
+    /// Build what changed whenever files change, until you stop it
     Watch(watch::WatchArgs),
-    /// Look for mistakes in the manifests and the files that they name
+    /// Check the manifests and the files they name for errors
     Check(check::CheckArgs),
     /// Add values to a field of an image
     #[command(mut_arg("values", |values| values
-        .help("What to add; of a map, such as `env`, NAME=VALUE; flags go before the image")))]
+        .help("The values to add; for a map, such as `env`, NAME=VALUE; flags go before the image")))]
     Add(edit::EditArgs),
     /// Remove values from a field of an image
     #[command(mut_arg("values", |values| values
-        .help("What to remove; a package's or an entry's name will do; none removes a field that has one value")
+        .help("The values to remove; for packages and map entries the name is enough; none at all removes a single-valued field")
         .required(false)))]
     Remove(edit::EditArgs),
     /// Set a field of an image
     #[command(mut_arg("values", |values| values
-        .help("What the field says from now on; of a map, NAME=VALUE for each entry to be set; flags go before the image")))]
+        .help("The new values of the field; for a map, NAME=VALUE for each entry to set; flags go before the image")))]
     Set(edit::EditArgs),
-    /// Write down what outside images are, so that they stay what they are
+    /// Pin outside images, so that builds keep using the same ones
     Lock(lock::LockArgs),
-    /// Lay out the manifests
+    /// Format the manifests
     Fmt(fmt::FmtArgs),
-    /// List everything that an image's key is made of, or what differs from its last build
+    /// List everything that an image's key is made of, and what changed since its last build
     Explain(explain::ExplainArgs),
-    /// Write the files that a builder would be given for an image
+    /// Write the files that a builder would receive for an image
     Render(render::RenderArgs),
     /// Print the references of images
     Tag(tag::TagArgs),
     /// Write a first manifest for this directory
     Init(init::InitArgs),
-    /// Write a manifest made of flytekit's ImageSpecs or of Docker's bake file
+    /// Write a manifest from flytekit's ImageSpecs or from Docker's bake file
     Import(import::ImportArgs),
-    /// Look for builders and say what is missing
+    /// Look for builders and report what is missing
     Doctor(doctor::DoctorArgs),
-    /// Remove logs, left-over contexts and records of images that are gone
+    /// Remove logs, leftover contexts and records of images that no longer exist
     Clean(clean::CleanArgs),
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
@@ -117,8 +118,8 @@ enum GraphCommand {
     Show(show::ShowArgs),
 }
 
-/// Runs the program and returns its exit code: 0 done, 1 a build failed, 2 usage or manifest, 130 interrupted;
-/// 128 and the signal's number when another signal ended it.
+/// Runs the program and returns its exit code: 0 success, 1 a build failed, 2 usage or manifest error, 130 interrupted;
+/// 128 plus the signal's number if another signal ended it.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     match complete::answer::<Cli>(&arguments) {
@@ -147,7 +148,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(done.unwrap_or_else(|failure| screen.tell(failure)))
 }
 
-/// Has an unknown command that `graph` knows suggest just that: `imgspec plan`.
+/// Makes the error for an unknown command that `graph` has, such as `imgspec plan`, suggest `graph plan`.
 fn with_graph(mut error: clap::Error) -> clap::Error {
     if let Some(ContextValue::String(name)) = error.get(ContextKind::InvalidSubcommand)
         && GraphCommand::has_subcommand(name)

@@ -1,4 +1,4 @@
-//! What a command says on the screen beside its result, outside of a run: what is waited for, and what nobody could say.
+//! Messages that a command prints besides its result, outside of a run: pending waits and warnings.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use crate::backend::Cancel;
 use crate::report::{self, Report};
 use crate::run::Event;
 
-/// Tells, and asks on behalf of the command.
+/// Prints messages and makes queries on behalf of a command.
 pub(super) struct Notifier {
     report: Arc<Mutex<Box<dyn Report>>>,
     tell: Box<dyn Fn(&Waiting) + Send + Sync>,
@@ -18,7 +18,7 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// A screen without live lines: there is no run yet.
+    /// Creates a notifier without live lines, since no run is in progress.
     pub(super) fn new(context: &Context) -> Self {
         let settings = context.screen.settings();
         let progress = match context.screen.progress {
@@ -33,7 +33,7 @@ impl Notifier {
         let (screen, told) = (Arc::clone(&report), Mutex::new(BTreeSet::new()));
         let tell = move |waiting: &Waiting| {
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            // One daemon is asked more than one question.
+            // A daemon may be queried more than once.
             if told.insert(waiting.to_string()) {
                 let mut screen = screen.lock().unwrap_or_else(PoisonError::into_inner);
                 screen.event(&waiting.into());
@@ -42,17 +42,17 @@ impl Notifier {
         Self {
             report,
             tell: Box::new(tell),
-            // A signal ends the program before it is needed.
+            // Never requested: a signal ends the process first.
             cancel: Cancel::default(),
         }
     }
 
-    /// Who hears what is waited for.
+    /// An asker that reports slow answers on the screen.
     pub(super) fn asker(&self) -> Asker<'_> {
         Asker::new(&*self.tell, &self.cancel)
     }
 
-    /// Says something that the user should know.
+    /// Prints a warning.
     pub(super) fn warn(&self, message: String) {
         let mut screen = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         screen.event(&Event::Warning { message });

@@ -14,31 +14,31 @@ pub(super) struct Global {
     /// Work as if started in this directory
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(super) directory: Option<PathBuf>,
-    /// Use this manifest, whatever includes it, instead of looking for the workspace's
+    /// Use this manifest, even if another includes it, instead of searching for the workspace's
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(super) file: Option<PathBuf>,
-    /// Use the manifest of this directory, whatever includes it
+    /// Use the manifest in this directory, even if another includes it
     #[arg(long, value_name = "DIR", global = true, conflicts_with = "file")]
     pub(super) root: Option<PathBuf>,
     /// Set a variable of the manifest
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = Overrides::parse_var, global = true)]
     pub(super) vars: Vec<(String, String)>,
-    /// Set a field of an image (its id or a glob)
+    /// Set a field of an image (given by its id or a glob)
     #[arg(long = "set", value_name = "IMAGE.FIELD=VALUE", value_parser = Overrides::parse_set, global = true, add = ArgValueCompleter::new(complete::set))]
     pub(super) sets: Vec<(String, String, String)>,
-    /// Let envd build in this context of its own instead of Docker's daemon
+    /// Let envd build in this context of its own instead of in Docker's daemon
     #[arg(long, value_name = "NAME", global = true)]
     pub(super) envd_context: Option<String>,
-    /// When to use colours
+    /// When to use colors
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub(super) color: When,
-    /// How to show what happens
+    /// How to show progress
     #[arg(long, value_name = "HOW", default_value = "auto", global = true)]
     pub(super) progress: Progress,
     /// Show failures only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
-    /// Show more: fresh images, and the output of builds
+    /// Show more: fresh images, and build output
     #[arg(short, long, global = true)]
     pub(super) verbose: bool,
 }
@@ -61,7 +61,7 @@ pub(super) enum Progress {
     Tty,
     /// Plain lines
     Plain,
-    /// One JSON object an event
+    /// One JSON object per event
     Json,
 }
 
@@ -73,7 +73,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// Which images.
+/// The images to work on.
 #[derive(Args, Clone)]
 pub(super) struct Selection {
     /// Images: ids, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: all at or below this directory]

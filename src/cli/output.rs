@@ -1,4 +1,5 @@
-//! Files that the user names for a result: written whole or not at all, and never where nobody would ever take it.
+//! Output files named by the user: written completely or not at all, without blocking forever or following links that
+//! others may have planted.
 
 use std::fs::Permissions;
 use std::io::{self, Write};
@@ -12,10 +13,10 @@ use rustix::io::Errno;
 use super::failure::Failure;
 use crate::disk::{FileKind, system_words};
 
-/// How long somebody is waited for who reads from a pipe.
+/// How long to wait for a pipe to be opened for reading.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Writes a new file; with `force` a file that is there is replaced.
+/// Writes a new file; an existing one is replaced only with `force`.
 pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Failure> {
     create(path, text, force).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
@@ -27,7 +28,7 @@ pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Fail
     })
 }
 
-/// Nothing but a file is replaced: not what a link leads to, as the link may be a stranger's.
+/// Replaces regular files only: not the target of a link, as the link may have been planted.
 fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
     match path.symlink_metadata().map(|meta| FileKind::from(&meta)) {
         Ok(FileKind::File) | Err(_) => replace(path, text, force),
@@ -37,11 +38,12 @@ fn create(path: &Path, text: &str, force: bool) -> io::Result<()> {
 }
 
 pub(super) fn is_there(path: &Path) -> Failure {
-    let message = format!("`{}` is there already", path.display());
+    let message = format!("`{}` already exists", path.display());
     Failure::usage(message, "`--force` replaces it")
 }
 
-/// Writes a file, or to what the user names in its place: a device, a pipe, `/dev/stdout`. It stays what it is, as links do.
+/// Writes a file, or writes to a device, pipe or `/dev/stdout` that the user named instead. Links and special files
+/// stay what they are.
 pub(super) fn put(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     match FileKind::at(&path) {
@@ -56,11 +58,11 @@ fn no_file(kind: FileKind) -> io::Error {
 }
 
 fn replace(path: &Path, text: &str, force: bool) -> io::Result<()> {
-    // Of a bare name the parent is empty.
+    // The parent of a bare name is empty.
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    // The umask takes its share: others read it where they read other files.
+    // Limited by the umask: others can read the file if they can read the user's other files.
     let everyone = Permissions::from_mode(0o666);
     let mut file = tempfile::Builder::new()
         .permissions(everyone)
@@ -83,14 +85,14 @@ fn write_to(path: &Path, kind: FileKind, text: &str) -> io::Result<()> {
         match open.open(path) {
             Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) => {
                 if kind != FileKind::Pipe || begun.elapsed() > PATIENCE {
-                    return Err(io::Error::other("nobody reads from it"));
+                    return Err(io::Error::other("it has no reader"));
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
             opened => break opened?,
         }
     };
-    // Whoever opened it reads it, sooner or later.
+    // Blocking from here on: whoever opened the pipe reads it sooner or later.
     fcntl_setfl(&opened, OFlags::empty())?;
     opened.write_all(text.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! `graph plan`: what `graph build` would do, and why.
+//! `graph plan`: shows what `graph build` would do, and why.
 
 use clap::Args;
 use serde::Serialize;
@@ -21,22 +21,22 @@ pub(super) struct PlanArgs {
     selection: Selection,
     #[command(flatten)]
     choice: Choice,
-    /// Ask registries which locked bases have moved since
+    /// Query registries for locked bases whose tags have moved since
     #[arg(long)]
     refresh_bases: bool,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
 
-/// How many reasons of one image are shown before the rest is counted.
+/// How many reasons per image are listed before the rest is only counted.
 const SHOWN: usize = 8;
 
 pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     show(args, context)
 }
 
-/// The same as a dry run of a build with these flags.
+/// Shows what a build with these flags would do.
 pub(super) fn dry(
     choice: &Choice,
     selection: &Selection,
@@ -89,7 +89,7 @@ struct Document<'a> {
     bases: Option<Vec<BaseDocument<'a>>>,
 }
 
-/// What the tag of an outside image names now.
+/// The image that an outside image's tag refers to now.
 #[derive(Serialize)]
 struct BaseDocument<'a> {
     base: &'a str,
@@ -110,7 +110,7 @@ fn base_documents(looks: &[Look]) -> Vec<BaseDocument<'_>> {
     each.collect()
 }
 
-/// What is to be known of outside images: how many are not held by a digest, and which are not what they were.
+/// Formats the notes on outside images: how many are floating, and which have moved.
 fn bases(floating: &Floating, looks: Option<&[Look]>) -> String {
     let mut text = String::new();
     if floating.count() > 0 {
@@ -118,7 +118,7 @@ fn bases(floating: &Floating, looks: Option<&[Look]>) -> String {
             1 => ("1 base floats".to_owned(), "it"),
             count => (format!("{count} bases float"), "them"),
         };
-        text.push_str(&format!("{count}; `imgspec lock` holds {them}\n"));
+        text.push_str(&format!("{count}; `imgspec lock` pins {them}\n"));
     }
     let Some(looks) = looks else {
         return text;
@@ -147,7 +147,8 @@ impl<'a> Document<'a> {
         let graph = &session.world.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
-            // What is only pushed is said by its reason: a reader that knows two actions stays right.
+            // An image that is only pushed is distinguished by its reason, so that readers that know two actions stay
+            // correct.
             action: if image.action == Action::Fresh {
                 "fresh"
             } else {
@@ -170,7 +171,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Whether who builds is worth a line: when it is asked for, or when the images have several builders.
+/// Whether to list the builders: if the user wants details, or if the images have several builders.
 fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
     let builder = |image: &Planned| session.world.backends[image.id.index()].name();
     let mut builders = plan.images.iter().map(builder);
@@ -232,7 +233,7 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
     text
 }
 
-/// A reason as a line; why nobody could say is told once for all images.
+/// Formats a reason as one line. The cause of [`Reason::Unknown`] is reported once for all images.
 fn words(reason: &Reason) -> String {
     match reason {
         Reason::Unknown { .. } => "could not determine whether it exists".to_owned(),

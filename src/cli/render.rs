@@ -1,4 +1,4 @@
-//! `render`: the files that a builder would be given for an image.
+//! `render`: prints or writes the files that a builder would receive for an image.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ pub(super) struct RenderArgs {
     /// The image's id
     #[arg(add = ArgValueCompleter::new(complete::images))]
     image: String,
-    /// Write the files to this directory, which must be empty or absent, instead of printing the Dockerfile or what the builder has instead
+    /// Write the files to this directory, which must be empty or absent, instead of printing the Dockerfile or its
+    /// counterpart
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// The builder for images that name none
@@ -49,7 +50,7 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// Nothing that is there is written over.
+/// Fails if the directory has content, so that nothing is overwritten.
 fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
     let refuse = |what: &str| {
         let message = format!("`{}` {what}", folder.display());
@@ -73,8 +74,8 @@ fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
     let name = session.world.backends[id.index()].script();
     std::fs::read_to_string(folder.path().join(name)).map_err(|_| {
         Failure::usage(
-            format!("this builder is given no {name}"),
-            "use `-o DIR` to see what it is given",
+            format!("this builder receives no {name}"),
+            "use `-o DIR` to see what it receives",
         )
     })
 }
@@ -106,7 +107,7 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
         })
 }
 
-/// The bases as they would be named now: what was built last where the key is the same, else what they will be called.
+/// The bases by the names they have now: the last build's if its key is current, else the future reference.
 fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
     let artifact = |base: ImageId| {
         let name = session.world.graph.name(base);

@@ -1,4 +1,4 @@
-//! How the screens look, and what commands print on them: results on standard output, the rest on standard error.
+//! Appearance of the screens, and printing: results go to standard output, everything else to standard error.
 
 use std::io::{IsTerminal, Write};
 
@@ -12,9 +12,9 @@ use crate::report::wrap::wrapped;
 
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
-    /// Colours on standard error.
+    /// Whether to color standard error.
     pub(super) color: bool,
-    /// Colours on standard output.
+    /// Whether to color standard output.
     pub(super) color_out: bool,
     pub(super) quiet: bool,
     pub(super) verbose: bool,
@@ -39,7 +39,7 @@ impl Screen {
         }
     }
 
-    /// What reporters take of it.
+    /// The settings for reporters.
     pub(super) fn settings(self) -> report::Settings {
         let progress = match self.progress {
             Progress::Auto => report::Progress::Auto,
@@ -60,13 +60,13 @@ impl Screen {
         }
     }
 
-    /// Whether somebody may sit before it.
+    /// Whether live output makes sense: on a terminal, and not quiet.
     pub(super) fn is_live(self) -> bool {
         let settings = self.settings();
         settings.verbosity != report::Verbosity::Quiet && report::is_live(settings.progress)
     }
 
-    /// Prints a failure, and gives its exit code.
+    /// Prints a failure and returns its exit code.
     pub(super) fn tell(self, failure: Failure) -> u8 {
         match failure {
             Failure::ClosedPipe => exit::DONE,
@@ -97,17 +97,17 @@ pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Prints lines for people: on a terminal, long ones are broken between words.
+/// Prints text for people to standard output; on a terminal, long lines are wrapped between words.
 pub(super) fn print_lines(text: &str) -> Result<(), Failure> {
     print_text(&wrapped(text, columns(std::io::stdout())))
 }
 
 pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).expect("our own values serialise");
+    let text = serde_json::to_string_pretty(value).expect("our own values serialize");
     print_text(&format!("{text}\n"))
 }
 
-/// Words that are no result, on standard error; nobody may be reading them.
+/// Prints text that is not a result to standard error; errors are ignored, as there may be no reader.
 pub(super) fn eprint_text(text: &str) {
     let text = wrapped(text, columns(std::io::stderr()));
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

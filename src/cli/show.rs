@@ -16,14 +16,14 @@ use crate::view::{self, Drawing};
 pub(super) struct ShowArgs {
     #[command(flatten)]
     selection: Selection,
-    /// How to draw it
+    /// Drawing format
     #[arg(long, value_name = "FORMAT", default_value = "tree")]
     format: Format,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Bases first, what is built on them indented
+    /// Bases first, with what is built on them indented
     Tree,
     /// For Graphviz
     Dot,
@@ -36,7 +36,7 @@ enum Format {
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
     let chosen = session.select(&context.selection(&session, &args.selection.images))?;
-    // A screen has no room for whole keys beside a tree; what is piped is complete.
+    // A terminal has no room for whole keys beside a tree; piped output is complete.
     let is_narrow =
         args.format == Format::Tree && !context.screen.verbose && columns(stdout()).is_some();
     let drawing = Drawing::new(&session.world.graph, &chosen, &|id| {

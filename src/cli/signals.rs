@@ -1,8 +1,9 @@
-//! Signals that want an end: every command ends within the grace, whatever it waits for, and leaves no process behind.
+//! Termination signals: every command ends within the grace period, whatever it waits for, and leaves no process
+//! behind.
 //!
-//! One thread hears them. As long as nothing of ours would be left half-done, the first one ends the program at once; later
-//! it is passed on to whoever ends the work cleanly, and a clock runs beside it, because what waits in the system hears of
-//! nothing. A second signal, and `SIGQUIT`, leave no time for tidying up.
+//! One thread receives them. While nothing could be left half-done, the first one ends the process at once; later it is
+//! passed on to whatever ends the work cleanly, with a timer beside it, because code blocked in a system call notices
+//! nothing. A second signal, or `SIGQUIT`, leaves no time for cleanup.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,34 +15,34 @@ use signal_hook::iterator::Signals;
 use super::failure::Failure;
 use crate::{process, watch};
 
-/// How long those who were asked twice may take.
+/// Time allowed for the work to end after a second request.
 const HASTE: Duration = Duration::from_secs(2);
 
-/// Hears signals; as long as the program lives.
+/// Handle of the thread that receives signals, for the life of the process.
 #[derive(Clone)]
 pub(super) struct Listening(Arc<Mutex<State>>);
 
 struct State {
     grace: Duration,
-    /// The first signal that wanted an end.
+    /// The first termination signal received.
     first: Option<i32>,
-    /// How many did.
+    /// The number of termination signals received.
     count: usize,
-    /// Who ends the work, where there is work to end: asked once politely, then at once.
+    /// Ends the work, if there is any: the first call asks politely, the second demands it at once.
     end: Option<Act>,
-    /// Who is told that the program was stopped and goes on.
+    /// Called when the process continues after having been stopped.
     again: Option<Act>,
 }
 
 type Act = Arc<dyn Fn() + Send + Sync>;
 
-/// Hears signals from now on: the first one ends the program.
+/// Starts receiving signals; until [`Listening::ask_first`] is called, the first one ends the process.
 pub(super) fn hear(grace: Duration) -> Result<Listening, Failure> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCONT]);
     let mut signals = signals.map_err(|error| {
         Failure::usage(
-            format!("signals cannot be heard: {error}"),
-            "this is a fault of the system",
+            format!("cannot handle signals: {error}"),
+            "this is a problem of the operating system",
         )
     })?;
     let heard = Listening(Arc::new(Mutex::new(State {
@@ -61,17 +62,17 @@ pub(super) fn hear(grace: Duration) -> Result<Listening, Failure> {
 }
 
 impl Listening {
-    /// From now on there is work to end: `end` asks for that, the first time politely.
+    /// Registers `end` to be called on signals from now on, because there is work to end: once politely, then urgently.
     pub(super) fn ask_first(&self, end: impl Fn() + Send + Sync + 'static) {
         self.state().end = Some(Arc::new(end));
     }
 
-    /// Tells of the program's going on after it was stopped.
+    /// Registers `again` to be called when the process continues after having been stopped.
     pub(super) fn on_continued(&self, again: impl Fn() + Send + Sync + 'static) {
         self.state().again = Some(Arc::new(again));
     }
 
-    /// The exit code of a program that a signal ended, as shells have it; that of an interrupt if none did.
+    /// The exit code for a process ended by a signal, as shells use it; that of SIGINT if none was received.
     pub(super) fn code(&self) -> u8 {
         code(self.state().first.unwrap_or(SIGINT))
     }
@@ -92,7 +93,7 @@ impl Listening {
         } else {
             state.grace
         };
-        // Before anyone is asked: whoever is may not come back from it.
+        // Started before `end` is called, which may never return.
         thread::spawn(move || {
             thread::sleep(wait);
             end(first);
@@ -105,14 +106,14 @@ impl Listening {
     }
 }
 
-/// Does something so many times where it may wait: the next signal is heard nevertheless.
+/// Calls `what` several times on a thread where it may block, so that further signals are still received.
 fn act(what: Option<Act>, times: usize) {
     if let Some(what) = what {
         thread::spawn(move || (0..times).for_each(|_| what()));
     }
 }
 
-/// Ends the program and all that it started.
+/// Ends the process and everything it started.
 fn end(signal: i32) -> ! {
     process::end_all();
     watch::restore_terminal();

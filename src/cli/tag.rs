@@ -1,4 +1,4 @@
-//! `tag`: what images are called as their files are now.
+//! `tag`: prints the references of images for the current state of their files.
 
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use super::screen::{print_json, print_lines, print_text};
 pub(super) struct TagArgs {
     #[command(flatten)]
     selection: Selection,
-    /// How to print it
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
 }
@@ -47,7 +47,7 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
         .collect();
     match (args.format, tags.as_slice()) {
         (Format::Json, tags) => print_json(&tags)?,
-        // One image that was named: just its reference, for a shell's `$(…)`.
+        // A single image that was named: only its reference, for a shell's `$(…)`.
         (Format::Text, [only]) if !args.selection.images.is_empty() => {
             print_text(&format!("{}\n", only.reference))?;
         }

@@ -1,20 +1,20 @@
-//! flytekit's variables, which stand in for our flags where images have `flytekit`: `FLYTE_PUSH_IMAGE_SPEC`,
-//! `FLYTE_FORCE_PUSH_IMAGE_SPEC`, `FLYTE_IMG_FAST_FAIL`.
+//! flytekit's environment variables, which stand in for imgspec's flags for images with a `flytekit` field:
+//! `FLYTE_PUSH_IMAGE_SPEC`, `FLYTE_FORCE_PUSH_IMAGE_SPEC`, `FLYTE_IMG_FAST_FAIL`.
 //!
-//! They are read as flytekit reads them, but for one that is not set: flytekit then pushes whatever has a
-//! registry, this program nothing that nobody asked it to push.
+//! They are interpreted as in flytekit, except when unset: flytekit then pushes whatever has a registry, whereas
+//! imgspec pushes nothing without being asked to.
 
-/// Whether images that flytekit names are pushed.
+/// Whether to push flytekit images.
 pub(super) fn pushes() -> bool {
     said("FLYTE_PUSH_IMAGE_SPEC").is_some_and(|value| is_one_of(&value, &["true", "1"]))
 }
 
-/// Whether they are built even if they are there.
+/// Whether to build flytekit images even if they exist.
 pub(super) fn forces() -> bool {
     said("FLYTE_FORCE_PUSH_IMAGE_SPEC").is_some_and(|value| is_true(&value))
 }
 
-/// Whether nothing is built when nobody can say whether they are there.
+/// Whether to fail instead of building when it cannot be determined whether flytekit images exist.
 pub(super) fn fails_fast() -> bool {
     said("FLYTE_IMG_FAST_FAIL").is_some_and(|value| is_true(&value))
 }
@@ -23,7 +23,7 @@ fn said(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// flytekit's `str2bool`: the empty text is true.
+/// flytekit's `str2bool`, for which the empty string is true.
 fn is_true(value: &str) -> bool {
     !is_one_of(value, &["false", "0", "off", "no"])
 }

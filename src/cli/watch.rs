@@ -1,4 +1,4 @@
-//! `watch`: builds what is stale, then waits for files to change and builds what they touch.
+//! `watch`: builds what is stale, then waits for files to change and builds what they affect.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,16 +25,16 @@ pub(super) struct WatchArgs {
     choice: Choice,
     #[command(flatten)]
     how: How,
-    /// Look at what changed after so much silence: `80ms`, `0.5s`
+    /// Look at changes after this long without further ones: `80ms`, `0.5s`
     #[arg(long, value_name = "TIME", default_value = "80ms", overrides_with = "quiet_period", value_parser = span)]
     quiet_period: Duration,
-    /// Look at all files every so many seconds (2), where the system tells of no changes
+    /// Check all files every so many seconds (2), where the system reports no changes
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", require_equals = true, value_parser = seconds)]
     poll: Option<Duration>,
-    /// Run this shell command after each wave of builds that went well
+    /// Run this shell command after each successful wave of builds
     #[arg(long, value_name = "COMMAND")]
     on_success: Option<String>,
-    /// Run this shell command after each wave of builds in which something failed
+    /// Run this shell command after each wave of builds with a failure
     #[arg(long, value_name = "COMMAND")]
     on_failure: Option<String>,
     #[arg(long, hide = true)]
@@ -47,7 +47,7 @@ pub(super) struct WatchArgs {
 pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     if args.once_then_exit {
         return Err(Failure::usage(
-            "`watch` goes on until you end it",
+            "`watch` runs until you stop it",
             "`imgspec graph build` builds once and exits",
         ));
     }
@@ -59,7 +59,7 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         ..context.screen.settings()
     };
     let mut screen = report::reporter(settings);
-    // Until here a signal may just end the program: nothing has been begun.
+    // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
     let signals = mailbox.interrupter();
     let again = signals.clone();
@@ -108,7 +108,8 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
     })
 }
 
-/// Manifests that are wrong are no reason to give up: they can be mended while it waits. What no edit mends is one.
+/// Opens and plans the workspace. Errors in manifests do not prevent a watch, since they can be fixed while it waits;
+/// errors that no edit can fix do.
 fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<Start, Failure> {
     let opening = Opening {
         manifest: &request.manifest,
@@ -137,7 +138,7 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
     Ok(Start::Sound(Box::new(session), planned))
 }
 
-/// `80ms`, `0.5s`, `2`.
+/// Parses a time such as `80ms`, `0.5s` or `2` (seconds).
 fn span(text: &str) -> Result<Duration, String> {
     let span = limits::time(text).filter(|span| *span <= Duration::from_mins(1));
     span.ok_or_else(|| "write a time between 0 and 60 s, such as `80ms` or `0.5s`".to_owned())

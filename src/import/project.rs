@@ -303,7 +303,7 @@ fn text(folder: &Path, name: &str, limit: u64) -> Result<Option<String>, String>
     match read::bytes(&folder.join(name), Links::Follow, limit) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(format!("{name}: it is no UTF-8 text, and was left out")),
+            Err(_) => Err(format!("{name}: it is not UTF-8 text, and was left out")),
         },
         Err(refusal) if refusal.is_absent() => Ok(None),
         Err(refusal) => Err(format!("{name}: {refusal}, and was left out")),

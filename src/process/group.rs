@@ -1,4 +1,5 @@
-//! Process groups: each program leads one, all that run are known, and none outlives us; and the lines that they print.
+//! Process groups and the lines their processes print. Each command leads its own group; all running groups are
+//! registered so that none outlives this process.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Read};
@@ -13,13 +14,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cancel::Cancel;
 
-/// How often a program is looked at that is about to end.
+/// Polling interval for a process that is about to end.
 pub(super) const LAST_TICK: Duration = Duration::from_millis(2);
 
-/// How long the pipes may stay open after the program itself ended.
+/// How long the pipes may stay open after the process itself ended.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
-/// The groups of programs that run now, and whether more may be started.
+/// The running process groups, and whether no more may be started.
 struct Running {
     groups: BTreeSet<i32>,
     is_over: bool,
@@ -30,9 +31,9 @@ static RUNNING: Mutex<Running> = Mutex::new(Running {
     is_over: false,
 });
 
-/// Kills whatever runs, and lets nothing start any more: this program is about to end.
+/// Kills every running group and prevents new ones from starting: this process is about to exit.
 pub(crate) fn end_all() {
-    // Whoever starts a program just now may be held up by the system: not for ever.
+    // A thread starting a process may hold the lock while the system blocks it: do not wait forever.
     let Some(mut running) = RUNNING.try_lock_for(LINGER) else {
         return;
     };
@@ -42,7 +43,7 @@ pub(crate) fn end_all() {
     }
 }
 
-/// A program that runs, the first of its group; killed when it is dropped before its end.
+/// A running process that leads its group; the group is killed if this is dropped before the process ends.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) child: Child,
@@ -50,15 +51,16 @@ pub(crate) struct Started {
     is_ended: bool,
 }
 
-/// Variables of ours that hold secrets: no program is given them that does not need them.
+/// Environment variables that hold secrets: withheld from every command that does not need them.
 static WITHHELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-/// Keeps variables from all programs that are started from now on.
+/// Withholds variables from all commands started from now on.
 pub(crate) fn withhold(names: impl IntoIterator<Item = String>) {
     WITHHELD.lock().extend(names);
 }
 
-/// Lets a program have even those: it shows registries who the user is, by whatever the user's helpers need.
+/// Passes the withheld variables to a command after all: it authenticates to registries with whatever the user's
+/// credential helpers need.
 pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
     for name in WITHHELD.lock().iter() {
         if let Some(value) = std::env::var_os(name) {
@@ -69,13 +71,13 @@ pub(crate) fn keep_all(command: &mut Command) -> &mut Command {
 }
 
 pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
-    // Held until it is noted: else a program could be started past the end.
+    // Held until the group is registered; otherwise a process could start after `end_all`.
     let mut running = RUNNING.lock();
     if running.is_over {
         return Err(io::ErrorKind::Interrupted.into());
     }
     for name in WITHHELD.lock().iter() {
-        // What it is given by name is meant for it.
+        // A variable set explicitly on the command is meant for it.
         if !command.get_envs().any(|(given, _)| given == name.as_str()) {
             command.env_remove(name);
         }
@@ -104,7 +106,7 @@ impl Started {
         for (stream, pipe) in [(Stream::Out, out), (Stream::Err, err)] {
             let Some(pipe) = pipe else { continue };
             let lines = lines.clone();
-            // Ends with the pipe, or when nobody listens any more.
+            // Ends with the pipe, or when the receiver is dropped.
             thread::spawn(move || read_lines(pipe, |line| lines.send((stream, line)).is_ok()));
         }
         heard
@@ -128,7 +130,7 @@ impl Drop for Started {
         if !self.is_ended {
             self.group.send(Signal::KILL);
             let until = Instant::now() + LINGER;
-            // One that the system does not let go is left to it.
+            // A process that does not die even then is left to the system.
             while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
                 thread::sleep(LAST_TICK);
             }
@@ -139,7 +141,7 @@ impl Drop for Started {
     }
 }
 
-/// The process group that a child leads, started as one.
+/// The process group led by a child process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Group(Option<Pid>);
 
@@ -150,7 +152,7 @@ impl Group {
 
     pub(crate) fn send(self, signal: Signal) {
         if let Some(group) = self.0 {
-            // A group that is gone is what was asked for.
+            // A group that is already gone is fine.
             let _ = kill_process_group(group, signal);
         }
     }
@@ -173,7 +175,7 @@ impl Stop {
         }
     }
 
-    /// Sends what is due by now.
+    /// Sends the signal that is due by now.
     pub(super) fn follow(&mut self, cancel: &Cancel) {
         if !cancel.is_requested() {
             return;
@@ -204,10 +206,10 @@ impl Stop {
     }
 }
 
-/// A longer line is cut into pieces: output without line ends must not fill the memory.
+/// Maximum length of a line in bytes; longer ones are split, so that output without line endings cannot exhaust memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// Which pipe a line came through.
+/// The pipe through which a line came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Standard output.
@@ -218,7 +220,8 @@ pub enum Stream {
 
 pub(crate) type Pipe = Box<dyn Read + Send>;
 
-/// Hands over the lines of a pipe, without their ends, until it is closed or nobody wants more.
+/// Passes the lines of a pipe, without their endings, to `hand_over` until the pipe closes or `hand_over` returns
+/// `false`.
 pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
     let mut pipe = BufReader::with_capacity(64 * 1024, pipe);
     let mut line = Vec::new();

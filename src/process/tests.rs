@@ -1,10 +1,10 @@
-//! With a real shell.
+//! Tests with a real shell.
 
 use super::*;
 use crate::asking::Asker;
 
-/// As the program does while it builds. Else a test run that was itself started in the background of a script, where
-/// interrupts are ignored, would hand that on to the children.
+/// Installs a SIGINT handler, as the program does during a build. Without it a test run started in the background of a
+/// script, where SIGINT is ignored, would pass that disposition on to its children.
 fn hears_interrupts() {
     let heard = std::sync::Arc::default();
     signal_hook::flag::register(signal_hook::consts::SIGINT, heard).unwrap();
@@ -16,7 +16,7 @@ fn sh(script: &str) -> Command {
     command
 }
 
-/// What a program is told when nothing is wanted of it but to run.
+/// Default patience, which tolerates silence.
 fn patient(cancel: &Cancel) -> Patience<'_> {
     const LIMITS: &Limits = &Limits {
         connect: Duration::from_secs(3),
@@ -64,7 +64,7 @@ fn a_program_gets_no_input_but_what_it_is_told() {
 
 #[test]
 fn a_cancel_ends_the_whole_group() {
-    // buildx#556, moby/buildkit#2855: who stops only the client leaves the rest running.
+    // buildx#556, moby/buildkit#2855: stopping only the client leaves the rest running.
     hears_interrupts();
     let cancel = Cancel::default();
     let begun = Instant::now();
@@ -134,7 +134,7 @@ fn a_cancel_ends_a_question_and_who_was_asked() {
 }
 
 #[test]
-fn silence_is_no_reason_to_give_up_while_there_is_hope() {
+fn silence_is_tolerated_while_hope_returns_ok() {
     let asked = std::cell::Cell::new(0);
     let hope = || {
         asked.set(asked.get() + 1);
@@ -157,7 +157,7 @@ fn silence_is_no_reason_to_give_up_while_there_is_hope() {
 
 #[test]
 fn what_is_withheld_reaches_only_those_who_are_given_it() {
-    // Cargo sets it for tests.
+    // Cargo sets this variable for tests.
     let name = "CARGO_PKG_NAME";
     let own = std::env::var(name).unwrap();
     withhold([name.to_owned()]);

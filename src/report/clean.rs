@@ -1,18 +1,18 @@
-//! Foreign text, made harmless for a terminal.
+//! Sanitizes untrusted text for output on a terminal.
 //!
-//! A build's output may contain escape sequences that move the cursor, retitle the window or answer as if typed; none may
-//! reach the user's terminal. Known sequences vanish, so that coloured output stays readable; any other control character
-//! becomes `?`, so that nothing is hidden.
+//! Build output may contain escape sequences that move the cursor, set the window title or make the terminal answer as
+//! if typed; none may reach the user's terminal. Known sequences are removed, so that colored output stays readable;
+//! any other control character becomes `?`, so that nothing is hidden.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
 use crate::disk::reorders;
 
-/// Replaces a character that must not be printed.
+/// The replacement for characters that must not be printed.
 const HARMLESS: char = '?';
 
-/// The text as one printable line, without escape sequences.
+/// Returns the text as one printable line, without escape sequences.
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -30,13 +30,14 @@ pub fn clean(text: &str) -> String {
     out
 }
 
-/// A line of output in its final state: progress bars rewrite their line with `\r`.
+/// Returns the final state of an output line, as progress bars overwrite it with `\r`.
 pub fn clean_output(line: &str) -> String {
     let last = line.rsplit('\r').find(|part| !part.is_empty());
     clean(last.unwrap_or(""))
 }
 
-/// After ESC: `[` a control sequence, `]PX^_` a string; else intermediates up to one final character.
+/// Skips the rest of a sequence after ESC: `[` starts a control sequence, `]PX^_` a string; otherwise intermediates and
+/// one final character follow.
 fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
     match chars.peek() {
         Some('[') => {
@@ -54,13 +55,13 @@ fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// Parameters and intermediates, then one final character.
+/// Skips parameters and intermediates, then one final character.
 fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
     while chars.next_if(|char| (' '..='?').contains(char)).is_some() {}
     chars.next_if(|char| ('@'..='~').contains(char));
 }
 
-/// Everything up to BEL, ST or ESC `\`; an unterminated string takes the rest of the line.
+/// Skips everything up to BEL, ST or ESC `\`; an unterminated string extends to the end of the line.
 fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     while let Some(char) = chars.next() {
         match char {

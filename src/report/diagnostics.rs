@@ -1,7 +1,7 @@
-//! Diagnostics → excerpts of the manifest with the mistake underlined.
+//! Renders diagnostics as excerpts of the manifest with the error underlined.
 //!
-//! annotate-snippets gets only the lines between the first and the last place of a file, so that a thousand mistakes in a
-//! large manifest are drawn as fast as one.
+//! annotate-snippets receives only the lines between the first and the last place in a file, so that a thousand errors
+//! in a large manifest are rendered as fast as one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,13 +12,13 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Patch, Renderer, S
 use super::words::Count;
 use crate::diagnostic::{Diagnostic, Label, Place, Severity, Source, SourceId, Sources};
 
-/// The most bytes of an excerpt: no screen shows a larger one, and drawing it takes seconds.
+/// Maximum size of an excerpt in bytes: no screen shows more, and rendering it would take seconds.
 const EXCERPT_LIMIT: usize = 64 * 1024;
 
-/// The most bytes of one of its lines: the time that drawing takes grows with the square of them.
+/// Maximum length of a line in an excerpt, in bytes: rendering time grows with the square of it.
 const LINE_LIMIT: usize = 2 * 1024;
 
-/// Draws diagnostics one below the other, and a line that counts them; of none an empty text.
+/// Renders diagnostics one below the other, followed by a line with their counts; empty for no diagnostics.
 pub fn render(
     diagnostics: &[Diagnostic],
     sources: &Sources,
@@ -41,7 +41,7 @@ pub fn render(
     out
 }
 
-/// `2 errors, 1 warning`.
+/// Formats the counts as `2 errors, 1 warning`.
 fn count(diagnostics: &[Diagnostic]) -> String {
     let errors = diagnostics.iter().filter(|it| it.is_error()).count();
     let errors = Count(errors, "error");
@@ -74,7 +74,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
                 });
                 group.element(excerpt.snippet().annotations(annotations))
             }
-            // The position alone.
+            // An excerpt is not possible: show only the position.
             None => group.element(origin(sources, read, labels[0].1)),
         };
     }
@@ -82,7 +82,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     let mend = diagnostic.fix.as_ref().and_then(|fix| {
         let read = sources.get(fix.place.source);
         let excerpt = Excerpt::of(read, std::iter::once(&fix.place))?;
-        // The first help is the title of the corrected line.
+        // The first help text becomes the title of the corrected line.
         let title = help.next().map_or("write it like this", String::as_str);
         let patch = Patch::new(excerpt.span(&fix.place), fix.replacement.as_str());
         let corrected = excerpt.snippet().patch(patch);
@@ -93,7 +93,7 @@ fn report<'a>(diagnostic: &'a Diagnostic, sources: &'a Sources) -> Vec<Group<'a>
     groups
 }
 
-/// The labels of each source, those of the primary place's source first.
+/// The labels grouped by source, starting with the source of the primary place.
 fn by_source(diagnostic: &Diagnostic) -> Vec<(SourceId, Vec<(AnnotationKind, &Label)>)> {
     let primary = diagnostic.place.iter();
     let primary = primary.map(|label| (AnnotationKind::Primary, label));
@@ -119,14 +119,14 @@ fn origin<'a>(sources: &Sources, read: &'a Source, label: &Label) -> Origin<'a> 
     origin.line(line).char_column(column)
 }
 
-/// Whole lines of a text, from the first of some places to the last.
+/// Whole lines of a source, from the first of some places to the last.
 struct Excerpt<'a> {
     source: &'a Source,
     lines: Range<usize>,
 }
 
 impl<'a> Excerpt<'a> {
-    /// None when it cannot be shown at all, or not drawn in no time.
+    /// `None` if there is no place, or if the excerpt is too large to render quickly.
     fn of<'p>(source: &'a Source, places: impl Iterator<Item = &'p Place>) -> Option<Self> {
         let (text, spans) = (&source.text, places.map(|place| span(source, place)));
         let reach =
@@ -143,7 +143,7 @@ impl<'a> Excerpt<'a> {
         is_drawable.then_some(Self { source, lines })
     }
 
-    /// The place's bytes, counted from the first of these lines.
+    /// The place's byte range relative to the start of the excerpt.
     fn span(&self, place: &Place) -> Range<usize> {
         let span = span(self.source, place);
         span.start - self.lines.start..span.end - self.lines.start
@@ -159,7 +159,7 @@ impl<'a> Excerpt<'a> {
     }
 }
 
-/// The place's bytes, moved to character boundaries inside the text.
+/// The place's byte range, clamped to character boundaries within the text.
 fn span(source: &Source, place: &Place) -> Range<usize> {
     let start = source.text.floor_char_boundary(place.span.start);
     start..source.text.floor_char_boundary(place.span.end).max(start)

@@ -1,7 +1,7 @@
 //! Events as JSON lines, for programs.
 //!
-//! A line is the event's own serialisation (docs/json.md), whatever `-q` and `-v` say. It goes to stderr like all progress:
-//! stdout is for the command's result.
+//! Each line is the event's own serialization (docs/json.md), regardless of `-q` and `-v`. It goes to stderr like all
+//! progress: stdout is for the command's result.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ use crate::run::event::Event;
 pub struct Json(Output);
 
 impl Json {
-    /// Writes to this stream.
+    /// Creates a reporter that writes to this stream.
     pub fn new(stream: Box<dyn Write + Send>) -> Self {
         Self(Output::new(stream))
     }

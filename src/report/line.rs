@@ -1,26 +1,26 @@
-//! One line of styled pieces, cut to a width before it is painted.
+//! A line of styled pieces, cut to a width before it is painted.
 //!
-//! Pieces are cleaned when they are added and coloured when they are painted, so a cut never lands inside an escape sequence,
-//! and foreign text never brings one along.
+//! Pieces are sanitized when they are added and colored when they are painted, so a cut never lands inside an escape
+//! sequence, and untrusted text cannot introduce one.
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::clean::clean;
 
-/// How a piece looks where colour is wanted.
+/// How a piece looks when color is enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// The terminal's default.
+    /// The terminal's default style.
     Plain,
-    /// Names.
+    /// Bold, for names.
     Bold,
-    /// Details.
+    /// Dim, for details.
     Dim,
-    /// Success, green.
+    /// Green, for success.
     Good,
-    /// Failure, red.
+    /// Red, for failure.
     Bad,
-    /// Worth a look, yellow.
+    /// Yellow, for anything that deserves a look.
     Doubtful,
 }
 
@@ -43,35 +43,35 @@ impl Style {
 pub struct Line(Vec<(Style, String)>);
 
 impl Line {
-    /// An empty line.
+    /// Creates an empty line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A line that is painted already.
+    /// Wraps text that is already painted.
     pub fn painted(text: &str) -> Self {
         Self(vec![(Style::Plain, text.to_owned())])
     }
 
-    /// A line of one piece.
+    /// Creates a line of one piece.
     pub fn of(style: Style, text: impl AsRef<str>) -> Self {
         Self::new().add(style, text)
     }
 
-    /// Adds a piece; whatever could act on a terminal is removed from it.
+    /// Adds a piece, with everything removed that could act on a terminal.
     pub fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {
         self.0.push((style, clean(text.as_ref())));
         self
     }
 
-    /// Adds a piece, padded with blanks to `width` columns.
+    /// Adds a piece, padded with spaces to `width` columns.
     pub fn column(self, style: Style, text: &str, width: usize) -> Self {
         let text = clean(text);
         let blanks = width.saturating_sub(text.width());
         self.add(style, text).add(Style::Plain, " ".repeat(blanks))
     }
 
-    /// The whole line.
+    /// Renders the whole line, with colors if `color` is set.
     pub fn paint(&self, color: bool) -> String {
         let pieces = self.0.iter();
         pieces
@@ -82,12 +82,12 @@ impl Line {
             .collect()
     }
 
-    /// The line in at most `width` columns, painted.
+    /// Renders at most `width` columns of the line.
     pub fn fit(&self, width: usize, color: bool) -> String {
         self.clone().cut_to(width).paint(color)
     }
 
-    /// The line in at most `width` columns, with an `…` where it was cut.
+    /// Cuts the line to at most `width` columns, with an `…` where it was cut.
     pub fn cut_to(mut self, width: usize) -> Self {
         let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
         if whole <= width {
@@ -112,7 +112,7 @@ pub(super) fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// The beginning of a text in `width` columns, the last of which is the `…`.
+/// The beginning of a text, in `width` columns of which the last is the `…`.
 fn cut(text: &str, width: usize) -> String {
     let mut left = width.saturating_sub(1);
     let fitting = text.chars().take_while(|char| {

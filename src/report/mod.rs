@@ -1,8 +1,8 @@
-//! Events → what people and programs see on stderr.
+//! Shows events on stderr, to people and to programs.
 //!
-//! A reporter is told what happened and never asks. There are three: a live terminal, plain lines and JSON lines; plain lines
-//! are no mode of the terminal because indicatif prints nothing at all without one. All of them write to stderr: stdout is for
-//! results. A closed pipe ends the output, never the run.
+//! A reporter only receives events; it never queries anything. There are three: live terminal, plain lines and JSON
+//! lines. Plain lines are not a mode of the terminal reporter because indicatif prints nothing at all without a
+//! terminal. All write to stderr: stdout is for results. A closed pipe ends the output, never the run.
 
 pub mod clean;
 pub mod diagnostics;
@@ -26,12 +26,12 @@ use std::time::Instant;
 pub use output::Report;
 pub use settings::{Clock, Progress, Settings, Verbosity};
 
-/// The columns of the widest of these names.
+/// The width of the widest of these names, in columns.
 pub fn widest<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
     names.into_iter().map(line::columns).max().unwrap_or(0)
 }
 
-/// The reporter for these settings, on stderr.
+/// Creates the reporter for these settings, writing to stderr.
 pub fn reporter(settings: Settings) -> Box<dyn Report> {
     match (here(settings.progress), settings.verbosity) {
         (Progress::Json, _) => Box::new(json::Json::new(Box::new(std::io::stderr()))),
@@ -49,12 +49,12 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
     }
 }
 
-/// Whether progress is live here.
+/// Whether progress is shown live in this process.
 pub fn is_live(progress: Progress) -> bool {
     here(progress) == Progress::Tty
 }
 
-/// What is asked for, with `auto` resolved for this process.
+/// Resolves `auto` for this process's stderr.
 fn here(asked: Progress) -> Progress {
     let term = std::env::var("TERM").ok();
     resolved(asked, std::io::stderr().is_terminal(), term.as_deref())

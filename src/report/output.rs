@@ -1,4 +1,4 @@
-//! What every reporter is, and the stream it writes to.
+//! The interface of reporters, and the stream they write to.
 
 use std::io::Write;
 
@@ -6,14 +6,14 @@ use crate::run::event::Event;
 
 /// Shows what happens in a run.
 pub trait Report: Send {
-    /// Takes the next event.
+    /// Handles the next event.
     fn event(&mut self, event: &Event);
 
-    /// Leaves the screen tidy. The last call, whether or not [`Event::RunFinished`] came.
+    /// Leaves the screen tidy. Called last, whether or not [`Event::RunFinished`] was received.
     fn finish(&mut self);
 }
 
-/// Lines to a stream that may close at any time.
+/// Writes lines to a stream that may close at any time.
 pub(super) struct Output(Option<Box<dyn Write + Send>>);
 
 impl Output {
@@ -21,10 +21,10 @@ impl Output {
         Self(Some(stream))
     }
 
-    /// Writes a line; nothing more after the first failure.
+    /// Writes a line; after the first failure, does nothing.
     pub(super) fn line(&mut self, line: &str) {
         let Some(stream) = &mut self.0 else { return };
-        // One write per line, so that lines of several processes do not mix.
+        // A single write per line, so that lines of several processes do not mix.
         let written = stream
             .write_all(format!("{line}\n").as_bytes())
             .and_then(|()| stream.flush());

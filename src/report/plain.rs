@@ -1,7 +1,7 @@
 //! Events as plain lines: for pipes, files and build servers, and for `-q`.
 //!
-//! Stable and greppable: `IMAGE: what happened`, `IMAGE | output`, no control characters, nothing redrawn. Steps are shown
-//! although output is not, because build servers kill what is silent for long.
+//! The format is stable and greppable: `IMAGE: what happened`, `IMAGE | output`, no control characters, no redrawing.
+//! Steps are shown even when output is not, because build servers kill jobs that stay silent for long.
 
 use std::io::Write;
 
@@ -14,19 +14,19 @@ use super::wrap::wrapped;
 use super::{story, watch};
 use crate::run::event::Event;
 
-/// Writes each event that matters as a line.
+/// Writes every relevant event as a line.
 pub struct Plain {
     output: Output,
     verbosity: Verbosity,
     fresh: Vec<String>,
-    /// Whether excerpts of manifests are coloured.
+    /// Whether to color excerpts of manifests.
     color: bool,
-    /// The columns of the terminal that the stream is, if it is one.
+    /// Width in columns if the stream is a terminal.
     columns: Option<usize>,
 }
 
 impl Plain {
-    /// Writes to this stream.
+    /// Creates a reporter that writes to this stream.
     pub fn new(stream: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
         Self {
             output: Output::new(stream),
@@ -37,14 +37,14 @@ impl Plain {
         }
     }
 
-    /// Breaks lines between words that are too long for this many columns.
+    /// Breaks longer lines between words to fit this many columns; `None` disables wrapping.
     #[must_use]
     pub fn wrapped_to(mut self, columns: Option<usize>) -> Self {
         self.columns = columns;
         self
     }
 
-    /// Colours excerpts of manifests, as other commands do.
+    /// Sets whether to color excerpts of manifests, as other commands do.
     #[must_use]
     pub fn colored(mut self, color: bool) -> Self {
         self.color = color;
@@ -62,7 +62,8 @@ impl Plain {
         }
     }
 
-    /// Fresh images come first and together: they are held back until something else happens.
+    /// Prints the fresh images collected so far. They come first and are shown together, so they are held back until
+    /// another event arrives.
     fn flush_fresh(&mut self) {
         if !self.fresh.is_empty() {
             let line = story::fresh(&std::mem::take(&mut self.fresh));
@@ -140,7 +141,7 @@ impl Report for Plain {
     }
 }
 
-/// What happened to which image; none for events that are not about one image's progress.
+/// The image and a description of its progress. `None` for events that are not about the progress of one image.
 fn progress(event: &Event) -> Option<(&str, String)> {
     Some(match event {
         Event::ImageStarted {
@@ -192,7 +193,7 @@ fn progress(event: &Event) -> Option<(&str, String)> {
     })
 }
 
-/// `step 3/7 `, as far as it is known.
+/// Formats the known numbers as `step 3/7 `.
 fn counted(step: usize, of: usize) -> String {
     match (step, of) {
         (0, _) => String::new(),
@@ -256,7 +257,7 @@ mod tests {
         watching 3 images: 40 files in 12 directories
         src/train.py changed: train
         the graph now has 4 images; new: docs
-        the manifests have mistakes: their last valid version stays in effect until they are fixed
+        the manifests have errors: their last valid version stays in effect until they are fixed
         the manifests are valid again
         train: stopped because its inputs changed
         serve: waiting for `train`

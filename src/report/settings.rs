@@ -1,22 +1,22 @@
-//! How events are shown.
+//! Settings of reporters.
 
 use std::sync::Arc;
 
-/// The form of progress, as `--progress` names it.
+/// The form of progress output, as selected by `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
-    /// [`Progress::Tty`] when stderr is a terminal that can move its cursor, else [`Progress::Plain`].
+    /// [`Progress::Tty`] if stderr is a terminal that can move its cursor, else [`Progress::Plain`].
     #[default]
     Auto,
     /// Live lines for running images and a total; finished images scroll away above.
     Tty,
-    /// One line for each event that matters, without control characters.
+    /// One line per relevant event, without control characters.
     Plain,
     /// Each event as one line of JSON.
     Json,
 }
 
-/// How much is shown, as `-q` and `-v` say. JSON always has everything.
+/// How much is shown, as selected by `-q` and `-v`. JSON output is always complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Verbosity {
     /// Failures only.
@@ -24,7 +24,7 @@ pub enum Verbosity {
     /// What happens to images.
     #[default]
     Normal,
-    /// Also all output of builds, cached steps, full references, and each fresh image.
+    /// Also all build output, cached steps, full references, and each fresh image.
     Verbose,
 }
 
@@ -33,17 +33,17 @@ pub enum Verbosity {
 pub struct Settings {
     /// The form of progress.
     pub progress: Progress,
-    /// How much is shown.
+    /// How much to show.
     pub verbosity: Verbosity,
-    /// Whether to use colours; the caller knows `--color`, `NO_COLOR` and whether stderr is a terminal.
+    /// Whether to use colors, as decided by the caller from `--color`, `NO_COLOR` and whether stderr is a terminal.
     pub color: bool,
-    /// How many seconds the plan expects the run to take.
+    /// The duration of the run predicted by the plan, in seconds.
     pub predicted: Option<f64>,
-    /// Whether the keys of a watch work.
+    /// Whether a watch responds to keys.
     pub keys: bool,
-    /// The columns of the widest name that will appear, where known; see [`widest`](super::widest).
+    /// The width of the widest name that will appear, in columns, or 0 if unknown; see [`widest`](super::widest).
     pub widest: usize,
 }
 
-/// Seconds since any fixed moment; replaceable so that tests can stop time.
+/// Returns seconds since some fixed moment; replaceable, so that tests can stop time.
 pub type Clock = Arc<dyn Fn() -> f64 + Send + Sync>;

@@ -1,4 +1,4 @@
-//! The sentences about a run that the terminal and the plain lines share.
+//! Messages about a run, shared by the terminal and plain reporters.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use super::words::{Count, List, Seconds, first};
 use crate::asking::Waiting;
 use crate::run::event::Event;
 
-/// How many failed images the summary names before it counts them.
+/// How many failed images the summary names before it only counts them.
 const FAILED_NAMED: usize = 8;
 
 /// How many fresh images are named before they are only counted.
 const FRESH_NAMED: usize = 5;
 
-/// Why a watch stops a running build.
+/// The reason for which a watch stops a running build.
 pub const SUPERSEDED: &str = "stopped because its inputs changed";
 
-/// The last line of a run, such as `built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s`; of other events an empty one.
+/// The last line of a run, such as `built 3, fresh 9, failed 1 (train), skipped 2 in 12.3s`; empty for other events.
 pub fn summary(event: &Event) -> Line {
     let Event::RunFinished {
         built,
@@ -54,7 +54,7 @@ pub fn summary(event: &Event) -> Line {
     line.add(Style::Dim, format!(" in {}", Seconds(*seconds)))
 }
 
-/// The fresh images in one line: `2 images fresh: base, train`, or only their number when there are many.
+/// Lists fresh images, as in `2 images fresh: base, train`, or gives only their number if there are many.
 pub fn fresh(images: &[String]) -> String {
     let count = Count(images.len(), "image");
     if images.len() > FRESH_NAMED {
@@ -64,26 +64,26 @@ pub fn fresh(images: &[String]) -> String {
     }
 }
 
-/// Why an image was skipped: ``because `train` failed``.
+/// Explains why an image was skipped: ``because `train` failed``.
 pub fn because(failed: &[String]) -> String {
     format!("because {} failed", List(failed))
 }
 
-/// What is waited for: `waiting for the Docker daemon at unix:///run/docker.sock (10 s at most)`.
+/// Describes a wait: `waiting for the Docker daemon at unix:///run/docker.sock (10 s at most)`.
 pub fn waiting(whom: &str, seconds: f64) -> String {
     let limit = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let whom = whom.to_owned();
     Waiting { whom, limit }.to_string()
 }
 
-/// When and why an image is tried again.
+/// Describes when and why an image is tried again.
 pub fn retry(attempt: u32, of: u32, wait_ms: u64, why: &str) -> String {
     let wait = Seconds(Duration::from_millis(wait_ms).as_secs_f64());
     format!("attempt {attempt} of {of} in {wait}: {why}")
 }
 
-/// What stands below the sentence on a failure: what of the manifest asked for it, the last lines of the log, and where the whole
-/// log is.
+/// The lines below a failure message: the place in the manifest that caused the failed step, the end of the log, and
+/// the path of the full log.
 pub fn failure(place: Option<&str>, tail: &[String], log: Option<&str>) -> Vec<Line> {
     let place = place.map(|place| Line::of(Style::Dim, "  at ").add(Style::Plain, place));
     let lines = tail
@@ -97,7 +97,7 @@ pub fn failure(place: Option<&str>, tail: &[String], log: Option<&str>) -> Vec<L
 mod tests {
     use super::*;
 
-    /// The summary of a run with these built, fresh, failed and skipped images.
+    /// Formats the summary of a run with these built, fresh, failed and skipped images.
     fn end(
         built: usize,
         fresh: usize,

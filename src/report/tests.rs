@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::run::event::Event;
 
-/// A stream that tests can read.
+/// A stream whose content tests can read.
 #[derive(Clone, Default)]
 pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
 
@@ -27,7 +27,7 @@ impl Write for Shared {
     }
 }
 
-/// A pipe whose reader has gone, which counts the tries.
+/// A pipe without a reader; counts the writes.
 #[derive(Clone, Default)]
 pub(crate) struct Closed(pub(crate) Arc<Mutex<usize>>);
 
@@ -48,7 +48,7 @@ pub(crate) fn play(report: &mut dyn Report, events: &[Event]) {
     }
 }
 
-/// One run with everything in it.
+/// One run with every kind of event.
 pub(crate) fn story() -> Vec<Event> {
     vec![
         started(4, 2),
@@ -102,7 +102,7 @@ pub(crate) fn story() -> Vec<Event> {
     ]
 }
 
-/// Everything that only a watch tells.
+/// Every event that only a watch emits.
 pub(crate) fn watch_story() -> Vec<Event> {
     let names = |names: &[&str]| {
         names

@@ -1,4 +1,4 @@
-//! The sentences of `imgspec watch`, the same on a terminal and as plain lines.
+//! Messages of `imgspec watch`, shared by the terminal and plain reporters.
 
 use super::clean::clean_output;
 use super::diagnostics;
@@ -12,7 +12,7 @@ const NAMED: usize = 8;
 
 const PAUSED: &str = "paused: running builds finish, no new ones start";
 
-/// The lines for an event of a watch; none for the events of a run.
+/// The lines for an event of a watch; empty for events of a run.
 pub fn lines(event: &Event, color: bool) -> Vec<Line> {
     let (style, text) = match event {
         Event::WatchStarted { .. } => (Style::Dim, watching(event)),
@@ -40,7 +40,7 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
             format!("{image}: waiting for {}", List(because)),
         ),
         Event::WatchHeld { why } => (Style::Dim, why.clone()),
-        // Which images wait for the failed ones, each has said by itself.
+        // Waiting images are not listed: each has already reported what it waits for.
         Event::WatchWaiting { failed, .. } => {
             let text = "waiting for changes".to_owned();
             (Style::Dim, with_names(text, [("failed", failed)]))
@@ -72,7 +72,7 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
     vec![Line::of(style, text)]
 }
 
-/// Whether it is shown even with `-q`.
+/// Whether the event is shown even with `-q`.
 pub fn is_failure(event: &Event) -> bool {
     matches!(
         event,
@@ -80,7 +80,7 @@ pub fn is_failure(event: &Event) -> bool {
     )
 }
 
-/// `watching 12 images: 210 files in 34 directories`; empty for other events.
+/// Formats `watching 12 images: 210 files in 34 directories`; empty for other events.
 pub fn watching(event: &Event) -> String {
     let Event::WatchStarted {
         images,
@@ -115,9 +115,10 @@ fn changed(files: &[String], count: usize, images: &[String]) -> String {
 
 fn broken(mistakes: &[Diagnostic], sources: &Sources, color: bool) -> Vec<Line> {
     let text = diagnostics::render(mistakes, sources, color, None);
-    // The renderer has cleaned and coloured it.
+    // The renderer has already sanitized and colored the text.
     let mut lines: Vec<Line> = text.lines().map(Line::painted).collect();
-    let words = "the manifests have mistakes: their last valid version stays in effect until they are fixed";
+    let words =
+        "the manifests have errors: their last valid version stays in effect until they are fixed";
     lines.push(Line::of(Style::Doubtful, words));
     lines
 }

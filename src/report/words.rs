@@ -1,8 +1,8 @@
-//! Counts, durations and lists in words, so that no message says "1 images" or "61s".
+//! Formats counts, durations and lists, so that no message says "1 images" or "61s".
 
 use std::fmt;
 
-/// A number of things: `1 image`, `2 images`, `2 directories`.
+/// Displays a number of things: `1 image`, `2 images`, `2 directories`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count(pub usize, pub &'static str);
 
@@ -17,19 +17,19 @@ impl fmt::Display for Count {
     }
 }
 
-/// A duration: `0.4s`, `12.3s`, `2m 03s`, `1h 02m`.
+/// Displays a duration: `0.4s`, `12.3s`, `2m 03s`, `1h 02m`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Seconds(pub f64);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // After a clock was set back, a duration may be anything.
+        // If the clock was set back, a duration may have any value.
         let seconds = if self.0.is_finite() {
             self.0.max(0.0)
         } else {
             0.0
         };
-        // Rounded before it is split: 59.96 is a minute, not `60.0s`.
+        // Rounded before it is split: 59.96 must become a minute, not `60.0s`.
         if seconds < 59.95 {
             return out.pad(&format!("{seconds:.1}s"));
         }
@@ -47,7 +47,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// Names in back-ticks with an "and" before the last: `` `a`, `b` and `c` ``.
+/// Displays names in backticks with an "and" before the last: `` `a`, `b` and `c` ``.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct List<'a, S>(pub &'a [S]);
 
@@ -65,7 +65,7 @@ impl<S: AsRef<str>> fmt::Display for List<'_, S> {
     }
 }
 
-/// The first names of a list, and how many more there are: `a, b and 3 more`.
+/// Joins the first names of a list, with a count of the others: `a, b and 3 more`.
 pub fn first(names: &[String], limit: usize) -> String {
     let shown = names[..names.len().min(limit)].join(", ");
     match names.len().saturating_sub(limit) {

@@ -1,17 +1,17 @@
-//! Long lines on a narrow terminal: broken between words, so that an id or a digest can still be read and copied whole.
+//! Wraps long lines between words for narrow terminals, so that ids and digests can still be read and copied whole.
 //!
-//! A terminal breaks a line wherever it is full. textwrap finds the blanks to break at and counts colors as nothing; what a
-//! table or an indented list needs besides, continuation lines below the last column, is decided here.
+//! A terminal itself wraps wherever a line is full. textwrap finds the spaces to break at and gives colors no width;
+//! this module determines the indentation that tables and lists need on continuation lines.
 
 use textwrap::core::display_width;
 use textwrap::{Options, WordSeparator, WordSplitter};
 
-/// The deepest column that continuation lines start in, as a share of the width: a half leaves them room.
+/// Continuation lines start at most at this fraction of the width (a half), to leave them room.
 const DEEPEST: usize = 2;
 
-/// The text with each line of more than `width` columns broken between words; `None` leaves it as it is.
+/// Wraps each line of more than `width` columns between words; `None` leaves the text unchanged.
 ///
-/// A word of more columns than there are stays whole. Source excerpts, which have a gutter, are not broken.
+/// A word wider than the terminal stays whole. Source excerpts, which have a gutter, are not wrapped.
 pub fn wrapped(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else {
         return text.to_owned();
@@ -35,8 +35,8 @@ fn broken(line: &str, width: usize) -> String {
     textwrap::fill(line, options)
 }
 
-/// Where continuation lines start: below the last column of a table, else four to the right; nowhere near the edge that
-/// the longest word could not be shown whole.
+/// The indentation of continuation lines: the last column of a table, or else four more than the line's own; less if
+/// the longest word would not fit otherwise.
 fn indent(line: &str, width: usize) -> usize {
     let left = line.len() - line.trim_start_matches(' ').len();
     let longest = line.split(' ').map(display_width).max().unwrap_or(0);

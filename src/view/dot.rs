@@ -1,7 +1,7 @@
-//! A drawing in Graphviz's language.
+//! Drawings in Graphviz's language.
 //!
-//! An arrow goes from an image to what it needs, as everywhere in imgspec, with bases on top. Nodes are named by their ids, so
-//! that a picture keeps its shape when images are added.
+//! Arrows point from an image to what it needs, as everywhere in imgspec, with bases on top. Nodes are identified by
+//! image id, so that a picture keeps its shape when images are added.
 
 use std::fmt::Write as _;
 
@@ -41,7 +41,7 @@ fn quote(text: &str) -> String {
     format!("\"{}\"", escape(text))
 }
 
-/// Only a quote ends a quoted string, but in labels a backslash has a meaning too.
+/// Escapes quotes, which end a quoted string, and backslashes, which are special in labels.
 fn escape(text: &str) -> String {
     printable(text).replace('\\', "\\\\").replace('"', "\\\"")
 }

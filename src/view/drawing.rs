@@ -1,6 +1,6 @@
-//! What is drawn: images, what they need, and what a plan says about them.
+//! The model of a drawing: images, what they need, and the state that a plan assigns them.
 //!
-//! Nodes are in manifest order and edges in the order of the images that need others, so that every format is deterministic
+//! Nodes are in manifest order and edges in the order of the dependent images, so that every format is deterministic
 //! without sorting.
 
 use std::collections::BTreeSet;
@@ -12,10 +12,10 @@ use crate::graph::{EdgeKind, Graph, ImageId};
 /// The model of a drawing.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Drawing {
-    /// In manifest order.
+    /// The images, in manifest order.
     #[serde(rename = "images")]
     pub nodes: Vec<Node>,
-    /// In the order of the images that need others.
+    /// The edges, in the order of the dependent images.
     pub edges: Vec<Edge>,
 }
 
@@ -25,11 +25,11 @@ pub struct Node {
     /// The image's id.
     #[serde(rename = "image")]
     pub name: String,
-    /// Ids of the drawn images that it needs, as base or to copy from; each once.
+    /// Ids of the drawn images that it needs, as base or to copy from; without duplicates.
     pub bases: Vec<String>,
     /// `registry/name:tag`.
     pub reference: String,
-    /// None in a drawing of the graph alone.
+    /// `None` in a drawing of the graph alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// A remark on the state, such as the first reason for a build.
@@ -37,7 +37,7 @@ pub struct Node {
     pub note: Option<String>,
 }
 
-/// What a plan or a run says about an image.
+/// The state of an image according to a plan or a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -50,7 +50,7 @@ pub enum State {
 }
 
 impl State {
-    /// `fresh`, `build` or `failed`.
+    /// Returns `fresh`, `build` or `failed`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
@@ -68,19 +68,19 @@ impl State {
     }
 }
 
-/// One image needs another.
+/// A dependency of one image on another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Edge {
-    /// The image that needs the other.
+    /// Id of the dependent image.
     pub from: String,
-    /// The image that is needed.
+    /// Id of the image it depends on.
     pub to: String,
-    /// As base, or to copy files from.
+    /// Whether `to` is a base or copied from.
     pub kind: EdgeKind,
 }
 
 impl Drawing {
-    /// Draws these images of a graph; `reference` gives their references.
+    /// Draws the images in `only`; `reference` returns the reference of each.
     pub fn new(
         graph: &Graph,
         only: &BTreeSet<ImageId>,
@@ -114,14 +114,14 @@ impl Drawing {
 }
 
 impl Node {
-    /// The lines of a box: the id, the reference, the note.
+    /// The lines of a box: id, reference, note.
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         let lines = [&self.name, &self.reference].into_iter();
         lines.chain(&self.note).map(String::as_str)
     }
 }
 
-/// A text without control characters, which would break a line or act on a terminal: references may contain anything.
+/// Replaces control characters, which could break a line or act on a terminal: references may contain anything.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -130,7 +130,8 @@ pub(super) fn printable(text: &str) -> String {
 pub(super) mod tests {
     use super::*;
 
-    /// `app:py,+tools` is an image `app` on `py` that copies from `tools`; needs come first.
+    /// Parses a drawing: `app:py,+tools` is an image `app` on `py` that copies from `tools`. An image must follow those
+    /// it needs.
     pub(in crate::view) fn drawing(text: &str) -> Drawing {
         let mut drawing = Drawing::default();
         for word in text.split_whitespace() {
@@ -160,7 +161,7 @@ pub(super) mod tests {
         drawing
     }
 
-    /// A diamond with an image apart.
+    /// A diamond, and one image without edges.
     pub(in crate::view) fn diamond() -> Drawing {
         drawing("os tools:os py:os app:py,+tools docs")
     }

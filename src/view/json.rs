@@ -1,4 +1,4 @@
-//! A drawing as JSON: the model's own serialisation, in the shape of docs/json.md.
+//! Drawings as JSON: the model's own serialization, in the shape of docs/json.md.
 
 use super::drawing::Drawing;
 

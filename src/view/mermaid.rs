@@ -1,7 +1,8 @@
-//! A drawing in Mermaid's language.
+//! Drawings in Mermaid's language.
 //!
-//! Names of nodes consist of letters, digits and `_` only, because words such as `end` and characters such as `-` have a
-//! meaning in Mermaid. Labels are quoted, with entities for all that ends a quote or that Markdown or HTML would interpret.
+//! Node names consist of letters, digits and `_` only, because words such as `end` and characters such as `-` are
+//! special in Mermaid. Labels are quoted, with entities for everything that would end the quote or that Markdown or
+//! HTML would interpret.
 
 use std::fmt::Write as _;
 
@@ -26,7 +27,7 @@ pub(super) fn render(drawing: &Drawing) -> String {
     out
 }
 
-/// The class of a state with its images; empty when there are none.
+/// The class definition of a state and its images; empty if there are no images in that state.
 fn class(drawing: &Drawing, state: State) -> String {
     let nodes = drawing.nodes.iter();
     let nodes = nodes.filter(|node| node.state == Some(state));
@@ -46,7 +47,8 @@ fn label(node: &Node) -> String {
     lines.join("<br/>")
 }
 
-/// `i_` and the id, in which other characters are `_` and their code: `ml-base` is `i_ml_2dbase`. Unambiguous.
+/// `i_` plus the id, with other characters replaced by `_` and their code: `ml-base` becomes `i_ml_2dbase`.
+/// Unambiguous.
 fn id(name: &str) -> String {
     let mut out = String::from("i_");
     for byte in name.bytes() {

@@ -1,6 +1,7 @@
-//! The graph of a workspace, drawn: as a tree, in Graphviz's DOT, in Mermaid, as JSON.
+//! Draws the graph of a workspace: as a tree, in Graphviz's DOT, in Mermaid, as JSON.
 //!
-//! All formats render one small model, a [`Drawing`], which may carry a plan on top; the same drawing gives the same bytes.
+//! All formats render one small model, a [`Drawing`], which may include the states of a plan; equal drawings produce
+//! equal bytes.
 
 mod dot;
 mod drawing;
@@ -10,21 +11,22 @@ mod tree;
 
 pub use drawing::{Drawing, Edge, Node, State};
 
-/// The language of a drawing.
+/// The output format of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// Lines for people: bases first, dependents indented below.
     #[default]
     Tree,
-    /// Graphviz's language.
+    /// Graphviz's DOT language.
     Dot,
-    /// Mermaid's language, which many forges render in Markdown.
+    /// Mermaid's language, which many code forges render in Markdown.
     Mermaid,
-    /// The shape of docs/json.md.
+    /// JSON in the shape of docs/json.md.
     Json,
 }
 
-/// The drawing in this format. Its last line ends with a newline; an empty drawing may be an empty text.
+/// Renders the drawing in this format. The output ends with a newline, except that an empty drawing may yield an empty
+/// string.
 pub fn render(format: Format, drawing: &Drawing) -> String {
     match format {
         Format::Tree => tree::render(drawing),

@@ -1,14 +1,15 @@
-//! A drawing as lines for people.
+//! Drawings as a tree of lines for people.
 //!
-//! An image is below its base; without a base in the drawing it is below the first image that it copies from, or a root. Each
-//! image is drawn in full once and elsewhere only referred to, so that a graph of many diamonds is as long as its edges.
+//! An image is shown below its base; without a base in the drawing it is shown below the first image it copies from, or
+//! as a root. Each image is drawn in full once and only referred to elsewhere, so that the output for a graph of many
+//! diamonds is as long as its number of edges.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drawing::{Drawing, Edge, Node, printable};
 use crate::graph::EdgeKind;
 
-/// The last column that words are aligned to: one deep or long name must not push all others away.
+/// The largest column to which references are aligned: one deep or long name must not push all others away.
 const WIDEST: usize = 48;
 
 pub(super) fn render(drawing: &Drawing) -> String {
@@ -51,21 +52,21 @@ fn aligned(lines: &[(String, String)]) -> String {
 
 struct Branch<'a> {
     node: &'a Node,
-    /// Drawn before the image.
+    /// Drawn before the image's name.
     head: String,
-    /// Drawn before the images below it.
+    /// Drawn before the heads of the images below it.
     indent: String,
-    /// Whether it is drawn in full here.
+    /// Whether the image is drawn in full here.
     is_full: bool,
-    /// Whether it only copies from the image above.
+    /// Whether the image only copies from the one above.
     is_copy: bool,
 }
 
 struct Outline<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
-    /// By image, the edge to the one below which it is drawn in full.
+    /// Per image, the edge to the image below which it is drawn in full.
     homes: BTreeMap<&'a str, &'a Edge>,
-    /// By image, one edge from each that needs it.
+    /// Per image, one edge from each dependent image.
     needed_by: BTreeMap<&'a str, Vec<&'a Edge>>,
 }
 
@@ -78,7 +79,7 @@ impl<'a> Outline<'a> {
             needed_by: BTreeMap::new(),
         };
         let mut seen = BTreeSet::new();
-        // Bases first: an image that is both base and copied from is a base.
+        // Bases first: an image that is both base and copied from counts as a base.
         let is = |kind| drawing.edges.iter().filter(move |edge| edge.kind == kind);
         for edge in is(EdgeKind::Base).chain(is(EdgeKind::Copy)) {
             outline.homes.entry(&edge.from).or_insert(edge);
@@ -111,7 +112,7 @@ impl<'a> Outline<'a> {
             .collect()
     }
 
-    /// `train`, `train (copies)`, or where the image is drawn in full.
+    /// Formats the name as `train`, `train (copies)`, or with a reference to where the image is drawn in full.
     fn name(&self, branch: &Branch<'a>) -> String {
         let name = &branch.node.name;
         match (branch.is_full, branch.is_copy) {
@@ -125,7 +126,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// `build  r/train:0a1b  note`; empty where the image is only referred to.
+/// Formats `build  r/train:0a1b  note`; empty where the image is only referred to.
 fn words(branch: &Branch<'_>) -> String {
     if !branch.is_full {
         return String::new();

@@ -310,7 +310,7 @@ fn a_base_of_another_platform_is_refused_before_the_run() {
             bench
                 .run(command)
                 .code(2)
-                .says("it is not for linux/arm64, only for linux/amd64")
+                .says("it is not available for linux/arm64, only for linux/amd64")
                 .says("build for a platform");
         };
         // Only here, then only in the registry, then in both.

@@ -84,7 +84,7 @@ fn a_package_that_does_not_exist_is_final_and_no_shell_reads_its_name() {
         );
         let (_, why) = failed(built);
         assert!(
-            why.ends_with("the base is no Debian: `apt-packages` needs `apt-get`"),
+            why.ends_with("the base is not Debian: `apt-packages` needs `apt-get`"),
             "{why}"
         );
     });
@@ -154,7 +154,7 @@ fn a_base_without_python_is_said() {
         let (_, why) = failed(built);
         assert!(
             why.ends_with(
-                "the base has no Python: set `python-version`, or take a base that has one"
+                "the base has no Python: set `python-version`, or use a base that has one"
             ),
             "{why}"
         );

@@ -132,6 +132,6 @@ fn registry_config_is_for_a_buildkit_that_envd_starts() {
         bench
             .build(&["--envd-context", "boxed"])
             .code(1)
-            .says("envd cannot take `registry-config`");
+            .says("envd cannot apply `registry-config`");
     });
 }

@@ -178,8 +178,8 @@ fn a_registry_for_bases_that_does_not_answer_is_named() {
         command.env("IMGSPEC_ENVD_REGISTRY", "127.0.0.1:1/team");
         crate::sandbox::Ran::of(&mut command)
             .code(1)
-            .says("`base` cannot be handed to envd: ")
-            .says("IMGSPEC_ENVD_REGISTRY says that `127.0.0.1:1/team` is a registry for that")
+            .says("`base` cannot be made available to envd: ")
+            .says("IMGSPEC_ENVD_REGISTRY names `127.0.0.1:1/team` as the registry to use")
             .says("built 1, failed 1 (app)");
         bench.note();
         assert_eq!(bench.names(&bench.reference("app")), [""; 0]);

@@ -136,7 +136,7 @@ fn check_is_content_with_what_is_right() {
     two()
         .run(&["check"])
         .success()
-        .says("2 images checked: nothing is wrong");
+        .says("2 images checked: no problems found");
     let ran = two().run(&["check", "--format", "json"]).success();
     assert_eq!(ran.json(), serde_json::json!([]));
 }
@@ -201,8 +201,8 @@ fn explain_of_a_dockerfile_shows_it_its_contexts_and_its_bases() {
         "dockerfile.contexts.alp ",
         "dockerfile.contexts.up key base ",
         "\nimages from outside:\n",
-        "\n  golang:1.23  floats",
-        "\n  alpine:3.22  floats",
+        "\n  golang:1.23  floating: ",
+        "\n  alpine:3.22  floating: ",
     ] {
         assert!(ran.stdout.contains(shown), "{shown}: {}", ran.stdout);
     }
@@ -292,7 +292,7 @@ fn init_writes_a_manifest_that_check_accepts() {
         sandbox.run(&["check"]).success();
         let written = sandbox.read("imgspec.kdl");
         assert!(written.contains(expected), "{written}");
-        sandbox.run(&["init"]).code(2).says("is there already");
+        sandbox.run(&["init"]).code(2).says("already exists");
         sandbox.run(&["init", "--force"]).success();
     }
 }

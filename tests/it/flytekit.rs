@@ -43,7 +43,10 @@ const INEXPRESSIBLE: &[(&str, &str)] = &[
     ),
     ("invalid-unknown-field", "there is no such field"),
     ("name-empty", "Docker refuses an empty name"),
-    ("nested-secret-in-base", "envd gives its steps no secrets"),
+    (
+        "nested-secret-in-base",
+        "envd cannot provide secrets to steps",
+    ),
     (
         "noop-no-base",
         "an image that is not built is no image: its user names it as a base",

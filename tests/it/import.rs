@@ -15,9 +15,9 @@ use crate::sandbox::{Ran, Sandbox, is_there};
 /// Standard output, and below it standard error, without what differs from machine to machine.
 fn said(ran: &Ran) -> String {
     let all = format!("{}\n{}", ran.stdout, ran.stderr);
-    let lines = all.lines().map(|line| match line.find(" by /") {
+    let lines = all.lines().map(|line| match line.find(" with /") {
         Some(at) if line.starts_with("running ") => format!(
-            "{} by PYTHON, to see which ImageSpecs it makes",
+            "{} with PYTHON to find the ImageSpecs it creates",
             &line[..at]
         ),
         _ => line.to_owned(),
@@ -80,7 +80,7 @@ fn the_output_is_a_file_that_nothing_is_lost_for() {
     assert!(ran.stdout.contains("packages \"six\""));
     assert!(!is_there(&sandbox.path("-")));
     for (output, why) in [
-        ("there.kdl", "is there already"),
+        ("there.kdl", "already exists"),
         ("folder", "is a directory"),
         ("none/x.kdl", "there is no directory"),
     ] {
@@ -211,19 +211,19 @@ fn what_cannot_be_read_is_said_and_exits_2() {
      = help: name a file
 
     1 error
-    error[usage]: `strange` is neither flytekit's ImageSpecs nor a bake file
+    error[usage]: `strange` contains neither flytekit ImageSpecs nor a bake file
      |
-     = help: if it is one after all: `--from yaml`, `--from bake` or `--from python`
+     = help: if it does, name its kind with `--from yaml`, `--from bake` or `--from python`
 
     1 error
-    error[usage]: `binary.yaml` cannot be read: it is no UTF-8 text
+    error[usage]: `binary.yaml` cannot be read: it is not UTF-8 text
      |
      = help: is it the right file?
 
     1 error
     error[usage]: `large.yaml` cannot be read: it is larger than 4 MiB
      |
-     = help: no such file is that long: is it the right one?
+     = help: no file of this kind is that large; is it the right one?
 
     1 error
     error[usage]: `none.yaml` cannot be read: no such file or directory

@@ -107,11 +107,11 @@ fn without_a_lock_keys_are_as_they_were_and_the_plan_counts_what_floats() {
     sandbox
         .run(&plan)
         .success()
-        .says("2 bases float; `imgspec lock` holds them");
+        .says("2 bases float; `imgspec lock` pins them");
     sandbox
         .run(&[&plan[..], &["tool"]].concat())
         .success()
-        .says("1 base floats; `imgspec lock` holds it");
+        .says("1 base floats; `imgspec lock` pins it");
     assert_eq!(registry.asked(), 0);
     lock(&sandbox, &[]).success();
     assert_ne!(key(&sandbox, "os"), before);
@@ -156,7 +156,7 @@ fn what_is_locked_is_not_asked_for_again() {
     let asked = registry.asked();
     lock(&sandbox, &[])
         .success()
-        .says("imgspec.lock: 2 images locked, as it was");
+        .says("imgspec.lock: 2 images locked, unchanged");
     assert_eq!(registry.asked(), asked);
     // Another base is new, one is gone: the third stays.
     let manifest = sandbox.read("imgspec.kdl").replace("tools:1", "more:1");
@@ -165,7 +165,7 @@ fn what_is_locked_is_not_asked_for_again() {
     let host = &registry.host;
     lock(&sandbox, &[])
         .success()
-        .says(&format!("dropped {host}/tools:1: no image is made of it"))
+        .says(&format!("dropped {host}/tools:1: no image uses it"))
         .says(&format!("locked  {host}/more:1 sha256:"));
     assert!(sandbox.read("imgspec.lock").contains(&first));
 }
@@ -254,7 +254,7 @@ fn a_base_that_is_not_for_the_platform_is_told_where_it_is_named() {
     sandbox.write("imgspec.kdl", &manifest);
     lock(&sandbox, &[])
         .code(2)
-        .says("cannot be locked: it is not for linux/arm64, only for linux/amd64")
+        .says("cannot be locked: it is not available for linux/arm64, only for linux/amd64")
         .says("imgspec.kdl:9")
         .says("build for a platform that it supports");
     assert!(!sandbox.path("imgspec.lock").exists());
@@ -326,7 +326,7 @@ fn check_says_what_is_missing_and_what_is_there_in_vain() {
     assert_eq!(
         ran.stdout,
         format!(
-            "{host}/tools:2 is not locked (of tool)\n{host}/tools:1 is locked, and no image is made of it\n"
+            "{host}/tools:2 is not locked (of tool)\n{host}/tools:1 is locked, but no image uses it\n"
         )
     );
     assert_eq!(registry.asked(), asked);
@@ -368,12 +368,12 @@ fn images_that_a_dockerfile_names_are_locked_and_an_edited_from_floats() {
     );
     lock(&sandbox, &[])
         .success()
-        .says("names is known only to a build");
+        .says("is resolved only during the build");
     sandbox
         .build(&["--locked"])
         .code(2)
         .says("debian:$TAG` (of own)")
-        .says("give its arguments in the manifest");
+        .says("set its build arguments");
     lock(&sandbox, &["--check"])
         .code(1)
         .says("debian:$TAG cannot be locked (of own)");
@@ -534,5 +534,5 @@ fn a_base_that_is_locked_is_no_doubtful_one() {
     sandbox
         .run(&["check", "--deny", "floating-base"])
         .success()
-        .says("nothing is wrong");
+        .says("no problems found");
 }

@@ -66,7 +66,7 @@ fn a_subdirectory_has_the_tags_and_the_state_of_the_whole_workspace() {
 fn without_words_the_images_at_or_below_the_directory_are_meant_and_that_is_said() {
     let sandbox = workspace();
     let plan = ["graph", "plan", "--builder", "fake"];
-    let one = "1 of 3 images: what `services/a` declares; `'*'` means all\n";
+    let one = "1 of 3 images: what `services/a` declares; `'*'` selects all\n";
     for folder in ["services/a", "services/a/src"] {
         let ran = run_in(&sandbox, folder, &plan).success();
         assert_eq!(ran.stderr, one, "{folder}");
@@ -141,13 +141,13 @@ fn a_manifest_above_that_does_not_include_this_one_is_named_where_something_is_w
         let ran = run_in(&sandbox, "tools/x", command).code(2);
         let ran = ran.says("unknown template `slim`");
         let ran =
-            ran.says("does not include this workspace: nothing that it declares is known here");
-        ran.says("if it should: `workspace { include \"tools/x\" }` there");
+            ran.says("does not include this workspace, so none of its declarations apply here");
+        ran.says("if it should, add `workspace { include \"tools/x\" }` to it");
     }
     // Where nothing is wrong, it is its own affair.
     sandbox.write("tools/x/imgspec.kdl", "image \"x\" { }\n");
     let ran = run_in(&sandbox, "tools/x", &["check"]).success();
-    assert_eq!(ran.stderr, "1 image checked: nothing is wrong\n");
+    assert_eq!(ran.stderr, "1 image checked: no problems found\n");
 }
 
 #[test]
@@ -188,11 +188,11 @@ fn init_in_a_subdirectory_says_which_workspace_the_new_manifest_belongs_to() {
     let sandbox = workspace();
     std::fs::create_dir_all(sandbox.path("services/c")).unwrap();
     let ran = run_in(&sandbox, "services/c", &["init"]).success();
-    ran.says("imgspec.kdl` includes it: one workspace");
+    ran.says("imgspec.kdl` includes it, so both form one workspace");
     assert_eq!(tags_in(&sandbox, "services/c", &[]).len(), 1);
     std::fs::create_dir_all(sandbox.path("tools/d")).unwrap();
     let ran = run_in(&sandbox, "tools/d", &["init"]).success();
-    ran.says("if it should: `workspace { include \"tools/d\" }` there");
+    ran.says("if it should, add `workspace { include \"tools/d\" }` to it");
     let alone = Sandbox::new();
     let ran = alone.run(&["init"]).success();
     assert!(!ran.stderr.contains("include"), "{}", ran.stderr);

@@ -1,7 +1,7 @@
-//! `BuildKit` spoken to directly: one connection for all builds of a run, no process for any of them.
+//! Talks to `BuildKit` directly: one connection for all builds of a run, and no process for any of them.
 //!
-//! Source: <https://github.com/moby/buildkit/blob/master/api/services/control/control.proto>. Builds share one connection, and
-//! each has a session of its own for its files; numbers in `docs/design/docker.md`.
+//! Source: <https://github.com/moby/buildkit/blob/master/api/services/control/control.proto>. Builds share one
+//! connection, but each has its own session for its files; measurements are in `docs/design/docker.md`.
 
 use std::io;
 use std::path::PathBuf;
@@ -27,13 +27,13 @@ use crate::backend::BuildError;
 use crate::backend::oci::registry::{self, Access};
 use crate::disk::system_words;
 
-/// How often a build checks whether it should stop.
+/// How often a build checks for a cancel.
 const TICK: Duration = Duration::from_millis(20);
 
-/// The largest message, in bytes: many log lines exceed the usual 4 MiB.
+/// Maximum message size in bytes: many log lines exceed the default of 4 MiB.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
-/// The key of the result's digest in `BuildKit`'s answer; it is the id in `docker image inspect`.
+/// The key of the result's digest in `BuildKit`'s response; it equals the id in `docker image inspect`.
 const DIGEST: &str = "containerimage.digest";
 
 type Answer = Result<Response<SolveResponse>, Status>;
@@ -44,9 +44,9 @@ pub(crate) struct BuildKit {
     socket: PathBuf,
     name: String,
     access: Access,
-    /// Build arguments that every build gets.
+    /// Build arguments added to every build.
     proxies: Vec<(String, String)>,
-    // None only while it is dropped.
+    // `None` only while being dropped.
     runtime: Option<Runtime>,
     channel: Mutex<Option<Channel>>,
 }
@@ -55,14 +55,14 @@ pub(crate) struct BuildKit {
 pub(crate) enum Ended {
     /// `BuildKit` cannot be reached, or the connection broke.
     Lost(io::Error),
-    /// There is no hope of an end: why, in words.
+    /// The build can no longer finish, for the given reason.
     Stuck(String),
-    /// Anything else, already in words.
+    /// Any other error.
     Error(BuildError),
 }
 
 impl BuildKit {
-    /// The `BuildKit` of the daemon that listens on this socket. Nothing is connected yet.
+    /// The `BuildKit` of the daemon that listens on this socket. Does not connect yet.
     pub(crate) fn new(
         socket: PathBuf,
         name: String,
@@ -85,7 +85,7 @@ impl BuildKit {
         })
     }
 
-    /// Builds, and reports progress. Returns the digest of the result.
+    /// Builds an image, reporting progress. Returns the digest of the result.
     pub(crate) fn build(&self, request: &Request<'_>) -> Result<String, Ended> {
         let cancelled = || Ended::Error(BuildError::Cancelled);
         let runtime = self.runtime.as_ref().ok_or_else(cancelled)?;
@@ -108,7 +108,7 @@ impl BuildKit {
         });
         let ended = ended.and_then(|answer| judge(&trees, request, answer, progress));
         if matches!(ended, Err(Ended::Lost(_) | Ended::Stuck(_))) {
-            // The next try is made on a new connection.
+            // The next attempt uses a new connection.
             *self.channel.lock() = None;
         }
         ended
@@ -121,14 +121,14 @@ impl BuildKit {
         let connected = connection::channel(&self.socket, self.access.limits).await;
         let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
         let channel = connected.map_err(lost)?;
-        // Any answer will do: some daemons are too old for the question.
+        // Any response will do: some daemons are too old to support this call.
         let asked = ControlClient::new(channel.clone())
             .info(InfoRequest {})
             .await;
         if let Some(lost) = asked.err().as_ref().and_then(lost_by) {
             return Err(Ended::Lost(lost));
         }
-        // Of two concurrent builds the later one's is kept; the other serves its own build.
+        // If two builds connect concurrently, the later connection is kept; the other one serves its own build.
         *self.channel.lock() = Some(channel.clone());
         Ok(channel)
     }
@@ -152,7 +152,7 @@ impl BuildKit {
 impl Drop for BuildKit {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            // No build runs any more; only connections that nobody waits for are left.
+            // No build is running; at most connections that nothing waits for are left.
             runtime.shutdown_background();
         }
     }
@@ -175,17 +175,17 @@ impl BuildKit {
         let status = StatusRequest {
             r#ref: solve.r#ref.clone(),
         };
-        let mut teller = control.clone();
+        let mut observer = control.clone();
         let (life, is_fetching) = (LastSign::default(), AtomicBool::new(true));
         let heard = async {
-            // Progress is for people: a build without it is as good.
-            if let Ok(status) = teller.status(status).await {
+            // Progress is informational: a build without it is just as good.
+            if let Ok(status) = observer.status(status).await {
                 listen(status.into_inner(), progress, &life, &is_fetching).await;
             }
         };
         let mut heard = std::pin::pin!(heard);
         let mut is_heard = false;
-        let mut hopeless = std::pin::pin!(self.hopeless(request, &life, &is_fetching));
+        let mut stalled = std::pin::pin!(self.stalled(request, &life, &is_fetching));
         let answer = {
             let mut solved = std::pin::pin!(control.solve(solve));
             let mut tick = tokio::time::interval(TICK);
@@ -197,22 +197,22 @@ impl BuildKit {
                         Ok(()) => is_touched = true,
                         Err(status) => break Err(status),
                     },
-                    why = &mut hopeless => return Err(Ended::Stuck(why)),
+                    why = &mut stalled => return Err(Ended::Stuck(why)),
                     _ = tick.tick() => if request.cancel.is_requested() { break Err(Status::cancelled("")) },
                 }
             }
-            // A call that is given up here is cancelled in the daemon.
+            // Dropping the call here cancels it in the daemon.
         };
-        // The daemon ends its report when the last step is gone.
+        // The daemon closes the status stream after the last step.
         if !is_heard && !request.cancel.is_urgent() {
             let _ = tokio::time::timeout(self.access.limits.grace / 2, heard).await;
         }
         Ok(answer)
     }
 
-    /// Ends when there is no hope for a build, with the reason. A daemon that does not answer breaks the connection; a registry
-    /// that does not answer the daemon would keep it waiting for ever.
-    async fn hopeless(
+    /// Completes, with the reason, when the build can no longer finish. A daemon that does not answer breaks the
+    /// connection, but a registry that does not answer the daemon would keep it waiting forever.
+    async fn stalled(
         &self,
         request: &Request<'_>,
         life: &LastSign,
@@ -252,7 +252,7 @@ fn judge(
     let why = match answer {
         Ok(answer) => match answer.into_inner().exporter_response.remove(DIGEST) {
             Some(digest) => return Ok(digest),
-            None => "the builder succeeded and did not say what it made".to_owned(),
+            None => "the builder succeeded without reporting the image's digest".to_owned(),
         },
         Err(_) if request.cancel.is_requested() => return Err(Ended::Error(BuildError::Cancelled)),
         Err(status) => {
@@ -273,14 +273,14 @@ fn judge(
     Err(Ended::Error(error))
 }
 
-/// How the connection was lost, if that is what a refused call means: the transport's words come with a cause, `BuildKit`'s
-/// with none.
+/// The cause if the failed call means that the connection was lost. Transport errors have a source, errors from
+/// `BuildKit` have none.
 fn lost_by(status: &Status) -> Option<io::Error> {
     let is_transport = std::error::Error::source(status).is_some();
     (is_transport || status.code() == Code::Unavailable).then(|| io::Error::other(cause(status)))
 }
 
-/// The innermost cause of an error: the others only say that there is one.
+/// Formats the innermost cause of an error: the outer ones only state that there is one.
 fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -293,12 +293,12 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 async fn listen(
-    mut told: Streaming<StatusResponse>,
+    mut statuses: Streaming<StatusResponse>,
     progress: &mut Progress<'_>,
     life: &LastSign,
     is_fetching: &AtomicBool,
 ) {
-    while let Ok(Some(status)) = told.message().await {
+    while let Ok(Some(status)) = statuses.message().await {
         life.now();
         progress.status(status);
         is_fetching.store(progress.is_fetching(), Ordering::Relaxed);

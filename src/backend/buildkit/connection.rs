@@ -1,7 +1,7 @@
-//! From the daemon's socket to gRPC: upgrades an HTTP/1.1 connection to HTTP/2, in both directions.
+//! Opens gRPC connections through the daemon's socket: upgrades an HTTP/1.1 connection to HTTP/2, in both directions.
 //!
-//! The answer to an upgrade is read byte by byte, so that nothing after it is consumed and the plain socket can be handed on.
-//! Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
+//! The upgrade response is read byte by byte, so that nothing after it is consumed and the plain socket can be passed
+//! on. Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
@@ -18,14 +18,14 @@ use crate::asking::GivenUp;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
-/// The longest answer to an upgrade, in bytes.
+/// Maximum length of an upgrade response, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
-/// The pause between tries while the daemon's queue of connections is full.
+/// Pause between attempts while the daemon's connection backlog is full.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The daemon's gRPC services, reconnected whenever the connection breaks. One on which nothing arrives, not even the answer
-/// to a ping, is broken.
+/// Connects to the daemon's gRPC services; reconnects whenever the connection breaks. A connection counts as broken if
+/// nothing arrives on it, not even the answer to a ping.
 pub(super) async fn channel(
     socket: &Path,
     limits: Limits,
@@ -38,7 +38,7 @@ pub(super) async fn channel(
             stream.map(TokioIo::new)
         }
     });
-    // The host is not looked up: the connector knows the way.
+    // The host is never resolved: the connector ignores it.
     Endpoint::from_static("http://buildkit")
         .http2_keep_alive_interval(limits.idle)
         .keep_alive_timeout(limits.answer)
@@ -46,7 +46,7 @@ pub(super) async fn channel(
         .await
 }
 
-/// A connection upgraded from HTTP/1.1 to HTTP/2.
+/// Opens a connection and upgrades it from HTTP/1.1 to HTTP/2.
 pub(super) async fn upgraded(
     socket: &Path,
     limits: &Limits,
@@ -70,7 +70,7 @@ pub(super) async fn upgraded(
     Ok(stream)
 }
 
-/// Reads the answer to an upgrade, and nothing after it.
+/// Reads the upgrade response, and nothing after it.
 async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
@@ -86,7 +86,7 @@ async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
     }
     let line = text.lines().next().unwrap_or_default();
     Err(io::Error::other(format!(
-        "it does not take the connection: {line}"
+        "it refused the connection upgrade: {line}"
     )))
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn dial(socket: &Path, limits: &Limits) -> io::Result<UnixStrea
     let dialled = async {
         loop {
             match UnixStream::connect(socket).await {
-                // Its queue is full: it may be about to take what waits in it.
+                // The backlog is full; the daemon may be about to accept.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::time::sleep(PAUSE).await;
                 }

@@ -1,4 +1,5 @@
-//! A request in the words of gRPC: what the Dockerfile's frontend is told, and the trees that it may read. Pure.
+//! Converts a request to gRPC messages: the arguments of the Dockerfile frontend, and the file trees that it may read.
+//! Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use crate::backend::Job;
 use crate::backend::dockerfile::{quote, stage, stand_in};
 use crate::backend::oci::reference::Reference;
 
-/// What frontends call the directory that is copied from.
+/// The frontends' name for the build context.
 const CONTEXT: &str = "context";
 
-/// What frontends call the directory that the Dockerfile is in.
+/// The frontends' name for the directory that contains the Dockerfile.
 const DOCKERFILE: &str = "dockerfile";
 
-/// What the frontend may read, by the names that it knows it by.
+/// The file trees that the frontend may read, by the names it uses for them.
 pub(super) type Trees = Vec<(String, Arc<Tree>)>;
 
 pub(super) fn solve(
@@ -29,7 +30,7 @@ pub(super) fn solve(
 ) -> SolveRequest {
     let references = [normal(request.job.reference), normal(&request.pin)];
     let named = HashMap::from([("name".to_owned(), references.join(","))]);
-    // Without a frontend, it is the client that says what the result is.
+    // Without a frontend, the client itself defines the result.
     let asked = match request.touch {
         None => frontend(request, proxies),
         Some(_) => SolveRequest::default(),
@@ -37,7 +38,8 @@ pub(super) fn solve(
     SolveRequest {
         r#ref: random(),
         session: session.to_owned(),
-        // The daemon's own store, whichever it is. Daemons before 25 read the older fields, later ones the newer.
+        // Exports to the daemon's own store, of whichever type. Daemons before 25 read the older fields, later ones the
+        // newer.
         exporter_deprecated: "moby".into(),
         exporter_attrs_deprecated: named.clone(),
         exporters: vec![Exporter {
@@ -130,7 +132,7 @@ pub(super) fn trees(request: &Request<'_>) -> Trees {
     trees
 }
 
-/// A reference with its registry, as the daemon keeps it.
+/// A reference with its registry, as the daemon stores it.
 pub(super) fn normal(reference: &str) -> String {
     Reference::read(reference).map_or_else(
         || reference.to_owned(),
@@ -138,7 +140,7 @@ pub(super) fn normal(reference: &str) -> String {
     )
 }
 
-/// What the daemon knows the files of a job's image by: the same in the next run of this workspace, and in no other one.
+/// The shared key of the files of a job's image: the same in later runs of this workspace, and different in any other.
 pub(super) fn files_key(job: &Job<'_>) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(job.root.as_os_str().as_encoded_bytes());

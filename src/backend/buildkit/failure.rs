@@ -1,7 +1,7 @@
-//! What a failure means: whether another try may help, and a short sentence for it in the user's words.
+//! Interprets failures: whether a retry may help, and a short message in the manifest's terms.
 //!
-//! Pure. Only what `BuildKit`, Docker or an installer says about the network counts as passing; a user's command that failed
-//! has failed, whatever it printed.
+//! Pure. Only network errors reported by `BuildKit`, Docker or an installer count as transient; a user's command that
+//! failed has failed, whatever it printed.
 
 use super::passing::{FETCHING, RACING, is_passing, says};
 use super::progress::Failure;
@@ -22,7 +22,7 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
         ),
     };
     let passing = match exit_code(&failure.error) {
-        // A program ran and failed: that is transient only if an installer blames the network.
+        // A command ran and failed: transient only if an installer blames the network.
         Some(_) => {
             step.is_some_and(|step| step.fetches)
                 && failure.lines.iter().any(|line| says(line, FETCHING))
@@ -53,7 +53,7 @@ fn words(failure: &Failure, step: Option<&StepName>) -> String {
     let said = clean(&failure.error);
     let Some(step) = step else {
         return if said.is_empty() {
-            "the build failed without a word".to_owned()
+            "the build failed without an error message".to_owned()
         } else {
             said + &login(&failure.error)
         };
@@ -75,7 +75,7 @@ fn words(failure: &Failure, step: Option<&StepName>) -> String {
     }
 }
 
-/// What to do about a registry that requires a login.
+/// A hint to log in, if the registry requires it; otherwise empty.
 fn login(error: &str) -> String {
     let is_refused = says(
         error,
@@ -95,26 +95,26 @@ fn help(failure: &Failure, step: &StepName) -> Option<&'static str> {
     let said_anywhere = |text: &str| said(text) || failure.error.contains(text);
     if said_anywhere("exec format error") {
         return Some(
-            "this machine cannot run programs of that platform: install an emulator \
-             (`docker run --privileged --rm tonistiigi/binfmt --install all`), or build on a machine that has it",
+            "this machine cannot run programs for that platform: install an emulator \
+             (`docker run --privileged --rm tonistiigi/binfmt --install all`), or build on a machine of that platform",
         );
     }
     if (is("packages:") || is("requirements:")) && said("imgspec: there is no python3 in PATH") {
-        return Some("the base has no Python: set `python-version`, or take a base that has one");
+        return Some("the base has no Python: set `python-version`, or use a base that has one");
     }
     if (is("packages:") || is("requirements:")) && said(" has no pip") {
         return Some(
-            "envd installs with pip, which the base's Python does not have: add `python3-venv` to `apt-packages`, or take the \
-             `docker` builder, which brings an installer",
+            "envd installs with pip, which the base's Python does not have: add `python3-venv` to `apt-packages`, or use the \
+             `docker` builder, which brings its own installer",
         );
     }
     if said_anywhere("exec: \"bash\"") {
         return Some(
-            "envd runs everything with bash, which the base does not have: add it, or take the `docker` builder",
+            "envd runs everything with bash, which the base does not have: add it, or use the `docker` builder",
         );
     }
     if is("apt-packages:") && said("apt-get: not found") {
-        return Some("the base is no Debian: `apt-packages` needs `apt-get`");
+        return Some("the base is not Debian: `apt-packages` needs `apt-get`");
     }
     (exit_code(&failure.error) == Some(127) && is("commands:"))
         .then_some("a program that it calls is not in the image")
@@ -259,7 +259,7 @@ mod tests {
         );
         assert_eq!(
             build(&none, &steps()).to_string(),
-            "`packages: numpy` failed with exit code 2: the base has no Python: set `python-version`, or take a base that has one"
+            "`packages: numpy` failed with exit code 2: the base has no Python: set `python-version`, or use a base that has one"
         );
         let solve = failure(None, "failed to build: failed to solve: x: not found", &[]);
         assert_eq!(build(&solve, &steps()).to_string(), "x: not found");

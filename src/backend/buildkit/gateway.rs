@@ -1,6 +1,6 @@
-//! Another configuration for an image of the local store, without touching its layers.
+//! Replaces the configuration of an image in the local store without touching its layers.
 //!
-//! Uses `BuildKit`'s gateway, by which a client takes the place of a frontend: the Dockerfile's can add to an image's
+//! Uses `BuildKit`'s gateway, through which a client acts as a frontend: the Dockerfile frontend can add to an image's
 //! configuration, but not remove from it. Sources:
 //! <https://github.com/moby/buildkit/blob/master/frontend/gateway/pb/gateway.proto> and `solver/pb/ops.proto`.
 
@@ -18,13 +18,13 @@ use super::direct::normal;
 use super::request::Touch;
 use crate::backend::oci::name::Digest;
 
-/// The header that says which build of a connection a call belongs to.
+/// The header that assigns a call on a shared connection to a build.
 const BUILD: &str = "buildkit-controlapi-buildid";
 
-/// What exporters call an image's configuration.
+/// The exporters' name for an image's configuration.
 const CONFIG: &str = "containerimage.config";
 
-/// Gives a build its result: the image with its new configuration. Returns at once if there is nothing to touch.
+/// Sets a build's result to the image with its new configuration. Returns at once if `touch` is `None`.
 pub(super) async fn touch(
     channel: Channel,
     build: String,
@@ -59,7 +59,7 @@ fn about<T>(message: T, build: &str) -> Result<Request<T>, Status> {
     Ok(request)
 }
 
-/// The shortest of definitions: an image, by its whole name.
+/// A minimal definition whose result is the image with this full name.
 fn definition(image: &str) -> Definition {
     let attributes = [("image.resolvemode", "local")];
     let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -71,7 +71,7 @@ fn definition(image: &str) -> Definition {
         ..Op::default()
     };
     let source = source.encode_to_vec();
-    // The last operation says what the result is.
+    // The last operation refers to the result.
     let result = Op {
         inputs: vec![Input {
             digest: Digest::of(&source).to_string(),

@@ -1,6 +1,7 @@
-//! Builds by `BuildKit`: what is asked of it, the ways to ask, what it says meanwhile, what its failures mean.
+//! Builds with `BuildKit`: requests, transports, progress and the interpretation of failures.
 //!
-//! Knows neither a builder nor a daemon, so that every builder whose builds end in a `BuildKit` shares it, wherever that runs.
+//! Independent of any builder and daemon, so that every builder that ends up in a `BuildKit` can share it, wherever it
+//! runs.
 
 mod client;
 mod connection;

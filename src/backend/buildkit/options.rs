@@ -1,16 +1,16 @@
-//! `builder-options`: what a build can be asked for besides the image, in the words of `docker build`.
+//! `builder-options`: build options other than fields of the image, named as in `docker build`.
 //!
-//! Pure. An unknown option, or a value that the daemon would misread, is an error before anything is built.
+//! Pure. An unknown option, or a value that the daemon would misread, is reported before anything is built.
 
 pub(crate) const KNOWN: [&str; 3] = ["network", "add-host", "shm-size"];
 
-/// The frontend's attribute for an option; none for its default.
+/// The frontend's attribute for an option; `None` if the value is the default.
 pub(crate) fn attribute(name: &str, value: &str) -> Result<Option<(&'static str, String)>, String> {
     match name {
         "network" => match value {
             "default" => Ok(None),
             "none" | "host" => Ok(Some(("force-network-mode", value.to_owned()))),
-            _ => Err("`network` is `default`, `none` or `host`".to_owned()),
+            _ => Err("`network` must be `default`, `none` or `host`".to_owned()),
         },
         "add-host" => Ok(Some(("add-hosts", hosts(value)?))),
         "shm-size" => Ok(Some(("shm-size", bytes(value)?.to_string()))),
@@ -21,7 +21,7 @@ pub(crate) fn attribute(name: &str, value: &str) -> Result<Option<(&'static str,
     }
 }
 
-/// The arguments of `docker build` for a valid option.
+/// The arguments of `docker build` for a valid option; empty for the default.
 pub(crate) fn arguments(name: &str, value: &str) -> Vec<String> {
     match attribute(name, value) {
         Ok(Some(("add-hosts", hosts))) => hosts
@@ -33,7 +33,7 @@ pub(crate) fn arguments(name: &str, value: &str) -> Vec<String> {
     }
 }
 
-/// `name:address` or `name=address`, several of them with commas between.
+/// Parses a comma-separated list of `name:address` or `name=address`.
 fn hosts(value: &str) -> Result<String, String> {
     let mut hosts = Vec::new();
     for host in value.split(',') {
@@ -65,7 +65,7 @@ fn bytes(value: &str) -> Result<u64, String> {
     let size = digits.parse::<u64>().ok().zip(unit);
     size.and_then(|(number, unit)| number.checked_mul(unit))
         .filter(|bytes| *bytes > 0)
-        .ok_or_else(|| "`shm-size` is a number of bytes, such as `64m`".to_owned())
+        .ok_or_else(|| "`shm-size` must be a number of bytes, such as `64m`".to_owned())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Which failures may pass by themselves: the words of `BuildKit`, Docker and installers for a network, a registry or a daemon that
-//! is away for a moment. Pure.
+//! Recognizes failures that may go away by themselves, by the messages of `BuildKit`, Docker and installers when a
+//! network, a registry or a daemon is briefly unavailable. Pure.
 
-/// What the network, a registry or the daemon say when they are unavailable for a moment. In lower case.
+/// Messages from the network, registries and the daemon when briefly unavailable. In lower case.
 const PASSING: &[&str] = &[
     "429 too many requests",
     "toomanyrequests",
@@ -39,7 +39,7 @@ const PASSING: &[&str] = &[
     "use of closed network connection",
 ];
 
-/// What apt, uv and curl say then. In lower case.
+/// Messages from apt, uv and curl in that case. In lower case.
 pub(super) const FETCHING: &[&str] = &[
     "temporary failure resolving",
     "could not resolve",
@@ -48,7 +48,7 @@ pub(super) const FETCHING: &[&str] = &[
     "connection timed out",
     "connection reset",
     "hash sum mismatch",
-    // Another build uses the cache.
+    // Another build is using the cache.
     "could not get lock",
     "mirror sync in progress",
     "file has unexpected size",
@@ -67,11 +67,11 @@ pub(super) const FETCHING: &[&str] = &[
     "too many requests (429)",
 ];
 
-/// What `BuildKit` says when two builds finish the same step at once, as after a client was killed; the next try finds it
-/// done. In lower case.
+/// Messages from `BuildKit` when two builds finish the same step at once, as after a client was killed; a retry finds
+/// the step done. In lower case.
 pub(super) const RACING: &[&str] = &["failed to stat active key during commit", "during finalize"];
 
-/// What looks like the network but is a matter of names or permissions. In lower case.
+/// Messages that look like network errors but are about names or permissions. In lower case.
 const LASTING: &[&str] = &[
     "pull access denied",
     "unauthorized",
@@ -85,7 +85,7 @@ const LASTING: &[&str] = &[
     "server gave http response to https client",
 ];
 
-/// Whether Docker's message is about something transient.
+/// Whether Docker's message describes a transient failure.
 pub(crate) fn is_passing(said: &str) -> bool {
     says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))
 }

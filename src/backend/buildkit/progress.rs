@@ -1,7 +1,7 @@
-//! The output of a build, in either of its two forms, as steps and lines.
+//! Parses the output of a build, in either of its two formats, into steps and lines.
 //!
-//! Knows `BuildKit`'s words, no processes. The output is for people, the verdict is the exit code; a line that is not understood
-//! is kept as text; the numbers of steps are `BuildKit`'s, the words are ours.
+//! Knows `BuildKit`'s messages, but no processes. The output is informational; the exit code decides. A line that
+//! cannot be parsed is kept as text. Step numbers are `BuildKit`'s, step names are imgspec's.
 
 #[cfg(test)]
 mod fuzz;
@@ -18,7 +18,7 @@ use reporter::StepReporter;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Raw,
     /// Text for people.
     Plain,
@@ -32,7 +32,7 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Reads one form; `steps` are `BuildKit`'s numbered steps in our words.
+    /// Creates a parser for one format; `steps` are the names of `BuildKit`'s numbered steps.
     pub(crate) fn new(form: Form, steps: &'a [StepName], notes: &'a dyn Notes) -> Self {
         Self {
             reporter: StepReporter::new(steps, notes),
@@ -49,12 +49,12 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Takes what came over a connection.
+    /// Processes a status message from a connection.
     pub(crate) fn status(&mut self, status: StatusResponse) {
         self.raw.status(status.into(), &mut self.reporter);
     }
 
-    /// Whether nothing has begun but the fetching of what the build stands on.
+    /// Whether the build has so far at most begun to fetch its base.
     pub(crate) fn is_fetching(&self) -> bool {
         self.reporter.begun <= 1
     }

@@ -1,4 +1,4 @@
-//! One build as it is asked of `BuildKit`, before it is put into the words of gRPC or of a program's command line.
+//! A build request, independent of whether gRPC or a command line transports it.
 
 use crate::backend::dockerfile::Dockerfile;
 use crate::backend::oci::reference::Reference;
@@ -11,21 +11,21 @@ use crate::spec::Base;
 pub(crate) struct Request<'a> {
     pub(crate) job: &'a Job<'a>,
     pub(crate) dockerfile: Dockerfile,
-    /// A private name that the result gets besides its reference.
+    /// A private name that the result gets in addition to its reference.
     pub(crate) pin: String,
     pub(crate) secrets: Vec<Revealed>,
-    /// Has the result be an image that is there, with another configuration. Only gRPC takes it; through programs the
-    /// Dockerfile has to say the same.
+    /// Makes the result an existing image with another configuration. Supported only over gRPC; with commands the
+    /// Dockerfile must express the same.
     pub(crate) touch: Option<Touch<'a>>,
     pub(crate) notes: &'a dyn Notes,
     pub(crate) cancel: &'a Cancel,
 }
 
-/// Another configuration for an image whose layers stay.
+/// A new configuration for an existing image, whose layers stay.
 pub(crate) struct Touch<'a> {
-    /// What the image is called in the local store.
+    /// The image's name in the local store.
     pub(crate) image: &'a str,
-    /// OCI's image configuration, as JSON.
+    /// The OCI image configuration, as JSON.
     pub(crate) config: &'a str,
 }
 

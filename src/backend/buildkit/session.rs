@@ -1,7 +1,7 @@
-//! What `BuildKit` asks of us while it builds: files, registry credentials, secrets, whether we are alive.
+//! Services that `BuildKit` calls during a build: files, registry credentials, secrets, health checks.
 //!
-//! There is a session for each build, because frontends before `BuildKit` 0.14 call the context `context` whatever they are told;
-//! it holds what this build may have, nothing else.
+//! Each build has its own session, because frontends before `BuildKit` 0.14 always call the context `context`; a
+//! session offers only what its build may access.
 
 use std::io;
 use std::path::Path;
@@ -44,16 +44,16 @@ pub(super) struct Session {
 }
 
 pub(super) struct Lent {
-    /// Trees by the names that frontends know them by.
+    /// File trees by the names that frontends use.
     pub(super) trees: Trees,
-    /// Secrets by id.
+    /// Secret values by id.
     pub(super) secrets: Vec<(String, Vec<u8>)>,
     pub(super) access: Access,
 }
 
 impl Session {
-    /// Opens a session: from now on the daemon calls us on this connection. By the key it knows what it already has of
-    /// directories that it was sent in earlier ones.
+    /// Opens a session: from now on the daemon calls services over this connection. The key lets it recognize
+    /// directories that it received in earlier sessions.
     pub(super) async fn open(
         socket: &Path,
         limits: &Limits,
@@ -76,7 +76,7 @@ impl Session {
                 .add_service(AuthServer::new(services.clone()))
                 .add_service(SecretsServer::new(services.clone()))
                 .add_service(HealthServer::new(services));
-            // How it ended is told by the build that misses it.
+            // If it ended early, the build that depends on it reports an error.
             let _ = server
                 .serve_with_incoming(tokio_stream::once(io::Result::Ok(stream)))
                 .await;
@@ -114,7 +114,7 @@ impl FileSync for Services {
             .ok_or_else(|| Status::not_found(format!("no directory `{name}` is being built")))?;
         let mut follow = values("followpaths");
         if !values("followpaths-encoded").is_empty() {
-            // Paths beyond ASCII come in another spelling: more than asked for does no harm.
+            // Non-ASCII paths arrive in another encoding. Sending more than requested does no harm.
             follow.clear();
         }
         let packets = transfer::send(Arc::clone(tree), &follow, request.into_inner());
@@ -134,7 +134,7 @@ impl Auth for Services {
     ) -> Reply<CredentialsResponse> {
         let host = request.into_inner().host;
         let lent = Arc::clone(&self.0);
-        // A credential helper is a program.
+        // Credential helpers are processes, so they block.
         let found = tokio::task::spawn_blocking(move || lent.access.login(&host)).await;
         let login = found
             .map_err(|error| Status::internal(error.to_string()))?
@@ -171,7 +171,7 @@ impl Secrets for Services {
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Reply<GetSecretResponse> {
         let id = request.into_inner().id;
         let mut secrets = self.0.secrets.iter();
-        // `BuildKit` takes this very code for "there is none", which a step may allow.
+        // `BuildKit` interprets exactly this code as a missing secret, which a step may allow.
         let (_, value) = secrets
             .find(|(known, _)| *known == id)
             .ok_or_else(|| Status::not_found(format!("secret `{id}` is not set")))?;

@@ -1,8 +1,8 @@
-//! Sends a tree to `BuildKit`: first the list of entries, then the contents that it requests.
+//! Sends a tree to `BuildKit`: first the list of entries, then the requested contents.
 //!
-//! Source: the protocol of <https://github.com/tonistiigi/fsutil> (`send.go`). Entries are ordered by the parts of their paths and
-//! numbered from 0; a request is a number; contents come in pieces, the last one empty. One thread reads contents while the list
-//! is still being sent.
+//! Source: the protocol of <https://github.com/tonistiigi/fsutil> (`send.go`). Entries are ordered by the components of
+//! their paths and numbered from 0; a request is a number; contents are sent in pieces, the last one empty. A thread
+//! reads contents while the list is still being sent.
 
 use std::io;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use tonic::{Status, Streaming};
 
 use super::tree::{Item, Tree};
 
-/// How many packets may wait for the daemon.
+/// How many packets may be queued for the daemon.
 const QUEUE: usize = 64;
 
 type Packets = Sender<Result<Packet, Status>>;
 
-/// Sends what is in a tree below the paths asked for (all, if none is).
+/// Sends the part of a tree below the requested paths; all of it if there are none.
 pub(super) fn send(
     tree: Arc<Tree>,
     follow: &[String],
@@ -39,7 +39,7 @@ pub(super) fn send(
     ReceiverStream::new(sent)
 }
 
-/// Passes on what the daemon asks for, until it says that it has all.
+/// Forwards the daemon's requests until it has received everything.
 async fn hear(mut asked: Streaming<Packet>, wanted: &UnboundedSender<u32>, packets: &Packets) {
     while let Ok(Some(packet)) = asked.message().await {
         match packet.r#type() {
@@ -83,13 +83,13 @@ fn send_contents(
                 data: data.to_vec(),
                 ..of(PacketType::PacketData)
             };
-            // Nobody waits for the rest of a build that was stopped.
+            // After a build was stopped, there is no receiver for the rest.
             let is_taken = packets.blocking_send(Ok(packet)).is_ok();
             let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
             is_taken.then_some(()).ok_or_else(gone)
         };
         let sent = match item {
-            // An empty piece says that this was all: only after everything was found to be right.
+            // An empty piece marks the end: send it only once the content has been verified.
             Some(item) => tree.read(item, &mut give).and_then(|()| give(&[])),
             None => Err(io::Error::other(format!("there is no entry {id}"))),
         };

@@ -1,7 +1,8 @@
-//! What a build may read: the entries of its file sets where they are, and texts, as one tree.
+//! The files that a build may read: entries of its file sets, in place, and generated texts, as one tree.
 //!
-//! Nothing is copied before it is sent. An entry's size and time are derived from its hash, so the daemon requests only contents
-//! that it does not have, and each is hashed again on its way: the daemon never gets other bytes than the key was made of.
+//! Nothing is copied before it is sent. An entry's size and time are derived from its hash, so the daemon requests only
+//! contents that it does not have, and each is hashed again on its way: the daemon never receives bytes other than
+//! those that went into the key.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,15 +15,15 @@ use parking_lot::Mutex;
 use crate::backend::context::{self, NotSent};
 use crate::fingerprint::{EntryKind, Files};
 
-/// What a directory is in the modes of Go's `io/fs`.
+/// The mode of a directory in Go's `io/fs`.
 const GO_FOLDER: u32 = 1 << 31;
 
-/// What a link is there, whose rights are all set.
+/// The mode of a link in Go's `io/fs`, with all permissions set.
 const GO_LINK: u32 = 1 << 27 | 0o777;
 
 #[derive(Default)]
 pub(super) struct Tree {
-    /// By the path's parts, which is the order that the protocol asks for: `/` is less than any letter.
+    /// Keyed by path with `/` replaced by NUL, which sorts in the protocol's order, by component.
     items: BTreeMap<String, Item>,
     moved: Mutex<Option<String>>,
 }
@@ -35,7 +36,7 @@ pub(super) struct Item {
 
 #[derive(Clone)]
 enum Content {
-    /// Directories and links have none.
+    /// Directories and links have no content.
     None,
     Text(String),
     Entry {
@@ -55,7 +56,7 @@ impl Tree {
         self.below("", files, None);
     }
 
-    /// Adds a file set as a directory; `stand_in` is what a set of one file calls it.
+    /// Adds a file set as a directory; `stand_in` is the name of the file in a set of one file.
     pub(super) fn set(&mut self, folder: &str, files: &Arc<Files>, stand_in: Option<&str>) {
         self.add(folder, directory(), Content::None);
         self.below(&format!("{folder}/"), files, stand_in);
@@ -102,7 +103,7 @@ impl Tree {
         self.items.insert(path.replace('/', "\0"), item);
     }
 
-    /// The entries that lead to, are, or lie below the paths asked for (all, if none is), in the order of the protocol.
+    /// The entries above, at or below the requested paths (all if there are none), in the order of the protocol.
     pub(super) fn items(&self, follow: &[String]) -> Vec<Item> {
         let items = self.items.values();
         items
@@ -111,7 +112,7 @@ impl Tree {
             .collect()
     }
 
-    /// Hands a file's content on in pieces, and proves meanwhile that it is what was hashed.
+    /// Passes a file's content on in pieces, verifying that it matches what was hashed.
     pub(super) fn read(
         &self,
         item: &Item,
@@ -166,8 +167,8 @@ fn nanoseconds(time: std::time::SystemTime) -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Whether a path leads to, is, or lies below one that was asked for. For a pattern all is sent: more than asked for does
-/// no harm.
+/// Whether a path is above, at or below a requested one. For patterns everything is sent: more than requested does no
+/// harm.
 fn is_followed(path: &str, follow: &[String]) -> bool {
     let is_within = |inner: &str, outer: &str| {
         let rest = inner.strip_prefix(outer);

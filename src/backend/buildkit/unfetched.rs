@@ -1,11 +1,11 @@
-//! The sentence on an image that a build needs and that no registry gave: its name as the manifest has it, the cause, what to try.
+//! The error message for an image that could not be fetched: its name as in the manifest, the cause, and what to try.
 //! Pure.
 
 use super::passing::says;
 use crate::backend::oci::reference::Reference;
 use crate::backend::steps::StepName;
 
-/// An image that a build needs and that no registry gave: the field that names it, and the sentence on it.
+/// The manifest field that names an image which could not be fetched, and the error message.
 pub(super) fn unfetched(image: &str, said: &str, steps: &[StepName]) -> (Option<String>, String) {
     let is_it = |written: &&str| Reference::read(written).is_some_and(|read| read.is_also(image));
     let base = steps
@@ -16,7 +16,7 @@ pub(super) fn unfetched(image: &str, said: &str, steps: &[StepName]) -> (Option<
         Some(_) => Some("base-image"),
         None => steps.is_empty().then_some("dockerfile"),
     };
-    // Before the cause stand the image and the request, some of them twice.
+    // The image and the request, possibly repeated, precede the cause.
     let cause = said
         .rsplit_once(&format!("{image}: "))
         .map_or(said, |(_, cause)| cause);

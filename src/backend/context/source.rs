@@ -1,5 +1,5 @@
-//! Where the files of a set are read from when they are sent: by handle, below the directory that they were hashed in, each
-//! hashed once more on its way.
+//! Reads the files of a set when they are sent: by handle, below the directory in which they were hashed, each hashed
+//! again on its way.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,15 +11,15 @@ use crate::fingerprint::{Entry, EntryKind, Files};
 
 #[derive(Debug)]
 pub(in crate::backend) enum NotSent {
-    /// It is not what was hashed, or cannot be read.
+    /// The file differs from what was hashed, or cannot be read.
     Moved,
-    /// What it was given to did not take it.
+    /// The receiver failed to take the content.
     Untaken(io::Error),
 }
 
 pub(super) struct FileSetReader {
     root: Root,
-    /// The directory that the entries' paths are relative to, from the root.
+    /// The directory that the entries' paths are relative to, itself relative to the root.
     folder: PathBuf,
     links: Links,
 }
@@ -27,7 +27,7 @@ pub(super) struct FileSetReader {
 impl FileSetReader {
     pub(super) fn open(files: &Files) -> Result<Self, NotSent> {
         let (root, folder) = files.home();
-        // Single files and requirements may be links that the hashing followed; in directories links are entries.
+        // Single files and requirements may be links, which hashing followed; in directories links are entries.
         let follow = files.single || files.linked || files.main.is_some();
         Ok(Self {
             root: Root::open(root).map_err(|_| NotSent::Moved)?,
@@ -57,7 +57,7 @@ impl FileSetReader {
     }
 }
 
-/// Reads a file to its end and passes it on; succeeds only if it was what was hashed.
+/// Reads a file to its end, passing its content on; succeeds only if it matches what was hashed.
 pub(super) fn pass_on(
     mut source: File,
     entry: &Entry,

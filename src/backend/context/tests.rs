@@ -1,4 +1,4 @@
-//! Staging, with real files.
+//! Staging of real files.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -32,7 +32,7 @@ fn folder(path: &str) -> Entry {
     }
 }
 
-/// A directory on disk with `bin/run` (executable), `a.txt` and a link, and what hashing it gives.
+/// Creates a directory with `bin/run` (executable), `a.txt` and a link, and returns its file set.
 fn sample(at: &Path) -> Files {
     fs::create_dir_all(at.join("bin")).unwrap();
     fs::create_dir_all(at.join("empty")).unwrap();

@@ -1,4 +1,4 @@
-//! What the images that a build stands on are called in it.
+//! Names of base images and other images within a build.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use crate::recipe::familiar;
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
-/// What images are called for `FROM`, where that is not what people call them.
+/// Names to use in `FROM` for images that need a different one than in the manifest.
 #[derive(Debug, Default)]
 pub(crate) struct Called {
-    /// The images of the workspace that the recipe needs, by id.
+    /// Names of the workspace images that the recipe needs, by image id.
     pub(crate) parents: BTreeMap<String, String>,
-    /// Images of registries that are locked, by reference as Docker shows it.
+    /// Names of locked registry images, by reference as Docker displays it.
     pub(crate) locked: BTreeMap<String, String>,
 }
 
 impl Called {
-    /// What an image of a registry is called.
+    /// The name for a registry image.
     pub(super) fn outside<'a>(&'a self, reference: &'a str) -> &'a str {
         let locked = self.locked.get(&familiar(reference));
         locked.map_or(reference, String::as_str)
     }
 }
 
-/// The digest of a job's base, where the lock says it.
+/// The digest of a job's base, if the base is locked by digest.
 pub(crate) fn base_digest<'a>(job: &Job<'a>) -> Option<&'a str> {
     let Base::Registry(reference) = &job.recipe.base else {
         return None;

@@ -1,7 +1,8 @@
-//! The instructions that run things: Debian packages, conda's, Python and its packages, commands.
+//! Instructions that run commands: installation of Debian packages, conda packages, Python and its packages, and the
+//! user's commands.
 //!
-//! Pure. Downloads are kept in cache mounts whose sharing never makes one image wait for another (buildkit#1662); helper programs
-//! are mounted out of their own images.
+//! Pure. Downloads are stored in cache mounts whose sharing never makes one image wait for another (buildkit#1662);
+//! helper commands are mounted from their own images.
 
 mod python;
 mod run;
@@ -13,8 +14,8 @@ use crate::recipe::{CONDA_HOME, Conda};
 pub(super) use run::Run;
 use run::cache;
 
-/// Installs its arguments. Debian's own images delete every download after use (`docker-clean`): that rule is cleared for
-/// this one run, by a file in the cache, so that no file of the image is touched.
+/// Installs its arguments. Debian's own images delete every download after use (`docker-clean`); that rule is cleared
+/// for this run only, by a configuration file in the cache, so that no file of the image is touched.
 const APT_SCRIPT: &str = "\
 set -e
 export DEBIAN_FRONTEND=noninteractive
@@ -23,12 +24,13 @@ printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'A
 apt-get -c $config update
 apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
-/// Debian packages. `scope` tells apart what must not share downloads: distributions and platforms.
+/// Installs Debian packages. `scope` separates downloads that must not be shared: those of different distributions and
+/// platforms.
 pub(super) fn apt(packages: &[String], scope: &str) -> Run {
     // `private`: a build that finds the cache in use gets another one instead of waiting.
     Run::script(APT_SCRIPT, "apt-packages", packages)
         .mount(cache("/var/cache/apt", &format!("apt-{scope}"), "private"))
-        // Not /var/lib/apt: which packages were asked for belongs to the image.
+        // Not all of /var/lib/apt: the record of which packages were requested belongs in the image.
         .mount(cache(
             "/var/lib/apt/lists",
             &format!("apt-lists-{scope}"),
@@ -44,10 +46,10 @@ pub(super) fn command(command: &str) -> Run {
     Run::new(["/bin/sh", "-c", command])
 }
 
-/// Puts conda's programs first in PATH, whatever PATH the base has.
+/// Puts conda's commands first in PATH, whatever PATH the base has.
 pub(super) const CONDA_PATH: &str = "ENV PATH=\"/opt/micromamba/envs/runtime/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"";
 
-/// Installs its arguments into the environment `$0`, which it makes first. A base without certificates is lent
+/// Installs its arguments into the environment `$0`, creating it if necessary. A base without certificates uses
 /// micromamba's.
 const CONDA_SCRIPT: &str = "\
 set -e
@@ -57,7 +59,7 @@ action=create
 [ ! -d \"$0/conda-meta\" ] || action=install
 exec /run/imgspec/micromamba $action --yes --no-rc --prefix \"$0\" --override-channels \"$@\"";
 
-/// Conda packages. conda-forge comes first: flytekit's order.
+/// Installs conda packages. conda-forge comes first, as in flytekit.
 pub(super) fn conda(conda: &Conda, image: &str, platform: &str) -> Run {
     let channels = ["conda-forge"]
         .into_iter()

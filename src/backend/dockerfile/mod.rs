@@ -1,7 +1,8 @@
-//! Recipe → Dockerfile, and the names of its numbered steps.
+//! Converts a recipe to a Dockerfile, and names its numbered steps.
 //!
-//! Pure. There is one stage and no `# syntax` line (it would be fetched from a registry), no value can become an instruction
-//! (see [`quote`]), and helper programs are mounted, so they leave nothing behind. See `docs/design/docker.md`.
+//! Pure. There is one stage and no `# syntax` line (which would be fetched from a registry), no value can become an
+//! instruction (see [`quote`]), and helper commands are mounted, so that they leave nothing behind. See
+//! `docs/design/docker.md`.
 
 mod called;
 mod install;
@@ -22,13 +23,13 @@ pub(crate) use called::{Called, base_digest};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
-    /// What a user's own Dockerfile needs besides; none for one of ours.
+    /// Further inputs of a user's own Dockerfile; `None` for a generated one.
     pub(crate) own: Option<Own>,
     /// Whether it needs the build argument [`quote::NEWLINE`].
     pub(crate) newline: bool,
-    /// `BuildKit`'s numbered steps, in the user's words.
+    /// Names of `BuildKit`'s numbered steps, in terms of the manifest.
     pub(crate) steps: Vec<StepName>,
-    /// Variables of the user's environment that its steps are given as secrets.
+    /// Variables of the user's environment that its steps receive as secrets.
     pub(crate) secrets: &'static [&'static str],
 }
 
@@ -37,13 +38,13 @@ pub(crate) struct Own {
     pub(crate) target: Option<String>,
     pub(crate) args: Vec<(String, String)>,
     pub(crate) labels: Vec<(String, String)>,
-    /// Named contexts that are images, with their names for `FROM`.
+    /// Named contexts that are images, with the images' names for `FROM`.
     pub(crate) images: Vec<(String, String)>,
     /// Named contexts that are directories, with the indices of their file sets.
     pub(crate) folders: Vec<(String, usize)>,
 }
 
-/// The Dockerfile of a job.
+/// Returns the Dockerfile of a job: the user's own, or a generated one.
 pub(crate) fn of_job(job: &Job<'_>, called: &Called) -> Result<Dockerfile, BuildError> {
     if let Some(own) = &job.recipe.dockerfile {
         let text = context::text_of(&job.files[0], &job.files[0].entries[0])?;
@@ -53,7 +54,7 @@ pub(crate) fn of_job(job: &Job<'_>, called: &Called) -> Result<Dockerfile, Build
     match quote::too_long(&rendered.text) {
         None => Ok(rendered),
         Some(length) => Err(BuildError::Failed(format!(
-            "its Dockerfile would have a line of {length} bytes that cannot be continued, and BuildKit reads 65,535: \
+            "its Dockerfile would have a line of {length} bytes that cannot be split, but BuildKit accepts at most 65,535: \
              a value is too long"
         ))),
     }
@@ -77,8 +78,8 @@ fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
     let mut text = format!("# Written by imgspec for the image {image}.\n");
     if newline {
         let name = quote::NEWLINE;
-        let _ = writeln!(text, "# Needs the build argument {name}, a line end.");
-        // After FROM: an argument before it is not known after it.
+        let _ = writeln!(text, "# Needs the build argument {name}, a newline.");
+        // After FROM, because an argument declared before it is not visible after it.
         writer.lines.insert(1, format!("ARG {name}"));
     }
     for line in &writer.lines {
@@ -100,7 +101,7 @@ fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
     }
 }
 
-/// A user's own Dockerfile with what a build of it needs; its text is not read.
+/// Returns a user's own Dockerfile with the other inputs of its build; the text is not interpreted.
 fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) -> Dockerfile {
     // The Dockerfile and its context are the first two sets.
     let mut set = 1;
@@ -122,7 +123,8 @@ fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) 
         };
         own.images.push((name.clone(), image.to_owned()));
     }
-    // What the Dockerfile itself names is found by that name, unless the manifest gives it another meaning.
+    // Images that the Dockerfile itself names are replaced through contexts of that name, unless the manifest redefines
+    // the name.
     for (name, image) in &called.locked {
         let is_said = |(said, _): &(String, ContextSource)| familiar(said) == *name;
         if !recipe.contexts.iter().any(is_said) {
@@ -136,7 +138,8 @@ fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) 
     }
 }
 
-/// The labels that say what an image is, the same for the same key, with no time and no version of ours; then the user's.
+/// The labels that identify an image, identical for identical keys, without time or version of imgspec; then the
+/// user's.
 fn labels(job: &Job<'_>) -> Vec<(String, String)> {
     let base = match &job.recipe.base {
         Base::Image(id) => job.bases.get(id).map(|base| base.reference.clone()),
@@ -156,7 +159,7 @@ fn labels(job: &Job<'_>) -> Vec<(String, String)> {
     own.chain(said.cloned()).collect()
 }
 
-/// All texts that become words of a Dockerfile.
+/// All texts that become words of the Dockerfile.
 fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
     let steps = recipe.steps.iter().flat_map(|step| match step {
         Step::Env(pairs) => pairs.iter().map(|(_, value)| value.as_str()).collect(),
@@ -190,7 +193,7 @@ impl<'a> Writer<'a> {
         let (from, name) = (format!("FROM {from}"), format!("base-image: {name}"));
         self.line(from);
         let recipe = self.job.recipe;
-        // Nothing is fetched or numbered for `scratch`.
+        // `scratch` is neither fetched nor numbered.
         if recipe.base != Base::Scratch {
             self.numbered(name, true);
         }
@@ -199,7 +202,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The base's name for `FROM`, and in messages.
+    /// The base's name in `FROM`, and in messages.
     fn base_names(&self) -> (&str, &str) {
         match &self.job.recipe.base {
             Base::Image(id) => (self.parent(id), id),
@@ -264,7 +267,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A step that installs what it downloads.
+    /// Adds a step that installs something.
     fn run(&mut self, step: &Step, run: install::Run, secrets: Option<SecretStep>) {
         let fetches = !matches!(step, Step::Account { .. });
         self.numbered(step.words(), fetches);
@@ -321,7 +324,7 @@ impl<'a> Writer<'a> {
         self.job.recipe.platforms.join("-").replace('/', "-")
     }
 
-    /// The scope of caches for the distribution's packages: images of one base and platform share them.
+    /// The scope of caches for the distribution's packages, shared by images with the same base and platform.
     fn cache_scope(&self) -> String {
         let (_, base) = self.base_names();
         let base = base.replace(|each: char| !each.is_ascii_alphanumeric(), "-");
@@ -329,14 +332,14 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The name of a single file in the context if its own would be taken for a pattern: `BuildKit` has no escape for it in
-/// files that it fetches from the client.
+/// An alternative name in the context for a single file whose own would be taken for a pattern: `BuildKit` cannot
+/// escape patterns in files that it fetches from the client.
 pub(crate) fn stand_in(files: &Files) -> Option<&'static str> {
     let odd = |name: &str| name.contains(['*', '?', '[', '\\']);
     (files.single && odd(main_file(files))).then_some("file")
 }
 
-/// The source in the context and the target of a copied file set.
+/// The source in the context, and the target, of a copied file set.
 fn copied(at: usize, files: &Files, to: &str) -> (String, String) {
     if !files.single {
         return (at.to_string(), to.to_owned());

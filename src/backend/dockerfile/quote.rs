@@ -1,21 +1,21 @@
-//! Any text as a word of a Dockerfile that stands for exactly this text.
+//! Quotes any text as a Dockerfile word that expands to exactly this text.
 //!
-//! Knows the Dockerfile's lexer, not its instructions. Commands are JSON, whose strings `BuildKit` takes literally; everything
-//! else is escaped for `BuildKit`'s word expansion. A word cannot contain a newline, so it comes in through the build argument
-//! [`NEWLINE`]. See `docs/design/docker.md`.
+//! Implements the Dockerfile's lexical rules, not its instructions. Commands are JSON, whose strings `BuildKit` takes
+//! literally; everything else is escaped for `BuildKit`'s word expansion. A word cannot contain a newline, so newlines
+//! are inserted through the build argument [`NEWLINE`]. See `docs/design/docker.md`.
 
 use serde_json::Value;
 
-/// The build argument that holds a line end where a Dockerfile has need of one.
+/// The build argument that holds a newline, in Dockerfiles that need one.
 pub(crate) const NEWLINE: &str = "IMGSPEC_NEWLINE";
 
-/// The longest line that `BuildKit` reads.
+/// Maximum line length that `BuildKit` accepts, in bytes.
 const LONGEST_READ: usize = 65_535;
 
-/// A longer line is continued before it gets there.
+/// Length at which lines are split, in bytes.
 const LONGEST_LINE: usize = 60_000;
 
-/// Text in double quotes, for ENV, LABEL, WORKDIR and USER.
+/// Quotes text for ENV, LABEL, WORKDIR and USER.
 pub(crate) fn word(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -38,7 +38,7 @@ pub(crate) fn needs_newline(text: &str) -> bool {
     text.contains('\n')
 }
 
-/// The JSON form of RUN, CMD and ENTRYPOINT: every argument as it is.
+/// The JSON form of RUN, CMD and ENTRYPOINT, which takes every argument literally.
 pub(crate) fn exec<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> String {
     let arguments = arguments
         .into_iter()
@@ -46,12 +46,12 @@ pub(crate) fn exec<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Str
     Value::Array(arguments.collect()).to_string()
 }
 
-/// The JSON form of COPY: its paths are expanded as words, and its source is a pattern too.
+/// The JSON form of COPY, whose paths are expanded as words; the source is also a pattern.
 pub(crate) fn copy(source: &str, target: &str) -> String {
     exec([expanded(&pattern(source)), expanded(target)])
 }
 
-/// Text that word expansion turns into `text`.
+/// Escapes a text so that word expansion restores it.
 fn expanded(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for each in text.chars() {
@@ -63,7 +63,7 @@ fn expanded(text: &str) -> String {
     escaped
 }
 
-/// A pattern that only this path matches. A path without special characters is no pattern and keeps its backslashes.
+/// A pattern that matches only this path. A path without special characters is not a pattern and keeps its backslashes.
 fn pattern(path: &str) -> String {
     if !path.contains(['*', '?', '[']) {
         return path.to_owned();
@@ -77,7 +77,7 @@ fn pattern(path: &str) -> String {
         .collect()
 }
 
-/// An instruction as lines short enough to be read.
+/// Splits an instruction into lines that are short enough.
 pub(crate) fn fold(instruction: &str) -> String {
     let mut folded = String::with_capacity(instruction.len() + 16);
     let mut rest = instruction;
@@ -90,9 +90,9 @@ pub(crate) fn fold(instruction: &str) -> String {
     folded + rest
 }
 
-/// Where a line may be continued: not behind a backslash, which would not continue it, and not before a blank or `#`, which
-/// would be taken for an empty line or a comment. Nothing has to stay whole: lines are joined before anything else is read.
-/// Text that has no such place for so long keeps its line; see [`too_long`].
+/// Where to split a line: not after a backslash, which would not continue the line, and not before whitespace or `#`,
+/// which would be taken for an empty line or a comment. Any other split is safe: lines are joined before anything else
+/// is parsed. Text without such a position is not split; see [`too_long`].
 fn fold_point(text: &str) -> usize {
     let bytes = text.as_bytes();
     let ends = |byte: u8| byte != b'\\';
@@ -103,7 +103,7 @@ fn fold_point(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-/// The length of the first line of a Dockerfile that `BuildKit` would refuse to read.
+/// Length of the first line of a Dockerfile that is too long for `BuildKit`, if any.
 pub(crate) fn too_long(dockerfile: &str) -> Option<usize> {
     dockerfile
         .split('\n')
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_long_line_without_two_letters_in_a_row_is_continued_too() {
-        // Found by fuzzing: a label of 40 kB of `q"` made a line that BuildKit does not read.
+        // Found by fuzzing: a label of 40 kB of `q"` made a line that BuildKit does not accept.
         for text in ["q\"", "é", "\\\"", "# a", "$"] {
             let long = format!("LABEL {}", word(&text.repeat(70_000)));
             let folded = fold(&long);

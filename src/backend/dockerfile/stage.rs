@@ -1,4 +1,4 @@
-//! A Dockerfile and its context as files, where a program can send them from and people can read them.
+//! Writes a Dockerfile and its context as files, for commands that send them and for people to read.
 
 use super::{Dockerfile, stand_in};
 use crate::backend::steps::main_file;
@@ -12,8 +12,8 @@ pub(crate) const CONTEXT: &str = "context";
 /// The ignore file that takes precedence over the context's own.
 pub(crate) const IGNORE: &str = "Dockerfile.dockerignore";
 
-/// Its content: what may be copied was decided when it was hashed, and must not be decided once more.
-pub(crate) const NO_RULES: &str = "# imgspec has left out what must not be copied\n";
+/// Content of the ignore file: ignore rules were applied during hashing and must not be applied again.
+pub(crate) const NO_RULES: &str = "# imgspec has already applied the ignore rules\n";
 
 pub(crate) fn stage(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<(), BuildError> {
     let context = context::empty(to, CONTEXT)?;
@@ -38,7 +38,7 @@ pub(crate) fn stage(job: &Job<'_>, dockerfile: &Dockerfile, to: &Dir) -> Result<
         .map_err(context::unwritten)
 }
 
-/// The directory for a context that a Dockerfile knows by this name.
+/// The directory for the named context of a Dockerfile.
 pub(crate) fn named_context(name: &str) -> String {
     let digest = blake3::hash(name.as_bytes()).to_hex();
     format!("context-{}", &digest[..16])

@@ -1,4 +1,4 @@
-//! Whole Dockerfiles.
+//! Tests of whole Dockerfiles.
 
 mod fields;
 

@@ -1,8 +1,8 @@
-//! Makes the base of an image known to envd, which asks the *registry* for it even when the daemon has it.
+//! Makes the base of an image available to envd, which pulls it from a *registry* even if the daemon has it.
 //!
-//! A base of the workspace, or one that exists only in the local store, is offered under a name that can be pulled; one that a
-//! registry has is named by the digest that the local store has. Its configuration is read from the local store, into which the
-//! daemon fetches it first.
+//! A base of the workspace, or one that exists only in the local store, is offered under a name that can be pulled; one
+//! that a registry has is referred to by the digest that the local store has. Its configuration is read from the local
+//! store, into which the daemon fetches it if necessary.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -27,7 +27,7 @@ pub(super) struct Build<'a> {
 pub(super) struct KnownBase {
     /// Its name for envd.
     pub(super) name: String,
-    /// Its name in messages: as the manifest has it.
+    /// Its name in messages, as in the manifest.
     pub(super) words: String,
     pub(super) reference: String,
     pub(super) image: LocalImage,
@@ -59,12 +59,13 @@ impl Build<'_> {
         }
     }
 
-    /// A name by which envd can pull an image of the workspace that this one needs, and the image if the local store has it.
+    /// Returns a name under which envd can pull a workspace image that this one needs, and the image if the local store
+    /// has it.
     pub(super) fn pullable(&self, id: &str) -> Result<(String, Option<LocalImage>), BuildError> {
         let base = self.job.base(id)?;
         let pin = self.envd.daemon.pinned(id, base, self.asker)?;
         let Some(image) = self.envd.daemon.image(&pin, self.asker)? else {
-            // Only its registry has it; then the pin is its digest there.
+            // Only the registry has it; the pin is then its digest there.
             return Ok((pin, None));
         };
         let name = self.envd.offer.offer(&base.digest, id, self.asker)?;
@@ -104,7 +105,7 @@ impl Build<'_> {
         Ok((name, image))
     }
 
-    /// An image that only a registry has, fetched by the daemon, which best explains a failure.
+    /// Fetches an image that only a registry has, through the daemon, which explains failures best.
     fn fetched(&self, reference: &str) -> Result<LocalImage, BuildError> {
         let (daemon, asker) = (&self.envd.daemon, self.asker);
         let recipe = Recipe {
@@ -125,21 +126,21 @@ impl Build<'_> {
         daemon.build(&fetch, None, Asker::build(&quiet, asker.cancel()))?;
         let mut image = daemon
             .image(&name, asker)?
-            .ok_or_else(|| BuildError::Failed(format!("docker did not keep `{reference}`")))?;
-        // The labels of our build are not the base's.
+            .ok_or_else(|| BuildError::Failed(format!("docker did not store `{reference}`")))?;
+        // The labels that this build adds do not belong to the base.
         if let Some(all) = image.config["Labels"].as_object_mut() {
             all.retain(|name, _| !labels::is_reserved(name) && name != labels::BASE);
         }
         Ok(image)
     }
 
-    /// The digest by which the registry of a reference has exactly this image of the local store.
+    /// The digest under which the registry has exactly this image of the local store, if it does.
     fn published(&self, reference: &str, image: &LocalImage) -> Option<String> {
         image.digests().next()?;
         let question = format!("{reference} {}", image.id);
         let Ok(digest) = self.envd.published.get(&question, || {
             self.asker
-                .step(&format!("asking the registry of {reference}"));
+                .step(&format!("querying the registry of {reference}"));
             let found = registry::digest(reference, &self.envd.daemon.registries());
             Ok::<_, Infallible>(found.filter(|digest| image.digests().any(|own| own == digest)))
         });
@@ -148,5 +149,7 @@ impl Build<'_> {
 }
 
 fn gone(reference: &str) -> BuildError {
-    BuildError::Failed(format!("`{reference}` left the local store meanwhile"))
+    BuildError::Failed(format!(
+        "`{reference}` was removed from the local store in the meantime"
+    ))
 }

@@ -1,7 +1,8 @@
-//! One build: the base made known, envd called, and the result's configuration replaced by Docker's daemon.
+//! A single build: makes the base available, runs envd, and replaces the result's configuration through Docker's
+//! daemon.
 //!
-//! envd's result has a private name until everything succeeded; its configuration and reference are set by one more solve over
-//! the same layers, in the daemon that has them.
+//! envd's result has a private name until everything has succeeded; its configuration and reference are set by one more
+//! solve over the same layers, in the daemon that has them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,9 @@ use crate::backend::{Artifact, Backend, BuildError, Job, context, labels};
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// Why a `registry-config` is of no use to other builders.
-pub(super) const OWN_WORD: &str = "it is for a BuildKit that envd starts itself; others have their own word on registries (the daemon's daemon.json, \
-     buildkitd.toml): say it there, or name a context of the kind `docker-container` with `--envd-context`";
+/// Why a `registry-config` has no effect on other builders.
+pub(super) const WRONG_BUILDKIT: &str = "it applies only to a BuildKit that envd starts itself; others have their own registry configuration (the daemon's daemon.json, \
+     buildkitd.toml): change it there, or choose a context of type `docker-container` with `--envd-context`";
 
 /// The id of envd's result in the recipe that sets its configuration.
 const RESULT: &str = "envd's result";
@@ -38,7 +39,7 @@ impl Build<'_> {
         let home = envd.home(&context, registries.as_deref(), asker)?;
         let (mut layout, _) = lay_out(job.recipe);
         if job.no_cache {
-            self.do_anew(&mut layout);
+            self.disable_cache(&mut layout);
         }
         let base = self.base()?;
         if asker.is_cancelled() {
@@ -55,7 +56,7 @@ impl Build<'_> {
             images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
         );
-        // envd puts the directory's name into the image and into the names of its caches.
+        // envd uses the directory's name in the image and in the names of its caches.
         let folder = context::scratch(job)?
             .make_all(job.image)
             .map_err(context::unwritten)?;
@@ -71,9 +72,9 @@ impl Build<'_> {
         self.finish(&base, &name)
     }
 
-    /// Has every step run again. envd has no option for it: a variable that no other build has does it, and is not part of the
-    /// finished image. Where the image would keep it, only commands get it.
-    fn do_anew(&self, layout: &mut Layout<'_>) {
+    /// Makes every step run again. envd has no option for that, so a variable unique to this build is set, which does
+    /// not end up in the finished image. Where the image would retain it, only commands receive it.
+    fn disable_cache(&self, layout: &mut Layout<'_>) {
         let nonce = ("IMGSPEC_BUILD".to_owned(), self.envd.daemon.private_name());
         if self.envd.daemon.is_direct() {
             layout.environment.push(nonce);
@@ -95,7 +96,7 @@ impl Build<'_> {
         let mut command = self.envd.command(home)?;
         command
             .args(["build", "--tag", name, "--platform", &platforms])
-            // Its own check whether anything changed is of no use: it looks at other things than the image is made of.
+            // envd's own change detection is useless here: it does not look at what the image is made of.
             .arg("--force")
             .arg("--path")
             .arg(folder);
@@ -117,10 +118,10 @@ impl Build<'_> {
         Err(self.envd.offer.unreached(failed))
     }
 
-    /// Sets the result's configuration, labels and, last of all, reference. No layer is touched.
+    /// Sets the result's configuration, labels and finally its reference. No layer is touched.
     fn finish(&self, base: &KnownBase, name: &str) -> Result<Artifact, BuildError> {
         let (daemon, job, asker) = (&self.envd.daemon, self.job, self.asker);
-        let lost = || "envd succeeded, and its image is not in the local store".to_owned();
+        let lost = || "envd succeeded, but its image is not in the local store".to_owned();
         let built = daemon.image(name, asker)?;
         let built = built.ok_or_else(|| BuildError::Failed(lost()))?;
         daemon.pin(&built, name);
@@ -179,7 +180,7 @@ pub(super) fn script(
     })
 }
 
-/// The file that says how registries are reached: envd passes it only to a `BuildKit` that it starts.
+/// The `registry-config` file, if any: envd passes it only to a `BuildKit` that it starts itself.
 fn registries(job: &Job<'_>, context: &Context) -> Result<Option<PathBuf>, BuildError> {
     let wishes = &job.recipe.wishes;
     let Some(file) = &wishes.registry_config else {
@@ -193,6 +194,6 @@ fn registries(job: &Job<'_>, context: &Context) -> Result<Option<PathBuf>, Build
     }
     let context = context.words();
     Err(BuildError::Failed(format!(
-        "`registry-config`: {OWN_WORD} ({context})"
+        "`registry-config`: {WRONG_BUILDKIT} ({context})"
     )))
 }

@@ -1,7 +1,8 @@
-//! The configuration of the finished image: its base's, with the recipe's.
+//! The configuration of the finished image: that of its base, extended by the recipe's.
 //!
-//! Pure. envd drops its base's CMD, volumes and labels and adds labels of its own, with paths of the machine, so its own
-//! configuration is not used. Ours is OCI's, without layers and history, which the exporter fills in.
+//! Pure. envd drops its base's CMD, volumes and labels, and adds labels with paths of this machine, so its
+//! configuration is not used. The result is an OCI image configuration without layers and history, which the exporter
+//! fills in.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use super::path;
 use crate::backend::daemon::LocalImage;
 use crate::recipe::{Config, Recipe, Step};
 
-/// The fields that an image inherits from its base besides variables and labels.
+/// The fields that an image inherits from its base, apart from variables and labels.
 const INHERITED: &[&str] = &[
     "User",
     "ExposedPorts",
@@ -27,7 +28,7 @@ const INHERITED: &[&str] = &[
 
 const USUAL_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The configuration of an image on this base, as JSON; `labels` are those that are not the recipe's.
+/// The configuration of an image on this base, as JSON; `own` are the labels that do not come from the recipe.
 pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)]) -> String {
     let mut config: Map<String, Value> = Map::new();
     for name in INHERITED {
@@ -55,7 +56,7 @@ pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)])
     }
     if let Some(arguments) = &recipe.config.entrypoint {
         config.insert("Entrypoint".to_owned(), json!(arguments));
-        // As with Docker: the base's arguments were for the base's program.
+        // As with Docker: the base's arguments were meant for the base's command.
         config.remove("Cmd");
     }
     if let Some(arguments) = &recipe.config.cmd {
@@ -73,8 +74,8 @@ pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)])
     whole.to_string()
 }
 
-/// The same configuration as a recipe on envd's result, for a daemon that is only reached through Docker's programs. A
-/// Dockerfile cannot remove anything: envd's labels are emptied, because they name paths of this machine.
+/// The same configuration as a recipe on envd's result, for a daemon that is reached only through Docker's commands. A
+/// Dockerfile cannot remove anything, so envd's labels are emptied, because they contain paths of this machine.
 pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
     let whole: Value = serde_json::from_str(config).unwrap_or_default();
     let config = &whole["config"];

@@ -1,8 +1,9 @@
-//! envd's HOME: what says which `BuildKit` envd builds with.
+//! HOME directories for envd, which determine the `BuildKit` that envd builds with.
 //!
-//! envd keeps its state in files without locks, and one context is current for everyone who shares them. So each context has a
-//! HOME of our own, set up once under a lock and then only read; in the user's HOME only the description of a context is read,
-//! and only if the user names one. See `docs/design/envd.md`. HOMEs are opened by handle; envd itself gets a path.
+//! envd keeps its state in files without locks, and one context is current for everyone who shares them. Therefore each
+//! context has a private HOME, set up once under a lock and only read afterwards. In the user's HOME only the
+//! description of a context is read, and only if the user names one. See `docs/design/envd.md`. The directories are
+//! opened by handle; envd itself receives a path.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -20,19 +21,19 @@ use crate::disk::read::{self, Links, Refusal};
 use crate::disk::{FileKind, limits};
 use crate::process;
 
-/// The name of the only context in a HOME of ours.
+/// The name of the only context in a private HOME.
 const CONTEXT: &str = "imgspec";
 
-/// The builder that is Docker's daemon itself.
+/// The builder type that is Docker's daemon itself.
 const DAEMON: &str = "moby-worker";
 
-/// How long another run may take to set a HOME up: envd's first call makes keys, which takes a second or more.
+/// How long another run may take to set up a HOME: envd's first call generates keys, which takes a second or more.
 const SET_UP: Duration = Duration::from_mins(1);
 
-/// The file that says that a HOME is set up, and by which rules.
+/// Marker file of a HOME that is set up; the name includes the layout version.
 const READY: &str = "imgspec-1";
 
-/// Registries of this machine speak plain HTTP, whatever their port.
+/// Registries on this machine use plain HTTP, whatever their port.
 const REGISTRIES: &str = "\
 # Written by imgspec.
 [[registry]]
@@ -46,10 +47,10 @@ insecure = true
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
-    /// The user's name for it; none is Docker's daemon.
+    /// The user's name for it; `None` for Docker's daemon.
     pub(super) name: Option<String>,
     pub(super) builder: String,
-    /// Its address; none is envd's own choice.
+    /// Its address; `None` if envd chooses one.
     pub(super) address: Option<String>,
 }
 
@@ -73,7 +74,7 @@ impl Context {
     pub(super) fn words(&self) -> String {
         let builder = &self.builder;
         match &self.name {
-            None => format!("builds are made by Docker's daemon ({builder})"),
+            None => format!("builds run in Docker's daemon ({builder})"),
             Some(name) => format!("the envd context is `{name}` ({builder})"),
         }
     }
@@ -82,12 +83,12 @@ impl Context {
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: Dir,
-    /// The directory that it is in, and its name there.
+    /// The parent directory, and the name of this one in it.
     pub(super) above: Dir,
     pub(super) name: String,
 }
 
-/// A line of `envd context ls -f json`.
+/// An entry of `envd context ls -f json`.
 #[derive(Deserialize)]
 struct ContextEntry {
     context: String,
@@ -96,7 +97,7 @@ struct ContextEntry {
 }
 
 impl Envd {
-    /// The context to build in; without one, why and what to do.
+    /// The context to build in. The error is the reason and how to fix it.
     pub(super) fn context(&self, asker: Asker<'_>) -> Result<Context, (String, String)> {
         let Some(wanted) = &self.wanted else {
             return Ok(Context::daemon());
@@ -112,12 +113,12 @@ impl Envd {
             } else {
                 format!("there are {}", names.join(", "))
             };
-            let mend = "make it with `envd context create`, or leave `--envd-context` and FLYTE_ENVD_CONTEXT out to build with \
+            let mend = "create it with `envd context create`, or omit `--envd-context` and FLYTE_ENVD_CONTEXT to build with \
                         Docker's daemon";
             let why = format!("envd has no context `{wanted}`: {there_are}");
             return Err((why, mend.to_owned()));
         };
-        // `unix:///run/x.sock` is listed for what was created as `/run/x.sock`.
+        // A context created with `/run/x.sock` is listed as `unix:///run/x.sock`.
         let address = found.builder_addr.split_once("://");
         let address = address.map_or(found.builder_addr.as_str(), |(_, rest)| rest);
         Ok(Context {
@@ -127,7 +128,7 @@ impl Envd {
         })
     }
 
-    /// The contexts of the user's own HOME; nothing is made there.
+    /// The contexts in the user's own HOME, in which nothing is created.
     fn contexts(&self, asker: Asker<'_>) -> Result<Vec<ContextEntry>, String> {
         let known = |folder: &PathBuf| folder.join(".config/envd/contexts").is_file();
         let Some(home) = self.user_home.as_ref().filter(|home| known(home)) else {
@@ -145,7 +146,7 @@ impl Envd {
         serde_json::from_str(said.out.trim()).map_err(|error| error.to_string())
     }
 
-    /// The HOME for builds in a context, set up if needed; `registries` is a file that says how registries are reached.
+    /// The HOME for builds in a context, set up if necessary; `registries` is the `registry-config` file.
     pub(super) fn home(
         &self,
         context: &Context,
@@ -162,7 +163,7 @@ impl Envd {
         };
         let name = self.home_name(context, &told);
         let above = self.homes.make().map_err(context::unwritten)?;
-        let question = asker.ask("another run that sets envd up", SET_UP);
+        let question = asker.ask("another run that is setting up envd", SET_UP);
         let mut waiting = || {
             question
                 .look()
@@ -173,7 +174,7 @@ impl Envd {
             if asker.is_cancelled() {
                 BuildError::Cancelled
             } else {
-                BuildError::Failed("another run is setting envd up and does not end".to_owned())
+                BuildError::Failed("another run is still setting up envd".to_owned())
             }
         })?;
         let made = above.make(&name).map_err(context::unwritten)?;
@@ -189,7 +190,7 @@ impl Envd {
         Ok(Home { dir, above, name })
     }
 
-    /// The HOME's name: one for each builder.
+    /// The HOME's directory name, unique per daemon, builder and registry configuration.
     fn home_name(&self, context: &Context, told: &[u8]) -> String {
         let daemon = self.daemon.address().unwrap_or_default();
         let address = context.address.as_deref().unwrap_or_default();
@@ -222,7 +223,7 @@ impl Envd {
         if let Some(address) = &context.address {
             create.args(["--builder-address", address]);
         }
-        self.told("cannot make its context", &mut create, asker)?;
+        self.run_short("cannot create its context", &mut create, asker)?;
         let Some(file) = registries else {
             return Ok(());
         };
@@ -234,10 +235,11 @@ impl Envd {
                 "--registry-config",
             ])
             .arg(file);
-        self.told("cannot take `registry-config`", &mut bootstrap, asker)
+        self.run_short("cannot apply `registry-config`", &mut bootstrap, asker)
     }
 
-    /// Writes how image descriptions are fetched: as the user has it, and without TLS from this machine.
+    /// Writes the registry configuration with which envd fetches image descriptions: the user's own, plus plain HTTP on
+    /// this machine.
     fn registries(&self, home: &Dir) -> io::Result<()> {
         let folder = home.make_all(".config/containers")?;
         let ours = folder.make("registries.conf.d")?;
@@ -272,8 +274,14 @@ impl Envd {
         Ok(command)
     }
 
-    /// A short call, whose failure is reported with what it could not do. The first one generates keys, which takes a while.
-    fn told(&self, what: &str, command: &mut Command, asker: Asker<'_>) -> Result<(), BuildError> {
+    /// Runs a short envd command; `what` describes the failed action in errors. The first command generates keys, which
+    /// takes a while.
+    fn run_short(
+        &self,
+        what: &str,
+        command: &mut Command,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
         let question = asker.ask("envd", self.daemon.limits.idle());
         let said = process::ask(command, &question).map_err(|error| {
             if asker.is_cancelled() {
@@ -286,7 +294,7 @@ impl Envd {
         }
         let why = super::progress::complaint(&said.err);
         let why = Some(why.as_str()).filter(|why| !why.is_empty());
-        let why = why.unwrap_or("it fails without a word");
+        let why = why.unwrap_or("it failed without an error message");
         Err(BuildError::Failed(format!("envd {what}: {why}")))
     }
 }

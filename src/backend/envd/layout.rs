@@ -1,9 +1,9 @@
-//! Recipe → the parts of a `build.envd`, in envd's order.
+//! Converts a recipe to the parts of a `build.envd`, in envd's order.
 //!
-//! Pure. envd takes `build.envd` as a record, not as a sequence: whatever the order of its statements, it installs Debian
-//! packages, then its own Python, then copies, then runs commands. What precedes all copies and commands stays envd's; everything
-//! later, and Python's packages always, become commands, which keep their order; what would still happen too early is refused.
-//! See `docs/design/envd.md`.
+//! Pure. envd treats `build.envd` as a record, not as a sequence: whatever the order of its statements, it installs
+//! Debian packages, then its own Python, then copies, then runs commands. Whatever precedes all copies and commands is
+//! left to envd; everything later, and Python packages always, become commands, which keep their order. Steps that
+//! would still happen too early are rejected. See `docs/design/envd.md`.
 
 use super::path::{is_system, join, overlap, owner_numbers};
 use super::quote;
@@ -11,10 +11,10 @@ use crate::backend::Unsupported;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
 
-/// Where envd puts its own Python.
+/// The directory of envd's own Python.
 pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
 
-/// What envd puts in PATH with its own Python, first things first.
+/// What envd prepends to PATH along with its own Python.
 pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,11 +25,11 @@ pub(super) struct Layout<'a> {
     pub(super) conda: Option<Packages<'a>>,
     /// Variables that envd's own steps need.
     pub(super) environment: Vec<(String, String)>,
-    /// User and group of everything that is copied.
+    /// User and group of all copied files.
     pub(super) owner: (u32, u32),
     /// Files that are copied before anything runs.
     pub(super) copies: Vec<Copy<'a>>,
-    /// What is taken from other images of the workspace, likewise; commands put it into place.
+    /// Files from other images of the workspace, also copied before anything runs; commands move them into place.
     pub(super) taken: Vec<Taken<'a>>,
     pub(super) commands: Vec<Command<'a>>,
 }
@@ -42,49 +42,49 @@ pub(super) struct Packages<'a> {
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Copy<'a> {
-    /// Which of the job's file sets.
+    /// Index of the job's file set.
     pub(super) set: usize,
-    /// Where to; relative to the base's working directory unless absolute.
+    /// The target, relative to the base's working directory unless absolute.
     pub(super) to: String,
     pub(super) step: &'a Step,
 }
 
-/// A file or a directory of another image of the workspace.
+/// A file or directory of another image of the workspace.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Taken<'a> {
     pub(super) image: &'a str,
-    /// An absolute path, without parts that lead nowhere.
+    /// The absolute path, normalized.
     pub(super) path: String,
 }
 
-/// A command, with what has changed when it runs.
+/// A command with the state in which it runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Command<'a> {
-    /// All variables that the steps before it set.
+    /// All variables set by the steps before it.
     pub(super) variables: Vec<(String, String)>,
     pub(super) own_python: bool,
-    /// The working directory; none is the base's.
+    /// The working directory; `None` for that of the base.
     pub(super) folder: Option<String>,
     pub(super) task: Task<'a>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Task<'a> {
-    /// The user's own.
+    /// A command of the user's.
     Run(&'a Step, &'a str),
-    /// Debian packages that do not come first.
+    /// Debian packages that are not installed first.
     Apt(&'a Step, &'a [String]),
-    /// Python packages; the file set of their requirements.
+    /// Python packages, with the file set of their requirements.
     Pip(&'a Step, &'a Pip, Option<usize>),
     Account(&'a Step, &'a str),
     Folder(&'a Step, String),
-    /// What was taken out of another image gets its owner and goes into its place.
+    /// Sets the owner of files taken from another image, and moves them into place.
     Place {
         taken: usize,
         to: String,
         owner: &'a str,
     },
-    /// What a copy copied gets an owner.
+    /// Sets the owner of copied files.
     Own {
         set: usize,
         to: String,
@@ -92,7 +92,7 @@ pub(super) enum Task<'a> {
     },
 }
 
-/// Puts a recipe in envd's order, and lists what envd cannot do.
+/// Converts a recipe to envd's order, and lists what envd cannot do.
 pub(super) fn lay_out(recipe: &Recipe) -> (Layout<'_>, Vec<Unsupported>) {
     let mut layer = Layer {
         recipe,
@@ -115,8 +115,8 @@ struct Layer<'a> {
     recipe: &'a Recipe,
     layout: Layout<'a>,
     unsupported: Vec<Unsupported>,
-    /// Variables so far. They are given to commands one by one: envd would give them to all steps, earlier ones too, and
-    /// in another order with each build, which would make its cache a matter of luck.
+    /// Variables set so far. They are set for each command separately: envd would set them for all steps, including
+    /// earlier ones, and in a different order in each build, which would make its cache unreliable.
     variables: Vec<(String, String)>,
     folder: Option<String>,
     sets: usize,
@@ -136,14 +136,14 @@ impl<'a> Layer<'a> {
     fn whole(&mut self) {
         let recipe = self.recipe;
         if recipe.dockerfile.is_some() {
-            self.refuse("dockerfile", "envd reads no Dockerfiles");
+            self.refuse("dockerfile", "envd does not support Dockerfiles");
             return;
         }
         if recipe.base == Base::Scratch {
             self.refuse("base-image", "envd builds on images only, not on `scratch`");
         }
         if recipe.platforms.len() > 1 {
-            self.refuse("platform", "envd makes images of one platform");
+            self.refuse("platform", "envd builds for a single platform only");
         }
         for secret in &recipe.secrets {
             let field = if secret.id.starts_with("pip-secret-mounts-") {
@@ -151,21 +151,22 @@ impl<'a> Layer<'a> {
             } else {
                 "secret"
             };
-            self.refuse(field, "envd gives its steps no secrets");
+            self.refuse(field, "envd cannot provide secrets to steps");
         }
         if !recipe.wishes.is_lenient {
             for (name, _) in &recipe.wishes.options {
-                self.refuse("builder-options", format!("envd knows no `{name}`"));
+                self.refuse("builder-options", format!("envd has no option `{name}`"));
             }
         }
         for (name, _) in &recipe.config.labels {
             if name.starts_with("dev.imgspec.") {
-                self.refuse("labels", format!("`{name}` is imgspec's own"));
+                self.refuse("labels", format!("`{name}` is reserved for imgspec"));
             }
         }
     }
 
-    /// The owner that envd gives to all that it copies: that of all files of the workspace, if they agree and it is a number.
+    /// The owner that envd sets for everything it copies: that of all workspace files, if they have the same one and it
+    /// is numeric.
     fn common_owner(&self) -> (u32, u32) {
         let mut owners = self.recipe.steps.iter().filter_map(|step| match step {
             Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => {
@@ -193,7 +194,7 @@ impl<'a> Layer<'a> {
             Step::Pip(pip) => self.pip(step, pip),
             Step::Lock(_) => {
                 self.next_set();
-                self.refuse("requirements", "envd knows no lock files");
+                self.refuse("requirements", "envd does not support lock files");
             }
             Step::User(user) => self.user = Some(user),
             Step::Workdir(path) => {
@@ -206,15 +207,15 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Whether envd can install these packages itself: before all else, and by names that say nothing to the shell which they
-    /// get into.
+    /// Whether envd can install these packages itself: before everything else, and with names that are safe in the
+    /// shell command that envd builds from them.
     fn is_envds(&self, packages: &[String]) -> bool {
         self.is_first()
             && self.layout.python.is_none()
             && packages.iter().all(|name| quote::is_plain(name))
     }
 
-    /// Whether nothing has been copied or run but accounts, which no installer asks for.
+    /// Whether nothing has been copied or run except the creation of accounts, which no installer depends on.
     fn is_first(&self) -> bool {
         let mut commands = self.layout.commands.iter();
         self.layout.copies.is_empty()
@@ -280,7 +281,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// One of envd's own steps: what has been set so far is said to envd too.
+    /// Records one of envd's own steps, which then needs the variables set so far.
     fn own_step(&mut self) {
         self.layout.environment.clone_from(&self.variables);
     }
@@ -290,7 +291,7 @@ impl<'a> Layer<'a> {
         if let Some(FileSet::Project { path }) = &pip.requirements
             && path.requirements_kind() != RequirementsKind::List
         {
-            let why = format!("envd has pip, which does not install from `{path}`");
+            let why = format!("envd uses pip, which cannot install from `{path}`");
             self.refuse("requirements", why);
         }
         if pip.interpreter == Interpreter::Venv {
@@ -324,18 +325,19 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Takes something out of another image. envd puts a directory into a directory under its own name, and cannot be asked which of
-    /// the two a path is; so it goes where nothing else is, and a command puts it into its place.
+    /// Takes files from another image. envd copies a directory under its own name into the target directory, and
+    /// whether a path is a directory cannot be determined in advance; so the copy goes to an empty place, and a command
+    /// moves it.
     fn take(&mut self, image: &'a str, path: &str, copy: &'a CopyStep) {
         let Some(owner) = copy.owner.as_deref() else {
             let why = format!(
-                "envd does not keep the owners of files out of another image: say whose `{path}` is, as `owner=\"root\"`"
+                "envd does not preserve the owners of files from another image: set the owner of `{path}`, such as `owner=\"root\"`"
             );
             return self.refuse("copy", why);
         };
         let path = join("/", path.trim_end_matches('/'));
         if path == "/" {
-            return self.refuse("copy", "envd takes no whole image");
+            return self.refuse("copy", "envd cannot copy a whole image");
         }
         let to = if self.folder.is_some() {
             self.absolute(&copy.to)
@@ -347,7 +349,7 @@ impl<'a> Layer<'a> {
         self.command(Task::Place { taken, to, owner });
     }
 
-    /// Why a copy at this place would come before something that it must follow.
+    /// Why a copy to this path would happen before something that it must follow; `None` if it would not.
     fn too_early(&self, to: &str) -> Option<String> {
         let earlier = |wanted: fn(&Task<'_>) -> bool| {
             let mut commands = self.layout.commands.iter();
@@ -355,7 +357,7 @@ impl<'a> Layer<'a> {
         };
         if earlier(|task| matches!(task, Task::Run(..) | Task::Apt(..))) {
             return Some(format!(
-                "envd copies files before it runs anything: `{to}` would be there too early"
+                "envd copies files before it runs anything, so `{to}` would be copied too early"
             ));
         }
         let over = self
@@ -371,14 +373,14 @@ impl<'a> Layer<'a> {
         if let Some(taken) = over {
             let Taken { image, path } = &self.layout.taken[taken];
             return Some(format!(
-                "envd copies files of the workspace first: say `{to}` before what comes out of `{image}` (`{path}`)"
+                "envd copies files of the workspace first: move the copy to `{to}` before the one from `{image}` (`{path}`)"
             ));
         }
         let installs = earlier(|task| matches!(task, Task::Pip(..) | Task::Account(..)));
         let is_root = to.trim_end_matches('/').is_empty();
         (installs && (is_root || is_system(to))).then(|| {
             format!(
-                "envd copies files before Python's packages are installed, which `{to}` could change"
+                "envd copies files before Python packages are installed, which `{to}` could change"
             )
         })
     }
@@ -388,7 +390,7 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Gives a variable a value, in the place that it has.
+/// Sets a variable, keeping its position if it is already set.
 pub(super) fn set(variables: &mut Vec<(String, String)>, name: &str, value: &str) {
     match variables.iter_mut().find(|(known, _)| known == name) {
         Some((_, old)) => value.clone_into(old),

@@ -1,7 +1,8 @@
-//! The `envd` backend: one `build.envd` an image, built by the `envd` program and finished by Docker's daemon.
+//! The `envd` backend: one `build.envd` per image, built by the `envd` command and finished by Docker's daemon.
 //!
-//! How envd differs from other builders, and what is done about it, is in `docs/design/envd.md`: a HOME of our own, bases under
-//! names that can be pulled, everything that envd would reorder as commands, and a configuration that is not envd's.
+//! `docs/design/envd.md` describes how envd differs from other builders and how this backend deals with it: a private
+//! HOME, bases under names that can be pulled, commands for everything that envd would reorder, and a configuration
+//! that is not envd's.
 
 mod base;
 mod build;
@@ -35,17 +36,17 @@ use crate::process;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 
-/// The oldest envd that was tried; flytekit's plugin asks for it too.
+/// The oldest supported version of envd; flytekit's plugin requires it too.
 const OLDEST: (u32, u32, u32) = (0, 3, 39);
 
-/// The newest one.
+/// The newest tested version.
 const TRIED: &str = "1.3.6";
 
-/// The remedy when its HOMEs cannot be set up.
+/// The remedy if the HOME directories cannot be set up.
 const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
 
 impl Envd {
-    /// Asked in a HOME of ours: whatever envd is asked, it creates its files first.
+    /// Queried in a private HOME: envd creates its files before it answers anything.
     fn version(&self, home: &Path, asker: Asker<'_>) -> Result<String, String> {
         let mut command = self.command(home).map_err(|error| error.to_string())?;
         let question = asker.ask("`envd version`", self.daemon.limits.answer());
@@ -55,7 +56,7 @@ impl Envd {
             let (_, version) = line.split_once("envd: v")?;
             Some(version.trim().to_owned())
         });
-        version.ok_or_else(|| "`envd version` names no version".to_owned())
+        version.ok_or_else(|| "`envd version` reports no version".to_owned())
     }
 }
 
@@ -66,7 +67,7 @@ fn missing(why: impl Into<String>, mend: impl Into<String>) -> Availability {
     }
 }
 
-/// The three numbers of `1.3.6` and the like.
+/// Parses versions such as `1.3.6` into their three numbers.
 fn numbers(version: &str) -> (u32, u32, u32) {
     let mut numbers = version
         .split(|each: char| !each.is_ascii_digit())
@@ -84,7 +85,7 @@ impl Backend for Envd {
         1
     }
 
-    /// Blobs of bases that were handed to envd, and names that they had; what another run has in use stays.
+    /// Removes blobs of bases that were made available to envd, and their names; what another run uses stays.
     fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         let pruned = Store::prune_at(&self.store).map_err(|error| error.to_string())?;
         let names = self.offer.clean(asker)?;
@@ -116,7 +117,7 @@ impl Backend for Envd {
         };
         let mut remarks = vec![context.words()];
         if numbers(&version) > numbers(TRIED) {
-            remarks.push(format!("envd {TRIED} is the newest that was tried"));
+            remarks.push(format!("the newest tested version of envd is {TRIED}"));
         }
         Availability::Ready {
             versions: vec![("envd".to_owned(), version)],
@@ -130,13 +131,13 @@ impl Backend for Envd {
         if self.wanted.is_none() && wishes.registry_config.is_some() && !wishes.is_lenient {
             unsupported.push(Unsupported {
                 field: "registry-config".to_owned(),
-                why: build::OWN_WORD.to_owned(),
+                why: build::WRONG_BUILDKIT.to_owned(),
             });
         }
         unsupported
     }
 
-    /// The base appears by its own reference; in a build that may be one of a registry that offers it for the build.
+    /// Renders the base by its own reference; a build may use that of a registry which offers it for the build.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         let called = |id| job.bases.get(id).map_or(id, |base| base.reference.as_str());
         let base = match &job.recipe.base {

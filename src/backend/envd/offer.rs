@@ -1,8 +1,8 @@
-//! Makes images of the local store pullable, by a push to a registry: the user's or our own.
+//! Makes images of the local store pullable by pushing them to a registry: the user's or a private one.
 //!
-//! The exchange, a registry that this program runs itself, is opened when the first base needs it and closed with the backend;
-//! the daemon sends the layers, however it stores its images. A base is named by its digest, so it is sent once for all images
-//! that are built on it.
+//! The private one, the exchange, runs inside this process. It is started when the first base needs it and stopped with
+//! the backend; the daemon sends the layers, whatever its image store. A base is named by its digest, so it is sent
+//! only once for all images built on it.
 
 use std::fmt;
 use std::net::{SocketAddr, TcpStream};
@@ -20,35 +20,35 @@ use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
 use crate::disk::dir::Rooted;
 
-/// The variable that names a registry which images are pushed to so that envd can pull them: `host`, or `host/folder`.
+/// The variable that names a registry to which images are pushed so that envd can pull them: `host`, or `host/path`.
 pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";
 
 const REPOSITORY: &str = "imgspec-base";
 
-/// What stands between the name and the reason in the words of a push that failed.
+/// The text between the name and the reason in the error message of a failed push.
 const PUSHED: &str = " cannot be pushed: ";
 
-/// How long this machine may take to refuse a connection.
+/// How long to wait for this machine to refuse a connection.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Offer {
     daemon: Arc<Daemon>,
     to: To,
-    /// The names of what was pushed, by digest: all that build on one base wait for one push.
+    /// The names of pushed images, by digest: all images built on a base wait for a single push.
     pushed: Once<String>,
 }
 
 #[derive(Debug)]
 enum To {
-    /// One that the user names.
+    /// A registry named by the user.
     Registry(String),
-    /// Ours, over the store in this directory; opened when it is needed.
+    /// The exchange, with its store in this directory; started when needed.
     Exchange(Rooted, Mutex<Option<Exchange>>),
 }
 
 impl Offer {
-    /// By this registry, or else by the exchange over the store in this directory.
+    /// Offers images through `registry`, or else through an exchange with its store in this directory.
     pub(super) fn new(daemon: Arc<Daemon>, registry: Option<String>, store: Rooted) -> Self {
         let to = match registry {
             Some(registry) => To::Registry(registry),
@@ -61,7 +61,8 @@ impl Offer {
         }
     }
 
-    /// A reference by which both envd and what builds for it can pull an image of the local store; `what` is its name in messages.
+    /// Returns a reference under which both envd and its builder can pull an image of the local store; `what` is its
+    /// name in messages.
     pub(super) fn offer(
         &self,
         digest: &str,
@@ -69,7 +70,7 @@ impl Offer {
         asker: Asker<'_>,
     ) -> Result<String, BuildError> {
         self.pushed.get(digest, || {
-            asker.step(&format!("handing {what} to envd"));
+            asker.step(&format!("making {what} available to envd"));
             let hex = digest.trim_start_matches("sha256:");
             let tag = hex.get(..32).unwrap_or(hex);
             let name = format!("{}:{tag}", self.repository(asker)?);
@@ -83,13 +84,14 @@ impl Offer {
         })
     }
 
-    /// What a failed build means when it could not reach the exchange: its `BuildKit` is elsewhere, or in a network of its own.
+    /// Explains a build failure caused by an unreachable exchange: envd's `BuildKit` runs elsewhere, or in a network of
+    /// its own.
     pub(super) fn unreached(&self, error: BuildError) -> BuildError {
         error.reworded(|why| {
             let is_ours = matches!(self.to, To::Exchange(..)) && why.contains(REPOSITORY);
             if is_ours && why.contains("dial tcp") {
                 format!(
-                    "{why}: what builds for envd does not reach this machine's 127.0.0.1; name a registry that it reaches in {REGISTRY}"
+                    "{why}: envd's BuildKit cannot reach 127.0.0.1 on this machine; set {REGISTRY} to a registry that it can reach"
                 )
             } else {
                 why
@@ -97,7 +99,7 @@ impl Offer {
         })
     }
 
-    /// Removes names of closed exchanges, which killed runs left in the local store; returns how many.
+    /// Removes names of closed exchanges, which killed runs left in the local store; returns their number.
     pub(super) fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
         self.daemon.clean_names(is_left, asker)
     }
@@ -109,12 +111,12 @@ impl Offer {
         };
         let failed = |error: &dyn fmt::Display| {
             BuildError::Failed(format!(
-                "envd takes bases from registries only, and the one on this machine cannot be opened: {error}"
+                "envd pulls bases only from registries, and the one on this machine cannot be started: {error}"
             ))
         };
         let mut exchange = exchange.lock();
         if exchange.is_none() {
-            let mut waiting = asker.waiting("waiting for another run that throws blobs away");
+            let mut waiting = asker.waiting("waiting for another run that is deleting blobs");
             let store = Store::open_at(folder, &mut waiting).map_err(|error| failed(&error))?;
             let started = Exchange::start(&store, &self.daemon.limits);
             *exchange = Some(started.map_err(|error| failed(&error))?);
@@ -123,26 +125,29 @@ impl Offer {
         open.repository(REPOSITORY).map_err(|error| failed(&error))
     }
 
-    /// A failed push in terms of its purpose, with what to do.
+    /// Rewords a failed push in terms of its purpose, and adds what to do.
     fn explain(&self, what: &str, error: BuildError) -> BuildError {
         error.reworded(|why| {
-            // The name that it was pushed by means nothing to the user.
+            // The name under which it was pushed means nothing to the user.
             let why = why.split_once(PUSHED).map_or(why.as_str(), |(_, why)| why);
-            format!("`{what}` cannot be handed to envd: {why}{}", self.help(why))
+            format!(
+                "`{what}` cannot be made available to envd: {why}{}",
+                self.help(why)
+            )
         })
     }
 
     fn help(&self, why: &str) -> String {
         match &self.to {
             To::Registry(registry) => {
-                format!(": {REGISTRY} says that `{registry}` is a registry for that")
+                format!(": {REGISTRY} names `{registry}` as the registry to use")
             }
             To::Exchange(folder, _) if why.contains("507 Insufficient Storage") => {
-                format!(": there is no room for it in {}", folder.path().display())
+                format!(": there is not enough space in {}", folder.path().display())
             }
             To::Exchange(..) => format!(
-                ": envd takes bases from registries only, and the Docker daemon has to reach one on this machine's 127.0.0.1; \
-                 where it runs elsewhere, name a registry that both reach in {REGISTRY}"
+                ": envd pulls bases only from registries, so the Docker daemon must reach one at 127.0.0.1 on this machine; \
+                 if it runs elsewhere, set {REGISTRY} to a registry that both can reach"
             ),
         }
     }
@@ -183,7 +188,7 @@ mod tests {
         let refused =
             "127.0.0.1:5/00ff/imgspec-base:00: dial tcp 127.0.0.1:5: connect: connection refused";
         assert!(
-            words(refused).ends_with("name a registry that it reaches in IMGSPEC_ENVD_REGISTRY")
+            words(refused).ends_with("set IMGSPEC_ENVD_REGISTRY to a registry that it can reach")
         );
         let other = "registry.test/a:1: dial tcp 192.0.2.1:443: i/o timeout";
         assert_eq!(words(other), other);

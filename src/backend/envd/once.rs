@@ -1,11 +1,11 @@
-//! Answers that are computed once: concurrent callers block on the first. Pure.
+//! Values that are computed only once: concurrent callers wait for the first. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Answers by question. A failure is not kept: the next caller tries again.
+/// Values by key. A failure is not stored: the next caller tries again.
 #[derive(Debug, Default)]
 pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 

@@ -1,6 +1,6 @@
-//! Paths inside images, and owners of files, as Docker reads them. Pure.
+//! Paths inside images, and owners of files, with Docker's semantics. Pure.
 
-/// Directories that installers read or write: a copy into one of them must not come before an installation.
+/// Directories that installers read or write: a copy into one of them must not precede an installation.
 const SYSTEM: &[&str] = &[
     "/bin",
     "/boot",
@@ -14,7 +14,7 @@ const SYSTEM: &[&str] = &[
     "/var",
 ];
 
-/// A path in a directory, without the parts that lead nowhere; a `/` at the end stays, because it means something.
+/// Joins a path to a directory and normalizes it; a trailing `/` is preserved, because it is significant.
 pub(super) fn join(folder: &str, path: &str) -> String {
     let folder = if path.starts_with('/') { "" } else { folder };
     let mut parts: Vec<&str> = Vec::new();
@@ -49,7 +49,7 @@ pub(super) fn overlap(one: &str, other: &str) -> bool {
     is_in(one, other) || is_in(other, one)
 }
 
-/// Directories that every base has, and that a copy into them does not make its own.
+/// Whether this is a directory of every base, which a copy into it does not take over.
 pub(super) fn is_everyones(folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     matches!(
@@ -58,7 +58,7 @@ pub(super) fn is_everyones(folder: &str) -> bool {
     ) || is_system(folder)
 }
 
-/// User and group of a numeric owner; none given means root.
+/// User and group of a numeric owner, root if there is none. `None` if the owner is not numeric.
 pub(super) fn owner_numbers(owner: Option<&str>) -> Option<(u32, u32)> {
     let number = |text: &str| match text {
         "root" => Some(0),
@@ -69,7 +69,7 @@ pub(super) fn owner_numbers(owner: Option<&str>) -> Option<(u32, u32)> {
     };
     let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
     let user = number(user)?;
-    // As with Docker: a number without a group is its own group.
+    // As with Docker: a number without a group is also its group.
     let group = if group.is_empty() {
         user
     } else {
@@ -78,9 +78,9 @@ pub(super) fn owner_numbers(owner: Option<&str>) -> Option<(u32, u32)> {
     Some((user, group))
 }
 
-/// The same owner as the word that `chown` takes.
+/// The owner in the form that `chown` expects.
 pub(super) fn owner_word(owner: &str) -> String {
-    // With a name alone, its own group.
+    // A trailing colon selects the user's own group.
     if owner.contains(':') {
         owner.to_owned()
     } else if owner.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,4 +1,4 @@
-//! The `envd` program, and what a backend that builds with it works with.
+//! The `envd` command, and the state of the backend.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use crate::backend::oci::store;
 use crate::backend::{BuildError, context};
 use crate::disk::dir::Rooted;
 
-/// The variable that names envd's context, as in flytekit.
+/// The variable that selects envd's context, as in flytekit.
 pub const CONTEXT: &str = "FLYTE_ENVD_CONTEXT";
 
 /// The remedy for a missing envd.
 pub(super) const INSTALL: &str = "install it with `pip install envd`";
 
-/// Builds with envd.
+/// The backend that builds with envd.
 #[derive(Debug)]
 pub struct Envd {
     pub(super) program: Option<PathBuf>,
@@ -27,14 +27,14 @@ pub struct Envd {
     pub(super) homes: Rooted,
     pub(super) user_home: Option<PathBuf>,
     pub(super) offer: Offer,
-    /// The digests by which registries have images of the local store.
+    /// The digests under which registries have images of the local store.
     pub(super) published: Once<Option<String>>,
     pub(super) store: Rooted,
 }
 
 impl Envd {
-    /// The `envd` of PATH, building with this Docker; `state` is a directory for what outlives a run if the user has none for
-    /// caches. Nothing is started yet.
+    /// Creates a backend for the `envd` in PATH and this Docker daemon; `state` is the directory for persistent files
+    /// if the user has no cache directory. Starts nothing yet.
     pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let said = |name: &str| env(name).filter(|value| !value.is_empty());
         let user_home = said("HOME").map(PathBuf::from);
@@ -58,7 +58,7 @@ impl Envd {
         }
     }
 
-    /// A call of the program, without analytics.
+    /// The envd command, with analytics disabled.
     pub(super) fn program(&self) -> io::Result<Command> {
         let program = self.program.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let mut command = Command::new(program);

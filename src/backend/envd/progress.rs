@@ -1,7 +1,8 @@
-//! The output of envd, as steps and lines.
+//! Converts the output of envd to steps and lines.
 //!
-//! Knows envd's words, no processes. envd prints `BuildKit`'s plain progress, but without the numbers of steps; so the name of
-//! each part is replaced by the step that it belongs to, and the rest is left to the reader of `BuildKit`'s progress.
+//! Knows envd's messages, but no processes. envd prints `BuildKit`'s plain progress, but without step numbers; so the
+//! name of each vertex is replaced by the step it belongs to, and the rest is left to the parser of `BuildKit`'s
+//! progress.
 
 #[cfg(test)]
 mod fuzz;
@@ -11,19 +12,20 @@ use crate::backend::Notes;
 use crate::backend::buildkit::progress::{Failure, Form, Progress};
 use crate::process::Stream;
 
-/// How envd's command lines that contain a command of ours begin; the next line of the name is the command.
+/// The beginning of envd's command lines that contain one of the rendered commands; the next line of the name is the
+/// command.
 const COMMAND: &str = "bash -c set -euo pipefail";
 
 pub(super) struct Reader<'a> {
     steps: &'a Steps,
     progress: Progress<'a>,
-    /// The highest part that has been named.
+    /// The highest number of any vertex named so far.
     parts: u32,
-    /// A part whose name goes on.
+    /// A vertex whose name continues on the next line.
     open: Option<u32>,
-    /// Whether what follows only repeats earlier output.
+    /// Whether the remaining output only repeats earlier lines.
     is_over: bool,
-    /// envd's own last word.
+    /// envd's own error message.
     fatal: String,
 }
 
@@ -41,15 +43,15 @@ impl<'a> Reader<'a> {
 
     pub(super) fn line(&mut self, stream: Stream, line: &str) {
         if stream == Stream::Err {
-            return self.own_word(line);
+            return self.own_line(line);
         }
         if let Some(part) = self.open.take() {
-            // A number that is not ours may be any.
+            // In output that is not ours, the number may be anything.
             let step = command_number(line).and_then(|at| self.steps.commands.checked_add(at));
             let step = step.filter(|step| *step < self.steps.names.len());
             return self.named(part, line, step);
         }
-        // Below the first such line the output of the part that failed is repeated.
+        // From the first such line on, the output of the failed vertex is repeated.
         self.is_over |= line == "------";
         let Some((part, said)) = numbered(line).filter(|_| !self.is_over) else {
             return;
@@ -80,7 +82,7 @@ impl<'a> Reader<'a> {
         self.progress.line(&line);
     }
 
-    /// The step that a part with this name belongs to.
+    /// The step that a vertex with this name belongs to.
     fn step(&self, name: &str) -> Option<usize> {
         if name.starts_with("docker-image://") {
             return (self.parts == 1).then_some(0);
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
         self.steps.conda.filter(|_| is_conda)
     }
 
-    fn own_word(&mut self, line: &str) {
+    fn own_line(&mut self, line: &str) {
         if let Some(fatal) = fatal(line) {
             self.fatal = fatal;
         } else if !line.contains("level=debug") && !line.trim().is_empty() {
@@ -113,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Passes on only the output: what happens besides envd's own call is not one of the user's steps.
+/// Forwards only the output: work besides envd's own call is not one of the user's steps.
 pub(super) struct Quiet<'a>(pub(super) &'a dyn Notes);
 
 impl Notes for Quiet<'_> {
@@ -122,13 +124,13 @@ impl Notes for Quiet<'_> {
     }
 }
 
-/// The error in the output of a short call of envd.
+/// The error in the output of a short envd command.
 pub(super) fn complaint(err: &str) -> String {
     let own = err.lines().rev().find_map(fatal);
     own.unwrap_or_else(|| err.trim().to_owned())
 }
 
-/// The error in `… level=fatal msg=exit app=envd error="…" version=…`, without the layers that envd wraps it in.
+/// The error in `… level=fatal msg=exit app=envd error="…" version=…`, without the prefixes that envd wraps it in.
 fn fatal(line: &str) -> Option<String> {
     if !line.contains("level=fatal") {
         return None;
@@ -137,7 +139,7 @@ fn fatal(line: &str) -> Option<String> {
     let text = match rest.strip_prefix('"') {
         Some(_) => {
             let end = rest.rfind("\" version=").map_or(rest.len(), |at| at + 1);
-            // Go quotes like JSON, except for a few characters that envd does not print.
+            // Go's quoting is that of JSON, except for a few characters that envd does not print.
             serde_json::from_str(&rest[..end]).unwrap_or_else(|_| rest[..end].to_owned())
         }
         None => rest.split(' ').next().unwrap_or_default().to_owned(),
@@ -160,13 +162,13 @@ fn fatal(line: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// `#12 said`.
+/// Splits `#12 text` into number and text.
 fn numbered(line: &str) -> Option<(u32, &str)> {
     let (part, said) = line.strip_prefix('#')?.split_once(' ')?;
     Some((part.parse().ok()?, said))
 }
 
-/// The number that a command of ours begins with: `: 3; cd /; …`.
+/// The number at the beginning of a rendered command: `: 3; cd /; …`.
 fn command_number(line: &str) -> Option<usize> {
     let (number, _) = line.strip_prefix(": ")?.split_once(';')?;
     number.parse().ok()
@@ -180,9 +182,9 @@ mod tests {
     use crate::backend::steps::StepName;
 
     #[derive(Default)]
-    struct Heard(Mutex<Vec<String>>);
+    struct Recorder(Mutex<Vec<String>>);
 
-    impl Notes for Heard {
+    impl Notes for Recorder {
         fn step(&self, step: usize, of: usize, name: &str) {
             self.0.lock().unwrap().push(format!("{step}/{of} {name}"));
         }
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn parts_are_told_as_the_users_steps() {
-        let (steps, heard) = (steps(), Heard::default());
+        let (steps, heard) = (steps(), Recorder::default());
         let mut reader = Reader::new(&steps, &heard);
         for line in SAID.lines() {
             reader.line(Stream::Out, line);

@@ -1,12 +1,12 @@
-//! Text for Starlark, for shell words and for bash, so that it stands for exactly this text.
+//! Quotes text for Starlark, for shell-like word splitting and for bash, so that it stands for exactly this text.
 //!
-//! Pure; knows three grammars and no recipes. A command is one line whatever it contains, in the `$'…'` of bash (which envd runs
-//! anyway), so that the progress that names it stays readable line by line. Sources:
+//! Pure; knows these three grammars and no recipes. A command is always a single line, quoted with bash's `$'…'` (envd
+//! requires bash anyway), so that progress output that contains it can be parsed line by line. Sources:
 //! <https://github.com/bazelbuild/starlark/blob/master/spec.md#string-literals>, <https://github.com/google/shlex>.
 
 use std::fmt::Write as _;
 
-/// A string of Starlark.
+/// Quotes a Starlark string.
 pub(super) fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -41,14 +41,14 @@ pub(super) fn map(pairs: &[(String, String)]) -> String {
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(", "))
 }
 
-/// Whether a text is the same word to everyone who splits words. A `~` is somebody's directory where a path can begin.
+/// Whether a text means itself to any word splitter. A `~` stands for a home directory where a path can begin.
 pub(super) fn is_plain(text: &str) -> bool {
     let is_plain = |each: char| each.is_ascii_alphanumeric() || "-_./:=+,@%~".contains(each);
     let is_home = text.starts_with('~') || text.contains("=~") || text.contains(":~");
     !text.is_empty() && !is_home && text.chars().all(is_plain)
 }
 
-/// One word for whoever splits like a shell without running one: envd does so with names of packages.
+/// Quotes a word for tools that split like a shell without running one, as envd does with package names.
 pub(super) fn word(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
@@ -56,12 +56,12 @@ pub(super) fn word(text: &str) -> String {
     format!("'{}'", inside(text))
 }
 
-/// Text for a place that already stands between single quotes, as `run`'s commands do.
+/// Escapes text for use within single quotes, such as the commands of `run`.
 pub(super) fn inside(text: &str) -> String {
     text.replace('\'', r#"'"'"'"#)
 }
 
-/// One word of bash, on one line.
+/// Quotes a bash word on a single line.
 pub(super) fn bash(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
@@ -73,7 +73,7 @@ pub(super) fn bash(text: &str) -> String {
             '\\' => quoted.push_str("\\\\"),
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
-            // Three digits, so that whatever follows is no part of it.
+            // Always three digits, so that a following digit is not taken as part of it.
             '\'' => quoted.push_str("\\047"),
             each if each.is_ascii_control() => {
                 let _ = write!(quoted, "\\{:03o}", u32::from(each));
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(bash("it's\n1"), r"$'it\047s\n1'");
     }
 
-    /// What bash makes of a script that envd would have put between single quotes and split like a shell.
+    /// Returns what bash makes of a text after envd's quoting and word splitting.
     fn through_bash(text: &str) -> String {
         let script = format!("printf %s {}", bash(text));
         let split = shlex::split(&format!("bash -c '{}'", inside(&script))).unwrap();

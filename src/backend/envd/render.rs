@@ -1,8 +1,8 @@
-//! Layout → `build.envd` (version 1 of its syntax), the files beside it, and the names of its steps.
+//! Converts a layout to `build.envd` (version 1 of its syntax), the files beside it, and the names of its steps.
 //!
-//! The text is pure; only [`stage`] touches files. Each command is one `run`, so that it has its own layer and its own line of
-//! progress; a directory is staged under its final name, because envd copies directories, not their contents; requirements files
-//! travel through the image's `/tmp`, whatever their size.
+//! The text is pure; only [`stage`] touches files. Each command is one `run`, so that it has its own layer and its own
+//! line of progress; a directory is staged under its final name, because envd copies directories, not their contents;
+//! requirements files are passed through the image's `/tmp`, whatever their size.
 
 mod task;
 
@@ -24,21 +24,21 @@ const SETS: &str = "files";
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) text: String,
-    /// The copied file sets: each one's place beside the script and its index.
+    /// The copied file sets: each one's path beside the script, and its index.
     pub(super) places: Vec<(String, usize)>,
     pub(super) steps: Steps,
 }
 
-/// The parts of a build in the user's words, in envd's order, and where each kind begins.
+/// The steps of a build, named in terms of the manifest, in envd's order, and where each kind begins.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Steps {
     pub(super) names: Vec<StepName>,
     pub(super) apt: Option<usize>,
     pub(super) python: Option<usize>,
     pub(super) conda: Option<usize>,
-    /// By the place beside the script.
+    /// The steps of copies, by path beside the script.
     pub(super) copies: Vec<(String, usize)>,
-    /// The first command.
+    /// Index of the first command.
     pub(super) commands: usize,
 }
 
@@ -120,7 +120,7 @@ impl Writer<'_> {
             self.line(format!("install.apt_packages(name={names})"));
         }
         if layout.conda.is_some() || layout.python.is_some() {
-            // Otherwise the Python would come from Anaconda's own channel.
+            // Otherwise Python would come from Anaconda's own channel.
             self.line("install.conda(use_mamba=True)");
         }
         if let Some(version) = layout.python {
@@ -149,7 +149,7 @@ impl Writer<'_> {
     fn copies(&mut self) {
         for command in &self.source.layout.commands {
             if let Task::Pip(_, _, Some(set)) = command.task {
-                // The name is the same in every build, and no other set's.
+                // The name is the same in every build, and unique to this set.
                 let place = format!("{SETS}/{}", requirements(set));
                 self.line(format!(
                     "io.copy(source={}, target=\"/tmp/\")",
@@ -196,7 +196,8 @@ impl Writer<'_> {
         }
     }
 
-    /// What is copied where for one file set: envd puts a directory into a directory, under its own name.
+    /// The copies for one file set, as sources and targets: envd copies a directory into a directory, under its own
+    /// name.
     fn parts(&mut self, set: usize, files: &Files, to: &str) -> Vec<(String, String)> {
         let place = format!("{SETS}/{set}");
         if files.single {
@@ -227,8 +228,8 @@ impl Writer<'_> {
         }
     }
 
-    /// One line of bash. It begins with its number, which the progress shows; then the directory that envd starts
-    /// commands in is left and removed, because nobody asked for it.
+    /// A command as one line of bash. It begins with its number, which appears in the progress; then it leaves and
+    /// removes the directory that envd starts commands in, which the image should not contain.
     fn command(&self, at: usize, command: &Command<'_>) -> String {
         let folder = command.folder.as_deref().unwrap_or(self.source.folder);
         let mut line = format!(": {at}; ");
@@ -253,7 +254,7 @@ impl Writer<'_> {
     }
 }
 
-/// The target of a copy, as the manifest has it.
+/// The target of a copy, as in the manifest.
 fn step_target(step: &Step) -> &str {
     match step {
         Step::Copy(CopyStep {
@@ -265,7 +266,7 @@ fn step_target(step: &Step) -> &str {
     }
 }
 
-/// What a command does, in a line, and whether it fetches things.
+/// A one-line description of a command, and whether it downloads anything.
 fn words(task: &Task<'_>, source: &ScriptInput<'_>) -> (String, bool) {
     match task {
         Task::Run(_, command) => (format!("commands: {}", steps::one_line(command)), false),
@@ -280,7 +281,7 @@ fn words(task: &Task<'_>, source: &ScriptInput<'_>) -> (String, bool) {
         }
         Task::Own { set, owner, .. } => {
             let shown = steps::shown(source.files[*set]);
-            (format!("copy: {shown} is {owner}'s"), false)
+            (format!("copy: chown {shown} to {owner}"), false)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What needs no envd to be said.
+//! Tests that need no envd.
 
 use super::*;
 

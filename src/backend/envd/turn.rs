@@ -1,8 +1,8 @@
-//! One build after the other where envd would let them share apt's cache, which apt locks without waiting.
+//! Serializes builds that would share an apt cache of envd's, which apt locks without waiting.
 //!
-//! envd names that cache by the directory that it builds, and so by the image: two workspaces, or two runs in one, that build
-//! images of one name with one builder share it. A file lock keeps them apart, which the system releases however its holder
-//! dies; builds of other users on the same daemon may still collide, and are tried again.
+//! envd names that cache after the build directory, and so after the image: two workspaces, or two runs in one, that
+//! build images of the same name with the same builder share it. A file lock separates them, which the system releases
+//! however its holder dies; builds of other users on the same daemon may still collide, and are retried.
 
 use std::fs::File;
 
@@ -11,7 +11,7 @@ use crate::asking::Asker;
 use crate::backend::{BuildError, context};
 use crate::disk::dir::{DirError, Share};
 
-/// Waits for the turn of this image in this HOME, which lasts until the file is dropped.
+/// Waits for this image's turn in this HOME, which lasts until the file is dropped.
 pub(super) fn wait(home: &Home, image: &str, asker: Asker<'_>) -> Result<Option<File>, BuildError> {
     let image = blake3::hash(image.as_bytes()).to_hex();
     let name = format!("{}.{}.lock", home.name, &image[..16]);
@@ -23,7 +23,7 @@ pub(super) fn wait(home: &Home, image: &str, asker: Asker<'_>) -> Result<Option<
         Ok(Some(turn)) => Ok(Some(turn)),
         Ok(None) => Err(BuildError::Cancelled),
         Err(error) if DirError::is_misplaced(&error) => Err(context::unwritten(error)),
-        // Without a lock there is still another try.
+        // Without a lock, a collision is still retried.
         Err(_) => Ok(None),
     }
 }
@@ -50,9 +50,9 @@ mod tests {
     }
 
     #[derive(Default)]
-    struct Said(Mutex<Vec<String>>);
+    struct Recorder(Mutex<Vec<String>>);
 
-    impl Notes for Said {
+    impl Notes for Recorder {
         fn step(&self, _: usize, _: usize, name: &str) {
             self.0.lock().unwrap().push(name.to_owned());
         }
@@ -66,7 +66,7 @@ mod tests {
     fn who_comes_second_waits_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(&folder);
-        let (said, cancel) = (Said::default(), Cancel::default());
+        let (said, cancel) = (Recorder::default(), Cancel::default());
         let first = wait(&home, "a", Asker::build(&said, &cancel)).unwrap();
         assert!(
             wait(&home, "b", Asker::build(&said, &cancel))
@@ -89,7 +89,7 @@ mod tests {
     fn an_interrupt_ends_the_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(&folder);
-        let (said, cancel) = (Said::default(), Cancel::default());
+        let (said, cancel) = (Recorder::default(), Cancel::default());
         let _first = wait(&home, "a", Asker::build(&said, &cancel)).unwrap();
         cancel.request();
         let second = wait(&home, "a", Asker::build(&said, &cancel));

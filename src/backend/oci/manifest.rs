@@ -1,37 +1,38 @@
-//! Manifests and indexes of images, read for what they refer to. Pure; the bytes are the manifest, which nobody rewrites.
+//! Manifests and indexes of images, parsed for what they refer to. Pure; the original bytes are always passed on
+//! unchanged.
 
 use serde::Deserialize;
 
 use super::name::Digest;
 use crate::backend::platform::Platform;
 
-/// An image's manifest, as OCI calls it.
+/// OCI's media type of image manifests.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// A list of manifests, as OCI calls it.
+/// OCI's media type of image indexes.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-/// An image's config, as OCI calls it.
+/// OCI's media type of image configs.
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// All that a manifest can be.
+/// All media types of manifests and indexes.
 pub(in crate::backend) const ANY: [&str; 4] = [MANIFEST, DOCKER_MANIFEST, INDEX, DOCKER_LIST];
 
-/// No manifest is larger: the protocol asks registries for at least this.
+/// Maximum size of a manifest in bytes: the protocol requires registries to accept at least this much.
 pub const LARGEST: u64 = 4 << 20;
 
-/// What says where a piece of an image is.
+/// A reference to a part of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What it is.
+    /// The part's media type.
     #[serde(default)]
     pub media_type: String,
-    /// Its digest.
+    /// The part's digest.
     pub digest: Digest,
-    /// How many bytes it has; where a registry does not say, none.
+    /// The part's size in bytes, if the registry specifies it.
     pub size: Option<u64>,
-    /// Where else it may be found; then a registry need not have it.
+    /// Other locations of the part; if there are any, a registry need not have it.
     #[serde(default)]
     pub urls: Vec<String>,
     #[serde(default)]
@@ -39,35 +40,35 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// Whether a registry must have it.
+    /// Whether a registry must have the part.
     pub fn is_own(&self) -> bool {
         self.urls.is_empty() && !self.media_type.contains("nondistributable")
     }
 
-    /// Whether it is an image: attestations, which are told about one, are for no platform.
+    /// Whether it refers to an image, rather than to an attestation about one, which has no platform.
     pub(in crate::backend) fn is_image(&self) -> bool {
         let platform = self.platform.as_ref();
         platform.is_none_or(|platform| platform.os != "unknown")
     }
 }
 
-/// What a manifest or an index refers to.
+/// The references in a manifest or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
-    /// Its media type.
+    /// The media type of the manifest or index.
     pub media_type: String,
-    /// The config and the layers, in order.
+    /// The config and the layers, in order; empty for an index.
     pub blobs: Vec<Descriptor>,
-    /// The manifests of an index.
+    /// The manifests of an index; empty for a manifest.
     pub manifests: Vec<Descriptor>,
 }
 
-/// Why a text is no manifest.
+/// Why a text is not a valid manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ManifestError(String);
 
-/// A manifest or an index as it was sent, whatever it leaves out.
+/// A manifest or an index as received, in which fields may be missing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::backend) struct Sent {
@@ -79,7 +80,7 @@ pub(in crate::backend) struct Sent {
 }
 
 impl Manifest {
-    /// Reads a manifest that was said to be of this media type.
+    /// Parses a manifest, whose media type must be `told` if given.
     pub fn read(text: &[u8], told: Option<&str>) -> Result<Self, ManifestError> {
         let text: Sent =
             serde_json::from_slice(text).map_err(|error| ManifestError(error.to_string()))?;
@@ -91,7 +92,7 @@ impl Manifest {
         }
         let media_type = match (text.media_type, told) {
             (Some(own), Some(told)) if own != told => {
-                return wrong(format!("media type `{own}` came as `{told}`"));
+                return wrong(format!("media type `{own}` was sent as `{told}`"));
             }
             (Some(own), _) => own,
             (None, Some(told)) => told.to_owned(),
@@ -111,7 +112,7 @@ impl Manifest {
             }
             (INDEX | DOCKER_LIST, None, None, Some(those)) => manifests = those,
             (MANIFEST | DOCKER_MANIFEST | INDEX | DOCKER_LIST, ..) => {
-                return wrong(format!("it is not what `{media_type}` has to be"));
+                return wrong(format!("it is not a valid `{media_type}`"));
             }
             _ => return wrong(format!("media type `{media_type}` is not known")),
         }
@@ -165,7 +166,7 @@ mod tests {
         let manifest = format!(r#"{{"schemaVersion":2,"config":{PIECE},"layers":[]}}"#);
         assert_eq!(
             read(&manifest, Some(INDEX)).unwrap_err(),
-            format!("it is not what `{INDEX}` has to be")
+            format!("it is not a valid `{INDEX}`")
         );
         assert_eq!(
             read(&manifest, Some("text/plain")).unwrap_err(),

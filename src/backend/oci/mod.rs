@@ -1,4 +1,5 @@
-//! What is common to all who speak the OCI distribution protocol, and the exchange by which backends hand images on.
+//! The OCI distribution protocol: common types, the registry client, the blob store, and the exchange through which
+//! backends pass on images.
 
 pub mod exchange;
 pub mod manifest;

@@ -1,19 +1,19 @@
 //! The names of the OCI distribution protocol: digests, repositories, tags.
 //!
-//! Pure. A value of these types is valid by the protocol's grammar, so it may be part of a file name; sha256 is the only
-//! algorithm, as in all images that exist.
+//! Pure. Values of these types are valid by the protocol's grammar, so they may be used in file names. sha256 is the
+//! only supported algorithm, as in all existing images.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// The sha256 of some bytes, written `sha256:…`.
+/// A sha256 digest, written `sha256:…`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Reads `sha256:` and 64 hexadecimal digits in lower case.
+    /// Parses `sha256:` followed by 64 lowercase hexadecimal digits.
     pub fn read(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("sha256:")?;
         let mut bytes = [0; 32];
@@ -22,7 +22,7 @@ impl Digest {
         is_lower.then_some(Self(bytes))
     }
 
-    /// The digest of these bytes.
+    /// Computes the digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self::finish(Sha256::new_with_prefix(bytes))
     }
@@ -31,7 +31,7 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// The 64 digits without the algorithm's name.
+    /// The 64 hexadecimal digits, without the algorithm's name.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
     }
@@ -68,16 +68,16 @@ impl<'de> Deserialize<'de> for Digest {
 pub struct Repository(String);
 
 impl Repository {
-    /// What clients allow, the registry's host included.
+    /// Maximum length that clients allow, including the registry's host.
     const LONGEST: usize = 255;
 
-    /// Reads a name.
+    /// Parses a repository name; `None` if it is invalid.
     pub fn read(text: &str) -> Option<Self> {
         let valid = text.len() <= Self::LONGEST && text.split('/').all(is_component);
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The name.
+    /// The name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -89,7 +89,7 @@ impl fmt::Display for Repository {
     }
 }
 
-/// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
+/// Whether the text matches `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`.
 fn is_component(text: &str) -> bool {
     let is_plain = |each: char| each.is_ascii_lowercase() || each.is_ascii_digit();
     let mut separators = text.split(is_plain);
@@ -105,7 +105,7 @@ pub struct Tag(String);
 impl Tag {
     const LONGEST: usize = 128;
 
-    /// Reads a tag.
+    /// Parses a tag; `None` if it is invalid.
     pub fn read(text: &str) -> Option<Self> {
         let is_word = |each: char| each.is_ascii_alphanumeric() || each == '_';
         let valid = text.len() <= Self::LONGEST
@@ -116,7 +116,7 @@ impl Tag {
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// The tag.
+    /// The tag as a string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -128,17 +128,17 @@ impl fmt::Display for Tag {
     }
 }
 
-/// By what a manifest is asked for.
+/// The tag or digest by which a manifest is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
-    /// What the tag stands for now.
+    /// The manifest that the tag currently points to.
     Tag(Tag),
-    /// This very one.
+    /// Exactly this manifest.
     Digest(Digest),
 }
 
 impl Version {
-    /// Reads a tag or a digest.
+    /// Parses a tag or a digest; `None` if it is neither.
     pub fn read(text: &str) -> Option<Self> {
         let tag = || Tag::read(text).map(Self::Tag);
         Digest::read(text).map(Self::Digest).or_else(tag)

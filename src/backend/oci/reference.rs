@@ -1,26 +1,26 @@
-//! `registry/name:tag`, taken apart as Docker does.
+//! References of the form `registry/name:tag`, parsed as Docker does.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
-    /// The registry's host, with its port; Docker Hub's when none is given.
+    /// The registry's host, including the port; Docker Hub's if the reference has none.
     pub host: String,
-    /// Whether the reference names its registry.
+    /// Whether the reference names its registry explicitly.
     pub has_host: bool,
-    /// The repository in the registry, as the registry calls it.
+    /// The repository's name within the registry.
     pub path: String,
-    /// The tag; `latest` when none is given.
+    /// The tag; `latest` if the reference has none.
     pub tag: String,
-    /// The digest, which goes before the tag; none when none is given.
+    /// The digest, which takes precedence over the tag, if the reference has one.
     pub digest: Option<String>,
-    /// The repository as it was written, host included.
+    /// The repository as written in the reference, including the host.
     pub repository: String,
 }
 
-/// What Docker calls its own registry.
+/// Docker's name for its own registry.
 pub(crate) const DOCKER_HUB: &str = "docker.io";
 
 impl Reference {
-    /// Reads a reference; none if it is not one.
+    /// Parses a reference; `None` if it is invalid.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let (text, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest.to_owned())),
@@ -56,7 +56,7 @@ impl Reference {
         })
     }
 
-    /// Whether a reference with its registry, as `BuildKit` writes them all, means the same image.
+    /// Whether `whole`, a reference with its registry as `BuildKit` always writes them, means the same image.
     pub(crate) fn is_also(&self, whole: &str) -> bool {
         Self::read(whole).is_some_and(|other| {
             (&other.host, &other.path, &other.tag) == (&self.host, &self.path, &self.tag)
@@ -64,7 +64,7 @@ impl Reference {
     }
 }
 
-/// The first part of a name is a host only if it cannot be a part of a path.
+/// Whether the first part of a name is a host, which it is only if it cannot be part of a path.
 fn is_host(part: &str) -> bool {
     part == "localhost" || part.contains(['.', ':'])
 }

@@ -1,9 +1,9 @@
-//! Asks registries what they have, by the OCI distribution protocol.
+//! Queries registries through the OCI distribution protocol.
 //!
-//! Reads only; knows no builder. Something is absent only if the registry says so (404); everything else that is not an answer is
-//! "unknown". A few threads ask for many references at once, and when none of them has had an answer within the limit for one,
-//! the rest is unknown too. Credentials are Docker's, looked up when a registry first requests them, and sent to nobody but the
-//! registry and the token server that it names.
+//! Read-only; independent of any builder. An image counts as absent only if the registry says so (404); anything else
+//! that is not an answer is "unknown". A few threads query many references at once, and if none of them has had an
+//! answer within the limit for one, the rest is unknown too. Credentials come from Docker's configuration; they are
+//! looked up when a registry first requests them, and sent only to that registry and to the token server that it names.
 
 mod auth;
 mod client;
@@ -23,10 +23,10 @@ pub(crate) use login::{Access, Login};
 pub(crate) use resolve::resolve;
 use round::ask_all;
 
-/// How long an answer may take that is of use only if it comes soon.
+/// Time limit for answers that are useful only if they come soon.
 const HASTE: Duration = Duration::from_secs(3);
 
-/// What exists of these references, in their order; the key is the value of the image's label `label`.
+/// The existence of each of these references, in order; the key is the value of the image's label `label`.
 pub(crate) fn exists(
     references: &[Wanted<'_>],
     label: &str,
@@ -54,7 +54,8 @@ pub(crate) fn exists(
     answers.into_iter().map(existence).collect()
 }
 
-/// The digest of what a registry has by this reference, if it says so within a few seconds: for those who can do without.
+/// The digest of a reference in its registry, if the registry answers within a few seconds: for callers that can do
+/// without.
 pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
     let reference = Reference::read(reference)?;
     let limit = HASTE.min(access.limits.answer);
@@ -64,17 +65,17 @@ pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
         .ok()
 }
 
-/// Whether the registry of a reference takes a connection and then says nothing. Where it cannot be reached from here, as
-/// when a daemon elsewhere can, nobody knows.
+/// Whether the registry accepts a connection and then sends nothing. `false` if it cannot be reached from here, since a
+/// daemon elsewhere might still reach it.
 pub(crate) fn is_silent(host: &str, access: &Access) -> bool {
     Client::hasty(access, access.limits.answer()).is_silent(host)
 }
 
-/// What that means for whoever waits for it.
+/// The error message for a silent registry.
 pub(crate) fn silent_words(host: &str, access: &Access) -> String {
     let limit = access.limits.idle();
     format!(
-        "registry `{host}` takes connections and does not answer: nothing was heard for {limit}"
+        "registry `{host}` accepts connections but does not answer: it sent nothing for {limit}"
     )
 }
 

@@ -1,7 +1,7 @@
 //! Events on a live terminal: running images at the bottom, finished ones scrolled away above.
 //!
-//! One indicatif bar whose body is the whole `Screen`, redrawn by one steady tick, rather than a bar per image: many bars
-//! flicker, and a pure screen can be tested without a terminal.
+//! Uses one indicatif bar whose body is the whole `Screen`, redrawn by one steady tick, rather than a bar per image:
+//! many bars flicker, and a pure screen can be tested without a terminal.
 
 mod screen;
 mod target;
@@ -28,13 +28,13 @@ pub use target::columns;
 /// How often the screen is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The most rows of one line of a failed image's log: minified text must not push the error away.
+/// Maximum rows for a log line of a failed image: minified text must not push the error off the screen.
 const TAIL_ROWS: usize = 3;
 
-/// Columns and rows of the terminal, queried for each drawing.
+/// Returns the columns and rows of the terminal; called for each redraw.
 pub type Size = Arc<dyn Fn() -> (u16, u16) + Send + Sync>;
 
-/// Stderr, whether or not it is a terminal (`--progress tty`).
+/// The draw target for stderr, whether or not it is a terminal (`--progress tty`).
 pub fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like(Box::new(target::Stderr))
 }
@@ -44,7 +44,7 @@ pub fn size() -> Size {
     Arc::new(target::size)
 }
 
-/// Draws on a terminal.
+/// Draws events on a terminal.
 pub struct Terminal {
     bar: ProgressBar,
     screen: Arc<Mutex<Screen>>,
@@ -52,14 +52,14 @@ pub struct Terminal {
     size: Size,
     settings: Settings,
     fresh: Vec<String>,
-    /// Whether it redraws by itself while something runs.
+    /// Whether to redraw periodically while something runs.
     ticks: bool,
-    /// Whether it shows a watch, in which one run follows another.
+    /// Whether this shows a watch, in which one run follows another.
     watches: bool,
 }
 
 impl Terminal {
-    /// Draws on a target of this size.
+    /// Creates a reporter that draws on a target of this size.
     pub fn new(target: ProgressDrawTarget, size: Size, clock: Clock, settings: Settings) -> Self {
         let screen = Arc::new(Mutex::new(Screen::new(&settings)));
         let bar = ProgressBar::with_draw_target(None, target);
@@ -76,7 +76,7 @@ impl Terminal {
         }
     }
 
-    /// Starts to redraw by itself.
+    /// Starts redrawing periodically.
     #[must_use]
     pub fn ticking(mut self) -> Self {
         self.ticks = true;
@@ -84,7 +84,7 @@ impl Terminal {
         self
     }
 
-    /// Prints above the running images, in one drawing.
+    /// Prints lines above the running images, in one drawing operation.
     fn scroll(&self, lines: &[Line]) {
         if !lines.is_empty() {
             let columns = usize::from((self.size)().0);
@@ -96,7 +96,7 @@ impl Terminal {
         }
     }
 
-    /// Redraws by itself only while something runs: a watch that waits costs nothing.
+    /// Turns periodic redrawing on or off in a watch, so that an idle watch costs nothing.
     fn animate(&self, on: bool) {
         if !self.ticks || !self.watches {
             return;
@@ -112,7 +112,8 @@ impl Terminal {
         self.settings.verbosity == Verbosity::Verbose
     }
 
-    /// Fresh images come first and together: they are held back until something else happens.
+    /// Prints the fresh images collected so far. They come first and are shown together, so they are held back until
+    /// another event arrives.
     fn flush_fresh(&mut self) {
         if !self.fresh.is_empty() {
             let text = story::fresh(&std::mem::take(&mut self.fresh));
@@ -155,7 +156,7 @@ impl Terminal {
             Event::ImageWaiting { image, because } => {
                 doubtful("⊘", image, "waiting ", &format!("for {}", List(because)))
             }
-            // Shown all the time by the last line of the screen.
+            // Shown permanently by the last line of the screen.
             Event::WatchWaiting { .. } => return Vec::new(),
             Event::Warning { message } => {
                 Line::of(Style::Doubtful, "warning: ").add(Style::Plain, message)
@@ -206,7 +207,7 @@ impl Terminal {
             .add(Style::Dim, reference)
     }
 
-    /// `✔ train  built     3.2s  `
+    /// Formats the beginning of a line: `✔ train  built     3.2s  `
     fn head(
         &self,
         style: Style,
@@ -234,7 +235,7 @@ impl Terminal {
 
 impl Report for Terminal {
     fn event(&mut self, event: &Event) {
-        self.lock().heed(event, (self.clock)());
+        self.lock().update(event, (self.clock)());
         match event {
             Event::ImageFresh { image, .. } if !self.is_verbose() => {
                 self.fresh.push(image.clone());
@@ -269,12 +270,12 @@ impl Report for Terminal {
     }
 }
 
-/// The screen, also after another thread panicked while it held the lock.
+/// Locks the screen, even if another thread panicked while holding the lock.
 fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
     screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A style whose only element is the whole screen.
+/// A bar style whose only element is the whole screen.
 fn style(screen: &Arc<Mutex<Screen>>, size: &Size, clock: &Clock, color: bool) -> ProgressStyle {
     let (screen, size, clock) = (Arc::clone(screen), Arc::clone(size), Arc::clone(clock));
     let body = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {

@@ -1,6 +1,6 @@
-//! What a terminal shows of a run at one moment: running images and the total.
+//! The live part of the screen at one moment: running images and the total.
 //!
-//! It never has more rows than fit, so that redrawing never scrolls the lines above away.
+//! It never has more rows than fit, so that redrawing never scrolls away the lines above.
 
 use std::collections::BTreeSet;
 
@@ -18,13 +18,13 @@ const NAME: std::ops::RangeInclusive<usize> = 8..=32;
 
 const BAR: usize = 20;
 
-/// How many failed images the line of a watch names.
+/// How many failed images the status line of a watch names.
 const NAMED: usize = 2;
 
 /// One frame per tenth of a second.
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 
-/// The state of a run, as far as it can be seen.
+/// The visible state of a run.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     running: Vec<RunningImage>,
@@ -35,9 +35,9 @@ pub(super) struct Screen {
     widest: usize,
     started: f64,
     predicted: Option<f64>,
-    /// The line of a watch while nothing runs.
+    /// The status line of a watch while nothing runs.
     watching: Option<String>,
-    /// The images that a watch could not build and has not tried again.
+    /// The images whose builds failed in a watch and were not tried again.
     broken: Vec<String>,
     is_paused: bool,
     keys: bool,
@@ -71,8 +71,8 @@ impl Screen {
         self.widest.clamp(*NAME.start(), *NAME.end())
     }
 
-    /// Takes an event that happened now.
-    pub(super) fn heed(&mut self, event: &Event, now: f64) {
+    /// Updates the state by an event that happened at `now`.
+    pub(super) fn update(&mut self, event: &Event, now: f64) {
         match event {
             Event::RunStarted { build, .. } => {
                 self.total = *build;
@@ -124,7 +124,7 @@ impl Screen {
                 }
             }
             Event::WatchEnded { .. } => self.watching = None,
-            // The rest is shown above, or not at all.
+            // Other events are shown above the running images, or not at all.
             _ => {}
         }
     }
@@ -154,7 +154,7 @@ impl Screen {
         self.widest = self.widest.max(columns(image));
     }
 
-    /// The lines of this moment; none before a run and during one without work.
+    /// The lines at this moment; empty before a run and during a run without work.
     pub(super) fn lines(&self, now: f64) -> Frame {
         let spinner = SPINNER[tenths(now) % SPINNER.len()];
         Frame {
@@ -177,7 +177,8 @@ impl Screen {
             .add(Style::Dim, &running.words)
     }
 
-    /// `watching 12 images: 210 files in 34 directories · r rebuild · p pause · q quit`, or what failed instead of the counts.
+    /// Formats `watching 12 images: 210 files in 34 directories  ·  r rebuild · p pause · q quit`, or with the failed images
+    /// in place of the counts.
     fn watching_line(&self) -> Option<Line> {
         let watching = self.watching.as_ref()?;
         let (line, pause) = if self.is_paused {
@@ -199,7 +200,7 @@ impl Screen {
         Some(line.add(Style::Dim, keys))
     }
 
-    /// `━━━━━━━━──────────── 12/40, 1 failed, 3 pushed  41.2s of about 2m 10s`
+    /// Formats `━━━━━━━━──────────── 12/40, 1 failed, 3 pushed  41.2s of about 2m 10s`
     fn total_line(&self, now: f64) -> Line {
         let over = self.over.len().min(self.total);
         let filled = BAR * over / self.total.max(1);
@@ -221,7 +222,7 @@ impl Screen {
 }
 
 impl Frame {
-    /// The lines for a terminal of this size; images that do not fit are counted.
+    /// The lines for a terminal of this size; images that do not fit are only counted.
     pub(super) fn fit(&self, columns: usize, rows: usize, color: bool) -> Vec<String> {
         let room = rows.saturating_sub(SPARE_ROWS).max(1);
         let hidden = self.running.len().saturating_sub(room);
@@ -265,7 +266,7 @@ mod tests {
             ..Settings::default()
         });
         for (now, event) in events {
-            screen.heed(event, *now);
+            screen.update(event, *now);
         }
         screen
     }

@@ -1,14 +1,14 @@
-//! stderr as indicatif's terminal.
+//! stderr as a terminal for indicatif.
 //!
-//! indicatif's own goes silent when stderr is not a terminal; with this one `--progress tty` works under tools that record a
-//! session. indicatif ignores every error: a closed pipe is none.
+//! indicatif's own target goes silent when stderr is not a terminal; with this one, `--progress tty` works under
+//! session recorders. indicatif ignores all write errors, so a closed pipe does no harm.
 
 use std::io::{Result, Write};
 use std::os::fd::AsFd;
 
 use indicatif::TermLike;
 
-/// The columns and rows of a terminal that does not tell its size.
+/// Columns and rows assumed for a terminal that does not report its size.
 const DEFAULT: (u16, u16) = (80, 24);
 
 /// Columns of a terminal; `None` for anything else, and for a terminal that does not report its size.
@@ -34,7 +34,7 @@ impl Stderr {
         std::io::stderr().write_all(text.as_bytes())
     }
 
-    /// Moves the cursor; `0` would mean `1` to a terminal.
+    /// Moves the cursor; a parameter of 0 would mean 1 to a terminal.
     fn go(count: usize, direction: char) -> Result<()> {
         match count {
             0 => Ok(()),

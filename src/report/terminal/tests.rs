@@ -7,7 +7,7 @@ use indicatif::InMemoryTerm;
 use super::*;
 use crate::report::tests::{begun, fresh, log, play, started, step, story};
 
-/// A terminal in memory, with a clock that tests set.
+/// A terminal in memory, with a clock controlled by the test.
 struct Stage {
     term: InMemoryTerm,
     report: Terminal,

@@ -143,7 +143,10 @@ fn the_examples_are_laid_out_and_no_layout_changes_a_key() {
         }
         let listed = sandbox.run(&["fmt", "--check"]).code(1).stdout;
         assert_eq!(listed.lines().count(), manifests.len(), "{listed}");
-        sandbox.run(&["fmt"]).success().says("laid out imgspec.kdl");
+        sandbox
+            .run(&["fmt"])
+            .success()
+            .says("formatted imgspec.kdl");
         assert_eq!(tags(&sandbox.root()), before);
         sandbox.run(&["fmt", "--check"]).success();
     }
@@ -167,7 +170,7 @@ fn check_lists_on_standard_output_and_changes_nothing() {
     sandbox
         .run(&["fmt", "b.kdl", "not-included.kdl"])
         .success()
-        .says("laid out not-included.kdl\n");
+        .says("formatted not-included.kdl\n");
     assert_eq!(sandbox.read("not-included.kdl"), "a\nb\n");
     let before = std::fs::metadata(sandbox.path("b.kdl"))
         .unwrap()
@@ -176,7 +179,7 @@ fn check_lists_on_standard_output_and_changes_nothing() {
     sandbox
         .run(&["fmt"])
         .success()
-        .says("laid out a/imgspec.kdl");
+        .says("formatted a/imgspec.kdl");
     assert_eq!(
         sandbox.read("a/imgspec.kdl"),
         "image \"x\" {\n    user \"u\"\n    cmd \"c\"\n}\n"

@@ -188,7 +188,7 @@ fn what_no_command_edits_is_said() {
 
     1 error
     $ imgspec --set train.user=x set train user y
-    error[usage]: `--set` is for one run, and an edit stays
+    error[usage]: `--set` applies to a single run, but an edit is permanent
      |
      = help: `imgspec set IMAGE FIELD VALUE` writes a field into the manifest
 

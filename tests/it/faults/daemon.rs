@@ -256,7 +256,7 @@ fn a_docker_program_that_hangs_is_given_up_and_killed() {
         (
             &["clean"],
             0,
-            "what killed runs left with a builder was not looked for",
+            "could not look for temporary images of killed runs",
         ),
     ] {
         let begun = Instant::now();

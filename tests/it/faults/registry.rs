@@ -102,8 +102,8 @@ fn one_that_gives_no_answer_is_told_with_its_cause_and_asked_again_in_the_next_r
     let cases: Vec<(Answer, &str)> = vec![
         (Answer::status(500), "it answers 500"),
         (Answer::status(429), "it answers 429"),
-        (Answer::status(401), "it refuses (401"),
-        (Answer::status(403), "it refuses (403"),
+        (Answer::status(401), "it refused access (401"),
+        (Answer::status(403), "it refused access (403"),
         (
             Answer::Nothing,
             "no answer within 2 s (IMGSPEC_ANSWER_TIMEOUT sets the time)",
@@ -127,7 +127,7 @@ fn one_that_gives_no_answer_is_told_with_its_cause_and_asked_again_in_the_next_r
         ),
         (
             Answer::Http(302, vec![("location", "/v2/again".into())], String::new()),
-            "it sends one on and on",
+            "too many redirects",
         ),
         (
             Answer::Http(
@@ -135,11 +135,11 @@ fn one_that_gives_no_answer_is_told_with_its_cause_and_asked_again_in_the_next_r
                 vec![("www-authenticate", bearer)],
                 r#"{"token":"t"}"#.into(),
             ),
-            "no token of `http://",
+            "no token from `http://",
         ),
         (
             Answer::Http(429, vec![("retry-after", "3600".into())], String::new()),
-            "wants to be asked again in 3600 s",
+            "asks to retry in 3600 s",
         ),
     ];
     for (answer, why) in cases {
@@ -209,7 +209,7 @@ fn one_that_sends_something_else_than_its_digest_says_is_not_believed() {
             }
             answer => answer,
         });
-        pushed.is_in_doubt("what it sends as `sha256:");
+        pushed.is_in_doubt("it sent `sha256:");
     }
     // A blob that ends too early.
     pushed.registry.now(move |request| match right(request) {
@@ -293,7 +293,7 @@ fn a_credential_helper_that_hangs_is_given_up_and_killed() {
         "docker-credential-mine",
         "echo credentials not found in native keychain; exit 1",
     );
-    pushed.is_in_doubt("it refuses (401");
+    pushed.is_in_doubt("it refused access (401");
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_push_that_the_registry_never_answers_is_given_up_while_the_daemon_lives() {
     let begun = Instant::now();
     let ran = pushed.stage.run(BUILD).code(1);
     assert!(begun.elapsed() < Duration::from_secs(8));
-    let ran = ran.says("takes connections and does not answer: nothing was heard for 0.4 s");
+    let ran = ran.says("accepts connections but does not answer: it sent nothing for 0.4 s");
     ran.says("it is built, but could not be pushed");
     assert!(!runs(&long));
     // One that answers may take its time, and what the daemon says of it is shown.

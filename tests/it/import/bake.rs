@@ -120,7 +120,7 @@ fn a_dockerfile_of_a_bake_file_is_written_beside_the_manifest() {
     sandbox
         .run(&["import", "bake.json"])
         .success()
-        .says("`a.Dockerfile` is written with `-o` only");
+        .says("`a.Dockerfile` is only written with `-o`");
     sandbox
         .run(&["import", "bake.json", "-o", "imgspec.kdl"])
         .success();
@@ -129,6 +129,6 @@ fn a_dockerfile_of_a_bake_file_is_written_beside_the_manifest() {
     sandbox
         .run(&["import", "bake.json", "-o", "imgspec.kdl"])
         .code(2)
-        .says("a.Dockerfile` is there already");
+        .says("a.Dockerfile` already exists");
     assert!(!is_there(&sandbox.path("imgspec.kdl")));
 }

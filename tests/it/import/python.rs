@@ -105,7 +105,7 @@ fn a_python_file_becomes_a_manifest() {
         base-image image="score-base"
     }
 
-    running flow.py by PYTHON, to see which ImageSpecs it makes
+    running flow.py with PYTHON to find the ImageSpecs it creates
     note: gpu-image: `env.A` is a number: taken as the string `1`, so the tag differs from flytekit's; quote it in the source
       --> flow.py:8
     note: gpu-image: `env.C` is left out: it has no value, which flytekit sets to `None`
@@ -295,7 +295,7 @@ fn the_python_of_the_virtual_environment_is_taken() {
     sandbox
         .run(&["import", "flow.py"])
         .success()
-        .says("venv/bin/python, to see");
+        .says("venv/bin/python to find");
     assert!(sandbox.read("ran").contains("venv/bin/python"));
 }
 

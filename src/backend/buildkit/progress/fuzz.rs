@@ -1,5 +1,5 @@
-//! A build's output in both forms, and what the daemon tells over its socket: every line that a step wrote is told once and
-//! as it was, whatever else is in the stream.
+//! Fuzzes build output in both formats, and the daemon's messages over its socket: every line that a step wrote is
+//! reported once and unchanged, whatever else is in the stream.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -60,15 +60,15 @@ const WORDS: &[&str] = &[
 ];
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct Recorder(Mutex<Vec<String>>);
 
-impl Heard {
+impl Recorder {
     fn add(&self, line: &str) {
         self.0.lock().unwrap().push(line.to_owned());
     }
 }
 
-impl Notes for Heard {
+impl Notes for Recorder {
     fn step(&self, step: usize, of: usize, name: &str) {
         assert!(
             (step > 0 || of == 0) && !name.contains('\n'),
@@ -89,10 +89,10 @@ fn steps() -> Vec<StepName> {
     ["base-image: x", "commands: y"].map(step).to_vec()
 }
 
-/// What a stream tells: the lines, and that what is said of a failure is short.
+/// Returns the reported lines of a stream; asserts that the failure report stays short.
 fn heard(form: Form, text: &str, own: bool) -> Vec<String> {
     let steps = if own { Vec::new() } else { steps() };
-    let heard = Heard::default();
+    let heard = Recorder::default();
     let mut progress = Progress::new(form, &steps, &heard);
     for line in text.lines() {
         progress.line(line);
@@ -119,7 +119,7 @@ fn judge_plain(text: &str) -> bool {
     !heard.is_empty()
 }
 
-/// Messages of a few parts whose texts come in pieces that end anywhere.
+/// Messages about a few vertices, whose output is split at arbitrary bytes.
 fn raw(random: &mut Random) -> String {
     if let Some(long) = random.long(&["x\n", "é", "\n", "\r", "abc ", "\n\n"]) {
         // One message, and many small ones.
@@ -164,13 +164,13 @@ fn log(vertex: &str, data: &[u8]) -> String {
         .to_string()
 }
 
-/// The lines that each part wrote, put together in another way; none where a message is not of the usual form.
+/// The lines that each step wrote, reassembled independently; `None` if a message is not in the usual form.
 fn written(text: &str) -> Option<Vec<String>> {
     let mut parts: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for line in text.lines() {
         let message: Value = serde_json::from_str(line).ok()?;
         if message.to_string().len() != line.len() {
-            // Something stands twice in it, or is written otherwise than by anybody who writes it.
+            // It contains a duplicate key, or is not serialized in the usual way.
             return None;
         }
         let fields = message.as_object()?;
@@ -263,7 +263,7 @@ fn judge_status(bytes: &[u8]) -> bool {
     let Ok(status) = StatusResponse::decode(bytes) else {
         return false;
     };
-    let (steps, heard) = (steps(), Heard::default());
+    let (steps, heard) = (steps(), Recorder::default());
     let mut progress = Progress::new(Form::Raw, &steps, &heard);
     progress.status(status);
     let _ = progress.failure();

@@ -1,4 +1,4 @@
-//! `--progress=plain`: lines that begin with `#` and the number of a part.
+//! Parser for `--progress=plain`: lines that begin with `#` and the number of a vertex.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Plain {
         };
         let Some(part) = self.parts.get_mut(&at) else {
             let name = said.to_owned();
-            // A numbered step may still turn out to be cached; the others are passed on at once.
+            // A numbered step may still turn out to be cached; others are reported at once.
             let began = number(said).is_none();
             if began {
                 reporter.began(said);
@@ -45,13 +45,13 @@ impl Plain {
     }
 }
 
-/// `#12 said`.
+/// Splits `#12 text` into number and text.
 fn split(line: &str) -> Option<(u32, &str)> {
     let (part, said) = line.strip_prefix('#')?.split_once(' ')?;
     Some((part.parse().ok()?, said))
 }
 
-/// What follows the seconds in `0.123 output`.
+/// The output after the seconds in `0.123 output`.
 fn timed(said: &str) -> Option<&str> {
     let (seconds, output) = said.split_once(' ').unwrap_or((said, ""));
     let (whole, part) = seconds.split_once('.')?;

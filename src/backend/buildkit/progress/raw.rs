@@ -1,4 +1,4 @@
-//! `--progress=rawjson`: one JSON object a line, of which each tells what changed.
+//! Parser for `--progress=rawjson`: one JSON object per line, each describing changes.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
     Ok(STANDARD.decode(text).unwrap_or_default())
 }
 
-/// What is known of each part so far, by digest: parts are repeated with every change.
+/// The state of each vertex so far, by digest: vertices are repeated with every change.
 #[derive(Default)]
 pub(super) struct Raw {
     parts: BTreeMap<String, Part>,
@@ -93,7 +93,7 @@ struct Part {
     began: bool,
     cached: bool,
     failed: bool,
-    /// The bytes after the last line end.
+    /// The bytes after the last line ending.
     rest: Vec<u8>,
 }
 
@@ -136,7 +136,7 @@ impl Raw {
 
     fn log(&mut self, log: Log, reporter: &mut StepReporter<'_>) {
         let part = self.parts.entry(log.vertex).or_default();
-        // A character may be cut in two between messages, never within a line. What is left stays where it is: a message may
+        // Messages may be split within a character, but lines are not. Incomplete lines are not moved: a message may
         // have a million lines.
         for piece in log.data.split_inclusive(|byte| *byte == b'\n') {
             part.rest.extend(piece);
@@ -157,7 +157,7 @@ impl Raw {
     }
 }
 
-/// Of a line that was overwritten in place (a progress bar) only the last state is passed on.
+/// Reports a line; of one that was overwritten in place (a progress bar), only the final state.
 fn tell(line: &[u8], reporter: &mut StepReporter<'_>) {
     let text = String::from_utf8_lossy(line);
     let text = text.trim_end_matches(['\n', '\r']);

@@ -1,31 +1,31 @@
-//! Passes steps and lines of output on, in our words, and keeps what a failure is judged by.
+//! Reports steps and lines of output by their names in the manifest, and retains what is needed to interpret a failure.
 
 use std::collections::VecDeque;
 
 use crate::backend::Notes;
 use crate::backend::steps::StepName;
 
-/// How many lines are kept to judge a failure by.
+/// How many lines are retained for interpreting a failure.
 pub(super) const KEPT: usize = 40;
 
-/// What went wrong, as far as the output says.
+/// What is known about a failure from the output.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Failure {
-    /// The step that failed, from 0, if it is a numbered one.
+    /// The failed step, counted from 0, if it is a numbered one.
     pub(crate) step: Option<usize>,
-    /// The image whose manifest could not be fetched, by its whole reference.
+    /// The image whose manifest could not be fetched, by its full reference.
     pub(crate) image: Option<String>,
-    /// `BuildKit`'s words for it.
+    /// `BuildKit`'s error message.
     pub(crate) error: String,
     /// The last lines that steps wrote.
     pub(crate) lines: Vec<String>,
 }
 
-/// Passes on steps and lines, in our words.
+/// Reports steps and lines of output by their names in the manifest.
 pub(super) struct StepReporter<'a> {
     steps: &'a [StepName],
     notes: &'a dyn Notes,
-    /// How many steps have begun, by the highest number.
+    /// The highest number of any step that has begun, counted from 1.
     pub(super) begun: usize,
     failure: Failure,
     lines: VecDeque<String>,
@@ -61,7 +61,7 @@ impl<'a> StepReporter<'a> {
             } else {
                 self.steps.len()
             };
-            // Independent steps run at once: only the furthest counts as the current one.
+            // Independent steps run concurrently: only the furthest one counts as current.
             if at + 1 > self.begun {
                 self.begun = at + 1;
                 self.notes.step(at + 1, of, &words);
@@ -81,7 +81,7 @@ impl<'a> StepReporter<'a> {
     }
 
     pub(super) fn failed(&mut self, name: &str, error: &str) {
-        // A part that was cancelled because another one failed says nothing about the cause.
+        // The error of a vertex that was cancelled because another one failed does not reveal the cause.
         if error.ends_with("context canceled") && !self.failure.error.is_empty() {
             return;
         }
@@ -97,17 +97,17 @@ impl<'a> StepReporter<'a> {
         self.notes.log(line);
     }
 
-    /// The builder itself said something.
+    /// Reports text from the builder itself.
     pub(super) fn text(&mut self, line: &str) {
         keep(&mut self.text, line);
-        // After a failed step it only shows the place in a Dockerfile that the user did not write.
+        // After a failed step this only shows the location in a generated Dockerfile, which the user did not write.
         let is_known = self.failure.step.is_some() || self.failure.image.is_some();
         if !is_known && !line.trim().is_empty() {
             self.notes.log(line);
         }
     }
 
-    /// The words of a step; those of a user's own Dockerfile are not known before.
+    /// The name of a step; those of a user's own Dockerfile are taken from `BuildKit`.
     fn words(&self, at: usize, name: &str) -> String {
         match self.steps.get(at) {
             Some(step) => step.words.clone(),
@@ -124,13 +124,13 @@ fn keep(lines: &mut VecDeque<String>, line: &str) {
     lines.push_back(line.to_owned());
 }
 
-/// The name of a step in a user's Dockerfile: `RUN …` of `[stage 3/7] RUN …`.
+/// The name of a step in a user's Dockerfile: `RUN …` in `[stage 3/7] RUN …`.
 fn own_words(name: &str) -> String {
     let words = name.split_once("] ").map_or(name, |(_, words)| words);
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The number, from 0, in a name such as `[linux/amd64 stage-0 3/7] RUN …`, and the number of steps.
+/// The step number, counted from 0, and the number of steps in a name such as `[linux/amd64 stage-0 3/7] RUN …`.
 pub(super) fn number(name: &str) -> Option<(usize, usize)> {
     let (inside, _) = name.strip_prefix('[')?.split_once(']')?;
     let (at, of) = inside.rsplit(' ').next()?.split_once('/')?;
@@ -138,13 +138,13 @@ pub(super) fn number(name: &str) -> Option<(usize, usize)> {
     Some((at.checked_sub(1)?, of))
 }
 
-/// The reference in the name of the part that asks a registry what an image is.
+/// The reference in the name of the vertex that resolves an image at its registry.
 fn fetched(name: &str) -> Option<&str> {
     let (_, reference) = name.split_once("load metadata for ")?;
     Some(reference)
 }
 
-/// The last `ERROR:` line, or else the last line that says anything.
+/// The last `ERROR:` line, or else the last nonblank line.
 fn last_error<'t>(text: impl DoubleEndedIterator<Item = &'t String> + Clone) -> String {
     let said = text
         .clone()

@@ -1,4 +1,4 @@
-//! Both forms, with what real builds said.
+//! Tests of both formats with output of real builds.
 
 use std::sync::Mutex;
 
@@ -8,15 +8,15 @@ use super::reporter::number;
 use super::*;
 
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+struct Recorder(Mutex<Vec<String>>);
 
-impl Heard {
+impl Recorder {
     fn add(&self, line: String) {
         self.0.lock().unwrap().push(line);
     }
 }
 
-impl Notes for Heard {
+impl Notes for Recorder {
     fn step(&self, step: usize, of: usize, name: &str) {
         self.add(format!("step {step}/{of} {name}"));
     }
@@ -38,7 +38,7 @@ fn steps() -> Vec<StepName> {
 }
 
 fn read(form: Form, text: &str) -> (Vec<String>, Failure) {
-    let (heard, steps) = (Heard::default(), steps());
+    let (heard, steps) = (Recorder::default(), steps());
     let mut progress = Progress::new(form, &steps, &heard);
     for line in text.lines() {
         progress.line(line);
@@ -110,8 +110,8 @@ ERROR: failed to solve: process "/bin/sh -c make" did not complete successfully:
 
 #[test]
 fn a_message_of_a_million_lines_is_told_in_good_time() {
-    // Found by fuzzing: what was left of the message was moved for each of its lines.
-    let (heard, steps) = (Heard::default(), steps());
+    // Found by fuzzing: the remainder of the message used to be moved for each of its lines.
+    let (heard, steps) = (Recorder::default(), steps());
     let mut progress = Progress::new(Form::Raw, &steps, &heard);
     let start = std::time::Instant::now();
     progress.status(StatusResponse {

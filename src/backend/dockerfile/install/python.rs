@@ -1,4 +1,4 @@
-//! Python, its packages, and lock files, by uv out of its own image. Pure.
+//! Installs Python, Python packages and lock files with uv, which is mounted from its own image. Pure.
 
 use super::run::{Run, cache};
 use crate::recipe::{CONDA_HOME, Interpreter, Lock, LockTool, PYTHON_HOME, Pip, VENV_HOME};
@@ -9,21 +9,23 @@ const UV_CACHE: &str = "/run/imgspec/cache";
 
 const REQUIREMENTS: &str = "/run/imgspec/requirements";
 
-/// Variables that say where uv finds Python. They are no part of the image: a mirror gives the same Python.
+/// Variables that tell uv where to download Python. They do not become part of the image: a mirror provides the same
+/// Python.
 pub(crate) const PYTHON_SOURCES: [&str; 2] =
     ["UV_PYTHON_INSTALL_MIRROR", "UV_PYTHON_DOWNLOADS_JSON_URL"];
 
 /// Puts the managed Python first in PATH, whatever PATH the base has.
 pub(crate) const PYTHON_PATH: &str = "ENV PATH=\"/opt/python/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"";
 
-/// Makes the lock file's environment the one that programs are found in.
+/// Activates the lock file's environment.
 pub(crate) const VENV_PATH: [&str; 2] = [
     "ENV VIRTUAL_ENV=\"/opt/venv\"",
     "ENV PATH=\"/opt/venv/bin:${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\"",
 ];
 
-/// Installs the Python that `$1` names, and links its directories so that `/opt/python` is its prefix whatever its version: a
-/// linked `bin` alone would not do, because Python looks for its library beside the directory that it was started from.
+/// Installs the Python version `$1`, and links its directories so that `/opt/python` is its prefix whatever its
+/// version. Linking `bin` alone is not enough, because Python looks for its library next to the directory it was
+/// started from.
 const PYTHON_SCRIPT: &str = "\
 set -e
 for name in UV_PYTHON_INSTALL_MIRROR UV_PYTHON_DOWNLOADS_JSON_URL; do
@@ -47,14 +49,15 @@ python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&
 shift 4
 exec \"$0\" pip install --python \"$python\" \"$@\"";
 
-/// Adds `$2` to the call that follows unless the file `$1` has a line for the package `$0`: flytekit's own question.
+/// Appends `$2` to the command that follows unless the file `$1` has a line for the package `$0`, which is flytekit's
+/// own check.
 const UNLESS_NAMED_SCRIPT: &str = "\
 file=$1 package=$2
 shift 2
 grep -Eq \"^[[:space:]]*$0([^A-Za-z0-9_-]|$)\" \"$file\" || set -- \"$@\" \"$package\"
 exec \"$@\"";
 
-/// Fills the environment with what a uv.lock says. `$1` is the Python; `-` is the first one in PATH.
+/// Installs a uv.lock into the environment. `$1` is the Python interpreter; `-` means the first one in PATH.
 const UV_SCRIPT: &str = "\
 set -e
 python=$1
@@ -64,7 +67,7 @@ export UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/run/imgspec/cache UV_NO_PR
 cd /run/imgspec/requirements
 exec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --compile-bytecode --link-mode copy \"$@\"";
 
-/// The same for a poetry.lock. Poetry itself lives in uv's cache; it takes the environment that is active.
+/// The same for a poetry.lock. Poetry itself is installed in uv's cache; it uses the active environment.
 const POETRY_SCRIPT: &str = "\
 set -e
 python=$1
@@ -85,11 +88,11 @@ pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
     run
 }
 
-/// Python packages; `requirements` is the context's directory and the file in it.
+/// Installs Python packages; `requirements` is the set's directory in the context and the file in it.
 pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, platform: &str) -> Run {
     let mut arguments = match interpreter(&pip.interpreter) {
         Some(python) => pip_command(&python),
-        // uv's own search passes virtual environments by; the base's PATH is the word that counts.
+        // uv's own search ignores virtual environments, but the base's PATH must decide.
         None => ["/bin/sh", "-c", BASE_PYTHON_SCRIPT]
             .map(str::to_owned)
             .into_iter()
@@ -126,7 +129,7 @@ pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, plat
     }
 }
 
-/// A lock file; `at` is the context's directory.
+/// Installs a lock file; `at` is the set's directory in the context.
 pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
     let python = interpreter(&lock.interpreter).unwrap_or_else(|| "-".to_owned());
     let (script, name) = match lock.tool {
@@ -138,12 +141,12 @@ pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
         arguments.extend(index_options(lock.index.as_ref(), &lock.extra_indexes));
     }
     arguments.extend(lock.extra_args.iter().cloned());
-    // The tools may write beside the lock file; nothing of that is kept.
+    // The tools may write next to the lock file; such files are discarded.
     with_uv(Run::script(script, name, arguments), uv, platform)
         .mount(format!("type=bind,source={at},target={REQUIREMENTS},rw"))
 }
 
-/// The path of an interpreter; none for the first one in the base's PATH.
+/// The path of an interpreter; `None` for the first one in the base's PATH.
 fn interpreter(interpreter: &Interpreter) -> Option<String> {
     match interpreter {
         Interpreter::Managed => Some(format!("{PYTHON_HOME}/bin/python3")),
@@ -181,7 +184,7 @@ fn pip_command(python: &str) -> Vec<String> {
 }
 
 fn with_uv(run: Run, image: &str, platform: &str) -> Run {
-    // uv's cache is made to be shared.
+    // uv's cache is designed to be shared.
     run.mount(format!("type=bind,from={image},source=/uv,target={UV}"))
         .mount(cache(UV_CACHE, &format!("uv-{platform}"), "shared"))
 }

@@ -1,16 +1,16 @@
-//! One RUN instruction: its mounts, its secrets, its program. Names and secrets reach programs as arguments and mounts, never
-//! as text of a shell.
+//! A RUN instruction: its mounts, secrets and command. Names and secrets are passed as arguments and mounts, never as
+//! shell text.
 
 use crate::backend::dockerfile::quote;
 use crate::recipe::{Recipe, SecretPlace};
 use crate::spec::SecretStep;
 
-/// Where the secrets are mounted that a step gets as variables.
+/// The directory for secrets that a step receives as variables.
 const SECRETS: &str = "/run/imgspec/secrets";
 
 pub(crate) struct Run {
     mounts: Vec<String>,
-    /// Variables and the secrets that they hold.
+    /// Variables, with the ids of the secrets they hold.
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -24,7 +24,7 @@ impl Run {
         }
     }
 
-    /// A script of ours with its arguments; the name stands for it in error messages.
+    /// A generated script with its arguments; `name` stands for it in error messages.
     pub(super) fn script<S: Into<String>>(
         script: &str,
         name: &str,
@@ -40,7 +40,7 @@ impl Run {
         self
     }
 
-    /// Adds the secrets that steps of a kind get.
+    /// Adds the secrets for a kind of step.
     pub(crate) fn given(mut self, recipe: &Recipe, step: SecretStep) -> Self {
         for (id, place) in recipe.secrets_of(step) {
             let target = match place {
@@ -50,7 +50,7 @@ impl Run {
                     format!("{SECRETS}/{id}")
                 }
             };
-            // Readable for any user that the step runs as: nobody else is there.
+            // Readable by whichever user the step runs as; there are no other users in the build.
             let mount = format!("type=secret,id={id},target={target},mode=0444,required=true");
             if !self.mounts.contains(&mount) {
                 self.mounts.push(mount);
@@ -69,7 +69,8 @@ impl Run {
         if self.variables.is_empty() {
             return line + &quote::exec(self.arguments);
         }
-        // Frontends of before BuildKit 0.16 give secrets as files only. Names are a shell's, ids have no sign that means something.
+        // Frontends before BuildKit 0.16 provide secrets only as files. Variable names are valid in a shell, and ids
+        // contain no special characters.
         let sets = self
             .variables
             .iter()

@@ -1,4 +1,4 @@
-//! Fields of manifests, down to the Dockerfile.
+//! Tests of manifest fields, down to the Dockerfile.
 
 use insta::assert_snapshot;
 
@@ -7,7 +7,7 @@ use crate::check::check;
 use crate::fingerprint::{FileReader, fingerprint};
 use crate::manifest::Overrides;
 
-/// The files that the manifests here name.
+/// The files that the manifests in these tests refer to.
 const FILES: &[(&str, &str)] = &[
     ("lock/uv.lock", "version = 1"),
     ("lock/poetry.lock", "[metadata]"),
@@ -18,7 +18,7 @@ const FILES: &[(&str, &str)] = &[
     ("Dockerfile", "FROM base\nCOPY . /app\n"),
 ];
 
-/// The Dockerfile of an image with these lines; `base` is another one.
+/// The Dockerfile of an image with these fields; `base` is another image.
 fn of(lines: &str) -> Dockerfile {
     let folder = tempfile::tempdir().unwrap();
     let manifest = format!("image \"train\" {{\n{lines}\n}}\nimage \"base\"\n");
@@ -44,7 +44,7 @@ fn of(lines: &str) -> Dockerfile {
     })
 }
 
-/// Its instructions, without comment and labels; a mount or an argument list a line.
+/// The Dockerfile's instructions without comments and generated labels; one mount or argument list per line.
 fn instructions(lines: &str) -> String {
     let text = of(lines).text;
     let kept = text
@@ -285,7 +285,7 @@ fn flytekit_is_installed_unless_it_is_asked_for() {
     assert!(with("packages \"numpy\"").contains("\"numpy\",\"flytekit==1.16.31\""));
     assert!(!with("packages \"flytekit>=1.15\"").contains("flytekit==1.16.31"));
     assert!(with("packages \"flytekitplugins-spark\"").contains("flytekit==1.16.31"));
-    // A lock file says all that is installed.
+    // A lock file lists everything to install.
     assert!(!with("requirements \"lock/uv.lock\"").contains("flytekit==1.16.31"));
 }
 

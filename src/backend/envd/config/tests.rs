@@ -1,4 +1,4 @@
-//! Configurations.
+//! Tests of image configurations.
 
 use super::*;
 

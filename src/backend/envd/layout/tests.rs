@@ -1,4 +1,4 @@
-//! What goes where, and what is refused.
+//! Tests of the layout and of what is rejected.
 
 use super::*;
 use crate::recipe::{Config, Lock, LockTool, StepSecret, Wishes};
@@ -63,7 +63,7 @@ fn take(from: &str, owner: Option<&str>) -> Step {
     })
 }
 
-/// The fields that are refused.
+/// The fields that are rejected.
 fn refused(recipe: &Recipe) -> Vec<String> {
     let (_, unsupported) = lay_out(recipe);
     unsupported.into_iter().map(|found| found.field).collect()
@@ -286,7 +286,7 @@ fn a_copy_that_would_come_before_what_it_must_follow_is_refused() {
     assert_eq!(refused(&after("elsewhere")), [""; 0]);
 }
 
-/// envd gives the names of packages to a shell as they are.
+/// envd inserts package names into a shell command without quoting.
 #[test]
 fn packages_whose_names_say_something_to_a_shell_are_installed_by_a_command() {
     let recipe = recipe(vec![apt("git=1:2.39.5-0+deb12u2"), apt("x; touch /pwned")]);

@@ -1,4 +1,4 @@
-//! envd's output: whatever it says, its parts become steps of the user's and nothing is told twice.
+//! Fuzzes envd's output: whatever it prints, its vertices become steps of the user's, and nothing is reported twice.
 
 use std::sync::Mutex;
 
@@ -49,11 +49,11 @@ const ERRORS: &[&str] = &[
     "level=fatal error=é x",
 ];
 
-/// How many things were told.
+/// The number of reported notes.
 #[derive(Default)]
-struct Told(Mutex<usize>);
+struct Recorder(Mutex<usize>);
 
-impl Notes for Told {
+impl Notes for Recorder {
     fn step(&self, step: usize, of: usize, _: &str) {
         assert!(step >= 1 && step <= of.max(step));
         *self.0.lock().unwrap() += 1;
@@ -82,7 +82,7 @@ fn steps() -> Steps {
     }
 }
 
-/// Lines; those of the error stream begin with `!`.
+/// Output lines; those on stderr begin with `!`.
 fn make(random: &mut Random) -> String {
     if let Some(long) = random.long(LINES) {
         return long;
@@ -101,7 +101,7 @@ fn make(random: &mut Random) -> String {
 }
 
 fn judge(text: &str) -> bool {
-    let (steps, told) = (steps(), Told::default());
+    let (steps, told) = (steps(), Recorder::default());
     let mut reader = Reader::new(&steps, &told);
     for line in text.lines() {
         match line.strip_prefix('!') {
@@ -114,7 +114,7 @@ fn judge(text: &str) -> bool {
     }
     let _ = reader.failure();
     let told = *told.0.lock().unwrap();
-    // A part that was cached after all is named once more.
+    // A vertex that turns out to be cached is named once more.
     assert!(told <= 2 * text.lines().count());
     told > 0
 }

@@ -1,4 +1,4 @@
-//! What a command of a script runs: a program with its arguments. Names reach scripts as arguments, never as text of a shell.
+//! The process that a command of a script runs. Names are passed to scripts as arguments, never as shell text.
 
 use crate::backend::context;
 use crate::backend::envd::layout::{Layout, PYTHON_BIN, Task};
@@ -7,7 +7,7 @@ use crate::backend::steps::{ACCOUNT_SCRIPT, main_file};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
 
-/// Installs its arguments, leaving no lists behind.
+/// Installs its arguments, leaving no package lists behind.
 const APT_SCRIPT: &str = "\
 set -e
 export DEBIAN_FRONTEND=noninteractive
@@ -15,8 +15,9 @@ apt-get update
 apt-get install --yes --no-install-recommends -- \"$@\"
 rm -rf /var/lib/apt/lists/*";
 
-/// Installs Python packages with the Python `$1` and the arguments after `$2`, a directory to be removed. Debian's Python has
-/// often no pip: one out of a passing virtual environment then installs into the same place. `-I`: nothing that was copied may change the installer.
+/// Installs Python packages with the Python `$1` and the arguments after `$2`, a directory to be removed afterwards.
+/// Debian's Python often has no pip; then the pip of a temporary virtual environment installs into the same location.
+/// With `-I`, copied files cannot influence the installer.
 pub(super) const PIP_SCRIPT: &str = "\
 set -e
 python=$1 files=$2
@@ -38,7 +39,7 @@ fi
 rm -rf /tmp/imgspec-pip
 [ -z \"$files\" ] || rm -rf \"$files\"";
 
-/// Gives what follows the directory `$2` the owner `$1`; after `-R`, with all that is in it.
+/// Sets the owner of files in the directory `$2` to `$1`; recursively for names after `-R`.
 pub(super) const OWN_SCRIPT: &str = "\
 set -e
 owner=$1 deep=
@@ -48,9 +49,9 @@ for each in \"$@\"; do
   if [ \"$each\" = -R ]; then deep=-R; else chown -h $deep -- \"$owner\" \"$each\"; fi
 done";
 
-/// Puts `$2` into its place `$3` as Docker's COPY would: a directory's content into a directory, a file to a path or into a directory.
-/// It, and all directories that are made for it, get the owner `$1`; `chown` takes away the bits by which a program runs as its owner, so those are
-/// given again. `$4` is all that was taken.
+/// Moves `$2` to `$3` as Docker's COPY would: a directory's contents into a directory, a file to a path or into a
+/// directory. Everything moved, and all directories created for it, get the owner `$1`; `chown` clears the setuid and
+/// setgid bits, so they are restored. `$4` is the directory with everything taken.
 pub(super) const PLACE_SCRIPT: &str = "\
 set -e
 owner=$1 from=$2 to=$3
@@ -96,14 +97,14 @@ pub(crate) struct ScriptInput<'a> {
     pub(crate) entrypoint: Option<&'a [String]>,
 }
 
-/// The longest list of paths, in bytes: an argument has at most 128 KiB.
+/// Maximum size of a list of paths in bytes: a single argument is limited to 128 KiB.
 const LONGEST_LIST: usize = 64 * 1024;
 
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
 }
 
-/// Where files from another image are until they are put into place.
+/// The temporary directory for files from another image, before they are moved into place.
 pub(super) fn stage(taken: usize) -> String {
     format!("/tmp/imgspec-taken-{taken}")
 }
@@ -168,18 +169,18 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &ScriptInput<'_>) -> Vec
     all
 }
 
-/// Whether a requirements file has a line for a package: flytekit's own question.
+/// Whether a requirements file has a line for a package, which is flytekit's own check.
 fn names(files: &Files, package: &str) -> bool {
     let main = main_file(files);
     let entry = files.entries.iter().find(|entry| entry.path == main);
-    // A file that moved is noticed when it is staged.
+    // A file that has changed is noticed when it is staged.
     let text = entry.and_then(|entry| context::text_of(files, entry).ok());
     let text = text.unwrap_or_default();
     let mut lines = text.lines();
     lines.any(|line| asks_for(line.trim_start(), package))
 }
 
-/// The directory and the names in it that a copy's owner is for.
+/// Arguments of [`OWN_SCRIPT`]: the owner, the directory, and the names in it whose owner a copy sets.
 pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
     let owner = path::owner_word(owner);
     if files.single {
@@ -211,7 +212,7 @@ pub(super) fn owned(files: &Files, to: &str, owner: &str) -> Vec<String> {
     all
 }
 
-/// The names right below the directory of a set.
+/// The names directly below the directory of a set.
 pub(super) fn tops(files: &Files) -> Vec<&str> {
     let mut tops: Vec<&str> = files
         .entries

@@ -1,4 +1,4 @@
-//! Whole scripts.
+//! Tests of whole scripts.
 
 use std::path::PathBuf;
 
@@ -130,7 +130,7 @@ fn every_step_has_its_statement_and_its_words() {
             "copy: app/run.sh to /app/run.sh",
             "requirements: app/requirements.txt, packages: torch==2.5.1 x; python_version < '3.9'",
             "workdir: /app",
-            "copy: app/run.sh is app's",
+            "copy: chown app/run.sh to app",
             "commands: make all echo it's \"$A\"",
         ]
     );

@@ -13,7 +13,7 @@ use crate::backend::oci::store::StoreError;
 
 pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
 
-/// An error of the protocol: its status and its name.
+/// An error of the protocol: its status and its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Code(StatusCode, &'static str);
 
@@ -35,7 +35,7 @@ impl Code {
     pub(super) const UPLOAD_UNKNOWN: Self = Self(StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN");
     /// The disk is full.
     pub(super) const FULL: Self = Self(StatusCode::INSUFFICIENT_STORAGE, "UNKNOWN");
-    /// Something that the client cannot fix.
+    /// A failure that the client cannot fix.
     pub(super) const INTERNAL: Self = Self(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN");
 }
 
@@ -112,7 +112,7 @@ pub(super) fn with(head: Builder, body: BoxBody<Bytes, io::Error>) -> Answer {
         .expect("headers are made of names that follow the grammar")
 }
 
-/// The answer to what made something: where it is.
+/// The response to a request that created something, with its location.
 pub(super) fn created(location: &str, digest: Digest) -> Answer {
     empty(
         head(StatusCode::CREATED)

@@ -1,4 +1,4 @@
-//! Blobs, whole or in part, sent piece by piece, and never more than a few pieces ahead of the client.
+//! Sends blobs, whole or in part, piece by piece, never more than a few pieces ahead of the client.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -53,7 +53,7 @@ fn stream(file: File, first: u64, length: u64) -> BoxBody<Bytes, io::Error> {
     let (to, from) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
         if let Err(error) = send(file, first, length, &to) {
-            // The length was promised: the client sees that less came.
+            // The length was announced, so the client notices that the body is shorter.
             let _ = to.blocking_send(Err(error));
         }
     });
@@ -74,7 +74,7 @@ fn send(
         file.read_exact(&mut piece)?;
         left -= size as u64;
         if to.blocking_send(Ok(Frame::data(piece.into()))).is_err() {
-            // The client has gone.
+            // The client has disconnected.
             return Ok(());
         }
     }

@@ -1,4 +1,4 @@
-//! A request, and what it is answered from: the store, the names in it, and the uploads in progress.
+//! A request, and the state it is answered from: the store, the names in it, and the uploads in progress.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,39 +16,39 @@ use super::answer::{Code, ErrorResponse};
 use crate::backend::oci::name::Repository;
 use crate::backend::oci::store::{Links, Store, Writer};
 
-/// Uploads at once: more than `docker push` makes of twenty images with five layers at a time.
+/// Maximum number of concurrent uploads: more than `docker push` makes for twenty images with five layers at a time.
 pub(super) const UPLOADS: usize = 128;
 
-/// How long an upload rests before it may be dropped in favor of a new one.
+/// How long an upload must be idle before it may be dropped in favor of a new one.
 const RESTING: Duration = Duration::from_mins(2);
 
-/// How much of a body is read from, or written to, a file at once.
+/// How many bytes of a body are read from, or written to, a file at once.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// How much of a refused body is read to its end, so that the client sees the error instead of a broken connection.
+/// How many bytes of a rejected body are read, so that the client sees the error instead of a broken connection.
 const DRAINED: u64 = 64 << 20;
 
-/// How long a refused client may pause meanwhile.
+/// How long a rejected client may pause meanwhile.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What the registry answers from.
+/// The state that the registry answers from.
 #[derive(Debug)]
 pub(super) struct Served {
     pub(super) store: Store,
     pub(super) links: Links,
-    /// `127.0.0.1:PORT`
+    /// The address, `127.0.0.1:PORT`.
     pub(super) host: String,
-    /// The first part of the name of every repository.
+    /// The random first component of every repository name.
     pub(super) word: String,
     pub(super) uploads: Uploads,
-    /// How long a client may neither send nor take anything.
+    /// How long a client may neither send nor receive anything.
     pub(super) idle: Duration,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<BTreeMap<String, Upload>>);
 
-/// A blob that is being written; none once it cannot go on.
+/// A blob being written; `None` once it cannot be continued.
 pub(super) type Slot = Arc<tokio::sync::Mutex<Option<Writer>>>;
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ struct Upload {
 pub(super) struct Call<'a> {
     pub(super) served: &'a Arc<Served>,
     pub(super) head: &'a Parts,
-    /// Its body, until somebody takes it.
+    /// The request body, until it is taken.
     pub(super) body: Option<Incoming>,
 }
 
@@ -71,7 +71,7 @@ impl Uploads {
         let id = random_word().map_err(no_id)?;
         let mut all = self.0.lock();
         if all.len() >= UPLOADS {
-            // Whoever still writes to one has a share in it.
+            // Ongoing writes hold a reference to the writer.
             let is_used = |one: &Upload| Arc::strong_count(&one.writer) > 1;
             all.retain(|_, one| one.touched.elapsed() < RESTING || is_used(one));
         }
@@ -106,7 +106,7 @@ pub(super) fn unknown(id: &str) -> ErrorResponse {
 }
 
 impl Call<'_> {
-    /// A header; none if it is not text.
+    /// The value of a header; `None` if it is missing or not text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
     }
@@ -115,7 +115,8 @@ impl Call<'_> {
         parameter(self.head.uri.query(), name)
     }
 
-    /// Reads what is still being sent, within limits: else the client sees a broken connection instead of the error.
+    /// Reads the rest of the body, within limits; otherwise the client would see a broken connection instead of the
+    /// error.
     pub(super) async fn drain(self) {
         let Some(mut body) = self.body else { return };
         let mut drained = 0;
@@ -132,7 +133,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     pairs.find_map(|(key, value)| (key == name).then(|| value.into_owned()))
 }
 
-/// Reads or writes files on a thread that may block.
+/// Runs file access on a thread that may block.
 pub(super) async fn on_files<T, E>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, ErrorResponse>
@@ -144,7 +145,7 @@ where
     Ok(tokio::task::spawn_blocking(work).await??)
 }
 
-/// A word that nobody can guess.
+/// Returns an unguessable word.
 pub(super) fn random_word() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;

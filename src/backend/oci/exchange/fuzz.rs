@@ -1,5 +1,5 @@
-//! Requests as bytes, into the very handler that the exchange's connections have, without a network: nothing is answered
-//! that is not there, nothing leaves the store's directory, and no request is the server's own mistake.
+//! Fuzzes requests as bytes, sent to the same handler that serves the exchange's connections, without a network:
+//! nothing nonexistent is served, nothing leaves the store's directory, and no request causes a server error.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{Links, Store};
 use crate::fuzz::{Fuzz, Random};
 
-/// Blobs that are there from the beginning, so that some requests find something.
+/// Blobs that exist from the start, so that some requests succeed.
 const BLOBS: [&str; 3] = ["", "{}", "0123456789abcdef"];
 
 const HOST: &str = "127.0.0.1:5000";
@@ -123,7 +123,7 @@ const BODIES: &[&str] = &[
     "ffffffffffffffff\r\n",
 ];
 
-/// Methods and paths that belong together, with a body where one belongs to them.
+/// Valid combinations of methods, paths and bodies.
 const GOOD: &[(&str, &str, &str)] = &[
     ("GET", "/v2/", ""),
     ("GET", "/v2/w/a/blobs/{0}", ""),
@@ -142,7 +142,7 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("GET", "/v2/w/a/tags/list?n=1&last=0", ""),
 ];
 
-/// One request as bytes; `{0}` and the like stand for digests of blobs that are there, `{body}` for the body's own,
+/// A request as bytes; `{0}` and the like stand for digests of existing blobs, `{body}` for that of the body,
 /// `{upload}` for the last upload.
 fn make(random: &mut Random) -> String {
     let (mut method, path, mut body) = *random.pick(GOOD);
@@ -179,7 +179,7 @@ fn make(random: &mut Random) -> String {
     }
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
@@ -201,7 +201,7 @@ impl Answer {
             headers,
             body: bytes[end + 4..].to_vec(),
         };
-        // What follows the first may be the answer to a second one.
+        // What follows may be the response to a second request.
         let length = answer.header("content-length");
         let length = length.and_then(|length| length.parse::<usize>().ok());
         if let Some(length) = length
@@ -228,7 +228,7 @@ struct Bench {
     folder: tempfile::TempDir,
     runtime: Runtime,
     served: RefCell<Arc<Served>>,
-    /// The last upload that began.
+    /// The id of the last upload that was started.
     upload: RefCell<String>,
     asked: RefCell<u64>,
 }
@@ -266,7 +266,7 @@ impl Bench {
         })
     }
 
-    /// The request with its words filled in.
+    /// The request with its placeholders filled in.
     fn filled(&self, request: &str) -> Vec<u8> {
         let (head, body) = request.split_once("\r\n\r\n").unwrap_or((request, ""));
         let digests: Vec<String> = BLOBS
@@ -286,7 +286,7 @@ impl Bench {
         format!("{head}\r\n\r\n{body}").into_bytes()
     }
 
-    /// What is answered; none when the connection just ends.
+    /// The response; `None` if the connection just ends.
     fn ask(&self, request: &[u8]) -> Option<Answer> {
         let served = Arc::clone(&self.served.borrow());
         let bytes =
@@ -299,7 +299,7 @@ impl Bench {
                     }
                 });
                 let mut http = http1::Builder::new();
-                // Whoever has said all waits for the answer.
+                // A client that has sent everything still waits for the response.
                 http.half_close(true);
                 let connection = tokio::spawn(http.serve_connection(TokioIo::new(other), service));
                 client.write_all(request).await.unwrap();
@@ -353,7 +353,7 @@ impl Bench {
         }
     }
 
-    /// What is given by a digest has it.
+    /// Checks that content served for a digest has that digest.
     fn given(answer: &Answer) {
         let Some(digest) = answer.header("docker-content-digest") else {
             return;
@@ -384,7 +384,7 @@ impl Bench {
         }
     }
 
-    /// A new run over the same store, now and then an empty one; outside of it nothing has changed.
+    /// Starts over with the same store; also checks that nothing outside of it has changed.
     fn renew(&self) {
         let beside: Vec<String> = self
             .folder

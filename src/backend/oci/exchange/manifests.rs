@@ -1,5 +1,5 @@
-//! Manifests, by tag and by digest, and the list of a repository's tags. A manifest is accepted only with everything that it
-//! refers to: what a client can see, it can pull.
+//! Manifests, by tag and by digest, and the list of a repository's tags. A manifest is accepted only if everything it
+//! refers to exists: whatever a client can see, it can pull.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,10 +89,10 @@ fn take(
     Ok(answer::created(&location, digest))
 }
 
-/// Whether everything is there that a manifest refers to.
+/// Checks that everything a manifest refers to exists.
 fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), ErrorResponse> {
     let missing = |digest: Digest| {
-        let words = format!("`{digest}`, which the manifest refers to, is not there");
+        let words = format!("`{digest}`, which the manifest refers to, does not exist");
         ErrorResponse::new(Code::PART_UNKNOWN, words)
     };
     for one in manifest.blobs.iter().filter(|one| one.is_own()) {
@@ -111,7 +111,7 @@ fn check(served: &Served, to: &Repository, manifest: &Manifest) -> Result<(), Er
     Ok(())
 }
 
-/// A tag or a digest; none if it can be neither.
+/// Parses a tag or a digest; `None` if it can be neither.
 fn read(version: &str) -> Result<Option<Version>, ErrorResponse> {
     match Version::read(version) {
         None if version.contains(':') => route::digest(version).map(|_| None),
@@ -134,11 +134,11 @@ async fn whole(body: Option<Incoming>, idle: Duration) -> Result<Bytes, ErrorRes
         Ok(Ok(all)) => Ok(all.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(large()),
         Ok(Err(error)) => Err(broken(&error.to_string())),
-        Err(_) => Err(broken("nothing more came")),
+        Err(_) => Err(broken("the client stopped sending")),
     }
 }
 
-/// The tags of a repository, all at once or page by page.
+/// The tags of a repository, all at once or in pages.
 pub(super) fn tags(call: &Call<'_>, of: &Repository) -> Result<Answer, ErrorResponse> {
     let most = call.parameter("n").map(|text| text.parse::<usize>());
     let no_number = |_| ErrorResponse::new(Code::UNSUPPORTED, "`n` is not a number");
@@ -156,7 +156,7 @@ pub(super) fn tags(call: &Call<'_>, of: &Repository) -> Result<Answer, ErrorResp
     Ok(answer::full(head, text.to_string().into()))
 }
 
-/// At most so many tags after the last one, and whether there are more.
+/// At most `most` tags after `last`, and whether there are more.
 fn page<'a>(tags: &'a [Tag], most: Option<usize>, last: Option<&str>) -> (Vec<&'a str>, bool) {
     let names = tags.iter().map(Tag::as_str);
     let rest: Vec<&str> = names

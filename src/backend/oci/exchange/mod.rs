@@ -1,8 +1,9 @@
-//! A registry on loopback that the program runs itself while a run needs it: what one backend built, another can build on.
+//! A registry on the loopback interface that runs inside this process while a run needs it, so that one backend can
+//! build on what another built.
 //!
-//! Knows no backend. It listens on a free port of 127.0.0.1 only; a random word begins the name of every repository, so that no
-//! other user of the machine can put something under its names; a blob of the store exists in every repository, so that nothing
-//! is sent twice. See `docs/design/exchange.md`.
+//! Independent of any backend. It listens only on a free port of 127.0.0.1. Every repository name begins with a random
+//! word, so that no other user of the machine can push under its names, and every blob of the store exists in every
+//! repository, so that nothing is sent twice. See `docs/design/exchange.md`.
 
 mod answer;
 mod blobs;
@@ -29,7 +30,7 @@ use super::store::{Links, Store, StoreError, Stored};
 use crate::limits::Limits;
 use call::{Served, Uploads, random_word};
 
-/// The registry, until it is dropped; then nothing listens, and what was pushed has no name any more.
+/// A running registry. When it is dropped, it stops listening, and everything pushed loses its name.
 #[derive(Debug)]
 pub struct Exchange {
     served: Arc<Served>,
@@ -37,22 +38,22 @@ pub struct Exchange {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Why the exchange cannot be used.
+/// An error of the exchange.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    /// The store failed.
+    /// An error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The system failed.
-    #[error("no registry can be opened on 127.0.0.1: {0}")]
+    /// An error of the operating system.
+    #[error("cannot start a registry on 127.0.0.1: {0}")]
     System(#[from] io::Error),
-    /// A name that no registry allows.
-    #[error("`{0}` cannot be a name in a registry")]
+    /// A name that is invalid in a registry.
+    #[error("`{0}` is not a valid name in a registry")]
     Name(String),
 }
 
 impl Exchange {
-    /// Opens the registry over this store.
+    /// Starts the registry with this store.
     pub fn start(store: &Store, limits: &Limits) -> Result<Self, ExchangeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -73,12 +74,12 @@ impl Exchange {
         })
     }
 
-    /// Where it listens: `127.0.0.1:PORT`.
+    /// The address it listens on, `127.0.0.1:PORT`.
     pub fn host(&self) -> &str {
         &self.served.host
     }
 
-    /// The store.
+    /// The store that holds the blobs.
     pub fn store(&self) -> &Store {
         &self.served.store
     }
@@ -89,7 +90,7 @@ impl Exchange {
         Ok(format!("{}/{own}", self.host()))
     }
 
-    /// The manifest that was pushed by this name, if any.
+    /// The manifest pushed to the repository `name` under this tag or digest, if any.
     pub fn find(&self, name: &str, version: &str) -> Result<Option<Stored>, ExchangeError> {
         let own = self.own(name)?;
         let no_name = || ExchangeError::Name(version.to_owned());
@@ -105,7 +106,7 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        // Who is gone need not be told, and has nothing left to end.
+        // If the thread has already ended, there is nothing to stop.
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

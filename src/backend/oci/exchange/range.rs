@@ -1,17 +1,17 @@
-//! Which bytes of a blob are requested, and which an upload brings.
+//! Byte ranges: those of a blob that a client requests, and those of an upload that it sends.
 //!
 //! Pure. A range of several parts, or in an unknown unit, is answered with the whole blob, as HTTP allows.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     All,
-    /// From the first to the last byte, both included.
+    /// From the first to the last byte, inclusive.
     Bytes(u64, u64),
-    /// Nothing: it does not have these.
+    /// No bytes: the blob does not have the requested ones.
     None,
 }
 
-/// What the header `Range` asks for, of so many bytes.
+/// Parses the header `Range` of a request for a blob of `size` bytes.
 pub(super) fn part(header: Option<&str>, size: u64) -> Part {
     let asked = header.and_then(|text| text.trim().strip_prefix("bytes="));
     let Some((first, last)) = asked.and_then(|range| range.split_once('-')) else {
@@ -34,7 +34,7 @@ fn is_number_or_nothing(text: &str) -> bool {
     text.is_empty() || number(text).is_some()
 }
 
-/// The first byte and the one after the last, of a chunk's `Content-Range`: `0-99`, or as HTTP writes it.
+/// Parses a chunk's `Content-Range` into the first byte and the one after the last: `0-99`, or the form of HTTP.
 pub(super) fn chunk(header: &str) -> Option<(u64, u64)> {
     let text = header.trim();
     let text = text.strip_prefix("bytes ").unwrap_or(text);

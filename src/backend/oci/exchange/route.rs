@@ -1,16 +1,16 @@
-//! What a path of the protocol asks for. Pure. Paths are read from their end: repository names contain slashes.
+//! Parses paths of the protocol. Pure. Paths are parsed from the end, because repository names contain slashes.
 
 use percent_encoding::percent_decode_str;
 
 use super::answer::{Code, ErrorResponse};
 use crate::backend::oci::name::{Digest, Repository};
 
-/// What is asked for of a repository.
+/// The requested part of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// A blob, by the text of its digest.
     Blob(String),
-    /// Uploads in general.
+    /// The collection of uploads.
     Uploads,
     Upload(String),
     /// A manifest, by tag or digest.
@@ -18,12 +18,12 @@ pub(super) enum Target {
     Tags,
 }
 
-/// What this path asks for, in a registry all of whose repositories begin with `word`; none for the registry itself.
+/// Parses a path, for a registry whose repositories all begin with `word`; `None` for the root of the registry.
 pub(super) fn target(
     path: &str,
     word: &str,
 ) -> Result<Option<(Repository, Target)>, ErrorResponse> {
-    // What is not valid encoding stays as it is, and is then no valid name.
+    // Invalid encoding is left unchanged, and then fails as an invalid name.
     let path = percent_decode_str(path).decode_utf8_lossy();
     let rest = match path.strip_prefix("/v2") {
         Some("" | "/") => return Ok(None),

@@ -1,7 +1,7 @@
-//! The registry's thread: listens, reads requests, and hands each to the file that answers it.
+//! The registry's thread: accepts connections, reads requests, and dispatches each to the module that answers it.
 //!
-//! It has a runtime of its own, which ends with all its tasks before the exchange is gone. Whoever comes by another name than the
-//! registry's own, or from a page in a browser, is refused (DNS rebinding).
+//! It has a runtime of its own, which ends with all its tasks before the exchange is gone. Requests under any host name
+//! but the registry's own, and requests from a page in a browser, are rejected (DNS rebinding).
 
 use std::convert::Infallible;
 use std::io;
@@ -23,19 +23,20 @@ use super::call::{Call, Served};
 use super::route::{self, Target};
 use super::{blobs, manifests, uploads};
 
-/// Connections at once; each may hold one of the runtime's 512 threads for files.
+/// Maximum number of connections; each may occupy one of the runtime's 512 blocking threads.
 const CONNECTIONS: usize = 256;
 
-/// How long a connection may wait for its next request: longer than clients keep one, so that they are the ones to close it.
+/// How long a connection may wait for its next request: longer than clients keep one open, so that the client closes it
+/// first.
 const KEPT: Duration = Duration::from_mins(10);
 
-/// How long a file may still be read or written when the exchange ends.
+/// How long file access may continue after the exchange ends.
 const LAST: Duration = Duration::from_secs(2);
 
-/// How long to wait when the system has no more connections to give.
+/// Pause when the system cannot accept more connections.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until `stopped` gets a message or is dropped.
+/// Serves until `stopped` receives a message or its sender is dropped.
 pub(super) fn start(
     listener: std::net::TcpListener,
     served: Arc<Served>,
@@ -79,7 +80,7 @@ async fn accept(listener: TcpListener, served: Arc<Served>) {
 }
 
 async fn converse(stream: TcpStream, served: Arc<Served>) {
-    // Only makes it faster.
+    // An optimization only, so errors do not matter.
     let _ = stream.set_nodelay(true);
     let idle = served.idle;
     let service = service_fn(move |request| {
@@ -87,11 +88,11 @@ async fn converse(stream: TcpStream, served: Arc<Served>) {
         async move { Ok::<_, Infallible>(answer(&served, request).await) }
     });
     let mut stream = TimeoutStream::new(stream);
-    // Breaks when the client takes nothing of what is sent to it.
+    // Closes the connection when the client stops reading.
     stream.set_write_timeout(Some(idle));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(KEPT);
-    // A connection that breaks is the client's to mend.
+    // The client deals with broken connections.
     let _ = http
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .await;
@@ -129,11 +130,11 @@ async fn fulfil(call: &mut Call<'_>) -> Result<Answer, ErrorResponse> {
         (_, Target::Manifest(version)) if is_get => manifests::get(call, of, &version).await,
         ("PUT", Target::Manifest(version)) => manifests::put(call, of, &version).await,
         ("GET", Target::Tags) => manifests::tags(call, &of),
-        ("POST", Target::Uploads) => uploads::begin(call, &of).await,
-        ("PATCH", Target::Upload(id)) => uploads::go_on(call, &of, &id).await,
-        ("PUT", Target::Upload(id)) => uploads::end(call, &of, &id).await,
+        ("POST", Target::Uploads) => uploads::start(call, &of).await,
+        ("PATCH", Target::Upload(id)) => uploads::resume(call, &of, &id).await,
+        ("PUT", Target::Upload(id)) => uploads::complete(call, &of, &id).await,
         ("GET", Target::Upload(id)) => uploads::state(call, &of, &id).await,
-        ("DELETE", Target::Upload(id)) => uploads::give_up(call, &of, &id),
+        ("DELETE", Target::Upload(id)) => uploads::cancel(call, &of, &id),
         (_, Target::Blob(_)) => Err(not_allowed(&method, "GET, HEAD")),
         (_, Target::Manifest(_)) => Err(not_allowed(&method, "GET, HEAD, PUT")),
         (_, Target::Uploads) => Err(not_allowed(&method, "POST")),
@@ -142,7 +143,7 @@ async fn fulfil(call: &mut Call<'_>) -> Result<Answer, ErrorResponse> {
     }
 }
 
-/// Only clients that know this registry come by its name; pages in browsers say where they are from.
+/// Rejects requests with another host name than the registry's, and requests from browsers, which send an origin.
 fn guard(call: &Call<'_>) -> Result<(), ErrorResponse> {
     let host = call.served.host.as_str();
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
@@ -152,7 +153,7 @@ fn guard(call: &Call<'_>) -> Result<(), ErrorResponse> {
     if is_own && !call.head.headers.contains_key("origin") {
         return Ok(());
     }
-    let words = format!("only `{host}` is served, and no page in a browser");
+    let words = format!("only requests for `{host}` are served, and none from browsers");
     Err(ErrorResponse::new(Code::DENIED, words))
 }
 

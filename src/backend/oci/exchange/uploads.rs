@@ -1,4 +1,4 @@
-//! Incoming blobs: in one request, or in chunks that follow each other. An upload outlives its connection, so that a client can
+//! Uploads of blobs: in one request, or in consecutive chunks. An upload outlives its connection, so that a client can
 //! resume it.
 
 use std::time::Duration;
@@ -16,10 +16,10 @@ use super::route::digest;
 use crate::backend::oci::name::{Digest, Repository};
 use crate::backend::oci::store::{StoreError, Writer};
 
-/// An upload, locked for one writer, and how many bytes it has.
+/// An upload locked for one writer, and its size in bytes.
 type Held = (OwnedMutexGuard<Option<Writer>>, u64);
 
-pub(super) async fn begin(call: &mut Call<'_>, to: &Repository) -> Result<Answer, ErrorResponse> {
+pub(super) async fn start(call: &mut Call<'_>, to: &Repository) -> Result<Answer, ErrorResponse> {
     let served = call.served;
     if let Some(wanted) = call.parameter("mount") {
         let (store, wanted) = (served.store.clone(), digest(&wanted)?);
@@ -41,7 +41,7 @@ pub(super) async fn begin(call: &mut Call<'_>, to: &Repository) -> Result<Answer
     finished
 }
 
-pub(super) async fn go_on(
+pub(super) async fn resume(
     call: &mut Call<'_>,
     to: &Repository,
     id: &str,
@@ -50,7 +50,7 @@ pub(super) async fn go_on(
     Ok(accepted(StatusCode::ACCEPTED, to, id, size))
 }
 
-pub(super) async fn end(
+pub(super) async fn complete(
     call: &mut Call<'_>,
     to: &Repository,
     id: &str,
@@ -70,7 +70,7 @@ pub(super) async fn state(
     Ok(accepted(StatusCode::NO_CONTENT, to, id, size))
 }
 
-pub(super) fn give_up(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, ErrorResponse> {
+pub(super) fn cancel(call: &Call<'_>, to: &Repository, id: &str) -> Result<Answer, ErrorResponse> {
     call.served.uploads.find(to, id)?;
     call.served.uploads.remove(id);
     Ok(answer::empty(answer::head(StatusCode::NO_CONTENT)))
@@ -104,13 +104,13 @@ async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, 
     let length = announced(call, &location(to, id), size)?;
     if let Some(mut body) = call.body.take() {
         let idle = call.served.idle;
-        // A task of its own: a client that disconnects halfway does not take the upload with it.
+        // A task of its own: a client that disconnects halfway does not cancel the write.
         let received = tokio::spawn(async move {
             let outcome = receive(&mut body, &mut slot, length, idle).await;
             (body, slot, outcome)
         });
         let (body, filled, outcome) = received.await?;
-        // The client may still be sending what is refused.
+        // The client may still be sending the rejected body.
         (call.body, slot) = (Some(body), filled);
         outcome?;
     }
@@ -118,12 +118,12 @@ async fn append(call: &mut Call<'_>, to: &Repository, id: &str) -> Result<Held, 
     Ok((slot, size.ok_or_else(|| unknown(id))?))
 }
 
-/// The length that `Content-Range` announces; the chunk must follow the `size` bytes that are there.
+/// The length announced by `Content-Range`, if present; the chunk must follow the `size` bytes received so far.
 fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, ErrorResponse> {
     if !call.head.headers.contains_key("content-range") {
         return Ok(None);
     }
-    let no_range = || ErrorResponse::new(Code::UPLOAD_INVALID, "`Content-Range` cannot be read");
+    let no_range = || ErrorResponse::new(Code::UPLOAD_INVALID, "`Content-Range` is invalid");
     let (first, end) = call
         .header("content-range")
         .and_then(chunk)
@@ -139,15 +139,15 @@ fn announced(call: &Call<'_>, location: &str, size: u64) -> Result<Option<u64>, 
         .and_then(|length| length.parse::<u64>().ok());
     match length.filter(|length| end - first != *length) {
         Some(length) => {
-            let words = format!("{length} bytes are not those of `Content-Range`");
+            let words = format!("{length} bytes do not match `Content-Range`");
             Err(ErrorResponse::new(Code::SIZE_INVALID, words))
         }
         None => Ok(Some(end - first)),
     }
 }
 
-/// Writes a body of this length, if that is known; the bytes before a connection breaks count. A client that sends nothing for
-/// `idle` has left.
+/// Writes a body, of this length if it is known; bytes received before a connection breaks are preserved. A client that
+/// sends nothing for `idle` is considered gone.
 async fn receive(
     body: &mut Incoming,
     slot: &mut Option<Writer>,
@@ -155,7 +155,7 @@ async fn receive(
     idle: Duration,
 ) -> Result<(), ErrorResponse> {
     let wrong = |received, length| {
-        let words = format!("{received} bytes came, where `Content-Range` says {length}");
+        let words = format!("received {received} bytes, but `Content-Range` announced {length}");
         Err(ErrorResponse::new(Code::SIZE_INVALID, words))
     };
     let mut received = 0;
@@ -183,7 +183,7 @@ async fn receive(
     }
 }
 
-/// Some pieces, enough to be worth a file's thread, and how the body ended, if it has.
+/// Collects enough pieces to be worth a blocking thread; also returns how the body ended, if it has.
 async fn gather(
     body: &mut Incoming,
     idle: Duration,
@@ -201,7 +201,7 @@ async fn gather(
             }
             Ok(None) => Ok(()),
             Ok(Some(Err(error))) => broken(error.to_string()),
-            Err(_) => broken("nothing more came".into()),
+            Err(_) => broken("the client stopped sending".into()),
         };
         return (pieces, Some(end));
     }
@@ -212,7 +212,7 @@ fn location(to: &Repository, id: &str) -> String {
     format!("/v2/{to}/blobs/uploads/{id}")
 }
 
-/// Of an empty upload it is `0-0` too: the protocol cannot say less.
+/// The `Range` header; `0-0` even for an empty upload, which the protocol cannot express.
 fn range_of(size: u64) -> String {
     format!("0-{}", size.saturating_sub(1))
 }

@@ -1,4 +1,4 @@
-//! What a registry wants to see before it answers: basic credentials or a token, got from Docker's configuration.
+//! Authentication with registries: basic credentials or a token, based on Docker's configuration.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,14 +14,14 @@ use super::login::{Access, Login};
 use crate::backend::oci::reference::Reference;
 use crate::disk::system_words;
 
-/// More than any token has.
+/// Maximum size of a token response, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// The authorizations that registries took, by host and repository.
+/// The authorizations that registries accepted, by host and repository.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<BTreeMap<(String, String), String>>);
 
-/// `Bearer realm="…",service="…",scope="…"`.
+/// A parsed `www-authenticate` header, such as `Bearer realm="…",service="…",scope="…"`.
 #[derive(Debug, PartialEq, Eq)]
 struct Challenge {
     scheme: String,
@@ -35,12 +35,12 @@ struct Token {
 }
 
 impl Tokens {
-    /// What the registry took for this repository before.
+    /// The authorization that the registry accepted for this repository before, if any.
     pub(super) fn known(&self, of: &Reference) -> Option<String> {
         self.0.lock().get(&place(of)).cloned()
     }
 
-    /// The authorization that meets a challenge; none when there is nothing to show.
+    /// Obtains an authorization for a challenge; `None` if there are no suitable credentials.
     pub(super) fn fetch(
         &self,
         (agent, left): (&Agent, Duration),
@@ -130,7 +130,7 @@ fn token(
             request.call()
         }
     };
-    let no_token = |why: &dyn std::fmt::Display| format!("no token of `{realm}`: {why}");
+    let no_token = |why: &dyn std::fmt::Display| format!("no token from `{realm}`: {why}");
     let mut answer = answer.map_err(|error| no_token(&words(&error)))?;
     if !answer.status().is_success() {
         return Err(no_token(&format!("it answers {}", answer.status())));
@@ -144,12 +144,12 @@ fn token(
 pub(super) fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "it ends its answer before its end".to_owned()
+            "its answer ends prematurely".to_owned()
         }
         ureq::Error::Io(error) => system_words(error),
-        ureq::Error::TooManyRedirects => "it sends one on and on".to_owned(),
+        ureq::Error::TooManyRedirects => "too many redirects".to_owned(),
         ureq::Error::RequireHttpsOnly(url) => {
-            format!("it sends one to `{url}`, where everyone can listen")
+            format!("it redirects to `{url}`, which is not encrypted")
         }
         error => error.to_string(),
     }

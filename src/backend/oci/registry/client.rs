@@ -1,4 +1,4 @@
-//! One registry's answers: manifests and configs, with tries again where that may help and while there is time.
+//! Queries a single registry for manifests and configs, with retries where they may help and time permits.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
@@ -17,31 +17,31 @@ use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
-/// Waits before further tries of what may be passing, where the registry does not say how long.
+/// Delays before retries of transient failures, unless the registry specifies one.
 const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
-/// More than any manifest or config has.
+/// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
 
-/// More hops than any registry sends one on.
+/// Maximum number of redirects.
 const REDIRECTS: u32 = 5;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
-    /// It is not there: the registry says so.
+    /// The registry reports that it does not exist.
     Absent,
-    /// There was no answer: why, in words.
+    /// There was no usable answer, for the given reason.
     Unknown(String),
 }
 
-/// Asks registries. Connections and tokens are kept and used again.
+/// A client for registries. Connections and tokens are reused.
 pub(super) struct Client {
     access: Access,
-    /// How long an image may be asked about in all.
+    /// Total time limit for queries about one image.
     limit: Limit,
     waits: &'static [Duration],
     agent: Agent,
-    /// For this machine: a proxy's own `localhost` is another.
+    /// For registries on this machine: a proxy's own `localhost` is a different one.
     direct: Agent,
     tokens: Tokens,
 }
@@ -59,21 +59,21 @@ pub(super) struct RemoteImage {
     pub(super) platforms: Vec<Platform>,
 }
 
-/// An image that a registry has, platform by platform.
+/// The manifests of an image, per platform.
 pub(super) struct Manifests {
-    /// The digest of the index, or of the one manifest.
+    /// The digest of the index, or of the single manifest.
     pub(super) digest: String,
-    /// What it is for, and the manifest's digest.
+    /// The platforms, each with the digest of its manifest.
     pub(super) each: Vec<(Platform, String)>,
 }
 
 impl Client {
-    /// One that waits for answers and retries.
+    /// A client that retries transient failures.
     pub(super) fn patient(access: &Access) -> Self {
         Self::new(access, access.limits.answer(), &WAITS)
     }
 
-    /// One that asks once.
+    /// A client that makes a single attempt.
     pub(super) fn hasty(access: &Access, limit: Limit) -> Self {
         Self::new(access, limit, &[])
     }
@@ -91,14 +91,14 @@ impl Client {
             access: access.clone(),
             limit,
             waits,
-            // Nobody is sent on to where everyone can listen.
+            // Never redirect credentials to an unencrypted connection.
             agent: config().https_only(true).build().into(),
             direct: config().proxy(None).build().into(),
             tokens: Tokens::default(),
         }
     }
 
-    /// Whether a registry takes a connection and says nothing.
+    /// Whether a registry accepts a connection and then sends nothing.
     pub(super) fn is_silent(&self, host: &str) -> bool {
         let asked = self.agent(host).get(format!("{}/v2/", origin(host))).call();
         let late = |why| !matches!(why, ureq::Timeout::Connect | ureq::Timeout::Resolve);
@@ -138,7 +138,7 @@ impl Inquiry<'_> {
             platforms = own
                 .map(|one| one.platform.clone().unwrap_or_default())
                 .collect();
-            // All platforms of an image have the same key.
+            // All platforms of an image have the same key, so the first one is enough.
             if let Some(one) = images.first() {
                 manifest = self.manifest(&one.digest.to_string())?.1;
             }
@@ -198,19 +198,19 @@ impl Inquiry<'_> {
         Ok((label, platform))
     }
 
-    /// The digest of what came, which must be the one that was told.
+    /// Returns the digest of the received content, which must be equal to `told` if given.
     fn checked(&self, text: &[u8], told: Option<&str>) -> Result<String, LookupError> {
         let digest = Digest::of(text).to_string();
         match told {
             Some(told) if told != digest => {
-                Err(self.unknown(&format!("what it sends as `{told}` is `{digest}`")))
+                Err(self.unknown(&format!("it sent `{digest}` instead of `{told}`")))
             }
             _ => Ok(digest),
         }
     }
 
-    /// Gets something of the repository; tries again what may be passing as long as there is time, once more with a token when
-    /// one is wanted.
+    /// Requests a resource of the repository; retries transient failures while time permits, and once more with a token
+    /// if the registry requires one.
     fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
         let mut waits = self.client.waits.iter();
         loop {
@@ -286,21 +286,18 @@ impl Inquiry<'_> {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(LookupError::Absent),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unknown(&format!(
-                "it refuses ({}); `docker login {}` may help",
+                "it refused access ({}); `docker login {}` may help",
                 answer.status(),
                 self.of.host
             ))),
             status => Err(self.unknown(&match asked {
-                Some(wait) => format!(
-                    "it answers {status}, and wants to be asked again in {}",
-                    Span(wait)
-                ),
+                Some(wait) => format!("it answers {status} and asks to retry in {}", Span(wait)),
                 None => format!("it answers {status}"),
             })),
         }
     }
 
-    /// How long there is time; never nothing, which would be no limit.
+    /// The remaining time; never zero, which would mean no limit.
     fn left(&self) -> Duration {
         let left = self.until.saturating_duration_since(Instant::now());
         left.max(Duration::from_millis(1))
@@ -312,7 +309,7 @@ impl Inquiry<'_> {
 
     fn broken(&self, error: &ureq::Error) -> LookupError {
         match error {
-            // What was left of it is nobody's affair.
+            // Report the whole limit, not just what was left of it.
             ureq::Error::Timeout(why) if *why != ureq::Timeout::Connect => {
                 self.unknown(&GivenUp::Late(self.client.limit))
             }
@@ -329,7 +326,7 @@ fn is_passing(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
-/// How long a registry wants to be left alone: seconds, or until a date.
+/// The delay that a registry asks for, in seconds or as a date.
 fn retry_after(answer: &Response<Body>) -> Option<Duration> {
     let text = answer.headers().get("retry-after")?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -340,7 +337,7 @@ fn retry_after(answer: &Response<Body>) -> Option<Duration> {
     Some(left.try_into().unwrap_or_default())
 }
 
-/// Where a registry is. Docker's rule: plain HTTP on this machine only.
+/// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.
 pub(super) fn origin(host: &str) -> String {
     match host {
         DOCKER_HUB => "https://registry-1.docker.io".to_owned(),

@@ -1,5 +1,6 @@
-//! A registry that answers anything: manifests, indexes, configs, challenges, tokens, redirects and no HTTP at all. Whatever
-//! comes, there is an answer in words, soon, and "there" only when an image with a digest was found.
+//! Fuzzes registry answers: manifests, indexes, configs, challenges, tokens, redirects and invalid HTTP. Whatever is
+//! received, the query ends soon with a readable result, and reports "present" only if an image with a digest was
+//! found.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +19,7 @@ use crate::backend::oci::reference::Reference;
 use crate::fuzz::{Case, Fuzz, Random};
 use crate::limits::Limits;
 
-/// More requests than one image may ever need: manifest, index, config, each once more with a token.
+/// Maximum number of requests that a query may need: manifest, index and config, each repeated with a token.
 const MOST_REQUESTS: usize = 40;
 
 const LAYER: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -76,7 +77,7 @@ const HEADERS: &[&str] = &[
     "x: y",
 ];
 
-/// Answers in their order; the last one again and again.
+/// Responses in order; the last one is repeated.
 #[derive(Clone)]
 struct Answers(Vec<Vec<u8>>);
 
@@ -173,7 +174,7 @@ fn make(random: &mut Random) -> Answers {
     Answers(answers)
 }
 
-/// A registry that says what it is told.
+/// A registry that sends the given responses.
 struct Registry {
     host: String,
     answers: Arc<Mutex<Vec<Vec<u8>>>>,

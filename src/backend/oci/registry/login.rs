@@ -1,6 +1,6 @@
-//! Who the user is to a registry, by Docker's configuration and the helpers that it names.
+//! Logins for registries, from Docker's configuration and the credential helpers that it names.
 //!
-//! Read by our own code: a helper is a program that may never answer, and a configuration may be anything. Source:
+//! Read by our own code, because a helper may never answer and the file may contain anything. Source:
 //! <https://docs.docker.com/reference/cli/docker/login/> (`auths`, `credHelpers`, `credsStore`).
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use crate::disk::read::{self, Links};
 use crate::limits::Limits;
 use crate::process;
 
-/// What Docker's configuration calls Docker Hub.
+/// The key of Docker Hub in Docker's configuration.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// The other names of Docker Hub.
+/// The host names of Docker Hub.
 const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 
-/// The name that helpers give to who has a token only.
+/// The user name that helpers return for a bare token.
 const TOKEN: &str = "<token>";
 
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub(crate) struct Access {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
     Password(String, String),
-    /// A token that stands for both.
+    /// An identity token, which replaces user name and password.
     Token(String),
 }
 
@@ -60,14 +60,13 @@ struct Known {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Told {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
 
 impl Access {
-    /// The login for a registry's host; none if Docker knows none.
-    /// Errors never contain values.
+    /// The login for a registry's host; `None` if Docker has none. Errors never contain values.
     pub(crate) fn login(&self, host: &str) -> Result<Option<Login>, String> {
         let Some(folder) = &self.configuration else {
             return Ok(None);
@@ -77,10 +76,10 @@ impl Access {
             Err(refusal) if refusal.is_absent() => return Ok(None),
             read => read.map_err(|why| format!("`{}` cannot be read: {why}", file.display()))?,
         };
-        // The parser's words may quote what they should not.
+        // The parser's error message might quote secrets.
         let known: Configuration = serde_json::from_slice(&bytes).map_err(|error| {
             let (file, line) = (file.display(), error.line());
-            format!("`{file}` cannot be read: line {line} is not configuration of Docker's")
+            format!("`{file}` cannot be read: line {line} is not valid Docker configuration")
         })?;
         let key = if HUB.contains(&host) { HUB_KEY } else { host };
         let helper = known.cred_helpers.get(key).filter(|name| !name.is_empty());
@@ -100,21 +99,22 @@ impl Access {
         let name = format!("docker-credential-{helper}");
         let mut command = Command::new(&name);
         process::keep_all(command.arg("get"));
-        // People may have to type something.
+        // The user may have to type something.
         let question = Asker::silent().ask(&name, self.limits.idle());
         let said = process::ask_with(&mut command, key, &question).map_err(|error| {
             format!("docker's credential helper `{name}` does not answer: {error}")
         })?;
         if !said.success {
-            // All else that a failing helper says may hold what it should not.
+            // Other output of a failing helper might contain secrets.
             return if said.out.contains("credentials not found") {
                 Ok(None)
             } else {
                 Err(format!("docker's credential helper `{name}` failed"))
             };
         }
-        let told: Told = serde_json::from_str(&said.out)
-            .map_err(|_| format!("what docker's credential helper `{name}` says cannot be read"))?;
+        let told: HelperAnswer = serde_json::from_str(&said.out).map_err(|_| {
+            format!("the answer of docker's credential helper `{name}` cannot be parsed")
+        })?;
         Ok(login(told.username, told.secret))
     }
 }
@@ -140,7 +140,7 @@ impl Configuration {
         let text = decode(&known.auth)
             .ok_or_else(|| format!("docker's configuration has no readable login for `{host}`"))?;
         let (user, password) = text.split_once(':').unwrap_or((&text, ""));
-        // Docker itself ends passwords with zeros.
+        // Docker itself pads passwords with NULs.
         Ok(login(
             user.to_owned(),
             password.trim_matches('\0').to_owned(),
@@ -156,7 +156,7 @@ fn login(user: String, password: String) -> Option<Login> {
     }
 }
 
-/// The host of a key, as older clients wrote it: `https://quay.io/v1/`.
+/// The host of a key as written by older clients: `https://quay.io/v1/`.
 fn bare(key: &str) -> &str {
     let rest = key.split_once("://").map_or(key, |(_, rest)| rest);
     rest.split_once('/').map_or(rest, |(host, _)| host)
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// `user:password`; a token has no user.
+    /// Formats a login as `user:password`; tokens have no user.
     fn said(access: &Access, host: &str) -> Result<Option<String>, String> {
         let login = access.login(host)?;
         Ok(login.map(|login| match login {
@@ -223,7 +223,7 @@ mod tests {
         let wrong = access(folder.path(), r#"{"auths": {"a": "c2VjcmV0"}}"#);
         let why = said(&wrong, "a").unwrap_err();
         assert!(
-            why.ends_with("line 1 is not configuration of Docker's"),
+            why.ends_with("line 1 is not valid Docker configuration"),
             "{why}"
         );
         let none = Access {

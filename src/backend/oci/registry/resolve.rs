@@ -1,4 +1,4 @@
-//! What images are now, by digest: of the whole, and of the manifest for each platform.
+//! Resolves images to digests: of the whole image, and of the manifest for each platform.
 
 use super::client::{LookupError, Manifests};
 use super::login::Access;
@@ -7,7 +7,7 @@ use crate::asking::Asker;
 use crate::backend::{Outsider, Resolved, Unresolved};
 use crate::workspace::{Locked, LockedImage};
 
-/// What these images are, as their registries say, in their order.
+/// Resolves these images at their registries, in order.
 #[must_use]
 pub(crate) fn resolve(
     wanted: &[Outsider<'_>],

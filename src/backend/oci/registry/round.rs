@@ -1,4 +1,4 @@
-//! One round of questions to registries: a few threads ask about many references at once.
+//! Queries registries about many references at once, with a few threads.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::login::Access;
 use crate::asking::{Asker, GivenUp};
 use crate::backend::oci::reference::Reference;
 
-/// Registries begin to refuse whom asks for more at once.
+/// Maximum number of concurrent queries: registries begin to refuse clients that make more.
 const THREADS: usize = 16;
 
-/// One round of questions, each about a reference and the platforms that it must be for.
+/// A round of queries, each for a reference and the platforms it must support.
 struct Round<Q> {
     client: Client,
     question: Q,
@@ -21,7 +21,7 @@ struct Round<Q> {
     next: AtomicUsize,
 }
 
-/// Asks about all references at once; the answers are in their order.
+/// Queries all references at once; the results are in their order.
 pub(super) fn ask_all<T: Send + 'static>(
     wanted: Vec<(String, Vec<String>)>,
     question: impl Fn(&Client, &Reference, &[String]) -> Result<T, LookupError> + Send + Sync + 'static,
@@ -41,7 +41,7 @@ pub(super) fn ask_all<T: Send + 'static>(
     let (answers, answered) = mpsc::channel();
     for _ in 0..round.wanted.len().min(THREADS) {
         let (round, answers) = (Arc::clone(&round), answers.clone());
-        // Not patience for at the end: one that is blocked in the system ends by its own limit.
+        // Never joined: a thread blocked in a system call ends by its own limit.
         std::thread::spawn(move || round.ask(&answers));
     }
     drop(answers);
@@ -49,7 +49,7 @@ pub(super) fn ask_all<T: Send + 'static>(
     let given_up = loop {
         match patience.receive(&answered) {
             Ok(Some((at, one))) => {
-                // Failures are no sign of life.
+                // Failures are not signs of life.
                 if !matches!(one, Err(LookupError::Unknown(_))) {
                     patience.heard().now();
                 }
@@ -67,7 +67,7 @@ pub(super) fn ask_all<T: Send + 'static>(
 }
 
 impl<Q> Round<Q> {
-    /// Asks until nothing is left to ask, or nobody listens any more.
+    /// Makes queries until none are left, or until the receiver is gone.
     fn ask<T>(&self, answers: &Sender<(usize, Result<T, LookupError>)>)
     where
         Q: Fn(&Client, &Reference, &[String]) -> Result<T, LookupError>,
@@ -88,7 +88,7 @@ impl<Q> Round<Q> {
     }
 }
 
-/// The registries of these references, as the screen says them.
+/// The registries of these references, for messages.
 fn whom(references: &[(String, Vec<String>)]) -> String {
     let hosts = references.iter().filter_map(|(reference, _)| {
         let reference = Reference::read(reference)?;

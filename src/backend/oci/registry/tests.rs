@@ -1,4 +1,4 @@
-//! Against a server in this process that answers as a registry would.
+//! Tests against a server in this process that answers like a registry.
 
 mod resolve;
 
@@ -17,7 +17,8 @@ use crate::limits::Limits;
 
 const LABEL: &str = "dev.imgspec.key";
 
-/// Serves `answer(path, authorization)` on a port of its own until the test ends; returns `host:port` and the count of requests.
+/// Serves `answer(path, authorization, host)` on a port of its own until the test ends; returns `host:port` and the
+/// number of requests.
 fn serve(
     answer: impl Fn(&str, Option<&str>, &str) -> (u16, String, String) + Send + Sync + 'static,
 ) -> (String, Arc<AtomicUsize>) {
@@ -57,7 +58,7 @@ fn digest_of(text: &str) -> String {
     Digest::of(text.as_bytes()).to_string()
 }
 
-/// The header that tells a digest.
+/// The header with a manifest's digest.
 fn digest_header(digest: &str) -> String {
     format!("docker-content-digest: {digest}\r\n")
 }
@@ -66,7 +67,7 @@ fn manifest(config: &str) -> String {
     format!(r#"{{"config":{{"digest":"{}"}}}}"#, digest_of(config))
 }
 
-/// An index of these platforms, which all have the one manifest.
+/// An index of these platforms, all with the same manifest.
 fn index(platforms: &[&str]) -> String {
     let one = digest_of(&manifest(CONFIG));
     let each = |platform: &&str| format!(r#"{{"digest":"{one}","platform":{platform}}}"#);
@@ -134,7 +135,7 @@ fn one() -> Existence {
     present(&manifest(CONFIG))
 }
 
-/// Why nobody could say.
+/// The reason for an unknown existence.
 fn why(found: &Existence) -> &str {
     match found {
         Existence::Unknown { why } => why,
@@ -218,7 +219,7 @@ fn a_token_is_fetched_once_and_shown() {
 
 #[test]
 fn what_is_no_answer_is_not_absent() {
-    // flyte-sdk: a registry that did not answer was read as "it exists"; flytekit#1717.
+    // flyte-sdk: a registry that did not answer was taken as "it exists"; flytekit#1717.
     for status in [401, 403, 500, 503, 429] {
         let (host, count) = serve(move |_, _, _| (status, String::new(), String::new()));
         let found = exists(&[&format!("{host}/a:1")], LABEL);
@@ -249,7 +250,7 @@ fn a_server_that_stumbles_is_asked_again() {
     assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [one()]);
 }
 
-/// flytekit's answers to "does it exist?", asked of a registry: the same, or a difference with its reason.
+/// Compares flytekit's answers to "does it exist?" with ours: they must agree, or differ for a known reason.
 #[test]
 fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
     let golden = include_str!("../../../../tests/data/imagespec-golden.json");
@@ -257,7 +258,7 @@ fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
     let mut rows: Vec<(&str, Option<bool>)> = Vec::new();
     for row in golden["tables"]["exist"].as_array().unwrap() {
         let answer = (row["behaviour"].as_str().unwrap(), row["exist"].as_bool());
-        // Which registry it is makes no difference to us: each is asked by the same protocol.
+        // The kind of registry does not matter here: all are queried through the same protocol.
         if !rows.contains(&answer) {
             rows.push(answer);
         }
@@ -284,9 +285,10 @@ fn flytekits_answers_are_ours_but_where_the_registry_itself_knows_better() {
             _ => None,
         };
         let expected = match (behaviour, flytekits) {
-            // Harbor's 500 reaches flytekit through the daemon, which it believes; to us it is not an answer. Both build.
+            // flytekit believes Harbor's 500, which it receives through the daemon; here it is not an answer. Both
+            // build.
             ("500 harbor repository", Some(false)) => None,
-            // flytekit cannot ask without a daemon, or asks Docker Hub instead; we ask the registry.
+            // flytekit cannot query without a daemon, or queries Docker Hub instead; here the registry is queried.
             ("no daemon, hub 404 not found", None) => Some(false),
             (_, flytekits) => flytekits,
         };
@@ -310,7 +312,7 @@ fn who_can_do_without_an_answer_asks_once() {
 
 #[test]
 fn what_is_not_what_its_digest_says_is_no_answer() {
-    // A registry, or whoever is between, that sends something else.
+    // A registry or an intermediary that sends other content.
     for lie in ["manifests/1", "blobs/"] {
         let (host, _) = serve(move |path, _, _| {
             let (status, headers, body) = image(path);
@@ -322,10 +324,7 @@ fn what_is_not_what_its_digest_says_is_no_answer() {
             )
         });
         let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
-        assert!(
-            why(&found).contains("what it sends as `sha256:"),
-            "{found:?}"
-        );
+        assert!(why(&found).contains("it sent `sha256:"), "{found:?}");
     }
 }
 
@@ -376,7 +375,7 @@ fn a_registry_is_left_alone_as_long_as_it_asks_if_there_is_time() {
         let found = exists(&[&format!("{host}/a:1")], LABEL).remove(0);
         let words = why(&found);
         assert!(
-            words.contains("wants to be asked again in") && words.contains(said),
+            words.contains("asks to retry in") && words.contains(said),
             "{words}"
         );
         assert!(begun.elapsed() < Duration::from_secs(5));

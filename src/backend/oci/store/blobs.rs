@@ -1,7 +1,7 @@
-//! The store, opened, and its blobs by their digests.
+//! An open store, and access to its blobs by digest.
 //!
-//! The writer of an unfinished blob holds a lock on its file, which the system releases however it dies; a sweep takes that lock
-//! first, so nothing is removed from the living.
+//! The writer of an unfinished blob holds a lock on its file, which the system releases however the writer dies. A
+//! sweep takes that lock first, so it never removes a file in use.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
@@ -16,14 +16,14 @@ use crate::cancel::Cancel;
 use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Fresh, Rooted, Share, Terms};
 
-/// The file whose lock is shared by all who use the store; who throws away wants it alone.
+/// The lock file shared by all users of the store; pruning locks it exclusively.
 const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
 pub(super) const UNFINISHED: &str = "unfinished";
 
-/// The store, open; a clone is the same one.
+/// An open store; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store(pub(super) Arc<Inner>);
 
@@ -36,13 +36,13 @@ pub(super) struct Inner {
 }
 
 impl Store {
-    /// Opens the store in this directory, which is made if need be; what killed processes left is swept.
+    /// Opens the store in this directory, creating it if necessary, and removes what killed processes left.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::open_at(&place(folder), &mut waiting(&Cancel::default(), || {}))
     }
 
-    /// The same, of a directory that links may not lead to. While another process throws blobs away, `waiting` is called again
-    /// and again.
+    /// Opens a store in a directory that must not be reached through links. While another process prunes the store,
+    /// `waiting` is called repeatedly.
     pub(crate) fn open_at(
         place: &Rooted,
         waiting: &mut dyn FnMut() -> ControlFlow<()>,
@@ -50,7 +50,7 @@ impl Store {
         let folder = place.make()?;
         let used = folder.lock(LOCK, Share::Sharers, waiting)?;
         let used = used.ok_or_else(|| {
-            let why = "another run is throwing blobs away and does not end";
+            let why = "another run is still deleting blobs";
             io::Error::new(io::ErrorKind::TimedOut, why)
         })?;
         let store = Inner {
@@ -63,25 +63,25 @@ impl Store {
         Ok(Self(Arc::new(store)))
     }
 
-    /// The directory.
+    /// The directory of the store.
     pub fn folder(&self) -> &Path {
         self.0.folder.path()
     }
 
-    /// The size of a blob in bytes; none if it does not exist.
+    /// The size of a blob in bytes; `None` if it does not exist.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
         let found = self.0.blobs.file(digest.hex())?;
         Ok(found.map(|(_, meta)| meta.len()))
     }
 
-    /// A blob, open for reading, and its size in bytes.
+    /// Opens a blob for reading; also returns its size in bytes.
     pub fn read(&self, digest: Digest) -> Result<(File, u64), StoreError> {
         let found = self.0.blobs.file(digest.hex())?;
         let (file, meta) = found.ok_or(StoreError::Unknown(digest))?;
         Ok((file, meta.len()))
     }
 
-    /// The bytes of a small blob, with its digest verified.
+    /// Reads a small blob of at most `largest` bytes, and verifies its digest.
     pub fn read_whole(&self, digest: Digest, largest: u64) -> Result<Vec<u8>, StoreError> {
         let (file, size) = self.read(digest)?;
         if size > largest {
@@ -99,13 +99,14 @@ impl Store {
         }
     }
 
-    /// Removes all blobs of the store in this directory, and says how many; none if the store is in use, because a run may be
-    /// about to name what has no name yet. Names belong to runs, so while there is no run nobody needs a blob.
+    /// Removes all blobs of the store in this directory and returns their number; `None` if the store is in use,
+    /// because a run may be about to name blobs that have no name yet. Names belong to runs, so without a run no blob
+    /// is needed.
     pub fn prune(folder: &Path) -> Result<Option<usize>, StoreError> {
         Self::prune_at(&place(folder))
     }
 
-    /// The same, of a directory that links may not lead to.
+    /// Prunes a store in a directory that must not be reached through links.
     pub(crate) fn prune_at(place: &Rooted) -> Result<Option<usize>, StoreError> {
         let Some(folder) = place.open()? else {
             return Ok(Some(0));
@@ -127,7 +128,8 @@ impl Store {
     }
 }
 
-/// A directory of the user's cache; images may hold what not everybody on the machine may read.
+/// Terms for directories in the user's cache, which are private: images may contain what not everyone on the machine
+/// may read.
 pub(crate) fn cache() -> Terms {
     Terms {
         keeps: "its cache",
@@ -137,7 +139,7 @@ pub(crate) fn cache() -> Terms {
     }
 }
 
-/// A directory that is in one of the user's.
+/// A directory below an existing one of the user's.
 fn place(folder: &Path) -> Rooted {
     let (above, name) = match (folder.parent(), folder.file_name()) {
         (Some(above), Some(name)) => (above, PathBuf::from(name)),
@@ -146,12 +148,12 @@ fn place(folder: &Path) -> Rooted {
     Rooted::new(above, name, cache())
 }
 
-/// A new file of random name in this directory, which nobody sweeps while it is open.
+/// Creates a file with a random name in this directory, locked against sweeps while it is open.
 pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
     loop {
         let file = folder.fresh()?;
         match file.file.try_lock() {
-            // It may have been swept between its making and this.
+            // It may have been swept before it was locked.
             Ok(()) if folder.is(&file.name, &file.file)? => return Ok(file),
             Ok(()) | Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(folder.unwritten(&file.name, error)),
@@ -159,10 +161,10 @@ pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
     }
 }
 
-/// Removes what processes that no longer exist left unfinished.
+/// Removes unfinished files of processes that no longer exist.
 fn sweep(unfinished: &Dir) -> io::Result<()> {
     for entry in unfinished.entries()? {
-        // What cannot be removed now is tried again by the next process.
+        // What cannot be removed now is left for the next process.
         if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())
             && let Ok(Some(_held)) = unfinished.try_lock(name, Share::Nobody)
         {

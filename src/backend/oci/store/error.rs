@@ -1,4 +1,4 @@
-//! Errors of the store, in words; a full disk and a missing permission say what to do, since the user can fix both.
+//! Errors of the store. For a full disk or a missing permission they say what to do, since the user can fix both.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -6,38 +6,38 @@ use std::path::{Path, PathBuf};
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::DirError;
 
-/// Why the store did not do what it was asked.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The bytes do not have the expected digest.
-    #[error("blob `{wanted}` was promised, but `{found}` came")]
+    /// The content does not have the expected digest.
+    #[error("expected blob `{wanted}`, but received `{found}`")]
     Mismatch {
         /// The expected digest.
         wanted: Digest,
         /// The actual digest.
         found: Digest,
     },
-    /// It does not exist.
+    /// The blob does not exist.
     #[error("blob `{0}` is not in the store")]
     Unknown(Digest),
-    /// Its bytes are not those of its digest.
+    /// The file at this path does not match its digest.
     #[error("`{}` is damaged; remove it", .0.display())]
     Damaged(PathBuf),
-    /// It is larger than it may be.
+    /// The blob is too large.
     #[error("blob `{digest}` is larger than {largest} bytes")]
     Large {
-        /// Which one.
+        /// The blob's digest.
         digest: Digest,
-        /// How large it may be.
+        /// The maximum size in bytes.
         largest: u64,
     },
-    /// The file system refuses.
+    /// An error of the file system.
     #[error("{}", words(.0))]
     Files(#[from] io::Error),
 }
 
 impl StoreError {
-    /// Whether there is no room for more.
+    /// Whether the disk or the quota is full.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Files(error) if is_full(error))
     }
@@ -53,13 +53,13 @@ fn words(error: &io::Error) -> String {
     let path = trouble.map_or(Path::new(""), DirError::path).display();
     match error.kind() {
         _ if is_full(error) => format!(
-            "no space is left for `{path}`; free some, or set `XDG_CACHE_HOME` to where there is some"
+            "no space left for `{path}`; free some, or set `XDG_CACHE_HOME` to a disk with space"
         ),
         ErrorKind::PermissionDenied => {
-            format!("`{path}` may not be used: permission denied; whose is it?")
+            format!("`{path}` cannot be used: permission denied; check its owner")
         }
         ErrorKind::ReadOnlyFilesystem => format!(
-            "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to one that is not"
+            "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to a writable one"
         ),
         _ => trouble.map_or_else(|| error.to_string(), ToString::to_string),
     }
@@ -82,7 +82,7 @@ mod tests {
     fn what_the_user_can_mend_is_told_with_how() {
         assert_eq!(
             told(ErrorKind::StorageFull),
-            "no space is left for `/cache/x`; free some, or set `XDG_CACHE_HOME` to where there is some"
+            "no space left for `/cache/x`; free some, or set `XDG_CACHE_HOME` to a disk with space"
         );
         assert!(told(ErrorKind::PermissionDenied).contains("permission denied"));
         assert!(told(ErrorKind::ReadOnlyFilesystem).contains("read-only"));

@@ -1,6 +1,6 @@
-//! The names of manifests: (repository, tag) → digest, and which manifests a repository has.
+//! The names of manifests: maps (repository, tag) to digest, and records which manifests a repository has.
 //!
-//! They last as long as one exchange, and so are kept in memory: nothing of them can be left behind.
+//! Names exist only for the lifetime of an exchange, so they are stored in memory and cannot be left behind.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use super::blobs::Store;
 use super::error::StoreError;
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 
-/// A manifest that is in the store.
+/// A manifest in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its digest.
+    /// The manifest's digest.
     pub digest: Digest,
-    /// Its media type.
+    /// The manifest's media type.
     pub media_type: String,
 }
 
-/// The names of manifests.
+/// The names of manifests in a store.
 #[derive(Debug)]
 pub struct Links {
     store: Store,
@@ -33,7 +33,7 @@ struct Names {
 }
 
 impl Links {
-    /// No names yet, for what is in this store.
+    /// Creates an empty set of names for this store.
     pub fn new(store: &Store) -> Self {
         Self {
             store: store.clone(),
@@ -41,12 +41,12 @@ impl Links {
         }
     }
 
-    /// Gives a repository a manifest, which must be in the store.
+    /// Adds a manifest, which must be in the store, to a repository.
     pub fn add(&self, to: &Repository, manifest: &Stored) -> Result<(), StoreError> {
         self.name(to, None, manifest)
     }
 
-    /// Lets a tag stand for a manifest, which the repository gets with it.
+    /// Points a tag to a manifest, and adds the manifest to the repository.
     pub fn tag(&self, to: &Repository, tag: &Tag, manifest: &Stored) -> Result<(), StoreError> {
         self.name(to, Some(tag), manifest)
     }
@@ -62,7 +62,7 @@ impl Links {
         Ok(())
     }
 
-    /// A manifest of a repository; none if the repository does not have it.
+    /// Finds a manifest of a repository; `None` if the repository does not have it.
     pub fn find(&self, of: &Repository, version: &Version) -> Result<Option<Stored>, StoreError> {
         let find = || {
             let repositories = self.repositories.lock();
@@ -75,11 +75,11 @@ impl Links {
             Some(Stored { digest, media_type })
         };
         let Some(found) = find() else { return Ok(None) };
-        // Somebody may have emptied the directory meanwhile.
+        // The blob may have been removed from the directory in the meantime.
         Ok(self.store.size(found.digest)?.map(|_| found))
     }
 
-    /// The tags of a repository, sorted; none if the repository does not exist.
+    /// The tags of a repository, sorted; `None` if the repository does not exist.
     pub fn tags(&self, of: &Repository) -> Option<Vec<Tag>> {
         let repositories = self.repositories.lock();
         Some(repositories.get(of)?.tags.keys().cloned().collect())

@@ -1,8 +1,9 @@
-//! The blobs of images, by their digests, in one directory that all processes of a user share; and what they are called.
+//! A content-addressed store of image blobs, in a directory shared by all processes of a user; and the names of its
+//! manifests.
 //!
-//! Knows no backend and no network. A blob appears under its digest only whole and on disk, by a rename, so that no reader needs
-//! a lock; whatever is unfinished belongs to a process that holds a lock on it, so that what a killed one left is known from
-//! what a living one needs (`docs/design/exchange.md`).
+//! Independent of any backend and network. A blob appears under its digest only once it is complete and synced, by a
+//! rename, so readers need no lock. Unfinished files are locked by their writer, which distinguishes leftovers of
+//! killed processes from files in use (`docs/design/exchange.md`).
 
 mod blobs;
 mod error;

@@ -35,7 +35,7 @@ fn tag(name: &str) -> Tag {
     Tag::read(name).unwrap()
 }
 
-/// An image without layers.
+/// Stores an image without layers.
 fn image(store: &Store, config: &str) -> Stored {
     let config = store.put(config.as_bytes(), None).unwrap();
     let text = format!(
@@ -70,7 +70,7 @@ fn what_is_not_what_was_promised_leaves_nothing() {
     let (_folder, store) = fresh();
     let (wanted, found) = (Digest::of(b"promised"), Digest::of(b"else"));
     let error = store.put(&b"else"[..], Some(wanted)).unwrap_err();
-    let words = format!("blob `{wanted}` was promised, but `{found}` came");
+    let words = format!("expected blob `{wanted}`, but received `{found}`");
     assert_eq!(error.to_string(), words);
     assert_eq!(store.size(found).unwrap(), None);
     assert!(matches!(store.read(wanted), Err(StoreError::Unknown(_))));
@@ -177,7 +177,7 @@ fn exchanges_do_not_see_each_others_names() {
     first.tag(&of, &tag("t"), &one).unwrap();
     let wanted = Version::Tag(tag("t"));
     assert_eq!(second.find(&of, &wanted).unwrap(), None);
-    // Whoever opens the store sweeps, but nothing of the living.
+    // Opening the store sweeps it, but leaves what is in use.
     open(&folder);
     assert_eq!(first.find(&of, &wanted).unwrap(), Some(one));
 }
@@ -192,7 +192,7 @@ fn blobs_stay_until_they_are_pruned_and_nothing_is_pruned_in_use() {
     assert!(store.size(one.digest).unwrap().is_some());
     assert_eq!(Store::prune(&path).unwrap(), None);
     drop(store);
-    // Between its fork and its exec, a process that another test starts has our files open, and so their locks.
+    // Between fork and exec, a process started by another test has our files open, and so holds their locks.
     let mut tries = (0..200).map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
         Store::prune(&path).unwrap()
@@ -219,7 +219,7 @@ fn other(folder: &Path, what: &str) -> Child {
         .unwrap()
 }
 
-/// Not a test of its own: what another process does.
+/// Not a test of its own: the part that runs in another process.
 #[test]
 fn child() {
     let Some(folder) = std::env::var_os("IMGSPEC_TEST_STORE") else {

@@ -1,7 +1,7 @@
-//! Blobs on their way into the store.
+//! Writing of blobs to the store.
 //!
-//! They are hashed while written, so nothing is read twice, and synced before they get their name, because a name without its
-//! bytes, after a power cut, would stay wrong; of two writers of one blob, one wins.
+//! Blobs are hashed while written, so that nothing is read twice, and synced before they get their name, because after
+//! a power failure a name without its content would stay wrong. If two writers write the same blob, one wins.
 
 use std::io::{self, Read};
 
@@ -14,16 +14,16 @@ use crate::disk::dir::Fresh;
 
 const PIECE: usize = 256 << 10;
 
-/// A blob that is in the store.
+/// A blob in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Blob {
-    /// Its digest.
+    /// The blob's digest.
     pub digest: Digest,
-    /// How many bytes it has.
+    /// The blob's size in bytes.
     pub size: u64,
 }
 
-/// A blob that is being written; dropped, it is forgotten.
+/// A blob being written; dropping it discards it.
 #[derive(Debug)]
 pub struct Writer {
     store: Store,
@@ -33,7 +33,7 @@ pub struct Writer {
 }
 
 impl Store {
-    /// Begins a blob.
+    /// Starts writing a blob.
     pub fn writer(&self) -> Result<Writer, StoreError> {
         Ok(Writer {
             store: self.clone(),
@@ -43,7 +43,7 @@ impl Store {
         })
     }
 
-    /// Puts all that `from` has into the store, if it is what was promised.
+    /// Stores everything that `from` yields; fails if the content does not have the digest `wanted`.
     pub fn put(&self, mut from: impl Read, wanted: Option<Digest>) -> Result<Blob, StoreError> {
         let mut writer = self.writer()?;
         let mut piece = vec![0; PIECE];
@@ -62,13 +62,12 @@ impl Store {
 }
 
 impl Writer {
-    /// How many bytes it has so far.
+    /// The number of bytes written so far.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Adds bytes.
-    /// After an error the blob cannot go on.
+    /// Appends bytes. After an error the blob cannot be continued.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write(bytes)?;
         self.hash.update(bytes);
@@ -76,7 +75,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the blob, if it is what was promised.
+    /// Completes the blob; fails if it does not have the digest `wanted`.
     pub fn finish(self, wanted: Option<Digest>) -> Result<Blob, StoreError> {
         let digest = Digest::finish(self.hash);
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
@@ -89,7 +88,7 @@ impl Writer {
             digest,
             size: self.size,
         };
-        // A file of another size is a damaged one, which this one replaces.
+        // An existing file of another size is damaged and gets replaced.
         if self.store.size(digest)? != Some(self.size) {
             let (blobs, name) = (&self.store.0.blobs, digest.hex());
             let synced = self.file.file.sync_data();

@@ -221,7 +221,7 @@ fn a_state_directory_that_is_committed_to_git_is_told_where_mistakes_are_looked_
     sandbox
         .run_soon(&["check"])
         .success()
-        .says("nothing is wrong");
+        .says("no problems found");
     git(&sandbox, &["add", "--force", ".imgspec/state"]);
     let asked = sandbox.root().with_file_name("git");
     assert!(is_there(&asked));
@@ -242,5 +242,5 @@ fn a_state_directory_that_is_committed_to_git_is_told_where_mistakes_are_looked_
     sandbox
         .run_soon(&["check"])
         .success()
-        .says("nothing is wrong");
+        .says("no problems found");
 }

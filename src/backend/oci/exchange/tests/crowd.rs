@@ -1,11 +1,11 @@
-//! Many at once.
+//! Tests of concurrent access.
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Bench, Digest};
 
-/// Bytes that no other number gives.
+/// Bytes that differ for every number.
 fn noise(number: u8, size: usize) -> Vec<u8> {
     (0..size)
         .map(|at| at.wrapping_mul(31).to_le_bytes()[1] ^ number)

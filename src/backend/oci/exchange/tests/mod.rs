@@ -1,4 +1,4 @@
-//! The registry as its clients see it: the cases of the protocol's conformance tests that apply, one test each.
+//! The registry as its clients see it: one test for each applicable case of the protocol's conformance tests.
 
 mod crowd;
 mod pull;
@@ -15,15 +15,15 @@ use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
 use crate::limits::Limits;
 
-/// An exchange over a store of its own, and a client.
+/// An exchange with a store of its own, and a client.
 struct Bench {
     exchange: Exchange,
     agent: Agent,
     folder: tempfile::TempDir,
 }
 
-/// What came back.
-struct Said {
+/// A received response.
+struct Reply {
     status: u16,
     headers: ureq::http::HeaderMap,
     body: Vec<u8>,
@@ -51,7 +51,7 @@ impl Bench {
         self.exchange.store()
     }
 
-    /// The URL of something of repository `a`.
+    /// The URL of a resource of repository `a`.
     fn of(&self, what: &str) -> String {
         self.of_repository("a", what)
     }
@@ -66,11 +66,11 @@ impl Bench {
         format!("http://{}{path}", self.exchange.host())
     }
 
-    fn ask(&self, method: &str, url: &str) -> Said {
+    fn ask(&self, method: &str, url: &str) -> Reply {
         self.send(method, url, &[], b"")
     }
 
-    fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Said {
+    fn send(&self, method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let request = Request::builder().method(method).uri(url);
         let request = headers.iter().fold(request, |request, (name, value)| {
             request.header(*name, *value)
@@ -80,17 +80,17 @@ impl Bench {
         } else {
             self.agent.run(request.body(()).unwrap())
         };
-        Said::of(answer.unwrap())
+        Reply::of(answer.unwrap())
     }
 
-    /// Where a new upload goes on.
+    /// Starts an upload and returns its URL.
     fn begin(&self) -> String {
         let said = self.ask("POST", &self.of("blobs/uploads/"));
         assert_eq!(said.status, 202);
         self.at(said.header("location"))
     }
 
-    /// Puts a blob to its place.
+    /// Uploads a blob.
     fn push(&self, blob: &[u8]) -> Digest {
         let digest = Digest::of(blob);
         let url = format!("{}?digest={digest}", self.begin());
@@ -98,7 +98,7 @@ impl Bench {
         digest
     }
 
-    /// Pushes an image of this one layer by this tag.
+    /// Pushes an image with a single layer under this tag.
     fn push_image(&self, layer: &[u8], tag: &str) -> Digest {
         let config = self.push(b"{}");
         let text = manifest((config, 2), &[(self.push(layer), layer.len())]);
@@ -107,7 +107,7 @@ impl Bench {
         Digest::of(&text)
     }
 
-    fn put_manifest(&self, version: &str, text: &[u8]) -> Said {
+    fn put_manifest(&self, version: &str, text: &[u8]) -> Reply {
         let kind = [("Content-Type", MANIFEST)];
         self.send(
             "PUT",
@@ -118,7 +118,7 @@ impl Bench {
     }
 }
 
-impl Said {
+impl Reply {
     fn of(answer: Response<ureq::Body>) -> Self {
         let (head, mut body) = answer.into_parts();
         Self {
@@ -137,7 +137,7 @@ impl Said {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Status and code of a refusal.
+    /// The status and code of an error response.
     #[track_caller]
     fn refusal(&self) -> (u16, String) {
         let text: Value = serde_json::from_slice(&self.body).unwrap();
@@ -158,6 +158,6 @@ fn manifest(config: (Digest, usize), layers: &[(Digest, usize)]) -> Vec<u8> {
 }
 
 #[track_caller]
-fn refused(said: &Said, status: u16, code: &str) {
+fn refused(said: &Reply, status: u16, code: &str) {
     assert_eq!(said.refusal(), (status, code.to_owned()), "{}", said.text());
 }

@@ -1,4 +1,4 @@
-//! Pulling.
+//! Tests of pulling.
 
 use super::{Bench, Digest, MANIFEST, refused};
 

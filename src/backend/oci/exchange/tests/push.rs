@@ -1,4 +1,4 @@
-//! Pushing.
+//! Tests of pushing.
 
 use super::{Bench, Digest, MANIFEST, manifest, refused};
 use crate::backend::oci::manifest::INDEX;

@@ -1,4 +1,4 @@
-//! What the registry does not do, and does not let itself be talked into.
+//! Tests of requests that the registry rejects, and of clients that misbehave.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -134,7 +134,7 @@ fn a_client_that_takes_nothing_or_sends_nothing_more_is_left() {
         idle: Duration::from_millis(300),
         ..Limits::default()
     });
-    // More than lies in the system's buffers.
+    // More than fits into the system's buffers.
     let digest = bench.push(&vec![7; 32 << 20]);
     let (blob, upload) = (bench.of(&format!("blobs/{digest}")), bench.begin());
     for (method, url, more) in [
@@ -153,7 +153,7 @@ fn a_client_that_takes_nothing_or_sends_nothing_more_is_left() {
         let head = format!("{method} /{path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         std::thread::sleep(Duration::from_millis(1500));
-        // What was on its way, or a refusal; then the end.
+        // Data already on its way, or an error; then the end.
         let (begun, mut said) = (Instant::now(), Vec::new());
         let ended = stream.read_to_end(&mut said);
         assert!(begun.elapsed() < limit, "{method}: {ended:?}");
@@ -165,7 +165,7 @@ fn a_client_that_takes_nothing_or_sends_nothing_more_is_left() {
 #[test]
 fn what_is_not_http_breaks_only_its_own_connection() {
     let bench = Bench::new();
-    // What a client says that tries TLS first.
+    // The first bytes of a client that tries TLS first.
     for noise in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
         b"GET\r\n\r\n",
@@ -187,7 +187,7 @@ fn when_it_is_dropped_nothing_is_left_but_blobs() {
     bench.send("PATCH", &waiting, &[], b"half");
     let host = bench.exchange.host().to_owned();
     let store = bench.store().clone();
-    // A client that stays must not hold it up.
+    // A client that stays connected must not delay the shutdown.
     let idle = TcpStream::connect(&host).unwrap();
     let begun = Instant::now();
     drop(bench.exchange);

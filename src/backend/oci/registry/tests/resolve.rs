@@ -1,4 +1,4 @@
-//! What images are, by digest and platform.
+//! Tests of resolution by digest and platform.
 
 use super::*;
 use crate::backend::oci::registry;
@@ -72,11 +72,11 @@ fn an_image_is_resolved_to_its_digest_and_those_of_its_platforms() {
     let foreign = resolved(":1", &["linux/arm64", "linux/amd64"]).unwrap_err();
     assert_eq!(
         foreign.to_string(),
-        "it is not for linux/amd64, only for linux/arm64/v8"
+        "it is not available for linux/amd64, only for linux/arm64/v8"
     );
     let foreign = resolved(":both", &["linux/s390x"]).unwrap_err();
     assert_eq!(
         foreign.to_string(),
-        "it is not for linux/s390x, only for linux/amd64, linux/arm64/v8"
+        "it is not available for linux/s390x, only for linux/amd64, linux/arm64/v8"
     );
 }
