@@ -265,7 +265,7 @@ fn a_base_that_no_registry_has_is_locked_by_its_id() {
         bench
             .build(&["--force", "app"])
             .code(1)
-            .says(&format!("names the image {first} of a local store"))
+            .says(&format!("to the image {first} of a local store"))
             .says(&format!("`imgspec lock --update {base}`"));
         bench.run(&["lock", "--update", &base]).success();
         bench.build(&["--locked"]).success();
@@ -289,7 +289,7 @@ fn a_locked_digest_that_is_gone_is_told_with_what_to_do() {
             .build(&["--locked", "app"])
             .code(1)
             .says(&other)
-            .says(&format!("`imgspec.lock` names this digest for `{base}`"))
+            .says(&format!("`imgspec.lock` pins this digest for `{base}`"))
             .says(&format!(
                 "`imgspec lock --update {base}` locks what the tag points to now"
             ));

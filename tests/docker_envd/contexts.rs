@@ -119,11 +119,11 @@ fn registry_config_is_for_a_buildkit_that_envd_starts() {
             .build(&[])
             .code(2)
             .says("the `envd` builder does not support `registry-config`")
-            .says("name a context of the kind `docker-container`");
+            .says("choose a context of type `docker-container`");
         bench
             .build(&["--envd-context", "mine"])
             .code(1)
-            .says("it is for a BuildKit that envd starts itself");
+            .says("it applies only to a BuildKit that envd starts itself");
 
         let create = ["context", "create", "--name", "boxed", "--builder"];
         let kind = ["docker-container", "--builder-address", "imgspec-nobody"];

@@ -24,7 +24,7 @@ fn several_platforms_become_an_index_that_is_found_again_for_all_of_them() {
             for word in [
                 "linux/amd64 and linux/arm64",
                 "containerd-snapshotter",
-                "name one platform",
+                "choose a single platform",
             ] {
                 assert!(ran.stderr.contains(word), "{}", ran.stderr);
             }

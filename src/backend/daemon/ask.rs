@@ -1,4 +1,4 @@
-//! Questions to the daemon, asked by the `docker` program, and where that daemon is.
+//! Queries to the daemon through the `docker` command, and the daemon's address.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,7 +15,7 @@ use crate::cancel::Cancel;
 use crate::process::{self, Exit, Output, Patience, Stream};
 
 impl Daemon {
-    /// Whether the daemon is on a Unix socket and speaking to it is not forbidden.
+    /// Whether the daemon is on a Unix socket and direct access is not disabled.
     pub(super) fn may_be_direct(&self, endpoint: &Endpoint) -> bool {
         let is_forbidden = self.variable(BY_PROGRAMS).is_some_and(|value| value == "1");
         !is_forbidden && endpoint.socket().is_some()
@@ -42,7 +42,7 @@ impl Daemon {
         endpoint.map_or_else(|_| "the Docker daemon".to_owned(), |found| found.words())
     }
 
-    /// The daemon's address for `DOCKER_HOST`; none where Docker's own context has to name it.
+    /// The daemon's address for `DOCKER_HOST`; `None` if only Docker's own context can name it.
     pub(crate) fn address(&self) -> Option<String> {
         let is_said = self
             .variable("DOCKER_HOST")
@@ -95,7 +95,7 @@ impl Daemon {
         self.follow(self.docker()?.args(arguments), cancel, hear)
     }
 
-    /// Runs a program that has the daemon do something long, as long as the daemon is alive.
+    /// Runs a command that makes the daemon do something long, for as long as the daemon is alive.
     pub(crate) fn follow(
         &self,
         command: &mut Command,
@@ -107,7 +107,7 @@ impl Daemon {
         exit
     }
 
-    /// Runs a program as long as the daemon, and the registries that it uses at the moment, are alive.
+    /// Runs a command for as long as the daemon, and the registries it currently uses, are alive.
     pub(super) fn run<'h>(
         &self,
         command: &mut Command,
@@ -115,7 +115,7 @@ impl Daemon {
         registries: &dyn Fn() -> &'h [String],
         hear: impl FnMut(Stream, &str),
     ) -> io::Result<Exit> {
-        let hope = || self.hope(registries(), cancel);
+        let hope = || self.check_alive(registries(), cancel);
         let patience = Patience {
             limits: &self.limits,
             cancel,
@@ -132,15 +132,14 @@ impl Daemon {
         let answer = self.ask(&["version", "--format", "{{.Server.Version}}"], asker);
         let why = match answer {
             Ok(said) if said.success => return Ok(()),
-            Ok(said) => engine::last_line(&said.err, "it says nothing").to_owned(),
+            Ok(said) => engine::last_line(&said.err, "it reports nothing").to_owned(),
             Err(error) => error.to_string(),
         };
         Err(NoEngine::no_daemon(&endpoint.words(), &why).why)
     }
 
-    /// Fails if there is no hope for a silent program: the daemon does not answer, or one of the registries that
-    /// it uses does not.
-    fn hope(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
+    /// Checks on behalf of a silent command that the daemon answers, and each of the registries it uses.
+    fn check_alive(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
         self.lives(Asker::silent().or(cancel))?;
         let access = self.registries();
         let mut registries = registries.iter();

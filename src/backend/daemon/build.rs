@@ -1,4 +1,4 @@
-//! One build, from the job to the verdict: the request, the way that it takes, and what its end means; and pushes.
+//! A build from the job to its outcome: the request, the way it is made, and the interpretation of its end; and pushes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,10 +16,13 @@ use crate::backend::{BuildError, Existence, Job, StoreKind, Wanted};
 use crate::process::{self, Stream};
 
 impl Daemon {
-    /// Builds the Dockerfile of a job's recipe, and returns the digest of the result. With `config` (OCI's image
-    /// configuration, as JSON) the result is the recipe's base with that configuration; a daemon that is only reached through
-    /// Docker's programs does not take it, and the recipe has the word.
-    /// If it fails, nothing has the job's reference.
+    /// Builds the Dockerfile of a job's recipe and returns the digest of the result. With `config` (an OCI image
+    /// configuration, as JSON), the result is the recipe's base with that configuration; a daemon that is reached only
+    /// through Docker's commands ignores it, so the recipe must express the same.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the build fails; the job's reference then names nothing new.
     pub(crate) fn build(
         &self,
         job: &Job<'_>,
@@ -74,8 +77,8 @@ impl Daemon {
         Ok(digest)
     }
 
-    /// Looks whether the result says of itself that it is for the platform that was wanted. One that is not loses its name.
-    /// `BuildKit` up to 0.13 labels everything as wanted, so bases are looked at before as well.
+    /// Checks that the result declares the wanted platform; otherwise its name is removed. `BuildKit` up to 0.13 labels
+    /// every result as wanted, so bases are checked beforehand as well.
     fn is_for(&self, job: &Job<'_>, asker: Asker<'_>) -> Result<(), BuildError> {
         let wanted = Wanted {
             reference: job.reference,
@@ -88,12 +91,12 @@ impl Daemon {
         };
         self.forget(job.reference);
         Err(BuildError::Failed(format!(
-            "the result is not for {}: what it is made of is for another platform",
+            "the result is not for {}: an image it is made of is for another platform",
             missing.join(" and ")
         )))
     }
 
-    /// What steps are given: the image's secrets, and where to find Python.
+    /// The secrets for steps: the image's, and the download sources of Python.
     fn secrets(&self, job: &Job<'_>, dockerfile: &Dockerfile) -> Result<Vec<Revealed>, BuildError> {
         let variable = |name: &str| self.variable(name);
         let mut secrets = secret::of_job(job, &variable)?;
@@ -107,7 +110,7 @@ impl Daemon {
         Ok(secrets)
     }
 
-    /// What the images that a job needs are called for `FROM`, by id.
+    /// The names for `FROM` of the workspace images that a job needs, by id.
     fn parents(
         &self,
         job: &Job<'_>,
@@ -137,7 +140,7 @@ impl Daemon {
         })
     }
 
-    /// Sends what a reference names to its registry. Returns the digest by which that has it, where docker says it.
+    /// Pushes a reference to its registry. Returns the digest under which the registry stored it, if docker reports it.
     pub(crate) fn push(
         &self,
         reference: &str,
@@ -148,7 +151,7 @@ impl Daemon {
         }
         let (notes, cancel) = (asker.notes(), asker.cancel());
         asker.step("pushing");
-        // What failed is said on standard error; the two streams arrive in any order.
+        // Errors are reported on standard error; the two streams arrive in any order.
         let (mut last, mut digest) = (String::new(), None);
         let registry = Reference::read(reference).map(|read| read.host);
         let mut command = self
@@ -186,19 +189,19 @@ impl From<NoEngine> for BuildError {
     }
 }
 
-/// Why a program did not run to its end.
+/// Converts the reason why a command did not run to its end.
 pub(crate) fn broken_off(what: &str, error: &io::Error) -> BuildError {
     match error.kind() {
         io::ErrorKind::TimedOut => BuildError::Transient(error.to_string()),
         io::ErrorKind::Interrupted => BuildError::Cancelled,
-        _ => BuildError::Failed(format!("{what} does not start: {error}")),
+        _ => BuildError::Failed(format!("{what} cannot be started: {error}")),
     }
 }
 
 fn one_platform(job: &Job<'_>) -> BuildError {
     BuildError::Failed(format!(
-        "Docker's classic image store keeps images of one platform, and this one is for {}: switch the daemon to the \
-         containerd image store (`\"features\": {{\"containerd-snapshotter\": true}}` in daemon.json), or name one platform",
+        "Docker's classic image store supports only one platform per image, but this one is for {}: switch the daemon to the \
+         containerd image store (`\"features\": {{\"containerd-snapshotter\": true}}` in daemon.json), or choose a single platform",
         job.recipe.platforms.join(" and ")
     ))
 }

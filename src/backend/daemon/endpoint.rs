@@ -1,7 +1,7 @@
-//! Where the daemon listens, and the proxies in Docker's configuration: what the `docker` programs determine for themselves.
+//! The daemon's address, and the proxies in Docker's configuration, determined as the `docker` command does.
 //!
-//! Only Unix sockets are spoken to directly; TLS, SSH and named pipes are left to Docker's own programs. If the configuration
-//! cannot be read, no other daemon is asked than the user's.
+//! Only Unix sockets are accessed directly; TLS, SSH and named pipes are left to Docker's own commands. If the
+//! configuration cannot be read, no daemon other than the user's is contacted.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::disk::read::{self, Links};
 
 const USUAL: &str = "unix:///var/run/docker.sock";
 
-/// Docker's names for proxies, and the build arguments that they become.
+/// Docker's names for proxies, and the corresponding build arguments.
 const PROXIES: &[(&str, &str)] = &[
     ("httpProxy", "HTTP_PROXY"),
     ("httpsProxy", "HTTPS_PROXY"),
@@ -27,7 +27,8 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// The daemon that `docker` would ask, by `DOCKER_HOST`, `DOCKER_CONTEXT` and the directory of Docker's configuration.
+    /// The daemon that `docker` would use, given `DOCKER_HOST`, `DOCKER_CONTEXT` and the directory of Docker's
+    /// configuration.
     pub(super) fn find(
         host: Option<String>,
         context: Option<String>,
@@ -47,7 +48,7 @@ impl Endpoint {
         }
     }
 
-    /// The daemon of this address, as Docker reads it.
+    /// The daemon at this address, with Docker's interpretation of abbreviations.
     pub(super) fn at(host: &str) -> Self {
         let host = match host.trim() {
             "unix://" => USUAL,
@@ -65,7 +66,7 @@ impl Endpoint {
         format!("the Docker daemon at {}", self.host)
     }
 
-    /// The build arguments that Docker's configuration asks for, as `docker build` gives them.
+    /// The build arguments for the proxies in Docker's configuration, as set by `docker build`.
     pub(super) fn proxies(&self, configuration: Option<&Path>) -> Vec<(String, String)> {
         let read = configuration.map(|folder| read(&folder.join("config.json")));
         match read {
@@ -75,12 +76,12 @@ impl Endpoint {
     }
 }
 
-/// The value unless it is blank.
+/// The value, unless it is blank.
 fn said(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.trim().is_empty())
 }
 
-/// A file of Docker's configuration; none if it does not exist.
+/// Reads a JSON file of Docker's configuration; `None` if it does not exist.
 fn read(file: &Path) -> Result<Option<Value>, String> {
     let refused =
         |why: &dyn std::fmt::Display| format!("`{}` cannot be read: {why}", file.display());
@@ -97,7 +98,7 @@ fn current_context(configuration: &Path) -> Result<Option<String>, String> {
     Ok(context)
 }
 
-/// The daemon of a named context. Contexts' directories are named by digests; their files hold the names.
+/// The daemon of a named context. The directories of contexts are named by digests; their files contain the names.
 fn host_of(context: &str, configuration: &Path) -> Result<Endpoint, String> {
     let folder = configuration.join("contexts/meta");
     let known = std::fs::read_dir(&folder).into_iter().flatten().flatten();

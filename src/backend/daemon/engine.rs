@@ -1,6 +1,7 @@
-//! The Docker that is installed: the program, buildx, the daemon and its image store, asked once.
+//! The installed Docker: the command, buildx, the daemon and its image store, queried once.
 //!
-//! One `docker info` answers everything, plugins included; buildx is then called directly, which saves a process per build.
+//! A single `docker info` answers everything, plugins included; buildx is then called directly, which saves a process
+//! per build.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,23 +11,23 @@ use serde::Deserialize;
 use crate::backend::Availability;
 use crate::backend::platform::Platform;
 
-/// The oldest engine whose `BuildKit` knows what our Dockerfiles use.
+/// The oldest engine whose `BuildKit` supports the generated Dockerfiles.
 const OLDEST: Version = Version(20, 10);
 
-/// The first `docker` program that leaves `BuildKit` to buildx.
+/// The first version of the `docker` command that needs buildx for `BuildKit` builds.
 const WITHOUT_BUILDKIT: Version = Version(23, 0);
 
-/// The first engine whose `BuildKit` is spoken to directly: with older ones only Docker's own programs were tried.
+/// The first engine whose `BuildKit` is accessed directly: with older ones only Docker's own commands were tested.
 const DIRECT: Version = Version(23, 0);
 
-/// The first buildx whose progress can be read as JSON.
+/// The first buildx with JSON progress.
 const RAW_PROGRESS: Version = Version(0, 13);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(pub(super) u32, pub(super) u32);
 
 impl Version {
-    /// Reads `v0.29.1+ds1` and the like; nothing readable is the oldest of all.
+    /// Parses versions such as `v0.29.1+ds1`; unreadable text counts as the oldest version.
     pub(super) fn read(text: &str) -> Self {
         let mut numbers = text
             .trim_start_matches(|each: char| !each.is_ascii_digit())
@@ -39,15 +40,15 @@ impl Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EngineInfo {
     pub(super) server: String,
-    /// The client's version; not told by old clients.
+    /// The client's version; old clients do not report it.
     pub(super) client: Option<String>,
     pub(super) buildx: Option<Buildx>,
-    /// The docker context, which is also the name of the buildx builder that is the daemon itself.
+    /// The docker context, which is also the name of the buildx builder for the daemon itself.
     pub(super) context: String,
-    /// Whether images are kept by containerd rather than by a graph driver.
+    /// Whether images are stored by containerd rather than by a graph driver.
     pub(super) containerd_store: bool,
     pub(super) driver: String,
-    /// What the daemon runs on; none when that is not one of the usual ones.
+    /// The platform the daemon runs on; `None` if it is an uncommon one.
     pub(super) platform: Option<Platform>,
 }
 
@@ -62,14 +63,14 @@ impl Buildx {
         Version::read(&self.version) >= RAW_PROGRESS
     }
 
-    /// Whether it has an option against provenance, which it adds by default since then.
+    /// Whether it has an option to disable provenance, which it adds by default since that version.
     pub(super) fn has_attestations(&self) -> bool {
         Version::read(&self.version) >= Version(0, 10)
     }
 }
 
 impl EngineInfo {
-    /// Whether there is a `BuildKit` client: buildx, or a `docker` that still includes one.
+    /// Checks that there is a `BuildKit` client: buildx, or a `docker` command that still includes one.
     pub(super) fn can_build(&self) -> Result<(), NoEngine> {
         let client = self.client.as_deref().unwrap_or_default();
         let version = Version::read(client);
@@ -103,14 +104,16 @@ impl EngineInfo {
             "classic"
         };
         let driver = &self.driver;
-        let mut remarks = vec![format!("the image store is the {store} one ({driver})")];
+        let mut remarks = vec![format!("the image store is {store} ({driver})")];
         if self.context != "default" {
             remarks.push(format!("the docker context is `{}`", self.context));
         }
         if is_direct {
-            remarks.push("builds speak to its BuildKit directly".to_owned());
+            remarks.push("builds use its BuildKit directly".to_owned());
         } else if self.buildx.is_none() {
-            remarks.push("there is no buildx: `docker build` is used, which tells less".to_owned());
+            remarks.push(
+                "buildx is missing, so builds use `docker build`, which reports less".to_owned(),
+            );
         }
         Availability::Ready { versions, remarks }
     }
@@ -120,7 +123,7 @@ impl EngineInfo {
 pub(super) struct NoEngine {
     pub(super) why: String,
     pub(super) mend: String,
-    /// Whether it may pass: the daemon may be restarting.
+    /// Whether the problem may be transient: the daemon may be restarting.
     pub(super) passing: bool,
 }
 
@@ -140,9 +143,9 @@ impl NoEngine {
         )
     }
 
-    /// The daemon does not answer; `whom` is what it is called.
+    /// The daemon does not answer; `whom` is its name in messages.
     pub(super) fn no_daemon(whom: &str, why: &str) -> Self {
-        // In docker's words, which name the daemon once more.
+        // Replaces docker's own message, which repeats the daemon's address.
         let why = if why.starts_with("Cannot connect to the Docker daemon") {
             "nothing is listening there"
         } else {
@@ -150,7 +153,7 @@ impl NoEngine {
         };
         Self {
             why: format!("{whom} does not answer: {why}"),
-            mend: "start it, or point `DOCKER_HOST` or `docker context use` at one that runs"
+            mend: "start it, or point `DOCKER_HOST` or `docker context use` at a running one"
                 .into(),
             passing: true,
         }
@@ -159,7 +162,7 @@ impl NoEngine {
     pub(super) fn unreached(whom: &str, error: &io::Error) -> Self {
         let none = Self::no_daemon(whom, &error.to_string());
         if error.kind() == io::ErrorKind::PermissionDenied {
-            let mend = "become a member of the group that its socket belongs to (`docker`), or point `DOCKER_HOST` at another";
+            let mend = "join the group that owns its socket (`docker`), or point `DOCKER_HOST` at another daemon";
             return Self::lasting(none.why, mend);
         }
         none
@@ -167,8 +170,8 @@ impl NoEngine {
 
     pub(super) fn nowhere(why: &str) -> Self {
         Self::lasting(
-            format!("no Docker daemon can be asked: {why}"),
-            "mend it, or name the daemon in `DOCKER_HOST`",
+            format!("the Docker daemon's address cannot be determined: {why}"),
+            "fix it, or set `DOCKER_HOST` to the daemon's address",
         )
     }
 
@@ -209,11 +212,11 @@ struct Plugin {
     name: String,
     path: Option<PathBuf>,
     version: Option<String>,
-    /// Why it cannot be used.
+    /// Why the plugin cannot be used.
     err: Option<serde_json::Value>,
 }
 
-/// Reads what `docker info --format '{{json .}}'` said of the daemon that is called `whom`.
+/// Parses the output of `docker info --format '{{json .}}'` about the daemon `whom`.
 pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEngine> {
     let Ok(info) = serde_json::from_str::<Info>(out.trim()) else {
         return Err(NoEngine::no_daemon(
@@ -259,7 +262,7 @@ pub(super) fn read(whom: &str, out: &str, err: &str) -> Result<EngineInfo, NoEng
     })
 }
 
-/// The kernel's name of an architecture as images have it.
+/// Translates the kernel's name of an architecture to that of images.
 fn architecture(machine: &str) -> Option<&'static str> {
     Some(match machine {
         "x86_64" => "amd64",

@@ -1,4 +1,4 @@
-//! What exists of some references: of those in the local store by the daemon's word, of the others by their registries'.
+//! Checks which references exist: in the local store by querying the daemon, in registries by querying those.
 
 use super::endpoint::Endpoint;
 use super::engine::NoEngine;
@@ -8,7 +8,7 @@ use crate::backend::oci::registry;
 use crate::backend::{Existence, StoreKind, Wanted, labels};
 
 impl Daemon {
-    /// What exists of these references, in their order; both places are asked at once.
+    /// The existence of each of these references, in order; the daemon and the registries are queried concurrently.
     pub(crate) fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         let (local, remote): (Vec<_>, Vec<_>) = wanted
             .iter()
@@ -32,7 +32,7 @@ impl Daemon {
             .collect()
     }
 
-    /// Asks the daemon itself, or the `docker` program, which knows more transports.
+    /// Queries the daemon directly, or through the `docker` command, which supports more transports.
     fn exists_here(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         if wanted.is_empty() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! What Docker leaves about and says of itself: its configuration and contexts, `docker info`, what it knows of an image.
+//! Fuzzes Docker's configuration and contexts, the output of `docker info`, and the daemon's answers about images.
 
 use std::path::Path;
 
@@ -55,7 +55,7 @@ fn some_json(random: &mut Random, good: &serde_json::Value) -> String {
     }
 }
 
-/// Docker's two files, the one below the other.
+/// Two files of Docker's configuration, separated by a control character.
 fn files(random: &mut Random) -> String {
     if let Some(long) = random.long(WORDS) {
         return long;
@@ -85,7 +85,7 @@ fn judge_files(text: &str, folder: &Path) -> bool {
     true
 }
 
-/// What `docker info` says; below it, what it complains of.
+/// The output of `docker info`, followed by its error output.
 fn info(random: &mut Random) -> String {
     let good = json!({ "ServerVersion": *random.pick(&["28.1.0", "20.10.1", "19.3", "28.0+dev", "v4294967296.1"]), "Driver": "overlayfs", "DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]],
         "OSType": "linux", "ClientInfo": { "Version": "28.1", "Context": "default", "Plugins": [{ "Name": "buildx", "Path": "/x", "Version": "v0.29.1" }] } });
@@ -113,7 +113,7 @@ fn judge_info(text: &str) -> bool {
     }
 }
 
-/// What the daemon answers about an image: the status, then the body.
+/// An answer of the daemon about an image: the status, then the body.
 fn answer(random: &mut Random) -> String {
     let good = json!({ "Id": "sha256:1", "RepoTags": ["a:1"], "Os": "linux", "Architecture": "amd64", "Config": { "Labels": { "dev.imgspec.key": "k" } } });
     let body = random
@@ -135,11 +135,11 @@ fn judge_answer(text: &str) -> bool {
         ("a:1", &["linux/amd64".to_owned()]),
     ) {
         Existence::Present { .. } | Existence::Incomplete { .. } => {
-            assert_eq!(status, 200, "only then it is there");
+            assert_eq!(status, 200, "present only with status 200");
             true
         }
         Existence::Absent => {
-            assert_eq!(status, 404, "only on the daemon's word");
+            assert_eq!(status, 404, "absent only with status 404");
             true
         }
         Existence::Unknown { .. } => false,

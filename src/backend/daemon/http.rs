@@ -1,4 +1,4 @@
-//! HTTP over the daemon's socket: one connection, its questions, and its errors in words.
+//! HTTP over the daemon's socket: a connection, requests on it, and readable errors.
 
 use std::io;
 use std::path::Path;
@@ -12,10 +12,10 @@ use hyper_util::rt::TokioIo;
 use crate::backend::buildkit::dial;
 use crate::limits::Limits;
 
-/// The longest answer about one image, in bytes.
+/// Maximum size of an answer about one image, in bytes.
 const LONGEST_ANSWER: usize = 16 << 20;
 
-/// A connection for one question after the other.
+/// A connection for consecutive requests.
 pub(super) type Line = SendRequest<Empty<Bytes>>;
 
 pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, Bytes)> {
@@ -45,11 +45,11 @@ pub(super) async fn get(line: &mut Line, path: &str) -> io::Result<(StatusCode, 
 
 fn broken(error: &hyper::Error) -> io::Error {
     io::Error::other(if error.is_parse() || error.is_parse_too_large() {
-        format!("what it answers is not HTTP ({error})")
+        format!("its answer is not HTTP ({error})")
     } else if error.is_incomplete_message() || error.is_closed() {
-        "it hangs up before it has answered".to_owned()
+        "it closed the connection before answering".to_owned()
     } else if error.is_canceled() {
-        "it hangs up, or its answer cannot be read".to_owned()
+        "it closed the connection, or its answer is invalid".to_owned()
     } else {
         error.to_string()
     })
@@ -60,7 +60,7 @@ pub(super) async fn connect(socket: &Path, limits: &Limits) -> io::Result<Line> 
     let (line, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    // Its errors are those of the questions on it.
+    // Its errors surface in the requests made on it.
     tokio::spawn(connection);
     Ok(line)
 }

@@ -1,4 +1,4 @@
-//! The images of the local store: what they are, and their names, private ones among them.
+//! The images of the local store, and their names, including private ones.
 
 use super::Daemon;
 use super::engine::NoEngine;
@@ -18,12 +18,12 @@ impl Daemon {
         self.engine(asker).map(drop).map_err(BuildError::from)
     }
 
-    /// A new private name for an image; it is removed at the end of the run.
+    /// Returns a new private name for an image; it is removed at the end of the run.
     pub(crate) fn private_name(&self) -> String {
         self.pins.next()
     }
 
-    /// An image of the local store, by name or id; none if it does not exist.
+    /// Looks up an image of the local store by name or id; `None` if it does not exist.
     pub(crate) fn image(
         &self,
         name: &str,
@@ -33,7 +33,7 @@ impl Daemon {
         let said = self.told(&head, asker)?;
         if said.success {
             return LocalImage::read(&said.out).map(Some).ok_or_else(|| {
-                BuildError::Failed(format!("docker's answer for `{name}` cannot be read"))
+                BuildError::Failed(format!("docker's answer for `{name}` cannot be parsed"))
             });
         }
         let why = said.err.trim();
@@ -43,7 +43,7 @@ impl Daemon {
         Err(BuildError::Transient(why.to_owned()))
     }
 
-    /// A name of exactly this image: a private one, or its digest if only a registry has it.
+    /// Returns a name of exactly this image: a private one, or one by digest if only a registry has it.
     pub(crate) fn pinned(
         &self,
         id: &str,
@@ -68,7 +68,8 @@ impl Daemon {
         }
     }
 
-    /// The private name of an image, given to it if it has none; or why the daemon does not.
+    /// Returns the private name of an image, creating one if necessary; the inner error is the daemon's reason for
+    /// refusing.
     pub(super) fn pin_of(
         &self,
         digest: &str,
@@ -86,7 +87,7 @@ impl Daemon {
         Ok(Err(said.err))
     }
 
-    /// Makes a private name the one by which others are built on its image.
+    /// Records a private name as the one by which others are built on its image.
     pub(crate) fn pin(&self, image: &LocalImage, name: &str) {
         self.pins.note(&image.id, name);
     }
@@ -107,27 +108,27 @@ impl Daemon {
     }
 
     pub(super) fn remove_names(&self, names: &[&str]) {
-        // One call removes one name after the other. Where a name is an image's last one, containerd's store collects its garbage
-        // each time, but once for all who wait for it.
+        // A single call removes names one by one. When an image loses its last name, containerd's store runs a garbage
+        // collection, but only one for all concurrent removals.
         let share = names.len().div_ceil(REMOVERS).clamp(1, inspect::AT_ONCE);
         std::thread::scope(|scope| {
             for some in names.chunks(share) {
                 scope.spawn(move || {
                     let head = ["image", "rm"];
                     let arguments: Vec<&str> = head.iter().chain(some).copied().collect();
-                    // A name that cannot be removed costs only its line in `docker images`.
+                    // A name that cannot be removed costs only a line in `docker images`.
                     let _ = self.listen(&arguments, &Cancel::default(), |_, _| {});
                 });
             }
         });
     }
 
-    /// Removes the private names that killed runs left; returns how many.
+    /// Removes the private names that killed runs left behind; returns their number.
     pub(crate) fn clean_pins(&self, asker: Asker<'_>) -> Result<usize, String> {
         self.clean_names(Pins::is_left, asker)
     }
 
-    /// Removes all names in the local store that were left behind; returns how many.
+    /// Removes all names in the local store for which `is_left` holds; returns their number.
     pub(crate) fn clean_names(
         &self,
         is_left: impl Fn(&str) -> bool,
@@ -136,7 +137,7 @@ impl Daemon {
         if self.program.is_none() {
             return Ok(0);
         }
-        // A list of thousands of images takes long: is the daemon alive?
+        // Listing thousands of images takes long, so first check that the daemon is alive.
         self.lives(asker)?;
         let list = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
         let (mut left, mut complaint) = (Vec::new(), String::new());
@@ -153,7 +154,7 @@ impl Daemon {
         Ok(left.len())
     }
 
-    /// Runs a short call of the `docker` program for a build.
+    /// Runs a short `docker` command for a build.
     pub(super) fn told(&self, arguments: &[&str], asker: Asker<'_>) -> Result<Output, BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());

@@ -1,7 +1,7 @@
-//! Images of the local store, read from what the daemon or one `docker image inspect` says.
+//! Parses descriptions of local images from the daemon or from `docker image inspect`.
 //!
-//! Pure; the questions are asked elsewhere. An image is matched by its own names, not by its place in the answer, and is
-//! absent only if the daemon says so.
+//! Pure; the queries are made elsewhere. An image is matched by its own names, not by its position in the answer, and
+//! is absent only if the daemon says so.
 
 use std::collections::BTreeMap;
 
@@ -14,24 +14,25 @@ use crate::backend::platform::Platform;
 use crate::backend::{Existence, Wanted, labels};
 use crate::process::Output;
 
-/// How many references one call takes: the system allows about two megabytes of arguments.
+/// Maximum number of references per call: the system allows about two megabytes of arguments.
 pub(super) const AT_ONCE: usize = 1000;
 
-/// An image of the local store, as `docker image inspect` and the daemon itself describe it.
+/// An image of the local store, as described by the daemon and by `docker image inspect`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct LocalImage {
     pub(crate) id: String,
     repo_tags: Option<Vec<String>>,
     repo_digests: Option<Vec<String>>,
-    /// Docker's `Config`: environment, labels, entrypoint and the like.
+    /// Docker's `Config`: environment, labels, entrypoint and so on.
     #[serde(default)]
     pub(crate) config: Value,
     #[serde(flatten)]
     pub(crate) platform: Platform,
 }
 
-/// What exists of these references, in their order, by the answer to `docker image inspect --format '{{json .}}'`.
+/// The existence of each of these references, in order, according to the output of `docker image inspect --format
+/// '{{json .}}'`.
 pub(super) fn read(
     whom: &str,
     wanted: &[Wanted<'_>],
@@ -67,8 +68,8 @@ pub(super) fn read(
     Ok(each.collect())
 }
 
-/// What exists of one reference, by the answer to `GET /images/{name}/json` of the daemon that is called `whom`. An answer to
-/// another question is none.
+/// The existence of one reference, according to the answer of the daemon `whom` to `GET /images/{name}/json`. An answer
+/// about another image counts as unknown.
 pub(super) fn read_one(
     whom: &str,
     status: u16,
@@ -81,7 +82,7 @@ pub(super) fn read_one(
         200 => match serde_json::from_slice::<LocalImage>(body) {
             Ok(image) if image.is_called(reference) => existence(&image, platforms),
             Ok(image) => unknown(&format!("{whom} answers for another image ({})", image.id)),
-            Err(error) => unknown(&format!("what {whom} answers cannot be read: {error}")),
+            Err(error) => unknown(&format!("the answer of {whom} cannot be parsed: {error}")),
         },
         404 if message.is_some_and(says_absent) => Existence::Absent,
         _ => {
@@ -92,7 +93,7 @@ pub(super) fn read_one(
 }
 
 impl LocalImage {
-    /// Reads one that says what it runs on.
+    /// Parses an image; `None` if its id or platform is missing.
     pub(super) fn read(text: &str) -> Option<Self> {
         let image: Self = serde_json::from_str(text.trim()).ok()?;
         let Platform {
@@ -104,13 +105,14 @@ impl LocalImage {
         is_whole.then_some(image)
     }
 
-    /// The digests of its manifests, as registries know them.
+    /// The digests of its manifests in registries.
     pub(crate) fn digests(&self) -> impl Iterator<Item = &str> {
         let names = self.repo_digests.iter().flatten();
         names.filter_map(|name| Some(name.split_once('@')?.1))
     }
 
-    /// The digest by which the registry of this repository once had it. containerd's store tells one of every image.
+    /// The digest that the image had in the registry of this repository. containerd's store reports one for every
+    /// image.
     pub(crate) fn digest_in(&self, repository: &str) -> Option<&str> {
         let mut names = self.repo_digests.iter().flatten();
         names.find_map(|name| {
@@ -136,7 +138,7 @@ fn unknown(why: &str) -> Existence {
     }
 }
 
-/// Of an image for several platforms only one is described here: its key stands for the others.
+/// For a multi-platform image only one platform is described here; its key stands for the others.
 fn existence(image: &LocalImage, platforms: &[String]) -> Existence {
     let wanted = match platforms {
         [only] => std::slice::from_ref(only),
@@ -151,21 +153,22 @@ fn key(image: &LocalImage) -> Option<String> {
     key.map(str::to_owned)
 }
 
-/// "Error response from daemon: No such image: x:1", in the words of all versions.
-/// The digest in what a push says at its end: `1.0: digest: sha256:… size: 527`.
+/// The digest in the last line of a push: `1.0: digest: sha256:… size: 527`.
 pub(super) fn pushed(line: &str) -> Option<String> {
     let (_, rest) = line.split_once(": digest: ")?;
     let digest = rest.split_whitespace().next()?;
     Digest::read(digest).map(|digest| digest.to_string())
 }
 
+/// Whether a message such as "Error response from daemon: No such image: x:1", in the wording of any version, reports
+/// that an image is absent.
 fn says_absent(text: &str) -> bool {
     let text = text.to_lowercase();
     let words = ["no such image", "no such object", "image not known"];
     words.iter().any(|word| text.contains(word))
 }
 
-/// A reference as Docker shows it.
+/// A reference in Docker's short form.
 fn familiar(reference: &str) -> &str {
     let short = reference
         .strip_prefix("docker.io/")
@@ -296,7 +299,7 @@ mod tests {
         let why = |err: &str| read(&["a:1"], &said(false, "", err)).unwrap_err().why;
         assert_eq!(why(err), "it does not answer: nothing is listening there");
         assert!(why("").ends_with("`docker image inspect` failed"));
-        // What docker says of its configuration is no answer of the daemon.
+        // Docker's warnings about its configuration do not come from the daemon.
         let warned = "WARNING: Error loading config file: x\nError response from daemon: No such image: a:1\n";
         let found = read(&["a:1"], &said(false, "", warned)).unwrap();
         assert_eq!(found, [Existence::Absent]);

@@ -1,4 +1,5 @@
-//! Outside images as the lock has them: by digest of their registries, or by id of the local store. And what they are now.
+//! Outside images as pinned by the lock, by registry digest or by id in the local store; and resolution of what they
+//! are now.
 
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use crate::backend::{
 use crate::recipe::repository;
 use crate::workspace::{LOCK_FILE, Locked, LockedImage};
 
-/// What the locked images of a job that registries have are called, by name.
+/// The names by digest of a job's locked registry images, by reference.
 pub(crate) fn locked_digests<'a>(
     job: &Job<'a>,
 ) -> impl Iterator<Item = (String, String)> + use<'a> {
@@ -26,7 +27,7 @@ pub(crate) fn locked_digests<'a>(
     })
 }
 
-/// A failure for which the lock may be the reason, with what to do.
+/// Explains a failure that the lock may have caused, and adds what to do.
 pub(super) fn explained(error: BuildError, job: &Job<'_>) -> BuildError {
     let BuildError::Failed(why) = &error else {
         return error;
@@ -41,7 +42,7 @@ pub(super) fn explained(error: BuildError, job: &Job<'_>) -> BuildError {
         Some((image, _)) => {
             let name = &image.name;
             BuildError::Failed(format!(
-                "{why}: `{LOCK_FILE}` names this digest for `{name}`; where its registry no longer has that, \
+                "{why}: `{LOCK_FILE}` pins this digest for `{name}`; if its registry no longer has it, \
                  `imgspec lock --update {name}` locks what the tag points to now"
             ))
         }
@@ -49,7 +50,7 @@ pub(super) fn explained(error: BuildError, job: &Job<'_>) -> BuildError {
 }
 
 impl Daemon {
-    /// What the locked images of a job are called for `FROM`, by name.
+    /// The names for `FROM` of a job's locked images, by reference.
     pub(super) fn locked(
         &self,
         job: &Job<'_>,
@@ -64,7 +65,7 @@ impl Daemon {
         Ok(called)
     }
 
-    /// A private name of an image that only the local store has.
+    /// Returns a private name of an image that only the local store has.
     pub(crate) fn by_id(
         &self,
         name: &str,
@@ -77,13 +78,13 @@ impl Daemon {
                 return BuildError::Transient(why.to_owned());
             }
             BuildError::Failed(format!(
-                "`{LOCK_FILE}` names the image {id} of a local store for `{name}`, and this one does not have it: build \
+                "`{LOCK_FILE}` pins `{name}` to the image {id} of a local store, which this store does not have: build \
                  `{name}` here and run `imgspec lock --update {name}`, or push it to a registry that everyone can reach"
             ))
         })
     }
 
-    /// What outside images are now: as their registries say, else as the local store has them.
+    /// Resolves outside images: through their registries, or else through the local store.
     pub(crate) fn resolve(
         &self,
         wanted: &[Outsider<'_>],
@@ -100,7 +101,7 @@ impl Daemon {
         .collect()
     }
 
-    /// What the local store has, where the registry of an image could not say.
+    /// Resolves an image through the local store if its registry could not.
     fn resolve_here(
         &self,
         wanted: Outsider<'_>,
@@ -120,7 +121,7 @@ impl Daemon {
             let there = vec![image.platform.to_string()];
             return Err(Unresolved::Foreign { missing, there });
         }
-        // A registry that does not have the tag has no use for the digest either.
+        // If the registry does not have the tag, the digest is of no use there either.
         let published = image.digest_in(repository(wanted.reference));
         let published = published.filter(|_| why != Unresolved::Absent);
         let text = published.unwrap_or(&image.id).to_owned();
@@ -138,14 +139,14 @@ impl Daemon {
         })
     }
 
-    /// Which of these images are for other platforms than they are wanted for. `BuildKit` takes such a one all the same, and the
-    /// result says of itself that it is for what was wanted.
+    /// Finds images that are for other platforms than wanted. `BuildKit` uses such an image anyway, and the result
+    /// claims to be for the wanted platform.
     pub(crate) fn foreign(
         &self,
         wanted: &[Outsider<'_>],
         asker: Asker<'_>,
     ) -> Vec<Option<Unresolved>> {
-        // Asked for only when an image is not here.
+        // Evaluated only if an image is missing from the local store.
         let own = LazyCell::new(|| self.engine(asker).ok()?.info.platform.clone());
         let each = wanted.iter().flat_map(|one| {
             let platforms = one.platforms.iter();
@@ -161,7 +162,7 @@ impl Daemon {
             let here: Vec<_> = here.by_ref().take(one.platforms.len()).collect();
             here.into_iter().any(|(wanted, found)| match found {
                 Existence::Incomplete { .. } => true,
-                // It is fetched, and only what is wanted for another platform than the daemon's may be none of its own.
+                // It will be fetched, so only platforms other than the daemon's own can fail to match.
                 Existence::Absent => own
                     .as_ref()
                     .is_some_and(|own| !own.is(&wanted.platforms[0])),

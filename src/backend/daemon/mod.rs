@@ -1,8 +1,8 @@
-//! Docker's daemon, as every builder that builds with it knows it: where it is, what it has, how it builds and pushes.
+//! Docker's daemon, as used by every builder that builds with it: its address, its images, its builds and pushes.
 //!
-//! Knows no builder. A daemon on a Unix socket is spoken to directly, any other one through Docker's programs; an image that
-//! others are built on has a private name, so that nobody moves it between two builds; a reference is given by the build
-//! itself, which gives it only after everything else succeeded (numbers in `docs/design/docker.md`).
+//! Independent of any builder. A daemon on a Unix socket is accessed directly, any other through Docker's commands. An
+//! image that others are built on gets a private name, so that nobody can move it between two builds. A build's
+//! reference is set by the build itself, after everything else has succeeded (measurements in `docs/design/docker.md`).
 
 mod ask;
 mod build;
@@ -38,10 +38,10 @@ use parking_lot::Mutex;
 use pins::Pins;
 use races::Races;
 
-/// Set to 1, builds go through Docker's programs even where the daemon could be spoken to directly.
+/// If set to 1, builds use Docker's commands even if the daemon could be accessed directly.
 const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
 
-/// A daemon, and the `docker` program that knows the way to it. Private names of images are removed when it is dropped.
+/// A daemon, and the `docker` command that can reach it. Private image names are removed when it is dropped.
 #[derive(Debug)]
 pub struct Daemon {
     program: Option<PathBuf>,
@@ -50,28 +50,28 @@ pub struct Daemon {
     engine: Mutex<Option<Engine>>,
     pins: Pins,
     races: Races,
-    /// Whether the daemon gave no answer when it was last asked.
+    /// Whether the daemon failed to answer the most recent query.
     is_lost: AtomicBool,
 }
 
-/// What was found out about a daemon, and the way to build with it.
+/// What is known about a daemon, and the way to build with it.
 #[derive(Debug, Clone)]
 struct Engine {
     info: EngineInfo,
-    /// None where builds go through Docker's programs.
+    /// `None` if builds use Docker's commands.
     buildkit: Option<Arc<BuildKit>>,
 }
 
 impl Default for Daemon {
-    /// The one that the `docker` of PATH asks, in the environment of this process.
+    /// The daemon used by the `docker` in PATH, in the environment of this process.
     fn default() -> Self {
         Self::new(which::which("docker").ok(), Vec::new())
     }
 }
 
 impl Daemon {
-    /// The one that this `docker` program asks, with these variables besides the environment of this process. Nothing is
-    /// started yet.
+    /// The daemon used by this `docker` command, with these variables in addition to the environment of this process.
+    /// Starts nothing yet.
     pub fn new(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
         let mut this = Self {
             program,
@@ -82,7 +82,7 @@ impl Daemon {
             races: Races::default(),
             is_lost: AtomicBool::new(false),
         };
-        // Whoever starts the program is told of a time limit that is none; here it counts as not set.
+        // Invalid limits are reported at startup; here they count as unset.
         this.limits = Limits::read(&|name| this.variable(name)).unwrap_or_default();
         this
     }
@@ -102,7 +102,7 @@ impl Daemon {
         engine.is_ok_and(|engine| engine.buildkit.is_some())
     }
 
-    /// What there is, asked once. Only success is remembered: a daemon may be starting.
+    /// What is known about the daemon, queried once. Only success is remembered: a daemon may be starting up.
     fn engine(&self, asker: Asker<'_>) -> Result<Engine, NoEngine> {
         let mut known = self.engine.lock();
         if let Some(engine) = known.as_ref() {
@@ -134,7 +134,7 @@ impl Daemon {
         Ok(Engine { info, buildkit })
     }
 
-    /// The direct way to build, where there is one and nobody forbade it.
+    /// Direct access to `BuildKit`, if possible and not disabled.
     fn buildkit(&self, info: &EngineInfo, endpoint: &Endpoint) -> Option<Arc<BuildKit>> {
         if !info.can_be_direct() || !self.may_be_direct(endpoint) {
             return None;
@@ -150,7 +150,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let names = self.pins.take();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // `clean` removes them from a daemon that does not answer now.
+        // If the daemon does not answer now, `clean` removes them later.
         if !names.is_empty() && !self.is_lost.load(Ordering::Relaxed) {
             self.remove_names(&names);
         }

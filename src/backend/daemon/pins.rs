@@ -1,7 +1,8 @@
 //! Private names for the images that others are built on.
 //!
-//! A local image has no digest that `FROM` could name, and anyone can move a tag between two builds (bake#1112). So each image
-//! gets a name that only this run knows: with its own tag, or when the first image needs it. All are removed at the end.
+//! A local image has no digest that `FROM` could name, and anyone can move a tag between two builds (bake#1112). So
+//! each image gets a name that only this run knows: along with its own tag, or when an image first needs it. All are
+//! removed at the end.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +13,7 @@ pub(super) const REPOSITORY: &str = "imgspec-pin";
 
 #[derive(Debug)]
 pub(super) struct Pins {
-    /// Seconds since 1970 when the run began, so that `clean` can tell names that were left behind.
+    /// Start of the run in seconds since 1970, so that `clean` can recognize names left behind.
     began: u64,
     run: u64,
     given: Mutex<Given>,
@@ -31,7 +32,7 @@ impl Pins {
             began: std::time::UNIX_EPOCH
                 .elapsed()
                 .map_or(0, |since| since.as_secs()),
-            // Keyed by the system's randomness: two runs, on one machine or several, do not meet.
+            // Keyed by the system's randomness, so that runs do not collide, on one machine or several.
             run: RandomState::new().hash_one(std::process::id()),
             given: Mutex::default(),
         }

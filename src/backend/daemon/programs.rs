@@ -1,6 +1,6 @@
-//! A request in the words of a command line: `docker-buildx build`, or the `docker build` of before buildx.
+//! Builds through a command line: `docker-buildx build`, or `docker build` before buildx.
 //!
-//! The verdict is the exit code; the digest comes from the file that the program writes.
+//! The exit code decides; the digest comes from a file that the command writes.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use crate::disk::dir::Dir;
 use crate::disk::system_words;
 use crate::process;
 
-/// The file that the program writes what it made to.
+/// The file to which the command writes its result.
 const RESULT: &str = "result";
 
 const LARGEST_RESULT: u64 = 16 << 20;
@@ -63,7 +63,7 @@ impl Daemon {
         }
     }
 
-    /// `docker-buildx build`, as the `docker` program would call it.
+    /// `docker-buildx build`, as the `docker` command would call it.
     fn buildx(&self, buildx: &Buildx, context: &str, job: &Job<'_>) -> (Command, Form) {
         let mut command = self.command(&buildx.path);
         process::keep_all(&mut command);
@@ -75,7 +75,7 @@ impl Daemon {
         command
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
-            // The daemon itself, whichever builder is current: others do not see its images (buildkit#2343).
+            // The daemon itself, whichever builder is current: other builders do not see its images (buildkit#2343).
             .args(["build", "--builder", context])
             .arg("--metadata-file")
             .arg(job.scratch.join(RESULT))
@@ -84,17 +84,17 @@ impl Daemon {
                 Form::Plain => "--progress=plain",
             });
         if buildx.has_attestations() {
-            // They contain times, so the same image would get another digest with every build (moby#48391).
+            // Attestations contain times, so the same image would get another digest with every build (moby#48391).
             command.args(["--provenance=false", "--sbom=false"]);
         }
         if std::env::var_os("GOGC").is_none() {
-            // It lives for one build: collecting less saves a fifth of its time.
+            // It runs for a single build: less garbage collection saves a fifth of its time.
             command.env("GOGC", "400");
         }
         (command, form)
     }
 
-    /// `docker build` with the `BuildKit` that it has had since 18.09.
+    /// `docker build` with the `BuildKit` included since 18.09.
     fn classic(&self, job: &Job<'_>) -> Result<Command, BuildError> {
         let mut command = self.docker().map_err(|_| NoEngine::no_program())?;
         process::keep_all(&mut command);
@@ -123,7 +123,7 @@ fn arguments(request: &Request<'_>, command: &mut Command) {
     for (name, value) in &job.recipe.wishes.options {
         command.args(options::arguments(name, value));
     }
-    // Values reach the program through its environment: command lines are seen by everyone.
+    // Values are passed through the environment, because command lines are visible to everyone.
     for (at, secret) in request.secrets.iter().enumerate() {
         let variable = format!("IMGSPEC_SECRET_{at}");
         let id = &secret.id;
@@ -156,7 +156,7 @@ fn own_arguments(own: &Own, job: &Job<'_>, command: &mut Command) {
 fn digest(scratch: &Dir) -> Result<String, BuildError> {
     let bytes = scratch.read(RESULT, LARGEST_RESULT).map_err(|error| {
         let why = system_words(&error);
-        BuildError::Failed(format!("what the builder made cannot be known: {why}"))
+        BuildError::Failed(format!("the builder's result cannot be read: {why}"))
     })?;
     let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     let digest = match serde_json::from_str::<serde_json::Value>(&text) {
@@ -170,7 +170,7 @@ fn digest(scratch: &Dir) -> Result<String, BuildError> {
         Ok(digest)
     } else {
         Err(BuildError::Failed(
-            "the builder succeeded and did not say what it made".to_owned(),
+            "the builder succeeded without reporting the image's digest".to_owned(),
         ))
     }
 }

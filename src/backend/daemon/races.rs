@@ -1,13 +1,14 @@
-//! Images whose builds fail because `BuildKit` lost what an earlier build of the same step left, as after a killed client.
+//! Tracks builds that fail because `BuildKit` lost the result of an earlier build of the same step, as after a killed
+//! client.
 //!
-//! Usually the next try finds the step done. If it fails in the same way again, `BuildKit` keeps looking for what is missing as
-//! long as anyone asks for that step; without its cache it is another step to it.
+//! Usually a retry finds the step done. If it fails in the same way again, `BuildKit` keeps looking for the missing
+//! result for as long as that step is requested; without the cache it is a different step.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-/// After this many losses, an image is built without its cache.
+/// After this many such failures, an image is built without the cache.
 const STUCK: usize = 2;
 
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ impl Races {
         *known.entry(image.to_owned()).or_default() += 1;
     }
 
-    /// Whether the next build is to go without the cache; a "yes" resets the count.
+    /// Whether the next build must bypass the cache; returning `true` resets the count.
     pub(super) fn is_stuck(&self, image: &str) -> bool {
         let mut known = self.0.lock();
         let is_stuck = known.get(image).is_some_and(|times| *times >= STUCK);

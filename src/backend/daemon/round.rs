@@ -1,8 +1,9 @@
-//! Questions to the daemon over its Unix socket, without a process: which references exist, and whether it is alive.
+//! Queries to the daemon over its Unix socket, without a process: which references exist, and whether it is alive.
 //!
-//! One round of questions uses a few persistent connections, because the daemon answers for one image after the other (10 ms each
-//! with containerd's store), but on several connections at once. A daemon that breaks off again and again, or says nothing, is
-//! not asked the rest of a round. Source: <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
+//! A round of queries uses a few persistent connections, because on each the daemon answers for one image after the
+//! other (10 ms each with containerd's store), but it serves several connections concurrently. If the daemon breaks
+//! connections repeatedly, or does not answer, the rest of the round is skipped. Source:
+//! <https://docs.docker.com/reference/api/engine/> (`GET /images/{name}/json`, `GET /_ping`).
 
 use std::io;
 use std::path::PathBuf;
@@ -23,28 +24,28 @@ use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::{Existence, Wanted};
 use crate::limits::Limits;
 
-/// Connections of one round. More do not make the daemon faster.
+/// Number of connections per round. More do not make the daemon faster.
 const CONNECTIONS: usize = 8;
 
-/// After this many failures in a row the daemon is not asked any more.
+/// After this many consecutive failures, the rest of the round is skipped.
 const BROKEN: usize = 4;
 
 struct Round {
     socket: PathBuf,
     limits: Limits,
     whom: String,
-    /// References, with the platforms that they must be for.
+    /// References, with the platforms that they must support.
     wanted: Vec<(String, Vec<String>)>,
     next: AtomicUsize,
     found: Mutex<Vec<Option<Existence>>>,
-    /// How many failures since the last answer.
+    /// Number of failures since the last answer.
     broken: AtomicUsize,
-    /// Why the daemon is not asked for the rest.
+    /// Why the rest of the round was skipped.
     lost: Mutex<Option<String>>,
     heard: LastSign,
 }
 
-/// What exists of these references, in their order.
+/// The existence of each of these references, in order.
 pub(super) fn exists(
     endpoint: &Endpoint,
     wanted: &[Wanted<'_>],
@@ -57,7 +58,7 @@ pub(super) fn exists(
     let unreached = |error: &io::Error| NoEngine::unreached(&whom, error);
     let runtime = runtime().map_err(|error| unreached(&error))?;
     let ended = runtime.block_on(question.wait(async {
-        // Before any question, to tell a daemon that is not running from one that cannot answer.
+        // Connects first, to tell a daemon that is not running from one that cannot answer.
         let mut first = Some(connect(&round.socket, limits).await?);
         let mut asking = JoinSet::new();
         for _ in 0..CONNECTIONS.min(wanted.len()) {
@@ -66,7 +67,7 @@ pub(super) fn exists(
         asking.join_all().await;
         Ok(())
     }));
-    // Questions that are still open are given up.
+    // Drops the queries that are still open.
     runtime.shutdown_background();
     match ended {
         Ok(Err(error)) => Err(unreached(&error)),
@@ -75,7 +76,7 @@ pub(super) fn exists(
     }
 }
 
-/// Whether the daemon answers at all, whatever the answer.
+/// Checks that the daemon answers at all, whatever the answer.
 pub(super) fn lives(
     endpoint: &Endpoint,
     limits: &Limits,
@@ -156,7 +157,7 @@ impl Round {
         get(line, &format!("/images/{reference}/json")).await
     }
 
-    /// The results; what was not asked, or not answered, is unknown for one reason.
+    /// The results; queries that were skipped or not answered are unknown, all for the same reason.
     fn told(&self, given_up: Option<GivenUp>) -> Vec<Existence> {
         let lost = self.lost.lock().take();
         let why = match given_up {
@@ -179,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    /// A daemon that has the images whose names end in an even digit, fails at those that end in 9, hangs up at 7, and
-    /// counts the connections it gets.
+    /// A daemon that has the images whose names end in an even digit, returns an error for 9, closes the connection for
+    /// 7, and counts its connections.
     fn daemon(folder: &Path) -> (PathBuf, Arc<AtomicUsize>) {
         let socket = folder.join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -214,7 +215,7 @@ mod tests {
                 ),
             };
             let length = body.len();
-            // Whoever asked may be gone.
+            // The client may be gone.
             let _ = write!(
                 stream,
                 "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -277,7 +278,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let whom = format!("the Docker daemon at unix://{}", socket.display());
-        assert!(said(1).starts_with(&format!("{whom} does not answer: it hangs up")));
+        assert!(said(1).starts_with(&format!("{whom} does not answer: it closed the connection")));
         assert_eq!(
             said(2),
             format!("{whom} answers with status 500: disk on fire")
@@ -298,7 +299,7 @@ mod tests {
         );
     }
 
-    /// A daemon that says this to whoever asks, and then nothing.
+    /// A daemon that sends these bytes on every connection, and then nothing.
     fn says(folder: &Path, words: &'static [u8]) -> PathBuf {
         let socket = folder.join("docker.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -352,7 +353,7 @@ mod tests {
             let Existence::Unknown { why } = found else {
                 panic!("{found:?}")
             };
-            assert!(why.contains("what it answers is not HTTP"), "{why}");
+            assert!(why.contains("its answer is not HTTP"), "{why}");
         }
         let endpoint = Endpoint::at(&format!("unix://{}", socket.display()));
         lives(&endpoint, &Limits::default(), Asker::silent()).unwrap_err();

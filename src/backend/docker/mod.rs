@@ -1,4 +1,4 @@
-//! The `docker` backend: one Dockerfile an image, built by the `BuildKit` of a Docker daemon.
+//! The `docker` backend: one Dockerfile per image, built by the `BuildKit` of a Docker daemon.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,22 +16,22 @@ use crate::cancel::Cancel;
 use crate::recipe::{CopyStep, Recipe, Step};
 use crate::spec::Base;
 
-/// Builds with Docker.
+/// The backend that builds with Docker.
 #[derive(Debug, Default)]
 pub struct Docker(Arc<Daemon>);
 
 impl Docker {
-    /// With the daemon that the `docker` of PATH asks, in the environment of this process. Nothing is started yet.
+    /// Uses the daemon of the `docker` in PATH, in the environment of this process. Starts nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With the daemon that this `docker` program asks, with these variables besides the environment of this process.
+    /// Uses the daemon of this `docker` command, with these variables in addition to the environment of this process.
     pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
         Self::on(Arc::new(Daemon::new(program, environment)))
     }
 
-    /// With this daemon.
+    /// Uses this daemon.
     pub fn on(daemon: Arc<Daemon>) -> Self {
         Self(daemon)
     }
@@ -58,7 +58,7 @@ impl Backend for Docker {
         unsupported(recipe)
     }
 
-    /// Bases of the workspace have their references in it; a build names them by private tags instead, of the same images.
+    /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         let bases = job.bases.iter();
         let called = Called {
@@ -112,7 +112,7 @@ impl Backend for Docker {
 
 type Refuse<'a> = &'a mut dyn FnMut(&str, String);
 
-/// The fields that cannot be honoured, in the order of the recipe.
+/// The fields that cannot be honored, in the order of the recipe.
 fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
     let mut unsupported = Vec::new();
     let mut refuse = |field: &str, why: String| {
@@ -133,7 +133,7 @@ fn names(recipe: &Recipe, refuse: Refuse<'_>) {
             }) if !is_owner(owner) => refuse(
                 "copy",
                 format!(
-                    "`{owner}` is not an owner that a Dockerfile can name: `user` or `user:group`"
+                    "`{owner}` is not an owner that a Dockerfile can express: use `user` or `user:group`"
                 ),
             ),
             Step::Env(pairs) => pairs
@@ -148,12 +148,12 @@ fn names(recipe: &Recipe, refuse: Refuse<'_>) {
             refuse("labels", unsettable(name));
         }
         if labels::is_reserved(name) {
-            refuse("labels", format!("`{name}` is imgspec's own"));
+            refuse("labels", format!("`{name}` is reserved for imgspec"));
         }
     }
 }
 
-/// What the daemon cannot be asked for, and references that would not stay one word.
+/// Rejects options that the daemon does not support, and references that would not remain a single word.
 fn wishes(recipe: &Recipe, refuse: Refuse<'_>) {
     let is_strict = !recipe.wishes.is_lenient;
     let options = recipe.wishes.options.iter().filter(|_| is_strict);
@@ -165,7 +165,7 @@ fn wishes(recipe: &Recipe, refuse: Refuse<'_>) {
     if recipe.wishes.registry_config.is_some() && is_strict {
         refuse(
             "registry-config",
-            "how registries are reached is the daemon's affair: `registry-mirrors` and `insecure-registries` in its daemon.json, \
+            "registry access is configured in the daemon: `registry-mirrors` and `insecure-registries` in its daemon.json, \
              certificates in /etc/docker/certs.d"
                 .to_owned(),
         );
@@ -182,7 +182,7 @@ fn wishes(recipe: &Recipe, refuse: Refuse<'_>) {
     }
 }
 
-/// Environment names that need no quotes.
+/// Whether an environment variable's name needs no quoting.
 fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -190,7 +190,7 @@ fn is_plain_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// Users and groups as they are in every system's files.
+/// Whether this is a user, or a user and a group, with portable names.
 fn is_owner(owner: &str) -> bool {
     let (user, group) = owner.split_once(':').unwrap_or((owner, "0"));
     is_plain_name(user) && is_plain_name(group)

@@ -101,14 +101,14 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
     let other = r#"{"Id":"sha256:1","RepoTags":["other:1"],"Config":{}}"#;
     let message = r#"{"message":"the disk is on fire"}"#;
     let cases: Vec<(Answer, &str)> = vec![
-        (Answer::HangUp, "it hangs up before it has answered"),
+        (Answer::HangUp, "it closed the connection before answering"),
         (
             Answer::Bytes("SSH-2.0-x\r\n\r\n".into()),
-            "what it answers is not HTTP",
+            "its answer is not HTTP",
         ),
         (
             Answer::Bytes(head.into()),
-            "it hangs up before it has answered",
+            "it closed the connection before answering",
         ),
         (
             Answer::Http(500, vec![], message.into()),
@@ -119,11 +119,11 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
             Answer::Http(404, vec![], "<html>".into()),
             "answers with status 404",
         ),
-        (Answer::json("{"), "cannot be read"),
+        (Answer::json("{"), "cannot be parsed"),
         (Answer::json(other), "answers for another image (sha256:1)"),
         (
             Answer::Endless(head.into(), "a: b\r\n".into()),
-            "what it answers is not HTTP",
+            "its answer is not HTTP",
         ),
         (
             Answer::Endless(long, "x".into()),
@@ -202,7 +202,7 @@ fn a_docker_host_of_any_bad_kind_is_told_with_what_to_do() {
         );
         is_in_doubt(
             &ran,
-            "point `DOCKER_HOST` or `docker context use` at one that runs",
+            "point `DOCKER_HOST` or `docker context use` at a running one",
         );
     }
     let mut command = stage.sandbox.command(PLAN);
@@ -235,7 +235,7 @@ fn a_configuration_of_docker_that_cannot_be_read_is_told_and_no_other_daemon_is_
     let refused = stage.run(&["graph", "build"]).code(2);
     refused
         .says("there is no docker context `nowhere`")
-        .says("name the daemon in `DOCKER_HOST`");
+        .says("set `DOCKER_HOST` to the daemon's address");
 }
 
 #[test]

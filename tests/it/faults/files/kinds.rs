@@ -309,7 +309,7 @@ fn what_is_imported_and_is_no_file_is_refused() {
             let ran = bounded(&sandbox, &["import", name]).code(2);
             let words = thing.words();
             let said = words.iter().any(|words| ran.stderr.contains(words));
-            let no_text = thing == NotText && ran.stderr.contains("no UTF-8 text");
+            let no_text = thing == NotText && ran.stderr.contains("not UTF-8 text");
             assert!(said || no_text, "{thing:?}: {}", ran.stderr);
             assert!(ran.stderr.contains(name), "{thing:?}: {}", ran.stderr);
         }
