@@ -1,10 +1,10 @@
-//! Images by envd beside envd itself called for one after the other, as flytekit does; and the exchange, by which bases reach
-//! envd, beside a registry and beside the disk.
+//! Compares builds with envd to plain envd, called for one image after another as flytekit does; and the exchange,
+//! through which bases reach envd, to a registry and to the disk.
 //!
-//! Needs a Docker engine that has `debian:bookworm-slim` (`DOCKER_HOST` chooses it), `envd` in PATH, and for the peer a registry
-//! in `IMGSPEC_BENCH_REGISTRY` (`host:port`, without TLS); `cargo bench --bench envd`. Prints ratios; asserts nothing.
-//! Both sides in turn, medians compared; both build the very same `build.envd` files, and neither finds anything
-//! of them in a cache.
+//! Needs a Docker engine that has `debian:bookworm-slim` (selected by `DOCKER_HOST`), `envd` in PATH, and for
+//! comparison a registry in `IMGSPEC_BENCH_REGISTRY` (`host:port`, without TLS); run with `cargo bench --bench envd`.
+//! Prints ratios and asserts nothing. Both sides are timed alternately and medians compared; both build identical
+//! `build.envd` files, none of which is in a cache.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,15 +20,16 @@ use imgspec::backend::oci::store::Store;
 const IMAGES: usize = 8;
 const ROUNDS: usize = 5;
 
-/// How long the engine rests before a build: it goes on working when one has returned, which would be counted to the other.
+/// How long the engine rests before a build: it keeps working after a build returns, which would be attributed to the
+/// other side.
 const REST: Duration = Duration::from_secs(4);
 
-/// How large a blob is, in MiB.
+/// Size of a blob, in MiB.
 const SIZE: u32 = 256;
 const BLOB: usize = (SIZE as usize) << 20;
 
 fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that this starts.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -36,10 +37,10 @@ fn main() {
     images();
 }
 
-/// Eight images on one base that do next to nothing, so that nothing hides what the tools themselves take.
+/// Eight images on one base with trivial commands, so that the tools' overhead dominates.
 fn images() {
     let Some(registry) = registry() else {
-        println!("no registry in IMGSPEC_BENCH_REGISTRY: images are left out");
+        println!("no registry in IMGSPEC_BENCH_REGISTRY: skipping images");
         return;
     };
     let folder = tempfile::tempdir().expect("a temporary directory");
@@ -49,7 +50,7 @@ fn images() {
     time(Command::new("docker").args(["push", "--quiet", &base]));
     let envd = Alone::prepare(&registry);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    // envd's HOME is set up once, which is not counted.
+    // envd's HOME is set up once, outside the measurement.
     write_images(root, &base);
     time(imgspec(root).args(["graph", "build"]));
     for _ in 0..ROUNDS {
@@ -63,7 +64,7 @@ fn images() {
     let (ours, theirs) = (median(ours).as_secs_f64(), median(theirs).as_secs_f64());
     let ratio = theirs / ours;
     println!(
-        "{IMAGES} images by envd, cold: {ours:.2} s; `envd build` for one after the other: {theirs:.2} s ({ratio:.1} times as fast)"
+        "{IMAGES} images with envd, cold: {ours:.2} s; `envd build` one after another: {theirs:.2} s ({ratio:.1} times as fast)"
     );
     clean_up();
 }
@@ -73,7 +74,7 @@ fn registry() -> Option<String> {
     said.filter(|said| !said.is_empty())
 }
 
-/// The images, of which nothing is in a cache.
+/// Writes a manifest whose images are in no cache.
 fn write_images(root: &Path, base: &str) {
     let since = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
     let mut manifest = String::new();
@@ -86,7 +87,7 @@ fn write_images(root: &Path, base: &str) {
     std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
 }
 
-/// envd as it is used without imgspec, in a HOME that is set up.
+/// envd as used without imgspec, in a HOME that is already set up.
 struct Alone(tempfile::TempDir);
 
 impl Alone {
@@ -109,7 +110,7 @@ impl Alone {
         envd
     }
 
-    /// Builds what imgspec would give envd, which is not counted.
+    /// Builds the files that imgspec renders for envd; the rendering is not timed.
     fn build_all(&self, root: &Path) -> Duration {
         let all = tempfile::tempdir().expect("a temporary directory");
         let names = (0..IMAGES).map(|at| format!("imgspec-bench-{at}"));
@@ -139,7 +140,7 @@ fn clean_up() {
     let _ = remove.output();
 }
 
-/// One blob in and out again, beside a registry and beside the disk.
+/// Writes and reads one blob, with the exchange, a registry and the plain disk.
 fn exchange() {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let store = Store::open(&folder.path().join("oci")).expect("a store");
@@ -179,7 +180,7 @@ fn exchange() {
     }
 }
 
-/// Bytes that do not compress.
+/// Incompressible bytes.
 fn noise() -> Vec<u8> {
     let mut bytes = vec![0; BLOB];
     let mut source = File::open("/dev/urandom").expect("randomness");
@@ -216,7 +217,7 @@ fn pull(from: &str, blob: &[u8]) -> Duration {
     began.elapsed()
 }
 
-/// The least that a store has to do: hash and write, to the disk.
+/// The minimum that a store has to do: hash and write to disk.
 fn write(path: &Path, blob: &[u8]) -> Duration {
     let began = Instant::now();
     let mut file = File::create(path).expect("a file");

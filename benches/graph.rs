@@ -1,10 +1,12 @@
-//! The whole program beside its peer and its limit, in one run: a no-op and a cold build beside `docker buildx bake` of the
-//! same graph on the same engine, a no-op beside a bare walk of the files, and the check of a large manifest.
+//! Compares the whole program to its peer and to a lower bound, in one run: a no-op and a cold build to `docker buildx
+//! bake` of the same graph on the same engine, and a no-op to a bare walk of the files. Also times the check of a large
+//! manifest.
 //!
-//! Needs a Docker engine with buildx that has `busybox:1.36` (`DOCKER_HOST` chooses it) and `cargo bench --bench graph`.
-//! Prints ratios; asserts nothing. Whole processes are timed in turn, A B A B …, so that a machine whose
-//! speed drifts slows both sides alike; medians are compared; before each cold build the engine is left alone for a while,
-//! because it goes on working for some seconds after a build has returned, and that would be counted to the other side.
+//! Needs a Docker engine with buildx that has `busybox:1.36` (selected by `DOCKER_HOST`); run with `cargo bench --bench
+//! graph`. Prints ratios and asserts nothing. Whole processes are timed alternately, A B A B …, so that a machine whose
+//! speed drifts affects both sides alike, and medians are compared. Before each cold build the engine is left idle for
+//! a while, because it keeps working for some seconds after a build returns, which would be attributed to the other
+//! side.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,15 +17,15 @@ const IMAGES: usize = 40;
 const FILES: usize = 50;
 const ROOTS: usize = 8;
 
-/// How long the engine rests before a cold build, in seconds, unless `IMGSPEC_BENCH_REST` says otherwise.
+/// How long the engine rests before a cold build, in seconds, unless `IMGSPEC_BENCH_REST` is set.
 const REST: u64 = 4;
 
-/// What every image stands on and does: nothing that would hide what the tools themselves take.
+/// Base and command of every image: cheap enough that the tools' overhead is visible.
 const BASE: &str = "busybox:1.36";
 const COMMAND: &str = "true";
 
 fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that this starts.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -60,7 +62,7 @@ fn check_of_a_large_manifest() {
     );
 }
 
-/// The same graph for both: image `i` stands on image `i - 8`, copies 50 files and runs one command.
+/// Writes the same graph for both: image `i` is built on image `i - 8`, copies 50 files and runs one command.
 fn write_workspace(root: &Path) {
     let mut manifest = String::new();
     let mut targets = serde_json::Map::new();
@@ -96,7 +98,7 @@ fn write_workspace(root: &Path) {
     std::fs::write(root.join("docker-bake.json"), bake.to_string()).expect("a bake file");
 }
 
-/// A source file of 120 functions.
+/// A source file with 120 functions.
 fn source(image: usize, file: usize) -> String {
     let mut text = format!("# {image} {file}\n");
     for at in 0..120 {
@@ -138,7 +140,7 @@ fn cold(root: &Path) {
     let rest = said.map_or(REST, |text| text.parse().expect("seconds"));
     let rest = Duration::from_secs(rest);
     for _ in 0..5 {
-        // Fresh content at every root before each run: nothing of the other side's cache can serve.
+        // Fresh contents at every root before each run, so that the other side's cache cannot help.
         refresh(root, &mut nonce);
         std::thread::sleep(rest);
         let our = time(&mut build(root));
@@ -151,7 +153,7 @@ fn cold(root: &Path) {
     }
     ratios.sort_by(f64::total_cmp);
     println!(
-        "cold, {IMAGES} images that do nothing: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
+        "cold, {IMAGES} trivial images: imgspec {:.2} s, bake {:.2} s; ratio of the pairs: median {:.2}, {:.2} to {:.2}",
         median(ours).as_secs_f64(),
         median(theirs).as_secs_f64(),
         ratios[2],

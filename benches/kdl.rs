@@ -1,10 +1,10 @@
-//! Our reader of manifests beside the `kdl` crate: the same 1,000 images, and what the crate dies of.
+//! Compares our parser of manifests to the `kdl` crate: the same 1,000 images, and input that the crate cannot handle.
 //!
-//! `cargo bench --bench kdl`. The crate aborts the process, so that part runs in a child.
+//! Run with `cargo bench --bench kdl`. The crate aborts the process, so that part runs in a child process.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a bench says what went wrong by failing"
+    reason = "a bench reports errors by failing"
 )]
 
 use std::process::Command;
@@ -15,7 +15,7 @@ use imgspec::manifest::{self, Overrides};
 
 const CHILD: &str = "IMGSPEC_BENCH_KDL_CHILD";
 
-/// As in `benches/graph.rs`: 136 bytes an image.
+/// As in `benches/graph.rs`: 136 bytes per image.
 fn images(count: usize) -> String {
     let image = |at: usize| {
         format!(
@@ -52,19 +52,19 @@ fn main() {
     std::fs::write(&path, &text).unwrap();
     println!("1,000 images, {} bytes, medians of 15", text.len());
     line(
-        "the kdl crate reads",
+        "the kdl crate parses",
         median(|| drop(kdl::KdlDocument::parse_v2(&text).unwrap())),
     );
     let none = Overrides::default();
     line(
-        "imgspec reads and decodes",
+        "imgspec parses and decodes",
         median(|| {
             let loaded = manifest::load(&path, &none, &|_| None);
             assert_eq!(loaded.workspace.images.len(), 1_000);
         }),
     );
     line(
-        "imgspec reads and checks all",
+        "imgspec parses and checks everything",
         median(|| assert!(!check::check(&path, &none, &|_| None).has_errors())),
     );
     for depth in [4, 8, 12, 16] {
@@ -72,14 +72,14 @@ fn main() {
         let start = Instant::now();
         let _ = kdl::KdlDocument::parse_v2(&nested);
         line(
-            &format!("the kdl crate reads {depth} nested `a /-{{`"),
+            &format!("the kdl crate parses {depth} nested `a /-{{`"),
             start.elapsed(),
         );
     }
     let hostile = "= ".repeat(100_000);
     std::fs::write(&path, &hostile).unwrap();
     line(
-        "imgspec refuses 200 kB of `= `",
+        "imgspec rejects 200 kB of `= `",
         median(|| assert!(check::check(&path, &none, &|_| None).has_errors())),
     );
     let me = std::env::current_exe().unwrap();
@@ -90,7 +90,7 @@ fn main() {
         .unwrap();
     println!(
         "{:60} {status}",
-        "the kdl crate reads 200 kB of `= ` (in a child)"
+        "the kdl crate parses 200 kB of `= ` (in a child)"
     );
     let beside = "a { b } // lost\nc\n";
     let printed = kdl::KdlDocument::parse_v2(beside).unwrap().to_string();

@@ -1,10 +1,10 @@
-//! How long it takes from the end of a save to the start of the builder, and what a watch costs that waits.
+//! Measures the time from the end of a save until the builder starts, and the cost of an idle watch.
 //!
-//! `cargo bench --bench watch`. Needs nothing but files: builds go to the `fake` backend, which copies what a builder would
-//! be sent and takes no time of its own, so that what is measured is the watch. Prints medians and 95th percentiles beside
-//! the limits; asserts nothing. The real program is timed from outside, by its JSON events, with the quiet
-//! period taken off, which counts the pipe too; and it is timed to the builder's own first word, when all that it reads lies
-//! there, not to the announcement before that.
+//! Run with `cargo bench --bench watch`. Needs only files: builds use the `fake` backend, which copies what a builder
+//! would be sent and takes no time itself, so that the watch is what is measured. Prints medians and 95th percentiles
+//! together with targets, and asserts nothing. The real binary is timed from outside, by its JSON events, minus the
+//! quiet period, which includes the pipe. The time ends with the builder's first line of output, when all its input
+//! files are in place, rather than with the announcement before it.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 
 const QUIET: Duration = Duration::from_millis(80);
 
-/// How many images each level of the large graph has: four roots, most on one of them, a tail that is nine deep.
+/// Number of images at each level of the large graph: four roots, most images on one of them, nine levels at the
+/// deepest.
 const LEVELS: [usize; 9] = [4, 59, 30, 27, 33, 13, 2, 1, 1];
 const FILES: usize = 50_000;
 
 fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that this starts.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -37,13 +38,13 @@ fn main() {
     let large = folder.path().join("large");
     hundred_and_seventy(&large);
     let most = Edits {
-        what: "files of the root of 163 images, which all follow",
+        what: "files of the root of 163 images, which are all affected",
         of: "src/i0/",
         are_read: true,
         rounds: 10,
     };
     let one = Edits {
-        what: "one image again and again",
+        what: "files of one image, repeatedly",
         of: "src/i80/",
         are_read: true,
         rounds: 40,
@@ -56,18 +57,18 @@ fn main() {
     measure("170 images, 50,000 files", &large, 150.0, &[all, one, most]);
 }
 
-/// What is edited.
+/// Which files are edited.
 #[derive(Clone, Copy)]
 struct Edits {
     what: &'static str,
-    /// The start of the files' paths, from the workspace root.
+    /// Prefix of the files' paths, relative to the workspace root.
     of: &'static str,
-    /// Whether each of them is in an image; otherwise each is tried first.
+    /// Whether all of them are in an image; otherwise each is tried first.
     are_read: bool,
     rounds: usize,
 }
 
-/// The example of twelve images, as it is.
+/// Copies the example of twelve images.
 fn example(root: &Path) {
     copy_folder(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo"),
@@ -91,7 +92,8 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Two needs an image on average, as large collections of images have them: a base of the level below and a copy from another.
+/// On average each image has two dependencies, as in large collections of images: a base on the level below and a copy
+/// from another.
 fn hundred_and_seventy(root: &Path) {
     let images: usize = LEVELS.iter().sum();
     let mut manifest = String::new();
@@ -100,7 +102,7 @@ fn hundred_and_seventy(root: &Path) {
         for at in first..first + width {
             let mut needs: Vec<usize> = Vec::new();
             if !below.is_empty() {
-                // Most of the second level stand on one root.
+                // Most of the second level is built on one root.
                 let spread = if first < 10 && at % 6 != 0 {
                     0
                 } else {
@@ -183,7 +185,7 @@ impl Watch {
         Self { child, events }
     }
 
-    /// How many images the next change of files wakes.
+    /// The number of images affected by the next file change.
     fn woken(&self) -> usize {
         loop {
             let (_, event) = self.events.recv().expect("it runs");
@@ -193,7 +195,7 @@ impl Watch {
         }
     }
 
-    /// When the next event of this kind came.
+    /// The time of the next event of this kind.
     fn until(&self, kind: &str) -> Instant {
         loop {
             let (at, event) = self.events.recv().expect("it runs");
@@ -205,7 +207,7 @@ impl Watch {
 }
 
 impl Watch {
-    /// Whether a wave comes and ends.
+    /// Waits for a wave to start and end. Returns false if none comes.
     fn settles(&self) -> bool {
         while let Ok((_, event)) = self.events.recv_timeout(Duration::from_secs(1)) {
             if event["event"] == "files-changed" {
@@ -225,7 +227,7 @@ impl Drop for Watch {
 }
 
 fn measure(what: &str, root: &Path, limit: f64, edits: &[Edits]) {
-    // What was written just before it is read is read again at the next look: nobody's files are that young.
+    // Files written right before they are read are read again at the next look, which does not happen in practice.
     std::thread::sleep(Duration::from_secs(4));
     let started = Instant::now();
     let watch = Watch::start(root);
@@ -264,13 +266,13 @@ fn edit(what: &str, root: &Path, limit: f64, watch: &Watch, edits: &Edits) {
         begun.push(since(watch.until("image-log")));
         watch.until("watch-waiting");
     }
-    let edited = format!("{what}: {}, at most {woken} images woken", edits.what);
-    println!("{edited}: save to the start of the builder, beyond the quiet period");
-    report("  to the builder's first word", begun, Some(limit));
-    report("  of that, until it was begun", told, None);
+    let edited = format!("{what}: {}, at most {woken} images affected", edits.what);
+    println!("{edited}: from save to builder start, not counting the quiet period");
+    report("  to the builder's first output", begun, Some(limit));
+    report("  of which to the start event", told, None);
 }
 
-/// All Python files below a directory, in the order of their paths.
+/// All Python files below a directory, sorted by path.
 fn sources(root: &Path) -> Vec<PathBuf> {
     let (mut ahead, mut found) = (vec![root.to_owned()], Vec::new());
     while let Some(folder) = ahead.pop() {
@@ -287,7 +289,7 @@ fn sources(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a change of this file wakes an image.
+/// Whether changing this file affects an image.
 fn wakes(watch: &Watch, file: &Path) -> bool {
     let text = std::fs::read_to_string(file).expect("a text");
     std::fs::write(file, format!("{text}# tried\n")).expect("a file");
@@ -301,17 +303,17 @@ fn report(what: &str, mut times: Vec<f64>, limit: Option<f64>) {
     let beside = limit.map_or(String::new(), |limit| {
         format!(" ({:.2} of the limit of {limit} ms)", high / limit)
     });
-    println!("{what}: median {median:.1} ms, p95 {high:.1} ms, most {most:.1} ms{beside}");
+    println!("{what}: median {median:.1} ms, p95 {high:.1} ms, max {most:.1} ms{beside}");
 }
 
-/// Processor time and memory of a watch that waits.
+/// CPU time and memory of an idle watch.
 fn idle(what: &str, pid: u32) {
     let Some(before) = ticks(pid) else { return };
     std::thread::sleep(Duration::from_secs(5));
     let used = ticks(pid).unwrap_or(before) - before;
     let memory = resident(pid).unwrap_or_default();
     println!(
-        "{what}: idle, {used} ticks of processor time in 5 s, {memory} MiB of memory (limit 60 MiB)"
+        "{what}: idle, {used} ticks of CPU time in 5 s, {memory} MiB of memory (limit 60 MiB)"
     );
 }
 

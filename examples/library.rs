@@ -1,7 +1,7 @@
-//! Images of a program's own: no manifest, the same keys, tags, records and guarantees.
+//! Declares images in Rust instead of a manifest, with the same keys, tags, records and guarantees.
 //!
-//! `cargo run --example library` pretends to build (the fake backend); `cargo run --example library -- docker` builds with
-//! Docker. The images are those of a new directory in the system's temporary directory.
+//! `cargo run --example library` simulates building (the fake backend); `cargo run --example library -- docker` builds
+//! with Docker. The workspace is a new temporary directory.
 
 use std::error::Error;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A base, and two images on it, one of which copies a directory.
+/// A base, and two images built on it, one of which copies a directory.
 fn images(folder: &Path, builder: &str) -> Images {
     let mut images = Images::new(folder);
     images.set_builder(builder);

@@ -1,6 +1,6 @@
-//! The program, end to end, on a real engine: both image stores, a registry on loopback, the example monorepo.
+//! End-to-end tests on a real engine: both image stores, a loopback registry, the example monorepo.
 //!
-//! `tests/run` brings the engine up and says where it is; without that these tests fail rather than pass unseen.
+//! `tests/run` starts the engine and sets its address; without it these tests fail instead of being skipped silently.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

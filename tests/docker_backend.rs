@@ -1,6 +1,8 @@
-//! The docker backend against real engines, through its Rust API: once with the classic image store, once with containerd's.
+//! Tests the docker backend against real engines, through its Rust API: with the classic image store and with
+//! containerd's.
 //!
-//! Needs `IMGSPEC_TEST_DOCKER_CLASSIC` or `IMGSPEC_TEST_DOCKER_CONTAINERD`, and `IMGSPEC_TEST_REGISTRY`: `tests/run` sets them.
+//! Needs `IMGSPEC_TEST_DOCKER_CLASSIC` or `IMGSPEC_TEST_DOCKER_CONTAINERD`, and `IMGSPEC_TEST_REGISTRY`: `tests/run`
+//! sets them.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

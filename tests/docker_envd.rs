@@ -1,6 +1,7 @@
-//! The envd backend, end to end: the real envd on real engines, among images of the docker backend.
+//! End-to-end tests of the envd backend: the real envd on real engines, together with images of the docker backend.
 //!
-//! `tests/run` brings the engine and envd (`IMGSPEC_TEST_ENVD`; `none` leaves these tests out, which it says at its end).
+//! `tests/run` provides the engine and envd (`IMGSPEC_TEST_ENVD`; with `none` these tests are skipped, which it reports
+//! at its end).
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

@@ -1,6 +1,7 @@
-//! The exchange with real engines: what one pushes the other pulls, builds stand on it.
+//! The exchange with real engines: images pushed by one are pulled by another, and builds use them as bases.
 //!
-//! `tests/run` brings the engines up and says where they are; without that these tests fail rather than pass unseen.
+//! `tests/run` starts the engines and sets their addresses; without it these tests fail instead of being skipped
+//! silently.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

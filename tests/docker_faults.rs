@@ -1,5 +1,5 @@
-//! A real daemon that fails in each phase of a build: the run ends in time, says why, leaves no wrong name and no process,
-//! and the next one is right.
+//! A real daemon that fails in each phase of a build: the run ends in time, reports the cause, leaves no wrong name and
+//! no process, and the next run is correct.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

@@ -1,7 +1,7 @@
-//! Every field, in a really built image: what is in it is what the field says.
+//! Every field, in an image that is really built: the image has what the field says.
 //!
-//! `tests/run` brings the engines up and says where they are. Conda packages are rendered only (no channel can be counted on),
-//! a managed Python has its own test (`docker_backend`, with a server that has one).
+//! `tests/run` starts the engines and sets their addresses. Conda packages are only rendered (no channel is reliable
+//! enough); the managed Python has its own test (`docker_backend`, with a server that provides one).
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

@@ -1,6 +1,6 @@
-//! What has bitten other tools, on a real engine: each story with where it was told.
+//! Bugs that affected other tools, tested on a real engine, each with its source.
 //!
-//! Runs on each engine that `tests/run` says is there, and fails when there is none. The ones that need no engine are in
+//! Runs on each engine that `tests/run` provides, and fails if there is none. Those that need no engine are in
 //! `tests/it/traps.rs`.
 
 #[path = "engine/mod.rs"]

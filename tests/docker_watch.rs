@@ -1,4 +1,4 @@
-//! `imgspec watch` on a real engine: an edit really stops what it makes useless.
+//! `imgspec watch` on a real engine: an edit really stops a build that it makes obsolete.
 
 #[path = "engine/mod.rs"]
 mod engine;

@@ -1,5 +1,5 @@
-//! One tag, one content, on real engines: a loopback registry in which a tag moves, images of the local store alone, foreign
-//! platforms, and the digests that a push leaves behind.
+//! Locking on real engines: a loopback registry in which a tag moves, images that exist only in the local store, bases
+//! for other platforms, and the digests recorded after a push.
 
 use std::cell::RefCell;
 

@@ -1,4 +1,4 @@
-//! A workspace with one engine: makes recipes, builds them, looks at what came out.
+//! A workspace with one engine: makes recipes, builds them, and inspects the results.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! What is sent is what was hashed.
+//! The files that are sent are those that were hashed.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The steps that fetch: Debian packages, Python, Python packages.
+//! Steps that download: Debian packages, Python, Python packages.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! From the first byte to the tag: parents, failures, interrupts, daemons that are not there.
+//! The life of a build: parents, failures, interrupts, missing daemons.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Every text that a user can give is in the image just as it was given, and nothing of it is an instruction.
+//! User-supplied values arrive in the image unchanged, and none is interpreted as an instruction.
 
 use imgspec::backend::Artifact;
 use imgspec::recipe::{CopySource, CopyStep, Step};

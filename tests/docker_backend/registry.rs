@@ -1,4 +1,4 @@
-//! To the registry and back.
+//! Pushing to a registry and pulling from it.
 
 use std::collections::BTreeMap;
 

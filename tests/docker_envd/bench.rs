@@ -1,4 +1,4 @@
-//! A sandbox with an engine, envd, and a registry that both reach.
+//! A sandbox with an engine, envd, and a registry that both can reach.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What comes out of builds.
+//! The contents of built images.
 
 use std::os::unix::fs::PermissionsExt;
 

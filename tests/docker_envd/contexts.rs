@@ -1,4 +1,4 @@
-//! Contexts of the user's: another `BuildKit` than the one that Docker's daemon is by envd's default.
+//! User-defined envd contexts, which use a `BuildKit` other than the Docker daemon's.
 
 use std::io::{Read, Write};
 use std::net::Shutdown;

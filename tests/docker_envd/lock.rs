@@ -1,4 +1,4 @@
-//! envd builds on what is locked, as Docker does.
+//! envd builds on locked images, as Docker does.
 
 use crate::bench::{Bench, nonce, on_each_engine};
 

@@ -1,4 +1,4 @@
-//! A graph with two builders: what one built, the other builds on.
+//! A graph with two builders, whose images are bases for each other.
 
 use crate::bench::{Bench, nonce, on_each_engine};
 use crate::sandbox::Ran;

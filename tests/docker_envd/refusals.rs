@@ -1,4 +1,4 @@
-//! What cannot be built, and what is said of it.
+//! Specs that envd cannot build, and their error messages.
 
 use crate::bench::{Bench, nonce, on_each_engine};
 

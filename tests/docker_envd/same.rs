@@ -1,4 +1,4 @@
-//! The same spec by both builders: the images are compared file by file and word by word.
+//! Builds the same spec with both builders and compares files and configuration of the images.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Stands between the program and a real daemon, and lets one thing go wrong: at a request, or at words of an answer.
+//! A proxy between imgspec and a real daemon that injects one fault, triggered by a request or by text in an answer.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

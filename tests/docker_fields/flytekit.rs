@@ -1,6 +1,6 @@
-//! A real flytekit finds what was built: it computes the names of specs by itself and asks the registry for them.
+//! A real flytekit finds the built images: it computes their names itself and looks them up in the registry.
 //!
-//! Needs a Python with flytekit (`IMGSPEC_TEST_FLYTEKIT`), which `tests/run` makes.
+//! Needs a Python with flytekit (`IMGSPEC_TEST_FLYTEKIT`), which `tests/run` sets up.
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! A package index of the test's own, which wants a password when asked to: indexes, lock files, and secrets for the installer.
+//! A test package index, optionally with a password: indexes, lock files, and secrets for the installer.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,5 @@
-//! Several platforms: an index where the store can hold one, and what to do where it cannot, or where nothing can run.
+//! Several platforms: an index if the store supports one, and error messages if it does not or if the platform cannot
+//! run.
 
 use crate::{docker, engines, nonce, on, references, remove};
 

@@ -1,4 +1,5 @@
-//! Secrets reach the steps that ask for them, and nothing else: everything that is written or said is searched for them.
+//! Secrets reach the steps that request them and nothing else: everything written or printed is searched for their
+//! values.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,7 @@
-//! `.dockerignore` files by chance, read by us and by the engine: what is left out must be the same.
+//! Random `.dockerignore` files, interpreted by imgspec and by the engine: both must exclude the same files.
 //!
-//! Many trees are the named contexts of one build, each with rules of its own, so that two hundred
-//! comparisons take a few seconds; the chance is the same in every run, so that a failure can be seen again.
+//! Many trees are the named contexts of one build, each with its own rules, so that two hundred comparisons take a few
+//! seconds. The random seed is fixed, so that failures can be reproduced.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

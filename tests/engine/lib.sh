@@ -1,5 +1,5 @@
-# What tests/engine/up and down share; sourced, never run. Everything of an engine (programs, data, sockets,
-# logs, the record of what to undo) lies in one directory, so that engines do not disturb each other, nor a Docker that the machine has.
+# Shared by tests/engine/up and down; sourced, never run. All parts of an engine (binaries, data, sockets, logs,
+# records of what to undo) are in one directory, so that engines disturb neither each other nor the machine's Docker.
 # shellcheck shell=bash disable=SC2034
 
 MARK=.imgspec-engine # only a directory that has this file in it is ever removed
@@ -121,7 +121,7 @@ stop_store() { # STORE
     unmount_below "$DIR/$1"
 }
 
-# -- network: one bridge a daemon, whose rules are ours and not Docker's: daemons that share the tables would flush each other's
+# -- network: one bridge per daemon, with our own rules instead of Docker's: daemons that share the tables would flush each other's
 rules() { # -I or -D, NUMBER; -D fails when there was nothing to delete
     local net=$NET.$((2 * $2)).0/23 done=1
     iptables -w "$1" FORWARD -s "$net" -j ACCEPT 2>/dev/null && done=0
@@ -130,7 +130,7 @@ rules() { # -I or -D, NUMBER; -D fails when there was nothing to delete
     return $done
 }
 
-bridge_up() { # STORE: DIR/STORE/bridge says which number it got
+bridge_up() { # STORE: writes the number of the bridge to DIR/STORE/bridge
     local n file=$DIR/$1/bridge
     if [[ -s $file ]] && ip link show "imgspec$(<"$file")" >/dev/null 2>&1; then
         n=$(<"$file")
@@ -157,7 +157,7 @@ bridge_down() { # STORE
     rm -f "$file"
 }
 
-# -- cache: a file counts only if the checksum beside it says so, and appears there whole; nothing needs it
+# -- cache: optional; files are written atomically and used only if they match the checksum next to them
 cache_open() {
     CACHE=${IMGSPEC_TEST_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/imgspec-tests}
     if ! mkdir -p "$CACHE" 2>/dev/null || [[ ! -w $CACHE ]]; then

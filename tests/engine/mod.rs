@@ -1,4 +1,4 @@
-//! The engines that `tests/run` says are there, for all programs that test on a real one.
+//! The engines provided by `tests/run`, for all test binaries that need a real one.
 
 /// The engines to test on, by the name of their image store: at least one, so that no test passes unseen.
 pub(crate) fn engines() -> Vec<(&'static str, String)> {

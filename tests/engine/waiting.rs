@@ -1,6 +1,7 @@
-//! Waiting for what a real engine does, for all programs that test on one.
+//! Waits for a real engine, for all test binaries that need one.
 //!
-//! The limit is generous: the first build on a fresh machine, beside all other tests, has taken more than a minute until its step ran.
+//! The time limit is generous: on a fresh machine, with all other tests running, the first build has taken more than a
+//! minute to reach its step.
 
 #![allow(dead_code, reason = "each program uses some of it")]
 

@@ -1,4 +1,4 @@
-//! The files of `src`, the arrows between them, and what is wrong with them.
+//! The files of `src`, their dependencies, and violations of the rules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! The check itself, on small houses that are broken on purpose.
+//! Tests the check itself on small, deliberately broken source trees.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! The house's rules, read from `src` itself: modules name only what stands below them, nothing goes in circles, and files
-//! and functions stay short.
+//! Checks the structure of `src`: modules depend only on lower floors, there are no cycles, and files and functions are
+//! short.
 //!
-//! The floors are those of the comment of `src/lib.rs`. Tests may name what they like.
+//! The floors are listed in the comment of `src/lib.rs`. Tests may depend on anything.
 
 mod house;
 mod made_up;

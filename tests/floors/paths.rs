@@ -1,4 +1,4 @@
-//! The tokens of a file → the modules that it declares, the paths that it names, the functions that it has.
+//! Extracts from a file's tokens the modules it declares, the paths it names, and its functions.
 
 use std::collections::BTreeSet;
 

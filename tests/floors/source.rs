@@ -1,6 +1,6 @@
-//! One file of Rust as tokens: without comments, texts and tests, which name what they like.
+//! Tokenizes a Rust file, without comments, strings and tests, which may name anything.
 //!
-//! A lexer of its own instead of a parser crate: paths, braces and names are all that the floors need.
+//! A small lexer instead of a parser crate: paths, braces and names are all that the check needs.
 
 /// One token, and the line that it stands in, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

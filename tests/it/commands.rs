@@ -1,4 +1,4 @@
-//! The other commands: what they print, where, and with which exit code.
+//! The other commands: their output, where it goes, and their exit codes.
 
 use std::io::Read;
 use std::process::Stdio;

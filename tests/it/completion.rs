@@ -1,4 +1,4 @@
-//! What a shell is offered while a command is typed.
+//! Shell completions.
 
 use crate::commands::two;
 use crate::sandbox::{Ran, Sandbox};

@@ -1,4 +1,4 @@
-//! `add`, `remove`, `set` and `fmt`: what they write, what they refuse, and that nothing else is ever touched.
+//! `add`, `remove`, `set` and `fmt`: what they write, what they reject, and that they never touch anything else.
 
 mod files;
 mod layout;

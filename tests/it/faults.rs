@@ -1,4 +1,4 @@
-//! What goes wrong around the program, one row each: `docs/reliability.md` promises, the tests here hold it to that.
+//! External faults: the guarantees in `docs/reliability.md`, one test per row.
 
 mod daemon;
 mod files;

@@ -1,4 +1,5 @@
-//! flytekit's own answers, by way of a manifest: each entry of the golden file that KDL can express has the same tag and name.
+//! flytekit's own results, through a manifest: each entry of the golden file that KDL can express has the same tag and
+//! name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

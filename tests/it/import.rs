@@ -1,6 +1,6 @@
-//! `import`: files of other tools become a manifest, by the user's own programs where those are needed.
+//! `import`: converts files of other tools to a manifest, using the user's own programs where needed.
 //!
-//! flytekit is a fake beside this file, `docker` a script: the real ones are tested where they are.
+//! flytekit is a fake next to this file, `docker` a script; the real ones are tested where they are available.
 
 mod bake;
 mod python;

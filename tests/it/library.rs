@@ -1,4 +1,4 @@
-//! The library beside the program: the same images, however they are said, and the same guarantees.
+//! The library compared to the command line: the same images however they are declared, and the same guarantees.
 
 mod guarantees;
 mod refused;

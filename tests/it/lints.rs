@@ -1,4 +1,4 @@
-//! Lints: each is what docs/lints.md says, can be allowed as it says, and nothing ordinary is one.
+//! Lints: each matches docs/lints.md, can be allowed as documented there, and does not fire on ordinary manifests.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! `imgspec lock` and what it holds still, with a registry on loopback and the fake builder.
+//! `imgspec lock` and what it pins, with a loopback registry and the fake builder.
 
 mod registry;
 

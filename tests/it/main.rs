@@ -1,4 +1,4 @@
-//! The program, end to end, through one hermetic sandbox and the fake backend.
+//! End-to-end tests of the binary, in a hermetic sandbox with the fake backend.
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 

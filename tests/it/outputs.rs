@@ -1,4 +1,4 @@
-//! Files that the program writes where the user says: nothing is destroyed, and what cannot be done is said first.
+//! Files written where the user says: nothing is destroyed, and problems are reported before work starts.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::process::Command;

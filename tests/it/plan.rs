@@ -1,4 +1,4 @@
-//! What `graph plan` says is what `graph build` does.
+//! `graph build` does what `graph plan` shows.
 
 use crate::sandbox::Sandbox;
 

@@ -1,4 +1,4 @@
-//! Killed at any moment, run twice at once, files changing under it: nothing lost, nothing wrong recorded.
+//! Kills at any moment, concurrent runs, files that change: nothing is lost and nothing wrong is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
-//! A workspace in a temporary directory, and the real program run in it: own HOME, own state, nothing of the machine.
+//! A workspace in a temporary directory in which the real binary runs: with its own HOME and state, isolated from the
+//! machine.
 
 use std::collections::BTreeMap;
 use std::io::Read;

@@ -1,4 +1,4 @@
-//! The README's tour: each command that it shows is run, in order, and must print what the README says that it prints.
+//! The README's tour: each command in it is run, in order, and must print what the README shows.
 
 use std::path::Path;
 use std::process::Command;

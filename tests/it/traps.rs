@@ -1,6 +1,6 @@
-//! What has bitten other tools, each told with where: the program must not do it.
+//! Bugs that affected other tools, each with its source: imgspec must not have them.
 //!
-//! One test a story; those that need a real engine are in `tests/docker_traps.rs`, the pure ones beside the code.
+//! One test per bug; those that need a real engine are in `tests/docker_traps.rs`, pure ones next to the code.
 
 mod hashing;
 mod state;

@@ -1,4 +1,4 @@
-//! What holds for both ways into the engine: one `graph build`, and the first wave of a `watch`.
+//! Properties shared by both uses of the engine: a `graph build`, and the first wave of a `watch`.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! One workspace, wherever in it a command is started: one root, one `.imgspec`, and the images from there on.
+//! The workspace is the same wherever in it a command is started: one root, one `.imgspec`, and the images from there
+//! on down.
 
 use crate::sandbox::{Ran, Sandbox, is_there};
 use crate::watch::Watch;

@@ -1,4 +1,4 @@
-//! The manifest as a file: links, modes, other writers, and what only wants to break an edit.
+//! The manifest as a file: symlinks, modes, concurrent writers, and attempts to break an edit.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;

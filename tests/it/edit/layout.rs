@@ -1,4 +1,4 @@
-//! `fmt`: which files, which exit codes, and that no key ever changes.
+//! `fmt`: files, exit codes, and that keys never change.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

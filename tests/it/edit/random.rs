@@ -1,4 +1,4 @@
-//! Random edits of all example manifests: every byte outside of the edited field, and every comment, stays as it was.
+//! Random edits of all example manifests: every byte outside the edited field, and every comment, is preserved.
 
 use std::path::Path;
 

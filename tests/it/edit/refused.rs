@@ -1,4 +1,4 @@
-//! Edits that cannot be made here, or would not check: told with their places, and nothing is written.
+//! Edits that are not possible here, or would not pass `check`: reported with their location, and nothing is written.
 
 mod inherited;
 mod unchecked;

@@ -1,4 +1,4 @@
-//! A Docker daemon that is gone, restarted, slow, or lies: every question has an end, and the screen says what is wrong.
+//! A Docker daemon that is missing, restarted, slow, or wrong: every query ends, and the cause is reported.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;

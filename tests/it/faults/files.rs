@@ -1,4 +1,5 @@
-//! What a checkout can hold that is not an ordinary file: each is refused by name, in time, and nothing outside is read or written.
+//! Unusual files in a checkout: each is rejected by name, in time, and nothing outside the workspace is read or
+//! written.
 
 mod kinds;
 mod size;

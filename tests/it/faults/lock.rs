@@ -1,4 +1,4 @@
-//! What can be wrong with the lock file, its directory, and who else writes it; and registries that give no answer.
+//! Problems with the lock file, its directory and concurrent writers, and registries that do not answer.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Barrier;

@@ -1,4 +1,4 @@
-//! Registries that loop, throttle, hang or lie: an end in time, the cause in words, nothing wrong recorded.
+//! Registries that loop, throttle, hang or lie: the command ends in time, reports the cause, and records nothing wrong.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

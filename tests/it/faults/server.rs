@@ -1,4 +1,4 @@
-//! A server that does what it should not: hangs, lies, breaks off, or never comes to an end, as a script says for each request.
+//! A misbehaving server: hangs, lies, disconnects, or sends endless data, according to a script per request.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;

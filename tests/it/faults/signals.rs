@@ -1,4 +1,4 @@
-//! Signals at random moments: the program ends in time, leaves no process behind, and the next run is right.
+//! Signals at random moments: the process ends in time, leaves no child process behind, and the next run is correct.
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,4 @@
-//! A workspace whose Docker daemon and `docker` program are scripts, and waits that end.
+//! A workspace whose Docker daemon and `docker` binary are scripts, and waits with a time limit.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

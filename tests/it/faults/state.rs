@@ -1,4 +1,5 @@
-//! The state directory damaged, full, read-only or replaced: nothing outside is touched and the next run is right.
+//! A state directory that is damaged, full, read-only or replaced: nothing outside is touched, and the next run is
+//! correct.
 
 mod surroundings;
 

@@ -1,4 +1,4 @@
-//! Bake files, read by a `docker` that is a script.
+//! Bake files, evaluated by a `docker` that is a script.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,4 +1,4 @@
-//! Python files, run by the Python of the machine with a flytekit that lies beside this file.
+//! Python files, executed by the machine's Python with the fake flytekit next to this file.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Backends of a program's own, runs side by side, runs that are stopped.
+//! Custom backends, concurrent runs, stopped runs.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What a program may not say: the same that a manifest may not, in the same words.
+//! Specs that a program may not declare: the same as in manifests, with the same error messages.
 
 use imgspec::backend::StoreKind;
 use imgspec::run::Push;

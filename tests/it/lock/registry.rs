@@ -1,4 +1,4 @@
-//! A registry on loopback whose tags move when a test says so.
+//! A loopback registry whose tags tests can move.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What changes a key, what does not, and what must be in none.
+//! What changes a key, what does not, and what must not be in any key.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

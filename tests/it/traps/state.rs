@@ -1,4 +1,4 @@
-//! What is recorded, what images are called, what their builds share.
+//! Records, image names, and state shared between builds.
 
 use std::time::Duration;
 

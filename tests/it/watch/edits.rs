@@ -1,4 +1,4 @@
-//! What wakes images, and what does not.
+//! Which edits trigger builds, and which do not.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What holds while builds run: nothing stale is kept, what is not touched goes on, failures wait.
+//! Changes during builds: no stale result remains, unaffected builds continue, failures wait.
 
 use std::collections::BTreeMap;
 use std::fs;

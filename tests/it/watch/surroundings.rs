@@ -1,4 +1,4 @@
-//! Polling, limits of the system, hooks, refusals.
+//! Polling, system limits, hooks, rejected options.
 
 use std::fs;
 use std::process::Command;

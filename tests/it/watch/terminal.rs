@@ -1,4 +1,4 @@
-//! Keys on a terminal.
+//! Single keys on a terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What an image inherits is not its own to edit; what it says beside that is.
+//! Inherited values cannot be edited through an image; values that it adds can.
 
 use insta::assert_snapshot;
 

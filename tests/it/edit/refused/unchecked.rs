@@ -1,4 +1,4 @@
-//! An edit after which the workspace would not check is told as the check tells it.
+//! An edit after which the workspace would not pass `check` is reported like an error of `check`.
 
 use insta::assert_snapshot;
 

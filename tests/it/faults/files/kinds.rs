@@ -1,4 +1,4 @@
-//! Whatever a file can be that is not a file to be read, in every place where one is read.
+//! Every kind of unreadable or special file, in every place where a file is read.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,4 +1,4 @@
-//! More files, and larger ones, than anybody has.
+//! Extremely many files, and extremely large ones.
 
 use std::fs::File;
 use std::process::Child;

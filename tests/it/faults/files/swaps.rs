@@ -1,4 +1,4 @@
-//! A hand that swaps files, directories and links for each other while they are read: what lies outside never comes in.
+//! Files, directories and symlinks that are swapped while they are read: nothing outside the workspace ever gets in.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! What the state directory stands on: the disk, the clock, the cache, the repository.
+//! The environment of the state directory: disk, clock, cache, repository.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
