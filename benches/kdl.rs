@@ -2,10 +2,7 @@
 //!
 //! Run with `cargo bench --bench kdl`. The crate aborts the process, so that part runs in a child process.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a bench reports errors by failing"
-)]
+#![allow(clippy::unwrap_used, reason = "a bench reports errors by failing")]
 
 use std::process::Command;
 use std::time::{Duration, Instant};

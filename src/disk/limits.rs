@@ -1,5 +1,4 @@
-//! How much is read at most of each kind of file that is read whole. Files that are copied have no limit: they are passed on
-//! in pieces.
+//! Size limits for files that are read into memory. Files that are copied have no limit, because they are streamed.
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -7,29 +6,29 @@ const MIB: u64 = 1 << 20;
 /// `imgspec.kdl`: written by people, and the parser needs many times its size.
 pub(crate) const MANIFEST: u64 = MIB;
 
-/// `.dockerignore`: written by people, and each rule is asked about each file.
+/// `.dockerignore`: written by people; each rule is evaluated for each file.
 pub(crate) const IGNORE: u64 = MIB;
 
-/// Requirements: written by tools, with hashes a few MiB for a thousand packages.
+/// Requirements: written by tools; with hashes, a thousand packages take a few MiB.
 pub(crate) const REQUIREMENTS: u64 = 16 * MIB;
 
-/// Lock files: written by tools, with each wheel of each platform.
+/// Lock files: written by tools; they list each wheel for each platform.
 pub(crate) const LOCK: u64 = 64 * MIB;
 
-/// `pyproject.toml`: written by people, at times with tables made by tools.
+/// `pyproject.toml`: written by people, sometimes with generated tables.
 pub(crate) const PROJECT: u64 = 16 * MIB;
 
-/// A Dockerfile: what `BuildKit` takes in one message.
+/// A Dockerfile: the limit of a `BuildKit` message.
 pub(crate) const DOCKERFILE: u64 = 16 * MIB;
 
-/// What is imported: YAML and bake files, whose readers need many times their size.
+/// Files to import: YAML and bake files, whose parsers need many times their size.
 pub(crate) const IMPORT: u64 = 4 * MIB;
 
-/// Docker's and containers' configuration: a login for each registry, written by tools.
+/// Docker's and other container tools' configuration: written by tools; one login per registry.
 pub(crate) const CONFIGURATION: u64 = 16 * MIB;
 
-/// A secret: what builders take.
+/// A secret: the limit of builders.
 pub(crate) const SECRET: u64 = 500 * KIB;
 
-/// A `.git` that is a file: one path.
+/// A `.git` file: contains a single path.
 pub(crate) const GIT_FILE: u64 = 64 * KIB;

@@ -33,7 +33,7 @@ impl Engine<'_> {
         for (other, error) in unreadable.iter().filter(|(other, _)| **other != id) {
             self.state.note_failed_as_is(*other);
             let trouble = JobError::plain(BuildError::Failed(error.to_string()));
-            self.tell_failure(&self.state.name(*other), trouble, 0.0, "");
+            self.report_failure(&self.state.name(*other), trouble, 0.0, "");
         }
         if let Some(error) = unreadable.get(&id) {
             let mut trouble = moved.trouble;
@@ -43,7 +43,7 @@ impl Engine<'_> {
         let Moved { image, path, .. } = moved;
         let message =
             format!("`{path}` changed while `{image}` was being built; restarting the build");
-        self.tell(Event::Warning { message });
+        self.emit(Event::Warning { message });
     }
 
     fn may_move_on(&mut self, image: &str) -> bool {

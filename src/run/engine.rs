@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::board::Standing;
 use super::event::Event;
 use super::jobs::{Job, Jobs};
-use super::mailbox::{Ended, Teller};
+use super::mailbox::{Ended, Reporter};
 use super::state::{Rules, State};
 use super::wave::{Outcome, Wave};
 use super::worker::{Built, Done, JobError};
@@ -42,7 +42,7 @@ pub(super) enum Halt {
 pub(crate) struct Engine<'r> {
     pub(crate) state: State,
     jobs: Jobs,
-    teller: Teller<'r>,
+    reporter: Reporter<'r>,
     pub(crate) wave: Option<Wave>,
     pub(crate) waves: usize,
     pace: Pace,
@@ -65,12 +65,12 @@ impl<'r> Engine<'r> {
         rules: Rules,
         (view, facts, plan): (View, Vec<Facts>, Plan),
         jobs: Jobs,
-        teller: Teller<'r>,
+        reporter: Reporter<'r>,
     ) -> Self {
         Self {
             jobs,
             state: State::new(rules, view, facts, plan),
-            teller,
+            reporter,
             wave: None,
             waves: 0,
             pace: Pace::Stale,
@@ -79,8 +79,8 @@ impl<'r> Engine<'r> {
         }
     }
 
-    pub(crate) fn tell(&self, event: Event) {
-        self.teller.tell(event);
+    pub(crate) fn emit(&self, event: Event) {
+        self.reporter.emit(event);
     }
 
     /// Whether plan and board have to be updated.
@@ -130,7 +130,7 @@ impl<'r> Engine<'r> {
         let blocked = self.state.judge(&self.jobs);
         let failures = std::mem::take(&mut self.new_failures);
         for failed in &failures {
-            self.tell_blocked_by(failed, &blocked);
+            self.report_blocked_by(failed, &blocked);
         }
         if !failures.is_empty() && self.state.rules.options.fail_fast && self.halt == Halt::No {
             self.halt(Halt::Failure);
@@ -166,10 +166,10 @@ impl<'r> Engine<'r> {
             let error = format!("could not determine whether it exists: {why}");
             let trouble = JobError::plain(BuildError::Failed(error));
             self.state.note_failed_as_is(id);
-            self.tell_failure(&image, trouble, 0.0, "");
+            self.report_failure(&image, trouble, 0.0, "");
             return false;
         }
-        self.tell(Event::ImageStarted {
+        self.emit(Event::ImageStarted {
             image,
             reference: self.state.view.reference(id),
             backend: self.state.artifact(id).backend,
@@ -207,7 +207,7 @@ impl<'r> Engine<'r> {
         } = built;
         let seconds = (!by_another_run).then_some(seconds);
         // A build that finished before it could be cancelled exists, but is no longer what is wanted.
-        self.tell(match seconds {
+        self.emit(match seconds {
             None => Event::ImageFresh {
                 image: image.to_owned(),
                 reference: artifact.reference.clone(),
@@ -236,7 +236,7 @@ impl<'r> Engine<'r> {
         if let Some(wave) = &mut self.wave {
             wave.pushed.insert(image.clone());
         }
-        self.tell(Event::ImagePushed {
+        self.emit(Event::ImagePushed {
             image,
             reference: job.reference.clone(),
             seconds,
@@ -270,7 +270,7 @@ impl<'r> Engine<'r> {
         if self.state.rules.manner.is_halt_final() && !job.is_push {
             self.stop_for_good(&image);
         }
-        self.tell(Event::ImageCancelled { image });
+        self.emit(Event::ImageCancelled { image });
         if self.halt == Halt::No {
             // A builder that cancels itself would do so again and again.
             self.halt(Halt::Failure);
@@ -290,10 +290,10 @@ impl<'r> Engine<'r> {
             ""
         };
         self.state.note_failed(image, job.is);
-        self.tell_failure(image, trouble, seconds, before);
+        self.report_failure(image, trouble, seconds, before);
     }
 
-    pub(super) fn tell_failure(
+    pub(super) fn report_failure(
         &mut self,
         image: &str,
         trouble: JobError,
@@ -308,7 +308,7 @@ impl<'r> Engine<'r> {
             let field = error.field()?;
             self.state.view.world.place(id, field)
         });
-        self.tell(Event::ImageFailed {
+        self.emit(Event::ImageFailed {
             image: image.to_owned(),
             error: format!("{before}{error}"),
             place,
@@ -324,7 +324,7 @@ impl<'r> Engine<'r> {
         }
     }
 
-    fn tell_blocked_by(&self, failed: &str, news: &BTreeSet<ImageId>) {
+    fn report_blocked_by(&self, failed: &str, news: &BTreeSet<ImageId>) {
         let Some(failed_id) = self.state.find(failed) else {
             return;
         };
@@ -340,7 +340,7 @@ impl<'r> Engine<'r> {
             let blame = self.state.names(blame.iter().copied());
             let manner = self.state.rules.manner;
             if let Some(event) = manner.blocked(&image, failed, blame, news.contains(&id)) {
-                self.tell(event);
+                self.emit(event);
             }
         }
     }
@@ -360,11 +360,12 @@ impl<'r> Engine<'r> {
         if self.state.rules.manner.is_halt_final() {
             for id in self.state.graph().ids() {
                 let image = self.state.name(id);
-                let is_told = |wave: &Wave| wave.cancelled.contains(&image);
-                if self.state.board.get(id).is_pending() && !self.wave.as_ref().is_some_and(is_told)
+                let is_reported = |wave: &Wave| wave.cancelled.contains(&image);
+                if self.state.board.get(id).is_pending()
+                    && !self.wave.as_ref().is_some_and(is_reported)
                 {
                     self.stop_for_good(&image);
-                    self.tell(Event::ImageCancelled { image });
+                    self.emit(Event::ImageCancelled { image });
                 }
             }
         }
@@ -393,7 +394,7 @@ impl<'r> Engine<'r> {
         self.judge();
         let state = &self.state;
         for image in self.jobs.supersede(|name, job| state.wants(name, job)) {
-            self.tell(Event::ImageSuperseded { image });
+            self.emit(Event::ImageSuperseded { image });
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use rayon::ThreadPool;
 
 use super::mailbox::{Ended, Message};
-use super::worker::{Identity, Tell, Work};
+use super::worker::{Emit, Identity, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
 
@@ -99,7 +99,7 @@ impl Jobs {
     }
 
     /// Returns a callback that reports the events of a build.
-    pub(super) fn tell(&self) -> Tell {
+    pub(super) fn emit(&self) -> Emit {
         let messages = self.messages.clone();
         Arc::new(move |event| drop(messages.send(Message::Event(event))))
     }

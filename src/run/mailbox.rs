@@ -100,9 +100,9 @@ type Report<'r> = &'r mut dyn FnMut(&Event);
 
 /// The event sink, shared by the parts of one run, which all live on one thread.
 #[derive(Clone)]
-pub(crate) struct Teller<'r>(Rc<RefCell<Report<'r>>>);
+pub(crate) struct Reporter<'r>(Rc<RefCell<Report<'r>>>);
 
-impl<'r> Teller<'r> {
+impl<'r> Reporter<'r> {
     pub(crate) fn new(report: Report<'r>) -> Self {
         Self(Rc::new(RefCell::new(report)))
     }
@@ -111,7 +111,7 @@ impl<'r> Teller<'r> {
         clippy::needless_pass_by_value,
         reason = "events are constructed at the call"
     )]
-    pub(crate) fn tell(&self, event: Event) {
+    pub(crate) fn emit(&self, event: Event) {
         (self.0.borrow_mut())(&event);
     }
 }

@@ -20,7 +20,7 @@ impl Manner {
 
     /// Whether fresh images are reported at the start. In a watch they are reported at the end of a wave, because until
     /// then they may still become stale.
-    pub(super) fn tells_fresh_first(self) -> bool {
+    pub(super) fn reports_fresh_first(self) -> bool {
         self == Self::Build
     }
 

@@ -29,7 +29,7 @@ use crate::store::Store;
 use crate::world::View;
 use engine::Engine;
 use jobs::Jobs;
-use mailbox::{Message, Teller};
+use mailbox::{Message, Reporter};
 use state::Rules;
 
 /// Runs a plan to its end: every image is built, failed, skipped or cancelled, and every event is passed to `report`.
@@ -50,10 +50,10 @@ pub fn run(
     } = mailbox;
     let reader = Arc::clone(&view.prints.reader);
     end.set_reader(Some(Arc::clone(&reader)));
-    let teller = Teller::new(report);
+    let reporter = Reporter::new(report);
     let jobs = Jobs::new(options.jobs, store, sender)?;
     let rules = Rules::of_a_build(options);
-    let mut engine = Engine::new(rules, (view, facts, plan), jobs, teller);
+    let mut engine = Engine::new(rules, (view, facts, plan), jobs, reporter);
     engine.begin();
     loop {
         engine.turn(true);
@@ -61,7 +61,7 @@ pub fn run(
             break;
         }
         match receiver.recv() {
-            Ok(Message::Event(event)) => engine.tell(event),
+            Ok(Message::Event(event)) => engine.emit(event),
             Ok(Message::Ended(ended)) => {
                 if let Some(moved) = engine.ended(ended) {
                     engine.begin_again(moved);

@@ -214,7 +214,7 @@ impl State {
             attempts: self.rules.options.attempts.max(1),
             push: is_push.then(|| self.artifact(id)),
             store: jobs.store.clone(),
-            tell: jobs.tell(),
+            emit: jobs.emit(),
             cancel: Cancel::default(),
         }
     }

@@ -21,13 +21,13 @@ impl Engine<'_> {
             .map(|image| image.id)
             .collect();
         let wakening = self.wake(&all);
-        self.tell_start(&wakening);
-        if !self.state.rules.manner.tells_fresh_first() {
+        self.report_start(&wakening);
+        if !self.state.rules.manner.reports_fresh_first() {
             return;
         }
         for image in &self.state.plan.images {
             if *self.state.board.get(image.id) == Standing::Fresh {
-                self.tell(Event::ImageFresh {
+                self.emit(Event::ImageFresh {
                     image: self.state.name(image.id),
                     reference: self.state.view.reference(image.id),
                 });
@@ -65,8 +65,8 @@ impl Engine<'_> {
         }
     }
 
-    pub(crate) fn tell_start(&self, wakening: &Wakening) {
-        self.tell(Event::RunStarted {
+    pub(crate) fn report_start(&self, wakening: &Wakening) {
+        self.emit(Event::RunStarted {
             build: wakening.build,
             fresh: wakening.fresh,
             jobs: self.state.rules.options.jobs,
@@ -76,7 +76,7 @@ impl Engine<'_> {
     pub(crate) fn unreadable(&mut self, id: ImageId, error: &FilesError) {
         let image = self.state.name(id);
         self.fail_in_wave(&image);
-        self.tell(Event::ImageFailed {
+        self.emit(Event::ImageFailed {
             image,
             error: error.to_string(),
             place: None,
@@ -101,7 +101,7 @@ impl Engine<'_> {
             cancelled: self.in_order(&wave.cancelled),
             interrupted: self.halt == Halt::Interrupt,
         };
-        self.tell_end(&wave, &fresh, &summary);
+        self.report_end(&wave, &fresh, &summary);
         WaveEnd {
             stuck: self.with(Standing::is_stuck_itself),
             wave,
@@ -111,10 +111,10 @@ impl Engine<'_> {
         }
     }
 
-    fn tell_end(&self, wave: &Wave, fresh: &[Outcome], summary: &Summary) {
+    fn report_end(&self, wave: &Wave, fresh: &[Outcome], summary: &Summary) {
         let manner = self.state.rules.manner;
-        for outcome in fresh.iter().filter(|_| !manner.tells_fresh_first()) {
-            self.tell(Event::ImageFresh {
+        for outcome in fresh.iter().filter(|_| !manner.reports_fresh_first()) {
+            self.emit(Event::ImageFresh {
                 image: outcome.image.clone(),
                 reference: outcome.artifact.reference.clone(),
             });
@@ -122,14 +122,14 @@ impl Engine<'_> {
         for image in self.with(|standing| *standing == Standing::Forbidden) {
             let message =
                 format!("`{image}` is a base that has to be built, and `--no-bases` forbids it");
-            self.tell(Event::Warning { message });
+            self.emit(Event::Warning { message });
         }
         if manner.looks_at_the_end() {
             self.warn_of_changed_files(wave);
         }
         let is_built = |outcome: &&Outcome| outcome.seconds.is_some();
         let built = wave.built.values().filter(is_built).count();
-        self.tell(Event::RunFinished {
+        self.emit(Event::RunFinished {
             built,
             pushed: wave.pushed.len(),
             fresh: summary.images.len() - built,
@@ -148,7 +148,7 @@ impl Engine<'_> {
                 let message = format!(
                     "`{path}` changed while `{name}` was being built: the image has the previous content; run again to update it"
                 );
-                self.tell(Event::Warning { message });
+                self.emit(Event::Warning { message });
             }
         }
     }

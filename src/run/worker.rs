@@ -34,7 +34,7 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(10),
 ];
 
-pub(crate) type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Everything a worker needs to build or push one image. Owns its data, because the engine may switch to another view
 /// before the work ends.
@@ -52,7 +52,7 @@ pub(super) struct Work {
     /// The artifact to push; `None` to build.
     pub(super) push: Option<Artifact>,
     pub(super) store: Store,
-    pub(super) tell: Tell,
+    pub(super) emit: Emit,
     pub(super) cancel: Cancel,
 }
 
@@ -155,7 +155,7 @@ impl Work {
     /// Returns a poll callback that breaks on an interrupt, and reports what is waited for if that takes long.
     fn waiting(&self, what: &str) -> impl FnMut() -> ControlFlow<()> {
         waiting(&self.cancel, move || {
-            (self.tell)(Event::ImageStep {
+            (self.emit)(Event::ImageStep {
                 image: self.image().to_owned(),
                 step: 0,
                 of: 0,
@@ -218,7 +218,7 @@ impl Work {
                     let why = error.to_string();
                     let is_known = why == before;
                     before.clone_from(&why);
-                    (self.tell)(Event::ImageRetry {
+                    (self.emit)(Event::ImageRetry {
                         image,
                         attempt,
                         of: self.attempts,
@@ -286,7 +286,7 @@ impl Work {
                 self.image(),
                 system_words(&error)
             );
-            (self.tell)(Event::Warning { message });
+            (self.emit)(Event::Warning { message });
             return None;
         }
         Some(Box::new(record))
@@ -320,7 +320,7 @@ struct Log<'a> {
     image: &'a str,
     /// Relative to the workspace root.
     path: PathBuf,
-    tell: Tell,
+    emit: Emit,
     lines: Mutex<Lines>,
 }
 
@@ -348,7 +348,7 @@ impl<'a> Log<'a> {
         Ok(Self {
             image: work.image(),
             path,
-            tell: Arc::clone(&work.tell),
+            emit: Arc::clone(&work.emit),
             lines,
         })
     }
@@ -396,12 +396,12 @@ impl<'a> Log<'a> {
                 self.path.display(),
                 system_words(&error)
             );
-            (self.tell)(Event::Warning { message });
+            (self.emit)(Event::Warning { message });
         }
     }
 
     fn send(&self, event: Event) {
-        (self.tell)(event);
+        (self.emit)(event);
     }
 }
 

@@ -116,11 +116,11 @@ impl Session {
             }
             let answers = backend.foreign(&wanted, asker);
             for ((question, images), why) in wanted.iter().zip(images).zip(answers) {
-                let told = why.map(|why| {
+                let text = why.map(|why| {
                     let images = images.join("`, `");
                     format!("`{}`, used by `{images}`: {why}", question.reference)
                 });
-                words.extend(told);
+                words.extend(text);
             }
         }
         words
@@ -212,8 +212,8 @@ impl Session {
         let needs = self.needs(&self.world.graph.ids().collect());
         let lock = self.world.workspace.lock.as_ref();
         lock::renew(&needs, lock, which, asker).map_err(|failed| {
-            let told = failed.iter().map(|failed| self.unresolved(failed));
-            Refusal::Wrong(told.collect(), self.world.workspace.sources.clone())
+            let errors = failed.iter().map(|failed| self.unresolved(failed));
+            Refusal::Wrong(errors.collect(), self.world.workspace.sources.clone())
         })
     }
 

@@ -20,12 +20,12 @@ pub(super) fn unreadable_files(
             .and_then(|set| recipes[bad.image.index()].set_fields.get(set))
             .cloned()
             .unwrap_or_default();
-        let said = bad
+        let location = bad
             .error
             .place()
             .map(|(file, line)| format!("{file}, line {line}: "))
             .unwrap_or_default();
-        let message = format!("image `{}`: {said}{}", image.id, bad.error);
+        let message = format!("image `{}`: {location}{}", image.id, bad.error);
         let mut diagnostic = Diagnostic::error("unreadable-files", message);
         diagnostic.help = bad.error.help();
         if let Some(place) = image.places.get(&field) {

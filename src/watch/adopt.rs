@@ -33,13 +33,13 @@ impl<'r> Keeper<'r> {
         let Looked { seen, broken } = match looked {
             Ok(looked) => looked,
             Err(message) => {
-                self.teller.tell(Event::Warning { message });
+                self.reporter.emit(Event::Warning { message });
                 return phase;
             }
         };
         match (&phase.broken, &broken) {
-            (Some(_), None) => self.teller.tell(Event::ManifestsMended),
-            (before, Some(broken)) => self.tell_broken(before.as_deref(), broken),
+            (Some(_), None) => self.reporter.emit(Event::ManifestsMended),
+            (before, Some(broken)) => self.report_broken(before.as_deref(), broken),
             (None, None) => {}
         }
         let built = match seen {
@@ -51,11 +51,11 @@ impl<'r> Keeper<'r> {
         phase
     }
 
-    pub(super) fn tell_broken(&self, before: Option<&Broken>, broken: &Broken) {
+    pub(super) fn report_broken(&self, before: Option<&Broken>, broken: &Broken) {
         if before.map(|before| &before.diagnostics) == Some(&broken.diagnostics) {
             return;
         }
-        self.teller.tell(Event::ManifestsBroken {
+        self.reporter.emit(Event::ManifestsBroken {
             mistakes: diagnostic::to_json(&broken.diagnostics, &broken.sources),
             shown: Arc::new((broken.diagnostics.clone(), broken.sources.clone())),
         });
@@ -77,7 +77,7 @@ impl<'r> Keeper<'r> {
             Ok(now) => now,
             Err(jobs) => {
                 let known = (seen.view.clone(), facts.clone(), Plan::default());
-                let engine = Engine::new(self.request.rules(), known, jobs, self.teller.clone());
+                let engine = Engine::new(self.request.rules(), known, jobs, self.reporter.clone());
                 Box::new(Now {
                     engine,
                     places: Arc::clone(&seen.places),
@@ -86,10 +86,10 @@ impl<'r> Keeper<'r> {
                 })
             }
         };
-        self.tell_graph(&now.engine.state.view, &seen.view);
+        self.report_graph(&now.engine.state.view, &seen.view);
         if let Some(warnings) = seen.warnings {
             let warnings = warnings.into_iter().map(|warning| warning.message);
-            now.warnings = self.tell_warnings(warnings.collect(), &now.warnings);
+            now.warnings = self.report_warnings(warnings.collect(), &now.warnings);
         }
         (now.places, now.files) = (seen.places, seen.count);
         if !seen.woken.is_empty() {
@@ -130,14 +130,14 @@ impl<'r> Keeper<'r> {
         world.graph.ids().map(facts).collect()
     }
 
-    fn tell_graph(&self, before: &View, view: &View) {
+    fn report_graph(&self, before: &View, view: &View) {
         let names = |view: &View| -> BTreeSet<String> {
             let ids = view.world.graph.ids();
             ids.map(|id| view.name(id).to_owned()).collect()
         };
         let (old, new) = (names(before), names(view));
         if old != new {
-            self.teller.tell(Event::GraphChanged {
+            self.reporter.emit(Event::GraphChanged {
                 images: new.len(),
                 added: new.difference(&old).cloned().collect(),
                 removed: old.difference(&new).cloned().collect(),
@@ -145,14 +145,14 @@ impl<'r> Keeper<'r> {
         }
     }
 
-    fn tell_warnings(
+    fn report_warnings(
         &self,
         warnings: BTreeSet<String>,
         known: &BTreeSet<String>,
     ) -> BTreeSet<String> {
         for message in warnings.difference(known) {
             let message = message.clone();
-            self.teller.tell(Event::Warning { message });
+            self.reporter.emit(Event::Warning { message });
         }
         warnings
     }

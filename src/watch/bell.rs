@@ -33,7 +33,7 @@ impl Bell {
     }
 
     /// Has the keeper report an event.
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         let _ = self.messages.send(Message::Event(event));
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn is_other(before: &View, now: &View, id: ImageId) -> bool {
 pub(super) fn files(before: &View, now: &View) -> (Vec<String>, usize) {
     let mut named: BTreeSet<String> = manifests(before, now);
     let mut count = named.len();
-    let mut told = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for id in &now.relevant {
         let (world, name) = (&now.world, now.world.graph.name(*id));
         if let Some(error) = now.unreadable.get(id) {
@@ -62,7 +62,7 @@ pub(super) fn files(before: &View, now: &View) -> (Vec<String>, usize) {
             let Some(old) = old_sets.get(set) else {
                 continue;
             };
-            if Arc::ptr_eq(old, files) || old.digest == files.digest || !told.insert(set) {
+            if Arc::ptr_eq(old, files) || old.digest == files.digest || !seen.insert(set) {
                 continue;
             }
             let (paths, many) = files.differences(old, NAMED);

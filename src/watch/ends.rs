@@ -48,7 +48,7 @@ impl<'r> Ends<'r> {
     }
 
     /// Notifies hooks and callback of the end of a wave.
-    pub(super) fn tell(&mut self, end: WaveEnd) {
+    pub(super) fn notify(&mut self, end: WaveEnd) {
         self.last = Some(Instant::now());
         if let (Some(hooks), Some(done)) = (&self.hooks, Done::of(&end)) {
             hooks.run(done);
@@ -77,7 +77,7 @@ fn hooks(request: &Request, root: &Path, bell: &Bell) -> Option<Hooks> {
     let bell = bell.clone();
     Some(Hooks::new(
         commands,
-        Arc::new(move |event: Event| bell.tell(event)),
+        Arc::new(move |event: Event| bell.emit(event)),
     ))
 }
 

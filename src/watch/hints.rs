@@ -21,7 +21,7 @@ struct Pending {
     /// Watched directories whose watch may be lost: they or an ancestor were created or removed.
     suspects: BTreeSet<PathBuf>,
     /// Whether the keeper was notified and has not reacted yet.
-    is_told: bool,
+    is_notified: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Hints {
             return false;
         }
         heard.what.inputs.extend(concerned);
-        !std::mem::replace(&mut heard.is_told, true)
+        !std::mem::replace(&mut heard.is_notified, true)
     }
 
     /// Records that events were lost. Returns whether the keeper has to be notified.
@@ -78,7 +78,7 @@ impl Hints {
             .map(Path::to_owned)
             .collect::<Vec<_>>();
         heard.suspects.extend(root);
-        !std::mem::replace(&mut heard.is_told, true)
+        !std::mem::replace(&mut heard.is_notified, true)
     }
 
     /// Marks inputs as dirty without an event.
@@ -99,7 +99,7 @@ impl Hints {
     /// Whether the keeper was notified since the last call; later events notify it again. Called in every turn, so a
     /// notification lost to a full mailbox does not matter.
     pub(super) fn listen(&self) -> bool {
-        std::mem::take(&mut self.lock().is_told)
+        std::mem::take(&mut self.lock().is_notified)
     }
 
     /// A copy of what is dirty, leaving it to be taken by a look.

@@ -43,16 +43,16 @@ pub(super) struct Hooks {
     thread: Option<JoinHandle<()>>,
 }
 
-type Tell = Arc<dyn Fn(Event) + Send + Sync>;
+type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 impl Hooks {
-    pub(super) fn new(commands: Commands, tell: Tell) -> Self {
+    pub(super) fn new(commands: Commands, emit: Emit) -> Self {
         let (orders, heard) = channel();
         let own = orders.clone();
         let thread = std::thread::spawn(move || {
             let mut runner = Runner {
                 commands,
-                tell,
+                emit,
                 orders: own,
                 running: None,
                 next: None,
@@ -82,7 +82,7 @@ impl Drop for Hooks {
 
 struct Runner {
     commands: Commands,
-    tell: Tell,
+    emit: Emit,
     orders: Sender<Order>,
     running: Option<Running>,
     next: Option<Done>,
@@ -153,13 +153,13 @@ impl Runner {
             return;
         };
         let spawned = spawn(command, &self.commands.root, &done);
-        (self.tell)(Event::HookStarted {
+        (self.emit)(Event::HookStarted {
             hook: hook.to_owned(),
         });
         let mut started = match spawned {
             Ok(started) => started,
             Err(error) => {
-                return (self.tell)(Event::HookEnded {
+                return (self.emit)(Event::HookEnded {
                     hook: hook.to_owned(),
                     error: Some(format!("cannot be started: {error}")),
                     seconds: 0.0,
@@ -172,11 +172,11 @@ impl Runner {
         ];
         let (open, closed) = channel::<()>();
         for pipe in pipes.into_iter().flatten() {
-            let (tell, open) = (Arc::clone(&self.tell), open.clone());
+            let (emit, open) = (Arc::clone(&self.emit), open.clone());
             std::thread::spawn(move || {
                 read_lines(pipe, |line| {
                     let hook = hook.to_owned();
-                    tell(Event::HookLog { hook, line });
+                    emit(Event::HookLog { hook, line });
                     true
                 });
                 drop(open);
@@ -212,7 +212,7 @@ impl Runner {
             Some(_) => Some("stopped".to_owned()),
             None => words(status),
         };
-        (self.tell)(Event::HookEnded {
+        (self.emit)(Event::HookEnded {
             hook: running.done.name().to_owned(),
             error,
             seconds: running.started.elapsed().as_secs_f64(),
@@ -338,8 +338,8 @@ mod tests {
         let (lines, error) = lines_until_end(&events);
         assert_eq!(error, None);
         assert_eq!(lines[0], "4 a:1 b:1");
-        let told: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
-        assert_eq!(told["built"][1]["reference"], "b:1");
+        let input: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
+        assert_eq!(input["built"][1]["reference"], "b:1");
         hooks.run(done(5, &[], &["c"]));
         assert_eq!(
             lines_until_end(&events),

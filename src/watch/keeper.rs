@@ -20,7 +20,7 @@ use super::poller::Poller;
 use super::request::Request;
 use super::source::{DirectoryWatcher, Wake};
 use crate::graph::ImageId;
-use crate::run::mailbox::{End, Ended, Message, Teller};
+use crate::run::mailbox::{End, Ended, Message, Reporter};
 use crate::run::{Event, Summary};
 use crate::session::Kept;
 use crate::store::Store;
@@ -36,7 +36,7 @@ enum Wish {
 pub(super) struct Keeper<'r> {
     pub(super) request: Arc<Request>,
     pub(super) store: Store,
-    pub(super) teller: Teller<'r>,
+    pub(super) reporter: Reporter<'r>,
     pub(super) looks: Looks,
     pub(super) end: End,
     bell: Bell,
@@ -67,7 +67,7 @@ impl<'r> Keeper<'r> {
         let key = bell.clone();
         let hear = || Keys::hear(Arc::new(move |pressed| key.ring(Ring::Key(pressed))));
         let this = Self {
-            teller: Teller::new(report),
+            reporter: Reporter::new(report),
             looks: Looks::new(&request, (kept, end.cancel.clone()), root, &hints),
             ends: Ends::new(&request, root, &bell, ended),
             keys: request.keys.then(hear).flatten(),
@@ -82,7 +82,7 @@ impl<'r> Keeper<'r> {
             shown: None,
         };
         if let Some(why) = why {
-            this.tell_poll(&why);
+            this.report_poll(&why);
         }
         this
     }
@@ -117,12 +117,12 @@ impl<'r> Keeper<'r> {
         self.ends.stop();
         self.keys = None;
         let waves = phase.now().map_or(0, |now| now.engine.waves);
-        self.teller.tell(Event::WatchEnded { waves });
+        self.reporter.emit(Event::WatchEnded { waves });
     }
 
     fn begin(&mut self, phase: &mut Phase<'r>) {
         if let Some(broken) = &phase.broken {
-            self.tell_broken(None, broken);
+            self.report_broken(None, broken);
         }
         if let Some(now) = phase.now_mut() {
             now.engine.decide();
@@ -155,8 +155,8 @@ impl<'r> Keeper<'r> {
             return None;
         }
         let poll = self.poll(phase);
-        let teller = &self.teller;
-        let due = match self.looks.due(|event| teller.tell(event)) {
+        let reporter = &self.reporter;
+        let due = match self.looks.due(|event| reporter.emit(event)) {
             Due::Never => None,
             Due::At(at) => Some(at),
             Due::Now => {
@@ -197,11 +197,11 @@ impl<'r> Keeper<'r> {
         now.engine.turn(self.wish == Wish::GoOn);
         if now.engine.wave.is_some() && now.engine.is_done() && !self.looks.is_open() {
             let end = now.engine.end_wave();
-            self.teller.tell(Event::WatchWaiting {
+            self.reporter.emit(Event::WatchWaiting {
                 failed: end.stuck.clone(),
                 waiting: end.waiting.clone(),
             });
-            self.ends.tell(end);
+            self.ends.notify(end);
         }
     }
 
@@ -209,7 +209,7 @@ impl<'r> Keeper<'r> {
         match message {
             // Wakes the loop only: each turn polls the hints and the bell.
             Message::Wake => {}
-            Message::Event(event) => self.teller.tell(event),
+            Message::Event(event) => self.reporter.emit(event),
             Message::Ended(ended) => {
                 if let Some(now) = phase.now_mut() {
                     self.ended(now, ended);
@@ -236,7 +236,7 @@ impl<'r> Keeper<'r> {
                 .doubt_sets(view.world.recipes[id.index()].file_sets());
         }
         let image = moved.image;
-        self.teller.tell(Event::ImageSuperseded { image });
+        self.reporter.emit(Event::ImageSuperseded { image });
     }
 
     fn key(&mut self, phase: &mut Phase<'r>, key: char) {
@@ -254,7 +254,7 @@ impl<'r> Keeper<'r> {
                 self.looks.ask_all();
                 if self.wish == Wish::Pause {
                     let why = "noted; it starts when you resume (`p`)".to_owned();
-                    self.teller.tell(Event::WatchHeld { why });
+                    self.reporter.emit(Event::WatchHeld { why });
                 }
             }
             _ => {}
@@ -271,7 +271,7 @@ impl<'r> Keeper<'r> {
             now.engine.touch();
         }
         let paused = self.wish == Wish::Pause;
-        self.teller.tell(Event::WatchPaused { paused });
+        self.reporter.emit(Event::WatchPaused { paused });
     }
 
     /// Requests running builds to stop; the second call stops them at once.
@@ -300,7 +300,7 @@ impl<'r> Keeper<'r> {
         let wakening = now.engine.wake(woken);
         let blame = self.ends.blame(&wakening, &files);
         if !is_first && !wakening.images.is_empty() {
-            self.teller.tell(Event::FilesChanged {
+            self.reporter.emit(Event::FilesChanged {
                 files,
                 count,
                 images: wakening.images.clone(),
@@ -311,10 +311,10 @@ impl<'r> Keeper<'r> {
             let message = format!(
                 "`{file}` changes after every wave: does a hook write it? exclude it with a `.dockerignore`"
             );
-            self.teller.tell(Event::Warning { message });
+            self.reporter.emit(Event::Warning { message });
         }
         if wakening.begins {
-            now.engine.tell_start(&wakening);
+            now.engine.report_start(&wakening);
         }
     }
 
@@ -329,24 +329,24 @@ impl<'r> Keeper<'r> {
                 self.looks.doubt(concerned);
             }
             Err(why) => {
-                self.tell_poll(&why);
+                self.report_poll(&why);
                 self.looks.doubt_everything();
             }
         }
         if let Some(now) = phase.now() {
-            self.tell_watched(now);
+            self.report_watched(now);
         }
     }
 
-    fn tell_poll(&self, why: &str) {
+    fn report_poll(&self, why: &str) {
         let every = self.source.poll().unwrap_or_default().as_secs_f64();
         let message = format!(
             "{why}; polling all files every {every} s instead (`--poll=SECONDS` sets the interval)"
         );
-        self.teller.tell(Event::Warning { message });
+        self.reporter.emit(Event::Warning { message });
     }
 
-    fn tell_watched(&mut self, now: &Now<'r>) {
+    fn report_watched(&mut self, now: &Now<'r>) {
         let images = now.engine.state.view.relevant.len();
         let poll = self.source.poll();
         let shown = Some((images, poll.is_some()));
@@ -354,7 +354,7 @@ impl<'r> Keeper<'r> {
             return;
         }
         self.shown = shown;
-        self.teller.tell(Event::WatchStarted {
+        self.reporter.emit(Event::WatchStarted {
             images,
             folders: now.places.len(),
             files: now.files,

@@ -32,7 +32,7 @@ pub(crate) fn restore() {
 
 impl Keys {
     /// Starts reading keys if standard input is a terminal and this process is in the foreground.
-    pub(super) fn hear(tell: Arc<dyn Fn(char) + Send + Sync>) -> Option<Self> {
+    pub(super) fn hear(send: Arc<dyn Fn(char) + Send + Sync>) -> Option<Self> {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() || !is_in_front(&stdin) {
             return None;
@@ -44,7 +44,7 @@ impl Keys {
         // Nothing can wake this thread; it ends with the process.
         std::thread::spawn(move || {
             while let Some(key) = next() {
-                tell(key);
+                send(key);
             }
         });
         Some(keys)

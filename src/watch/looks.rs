@@ -136,7 +136,7 @@ impl Looks {
     }
 
     /// When the next look is due. Reports what postpones it.
-    pub(super) fn due(&mut self, tell: impl FnOnce(Event)) -> Due {
+    pub(super) fn due(&mut self, emit: impl FnOnce(Event)) -> Due {
         if self.is_going_on() {
             return Due::Never;
         }
@@ -150,7 +150,7 @@ impl Looks {
             Turn::Idle => Due::Never,
             Turn::Later(at) => Due::At(self.started + at),
             Turn::Held(at) => {
-                self.hold(busy.unwrap_or_default(), tell);
+                self.hold(busy.unwrap_or_default(), emit);
                 Due::At(self.started + at)
             }
             Turn::Now => {
@@ -161,13 +161,13 @@ impl Looks {
         }
     }
 
-    fn hold(&mut self, why: &str, tell: impl FnOnce(Event)) {
+    fn hold(&mut self, why: &str, emit: impl FnOnce(Event)) {
         match self.held {
             Held::No => self.held = Held::Since(Instant::now()),
             Held::Since(since) if since.elapsed() >= SAY_HELD => {
                 self.held = Held::Said;
                 let why = format!("{why}; waiting for it to finish");
-                tell(Event::WatchHeld { why });
+                emit(Event::WatchHeld { why });
             }
             Held::Since(_) | Held::Said => {}
         }
@@ -199,8 +199,8 @@ impl Looks {
         });
         let (request, cancel) = (Arc::clone(&self.request), self.cancel.clone());
         std::thread::spawn(move || {
-            let tell = |waiting: &Waiting| bell.tell(waiting.into());
-            let asker = Asker::new(&tell, &cancel);
+            let emit = |waiting: &Waiting| bell.emit(waiting.into());
+            let asker = Asker::new(&emit, &cancel);
             let looked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 look::look(&request, &store, &task, asker)
             }));

@@ -34,7 +34,7 @@ pub use request::{Env, QUIET, Request};
 use crate::fingerprint::FileReader;
 use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
-use crate::run::mailbox::Teller;
+use crate::run::mailbox::Reporter;
 use crate::run::{Event, Mailbox, Summary};
 use crate::session::{Kept, Planned, Refusal, Session, Wrong, unusable_state};
 use crate::store::Store;
@@ -75,9 +75,9 @@ pub fn watch(
     } = mailbox;
     end.set_reader(Some(Arc::clone(&kept.reader)));
     let jobs = Jobs::new(request.options.jobs, store.clone(), sender.clone())?;
-    let (told, heard) = channel();
+    let (bell_sender, heard) = channel();
     let bell = Bell {
-        heard: told,
+        heard: bell_sender,
         messages: sender,
     };
     let keeper = Keeper::new(
@@ -89,7 +89,7 @@ pub fn watch(
         report,
         ended,
     );
-    let phase = first(&request, start, jobs, keeper.teller.clone());
+    let phase = first(&request, start, jobs, keeper.reporter.clone());
     keeper.keep(phase, receiver, &heard);
     Ok(())
 }
@@ -112,7 +112,7 @@ fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
     })
 }
 
-fn first<'r>(request: &Request, start: Start, jobs: Jobs, teller: Teller<'r>) -> Phase<'r> {
+fn first<'r>(request: &Request, start: Start, jobs: Jobs, reporter: Reporter<'r>) -> Phase<'r> {
     match start {
         Start::Broken(wrong) => Phase {
             built: Err(jobs),
@@ -123,7 +123,7 @@ fn first<'r>(request: &Request, start: Start, jobs: Jobs, teller: Teller<'r>) ->
             let (places, files) = (look::places_of(&view), look::count_of(&view));
             let known = (view, planned.facts, planned.plan);
             let now = Now {
-                engine: Engine::new(request.rules(), known, jobs, teller),
+                engine: Engine::new(request.rules(), known, jobs, reporter),
                 places: Arc::new(places),
                 files,
                 warnings: BTreeSet::new(),

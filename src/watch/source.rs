@@ -221,8 +221,8 @@ mod tests {
         places.add_manifests(&workspace);
         let places = Arc::new(places);
         let hints = Arc::new(Hints::default());
-        let (told, hear) = std::sync::mpsc::channel();
-        let wake: Wake = Arc::new(move || told.send(()).expect("somebody hears"));
+        let (notify, hear) = std::sync::mpsc::channel();
+        let wake: Wake = Arc::new(move || notify.send(()).expect("the test is listening"));
         let (mut source, why) = DirectoryWatcher::new(&hints, &wake, None);
         assert_eq!(why, None);
         match source.follow(&places) {

@@ -1,6 +1,7 @@
-//! What directories of ours are kept for, and what is wrong with one: which path, what it is, what to do.
+//! The purpose of our directories, and errors about them: the path, what is wrong, how to fix it.
 //!
-//! It travels inside an [`io::Error`], whose kind stays the system's, so a full disk is still known as one.
+//! A [`DirError`] is wrapped in an [`io::Error`] that retains the kind of the system's error, so that a full disk is
+//! still recognizable.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,16 +11,16 @@ use rustix::fs::Mode;
 use crate::disk::read::Refusal;
 use crate::disk::{FileKind, system_words};
 
-/// What directories of ours are kept for, and how.
+/// The purpose of our directories, and how they are handled.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Terms {
-    /// What is kept, as in "imgspec keeps its state".
+    /// What is stored there, as in "imgspec keeps its state".
     pub(crate) keeps: &'static str,
-    /// What else can be done than to remove what is in the way: ", or …".
+    /// An alternative to removing what is in the way: ", or …".
     pub(crate) or: &'static str,
-    /// Whether nobody else may look inside.
+    /// Whether other users have no access.
     pub(crate) is_private: bool,
-    /// What is left out in front of paths that are shown.
+    /// Prefix to strip from displayed paths.
     pub(crate) hidden: Option<PathBuf>,
 }
 
@@ -53,14 +54,14 @@ pub(crate) struct DirError {
 pub(super) enum Why {
     NoDirectory(FileKind),
     NoFile(FileKind),
-    /// A file that would be written to has another name as well, which may be anybody's.
+    /// A file that would be written to has another hard link, which may belong to anyone.
     Shared,
-    /// A file was opened, and not read.
+    /// A file was opened but could not be read.
     Unread(Refusal),
     System(Doing, io::Error),
 }
 
-/// What was being done, as in "cannot be read".
+/// The failed operation, as in "cannot be read".
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub(super) enum Doing {
     #[error("read")]
@@ -84,7 +85,7 @@ impl DirError {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Whether an error is that something else is where something of ours should be.
+    /// Whether the error is that something else is in the place of one of our files or directories.
     pub(crate) fn is_misplaced(error: &io::Error) -> bool {
         Self::of(error).is_some_and(|trouble| trouble.help().is_some())
     }
@@ -119,7 +120,7 @@ impl DirError {
         }
     }
 
-    /// What to do, where the place itself is not what it should be.
+    /// How to fix it, if something else is in its place.
     pub(crate) fn help(&self) -> Option<String> {
         let is_misplaced = matches!(self.why, Why::NoDirectory(_) | Why::NoFile(_) | Why::Shared);
         is_misplaced.then(|| {

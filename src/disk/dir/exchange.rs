@@ -1,4 +1,4 @@
-//! A file of the user's replaced whole, where it is still what was read.
+//! Replaces a user's file atomically, provided that it has not changed since it was read.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,10 +11,10 @@ use super::{Dir, Doing, FileKind};
 use crate::disk::read;
 
 impl Dir {
-    /// Puts other bytes in the place of a file that holds just these; its mode and owner stay. Says whether it was still so:
-    /// when not, or while somebody else is doing the same, nothing is written.
+    /// Replaces the contents `old` of a file by `new`, preserving mode and owner. Returns false, writing nothing, if
+    /// the file has different contents or is being exchanged concurrently.
     pub(crate) fn exchange(&self, name: &str, old: &[u8], new: &[u8]) -> io::Result<bool> {
-        // Opened for writing although it is not written to: what its owner protects is not replaced behind the protection.
+        // Opened for writing although it is not written to, so that write protection is honored.
         let handle = match self.open_at(OsStr::new(name), OFlags::RDWR, Mode::empty()) {
             Ok(handle) => handle,
             Err(Errno::NOENT) => return Ok(false),
@@ -36,7 +36,8 @@ impl Dir {
         permissions
             .and_then(|()| fresh.file.sync_data())
             .map_err(unwritten)?;
-        // Of two at once one has the lock, and the other finds another file afterwards. Not every file system has locks.
+        // Of two concurrent exchanges one gets the lock, and the other then finds a different file. Not every file
+        // system supports locks.
         let is_taken = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
         if is_taken || !self.is(name, &file)? {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Files that nobody sees before they are whole: written under a name of no meaning, then renamed.
+//! Writes files atomically: under a random temporary name that is then renamed.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -9,10 +9,10 @@ use rustix::io::Errno;
 
 use super::{Dir, Doing, FileKind, TRIES};
 
-/// The start of the names of files that are not yet whole; a killed process leaves them.
+/// Prefix of temporary names; a killed process may leave such files behind.
 pub(crate) const TEMPORARY: &str = ".new-";
 
-/// A file that is being written; dropped, it is removed.
+/// A file being written; removed on drop unless it was kept.
 #[derive(Debug)]
 pub(crate) struct Fresh {
     dir: Dir,
@@ -22,7 +22,7 @@ pub(crate) struct Fresh {
 }
 
 impl Dir {
-    /// A new file of a name that nobody has, for its owner alone.
+    /// Creates a file with an unused random name, accessible only to its owner.
     pub(crate) fn fresh(&self) -> io::Result<Fresh> {
         self.unnamed(0o600)
     }
@@ -42,7 +42,8 @@ impl Dir {
         Err(self.own(Doing::Writing, Errno::EXIST))
     }
 
-    /// Makes a file whole, as readable as the umask lets it be. Says whether the name was free: when not, nothing is written.
+    /// Creates a file atomically, with permissions according to the umask. Returns false, writing nothing, if the name
+    /// is taken.
     pub(crate) fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<bool> {
         let mut new = self.unnamed(0o666)?;
         new.file
@@ -52,13 +53,13 @@ impl Dir {
         new.keep_new(self, name)
     }
 
-    /// Writes a file anew, in the place of whatever has its name.
+    /// Writes a new file, replacing whatever has this name.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let written = self.anew(name)?.write_all(bytes);
         written.map_err(|error| self.unwritten(name, error))
     }
 
-    /// Replaces a file whole: its readers see the old bytes or the new, also after a power cut.
+    /// Replaces a file atomically: readers see the old bytes or the new ones, even after a power failure.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut new = self.fresh()?;
         new.file
@@ -75,7 +76,7 @@ impl Fresh {
         written.map_err(|error| self.dir.unwritten(&self.name, error))
     }
 
-    /// Gives it its name in a directory, in the place of whatever file has it.
+    /// Renames the file to `name` in the directory `to`, replacing any file with that name.
     pub(crate) fn keep(mut self, to: &Dir, name: &str) -> io::Result<()> {
         let from = (&self.dir.0.handle, self.name.as_str());
         rustix::fs::renameat(from.0, from.1, &to.0.handle, super::single(name.as_ref())?)
@@ -86,7 +87,7 @@ impl Fresh {
 }
 
 impl Fresh {
-    /// Gives it a name in a directory if nothing has that; says whether it does now.
+    /// Like [`Self::keep`], but only if the name is not taken. Returns whether it was renamed.
     fn keep_new(self, to: &Dir, name: &str) -> io::Result<bool> {
         let (from, own) = (&self.dir.0.handle, self.name.as_str());
         let named = super::single(name.as_ref())?;
@@ -105,13 +106,13 @@ impl Fresh {
 impl Drop for Fresh {
     fn drop(&mut self) {
         if !self.is_kept {
-            // What stays is seen for what it is by its name.
+            // A leftover is recognizable by its name.
             let _ = rustix::fs::unlinkat(&self.dir.0.handle, &self.name, AtFlags::empty());
         }
     }
 }
 
-/// A name by chance: neither clocks nor process ids tell two machines apart that share a disk.
+/// A random name: neither clocks nor process ids are unique among machines that share a disk.
 pub(super) fn unused() -> String {
     format!("{TEMPORARY}{:016x}", RandomState::new().hash_one(0))
 }

@@ -1,6 +1,6 @@
-//! Locks between processes: files whose lock the operating system frees when their holder dies.
+//! Locks between processes: lock files that the operating system releases when their holder dies.
 //!
-//! Who waits asks again and again rather than sleeping in the kernel, so that an interrupt ends it.
+//! Waiting polls instead of blocking in the kernel, so that it can be interrupted.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
@@ -12,19 +12,19 @@ use rustix::fs::OFlags;
 
 use super::{Dir, Doing, FileKind, TRIES, mode_of};
 
-/// How soon a waiting process asks again at first, and at last: what is held shortly is had soon.
+/// First and longest polling interval: short at first, because many locks are held only briefly.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(50)];
 
-/// Who else may have a lock at the same time.
+/// Who else may hold a lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
     Nobody,
-    /// Others who share it too.
+    /// Other holders that share it.
     Sharers,
 }
 
 impl Dir {
-    /// Locks the file of this name, made if there is none; none if somebody else has it.
+    /// Locks the file with this name, creating it if needed; `None` if another process holds the lock.
     pub(crate) fn try_lock(&self, name: &str, share: Share) -> io::Result<Option<File>> {
         for _ in 0..TRIES {
             let file = self.lock_file(name.as_ref())?;
@@ -37,7 +37,7 @@ impl Dir {
                 Err(TryLockError::Error(error)) => return Err(self.unwritten(name, error)),
                 Ok(()) => {}
             }
-            // It may have been removed between opening and locking: such a lock keeps nobody out.
+            // If the file was removed between opening and locking, this lock excludes nobody.
             if self.is(name, &file)? {
                 return Ok(Some(file));
             }
@@ -45,7 +45,7 @@ impl Dir {
         Ok(None)
     }
 
-    /// The same, once nobody else has it. `waiting` is called before each further try; none when it breaks.
+    /// Waits for the lock. `waiting` is called before each retry; returns `None` if it breaks.
     pub(crate) fn lock(
         &self,
         name: &str,
@@ -65,7 +65,7 @@ impl Dir {
         }
     }
 
-    /// Whether an open file is the one of this name.
+    /// Whether an open file is the one with this name.
     pub(crate) fn is(&self, name: &str, file: &File) -> io::Result<bool> {
         let held = rustix::fs::fstat(file)
             .map_err(|error| self.trouble(name.as_ref(), Doing::Reading, error))?;

@@ -1,7 +1,7 @@
-//! Removal by handle: of what is below a directory of ours, and of nothing that a link leads to.
+//! Removes what is below our directories, by handle, and nothing that symlinks lead to.
 //!
-//! Directories may be swapped for links, or moved, at any moment. What was opened stays what it is; only what has a name in an
-//! open directory is unlinked; and what turns out to be something else than it was is looked at anew.
+//! Directories may be replaced by symlinks, or moved, at any moment. Open handles are unaffected by this; only entries
+//! of an open directory are unlinked; and an entry that turns out to be of another kind is examined again.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -12,11 +12,11 @@ use rustix::io::Errno;
 use super::fresh::unused;
 use super::{Dir, Doing, FileKind, TRIES, Why, single};
 
-/// Deeper trees are taken apart: each level is an open handle, and a call on the stack.
+/// Maximum recursion depth, because each level uses an open handle and stack space; deeper trees are removed in parts.
 const DEEPEST: usize = 32;
 
 impl Dir {
-    /// Removes what is no directory: of a link itself, not what it leads to. That there is nothing is no error.
+    /// Removes anything except a directory; a symlink itself, not its target. A missing file is not an error.
     pub(crate) fn remove_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = name.as_ref();
         match self.unlink(name, AtFlags::empty()) {
@@ -28,7 +28,7 @@ impl Dir {
         }
     }
 
-    /// Removes whatever has this name, directories with all that is in them. That there is nothing is no error.
+    /// Removes a file, or a directory with everything in it. A missing entry is not an error.
     pub(crate) fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let mut due = vec![name.as_ref().to_owned()];
         while let Some(name) = due.pop() {
@@ -46,14 +46,14 @@ impl Dir {
         for _ in 0..TRIES {
             match self.unlink(name, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => return Ok(()),
-                // Of a directory systems say the one or the other.
+                // For directories, systems return one or the other.
                 Err(Errno::ISDIR | Errno::PERM) => {}
                 Err(error) => return Err(self.trouble(name, Doing::Removing, error)),
             }
             match self.open(name) {
                 Ok(Some(below)) => below.remove_all(depth + 1, deep)?,
                 Ok(None) => return Ok(()),
-                // It was a directory just now.
+                // It was a directory a moment ago.
                 Err(_) if self.kind(name)? != Some(FileKind::Directory) => {
                     last = Errno::PERM;
                     continue;
@@ -62,7 +62,7 @@ impl Dir {
             }
             match self.unlink(name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOENT) => return Ok(()),
-                // Somebody put something into it, or something else in its place.
+                // Another process put something into it, or replaced it.
                 Err(error @ (Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR)) => last = error,
                 Err(error) => return Err(self.trouble(name, Doing::Removing, error)),
             }
@@ -85,7 +85,7 @@ impl Dir {
         rustix::fs::unlinkat(&self.0.handle, single(name)?, flags)
     }
 
-    /// How many bytes the files have that are below a name; what cannot be looked at has none.
+    /// The total size in bytes of the files below a name; those that cannot be examined count as 0.
     pub(crate) fn bytes(&self, name: impl AsRef<OsStr>) -> u64 {
         self.bytes_below(name.as_ref(), 0)
     }
@@ -107,7 +107,7 @@ impl Dir {
     }
 }
 
-/// What lies too deep, and is removed from the top.
+/// Directories nested too deeply, which are moved up and removed from the top.
 struct Deep<'a> {
     top: &'a Dir,
     due: &'a mut Vec<OsString>,

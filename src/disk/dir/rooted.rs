@@ -1,4 +1,5 @@
-//! Where a directory of ours is, before it is opened: below one of the user's, to which links may lead.
+//! The location of one of our directories before it is opened: below a directory of the user's, whose path may contain
+//! symlinks.
 
 use std::ffi::OsStr;
 use std::io;
@@ -11,7 +12,7 @@ use rustix::io::Errno;
 use super::error::{DirError, Doing, Terms, Why};
 use super::{DIRECTORY, Dir};
 
-/// A directory of ours that may not be there, or may not be one.
+/// One of our directories, which may not exist, or may turn out not to be a directory.
 #[derive(Debug, Clone)]
 pub(crate) struct Rooted {
     anchor: PathBuf,
@@ -20,7 +21,7 @@ pub(crate) struct Rooted {
 }
 
 impl Rooted {
-    /// Below this directory of the user's, by these steps, of which none may be a link.
+    /// The path `below`, none of whose components may be a symlink, relative to the user's directory `anchor`.
     pub(crate) fn new(anchor: &Path, below: impl AsRef<Path>, terms: Terms) -> Self {
         Self {
             anchor: anchor.to_owned(),
@@ -40,7 +41,7 @@ impl Rooted {
         self.anchor.join(&self.below)
     }
 
-    /// The directory that it is in, and its name there.
+    /// Its parent directory, and its name there.
     pub(crate) fn split(&self) -> Option<(Self, &OsStr)> {
         let above = Self {
             below: self.below.parent()?.to_owned(),
@@ -49,7 +50,7 @@ impl Rooted {
         Some((above, self.below.file_name()?))
     }
 
-    /// Opens it; none if it is not there.
+    /// Opens it; `None` if it does not exist.
     pub(crate) fn open(&self) -> io::Result<Option<Dir>> {
         match self.open_anchor()? {
             Some(anchor) => anchor.open_all(&self.below),
@@ -57,7 +58,7 @@ impl Rooted {
         }
     }
 
-    /// Opens it; every step that is not there is made.
+    /// Opens it, creating missing directories.
     pub(crate) fn make(&self) -> io::Result<Dir> {
         if let Some(anchor) = self.open_anchor()? {
             return anchor.make_all(&self.below);
@@ -69,7 +70,7 @@ impl Rooted {
         anchor.make_all(&self.below)
     }
 
-    /// The user's own directory: how its path leads there is the user's affair.
+    /// Opens the user's own directory, whose path may contain symlinks.
     fn open_anchor(&self) -> io::Result<Option<Dir>> {
         let flags = DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&self.anchor, flags, Mode::empty()) {

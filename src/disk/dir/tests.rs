@@ -1,4 +1,4 @@
-//! Directories of ours among links, pipes, and threads that put them there.
+//! Tests our directories against symlinks, pipes, and threads that create them concurrently.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ struct Place {
 }
 
 impl Place {
-    /// An empty `.own`, beside a `victim` with a file in a directory.
+    /// Creates an empty `.own` next to a `victim` that contains a directory with a file.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("victim/deep")).unwrap();
@@ -240,7 +240,7 @@ fn a_lock_is_one_holders_or_all_sharers() {
     drop(held);
 }
 
-/// Does `work` again and again, while another thread swaps `.own/d` for a link to the victim.
+/// Repeats `work` while another thread swaps `.own/d` for a symlink to the victim.
 fn race(times: usize, work: impl Fn(&Dir)) {
     let place = Place::new();
     let (dir, link) = (place.at(".own/d"), place.at(".own/l"));

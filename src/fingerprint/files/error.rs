@@ -1,7 +1,7 @@
-//! Why a file set could not be read: data in fields, words in `Display`.
+//! Errors of reading a file set.
 //!
-//! Knows no screen. Input and output errors are kept as words, so that a result can be cached and compared;
-//! what a stranger calls his files is kept as it is and made harmless where it is told.
+//! I/O errors are stored as text, so that results can be cached and compared. Untrusted file names are stored verbatim
+//! and escaped when displayed.
 
 use std::io;
 
@@ -11,57 +11,57 @@ use crate::disk::{FileKind, Shown, system_words};
 /// A line of a file that names another file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mention {
-    /// The file, from the workspace root.
+    /// Path of the file relative to the workspace root.
     pub file: String,
-    /// The line, from 1.
+    /// Line number, from 1.
     pub line: usize,
 }
 
-/// Why a file set could not be read. All paths are from the workspace root.
+/// Why a file set could not be read. All paths are relative to the workspace root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FilesError {
-    /// A line of a `.dockerignore` is not a pattern.
+    /// A line of a `.dockerignore` is not a valid pattern.
     #[error("`{}` is not a pattern: {why}", Shown(.text))]
     BadRule {
         /// The line.
         said: Mention,
-        /// What it says.
+        /// The line's text.
         text: String,
-        /// Why it is not a pattern.
+        /// Why it is invalid.
         why: String,
     },
     /// A link leads nowhere.
     #[error("`{}` is a link that leads nowhere", Shown(.path))]
     Dangling {
-        /// The link.
+        /// The symlink.
         path: String,
     },
-    /// The set itself is left out by the ignore rules.
-    #[error("`{}` is left out by the rule `{}`", Shown(.path), Shown(.rule))]
+    /// The ignore rules exclude the set itself.
+    #[error("`{}` is excluded by the rule `{}`", Shown(.path), Shown(.rule))]
     Excluded {
         /// The file or directory.
         path: String,
-        /// What the rule says.
+        /// The rule's text.
         rule: String,
         /// The rule's line.
         said: Mention,
     },
-    /// A file that is read whole is too large for that.
+    /// A file that is read into memory exceeds its size limit.
     #[error("`{}` is larger than {limit}", Shown(.path))]
     Large {
         /// The file.
         path: String,
-        /// How large it may be.
+        /// The limit, for display.
         limit: String,
-        /// Who names it, if that is not the manifest.
+        /// Where it is named, if not in the manifest.
         said: Option<Mention>,
     },
-    /// A requirement is a path, so the build would not find it.
-    #[error("`{}` is a path on this machine, which the build does not see", Shown(.text))]
+    /// A requirement is a local path, which the build cannot access.
+    #[error("`{}` is a local path, which the build cannot access", Shown(.text))]
     LocalRequirement {
         /// The requirement.
         text: String,
-        /// Its line.
+        /// The line that contains it.
         said: Mention,
     },
     /// There is nothing of this name (or a link that leads nowhere).
@@ -69,49 +69,49 @@ pub enum FilesError {
     Missing {
         /// The file or directory.
         path: String,
-        /// Who names it, if that is not the manifest.
+        /// Where it is named, if not in the manifest.
         said: Option<Mention>,
     },
-    /// A file was changed, replaced or removed while it was being read, twice.
+    /// A file was changed, replaced or removed while it was being read, twice in a row.
     #[error("`{}` changed while it was being read", Shown(.path))]
     Moved {
         /// The file.
         path: String,
     },
-    /// A name is not UTF-8.
+    /// A file name is not UTF-8.
     #[error("the name `{}` is not UTF-8", Shown(.path))]
     Name {
-        /// The file, with `\u{fffd}` for what is not UTF-8.
+        /// Its path, with `\u{fffd}` in place of invalid bytes.
         path: String,
     },
-    /// A file is wanted and something else is there.
+    /// Something other than a file exists where a file is required.
     #[error("`{}` is {kind}, not a file", Shown(.path))]
     NoFile {
-        /// What is there.
+        /// Its path.
         path: String,
-        /// What it is.
+        /// Its kind, for display.
         kind: &'static str,
-        /// Who names it, if that is not the manifest.
+        /// Where it is named, if not in the manifest.
         said: Option<Mention>,
     },
-    /// A path, or the link that it is, leads out of the workspace.
-    #[error("`{}` lies outside of the workspace", Shown(.path))]
+    /// A path, or the target of a symlink, is outside the workspace.
+    #[error("`{}` is outside the workspace", Shown(.path))]
     Outside {
-        /// The path as given.
+        /// The path, verbatim.
         path: String,
-        /// Who names it, if that is not the manifest.
+        /// Where it is named, if not in the manifest.
         said: Option<Mention>,
     },
-    /// Something in a directory is neither file nor directory nor link.
+    /// An entry of a directory is neither a file, a directory nor a symlink.
     #[error("`{}` is {kind}", Shown(.path))]
     Special {
-        /// The thing.
+        /// Its path.
         path: String,
-        /// What it is.
+        /// Its kind, for display.
         kind: &'static str,
     },
-    /// It is in the directory that this program keeps its state in.
-    #[error("`{}` belongs to imgspec's own state", Shown(.path))]
+    /// It is inside imgspec's own state directory.
+    #[error("`{}` is part of imgspec's own state", Shown(.path))]
     State {
         /// The file or directory.
         path: String,
@@ -121,9 +121,9 @@ pub enum FilesError {
     Tag {
         /// The directory of the manifest that declares the image.
         folder: String,
-        /// Why.
+        /// The reason.
         why: String,
-        /// What to do.
+        /// How to fix it.
         help: Vec<String>,
     },
     /// A requirements file is not UTF-8.
@@ -132,18 +132,18 @@ pub enum FilesError {
         /// The file.
         path: String,
     },
-    /// The operating system does not let it be read.
+    /// The operating system does not allow reading it.
     #[error("`{}` cannot be read: {why}", Shown(.path))]
     Unreadable {
         /// The file or directory.
         path: String,
-        /// What the operating system says.
+        /// The operating system's error.
         why: String,
     },
 }
 
 impl FilesError {
-    /// Why a file is not read that somebody names: the manifest, if nobody else.
+    /// The error for a file named by the manifest or, with `said`, by a line of another file.
     pub(crate) fn named(path: &str, said: Option<&Mention>, refusal: Refusal) -> Self {
         let (path, said) = (path.to_owned(), said.cloned());
         match refusal {
@@ -162,7 +162,7 @@ impl FilesError {
         }
     }
 
-    /// Why something is not read that was found a moment ago: if it is another thing now, or none, it moved.
+    /// The error for something that existed a moment ago: if it is gone or of another kind now, it changed.
     pub(crate) fn found(path: &str, refusal: Refusal) -> Self {
         match refusal {
             Refusal::Kind(_) | Refusal::Dangling => Self::Moved { path: path.into() },
@@ -171,7 +171,7 @@ impl FilesError {
         }
     }
 
-    /// What the operating system's refusal means.
+    /// Wraps an error of the operating system.
     pub(crate) fn refused(path: &str, error: &io::Error) -> Self {
         Self::Unreadable {
             path: path.to_owned(),
@@ -179,13 +179,14 @@ impl FilesError {
         }
     }
 
-    /// Something in a directory that can be neither read nor copied.
+    /// The error for a special file in a directory, which can be neither read nor copied.
     pub(crate) fn special(path: String, kind: FileKind) -> Self {
         let kind = kind.words();
         Self::Special { path, kind }
     }
 
-    /// The line of a file (not of the manifest) that is to blame: file, from the workspace root, and line, from 1.
+    /// The location to blame if it is outside the manifest: path of the file relative to the workspace root, and line
+    /// from 1.
     pub fn place(&self) -> Option<(&str, usize)> {
         let said = match self {
             Self::BadRule { said, .. }
@@ -207,7 +208,7 @@ impl FilesError {
         said.map(|said| (said.file.as_str(), said.line))
     }
 
-    /// The file, directory or link that it is about.
+    /// The file, directory or symlink to blame.
     pub fn path(&self) -> &str {
         match self {
             Self::BadRule { said, .. } | Self::LocalRequirement { said, .. } => &said.file,
@@ -227,33 +228,33 @@ impl FilesError {
         }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn help(&self) -> Vec<String> {
         let help = match self {
-            Self::BadRule { .. } => "put a `\\` before a character that is meant as it is",
+            Self::BadRule { .. } => "put a `\\` before literal special characters",
             Self::Excluded { said, .. } => {
                 return vec![format!(
-                    "remove line {} of `{}`, or add an exception that begins with `!` below it",
+                    "remove line {} of `{}`, or add an exception starting with `!` below it",
                     said.line, said.file
                 )];
             }
             Self::LocalRequirement { .. } => {
                 "`copy` it into the image and install it in `commands`"
             }
-            Self::Dangling { .. } => "mend the link, or remove it",
+            Self::Dangling { .. } => "fix the link, or remove it",
             Self::Large { .. } => "is it the right file?",
             Self::Missing { .. } => return Vec::new(),
-            Self::Moved { .. } => "try again when nothing writes to it",
-            Self::Name { .. } => "rename it, or leave it out in `.dockerignore`",
+            Self::Moved { .. } => "try again when nothing is writing to it",
+            Self::Name { .. } => "rename it, or exclude it with `.dockerignore`",
             Self::NoFile { .. } => "put a file in its place, or name another",
             Self::Outside { .. } => {
                 "move it into the directory of the root manifest, or the root manifest further up"
             }
-            Self::Special { .. } => "leave it out in `.dockerignore`",
+            Self::Special { .. } => "exclude it with `.dockerignore`",
             Self::State { .. } => "copy something else: this directory changes with every build",
             Self::Tag { help, .. } => return help.clone(),
             Self::Text { .. } => "save it as UTF-8",
-            Self::Unreadable { .. } => "make it readable, or leave it out in `.dockerignore`",
+            Self::Unreadable { .. } => "make it readable, or exclude it with `.dockerignore`",
         };
         vec![help.to_owned()]
     }

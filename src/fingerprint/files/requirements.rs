@@ -1,7 +1,7 @@
-//! Requirements files: which other files they name, and which of their lines a build could not follow.
+//! Finds the files that requirements files name, and lines that a build could not follow.
 //!
-//! Knows pip's and uv's syntax as far as it names files. Versions, markers and indexes are the installer's
-//! affair; a line is looked at only for paths. What `${NAME}` stands for is not known here and is left alone.
+//! Implements pip's and uv's syntax as far as it names files. Versions, markers and indexes are left to the installer;
+//! a line is only searched for paths. `${NAME}` is not expanded.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ use crate::spec::WorkspacePath;
 
 /// A requirements file that was read.
 pub(super) struct Read {
-    /// As it is named.
+    /// The path by which it is named.
     pub(super) path: WorkspacePath,
-    /// What it holds.
+    /// Its size, mode and digest.
     pub(super) content: Content,
 }
 
-/// Reads a requirements file and all that it leads to, each once, sorted by path.
+/// Reads a requirements file and everything it includes, each file once, sorted by path.
 pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, FilesError> {
     let mut ahead: Vec<(WorkspacePath, Option<Mention>)> = vec![(path.clone(), None)];
     let mut seen = BTreeSet::from([path.clone()]);
@@ -32,7 +32,7 @@ pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, Files
         let text = String::from_utf8(bytes).map_err(|_| FilesError::Text {
             path: path.to_string(),
         })?;
-        // The last of the list is the next to be read: a mistake in the first file is told first.
+        // The last entry is read next; reversing reports errors of the first file first.
         for (next, said) in includes(&path, &text)?.into_iter().rev() {
             if seen.insert(next.clone()) {
                 ahead.push((next, Some(said)));
@@ -44,7 +44,7 @@ pub(super) fn read(root: &Root, path: &WorkspacePath) -> Result<Vec<Read>, Files
     Ok(files)
 }
 
-/// The deepest directory that all files are in, however deep.
+/// The deepest directory that contains all files.
 pub(super) fn common_folder(files: &[Read]) -> WorkspacePath {
     let mut common = files
         .first()
@@ -63,7 +63,7 @@ fn is_below(path: &WorkspacePath, folder: &WorkspacePath) -> bool {
     folder.parts().all(|part| parts.next() == Some(part))
 }
 
-/// The files that a requirements file names, with who says so.
+/// The files that a requirements file includes, each with the line that names it.
 fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Mention)>, FilesError> {
     let mut found = Vec::new();
     for (line, text) in logical_lines(text) {
@@ -89,7 +89,7 @@ fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Ment
     Ok(found)
 }
 
-/// Lines after joining those that end in `\` and removing comments, each with the number of its first.
+/// Joins lines that end in `\` and removes comments. Each line has the number of its first part.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines: Vec<(usize, String)> = Vec::new();
@@ -110,7 +110,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Where a comment begins: `#` at the start or after white space.
+/// Where a comment starts: `#` at the start of a line or after whitespace.
 fn comment_start(line: &str) -> Option<usize> {
     let mut before = ' ';
     line.char_indices().find_map(|(at, char)| {
@@ -120,21 +120,21 @@ fn comment_start(line: &str) -> Option<usize> {
     })
 }
 
-/// What a line says of files.
+/// A reference to a file in a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Word {
     /// Another requirements or constraints file.
     Include(String),
-    /// A path to install from.
+    /// A local path to install from.
     Local(String),
 }
 
-/// What the value of an option is.
+/// The meaning of an option's value.
 #[derive(Clone, Copy)]
 enum Names {
     /// A requirements or constraints file.
     File,
-    /// Something to install, or a place to look for it.
+    /// Something to install, or a location to search for it.
     Source,
 }
 
@@ -178,7 +178,7 @@ fn words_of(line: &str) -> Vec<Word> {
     found
 }
 
-/// The option that a word is, and its value if that is in the same word.
+/// The option in an argument, and its value if it is in the same argument.
 fn option(word: &str) -> Option<(Names, Option<String>)> {
     OPTIONS.iter().find_map(|(name, names)| {
         let rest = word.strip_prefix(name)?;
@@ -211,7 +211,7 @@ fn specifier(line: &str) -> &str {
     line[..end].trim()
 }
 
-/// What a requirement is to be installed from: what follows `name @`, or the requirement itself.
+/// What a requirement is installed from: the text after `name @`, or else the requirement itself.
 fn requirement_source(line: &str) -> &str {
     let specifier = specifier(line);
     let is_name = |text: &str| {
@@ -224,7 +224,7 @@ fn requirement_source(line: &str) -> &str {
     }
 }
 
-/// Whether a requirement's source is a path on this machine.
+/// Whether a requirement's source is a local path.
 fn is_path(source: &str) -> bool {
     const ARCHIVES: [&str; 7] = [
         ".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz",

@@ -1,38 +1,39 @@
-//! What a file set was read from, found or not: like the dependency file of a compiler.
+//! Records what a file set was read from, found or not, like a compiler's dependency file.
 //!
-//! Whoever looks something up or lists a directory says so here; a set is read by one thread, so it is kept by thread.
+//! Every lookup of a path and every listing of a directory is reported here. A set is read by a single thread, so
+//! recordings are thread-local.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Component, Path, PathBuf};
 
-/// So many links on one way are a circle.
+/// More symlinks than this in one path count as a cycle.
 const LINKS: usize = 40;
 
 thread_local! {
-    /// The readings that go on, one inside the other: a thread that waits for a part of one may begin another.
+    /// The recordings in progress, nested: a thread that waits for part of one may start another.
     static OPEN: RefCell<Vec<Trail>> = const { RefCell::new(Vec::new()) };
 }
 
-/// All that a file set was read from, absolute. Whatever happens there may change the set, and nothing else may.
+/// Everything that a file set was read from, as absolute paths. Only changes there can change the set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trail {
-    /// Paths that were looked up, as they were named.
+    /// Paths that were looked up, as named.
     pub paths: BTreeSet<PathBuf>,
-    /// Directories whose names were listed.
+    /// Directories that were listed.
     pub listed: BTreeSet<PathBuf>,
 }
 
 impl Trail {
-    /// That and this.
+    /// Adds another trail to this one.
     pub fn add(&mut self, other: &Self) {
         self.paths.extend(other.paths.iter().cloned());
         self.listed.extend(other.listed.iter().cloned());
     }
 }
 
-/// Reads something, and says what that was read from.
+/// Runs `read` and returns what it was read from.
 pub(super) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Trail) {
     OPEN.with_borrow_mut(|open| open.push(Trail::default()));
     let result = read();
@@ -40,23 +41,24 @@ pub(super) fn recorded<T>(read: impl FnOnce() -> T) -> (T, Trail) {
     (result, trail.unwrap_or_default())
 }
 
-/// A path is looked up, whether or not there is something.
+/// Records the lookup of a path, whether or not it exists.
 pub(in crate::fingerprint) fn looked_up(path: &Path) {
     note(|trail| trail.paths.insert(path.to_owned()));
 }
 
-/// A directory's names are listed.
+/// Records the listing of a directory.
 pub(in crate::fingerprint) fn listed(folder: &Path) {
     note(|trail| trail.listed.insert(folder.to_owned()));
 }
 
 fn note(add: impl FnOnce(&mut Trail) -> bool) {
-    // Nobody asks what was read to compare or to build.
+    // Outside a recording, as in comparisons and builds, this does nothing.
     OPEN.with_borrow_mut(|open| open.last_mut().map(add));
 }
 
-/// Each directory below the root, without links, in which a name on the way to a path is looked up, as far as there is a way: of what
-/// is missing, the place where it would come into being.
+/// Each directory in which a component of `path` is looked up, with that component, following symlinks, as far as the
+/// path exists and is inside the root. For a missing component, this ends with the directory in which it would be
+/// created.
 pub(crate) fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
     let mut way = Vec::new();
     let Ok(inside) = path.strip_prefix(root) else {
@@ -90,7 +92,7 @@ pub(crate) fn way(root: &Path, path: &Path) -> Vec<(PathBuf, OsString)> {
     way
 }
 
-/// The parts of a path, the last one first.
+/// The components of a path, in reverse order.
 fn parts(path: &Path) -> Vec<OsString> {
     let parts = path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
@@ -113,7 +115,7 @@ mod tests {
         WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap()
     }
 
-    /// What a set is read from below a directory with these files: paths, and directories.
+    /// The trail of reading a set below a directory with these files: paths, and directories.
     fn trail(files: &[&str], links: &[(&str, &str)], set: &FileSet) -> (Vec<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();

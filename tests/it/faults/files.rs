@@ -112,7 +112,7 @@ fn a_name_that_is_not_utf_8_is_refused_and_told_on_one_line() {
     let ran = bounded(&sandbox, &["check"]).code(2);
     is_printable(&ran);
     let ran = ran.says("the name `src/x\\n\u{fffd}\\u{1b}[31m` is not UTF-8");
-    ran.says("leave it out in `.dockerignore`");
+    ran.says("exclude it with `.dockerignore`");
     sandbox.write(".dockerignore", "src/x*\n");
     sandbox.build(&[]).success();
 }

@@ -1,4 +1,4 @@
-//! Requirements with what they include; what changed since it was read; sets that are read once.
+//! Requirements with includes; detecting changes; reading each set once.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -37,12 +37,12 @@ fn mistakes_in_requirements_name_file_and_line() {
     for (text, error) in [
         (
             "x\n./pkg\n",
-            "`./pkg` is a path on this machine, which the build does not see",
+            "`./pkg` is a local path, which the build cannot access",
         ),
         ("x\n-r no.txt\n", "`a/no.txt` does not exist"),
         (
             "x\n-c ../../x.txt\n",
-            "`../../x.txt` lies outside of the workspace",
+            "`../../x.txt` is outside the workspace",
         ),
     ] {
         tree.write("a/more.txt", text);
@@ -62,7 +62,7 @@ fn mistakes_in_requirements_name_file_and_line() {
 
 #[test]
 fn what_changed_since_it_was_read_is_noticed_whatever_the_clock_says() {
-    // moby/buildkit#2592 (same size and time, other content), flytekit#3246 (changed between hash and upload).
+    // moby/buildkit#2592 (same size and time, different content), flytekit#3246 (changed between hashing and upload).
     let tree = Tree::new(&["src/a", "src/b", "src/d/c"]);
     let files = tree.read("src").unwrap();
     assert_eq!(files.moved(), None);

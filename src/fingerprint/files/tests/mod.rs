@@ -1,4 +1,4 @@
-//! File sets on a real disk.
+//! Tests file sets on a real disk.
 
 mod changes;
 mod own;
@@ -16,7 +16,7 @@ use crate::spec::WorkspacePath;
 struct Tree(tempfile::TempDir);
 
 impl Tree {
-    /// Files hold their own names; a name that ends in `/` is a directory.
+    /// Creates files that contain their own names; a name ending in `/` is a directory.
     fn new(names: &[&str]) -> Self {
         let tree = Self(tempfile::tempdir().unwrap());
         for name in names {
@@ -42,7 +42,7 @@ impl Tree {
         self.read_with(path, "")
     }
 
-    /// Reads a tree under the rules of a directory.
+    /// Reads a tree with the ignore rules of a directory.
     fn read_with(&self, path: &str, ignore: &str) -> Result<Files, FilesError> {
         let (path, ignore, own) = (at(path), at(ignore), Own::NOTHING);
         read_files(self.0.path(), &FileSet::Tree { path, ignore, own })

@@ -1,10 +1,10 @@
-//! What imgspec and git keep for themselves is in no set unless an ignore file names it.
+//! Files of imgspec and git are excluded from sets unless an ignore file names them.
 
 use std::os::unix::fs::symlink;
 
 use super::*;
 
-/// The files of a workspace whose manifests are `imgspec.kdl` and `services/a/imgspec.kdl`.
+/// A workspace whose manifests are `imgspec.kdl` and `services/a/imgspec.kdl`.
 const NAMES: [&str; 13] = [
     ".git/HEAD",
     ".git/objects/aa/1",
@@ -26,7 +26,7 @@ fn own() -> Own {
     Own::files(files.map(at).into())
 }
 
-/// The files of a tree under these rules, without its directories.
+/// The files of a tree with these rules, without directories.
 #[track_caller]
 fn files_of(tree: &Tree, path: &str, rules: &str) -> Vec<String> {
     tree.write(".dockerignore", rules);
@@ -47,7 +47,7 @@ fn manifests_lock_state_and_git_are_left_out() {
     let tree = Tree::new(&NAMES);
     let rest = [
         ".gitignore",
-        // A manifest of another workspace, and what only bears the lock's name.
+        // A manifest of another workspace, and a file that merely has the lock's name.
         "examples/imgspec.kdl",
         "services/a/imgspec.lock",
         "services/a/main.py",
@@ -58,7 +58,7 @@ fn manifests_lock_state_and_git_are_left_out() {
         files_of(&tree, "services", ""),
         ["a/imgspec.lock", "a/main.py"]
     );
-    // Without anything that is left out, the directories that held it are not there either.
+    // If they are not excluded, directories that contain only them are included too.
     let all = tree.read("").unwrap();
     assert!(paths(&all).contains(&".git/HEAD".to_owned()));
 }
@@ -82,7 +82,7 @@ fn an_ignore_file_that_names_them_brings_them_back() {
     assert_eq!(back("!.git/objects"), [".git/objects/aa/1"]);
     assert_eq!(back("!vendor/*/.git"), ["vendor/lib/.git"]);
     assert_eq!(back("!**/.imgspec"), ["examples/.imgspec/records/y.json"]);
-    // Not by the way: these are about the directories.
+    // Rules for their directories do not include them.
     for aside in [
         "!services",
         "!services/**",
@@ -92,9 +92,9 @@ fn an_ignore_file_that_names_them_brings_them_back() {
     ] {
         assert_eq!(back(aside), [""; 0], "{aside}");
     }
-    // The last rule that names it counts, as always.
+    // As always, the last rule that names it wins.
     assert_eq!(back("!imgspec.kdl\n*.kdl"), [""; 0]);
-    // What is left out is still left out by the rules.
+    // Regular ignore rules still apply.
     assert_eq!(files_of(&tree, "", "*\n!imgspec.kdl"), ["imgspec.kdl"]);
 }
 
@@ -104,7 +104,7 @@ fn what_the_manifest_names_is_in() {
     assert_eq!(files_of(&tree, "imgspec.kdl", ""), ["imgspec.kdl"]);
     assert_eq!(files_of(&tree, ".git", ""), ["HEAD", "objects/aa/1"]);
     assert_eq!(files_of(&tree, "vendor/lib/.git", ""), [".git"]);
-    // The state of this workspace changes with every build: it is in no image.
+    // The state directory of this workspace changes with every build, so it is in no image.
     let state = FileSet::Tree {
         path: at(".imgspec"),
         ignore: at(""),

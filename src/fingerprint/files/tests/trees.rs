@@ -1,4 +1,4 @@
-//! What is in a tree, what is out, what is refused.
+//! Which entries a tree includes, excludes and rejects.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn a_tree_is_listed_in_the_order_of_its_bytes_with_empty_folders() {
-    // flytekit hashes in the order of `os.walk`, which is the file system's.
+    // flytekit hashes in the order of `os.walk`, which is that of the file system.
     let tree = Tree::new(&[
         "src/b",
         "src/a/x",
@@ -36,7 +36,7 @@ fn a_set_can_be_one_file() {
 
 #[test]
 fn the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
-    // garden#5501: the path of the checkout was in the key; skaffold hashes the whole mode, umask and all.
+    // garden#5501: the path of the checkout was in the key; skaffold hashes the whole mode, including the umask.
     let names = ["src/a", "src/b/c", "src/run"];
     let (one, two) = (Tree::new(&names), Tree::new(&names));
     for (tree, mode, run) in [(&one, 0o644, 0o755), (&two, 0o600, 0o711)] {
@@ -57,7 +57,8 @@ fn the_digest_is_of_the_content_and_not_of_the_place_time_or_mode() {
 
 #[test]
 fn every_difference_that_an_image_would_have_is_seen() {
-    // flytekit `_pathhash_update` (`a/bc` and `ab/c` alike), skaffold `fi.Name()` (a file moved between directories), werf#7465 (modes).
+    // flytekit `_pathhash_update` (`a/bc` and `ab/c` are equal), skaffold `fi.Name()` (a file moved between
+    // directories), werf#7465 (modes).
     let tree = Tree::new(&["src/a/bc", "src/d", "src/f/"]);
     symlink("d", tree.at("src/link")).unwrap();
     let mut seen = std::collections::BTreeSet::from([tree.read("src").unwrap().digest]);
@@ -84,7 +85,7 @@ fn every_difference_that_an_image_would_have_is_seen() {
 
 #[test]
 fn links_are_taken_as_they_are() {
-    // turborepo#6046: a broken link was a crash; loops and links out of the tree are entries like others.
+    // turborepo#6046: a broken symlink caused a crash; here, loops and symlinks out of the tree are regular entries.
     let tree = Tree::new(&["src/a"]);
     symlink(".", tree.at("src/loop")).unwrap();
     symlink("/etc/passwd", tree.at("src/out")).unwrap();
@@ -99,7 +100,7 @@ fn links_are_taken_as_they_are() {
 
 #[test]
 fn a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
-    // turborepo#6046, and links as a way out of the workspace.
+    // turborepo#6046, and symlinks as a way out of the workspace.
     let tree = Tree::new(&["real/a", "file", "links/"]);
     symlink("../real", tree.at("links/folder")).unwrap();
     symlink("../file", tree.at("links/named")).unwrap();
@@ -124,7 +125,7 @@ fn a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
     );
     assert_eq!(
         tree.read("out/passwd").unwrap_err().to_string(),
-        "`out/passwd` lies outside of the workspace"
+        "`out/passwd` is outside the workspace"
     );
     assert_eq!(
         tree.read("broken").unwrap_err().to_string(),
@@ -167,7 +168,7 @@ fn an_exception_brings_its_folders_back() {
 
 #[test]
 fn the_text_of_the_rules_is_no_input_unless_it_is_copied() {
-    // rcds#117, flyte-sdk#799: the text of the rules is no content.
+    // rcds#117, flyte-sdk#799: the text of the rules is not part of the content.
     let tree = Tree::new(&["src/a", "src/b"]);
     tree.write(".dockerignore", "src/b");
     let before = tree.read("src").unwrap().digest;
@@ -187,7 +188,7 @@ fn a_set_that_the_rules_leave_out_names_the_rule() {
         let error = tree.read_with(path, "app").unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("`{path}` is left out by the rule `{rule}`")
+            format!("`{path}` is excluded by the rule `{rule}`")
         );
         assert_eq!(error.place(), Some(("app/.dockerignore", line)));
     }
@@ -234,12 +235,12 @@ fn what_is_no_file_is_refused_unless_left_out() {
 
 #[test]
 fn names_that_are_not_utf_8_are_refused_unless_left_out() {
-    // moby#47343 and its kin: names that are not the same everywhere.
+    // moby#47343 and similar: names that differ between systems.
     use std::os::unix::ffi::OsStrExt;
     let tree = Tree::new(&["src/a"]);
     let name = tree.at("src").join(std::ffi::OsStr::from_bytes(b"x\xff"));
     if fs::write(name, "").is_err() {
-        return; // A file system that has no such names.
+        return; // The file system does not support such names.
     }
     let error = tree.read("src").unwrap_err().to_string();
     assert_eq!(error, "the name `src/x\u{fffd}` is not UTF-8");
