@@ -118,12 +118,12 @@ impl Thing {
     fn words(self) -> &'static [&'static str] {
         match self {
             Pipe => &["a named pipe"],
-            Zero => &["lies outside", "leads out", "a device"],
+            Zero => &["is outside", "leads out", "a device"],
             Socket => &["a socket"],
             // One with the name of a manifest is taken for one that should hold a manifest.
             Directory => &["a directory", "there is no imgspec.kdl in"],
             Dangling => &["leads nowhere"],
-            Outside => &["lies outside", "leads out"],
+            Outside => &["is outside", "leads out"],
             Large => &["larger than"],
             Denied => &["permission denied"],
             NotText => &["not UTF-8"],
