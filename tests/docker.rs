@@ -22,7 +22,7 @@ use engine::engines;
 use sandbox::{Ran, Sandbox};
 use waiting::{is_running, wait_for};
 
-/// A sandbox that talks to this engine.
+/// A sandbox that uses this engine.
 fn on(engine: &str) -> Sandbox {
     Sandbox::new().env("DOCKER_HOST", engine)
 }
@@ -75,7 +75,7 @@ fn named(ran: &Ran, kind: &str) -> Vec<String> {
     images
 }
 
-/// Image → reference, as `tag` says.
+/// References by image, from `tag`.
 fn references(sandbox: &Sandbox, more: &[&str]) -> std::collections::BTreeMap<String, String> {
     let tags = sandbox
         .run(&[&["tag", "--format", "json"], more].concat())
@@ -123,7 +123,7 @@ fn touch_all(folder: &Path) {
     }
 }
 
-/// Plan lines `image action reasons` without the builder's name.
+/// Plan lines `image action reasons`, without the builder.
 fn plan(sandbox: &Sandbox, more: &[&str]) -> Vec<String> {
     let ran = sandbox
         .run(&[&["graph", "plan", "--format", "json"], more].concat())
@@ -195,7 +195,7 @@ fn the_example_monorepo_builds_cold_then_nothing_then_just_what_an_edit_touches(
             "{store}: a touch built something"
         );
 
-        // An edit: the plan says it, the build does it, and nothing else.
+        // An edit: the build does exactly what the plan shows.
         let file = "models/trainer/__main__.py";
         sandbox.write(file, &format!("{}\n# edited\n", sandbox.read(file)));
         let said = planned(&[]);
@@ -218,7 +218,7 @@ fn the_example_monorepo_builds_cold_then_nothing_then_just_what_an_edit_touches(
         );
         assert_eq!(built(&run(&[]).success()), expected, "{store}");
 
-        // Removed behind our back: built again.
+        // Removed by someone else: built again.
         let references = references(&sandbox, &["--var", &var]);
         docker(
             &engine,
@@ -233,7 +233,7 @@ fn the_example_monorepo_builds_cold_then_nothing_then_just_what_an_edit_touches(
         );
         assert_eq!(built(&run(&[]).success()), ["notebook"], "{store}");
 
-        // The images are what they say.
+        // The images have the expected contents.
         let said = docker(&engine, &["run", "--rm", &references["batch-scorer"]]).success();
         assert!(
             !said.stdout.is_empty(),
@@ -312,7 +312,7 @@ fn a_base_that_cannot_be_fetched_is_named_with_its_place_and_what_to_try() {
             .says(&format!("`{missing}` cannot be fetched: not found: check its name and tag\n  at imgspec.kdl:8:14\n"))
             .says(": check that `127.0.0.1:9` is running and can be reached\n  at imgspec.kdl:5:14\n")
             .says("away: attempt 3 of 3 in 4.0s: same as before");
-        // Once for the first try, once for the failure; no log without a line, and no line of a Dockerfile that nobody wrote.
+        // Once for the first attempt, once for the failure; no empty log, and no generated Dockerfile line.
         assert_eq!(ran.stderr.matches(away).count(), 2, "{}", ran.stderr);
         for not in ["full log", "Written by imgspec"] {
             assert!(!ran.stderr.contains(not), "{}", ran.stderr);
@@ -373,7 +373,7 @@ fn interrupt(pid: u32) {
 
 #[test]
 fn files_that_change_during_a_build_are_noticed_and_the_image_holds_what_its_key_says() {
-    // flytekit#3246: files change between hash and upload; skaffold keeps the new bits under the old key.
+    // flytekit#3246: files change between hashing and upload; skaffold records the new bytes under the old key.
     for (store, engine) in engines() {
         let sandbox = on(&engine);
         let nonce = nonce();
@@ -436,7 +436,7 @@ fn a_stopped_daemon_is_said_and_nothing_begins() {
 
 #[test]
 fn force_makes_every_step_anew() {
-    // Packages that are not pinned are refreshed only so.
+    // Only this updates unpinned packages.
     for (store, engine) in engines() {
         let sandbox = on(&engine);
         let nonce = nonce();

@@ -17,7 +17,7 @@ use imgspec::backend::oci::exchange::Exchange;
 use imgspec::backend::oci::store::Store;
 use imgspec::limits::Limits;
 
-/// An exchange, and engines that forget in the end what they got.
+/// An exchange, and engines from which received images are removed at the end.
 struct Bench {
     exchange: Exchange,
     folder: tempfile::TempDir,
@@ -53,7 +53,7 @@ impl Bench {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Builds an image that no other test has, of two layers and an empty one.
+    /// Builds an image that no other test has, with two layers and an empty one.
     fn build(&self, engine: &str, from: &str, name: &str) {
         self.note(engine, name);
         std::fs::write(
@@ -79,7 +79,7 @@ impl Bench {
         self.names.lock().unwrap().push(pair);
     }
 
-    /// The layers of an image, by what is in them.
+    /// The layers of an image, by their contents.
     #[track_caller]
     fn layers(&self, engine: &str, name: &str) -> String {
         let format = "{{json .RootFS.Layers}} {{json .Config.Env}}";
@@ -91,7 +91,7 @@ impl Bench {
         self.docker(engine, &["pull", "-q", reference]);
     }
 
-    /// Offers an image of an engine's own store, by a push under another name that is then taken away.
+    /// Offers an image of an engine's store, by pushing it under another name that is then removed.
     fn offer(&self, engine: &str, image: &str, name: &str) -> String {
         let reference = format!("{}:1", self.exchange.repository(name).unwrap());
         self.docker(engine, &["tag", image, &reference]);
@@ -154,7 +154,7 @@ fn builds_stand_on_what_is_only_in_the_exchange() {
             let (below, all) = (bench.layers(&from, &base), bench.layers(&to, &child));
             let below = below.split(']').next().unwrap();
             assert!(all.starts_with(below), "{below} {all}");
-            // What was built is pushed without the base being sent again.
+            // The result is pushed without sending the base again.
             let pushed = format!("{}:1", bench.exchange.repository(store).unwrap());
             bench.note(&to, &pushed);
             bench.docker(&to, &["tag", &child, &pushed]);

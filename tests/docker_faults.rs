@@ -21,7 +21,7 @@ use proxy::{Proxy, What, When};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Ran, Sandbox};
 
-/// Nothing here takes so long unless it hangs.
+/// Nothing here takes this long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A workspace on an engine behind a proxy.
@@ -70,13 +70,13 @@ impl Stage {
         engines.iter().map(on).collect()
     }
 
-    /// Past the proxy.
+    /// Bypasses the proxy.
     fn docker(&self, arguments: &[&str]) -> Ran {
         let mut docker = Command::new("docker");
         Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
     }
 
-    /// Runs the program, which ends within the limit and leaves no process behind.
+    /// Runs the program, which must end within the time limit and leave no process behind.
     #[track_caller]
     fn run(&self, arguments: &[&str]) -> Ran {
         let child = self.sandbox.spawn(arguments);
@@ -97,7 +97,7 @@ impl Stage {
         }
     }
 
-    /// Whether some process still speaks to the proxy.
+    /// Whether some process is still connected to the proxy.
     fn is_left(&self) -> bool {
         let host = format!("DOCKER_HOST=unix://{}", self.proxy.socket.display());
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -108,7 +108,7 @@ impl Stage {
         })
     }
 
-    /// What the images are called now.
+    /// The current references of the images.
     fn reference(&self, image: &str) -> String {
         let said = self.sandbox.run(&["tag", image]).success();
         said.stdout.trim().to_owned()
@@ -119,14 +119,14 @@ impl Stage {
         self.docker(&["image", "inspect", &reference]).code == Some(0)
     }
 
-    /// Whether there is a record of the image as it is asked for now.
+    /// Whether there is a record of the image with its current key.
     fn is_recorded(&self, image: &str) -> bool {
         let record = self.sandbox.path(&format!(".imgspec/state/{image}.json"));
         let record = std::fs::read_to_string(record).unwrap_or_default();
         record.contains(&format!("\"{}\"", self.reference(image)))
     }
 
-    /// A name without its image, or a record without the name, would be a lie.
+    /// Asserts that no name exists without its image, and no record without its name.
     #[track_caller]
     fn is_honest(&self, image: &str) {
         assert!(
@@ -157,7 +157,7 @@ impl Drop for Stage {
 
 const BUILD: &[&str] = &["graph", "build", "--attempts", "1"];
 
-/// The phases of a build, by what is asked or said in them.
+/// The phases of a build, each with the request or answer that identifies it.
 const PHASES: &[(&str, When)] = &[
     ("session", When::Asked(" /session ")),
     ("connection", When::Asked(" /grpc ")),
@@ -200,7 +200,7 @@ fn a_daemon_that_stops_or_goes_in_any_phase_of_a_build_fails_it_in_time_and_the_
                 stage.is_honest("app");
                 let again = stage.run(BUILD);
                 assert_eq!(again.code, Some(0), "{at}\n{}", again.stderr);
-                // One that the daemon finished alone is found by its key.
+                // An image that the daemon completed by itself is found by its key.
                 assert!(stage.has("app"), "{at}");
                 eprintln!("{at} {:?}", begun.elapsed());
             }
@@ -212,7 +212,7 @@ fn a_daemon_that_stops_or_goes_in_any_phase_of_a_build_fails_it_in_time_and_the_
 fn a_daemon_that_stops_during_a_step_is_given_up_and_a_quiet_step_is_not() {
     let manifest = CHAIN.replace("sleep 1", "sleep 4");
     for stage in Stage::on_each(&manifest) {
-        // Longer than the silence that is borne: the connection lives.
+        // Longer than the tolerated silence: the connection is alive.
         stage.run(BUILD).success();
         stage.sandbox.write("f", "2");
         stage

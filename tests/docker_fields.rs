@@ -40,7 +40,7 @@ fn nonce() -> String {
     format!("{:x}-{:x}", std::process::id(), clock.unwrap().as_nanos())
 }
 
-/// Image → reference, as `tag` says.
+/// References by image, from `tag`.
 fn references(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
     let word = |tag: &serde_json::Value, name: &str| tag[name].as_str().unwrap().to_owned();
@@ -57,7 +57,7 @@ fn remove(engine: &str, references: &BTreeMap<String, String>) {
     );
 }
 
-/// What a command prints in a container of an image.
+/// The output of a command in a container of an image.
 fn printed(engine: &str, reference: &str, command: &str) -> String {
     let arguments = [
         "run",
@@ -72,7 +72,7 @@ fn printed(engine: &str, reference: &str, command: &str) -> String {
     ran.stdout.trim().to_owned()
 }
 
-/// What the engine says of an image, by a template.
+/// A property of an image, from the engine by a template.
 fn told(engine: &str, reference: &str, template: &str) -> String {
     let arguments = ["image", "inspect", "--format", template, reference];
     docker(engine, &arguments)
@@ -82,7 +82,7 @@ fn told(engine: &str, reference: &str, template: &str) -> String {
         .to_owned()
 }
 
-/// One image's nodes, with the command to run in it and what that prints.
+/// An image's nodes, with a command to run in it and the expected output.
 const IN_THE_IMAGE: &[(&str, &str, &str, &str)] = &[
     (
         "base-image",
@@ -196,7 +196,7 @@ const IN_THE_IMAGE: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
-/// One image's nodes, with a template and what the engine makes of it.
+/// An image's nodes, with a template and the expected value from the engine.
 const IN_THE_CONFIG: &[(&str, &str, &str, &str)] = &[
     (
         "entrypoint",
@@ -285,7 +285,7 @@ fn every_field_has_its_effect_in_the_image() {
             )
         });
         sandbox.write("imgspec.kdl", &images.collect::<String>());
-        // Names that are only ever local: nothing of NVIDIA's or another uv is fetched.
+        // Names that exist only locally: nothing is downloaded from NVIDIA, and no other uv.
         let cuda = "nvidia/cuda:12.6.3-cudnn-runtime-ubuntu24.04";
         docker(&engine, &["tag", "debian:bookworm-slim", cuda]).success();
         docker(

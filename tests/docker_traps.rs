@@ -21,7 +21,7 @@ use engine::engines;
 use sandbox::{Ran, Sandbox};
 use waiting::{wait_for, wait_for_log};
 
-/// A workspace on an engine, whose images nobody else has: `NAME` in its manifest is a word of its own.
+/// A workspace on an engine, whose images are unique: `NAME` in its manifest is replaced by a unique word.
 struct Stage {
     store: &'static str,
     engine: String,
@@ -60,13 +60,13 @@ impl Stage {
             .run(&[&["graph", "build", "--progress", "json"], more].concat())
     }
 
-    /// What an image is called now.
+    /// The current reference of an image.
     fn reference(&self, image: &str) -> String {
         let said = self.sandbox.run(&["tag", image]).success();
         said.stdout.trim().to_owned()
     }
 
-    /// What docker says of an image.
+    /// A property of an image, from `docker inspect`.
     #[track_caller]
     fn inspect(&self, image: &str) -> serde_json::Value {
         let said = self.docker(&["image", "inspect", image]).success();
@@ -82,7 +82,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Asked for by name: an engine with a thousand images takes seconds to list them all.
+        // Removed by name: an engine with a thousand images takes seconds to list them all.
         let (format, own) = ("{{.Repository}}:{{.Tag}}", format!("{}*", self.name));
         let own = self.docker(&["image", "ls", "--format", format, &own]);
         let own: Vec<&str> = own.stdout.lines().collect();
@@ -110,11 +110,12 @@ image "app" { name "NAME-app"; base-image image="os"; commands "echo app > /app"
 
 #[test]
 fn a_build_that_is_all_cached_has_the_digest_that_it_had() {
-    // moby#48391, for-mac#7297: provenance holds times, so the same image had a new digest, and whatever stood on it with it.
+    // moby#48391, for-mac#7297: provenance contains times, so the same image had a new digest, and all its dependents
+    // with it.
     for stage in Stage::on_each(CHAIN) {
         stage.build(&[]).success();
         let before = stage.inspect(&stage.reference("os"))["Id"].clone();
-        // Its name is gone, what it was made of is still in the builder's cache.
+        // Its name is gone, but its layers are still in the builder's cache.
         stage
             .docker(&["image", "rm", &stage.reference("os")])
             .success();
@@ -129,7 +130,8 @@ fn a_build_that_is_all_cached_has_the_digest_that_it_had() {
 
 #[test]
 fn a_parent_whose_tag_is_moved_meanwhile_stays_the_parent() {
-    // buildx#1112: child and pushed parent had different layers; and anybody may `docker tag` between the two builds.
+    // buildx#1112: child and pushed parent had different layers; and anyone may run `docker tag` between the two
+    // builds.
     let manifest = r#"
 defaults { labels nonce="NAME" }
 image "os" { name "NAME-os"; base-image "busybox:1.36"; commands "echo NAME > /os" }
@@ -153,7 +155,7 @@ image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/tr
         assert!(output.status.success(), "{}: {said}", stage.store);
         let app = stage.layers(&stage.reference("app"));
         assert_eq!(app[..parent.len()], parent, "{}", stage.store);
-        // And the name that was taken is noticed: it is built again.
+        // The lost name is noticed: it is built again.
         let again = named(&stage.build(&[]).success(), "image-built");
         assert!(
             again.contains(&"os".to_owned()),
@@ -165,7 +167,7 @@ image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/tr
 
 #[test]
 fn local_parents_are_found_whatever_builder_is_the_current_one() {
-    // buildkit#2343: a builder in a container does not see the images of the daemon.
+    // buildkit#2343: a builder in a container does not see the daemon's images.
     for mut stage in Stage::on_each(CHAIN) {
         stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new())
             .env("BUILDX_BUILDER", "in-a-container-that-is-not-there");
@@ -176,7 +178,7 @@ fn local_parents_are_found_whatever_builder_is_the_current_one() {
 
 #[test]
 fn a_base_that_is_only_in_the_local_store_is_a_base() {
-    // pants#17458: `pull=true` broke every base that no registry has.
+    // pants#17458: `pull=true` broke every base that is in no registry.
     let manifest = "image \"app\" { name \"NAME-app\"; base-image \"NAME-only-here:1\"; labels nonce=\"NAME\" }\n";
     for stage in Stage::on_each(manifest) {
         let only = format!("{}-only-here:1", stage.name);
@@ -189,7 +191,7 @@ fn a_base_that_is_only_in_the_local_store_is_a_base() {
 
 #[test]
 fn one_round_of_questions_tells_of_all_images_and_starts_no_process() {
-    // pants#13461 asked for each image by itself; a process an image is most of what a run without work costs.
+    // pants#13461 queried each image separately; one process per image is most of the cost of a no-op run.
     for stage in Stage::on_each(&twelve_images()) {
         let calls = calls_without_work(stage, None);
         assert_eq!(calls, "");
@@ -216,7 +218,7 @@ fn twelve_images() -> String {
     (0..12).map(image).collect()
 }
 
-/// How `docker` is called by a run that has nothing to do.
+/// The `docker` calls of a run that has nothing to do.
 fn calls_without_work(mut stage: Stage, variable: Option<(&str, &str)>) -> String {
     stage.build(&[]).success();
     let calls = stage.sandbox.path("calls");
@@ -232,13 +234,13 @@ fn calls_without_work(mut stage: Stage, variable: Option<(&str, &str)>) -> Strin
     assert_eq!(named(&again, "image-fresh").len(), 12, "{}", stage.store);
     let noted = || std::fs::read_to_string(&calls).expect("they are noted");
     let quiet = noted();
-    // That calls are noted at all shows in a build, which asks what Docker there is.
+    // A build, which queries the engine, shows that calls are recorded at all.
     stage.build(&["--force", "i0"]).success();
     assert!(noted().len() > quiet.len());
     quiet
 }
 
-/// A PATH with a `docker` first that notes its calls.
+/// A PATH that starts with a `docker` that records its calls.
 fn counting_docker(stage: &Stage, calls: &std::path::Path) -> String {
     let path = std::env::var("PATH").expect("PATH");
     let real = std::env::split_paths(&path).map(|folder| folder.join("docker"));
@@ -284,7 +286,8 @@ fn two_runs_at_once_build_each_image_once() {
 
 #[test]
 fn after_a_kill_the_next_run_builds_what_was_asked_for_while_the_old_builder_lives() {
-    // moby/buildkit#2855: the client is killed and the build goes on. What it was given must not become what comes next.
+    // moby/buildkit#2855: the client is killed and the build continues. Its context must not be replaced by the next
+    // one.
     let manifest = "image \"app\" { name \"NAME-app\"; base-image \"busybox:1.36\"; copy \"f\" to=\"/f\"; commands \"sleep 3; echo NAME > /app\" }\n";
     for stage in Stage::on_each(manifest) {
         stage.sandbox.write("f", "old");
@@ -302,7 +305,7 @@ fn after_a_kill_the_next_run_builds_what_was_asked_for_while_the_old_builder_liv
                 .stdout
         };
         assert_eq!(says(&stage.reference("app")), "new", "{}", stage.store);
-        // The killed run's own image is there when its builder finished; then it is what its name says.
+        // If its builder finished, the killed run's own image exists; then it matches its name.
         if stage.docker(&["image", "inspect", &old]).code == Some(0) {
             assert_eq!(says(&old), "old", "{}", stage.store);
         }

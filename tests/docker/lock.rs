@@ -7,7 +7,7 @@ use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{docker, nonce, on};
 
-/// A sandbox on one engine, with the images of the test, which are removed at its end.
+/// A sandbox on one engine; the test's images are removed at its end.
 struct Bench {
     sandbox: Sandbox,
     engine: String,
@@ -46,14 +46,14 @@ impl Bench {
         docker(&self.engine, arguments)
     }
 
-    /// The reference of a base that only this test has.
+    /// The reference of a base that only this test uses.
     fn base(&self, name: &str) -> String {
         let reference = format!("{}/imgspec-test/{name}-{}:1", self.registry, self.word);
         self.names.borrow_mut().push(reference.clone());
         reference
     }
 
-    /// Builds an image whose `/mark` holds this word; returns its id.
+    /// Builds an image whose `/mark` contains this word; returns its id.
     fn make(&self, reference: &str, content: &str, more: &[&str]) -> String {
         let text = format!("FROM busybox:1.36\nRUN echo {content} > /mark\n");
         self.sandbox.write("../make/Dockerfile", &text);
@@ -73,7 +73,7 @@ impl Bench {
         self.docker(&id).success().stdout.trim().to_owned()
     }
 
-    /// The same, in the registry alone; returns the digest that it has there.
+    /// The same, but only in the registry; returns its digest there.
     fn push(&self, reference: &str, content: &str) -> String {
         self.make(reference, content, &[]);
         let said = self.docker(&["push", reference]).success().stdout;
@@ -113,7 +113,7 @@ impl Bench {
             .to_owned()
     }
 
-    /// What an image of the workspace has in a file.
+    /// The contents of a file in an image of the workspace.
     fn holds(&self, image: &str, file: &str) -> String {
         let reference = self.reference(image);
         let ran = self.docker(&["run", "--rm", "--entrypoint=/bin/cat", &reference, file]);
@@ -128,7 +128,7 @@ impl Bench {
     }
 }
 
-/// An image of fields, and one of a Dockerfile that names the base in every way.
+/// An image with fields, and one with a Dockerfile that names the base in every way.
 fn write_both(bench: &Bench, base: &str) {
     let (repository, tag) = base.rsplit_once(':').unwrap();
     bench.sandbox.write(
@@ -185,7 +185,7 @@ fn a_base_that_moved_changes_nothing_until_the_lock_says_so() {
             .run(&["graph", "plan", "--refresh-bases"])
             .success()
             .says(&format!("`{base}` moved: {first} -> {second}"));
-        // Every step anew, and the tag is another image: what is built stands on what is locked.
+        // Every step runs again, and the tag points to a different image: the result is built on the locked one.
         bench
             .build(&["--force"])
             .success()
@@ -245,14 +245,14 @@ fn a_base_that_no_registry_has_is_locked_by_its_id() {
                 .read("imgspec.lock")
                 .contains(&format!("local-id \"{first}\""))
         );
-        // The name goes to another image; the first keeps one, as it would in somebody's store.
+        // The name moves to another image; the first retains a name, as it might in a user's store.
         let kept = bench.base("kept");
         bench.docker(&["tag", &base, &kept]).success();
         bench.make(&base, "second", &[]);
         bench.build(&["--locked"]).success();
         assert_eq!(bench.holds("app", "/seen"), "first");
         assert_eq!(bench.holds("own", "/seen"), "first\nfirst\nfirst");
-        // What is gone is told with what to do.
+        // A missing digest is reported with how to proceed.
         for image in ["app", "own"] {
             let reference = bench.reference(image);
             bench
@@ -260,7 +260,7 @@ fn a_base_that_no_registry_has_is_locked_by_its_id() {
                 .success();
         }
         bench.docker(&["image", "rm", "--force", &kept]).success();
-        // containerd's store keeps what lost its name.
+        // containerd's store retains untagged images.
         bench.docker(&["image", "rm", "--force", &first]);
         bench
             .build(&["--force", "app"])
@@ -313,7 +313,7 @@ fn a_base_of_another_platform_is_refused_before_the_run() {
                 .says("it is not available for linux/arm64, only for linux/amd64")
                 .says("build for a platform");
         };
-        // Only here, then only in the registry, then in both.
+        // Only in the local store, then only in the registry, then in both.
         bench.make(&base, "local", &[]);
         write("linux/arm64");
         refused(&["graph", "build"]);

@@ -13,7 +13,7 @@ use imgspec::fingerprint::{Files, Key, Outside, read_files};
 use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Own, Recipe, Step};
 use imgspec::spec::{Base, WorkspacePath};
 
-/// Runs a test once for each image store that `tests/run` found: both of a private engine, or that of the machine's own.
+/// Runs a test once for each image store that `tests/run` found: both of a private engine, or the machine's own.
 pub(crate) fn on_each_store(test: impl Fn(&Bench)) {
     let mut stores = 0;
     for store in ["CLASSIC", "CONTAINERD"] {
@@ -26,13 +26,13 @@ pub(crate) fn on_each_store(test: impl Fn(&Bench)) {
     assert!(stores > 0, "no engine: run these tests through tests/run");
 }
 
-/// A variable that `tests/run` sets.
+/// A variable set by `tests/run`.
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run these tests through tests/run"))
 }
 
-/// An engine and a workspace of its own.
+/// An engine and a separate workspace.
 pub(crate) struct Bench {
     pub(crate) host: String,
     pub(crate) root: tempfile::TempDir,
@@ -40,7 +40,7 @@ pub(crate) struct Bench {
     names: Mutex<Vec<String>>,
 }
 
-/// What a build told.
+/// The output of a build.
 #[derive(Default)]
 pub(crate) struct Heard {
     pub(crate) steps: Mutex<Vec<String>>,
@@ -60,7 +60,7 @@ impl Notes for Heard {
     }
 }
 
-/// A text that no other run of the tests uses.
+/// A text that no other test run uses.
 pub(crate) fn unique() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let since = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
@@ -88,7 +88,7 @@ impl Bench {
         std::env::var("IMGSPEC_TEST_DOCKER_CLASSIC").is_ok_and(|host| host == self.host)
     }
 
-    /// The backend, as a run would have it.
+    /// The backend as in a run.
     pub(crate) fn backend(&self) -> Docker {
         self.backend_with(&[])
     }
@@ -117,7 +117,7 @@ impl Bench {
         path
     }
 
-    /// The file sets of a recipe as they are now.
+    /// The current file sets of a recipe.
     pub(crate) fn files(&self, recipe: &Recipe) -> Vec<Arc<Files>> {
         let root = self.root.path().canonicalize().unwrap();
         recipe
@@ -205,7 +205,7 @@ impl Bench {
         self.backend().render(&job, to).unwrap();
     }
 
-    /// What `docker` says; it must succeed.
+    /// The output of `docker`, which must succeed.
     #[track_caller]
     pub(crate) fn docker(&self, arguments: &[&str]) -> String {
         let output = self.try_docker(arguments);
@@ -223,7 +223,7 @@ impl Bench {
         command.output().unwrap()
     }
 
-    /// What a shell in the image says to a command.
+    /// The output of a shell command in the image.
     #[track_caller]
     pub(crate) fn sh(&self, image: &Artifact, command: &str) -> String {
         let head = ["run", "--rm", "--network=none", "--entrypoint", "/bin/sh"];
@@ -263,7 +263,7 @@ pub(crate) fn key() -> Key {
     Key::new([0xab; 32])
 }
 
-/// A recipe on a base, with these steps.
+/// A recipe with this base and these steps.
 pub(crate) fn recipe(base: &str, steps: Vec<Step>) -> Recipe {
     Recipe {
         platforms: vec!["linux/amd64".into()],
@@ -297,7 +297,7 @@ pub(crate) fn copy(path: &str, to: &str) -> Step {
     })
 }
 
-/// A failure that another try would not help: the field that asked for what failed, and the sentence.
+/// Asserts a permanent failure; returns the field that caused it, and the message.
 #[track_caller]
 pub(crate) fn failed(built: Result<Artifact, BuildError>) -> (String, String) {
     match built {

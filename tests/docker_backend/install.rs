@@ -11,7 +11,7 @@ use imgspec::spec::WorkspacePath;
 
 use crate::bench::{Bench, Heard, failed, on_each_store, recipe, run, unique};
 
-/// What helpers must not leave: mounted programs, caches, lists.
+/// What helpers must not leave behind: mounted binaries, caches, lists.
 const CLEAN: &str = "test ! -e /run/imgspec && test -z \"$(ls -A /var/lib/apt/lists /var/cache/apt/archives 2>/dev/null | grep -v : | grep -v -e ^lock -e ^partial)\" && echo clean";
 
 fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) -> Step {
@@ -27,7 +27,7 @@ fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) 
     })
 }
 
-/// Builds as a run does: what is passing (the network) is tried again.
+/// Builds like a run: transient failures (of the network) are retried.
 fn again(bench: &Bench, backend: &Docker, recipe: &Recipe) -> Result<Artifact, BuildError> {
     let mut built = bench.build(backend, recipe);
     for _ in 0..2 {
@@ -188,7 +188,7 @@ fn uvs_managed_python_is_installed_from_where_the_user_says() {
             "python3 -c 'import six, sys; print(sys.prefix, six.__file__)'",
         );
         let site = server.version.rsplit_once('.').unwrap().0;
-        // Below the prefix, where Debian's Python, which stands in here, has its site.
+        // Below the prefix, where Debian's Python, used here as a stand-in, has its site.
         let module = format!("/opt/python/local/lib/python{site}/dist-packages/six.py");
         assert_eq!(said, format!("/opt/python {module}\n"));
         assert_eq!(bench.sh(&image, CLEAN), "clean\n");
@@ -273,7 +273,7 @@ impl Drop for PythonServer {
     }
 }
 
-/// What the base's Python says to an expression.
+/// Evaluates an expression with the base's Python.
 fn python(bench: &Bench, expression: &str) -> String {
     let script = format!("import sys; print({expression})");
     let head = [
@@ -289,14 +289,14 @@ fn python(bench: &Bench, expression: &str) -> String {
     bench.docker(&arguments).trim().to_owned()
 }
 
-/// The address of the machine as containers see it.
+/// The machine's address as seen by containers.
 fn bridge(bench: &Bench) -> String {
     let said = bench.docker(&["run", "--rm", "busybox:1.36", "ip", "route"]);
     let mut words = said.split_whitespace().skip_while(|word| *word != "via");
     words.nth(1).expect("a default route").to_owned()
 }
 
-/// Packs the base's Python below `python/install`-like `python/`, and returns the archive's sha256.
+/// Packs the base's Python below `python/`, like an `install` archive, and returns the archive's sha256.
 fn pack(bench: &Bench, folder: &Path) -> String {
     let script = "set -e; v=$(python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'); d=/tmp/p/python; \
         mkdir -p $d/bin $d/lib; cp /usr/bin/python$v $d/bin/; ln -s python$v $d/bin/python3; ln -s python$v $d/bin/python; \

@@ -45,7 +45,7 @@ fn an_image_has_its_key_its_tag_and_its_id() {
             steps.iter().any(|step| step.starts_with("commands: echo")),
             "{steps:?}"
         );
-        // Again: everything is in the cache, and the image is the same one.
+        // Again: everything is cached, and the image is the same.
         let heard = Heard::default();
         let again = bench
             .build_on(&backend, &recipe, &BTreeMap::new(), &reference, &heard)
@@ -78,7 +78,7 @@ fn a_parent_is_what_was_built_whatever_its_tag_became() {
             .build_on(&backend, &parent, &none, &reference, &Heard::default())
             .unwrap();
         let mark = bench.sh(&parent, "cat /mark");
-        // Another process gives the tag to another image.
+        // Another process moves the tag to another image.
         bench.docker(&["tag", "busybox:1.36", &reference]);
         let bases = BTreeMap::from([("base".to_owned(), parent.clone())]);
         let child = recipe("base", vec![run("cp /mark /copied")]);
@@ -87,7 +87,7 @@ fn a_parent_is_what_was_built_whatever_its_tag_became() {
             bench.build_on(backend, &child, &bases, &name, &Heard::default())
         };
         assert_eq!(bench.sh(&build(&backend).unwrap(), "cat /copied"), mark);
-        // In a later run, which only finds the parent: tagged anew, for else the store would not keep it.
+        // In a later run, which only finds the parent: tagged again, because otherwise the store would not retain it.
         bench.docker(&["tag", &parent.digest, &bench.reference()]);
         drop(backend);
         let later = bench.backend();
@@ -227,9 +227,9 @@ fn a_daemon_that_is_not_there_is_unknown_and_worth_another_try() {
 #[test]
 fn a_docker_of_before_buildx_builds_too() {
     on_each_store(|bench| {
-        // This machine's buildx is hidden from it.
+        // The machine's own buildx is hidden from it.
         let Ok(client) = std::env::var("IMGSPEC_TEST_DOCKER_OLD_CLIENT") else {
-            // Only the private engine brings one; tests/run says so.
+            // Only the private engine provides one; tests/run reports this.
             eprintln!("left out: there is no Docker client of before buildx");
             return;
         };

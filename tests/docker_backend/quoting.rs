@@ -5,7 +5,7 @@ use imgspec::recipe::{CopySource, CopyStep, Step};
 
 use crate::bench::{Bench, copy, on_each_store, recipe, run};
 
-/// Texts that mean something to somebody on the way: the lexer, the shell, JSON, globs, line readers, heredocs.
+/// Texts that are special to some layer: the lexer, the shell, JSON, globs, line readers, heredocs.
 const TEXTS: &[&str] = &[
     "",
     " leading and trailing ",
@@ -77,7 +77,7 @@ fn environment_labels_and_arguments_hold_any_text() {
                 "{name}: {value:?}"
             );
         }
-        // From inside: what a program sees.
+        // From inside: what a process sees.
         let said = bench.docker(&["run", "--rm", &image.reference]);
         let seen: Vec<&str> = said.split_terminator('\0').collect();
         let expected: Vec<String> = TEXTS
@@ -147,7 +147,7 @@ fn paths_are_neither_patterns_nor_variables() {
             "!x",
             "~",
         ];
-        // What a pattern would also match.
+        // Names that a pattern would also match.
         bench.write("in/aXb", "wrong");
         bench.write("in/qX", "wrong");
         bench.write("in/x", "wrong");
@@ -237,8 +237,8 @@ fn read(bench: &Bench, image: &Artifact, path: &str) -> String {
             path,
         ])
     };
-    // Now and then `docker run` loses what a short container said. The image stays what it is: a file that is empty is empty
-    // the second time too.
+    // Occasionally `docker run` loses the output of a short container. The image does not change: an empty file is
+    // empty the second time too.
     let said = cat();
     if said.is_empty() { cat() } else { said }
 }
@@ -258,7 +258,7 @@ fn working_folders_and_users_hold_any_text() {
         let image = bench.build(&bench.backend(), &recipe).unwrap();
         assert_eq!(bench.config(&image)["WorkingDir"], folder);
         assert_eq!(bench.sh(&image, "cat here"), format!("{folder}\n"));
-        // Steps are root's, containers the user's.
+        // Steps run as root, containers as the user.
         assert_eq!(bench.sh(&image, "cat user; id -u"), "0\n1000\n");
         recipe.steps.clear();
         recipe.config.user = Some("a b\"$HOME\\\nUSER 0\n'#".into());

@@ -11,18 +11,18 @@ use serde_json::Value;
 use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
 
-/// One engine with what builds on it.
+/// An engine, and what builds on it.
 pub(crate) struct Bench {
     pub(crate) sandbox: Sandbox,
-    /// Where its daemon listens, and the kind of its image store.
+    /// The daemon's address, and the kind of its image store.
     pub(crate) engine: String,
     pub(crate) store: &'static str,
     envd: PathBuf,
-    /// What was built, to be removed.
+    /// Built images, to be removed.
     built: Mutex<BTreeSet<String>>,
 }
 
-/// What a container's engine forgets in the end.
+/// References that are removed from the engine at the end.
 impl Drop for Bench {
     fn drop(&mut self) {
         let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +37,7 @@ impl Drop for Bench {
     }
 }
 
-/// Runs a test on each engine there is, if there is an envd.
+/// Runs a test on each available engine, if envd is available.
 pub(crate) fn on_each_engine(test: impl Fn(&Bench)) {
     let envd = std::env::var("IMGSPEC_TEST_ENVD").expect("tests/run says where envd is");
     if envd == "none" {
@@ -72,14 +72,14 @@ impl Bench {
         Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
     }
 
-    /// Calls envd as the user would, in the user's HOME.
+    /// Runs envd as the user would, in the user's HOME.
     pub(crate) fn envd(&self, arguments: &[&str]) -> Ran {
         let mut envd = Command::new(&self.envd);
         envd.args(arguments).env("ENVD_ANALYTICS", "false");
         Ran::of(envd.env("HOME", self.sandbox.path("../home")))
     }
 
-    /// The same engine with a new sandbox, where bases are handed to envd by imgspec's own registry.
+    /// The same engine with a new sandbox in which bases are handed to envd by imgspec's own registry.
     pub(crate) fn with_exchange(&self) -> Self {
         let sandbox = sandbox(&self.engine, &self.envd);
         Self {
@@ -101,7 +101,7 @@ impl Bench {
         ran
     }
 
-    /// Notes what the images are called now.
+    /// Remembers the current references of the images.
     pub(crate) fn note(&self) {
         let tags = self.sandbox.run(&["tag", "--format", "json"]);
         let Ok(Value::Array(tags)) = serde_json::from_str(&tags.stdout) else {
@@ -112,26 +112,26 @@ impl Bench {
         built.extend(names.map(str::to_owned));
     }
 
-    /// What an image says when it is run.
+    /// The output of running an image.
     pub(crate) fn said(&self, image: &str) -> String {
         let ran = self.docker(&["run", "--rm", &self.reference(image)]);
         ran.success().stdout
     }
 
-    /// What an image is called.
+    /// The current reference of an image.
     pub(crate) fn reference(&self, image: &str) -> String {
         let ran = self.sandbox.run(&["tag", image]).success();
         ran.stdout.trim().to_owned()
     }
 
-    /// What docker says of an image.
+    /// A property of an image, from `docker inspect`.
     pub(crate) fn inspect(&self, image: &str) -> Value {
         let reference = self.reference(image);
         let ran = self.docker(&["image", "inspect", &reference]).success();
         ran.json()[0].clone()
     }
 
-    /// What a shell says in a container of an image, as root.
+    /// The output of a shell command in a container of an image, as root.
     pub(crate) fn shell(&self, image: &str, command: &str) -> String {
         let reference = self.reference(image);
         let run = ["run", "--rm", "--user=0", "--entrypoint=/bin/sh"];
@@ -139,7 +139,7 @@ impl Bench {
         ran.success().stdout
     }
 
-    /// Kills what a killed run has left running.
+    /// Kills what a killed run left running.
     pub(crate) fn kill_what_runs(&self) {
         let home = self.sandbox.path("../home").canonicalize();
         let home = format!("HOME={}", home.unwrap().display());
@@ -151,12 +151,12 @@ impl Bench {
                 continue;
             }
             let pid = number.parse().ok().and_then(Pid::from_raw).unwrap();
-            // It may have ended by now.
+            // It may have ended already.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
 
-    /// The names of images that begin like this.
+    /// The image names with this prefix.
     pub(crate) fn names(&self, beginning: &str) -> Vec<String> {
         let format = ["image", "ls", "--format", "{{.Repository}}:{{.Tag}}"];
         let ran = self.docker(&format).success();

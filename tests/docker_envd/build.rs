@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::bench::{Bench, nonce, on_each_engine};
 use crate::waiting::wait_for_log;
 
-/// Everything that a shell, Starlark or a Dockerfile could stumble over.
+/// Characters that are special to a shell, Starlark or a Dockerfile.
 const NASTY: &str = "it's \"q\" $A `x` $(id) \\ \\n é ☃ 🎉 # no comment; && || > < * ? ~ !";
 
 const MANIFEST: &str = r##"
@@ -40,7 +40,7 @@ image "leaf" {
 }
 "##;
 
-/// Writes a workspace of three images, without what has to be fetched: that is one test's matter.
+/// Writes a workspace of three images that need no downloads; a single test covers those.
 fn write_small(bench: &Bench) {
     write(bench, &nonce());
     let manifest = bench.sandbox.read("imgspec.kdl");
@@ -98,7 +98,7 @@ fn an_image_between_two_of_dockers_has_everything_that_was_asked_for() {
              -rwxr-xr-x 1234:5678 opt/tool/run.sh\n\
              -rw-r--r-- 0:0 odd dir/a b.txt\n"
         );
-        // Nothing of envd's own, or of ours, is left.
+        // Nothing of envd's or ours is left behind.
         assert_eq!(
             bench.shell(
                 "middle",
@@ -181,7 +181,7 @@ fn what_is_built_is_fresh_and_an_edit_builds_it_again() {
     });
 }
 
-/// Both at once, in one HOME of envd's that nobody has made yet.
+/// Both concurrently, in one envd HOME that does not exist yet.
 #[test]
 fn many_images_are_built_at_once() {
     on_each_engine(|bench| {
@@ -243,7 +243,7 @@ fn what_was_pushed_is_found_by_its_key_where_nobody_built_it() {
         }
         std::fs::remove_dir_all(bench.sandbox.path(".imgspec")).unwrap();
         bench.build(&["--push"]).success().says("fresh 2");
-        // Built on what only the registry has.
+        // Built on an image that only the registry has.
         let manifest = bench
             .sandbox
             .read("imgspec.kdl")
@@ -260,7 +260,7 @@ fn what_was_pushed_is_found_by_its_key_where_nobody_built_it() {
     });
 }
 
-/// The way that daemons take which are not spoken to directly, such as those behind `docker buildx`'s other drivers.
+/// The code path for daemons that are not used directly, such as those behind `docker buildx`'s other drivers.
 #[test]
 fn through_dockers_programs_the_image_is_the_same_but_for_two_variables() {
     on_each_engine(|bench| {
@@ -307,7 +307,7 @@ fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
         assert_eq!(bench.names(&format!("imgspec-killed-{mark}:")), [""; 0]);
         bench.sandbox.write("imgspec.kdl", &manifest(0));
         bench.build(&[]).success().says("built 1");
-        // As if the kill had come while a base was handed to envd.
+        // As if killed while a base was being handed to envd.
         let left = "127.0.0.1:9/00ff/imgspec-base:00";
         bench
             .docker(&["image", "tag", "debian:bookworm-slim", left])

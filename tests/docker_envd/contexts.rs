@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::bench::{Bench, nonce, on_each_engine};
 
-/// A `BuildKit` at a socket of its own: the one in Docker's daemon, without the HTTP that is around it there.
+/// A `BuildKit` on its own socket: the one inside Docker's daemon, without the surrounding HTTP API.
 struct BuildKit {
     folder: tempfile::TempDir,
 }
@@ -59,7 +59,7 @@ fn converse(client: &UnixStream, daemon: &Path) {
     });
 }
 
-/// Runs a test with a context `mine` for a `BuildKit` at a socket; only where the daemon's is a whole one, which is with
+/// Runs a test with a context `mine` for a `BuildKit` on a socket; only if the daemon's is complete, which requires
 /// containerd's image store.
 fn on_a_buildkit(test: impl Fn(&Bench)) {
     on_each_engine(|bench| {
@@ -102,7 +102,7 @@ fn a_context_of_the_users_builds_and_stays_as_it_is() {
             "{doctor}"
         );
         assert_eq!(std::fs::read(&contexts).unwrap(), before);
-        // flytekit's variable says the same.
+        // flytekit's variable has the same effect.
         let mut command = bench.sandbox.command(&["doctor"]);
         let doctor = crate::sandbox::Ran::of(command.env("FLYTE_ENVD_CONTEXT", "mine"));
         assert!(doctor.success().stdout.contains("`mine` (unix)"));

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, nonce, on_each_engine};
 
-/// Makes an image whose `/mark` holds this word.
+/// Makes an image whose `/mark` contains this word.
 fn make(bench: &Bench, reference: &str, content: &str) {
     let text = format!("FROM debian:bookworm-slim\nRUN echo {content} > /mark\n");
     bench.sandbox.write("../make/Dockerfile", &text);
@@ -21,7 +21,7 @@ fn make(bench: &Bench, reference: &str, content: &str) {
     bench.docker(&build).success();
 }
 
-/// The same, in the registry alone.
+/// The same, but only in the registry.
 fn push(bench: &Bench, reference: &str, content: &str) {
     make(bench, reference, content);
     bench.docker(&["push", "-q", reference]).success();

@@ -17,7 +17,7 @@ fn named(ran: &Ran, kind: &str) -> Vec<String> {
     images
 }
 
-/// The names by which bases are handed to envd by the exchange: in a repository of one random word and one name.
+/// The names under which the exchange hands bases to envd: in a repository of one random word and one name.
 fn handed(bench: &Bench) -> Vec<String> {
     let mut names = bench.names("127.0.0.1:");
     names.retain(|name| name.contains("/imgspec-base:") && name.split('/').count() == 3);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::bench::{Bench, nonce, on_each_engine};
 
-/// An image that others take files out of.
+/// An image that others copy files from.
 const TOOLS: &str = r#"
 image "tools" {
     name "imgspec-tools-NONCE"
@@ -36,11 +36,11 @@ const SPEC: &str = r#"
     entrypoint "/srv/run.sh" "a b"
 "#;
 
-/// All files of a container, with all that is to be known of them but times.
+/// All files of a container with all metadata except times.
 const LIST: &str = r"find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o \
     \( -type f -printf '%p\t%y %m %U:%G %s ' -exec sha256sum {} \; -o -printf '%p\t%y %m %U:%G %l\n' \)";
 
-/// What may be different, as the beginning or the end of a path: see `docs/manifest.md`.
+/// Allowed differences, as prefixes or suffixes of paths: see `docs/manifest.md`.
 const DIFFERENT: &[(&str, &str)] = &[
     ("/etc/host", "a container's own"),
     ("/var/log/", "times"),
@@ -73,7 +73,7 @@ fn write(bench: &Bench) {
     std::fs::set_permissions(sandbox.path("run.sh"), executable).unwrap();
 }
 
-/// Path → all else.
+/// Metadata by path.
 fn files(bench: &Bench, image: &str) -> BTreeMap<String, String> {
     let list = bench.shell(image, LIST);
     let line = |line: &str| {

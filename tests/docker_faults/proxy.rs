@@ -7,31 +7,31 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// When something goes wrong.
+/// The trigger of a fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum When {
-    /// When this is in the line of a request.
+    /// This text is in a request line.
     Asked(&'static str),
-    /// When this is in what the daemon says, before it is passed on.
+    /// This text is in the daemon's answer, before it is forwarded.
     Said(&'static str),
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
-    /// Nothing more comes or goes, on any connection: the daemon is stopped.
+    /// Nothing is forwarded any more, on any connection: the daemon is frozen.
     Silence,
-    /// All connections end: the daemon is gone.
+    /// All connections are closed: the daemon is gone.
     End,
-    /// All connections end, and new ones are as before: the daemon was restarted.
+    /// All connections are closed, and new ones work: the daemon was restarted.
     Restart,
-    /// The request is answered so.
+    /// The request gets this answer.
     Answer(u16, &'static str),
-    /// What the daemon says comes a byte a second.
+    /// The daemon's answer arrives at one byte per second.
     Drip,
 }
 
-/// The proxy; it ends with the test.
+/// The proxy; it stops with the test.
 pub(crate) struct Proxy {
     pub(crate) socket: PathBuf,
     state: Arc<Mutex<State>>,
@@ -40,7 +40,7 @@ pub(crate) struct Proxy {
 struct State {
     daemon: PathBuf,
     fault: Option<(When, What)>,
-    /// What goes on, once it happened.
+    /// The ongoing fault, once triggered.
     now: Option<What>,
     open: Vec<UnixStream>,
 }
@@ -68,18 +68,18 @@ impl Proxy {
         }
     }
 
-    /// Once, from now on, this goes wrong.
+    /// Arms a fault, to happen once.
     pub(crate) fn fault(&self, when: When, what: What) {
         let mut state = self.state.lock().expect("no panic");
         (state.fault, state.now) = (Some((when, what)), None);
     }
 
-    /// Whether it went wrong.
+    /// Whether the fault happened.
     pub(crate) fn happened(&self) -> bool {
         self.state.lock().expect("no panic").fault.is_none()
     }
 
-    /// All is well again.
+    /// Ends the fault.
     pub(crate) fn heal(&self) {
         let mut state = self.state.lock().expect("no panic");
         (state.fault, state.now) = (None, None);
@@ -121,7 +121,7 @@ fn take(state: &Arc<Mutex<State>>, client: &UnixStream) {
     }
 }
 
-/// Passes bytes on in one direction; `asks` are those of the program.
+/// Forwards bytes in one direction; `asks` is true for those of the program.
 fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStream) {
     let mut bytes = vec![0; 64 << 10];
     loop {
@@ -134,7 +134,7 @@ fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStre
         let now = happen(state, asks, piece);
         match now {
             Some(What::Silence) => loop {
-                // Until it is healed, which ends the connection.
+                // Until the fault is ended, which closes the connection.
                 if state.lock().expect("no panic").now != Some(What::Silence) {
                     return;
                 }
@@ -165,7 +165,7 @@ fn pump(state: &Mutex<State>, asks: bool, mut from: UnixStream, mut to: UnixStre
     }
 }
 
-/// What goes wrong with this piece.
+/// The fault triggered by this chunk, if any.
 fn happen(state: &Mutex<State>, asks: bool, piece: &[u8]) -> Option<What> {
     let mut state = state.lock().expect("no panic");
     let Some((when, what)) = state.fault else {

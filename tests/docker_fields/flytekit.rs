@@ -50,7 +50,7 @@ sources = ImageSpec(
 )
 "#;
 
-/// What flytekit says of them.
+/// flytekit's output about them.
 const ASK: &str = "from specs import base, child, sources
 for spec in (base, child, sources):
     print(spec.image_name(), spec.exist(), spec.id)
@@ -61,7 +61,7 @@ fn flytekit_itself_finds_what_was_pushed() {
     let python = std::env::var("IMGSPEC_TEST_FLYTEKIT")
         .expect("tests/run says where a Python with flytekit is");
     if python == "none" {
-        // `tests/run` could not make one, and says at its end that this was left out.
+        // `tests/run` could not set one up, and reports at its end that this was skipped.
         return;
     }
     let registry =
@@ -103,7 +103,7 @@ fn flytekit_itself_finds_what_was_pushed() {
             assert_eq!(words[0], references[id], "{store}: {id}");
             assert_eq!(words[1], "True", "{store}: {id}");
             let container = "id -un; pwd; echo $PYTHONPATH; echo $_F_IMG_ID";
-            // The id of sources holds their directory as it is written: absolute in Python, relative in a manifest.
+            // The id contains the source directory as written: absolute in Python, relative in a manifest.
             let flytekits = if id == "sources" {
                 told(&engine, words[0], "{{index .Config.Env}}")
                     .split("_F_IMG_ID=")
@@ -128,7 +128,7 @@ fn flytekit_itself_finds_what_was_pushed() {
             "{store}: {}",
             again.stderr
         );
-        // An input that flytekit's tag leaves out: the image is another, its name the same.
+        // An input that flytekit's tag ignores: the image changes, its name does not.
         let changed = MANIFEST.replace("copy \"data\"", "copy \"data\" to=\"/elsewhere\"");
         sandbox.write("imgspec.kdl", &own(&changed));
         let plan = sandbox

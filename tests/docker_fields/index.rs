@@ -9,22 +9,22 @@ use sha2::{Digest, Sha256};
 
 use crate::{engines, nonce, on, printed, references, remove};
 
-/// A wheel of one module, `imgspec_probe`, whose `PLACE` is `the index`.
+/// A wheel with one module, `imgspec_probe`, whose `PLACE` is `the index`.
 const WHEEL: &[u8] = include_bytes!("../data/imgspec_probe-1.0-py3-none-any.whl");
 
 const FILE: &str = "imgspec_probe-1.0-py3-none-any.whl";
 
-/// `me:canary-of-the-index`, as a request says it.
+/// `me:canary-of-the-index`, as sent in a request.
 const LOGIN: &str = "Basic bWU6Y2FuYXJ5LW9mLXRoZS1pbmRleA==";
 
 pub(crate) const PASSWORD: &str = "canary-of-the-index";
 
-/// The index, on a port of its own until the test ends.
+/// The index, on its own port until the test ends.
 pub(crate) struct Index {
     pub(crate) port: u16,
-    /// The paths that were asked for and given.
+    /// The paths that were requested and served.
     asked: Arc<Mutex<Vec<String>>>,
-    /// Requests that had no password where one was wanted.
+    /// Requests without the required password.
     refused: Arc<AtomicUsize>,
 }
 
@@ -99,7 +99,7 @@ impl Index {
         )
     }
 
-    /// Poetry's two files; it finds out by a hash whether they belong together.
+    /// Poetry's two files; Poetry checks by hash whether they match.
     fn poetry(&self) -> (String, String) {
         let (url, hash) = (self.url(), hash());
         let project = format!(
@@ -198,7 +198,7 @@ fn packages_come_from_the_index_that_is_named_with_the_password_that_is_lent() {
                 "the index",
                 "{store}: {id}"
             );
-            // The file was lent, not copied.
+            // The file was mounted, not copied.
             let found = printed(
                 &engine,
                 reference,
@@ -284,7 +284,7 @@ fn lock_files_are_installed_by_their_tools() {
                 "{store}: {id}"
             );
         }
-        // A project that is not the one that was locked.
+        // A project that does not match the lock file.
         sandbox.write("uv/pyproject.toml", "[project]\nname = \"probe\"\nversion = \"1\"\nrequires-python = \">=3.9\"\ndependencies = [\"imgspec-probe==2.0\"]\n");
         let changed = sandbox.run(&["graph", "build", "uv"]);
         assert_eq!(changed.code, Some(1), "{store}: {}", changed.stderr);

@@ -48,7 +48,7 @@ fn several_platforms_become_an_index_that_is_found_again_for_all_of_them() {
             .map(|one| one["platform"]["architecture"].as_str().unwrap())
             .collect();
         assert_eq!(platforms, ["amd64", "arm64"]);
-        // Elsewhere, with nothing here: the registry's index is for both.
+        // On another machine, with an empty store: the registry's index covers both.
         remove(&engine, &references);
         std::fs::remove_dir_all(sandbox.path(".imgspec")).unwrap();
         let again = sandbox.run(&["graph", "build", "--push"]).success();
@@ -64,7 +64,7 @@ fn what_this_machine_cannot_run_is_said_with_what_to_do() {
         sandbox.write("imgspec.kdl", &format!(
             "image \"it\" {{ name \"imgspec-foreign-{nonce}\"; base-image \"scratch\"; platform \"linux/s390x\"; copy \"sh\" to=\"/bin/sh\"; commands \"true\" }}\n"
         ));
-        // The head of a program for s390x: 64 bits, big-endian, executable, machine 22.
+        // The header of a program for s390x: 64 bits, big-endian, executable, machine 22.
         let mut program = vec![0u8; 64];
         program[..7].copy_from_slice(&[0x7f, b'E', b'L', b'F', 2, 2, 1]);
         program[17] = 2;

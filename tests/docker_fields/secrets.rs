@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::{docker, engines, nonce, on, references, remove};
 
-/// What must be found nowhere.
+/// Values that must not be found anywhere.
 const CANARIES: [&str; 2] = ["canary-in-a-variable", "canary-in-a-file"];
 
 const MANIFEST: &str = r#"
@@ -57,7 +57,7 @@ fn a_secret_is_in_nothing_that_is_left() {
                 .replace("REGISTRY", &registry),
         );
         sandbox.write("outside/key", CANARIES[1]);
-        // apt asks before it installs: without the variable of its length nothing is installed.
+        // apt runs this before it installs: without the secret in the variable, nothing is installed.
         let probe = r#"DPkg::Pre-Invoke { "test $(printf %s $APT_TOKEN | wc -c) = 20"; };"#;
         sandbox.write("probe.conf", probe);
         let mut said = String::new();
@@ -90,7 +90,7 @@ fn a_secret_is_in_nothing_that_is_left() {
             "",
             "{store}: what the workspace holds"
         );
-        // What was pushed, as another would pull it.
+        // The pushed image, as another machine would pull it.
         docker(&engine, &["image", "rm", "--force", &it]).success();
         docker(&engine, &["pull", "--quiet", &it]).success();
         let container = docker(&engine, &["create", &it, "x"]).success();
@@ -142,7 +142,7 @@ fn a_secret_that_is_not_there_is_missed_before_anything_is_built_and_only_then()
         let with = without.env("IMGSPEC_TEST_TOKEN", "value");
         with.run(&["graph", "build"]).success();
         std::fs::remove_file(with.path("nowhere")).unwrap();
-        // What is fresh needs no secrets, and another value is no other image.
+        // A fresh image needs no secrets, and a different value does not make a different image.
         let again = with
             .env("IMGSPEC_TEST_TOKEN", "another")
             .run(&["graph", "build"])
@@ -155,7 +155,7 @@ fn a_secret_that_is_not_there_is_missed_before_anything_is_built_and_only_then()
     }
 }
 
-/// Lists the files below a directory that hold a canary, whatever they are.
+/// Lists the files below a directory that contain a canary.
 fn found_in(folder: &Path) -> String {
     let mut found = String::new();
     for canary in CANARIES {
@@ -169,7 +169,7 @@ fn found_in(folder: &Path) -> String {
     found
 }
 
-/// Unpacks an image's archive and its layers, compressed or not.
+/// Unpacks an image archive and its layers, compressed or not.
 fn unpack(folder: &Path, tar: &Path) {
     let run = |arguments: &[&str], at: &Path| {
         let done = Command::new("tar")
@@ -185,7 +185,7 @@ fn unpack(folder: &Path, tar: &Path) {
     for blob in std::fs::read_dir(&blobs).unwrap().flatten() {
         let into = folder.join("layers").join(blob.file_name());
         std::fs::create_dir_all(&into).unwrap();
-        // Manifests are no archives.
+        // Manifests are not archives.
         if run(&["-xf", blob.path().to_str().unwrap()], &into) {
             std::fs::remove_file(blob.path()).unwrap();
         }

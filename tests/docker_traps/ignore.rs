@@ -13,10 +13,10 @@ use imgspec::spec::WorkspacePath;
 
 const TREES: usize = 200;
 
-/// How many trees one build takes.
+/// Number of trees per build.
 const AT_ONCE: usize = 50;
 
-/// Rules that we refuse are shown to the engine one by one; so many are enough.
+/// Rules that imgspec rejects are passed to the engine one by one; this many are enough.
 const REFUSED: usize = 5;
 
 const NAMES: [&str; 7] = ["a", "b", "ab", "a.b", "b.log", "c-d", "^a"];
@@ -30,7 +30,7 @@ const PIECES: [&str; 18] = [
     "[a-c]", "\\.",
 ];
 
-/// Chance that is the same every time (xorshift).
+/// Pseudo-random numbers with a fixed seed (xorshift).
 struct Dice(u64);
 
 impl Dice {
@@ -93,7 +93,7 @@ fn cases(root: &Path) -> Vec<Case> {
         dice.tree(&folder, 2);
         let rules: String = (0..=dice.below(5)).map(|_| dice.rule()).collect();
         std::fs::write(folder.join(".dockerignore"), &rules).expect("a file");
-        // An empty context is an error of its own.
+        // An empty context is a separate error.
         std::fs::write(folder.join("keep-me-zz"), "").expect("a file");
         Case {
             folder,
@@ -104,7 +104,7 @@ fn cases(root: &Path) -> Vec<Case> {
     (0..TREES).map(case).collect()
 }
 
-/// What we take of a tree; none when we refuse its rules.
+/// The files that imgspec selects from a tree; `None` if it rejects the rules.
 fn ours(case: &Case) -> Option<BTreeSet<String>> {
     let root = WorkspacePath::default();
     let set = FileSet::Tree {
@@ -116,7 +116,7 @@ fn ours(case: &Case) -> Option<BTreeSet<String>> {
     Some(files.entries.iter().map(|it| it.path.clone()).collect())
 }
 
-/// Copies each tree's context to a directory of its name.
+/// Copies each tree's context to a directory with its name.
 fn build(engine: &str, cases: &[&Case], work: &Path, to: &Path) -> Output {
     let empty = work.join("empty");
     std::fs::create_dir_all(&empty).expect("a directory");
@@ -152,8 +152,8 @@ fn listing(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn two_hundred_trees_have_the_files_that_the_engine_sends() {
-    // oblien/openship#370 (compare with a real Docker), pulumi-docker#594 and #607 (exceptions, and too little left out),
-    // pulumi-docker-build#980 (named contexts have rules of their own).
+    // oblien/openship#370 (compare with a real Docker), pulumi-docker#594 and #607 (exceptions, and too little
+    // excluded), pulumi-docker-build#980 (named contexts have their own rules).
     let (_, engine) = super::engines().swap_remove(0);
     let work = tempfile::tempdir().expect("a directory");
     let cases = cases(work.path());

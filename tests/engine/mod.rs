@@ -1,6 +1,6 @@
 //! The engines provided by `tests/run`, for all test binaries that need a real one.
 
-/// The engines to test on, by the name of their image store: at least one, so that no test passes unseen.
+/// The engines to test on, by the name of their image store: at least one, so that tests are never skipped silently.
 pub(crate) fn engines() -> Vec<(&'static str, String)> {
     let known = [
         ("classic", "IMGSPEC_TEST_DOCKER_CLASSIC"),

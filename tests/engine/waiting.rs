@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_mins(4);
 
-/// Asks again and again until it is so.
+/// Polls until the condition holds.
 #[track_caller]
 pub(crate) fn wait_for(is_true: impl Fn() -> bool, what: &str) {
     wait_or(is_true, || what.to_owned());
 }
 
-/// Waits until the log of an image holds these words.
+/// Waits until the log of an image contains this text.
 #[track_caller]
 pub(crate) fn wait_for_log(log: &Path, words: &str) {
     let text = || std::fs::read_to_string(log).unwrap_or_default();
@@ -35,7 +35,7 @@ fn wait_or(is_true: impl Fn() -> bool, what: impl Fn() -> String) {
     }
 }
 
-/// Whether some process of this machine, the engine's containers included, has just these words as its arguments.
+/// Whether some process on this machine, including in the engine's containers, has exactly these arguments.
 pub(crate) fn is_running(words: &str) -> bool {
     let wanted = words.replace(' ', "\0");
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();

@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crate::paths::{self, Function, Named};
 use crate::source;
 
-/// The most lines of a file, and of a function.
+/// The maximum number of lines of a file, and of a function.
 pub(crate) const FILE_LINES: usize = 450;
 pub(crate) const FUNCTION_LINES: usize = 60;
 
-/// A module as its path from the crate, without `crate`.
+/// The path of a module, without `crate`.
 type Module = Vec<String>;
 
-/// One thing to mend.
+/// A violation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Mistake {
-    /// The top module that has to change.
+    /// The top-level module that has to change.
     pub module: String,
     pub kind: &'static str,
-    /// `file:line`, who names whom, and what to do.
+    /// `file:line`, what is wrong, and how to fix it.
     pub message: String,
 }
 
-/// A long function that may stay, and why.
+/// A long function that is allowed, and why.
 pub(crate) struct Table {
     pub file: &'static str,
     pub function: &'static str,
@@ -37,7 +37,7 @@ struct File {
     words: BTreeSet<String>,
 }
 
-/// That a file names something of another one.
+/// A reference from one file to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrow {
     from: Module,
@@ -45,7 +45,7 @@ struct Arrow {
     place: String,
 }
 
-/// All files that the crate has without its tests.
+/// All files of the crate, without tests.
 pub(crate) struct House {
     files: BTreeMap<Module, File>,
     floors: Vec<Vec<String>>,
@@ -54,7 +54,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    /// Reads the crate from its files: paths from `src`, and texts.
+    /// Parses the crate from its files: paths relative to `src`, and contents.
     pub(crate) fn new(texts: &BTreeMap<String, String>) -> Self {
         let mut house = Self {
             files: BTreeMap::new(),
@@ -102,7 +102,7 @@ impl House {
         }
     }
 
-    /// Everything that is wrong, by the module that has to change.
+    /// All violations, by the module that has to change.
     pub(crate) fn mistakes(&self, tables: &[Table]) -> Vec<Mistake> {
         let tops = self.top_arrows();
         let mut mistakes = self.unlisted();
@@ -127,7 +127,7 @@ impl House {
         mistakes
     }
 
-    /// Top modules that the list lacks, has twice, or has in vain.
+    /// Top-level modules that the list lacks, repeats, or has unnecessarily.
     fn unlisted(&self) -> Vec<Mistake> {
         let modules = &self.files[&Vec::new()].children;
         let listed: Vec<&String> = self.floors.iter().flatten().collect();
@@ -232,7 +232,7 @@ impl House {
         files.chain(functions).chain(unneeded).collect()
     }
 
-    /// What top modules name of each other, the first place of each.
+    /// References between top-level modules, with the first occurrence of each.
     fn top_arrows(&self) -> Vec<Arrow> {
         let tops = &self.files[&Vec::new()].children;
         let mut arrows = BTreeMap::new();
@@ -261,7 +261,7 @@ impl House {
             .collect()
     }
 
-    /// What the files of a top module name of each other.
+    /// References between the files of a top-level module.
     fn file_arrows(&self, top: &str) -> BTreeSet<Arrow> {
         let mut arrows = BTreeSet::new();
         let own = self
@@ -292,7 +292,7 @@ impl House {
         arrows
     }
 
-    /// The file where the item of a path is, whoever hands it on.
+    /// The file that defines the item of a path, through any re-exports.
     fn home(&self, path: &[String], depth: usize) -> Module {
         let within = (0..=path.len())
             .rev()
@@ -301,7 +301,7 @@ impl House {
         let (Some(name), Some(file)) = (rest.first(), self.files.get(module)) else {
             return module.to_vec();
         };
-        // Who hands on in a circle does not compile.
+        // A cycle of re-exports does not compile.
         if depth > 16 || file.items.contains(name) {
             return module.to_vec();
         }
@@ -334,7 +334,7 @@ impl House {
     }
 }
 
-/// The path from the crate; none for what is not this crate's.
+/// The path within the crate; `None` for paths of other crates.
 fn absolute(module: &[String], named: &Named) -> Option<Module> {
     let mut from: Vec<String> = module.iter().chain(&named.within).cloned().collect();
     let mut rest = named.segments.as_slice();
@@ -354,7 +354,7 @@ fn absolute(module: &[String], named: &Named) -> Option<Module> {
     Some(from)
 }
 
-/// The list under the heading `# Floors` of the crate's own comment, from the top.
+/// The list under the heading `# Floors` of the crate's documentation, from the top.
 fn floors(text: &str) -> Vec<Vec<String>> {
     let comment = text.lines().map_while(|line| line.strip_prefix("//!"));
     let list = comment.skip_while(|line| line.trim() != "# Floors");
@@ -366,7 +366,7 @@ fn floors(text: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The shortest circles, each once, as their arrows.
+/// The shortest cycles, each once, as lists of edges.
 fn circles(arrows: &[Arrow]) -> Vec<Vec<Arrow>> {
     let mut next: BTreeMap<&Module, Vec<&Arrow>> = BTreeMap::new();
     for arrow in arrows {
@@ -384,7 +384,7 @@ fn circles(arrows: &[Arrow]) -> Vec<Vec<Arrow>> {
     found.into_values().collect()
 }
 
-/// The shortest way along arrows.
+/// The shortest path along edges.
 fn way(next: &BTreeMap<&Module, Vec<&Arrow>>, from: &Module, to: &Module) -> Option<Vec<Arrow>> {
     let mut came: BTreeMap<&Module, &Arrow> = BTreeMap::new();
     let mut waiting = VecDeque::from([from]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::house::{House, Table};
 
-/// A crate with these floors and files, of which `lib.rs` declares the top ones.
+/// A crate with these floors and files; `lib.rs` declares the top-level ones.
 fn house(floors: &str, files: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut lib = "//! A crate.\n//!\n//! # Floors\n//!\n//! ```text\n".to_owned();
     for floor in floors.lines() {
@@ -22,7 +22,7 @@ fn house(floors: &str, files: &[(&str, &str)]) -> BTreeMap<String, String> {
     files.chain([("lib.rs".to_owned(), lib)]).collect()
 }
 
-/// Kinds and messages of what is wrong.
+/// Kinds and messages of the violations.
 fn mistakes(floors: &str, files: &[(&str, &str)]) -> Vec<String> {
     let mistakes = House::new(&house(floors, files)).mistakes(&[]);
     let told = mistakes

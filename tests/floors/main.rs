@@ -13,7 +13,7 @@ use std::path::Path;
 
 use house::{House, Table};
 
-/// Long functions that are one table each.
+/// Long functions that are each a single table.
 const TABLES: &[Table] = &[Table {
     file: "recipe/lower.rs",
     function: "fields",
@@ -38,7 +38,7 @@ fn modules_name_only_what_stands_below_them() {
     );
 }
 
-/// All Rust files below a directory, by their paths from `src`.
+/// All Rust files below a directory, by path relative to `src`.
 fn read(src: &Path, directory: &Path, texts: &mut BTreeMap<String, String>) {
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 
 use crate::source::{Token, group_end};
 
-/// One path, as it is written, from `crate`, `super`, `self` or a module of the file itself.
+/// A path as written, starting with `crate`, `super`, `self` or a module of the file itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub segments: Vec<String>,
-    /// The name under which a `use` brings it in.
+    /// The name under which a `use` imports it.
     pub alias: Option<String>,
     pub line: usize,
-    /// Whether it stands in a `use` that others can see.
+    /// Whether it is in a `use` that is visible to others.
     pub is_exported: bool,
-    /// The inline modules around it.
+    /// The enclosing inline modules.
     pub within: Vec<String>,
 }
 
-/// A function, and how many lines it has.
+/// A function and its number of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Function {
     pub name: String,
@@ -25,7 +25,7 @@ pub(crate) struct Function {
     pub lines: usize,
 }
 
-/// The modules that have files of their own.
+/// The modules declared in separate files.
 pub(crate) fn modules(tokens: &[Token<'_>]) -> Vec<String> {
     let declared = tokens.windows(3).filter_map(|three| match three {
         [word, name, end] if word.text == "mod" && end.text == ";" => Some(name.text.to_owned()),
@@ -42,7 +42,7 @@ pub(crate) fn items(tokens: &[Token<'_>]) -> impl Iterator<Item = String> {
         .map(|two| two[1].text.to_owned())
 }
 
-/// The words that stand outside of `use`.
+/// The identifiers outside `use`.
 pub(crate) fn words<'a>(tokens: &[Token<'a>]) -> BTreeSet<&'a str> {
     let mut words = BTreeSet::new();
     let mut is_use = false;
@@ -86,7 +86,7 @@ pub(crate) fn functions(tokens: &[Token<'_>]) -> Vec<Function> {
     found
 }
 
-/// All paths that begin with `crate`, `super`, `self` or one of the file's own modules.
+/// All paths that start with `crate`, `super`, `self` or one of the file's own modules.
 pub(crate) fn paths(tokens: &[Token<'_>]) -> Vec<Named> {
     let children = modules(tokens);
     let mut reader = Reader {
@@ -103,7 +103,7 @@ struct Reader<'a> {
     tokens: &'a [Token<'a>],
     children: &'a [String],
     found: Vec<Named>,
-    /// Inline modules, each with the token behind its end.
+    /// Inline modules, each with the index after its end.
     within: Vec<(String, usize)>,
 }
 
@@ -133,7 +133,7 @@ impl Reader<'_> {
 
     fn begins_path(&self, at: usize) -> bool {
         let before = |back: usize| at.checked_sub(back).map_or("", |at| self.text(at));
-        // Who may see it is not an use of it.
+        // A visibility is not a use.
         let is_visibility = before(1) == "in" && before(2) == "(" && before(3) == "pub";
         self.text(at + 1) == "::"
             && !matches!(before(1), "::" | "$" | ".")
@@ -145,7 +145,7 @@ impl Reader<'_> {
         matches!(word, "crate" | "super" | "self") || self.children.iter().any(|it| it == word)
     }
 
-    /// Reads a path, or the tree of a `use`; gives where it ends. `exported` is none outside of a `use`.
+    /// Parses a path, or the tree of a `use`, and returns the index after it. `exported` is `None` outside `use`.
     fn tree(&mut self, start: usize, prefix: &[String], exported: Option<bool>) -> usize {
         let mut segments = prefix.to_vec();
         let mut at = start;

@@ -2,15 +2,15 @@
 //!
 //! A small lexer instead of a parser crate: paths, braces and names are all that the check needs.
 
-/// One token, and the line that it stands in, from 1.
+/// A token and its line number, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
-    /// A word, `::`, or one character; texts and numbers are `""`.
+    /// An identifier, `::`, or one character; strings and numbers are `""`.
     pub text: &'a str,
     pub line: usize,
 }
 
-/// The tokens of production code.
+/// The tokens of non-test code.
 pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut lexer = Lexer {
         text,
@@ -79,7 +79,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The length of a block comment, which may hold others.
+/// The length of a block comment, including nested ones.
 fn block_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < rest.len() {
@@ -95,7 +95,7 @@ fn block_comment(rest: &str) -> usize {
     rest.len()
 }
 
-/// The length of the string or character that a text begins with, of any kind.
+/// The length of the string or character literal, of any kind, at the start of a text.
 fn literal(rest: &str) -> Option<usize> {
     let prefix = ["br", "cr", "b", "c", "r", ""].into_iter().find(|prefix| {
         let after = rest.strip_prefix(prefix);
@@ -126,7 +126,7 @@ fn literal(rest: &str) -> Option<usize> {
     Some(prefix.len() + length)
 }
 
-/// The length of a text that ends at the next such character without a backslash before it.
+/// The length of a text up to the next unescaped occurrence of a character.
 fn escaped(text: &str, end: char) -> usize {
     let mut is_escaped = false;
     for (at, c) in text.char_indices().skip(1) {
@@ -138,7 +138,7 @@ fn escaped(text: &str, end: char) -> usize {
     text.len()
 }
 
-/// Leaves out everything under `#[cfg(test)]`.
+/// Removes everything under `#[cfg(test)]`.
 fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     let starts = |at: usize, words: &[&str]| {
         let here = tokens[at..].iter().map(|token| token.text);
@@ -161,7 +161,7 @@ fn without_tests<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     kept
 }
 
-/// Behind the bracket that closes the one at `open`.
+/// The index after the bracket that closes the one at `open`.
 pub(crate) fn group_end(tokens: &[Token<'_>], open: usize) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate().skip(open) {
@@ -177,7 +177,7 @@ pub(crate) fn group_end(tokens: &[Token<'_>], open: usize) -> usize {
     tokens.len()
 }
 
-/// Behind an item, a field or a statement: its `;`, its braces, or, of a field, its comma.
+/// The index after an item, field or statement: its `;`, its braces, or, for a field, its comma.
 fn item_end(tokens: &[Token<'_>], start: usize) -> usize {
     let mut at = start;
     while tokens.get(at).is_some_and(|token| token.text == "#") {

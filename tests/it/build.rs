@@ -42,7 +42,7 @@ fn a_failure_stops_its_dependents_and_nothing_else() {
     assert!(failed["tail"].to_string().contains("told to fail"));
     assert!(sandbox.read(".imgspec/logs/a.log").contains("told to fail"));
     assert_eq!(sandbox.built(), ["a", "x", "y"]);
-    // What succeeded is kept.
+    // Successes are retained.
     assert_eq!(sandbox.plan(&[])[3], "x fresh");
 }
 

@@ -3,7 +3,7 @@
 use crate::commands::two;
 use crate::sandbox::{Ran, Sandbox};
 
-/// What a shell offers for the last of these words.
+/// The shell's completions for the last of these words.
 fn completed(sandbox: &Sandbox, shell: &str, words: &[&str]) -> Vec<String> {
     let mut command = sandbox.command(&["--", "imgspec"]);
     let last = words.len().to_string();
@@ -46,7 +46,7 @@ fn shells_complete_images_and_fields_from_the_manifest() {
         assert_eq!(completed(&["check", "--set", "app.wor"]), ["app.workdir="]);
         assert_eq!(completed(&["explain", "nothing-like-it"]), [""; 0]);
     }
-    // A manifest with mistakes offers what is sound of it, and nothing is said.
+    // A manifest with errors offers its valid parts, and prints nothing.
     sandbox.write("imgspec.kdl", "image \"app\" {\n  oops 1\n}\n");
     completed(&sandbox, "bash", &["explain", ""]);
     sandbox.write("imgspec.kdl", "}{");

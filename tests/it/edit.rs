@@ -11,7 +11,7 @@ fn manifest(text: &str) -> Sandbox {
     Sandbox::with(&[("imgspec.kdl", text)])
 }
 
-/// What becomes of a manifest.
+/// The manifest after an edit.
 #[track_caller]
 fn edited(text: &str, arguments: &[&str]) -> String {
     let sandbox = manifest(text);
@@ -19,7 +19,7 @@ fn edited(text: &str, arguments: &[&str]) -> String {
     sandbox.read("imgspec.kdl")
 }
 
-/// An edit that is refused, leaving the manifest as it was.
+/// An edit that is rejected and leaves the manifest unchanged.
 #[track_caller]
 fn refused(text: &str, arguments: &[&str]) -> Ran {
     let sandbox = manifest(text);
@@ -69,7 +69,7 @@ fn a_package_is_added_replaced_and_removed_by_its_name() {
         &["remove", "train", "packages", "numpy", "torch==2.4"],
     );
     assert_eq!(gone, TRAIN.replace(r#"packages "torch==2.4" "numpy" "#, ""));
-    // Another platform's requirement is another one.
+    // A requirement for another platform is a different one.
     let marked = edited(
         TRAIN,
         &[
@@ -267,7 +267,7 @@ fn comments_within_a_node_stay_when_values_go() {
         gone,
         "image \"x\" {\n    packages /* one */ /-\"old\" \"b\" \\ // two\n // end\n}\n"
     );
-    // What would take a comment along is left to its writer.
+    // An edit that would remove a comment is left to the user.
     refused(&gone, &["remove", "x", "packages", "b"])
         .says("imgspec.kdl:2:14")
         .says("this would go with it");

@@ -14,10 +14,11 @@ use std::path::Path;
 
 use crate::sandbox::Sandbox;
 
-/// What must be found nowhere; every image of a guarded sandbox is given it as a secret, and the fake builder prints it.
+/// Text that must not be found anywhere; every image of a guarded sandbox gets it as a secret, and the fake builder
+/// prints it.
 const CANARY: &str = "canary-of-the-fault-table";
 
-/// A sandbox whose images hold a secret; when it is dropped, everything in it is searched for the secret's value.
+/// A sandbox whose images have a secret; when it is dropped, everything in it is searched for the secret's value.
 fn guarded(files: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::with(files).env("IMGSPEC_TEST_CANARY", CANARY);
     let manifest = sandbox.path("imgspec.kdl");
@@ -29,7 +30,7 @@ fn guarded(files: &[(&str, &str)]) -> Sandbox {
     sandbox.without(CANARY)
 }
 
-/// Where the tests that the table names can be.
+/// The files of the tests that the table names.
 const PLACES: &[(&str, &str)] = &[
     ("faults::daemon::", "tests/it/faults/daemon.rs"),
     ("faults::files::", "tests/it/faults/files.rs"),
@@ -51,7 +52,7 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The functions of a file that stand right below `#[test]`.
+/// The functions in a file that directly follow `#[test]`.
 fn tests_in(path: &str) -> BTreeSet<String> {
     let text = text(path);
     let lines: Vec<&str> = text.lines().map(str::trim).collect();

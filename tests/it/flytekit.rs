@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::sandbox::Sandbox;
 
-/// Entries that no manifest can express, and why.
+/// Entries that no manifest can express, with the reason.
 const INEXPRESSIBLE: &[(&str, &str)] = &[
     ("builder-config-both", "all values are texts"),
     ("builder-default", "the builder is called `docker`"),
@@ -87,7 +87,7 @@ const INEXPRESSIBLE: &[(&str, &str)] = &[
     ("yaml-unknown-key", "flytekit refuses it"),
 ];
 
-/// The fields that hold one text, by their names in both.
+/// Fields with a single string, by their names in both.
 const TEXTS: &[&str] = &[
     "name",
     "python_version",
@@ -102,7 +102,7 @@ const TEXTS: &[&str] = &[
     "platform",
 ];
 
-/// The fields that hold a list of texts.
+/// Fields with a list of strings.
 const LISTS: &[&str] = &[
     "packages",
     "conda_packages",
@@ -119,7 +119,7 @@ fn golden() -> Value {
     serde_json::from_str(text).expect("the golden file")
 }
 
-/// A text as a raw KDL string.
+/// A raw KDL string.
 fn raw(text: &str) -> String {
     if text.contains(['\n', '\\']) {
         return serde_json::Value::from(text)
@@ -129,7 +129,7 @@ fn raw(text: &str) -> String {
     format!("#\"{text}\"#")
 }
 
-/// A path of the golden file as a manifest gives it.
+/// Converts a path of the golden file to one for a manifest.
 fn relative(path: &str) -> String {
     let path = path
         .trim_start_matches("${WORKDIR}")
@@ -137,7 +137,7 @@ fn relative(path: &str) -> String {
     raw(if path.is_empty() { "." } else { path })
 }
 
-/// The nodes of one spec, or the field that cannot be said.
+/// The nodes of a spec, or the field that cannot be expressed.
 fn nodes(
     spec: &Map<String, Value>,
     hashed: &str,
@@ -201,7 +201,7 @@ fn nodes(
                     return Err(format!("`{field}` is empty"));
                 }
                 let mut pairs: Vec<(&String, &Value)> = pairs.iter().collect();
-                // The golden file's order is that of the text that flytekit hashes.
+                // The golden file has the order of the text that flytekit hashes.
                 pairs.sort_by_key(|(name, _)| hashed.find(&format!("'{name}': ")));
                 for (name, value) in pairs {
                     let name = if field == "builder_config" {
@@ -243,7 +243,7 @@ fn manifest(entry: &Value) -> Result<String, String> {
     let spec = spec.and_then(Value::as_object).ok_or("it has no spec")?;
     let mut spec = spec.clone();
     if entry.get("machine").is_some() && !spec.contains_key("platform") {
-        // What flytekit asks the machine for, a manifest says.
+        // What flytekit reads from the machine is set in the manifest.
         let platform = entry["expect"]["normalized"]["platform"].clone();
         spec.insert("platform".into(), platform);
     }
@@ -324,7 +324,7 @@ fn what_a_manifest_can_say_has_flytekits_tag_and_name() {
             }
             (Ok(reference), Some(expected)) => Some(format!("{reference} is not {expected}")),
             (Ok(reference), None) => Some(format!("{reference}, where flytekit gives none")),
-            // Refused by flytekit too, if only when it builds.
+            // flytekit rejects this too, but only when building.
             (Err(why), _) if why.starts_with("refused") && is_refused(&entry["expect"]) => {
                 same += 1;
                 None
@@ -353,7 +353,7 @@ fn what_a_manifest_can_say_has_flytekits_tag_and_name() {
     );
 }
 
-/// What flytekit decides of an image when it knows, or does not know, whether it is there: the golden file's `should_build`.
+/// flytekit's decision to build depending on whether it knows that an image exists: `should_build` in the golden file.
 #[test]
 fn what_is_built_is_decided_as_by_flytekit_but_for_what_nobody_knows() {
     for row in golden()["tables"]["should_build"].as_array().expect("rows") {
@@ -368,7 +368,7 @@ fn what_is_built_is_decided_as_by_flytekit_but_for_what_nobody_knows() {
         match row["exist"].as_bool() {
             Some(true) => {}
             Some(false) => std::fs::remove_file(&stored).expect("it is removed"),
-            // What cannot be read says nothing.
+            // What cannot be read decides nothing.
             None => std::fs::write(&stored, "not JSON").expect("it is written"),
         }
         sandbox.built();
@@ -381,7 +381,8 @@ fn what_is_built_is_decided_as_by_flytekit_but_for_what_nobody_knows() {
         let ran = sandbox.build(&[]);
         let is_built = sandbox.built() == ["it"];
         let expected = match (row["exist"].as_bool(), row["should_build"].as_bool()) {
-            // Nobody knows: flytekit says it exists, and runs a task on an image that may not; here it is built.
+            // Existence is unknown: flytekit assumes that it exists, and may run a task on a missing image; here it is
+            // built.
             (None, Some(false)) => true,
             (None, None) => {
                 assert_eq!(ran.code, Some(2), "{row}: {}", ran.stderr);

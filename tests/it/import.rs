@@ -12,7 +12,7 @@ use insta::assert_snapshot;
 
 use crate::sandbox::{Ran, Sandbox, is_there};
 
-/// Standard output, and below it standard error, without what differs from machine to machine.
+/// Standard output followed by standard error, without machine-dependent parts.
 fn said(ran: &Ran) -> String {
     let all = format!("{}\n{}", ran.stdout, ran.stderr);
     let lines = all.lines().map(|line| match line.find(" with /") {
@@ -25,7 +25,7 @@ fn said(ran: &Ran) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// What a run that fails says.
+/// The output of a run that fails.
 #[track_caller]
 fn refused(sandbox: &Sandbox, arguments: &[&str]) -> String {
     let ran = sandbox

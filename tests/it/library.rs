@@ -16,7 +16,7 @@ use imgspec::{BackendRegistry, Event, ImageSpec, Images, Request};
 
 use crate::sandbox::Sandbox;
 
-/// The fake that the program itself would use in this directory.
+/// The fake backend that the command line would use in this directory.
 fn fake(root: &Path, time: Duration) -> Arc<dyn Backend> {
     Arc::new(Fake::new(Wishes {
         time,
@@ -35,7 +35,7 @@ fn no_images(sandbox: &Sandbox) -> Images {
     slow_images(sandbox, Duration::ZERO)
 }
 
-/// Builds, and returns the ids of what was built, sorted.
+/// Builds, and returns the ids of the built images, sorted.
 fn built(images: &Images, request: &Request) -> Vec<String> {
     let mut built = Vec::new();
     let done = images.build(request, |event| {
@@ -89,7 +89,7 @@ fn sandbox() -> Sandbox {
     ])
 }
 
-/// What the manifest says.
+/// The equivalent manifest.
 fn images(sandbox: &Sandbox) -> Images {
     let mut images = no_images(sandbox);
     let base = ImageSpec::default()

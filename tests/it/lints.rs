@@ -6,7 +6,7 @@ use imgspec::diagnostic::{Severity, lint};
 
 use crate::sandbox::Sandbox;
 
-/// The page, and its sections: code, and the example if there is one.
+/// The sections of the page: code, and the example if there is one.
 fn sections() -> BTreeMap<String, Option<String>> {
     let page = include_str!("../../docs/lints.md");
     let sections = page.split("\n## ").skip(1);
@@ -23,7 +23,7 @@ fn sections() -> BTreeMap<String, Option<String>> {
     sections.map(section).collect()
 }
 
-/// A workspace with this manifest, and what the examples speak of.
+/// A workspace with this manifest, and the files that the examples refer to.
 fn workspace(manifest: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[
         ("imgspec.kdl", manifest),
@@ -33,7 +33,7 @@ fn workspace(manifest: &str) -> Sandbox {
     sandbox
 }
 
-/// The codes that `check` tells, each once.
+/// The codes that `check` reports, each once.
 #[track_caller]
 fn codes(sandbox: &Sandbox) -> Vec<String> {
     let found = sandbox.run(&["check", "--format", "json"]).json();
@@ -45,7 +45,7 @@ fn codes(sandbox: &Sandbox) -> Vec<String> {
     codes
 }
 
-/// The codes of a manifest that stands alone.
+/// The codes reported for a standalone manifest.
 #[track_caller]
 fn of(manifest: &str) -> Vec<String> {
     codes(&workspace(manifest))
@@ -84,7 +84,7 @@ fn the_example_of_each_lint_is_one_and_can_be_allowed() {
             assert!(!told, "{code}: {found:?}");
         };
         is_quiet(&allowed);
-        // In the image that has it. What is about files is allowed in files.
+        // In the image that it is about; lints about files are allowed in files.
         if code.starts_with("unused-t") || code.starts_with("unused-v") {
             continue;
         }
@@ -168,7 +168,7 @@ fn a_warning_that_is_denied_is_an_error() {
     sandbox.run(&["check", "--deny", "scratch"]).success();
     let ran = sandbox.run(&["check", "--deny", "floating-bse"]).code(2);
     ran.says("no lint has this code; did you mean `floating-base`?");
-    // A build goes by the lint's own level.
+    // A build uses the lint's default level.
     sandbox.build(&[]).success();
 }
 
@@ -206,7 +206,7 @@ fn an_allow_counts_for_its_file_and_what_that_includes() {
         files(&sandbox),
         ["floating-base imgspec.kdl", "floating-base more.kdl"]
     );
-    // The innermost one is of use; one around it that allows nothing else is not.
+    // The innermost `allow` is used; an outer one that matches nothing else is not.
     let image = "image \"d\" { allow \"floating-base\"; base-image \"debian\" }\n";
     sandbox.write("sub/deep/imgspec.kdl", image);
     sandbox.write(
@@ -278,7 +278,7 @@ fn a_secret_value_is_shown_nowhere() {
             assert!(!said.contains(secret), "{said}");
         }
     }
-    // Not where it comes from, either.
+    // Nor in its origin.
     let sandbox = workspace(
         "variable \"t\" default=\"correct-horse\" nonsense=1\nimage \"a\" { env API_TOKEN=\"{{ t }}\" }\n",
     );

@@ -10,7 +10,7 @@ use crate::watch::Watch;
 
 pub(crate) const BOTH: &[&str] = &["linux/amd64", "linux/arm64"];
 
-/// Two images on one base of a registry, and one on another base; the digests of the two.
+/// Two images on one registry base, and one on another base; returns the digests of the two bases.
 pub(crate) fn stack() -> (Sandbox, Registry, [String; 2]) {
     let registry = Registry::new();
     let digests = [
@@ -116,7 +116,7 @@ fn without_a_lock_keys_are_as_they_were_and_the_plan_counts_what_floats() {
     lock(&sandbox, &[]).success();
     assert_ne!(key(&sandbox, "os"), before);
     assert!(!sandbox.run(&plan).success().stdout.contains("float"));
-    // An empty lock holds nothing.
+    // An empty lock pins nothing.
     sandbox.write("imgspec.lock", "version 1\n");
     assert_eq!(key(&sandbox, "os"), before);
     std::fs::remove_file(sandbox.path("imgspec.lock")).unwrap();
@@ -158,7 +158,7 @@ fn what_is_locked_is_not_asked_for_again() {
         .success()
         .says("imgspec.lock: 2 images locked, unchanged");
     assert_eq!(registry.asked(), asked);
-    // Another base is new, one is gone: the third stays.
+    // One base is new, one is removed: the third is retained.
     let manifest = sandbox.read("imgspec.kdl").replace("tools:1", "more:1");
     sandbox.write("imgspec.kdl", &manifest);
     registry.tag_one("more", "1", "linux/amd64", "more");
@@ -180,7 +180,7 @@ fn update_takes_bases_and_images_that_are_made_of_them() {
     lock(&sandbox, &["--update", "tool"]).success();
     let text = sandbox.read("imgspec.lock");
     assert!(text.contains(&first) && text.contains(&other) && !text.contains(&tools));
-    // `app` is made of it by way of `os`.
+    // `app` depends on it through `os`.
     lock(&sandbox, &["--update", "app"]).success();
     assert!(sandbox.read("imgspec.lock").contains(&second));
     let third = registry.tag("debian", "12", BOTH, "third");
@@ -199,7 +199,7 @@ fn an_index_that_changed_for_other_platforms_builds_nothing() {
     let (sandbox, registry, [first, _]) = stack();
     lock(&sandbox, &[]).success();
     sandbox.build(&[]).success();
-    // The same manifest for amd64 in another index.
+    // The same manifest for amd64 in a different index.
     let second = registry.tag("debian", "12", &["linux/amd64"], "first");
     assert_ne!(first, second);
     sandbox
@@ -258,7 +258,7 @@ fn a_base_that_is_not_for_the_platform_is_told_where_it_is_named() {
         .says("imgspec.kdl:9")
         .says("build for a platform that it supports");
     assert!(!sandbox.path("imgspec.lock").exists());
-    // Locked for one platform, another one is wanted of the same image.
+    // Locked for one platform, the same image is now requested for another.
     sandbox.write(
         "imgspec.kdl",
         &manifest.replace("linux/arm64", "linux/amd64"),
@@ -280,7 +280,7 @@ fn locked_builds_need_every_base_and_no_network() {
     registry.fail();
     sandbox.build(&["--locked"]).success();
     assert_eq!(sandbox.built(), ["app", "os", "tool"]);
-    // Only what is asked for counts, with its bases.
+    // Only requested images and their bases count.
     let text = sandbox.read("imgspec.kdl").replace("tools:1", "tools:2");
     sandbox.write("imgspec.kdl", &text);
     sandbox.build(&["--locked", "app"]).success();
@@ -357,7 +357,7 @@ fn images_that_a_dockerfile_names_are_locked_and_an_edited_from_floats() {
         .build(&["--locked"])
         .code(2)
         .says("/debian:13` (of own)");
-    // What only a build knows cannot be locked, and is never guessed.
+    // An image known only during the build cannot be locked, and is never guessed.
     sandbox.write(
         "Dockerfile",
         &dockerfile.replace("ARG NAME", "ARG NAME TAG"),
@@ -395,7 +395,7 @@ fn a_watch_builds_what_another_lock_makes_stale() {
             vec!["imgspec.lock".to_owned()]
         )
     );
-    // A damaged one is told, and what it said last goes on to count.
+    // A damaged lock is reported, and its last valid version stays in effect.
     let good = sandbox.read("imgspec.lock");
     sandbox.write("imgspec.lock", "version 1\nbase");
     watch.until("manifests-broken");

@@ -11,7 +11,7 @@ use crate::sandbox::Sandbox;
 
 const COLUMNS: u16 = 80;
 
-/// What a command prints to a terminal on its standard output and error.
+/// The output of a command on a terminal.
 fn printed(sandbox: &Sandbox, words: &[&str]) -> String {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&master).unwrap();

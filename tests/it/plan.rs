@@ -123,7 +123,7 @@ fn a_base_that_nobody_needs_is_not_built() {
     std::fs::remove_dir_all(sandbox.path(".imgspec/fake/local")).unwrap();
     sandbox.build(&["apart"]).success();
     assert_eq!(sandbox.built(), ["apart"]);
-    // `left` is gone and needs `os`, which is gone too; `right` and `top` are not asked for.
+    // `left` is gone and needs `os`, which is gone too; `right` and `top` are not requested.
     sandbox.build(&["left"]).success();
     assert_eq!(sandbox.built(), ["left", "os"]);
 }
@@ -167,10 +167,10 @@ fn force_builds_what_was_asked_for_and_no_bases_refuses_stale_bases() {
 
 #[test]
 fn a_base_that_was_rebuilt_without_its_dependents_makes_them_stale() {
-    // buildx#1112: parent and child were built of different parents. The digest that a child was built on is recorded.
+    // buildx#1112: parent and child were built on different parents. The digest that a child was built on is recorded.
     let sandbox = diamond();
     sandbox.build(&[]).success();
-    // Another build of the same key with another digest, as an unpinned package may give.
+    // Another build of the same key with a different digest, as with an unpinned package.
     for entry in std::fs::read_dir(sandbox.path(".imgspec/fake/local")).unwrap() {
         let path = entry.unwrap().path();
         if path.to_string_lossy().contains("os+") {
@@ -197,7 +197,7 @@ fn a_base_that_was_rebuilt_without_its_dependents_makes_them_stale() {
 
 #[test]
 fn what_cannot_be_asked_is_never_taken_for_there() {
-    // flyte-sdk: a check that failed was read as "it exists".
+    // flyte-sdk: a failed check was taken as "it exists".
     let sandbox = diamond();
     sandbox.build(&[]).success();
     for entry in std::fs::read_dir(sandbox.path(".imgspec/fake/local")).unwrap() {

@@ -31,7 +31,7 @@ fn sandbox_of_sixty() -> Sandbox {
     sandbox
 }
 
-/// Image → key, for every record; every one must be whole.
+/// Keys by image, from all records; each record must be intact.
 fn records(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let Ok(entries) = std::fs::read_dir(sandbox.path(".imgspec/state")) else {
         return BTreeMap::new();
@@ -68,7 +68,7 @@ fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
         .collect();
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for round in 0..50 {
-        // xorshift: the moments differ from round to round and are the same in every test run.
+        // xorshift: the moments differ between rounds and are the same in every test run.
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
@@ -120,7 +120,7 @@ fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
 
 #[test]
 fn two_runs_at_once_build_each_image_once_and_both_succeed() {
-    // skaffold: two processes on one state file, the last one wins.
+    // skaffold: of two processes with one state file, the last one wins.
     let sandbox = sandbox_of_sixty();
     let arguments = ["graph", "build", "--builder", "fake", "-j", "4"];
     let (first, second) = (sandbox.spawn(&arguments), sandbox.spawn(&arguments));
@@ -161,7 +161,7 @@ fn files_that_change_before_they_are_sent_are_noticed_and_built_as_they_are() {
     assert_eq!(sandbox.plan(&[]), ["a fresh", "b fresh"]);
 }
 
-/// The key of an image that is begun again once went by what its base would be now, not by what it was built on.
+/// The key of a restarted image used to depend on what its base would be now, instead of what it was built on.
 #[test]
 fn what_is_begun_again_is_called_by_the_base_that_is_in_it() {
     let manifest = "image \"x\" { base-image \"scratch\"; copy \"f\" to=\"/f\" }\nimage \"y\" { base-image image=\"x\"; copy \"f\" to=\"/g\" }\n";
@@ -244,7 +244,7 @@ fn unreadable_records_count_as_never_built_and_say_so() {
 
 #[test]
 fn the_same_checkout_has_the_same_keys_wherever_it_lies() {
-    // garden#5501, werf#7465: another path, umask, locale, time zone, and order of creation.
+    // garden#5501, werf#7465: different path, umask, locale, time zone, and order of creation.
     let manifest = "image \"a\" { base-image \"scratch\"; copy \"d\" to=\"/d\"; env A=\"1\" }\n";
     let names = ["d/z", "d/ä", "d/A", "d/sub/x", "d/sub/y"];
     let here = Sandbox::with(&[("imgspec.kdl", manifest)]);

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// What reads and refuses takes milliseconds; the machine may do much else.
+/// Reading and rejecting takes milliseconds; but the machine may be busy.
 const SOON: Duration = Duration::from_secs(20);
 
 /// Nothing in a test takes longer.
@@ -17,7 +17,7 @@ const LONG: Duration = Duration::from_mins(3);
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
     env: BTreeMap<String, String>,
-    /// What must be in nothing that the program says or leaves.
+    /// Text that must not appear in any output or file.
     never: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl Sandbox {
         Self::at(tempfile::tempdir().expect("a temporary directory"))
     }
 
-    /// One in the memory, where the system has such a place: for more files than a disk likes to make.
+    /// In memory, where the system supports it: for more files than a disk handles well.
     pub(crate) fn in_memory() -> Self {
         let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         Self::at(memory.expect("a temporary directory"))
@@ -55,7 +55,7 @@ impl Sandbox {
         self
     }
 
-    /// This text must be in nothing that the program says, and in no file when the sandbox is dropped.
+    /// This text must not appear in any output, nor in any file when the sandbox is dropped.
     pub(crate) fn without(mut self, text: &str) -> Self {
         self.never = Some(text.into());
         self
@@ -103,7 +103,7 @@ impl Sandbox {
         ran
     }
 
-    /// The same, of what must not wait: it is killed, and the test fails, when it takes long.
+    /// For commands that must not wait: killed, failing the test, if they take long.
     #[track_caller]
     pub(crate) fn run_soon(&self, arguments: &[&str]) -> Ran {
         Ran::soon(&mut self.command(arguments))
@@ -115,7 +115,7 @@ impl Sandbox {
         self.run(&[&["graph", "build", "--builder", "fake"], more].concat())
     }
 
-    /// What `graph plan` says, as `image action reason,reason`.
+    /// The output of `graph plan`, as `image action reason,reason`.
     #[track_caller]
     pub(crate) fn plan(&self, more: &[&str]) -> Vec<String> {
         let ran = self
@@ -157,7 +157,7 @@ impl Sandbox {
         self.command(arguments).spawn().expect("the program starts")
     }
 
-    /// The images that were built since the last call, sorted.
+    /// The images built since the last call, sorted.
     pub(crate) fn built(&self) -> Vec<String> {
         let log = self.path(".imgspec/fake/builds.log");
         let mut built: Vec<String> = std::fs::read_to_string(&log)
@@ -181,7 +181,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// The regular files below a directory that hold a text, one a line.
+/// The regular files below a directory that contain a text, one per line.
 pub(crate) fn files_with(folder: &Path, text: &str) -> String {
     let mut found = String::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -289,7 +289,7 @@ impl Ran {
     }
 }
 
-/// All that comes through a pipe, once it is closed.
+/// Everything read from a pipe until it is closed.
 fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -302,7 +302,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// Whether a path is there, following nothing.
+/// Whether a path exists, without following symlinks.
 pub(crate) fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }

@@ -7,7 +7,7 @@ use crate::sandbox::{Ran, Sandbox};
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
 
-/// A command with the lines below it.
+/// A command with the lines shown below it.
 struct Shown {
     command: String,
     lines: Vec<String>,
@@ -34,7 +34,7 @@ fn tour() -> Vec<Shown> {
     shown
 }
 
-/// A workspace as the tour has it before its first command.
+/// The workspace as it is before the tour's first command.
 fn shop() -> Sandbox {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
     let sandbox = Sandbox::new();
@@ -44,7 +44,7 @@ fn shop() -> Sandbox {
     sandbox
 }
 
-/// Durations differ from run to run.
+/// Masks durations, which differ from run to run.
 fn timeless(line: &str) -> String {
     let word = |word: &str| {
         let inner = word.trim_matches(['(', ')']);
@@ -60,7 +60,7 @@ fn timeless(line: &str) -> String {
     line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether these lines were printed; `…` stands for any number of lines.
+/// Whether the printed lines match; `…` stands for any number of lines.
 fn fits(shown: &[String], printed: &[String]) -> bool {
     match shown {
         [] => printed.is_empty(),
@@ -73,7 +73,7 @@ fn fits(shown: &[String], printed: &[String]) -> bool {
     }
 }
 
-/// Runs a command of the tour; what it printed, as one who sits in `/home/ana/shop` reads it.
+/// Runs a command of the tour and returns its output, as seen in `/home/ana/shop`.
 fn run(sandbox: &Sandbox, command: &str) -> Vec<String> {
     let root = sandbox.path("");
     let ran = match command.strip_prefix("imgspec ") {
@@ -98,7 +98,7 @@ fn the_readmes_tour_prints_what_the_readme_says() {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
     let mut compared = Vec::new();
     for Shown { command, mut lines } in tour() {
-        // A terminal shows builds live, a watch never ends, and the failure is one of a real registry.
+        // Live builds need a terminal, a watch does not end, and the failure depends on a real registry.
         if command.starts_with("imgspec watch") {
             continue;
         }

@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-/// Nothing takes longer, even on a machine that does much else.
+/// Nothing takes longer, even on a busy machine.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A running watch, and what it has said.
+/// A running watch, and its events so far.
 pub(crate) struct Watch {
     child: Child,
     events: Receiver<Value>,
@@ -26,7 +26,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts one with the fake backend.
+    /// Starts a watch with the fake backend.
     pub(crate) fn start(sandbox: &Sandbox, more: &[&str]) -> Self {
         let arguments = [
             "watch",
@@ -40,7 +40,7 @@ impl Watch {
         Self::of(sandbox.spawn(&[&arguments, more].concat()))
     }
 
-    /// Listens to one.
+    /// Collects the events of a process.
     pub(crate) fn of(mut child: Child) -> Self {
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let (sender, events) = channel();
@@ -59,7 +59,7 @@ impl Watch {
         }
     }
 
-    /// Starts one and waits until it waits.
+    /// Starts a watch and waits until it is idle.
     #[track_caller]
     pub(crate) fn settled(sandbox: &Sandbox, more: &[&str]) -> Self {
         let mut watch = Self::start(sandbox, more);
@@ -71,7 +71,7 @@ impl Watch {
         self.child.id()
     }
 
-    /// The next event of this kind; those before it are in `heard`.
+    /// The next event of this kind; earlier ones are in `heard`.
     #[track_caller]
     pub(crate) fn until(&mut self, kind: &str) -> Value {
         self.until_it(|event| event["event"] == kind, kind)
@@ -99,7 +99,7 @@ impl Watch {
         }
     }
 
-    /// The next wave: all events to its end.
+    /// All events of the next wave.
     #[track_caller]
     pub(crate) fn wave(&mut self) -> Wave {
         let start = self.heard.len();
@@ -107,7 +107,7 @@ impl Watch {
         Wave(self.heard[start..].to_vec())
     }
 
-    /// Nothing happens for a while.
+    /// Asserts that nothing happens for a while.
     #[track_caller]
     pub(crate) fn stays_still(&mut self) {
         match self.events.recv_timeout(Duration::from_millis(400)) {
@@ -121,14 +121,14 @@ impl Watch {
         said.join("\n")
     }
 
-    /// Ctrl-C; all that is said until the end.
+    /// Sends Ctrl-C; returns all events until the end.
     #[track_caller]
     pub(crate) fn stop(self) -> Vec<Value> {
         signal(self.pid(), rustix::process::Signal::INT);
         self.ends(0)
     }
 
-    /// It ends with this code; all that is said until then.
+    /// Asserts that it ends with this code; returns all events until then.
     #[track_caller]
     pub(crate) fn ends(mut self, code: i32) -> Vec<Value> {
         while let Ok(event) = self.events.recv_timeout(LIMIT) {
@@ -152,7 +152,7 @@ pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     rustix::process::kill_process(pid, signal).expect("it runs");
 }
 
-/// What happened in one wave.
+/// The events of one wave.
 #[derive(Debug)]
 pub(crate) struct Wave(pub(crate) Vec<Value>);
 
@@ -175,7 +175,7 @@ impl Wave {
         self.0.iter().filter(|event| event["event"] == kind).count()
     }
 
-    /// The files that woke it.
+    /// The files that triggered it.
     pub(crate) fn files(&self) -> Vec<String> {
         let events = self
             .0
@@ -188,7 +188,7 @@ impl Wave {
     }
 }
 
-/// Three images: `app` on `base`, and `other` alone; each copies a directory of its name.
+/// Three images: `app` on `base`, and an independent `other`; each copies a directory with its name.
 pub(crate) const STACK: &str = r#"image "base" { base-image "scratch"; copy "base" to="/base" }
 image "app" { base-image image="base"; copy "app" to="/app"; commands "true" }
 image "other" { base-image "scratch"; copy "other" to="/other" }
@@ -203,7 +203,7 @@ pub(crate) fn stack() -> Sandbox {
     ])
 }
 
-/// Everything is as a fresh plan wants it.
+/// Asserts that everything is as a fresh plan requires.
 #[track_caller]
 pub(crate) fn all_fresh(sandbox: &Sandbox) {
     let plan = sandbox.plan(&[]);

@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use crate::sandbox::Sandbox;
 use crate::watch::{Watch, Wave, all_fresh, signal};
 
-/// The ways in, each with how it ends when it is interrupted.
+/// The two commands that use the engine, each with its exit code when interrupted.
 const WAYS: [(&[&str], i32); 2] = [
     (&["graph", "build"], 130),
     (&["watch", "--quiet-period", "2s"], 0),
 ];
 
-/// Runs one way with these flags and listens to it.
+/// Runs one of the commands with these flags and collects its events.
 fn start(way: &[&str], sandbox: &Sandbox, flags: &[&str]) -> Watch {
     let common = ["--builder", "fake", "--progress", "json"];
     Watch::of(sandbox.spawn(&[way, &common, flags].concat()))
 }
 
-/// All that is said until the wave is over.
+/// All events until the wave ends.
 #[track_caller]
 fn wave(heard: &mut Watch) -> Wave {
     heard.until("run-finished");
@@ -73,7 +73,7 @@ fn fail_fast_stops_what_runs_and_starts_nothing_more() {
         let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)])
             .env("IMGSPEC_FAKE_FAIL", "bad")
             .env("IMGSPEC_FAKE_SECONDS", "0.3");
-        // `slow` waits to be tried again when `bad` fails.
+        // `slow` waits to be retried when `bad` fails.
         let sandbox = sandbox.env("IMGSPEC_FAKE_STUMBLE", "slow:1");
         let mut heard = start(way, &sandbox, &["--fail-fast", "-j", "2"]);
         let wave = wave(&mut heard);
@@ -92,7 +92,7 @@ image "b" { base-image image="a"; registry "registry.example.com/team" }
 image "local" { base-image image="a" }
 "#;
 
-/// A watch once waited for ever for what would never be pushed.
+/// A watch used to wait forever for an image that would never be pushed.
 #[test]
 fn all_or_nothing_pushes_nothing_when_one_fails_and_the_wave_ends() {
     for (way, _) in WAYS {

@@ -9,7 +9,7 @@ template \"slim\" { base-image \"debian:bookworm-slim\" }
 image \"base\" extends=\"slim\" { }
 ";
 
-/// A workspace of three images: one of the root, one of each service.
+/// A workspace with three images: one in the root, one in each service.
 fn workspace() -> Sandbox {
     Sandbox::with(&[
         ("imgspec.kdl", ROOT),
@@ -26,13 +26,13 @@ fn workspace() -> Sandbox {
     ])
 }
 
-/// What a command does that is started in a directory of the workspace.
+/// Runs a command in a directory of the workspace.
 #[track_caller]
 fn run_in(sandbox: &Sandbox, folder: &str, arguments: &[&str]) -> Ran {
     Ran::of(sandbox.command(arguments).current_dir(sandbox.path(folder)))
 }
 
-/// The images that `tag` names in a directory.
+/// The images that `tag` lists in a directory.
 #[track_caller]
 fn tags_in(sandbox: &Sandbox, folder: &str, arguments: &[&str]) -> Vec<String> {
     let ran = run_in(
@@ -77,16 +77,16 @@ fn without_words_the_images_at_or_below_the_directory_are_meant_and_that_is_said
     }
     let names = tags_in(&sandbox, "services", &[]);
     assert_eq!(names.len(), 2);
-    // Where no image is declared, the nearest directory above that has some counts.
+    // If a directory declares no images, the nearest ancestor that has some counts.
     let ran = run_in(&sandbox, "docs", &plan).success();
     assert_eq!(ran.stderr, "");
     assert_eq!(tags_in(&sandbox, "docs", &[]).len(), 3);
-    // Words name images of the whole workspace; words that only remove start from the directory.
+    // Arguments name images of the whole workspace; exclusions alone start from the directory.
     let ran = run_in(&sandbox, "services/a", &[&plan[..], &["*"]].concat()).success();
     assert_eq!(ran.stderr, "");
     assert_eq!(tags_in(&sandbox, "services/a", &["b"]).len(), 1);
     assert_eq!(tags_in(&sandbox, "services", &["!b"]).len(), 1);
-    // Programs that read events, and who wants to hear nothing, hear nothing.
+    // Programs that read events, and `-q`, do not get this line.
     for silent in [&["-q"][..], &["--progress", "json"]] {
         let ran = run_in(&sandbox, "services/a", &[silent, &plan].concat()).success();
         assert_eq!(ran.stderr, "");
@@ -113,7 +113,7 @@ fn a_flag_insists_on_a_root() {
             ran.stdout
         );
     }
-    // Whoever names the root means all of it, wherever that is said.
+    // Naming the root selects the whole workspace, from anywhere.
     let ran = run_in(
         &sandbox,
         "services/a",
@@ -145,7 +145,7 @@ fn a_manifest_above_that_does_not_include_this_one_is_named_where_something_is_w
             ran.says("does not include this workspace, so none of its declarations apply here");
         ran.says("if it should, add `workspace { include \"tools/x\" }` to it");
     }
-    // Where nothing is wrong, it is its own affair.
+    // Without errors it is not mentioned.
     sandbox.write("tools/x/imgspec.kdl", "image \"x\" { }\n");
     let ran = run_in(&sandbox, "tools/x", &["check"]).success();
     assert_eq!(ran.stderr, "1 image checked: no problems found\n");
@@ -220,7 +220,7 @@ fn a_watch_in_a_subdirectory_keeps_to_its_images_and_follows_all_manifests() {
     sandbox.write("imgspec.kdl", &text);
     watch.wave();
     assert_eq!(sandbox.built(), ["a", "base"]);
-    // An image that comes to be below is built, and one elsewhere is not.
+    // A new image below is built, one elsewhere is not.
     let both = "image \"a\" { base-image image=\"base\" }\nimage \"a2\" extends=\"slim\" { }\n";
     sandbox.write(
         "services/b/imgspec.kdl",
@@ -229,7 +229,7 @@ fn a_watch_in_a_subdirectory_keeps_to_its_images_and_follows_all_manifests() {
     sandbox.write("services/a/imgspec.kdl", both);
     watch.wave();
     assert_eq!(sandbox.built(), ["a", "a2"]);
-    // What is included no longer does not make the watch one of everything.
+    // Removing an include does not make the watch select everything.
     sandbox.write("imgspec.kdl", &text.replace("services/*", "services/b"));
     watch.until("graph-changed");
     sandbox.write("imgspec.kdl", &text);
@@ -238,7 +238,7 @@ fn a_watch_in_a_subdirectory_keeps_to_its_images_and_follows_all_manifests() {
     assert_eq!(sandbox.built(), [""; 0]);
 }
 
-/// A workspace whose image copies all of it, and another by a Dockerfile with all of it as context; both built.
+/// A workspace with an image that copies all of it, and another whose Dockerfile has all of it as context; both built.
 fn copies_all() -> Sandbox {
     let sandbox = Sandbox::with(&[
         (
@@ -264,14 +264,14 @@ fn an_edited_manifest_lock_or_commit_builds_nothing_of_what_copies_the_workspace
     std::fs::create_dir_all(sandbox.path("vendor/lib")).unwrap();
     sandbox.write("vendor/lib/.git", "gitdir: elsewhere\n");
     sandbox.build(&[]).success();
-    // New directories are new content, whatever is left out in them.
+    // New directories are new content, whatever is excluded in them.
     assert_eq!(sandbox.built(), ["all", "own"]);
     sandbox.write("deep/.imgspec/x", "2");
     sandbox.write("vendor/lib/.git", "gitdir: far\n");
     sandbox.write("imgspec.kdl", &format!("// another comment\n{manifest}"));
     sandbox.build(&[]).success();
     assert_eq!(sandbox.built(), [""; 0]);
-    // A file that is included is a manifest, whatever its name.
+    // An included file is a manifest, whatever its name.
     let more = "workspace { include \"more.kdl\" }\n";
     sandbox.write("more.kdl", "// nothing yet\n");
     sandbox.write("imgspec.kdl", &format!("{more}{manifest}"));

@@ -90,7 +90,7 @@ fn a_manifest_that_may_not_be_written_is_left_as_it_is() {
     };
     let run = |arguments: &[&str]| {
         let mut command = sandbox.command(arguments);
-        // Root writes everything, so somebody else tries.
+        // Root can write anything, so run as another user.
         if rustix::process::geteuid().is_root() {
             command.uid(65534).gid(65534);
         }
@@ -104,7 +104,7 @@ fn a_manifest_that_may_not_be_written_is_left_as_it_is() {
         eprintln!("skipped: there is nobody to be but root, who writes everything");
         return;
     }
-    // The file is protected, then its directory.
+    // First the file is protected, then its directory.
     for (of_file, of_directory) in [(0o444, 0o777), (0o666, 0o555)] {
         set_mode(&path, of_file);
         set_mode(&root, of_directory);
@@ -187,7 +187,7 @@ fn line_ends_marks_and_missing_ends_stay() {
     }
 }
 
-/// A run that must be over soon, and must not be killed.
+/// A run that must end soon, without being killed.
 #[track_caller]
 fn soon(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     let start = Instant::now();
@@ -204,7 +204,7 @@ fn soon(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
 #[test]
 fn hostile_manifests_are_refused_in_no_time() {
     let image = |fields: &str| format!("image \"train\" {{\n{fields}\n}}\n");
-    // What our reader refuses never reaches the crate, which would abort: docs/design/kdl.md.
+    // What our parser rejects never reaches the crate, which would abort: docs/design/kdl.md.
     for noise in ["= ", ")", "/- ", "a=\n", "a /-{"] {
         let sandbox = manifest(&image(&noise.repeat(50_000)));
         soon(&sandbox, &["add", "train", "packages", "x"])
@@ -212,7 +212,7 @@ fn hostile_manifests_are_refused_in_no_time() {
             .says("error[");
         soon(&sandbox, &["fmt"]).code(2).says("error[");
     }
-    // What it takes, and what the crate takes twice the time for with each level.
+    // Accepted by our parser, while the crate's time doubles with each level.
     let nested = format!("env A=\"1\" {}{}", "/-{ a ".repeat(40), "} ".repeat(40));
     let sandbox = manifest(&image(&nested));
     soon(&sandbox, &["set", "train", "env", "A=2"]).success();

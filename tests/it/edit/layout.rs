@@ -66,7 +66,7 @@ fn copy_into(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
     }
 }
 
-/// Image → tag, which has its key.
+/// Tags by image; these contain the key.
 #[track_caller]
 fn tags(root: &Path) -> BTreeMap<String, String> {
     let opened = Session::open(&Opening {
@@ -93,7 +93,7 @@ fn tags(root: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The same manifest as somebody might have typed it: what stands outside of strings and comments is shaken.
+/// The same manifest with random layout outside strings and comments.
 fn shaken(text: &str) -> String {
     let mut out = String::new();
     for (at, line) in text.split('\n').enumerate() {
@@ -213,7 +213,7 @@ fn a_file_with_mistakes_is_told_and_the_others_are_laid_out() {
         "workspace { include \"b.kdl\" \"none.kdl\" }\n"
     );
     assert_eq!(sandbox.read("b.kdl"), "image \"x\" {\n");
-    // A manifest that says nothing true is laid out all the same.
+    // A manifest with semantic errors is formatted anyway.
     let sandbox = manifest("imag \"x\"   {}");
     sandbox.run(&["fmt"]).success();
     assert_eq!(sandbox.read("imgspec.kdl"), "imag \"x\" {}\n");

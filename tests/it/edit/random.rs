@@ -9,7 +9,7 @@ use imgspec::session::{Opening, Refusal};
 
 use super::layout::{copy, examples};
 
-/// Fields with values to give them.
+/// Fields, each with values to set.
 const VALUES: &[(&str, &[&str])] = &[
     (
         "packages",
@@ -71,7 +71,7 @@ const VALUES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Numbers that are the same in every run.
+/// A fixed sequence of pseudo-random numbers.
 struct Numbers(u64);
 
 impl Numbers {
@@ -117,7 +117,7 @@ fn propose(root: &Path, edit: &Edit) -> Result<ProposedEdit, Refusal> {
     })
 }
 
-/// The comment that a line ends with, by a reading of its own: what follows `//` outside of strings.
+/// The comment at the end of a line, found independently of the parser: what follows `//` outside strings.
 fn comment(line: &str) -> Option<&str> {
     let (mut is_text, mut is_escaped, mut is_raw) = (false, false, false);
     for (at, c) in line.char_indices() {
@@ -137,7 +137,7 @@ fn comment(line: &str) -> Option<&str> {
     None
 }
 
-/// The lines of a manifest without those of a field, and its comments; a string of several lines is its node's.
+/// The lines of a manifest without those of a field, and its comments; a multi-line string belongs to its node.
 fn others<'t>(text: &'t str, field: &str) -> (Vec<&'t str>, Vec<&'t str>) {
     let (mut lines, mut comments) = (Vec::new(), Vec::new());
     let mut is_inside = false;
@@ -150,7 +150,7 @@ fn others<'t>(text: &'t str, field: &str) -> (Vec<&'t str>, Vec<&'t str>) {
         if !is_inside {
             comments.extend(comment(line));
         }
-        // The rest of a line that lost its node is a comment, which is counted.
+        // What remains of a line without its node is a comment, which is counted.
         if !is_field && !is_inside && !words.starts_with("//") {
             lines.push(line);
         }
@@ -186,7 +186,7 @@ fn two_hundred_random_edits_of_the_examples_leave_all_else_as_it_was_and_check()
         let before = read();
         let edit = numbers.edit(&images);
         let Ok(proposal) = propose(&root, &edit) else {
-            // Inherited, of a matrix, not there, or it would not check: then nothing has changed.
+            // Inherited, part of a matrix, missing, or invalid: then nothing has changed.
             assert_eq!(read(), before);
             refusals += 1;
             assert!(refusals < 10_000, "nearly all are refused");
@@ -216,7 +216,7 @@ fn two_hundred_random_edits_of_the_examples_leave_all_else_as_it_was_and_check()
     );
 }
 
-/// What was new is removed again, which gives the very bytes back.
+/// Removing what was added restores the original bytes.
 fn undone(
     root: &Path,
     edit: &Edit,
@@ -227,7 +227,7 @@ fn undone(
     let Change::Add(values) = &edit.change else {
         return;
     };
-    // What was there, or took another one's place, is no addition.
+    // What existed before, or replaced something, was not added.
     if !said.iter().all(|said| said.starts_with("added ")) {
         return;
     }

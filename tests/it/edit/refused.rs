@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use super::TRAIN;
 use crate::sandbox::Sandbox;
 
-/// What is said of edits of a workspace that are refused, each leaving all files as they were.
+/// The messages for rejected edits of a workspace; each must leave all files unchanged.
 #[track_caller]
 fn told(files: &[(&str, &str)], edits: &[&[&str]]) -> String {
     let sandbox = Sandbox::with(files);
@@ -25,7 +25,7 @@ fn told(files: &[(&str, &str)], edits: &[&[&str]]) -> String {
     told
 }
 
-/// A word as one types it.
+/// An argument as typed in a shell.
 fn shown(word: &str) -> String {
     if word.is_empty() || word.contains([' ', '\n']) {
         return format!("{word:?}");

@@ -26,7 +26,7 @@ fn three() -> Stage {
     stage
 }
 
-/// A daemon that has nothing.
+/// A daemon without images.
 fn absent(path: &str) -> Answer {
     let name = path
         .trim_start_matches("/images/")
@@ -35,7 +35,7 @@ fn absent(path: &str) -> Answer {
     Answer::Http(404, Vec::new(), body)
 }
 
-/// The lines of standard error that have these words.
+/// The lines of standard error that contain this text.
 fn count(ran: &Ran, words: &str) -> usize {
     ran.stderr
         .lines()
@@ -43,7 +43,7 @@ fn count(ran: &Ran, words: &str) -> usize {
         .count()
 }
 
-/// The plan is told, with why nobody could say, once for all images, and with what is done about that.
+/// The plan is shown, with the cause of the uncertainty and its consequence reported once for all images.
 #[track_caller]
 fn is_in_doubt(ran: &Ran, why: &str) {
     let doubt = "could not determine whether 3 images exist: ";
@@ -142,7 +142,7 @@ fn one_that_answers_nonsense_is_told_with_its_cause() {
         assert!(begun.elapsed() < Duration::from_secs(8), "{shown:.80}");
         is_in_doubt(&ran, why);
     }
-    // Without the fault all is right again.
+    // Without the fault everything works again.
     daemon.now(|request| absent(&request.path));
     let ran = stage.run(PLAN).success();
     assert_eq!(count(&ran, "could not determine"), 0, "{}", ran.stderr);
@@ -166,7 +166,7 @@ fn one_that_is_gone_refuses_or_was_replaced_is_told_and_then_asked() {
     assert_eq!((first.asked().len(), second.asked().len()), (3, 3));
 }
 
-/// What the `docker` program itself says of hosts that it cannot speak to, as version 28 does.
+/// The error messages of `docker` 28 for hosts that it cannot connect to.
 const PROGRAM: &str = r#"
 case "$DOCKER_HOST" in
     tcp:*) echo "Cannot connect to the Docker daemon at $DOCKER_HOST. Is the docker daemon running?" ;;

@@ -15,25 +15,25 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox};
 
-/// Nothing here takes longer, even on a machine that does much else.
+/// Nothing here takes longer, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// More address space, in KiB, than any run here needs; what reads without end meets it.
+/// Address space, in KiB, larger than any run here needs; unbounded reading exceeds it.
 const MEMORY: &str = "6291456";
 
-/// The program, with bounds to its time and memory.
+/// The program, with limited time and memory.
 #[track_caller]
 fn bounded(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     run(&within_memory(&sandbox.command(arguments)), &arguments)
 }
 
-/// The same command in a shell that bounds its memory.
+/// The command in a shell that limits its memory.
 fn within_memory(command: &Command) -> Command {
     let script = format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"");
     by(&["sh", "-c", &script], command)
 }
 
-/// The same command, started by another program.
+/// The command, started through another program.
 fn by(starter: &[&str], command: &Command) -> Command {
     let mut whole = Command::new(starter[0]);
     whole.args(&starter[1..]);
@@ -45,7 +45,7 @@ fn by(starter: &[&str], command: &Command) -> Command {
     whole
 }
 
-/// Runs it to its end, which must be in time and by an exit code.
+/// Runs it to its end, which must be in time and with an exit code.
 #[track_caller]
 fn run(command: &Command, what: &dyn std::fmt::Debug) -> Ran {
     let mut command = by(&["env"], command);
@@ -91,7 +91,7 @@ fn fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
 }
 
-/// Everything that is told is printable, and none of it in more lines than it has.
+/// Asserts that all output is printable, and that no message is broken into more lines.
 #[track_caller]
 fn is_printable(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
@@ -141,7 +141,7 @@ fn names_with_line_ends_and_control_characters_are_built_and_told_on_one_line() 
     ran.says("`src/k\\nl` is a named pipe");
 }
 
-/// A disk that goes away between a plan and a build, while a build runs, and while a watch waits; `$0` is the program.
+/// A disk that disappears between a plan and a build, during a build, and while a watch waits; `$0` is the program.
 const GOES_AWAY: &str = r#"
 mv src disk && mkdir src || exit 9
 come() { mount --bind disk src || exit 8; }
@@ -208,6 +208,6 @@ fn a_disk_that_goes_away_is_noticed_and_comes_back() {
     assert!(told("gone.txt").contains("`src/f` does not exist"));
     assert!(told("again.txt").contains("0 to build, 1 fresh"));
     assert!(told("build.txt").contains("`src/f` changed while `a` was being built"));
-    // What was sent before it went is what was hashed.
+    // What was sent before is what was hashed.
     assert!(told("after.txt").contains("1 image fresh"));
 }

@@ -8,7 +8,7 @@ use crate::sandbox::Sandbox;
 
 const DIGEST: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
 
-/// All commands that read the workspace refuse a lock that cannot be right, each in the same words.
+/// All commands that read the workspace reject an invalid lock with the same message.
 fn refused(sandbox: &Sandbox, words: &[&str]) {
     for command in [
         &["lock", "--builder", "fake"] as &[&str],
@@ -45,7 +45,7 @@ fn a_merge_conflict_is_told_with_its_line_and_mended_by_one_side_and_lock() {
             "take either side whole",
         ],
     );
-    // A side that knows nothing of the other's bases.
+    // One side, which lacks the other's bases.
     sandbox.write("imgspec.lock", head);
     lock(&sandbox, &[]).success();
     assert_eq!(sandbox.read("imgspec.lock"), good);
@@ -129,11 +129,11 @@ fn a_directory_that_cannot_be_written_keeps_its_lock() {
     assert_eq!(sandbox.read("imgspec.lock"), before);
 }
 
-/// For root a name that cannot be made stands in for a directory that cannot be written.
+/// For root, a name that cannot be created stands in for a directory that is not writable.
 fn root_cannot_be_kept_out() {
     let (sandbox, _registry, _) = stack();
     let mut command = sandbox.command(&["lock", "--builder", "fake"]);
-    // No file may grow beyond nothing.
+    // Limits file sizes to zero.
     let script = format!(
         "ulimit -f 0; trap '' XFSZ; exec {} lock --builder fake",
         command.get_program().to_string_lossy()
@@ -206,7 +206,7 @@ fn a_base_that_its_registry_does_not_have_is_told_from_one_without_an_answer() {
     lock(&sandbox, &["--update"]).code(2).says(&format!(
         "`{host}/debian:12` cannot be locked: its registry does not have it"
     ));
-    // Another platform is asked for by the digest that is locked, which is gone.
+    // Another platform is looked up by the locked digest, which is gone.
     let manifest = sandbox.read("imgspec.kdl").replace(
         "image \"os\" {",
         "image \"os\" {\n    platform \"linux/arm64\"",
@@ -228,7 +228,7 @@ fn a_lock_beside_another_manifest_is_its_own() {
     sandbox.write("sub/imgspec.kdl", &sandbox.read("imgspec.kdl"));
     lock(&sandbox, &["-C", "sub"]).success();
     assert!(sandbox.path("sub/imgspec.lock").is_file() && !sandbox.path("imgspec.lock").exists());
-    // As readable as other files.
+    // With the same permissions as other files.
     let mode = sandbox
         .path("sub/imgspec.lock")
         .metadata()

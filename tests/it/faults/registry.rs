@@ -13,7 +13,7 @@ use crate::sandbox::Ran;
 const PLAN: &[&str] = &["graph", "plan", "--push", "--format", "json"];
 const BUILD: &[&str] = &["graph", "build", "--push", "--attempts", "1"];
 
-/// An image that the daemon has, and that is to be in a registry on this machine.
+/// An image that the daemon has, to be pushed to a local registry.
 struct Pushed {
     stage: Stage,
     registry: Server,
@@ -48,7 +48,7 @@ fn digest(text: &str) -> String {
     Digest::of(text.as_bytes()).to_string()
 }
 
-/// What a registry answers that has just this image.
+/// The answers of a registry that has exactly this image.
 fn has(key: &str) -> impl Fn(&Request) -> Answer + Send + Sync + Clone + 'static {
     let config = format!(r#"{{"config":{{"Labels":{{"dev.imgspec.key":"{key}"}}}}}}"#);
     let manifest = format!(r#"{{"config":{{"digest":"{}"}}}}"#, digest(&config));
@@ -67,7 +67,7 @@ impl Pushed {
         self
     }
 
-    /// Nobody can say, for this reason, and nothing is taken for there.
+    /// Asserts that existence is unknown for this reason, and that nothing is assumed to exist.
     #[track_caller]
     fn is_in_doubt(&self, why: &str) {
         let begun = Instant::now();
@@ -84,7 +84,7 @@ impl Pushed {
         assert_eq!(reasons[0]["kind"], "unknown", "{reasons}");
     }
 
-    /// It is there.
+    /// Asserts that the image exists.
     #[track_caller]
     fn is_fresh(&self) -> Ran {
         let ran = self.stage.run(PLAN).success();
@@ -211,7 +211,7 @@ fn one_that_sends_something_else_than_its_digest_says_is_not_believed() {
         });
         pushed.is_in_doubt("it sent `sha256:");
     }
-    // A blob that ends too early.
+    // A truncated blob.
     pushed.registry.now(move |request| match right(request) {
         Answer::Http(_, _, body) if request.path.contains("/blobs/") => {
             let (length, half) = (body.len(), &body[..body.len() / 2]);
@@ -302,7 +302,7 @@ fn a_push_that_the_registry_never_answers_is_given_up_while_the_daemon_lives() {
         .env("IMGSPEC_IDLE_TIMEOUT", "400ms")
         .env("IMGSPEC_ANSWER_TIMEOUT", "1s");
     let long = seconds();
-    // The first answer says that it is not there; from then on there is none.
+    // The first answer says that it does not exist; later requests are not answered.
     pushed.stage.docker(&format!(
         "case \"$2\" in push) sleep {long} ;; *) exit 0 ;; esac"
     ));
@@ -319,7 +319,7 @@ fn a_push_that_the_registry_never_answers_is_given_up_while_the_daemon_lives() {
     let ran = ran.says("accepts connections but does not answer: it sent nothing for 0.4 s");
     ran.says("it is built, but could not be pushed");
     assert!(!runs(&long));
-    // One that answers may take its time, and what the daemon says of it is shown.
+    // A slow registry that answers is waited for, and the daemon's error is shown.
     let said = "denied: requested access to the resource is denied";
     let script =
         format!("case \"$2\" in push) sleep 1.5; echo '{said}' >&2; exit 1 ;; *) exit 0 ;; esac");

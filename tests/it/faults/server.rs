@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is asked.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) path: String,
-    /// Headers, with names in lower case.
+    /// Headers, with lowercase names.
     pub(crate) headers: Vec<(String, String)>,
 }
 
@@ -24,20 +24,20 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// An answer.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
-    /// Nothing, and the connection stays.
+    /// None, but the connection stays open.
     Nothing,
-    /// The connection ends.
+    /// The connection is closed.
     HangUp,
     /// Status, headers and body.
     Http(u16, Vec<(&'static str, String)>, String),
-    /// Just these bytes; then the connection ends.
+    /// Exactly these bytes; then the connection is closed.
     Bytes(String),
-    /// The first text once, the second again and again.
+    /// The first text once, then the second repeatedly.
     Endless(String, String),
-    /// A byte a second.
+    /// One byte per second.
     Slow(String),
 }
 
@@ -53,16 +53,16 @@ impl Answer {
 
 type Script = Arc<dyn Fn(&Request) -> Answer + Send + Sync>;
 
-/// A server; it goes on until the tests end, or its socket is gone.
+/// A server that runs until the tests end, or its socket is removed.
 #[derive(Clone)]
 pub(crate) struct Server {
-    /// What was asked so far.
+    /// The requests so far.
     asked: Arc<Mutex<Vec<Request>>>,
     script: Arc<Mutex<Script>>,
 }
 
 impl Server {
-    /// On a Unix socket.
+    /// Listens on a Unix socket.
     pub(crate) fn unix(
         socket: &Path,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
@@ -79,7 +79,7 @@ impl Server {
         server
     }
 
-    /// On a port of its own; with `host:port`.
+    /// Listens on its own port; also returns `host:port`.
     pub(crate) fn tcp(
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
     ) -> (Self, String) {
@@ -103,7 +103,7 @@ impl Server {
         }
     }
 
-    /// From now on it answers so.
+    /// Changes the answers from now on.
     pub(crate) fn now(&self, script: impl Fn(&Request) -> Answer + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
@@ -148,12 +148,12 @@ fn request(read: &mut impl BufRead) -> Option<Request> {
     })
 }
 
-/// Whether the connection goes on.
+/// Whether the connection stays open.
 fn say(write: &mut impl Write, answer: Answer) -> bool {
     match answer {
         Answer::HangUp => false,
         Answer::Nothing => {
-            // As long as any test waits, and no longer.
+            // As long as any test waits.
             thread::sleep(Duration::from_mins(2));
             false
         }

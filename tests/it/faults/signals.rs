@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{CANARY, guarded};
 use crate::sandbox::Sandbox;
 
-/// A program that has not ended so long after a signal waits for something that it should not.
+/// A process that has not ended this long after a signal is waiting for something it should not.
 const GRACE: Duration = Duration::from_secs(10);
 
 const SIGNALS: [Signal; 5] = [
@@ -22,11 +22,11 @@ const SIGNALS: [Signal; 5] = [
     Signal::KILL,
 ];
 
-/// Marks the environment of everything that a sandbox starts.
+/// Marks the environment of every process that a sandbox starts.
 const MARK: &str = "IMGSPEC_TEST_MARK";
 
-/// Who starts the tests in the background of a shell, or by `nohup`, has them ignore signals, and a program goes on to ignore
-/// them until it hears them itself. What is caught here is no more ignored in what is started from here.
+/// Tests started in the background of a shell, or with `nohup`, ignore signals, and so do their children until they
+/// install handlers. Signals that are handled here are no longer ignored in children.
 fn no_signal_is_ignored_from_the_start() {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -57,7 +57,7 @@ fn workspace() -> Sandbox {
     sandbox.env("IMGSPEC_FAKE_SECONDS", "0.02").env(MARK, &mark)
 }
 
-/// xorshift: the moments differ from round to round and are the same in every test run.
+/// xorshift: the moments differ between rounds and are the same in every test run.
 struct Moments(u64);
 
 impl Moments {
@@ -71,11 +71,11 @@ impl Moments {
 
 fn send(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(child.id().cast_signed()).expect("a pid");
-    // It may have ended.
+    // It may have ended already.
     let _ = kill_process(pid, signal);
 }
 
-/// Waits for its end, and fails when that takes longer than the grace.
+/// Waits for the process to end, and fails if that takes longer than the grace period.
 #[track_caller]
 fn ends(child: &mut Child, what: &str) -> ExitStatus {
     let begun = Instant::now();
@@ -91,7 +91,7 @@ fn ends(child: &mut Child, what: &str) -> ExitStatus {
     }
 }
 
-/// Processes that the sandbox's programs started and that are still there.
+/// Processes started by the sandbox's commands that are still running.
 fn left(sandbox: &Sandbox) -> Vec<String> {
     let mark = format!("{MARK}={}", sandbox.root().display());
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -109,7 +109,7 @@ fn left(sandbox: &Sandbox) -> Vec<String> {
         .collect()
 }
 
-/// Everybody on the machine may read these.
+/// These are readable by everyone on the machine.
 #[track_caller]
 fn no_command_line_tells_the_secret(what: &str) {
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -119,7 +119,7 @@ fn no_command_line_tells_the_secret(what: &str) {
     }
 }
 
-/// No process of the sandbox is left, a moment after its program ended.
+/// Asserts that no process of the sandbox is left shortly after its command ended.
 #[track_caller]
 fn nothing_is_left(sandbox: &Sandbox, what: &str) {
     let begun = Instant::now();
@@ -129,7 +129,7 @@ fn nothing_is_left(sandbox: &Sandbox, what: &str) {
     }
 }
 
-/// Image → key of what the manifest asks for.
+/// Keys of the manifest's images, by image.
 fn keys(sandbox: &Sandbox) -> BTreeMap<String, String> {
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
     let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
@@ -138,7 +138,7 @@ fn keys(sandbox: &Sandbox) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Every record is whole and of the key that is asked for.
+/// Asserts that every record is intact and has the requested key.
 #[track_caller]
 fn records_are_right(sandbox: &Sandbox, keys: &BTreeMap<String, String>, what: &str) {
     let Ok(entries) = std::fs::read_dir(sandbox.path(".imgspec/state")) else {
@@ -160,7 +160,7 @@ fn records_are_right(sandbox: &Sandbox, keys: &BTreeMap<String, String>, what: &
     }
 }
 
-/// The exit codes that may follow a signal: the program's own, the signal's, or that it was done before.
+/// The possible exit codes after a signal: the program's, the signal's, or success if it had finished before.
 #[track_caller]
 fn is_told(status: ExitStatus, signal: Signal, done: &[i32], what: &str) {
     let raw = signal.as_raw();
@@ -171,8 +171,8 @@ fn is_told(status: ExitStatus, signal: Signal, done: &[i32], what: &str) {
     assert!(by_signal || by_code, "{what}: {status:?}");
 }
 
-/// Sends signals at 50 random moments to one of what `start` starts, and looks each time at what is left. `done` are the
-/// exit codes of one that was not hit.
+/// Sends signals at 50 random moments to one of the processes made by `start`, and checks each time what is left.
+/// `done` lists the exit codes of a process that was not hit.
 fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>) {
     let sandbox = workspace();
     let keys = keys(&sandbox);
@@ -190,7 +190,7 @@ fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>
         send(&children[hit], signal);
         let status = ends(&mut children[hit], &what);
         for mut child in children {
-            // The others go on to their ends; one that was hit has ended.
+            // The others finish; the one that was hit has ended.
             ends(&mut child, &what);
             let said = child.wait_with_output().unwrap();
             let said = String::from_utf8_lossy(&said.stderr).into_owned();

@@ -13,13 +13,13 @@ use super::server::{Answer, Request, Server};
 use crate::faults::guarded;
 use crate::sandbox::{Ran, Sandbox};
 
-/// Nothing here takes so long unless it hangs.
+/// Nothing here takes this long unless it hangs.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
-/// A Docker of before its `BuildKit` was spoken to directly, with a client that can build.
+/// A Docker version before direct access to its `BuildKit`, with a client that can build.
 const INFO: &str = r#"{"ServerVersion":"20.10.24","Driver":"overlay2","OSType":"linux","ClientInfo":{"Version":"20.10.24","Context":"default"}}"#;
 
-/// A workspace with a daemon's socket and a `docker` of its own.
+/// A workspace with its own daemon socket and `docker` binary.
 pub(super) struct Stage {
     pub(super) sandbox: Sandbox,
 }
@@ -48,12 +48,12 @@ impl Stage {
         self.sandbox.path("../docker.sock")
     }
 
-    /// What the daemon is called.
+    /// The daemon's address.
     pub(super) fn whom(&self) -> String {
         format!("the Docker daemon at unix://{}", self.socket().display())
     }
 
-    /// A daemon that answers so.
+    /// Starts a daemon with these answers.
     pub(super) fn daemon(
         &self,
         script: impl Fn(&Request) -> Answer + Send + Sync + 'static,
@@ -62,7 +62,7 @@ impl Stage {
         Server::unix(&self.socket(), script)
     }
 
-    /// A `docker` program that knows what engine there is, and for the rest does this.
+    /// Installs a `docker` binary that reports an engine, and otherwise runs this script.
     pub(super) fn docker(&self, script: &str) {
         self.program(
             "docker",
@@ -70,7 +70,7 @@ impl Stage {
         );
     }
 
-    /// A program that is found before all others.
+    /// Installs a binary first in PATH.
     pub(super) fn program(&self, name: &str, script: &str) {
         let file = self.sandbox.path("../bin").join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -78,13 +78,13 @@ impl Stage {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs the program, which ends within the limit.
+    /// Runs the program, which must end within the time limit.
     #[track_caller]
     pub(super) fn run(&self, arguments: &[&str]) -> Ran {
         ended(self.sandbox.spawn(arguments))
     }
 
-    /// Image → key and reference, as `tag` says.
+    /// Key and reference by image, from `tag`.
     pub(super) fn tag(&self, image: &str) -> (String, String) {
         let told = self
             .run(&["tag", "--format", "json", image])
@@ -95,7 +95,7 @@ impl Stage {
     }
 }
 
-/// The end of a program, which comes within the limit.
+/// Waits for a process to end within the time limit.
 #[track_caller]
 pub(super) fn ended(child: Child) -> Ran {
     let pid = child.id();
@@ -122,7 +122,7 @@ pub(super) fn send(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
-/// Waits until something is so.
+/// Waits for a condition.
 #[track_caller]
 pub(super) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     let until = Instant::now() + LIMIT;
@@ -132,7 +132,7 @@ pub(super) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// Whether some process of this machine has this word among its arguments.
+/// Whether some process on this machine has this argument.
 pub(super) fn runs(word: &str) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut lines = processes.filter_map(|each| std::fs::read(each.path().join("cmdline")).ok());
@@ -142,7 +142,7 @@ pub(super) fn runs(word: &str) -> bool {
     })
 }
 
-/// A number of seconds that nobody else sleeps.
+/// A number of seconds that no other test sleeps.
 pub(super) fn seconds() -> String {
     static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::SeqCst);

@@ -24,7 +24,8 @@ const PLAN: &[&str] = &["graph", "plan", "--builder", "fake"];
 const BUILD: &[&str] = &["graph", "build", "--builder", "fake"];
 const WATCH: &[&str] = &["watch", "--builder", "fake"];
 
-/// A workspace of one image, and beside it a directory of somebody else's, with files of all the names that are in ours.
+/// A workspace with one image, next to a foreign directory that has files with the same names as in the state
+/// directory.
 struct Place {
     sandbox: Sandbox,
     outside: PathBuf,
@@ -64,7 +65,7 @@ impl Place {
         }
     }
 
-    /// Puts something else in the place of a file or directory of the state.
+    /// Replaces a file or directory of the state by something else.
     fn put(&self, path: &str, other: Other) {
         let at = self.at(path);
         let _ = fs::remove_dir_all(&at);
@@ -105,7 +106,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Makes something that is not a file or directory of ours; it is given a directory of somebody else's.
+/// Creates something other than a regular file or directory, given a foreign directory.
 type Other = fn(&Path, &Path);
 
 fn file(at: &Path, _: &Path) {
@@ -200,7 +201,7 @@ fn a_state_directory_that_is_none_is_told_by_every_command() {
         }
         place.run(&["check"]).code(2).says(&said).says(HELP);
         place.run(&["doctor"]).code(1).says(&said).says(HELP);
-        // What has nothing to do with it goes on.
+        // Unrelated commands still work.
         place.run(&["tag", "a"]).success();
         place.run(&["graph", "show"]).success();
         place.is_unharmed();
@@ -241,7 +242,7 @@ fn a_lock_that_is_no_file_is_refused_by_name() {
         place.put("locks/a.lock", other);
         let said = format!("`.imgspec/locks/a.lock` is {kind}, not a file");
         place.run(BUILD).code(1).says(&said).says(HELP);
-        // Also of what is removed only under the lock: there is a log.
+        // Including logs, which are removed only under the lock: there is one.
         place.run(&["clean"]).code(2).says(&said).says(HELP);
         place.put("store.lock", other);
         let said = format!("`.imgspec/store.lock` is {kind}, not a file");
@@ -253,7 +254,7 @@ fn a_lock_that_is_no_file_is_refused_by_name() {
     }
 }
 
-/// What a program says on standard error until these words.
+/// Standard error of a process up to this text.
 #[track_caller]
 fn hears(child: &mut Child, words: &str) -> String {
     let mut stderr = child.stderr.take().unwrap();
@@ -311,7 +312,7 @@ fn who_waits_for_another_run_says_so_and_ends_when_told_to() {
     }
 }
 
-/// The record of `a`, with the image gone, so that the plan has nothing but the record to go by.
+/// The record of `a` while the image is gone, so that the plan depends on the record alone.
 fn lost(place: &Place) -> PathBuf {
     fs::remove_dir_all(place.at("fake/local")).unwrap();
     place.at("state/a.json")

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use super::said;
 use crate::sandbox::{Ran, Sandbox, is_there};
 
-/// A `docker` that answers as bake does.
+/// A `docker` that answers like bake.
 fn with_docker(script: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[
         (

@@ -42,7 +42,7 @@ def score(): ...
 def all_of_it(): ...
 "#;
 
-/// A sandbox in which Python has the fake flytekit.
+/// A sandbox whose Python has the fake flytekit.
 fn with_flytekit(flow: &str) -> Sandbox {
     let files = [
         ("flow.py", flow),
@@ -192,7 +192,7 @@ fn a_python_file_that_fails_is_shown_where_it_does() {
     ] {
         told += &refused(&with_flytekit(flow), &["flow.py"]);
     }
-    // Which words Python has for a mistake differs from version to version.
+    // Python's message for an error differs between versions.
     let told: Vec<&str> = told
         .lines()
         .filter(|line| !line.contains("invalid syntax") && !line.contains("unexpected keyword"))

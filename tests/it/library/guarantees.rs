@@ -16,7 +16,7 @@ use imgspec::{BackendRegistry, Event, ImageSpec, Images, Request};
 use super::{built, fake, no_images, slow_images, three, three_files};
 use crate::sandbox::Sandbox;
 
-/// A program's own backend: keeps in mind what it built.
+/// A custom backend that remembers what it built.
 #[derive(Default)]
 struct Mine {
     kept: Mutex<Vec<(String, String)>>,
@@ -116,7 +116,7 @@ fn a_backend_of_the_programs_own_builds_under_its_kind() {
     });
     let done = done.unwrap();
     heard.sort();
-    // Of equals the first one is taken; each is asked for its own images only.
+    // On equal priority the first one is used; each is queried for its own images only.
     assert_eq!(heard, ["bread by oven", "soup by stove"]);
     assert_eq!(done.image("soup").unwrap().artifact.backend, "stove");
     let builds = |mine: &Mine| mine.builds.load(Ordering::SeqCst);
@@ -216,7 +216,7 @@ fn the_program_and_the_library_at_once_build_each_image_once() {
     assert_eq!(builds(&sandbox), ["base", "left", "right"]);
 }
 
-/// The images that the fake was asked to build, sorted.
+/// The images that the fake backend was asked to build, sorted.
 fn builds(sandbox: &Sandbox) -> Vec<String> {
     let log = sandbox.read(".imgspec/fake/builds.log");
     let mut builds: Vec<String> = log.lines().map(str::to_owned).collect();
@@ -269,7 +269,7 @@ fn a_failure_is_in_the_summary_and_its_reason_in_an_event() {
     assert_eq!(done.failed, ["base"]);
     assert_eq!(done.skipped, ["left", "right"]);
     assert_eq!(why, ["base: told to fail"]);
-    // A backend that is replaced is another one.
+    // A replaced backend is a different one.
     let mut backends = BackendRegistry::new();
     backends.register("fake", fake(&sandbox.root(), Duration::ZERO), 1);
     let images = three(Images::with_backends(sandbox.root(), backends));

@@ -7,7 +7,7 @@ use imgspec::{BackendRegistry, ImageSpec, Images, Request};
 
 use super::{no_images, three_files};
 
-/// What is said of these images.
+/// The errors for these images.
 fn refused(add: impl FnOnce(&mut Images)) -> String {
     let sandbox = three_files();
     let mut images = no_images(&sandbox);

@@ -7,10 +7,10 @@ use imgspec::backend::oci::name::Digest;
 
 use crate::faults::server::{Answer, Request, Server};
 
-/// What the registry has, by path.
+/// The contents of the registry, by path.
 type Held = Arc<Mutex<BTreeMap<String, String>>>;
 
-/// A registry with images that have names and contents, and nothing else.
+/// A registry that serves named images and nothing else.
 pub(crate) struct Registry {
     pub(crate) host: String,
     server: Server,
@@ -25,7 +25,7 @@ impl Registry {
         Self { host, server, held }
     }
 
-    /// Gives a tag to an image for these platforms, of this content; returns the digest of its index.
+    /// Points a tag to an image with this content for these platforms; returns the digest of its index.
     pub(crate) fn tag(&self, name: &str, tag: &str, platforms: &[&str], content: &str) -> String {
         let each = platforms.iter().map(|platform| {
             let (os, architecture) = platform.split_once('/').unwrap();
@@ -42,28 +42,28 @@ impl Registry {
         self.hold(name, tag, &index)
     }
 
-    /// The same for an image of one platform, which needs no index.
+    /// The same for a single platform, without an index.
     pub(crate) fn tag_one(&self, name: &str, tag: &str, platform: &str, content: &str) -> String {
         let manifest = self.manifest(name, platform, content);
         self.hold(name, tag, &manifest)
     }
 
-    /// Has nothing any more.
+    /// Removes all contents.
     pub(crate) fn forget(&self) {
         self.held.lock().unwrap().clear();
     }
 
-    /// Answers nobody from now on.
+    /// Stops answering from now on.
     pub(crate) fn fail(&self) {
         self.server.now(|_| Answer::status(503));
     }
 
-    /// How often something was asked.
+    /// The number of requests for a path.
     pub(crate) fn asked(&self) -> usize {
         self.server.asked().len()
     }
 
-    /// Holds the manifest of a platform, and what it refers to.
+    /// Stores the manifest of a platform and everything it refers to.
     fn manifest(&self, name: &str, platform: &str, content: &str) -> String {
         let (os, architecture) = platform.split_once('/').unwrap();
         let config =

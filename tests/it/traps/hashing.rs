@@ -9,7 +9,7 @@ use crate::sandbox::Sandbox;
 
 #[test]
 fn the_same_letters_in_other_names_are_another_image() {
-    // flytekit `_pathhash_update`: names were hashed without lengths and separators, so `a/bc` and `ab/c` were one.
+    // flytekit `_pathhash_update`: names were hashed without lengths and separators, so `a/bc` and `ab/c` were equal.
     let keys = [&["src/a/bc"], &["src/ab/c"], &["src/abc"]].map(|files| key(&copies(files), "app"));
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
 }
@@ -29,7 +29,7 @@ fn a_file_that_moves_between_folders_rebuilds_its_image() {
 
 #[test]
 fn a_file_that_becomes_a_program_rebuilds_its_image_and_other_rights_do_not() {
-    // werf#7465: modes were added late; skaffold hashes all of them, so that two umasks have two keys.
+    // werf#7465: modes were added late; skaffold hashes all mode bits, so that two umasks give two keys.
     use std::os::unix::fs::PermissionsExt;
     let sandbox = copies(&["src/run"]);
     sandbox.build(&[]).success();
@@ -50,7 +50,7 @@ fn a_file_that_becomes_a_program_rebuilds_its_image_and_other_rights_do_not() {
 
 #[test]
 fn links_that_lead_nowhere_round_in_circles_or_out_are_copied_as_links() {
-    // turborepo#6046: a broken link was a crash; flytekit follows links, skaffold ignores where they lead.
+    // turborepo#6046: a broken symlink caused a crash; flytekit follows symlinks, skaffold ignores their targets.
     let sandbox = copies(&["src/a"]);
     for (target, name) in [
         ("nowhere", "broken"),
@@ -71,7 +71,7 @@ fn links_that_lead_nowhere_round_in_circles_or_out_are_copied_as_links() {
 
 #[test]
 fn what_is_removed_and_folders_that_are_empty_count() {
-    // flytekit walks files only: an empty directory, or one that became empty, changed nothing.
+    // flytekit walks files only: an empty directory, or one that became empty, made no difference.
     let sandbox = copies(&["src/a", "src/b"]);
     sandbox.build(&[]).success();
     std::fs::remove_file(sandbox.path("src/b")).unwrap();
@@ -86,7 +86,8 @@ fn what_is_removed_and_folders_that_are_empty_count() {
 
 #[test]
 fn the_name_of_the_checkout_is_in_no_key() {
-    // garden#5501: two clones of one commit had two versions. Through a link, and from a directory below, they have one too.
+    // garden#5501: two clones of one commit had two versions. Here they have one, also through a symlink or from a
+    // subdirectory.
     let (here, there) = (copies(&["src/a"]), copies(&["src/a"]));
     let link = there.path("link");
     symlink(here.root(), &link).unwrap();
@@ -100,7 +101,8 @@ fn the_name_of_the_checkout_is_in_no_key() {
 
 #[test]
 fn what_git_ignores_counts_all_the_same() {
-    // turborepo#12554, #13916, #4150: what git ignored gave a constant hash, and a changed `.gitignore` another one.
+    // turborepo#12554, #13916, #4150: files ignored by git gave a constant hash, and a changed `.gitignore` a different
+    // one.
     let sandbox = copies(&["src/kept", "src/ignored"]);
     sandbox.build(&[]).success();
     sandbox.write(".gitignore", "src/ignored\n*.o\n");
@@ -122,7 +124,8 @@ fn what_git_ignores_counts_all_the_same() {
 
 #[test]
 fn rules_are_those_beside_the_manifest_and_their_text_is_no_content() {
-    // pulumi-docker-build#980: one context had another's rules; rcds#117, flyte-sdk#799: a comment in them rebuilt all.
+    // pulumi-docker-build#980: one context used another's rules; rcds#117, flyte-sdk#799: a comment in them rebuilt
+    // everything.
     let sandbox = Sandbox::with(&[
         ("imgspec.kdl", "workspace { include \"svc\" }\n"),
         ("svc/imgspec.kdl", COPIES),
@@ -139,7 +142,7 @@ fn rules_are_those_beside_the_manifest_and_their_text_is_no_content() {
 
 #[test]
 fn files_that_requirements_include_count() {
-    // flytekit: the lock file was hashed and the file beside it was not; pants#14724: what the configuration added neither.
+    // flytekit: the lock file was hashed but not the file next to it; pants#14724: nor what the configuration added.
     let manifest =
         "image \"app\" { base-image \"debian:bookworm-slim\"; requirements \"r.txt\" }\n";
     let sandbox = Sandbox::with(&[
@@ -158,8 +161,8 @@ fn files_that_requirements_include_count() {
 
 #[test]
 fn which_builder_is_asked_is_in_no_key_and_what_it_made_is_not_taken_for_another_s() {
-    // skaffold#5504: artifacts of one builder were taken for those of another. Keys are of what is asked for; existence is
-    // asked of the builder in charge.
+    // skaffold#5504: artifacts of one builder were taken for those of another. Keys describe what is requested;
+    // existence is queried from the image's own builder.
     let sandbox = copies(&["src/a"]).env("DOCKER_HOST", "unix:///nowhere.sock");
     sandbox.build(&[]).success();
     let plan = sandbox
@@ -170,8 +173,8 @@ fn which_builder_is_asked_is_in_no_key_and_what_it_made_is_not_taken_for_another
 
 #[test]
 fn a_tag_of_a_base_is_asked_of_nobody_and_a_digest_is_another_base() {
-    // skaffold#5063, fairing#197: a base moved and nobody noticed. And werf's answer: asking each time lets two stages of one
-    // pipeline differ. So: a key needs no network and holds still; who wants a base fixed writes its digest.
+    // skaffold#5063, fairing#197: a base moved unnoticed. werf queries it each time, which lets two stages of a
+    // pipeline differ. Here a key needs no network and is stable; to pin a base, write its digest.
     let of = |base: &str| {
         let manifest = format!("image \"app\" {{ base-image \"{base}\" }}\n");
         let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest)]).env("PATH", "/nowhere");
@@ -184,7 +187,8 @@ fn a_tag_of_a_base_is_asked_of_nobody_and_a_digest_is_another_base() {
 
 #[test]
 fn what_is_not_pinned_is_refreshed_by_force_and_dependents_follow() {
-    // "Same key, other content": an unpinned package is only fetched anew when asked for, and then whatever stands on it too.
+    // Same key, different content: an unpinned package is only downloaded again on request, and then dependents are
+    // rebuilt too.
     let manifest = "image \"os\" { base-image \"debian:12\"; apt-packages \"git\" }\nimage \"app\" { base-image image=\"os\" }\n";
     let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
     sandbox.build(&[]).success();
@@ -216,7 +220,7 @@ fn a_password_of_an_index_is_refused_and_shown_nowhere() {
     assert!(!holds(&sandbox.root(), secret));
 }
 
-/// Whether a file below a directory has these words in it.
+/// Whether a file below a directory contains this text.
 fn holds(folder: &Path, words: &str) -> bool {
     std::fs::read_dir(folder).unwrap().any(|entry| {
         let path = entry.unwrap().path();
@@ -231,7 +235,7 @@ fn holds(folder: &Path, words: &str) -> bool {
 
 #[test]
 fn files_that_md5_takes_for_one_are_two() {
-    // skaffold and flytekit hash with MD5: these two are the pair of Wang and Yu (2004).
+    // skaffold and flytekit hash with MD5: these two are the collision of Wang and Yu (2004).
     const ONE: &str = "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a085125e8f7cdc99fd91dbdf280373c5bd8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70";
     const DIFFERENCES: [(usize, u8); 6] = [
         (19, 0x07),
@@ -261,7 +265,7 @@ fn files_that_md5_takes_for_one_are_two() {
 
 #[test]
 fn equal_sizes_and_times_hide_no_change() {
-    // moby/buildkit#2592: a file of the same name, size and time is a cache hit there, whatever is in it.
+    // moby/buildkit#2592: a file of the same name, size and time is a cache hit there, whatever its contents.
     let sandbox = copies(&[]);
     let path = sandbox.path("src/f");
     let write = |text: &str| {

@@ -36,7 +36,7 @@ fn a_parent_that_is_gone_is_built_again_when_its_child_is() {
 
 #[test]
 fn what_is_finished_is_recorded_while_the_rest_still_builds() {
-    // skaffold saves at the end: one failure, or a kill, and all that was built before is built again.
+    // skaffold saves its state at the end: after a failure or a kill, everything is built again.
     let manifest =
         "image \"a\" { base-image \"scratch\" }\nimage \"b\" { base-image image=\"a\" }\n";
     let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]).env("IMGSPEC_FAKE_SECONDS", "0.5");
@@ -49,7 +49,7 @@ fn what_is_finished_is_recorded_while_the_rest_still_builds() {
 
 #[test]
 fn equal_images_keep_their_own_names() {
-    // skaffold#2694: two artifacts of one content, and the wrong one was tagged again.
+    // skaffold#2694: of two artifacts with the same content, the wrong one was retagged.
     let image =
         |id: &str| format!("image \"{id}\" {{ base-image \"scratch\"; copy \"f\" to=\"/f\" }}\n");
     let manifest = image("one") + &image("two");
@@ -99,7 +99,7 @@ fn two_images_with_one_reference_are_refused() {
 
 #[test]
 fn a_digest_that_changes_by_itself_is_in_no_key() {
-    // moby#48391, for-mac#7297: a build that is all cached has a new index digest each time.
+    // moby#48391, for-mac#7297: a fully cached build has a new index digest each time.
     let manifest =
         "image \"os\" { base-image \"scratch\" }\nimage \"app\" { base-image image=\"os\" }\n";
     let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
@@ -111,7 +111,7 @@ fn a_digest_that_changes_by_itself_is_in_no_key() {
 
 #[test]
 fn downloads_are_shared_without_waiting_and_told_apart() {
-    // moby/buildkit#1662, #2487: `shared` breaks apt's lock; dalec#1110: `locked` lets the whole graph wait in a row.
+    // moby/buildkit#1662, #2487: `shared` breaks apt's lock; dalec#1110: `locked` serializes the whole graph.
     let image = |id: &str, base: &str, platform: &str| {
         format!(
             "image \"{id}\" {{ base-image \"{base}\"; platform \"{platform}\"; apt-packages \"git\"; packages \"numpy\" }}\n"
@@ -150,7 +150,8 @@ fn downloads_are_shared_without_waiting_and_told_apart() {
 
 #[test]
 fn a_state_that_cannot_be_written_loses_no_image() {
-    // A disk that is full in the middle of a graph: what is built is built, it is said, and found again by its key.
+    // If the disk fills up in the middle of a graph, built images stay built, the cause is reported, and they are found
+    // again by key.
     let sandbox = copies(&["src/a"]);
     sandbox.write(".imgspec/state/app.json/in-the-way", "");
     sandbox

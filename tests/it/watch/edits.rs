@@ -35,7 +35,8 @@ fn it_builds_what_is_stale_then_what_an_edit_touches() {
 
 #[test]
 fn what_changes_no_key_builds_nothing() {
-    // compose#13136, compose#12089: touch, the same bytes, a revert, an editor's save of the same bytes, ignored and foreign files.
+    // compose#13136, compose#12089: touch, same bytes, a revert, an editor saving the same bytes, ignored and unrelated
+    // files.
     let sandbox = stack();
     sandbox.write(".dockerignore", "base/cache\n");
     sandbox.write("base/cache/deep/x", "");
@@ -100,7 +101,7 @@ fn new_nested_folders_made_in_one_go_are_seen_50_of_50() {
         );
         watch.until("watch-waiting");
     }
-    // And what is changed in them later is seen too.
+    // Later changes in them are detected too.
     for round in [0, 49] {
         sandbox.write(&format!("other/n{round}/a/b/file"), "y");
         assert_eq!(watch.wave().built(), ["other"]);
@@ -122,7 +123,7 @@ fn renamed_folders_are_followed() {
         (wave.built(), wave.files()),
         (vec!["other".to_owned()], vec!["other/z/b/x".to_owned()])
     );
-    // Out of the file set and into it.
+    // Moved out of the file set and back into it.
     fs::rename(sandbox.path("other/z"), sandbox.path("aside/z")).unwrap();
     assert_eq!(watch.wave().count("image-started"), 1);
     sandbox.write("aside/z/b/x", "3");
@@ -173,7 +174,7 @@ fn files_and_folders_that_go_and_come_back_are_seen() {
         let wave = watch.wave();
         assert_eq!(wave.built(), ["other"], "{wave:?}");
     }
-    // A whole directory that is replaced while nobody looks.
+    // A whole directory is replaced between two looks.
     for round in 0..10 {
         let (old, new) = (sandbox.path("base"), sandbox.path(&format!("new{round}")));
         fs::create_dir(&new).unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{STACK, Watch, all_fresh, stack};
 use crate::sandbox::Sandbox;
 
-/// Reference by image, as tags and records have them.
+/// References by image, from tags and records.
 fn tags(sandbox: &Sandbox) -> Vec<String> {
     let folder = fs::read_dir(sandbox.path(".imgspec/fake/local"));
     let mut tags: Vec<String> = folder
@@ -32,7 +32,7 @@ fn an_edit_stops_the_builds_that_it_touches_and_no_others() {
     sandbox.write("base/x", "2");
     let wave = watch.wave();
     assert_eq!(wave.images("image-superseded"), ["base"]);
-    // `base` was started before this wave was listened to.
+    // `base` was started before the test began to collect this wave's events.
     let starts = watch
         .heard
         .iter()
@@ -50,7 +50,8 @@ fn an_edit_stops_the_builds_that_it_touches_and_no_others() {
 /// Seen in skaffold#769 and tilt#1816.
 #[test]
 fn an_edit_in_every_phase_of_a_build_ends_in_the_newest() {
-    // Base and app take 0.3 s each: the edits fall before, into and between their locks, stagings, steps, tags and records.
+    // Base and app take 0.3 s each: the edits happen before, during and between their locks, stagings, steps, tags and
+    // records.
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "0.3");
     let mut watch = Watch::settled(&sandbox, &[]);
     for round in 0..18_u64 {
@@ -157,7 +158,7 @@ fn a_failed_image_waits_for_a_change_that_can_mend_it() {
         (&last["failed"][0], &last["waiting"][0]),
         (&"base".into(), &"app".into())
     );
-    // What cannot mend it does not try it again.
+    // A change that cannot fix it does not retry it.
     sandbox.write("other/x", "2");
     let wave = watch.wave();
     assert_eq!(
@@ -166,7 +167,7 @@ fn a_failed_image_waits_for_a_change_that_can_mend_it() {
     );
     sandbox.write("app/x", "2");
     assert_eq!(watch.wave().images("image-started"), [""; 0]);
-    // What may does.
+    // One that may fix it does.
     sandbox.write("base/x", "2");
     assert_eq!(watch.wave().images("image-failed"), ["base"]);
     let mended = format!(
@@ -267,7 +268,7 @@ fn a_file_that_is_written_while_it_is_sent_does_not_get_into_a_record() {
     all_fresh(&sandbox);
 }
 
-/// xorshift: the same scripts in every test run.
+/// xorshift: the same sequence in every test run.
 struct Dice(u64);
 
 impl Dice {
@@ -279,7 +280,7 @@ impl Dice {
     }
 }
 
-/// One random edit; whatever it does, the workspace can be built afterwards.
+/// One random edit, after which the workspace can always be built.
 fn edit(sandbox: &Sandbox, dice: &mut Dice) {
     let image = ["base", "app", "other"][usize::try_from(dice.roll(3)).unwrap()];
     let name = format!("{image}/f{}", dice.roll(4));
@@ -337,7 +338,7 @@ fn scripts(seed: u64, count: usize) {
     }
     let most = built.values().max().copied().unwrap_or_default();
     assert_eq!(most, 1, "what is there is never built again: {built:?}");
-    // Records are what a fresh plan calls fresh, and every tag is one that was told.
+    // Records match what a fresh plan calls fresh, and every tag was reported.
     all_fresh(&sandbox);
 }
 

@@ -69,7 +69,7 @@ fn a_branch_switch_of_5000_files_is_one_wave() {
         .unwrap();
     assert_eq!(changed["count"], 5000);
     watch.stays_still();
-    // There and back: everything is found again.
+    // Switching back and forth: everything is found again.
     git(&sandbox, &["checkout", "-q", "two"]);
     let wave = watch.wave();
     assert_eq!(
@@ -109,7 +109,7 @@ fn nothing_is_looked_at_inside_a_merge_until_it_is_committed() {
     sandbox.write("other/x", "of one");
     git(&sandbox, &["commit", "-qam", "one again"]);
     let mut watch = Watch::settled(&sandbox, &[]);
-    // It leaves its marks of conflict in the file, which nobody wants built.
+    // It leaves conflict markers in the file, which nobody wants built.
     assert_eq!(ask_git(&sandbox, &["merge", "-q", "two"]).code, Some(1));
     let held = watch.until("watch-held");
     assert!(held["why"].as_str().unwrap().contains("merge"), "{held}");
@@ -132,7 +132,7 @@ fn files_that_are_written_without_end_are_looked_at_meanwhile() {
     let (start, is_seen) = (Instant::now(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Not for ever, so that a failure ends.
+            // Bounded, so that a failing test ends.
             for round in 0.. {
                 if is_seen.load(Ordering::Relaxed) || start.elapsed() > Duration::from_secs(30) {
                     return;
@@ -149,7 +149,7 @@ fn files_that_are_written_without_end_are_looked_at_meanwhile() {
     all_fresh(&sandbox);
 }
 
-/// The most memory that a process has had, in MiB.
+/// The peak memory of a process, in MiB.
 fn peak(pid: u32) -> Option<usize> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -161,10 +161,10 @@ fn peak(pid: u32) -> Option<usize> {
 #[test]
 fn a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
     let sandbox = stack();
-    // Long enough for a busy machine to read the whole queue before it is quiet.
+    // Long enough for a busy machine to read the whole queue before the quiet period ends.
     let mut watch = Watch::settled(&sandbox, &["--quiet-period", "500ms"]);
     let before = peak(watch.pid());
-    // Written in place: a file system may take its time to free what a truncated file held.
+    // Written in place: a file system may take time to free the blocks of a truncated file.
     let file = |at| fs::File::create(sandbox.path(&format!("other/f{at}"))).unwrap();
     let files: Vec<fs::File> = (0..600).map(file).collect();
     for round in 0..100 {
@@ -193,9 +193,9 @@ fn a_burst_of_60000_writes_is_one_wave_in_bounded_memory() {
 #[test]
 fn events_that_were_lost_lead_to_one_full_look() {
     let sandbox = stack();
-    // Long enough for a busy machine to read the whole queue before it is quiet.
+    // Long enough for a busy machine to read the whole queue before the quiet period ends.
     let mut watch = Watch::settled(&sandbox, &["--quiet-period", "500ms"]);
-    // Stopped, it cannot read the queue, which overflows: everything after is lost.
+    // While stopped, it cannot read the queue, which overflows: all later events are lost.
     signal(watch.pid(), rustix::process::Signal::STOP);
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").ok();
     let limit: usize = limit
@@ -204,7 +204,7 @@ fn events_that_were_lost_lead_to_one_full_look() {
     let file = |name| fs::File::create(sandbox.path(name)).unwrap();
     let files = [file("other/a"), file("other/b")];
     for round in 0..limit {
-        // Alternating, because equal events in a row are one.
+        // Alternating, because equal consecutive events are merged.
         files[round % 2]
             .write_at(round.to_string().as_bytes(), 0)
             .unwrap();

@@ -40,7 +40,7 @@ fn polling_sees_what_events_would() {
 /// Seen with compose's `max_user_instances` hint.
 #[test]
 fn where_the_system_lets_no_folder_be_watched_it_polls_and_says_what_to_raise() {
-    // A user namespace has limits of its own; where there can be none, there is nothing to test.
+    // A user namespace has its own limits; without namespaces there is nothing to test.
     for (limit, words) in [
         ("max_inotify_watches", "max_user_watches"),
         ("max_inotify_instances", "max_user_instances"),
@@ -97,7 +97,7 @@ fn hooks_are_told_what_was_built_and_run_beside_the_watch() {
     );
     watch.until("hook-started");
     sandbox.write("app/x", "2");
-    // The server of the first wave still runs; that holds nothing up, and the second wave replaces it.
+    // The server of the first wave still runs; it blocks nothing, and the second wave's hook replaces it.
     let wave = watch.wave();
     assert_eq!(wave.built(), ["app"]);
     let end = watch.until("hook-ended");

@@ -12,7 +12,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 use super::stack;
 use crate::sandbox::Sandbox;
 
-/// A watch on a terminal of its own.
+/// A watch on its own pseudo-terminal.
 struct Seat {
     child: Child,
     keys: File,
@@ -21,7 +21,7 @@ struct Seat {
 }
 
 impl Seat {
-    /// None where no terminal can be made.
+    /// `None` if no pseudo-terminal can be created.
     fn take(sandbox: &Sandbox, more: &[&str]) -> Option<Self> {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).ok()?;
         grantpt(&master).ok()?;
@@ -29,7 +29,7 @@ impl Seat {
         let name = ptsname(&master, Vec::new()).ok()?.into_string().ok()?;
         let slave = File::options().read(true).write(true).open(name).ok()?;
         let template = sandbox.command(&[]);
-        // `setsid --ctty` makes it the terminal of the program, as a shell would.
+        // `setsid --ctty` makes it the controlling terminal, as a shell would.
         let mut command = Command::new("setsid");
         command
             .args([

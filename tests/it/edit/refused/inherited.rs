@@ -196,11 +196,11 @@ fn what_is_new_takes_nothing_away_from_what_is_inherited() {
         env,
         INHERITED.replace("slim\"\n", "slim\"\n    env HOST=\"::\"\n")
     );
-    // Words that the image says itself take the place of all that it would inherit.
+    // Arguments set by the image replace everything it would inherit.
     let words = INHERITED.replace("slim\"\n", "slim\"\n    cmd \"x\"\n");
     let more = edited(&words, &["add", "web", "cmd", "--all"]);
     assert_eq!(more, words.replace("\"x\"", "\"x\" \"--all\""));
-    // What the template says already needs nothing.
+    // Nothing to do if the template already has the value.
     assert_eq!(
         edited(INHERITED, &["set", "web", "env", "PORT=8080"]),
         INHERITED
@@ -292,7 +292,7 @@ fn in_several_files_each_place_is_that_of_its_file() {
 
     1 error
     "#);
-    // The file that declares the image is edited, from wherever the command is given.
+    // The file that declares the image is edited, wherever the command is run.
     let sandbox = Sandbox::with(&files);
     let mut command = sandbox.command(&[
         "-C",

@@ -11,7 +11,7 @@ use crate::faults::{CANARY, guarded};
 use crate::sandbox::{Ran, Sandbox};
 use crate::watch::Watch;
 
-/// Every place where a text is read or hashed, and what is no fault there.
+/// Every place where a file is parsed or hashed, and what is not a fault there.
 const PLACES: [(&str, &[Thing]); 18] = [
     ("imgspec.kdl", &[]),
     ("other.kdl", &[]),
@@ -27,13 +27,13 @@ const PLACES: [(&str, &[Thing]); 18] = [
     ("locked/pyproject.toml", &[NotText]),
     ("project/pyproject.toml", &[NotText]),
     ("single.txt", &[Directory, Large, NotText]),
-    // A link is taken as it is.
+    // A symlink is copied as is.
     (
         "src/a",
         &[Directory, Large, NotText, Dangling, Outside, Zero],
     ),
     ("fly/.dockerignore", &[]),
-    // flytekit passes over sockets and links that lead nowhere.
+    // flytekit skips sockets and dangling symlinks.
     ("fly/a.py", &[Directory, Large, NotText, Dangling, Socket]),
     ("fly-reqs.txt", &[]),
 ];
@@ -77,24 +77,24 @@ image "fly" { flytekit "1.16.31"; source-copy-mode "all"; source-root "fly"; req
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Thing {
     Pipe,
-    /// A link to `/dev/zero`.
+    /// A symlink to `/dev/zero`.
     Zero,
     Socket,
     Directory,
     Dangling,
-    /// A link to a file outside of the workspace.
+    /// A symlink to a file outside the workspace.
     Outside,
-    /// More bytes than any limit, on no disk.
+    /// More bytes than any limit, sparse.
     Large,
     /// Mode 000.
     Denied,
-    /// Bytes that are no UTF-8.
+    /// Invalid UTF-8.
     NotText,
 }
 use Thing::{Dangling, Denied, Directory, Large, NotText, Outside, Pipe, Socket, Zero};
 
 impl Thing {
-    /// Puts it where a file is.
+    /// Replaces the file at a path by it.
     fn put(self, path: &Path, outside: &Path) {
         let text = fs::read(path).expect("a file is there");
         fs::remove_file(path).expect("a file is there");
@@ -114,13 +114,13 @@ impl Thing {
         }
     }
 
-    /// What it is called; one of these is said.
+    /// Texts of which one must appear in the message.
     fn words(self) -> &'static [&'static str] {
         match self {
             Pipe => &["a named pipe"],
             Zero => &["is outside", "leads out", "a device"],
             Socket => &["a socket"],
-            // One with the name of a manifest is taken for one that should hold a manifest.
+            // A directory with the name of a manifest is taken for one that should contain a manifest.
             Directory => &["a directory", "there is no imgspec.kdl in"],
             Dangling => &["leads nowhere"],
             Outside => &["is outside", "leads out"],
@@ -131,7 +131,7 @@ impl Thing {
     }
 }
 
-/// What is wrong with all of these messages: they tell of something else.
+/// Texts that must not appear in any of these messages.
 const MISLEADING: [&str; 5] = [
     "changed while",
     "there is none",
@@ -146,7 +146,7 @@ fn workspace() -> Sandbox {
     sandbox
 }
 
-/// Each place in turn holds the thing; `run` says what was told of it there.
+/// Puts the thing in each place in turn; `run` returns the messages.
 fn in_every_place(thing: Thing, run: impl Fn(&Sandbox, &str) -> Vec<Ran>) {
     let sandbox = workspace();
     let elsewhere = tempfile::tempdir().unwrap();
@@ -256,7 +256,7 @@ fn bytes_that_are_no_text_are_refused_wherever_text_is_read() {
 
 #[test]
 fn a_file_that_may_not_be_read_is_refused_wherever_one_is_read() {
-    // Root reads everything, so somebody else asks.
+    // Root can read anything, so run as another user.
     let starter: &[&str] = if rustix::process::geteuid().is_root() {
         &[
             "setpriv",

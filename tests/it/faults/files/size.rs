@@ -30,7 +30,7 @@ fn a_hundred_thousand_files_are_hashed_sent_and_found_fresh() {
         .says("1 fresh");
 }
 
-/// The signal ends it, as early as a user expects.
+/// The signal must end it as quickly as a user expects.
 #[track_caller]
 fn ends_by(child: &mut Child, signal: Signal, what: &dyn std::fmt::Debug) {
     assert!(child.try_wait().unwrap().is_none(), "{what:?} has ended");
@@ -77,7 +77,7 @@ fn ten_gibibytes_that_come_while_it_builds_or_watches_are_given_up_when_asked() 
     watch.heard.clear();
     let heard = watch.stop();
     assert!(begun.elapsed() < Duration::from_secs(5), "{heard:?}");
-    // Nothing was looked at to its end.
+    // No look was completed.
     let told = |event: &serde_json::Value| event["event"] == "image-started";
     assert!(!heard.iter().any(told), "{heard:?}");
 
@@ -88,7 +88,7 @@ fn ten_gibibytes_that_come_while_it_builds_or_watches_are_given_up_when_asked() 
     while !sandbox.path(".imgspec/logs/a.log").exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    // What was built is compared with what is there now.
+    // Built images are compared with the current files.
     grow(&sandbox);
     std::thread::sleep(Duration::from_millis(1500));
     if child.try_wait().unwrap().is_none() {

@@ -23,7 +23,7 @@ image "docker" { dockerfile "docker/Dockerfile" context="docker" }
 image "fly" { flytekit "1.16.31"; source-copy-mode "all"; source-root "fly" }
 "#;
 
-/// What is swapped for what: a name in the workspace, and what stands for it in `trap` – a link to the same outside, or
+/// A name in the workspace, and what it is swapped with in `trap`: a symlink to the corresponding entry outside, or
 /// something of another kind.
 const SWAPS: [(&str, &str); 12] = [
     ("src/pkg/f", "file-out"),
@@ -40,10 +40,10 @@ const SWAPS: [(&str, &str); 12] = [
     ("fly/pkg/f", "fly-file-out"),
 ];
 
-/// A workspace whose every file has a counterpart outside, of the same size, that must never be seen.
+/// A workspace in which every file has a counterpart outside, of the same size, that must never be seen.
 struct Stage {
     sandbox: Sandbox,
-    /// Lives as long as the links into it.
+    /// Holds the directory that the symlinks point into.
     _outside: tempfile::TempDir,
 }
 
@@ -75,7 +75,7 @@ impl Stage {
         for path in secrets {
             fs::write(at(path), CANARY).unwrap();
         }
-        // Its name tells as much as its content.
+        // Its name reveals as much as its content.
         fs::write(at("pkg").join(CANARY), CANARY).unwrap();
         fs::write(at("reqs/r.txt"), format!("# {CANARY}\n")).unwrap();
         for (_, trap) in SWAPS {
@@ -100,7 +100,7 @@ impl Stage {
     }
 }
 
-/// Swaps until it is stopped, and leaves everything as it was.
+/// Swaps until it is stopped, then restores everything.
 struct Hand {
     stop: Arc<AtomicBool>,
     swaps: Arc<AtomicUsize>,
@@ -119,13 +119,13 @@ impl Hand {
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 for (a, b) in &pairs {
-                    // There and back a few times, fast: between two looks of the program.
+                    // A few fast swaps back and forth: between two system calls of the program.
                     for _ in 0..20 {
                         exchange(a, b);
                         exchange(a, b);
                         count.fetch_add(2, Ordering::Relaxed);
                     }
-                    // And now and then for as long as it takes to read a file.
+                    // Sometimes for as long as it takes to read a file.
                     exchange(a, b);
                     std::thread::sleep(Duration::from_micros(200));
                     exchange(a, b);
@@ -156,7 +156,7 @@ fn exchange(a: &Path, b: &Path) {
         .unwrap_or_else(|error| panic!("{} {}: {error}", a.display(), b.display()));
 }
 
-/// Everything is as it was: all is built, and nothing is left to do.
+/// Everything is restored: all images are built, and nothing is left to do.
 fn comes_to_rest(sandbox: &Sandbox) {
     sandbox.build(&[]).success();
     let plan = sandbox.plan(&[]);
@@ -203,7 +203,7 @@ fn what_is_swapped_while_it_is_watched_never_leads_outside() {
         let hand = stage.hand();
         std::thread::sleep(Duration::from_secs(2));
         drop(hand);
-        // Whatever it saw last, it sees what is there now.
+        // Whatever it saw last, it now sees the current state.
         sandbox.write("one/f", "last");
         watch.until("watch-waiting");
         let heard = watch.stop();

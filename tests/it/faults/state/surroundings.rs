@@ -18,7 +18,7 @@ fn a_clock_set_back_a_day_hides_no_change_and_makes_none() {
     let later = |path: &Path| File::open(path).unwrap().set_modified(tomorrow).unwrap();
     later(&place.sandbox.path("f"));
     let mut watch = Watch::settled(&place.sandbox, &[]);
-    // As before but for one byte: the time too.
+    // The same except for one byte, including the time.
     fs::write(place.sandbox.path("f"), "2").unwrap();
     later(&place.sandbox.path("f"));
     watch.until("image-built");
@@ -65,7 +65,8 @@ fn what_only_looks_makes_no_state_directory() {
     assert!(!is_there(&place.at("")));
 }
 
-/// Runs a script with the program as `$0` where it may mount things; `tests/run` says whether this machine lets a test.
+/// Runs a script with the program as `$0` where it may mount file systems; `tests/run` reports whether this machine
+/// allows it.
 fn mounting(sandbox: &Sandbox, script: &str, argument: &str) -> Option<Ran> {
     if std::env::var("IMGSPEC_TEST_MOUNTS").is_ok_and(|said| said == "none") {
         return None;
@@ -87,7 +88,7 @@ fn mounting(sandbox: &Sandbox, script: &str, argument: &str) -> Option<Ran> {
     Some(ran)
 }
 
-/// Builds in a state directory of so much room, and again once there is more; says what is thought of the first try.
+/// Builds in a state directory with limited space, and again with more; returns the result of the first attempt.
 const SHORT_OF_ROOM: &str = r#"
 mkdir .imgspec
 mount -t tmpfs -o "$1" none .imgspec || exit 9
@@ -157,7 +158,7 @@ fn a_read_only_workspace_is_planned_and_its_build_is_refused_with_what_to_do() {
     );
 }
 
-/// Programs of these names and texts, before all others.
+/// Installs scripts with these names first in PATH.
 fn with_programs(sandbox: Sandbox, programs: &[(&str, &str)]) -> Sandbox {
     let folder = sandbox.root().with_file_name("bin");
     fs::create_dir_all(&folder).unwrap();
