@@ -192,7 +192,7 @@ impl Runner {
         let orders = self.orders.clone();
         std::thread::spawn(move || {
             if let Ok(status) = started.wait() {
-                // Report the last lines before the end, but not for ever: a process left behind may hold the pipes
+                // Report the last lines before the end, but not forever: a process left behind may hold the pipes
                 // open.
                 let _ = closed.recv_timeout(LINGER);
                 let _ = orders.send(Order::Ended(status));

@@ -1,6 +1,6 @@
 //! Decides when to look at changes: after a moment of silence, but not too late, and not while git is running.
 //!
-//! A file that is written continuously would postpone a look for ever, so there is a cap. Git's locks are waited for
+//! A file that is written continuously would postpone a look forever, so there is a cap. Git's locks are waited for
 //! only up to a limit, because a rebase that stops for the user holds them for minutes.
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ from statistics import fmean, pstdev
 
 @dataclass(frozen=True)
 class Model:
-    """Weights for standardised features."""
+    """Weights for standardized features."""
 
     name: str
     means: list[float]
