@@ -1,16 +1,16 @@
-//! Everything that can be wrong before a build, in one run: manifests, graph, names, files.
+//! Reports in one run everything that can be wrong before a build: manifests, graph, names and files.
 //!
-//! Starts nothing and writes nothing. All stages are asked even after a mistake, so that one run tells all; recipes are made
-//! only of a workspace without errors.
+//! Starts and writes nothing. All stages run even after an error, so that all problems are reported together; recipes are made
+//! only for a workspace without errors.
 
 mod between;
+mod findings;
 mod lints;
 mod names;
 mod passwords;
 mod paths;
 mod state;
 mod together;
-mod told;
 
 use std::path::Path;
 
@@ -22,33 +22,33 @@ use crate::manifest::{self, Overrides};
 use crate::recipe::{self, Recipe};
 use crate::workspace::{LOCK_FILE, Loaded, Workspace};
 
-use told::Told;
+use findings::Findings;
 
 pub(crate) use passwords::has_password;
 pub use state::state;
 
-/// A workspace with all that is wrong in it.
+/// A workspace with everything that is wrong in it.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The workspace; whole only when no diagnostic is an error.
+    /// The workspace; complete only if no diagnostic is an error.
     pub workspace: Workspace,
-    /// Its graph; none when images are built on each other in a circle.
+    /// The dependency graph; `None` if it has cycles.
     pub graph: Option<Graph>,
-    /// The images' recipes, in the order of the workspace; empty when a diagnostic is an error.
+    /// The images' recipes, in the workspace's order; empty if a diagnostic is an error.
     pub recipes: Vec<Recipe>,
-    /// All that is wrong or doubtful, in the order of the manifests.
+    /// Errors and warnings, in the order of the manifests.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Checked {
-    /// Whether nothing can be built of it.
+    /// Whether errors prevent a build.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(Diagnostic::is_error)
     }
 }
 
-/// Reads and checks the workspace of a root manifest. `env` answers for environment variables.
+/// Loads and checks the workspace of a root manifest. `env` looks up environment variables.
 pub fn check(
     manifest: &Path,
     overrides: &Overrides,
@@ -57,21 +57,21 @@ pub fn check(
     loaded(manifest::load(manifest, overrides, env))
 }
 
-/// Checks a workspace that was read.
+/// Checks a workspace that has been loaded.
 #[must_use]
 pub fn loaded(mut loaded: Loaded) -> Checked {
     let allows = std::mem::take(&mut loaded.workspace.allows);
-    let mut told = Told::new(loaded.diagnostics, allows);
+    let mut findings = Findings::new(loaded.diagnostics, allows);
     let mut workspace = loaded.workspace;
-    between::check(&workspace.images, loaded.is_whole, &mut told);
-    together::check(&workspace, &mut told);
-    read_lock(&mut workspace, &mut told.list);
-    lints::check(&mut workspace, &mut told);
-    let Told {
+    between::check(&workspace.images, loaded.is_whole, &mut findings);
+    together::check(&workspace, &mut findings);
+    read_lock(&mut workspace, &mut findings.list);
+    lints::check(&mut workspace, &mut findings);
+    let Findings {
         list: mut diagnostics,
         allows,
         ..
-    } = told;
+    } = findings;
     workspace.allows = allows;
     let images = &workspace.images;
     let graph = Graph::new(images)
@@ -98,7 +98,7 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
     }
 }
 
-/// Reads the lock file beside the root manifest, which may come, go and change like a manifest.
+/// Reads the lock file beside the root manifest, and registers it so that changes to it are noticed.
 fn read_lock(workspace: &mut Workspace, diagnostics: &mut Vec<Diagnostic>) {
     if workspace.root.as_os_str().is_empty() {
         return;

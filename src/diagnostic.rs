@@ -1,7 +1,7 @@
-//! One thing that is wrong (or doubtful) with what the user wrote: data only.
+//! Errors and warnings about the user's files, as data.
 //!
-//! `report` draws diagnostics, `check --format json` serialises them. A place is a byte range of a source that [`Sources`]
-//! keeps, so that every stage after the parser can still point at the manifest.
+//! `report` renders diagnostics, `check --format json` serializes them. A place is a byte range of a source stored in
+//! [`Sources`], so that every stage after the parser can still point at the manifest.
 
 pub mod lint;
 mod text;
@@ -11,35 +11,35 @@ use std::ops::Range;
 
 pub(crate) use text::{is_unseen, quoted, shown};
 
-/// How bad it is.
+/// The severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Nothing is built until it is fixed.
+    /// Must be fixed before anything is built.
     Error,
-    /// It may be meant, but should be looked at.
+    /// Possibly intended, but worth a look.
     Warning,
 }
 
-/// The index of a text in [`Sources`].
+/// The index of a source in [`Sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u32);
 
-/// A text that was read.
+/// A source text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The path as shown to the user, relative to the workspace root.
+    /// The path as displayed, relative to the workspace root.
     pub path: String,
-    /// The whole text.
+    /// The complete text.
     pub text: String,
 }
 
-/// All texts that were read, for excerpts.
+/// All source texts, for rendering excerpts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources(Vec<Source>);
 
 impl Sources {
-    /// Adds a text.
+    /// Adds a source.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = SourceId(u32::try_from(self.0.len()).expect("fewer than 4 billion files"));
         self.0.push(Source {
@@ -49,7 +49,7 @@ impl Sources {
         id
     }
 
-    /// Makes secrets that stand in the texts unreadable there: no excerpt may show them.
+    /// Masks secrets in the texts, so that no excerpt can reveal them.
     pub(crate) fn hide(&mut self, secrets: &BTreeSet<String>) {
         if secrets.len() > SECRET_LIMIT {
             let star = |letter: char| match letter {
@@ -63,7 +63,7 @@ impl Sources {
         }
         let lines = secrets.iter().flat_map(|secret| secret.lines());
         for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
-            // What is short stands in other words too.
+            // Short values may also occur as parts of other words.
             let forms = if line.len() < 8 {
                 vec![format!("\"{line}\""), format!("={line}")]
             } else {
@@ -79,7 +79,7 @@ impl Sources {
         }
     }
 
-    /// The first text that is from a file, not from a flag: the root manifest.
+    /// The first source that is a file rather than a flag: the root manifest.
     pub fn first_file(&self) -> Option<SourceId> {
         let at = self
             .0
@@ -88,23 +88,23 @@ impl Sources {
         u32::try_from(at).ok().map(SourceId)
     }
 
-    /// The text of this id.
+    /// Returns the source with this id.
     pub fn get(&self, id: SourceId) -> &Source {
         &self.0[id.0 as usize]
     }
 
-    /// All texts, in the order in which they were read.
+    /// All sources, in the order in which they were read.
     pub fn all(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()
     }
 
-    /// A place as people and editors write it: `imgspec.kdl:3:5`.
+    /// Formats a place as editors do: `imgspec.kdl:3:5`.
     pub fn words(&self, place: &Place) -> String {
         let (line, column) = self.line_column(place);
         format!("{}:{line}:{column}", self.get(place.source).path)
     }
 
-    /// Line and column of a place, both from 1; the column counts characters.
+    /// Line and column of a place, from 1; columns count characters.
     pub fn line_column(&self, place: &Place) -> (usize, usize) {
         let text = &self.get(place.source).text;
         let start = text.floor_char_boundary(place.span.start);
@@ -115,31 +115,31 @@ impl Sources {
     }
 }
 
-/// So many different secrets are looked for in the texts; where there are more, nothing of the texts is shown.
+/// The maximum number of different secrets to mask one by one; with more than that, all text is masked.
 const SECRET_LIMIT: usize = 256;
 
 /// A byte range of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The source.
+    /// The source text.
     pub source: SourceId,
-    /// The bytes, end excluded.
+    /// The byte range.
     pub span: Range<usize>,
 }
 
-/// Text that somebody wrote, with its place.
+/// A string with its place in the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Spanned {
-    /// The value, variables filled in.
+    /// The value, with variables substituted.
     pub text: String,
-    /// Where it is written.
+    /// Its place in the source.
     pub place: Place,
-    /// Whether the source has exactly this value, so that a fix can replace it there.
+    /// Whether the source spells out exactly this value, so that a fix can replace it there.
     pub plain: bool,
 }
 
 impl Spanned {
-    /// Text that is written out at its place.
+    /// A value that is spelled out in the source.
     pub(crate) fn plain(text: impl Into<String>, place: Place) -> Self {
         Self {
             text: text.into(),
@@ -149,25 +149,25 @@ impl Spanned {
     }
 }
 
-/// A place with a word about it.
+/// A place with an explanation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// What is underlined.
+    /// What to underline.
     pub place: Place,
-    /// What stands there or is wrong with it; may be empty.
+    /// Explanation; may be empty.
     pub text: String,
 }
 
-/// A sure fix: the text that should stand at a place.
+/// An unambiguous fix: the text that should be at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fix {
-    /// What is replaced.
+    /// What to replace.
     pub place: Place,
-    /// What it is replaced with.
+    /// The new text.
     pub replacement: String,
 }
 
-/// The diagnostics without duplicates, in the order of the sources; those without a place come last.
+/// Sorts diagnostics by source and removes duplicates; those without a place come last.
 pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let order = |it: &Diagnostic| {
         let place = it.place.as_ref().map(|label| &label.place);
@@ -187,28 +187,28 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     sorted
 }
 
-/// One mistake or warning. Its texts are in lower case, without a full stop, with names in backticks.
+/// An error or warning. Its texts start in lower case, have no full stop, and put names in backticks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Error or warning.
     pub severity: Severity,
-    /// The stable name of its kind, such as `unknown-field`.
+    /// The stable name of the kind of problem, such as `unknown-field`.
     pub code: &'static str,
-    /// What is wrong, in one sentence.
+    /// The problem, in one sentence.
     pub message: String,
-    /// Where it is; none only for mistakes in no file (a flag, a missing manifest).
+    /// Where the problem is; `None` only for problems outside files (a flag, a missing manifest).
     pub place: Option<Label>,
-    /// Other places that belong to it: the first definition, the hops of a cycle.
+    /// Related places: the first definition, the hops of a cycle.
     pub related: Vec<Label>,
-    /// What to do.
+    /// Suggestions for fixing the problem.
     pub help: Vec<String>,
-    /// The fix, where sure.
+    /// The fix, if it is unambiguous.
     pub fix: Option<Fix>,
 }
 
 impl Diagnostic {
-    /// An error without a place yet.
+    /// An error, as yet without a place.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -221,7 +221,7 @@ impl Diagnostic {
         }
     }
 
-    /// Sets its place.
+    /// Sets the place.
     pub fn at(mut self, place: Place, text: impl Into<String>) -> Self {
         self.place = Some(Label {
             place,
@@ -230,7 +230,7 @@ impl Diagnostic {
         self
     }
 
-    /// Adds a further place.
+    /// Adds a related place.
     pub fn with(mut self, place: Place, text: impl Into<String>) -> Self {
         self.related.push(Label {
             place,
@@ -239,13 +239,13 @@ impl Diagnostic {
         self
     }
 
-    /// Adds what to do.
+    /// Adds a suggestion.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
     }
 
-    /// Adds the fix.
+    /// Sets the fix.
     pub fn fix(mut self, place: Place, replacement: impl Into<String>) -> Self {
         self.fix = Some(Fix {
             place,
@@ -254,12 +254,12 @@ impl Diagnostic {
         self
     }
 
-    /// A value that must follow a name and does not.
+    /// The error for a name that is not followed by its value.
     pub(crate) fn missing(message: impl Into<String>, name: &Place) -> Self {
         Self::error("missing-argument", message).at(name.clone(), "nothing follows")
     }
 
-    /// What may be there once, and is there again.
+    /// The error for a repetition of something that may occur only once.
     pub(crate) fn twice(
         code: &'static str,
         message: impl Into<String>,
@@ -271,7 +271,7 @@ impl Diagnostic {
             .with(first.clone(), "first here")
     }
 
-    /// Says where an unknown word is: with the one that was probably meant, also as a fix; without one, with `otherwise`.
+    /// Sets the place of an unknown word, with the word that was probably meant as a fix or, if there is none, with `otherwise`.
     pub(crate) fn unknown(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
         let unknown = self.unfixed(place, meant, otherwise);
         match meant {
@@ -280,13 +280,13 @@ impl Diagnostic {
         }
     }
 
-    /// The same without the fix, where the word is not to be edited.
+    /// Like [`Self::unknown`] but without a fix, for words that should not be edited.
     pub(crate) fn unfixed(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
         let label = meant.map(|meant| format!("did you mean `{meant}`?"));
         self.at(place.clone(), label.as_deref().unwrap_or(otherwise))
     }
 
-    /// Adds a word on what to do, unless a fix says it.
+    /// Adds a suggestion unless there is a fix.
     pub(crate) fn or_help(self, text: impl Into<String>) -> Self {
         if self.fix.is_some() {
             self
@@ -295,13 +295,14 @@ impl Diagnostic {
         }
     }
 
-    /// Whether it is an error.
+    /// Whether this is an error.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
 
-/// The diagnostics as the JSON array of docs/json.md: what `check --format json` prints and `manifests-broken` carries.
+/// Converts diagnostics to the JSON array described in docs/json.md, as printed by `check --format json` and contained in
+/// `manifests-broken`.
 pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Value {
     diagnostics
         .iter()

@@ -1,7 +1,7 @@
-//! Questions to git about repositories of strangers.
+//! Runs git on repositories that are not trusted.
 //!
-//! Git is run, nothing of the repository: no hook, no monitor, no transport that its settings name. The user's and the machine's own
-//! settings are left out too, so that a laptop and a CI job get one answer.
+//! Git is run so that it executes nothing from the repository: no hooks, no file system monitor, no transport named in its
+//! settings. User and system settings are ignored too, so that a laptop and a CI job get the same answer.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::asking::Asker;
 use crate::disk::system_words;
 use crate::process::ask;
 
-/// Settings that keep git from running anything, and from asking whose repository it is, which is then of no importance.
+/// Settings that keep git from running other programs and from checking repository ownership, which does not matter then.
 const SETTINGS: [&str; 4] = [
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
@@ -19,8 +19,8 @@ const SETTINGS: [&str; 4] = [
     "submodule.recurse=false",
 ];
 
-/// Variables that go before a repository's settings: an index or an object that is not whole is not fetched, by whatever
-/// program a remote's address names.
+/// Variables that take precedence over the repository's settings. They also keep git from fetching missing objects of partial
+/// clones by running whatever program a remote's address names.
 const VARIABLES: [(&str, &str); 8] = [
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
     ("GIT_CONFIG_NOSYSTEM", "1"),
@@ -28,12 +28,12 @@ const VARIABLES: [(&str, &str); 8] = [
     ("GIT_NO_LAZY_FETCH", "1"),
     ("GIT_ALLOW_PROTOCOL", "none"),
     ("GIT_LITERAL_PATHSPECS", "1"),
-    // Where git looks for the user's ignore file whatever the settings say.
+    // Git looks for the user's ignore file here regardless of its settings.
     ("XDG_CONFIG_HOME", "/dev/null"),
     ("LC_ALL", "C"),
 ];
 
-/// What points git, in a hook for example, at another repository or at more settings.
+/// Variables, set in hooks for example, that point git to another repository or to more settings.
 const FOREIGN: [&str; 9] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -46,7 +46,7 @@ const FOREIGN: [&str; 9] = [
     "GIT_CONFIG_COUNT",
 ];
 
-/// Lists files of the repository that a directory is in, one a line as git writes them; none where there is no repository.
+/// Lists files of the repository that contains a directory, as git prints them. `None` if there is no repository.
 pub(crate) fn files(
     folder: &Path,
     which: &[&str],
@@ -62,16 +62,16 @@ pub(crate) fn files(
     if said.success {
         return Ok(Some(said.out.lines().map(str::to_owned).collect()));
     }
-    // A `.git` that git does not take for one, or a repository without files.
+    // A `.git` that git does not recognize, or a bare repository.
     let none = ["not a git repository", "must be run in a work tree"];
     if none.iter().any(|words| said.err.contains(words)) {
         return Ok(None);
     }
-    let line = said.err.lines().next().unwrap_or("it says no reason");
+    let line = said.err.lines().next().unwrap_or("it gave no reason");
     Err(line.trim_start_matches("fatal: ").trim().to_owned())
 }
 
-/// Whether there is anything to ask git about; where there is not, git need not be installed.
+/// Whether the directory may be in a repository. If not, git need not be installed.
 fn is_in_repository(folder: &Path) -> bool {
     folder
         .ancestors()
@@ -90,7 +90,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-/// A repository in a directory, of nobody's settings.
+/// Creates a repository without any user settings.
 #[cfg(test)]
 pub(crate) fn init(folder: &Path) {
     tests::git(folder, &["init", "--quiet", "--template="]);
@@ -102,7 +102,7 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(30);
 
-    /// What git says to these words, with no settings but the repository's.
+    /// The output of a git command with no settings but the repository's.
     pub(super) fn git(folder: &Path, words: &[&str]) -> String {
         let output = Command::new("git")
             .args(["-c", "user.name=it", "-c", "user.email=it@example.com"])
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn a_remote_that_the_repository_names_is_not_asked_for_what_is_missing() {
-        // An index that is not whole, of a tree that is not there, of a clone that fetches on demand: listing files would
-        // run whatever the address of the remote names.
+        // An incomplete index, of a missing tree, in a clone that fetches on demand: listing files would run whatever program
+        // the remote's address names.
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         init(at);

@@ -1,7 +1,7 @@
-//! Which image needs which: order, bases, dependents, what a change affects, selection, cycles.
+//! The dependency graph of images: order, bases, dependents, affected images, selection and cycles.
 //!
-//! An [`ImageId`] is the image's position in the manifest: it breaks ties everywhere, so that the same manifest gives the
-//! same order.
+//! An [`ImageId`] is the image's position in the manifest. It breaks ties everywhere, so that the same manifest always results
+//! in the same order.
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -16,7 +16,7 @@ use crate::spec::ImageSpec;
 use crate::suggest::closest;
 use crate::workspace::Image;
 
-/// An image's position in the manifest, from 0.
+/// The position of an image in the manifest, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId(pub u32);
 
@@ -27,58 +27,58 @@ impl ImageId {
     }
 }
 
-/// Why one image needs another.
+/// Why one image depends on another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EdgeKind {
-    /// It is built on the other.
+    /// The image is built on the other.
     Base,
-    /// It copies files from the other.
+    /// The image copies files from the other.
     Copy,
 }
 
 /// One edge of a cycle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// The image that needs the other.
+    /// The image that depends on the other.
     pub from: ImageId,
-    /// The image that is needed.
+    /// The image that is depended on.
     pub to: ImageId,
-    /// Why it is needed.
+    /// The kind of dependency.
     pub kind: EdgeKind,
-    /// The manifest's field that names it.
+    /// The manifest field that creates the dependency.
     pub field: String,
 }
 
-/// A cycle: the `to` of each hop is the `from` of the next, and that of the last is the `from` of the first.
+/// A cycle: each hop's `to` is the next hop's `from`, and the last hop's `to` is the first one's `from`.
 pub type Cycle = Vec<Hop>;
 
-/// The images of a workspace. An edge goes from an image to one that it needs.
+/// The images of a workspace. Edges go from an image to its dependencies.
 #[derive(Debug, Clone)]
 pub struct Graph {
     names: Vec<String>,
     by_name: HashMap<String, ImageId>,
     edges: DiGraph<(), EdgeKind>,
-    /// What each image needs, and who needs it: asked for all images at every turn of a run.
+    /// Dependencies and dependents of each image, precomputed because a run queries them for all images in each turn.
     bases: Vec<Vec<ImageId>>,
     dependents: Vec<Vec<ImageId>>,
     order: Vec<ImageId>,
 }
 
-/// A word of a selection that matches nothing.
+/// A selector that matches no image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no image matches `{pattern}`")]
 pub struct UnknownSelection {
-    /// As the user wrote it.
+    /// The selector as written by the user.
     pub pattern: String,
     /// The id that was probably meant.
     pub suggestion: Option<String>,
 }
 
 impl Graph {
-    /// Builds the graph of the images.
-    /// If it has cycles, there is one of each strongly connected component, from its first image in manifest order. An edge to an
-    /// unknown id is ignored: the manifest has reported it.
+    /// Builds the graph of the images. Edges to unknown ids, which the manifest's check has reported, are ignored.
+    ///
+    /// If there are cycles, returns one for each strongly connected component, starting from its first image in manifest order.
     pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
         let specs: Vec<(&str, &ImageSpec)> = images
             .iter()
@@ -102,7 +102,7 @@ impl Graph {
         }
         let order = order(&edges);
         let names: Vec<String> = specs.iter().map(|(name, _)| (*name).to_owned()).collect();
-        // Of two images of one name, which is a mistake, the first one has it.
+        // Duplicate names are an error reported elsewhere; the first image gets the name.
         let mut by_name = HashMap::with_capacity(names.len());
         for (name, id) in names.iter().zip((0..).map(ImageId)) {
             by_name.entry(name.clone()).or_insert(id);
@@ -117,17 +117,17 @@ impl Graph {
         })
     }
 
-    /// All images in manifest order.
+    /// All images, in manifest order.
     pub fn ids(&self) -> impl Iterator<Item = ImageId> + use<> {
         (0..u32::try_from(self.names.len()).expect("fewer than 4 billion images")).map(ImageId)
     }
 
-    /// How many images there are.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }
@@ -137,17 +137,17 @@ impl Graph {
         &self.names[id.index()]
     }
 
-    /// The image of this name.
+    /// The image with this name.
     pub fn find(&self, name: &str) -> Option<ImageId> {
         self.by_name.get(name).copied()
     }
 
-    /// All images, bases first, ties in manifest order.
+    /// All images, bases first; ties are in manifest order.
     pub fn order(&self) -> &[ImageId] {
         &self.order
     }
 
-    /// The images that an image needs, with the reason, in manifest order.
+    /// The dependencies of an image and their kinds, in manifest order.
     pub fn needs(&self, id: ImageId) -> Vec<(ImageId, EdgeKind)> {
         let edges = self.edges.edges(node(id));
         let needs = edges.map(|edge| (image(edge.target()), *edge.weight()));
@@ -156,28 +156,29 @@ impl Graph {
         needs
     }
 
-    /// The images that an image needs, each once, in manifest order.
+    /// The dependencies of an image, without duplicates, in manifest order.
     pub fn bases(&self, id: ImageId) -> &[ImageId] {
         &self.bases[id.index()]
     }
 
-    /// The images that need an image, each once, in manifest order.
+    /// The direct dependents of an image, without duplicates, in manifest order.
     pub fn dependents(&self, id: ImageId) -> &[ImageId] {
         &self.dependents[id.index()]
     }
 
-    /// The given images and all that need them, directly or not.
+    /// The given images and all that depend on them, directly or indirectly.
     pub fn affected(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Incoming)
     }
 
-    /// The given images and all that they need, directly or not.
+    /// The given images and all of their direct and indirect dependencies.
     pub fn with_bases(&self, from: &BTreeSet<ImageId>) -> BTreeSet<ImageId> {
         self.reach(from, Direction::Outgoing)
     }
 
-    /// The images of a selection: ids and globs; `base...` adds all that need it, `...train` all that it needs, `!x` removes.
-    /// No words, or only words that remove, start from the images of `start`. The error is every word that matches no image.
+    /// Evaluates selectors: ids and globs; `base...` adds all dependents, `...train` all dependencies, `!x` removes images.
+    /// Without selectors, or with only removing ones, the selection starts from `start`. Fails with every selector that
+    /// matches no image.
     pub fn select<S: AsRef<str>>(
         &self,
         start: BTreeSet<ImageId>,
@@ -202,7 +203,7 @@ impl Graph {
         }
     }
 
-    /// The images whose ids match a glob; none for an invalid one.
+    /// The images whose ids match a glob; empty if the glob is invalid.
     fn glob(&self, pattern: &str) -> BTreeSet<ImageId> {
         let Ok(glob) = globset::Glob::new(pattern) else {
             return BTreeSet::new();
@@ -249,7 +250,7 @@ impl Graph {
     }
 }
 
-/// The neighbours of each image, each once, in manifest order.
+/// The neighbors of each image, without duplicates, in manifest order.
 fn neighbours(edges: &DiGraph<(), EdgeKind>, direction: Direction) -> Vec<Vec<ImageId>> {
     let of = |at| {
         let set: BTreeSet<ImageId> = edges.neighbors_directed(at, direction).map(image).collect();
@@ -266,7 +267,7 @@ fn image(node: NodeIndex) -> ImageId {
     ImageId(u32::try_from(node.index()).expect("petgraph's default index is 32 bits"))
 }
 
-/// All that the images need, in manifest order.
+/// All dependencies between images, in manifest order.
 fn hops(specs: &[(&str, &ImageSpec)]) -> Vec<Hop> {
     let ids = specs.iter().zip((0..).map(ImageId));
     let ids: BTreeMap<&str, ImageId> = ids.map(|((name, _), id)| (*name, id)).collect();
@@ -289,7 +290,7 @@ fn hops(specs: &[(&str, &ImageSpec)]) -> Vec<Hop> {
     hops
 }
 
-/// Kahn's algorithm, the smallest ready id first: petgraph's `toposort` has an order of its own for independent nodes.
+/// Kahn's algorithm, with the smallest ready id first. Petgraph's `toposort` orders independent nodes differently.
 fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
     let needs = edges.node_indices().map(|at| edges.edges(at).count());
     let mut left: Vec<usize> = needs.collect();
@@ -309,7 +310,7 @@ fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
     order
 }
 
-/// One cycle of each strongly connected component, the shortest from its first image.
+/// One cycle for each strongly connected component: the shortest through its first image.
 fn cycles(edges: &DiGraph<(), EdgeKind>, hops: &[Hop]) -> Vec<Cycle> {
     let mut found: Vec<Cycle> = tarjan_scc(edges)
         .into_iter()

@@ -1,14 +1,14 @@
-//! imgspec builds all container images of a repository from one declarative file: only what changed, bases first, as
-//! parallel as the graph allows, with whichever builder the machine has.
+//! imgspec builds all container images of a repository from one declarative file: only what changed, bases first, as parallel
+//! as the graph allows, with whichever builder is available.
 //!
-//! The way of the data, one module an arrow:
+//! The data flow, with one module per arrow:
 //!
 //! ```text
 //! imgspec.kdl ─ manifest ▶ Workspace ─ graph ▶ Graph ─ recipe ▶ Recipes ─ fingerprint ▶ Keys ─ plan ▶ Plan ─ run ▶ Events + Records
 //!                                                                              ▲  store ◀────────────────────────────┘
 //! ```
 //!
-//! A program may bring the images itself, without a manifest: see [`images`].
+//! A program can also define images directly, without a manifest: see [`images`].
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
@@ -20,12 +20,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Everything left of [`run`] is pure but for reading files. Only [`run`] and the [`backend`]s start processes or make
-//! images; only [`report`] prints.
+//! Everything to the left of [`run`] is pure except for reading files. Only [`run`] and the [`backend`]s start processes or
+//! create images; only [`report`] prints.
 //!
 //! # Floors
 //!
-//! A module names only modules of the floors below its own; a test reads this list and the sources.
+//! A module uses only modules on lower floors. A test checks this list against the sources.
 //!
 //! ```text
 //! cli

@@ -1,4 +1,4 @@
-//! The `imgspec` program: everything is in the library's `cli`.
+//! The `imgspec` binary; the implementation is in the library's `cli` module.
 
 use std::process::ExitCode;
 

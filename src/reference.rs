@@ -1,38 +1,38 @@
-//! The reference of an image: `registry/name:tag`.
+//! Image references: `registry/name:tag`.
 //!
-//! Pure text. The rules on its parts are those of the fields that say them: [`crate::spec`] has them.
+//! Pure string handling. The rules for the parts are those of the corresponding fields in [`crate::spec`].
 
 use crate::spec::rules::format_tag;
 use crate::workspace::Image;
 
-/// The tag format of images that say none: the key's tag.
+/// The default tag format: the key's hash.
 pub const DEFAULT_TAG_FORMAT: &str = "{spec_hash}";
 
-/// What an image is called after the colon.
+/// The part of a reference after the colon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tag {
-    /// What the image's tag format makes of this hash, 32 hexadecimal digits of its key.
+    /// The image's tag format applied to this hash, 32 hexadecimal digits of the key.
     Hash(String),
-    /// Exactly this, whatever the format.
+    /// Exactly this tag, regardless of the format.
     Whole(String),
 }
 
-/// The reference of an image: `registry/name:tag`.
+/// Returns the reference of an image: `registry/name:tag`.
 pub fn of(image: &Image, tag: &Tag) -> String {
     let tag = match tag {
         Tag::Whole(tag) => tag.clone(),
         Tag::Hash(hash) => {
             let format = image.spec.tag_format.as_deref();
-            // The format has been checked, and a hash alone always fits.
+            // The format has been checked, and a bare hash is always a valid tag.
             format_tag(format.unwrap_or(DEFAULT_TAG_FORMAT), hash).unwrap_or_else(|_| hash.clone())
         }
     };
     format!("{}:{tag}", repository(image))
 }
 
-/// The reference of an image without its tag.
+/// Returns the reference of an image without its tag.
 pub fn repository(image: &Image) -> String {
-    // flytekit's own name for images without one.
+    // The name that flytekit gives to images without one.
     let unnamed = match image.spec.flytekit {
         Some(_) => "flytekit",
         None => &image.id,

@@ -1,7 +1,7 @@
-//! What one image is asked to be: plain data, in the words of the manifest.
+//! The specification of one image as plain data, in the manifest's vocabulary.
 //!
-//! The fields are exactly those that a user writes, after inheritance and variables but before any default that another module
-//! owns (see [`crate::recipe`]). A new field is a line here and a row in `spec/fields.rs`.
+//! The fields are exactly those that a user writes, after inheritance and variables but before any defaults, which other modules own
+//! (see [`crate::recipe`]). A new field is a line here and a row in `spec/fields.rs`.
 
 mod build;
 pub(crate) mod fields;
@@ -20,100 +20,99 @@ pub use parts::{Base, Copy, CopyFrom, SourceCopyMode};
 pub use path::{GivenPath, OutsidePath, PathKind, WorkspacePath};
 pub use requirements::RequirementsKind;
 
-/// One image as its user describes it. The names are those of flytekit's `ImageSpec`, plus Docker's words where
-/// flytekit has none.
+/// The specification of one image. Field names follow flytekit's `ImageSpec`, and Docker's vocabulary where flytekit has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[must_use]
 pub struct ImageSpec {
-    /// Repository name of the reference; the image's id when absent.
+    /// Repository name of the image reference; defaults to the image's id.
     pub name: Option<String>,
-    /// Registry (and path) before the name, such as `ghcr.io/acme`; none for local images.
+    /// Registry and optional path prefix, such as `ghcr.io/acme`; `None` for local images.
     pub registry: Option<String>,
     /// The backend that must build this image.
     pub builder: Option<String>,
     /// Platforms, such as `linux/amd64`; empty means [`DEFAULT_PLATFORM`].
     pub platform: Vec<String>,
-    /// What the image is built on; none means [`DEFAULT_BASE`].
+    /// The image to build on; `None` means [`DEFAULT_BASE`].
     pub base_image: Option<Base>,
-    /// Debian packages.
+    /// Debian packages to install.
     pub apt_packages: Vec<String>,
-    /// Version of the Python that uv installs under `/opt/python`, such as `3.12`.
+    /// Version of Python that uv installs under `/opt/python`, such as `3.12`.
     pub python_version: Option<String>,
-    /// Path inside the image of the Python that receives the packages.
+    /// Path inside the image of the Python interpreter that packages are installed for.
     pub python_exec: Option<String>,
     /// Python requirement specifiers.
     pub packages: Vec<String>,
-    /// Conda packages, from conda-forge and [`Self::conda_channels`].
+    /// Conda packages, resolved from conda-forge and [`Self::conda_channels`].
     pub conda_packages: Vec<String>,
-    /// Further conda channels, looked at after conda-forge.
+    /// Additional conda channels, searched after conda-forge.
     pub conda_channels: Vec<String>,
     /// A requirements file, lock file or project file of the workspace.
     pub requirements: Option<GivenPath>,
-    /// URL of the package index that replaces the default one.
+    /// URL of the package index that replaces the default index.
     pub pip_index: Option<String>,
-    /// URLs of further package indexes.
+    /// URLs of additional package indexes.
     pub pip_extra_index_url: Vec<String>,
-    /// Further arguments of the installer, split as a shell would.
+    /// Additional arguments for the package installer, split as a shell would.
     pub pip_extra_args: Option<String>,
-    /// Files of this machine that the installer of Python packages is shown, and where.
+    /// Local files mounted while Python packages are installed, with their mount points.
     pub pip_secret_mounts: Vec<PipSecretMount>,
-    /// Secrets that steps are given while they run.
+    /// Secrets made available to build steps while they run.
     pub secrets: Vec<Secret>,
-    /// CUDA version, such as `12.4`: the base is NVIDIA's.
+    /// CUDA version, such as `12.4`; makes NVIDIA's CUDA image the base.
     pub cuda: Option<String>,
     /// cuDNN version, such as `9`; only with [`Self::cuda`].
     pub cudnn: Option<String>,
-    /// Environment of the image, in the order of the manifest.
+    /// Environment variables, in manifest order.
     pub env: Vec<(String, String)>,
-    /// The directory of the image's own source files.
+    /// Directory of the image's own source files.
     pub source_root: Option<GivenPath>,
     /// Which of the source files are copied in.
     pub source_copy_mode: Option<SourceCopyMode>,
-    /// Files that are copied into the image, in order.
+    /// Files to copy into the image, in order.
     pub copy: Vec<Copy>,
-    /// Shell commands that are run in the image, in order.
+    /// Shell commands to run in the image, in order.
     pub commands: Vec<String>,
-    /// Arguments of the image's entrypoint.
+    /// The image's entrypoint, as an argument vector.
     pub entrypoint: Option<Vec<String>>,
-    /// Default arguments of the image.
+    /// The image's default command, as an argument vector.
     pub cmd: Option<Vec<String>>,
-    /// User that containers of the image run as.
+    /// User that containers run as.
     pub user: Option<String>,
-    /// Working directory of the image, absolute.
+    /// Absolute working directory.
     pub workdir: Option<String>,
-    /// Labels, in the order of the manifest.
+    /// Labels, in manifest order.
     pub labels: Vec<(String, String)>,
-    /// Format of the tag, with `{spec_hash}` for the key's tag.
+    /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
-    /// Steps in the user's own order, after those of the fields.
+    /// Steps in a user-defined order, run after those of the other fields.
     pub steps: Vec<OwnStep>,
-    /// A Dockerfile of the user's own, which then is all there is to the image.
+    /// A Dockerfile to build instead of generating one; it then defines the whole image.
     pub dockerfile: Option<OwnDockerfile>,
     /// Python packages that flytekit installs when a container starts; only with [`Self::flytekit`].
     pub runtime_packages: Vec<String>,
-    /// How the builder builds, by its own names.
+    /// Options passed to the builder, under the builder's own names.
     pub builder_options: Vec<(String, String)>,
-    /// The helper images that builders take programs from: `uv-image`, `micromamba-image`.
+    /// Helper images that supply the installers: `uv-image`, `micromamba-image`.
     pub builder_config: Vec<(String, String)>,
-    /// How the builder reaches registries: a file of envd's.
+    /// A configuration file that tells envd how to reach registries.
     pub registry_config: Option<GivenPath>,
-    /// The version of flytekit whose image this is: its tag, its user, its environment.
+    /// Version of flytekit to be compatible with: sets the tag, user and environment.
     pub flytekit: Option<String>,
 }
 
-/// What an image needs of another one of the workspace.
+/// A dependency of one image on another image of the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need<'a> {
-    /// The manifest's name of the field that says it, such as `base-image` or `copy[2]`.
+    /// Manifest name of the field that creates the dependency, such as `base-image` or `copy[2]`.
     pub field: String,
-    /// The other image's id.
+    /// Id of the other image.
     pub image: &'a str,
-    /// Whether it is built on it, rather than copying files out of it.
+    /// Whether the other image is the base, rather than a source of copied files.
     pub is_base: bool,
 }
 
 impl ImageSpec {
-    /// The images of the workspace that it needs, in the order of the fields.
+    /// Returns the workspace images that this one depends on, in field order.
     pub fn needs(&self) -> Vec<Need<'_>> {
         let mut needs = Vec::new();
         let mut need = |field, image, is_base| {
@@ -139,7 +138,7 @@ impl ImageSpec {
         needs
     }
 
-    /// The files and directories of the workspace that it reads, with the manifest's names of the fields that name them.
+    /// Returns the workspace files and directories that this image reads, each with the manifest name of its field.
     pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
         let mut add = |field: String, path, kind| paths.push((field, path, kind));

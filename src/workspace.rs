@@ -1,6 +1,6 @@
-//! All images of a repository, with where each was said: the result of reading manifests.
+//! The images of a repository with their places in the manifests: the result of reading manifests.
 //!
-//! An image keeps a map from field to place, so that later stages (graph, file checks, backends) can point at the manifest
+//! Each image has a map from fields to places, so that later stages (graph, file checks, backends) can point at the manifest
 //! without knowing its syntax.
 
 mod allows;
@@ -15,63 +15,63 @@ pub use locked::{Lock, Locked, LockedImage};
 
 pub use allows::{Allow, Allows};
 
-/// The directory, inside the workspace, that holds records, logs and build contexts.
+/// The directory inside the workspace that contains records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
 
-/// The file, beside the root manifest, that says what outside images are.
+/// The file beside the root manifest that pins outside images.
 pub const LOCK_FILE: &str = "imgspec.lock";
 
-/// The root manifest and all that it includes.
+/// The root manifest and everything that it includes.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace {
-    /// The directory of the root manifest, absolute.
+    /// Absolute path of the root manifest's directory.
     pub root: PathBuf,
-    /// The images, in the order of the manifests.
+    /// The images, in manifest order.
     pub images: Vec<Image>,
-    /// The manifests, from the root: real paths, those that cannot be read too.
+    /// Resolved paths of all manifests, the root's included, even those that cannot be read.
     pub manifests: BTreeSet<WorkspacePath>,
-    /// The manifests' texts.
+    /// The texts of the manifests.
     pub sources: Sources,
-    /// Where includes were looked for.
+    /// Where includes were searched for.
     pub looked: Looked,
-    /// The lints that manifests allow.
+    /// Lints allowed by the manifests.
     pub allows: Allows,
-    /// What outside images are; none without a lock file.
+    /// Pinned outside images; `None` without a lock file.
     pub lock: Option<Lock>,
 }
 
-/// A workspace as it was read, with what is wrong in it so far.
+/// A workspace as loaded, with all problems found so far.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// Whole only when no diagnostic is an error. Its sources are always there, so that diagnostics can be drawn.
+    /// Complete only if no diagnostic is an error. Its sources are always complete, so that diagnostics can be rendered.
     pub workspace: Workspace,
-    /// All that is wrong or doubtful, in the order of the sources.
+    /// Errors and warnings, in source order.
     pub diagnostics: Vec<Diagnostic>,
-    /// Whether everything could be read; otherwise what seems missing may be in the rest.
+    /// Whether everything could be read. If not, items that seem missing may be in an unreadable part.
     pub is_whole: bool,
 }
 
-/// Where includes were looked for: what comes or goes there may change which manifests there are. Absolute paths.
+/// Where includes were searched for: changes there can add or remove manifests. All paths are absolute.
 #[derive(Debug, Clone, Default)]
 pub struct Looked {
-    /// Directories whose names were matched against a glob.
+    /// Directories whose entries were matched against a glob.
     pub folders: BTreeSet<PathBuf>,
-    /// Files that are manifests, or would be if they were there.
+    /// Files that are manifests, or would be if they existed.
     pub files: BTreeSet<PathBuf>,
 }
 
 /// One image of the workspace.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its id, unique in the workspace.
+    /// Id, unique in the workspace.
     pub id: String,
-    /// What it is asked to be.
+    /// The image's specification.
     pub spec: ImageSpec,
-    /// The directory of the manifest that declares it: the home of its `.dockerignore`.
+    /// The directory of the manifest that declares the image, whose `.dockerignore` applies.
     pub folder: WorkspacePath,
-    /// Where its fields were said.
+    /// The places of its fields.
     pub places: Places,
-    /// What is allowed there: numbers of [`Workspace::allows`], the innermost first.
+    /// Indexes of the `allow` nodes in [`Workspace::allows`] that apply, innermost first.
     pub allows: Vec<usize>,
 }
 

@@ -1,21 +1,21 @@
-//! What images say of each other: bases and copies that name no image, names that could be meant in two ways, and circles.
+//! Checks between images: references to unknown images, ambiguous base names, and dependency cycles.
 
 use std::collections::BTreeMap;
 
-use super::told::Told;
+use super::findings::Findings;
 use crate::diagnostic::{Diagnostic, Place, quoted, shown};
 use crate::graph::{Cycle, EdgeKind, Hop};
 use crate::spec::{Base, Need};
 use crate::suggest::closest;
 use crate::workspace::Image;
 
-/// Looks at every image's base and copies.
-pub(super) fn check(images: &[Image], is_whole: bool, told: &mut Told) {
+/// Checks every image's base and copies.
+pub(super) fn check(images: &[Image], is_whole: bool, findings: &mut Findings) {
     let ids: BTreeMap<&str, Option<&Place>> = images
         .iter()
         .map(|image| (image.id.as_str(), image.places.get("")))
         .collect();
-    // Many images may say the same: each name is looked for once.
+    // Cached, because many images may contain the same unknown name.
     let mut meant: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let mut look = |name| {
         *meant
@@ -28,7 +28,7 @@ pub(super) fn check(images: &[Image], is_whole: bool, told: &mut Told) {
             if let Some(place) = place.filter(|_| is_whole)
                 && !ids.contains_key(need.image)
             {
-                told.error(unknown(&need, place, look(need.image)));
+                findings.error(unknown(&need, place, look(need.image)));
             }
         }
         let place = image.places.get("base-image");
@@ -37,21 +37,21 @@ pub(super) fn check(images: &[Image], is_whole: bool, told: &mut Told) {
                 let why = "an image of this workspace has that id";
                 let mistake = ambiguous(name, place, why, "the image", name);
                 let other = format!("`{name}` of this workspace");
-                told.lint(image, mistake.with((*said).clone(), other));
+                findings.lint(image, mistake.with((*said).clone(), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {
                 let (why, near_image) = (
-                    format!("is nearly the id `{near}`"),
+                    format!("it resembles the id `{near}`"),
                     format!("the image `{near}`"),
                 );
-                told.lint(image, ambiguous(name, place, &why, &near_image, near));
+                findings.lint(image, ambiguous(name, place, &why, &near_image, near));
             }
         }
     }
 }
 
-/// Whether a reference has neither registry nor tag, so that it could be an id.
+/// Whether a reference has neither registry nor tag and so could be an id.
 fn is_bare(reference: &str) -> bool {
     !reference.contains(['/', ':', '@'])
 }
@@ -65,17 +65,17 @@ fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
     match meant {
         Some(meant) => mistake.fix(place.clone(), quoted(meant)),
         None if is_base => mistake.help(format!(
-            "an image of a registry is named without `image=`: `base-image \"{id}\"`"
+            "a registry image is named without `image=`: `base-image \"{id}\"`"
         )),
         None => mistake,
     }
 }
 
-/// A base of a registry that may be meant to be the image of this id.
+/// The lint for a registry base that may be meant to be the workspace image `id`.
 fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Diagnostic {
     let message = format!("base image `{name}` is taken from a registry, but {why}");
     let pulled = format!("Docker would pull `docker.io/library/{name}`");
-    let tagged = format!("to really pull it, say so with its tag: `{name}:…`");
+    let tagged = format!("to pull it nevertheless, add its tag: `{name}:…`");
     Diagnostic::lint("ambiguous-base", message)
         .at(place.clone(), pulled)
         .help(format!("to build on {image} of this workspace"))
@@ -83,7 +83,7 @@ fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Dia
         .fix(place.clone(), format!("image={}", quoted(id)))
 }
 
-/// Images that need each other, every hop with its place.
+/// The error for a dependency cycle, with the place of every hop.
 pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
     let id = |hop: &Hop| images[hop.from.index()].id.as_str();
     let names: Vec<String> = cycle
@@ -93,8 +93,11 @@ pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
         .collect();
     let message = match cycle.as_slice() {
         [only] if only.kind == EdgeKind::Base => format!("image {} uses itself as base", names[0]),
-        [_] => format!("image {} copies files out of itself", names[0]),
-        _ => format!("images need each other in a circle: {}", names.join(" -> ")),
+        [_] => format!("image {} copies files from itself", names[0]),
+        _ => format!(
+            "images depend on each other in a cycle: {}",
+            names.join(" -> ")
+        ),
     };
     let said = |hop: &Hop| {
         let image = &images[hop.from.index()];

@@ -1,4 +1,4 @@
-//! What images are called: by Docker's rules, and no two alike.
+//! Checks image names against Docker's rules and for duplicates.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) fn check(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.extend(too_long(image));
         }
         if image.spec.flytekit.is_some() {
-            // Its tag is known when its files are read.
+            // The tag is known only once the image's files have been read.
             continue;
         }
         if let Some(before) = first.get(&key) {
@@ -31,7 +31,7 @@ pub(super) fn check(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-/// An image without a name is called by its id, which may have characters that a name may not have.
+/// The id serves as the name of an image without one, but may have characters that a name cannot.
 fn id_as_name(image: &Image) -> Option<Diagnostic> {
     if image.spec.name.is_some() {
         return None;
@@ -47,7 +47,7 @@ fn id_as_name(image: &Image) -> Option<Diagnostic> {
 
 fn too_long(image: &Image) -> Option<Diagnostic> {
     let message = format!("the reference of image `{}` is too long", image.id);
-    let why = "Docker takes at most 255 characters of registry and name";
+    let why = "Docker allows at most 255 characters of registry and name";
     let place = image.places.get("name")?.clone();
     Some(Diagnostic::error("invalid-value", message).at(place, why))
 }
@@ -57,13 +57,13 @@ fn one_reference(before: &Image, image: &Image, repository: &str) -> Diagnostic 
     let message = format!("images `{one}` and `{other}` are both called `{repository}`");
     let mistake = Diagnostic::error("one-reference", message).help("give one of them another `name`, or each a `tag-format` of its own, such as \"{spec_hash}-cpu\"");
     match (image.places.get("name"), before.places.get("name")) {
-        // One line names both: a matrix, a template or defaults.
+        // A single line names both: a matrix, template or defaults.
         (Some(place), Some(first)) if place == first => {
-            mistake.at(place.clone(), format!("said for `{one}` and for `{other}`"))
+            mistake.at(place.clone(), format!("set for both `{one}` and `{other}`"))
         }
         (Some(place), Some(first)) => mistake
-            .at(place.clone(), format!("`{other}` is called so here"))
-            .with(first.clone(), format!("`{one}` is called so here")),
+            .at(place.clone(), format!("`{other}` is named here"))
+            .with(first.clone(), format!("`{one}` is named here")),
         _ => mistake,
     }
 }

@@ -1,10 +1,10 @@
-//! Passwords in URLs: they would be kept in the image's history and in logs.
+//! Detects passwords in URLs, which would end up in the image's history and in logs.
 
 use crate::diagnostic::Diagnostic;
 use crate::spec::{OwnStep, SecretStep};
 use crate::workspace::Image;
 
-/// The places where an image has them.
+/// Reports the fields of an image that contain passwords.
 pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
     let spec = &image.spec;
     let one = |field: &'static str| move |text| (field.to_owned(), text);
@@ -30,7 +30,7 @@ pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
         .chain(own.map(many("steps")))
         .filter(|(field, text)| has_password(text) || has_token(field, text))
         .filter_map(|(field, _)| {
-            let mistake = Diagnostic::error("password", "a URL has a password in it");
+            let mistake = Diagnostic::error("password", "a URL contains a password");
             let place = image.places.get(&field)?.clone();
             let step = if field.starts_with("conda") {
                 SecretStep::Conda
@@ -39,9 +39,9 @@ pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
             };
             Some(
                 mistake
-                    .at(place, "it would reach the image's history and the logs")
+                    .at(place, "it would end up in the image's history and in logs")
                     .help(format!(
-                        "give it to the step as a secret: `secret \"netrc\" file=\"~/.netrc\" {{ {} mount=\"/root/.netrc\" }}`",
+                        "pass it to the step as a secret: `secret \"netrc\" file=\"~/.netrc\" {{ {} mount=\"/root/.netrc\" }}`",
                         step.field()
                     )),
             )
@@ -49,12 +49,12 @@ pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Whether a text is a channel of conda's with a token in it.
+/// Whether a text is a conda channel URL with a token.
 fn has_token(field: &str, text: &str) -> bool {
     field.starts_with("conda") && text.contains("://") && text.contains("/t/")
 }
 
-/// Whether a URL in the text names a user and a password, or over HTTP a user, which then is a token.
+/// Whether a URL in the text has a user and password, or, for HTTP, a user alone, which is then a token.
 pub(crate) fn has_password(text: &str) -> bool {
     text.match_indices("://").any(|(at, _)| {
         let authority =

@@ -1,4 +1,4 @@
-//! The paths that images name: whether they are there, of the kind that is wanted, and inside the workspace.
+//! Checks that the paths in images exist, have the right kind and are inside the workspace.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::spec::{PathKind, WorkspacePath};
 use crate::suggest::closest;
 use crate::workspace::{Image, Workspace};
 
-/// What a path was found to be.
+/// The result of examining a path.
 #[derive(Clone)]
 enum PathState {
     Kind(FileKind),
@@ -19,7 +19,7 @@ enum PathState {
     Unreadable(String),
 }
 
-/// Looks at files of the workspace, at each once.
+/// Examines paths in the workspace, each only once.
 pub(super) struct Paths<'a> {
     root: &'a Path,
     known: BTreeMap<WorkspacePath, PathState>,
@@ -68,10 +68,8 @@ impl<'a> Paths<'a> {
             )),
             PathState::Outside => Some(
                 mistake("outside", "is outside the workspace".into())
-                    .at(place.clone(), "a link on the way leads out of it")
-                    .help(
-                        "an image is made only of files below the directory of the root manifest",
-                    ),
+                    .at(place.clone(), "a link on this path leads outside")
+                    .help("images can use only files below the directory of the root manifest"),
             ),
             PathState::Unreadable(why) => {
                 Some(mistake("unreadable", format!("cannot be read: {why}")).at(place.clone(), ""))
@@ -99,7 +97,7 @@ fn look(root: &Path, path: &WorkspacePath) -> PathState {
 fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
     let mistake = Diagnostic::error("missing-file", format!("`{path}` does not exist"));
     if path.under(root).symlink_metadata().is_ok() {
-        return mistake.at(place.clone(), "a link that leads nowhere");
+        return mistake.at(place.clone(), "a broken link");
     }
     let folder = path.parent();
     let name = path.file_name().unwrap_or("");
@@ -114,7 +112,7 @@ fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
     let meant = closest(name, names.iter().map(String::as_str));
     let mistake = mistake.unfixed(place, meant, "no such file or directory");
     if name.contains(['*', '?']) {
-        return mistake.help("globs are not expanded: copy the directory, and leave out what is not wanted with a `.dockerignore`");
+        return mistake.help("globs are not expanded: copy the directory, and exclude unwanted files with a `.dockerignore`");
     }
-    mistake.help("paths are relative to the directory of the manifest that gives them")
+    mistake.help("paths are relative to the directory of the manifest that contains them")
 }

@@ -1,6 +1,6 @@
-//! The state directory of a workspace: whether it can be used, and whether it is committed by mistake.
+//! Checks that a workspace's state directory is usable and has not been committed by mistake.
 //!
-//! Asks git, so only for those who look for mistakes: a plan and a build start no process for it.
+//! Runs git, and is therefore not part of planning and building, which start no processes for this.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::git;
 use crate::store::Store;
 use crate::workspace::STATE_FOLDER;
 
-/// How long git may take to look into its index.
+/// Time limit for git to read its index.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// All that is wrong or doubtful with the state directory of the workspace at this root.
+/// Errors and warnings about the state directory of the workspace with this root.
 #[must_use]
 pub fn state(root: &Path) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -42,11 +42,11 @@ fn committed(root: &Path) -> Option<Diagnostic> {
             files.filter(|files| !files.is_empty())?;
             let message = format!("the state directory `{STATE_FOLDER}` is committed to git");
             Some(doubt(message).help(format!(
-                "what it holds is true of one machine only; take it out of git: `git rm -r --cached {STATE_FOLDER}`"
+                "its contents apply to one machine only; remove it from git: `git rm -r --cached {STATE_FOLDER}`"
             )))
         }
         Err(why) => Some(doubt(format!(
-            "git does not tell whether the state directory `{STATE_FOLDER}` is committed: {why}"
+            "git cannot tell whether the state directory `{STATE_FOLDER}` is committed: {why}"
         ))),
     }
 }

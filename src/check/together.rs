@@ -1,7 +1,7 @@
-//! Fields of one image that do not go together, or that mean nothing without another one.
+//! Checks for fields that cannot be combined, or that have no effect without another.
 //!
-//! Looks at no files but the project file that a lock file needs. Each rule is a function of one spec that names the field
-//! to change.
+//! The only file it looks for is the project file that a lock file needs. Each rule is a function of one spec and names the
+//! field to change.
 
 mod clash;
 mod flytekit;
@@ -9,16 +9,16 @@ mod locks;
 mod secrets;
 
 use self::clash::Clashes;
-use super::told::Told;
+use super::findings::Findings;
 use crate::recipe::cuda_base;
 use crate::spec::{ImageSpec, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
-/// All that does not go together in the images of a workspace.
-pub(super) fn check(workspace: &Workspace, told: &mut Told) {
+/// Reports invalid combinations of fields in the images of a workspace.
+pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
     for image in &workspace.images {
         let spec = &image.spec;
-        let mut clashes = Clashes { image, told };
+        let mut clashes = Clashes { image, findings };
         secrets::secrets(spec, &mut clashes);
         if spec.dockerfile.is_some() {
             dockerfile(&mut clashes);
@@ -39,7 +39,7 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 "cudnn",
                 "`cudnn` needs `cuda`",
                 "for which CUDA?",
-                "say the version of CUDA too: `cuda \"12.6\"`",
+                "add the CUDA version: `cuda \"12.6\"`",
             );
         }
         return;
@@ -47,10 +47,10 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     if let Err(mismatch) = cuda_base(cuda, spec.cudnn.as_deref(), spec.base_image.as_ref()) {
         let message = match mismatch.field {
             "cuda" => format!("there is no image of CUDA {cuda}"),
-            field => format!("`{field}` does not go with CUDA {cuda}"),
+            field => format!("`{field}` cannot be combined with CUDA {cuda}"),
         };
         let clash = clashes.at(mismatch.field, message, mismatch.why);
-        clashes.told.error(match mismatch.help {
+        clashes.findings.error(match mismatch.help {
             Some(help) => clash.help(help),
             None => clash,
         });
@@ -63,7 +63,7 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             "cuda",
             "NVIDIA's images have no Python",
             "packages need one",
-            "say which: `python-version \"3.12\"`",
+            "choose one: `python-version \"3.12\"`",
         );
     }
 }
@@ -73,9 +73,9 @@ fn conda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     if has_packages && spec.python_exec.is_some() {
         clashes.error(
             "python-exec",
-            "`python-exec` does not go with conda packages",
-            "conda brings a Python of its own",
-            "leave one of the two out; `python-version` says which Python conda installs",
+            "`python-exec` cannot be combined with conda packages",
+            "conda installs its own Python",
+            "remove one of the two; `python-version` sets which Python conda installs",
         );
     }
     if !spec.conda_channels.is_empty() && !has_packages {
@@ -94,13 +94,13 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         clashes.error(
             "source-copy-mode",
             "`source-copy-mode` needs `source-root`",
-            "all of what?",
+            "there is no directory to copy from",
             "name the directory: `source-root \"src\"`",
         );
     }
 }
 
-/// A Dockerfile says everything itself, but for what the image is called, where it goes and who builds it.
+/// A Dockerfile determines everything except the image's name, destination and builder.
 fn dockerfile(clashes: &mut Clashes<'_>) {
     const BESIDE: [&str; 10] = [
         "name",
@@ -118,9 +118,9 @@ fn dockerfile(clashes: &mut Clashes<'_>) {
     for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {
         clashes.error(
             field,
-            format!("`{field}` does not go with `dockerfile`"),
-            "the Dockerfile says it",
-            "write it into the Dockerfile, or drop what was inherited with `reset=#true`",
+            format!("`{field}` cannot be combined with `dockerfile`"),
+            "the Dockerfile determines this",
+            "move it into the Dockerfile, or discard the inherited values with `reset=#true`",
         );
     }
 }

@@ -1,20 +1,20 @@
-//! The lints: what is probably a mistake, and may be meant. One table, from which everything else about them follows.
+//! The table of lints, which report things that are probably mistakes but may be intended.
 //!
-//! Where a lint is found, its code is named; how bad it is, and whether a manifest may allow it, is said here. docs/lints.md
-//! has the same list, with why and an example for each; a test compares the two.
+//! The code that detects a lint refers to it by its code; its level and whether a manifest may allow it are defined here.
+//! docs/lints.md has the same list with a rationale and an example for each, and a test compares the two.
 
 use super::{Diagnostic, Severity};
 
-/// One lint.
+/// A lint.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lint {
-    /// Its stable name.
+    /// Stable name.
     pub code: &'static str,
-    /// How bad it is unless somebody says otherwise.
+    /// Default severity.
     pub level: Severity,
-    /// What it finds, in one sentence.
+    /// What the lint detects, in one sentence.
     pub summary: &'static str,
-    /// Whether a manifest can allow it: it is about what a manifest says.
+    /// Whether a manifest can allow the lint, which makes sense only for lints about its own contents.
     pub is_allowable: bool,
 }
 
@@ -27,16 +27,13 @@ const fn warning(code: &'static str, summary: &'static str) -> Lint {
     }
 }
 
-/// All lints, by code.
+/// All lints, sorted by code.
 pub static LINTS: [Lint; 17] = [
     warning(
         "ambiguous-base",
-        "a base of a registry is called like an image of the workspace",
+        "a registry base has the same name as an image of the workspace",
     ),
-    warning(
-        "empty-copy",
-        "a directory is copied, and nothing is left of it",
-    ),
+    warning("empty-copy", "a copied directory has no files left to copy"),
     warning("floating-base", "a base has no tag, or `latest`"),
     warning(
         "install-command",
@@ -44,23 +41,26 @@ pub static LINTS: [Lint; 17] = [
     ),
     warning(
         "left-out",
-        "a Dockerfile copies what is left out of its context",
+        "a Dockerfile copies files that are excluded from its context",
     ),
-    warning("no-effect", "a field means nothing beside the others"),
+    warning(
+        "no-effect",
+        "a field has no effect in combination with others",
+    ),
     warning(
         "no-ignore-file",
-        "the directory of the manifest is copied, and nothing says what to leave out",
+        "the manifest's directory is copied without an ignore file",
     ),
     Lint {
         is_allowable: false,
         ..warning(
             "not-included",
-            "something is wrong, and a manifest above does not include this workspace",
+            "there are errors, and a manifest above does not include this workspace",
         )
     },
     warning(
         "one-string-entrypoint",
-        "an entrypoint is one text with blanks in it",
+        "an entrypoint is a single string with spaces",
     ),
     warning(
         "scratch",
@@ -68,7 +68,7 @@ pub static LINTS: [Lint; 17] = [
     ),
     warning(
         "secret-value",
-        "a value of the environment looks like a secret",
+        "the value of an environment variable looks like a secret",
     ),
     Lint {
         level: Severity::Error,
@@ -82,22 +82,22 @@ pub static LINTS: [Lint; 17] = [
         )
     },
     warning("unused-allow", "an `allow` allows nothing"),
-    warning("unused-secret", "no step gets a secret"),
+    warning("unused-secret", "a secret is not used by any step"),
     warning("unused-template", "nothing extends a template"),
     warning("unused-variable", "nothing uses a variable"),
 ];
 
-/// The lint of this code.
+/// Returns the lint with this code.
 #[must_use]
 pub fn find(code: &str) -> Option<&'static Lint> {
     LINTS.iter().find(|lint| lint.code == code)
 }
 
 impl Diagnostic {
-    /// What a lint found, without a place yet.
+    /// A diagnostic for a lint, as yet without a place.
     ///
     /// # Panics
-    /// When there is no such lint.
+    /// Panics if there is no lint with this code.
     pub fn lint(code: &'static str, message: impl Into<String>) -> Self {
         let lint = find(code).expect("a lint of the table");
         Self {

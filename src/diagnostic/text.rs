@@ -1,6 +1,6 @@
-//! Text as it is shown in messages and fixes.
+//! Formats text for messages and fixes.
 
-/// A value as it is shown in a sentence: at most 80 characters, and none that would break it or that nobody would see.
+/// Formats a value for use in a sentence: at most 80 characters, with control characters and invisible ones escaped.
 pub(crate) fn shown(value: &str) -> String {
     let mut out = String::new();
     for (count, c) in value.chars().enumerate() {
@@ -16,7 +16,7 @@ pub(crate) fn shown(value: &str) -> String {
     out
 }
 
-/// A text as a manifest writes it.
+/// Formats a string as a quoted manifest value.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -32,7 +32,7 @@ pub(crate) fn quoted(text: &str) -> String {
     out + "\""
 }
 
-/// Characters that a manifest cannot hold as they are, or whose reader would not see them.
+/// Whether a character is not allowed literally in a manifest, or is invisible.
 pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -26,7 +26,7 @@ pub(crate) enum Links {
 pub(crate) enum Refusal {
     #[error("it is {0}, not a file")]
     Kind(FileKind),
-    #[error("it is a link that leads nowhere")]
+    #[error("it is a broken link")]
     Dangling,
     /// A link on the way leads out of the [`Root`].
     #[error("it lies behind a link that leads outside")]
@@ -173,10 +173,7 @@ mod tests {
             why(&at("large"), Links::Follow),
             "it is larger than 4 bytes"
         );
-        assert_eq!(
-            why(&at("dangling"), Links::Follow),
-            "it is a link that leads nowhere"
-        );
+        assert_eq!(why(&at("dangling"), Links::Follow), "it is a broken link");
         assert!(
             bytes(&at("none"), Links::Follow, 4)
                 .unwrap_err()

@@ -1,7 +1,7 @@
-//! A manifest on the disk: read once, and replaced whole if it is still what was read.
+//! A manifest on disk: read once, then replaced as a whole provided that it has not changed since.
 //!
-//! A link within the workspace stays, and what it leads to is replaced; one that leads out of it is refused. All goes by
-//! handles, so that no link that is put in meanwhile leads elsewhere.
+//! If the manifest is a link within the workspace, the link stays and its target is replaced; a link that leaves the workspace
+//! is an error. All access is relative to open directories, so that a link created in the meantime cannot redirect it.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -11,25 +11,25 @@ use crate::disk::read::Root;
 use crate::disk::{limits, system_words};
 use crate::session::Refusal;
 
-/// The mark that some editors put before a text; it is none of it.
+/// The byte order mark that some editors write before a text; not part of the text itself.
 const BOM: &str = "\u{feff}";
 
-/// Where a manifest is.
+/// The location of a manifest.
 #[derive(Debug, Clone)]
 pub struct ManifestPath {
-    /// The directory that it must not lead out of.
+    /// The directory that the manifest must not be outside of.
     pub root: PathBuf,
-    /// Its path in there.
+    /// Path relative to `root`.
     pub path: PathBuf,
-    /// What it is called in words.
+    /// Name for messages.
     pub shown: String,
 }
 
 pub(super) struct File {
-    /// The directory that it is really in, and what it is called there.
+    /// The directory that actually contains the file; `name` is the file's name in it.
     dir: Dir,
     name: String,
-    /// What it is called in words.
+    /// Name for messages.
     shown: String,
     whole: String,
 }
@@ -68,8 +68,8 @@ impl File {
         self.whole.strip_prefix(BOM).unwrap_or(&self.whole)
     }
 
-    /// Puts another text in its place, at once or not at all; mode and owner stay. Says whether it was still what was read:
-    /// if not, it is left to who changed it.
+    /// Atomically replaces the text, preserving mode and owner. Returns `false`, without writing, if somebody else has changed
+    /// the file since it was read.
     pub(super) fn replace(&self, text: &str) -> Result<bool, Refusal> {
         let mark = if self.whole.starts_with(BOM) { BOM } else { "" };
         let new = format!("{mark}{text}");
@@ -80,7 +80,7 @@ impl File {
             let why = why.unwrap_or_else(|| system_words(&error));
             Refusal::usage(
                 format!("`{}` cannot be written: {why}", self.shown),
-                "it is as it was; are it and its directory writable?",
+                "it is unchanged; check that the file and its directory are writable",
             )
         })
     }

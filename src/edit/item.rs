@@ -1,34 +1,34 @@
-//! What a command asks for, the values that an image itself says of a field, and what becomes of each.
+//! Edits as requested, the values that an image itself gives a field, and what happens to each.
 
 use super::target::Target;
 use crate::manifest::{Data, Node, Value};
 
-/// What is to be said of one field of one image.
+/// A change of one field of one image.
 #[derive(Debug, Clone)]
 pub struct Edit {
-    /// The image's id.
+    /// Id of the image.
     pub image: String,
-    /// The field, as manifests call it.
+    /// Manifest name of the field.
     pub field: String,
-    /// What becomes of its values.
+    /// The change of the field's values.
     pub change: Change,
 }
 
-/// What becomes of the values of a field; those of a map are `NAME=VALUE`.
+/// A change of a field's values. Values of maps have the form `NAME=VALUE`.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// These are there, beside the others; a package by its name.
+    /// Adds values. A package replaces another version of itself.
     Add(Vec<String>),
-    /// These are there no more; of a map, names will do, and of packages too.
+    /// Removes values; entries of maps and packages can be given by name.
     Remove(Vec<String>),
-    /// These are all that the image says; of a map, the entries of these names.
+    /// Sets the image's own values; of a map, only the named entries.
     Set(Vec<String>),
 }
 
-/// A value that is said, with its name where it has one.
-pub(super) type Said = (Option<String>, String);
+/// A value, with its name if it is the entry of a map.
+pub(super) type Entry = (Option<String>, String);
 
-/// Where in a node a value stands.
+/// The position of a value in a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Argument(usize),
@@ -37,12 +37,12 @@ pub(super) enum Part {
 }
 
 pub(super) struct Item {
-    /// Which of the image's nodes of the field.
+    /// Index among the image's nodes of the field.
     pub node: usize,
     pub part: Part,
     pub key: Option<String>,
     pub text: String,
-    /// Whether names in braces are filled in, so that it means something else than it says.
+    /// Whether the text has placeholders in braces, so that its meaning differs from its spelling.
     is_filled: bool,
     pub fate: Fate,
 }
@@ -55,7 +55,7 @@ pub(super) enum Fate {
 }
 
 impl Item {
-    /// Whether it is this very value, and goes on being so.
+    /// Whether the value will be exactly `text` after the edit.
     pub(super) fn is(&self, text: &str) -> bool {
         match &self.fate {
             Fate::Stays => !self.is_filled && self.text == text,
@@ -64,7 +64,7 @@ impl Item {
         }
     }
 
-    /// What it says in the end.
+    /// The text after the edit; `None` if the value is removed.
     pub(super) fn said(&self) -> Option<&str> {
         match &self.fate {
             Fate::Stays => Some(&self.text),
@@ -82,7 +82,7 @@ impl Item {
     }
 }
 
-/// All that the image itself says of the field.
+/// All values that the image itself gives the field.
 pub(super) fn items(target: &Target<'_>) -> Vec<Item> {
     let mut items = Vec::new();
     for (node, own) in target.own().into_iter().enumerate() {
@@ -112,7 +112,7 @@ pub(super) fn items(target: &Target<'_>) -> Vec<Item> {
     items
 }
 
-/// Whether a node drops what was inherited: then it means something without values too.
+/// Whether a node discards inherited values, and is therefore meaningful even without values of its own.
 pub(super) fn is_reset(node: &Node) -> bool {
     node.props
         .iter()

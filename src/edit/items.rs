@@ -1,6 +1,6 @@
-//! The values of a field, and what a change does to each: exchanged, taken away, or put behind the others.
+//! Applies a change to the values of a field: replaces, removes and appends them.
 
-use super::item::{Change, Fate, Item, Said, items};
+use super::item::{Change, Entry, Fate, Item, items};
 use super::names::{bare_name, name_of};
 use super::splice::Splice;
 use super::target::{Shape, Target};
@@ -10,19 +10,19 @@ use crate::session::Refusal;
 
 pub(super) struct Changed {
     pub splices: Vec<Splice>,
-    /// What is done, in words.
+    /// What was done, one sentence each.
     pub said: Vec<String>,
-    /// The line of the first of it, from 1.
+    /// Line of the first change, from 1.
     pub line: usize,
-    /// What the image itself says of the field afterwards.
-    pub values: Vec<Said>,
+    /// The image's own values of the field after the change.
+    pub values: Vec<Entry>,
 }
 
 pub(super) struct Items<'a> {
     pub target: &'a Target<'a>,
     pub items: Vec<Item>,
-    /// What comes behind them.
-    pub pushed: Vec<Said>,
+    /// Values to append.
+    pub pushed: Vec<Entry>,
     said: Vec<String>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
         });
     let first = splices.iter().min_by_key(|splice| splice.span.start);
     let start = first.map_or(own, |splice| splice.span.start);
-    // A first field comes with the image's block.
+    // The first field of an image comes with the image's block.
     let lead = first.map_or("", |splice| splice.text.as_str());
     let lead = &lead[..lead.len() - lead.trim_start_matches([' ', '{', '\r', '\n']).len()];
     let kept = items.items.iter();
@@ -113,18 +113,18 @@ impl Items<'_> {
         Ok(())
     }
 
-    /// Whether two values are the same, or two requirements of one package.
+    /// Whether two values are equal or are requirements of the same package.
     fn is_same(&self, text: &str, value: &str) -> bool {
         let name = name_of(self.field(), value);
         text == value || (name.is_some() && name_of(self.field(), text) == name)
     }
 
-    /// Whether what the image says itself would take the place of what it inherits.
+    /// Whether a value of the image's own would replace its inherited values.
     fn replaces(&self) -> bool {
         self.target.shape == Shape::Words && self.items.is_empty()
     }
 
-    /// Whether the image says a value itself by now.
+    /// Whether the image itself has the value after the changes so far.
     fn has(&self, value: &str) -> bool {
         let is_pushed = self.pushed.iter().any(|(_, text)| text == value);
         is_pushed || self.items.iter().any(|item| item.is(value))
@@ -164,7 +164,7 @@ impl Items<'_> {
         Ok(())
     }
 
-    /// `NAME=VALUE`.
+    /// Splits `NAME=VALUE`.
     fn pair<'v>(&self, value: &'v str) -> Result<(&'v str, &'v str), Refusal> {
         match value.split_once('=') {
             None | Some(("", _)) => Err(self.has_no_name(value)),
@@ -177,7 +177,7 @@ impl Items<'_> {
         let [value] = values else {
             return Err(self.has_one_value());
         };
-        // An image of the workspace stands behind its word.
+        // An image of the workspace is given as the property `image`.
         let (key, text) = match value.split_once('=') {
             Some(("image", id)) if self.field() == "base-image" => (Some("image"), id),
             _ => (None, value.as_str()),
@@ -258,7 +258,7 @@ impl Items<'_> {
         Ok(())
     }
 
-    /// Removes a field that has one value.
+    /// Removes all values of a field that has a single value.
     fn remove_whole(&mut self) -> Result<(), Refusal> {
         if !matches!(self.target.shape, Shape::One | Shape::Words) {
             return Err(self.is_not_said());
@@ -274,7 +274,7 @@ impl Items<'_> {
         Ok(())
     }
 
-    /// Whether a word of the command line means a value that is still there.
+    /// Whether a command-line argument refers to an item that is still present.
     fn means(&self, item: &Item, value: &str) -> bool {
         item.fate != Fate::Goes
             && match &item.key {
@@ -283,7 +283,7 @@ impl Items<'_> {
             }
     }
 
-    /// Whether a word of the command line is a value, or its package's name.
+    /// Whether a command-line argument is the value itself or the name of its package.
     pub(super) fn names(&self, text: &str, value: &str) -> bool {
         let package = name_of(self.field(), text).map(|name| name.package);
         text == value || (package.is_some() && package == bare_name(self.field(), value))

@@ -1,13 +1,13 @@
-//! The canonical layout of a manifest: four blanks a block, one node a line, one blank line at most between them. A block of
-//! one plain node may stay in the line of its own node.
+//! The canonical layout of a manifest: blocks indented by four spaces, one node per line, at most one blank line between
+//! nodes. A block of one simple node may stay on its node's line.
 //!
-//! Works on tokens, not on a tree, so that comments and what is commented out stay where they are; values and comments are
-//! never looked into. The `kdl` crate's formatter would lose comments: see docs/design/kdl.md.
+//! Works on tokens rather than a tree, so that comments and commented-out parts stay where they are; the text of values and
+//! comments is never changed. The `kdl` crate's formatter would lose comments: see docs/design/kdl.md.
 
 use crate::manifest::write::WIDTH;
 use crate::manifest::{Token, TokenKind};
 
-/// Lays out a text that reads without a mistake.
+/// Formats a text that parses without errors.
 pub(super) fn layout(text: &str, tokens: &[Token]) -> String {
     let mut layout = Layout {
         text,
@@ -25,7 +25,7 @@ pub(super) fn layout(text: &str, tokens: &[Token]) -> String {
     layout.out
 }
 
-/// How the lines of a text end: as its first one does.
+/// The line ending of a text, determined by its first line.
 pub(super) fn line_end(text: &str, tokens: &[Token]) -> &'static str {
     let ends = |token: &&Token| matches!(token.kind, TokenKind::Newline | TokenKind::Continue);
     let first = tokens.iter().find(ends);
@@ -35,20 +35,20 @@ pub(super) fn line_end(text: &str, tokens: &[Token]) -> &'static str {
     }
 }
 
-/// The comment in a `\` and the rest of its line.
+/// The comment in a line continuation, which consists of `\` and the rest of its line.
 pub(super) fn comment_in(continued: &str) -> Option<&str> {
     let at = continued.find("//")?;
     Some(continued[at..].trim_end())
 }
 
-/// What was written last in a line.
+/// What was last written on the current line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Nothing but the indentation.
+    /// Only indentation.
     Nothing,
-    /// The same, in a line that goes on from the one that ends there.
+    /// Only indentation, on a line that continues the line that ends at this offset.
     Continued(usize),
-    /// What the next word follows without a blank: `=` or `/-`.
+    /// `=` or `/-`, which no space follows.
     Glue,
     Word,
 }
@@ -72,7 +72,7 @@ impl<'a> Layout<'a> {
         &self.text[self.tokens[self.at].span.clone()]
     }
 
-    /// All nodes and comments up to the end of the block.
+    /// Writes all nodes and comments up to the end of the block.
     fn nodes(&mut self) {
         let mut is_first = true;
         loop {
@@ -93,7 +93,7 @@ impl<'a> Layout<'a> {
             is_first = false;
             let before = self.at;
             self.node();
-            // Only a text with mistakes has what begins no node.
+            // Only a text with errors has tokens that begin no node.
             self.at = self.at.max(before + 1);
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Layout<'a> {
         self.before = Before::Word;
     }
 
-    /// One node with the comments before it in its line; or a line of comments.
+    /// Writes one node, with the comments before it on its line, or a line of comments.
     fn node(&mut self) {
         let has_node = self.head();
         while has_node && let Some(kind) = self.peek() {
@@ -149,7 +149,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// What stands before a node's name: comments and a `/-`. Says whether a node follows.
+    /// Writes what precedes a node's name: comments and `/-`. Returns whether a node follows.
     fn head(&mut self) -> bool {
         let mut comments = Vec::new();
         let (mut is_out, mut is_apart) = (false, false);
@@ -192,7 +192,7 @@ impl<'a> Layout<'a> {
         has_node
     }
 
-    /// A `/-` behind a node's name; comments between it and what it is for go before it.
+    /// Writes a `/-` after a node's name. Comments between it and what it comments out are moved before it.
     fn dash(&mut self) {
         loop {
             self.at += 1;
@@ -213,7 +213,7 @@ impl<'a> Layout<'a> {
         self.before = Before::Glue;
     }
 
-    /// One `\` behind the other; says whether the node ends there all the same.
+    /// Writes consecutive line continuations. Returns whether the node ends there nevertheless.
     fn continued(&mut self) -> bool {
         let mut comments = Vec::new();
         while let Some(TokenKind::Continue | TokenKind::Space) = self.peek() {
@@ -246,7 +246,7 @@ impl<'a> Layout<'a> {
 
     fn break_line(&mut self, comment: Option<&str>) {
         match (self.before, comment) {
-            // The `\` is there already.
+            // The `\` has already been written.
             (Before::Continued(at), Some(_)) if self.out[..at].ends_with('\\') => {
                 self.out.truncate(at);
             }
@@ -285,7 +285,7 @@ impl<'a> Layout<'a> {
         self.before = Before::Word;
     }
 
-    /// A block of one plain node that stands in one line and has room there, and where it ends: it stays so.
+    /// A block that stays on its line because it has one simple node and fits there, and the index of its closing token.
     fn short(&self) -> Option<(String, usize)> {
         let mut inside = "{".to_owned();
         let (mut is_glued, mut is_over) = (false, false);
@@ -316,7 +316,7 @@ impl<'a> Layout<'a> {
         None
     }
 
-    /// A comment in the line of a `{` or a `;`.
+    /// Writes the comment that follows a `{` or `;` on the same line.
     fn comment_beside(&mut self) {
         let rest = &self.tokens[self.at..];
         let blanks = rest

@@ -1,4 +1,4 @@
-//! Why the values of a field cannot be changed as they were to be, with what to do instead.
+//! Errors for changes that cannot be made, with what to do instead.
 
 use super::items::Items;
 use super::names::name_of;
@@ -9,14 +9,15 @@ use crate::session::Refusal;
 use crate::suggest::closest;
 
 impl Items<'_> {
-    /// The mistake of removing what is not there, or not here.
+    /// The error for removing a value that does not exist or is inherited.
     pub(super) fn absent(&self, value: &str) -> Refusal {
         let (target, field) = (self.target, self.field());
         let is_it = |(text, _): &(String, &Place)| value.is_empty() || self.names(text, value);
         let key = value.split_once('=').map_or(value, |(key, _)| key);
         let inherited = target.inherited().into_iter().find(is_it);
         if let Some((_, place)) = inherited.or_else(|| target.inherited_entry(key)) {
-            let help = format!("`{field} reset=#true` in the image drops all that it inherits");
+            let help =
+                format!("`{field} reset=#true` in the image discards everything it inherits");
             return target.refuse_inherited(field, place, help);
         }
         let known = self.items.iter().flat_map(|item| {
@@ -46,7 +47,7 @@ impl Items<'_> {
         })
     }
 
-    /// The mistake of a change of what is inherited; `values` are all that the image would have to say instead.
+    /// The error for changing an inherited value. `values` are what the image would have to contain instead.
     pub(super) fn refuse_inherited(&self, place: &Place, values: &[String]) -> Refusal {
         let (field, id) = (self.field(), self.target.id);
         let written = |value: &String| match (self.target.shape, value.split_once('=')) {
@@ -60,28 +61,28 @@ impl Items<'_> {
         let said = said.join(" ");
         let help = match self.target.shape {
             Shape::List => {
-                format!("`{field} reset=#true …` in the image drops all that it inherits")
+                format!("`{field} reset=#true …` in the image discards everything it inherits")
             }
-            _ => format!("for `{id}` alone, write it into the image: `{field} {said}`"),
+            _ => format!("to change only `{id}`, write it in the image: `{field} {said}`"),
         };
         self.target.refuse_inherited(field, place, help)
     }
 
-    /// The mistake of a map's value that is no `NAME=VALUE`.
+    /// The error for a map value that is not of the form `NAME=VALUE`.
     pub(super) fn has_no_name(&self, value: &str) -> Refusal {
         let field = self.field();
         let said = quoted(value);
         Refusal::usage(
-            format!("`{field}` takes names with values, and {said} has no name"),
+            format!("`{field}` takes `NAME=VALUE` pairs, and {said} has no name"),
             "write `NAME=VALUE`",
         )
     }
 
-    /// The mistake of an entry that would be taken for the removal of what is inherited.
+    /// The error for an entry that would be read as a reset of inherited values.
     pub(super) fn is_called_reset(&self, text: &str) -> Refusal {
         let field = self.field();
         Refusal::usage(
-            format!("an entry of `{field}` called `reset` is not edited by a command"),
+            format!("commands cannot edit an entry of `{field}` named `reset`"),
             format!("write it by hand: `{field} {{ reset {} }}`", quoted(text)),
         )
     }
@@ -89,15 +90,15 @@ impl Items<'_> {
     pub(super) fn is_not_said(&self) -> Refusal {
         let field = self.field();
         Refusal::usage(
-            format!("which values of `{field}` are to be removed is not said"),
-            "name them behind the field",
+            format!("no values of `{field}` to remove were given"),
+            "list them after the field",
         )
     }
 
     pub(super) fn has_one_value(&self) -> Refusal {
         let (id, field) = (self.target.id, self.field());
         Refusal::usage(
-            format!("`{field}` has one value"),
+            format!("`{field}` holds a single value"),
             format!("write `imgspec set {id} {field} VALUE`"),
         )
     }

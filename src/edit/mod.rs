@@ -1,7 +1,7 @@
-//! Changes of a manifest that a command asks for: a value of an image's field, or the layout.
+//! Edits of a manifest on behalf of a command: one field of an image, or the layout.
 //!
-//! An edit touches one node, on the document model of the `kdl` crate, and nothing else of the file by a byte. It is checked as
-//! `imgspec check` would, before anything is written, and proven to say what was asked for and nothing else.
+//! An edit changes one node, using the document model of the `kdl` crate, and not a byte of anything else. Before it is
+//! written, it is checked like `imgspec check`, and verified to make exactly the requested change.
 
 mod file;
 mod item;
@@ -30,30 +30,30 @@ use crate::manifest::{self, Overrides};
 use crate::session::{self, Opening, Refusal};
 use target::Target;
 
-/// An edit that checks and is not yet written.
+/// An edit that has been checked but not written.
 pub struct ProposedEdit {
     file: File,
-    /// The text that the manifest would have; none when it is as it should be.
+    /// The new text of the manifest; `None` if nothing has to change.
     text: Option<String>,
-    /// The manifest's path in the workspace.
+    /// Path of the manifest in the workspace.
     pub path: String,
-    /// The line of the node, from 1.
+    /// Line of the node, from 1.
     pub line: usize,
-    /// What is done, in words.
+    /// What was done, one sentence each.
     pub said: Vec<String>,
-    /// What is doubtful in the workspace with the edit.
+    /// Warnings about the workspace as edited.
     pub warnings: Vec<Diagnostic>,
-    /// The manifests' texts with the edit.
+    /// The texts of the manifests as edited.
     pub sources: Sources,
 }
 
-/// How often something is tried that others undo, and how long they are left alone in between.
+/// How often to retry after somebody else has changed the manifest, and how long to wait in between.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Edit {
-    /// Makes the edit: worked out anew, and checked anew, as often as somebody else changes the manifest meanwhile. One that would
-    /// not check leaves the manifest as it is.
+    /// Makes the edit. If somebody else changes the manifest in the meantime, the edit is redone and checked again. An edit
+    /// that fails the check leaves the manifest unchanged.
     pub fn make(&self, opening: &Opening<'_>) -> Result<ProposedEdit, Refusal> {
         persist(opening.manifest, || {
             let proposal = self.propose(opening)?;
@@ -61,12 +61,12 @@ impl Edit {
         })
     }
 
-    /// Works the edit out and checks it; writes nothing. What the command line sets for one run is left aside.
+    /// Prepares and checks the edit without writing it. Overrides of single fields from the command line are ignored.
     pub fn propose(&self, opening: &Opening<'_>) -> Result<ProposedEdit, Refusal> {
         persist(opening.manifest, || self.attempt(opening))
     }
 
-    /// The same; none if the manifest changed while it was read.
+    /// A single attempt; `None` if the manifest changed while it was read.
     fn attempt(&self, opening: &Opening<'_>) -> Result<Option<ProposedEdit>, Refusal> {
         let overrides = Overrides {
             vars: opening.overrides.vars.clone(),
@@ -114,19 +114,19 @@ impl Edit {
 }
 
 impl ProposedEdit {
-    /// Whether there is something to write.
+    /// Whether there is anything to write.
     pub fn is_change(&self) -> bool {
         self.text.is_some()
     }
 
-    /// Writes it. Says whether the manifest was still what was read; if not, it is left to who changed it.
+    /// Writes the edit. Returns `false`, without writing, if somebody else has changed the manifest since it was read.
     pub fn write(&self) -> Result<bool, Refusal> {
         let text = self.text.as_ref();
         text.map_or(Ok(true), |text| self.file.replace(text))
     }
 }
 
-/// Tries until nobody else has changed the manifest meanwhile; gives up in the end.
+/// Retries while somebody else changes the manifest, up to a limit.
 fn persist<T>(
     manifest: &Path,
     mut attempt: impl FnMut() -> Result<Option<T>, Refusal>,
@@ -138,22 +138,25 @@ fn persist<T>(
         std::thread::sleep(PAUSE);
     }
     Err(Refusal::usage(
-        format!("`{}` is changed by others all the time", manifest.display()),
+        format!(
+            "`{}` keeps being changed by something else",
+            manifest.display()
+        ),
         "nothing was written: try again",
     ))
 }
 
-/// Says below the last mistake that the manifest was left alone.
+/// Notes below the last error that the manifest was left unchanged.
 fn unwritten(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     if let Some(last) = diagnostics.iter_mut().rfind(|it| it.is_error()) {
         last.help
-            .push("nothing was written: this is what a check of the edit found".to_owned());
+            .push("nothing was written: the edit would not pass `imgspec check`".to_owned());
     }
     diagnostics
 }
 
-/// Lays a manifest out; `is_look` writes nothing. Says whether it was laid out otherwise. As often as somebody else changes it
-/// meanwhile, it is done anew. Its text is added to the sources.
+/// Formats a manifest, or only checks the format if `is_look`. Returns whether the format differed. Retries if somebody else
+/// changes the manifest in the meantime. Its text is added to `sources`.
 pub fn format(
     at: &ManifestPath,
     is_look: bool,
@@ -180,8 +183,8 @@ pub fn format(
     }
 }
 
-/// A manifest's text in the canonical layout, which means the same; `path` is what it is called.
-/// Its source is added to the others.
+/// Returns a manifest's text in the canonical layout, with the same meaning. `path` is its name in messages; the text is added
+/// to `sources`.
 pub fn formatted(path: &str, text: &str, sources: &mut Sources) -> Result<String, Vec<Diagnostic>> {
     let source = sources.add(path, text);
     let (nodes, mistakes) = manifest::parse(text, source);
@@ -200,9 +203,9 @@ pub fn formatted(path: &str, text: &str, sources: &mut Sources) -> Result<String
     }
     let mistake = Diagnostic::error(
         "bug",
-        format!("`{path}` cannot be laid out so that it means the same"),
+        format!("`{path}` cannot be formatted without changing its meaning"),
     );
     Err(vec![mistake.help(
-        "it is left as it is; please tell imgspec's makers, with the file",
+        "it was left unchanged; please report this bug, with the file",
     )])
 }

@@ -1,14 +1,14 @@
-//! Which package a value names, so that a new requirement of it takes the old one's place.
+//! Finds the package that a value refers to, so that a new requirement can replace an old one.
 
-/// A package that a value asks for: two values of one name are two requirements of one package.
+/// The package that a value requires. Values with equal names are requirements of the same package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
     pub package: String,
-    /// Where it is wanted: a package may be wanted in two ways on two platforms.
+    /// Environment marker: a package may have different requirements on two platforms.
     marker: String,
 }
 
-/// What a value of a field is called; none in fields whose values have no names, or when it names nothing.
+/// The name of a value; `None` if values of the field have no names, or this one has none.
 pub(super) fn name_of(field: &str, value: &str) -> Option<Name> {
     let (package, marker) = match field {
         "packages" | "runtime-packages" => requirement(value)?,
@@ -19,7 +19,7 @@ pub(super) fn name_of(field: &str, value: &str) -> Option<Name> {
     Some(Name { package, marker })
 }
 
-/// The package that a value of a field is the bare name of.
+/// The package, if the value is nothing but its name.
 pub(super) fn bare_name(field: &str, value: &str) -> Option<String> {
     let name = name_of(field, value)?;
     value.trim().chars().all(in_name).then_some(name.package)
@@ -29,7 +29,7 @@ fn in_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.+:".contains(c)
 }
 
-/// The name of a Python requirement, normalised as PEP 503 says, and its marker. A URL or a path has no name.
+/// The name of a Python requirement, normalized according to PEP 503, and its marker. URLs and paths have no name.
 fn requirement(value: &str) -> Option<(String, String)> {
     let value = value.trim();
     let end = value.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.".contains(c));
@@ -42,7 +42,7 @@ fn requirement(value: &str) -> Option<(String, String)> {
     is_name.then(|| (normalised(name), marker.split_whitespace().collect()))
 }
 
-/// Lower case, with one `-` for each run of `-`, `_` and `.`.
+/// Lower case, with `-` in place of each run of `-`, `_` and `.`.
 fn normalised(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()

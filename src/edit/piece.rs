@@ -1,8 +1,8 @@
-//! The values of one node, on the `kdl` crate's document model: exchanged, taken away and added, with all that stands between
-//! them left as it is.
+//! Replaces, removes and adds values of a single node using the `kdl` crate's document model, leaving everything between them
+//! unchanged.
 //!
-//! The crate sees single nodes that our own parser has read, up to their last value: it would lose what follows a block on its
-//! line, and on nested `/-{` its time doubles with each level (docs/design/kdl.md).
+//! The crate is given only single nodes, up to their last value, that our own parser has already read: it would lose what
+//! follows a block on its line, and its run time doubles with each level of nested `/-{` (docs/design/kdl.md).
 
 use kdl::{KdlEntry, KdlEntryFormat, KdlIdentifier, KdlNode, KdlValue};
 
@@ -18,7 +18,7 @@ pub(super) struct Written {
 }
 
 impl Piece {
-    /// Reads a node; none when the crate would not write it as it stands.
+    /// Parses a node; `None` if the crate would not reproduce its text exactly.
     pub(super) fn read(written: &str) -> Option<Self> {
         let node = KdlNode::parse(written).ok()?;
         (node.to_string() == written).then_some(Self { node })
@@ -28,7 +28,7 @@ impl Piece {
         self.node.to_string()
     }
 
-    /// The index among all entries of the argument, or property, at this position.
+    /// The index, among all entries, of the `at`th argument or property.
     fn entry(&self, at: usize, is_named: bool) -> Option<usize> {
         let entries = self.node.entries().iter().enumerate();
         let mut of_kind = entries.filter(|(_, entry)| entry.name().is_some() == is_named);
@@ -46,7 +46,7 @@ impl Piece {
         entry.set_format(format);
     }
 
-    /// Takes a value away; comments before it stay.
+    /// Removes a value but keeps the comments before it.
     pub(super) fn remove(&mut self, at: usize, is_named: bool) {
         let Some(at) = self.entry(at, is_named) else {
             return;
@@ -71,7 +71,7 @@ impl Piece {
         next.set_format(format);
     }
 
-    /// What leads to a value in a line of its own, where the values stand so.
+    /// The text that precedes a value placed on a line of its own; `None` if no value of the node is.
     pub(super) fn own_line(&self) -> Option<String> {
         let leads = self.node.entries().iter().rev();
         let leads = leads.filter_map(|entry| entry.format().map(|format| format.leading.as_str()));
@@ -82,7 +82,7 @@ impl Piece {
         })
     }
 
-    /// Adds a value at the end; `before` is what leads to it.
+    /// Appends a value, preceded by `before`.
     pub(super) fn push(&mut self, key: Option<&str>, value: &Written, before: &str) {
         let text = KdlValue::String(value.text.clone());
         let mut entry = match key {

@@ -1,14 +1,14 @@
-//! Whether an edited text says what was asked for, and all else as before: the last look before an edit is believed.
+//! The final verification of an edited text: that it makes the requested change and no other.
 
-use super::item::Said;
+use super::item::Entry;
 use super::layout::comment_in;
 use super::target::Target;
 use crate::manifest::{self, Data, Node, Token, TokenKind, Value, same};
 use crate::session::Refusal;
 
-/// Proves an edited text: outside of the field's own nodes the same tree, in them the values that were meant, and every
-/// comment.
-pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Said]) -> Result<(), Refusal> {
+/// Verifies that the tree is unchanged outside the field's own nodes, that these have exactly the given values, and that no
+/// comment was lost.
+pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Entry]) -> Result<(), Refusal> {
     let (nodes, mistakes) = manifest::parse(text, target.source);
     let comments = comments(text, &manifest::tokens(text, target.source));
     let is_sound = mistakes.is_empty()
@@ -20,18 +20,18 @@ pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Said]) -> Result<
     let (field, id, path) = (target.field.name, target.id, target.path);
     Err(Refusal::usage(
         format!("`{field}` of image `{id}` must be edited by hand"),
-        format!("what a command would write to `{path}` is not what was meant"),
+        format!("an automatic edit of `{path}` would change more than was requested"),
     ))
 }
 
-fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Said], text: &str) -> bool {
+fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Entry], text: &str) -> bool {
     let others = |nodes: &[Node]| {
         let mut nodes = nodes.to_vec();
         if let Some(image) = nodes.get_mut(target.at) {
             image
                 .children
                 .retain(|child| child.name.text != target.field.name);
-            // An image may get its block by the edit.
+            // The edit may give the image its block.
             image.block = None;
         }
         nodes
@@ -43,17 +43,17 @@ fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Said], text: &str) ->
         .children
         .iter()
         .filter(|child| child.name.text == target.field.name);
-    let mut said: Vec<Said> = own.flat_map(|node| said(node, text)).collect();
+    let mut said: Vec<Entry> = own.flat_map(|node| said(node, text)).collect();
     let mut meant = values.to_vec();
     if values.iter().any(|(key, _)| key.is_some()) {
-        // Entries of a map may stand in the line or in the block.
+        // Map entries may be on the node's line or in its block.
         said.sort();
         meant.sort();
     }
     same(&others(nodes), &others(&target.nodes)) && said == meant
 }
 
-fn said(node: &Node, text: &str) -> Vec<Said> {
+fn said(node: &Node, text: &str) -> Vec<Entry> {
     let read = |value: &Value| match &value.data {
         Data::Text { text, .. } => text.clone(),
         _ => text[value.place.span.clone()].to_owned(),
@@ -68,7 +68,7 @@ fn said(node: &Node, text: &str) -> Vec<Said> {
     args.chain(props).chain(children).collect()
 }
 
-/// All comments of a text, and how many parts are commented out.
+/// All comments of a text, and the number of commented-out parts.
 pub(super) fn comments<'t>(text: &'t str, tokens: &[Token]) -> (Vec<&'t str>, usize) {
     let comment = |token: &Token| {
         let said = &text[token.span.clone()];

@@ -1,4 +1,4 @@
-//! Whole nodes put into a manifest or taken out of it, by its lines: what stands around them keeps its place.
+//! Inserts whole nodes into a manifest and removes them, line by line, without moving what surrounds them.
 
 use std::ops::Range;
 
@@ -30,7 +30,7 @@ pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for splice in splices {
-        // Two cuts side by side may both take what parts them.
+        // Two adjacent cuts may both include the separator between them.
         out += text.get(at..splice.span.start).unwrap_or_default();
         out += &splice.text;
         at = at.max(splice.span.end);
@@ -38,13 +38,13 @@ pub(super) fn spliced(text: &str, mut splices: Vec<Splice>) -> String {
     out + &text[at..]
 }
 
-/// A node that stands in a block, and the tokens around it.
+/// A node in a block, and the tokens around it.
 struct Around<'a> {
     tokens: &'a [Token],
     first: usize,
-    /// The token behind its last one.
+    /// Index of the token after its last one.
     next: usize,
-    /// Where its last token that is no blank ends.
+    /// End of its last token that is not a space.
     end: usize,
 }
 
@@ -84,7 +84,7 @@ impl<'a> Around<'a> {
         self.tokens[self.first].span.start
     }
 
-    /// The kind of a token, counted from some token on, blanks left out.
+    /// The first token at or after `from` that is not a space.
     fn behind(&self, from: usize) -> Option<&'a Token> {
         self.tokens[from..]
             .iter()
@@ -103,14 +103,14 @@ impl<'a> Around<'a> {
     }
 }
 
-/// The blanks that a line begins with, where nothing else stands before a place in it.
+/// The indentation of the line, if nothing but spaces precedes `at` on it.
 pub(super) fn indent(text: &str, at: usize) -> Option<&str> {
     let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
     let before = &text[line..at];
     before.trim().is_empty().then_some(before)
 }
 
-/// A new node in the image's block, where its field usually stands; `lines` are its texts.
+/// Inserts the field's new nodes, given as `lines`, at its usual place in the image's block.
 pub(super) fn new_field(target: &Target<'_>, lines: &[String]) -> Splice {
     let usual = |name: &str| if name == "extends" { 0 } else { 1 + rank(name) };
     let image = target.image();
@@ -129,7 +129,7 @@ pub(super) fn behind(target: &Target<'_>, node: &Node, lines: &[String]) -> Spli
     let around = Around::new(&target.tokens, node.name.place.span.start);
     let tokens = around.tokens;
     let mut at = around.next;
-    // Where the line goes on, the new nodes do so too.
+    // If the line continues after the node, the new nodes are added to it.
     if tokens.get(at).is_some_and(|it| it.kind == TokenKind::End) {
         let ended = tokens[at].span.end;
         at += 1;
@@ -159,7 +159,7 @@ pub(super) fn behind(target: &Target<'_>, node: &Node, lines: &[String]) -> Spli
     }
 }
 
-/// New nodes as the first of a node's block.
+/// Inserts nodes at the start of a node's block.
 pub(super) fn into(target: &Target<'_>, parent: &Node, lines: &[String]) -> Splice {
     let indent = inner_indent(target, parent);
     let end = super::layout::line_end(target.text, &target.tokens);
@@ -218,8 +218,8 @@ fn in_lines(target: &Target<'_>, lines: &[String], indent: &str) -> String {
     lines.collect()
 }
 
-/// A node taken out, with its line where it has one of its own; comments beside it stay. The first comment inside of it, which
-/// would go with it, is the error.
+/// Removes a node, along with its line if it has one of its own; comments beside it stay. Fails with the first comment inside
+/// the node, which would be lost.
 pub(super) fn without(target: &Target<'_>, node: &Node) -> Result<Splice, Range<usize>> {
     let around = Around::new(&target.tokens, node.name.place.span.start);
     let (tokens, start, end) = (around.tokens, around.start(), around.end);
@@ -253,7 +253,7 @@ pub(super) fn without(target: &Target<'_>, node: &Node) -> Result<Splice, Range<
     }
     let parted = around.before().filter(|token| token.kind == TokenKind::End);
     Ok(Splice::cut(match (parted, ended) {
-        // The last of several in a line.
+        // The last of several nodes on a line.
         (Some(before), _)
             if is_line_end || beyond.is_some_and(|it| it.kind == TokenKind::Close) =>
         {

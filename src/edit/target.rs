@@ -1,4 +1,4 @@
-//! Which nodes of which manifest an edit is about; and why it cannot be made there.
+//! Finds the nodes that an edit concerns, and explains why an edit cannot be made.
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 use crate::manifest::{self, Data, Node, Token, Value};
@@ -7,10 +7,10 @@ use crate::spec::fields::{self, Field, FieldKind};
 use crate::suggest::closest;
 use crate::workspace::{Image, Loaded, Places, Workspace};
 
-/// How a field is said.
+/// How a field's values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// One value.
+    /// A single value.
     One,
     /// Several values in one node.
     Words,
@@ -20,21 +20,21 @@ pub(super) enum Shape {
     Map,
 }
 
-/// A field of an image, where its own manifest says it.
+/// A field of an image, in the manifest that declares the image.
 pub(super) struct Target<'a> {
     workspace: &'a Workspace,
-    /// The image's id.
+    /// Id of the image.
     pub id: &'a str,
     pub field: &'static Field,
     pub shape: Shape,
-    /// The manifest's path in the workspace.
+    /// Path of the manifest in the workspace.
     pub path: &'a str,
     pub text: &'a str,
     pub source: SourceId,
     pub tokens: Vec<Token>,
     /// All nodes of the manifest.
     pub nodes: Vec<Node>,
-    /// Which of them is the image.
+    /// Index of the image among `nodes`.
     pub at: usize,
     places: &'a Places,
 }
@@ -101,7 +101,7 @@ impl<'a> Target<'a> {
             .collect()
     }
 
-    /// The values that it inherits, with their places; of a map, by name.
+    /// The inherited values with their places; empty for maps, see [`Self::inherited_entry`].
     pub(super) fn inherited(&self) -> Vec<(String, &'a Place)> {
         let name = self.field.name;
         let places: Vec<&Place> = match self.shape {
@@ -111,7 +111,7 @@ impl<'a> Target<'a> {
                 .filter(|_| self.places.has(name))
                 .into_iter()
                 .collect(),
-            // What the image says itself takes the place of all of them.
+            // The image's own value replaces all inherited ones.
             Shape::Words if !self.own().is_empty() => Vec::new(),
             Shape::Words | Shape::List => {
                 let mut places = Vec::new();
@@ -130,7 +130,7 @@ impl<'a> Target<'a> {
             .collect()
     }
 
-    /// Where the entry of a map is inherited from.
+    /// The inherited entry of a map, with its place.
     pub(super) fn inherited_entry(&self, key: &str) -> Option<(String, &'a Place)> {
         let part = format!("{}.{key}", self.field.name);
         let place = self.places.get(&part).filter(|_| self.places.has(&part))?;
@@ -149,7 +149,7 @@ impl<'a> Target<'a> {
         place.source == self.source && own.iter().any(spans)
     }
 
-    /// The value at a place, as it is said there.
+    /// The value at a place.
     fn said_at(&self, place: &Place) -> String {
         let text = &self.workspace.sources.get(place.source).text;
         let said = text.get(place.span.clone()).unwrap_or_default();
@@ -166,7 +166,7 @@ impl<'a> Target<'a> {
         self.text.get(span).unwrap_or_default()
     }
 
-    /// The mistake of an edit that would have to change what is inherited.
+    /// The error for an edit that would have to change an inherited value.
     pub(super) fn refuse_inherited(&self, what: &str, place: &Place, help: String) -> Refusal {
         let (from, who) = self.declared(place);
         let id = self.id;
@@ -186,7 +186,7 @@ impl<'a> Target<'a> {
         Refusal::Wrong(vec![mistake], self.workspace.sources.clone())
     }
 
-    /// Where a value that is inherited is declared, and for whom.
+    /// Where an inherited value is declared, and which images it applies to.
     fn declared(&self, place: &Place) -> (String, String) {
         let text = &self.workspace.sources.get(place.source).text;
         let (nodes, _) = manifest::parse(text, place.source);
@@ -199,7 +199,7 @@ impl<'a> Target<'a> {
         match template.map(|name| text_of(name, "")) {
             Some(name) => (
                 format!("template `{name}`"),
-                "all that extend the template".to_owned(),
+                "all images that extend the template".to_owned(),
             ),
             None => ("`defaults`".to_owned(), "all images below it".to_owned()),
         }
@@ -218,7 +218,7 @@ fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), 
     let image = workspace.images.iter().find(|image| image.id == id);
     let found = image.and_then(|image| Some((image, image.places.get("")?)));
     found.ok_or_else(|| {
-        // What could not be read may be where it is declared.
+        // The image may be declared in a part that could not be read.
         if loaded.diagnostics.iter().any(Diagnostic::is_error) {
             return Refusal::Wrong(loaded.diagnostics.clone(), workspace.sources.clone());
         }
@@ -226,7 +226,7 @@ fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), 
     })
 }
 
-/// How a field is said; none when no command edits it.
+/// How values of the field are written; `None` if commands cannot edit the field.
 fn shape(kind: FieldKind) -> Option<Shape> {
     match kind {
         FieldKind::Text(_) | FieldKind::Path(_) | FieldKind::CopyMode | FieldKind::Base => {
@@ -246,12 +246,12 @@ fn shape(kind: FieldKind) -> Option<Shape> {
 fn unknown_field(name: &str) -> Refusal {
     if matches!(name, "extends" | "matrix") {
         return Refusal::usage(
-            format!("`{name}` is not edited by a command"),
-            "write it into the image by hand",
+            format!("commands cannot edit `{name}`"),
+            "edit the image by hand",
         );
     }
     let help = fields::meant(name, &[]).map_or_else(
-        || "docs/manifest.md has all fields".to_owned(),
+        || "docs/manifest.md lists all fields".to_owned(),
         |meant| format!("did you mean `{meant}`?"),
     );
     Refusal::usage(format!("there is no field `{name}`"), help)
@@ -270,14 +270,17 @@ fn of_a_matrix(images: &[Image], image: &Image, head: &Place, matrix: &Place) ->
         .iter()
         .filter(|it| it.places.get("") == Some(head))
         .count();
-    let message = format!("image `{}` is one of the {siblings} of a matrix", image.id);
+    let message = format!(
+        "image `{}` is one of the {siblings} images of a matrix",
+        image.id
+    );
     Diagnostic::error("inherited", message)
         .at(head.clone(), "edit it here, for all of them")
-        .with(matrix.clone(), "this makes several images of one")
+        .with(matrix.clone(), "this declares several images")
 }
 
 fn by_hand(field: &str, place: Place) -> Diagnostic {
-    Diagnostic::error("by-hand", format!("`{field}` is not edited by a command"))
-        .at(place, "write it here by hand")
-        .help("what commands edit are texts, paths, lists and maps")
+    Diagnostic::error("by-hand", format!("commands cannot edit `{field}`"))
+        .at(place, "edit it here by hand")
+        .help("commands can edit strings, paths, lists and maps")
 }

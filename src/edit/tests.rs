@@ -1,4 +1,4 @@
-//! Layouts and edits of texts, as they come out.
+//! The results of formatting and editing texts.
 
 use proptest::prelude::*;
 
@@ -78,7 +78,7 @@ fn a_text_with_mistakes_is_not_laid_out() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Also what no one would write; that it means the same, `formatted` looks itself.
+    /// Includes texts that nobody would write. `formatted` itself verifies that the meaning is unchanged.
     #[test]
     fn any_text_that_reads_has_a_layout_that_means_the_same_and_is_its_own(
         tokens in prop::collection::vec(prop::sample::select(&[
@@ -100,7 +100,7 @@ proptest! {
             prop_assert!(mistakes.is_empty(), "{}: {:?}", written, mistakes);
             let Data::Text { text: read, quoted } = &nodes[0].args[0].data else { panic!("{written}") };
             prop_assert_eq!(read, &text);
-            // In a quoted text the braces would name a variable.
+            // In a quoted string, the braces would name a variable.
             prop_assert!(!quoted || !text.contains("{{"));
         }
     }

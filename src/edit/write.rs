@@ -1,6 +1,6 @@
-//! Changed values → splices: each node that has some is written anew, by its own way of standing in lines.
+//! Turns changed values into splices. Each affected node is rewritten in its existing style.
 
-use super::item::{Fate, Item, Part, Said, is_reset};
+use super::item::{Entry, Fate, Item, Part, is_reset};
 use super::piece::{Piece, Written};
 use super::splice::{self, Splice};
 use super::target::{Shape, Target};
@@ -9,7 +9,7 @@ use crate::manifest::write::{self, WIDTH, in_line, word};
 use crate::manifest::{Node, TokenKind};
 use crate::session::Refusal;
 
-/// How many commented-out parts a node may have that is handed to the crate: they may be nested.
+/// The maximum number of commented-out parts in a node that is passed to the crate, since they may be nested.
 const DASHES: usize = 8;
 
 const DEPTH: usize = 1;
@@ -17,12 +17,12 @@ const DEPTH: usize = 1;
 pub(super) struct Writer<'a> {
     target: &'a Target<'a>,
     items: &'a [Item],
-    pushed: &'a [Said],
+    pushed: &'a [Entry],
     own: Vec<&'a Node>,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(target: &'a Target<'a>, items: &'a [Item], pushed: &'a [Said]) -> Self {
+    pub(super) fn new(target: &'a Target<'a>, items: &'a [Item], pushed: &'a [Entry]) -> Self {
         Self {
             target,
             items,
@@ -49,12 +49,12 @@ impl<'a> Writer<'a> {
         self.items.iter().filter(move |item| item.node == node)
     }
 
-    /// What becomes of one of the image's nodes; `pushed` come behind its values.
+    /// Adds the splices for one of the image's nodes; `pushed` are appended to its values.
     fn node(
         &self,
         at: usize,
         node: &Node,
-        pushed: &[Said],
+        pushed: &[Entry],
         splices: &mut Vec<Splice>,
     ) -> Result<(), Refusal> {
         let is_empty = self.of(at).all(|item| item.fate == Fate::Goes);
@@ -105,11 +105,11 @@ impl<'a> Writer<'a> {
         let dashes = inside.filter(|token| token.kind == TokenKind::Dash).count();
         let written = self.target.written(place.span.clone());
         let piece = (dashes <= DASHES).then(|| Piece::read(written)).flatten();
-        piece.ok_or_else(|| self.by_hand(place, "how this is written no command can keep"))
+        piece.ok_or_else(|| self.by_hand(place, "commands cannot preserve the way this is written"))
     }
 
     fn exchange(&self, at: usize, piece: &mut Piece) -> Result<(), Refusal> {
-        // From the last one on, so that the others keep their places.
+        // In reverse, so that removals do not shift the others.
         let items: Vec<&Item> = self.of(at).collect();
         for item in items.into_iter().rev() {
             let (part, is_named) = match item.part {
@@ -126,14 +126,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Puts values behind the others, in the way in which those stand; returns what needs further nodes.
+    /// Appends values in the style of the existing ones. Returns those that need additional nodes.
     fn push(
         &self,
         at: usize,
         start: usize,
         piece: &mut Piece,
-        pushed: &[Said],
-    ) -> Result<Vec<Said>, Refusal> {
+        pushed: &[Entry],
+    ) -> Result<Vec<Entry>, Refusal> {
         let is_several = matches!(self.target.shape, Shape::List | Shape::Map);
         let is_one_each = is_several
             && self.own.len() > 1
@@ -149,7 +149,7 @@ impl<'a> Writer<'a> {
             let before = piece.text();
             let length =
                 column + before.chars().count() + 1 + key_length + value.written.chars().count();
-            // What has several lines has its own.
+            // A value of several lines gets a node of its own.
             let is_tall =
                 before.contains('\n') || (self.target.shape == Shape::List && text.contains('\n'));
             let has_room = length <= WIDTH && !(is_several && is_tall);
@@ -189,15 +189,15 @@ impl<'a> Writer<'a> {
                 source: self.target.source,
                 span,
             };
-            self.by_hand(place, "this would go with it")
+            self.by_hand(place, "this would be removed with it")
         })
     }
 
-    fn lines(&self, values: &[Said]) -> Result<Vec<String>, Refusal> {
+    fn lines(&self, values: &[Entry]) -> Result<Vec<String>, Refusal> {
         let shape = self.target.shape;
         let is_list = matches!(shape, Shape::List | Shape::Map);
         let ends = super::layout::line_end(self.target.text, &self.target.tokens);
-        let part = |(key, text): &Said| {
+        let part = |(key, text): &Entry| {
             let several = (shape == Shape::List && ends == "\n")
                 .then(|| write::text(text, DEPTH))
                 .flatten();
@@ -236,7 +236,7 @@ impl<'a> Writer<'a> {
 fn written(text: &str) -> Result<Written, Refusal> {
     let written = in_line(text).ok_or_else(|| {
         Refusal::usage(
-            "a value with `{{` and with characters that cannot be seen is not written by a command",
+            "commands cannot write a value that has both `{{` and invisible characters",
             "write it into the manifest by hand",
         )
     })?;
@@ -246,8 +246,8 @@ fn written(text: &str) -> Result<Written, Refusal> {
     })
 }
 
-fn entries(values: &[Said]) -> Result<Vec<String>, Refusal> {
-    let entry = |(key, text): &Said| {
+fn entries(values: &[Entry]) -> Result<Vec<String>, Refusal> {
+    let entry = |(key, text): &Entry| {
         Ok(format!(
             "{} {}",
             word(key.as_deref().unwrap_or_default()),

@@ -1,34 +1,36 @@
-//! Reads a Dockerfile as `BuildKit` does, with none of the words of the module that writes them: what it says of the image.
+//! Parses Dockerfiles as `BuildKit` does, independently of the module that writes them, to find out what they say about the
+//! image.
 //!
-//! From `BuildKit`'s sources (`frontend/dockerfile/parser`, `shell/lex.go`), as far as rendered Dockerfiles go; what it does
-//! not know is an error, so nothing passes by not being understood. An engine test compares it with `BuildKit` itself.
+//! Follows `BuildKit`'s sources (`frontend/dockerfile/parser`, `shell/lex.go`) as far as rendered Dockerfiles go. Anything
+//! unknown is an error, so that nothing passes by being misunderstood. An engine test compares the result with `BuildKit`
+//! itself.
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The longest line that `BuildKit`'s scanner takes.
+/// The maximum line length of `BuildKit`'s scanner.
 const LONGEST: usize = 64 * 1024 - 1;
 
-/// What a Dockerfile says of an image.
+/// The parts of an image that a Dockerfile defines.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) from: String,
-    /// In the order of their names; the base's are not known.
+    /// Environment variables by name, without those of the base.
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) user: Option<String>,
     pub(crate) workdirs: Vec<String>,
     pub(crate) entrypoint: Option<Vec<String>>,
     pub(crate) cmd: Option<Vec<String>>,
-    /// The arguments of each RUN.
+    /// The arguments of each RUN instruction.
     pub(crate) runs: Vec<Vec<String>>,
-    /// Flags, source and target of each COPY.
+    /// Flags and paths of each COPY instruction.
     pub(crate) copies: Vec<(Vec<String>, Vec<String>)>,
     args: BTreeMap<String, String>,
 }
 
-/// Reads a text; `given` are build arguments.
+/// Parses a Dockerfile; `given` are the build arguments.
 pub(crate) fn read(text: &str, given: &[(&str, &str)]) -> Result<Read, String> {
     let mut read = Read::default();
     for line in instructions(text)? {
@@ -41,7 +43,7 @@ pub(crate) fn read(text: &str, given: &[(&str, &str)]) -> Result<Read, String> {
     Ok(read)
 }
 
-/// Lines without comments, those that end in a backslash joined with the next.
+/// Lines without comments; continued lines are joined.
 fn instructions(text: &str) -> Result<Vec<String>, String> {
     let (mut all, mut open): (Vec<String>, bool) = (Vec::new(), false);
     for line in text.split('\n') {
@@ -102,7 +104,7 @@ impl Read {
         Ok(())
     }
 
-    /// `name=value`, several behind one another.
+    /// Parses a sequence of `name=value`.
     fn pairs(&self, text: &str) -> Result<Vec<(String, String)>, String> {
         let mut pairs = Vec::new();
         for word in split(text)? {
@@ -146,7 +148,7 @@ impl Read {
         }
     }
 
-    /// What follows a `$`.
+    /// Expands the variable after a `$`.
     fn variable(&self, rest: &mut Peekable<Chars<'_>>) -> Result<String, String> {
         if rest.next_if_eq(&'{').is_none() {
             return Err("a `$` that is not escaped".into());
@@ -156,7 +158,7 @@ impl Read {
             Some((name, otherwise)) => (name, Some(otherwise)),
             None => (inside.as_str(), None),
         };
-        // What the environment says goes before arguments.
+        // The environment takes precedence over arguments.
         let value = self.env.get(name).or_else(|| self.args.get(name));
         value
             .map(String::as_str)
@@ -166,7 +168,7 @@ impl Read {
     }
 }
 
-/// What begins with `--`, and the rest.
+/// Splits off leading words that begin with `--`.
 fn flags(text: &str) -> (Vec<String>, &str) {
     let (mut flags, mut rest) = (Vec::new(), text);
     while rest.starts_with("--") {
@@ -181,7 +183,7 @@ fn exec(text: &str) -> Result<Vec<String>, String> {
     serde_json::from_str(text).map_err(|error| format!("no list of texts: {error}"))
 }
 
-/// Words between blanks that stand in no quotes; quotes stay.
+/// Splits at whitespace outside of quotes, keeping the quotes.
 fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = vec![String::new()];
     let mut quote = None;

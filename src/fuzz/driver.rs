@@ -1,4 +1,4 @@
-//! Runs one target: makes inputs, watches their time and the process's memory, and tells a failing one by its seed.
+//! Runs one target: generates inputs, monitors run time and memory, and reports a failing input by its seed.
 
 use std::any::Any;
 use std::io::Write as _;
@@ -9,31 +9,31 @@ use std::time::{Duration, Instant};
 
 use super::random::Random;
 
-/// Where seeds begin unless somebody says otherwise.
+/// The default first seed.
 const FIRST_SEED: u64 = 0x1357_0000_0000;
 
-/// No input may take longer, whatever else the machine does.
+/// Time limit per input, whatever the load on the machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Nor take the processor longer.
+/// CPU time limit per input.
 const SLOW: Duration = Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
 
-/// More resident memory than this is a finding.
+/// Limit on resident memory.
 const MEMORY: u64 = 6 << 30;
 
-/// How often the watchdog looks.
+/// Interval of the watchdog.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How many smaller inputs are tried for a failing one, and for how long.
+/// How many smaller inputs to try when minimizing a failing one, and for how long.
 const TRIES: usize = 2000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An input.
+/// An input of a target.
 pub(crate) trait Case: Clone {
-    /// As it is shown when it fails.
+    /// The representation to print on failure.
     fn shown(&self) -> String;
 
-    /// Smaller inputs, the smallest first, each a `part` of so many parts less.
+    /// A smaller input: this one without the given one of its `of` parts. `None` if that part is empty.
     fn without(&self, part: usize, of: usize) -> Option<Self>;
 }
 
@@ -64,30 +64,30 @@ impl Case for Vec<u8> {
     }
 }
 
-/// One target.
+/// A fuzz target.
 pub(crate) struct Fuzz<M, J> {
-    /// What it is called in figures and failures.
+    /// Name for statistics and failures.
     pub(crate) name: &'static str,
-    /// Inputs when nobody says how many: what takes a few seconds in a debug build.
+    /// Default number of inputs, which should take a few seconds in a debug build.
     pub(crate) runs: u64,
-    /// Makes an input of a seed.
+    /// Makes the input of a seed.
     pub(crate) make: M,
-    /// Panics when an input shows a mistake; whether the input was accepted.
+    /// Panics if an input reveals a mistake; otherwise returns whether the input was accepted.
     pub(crate) judge: J,
 }
 
-/// What came of a target's run.
+/// The statistics of a target's run.
 pub(crate) struct Tally {
     pub(crate) runs: u64,
     pub(crate) accepted: u64,
 }
 
 impl Tally {
-    /// At least so many of a hundred inputs were accepted: without that a grammar tests little.
+    /// Asserts the minimum percentage of accepted inputs; a grammar with fewer tests little.
     #[track_caller]
     pub(crate) fn accepts(&self, percent: u64) {
         let least = self.runs * percent / 100;
-        // A single repeated input says nothing about the share.
+        // A single repeated input says nothing about the percentage.
         assert!(
             self.runs < 200 || self.accepted >= least,
             "only {} of {} inputs were accepted",
@@ -98,7 +98,7 @@ impl Tally {
 }
 
 impl<I: Case, M: Fn(&mut Random) -> I + Sync, J: FnMut(&I) -> bool> Fuzz<M, J> {
-    /// Runs what the environment asks for.
+    /// Runs the target with the seed and number of inputs given by the environment.
     #[track_caller]
     pub(crate) fn run(self) -> Tally {
         let runs = number("IMGSPEC_FUZZ_RUNS").unwrap_or(self.runs);
@@ -155,13 +155,13 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Whether an input was accepted, or the words of its panic.
+/// Whether an input was accepted, or the message of its panic.
 fn attempt<I>(judge: &mut impl FnMut(&I) -> bool, input: &I) -> Result<bool, String> {
     catch_unwind(AssertUnwindSafe(|| judge(input))).map_err(|panic| words(panic.as_ref()))
 }
 
-/// The same, and a mistake if it takes the processor for long: where it seems to, it is asked once more by the
-/// processor's own count, which other work of the machine leaves alone.
+/// Like [`attempt`], but an input that takes too much CPU time is an error. If the elapsed time is too long, the input is
+/// judged again and measured by this thread's CPU time, which is independent of other load.
 fn timed<I>(judge: &mut impl FnMut(&I) -> bool, input: &I) -> Result<bool, String> {
     let begun = Instant::now();
     let judged = attempt(judge, input);
@@ -177,7 +177,7 @@ fn timed<I>(judge: &mut impl FnMut(&I) -> bool, input: &I) -> Result<bool, Strin
     judged
 }
 
-/// How long this thread has been on a processor; nothing where the system does not tell.
+/// The CPU time of this thread; zero where the system does not report it.
 fn on_processor() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let nanos = text.split(' ').next().and_then(|nanos| nanos.parse().ok());
@@ -190,7 +190,7 @@ fn words(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without words").to_owned()
 }
 
-/// The smallest input found that fails with the same beginning of words.
+/// The smallest input found whose failure starts with the same message.
 fn smallest<I: Case>(judge: &mut impl FnMut(&I) -> bool, input: I, why: &str) -> I {
     let start: String = why.chars().take(16).collect();
     let until = Instant::now() + PATIENCE;
@@ -216,12 +216,12 @@ fn smallest<I: Case>(judge: &mut impl FnMut(&I) -> bool, input: I, why: &str) ->
     best
 }
 
-/// Written past the test's own capture, which an abort would lose.
+/// Writes around the test's output capture, which would be lost in an abort.
 fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Which input is being judged, for the watchdog.
+/// The seed of the input that is being judged, for the watchdog.
 struct Watch(AtomicU64);
 
 impl Default for Watch {
@@ -238,7 +238,7 @@ impl Watch {
         self.0.store(seed, Ordering::Release);
     }
 
-    /// Ends the whole process, with the input, when one takes too long or too much; a thread cannot be ended otherwise.
+    /// Aborts the whole process and prints the input if it takes too much time or memory, since a thread cannot be killed.
     fn guard(&self, name: &str, shown: impl Fn(u64) -> String) {
         let (mut last, mut since) = (Self::NOTHING, Instant::now());
         loop {
@@ -265,7 +265,7 @@ impl Watch {
     }
 }
 
-/// The process's resident memory in bytes; 0 where nobody tells.
+/// The resident memory of the process in bytes; 0 where the system does not report it.
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages = text

@@ -1,7 +1,7 @@
-//! Ignore rules against a second reading of what the builders do: moby's `ignorefile` and `patternmatcher`, word by word
-//! from their sources, with a matcher that simply tries everything.
+//! Compares our ignore rules with a second implementation of what the builders do: moby's `ignorefile` and `patternmatcher`,
+//! ported line by line with a matcher that simply tries everything.
 //!
-//! What our reader refuses may mean something there (`\d`), so the comparison is of what it takes.
+//! Rules that our parser rejects may have a meaning there (`\d`), so only accepted ones are compared.
 
 use super::{Fuzz, Random};
 use crate::fingerprint::ignore::Rules;
@@ -18,7 +18,7 @@ const PATHS: &[&str] = &[
     ".a", "+", "$", " ", "␤", "{", "ü",
 ];
 
-/// Rules, and in the last line a path; a `␤` in it is a line end.
+/// Rules and, on the last line, a path, in which `␤` stands for a line break.
 fn make(random: &mut Random) -> String {
     let path: Vec<String> = (0..random.few(1, 4))
         .map(|_| random.soup(PATHS, 4).replace('/', ""))
@@ -85,7 +85,7 @@ fn judge(input: &str) -> bool {
     true
 }
 
-/// A rule as moby keeps it.
+/// A rule in moby's representation.
 struct Rule {
     exclusion: bool,
     cleaned: Vec<char>,
@@ -99,7 +99,7 @@ enum Kind {
     Regexp(Vec<Atom>),
 }
 
-/// A part of the regular expression that moby makes of a pattern.
+/// A part of the regular expression that moby generates for a pattern.
 enum Atom {
     /// `^`
     Start,
@@ -229,7 +229,7 @@ fn compile(pattern: &[char]) -> Result<Kind, String> {
     Ok(if is_regexp { Kind::Regexp(atoms) } else { kind })
 }
 
-/// What stands in brackets, as `filepath.Match` scans it.
+/// A bracket expression as `filepath.Match` parses it.
 fn class(pattern: &[char], at: &mut usize) -> Result<Atom, String> {
     let negated = pattern.get(*at) == Some(&'^');
     *at += usize::from(negated);
@@ -275,7 +275,7 @@ impl Rule {
     }
 }
 
-/// Tries everything.
+/// Backtracking matcher.
 fn tried(atoms: &[Atom], path: &[char], at: usize) -> bool {
     let Some((atom, rest)) = atoms.split_first() else {
         return at == path.len();
@@ -320,7 +320,7 @@ impl Set {
     }
 }
 
-/// `MatchesUsingParentResults` from the topmost directory down, as the builders' walk asks.
+/// `MatchesUsingParentResults`, from the topmost directory down, in the order of the builders' walk.
 fn excludes(rules: &[Rule], path: &str) -> bool {
     let mut parent: Option<Vec<bool>> = None;
     let mut matched = false;

@@ -1,9 +1,9 @@
-//! Feeds parsers and their callers inputs of their own grammar, good and spoilt, and asks of each what must hold.
+//! Feeds generated inputs, valid and corrupted, to parsers and their callers, and checks invariants.
 //!
-//! Stable Rust alone: inputs are made by grammars instead of being found by coverage, so a run is the same everywhere and a
-//! failing input is one number. A target lives here, or where what it calls is private as a module `fuzz` beside that;
-//! `cargo test --lib fuzz::` runs them all. `IMGSPEC_FUZZ_RUNS` says how many inputs each gets, `IMGSPEC_FUZZ_SEED` where
-//! they begin; docs/reliability.md has the figures of the long run.
+//! Needs only stable Rust: inputs come from grammars rather than coverage feedback, so that runs are reproducible everywhere
+//! and a failing input is identified by one number. A target is here or, if what it calls is private, in a module `fuzz`
+//! beside that. `cargo test --lib fuzz::` runs them all. `IMGSPEC_FUZZ_RUNS` sets the number of inputs per target,
+//! `IMGSPEC_FUZZ_SEED` the first seed; docs/reliability.md has the results of a long run.
 
 pub(crate) mod dockerfile;
 mod driver;

@@ -1,4 +1,4 @@
-//! What images are called, and what the command line says over manifests: references, tag formats, `--var`, `--set`.
+//! Image names and command-line overrides: references, tag formats, `--var`, `--set`.
 
 use super::{Fuzz, Random};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
@@ -84,7 +84,7 @@ fn make(random: &mut Random) -> String {
     }
 }
 
-/// A refusal has words; its fix, if there is one, is taken.
+/// Whether a rule refuses the text; asserts that it gives a reason and that its fix, if any, is accepted.
 fn refused(text: &str, rule: ValueRule) -> bool {
     let Err(refused) = rule(text) else {
         return false;
@@ -96,7 +96,7 @@ fn refused(text: &str, rule: ValueRule) -> bool {
     true
 }
 
-/// What Docker's grammar has of a name: no character that would mean something in a Dockerfile or a URL.
+/// Whether a text has only characters of Docker's grammar for names, none of which has a meaning in Dockerfiles or URLs.
 fn is_plain(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || "._-/:@[]".contains(c))
@@ -117,7 +117,7 @@ fn references(text: &str) -> bool {
             assert!(!read.path.starts_with('/'));
         }
     } else {
-        // What is not ours may be asked for all the same.
+        // Parsing must not panic on invalid references either.
         let _ = Reference::read(text);
     }
     for (rule, grammar) in [

@@ -1,15 +1,15 @@
-//! Random choices that a seed repeats, and the ways in which texts are spoilt.
+//! Reproducible random choices, and the corruption of texts.
 //!
-//! Not `proptest`'s: a million cases of whole manifests are to be made in minutes, and any of them again from one number.
+//! Not `proptest`, because a million whole manifests must be generated in minutes, each reproducible from one number.
 
-/// How long a long text is.
+/// Length of long texts, in bytes.
 const LONG: usize = if cfg!(debug_assertions) {
     64 << 10
 } else {
     1 << 20
 };
 
-/// A generator of 64 bits: splitmix64, whose every seed is a good one.
+/// A 64-bit generator: splitmix64, for which every seed is good.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
 
@@ -26,7 +26,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`, which is not 0.
+    /// A number below `end`, which must not be 0.
     #[allow(
         clippy::cast_possible_truncation,
         reason = "the remainder is below a usize"
@@ -35,13 +35,13 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    /// A number of `from..=to`, small ones more often.
+    /// A number in `from..=to`, biased towards small ones.
     pub(crate) fn few(&mut self, from: usize, to: usize) -> usize {
         let one = self.below(to - from + 1);
         from + self.below(one + 1)
     }
 
-    /// Whether something happens that does so `times` of `of`.
+    /// True with a probability of `times` / `of`.
     pub(crate) fn chance(&mut self, times: usize, of: usize) -> bool {
         self.below(of) < times
     }
@@ -50,7 +50,7 @@ impl Random {
         &of[self.below(of.len())]
     }
 
-    /// Up to `most` words behind one another.
+    /// A concatenation of up to `most` words.
     pub(crate) fn soup(&mut self, words: &[&str], most: usize) -> String {
         (0..self.few(0, most)).map(|_| *self.pick(words)).collect()
     }
@@ -61,8 +61,7 @@ impl Random {
             .collect()
     }
 
-    /// A text that is long by repeating a few words, as what takes the square of its length would show; now and then only,
-    /// else none.
+    /// Occasionally returns a long text made by repeating a few words, to expose quadratic run time; `None` otherwise.
     pub(crate) fn long(&mut self, words: &[&str]) -> Option<String> {
         if !self.chance(1, 1000) {
             return None;
@@ -77,7 +76,7 @@ impl Random {
         Some(head + &again.repeat(LONG / again.len()) + &tail)
     }
 
-    /// The text with up to three changes: something cut, doubled, put in or replaced; `words` are what is put in.
+    /// Makes up to three changes to a text: cuts, duplicates, inserts, reverses or replaces a part; `words` are what to insert.
     pub(crate) fn spoilt(&mut self, text: &str, words: &[&str]) -> String {
         let mut text = text.to_owned();
         for _ in 0..self.few(1, 3) {
@@ -95,7 +94,7 @@ impl Random {
         text
     }
 
-    /// A piece of a text, mostly a short one.
+    /// A random range of a text, usually short.
     fn span(&mut self, text: &str) -> (usize, usize) {
         let longest = if self.chance(1, 8) { text.len() } else { 12 };
         let at = self.below(text.len() + 1);
@@ -104,7 +103,7 @@ impl Random {
     }
 }
 
-/// The nearest place at or before `at` where a character begins.
+/// The nearest character boundary at or before `at`.
 fn boundary(text: &str, at: usize) -> usize {
     text.floor_char_boundary(at)
 }

@@ -1,4 +1,4 @@
-//! Records and inputs of the store: what was written is read, and what somebody else wrote is never taken for it.
+//! Records and inputs in the store: what was written is read back, and foreign content is never mistaken for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -42,7 +42,7 @@ const WORDS: &[&str] = &[
 
 const IMAGE: &str = "app";
 
-/// The bytes of a record: as they are written, or spoilt, or cut.
+/// The bytes of a record: intact, corrupted or truncated.
 fn make(random: &mut Random) -> Vec<u8> {
     if let Some(long) = random.long(WORDS) {
         return long.into_bytes();
@@ -105,9 +105,9 @@ fn judge(bytes: &[u8], store: &Store, file: &Path) -> bool {
                 (SCHEMA, IMAGE),
                 "it is this image's"
             );
-            // The whole of it was read: written again it is read as the same.
+            // Everything was parsed: writing and reading it again yields the same record.
             let mut found = found;
-            // But for the last digits of a number that nobody compares.
+            // Except for the last digits of a number that is never compared.
             found.seconds = found.seconds.round().clamp(-1e6, 1e6);
             let again = serde_json::to_vec(&*found).unwrap();
             assert_eq!(
@@ -120,7 +120,7 @@ fn judge(bytes: &[u8], store: &Store, file: &Path) -> bool {
     }
 }
 
-/// Where the store keeps the record of the one image.
+/// Where the store puts the record of the one image.
 fn file(folder: &Path) -> std::path::PathBuf {
     folder.join(".imgspec/state/app.json")
 }

@@ -1,4 +1,4 @@
-//! Requirements files: which files they lead to, known from how the lines were made, and that nothing else is read.
+//! Requirements files: checks that exactly the files they include are read, which is known from how they were generated.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::fingerprint::{FilesError, read_files};
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
 
-/// The files that may lead to each other, and what each calls the others.
+/// The files that may include each other, by path.
 const FILES: [&str; 4] = ["in/a.txt", "in/b c.txt", "in/sub/é.txt", "top.in"];
 
 const WORDS: &[&str] = &[
@@ -47,7 +47,7 @@ const WORDS: &[&str] = &[
     "\\",
 ];
 
-/// A line, and what it leads to.
+/// A line, and what it includes.
 #[derive(Clone)]
 struct Line {
     text: String,
@@ -57,16 +57,16 @@ struct Line {
 #[derive(Clone, Copy, PartialEq)]
 enum Leads {
     Nowhere,
-    /// One of the files.
+    /// One of [`FILES`].
     To(usize),
-    /// Where a build cannot follow.
+    /// A file that a build cannot read.
     Astray,
 }
 
 #[derive(Clone)]
 struct Files {
     lines: [Vec<Line>; 4],
-    /// The first file instead, when nobody knows what it means.
+    /// Replaces the first file with text of unknown meaning.
     soup: Option<String>,
 }
 
@@ -108,7 +108,7 @@ fn make(random: &mut Random) -> Files {
     Files { lines, soup }
 }
 
-/// A line of the file of this number.
+/// A line for the file with this index.
 fn line(of: usize, random: &mut Random) -> Line {
     let end = *random.pick(&["\n", "\n", "\r\n", " # more -r x\n"]);
     let (text, leads) = match random.below(8) {
@@ -127,7 +127,7 @@ fn line(of: usize, random: &mut Random) -> Line {
                 "-f wheels",
                 "-r file:///x",
             ];
-            // What is missing is told like what leads out.
+            // A missing file is reported like one outside the workspace.
             let text = *random.pick(&astray);
             (
                 text.to_owned(),
@@ -165,7 +165,7 @@ fn line(of: usize, random: &mut Random) -> Line {
     }
 }
 
-/// One file as another calls it.
+/// The path of one file relative to another.
 fn path(from: usize, to: usize) -> String {
     let up = match from {
         0 | 1 => "../",
@@ -175,7 +175,7 @@ fn path(from: usize, to: usize) -> String {
     format!("{up}{}", FILES[to])
 }
 
-/// A line that names another file.
+/// A line that includes another file.
 fn option(path: &str, random: &mut Random) -> String {
     let name = *random.pick(&[
         "-r",
@@ -204,7 +204,7 @@ fn option(path: &str, random: &mut Random) -> String {
     format!("{head}{name}{between}{path}")
 }
 
-/// The files that are read, or none when a way leads astray.
+/// The files that are read; `None` if one of them includes a file that cannot be read.
 fn reached(files: &Files) -> Option<BTreeSet<usize>> {
     let mut seen = BTreeSet::from([0]);
     let mut ahead = vec![0];
@@ -261,7 +261,7 @@ fn judge(files: &Files, root: &Path) -> bool {
     }
 }
 
-/// A refusal has words, and its place is a line that is there.
+/// Asserts that an error has a message and refers to an existing line.
 fn told(error: &FilesError, root: &Path) {
     assert!(!error.to_string().is_empty());
     if let Some((file, line)) = error.place() {

@@ -1,7 +1,7 @@
-//! The backends that a program's images may be built with, each under a kind and with a priority.
+//! The backends available to a program's images, each registered under a kind and with a priority.
 //!
-//! The kind and the priority that a program gives override those of the backend itself, so that one backend may be there twice,
-//! and whoever brings a backend decides when it is taken.
+//! The registered kind and priority override the backend's own, so that the same backend can be registered twice and the
+//! program decides which one is preferred.
 
 use std::fmt;
 use std::path::Path;
@@ -16,8 +16,8 @@ use crate::recipe::Recipe;
 use crate::session::{self, Refusal};
 use crate::suggest::closest;
 
-/// Backends by kind. An image that names a kind ([`ImageSpec::with_builder`](crate::ImageSpec::with_builder)) gets that one;
-/// the others get the one of the highest priority, of equals the one that was registered first.
+/// Backends by kind. An image that names a kind ([`ImageSpec::with_builder`](crate::ImageSpec::with_builder)) uses that
+/// backend; all others use the one with the highest priority and, among equals, the one registered first.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,13 +38,13 @@ struct Registered {
 }
 
 impl BackendRegistry {
-    /// No backends.
+    /// Creates an empty registry.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The backends that the program `imgspec` has, for images in this directory: `docker`, and `fake`, which builds nothing and
-    /// is taken only when it is named.
+    /// The backends of the `imgspec` command for images in this directory: `docker`, and `fake`, which builds nothing and is
+    /// used only when named.
     pub fn usual(folder: &Path) -> Self {
         let mut all = Self::new();
         for backend in session::backends(folder, &|name| std::env::var(name).ok()) {
@@ -54,7 +54,7 @@ impl BackendRegistry {
         all
     }
 
-    /// Registers a backend under a kind; whatever had that kind is replaced, and keeps its place among equals.
+    /// Registers a backend under a kind. It replaces any previous backend of that kind, taking over its position among equals.
     pub fn register(
         &mut self,
         kind: impl Into<String>,
@@ -76,15 +76,15 @@ impl BackendRegistry {
         self
     }
 
-    /// The kinds, in the order of their registration.
+    /// The registered kinds, in order of registration.
     pub fn kinds(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|known| known.kind.as_str())
     }
 
-    /// The backend of a kind, under that name and with the priority that it was given.
+    /// Returns the backend of a kind, with the registered name and priority.
     ///
     /// # Errors
-    /// When there is none of this kind, with the one that was probably meant.
+    /// Fails if the kind is not registered, with a suggestion if it looks like a misspelling.
     pub fn get(&self, kind: &str) -> Result<Arc<dyn Backend>, Refusal> {
         let found = self.0.iter().find(|known| known.kind == kind);
         let found = found.map(|known| Arc::clone(known) as Arc<dyn Backend>);
@@ -138,7 +138,7 @@ impl Backend for Registered {
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
         let mut found = self.backend.exists(wanted, asker);
-        // One answer too few is one that nobody gave.
+        // Missing answers count as unknown.
         found.resize_with(wanted.len(), || Existence::Unknown {
             why: format!("the builder `{}` gave no answer", self.kind),
         });

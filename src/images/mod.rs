@@ -1,8 +1,7 @@
-//! Images that a program describes itself, without a manifest: named, looked for, planned and built.
+//! Images described by a program rather than a manifest: checked, planned and built.
 //!
-//! The images become a [`Workspace`](crate::workspace::Workspace) as those of manifests do, held to
-//! the same rules; from there on everything is the code that the command line calls: the same keys, tags, records and
-//! guarantees.
+//! The images become a [`Workspace`](crate::workspace::Workspace) like those of manifests and follow the same rules. From
+//! there on, the code is the same as for the command line: the same keys, tags, records and guarantees.
 //!
 //! ```
 //! use imgspec::{ImageSpec, Images, Request};
@@ -53,8 +52,8 @@ use refusal::unknown_image;
 
 /// Images of one directory, by id, with the backends that build them.
 ///
-/// The directory is what a workspace's root is to the program: paths of the specs are relative to it, nothing outside of it gets
-/// into an image, and its `.imgspec` holds what was built last. Every question reads the files as they are then.
+/// The directory corresponds to a workspace root: paths in the specs are relative to it, nothing outside it gets into an
+/// image, and its `.imgspec` stores the records of builds. Every method reads the current state of the files.
 #[derive(Debug, Clone)]
 pub struct Images {
     folder: PathBuf,
@@ -64,14 +63,14 @@ pub struct Images {
 }
 
 impl Images {
-    /// No images yet, with the backends of the program.
+    /// Creates an empty set with the backends of the `imgspec` command.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
         let backends = BackendRegistry::usual(&folder);
         Self::with_backends(folder, backends)
     }
 
-    /// No images yet, with these backends.
+    /// Creates an empty set with these backends.
     pub fn with_backends(folder: impl Into<PathBuf>, backends: BackendRegistry) -> Self {
         Self {
             folder: folder.into(),
@@ -81,18 +80,18 @@ impl Images {
         }
     }
 
-    /// Chooses the backend, by kind, for images that name none; without it the one of the highest priority is taken.
+    /// Sets the kind of backend for images that name none. By default, the one with the highest priority is used.
     pub fn set_builder(&mut self, kind: impl Into<String>) -> &mut Self {
         self.builder = Some(kind.into());
         self
     }
 
-    /// Adds an image. What is wrong with it is told by whatever is done next, with all other mistakes.
+    /// Adds an image. The next operation reports any mistakes in it along with all others.
     pub fn add(&mut self, id: impl Into<String>, spec: ImageSpec) -> &mut Self {
         self.add_in(WorkspacePath::ROOT, id, spec)
     }
 
-    /// Adds an image that leaves out what the `.dockerignore` of this directory says, instead of that of the images' directory.
+    /// Adds an image whose files are filtered by the `.dockerignore` in `folder` instead of that in the images' directory.
     pub fn add_in(
         &mut self,
         folder: WorkspacePath,
@@ -109,27 +108,27 @@ impl Images {
         self
     }
 
-    /// The ids, in the order in which the images were added.
+    /// The ids of the images, in order of addition.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.images.iter().map(|image| image.id.as_str())
     }
 
-    /// What an image is asked to be.
+    /// Returns the spec of an image; `None` if no image has this id.
     pub fn get(&self, id: &str) -> Option<&ImageSpec> {
         let found = self.images.iter().find(|image| image.id == id);
         found.map(|image| &image.spec)
     }
 
-    /// The same, to be changed.
+    /// Returns the spec of an image for modification; `None` if no image has this id.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut ImageSpec> {
         let found = self.images.iter_mut().find(|image| image.id == id);
         found.map(|image| &mut image.spec)
     }
 
-    /// Checks and fingerprints all images: what every question below begins with. Starts nothing and writes nothing.
+    /// Checks and fingerprints all images, as every method below does first. Starts and writes nothing.
     ///
     /// # Errors
-    /// Everything that is wrong with the images and the files they name, all at once.
+    /// Fails with everything that is wrong with the images and the files they name.
     pub fn open(&self) -> Result<Session, Refusal> {
         let root = self.root()?;
         let known = self.backends.all();
@@ -161,39 +160,39 @@ impl Images {
         }
     }
 
-    /// The key of an image: the same key, the same image asked for.
+    /// Returns the key of an image. Images with equal keys have equal contents requested.
     ///
     /// # Errors
-    /// When an image is wrong, or none has this id.
+    /// Fails if any image is invalid or none has this id.
     pub fn key(&self, id: &str) -> Result<Key, Refusal> {
         let (session, id) = self.find(id)?;
         Ok(session.prints.key(id))
     }
 
-    /// What an image is called after the colon.
+    /// Returns the tag of an image: the part of its reference after the colon.
     ///
     /// # Errors
-    /// When an image is wrong, or none has this id.
+    /// Fails if any image is invalid or none has this id.
     pub fn tag(&self, id: &str) -> Result<String, Refusal> {
         let reference = self.reference(id)?;
         let tag = reference.rsplit_once(':').map_or("", |(_, tag)| tag);
         Ok(tag.to_owned())
     }
 
-    /// What an image is called: `registry/name:tag`.
+    /// Returns the reference of an image: `registry/name:tag`.
     ///
     /// # Errors
-    /// When an image is wrong, or none has this id.
+    /// Fails if any image is invalid or none has this id.
     pub fn reference(&self, id: &str) -> Result<String, Refusal> {
         let (session, id) = self.find(id)?;
         Ok(session.reference(id))
     }
 
-    /// Whether an image, as it is asked for now, is in the local store or in its registry. Another image under its reference
-    /// does not count; what nobody could say is [`Existence::Unknown`].
+    /// Checks whether an image, as currently specified, exists in the local store or its registry. A different image under the
+    /// same reference counts as absent; if the query fails, the result is [`Existence::Unknown`].
     ///
     /// # Errors
-    /// When an image is wrong, none has this id, or it has no registry to look into.
+    /// Fails if any image is invalid, none has this id, or it has no registry to query.
     pub fn exists(&self, id: &str, place: StoreKind) -> Result<Existence, Refusal> {
         let (session, at) = self.find(id)?;
         if place == StoreKind::Registry
@@ -217,7 +216,7 @@ impl Images {
             Some(Existence::Present {
                 key: Some(label), ..
             }) if label != key => Existence::Absent,
-            // Without a label nobody knows what it was built of.
+            // Without the label, there is no telling what it was built from.
             Some(Existence::Present { key: None, .. }) => Existence::Absent,
             Some(found) => found,
             None => Existence::Unknown {
@@ -226,19 +225,19 @@ impl Images {
         })
     }
 
-    /// What a request would do, and why. Starts no build and writes nothing.
+    /// Returns what a request would do, and why. Builds and writes nothing.
     ///
     /// # Errors
-    /// When an image is wrong, or the request asks for what cannot be.
+    /// Fails if any image is invalid or the request cannot be fulfilled.
     pub fn plan(&self, request: &Request) -> Result<Proposal, Refusal> {
         Proposal::new(self.open()?, request)
     }
 
-    /// Builds what changed, bases first, in parallel; `on_event` hears everything on the calling thread.
+    /// Builds what changed, bases first, in parallel. `on_event` is called with every event on the calling thread.
     ///
     /// # Errors
-    /// When nothing could be begun: an image is wrong, a builder or a secret is not there. A failed image is no error: the
-    /// summary names it, and its event says why.
+    /// Fails if nothing could be started: an image is invalid, or a builder or secret is missing. An image that fails to build
+    /// is not an error; the summary names it, and its event gives the reason.
     pub fn build(
         &self,
         request: &Request,

@@ -1,6 +1,7 @@
-//! What a request would do, before it is done.
+//! A preview of what a request would do.
 //!
-//! What is carried out is the very plan that was shown; only files that change meanwhile are looked at again, as in every run.
+//! Running it executes exactly the plan that was shown; as in every run, only files that change in the meantime are examined
+//! again.
 
 use std::collections::BTreeSet;
 
@@ -13,28 +14,28 @@ use crate::plan::{Action, Reason};
 use crate::run::{Event, Mailbox, Options, Outcome, Summary};
 use crate::session::{Planned, Refusal, Session, Wish, unselectable};
 
-/// A plan that can be looked at and carried out.
+/// A plan that can be inspected and executed.
 #[must_use]
 pub struct Proposal {
     session: Session,
     planned: Planned,
     options: Options,
-    /// What nobody could say of what exists, and what is forced although it exists, in words.
+    /// Warnings about images whose existence is unknown, or which are rebuilt although they exist.
     doubts: Vec<String>,
 }
 
-/// What is to be done about one image.
+/// The planned action for one image.
 #[derive(Debug, Clone)]
 pub struct Proposed<'a> {
-    /// The image's id.
+    /// Id of the image.
     pub id: &'a str,
-    /// What it is called: `registry/name:tag`.
+    /// Reference of the image: `registry/name:tag`.
     pub reference: String,
-    /// What to do.
+    /// The planned action.
     pub action: Action,
-    /// Why; empty when it is fresh.
+    /// The reasons for the action; empty if the image is fresh.
     pub reasons: &'a [Reason],
-    /// Whether it was asked for; else something that is built needs it.
+    /// Whether the image itself was requested, rather than needed by another image that is built.
     pub asked: bool,
 }
 
@@ -63,7 +64,7 @@ impl Proposal {
         })
     }
 
-    /// What is to be done, bases first.
+    /// The planned actions, bases first.
     pub fn images(&self) -> impl Iterator<Item = Proposed<'_>> {
         self.planned.plan.images.iter().map(|image| Proposed {
             id: self.session.world.graph.name(image.id),
@@ -85,17 +86,17 @@ impl Proposal {
         self.images().all(|it| it.action == Action::Fresh)
     }
 
-    /// What is doubtful in the images.
+    /// Warnings about the images.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.session.warnings
     }
 
-    /// Carries it out; `on_event` hears everything on the calling thread, first the warnings. An interrupter of the mailbox
-    /// stops it.
+    /// Executes the plan. `on_event` is called with every event on the calling thread, warnings first. The mailbox's
+    /// interrupter stops the run.
     ///
     /// # Errors
-    /// When a builder or a secret that is needed is not there, or the state directory cannot be made: nothing has been begun
-    /// then. A failed image is no error: the summary names it, and its event says why.
+    /// Fails, before anything has started, if a required builder or secret is missing or the state directory cannot be
+    /// created. An image that fails to build is not an error; the summary names it, and its event gives the reason.
     pub fn run(
         self,
         mailbox: Mailbox,
@@ -122,13 +123,13 @@ fn select(session: &Session, words: &[String]) -> Result<BTreeSet<ImageId>, Refu
 }
 
 impl Summary {
-    /// Whether all that was wanted is done: nothing failed, was skipped or stopped.
+    /// Whether everything requested was done: nothing failed, was skipped or was cancelled.
     pub fn is_done(&self) -> bool {
         let undone = [&self.failed, &self.skipped, &self.cancelled];
         !self.interrupted && undone.iter().all(|ids| ids.is_empty())
     }
 
-    /// What became of an image; none when it is not there or was not part of the plan.
+    /// Returns the outcome for an image; `None` if it does not exist or was not part of the plan.
     pub fn image(&self, id: &str) -> Option<&Outcome> {
         self.images.iter().find(|outcome| outcome.image == id)
     }

@@ -1,6 +1,6 @@
-//! A refusal in words, for programs that pass errors on.
+//! Formats a refusal as text, so that it can be used as an error.
 //!
-//! The mistakes of images are told as the command line tells them, with what each spec says around them.
+//! Mistakes in images are rendered as on the command line, with an excerpt of each spec.
 
 use std::fmt;
 
@@ -29,9 +29,9 @@ impl From<Obstacle> for Refusal {
     fn from(obstacle: Obstacle) -> Self {
         let help = match &obstacle {
             Obstacle::NoRegistry => "give them a registry, or do not push",
-            Obstacle::Unknown(_) => "restore the access, or let unknown images be built",
+            Obstacle::Unknown(_) => "restore access, or allow unknown images to be built",
             Obstacle::Unlocked(_) => "lock them with `imgspec lock`, or name them by digest",
-            Obstacle::Bases(_) => "build them first, or let bases be built",
+            Obstacle::Bases(_) => "build them first, or allow bases to be built",
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
             Obstacle::Foreign(_) => "build for a platform that it supports, or use another image",
             Obstacle::Secrets(_) => "set the variable or make the file readable",

@@ -1,11 +1,11 @@
-//! What is wanted of images: which, and how.
+//! Which images to build, and how.
 //!
-//! Plain data, made in a chain. What a request does not say is what `imgspec graph build` does without flags.
+//! Plain data, made by chaining methods. The defaults are those of `imgspec graph build` without flags.
 
 use crate::plan::{Judgement, WhenUnknown};
 use crate::run::{Options, Push};
 
-/// Which images are to be built, and how.
+/// Which images to build, and how.
 ///
 /// ```
 /// use imgspec::{Request, run::Push};
@@ -16,7 +16,7 @@ use crate::run::{Options, Push};
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Request {
-    /// None asks for all.
+    /// `None` for all images.
     pub(super) images: Option<Vec<String>>,
     pub(super) judgement: Judgement,
     pub(super) options: Options,
@@ -25,13 +25,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// All images.
+    /// Requests all images.
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// The images that these words name, with the bases that they need: ids, globs, `base...` (and all built on it),
-    /// `...train` (and its bases), `!x` (not x). No words ask for nothing.
+    /// Requests the images that the selectors match, along with the bases that they need: ids, globs, `base...` (and
+    /// everything built on it), `...train` (and its bases), `!x` (not x). Without selectors, nothing is requested.
     pub fn of<T: Into<String>>(images: impl IntoIterator<Item = T>) -> Self {
         Self {
             images: Some(images.into_iter().map(Into::into).collect()),
@@ -39,37 +39,37 @@ impl Request {
         }
     }
 
-    /// Builds what was asked for even if it is fresh.
+    /// Builds the requested images even if they are fresh.
     pub fn force(mut self) -> Self {
         self.judgement.force = true;
         self
     }
 
-    /// Says what to do when nobody can say whether an image exists.
+    /// Sets what to do about an image whose existence cannot be determined.
     pub fn when_unknown(mut self, what: WhenUnknown) -> Self {
         self.judgement.when_unknown = what;
         self
     }
 
-    /// Builds no bases: they must be fresh.
+    /// Does not build bases, which must be fresh.
     pub fn without_bases(mut self) -> Self {
         self.without_bases = true;
         self
     }
 
-    /// Builds nothing on an image of a registry that neither the lock file nor a digest holds.
+    /// Refuses to build on registry images that are pinned neither by the lock file nor by digest.
     pub fn locked(mut self) -> Self {
         self.is_locked = true;
         self
     }
 
-    /// Pushes results to their registries.
+    /// Pushes the results to their registries.
     pub fn push(mut self, when: Push) -> Self {
         self.options.push = when;
         self
     }
 
-    /// Builds at most this many images at once, at least one.
+    /// Limits the number of images built at the same time; at least 1.
     pub fn jobs(mut self, jobs: usize) -> Self {
         self.options.jobs = jobs.max(1);
         self
@@ -81,7 +81,7 @@ impl Request {
         self
     }
 
-    /// Tries an image this often in all, at least once, when its failures are passing ones.
+    /// Sets the total number of attempts to build an image whose failures are transient; at least 1.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.options.attempts = attempts.max(1);
         self

@@ -1,7 +1,8 @@
-//! The specs of a program as the manifests that say the same, to be read by whoever reads manifests: the same rules, the same
-//! mistakes, each with an excerpt.
+//! Converts a program's specs to equivalent manifests, which are then read like any other: with the same rules and the same
+//! error messages, each with an excerpt.
 //!
-//! A value that a manifest may not have a program may not give either; which builders there are is not judged.
+//! Values that a manifest may not have are errors here too. Builder names are not checked, because programs can register their
+//! own.
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use crate::spec::{
 };
 use crate::workspace::{Image, Loaded};
 
-/// Makes a workspace of images, as if each stood in a manifest of its own in `root`, which is canonical. Reads no files.
+/// Creates a workspace as if each image had a manifest of its own in `root`, which must be canonical. Reads no files.
 pub(super) fn assemble(root: PathBuf, images: &[Image]) -> Loaded {
     let said = images.iter().map(|image| (node(image), &image.folder));
     load_said(root, said)
@@ -59,10 +60,10 @@ fn some<T: Clone>(values: &[T]) -> Option<Vec<T>> {
     (!values.is_empty()).then(|| values.to_vec())
 }
 
-/// A path as it was given, unless that was in the manifest of another directory.
+/// A path as given, unless it was given in the manifest of another directory.
 fn at_root(path: &WorkspacePath, given: &str) -> String {
     let here = WorkspacePath::resolve(&WorkspacePath::ROOT, given);
-    // What leads nowhere is said as it was given, to be refused.
+    // An invalid path is passed on as given, to be reported.
     if here.unwrap_or_default() == *path {
         given.to_owned()
     } else {

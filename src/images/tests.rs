@@ -1,4 +1,4 @@
-//! Specs as a program makes them: what is taken stays as it was said, what is refused is refused in its place.
+//! Specs made by a program: valid values are preserved as given, invalid ones are reported at their place.
 
 use super::said::assemble;
 use crate::spec::fields::{Field, FieldKind};
@@ -31,7 +31,7 @@ fn same(spec: &ImageSpec) {
     assert_eq!(loaded.workspace.images[1].spec, *spec);
 }
 
-/// The words of what is wrong, and what stands at its place.
+/// The message of a mistake, and the text at its place.
 fn wrong(spec: ImageSpec) -> Vec<(String, String)> {
     let loaded = assemble("/".into(), &[image("it", spec)]);
     let told = loaded.diagnostics.iter().map(|mistake| {
@@ -203,7 +203,7 @@ proptest::proptest! {
     }
 }
 
-/// A spec with all fields; each part by name, so that a new one cannot be forgotten.
+/// A spec with every field set. All parts are listed by name, so that a new one cannot be forgotten.
 fn everything() -> ImageSpec {
     let text = |text: &str| Some(text.to_owned());
     let list = |text: &str| vec![text.to_owned()];
@@ -258,7 +258,7 @@ fn everything() -> ImageSpec {
     }
 }
 
-/// Takes all that is said of a field out of a spec.
+/// Clears one field of a spec.
 fn clear(field: &Field, spec: &mut ImageSpec) {
     match field.kind {
         FieldKind::Text(slot) => *(slot.get_mut)(spec) = None,
@@ -303,7 +303,7 @@ fn an_excerpt_is_a_manifest_that_says_the_same() {
     assert_eq!(loaded.diagnostics, [], "{text}");
     let read = &loaded.workspace.images[0];
     assert_eq!(read.spec, spec, "{text}");
-    // A field is in the same place for both.
+    // Each field is stored in the same place in both specs.
     let made = &assembled.workspace.images[0].places;
     let span = |place: &crate::diagnostic::Place| place.span.clone();
     for (field, place) in made.iter() {

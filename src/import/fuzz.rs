@@ -1,5 +1,5 @@
-//! flytekit's ImageSpecs in YAML and Docker's bake files: what is imported is a manifest that `check` reads, and its texts
-//! are those of the source.
+//! Fuzz tests of importing YAML ImageSpecs and bake files: the result must be a manifest that `check` accepts, with the
+//! strings of the source.
 
 mod bench;
 
@@ -11,7 +11,7 @@ use crate::fuzz::{Case, Fuzz, Random};
 use crate::spec::ImageSpec;
 use bench::Bench;
 
-/// Texts that YAML, KDL or a shell could take for more than a text.
+/// Strings that YAML, KDL or a shell could interpret as something else.
 const TEXTS: &[&str] = &[
     "a",
     "",
@@ -148,7 +148,7 @@ const JSON: &[&str] = &[
     "variable \"A\" {}\n",
 ];
 
-/// A source, and the texts that it is known to say.
+/// A generated source and, if it is intact, the values that it contains.
 #[derive(Clone)]
 struct Said {
     text: String,
@@ -171,7 +171,7 @@ impl Case for Said {
             Some(Value::Object(fields)) => fields,
             Some(_) => return None,
         };
-        // Whole fields, so that what is left is known too.
+        // Drops whole fields, so that the remaining values stay known.
         let gone = text.len() * part / of..text.len() * (part + 1) / of;
         let kept = text.iter().enumerate().filter(|(at, _)| !gone.contains(at));
         let kept: Map<String, Value> = kept
@@ -183,7 +183,7 @@ impl Case for Said {
 
 impl Said {
     fn of(known: Value) -> Self {
-        // YAML 1.1 takes these for line ends, 1.2 for characters: as escapes they are what they are.
+        // YAML 1.1 takes these for line breaks, YAML 1.2 for characters; escapes are unambiguous.
         let text = ["\u{85}", "\u{2028}", "\u{2029}", "\u{feff}"].iter().fold(
             known.to_string(),
             |text, c| {
@@ -220,7 +220,7 @@ fn pairs(random: &mut Random) -> Value {
     Value::Object(pairs.collect())
 }
 
-/// A source of a known meaning, or a spoilt one.
+/// A source with known values, or a corrupted one.
 fn source(random: &mut Random, words: &[&str], known: impl FnOnce(&mut Random) -> Value) -> Said {
     if let Some(long) = random.long(words) {
         return Said {
@@ -333,7 +333,7 @@ fn sorted(pairs: &[(String, String)]) -> Vec<(String, String)> {
     pairs
 }
 
-/// Whether something is said of a field, so that it is not what the source says.
+/// Whether a note mentions a field, whose value may then differ from the source.
 fn is_noted(imported: &Imported, field: &str) -> bool {
     let mut notes = imported
         .notes
@@ -385,7 +385,7 @@ fn judge_bake(bench: &Bench, said: &Said) -> bool {
         .and_then(|known| known.get("target")?.as_object());
     if let (Some(targets), false) = (targets, checked.has_errors()) {
         for image in &checked.workspace.images {
-            // A target keeps its name where that can be an id.
+            // Targets keep their names where these are valid ids.
             let Some(target) = targets.get(&image.id) else {
                 continue;
             };

@@ -1,11 +1,11 @@
-//! The kind of a source, by its name or, where that says nothing, by its content.
+//! Guesses the kind of a source from its name or, failing that, its content.
 
 use std::path::Path;
 
 use super::flytekit;
 use super::input::InputKind;
 
-/// The kind of a source; none when nothing tells.
+/// The kind of a source; `None` if neither name nor content identifies it.
 #[must_use]
 pub fn guess(path: Option<&Path>, text: &str) -> Option<InputKind> {
     let name = path.and_then(Path::file_name).unwrap_or_default();
@@ -31,16 +31,16 @@ pub fn guess(path: Option<&Path>, text: &str) -> Option<InputKind> {
     }
 }
 
-/// What a file that cannot be imported is, and what to do with it instead.
+/// What a file that cannot be imported is, and what to do instead.
 type Look = (&'static str, &'static str);
 
 const MANIFEST: Look = (
     "an imgspec manifest",
-    "use it as it is: `imgspec check -f FILE`, or name it in `workspace { include … }`",
+    "use it directly: `imgspec check -f FILE`, or name it in `workspace { include … }`",
 );
 const DOCKERFILE: Look = (
     "a Dockerfile",
-    "an image can be built from it as it is: `image \"name\" { dockerfile \"Dockerfile\" }`",
+    "an image can be built from it directly: `image \"name\" { dockerfile \"Dockerfile\" }`",
 );
 const REQUIREMENTS: Look = (
     "pip requirements",
@@ -58,11 +58,12 @@ const CONDA: Look = (
     "a conda environment",
     "name its packages in an image: `conda-packages \"…\"`, `conda-channels \"…\"`",
 );
-const OTHERS: &str = "import what builds its images: a bake file, or flytekit's ImageSpecs";
+const OTHERS: &str =
+    "import the file that defines its images: a bake file, or flytekit's ImageSpecs";
 const KUBERNETES: Look = ("a Kubernetes object", OTHERS);
 const WORKFLOW: Look = ("a CI workflow", OTHERS);
 
-/// What a file that cannot be imported looks like, and what to do with it instead.
+/// What a file that cannot be imported looks like, and what to do instead.
 #[must_use]
 pub fn looks_like(path: Option<&Path>, text: &str) -> Option<(&'static str, &'static str)> {
     let name = path.and_then(Path::file_name).unwrap_or_default();
@@ -108,7 +109,7 @@ fn written(text: &str) -> Option<Look> {
     })
 }
 
-/// Whether a line begins with one of these words and continues as it should.
+/// Whether a line starts with one of the words and `continues` accepts the rest of it.
 fn has_key<'a>(
     text: &str,
     words: impl IntoIterator<Item = &'a str>,

@@ -1,52 +1,52 @@
-//! What an import yields: images as manifest nodes, files to write beside the manifest, notes.
+//! The result of an import: images as manifest nodes, files to write beside the manifest, and notes.
 
 pub use crate::manifest::write::NewNode;
 
-/// The outcome of an import.
+/// The result of an import.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// The source's name, for the first comment of the manifest.
+    /// Name of the source, for the manifest's leading comment.
     pub title: String,
-    /// The version of flytekit whose images these are; none for bake files.
+    /// Version of flytekit that the images are compatible with; `None` for bake files.
     pub flytekit: Option<String>,
     /// The images, bases first.
     pub images: Vec<NewImage>,
-    /// Files that the manifest refers to and that do not exist yet.
+    /// Files that the manifest refers to and that must be created.
     pub files: Vec<NewFile>,
-    /// What was left out or changed.
+    /// Notes on what was left out or changed.
     pub notes: Vec<Note>,
 }
 
 /// An `image` node to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewImage {
-    /// Unique in the manifest.
+    /// Id, unique in the manifest.
     pub id: String,
-    /// Written above the node.
+    /// Comment to write above the node.
     pub comment: Option<String>,
-    /// In any order: the writer has one of its own.
+    /// Fields in any order; the writer sorts them.
     pub fields: Vec<NewNode>,
 }
 
-/// A file to be written beside the manifest.
+/// A file to write beside the manifest.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct NewFile {
-    /// Relative to the manifest.
+    /// Path relative to the manifest.
     pub path: String,
     /// The whole content.
     pub text: String,
 }
 
-/// Something that was left out or changed.
+/// A note on something that was left out or changed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Note {
-    /// Id of the image; none when it is about the whole file.
+    /// Id of the image; `None` if the note concerns the whole file.
     pub image: Option<String>,
-    /// The field, as the source calls it.
+    /// The field, under its name in the source.
     pub field: Option<String>,
-    /// One sentence in lower case, without a full stop.
+    /// One sentence, starting in lower case and without a full stop.
     pub message: String,
-    /// Its place in the source, where known.
+    /// Position in the source, where known.
     #[serde(flatten)]
     pub at: At,
 }
@@ -67,17 +67,17 @@ impl Note {
     }
 }
 
-/// A position in the source, both from 1.
+/// A position in the source; line and column count from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct At {
-    /// None when unknown.
+    /// Line; `None` if unknown.
     pub line: Option<usize>,
-    /// In characters; none when only the line is known.
+    /// Column in characters; `None` if only the line is known.
     pub column: Option<usize>,
 }
 
 impl At {
-    /// A whole line, where known.
+    /// The position of a whole line, where known.
     pub(super) fn line(line: Option<usize>) -> Self {
         Self { line, column: None }
     }

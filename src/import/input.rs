@@ -1,4 +1,4 @@
-//! What is imported, and what an import may use.
+//! The input of an import and its environment.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,44 +12,44 @@ use crate::limits::Limits;
 /// The language of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputKind {
-    /// flytekit's ImageSpec in a YAML file.
+    /// A YAML file with one of flytekit's ImageSpecs.
     Yaml,
-    /// Docker's bake file, in any of its forms.
+    /// A bake file of Docker, in any of its forms.
     Bake,
     /// A Python file with flytekit's ImageSpecs.
     Python,
 }
 
-/// A file to import.
+/// A source to import.
 #[derive(Debug, Clone)]
 pub struct Input {
-    /// None for standard input.
+    /// Path of the file; `None` for standard input.
     pub path: Option<PathBuf>,
-    /// What messages call it.
+    /// Name for messages.
     pub name: String,
-    /// Its text, in the context's sources.
+    /// The source's text in [`ImportContext::sources`].
     pub id: SourceId,
 }
 
-/// What an import may use.
+/// The environment of an import.
 pub struct ImportContext<'a> {
-    /// Holds the text of the input.
+    /// Contains the text of the input.
     pub sources: &'a Sources,
-    /// Where relative paths of the source start, and where the manifest will be.
+    /// The directories that source paths and manifest paths are relative to.
     pub paths: Paths,
-    /// The version of flytekit that the user asked for.
+    /// Version of flytekit that the user requested.
     pub flytekit: Option<String>,
-    /// The interpreter for Python files.
+    /// The interpreter that runs Python files.
     pub python: &'a Path,
-    /// How long another program may run.
+    /// Time limit for external commands.
     pub limit: Duration,
-    /// How long it may take to stop.
+    /// Limits on how long a command may take to stop.
     pub limits: &'a Limits,
-    /// Stops another program.
+    /// Cancels a running command.
     pub cancel: &'a Cancel,
 }
 
-/// The word at a position, or one character; without a column the whole line.
+/// The source span of the word at a position, or of one character; without a column, of the whole line.
 pub(super) fn place(sources: &Sources, id: SourceId, at: At) -> Place {
     let text = &sources.get(id).text;
     let line = at.line.unwrap_or(1).max(1) - 1;
@@ -65,7 +65,7 @@ pub(super) fn place(sources: &Sources, id: SourceId, at: At) -> Place {
     }
 }
 
-/// Offset and length of the word that begins after this many characters.
+/// Byte offset and length of the word that starts after `column` characters.
 fn word(line: &str, column: usize) -> (usize, usize) {
     let offset = line.char_indices().nth(column);
     let offset = offset.map_or(line.len(), |(offset, _)| offset);

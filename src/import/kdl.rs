@@ -1,16 +1,16 @@
-//! Images → the text of a manifest, as a person would write it.
+//! Writes imported images as a manifest, formatted as a person would write it.
 //!
-//! Decides what a whole manifest is made of; how nodes are written is [`write`]'s.
+//! This module decides what a whole manifest consists of; [`write`] formats the nodes.
 
 use super::imported::{Imported, NewImage, NewNode};
 use crate::diagnostic::{is_unseen, quoted};
 use crate::manifest::write::{self, NodeWriter};
 
-/// Fields that move to `defaults` when all images agree on them.
+/// Fields that move to `defaults` if all images agree on them.
 const SHARED: &[&str] = &["registry", "builder", "platform"];
 
 impl Imported {
-    /// The manifest's text.
+    /// Returns the text of the manifest.
     pub fn manifest(&self) -> String {
         let mut has_braces = false;
         let mut writer = NodeWriter::new(|text: &str, depth: usize| {
@@ -46,7 +46,7 @@ impl Imported {
     }
 }
 
-/// The fields that all images agree on, and the images without them.
+/// Splits off the fields that all images agree on.
 fn shared(imported: &Imported) -> (Vec<NewNode>, Vec<NewImage>) {
     let version = imported.flytekit.as_ref();
     let mut shared: Vec<NewNode> = version
@@ -70,7 +70,7 @@ fn shared(imported: &Imported) -> (Vec<NewNode>, Vec<NewImage>) {
     (shared, images)
 }
 
-/// Text that is safe after `//`.
+/// Makes text safe to follow `//`.
 fn comment(text: &str) -> String {
     let is_safe = |c: &char| !c.is_control() && !is_unseen(*c);
     text.chars().filter(is_safe).collect()

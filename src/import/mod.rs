@@ -1,7 +1,9 @@
-//! ImageSpecs of flytekit (YAML or Python) and Docker's bake files → a manifest, and notes on what could not be carried over.
+//! Imports flytekit's ImageSpecs (YAML or Python) and Docker's bake files as a manifest, with notes on what could not be
+//! carried over.
 //!
-//! `yaml`, `python` and `bake` read a source, `flytekit` maps the fields of an ImageSpec, `kdl` writes the manifest. Nothing is
-//! dropped silently: what is not understood, or means something else here, becomes a [`Note`], and `check` takes what is left.
+//! `yaml`, `python` and `bake` read a source, `flytekit` maps the fields of an ImageSpec, and `kdl` writes the manifest.
+//! Nothing is dropped silently: whatever is not understood, or means something else here, becomes a [`Note`], and `check`
+//! accepts the rest.
 
 mod bake;
 mod flytekit;
@@ -27,7 +29,7 @@ pub use project::Project;
 
 use crate::diagnostic::Diagnostic;
 
-/// Imports a source, or tells all mistakes that keep it from being read as this kind.
+/// Imports a source, or returns all mistakes that keep it from being read as this kind.
 pub fn import(
     input: &Input,
     kind: InputKind,

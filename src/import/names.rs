@@ -1,6 +1,6 @@
-//! Ids of imported images, made from names that other tools allow, and their order.
+//! Ids for imported images, derived from names that other tools allow, and the order of images.
 //!
-//! Lower-case letters, digits and `-` only, so that an id is also a valid repository name; duplicates get a number.
+//! Ids consist of lower-case letters, digits and `-`, so that they are valid repository names too. Duplicates get a number.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(super) fn slug(name: &str) -> String {
 pub(super) struct Ids(BTreeSet<String>);
 
 impl Ids {
-    /// Takes this id, or the next free one with a number.
+    /// Returns the id itself or, if taken, the next free one with a number appended.
     pub(super) fn fresh(&mut self, wanted: &str) -> String {
         let mut id = wanted.to_owned();
         let mut number = 2;
@@ -32,7 +32,7 @@ impl Ids {
     }
 }
 
-/// Images with those that they need before them; a cycle is broken where it is entered.
+/// Sorts images so that those they need come before them; a cycle is broken where it is entered.
 pub(super) fn bases_first<T: Copy + Ord, N: IntoIterator<Item = T>>(
     images: impl IntoIterator<Item = T>,
     needs: impl Fn(T) -> N,

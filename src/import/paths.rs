@@ -1,27 +1,27 @@
-//! Paths of the source → paths of the manifest.
+//! Converts paths of the source to paths of the manifest.
 //!
-//! `.` and `..` are resolved textually, without following links, as both flytekit and a manifest do.
+//! `.` and `..` are resolved lexically, without following links, as both flytekit and manifests do.
 
 use std::path::{Component, Path, PathBuf};
 
 /// The two directories that paths are relative to.
 #[derive(Debug, Clone)]
 pub struct Paths {
-    /// The other tool's working directory.
+    /// The working directory of the other tool.
     pub(super) from: PathBuf,
     /// The manifest's directory.
     to: PathBuf,
 }
 
 enum Location {
-    /// Below the manifest's directory, relative to it.
+    /// Below the manifest's directory, as a path relative to it.
     Inside(String),
     Outside(PathBuf),
     NotUtf8,
 }
 
 impl Paths {
-    /// Source paths are relative to `from`, manifest paths to `to`; both absolute.
+    /// Source paths are relative to `from`, manifest paths to `to`. Both must be absolute.
     pub fn new(from: &Path, to: &Path) -> Self {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| clean(path));
         Self {
@@ -48,7 +48,7 @@ impl Paths {
         }
     }
 
-    /// A path that has to be below the manifest's directory; otherwise what it is, such as `is not valid UTF-8`.
+    /// Converts a path that must be below the manifest's directory. The error completes a sentence, such as `is not valid UTF-8`.
     pub(super) fn inside(&self, given: &str) -> Result<String, &'static str> {
         match self.locate(given) {
             Location::Inside(path) => Ok(path),
@@ -59,7 +59,7 @@ impl Paths {
         }
     }
 
-    /// A path that may be anywhere, as those of secret files.
+    /// Converts a path that may be anywhere, such as that of a secret file.
     pub(super) fn anywhere(&self, given: &str) -> String {
         match self.locate(given) {
             _ if given.starts_with("~/") => given.to_owned(),
@@ -78,7 +78,7 @@ impl Paths {
     }
 }
 
-/// The path without `.` and `..`.
+/// Resolves `.` and `..` lexically.
 fn clean(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {

@@ -1,7 +1,8 @@
-//! A Python project's own files, or a Dockerfile → a first manifest, as `imgspec init` writes it.
+//! Writes the first manifest of a Python project or Dockerfile, for `imgspec init`.
 //!
-//! All that is there is looked at together, and the manifest has one image that builds as it stands: the most exact list of packages
-//! is installed, and uv's managed Python is asked for only where the project wants a version that the base's lacks.
+//! All files of the project are considered together, and the manifest has one image that builds without changes: the most
+//! exact list of packages is installed, and uv's managed Python is used only if the project requires a version that the base
+//! lacks.
 
 use std::path::Path;
 use std::str::FromStr;
@@ -15,13 +16,13 @@ use crate::disk::limits;
 use crate::disk::read::{self, Links};
 use crate::spec::DEFAULT_BASE;
 
-/// The Python of [`DEFAULT_BASE`]'s distribution.
+/// Python version in the distribution of [`DEFAULT_BASE`].
 const PYTHON_OF_BASE: &str = "3.11";
 
-/// What may be asked of uv instead, the one that is tried first being the most usual.
+/// Python versions to install with uv instead, in order of preference.
 const PYTHONS: [&str; 6] = ["3.12", "3.13", "3.14", "3.10", "3.9", "3.8"];
 
-/// Files that say which packages there are, the most exact first; a lock file needs its project beside it.
+/// Files that list packages, the most exact first; lock files also need the project file beside them.
 const REQUIREMENTS: &[(&str, &[&str])] = &[
     ("uv.lock", &["pyproject.toml"]),
     ("poetry.lock", &["pyproject.toml"]),
@@ -30,19 +31,19 @@ const REQUIREMENTS: &[(&str, &[&str])] = &[
     ("pyproject.toml", &[]),
 ];
 
-/// Directories of source that are copied.
+/// Source directories to copy.
 const SOURCES: [&str; 2] = ["src", "app"];
 
-/// What a directory tells of the image that it wants.
+/// What the files of a directory imply about its image.
 pub struct Project {
     image: String,
-    /// The file that is installed.
+    /// The file whose packages to install.
     requirements: Option<&'static str>,
-    /// A version to ask uv for.
+    /// Python version to install with uv.
     managed: Option<String>,
     source: Option<&'static str>,
     has_dockerfile: bool,
-    /// What was made of each file that was found, a sentence each.
+    /// One sentence about each file that was found.
     pub notes: Vec<String>,
 }
 
@@ -68,14 +69,14 @@ struct Poetry {
     dependencies: Option<toml::Table>,
 }
 
-/// The Python that a project asks for, and the file that says so.
+/// The Python version that a project requires, and the file that states it.
 struct Asked {
     file: &'static str,
     python: String,
 }
 
 impl Project {
-    /// Looks at the files of a directory. What cannot be read or understood is noted and counts as saying nothing.
+    /// Examines the files of a directory. A file that cannot be read or understood is noted and otherwise ignored.
     #[must_use]
     pub fn look(folder: &Path) -> Self {
         let has = |name: &&str| folder.join(name).is_file();
@@ -101,7 +102,7 @@ impl Project {
 
     fn note_files(&mut self, others: &[&str]) {
         if self.has_dockerfile {
-            self.notes.push("Dockerfile: built as it is".to_owned());
+            self.notes.push("Dockerfile: built unchanged".to_owned());
             if let Some(name) = self.requirements {
                 let words = "the commented image installs it without the Dockerfile";
                 self.notes.push(format!("{name}: {words}"));
@@ -127,7 +128,7 @@ impl Project {
         }
     }
 
-    /// The base's own Python, unless the project wants another.
+    /// Chooses the base's own Python unless the project requires another.
     fn choose_python(&mut self, folder: &Path) {
         let asked = match asked(folder) {
             Ok(Some(asked)) => asked,
@@ -137,11 +138,13 @@ impl Project {
         let Asked { file, python } = &asked;
         let Ok(wanted) = VersionSpecifiers::from_str(python) else {
             let python = shown(python);
-            let why = format!("{file}: the Python that it asks for, `{python}`, is not understood");
+            let why = format!(
+                "{file}: the Python version that it requires, `{python}`, is not understood"
+            );
             return self.notes.push(why);
         };
         let fits = |version: &&str| {
-            // The newest patch of a minor version that anybody has: `>=3.11.4` is met by it, `==3.11.4` is not.
+            // The newest patch release anyone could have: `>=3.11.4` accepts it, `==3.11.4` does not.
             let newest = Version::from_str(&format!("{version}.99"));
             let bare = Version::from_str(version);
             [newest, bare]
@@ -160,19 +163,19 @@ impl Project {
                 .map(|it| (*it).to_owned())
         }) else {
             let why = format!(
-                "{file}: no Python is `{}`, set `python-version` yourself",
+                "{file}: no Python version matches `{}`; set `python-version` yourself",
                 shown(python)
             );
             return self.notes.push(why);
         };
         self.notes.push(format!(
-            "{file}: wants Python {}, and the base has {PYTHON_OF_BASE}: `python-version \"{version}\"`",
+            "{file}: requires Python {}, but the base has {PYTHON_OF_BASE}: `python-version \"{version}\"`",
             shown(python)
         ));
         self.managed = Some(version);
     }
 
-    /// The manifest, commented.
+    /// Returns the manifest's text, with comments.
     #[must_use]
     pub fn manifest(&self) -> String {
         let image = &self.image;
@@ -214,7 +217,7 @@ impl Project {
         text
     }
 
-    /// The fields of an image that has no Dockerfile.
+    /// The fields of an image without a Dockerfile.
     fn fields(&self) -> String {
         let mut text = format!("    base-image \"{DEFAULT_BASE}\"\n");
         match (self.requirements, &self.managed) {
@@ -237,14 +240,14 @@ impl Project {
     }
 }
 
-/// The one version that a specifier such as `==3.12.*` or `==3.12.4` allows.
+/// The single version that a specifier such as `==3.12.*` or `==3.12.4` allows.
 fn exact(wanted: &pep440_rs::VersionSpecifier) -> Option<String> {
     use pep440_rs::Operator::{Equal, EqualStar, ExactEqual};
     let is_exact = matches!(wanted.operator(), Equal | EqualStar | ExactEqual);
     (is_exact && wanted.version().release().len() > 1).then(|| wanted.version().to_string())
 }
 
-/// The Python that the project says it wants: `.python-version` names the one to develop with, so it comes first.
+/// The Python version that the project requires. `.python-version`, the version to develop with, comes first.
 fn asked(folder: &Path) -> Result<Option<Asked>, String> {
     if let Some(text) = text(folder, ".python-version", limits::PROJECT)? {
         let version = text
@@ -252,7 +255,7 @@ fn asked(folder: &Path) -> Result<Option<Asked>, String> {
             .map(str::trim)
             .find(|line| !line.is_empty() && !line.starts_with('#'));
         let version = version.and_then(|version| Version::from_str(version).ok());
-        // A name such as `pypy3.10` says nothing of the base's Python.
+        // A name such as `pypy3.10` says nothing about the base's Python.
         return Ok(version.map(|version| Asked {
             file: ".python-version",
             python: match version.release().len() {
@@ -275,7 +278,7 @@ fn asked(folder: &Path) -> Result<Option<Asked>, String> {
     Ok(python.map(|python| Asked { file, python }))
 }
 
-/// Poetry's `^3.11` and `~3.11` as the standard has them.
+/// Translates Poetry's `^3.11` and `~3.11` to standard specifiers.
 fn caret(text: &str) -> String {
     let text = text.trim();
     let bound = |version: &str, parts: usize| {
@@ -298,7 +301,7 @@ fn caret(text: &str) -> String {
     }
 }
 
-/// The text of a file of the directory; none where there is none.
+/// The text of a file in the directory; `None` if there is no such file.
 fn text(folder: &Path, name: &str, limit: u64) -> Result<Option<String>, String> {
     match read::bytes(&folder.join(name), Links::Follow, limit) {
         Ok(bytes) => match String::from_utf8(bytes) {
@@ -310,7 +313,7 @@ fn text(folder: &Path, name: &str, limit: u64) -> Result<Option<String>, String>
     }
 }
 
-/// The directory's name as an id.
+/// An id derived from the directory's name.
 fn id(folder: &Path) -> String {
     let whole = folder.canonicalize().ok();
     let name = whole.as_deref().and_then(Path::file_name);
@@ -321,7 +324,7 @@ fn id(folder: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// The Python that is asked of uv for a project with these files, and what is said of it.
+    /// The Python version to install with uv for a project with these files, and the notes.
     fn python(files: &[(&str, &str)]) -> (Option<String>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("requirements.txt", "six\n")].iter().chain(files) {
@@ -395,7 +398,7 @@ mod tests {
         );
         assert!(
             told("pyproject.toml", "[project]\nrequires-python = \">=9\"\n")
-                .contains("no Python is `>=9`")
+                .contains("no Python version matches `>=9`")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The lock file on the disk: beside the root manifest, read and replaced by handle, and never through a link.
+//! The lock file on disk, beside the root manifest. It is accessed relative to an open directory and never through a link.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::disk::dir::{Dir, DirError, Rooted, Terms};
 use crate::disk::{limits, system_words};
 use crate::workspace::{LOCK_FILE, Lock};
 
-/// Reads the lock file in this directory; none where there is none. Its text is among the sources only for its mistakes.
+/// Reads the lock file in a directory; `None` if there is none. Its text is added to `sources` only to report mistakes.
 pub(crate) fn read(root: &Path, sources: &mut Sources) -> Result<Option<Lock>, Vec<Diagnostic>> {
     let mut place = || {
         let source = sources.add(LOCK_FILE, "");
@@ -27,7 +27,7 @@ pub(crate) fn read(root: &Path, sources: &mut Sources) -> Result<Option<Lock>, V
         Ok(None) => return Ok(None),
         Ok(Some(bytes)) => bytes,
         Err(error) => {
-            let help = "make it a file that can be read, or remove it and run `imgspec lock`";
+            let help = "make it a readable file, or remove it and run `imgspec lock`";
             return Err(unreadable(words(&error), help, place()));
         }
     };
@@ -39,26 +39,26 @@ pub(crate) fn read(root: &Path, sources: &mut Sources) -> Result<Option<Lock>, V
     text::read(&whole, source).map(Some)
 }
 
-/// A lock file as it was when it was read, to be replaced by another.
+/// A lock file as it was when read, which can be replaced.
 pub struct LockFile {
     dir: Dir,
     before: Option<Vec<u8>>,
 }
 
-/// Why a lock was not written. It is as it was.
+/// Why a lock file was not written. The existing file is unchanged.
 #[derive(Debug)]
 pub enum WriteError {
-    /// Another process wrote it meanwhile.
+    /// Another process has written the file in the meantime.
     Changed,
-    /// It cannot be written, in words.
+    /// The file cannot be written, for this reason.
     Refused(String),
 }
 
 impl LockFile {
-    /// Reads what is there now.
+    /// Reads the current lock file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Fails if the file cannot be read.
     pub fn open(root: &Path) -> Result<Self, WriteError> {
         let refused = |error: io::Error| WriteError::Refused(words(&error));
         let dir = directory(root).map_err(refused)?;
@@ -67,7 +67,7 @@ impl LockFile {
         Ok(Self { dir, before })
     }
 
-    /// Whether it is this lock; none is no file.
+    /// Whether the file contains this lock; `None` stands for no file.
     #[must_use]
     pub fn holds(&self, lock: Option<&Lock>) -> bool {
         let mut sources = Sources::default();
@@ -80,10 +80,10 @@ impl LockFile {
         }
     }
 
-    /// Puts this lock in its place, at once or not at all. Says whether that changed anything.
+    /// Atomically replaces the file. Returns whether that changed anything.
     ///
     /// # Errors
-    /// When it cannot be written, or is no longer what was read: it is as it was.
+    /// Fails if the file cannot be written or has changed since it was read. It is then left unchanged.
     pub fn write(&self, lock: &Lock) -> Result<bool, WriteError> {
         let new = text::write(lock);
         let written = match &self.before {

@@ -1,7 +1,7 @@
-//! `imgspec.lock`: what outside images are, so that one tag has one content until somebody says otherwise.
+//! `imgspec.lock`: the resolved digests of outside images, so that a tag keeps its content until it is deliberately updated.
 //!
-//! The file is read with the manifests and written by `imgspec lock` alone; nothing else looks a locked image up again. The
-//! format, and why it is so, is in `docs/design/lock.md`.
+//! The file is read along with the manifests and written only by `imgspec lock`; nothing else resolves a locked image again.
+//! The format and its rationale are in `docs/design/lock.md`.
 
 mod file;
 mod renew;

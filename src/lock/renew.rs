@@ -1,7 +1,7 @@
-//! Which outside images are looked up, and what the lock says afterwards. Asks backends; reads and writes no file.
+//! Decides which outside images to resolve, and computes the new lock. Queries backends but accesses no files.
 //!
-//! Without being told otherwise, what is locked stays: only what is missing is asked for. A platform that is missing is asked
-//! for by the digest that is locked, so that all platforms of an image are of one moment.
+//! By default, locked entries are kept and only missing ones are resolved. A missing platform is resolved by the locked
+//! digest, so that all platforms of an image are from the same moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,75 +14,75 @@ use crate::workspace::{Lock, Locked, LockedImage};
 /// An outside image that a workspace needs.
 #[derive(Clone)]
 pub struct Need {
-    /// The reference, as manifests and Dockerfiles have it.
+    /// The reference, as in manifests and Dockerfiles.
     pub name: String,
-    /// The platforms that it is needed for, sorted.
+    /// The platforms it is needed for, sorted.
     pub platforms: Vec<String>,
-    /// Ids of the images that are made of it.
+    /// Ids of the images that use it.
     pub images: Vec<String>,
-    /// Who knows where it is.
+    /// The backend that resolves it.
     pub backend: Arc<dyn Backend>,
 }
 
-/// Which images are looked up although they are locked.
+/// Which images to resolve again although they are locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// None.
+    /// None of them.
     Missing,
-    /// These, by name.
+    /// These, by reference.
     These(BTreeSet<String>),
-    /// All.
+    /// All of them.
     All,
 }
 
-/// A lock that fits the workspace, and in what it differs from the one before.
+/// A lock that fits the workspace, and how it differs from the previous one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
-    /// The lock.
+    /// The new lock.
     pub lock: Lock,
-    /// What is not as it was, by name.
+    /// The differences, by name.
     pub changes: Vec<Change>,
-    /// What people should know of what was found: the name, and why its registry was not heard.
+    /// Remarks on images that were resolved without their registry: the name, and why the registry could not be queried.
     pub remarks: Vec<(String, String)>,
 }
 
-/// What is another image now.
+/// A changed entry of the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The reference.
     pub name: String,
-    /// What it was; none when it is new.
+    /// The previous entry; `None` if it is new.
     pub before: Option<Locked>,
-    /// What it is; none when nobody needs it any more.
+    /// The new entry; `None` if the image is no longer needed.
     pub after: Option<Locked>,
 }
 
-/// An image that could not be looked up.
+/// An image that could not be resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
     /// The reference.
     pub name: String,
-    /// Ids of the images that are made of it.
+    /// Ids of the images that use it.
     pub images: Vec<String>,
-    /// The digest by which it was asked for; none when it was asked for by its tag.
+    /// The digest it was resolved by; `None` if by its tag.
     pub digest: Option<String>,
-    /// Why.
+    /// The reason.
     pub why: Unresolved,
 }
 
-/// What a tag names now, beside what is locked.
+/// What a tag currently resolves to, beside what is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
     /// The reference.
     pub name: String,
-    /// What is locked; none when it is not.
+    /// The locked entry; `None` if the image is not locked.
     pub locked: Option<Locked>,
-    /// What it is now.
+    /// What the tag currently resolves to.
     pub now: Result<Resolved, Unresolved>,
 }
 
 impl Look {
-    /// Whether the tag names another content than what is locked. An index that changed for other platforms has not moved.
+    /// Whether the tag now refers to different content. An index that changed only for other platforms does not count.
     #[must_use]
     pub fn is_moved(&self) -> bool {
         let (Some(locked), Ok(now)) = (&self.locked, &self.now) else {
@@ -93,10 +93,10 @@ impl Look {
     }
 }
 
-/// Makes a lock of what is needed.
+/// Computes a lock for the needed images.
 ///
 /// # Errors
-/// All images that could not be looked up; then nothing is to be written.
+/// Returns all images that could not be resolved; nothing should be written then.
 pub fn renew(
     needs: &[Need],
     before: Option<&Lock>,
@@ -142,7 +142,7 @@ pub fn renew(
     })
 }
 
-/// Looks what the tags of these images name now.
+/// Resolves the current tags of these images.
 #[must_use]
 pub fn look(needs: &[Need], lock: Option<&Lock>, asker: Asker<'_>) -> Vec<Look> {
     let due: Vec<(&Need, Option<String>)> = needs.iter().map(|need| (need, None)).collect();
@@ -155,7 +155,7 @@ pub fn look(needs: &[Need], lock: Option<&Lock>, asker: Asker<'_>) -> Vec<Look> 
     .collect()
 }
 
-/// In what a lock differs from another.
+/// The entries that differ between two locks.
 #[must_use]
 pub fn changes(before: &Lock, after: &Lock) -> Vec<Change> {
     let names: BTreeSet<&String> = before.bases.keys().chain(after.bases.keys()).collect();
@@ -168,7 +168,7 @@ pub fn changes(before: &Lock, after: &Lock) -> Vec<Change> {
     all.filter(|change| change.before != change.after).collect()
 }
 
-/// Whether an image is to be looked up, and then by which digest, or by its tag.
+/// Whether an image has to be resolved: `Some(Some(digest))` by that digest, `Some(None)` by its tag.
 #[allow(clippy::option_option, reason = "whether, and how")]
 fn question(need: &Need, locked: Option<&Locked>, which: &Which) -> Option<Option<String>> {
     let is_chosen = match which {
@@ -187,7 +187,7 @@ fn question(need: &Need, locked: Option<&Locked>, which: &Which) -> Option<Optio
     })
 }
 
-/// Asks each backend about all of its images at once; the answers are in their order.
+/// Queries each backend once about all of its images; the answers are in the order of `due`.
 fn ask(due: &[(&Need, Option<String>)], asker: Asker<'_>) -> Vec<Result<Resolved, Unresolved>> {
     let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, (need, _)) in due.iter().enumerate() {

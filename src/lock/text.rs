@@ -1,7 +1,7 @@
-//! The lock file's text: a node for each image, sorted by name, so that two branches that add different ones merge by lines.
+//! The text of the lock file: one node per image, sorted by name, so that branches that add different images merge line by line.
 //!
-//! Pure. KDL, as manifests are, with their parser. Only what `write` writes is read: whatever else is there was made by a merge
-//! or by hand, and is told rather than guessed.
+//! Pure. The format is KDL, read by the manifest parser. Only what `write` produces is accepted: anything else came from a
+//! merge or an edit by hand, and is reported rather than guessed at.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,17 +11,16 @@ use crate::diagnostic::{Diagnostic, Place, SourceId, quoted, shown};
 use crate::manifest::{Data, Node, parse};
 use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
 
-/// The version of the format; another one is refused.
+/// Version of the format; others are refused.
 const VERSION: u32 = 1;
 
-const HEAD: &str =
-    "// What outside images are: written by `imgspec lock`, to be kept with the manifests.";
+const HEAD: &str = "// Resolved digests of outside images, written by `imgspec lock`. Commit this file with the manifests.";
 
-/// What to do about a file that cannot be right.
+/// What to do about an invalid file.
 const RESTORE: &str =
     "only `imgspec lock` writes this file: restore it, or remove it and run `imgspec lock`";
 
-/// Writes a lock.
+/// Formats a lock.
 pub(super) fn write(lock: &Lock) -> String {
     let mut text = format!("{HEAD}\nversion {VERSION}\n");
     for (name, locked) in &lock.bases {
@@ -40,7 +39,7 @@ pub(super) fn write(lock: &Lock) -> String {
     text
 }
 
-/// Reads a lock; with mistakes there is none.
+/// Parses a lock, or returns its mistakes.
 pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>> {
     if let Some(place) = conflict(text, source) {
         let mistake = Diagnostic::error(
@@ -49,7 +48,7 @@ pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>
         );
         let mistake = mistake.at(place, "left by a merge");
         return Err(vec![mistake.help(format!(
-            "take either side whole (`git checkout --ours {LOCK_FILE}`), then run `imgspec lock`: it adds what that side lacks"
+            "take one side entirely (`git checkout --ours {LOCK_FILE}`), then run `imgspec lock`, which adds what that side lacks"
         ))]);
     }
     let mut reader = Reader::default();
@@ -62,7 +61,10 @@ pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>
         match node.name.text.as_str() {
             "version" => {}
             "base" => reader.base(node),
-            other => reader.wrong(node.head(), &format!("it holds no `{}`", shown(other))),
+            other => reader.wrong(
+                node.head(),
+                &format!("it cannot contain `{}`", shown(other)),
+            ),
         }
     }
     if reader.mistakes.is_empty() {
@@ -72,7 +74,7 @@ pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>
     }
 }
 
-/// The first line that git puts between the sides of a conflict.
+/// The first conflict marker left by git.
 fn conflict(text: &str, source: SourceId) -> Option<Place> {
     let marks = ["<<<<<<< ", ">>>>>>> ", "||||||| "];
     let is_mark = |line: &str| line == "=======" || marks.iter().any(|mark| line.starts_with(mark));
@@ -81,7 +83,7 @@ fn conflict(text: &str, source: SourceId) -> Option<Place> {
     Some(Place { source, span })
 }
 
-/// The lines of a text, each with where it begins.
+/// The lines of a text, each with its byte offset.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     text.split_inclusive('\n').map(move |line| {
@@ -94,13 +96,13 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 #[derive(Default)]
 struct Reader {
     lock: Lock,
-    /// Where each image was said.
+    /// Where each image was declared.
     said: BTreeMap<String, Place>,
     mistakes: Vec<Diagnostic>,
 }
 
 impl Reader {
-    /// Looks for the version in the text itself: a newer one may hold what this one cannot even parse.
+    /// Reads the version from the text itself, because a newer format may not even parse.
     fn version(&mut self, text: &str, source: SourceId) -> Result<(), Vec<Diagnostic>> {
         let line = lines(text).find(|(_, line)| line.starts_with("version"));
         let (start, line) = line.unwrap_or((0, ""));
@@ -113,14 +115,14 @@ impl Reader {
             Some(Ok(VERSION)) => return Ok(()),
             Some(Ok(newer)) if newer > VERSION => {
                 let message = format!(
-                    "`{LOCK_FILE}` is of version {newer}, and this imgspec knows {VERSION}"
+                    "`{LOCK_FILE}` has format version {newer}, but this imgspec supports only {VERSION}"
                 );
                 let mistake = Diagnostic::error("newer-lock", message).at(place, "");
                 self.mistakes
-                    .push(mistake.help("a newer imgspec wrote it: update imgspec"));
+                    .push(mistake.help("it was written by a newer imgspec: update imgspec"));
             }
-            Some(_) => self.wrong(place, "its version is not one that ever was"),
-            None => self.wrong(place, "it says no version"),
+            Some(_) => self.wrong(place, "its version has never existed"),
+            None => self.wrong(place, "it has no version"),
         }
         Err(std::mem::take(&mut self.mistakes))
     }
@@ -130,7 +132,7 @@ impl Reader {
             return;
         };
         if let Some(first) = self.said.insert(name.clone(), node.head()) {
-            let message = format!("`{LOCK_FILE}` says twice what `{}` is", shown(&name));
+            let message = format!("`{LOCK_FILE}` has two entries for `{}`", shown(&name));
             let mistake = Diagnostic::twice("wrong-lock", message, &node.head(), &first);
             self.mistakes.push(mistake.help(RESTORE));
             return;
@@ -155,23 +157,23 @@ impl Reader {
                     if let Some([platform, text]) = self.texts(child) {
                         self.digest(child, &text);
                         if platforms.insert(platform, text).is_some() {
-                            self.wrong(child.head(), "this platform is said twice");
+                            self.wrong(child.head(), "this platform is listed twice");
                         }
                     }
                 }
                 other => {
-                    let why = format!("an image has no `{}`", shown(other));
+                    let why = format!("an entry cannot contain `{}`", shown(other));
                     self.wrong(child.head(), &why);
                 }
             }
         }
         match image {
             Some(image) => drop(self.lock.bases.insert(name, Locked { image, platforms })),
-            None => self.wrong(node.head(), "it says no digest of this image"),
+            None => self.wrong(node.head(), "this image has no digest"),
         }
     }
 
-    /// The arguments of a node, if they are just so many texts.
+    /// The arguments of a node, if they are exactly `N` strings.
     fn texts<const N: usize>(&mut self, node: &Node) -> Option<[String; N]> {
         let texts = node.args.iter().filter_map(|value| match &value.data {
             Data::Text { text, .. } => Some(text.clone()),
@@ -183,7 +185,7 @@ impl Reader {
         if texts.is_none() {
             self.wrong(
                 node.head(),
-                &format!("`{}` is not followed by what it should be", node.name.text),
+                &format!("`{}` has the wrong arguments", node.name.text),
             );
         }
         texts
@@ -251,7 +253,7 @@ mod tests {
     fn what_is_written_is_sorted_and_read_back() {
         let text = write(&sample());
         insta::assert_snapshot!(text, @r#"
-        // What outside images are: written by `imgspec lock`, to be kept with the manifests.
+        // Resolved digests of outside images, written by `imgspec lock`. Commit this file with the manifests.
         version 1
 
         base "acme/\"odd\"" {
@@ -293,28 +295,25 @@ mod tests {
         let base = |inside: &str| format!("version 1\nbase \"a:1\" {{\n{inside}\n}}\n");
         let digest = format!("digest \"{ONE}\"");
         let wrong = [
-            (String::new(), "1: it says no version"),
-            (
-                "version 0".to_owned(),
-                "1: its version is not one that ever was",
-            ),
+            (String::new(), "1: it has no version"),
+            ("version 0".to_owned(), "1: its version has never existed"),
             (
                 "version \"1\"".to_owned(),
-                "1: its version is not one that ever was",
+                "1: its version has never existed",
             ),
-            ("version 1\nbsae \"a\"".to_owned(), "2: it holds no `bsae`"),
-            (base(""), "2: it says no digest of this image"),
+            (
+                "version 1\nbsae \"a\"".to_owned(),
+                "2: it cannot contain `bsae`",
+            ),
+            (base(""), "2: this image has no digest"),
             (
                 base("digest \"sha256:00\""),
                 "3: this is not a sha256 digest",
             ),
-            (
-                base("digest 1"),
-                "3: `digest` is not followed by what it should be",
-            ),
+            (base("digest 1"), "3: `digest` has the wrong arguments"),
             (
                 base(&format!("{digest} x=1")),
-                "3: `digest` is not followed by what it should be",
+                "3: `digest` has the wrong arguments",
             ),
             (
                 base(&format!("{digest}\n{digest}")),
@@ -322,17 +321,17 @@ mod tests {
             ),
             (
                 base(&format!("{digest}\nplatform \"linux/amd64\"")),
-                "4: `platform` is not followed by what it should be",
+                "4: `platform` has the wrong arguments",
             ),
             (
                 base(&format!(
                     "{digest}\nplatform \"p\" \"{ONE}\"\nplatform \"p\" \"{ONE}\""
                 )),
-                "5: this platform is said twice",
+                "5: this platform is listed twice",
             ),
             (
                 base(&format!("{digest}\nnote \"x\"")),
-                "4: an image has no `note`",
+                "4: an entry cannot contain `note`",
             ),
             (base(&digest) + "base \"a:1\" {\n}\n", "5: again here"),
         ];

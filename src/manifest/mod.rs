@@ -1,9 +1,9 @@
-//! KDL text → Workspace; all mistakes of all files at once, with their places.
+//! Reads KDL manifests into a workspace, reporting all mistakes in all files at once with their places.
 //!
-//! The rooms are the way of the text: `syntax` makes nodes of it, `decode` fills variables in and makes fields of nodes,
-//! `inherit` makes one spec of the fields that defaults, templates, a matrix and flags give an image, and `load` takes one file
-//! after the other through all that. Which fields there are and what their values may be belongs to [`crate::spec`]; how names
-//! and values are written, `write` knows. Every stage goes on after a mistake with what it understood.
+//! The submodules follow the path of the text: `syntax` parses it into nodes, `decode` substitutes variables and turns nodes
+//! into fields, `inherit` merges the fields that an image gets from defaults, templates, a matrix and flags into one spec, and
+//! `load` takes one file after the other through all of that. The fields and their rules belong to [`crate::spec`]; `write`
+//! formats names and values. After a mistake, every stage continues with what it understood.
 
 mod decode;
 #[cfg(test)]
@@ -32,7 +32,7 @@ use crate::disk::read::{self, Links};
 
 pub(crate) use crate::spec::fields::takes;
 
-/// The nearest thing that is called `imgspec.kdl` and is no file, and why it is none.
+/// The nearest thing named `imgspec.kdl` that is not a file, and the reason.
 pub fn find_other(from: &Path) -> Option<(PathBuf, String)> {
     from.ancestors().find_map(|folder| {
         let path = folder.join(FILE_NAME);

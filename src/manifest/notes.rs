@@ -1,26 +1,25 @@
-//! What all parts of one load share: the texts, the mistakes, and how much more may be made of them.
+//! The state that all parts of a load share: source texts, mistakes, and limits.
 //!
-//! Text that variables and templates multiply counts against one allowance, so that a small manifest cannot ask for more
-//! memory than there is.
+//! Text that variables and templates multiply is charged against a common budget, so that a small manifest cannot exhaust memory.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Place, SourceId, Sources, in_order};
 use crate::spec::rules::Mistake;
 
-/// Mistakes told at most; the rest is only counted.
+/// The maximum number of mistakes to report; further ones are only counted.
 const MISTAKE_LIMIT: usize = 1000;
 
-/// Bytes of all values after variables, templates and matrices.
+/// The maximum total size in bytes of all values after expanding variables, templates and matrices.
 const TEXT_LIMIT: usize = 64 * 1024 * 1024;
 
 #[derive(Default)]
 pub(super) struct Notes {
     pub sources: Sources,
     pub mistakes: Vec<Diagnostic>,
-    /// Whether something could not be read, so that what seems missing may be in it.
+    /// Whether something could not be read and may contain what seems to be missing.
     pub incomplete: bool,
-    /// Where variables and templates are declared that something uses.
+    /// Places of declared variables and templates that are used.
     used: BTreeSet<(SourceId, usize)>,
     untold: usize,
     spent: usize,
@@ -41,12 +40,12 @@ impl Notes {
         }
     }
 
-    /// A value without mistake; tells the mistake.
+    /// Unwraps a result, reporting the error.
     pub(super) fn accept<T>(&mut self, result: Result<T, Mistake>) -> Option<T> {
         result.map_err(|mistake| self.tell(*mistake)).ok()
     }
 
-    /// Counts text that was made; says whether there may be more. The first time too much, that is a mistake.
+    /// Charges the budget and returns whether it is not exceeded. Reports an error the first time it is.
     pub(super) fn spend(&mut self, bytes: usize, place: &Place) -> bool {
         let before = self.spent;
         self.spent = before.saturating_add(bytes);
@@ -60,7 +59,7 @@ impl Notes {
         self.spent <= TEXT_LIMIT
     }
 
-    /// Notes that something uses what is declared at a place.
+    /// Records that the declaration at a place is used.
     pub(super) fn use_of(&mut self, declared: &Place) {
         self.used.insert((declared.source, declared.span.start));
     }
@@ -73,20 +72,20 @@ impl Notes {
         self.spent > TEXT_LIMIT
     }
 
-    /// All mistakes in the order of the manifests, each once.
+    /// Returns the sources and all mistakes, without duplicates and in the order of the manifests.
     pub(super) fn finish(self) -> (Sources, Vec<Diagnostic>) {
         let mut told = in_order(once_a_word(self.mistakes));
         if self.untold > 0 {
             told.push(Diagnostic::error(
                 "too-many",
-                format!("there are {} more mistakes", self.untold),
+                format!("there are {} more errors", self.untold),
             ));
         }
         (self.sources, told)
     }
 }
 
-/// Leaves out what is said of a value's type where the value was already said to be KDL 1: one mistake, one fix.
+/// Removes type errors about values already reported as KDL 1, so that there is one mistake with one fix.
 fn once_a_word(mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |mistake: &Diagnostic| mistake.place.as_ref().map(|label| label.place.clone());
     let old: Vec<_> = mistakes

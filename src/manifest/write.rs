@@ -1,13 +1,12 @@
-//! How a manifest writes names, values and nodes: the one writer, of the importer and of edits.
+//! Writes names, values and nodes of manifests, for imports and edits.
 //!
-//! Written by hand instead of by the `kdl` crate's printer, which leaves some control characters as they are and knows nothing
-//! of `{{ }}`.
+//! Does not use the `kdl` crate's printer, which leaves some control characters unescaped and does not know about `{{ }}`.
 
 use std::fmt::Write as _;
 
 use crate::diagnostic::{is_unseen, quoted};
 
-/// The longest line that is made of short values.
+/// The maximum width of lines that contain several short values.
 pub(crate) const WIDTH: usize = 100;
 
 const ORDER: &[&str] = &[
@@ -49,14 +48,14 @@ const ORDER: &[&str] = &[
     "labels",
 ];
 
-/// Where a field usually stands among the others.
+/// The usual position of a field among the others.
 pub(crate) fn rank(field: &str) -> usize {
     let at = ORDER.iter().position(|name| *name == field);
     at.unwrap_or(ORDER.len())
 }
 
-/// A node without a block, of values and named values that are written already: one text for each node that it takes, since a
-/// long list goes on under its name again, and what is one value goes on behind a `\`.
+/// Formats a node without a block from values that are already formatted. A long list continues in further nodes of the same
+/// name, any other node after a `\`; returns one text per node.
 pub(crate) fn node_lines(name: &str, parts: &[String], depth: usize, is_list: bool) -> Vec<String> {
     let lines = lines(parts, depth * 4 + name.len());
     let name = word(name);
@@ -68,14 +67,14 @@ pub(crate) fn node_lines(name: &str, parts: &[String], depth: usize, is_list: bo
     vec![said.trim_end().to_owned()]
 }
 
-/// A text as a value that means just this text, `{{` too; over several lines where it has some. None where no value can: where
-/// it has braces and characters that cannot stand in a raw string.
+/// Formats a string as a value with exactly this meaning, including any `{{`, on several lines if it has line breaks. `None`
+/// if that is impossible: the string has braces and characters that a raw string cannot contain.
 pub(crate) fn text(text: &str, depth: usize) -> Option<String> {
     let several = several_lines(text, depth).filter(|_| !text.contains("{{"));
     several.or_else(|| in_line(text))
 }
 
-/// The same in one line.
+/// Like [`text`], but on one line.
 pub(crate) fn in_line(text: &str) -> Option<String> {
     if text.contains("{{") {
         raw(text)
@@ -84,7 +83,7 @@ pub(crate) fn in_line(text: &str) -> Option<String> {
     }
 }
 
-/// The parts put into lines that are not too long.
+/// Distributes the parts over lines of limited width.
 fn lines(parts: &[String], indent: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
@@ -109,7 +108,7 @@ pub(crate) fn word(name: &str) -> String {
     if fine { name.to_owned() } else { quoted(name) }
 }
 
-/// A raw text, where all of it can stand in one.
+/// A raw string, if the text can be written as one.
 fn raw(text: &str) -> Option<String> {
     if text.starts_with("\"\"") || text.chars().any(|c| c.is_control() || is_unseen(c)) {
         return None;
@@ -121,7 +120,7 @@ fn raw(text: &str) -> Option<String> {
     Some(format!("{hashes}\"{text}\"{hashes}"))
 }
 
-/// A text over several lines, where all of it can stand in one.
+/// A multi-line string, if the text can be written as one.
 fn several_lines(text: &str, depth: usize) -> Option<String> {
     let odd = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_unseen(c);
     let is_blank = |line: &str| !line.is_empty() && line.trim().is_empty();
@@ -146,31 +145,31 @@ fn several_lines(text: &str, depth: usize) -> Option<String> {
     ))
 }
 
-/// One KDL node of a manifest.
+/// A KDL node to be written to a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct NewNode {
-    /// Such as `packages`.
+    /// Name of the node, such as `packages`.
     pub name: String,
-    /// Its arguments.
+    /// The arguments.
     pub args: Vec<String>,
-    /// Its properties, in order.
+    /// The properties, in order.
     pub props: Vec<(String, String)>,
-    /// The nodes in its block.
+    /// The nodes in the block.
     pub children: Vec<NewNode>,
-    /// Whether the arguments may be spread over several nodes of the same name.
+    /// Whether the arguments may be split over several nodes of the same name.
     pub is_list: bool,
     /// Whether the properties may be written as children instead.
     pub is_map: bool,
 }
 
 impl NewNode {
-    /// A node with one argument.
+    /// Creates a node with one argument.
     pub fn new(name: &str, value: impl Into<String>) -> Self {
         Self::words(name, vec![value.into()])
     }
 
-    /// A node whose arguments belong together, such as an entrypoint.
+    /// Creates a node whose arguments must stay together, such as an entrypoint.
     pub fn words(name: &str, args: Vec<String>) -> Self {
         Self {
             name: name.to_owned(),
@@ -179,7 +178,7 @@ impl NewNode {
         }
     }
 
-    /// A node that may be repeated, such as `packages`.
+    /// Creates a node that may be repeated, such as `packages`.
     pub fn list(name: &str, args: Vec<String>) -> Self {
         Self {
             is_list: true,
@@ -187,7 +186,7 @@ impl NewNode {
         }
     }
 
-    /// A node of names with values, such as `env`.
+    /// Creates a node of names and values, such as `env`.
     pub fn map(name: &str, props: Vec<(String, String)>) -> Self {
         Self {
             props,
@@ -210,12 +209,12 @@ impl NewNode {
     }
 }
 
-/// A text in quotes on one line, at any depth; `{{` in it means something.
+/// Formats a quoted string on one line, regardless of depth; `{{` keeps its special meaning.
 pub(crate) fn quoted_at(text: &str, _: usize) -> String {
     quoted(text)
 }
 
-/// Writes nodes, each text by a function of it and of the depth of its node.
+/// Writes nodes, formatting each string with a function of the string and its node's depth.
 pub(crate) struct NodeWriter<F> {
     pub out: String,
     text: F,
@@ -260,10 +259,10 @@ impl<F: FnMut(&str, usize) -> String> NodeWriter<F> {
         let _ = writeln!(self.out, "{indent}}}");
     }
 
-    /// Properties on one line where they fit, otherwise as children.
+    /// Writes properties on one line if they fit, otherwise as children.
     fn map(&mut self, node: &NewNode, depth: usize) {
         let text = format!("{} {}", word(&node.name), self.props(node, depth).join(" "));
-        // A property `reset` would remove what is inherited.
+        // A property named `reset` would discard inherited values.
         let is_plain = node.props.iter().all(|(name, _)| name != "reset");
         if is_plain && !text.contains('\n') && depth * 4 + text.chars().count() <= WIDTH {
             return self.line(depth, &text, &[]);

@@ -1,20 +1,20 @@
-//! What a build needs besides its steps: helper images, secrets, the user's own Dockerfile, builder options.
+//! What a build needs besides its steps: helper images, secrets, a user-supplied Dockerfile and builder options.
 
 use super::files::FileSet;
 use crate::spec::{SecretSource, SecretStep, WorkspacePath};
 
-/// The image that `uv` is taken from while packages are installed; it leaves nothing in the result.
+/// The image that supplies `uv` while packages are installed; it leaves nothing in the result.
 pub const UV_IMAGE: &str = "ghcr.io/astral-sh/uv:0.9";
 
-/// The image that micromamba is taken from while conda packages are installed; it leaves nothing in the result.
+/// The image that supplies micromamba while conda packages are installed; it leaves nothing in the result.
 pub const MICROMAMBA_IMAGE: &str = "mambaorg/micromamba:2.3.2-debian12-slim";
 
-/// The images of helper programs.
+/// The helper images that supply installers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Helpers {
-    /// Contains `/uv`.
+    /// Image that contains `/uv`.
     pub uv: String,
-    /// Contains `/usr/bin/micromamba`.
+    /// Image that contains `/usr/bin/micromamba`.
     pub micromamba: String,
 }
 
@@ -27,18 +27,18 @@ impl Default for Helpers {
     }
 }
 
-/// A secret, and the steps that get it.
+/// A secret and the steps that receive it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepSecret {
-    /// Its id in the manifest.
+    /// The secret's id in the manifest.
     pub id: String,
-    /// Where its value is; not part of the key.
+    /// Where its value comes from; not part of the key.
     pub source: SecretSource,
-    /// At least one.
+    /// The steps that receive it; never empty.
     pub uses: Vec<Given>,
 }
 
-/// The kind of step that gets a secret, and where.
+/// How one kind of step receives a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Given {
     /// The kind of step.
@@ -50,20 +50,20 @@ pub struct Given {
 /// Where a step finds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretPlace {
-    /// An environment variable.
+    /// The name of an environment variable.
     Env(String),
-    /// An absolute path.
+    /// The absolute path of a file.
     File(String),
 }
 
-/// The user's own Dockerfile.
+/// A user-supplied Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerfileRecipe {
     /// The Dockerfile.
     pub file: FileSet,
     /// The build context.
     pub context: FileSet,
-    /// The stage to build; by default the last.
+    /// The stage to build; `None` means the last.
     pub target: Option<String>,
     /// Build arguments, sorted by name.
     pub args: Vec<(String, String)>,
@@ -71,24 +71,24 @@ pub struct DockerfileRecipe {
     pub contexts: Vec<(String, ContextSource)>,
 }
 
-/// What the name of a context refers to.
+/// What a named context refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContextSource {
     /// Another image of the workspace, by id.
     Image(String),
-    /// An image of a registry.
+    /// An image from a registry.
     Registry(String),
-    /// Files of the workspace.
+    /// Files from the workspace.
     Files(FileSet),
 }
 
-/// Options of the builder.
+/// Options for the builder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Names and values, as the builder defines them.
     pub options: Vec<(String, String)>,
-    /// A file with settings of registries.
+    /// A file with registry settings.
     pub registry_config: Option<WorkspacePath>,
-    /// Whether unknown options are ignored, as flytekit does, rather than an error.
+    /// Whether unknown options are ignored, as in flytekit, rather than being an error.
     pub is_lenient: bool,
 }

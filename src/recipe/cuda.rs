@@ -1,19 +1,20 @@
-//! CUDA and cuDNN versions → the image of NVIDIA's that has them.
+//! Maps CUDA and cuDNN versions to NVIDIA's images.
 //!
-//! A table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a made-up tag would be refused only
-//! by a registry, after minutes, in words about manifests.
+//! This is a table of what NVIDIA publishes (<https://hub.docker.com/r/nvidia/cuda/tags>), because a made-up tag would fail
+//! only at the
+//! registry, minutes later, with a message about manifests.
 
 use crate::spec::Base;
 
-/// A release of CUDA as NVIDIA publishes images of it.
+/// A CUDA release for which NVIDIA publishes images.
 struct Release {
-    /// Major and minor number.
+    /// Major and minor version.
     series: &'static str,
-    /// The whole version of its last images.
+    /// Full version of the latest images of the series.
     version: &'static str,
-    /// How tags name cuDNN, and its major number.
+    /// How image tags name cuDNN, and its major version.
     cudnn: (&'static str, &'static str),
-    /// The Ubuntu releases there are images of, the one that is taken unasked first.
+    /// The Ubuntu releases with images, the default first.
     ubuntu: &'static [&'static str],
 }
 
@@ -32,7 +33,7 @@ const fn release(
 }
 
 const CUDNN_8: (&str, &str) = ("cudnn8", "8");
-/// From 12.4 on tags do not say which.
+/// From 12.4 on, tags do not include the cuDNN version.
 const CUDNN_9: (&str, &str) = ("cudnn", "9");
 
 const RELEASES: &[Release] = &[
@@ -50,14 +51,14 @@ const RELEASES: &[Release] = &[
     release("13.0", "13.0.1", CUDNN_9, &["24.04", "22.04"]),
 ];
 
-/// What does not go together.
+/// Why no image matches the requested versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The field to change.
+    /// The manifest field to change.
     pub field: &'static str,
-    /// Why, in words.
+    /// The reason, for error messages.
     pub why: String,
-    /// What to do, where that is more than to take one of what there is.
+    /// What to do, unless it is just to pick one of the versions named in the reason.
     pub help: Option<String>,
 }
 
@@ -66,7 +67,7 @@ fn mismatch<T>(field: &'static str, why: impl Into<String>) -> Result<T, Mismatc
     Err(Mismatch { field, why, help })
 }
 
-/// The base of an image with CUDA, if NVIDIA publishes one, and for the Ubuntu that the image says as its base.
+/// Returns the base image for a CUDA version. A `base-image` that names an Ubuntu release selects that release.
 pub fn cuda_base(cuda: &str, cudnn: Option<&str>, base: Option<&Base>) -> Result<String, Mismatch> {
     let release = release_of(cuda)?;
     let ubuntu = ubuntu_of(release, cuda, base)?;
@@ -98,7 +99,7 @@ fn release_of(cuda: &str) -> Result<&'static Release, Mismatch> {
         let is_prefix = |of: &str| of == cuda || of.starts_with(&format!("{cuda}."));
         is_prefix(release.version) || is_prefix(release.series)
     };
-    // `12` is the last of its kind.
+    // `12` means the latest 12.x.
     if let Some(release) = RELEASES.iter().rfind(matches) {
         return Ok(release);
     }
@@ -110,11 +111,11 @@ fn release_of(cuda: &str) -> Result<&'static Release, Mismatch> {
         series, version, ..
     }) = near
     else {
-        return mismatch("cuda", format!("there are images of CUDA {}", known()));
+        return mismatch("cuda", format!("images exist for CUDA {}", known()));
     };
     Err(Mismatch {
         field: "cuda",
-        why: format!("of CUDA {series} there are images of {version}"),
+        why: format!("for CUDA {series}, images exist only of {version}"),
         help: Some(format!("write `cuda \"{series}\"`")),
     })
 }
@@ -139,11 +140,11 @@ fn ubuntu_of(
         Base::Image(_) | Base::Scratch => None,
     };
     let Some(asked) = asked else {
-        let help = "leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); \
-                    on a base that has CUDA, leave `cuda` out";
+        let help = "omit `base-image`, or name the Ubuntu release to use (`ubuntu:22.04`); \
+                    if your base already has CUDA, omit `cuda`";
         return Err(Mismatch {
             field: "base-image",
-            why: "with `cuda` the base is NVIDIA's".to_owned(),
+            why: "with `cuda`, the base image is NVIDIA's".to_owned(),
             help: Some(help.to_owned()),
         });
     };
@@ -157,7 +158,7 @@ fn ubuntu_of(
         None => mismatch(
             "base-image",
             format!(
-                "of CUDA {cuda} there are images of Ubuntu {}",
+                "images of CUDA {cuda} exist for Ubuntu {}",
                 release.ubuntu.join(", ")
             ),
         ),

@@ -1,4 +1,4 @@
-//! The files of the workspace that a step reads, and the ignore rules for them.
+//! The workspace files that a step reads, and the ignore rules that apply to them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;
 
-/// Files of the workspace that a step reads.
+/// A set of workspace files that a step reads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileSet {
     /// A file, or a directory with all of its files that are not ignored.
@@ -15,7 +15,7 @@ pub enum FileSet {
         path: WorkspacePath,
         /// The directory whose `.dockerignore` applies.
         ignore: WorkspacePath,
-        /// What is left out unasked.
+        /// Files that are excluded by default.
         own: Own,
     },
     /// A requirements file and those that its `-r` and `-c` lines include, recursively.
@@ -23,48 +23,47 @@ pub enum FileSet {
         /// The first file.
         path: WorkspacePath,
     },
-    /// A lock file or project file; with `uv.lock` and `poetry.lock` the `pyproject.toml` beside it.
+    /// A lock file or project file; for `uv.lock` and `poetry.lock`, also the `pyproject.toml` beside it.
     Project {
         /// The file.
         path: WorkspacePath,
     },
-    /// A directory of sources under flytekit's ignore rules.
+    /// A source directory, filtered by flytekit's ignore rules.
     Source {
         /// The directory.
         path: WorkspacePath,
     },
-    /// One file, whatever ignore rules say.
+    /// A single file, regardless of ignore rules.
     File {
         /// The file.
         path: WorkspacePath,
     },
-    /// The context of a Dockerfile; the `.dockerignore` of the Dockerfile (`Dockerfile.dockerignore`) replaces that of the
-    /// directory.
+    /// The context of a Dockerfile. The Dockerfile's own ignore file (`Dockerfile.dockerignore`) replaces that of the directory.
     Context {
         /// The directory.
         path: WorkspacePath,
         /// The Dockerfile.
         dockerfile: WorkspacePath,
-        /// What is left out unasked.
+        /// Files that are excluded by default.
         own: Own,
     },
 }
 
-/// What imgspec and git keep in a workspace for themselves, so that it is left out of sets unless an ignore file names it: `.git`
-/// and `.imgspec` at any depth, and these files. With flytekit, whose rules these are not, nothing is.
+/// Files that imgspec and git keep for themselves, excluded from file sets unless an ignore file re-includes them: `.git` and
+/// `.imgspec` at any depth, and the given files. Empty for flytekit images, whose rules exclude nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Own(Option<Arc<BTreeSet<WorkspacePath>>>);
 
 impl Own {
-    /// Nothing is left out unasked.
+    /// Excludes nothing.
     pub const NOTHING: Self = Self(None);
 
-    /// The directories and these files are left out.
+    /// Excludes `.git`, `.imgspec` and the given files.
     pub fn files(files: BTreeSet<WorkspacePath>) -> Self {
         Self(Some(Arc::new(files)))
     }
 
-    /// Whether a path from the workspace root is one of them.
+    /// Whether a path, relative to the workspace root, is excluded by default.
     pub fn has(&self, path: &str) -> bool {
         let Some(files) = &self.0 else {
             return false;
@@ -75,7 +74,7 @@ impl Own {
 }
 
 impl FileSet {
-    /// The file or directory that it starts from.
+    /// The file or directory that the set starts from.
     pub fn path(&self) -> &WorkspacePath {
         match self {
             Self::Tree { path, .. }

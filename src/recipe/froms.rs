@@ -1,34 +1,34 @@
-//! The images that a Dockerfile names: in `FROM`, `COPY --from` and `RUN --mount=from=…`.
+//! Finds the images that a Dockerfile refers to in `FROM`, `COPY --from` and `RUN --mount=from=…`.
 //!
-//! Pure. Reads no more of a Dockerfile than that takes: lines with their continuations and heredocs, the arguments before the
-//! first `FROM`, and which names are stages. What cannot be known before a build, as `FROM $X` without a value, is told apart
-//! and never guessed. Source: <https://docs.docker.com/reference/dockerfile/>.
+//! Reads only as much of the Dockerfile as that requires: lines with continuations and heredocs, the arguments before the
+//! first `FROM`, and stage names. References that are unknown before the build, such as `FROM $X` without a value, are
+//! reported separately and never guessed. Source: <https://docs.docker.com/reference/dockerfile/>.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::DockerfileRecipe;
 
-/// An outside image that is named by a tag, which may be another image tomorrow.
+/// An outside image referred to by tag, which may point to another image tomorrow.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OutsideImage {
-    /// Its reference as Docker shows it, so that one image has one name.
+    /// The reference in Docker's familiar form, so that each image has one name.
     pub name: String,
-    /// Whether it may be wanted for other platforms than the image's own: `FROM --platform=…`.
+    /// Whether it may be used for platforms other than the image's own (`FROM --platform=…`).
     pub any_platform: bool,
 }
 
-/// The images that a Dockerfile names.
+/// The images that a Dockerfile refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Froms {
-    /// Images of registries, in the order of the text.
+    /// Images from registries, in order of appearance.
     pub images: Vec<OutsideImage>,
-    /// What names an image that only a build knows, as written.
+    /// Instructions whose image is unknown until the build, as written.
     pub unread: Vec<String>,
-    /// The one platform that the stage to build is for whatever is asked: `FROM --platform=linux/amd64`.
+    /// The platform that the target stage is fixed to, regardless of the one requested: `FROM --platform=linux/amd64`.
     pub platform: Option<String>,
 }
 
-/// Reads the text of a recipe's own Dockerfile.
+/// Parses the text of a user-supplied Dockerfile.
 #[must_use]
 pub fn froms(text: &str, own: &DockerfileRecipe) -> Froms {
     let mut reader = Reader {
@@ -56,7 +56,7 @@ pub fn froms(text: &str, own: &DockerfileRecipe) -> Froms {
     reader.found
 }
 
-/// A reference as Docker shows it, by which named contexts are found.
+/// The familiar form of a reference, by which named contexts are looked up.
 #[must_use]
 pub fn familiar(reference: &str) -> String {
     let short = reference
@@ -70,15 +70,15 @@ pub fn familiar(reference: &str) -> String {
 }
 
 struct Reader {
-    /// The manifest's build arguments.
+    /// Build arguments from the manifest.
     given: BTreeMap<String, String>,
     /// The arguments before the first `FROM`, with their values.
     known: BTreeMap<String, String>,
-    /// Names that the manifest gives a meaning.
+    /// Names that the manifest defines as contexts.
     named: BTreeSet<String>,
-    /// The stages that have a name, and their numbers.
+    /// Stage names and their indexes.
     names: BTreeMap<String, usize>,
-    /// Of each stage so far the platform that it is for whatever is asked.
+    /// For each stage so far, the platform that it is fixed to.
     stages: Vec<Option<String>>,
     found: Froms,
 }
@@ -97,12 +97,12 @@ impl Reader {
                 }
             }
             "RUN" => self.mounts(rest),
-            // The instruction counts when somebody builds on the image: then it is theirs.
+            // Includes `ONBUILD`, which takes effect only in a Dockerfile that builds on this image.
             _ => {}
         }
     }
 
-    /// `ARG NAME=default OTHER`: a value of the manifest goes before the default.
+    /// Handles `ARG NAME=default OTHER`: values from the manifest take precedence over defaults.
     fn arguments(&mut self, rest: &str) {
         for word in rest.split_whitespace() {
             let (name, default) = match word.split_once('=') {
@@ -128,7 +128,7 @@ impl Reader {
             .filter(|word| word.eq_ignore_ascii_case("as"))
             .and_then(|_| words.next());
         match self.filled(name) {
-            // A stage of that name, or one that the manifest gives a meaning, is no image of a registry.
+            // Names of stages and of the manifest's contexts are not registry images.
             Some(name) if self.names.contains_key(&name.to_ascii_lowercase()) => {
                 platform.clone_from(&self.stages[self.names[&name.to_ascii_lowercase()]]);
             }
@@ -142,7 +142,7 @@ impl Reader {
         self.stages.push(platform);
     }
 
-    /// An image in `--from`: a stage by name or number, or an image.
+    /// The value of `--from`: a stage by name or index, or an image.
     fn named_image(&mut self, name: &str) {
         let name = unquoted(name);
         let is_number = name.parse::<usize>().is_ok();
@@ -182,7 +182,7 @@ impl Reader {
         }
     }
 
-    /// A text with its variables filled in; none when one has no value, or is written in a way that is not read here.
+    /// Expands the variables of a text. `None` if one has no value or uses syntax that is not supported here.
     fn filled(&self, text: &str) -> Option<String> {
         let mut filled = String::new();
         let mut rest = text;
@@ -204,7 +204,7 @@ impl Reader {
         (!filled.contains('\\')).then_some(filled)
     }
 
-    /// `NAME`, `NAME:-default` or `NAME:+other`.
+    /// Evaluates `NAME`, `NAME:-default` or `NAME:+other`.
     fn value(&self, inside: &str) -> Option<String> {
         let (name, rest) = match inside.split_once(':') {
             Some((name, rest)) => (name, Some(rest)),
@@ -227,7 +227,7 @@ impl Reader {
     }
 }
 
-/// The first word, and what follows it.
+/// Splits off the first word.
 fn split(line: &str) -> (&str, &str) {
     let line = line.trim_start();
     let end = line.find(char::is_whitespace).unwrap_or(line.len());
@@ -239,7 +239,7 @@ fn unquoted(word: &str) -> &str {
     inside('"').or_else(|| inside('\'')).unwrap_or(word)
 }
 
-/// The instructions of a text, each on one line: comments, continuations and the bodies of heredocs are gone.
+/// The instructions of a Dockerfile, one line each, without comments, continuations and heredoc bodies.
 fn instructions(text: &str) -> Vec<String> {
     let escape = escape(text);
     let mut all = Vec::new();
@@ -249,7 +249,7 @@ fn instructions(text: &str) -> Vec<String> {
         let mut next = Some(first);
         while let Some(line) = next {
             let line = line.trim();
-            // A comment or an empty line between the parts of an instruction ends nothing.
+            // Comments and empty lines do not end an instruction.
             let is_nothing = line.is_empty() || line.starts_with('#');
             match line.strip_suffix(escape) {
                 _ if is_nothing && whole.is_empty() => break,
@@ -279,7 +279,7 @@ fn instructions(text: &str) -> Vec<String> {
     all
 }
 
-/// The character that continues a line: `# escape=` at the top says another than `\`.
+/// The line continuation character: `\` unless an `# escape=` directive at the top changes it.
 fn escape(text: &str) -> char {
     let mut directives = text.lines().map_while(|line| {
         let (name, value) = line.trim().strip_prefix('#')?.split_once('=')?;
@@ -293,7 +293,7 @@ fn escape(text: &str) -> char {
     }
 }
 
-/// The words that end the heredocs of an instruction, and whether tabs may stand before them.
+/// The delimiters of an instruction's heredocs, and whether tabs may precede them.
 fn heredocs(line: &str) -> Vec<(String, bool)> {
     let (word, _) = split(line);
     if !["RUN", "COPY", "ADD"].contains(&word.to_ascii_uppercase().as_str()) {
@@ -301,7 +301,7 @@ fn heredocs(line: &str) -> Vec<(String, bool)> {
     }
     let found = line.match_indices("<<").filter_map(|(at, _)| {
         let rest = &line[at + 2..];
-        // `<<<` is the shell's own, and has no body.
+        // `<<<` is a shell here-string, which has no body.
         if rest.starts_with('<') || line[..at].ends_with('<') {
             return None;
         }

@@ -1,7 +1,7 @@
-//! The fields of one image, in order, as steps.
+//! Converts the fields of an image into ordered steps.
 //!
-//! The steps themselves are made in `packages` and `copies`, all else in `build`. The spec is destructured without `..`, so
-//! that a new field does not compile until it is handled here.
+//! The steps are made in `packages` and `copies`, everything else in `build`. The spec is destructured without `..`, so that a
+//! new field does not compile until it is handled here.
 
 mod build;
 mod copies;
@@ -20,10 +20,10 @@ use build::{base, helpers};
 use lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering, sorted};
 pub(crate) use packages::asks_for;
 
-/// The recipes of all images of a workspace, in its order.
+/// Returns the recipes of all images of a workspace, in the workspace's order.
 ///
-/// An image without `user` gets that of its nearest base in the workspace: its steps run as root, its containers as the base's
-/// user. `ids` are the ids by which flytekit finds the images that have `flytekit`.
+/// An image without `user` inherits that of its nearest base in the workspace: its steps run as root, its containers as the
+/// base's user. `ids` are the ids by which flytekit finds images that have `flytekit`.
 pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
     let specs: HashMap<&str, &ImageSpec> = workspace
         .images
@@ -37,7 +37,7 @@ pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
             let mut recipe = lower_one(&image.spec, &image.folder, &own);
             recipe.config.user = inherited_user(&specs, &image.spec);
             if let Some(Some(id)) = ids.get(at) {
-                // Last, so that a new id keeps all layers.
+                // Last, so that a new id does not invalidate any layer.
                 let variable = ("_F_IMG_ID".to_owned(), id.clone());
                 recipe.steps.push(Step::Env(vec![variable]));
             }
@@ -71,7 +71,7 @@ fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option
     None
 }
 
-/// The files of a workspace that are for imgspec alone.
+/// The workspace files that only imgspec reads.
 fn own_files(workspace: &Workspace) -> Own {
     let lock = WorkspacePath::resolve(&WorkspacePath::ROOT, LOCK_FILE);
     let manifests = workspace.manifests.iter().cloned();
@@ -97,10 +97,10 @@ fn lower_one(spec: &ImageSpec, directory: &WorkspacePath, own: &Own) -> Recipe {
 }
 
 impl Lowering<'_> {
-    /// The steps of the fields, in flytekit's order.
+    /// Adds the steps of the fields, in flytekit's order.
     fn fields(&mut self) {
         let ImageSpec {
-            // Its reference and its builder, which are not part of the image.
+            // Reference and builder, which are not part of the image.
             name: _,
             registry: _,
             builder: _,

@@ -1,8 +1,7 @@
-//! `ImageSpec` → `Recipe`: in which order and how fields become steps; knows no builder.
+//! Lowers an `ImageSpec` to a `Recipe`, which defines the order and kind of build steps. Independent of builders.
 //!
-//! The order is flytekit's: apt, Python or conda, env, packages, workdir, sources, copies, commands, the user's own steps, then
-//! what only the image's config holds. What changes least often comes first, so that an edited source file leaves the package
-//! layers alone.
+//! The order is flytekit's: apt, Python or conda, env, packages, workdir, sources, copies, commands, user-defined steps, then
+//! image configuration. What changes least often comes first, so that editing a source file leaves package layers cached.
 
 mod build;
 mod cuda;
@@ -27,14 +26,14 @@ pub use model::{
 };
 pub use outside::repository;
 
-/// The version of what recipes mean: part of every key, raised when the same recipe would give another image.
+/// Version of the recipe semantics. Part of every key; raised when the same recipe would produce a different image.
 pub const FORMAT: u32 = 1;
 
-/// Where conda packages are installed; its programs are in its `bin`. The path is flytekit's.
+/// Where conda packages are installed; executables are in its `bin`. The path is flytekit's.
 pub const CONDA_HOME: &str = "/opt/micromamba/envs/runtime";
 
-/// The virtual environment of packages from a lock file; its programs are in its `bin`.
+/// The virtual environment for packages from a lock file; executables are in its `bin`.
 pub const VENV_HOME: &str = "/opt/venv";
 
-/// Where uv's managed Python is installed; its programs are in its `bin`.
+/// Where uv installs its managed Python; executables are in its `bin`.
 pub const PYTHON_HOME: &str = "/opt/python";

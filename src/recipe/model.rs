@@ -1,65 +1,65 @@
-//! An image as steps and a config: plain data.
+//! The data model of a recipe: an image as steps and configuration.
 
 use super::build::{ContextSource, DockerfileRecipe, Helpers, SecretPlace, StepSecret, Wishes};
 use super::files::FileSet;
 use crate::spec::{Base, DEFAULT_PLATFORM, SecretStep};
 
-/// An image as ordered, backend-neutral steps and a config.
+/// An image as ordered, backend-neutral steps and configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
-    /// At least one.
+    /// Target platforms; never empty.
     pub platforms: Vec<String>,
     /// The image that the steps start from.
     pub base: Base,
-    /// In order.
+    /// The build steps, in order.
     pub steps: Vec<Step>,
-    /// What containers get from it.
+    /// The image configuration that containers start with.
     pub config: Config,
-    /// The images that helper programs are taken from.
+    /// The helper images that supply installers.
     pub helpers: Helpers,
-    /// The secrets of steps.
+    /// Secrets used by the steps.
     pub secrets: Vec<StepSecret>,
-    /// The user's own Dockerfile, instead of steps.
+    /// A user-supplied Dockerfile, which replaces the steps.
     pub dockerfile: Option<DockerfileRecipe>,
-    /// Options of the builder: not part of the key.
+    /// Options for the builder; not part of the key.
     pub wishes: Wishes,
-    /// The manifest's fields that the file sets come from, in the order of [`Recipe::file_sets`]; for messages.
+    /// The manifest fields that the file sets come from, in the order of [`Recipe::file_sets`]; for messages.
     pub set_fields: Vec<String>,
 }
 
 /// One step of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Debian packages are installed with their dependencies, without recommendations.
+    /// Installs Debian packages with their dependencies, without recommended packages.
     Apt {
-        /// Names, with `=version` where given.
+        /// Package names, with `=version` where given.
         packages: Vec<String>,
     },
-    /// uv's managed Python is installed in [`PYTHON_HOME`](super::PYTHON_HOME) and put first in `PATH`.
+    /// Installs uv's managed Python in [`PYTHON_HOME`](super::PYTHON_HOME) and puts it first in `PATH`.
     Python {
         /// A version such as `3.12` or `3.12.4`.
         version: String,
     },
-    /// Conda packages are installed in [`CONDA_HOME`](super::CONDA_HOME) and put first in `PATH`.
+    /// Installs conda packages in [`CONDA_HOME`](super::CONDA_HOME) and puts them first in `PATH`.
     Conda(Conda),
-    /// An account is created unless it exists, and owns its home and `/root`.
+    /// Creates an account unless it exists, and gives it ownership of its home directory and `/root`.
     Account {
-        /// Its name.
+        /// Account name.
         name: String,
     },
-    /// Environment for all later steps and for the image; sorted by name.
+    /// Sets environment variables, sorted by name, for all later steps and for the image.
     Env(Vec<(String, String)>),
-    /// Python packages are installed with uv.
+    /// Installs Python packages with uv.
     Pip(Pip),
-    /// Packages of a lock file are installed with its tool in [`VENV_HOME`](super::VENV_HOME), which is put first in `PATH`.
+    /// Installs the packages of a lock file with its tool in [`VENV_HOME`](super::VENV_HOME), which is put first in `PATH`.
     Lock(Lock),
-    /// The user of all later steps and of the image.
+    /// Sets the user of all later steps and of the image.
     User(String),
-    /// The working directory of all later steps and of the image; created when absent.
+    /// Sets the working directory of all later steps and of the image; created if absent.
     Workdir(String),
-    /// Files are copied in.
+    /// Copies files into the image.
     Copy(CopyStep),
-    /// A command runs in `/bin/sh -c`.
+    /// Runs a command with `/bin/sh -c`.
     Run {
         /// The command, as the user wrote it.
         command: String,
@@ -69,47 +69,47 @@ pub enum Step {
 /// Python packages to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pip {
-    /// The Python that they are installed for.
+    /// The Python that packages are installed for.
     pub interpreter: Interpreter,
-    /// A requirements file with the files that it includes.
+    /// A requirements file along with the files that it includes.
     pub requirements: Option<FileSet>,
     /// Requirement specifiers.
     pub packages: Vec<String>,
-    /// URL of the index that replaces the default one.
+    /// URL of the index that replaces the default index.
     pub index: Option<String>,
     /// URLs of additional indexes.
     pub extra_indexes: Vec<String>,
-    /// Additional arguments, one word each.
+    /// Additional arguments, already split.
     pub extra_args: Vec<String>,
-    /// The name and requirement of a package that is installed unless the requirements file names it: flytekit.
+    /// Name and requirement of a package that is installed unless the requirements file names it. Used for flytekit.
     pub unless_named: Option<(String, String)>,
 }
 
 /// Conda packages to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conda {
-    /// The version of a Python to install with them.
+    /// Version of Python to install with the packages.
     pub python: Option<String>,
-    /// In conda's syntax.
+    /// Packages in conda's syntax.
     pub packages: Vec<String>,
-    /// Channels after conda-forge.
+    /// Channels searched after conda-forge.
     pub channels: Vec<String>,
 }
 
-/// A lock file to install.
+/// A lock file whose packages to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     /// The tool that wrote it.
     pub tool: LockTool,
     /// The Python of the environment.
     pub interpreter: Interpreter,
-    /// The lock file with its project file.
+    /// The lock file along with its project file.
     pub files: FileSet,
-    /// URL of the index that replaces the default one.
+    /// URL of the index that replaces the default index.
     pub index: Option<String>,
     /// URLs of additional indexes.
     pub extra_indexes: Vec<String>,
-    /// Additional arguments of the tool, one word each.
+    /// Additional arguments for the tool, already split.
     pub extra_args: Vec<String>,
 }
 
@@ -122,57 +122,57 @@ pub enum LockTool {
     Poetry,
 }
 
-/// The Python that packages are installed for.
+/// The Python interpreter that packages are installed for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interpreter {
-    /// The one of [`Step::Python`].
+    /// The interpreter installed by [`Step::Python`].
     Managed,
-    /// The one at a path.
+    /// The interpreter at this path.
     Exec(String),
-    /// The first `python3` in the base's `PATH`.
+    /// The first `python3` in the base image's `PATH`.
     Base,
-    /// The one of [`Step::Conda`].
+    /// The interpreter installed by [`Step::Conda`].
     Conda,
-    /// The one of [`Step::Lock`].
+    /// The interpreter of the environment created by [`Step::Lock`].
     Venv,
 }
 
-/// Files to copy in.
+/// A copy of files into the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyStep {
     /// The files.
     pub from: CopySource,
-    /// The target, as in a Dockerfile: a directory's content goes into it; a file becomes it, or goes into it when it ends
-    /// in `/`. Relative to the working directory unless absolute.
+    /// The destination, with the semantics of a Dockerfile: the contents of a directory are copied into it; a file is copied
+    /// to it, or into it if it ends in `/`. Relative paths start at the working directory.
     pub to: String,
-    /// `user` or `user:group`; by default root, or for files of another image their owner there.
+    /// `user` or `user:group`. `None` means root or, for files from another image, their owner there.
     pub owner: Option<String>,
 }
 
-/// Where copied files come from.
+/// The source of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopySource {
     /// The workspace.
     Files(FileSet),
     /// Another image of the workspace.
     Image {
-        /// Its id.
+        /// Id of the other image.
         image: String,
-        /// An absolute path in it.
+        /// Absolute path in that image.
         path: String,
     },
 }
 
-/// What containers get from an image.
+/// Image configuration that containers start with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
-    /// None keeps the base's.
+    /// Entrypoint; `None` keeps the base's.
     pub entrypoint: Option<Vec<String>>,
-    /// None keeps the base's.
+    /// Default command; `None` keeps the base's.
     pub cmd: Option<Vec<String>>,
-    /// None keeps the base's; when given, steps run as root.
+    /// User of containers; `None` keeps the base's. If set, steps still run as root.
     pub user: Option<String>,
-    /// Sorted by name.
+    /// Labels, sorted by name.
     pub labels: Vec<(String, String)>,
 }
 
@@ -194,7 +194,7 @@ impl Default for Recipe {
 }
 
 impl Step {
-    /// One line: the manifest's field and its values.
+    /// A one-line summary: the manifest field and its values.
     pub fn words(&self) -> String {
         match self {
             Self::Apt { packages } => format!("apt-packages: {}", packages.join(" ")),
@@ -244,8 +244,8 @@ impl Recipe {
         steps.chain(own)
     }
 
-    /// Ids of the images of the workspace that it needs: the base, then those that it copies from or that its Dockerfile
-    /// names.
+    /// Ids of the workspace images that the recipe depends on: the base, then the sources of copies, then the Dockerfile's
+    /// contexts.
     pub fn images(&self) -> impl Iterator<Item = &str> {
         let base = match &self.base {
             Base::Image(id) => Some(id.as_str()),
@@ -266,7 +266,7 @@ impl Recipe {
         base.into_iter().chain(copied).chain(named)
     }
 
-    /// The secrets of a kind of step: each id, and where the step finds it.
+    /// The secrets of one kind of step, by id, and where the step finds them.
     pub fn secrets_of(&self, step: SecretStep) -> impl Iterator<Item = (&str, &SecretPlace)> {
         self.secrets.iter().flat_map(move |secret| {
             let uses = secret.uses.iter().filter(move |given| given.step == step);

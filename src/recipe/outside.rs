@@ -1,4 +1,4 @@
-//! The outside images of a recipe: those that nobody in the workspace makes. What a Dockerfile names, its text says.
+//! The outside images of a recipe: those that are not built in the workspace. For Dockerfiles they come from [`Froms`].
 
 use super::build::ContextSource;
 use super::froms::{Froms, OutsideImage, familiar};
@@ -6,8 +6,8 @@ use super::model::{Recipe, Step};
 use crate::spec::Base;
 
 impl Recipe {
-    /// The outside images that it is made of and that no digest names, each once, sorted; `froms` is what its own Dockerfile
-    /// names.
+    /// Returns the outside images that are not pinned by digest, sorted and without duplicates. `froms` lists those that the
+    /// recipe's Dockerfile refers to.
     #[must_use]
     pub fn outside(&self, froms: Option<&Froms>) -> Vec<OutsideImage> {
         let named = |name: &str| OutsideImage {
@@ -33,21 +33,21 @@ impl Recipe {
         images.extend(froms.iter().flat_map(|froms| froms.images.iter().cloned()));
         images.retain(|image| !image.name.contains('@'));
         images.sort();
-        // The one for any platform comes last, and says more.
+        // Of two entries with the same name, keep the one for any platform, which sorts last.
         images.reverse();
         images.dedup_by(|next, kept| next.name == kept.name);
         images.reverse();
         images
     }
 
-    /// Whether a step takes `uv` from its helper image.
+    /// Whether a step uses `uv` from its helper image.
     #[must_use]
     pub fn uses_uv(&self) -> bool {
         let uses = |step: &Step| matches!(step, Step::Python { .. } | Step::Pip(_) | Step::Lock(_));
         self.steps.iter().any(uses)
     }
 
-    /// Whether a step takes micromamba from its helper image.
+    /// Whether a step uses micromamba from its helper image.
     #[must_use]
     pub fn uses_micromamba(&self) -> bool {
         let uses = |step: &Step| matches!(step, Step::Conda(_));
@@ -55,12 +55,12 @@ impl Recipe {
     }
 }
 
-/// A reference without its tag and digest, as it was written.
+/// The reference without its tag and digest.
 #[must_use]
 pub fn repository(reference: &str) -> &str {
     let name = reference.split('@').next().unwrap_or_default();
     match name.rsplit_once(':') {
-        // A port is no tag.
+        // What follows the colon is a port, not a tag.
         Some((name, tag)) if !tag.contains('/') => name,
         _ => name,
     }

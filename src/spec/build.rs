@@ -1,79 +1,78 @@
-//! How an image is built in the user's own words: secrets, steps, a Dockerfile. Plain data, with methods for programs that
-//! make it.
+//! User-defined parts of a build: secrets, steps and Dockerfiles, as plain data with builder methods.
 //!
-//! A Dockerfile's paths are not kept as they were given, so making one can fail; all else is checked with the rest of the image.
+//! [`OwnDockerfile`] stores resolved paths only, so its constructor can fail; everything else is checked with the rest of the image.
 
 use super::parts::Copy;
 use super::path::{GivenPath, OutsidePath, WorkspacePath};
 
-/// A file of this machine for the installer of Python packages.
+/// A local file mounted while Python packages are installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipSecretMount {
-    /// The file.
+    /// The local file.
     pub source: SecretFile,
-    /// Absolute path in the build.
+    /// Absolute path of the mount during the build.
     pub target: String,
 }
 
-/// A value that steps may see and nothing may keep.
+/// A value that build steps may read and that never ends up in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Secret {
-    /// What it is called; the only thing of it that counts for the key, with where steps find it.
+    /// The secret's name. Of the secret itself only this counts for the key, together with where steps find it.
     pub id: String,
-    /// Where its value is.
+    /// Where the value comes from.
     pub source: SecretSource,
-    /// The steps that get it, and how; none means every step that runs something, as a file.
+    /// The steps that receive it, and how. Empty means every step that runs something, as a file.
     pub uses: Vec<SecretUse>,
 }
 
-/// Where a secret's value is.
+/// Where a secret's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
-    /// A variable of imgspec's own environment.
+    /// An environment variable of the imgspec process.
     Env(String),
-    /// A file.
+    /// A local file.
     File(SecretFile),
 }
 
-/// A file of this machine, inside the workspace or not: its content goes nowhere but into the steps that ask for it.
+/// A local file, inside the workspace or not. Its content is passed only to the steps that use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFile {
-    /// The directory of the manifest that says it.
+    /// The directory of the manifest that names the file.
     pub folder: WorkspacePath,
-    /// The path as the manifest gives it: relative to that directory, absolute, or below `~/`.
+    /// The path as written: relative to that directory, absolute, or below `~/`.
     pub given: String,
 }
 
-/// How a kind of step gets a secret.
+/// How one kind of step receives a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SecretUse {
-    /// Which steps.
+    /// The kind of step.
     pub step: SecretStep,
-    /// A variable that holds its value, for that step alone.
+    /// Environment variable that holds the value, for these steps only.
     pub env: Option<String>,
-    /// Absolute path of a file that holds it, for that step alone.
+    /// Absolute path of a file that holds the value, for these steps only.
     pub mount: Option<String>,
 }
 
-/// A kind of step that can be given secrets.
+/// A kind of step that can receive secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SecretStep {
-    /// Debian packages.
+    /// Installs Debian packages.
     Apt,
-    /// Conda packages.
+    /// Installs conda packages.
     Conda,
-    /// Python packages, lock files too.
+    /// Installs Python packages, from lock files too.
     Pip,
-    /// Commands.
+    /// Runs shell commands.
     Run,
 }
 
 impl SecretStep {
-    /// All kinds.
+    /// Every kind of step.
     pub const ALL: [Self; 4] = [Self::Apt, Self::Conda, Self::Pip, Self::Run];
 
-    /// The field that makes such steps.
+    /// The manifest field that creates these steps.
     pub fn field(self) -> &'static str {
         match self {
             Self::Apt => "apt-packages",
@@ -84,61 +83,61 @@ impl SecretStep {
     }
 }
 
-/// One step of `steps`.
+/// One step of the `steps` field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnStep {
-    /// Debian packages.
+    /// Installs Debian packages.
     Apt(Vec<String>),
-    /// Conda packages.
+    /// Installs conda packages.
     Conda(Vec<String>),
-    /// Python packages, and a requirements file.
+    /// Installs Python packages and the contents of a requirements file.
     Pip {
         /// Requirement specifiers.
         packages: Vec<String>,
         /// A requirements file, `pylock.toml` or `pyproject.toml`.
         requirements: Option<GivenPath>,
     },
-    /// Files are copied in.
+    /// Copies files into the image.
     Copy(Copy),
-    /// A command is run.
+    /// Runs a shell command.
     Run(String),
-    /// Environment for later steps and the image.
+    /// Sets environment variables for later steps and for the image.
     Env(Vec<(String, String)>),
-    /// User of later steps and of the image.
+    /// Sets the user for later steps and for the image.
     User(String),
-    /// Working directory of later steps and of the image.
+    /// Sets the working directory for later steps and for the image.
     Workdir(String),
 }
 
-/// A Dockerfile of the user's own.
+/// A user-supplied Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct OwnDockerfile {
-    /// The file.
+    /// The Dockerfile.
     pub path: WorkspacePath,
-    /// The directory that it copies from.
+    /// The build context: the directory that `COPY` reads from.
     pub context: WorkspacePath,
     /// The stage to build; none means the last.
     pub target: Option<String>,
-    /// Build arguments.
+    /// Build arguments, as names and values.
     pub args: Vec<(String, String)>,
-    /// What names in `FROM` and `COPY --from` stand for.
+    /// Named contexts: what names in `FROM` and `COPY --from` refer to.
     pub contexts: Vec<(String, NamedContext)>,
 }
 
-/// What a name of a Dockerfile stands for.
+/// What a named context refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NamedContext {
     /// Another image of the workspace: an edge of the graph.
     Image(String),
-    /// An image of a registry.
+    /// An image from a registry.
     Registry(String),
     /// A directory of the workspace.
     Folder(WorkspacePath),
 }
 
 impl SecretFile {
-    /// A file of this machine: relative to the directory of the images, absolute, or below `~/`.
+    /// A local file: relative to the directory of the images, absolute, or below `~/`.
     pub fn new(path: impl Into<String>) -> Self {
         Self {
             folder: WorkspacePath::ROOT,
@@ -148,7 +147,7 @@ impl SecretFile {
 }
 
 impl Secret {
-    /// A secret whose value is in a variable of the program's own environment.
+    /// A secret read from an environment variable of the current process.
     ///
     /// ```
     /// use imgspec::{ImageSpec, spec::{Secret, SecretStep}};
@@ -161,7 +160,7 @@ impl Secret {
         Self::of(id, SecretSource::Env(variable.into()))
     }
 
-    /// A secret whose value is in a file of this machine.
+    /// A secret read from a local file.
     pub fn of_file(id: impl Into<String>, path: impl Into<String>) -> Self {
         Self::of(id, SecretSource::File(SecretFile::new(path)))
     }
@@ -174,12 +173,12 @@ impl Secret {
         }
     }
 
-    /// Gives it to a kind of step as a variable.
+    /// Passes the secret to one kind of step as an environment variable.
     pub fn as_env(self, step: SecretStep, name: impl Into<String>) -> Self {
         self.used(step, Some(name.into()), None)
     }
 
-    /// Gives it to a kind of step as a file.
+    /// Passes the secret to one kind of step as a file.
     pub fn as_file(self, step: SecretStep, path: impl Into<String>) -> Self {
         self.used(step, None, Some(path.into()))
     }
@@ -191,17 +190,17 @@ impl Secret {
 }
 
 impl OwnStep {
-    /// A command that is run.
+    /// A step that runs a shell command.
     pub fn run(command: impl Into<String>) -> Self {
         Self::Run(command.into())
     }
 
-    /// Debian packages.
+    /// A step that installs Debian packages.
     pub fn apt<T: Into<String>>(packages: impl IntoIterator<Item = T>) -> Self {
         Self::Apt(packages.into_iter().map(Into::into).collect())
     }
 
-    /// Python packages.
+    /// A step that installs Python packages.
     pub fn pip<T: Into<String>>(packages: impl IntoIterator<Item = T>) -> Self {
         Self::Pip {
             packages: packages.into_iter().map(Into::into).collect(),
@@ -211,10 +210,10 @@ impl OwnStep {
 }
 
 impl OwnDockerfile {
-    /// A Dockerfile, and the directory that it copies from; both from the directory of the images.
+    /// A Dockerfile and its build context; both paths are relative to the directory of the images.
     ///
     /// # Errors
-    /// When a path leads out of that directory.
+    /// Fails if a path is absolute or leaves that directory.
     ///
     /// ```
     /// use imgspec::{ImageSpec, spec::{NamedContext, OwnDockerfile}};
@@ -236,7 +235,7 @@ impl OwnDockerfile {
         })
     }
 
-    /// Names the stage to build.
+    /// Selects the stage to build.
     pub fn with_target(mut self, stage: impl Into<String>) -> Self {
         self.target = Some(stage.into());
         self
@@ -250,14 +249,14 @@ impl OwnDockerfile {
         self
     }
 
-    /// Says what a name in `FROM` or `COPY --from` stands for.
+    /// Sets what a name in `FROM` or `COPY --from` refers to.
     pub fn with_context(mut self, name: impl Into<String>, context: NamedContext) -> Self {
         put(&mut self.contexts, (name.into(), context), |(name, _)| name);
         self
     }
 }
 
-/// Adds something to a list; what has the same key there is replaced.
+/// Adds an item to a list, replacing the item with the same key if there is one.
 pub(super) fn put<T, K: PartialEq + ?Sized>(list: &mut Vec<T>, new: T, key: impl Fn(&T) -> &K) {
     match list.iter_mut().find(|known| key(known) == key(&new)) {
         Some(known) => *known = new,
@@ -265,7 +264,7 @@ pub(super) fn put<T, K: PartialEq + ?Sized>(list: &mut Vec<T>, new: T, key: impl
     }
 }
 
-/// Adds a secret; one of the same id is replaced.
+/// Adds a secret, replacing one with the same id.
 pub(crate) fn put_secret(secrets: &mut Vec<Secret>, secret: Secret) {
     put(secrets, secret, |secret| &secret.id);
 }

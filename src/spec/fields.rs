@@ -1,7 +1,7 @@
-//! The table of all fields: what each is called, which values it takes, and where it is in an [`ImageSpec`].
+//! The table of all fields: each one's name, the values it accepts, and where it is stored in an [`ImageSpec`].
 //!
-//! The one place that names them: the manifest decodes, inherits and overrides by this table, programs' specs are checked by
-//! it. A field of a known kind is one row here, and its line in `docs/manifest.md`.
+//! This is the only place that lists them. The manifest is decoded, inherited and overridden by this table, and specs from the library
+//! are checked by it. A field of an existing kind needs one row here and its description in `docs/manifest.md`.
 
 use super::ImageSpec;
 use super::path::GivenPath;
@@ -13,44 +13,44 @@ use rules::any;
 pub(crate) struct Field {
     pub name: &'static str,
     pub kind: FieldKind,
-    /// The rule on its values; of a map, on its names.
+    /// Checks each value; for maps, each name.
     pub rule: ValueRule,
-    /// What other tools call it.
+    /// Names that other tools use for this field.
     aliases: &'static [&'static str],
 }
 
-/// What a field takes and where that is kept; and so how it is inherited.
+/// The kind of value a field holds and where it is stored; this also determines how the field is inherited.
 #[derive(Clone, Copy)]
 pub(crate) enum FieldKind {
-    /// One text; replaces.
+    /// A single string; replaces.
     Text(Slot<Option<String>>),
-    /// One path of the workspace; replaces.
+    /// A single workspace path; replaces.
     Path(Slot<Option<GivenPath>>),
-    /// One value of several words, or none; replaces.
+    /// A list given as one value, possibly empty; replaces.
     Words(Slot<Option<Vec<String>>>),
-    /// Several texts; appends.
+    /// A list of strings; appends.
     List(Slot<Vec<String>>),
-    /// Names with texts, and the rule on those; merges.
+    /// A map from names to strings, with the rule for its values; merges.
     Map(Slot<Vec<(String, String)>>, ValueRule),
-    /// Platforms, at least one; replaces.
+    /// At least one platform; replaces.
     Platforms,
-    /// Which source files are copied; replaces.
+    /// The source copy mode; replaces.
     CopyMode,
-    /// What an image is built on; replaces.
+    /// The base image; replaces.
     Base,
     /// Files to copy; appends.
     Copies,
-    /// Files of this machine for one step; appends.
+    /// Local files mounted for one step; appends.
     Mounts,
-    /// A secret; merges by id.
+    /// Secrets; merges by id.
     Secrets,
-    /// Steps in the user's order; appends.
+    /// User-defined steps; appends.
     Steps,
-    /// A Dockerfile of the user's own; replaces.
+    /// A user-supplied Dockerfile; replaces.
     Dockerfile,
 }
 
-/// One part of an [`ImageSpec`], to read and to write.
+/// Accessors for one part of an [`ImageSpec`].
 pub(crate) struct Slot<T> {
     pub get: fn(&ImageSpec) -> &T,
     pub get_mut: fn(&mut ImageSpec) -> &mut T,
@@ -65,12 +65,12 @@ impl<T> Clone for Slot<T> {
 impl<T> Copy for Slot<T> {}
 
 impl FieldKind {
-    /// Whether a layer says it with one node at most.
+    /// Whether a layer may contain at most one node for this field.
     pub(crate) fn is_single(self) -> bool {
         !self.appends() && !matches!(self, Self::Map(..) | Self::Secrets)
     }
 
-    /// Whether its values have parts of their own, and there may be several.
+    /// Whether the field holds several values that are themselves structured.
     pub(crate) fn has_parts(self) -> bool {
         matches!(
             self,
@@ -78,7 +78,7 @@ impl FieldKind {
         )
     }
 
-    /// Whether several values are said one after the other.
+    /// Whether the values of several layers are concatenated.
     pub(crate) fn appends(self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ static FIELDS: &[Field] = &[
     field("builder-config", Map(slot!(builder_config), rules::check_reference), rules::helper, &[]),
 ];
 
-/// All fields, in the order in which they are listed to users.
+/// All fields, in the order shown to users.
 pub(crate) fn all() -> impl Iterator<Item = &'static Field> {
     FIELDS.iter()
 }
@@ -164,18 +164,18 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     all().map(|field| field.name)
 }
 
-/// The field that another tool calls so.
+/// The field that other tools call `name`.
 pub(crate) fn alias(name: &str) -> Option<&'static str> {
     let is_alias = |field: &&Field| field.aliases.iter().any(|it| name.eq_ignore_ascii_case(it));
     FIELDS.iter().find(is_alias).map(|field| field.name)
 }
 
-/// The field that an unknown name means; `more` may be meant too.
+/// The field, or the name in `more`, that an unknown name was probably meant to be.
 pub(crate) fn meant(name: &str, more: &'static [&'static str]) -> Option<&'static str> {
     alias(name).or_else(|| closest(name, names().chain(more.iter().copied())))
 }
 
-/// Whether a field takes a value (of a map: a name); a field that is not known takes anything.
+/// Checks a value (for maps, a name) against the field's rule. Any value is accepted for unknown fields.
 pub(crate) fn takes(field: &str, value: &str) -> Result<(), Refused> {
     any(value)?;
     find(field).map_or(Ok(()), |field| (field.rule)(value))

@@ -1,20 +1,20 @@
-//! What an image is built on and what is copied into it. Plain data, with methods for programs that make it.
+//! Bases and copies, as plain data with builder methods.
 
 use super::path::{GivenPath, WorkspacePath};
 
-/// What an image is built on.
+/// The image that another image is built on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Base {
     /// Another image of the workspace, by id: an edge of the graph.
     Image(String),
-    /// An image of a registry (or of the local store), by reference.
+    /// An image from a registry or the local store, by reference.
     Registry(String),
-    /// Nothing.
+    /// An empty base.
     Scratch,
 }
 
 impl Base {
-    /// An image that is named without saying that it is of the workspace.
+    /// The base that a reference names when it is not marked as an image of the workspace.
     pub(crate) fn outside(reference: impl Into<String>) -> Self {
         let reference = reference.into();
         match reference.as_str() {
@@ -24,17 +24,17 @@ impl Base {
     }
 }
 
-/// Which source files are copied into the image: flytekit's `CopyFileDetection`, less what only a running Python knows.
+/// Which source files to copy into the image: flytekit's `CopyFileDetection`, without the mode that needs a running Python process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceCopyMode {
-    /// All of them.
+    /// Copy every file.
     All,
-    /// None.
+    /// Copy nothing.
     None,
 }
 
 impl SourceCopyMode {
-    /// The mode of this name, which is one that the rule of the field takes.
+    /// Converts a name that the field's rule has already accepted.
     pub(crate) fn named(name: &str) -> Self {
         if name == "none" {
             Self::None
@@ -51,39 +51,39 @@ impl SourceCopyMode {
     }
 }
 
-/// One `copy` of the manifest.
+/// One `copy` entry of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Copy {
     /// Where the files come from.
     pub from: CopyFrom,
-    /// Where they go; none means the same path below the working directory.
+    /// Destination; `None` means the same path below the working directory.
     pub to: Option<String>,
     /// Owner inside the image, `user` or `user:group`.
     pub owner: Option<String>,
 }
 
-/// Where copied files come from.
+/// The source of a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CopyFrom {
     /// A file or directory of the workspace.
     Workspace {
         /// The file or directory.
         path: WorkspacePath,
-        /// The path as the manifest gives it, relative to the manifest's directory; the default destination's tail.
+        /// The path as written, relative to the manifest's directory; becomes the end of the default destination.
         given: String,
     },
-    /// A file or directory out of another image of the workspace: an edge of the graph.
+    /// A file or directory from another image of the workspace: an edge of the graph.
     Image {
         /// Id of the other image.
         image: String,
-        /// Absolute path inside it.
+        /// Absolute path inside that image.
         path: String,
     },
 }
 
 impl Copy {
-    /// A file or directory of the workspace; without [`Self::to`] it goes to the same path below the working directory.
+    /// Copies a file or directory of the workspace; without [`Self::to`], to the same path below the working directory.
     ///
     /// ```
     /// use imgspec::{ImageSpec, spec::Copy};
@@ -96,7 +96,7 @@ impl Copy {
         Self::of(CopyFrom::Workspace { path, given })
     }
 
-    /// A file or directory, by absolute path, out of another image.
+    /// Copies a file or directory, given by absolute path, from another image.
     pub fn from_image(id: impl Into<String>, path: impl Into<String>) -> Self {
         Self::of(CopyFrom::Image {
             image: id.into(),
@@ -112,13 +112,13 @@ impl Copy {
         }
     }
 
-    /// Says where it goes.
+    /// Sets the destination.
     pub fn to(mut self, path: impl Into<String>) -> Self {
         self.to = Some(path.into());
         self
     }
 
-    /// Says whose it is inside the image: `user` or `user:group`.
+    /// Sets the owner inside the image: `user` or `user:group`.
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = Some(owner.into());
         self

@@ -1,17 +1,17 @@
-//! Paths of the workspace, as they are and as manifests give them.
+//! Workspace paths, both normalized and as written in manifests.
 
 use std::borrow::Borrow;
 use std::fmt;
 
-/// A path inside the workspace: relative to its root, `/` between parts, no `.` or `..` parts; the root itself is empty.
+/// A normalized path inside the workspace: relative to its root, `/`-separated, without `.` or `..`. The root is the empty path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct WorkspacePath(String);
 
 impl WorkspacePath {
-    /// The root of the workspace.
+    /// The workspace root.
     pub const ROOT: Self = Self(String::new());
 
-    /// Returns the path that `given` names when it is said in `folder`, or `None` when it is absolute or leaves the workspace.
+    /// Resolves `given` relative to `folder`. Returns `None` if it is absolute or leaves the workspace.
     pub fn resolve(folder: &Self, given: &str) -> Option<Self> {
         if given.starts_with('/') {
             return None;
@@ -34,12 +34,12 @@ impl WorkspacePath {
         &self.0
     }
 
-    /// The parts of the path, outermost first.
+    /// The components of the path, outermost first.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split('/').filter(|part| !part.is_empty())
     }
 
-    /// The directory that holds this path; the root's is the root.
+    /// The parent directory; the root is its own parent.
     #[must_use]
     pub fn parent(&self) -> Self {
         Self(
@@ -50,18 +50,18 @@ impl WorkspacePath {
         )
     }
 
-    /// Whether it is this directory, or in it at any depth.
+    /// Whether this path is `folder` itself or lies below it.
     pub fn is_at_or_below(&self, folder: &Self) -> bool {
         let rest = self.0.strip_prefix(&folder.0);
         rest.is_some_and(|rest| folder.0.is_empty() || rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// The last part; none for the root.
+    /// The last component; `None` for the root.
     pub fn file_name(&self) -> Option<&str> {
         self.parts().last()
     }
 
-    /// The path on disk below `root`.
+    /// The file system path, given the workspace root.
     pub fn under(&self, root: &std::path::Path) -> std::path::PathBuf {
         if self.0.is_empty() {
             root.to_owned()
@@ -71,7 +71,7 @@ impl WorkspacePath {
     }
 }
 
-/// Paths are found in sets and maps by their text.
+/// Allows sets and maps keyed by paths to be looked up by `&str`.
 impl Borrow<str> for WorkspacePath {
     fn borrow(&self) -> &str {
         &self.0
@@ -84,11 +84,11 @@ impl fmt::Display for WorkspacePath {
     }
 }
 
-/// A path leads out of the directory of the images, or is absolute.
+/// The error for a path that is absolute or leaves the directory of the images.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is not a path in the workspace")]
 pub struct OutsidePath {
-    /// The path.
+    /// The path as given.
     pub given: String,
 }
 
@@ -103,17 +103,17 @@ impl TryFrom<&str> for WorkspacePath {
     }
 }
 
-/// A path as the manifest gives it.
+/// A workspace path along with its original spelling.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GivenPath {
-    /// The file or directory.
+    /// The normalized path.
     pub path: WorkspacePath,
-    /// The path as the manifest gives it, relative to the manifest's directory.
+    /// The path as written, relative to the manifest's directory.
     pub given: String,
 }
 
 impl GivenPath {
-    /// A path, relative to the directory of the images. One that leads out of it is refused when the images are checked.
+    /// A path relative to the directory of the images. If it leaves that directory, the images' check reports it.
     pub fn new(path: impl Into<String>) -> Self {
         let given = path.into();
         Self {
@@ -123,7 +123,7 @@ impl GivenPath {
     }
 }
 
-/// What a path of a manifest should lead to.
+/// What a path in a manifest must point to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathKind {
     /// A file.

@@ -1,24 +1,24 @@
-//! What a file of requirements is, by the name that its tool gives it: the one place that knows these names.
+//! Recognizes requirements and lock files by file name; the only place that knows these names.
 
 use super::path::WorkspacePath;
 
-/// A kind of file that names Python packages.
+/// The format of a file that lists Python packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequirementsKind {
     /// `uv.lock`.
     UvLock,
     /// `poetry.lock`.
     PoetryLock,
-    /// `pylock.toml` or `pylock.NAME.toml`, as PEP 751 has them.
+    /// `pylock.toml` or `pylock.NAME.toml`, as specified by PEP 751.
     Pylock,
     /// `pyproject.toml`.
     Project,
-    /// Anything else: a list of requirements.
+    /// Anything else: a pip requirements file.
     List,
 }
 
 impl RequirementsKind {
-    /// The kind of a file of this name.
+    /// Determines the kind from a file name.
     pub fn of(name: &str) -> Self {
         match name {
             "uv.lock" => Self::UvLock,
@@ -36,19 +36,19 @@ impl RequirementsKind {
         }
     }
 
-    /// Whether it says all that is installed.
+    /// Whether the file pins everything that is installed.
     pub fn is_lock(self) -> bool {
         self.needs_project() || self == Self::Pylock
     }
 
-    /// Whether it says nothing without the `pyproject.toml` beside it.
+    /// Whether the file is useless without the `pyproject.toml` beside it.
     pub fn needs_project(self) -> bool {
         matches!(self, Self::UvLock | Self::PoetryLock)
     }
 }
 
 impl WorkspacePath {
-    /// What it is as a file of requirements.
+    /// The kind of requirements file that this path names.
     pub fn requirements_kind(&self) -> RequirementsKind {
         RequirementsKind::of(self.file_name().unwrap_or_default())
     }

@@ -1,13 +1,14 @@
-//! How a program says what an image is asked to be: one method a field, by value, in a chain.
+//! Builder methods for image specs: one per field, taking and returning the spec by value so that calls chain.
 //!
-//! Nothing is checked here: [`crate::images::Images`] applies the rules of a manifest. The semantics are flytekit's: lists grow, names get a value, single values are replaced, a clone leaves the original as it was.
+//! Nothing is checked here; [`crate::images::Images`] applies the manifest's rules. Semantics match flytekit's: lists are appended to,
+//! map entries are set, single values are replaced, and a clone is independent of its original.
 
 use super::ImageSpec;
 use super::build::{OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, put, put_secret};
 use super::parts::{Base, Copy, SourceCopyMode};
 use super::path::GivenPath;
 
-/// Methods that set one text.
+/// Methods that set a string.
 macro_rules! texts {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
@@ -18,7 +19,7 @@ macro_rules! texts {
     )*};
 }
 
-/// Methods that add to a list.
+/// Methods that append to a list.
 macro_rules! lists {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
@@ -29,7 +30,7 @@ macro_rules! lists {
     )*};
 }
 
-/// Methods that give one name a value; a name that has one gets the new one.
+/// Methods that set a map entry, replacing an earlier value.
 macro_rules! names {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
@@ -40,7 +41,7 @@ macro_rules! names {
     )*};
 }
 
-/// Methods that set a path of the workspace.
+/// Methods that set a workspace path.
 macro_rules! paths {
     ($($(#[$doc:meta])* $method:ident: $field:ident;)*) => {$(
         $(#[$doc])*
@@ -51,8 +52,8 @@ macro_rules! paths {
     )*};
 }
 
-/// One method a field. Nothing is checked here: an [`Images`](crate::Images) tells all mistakes of all its images at once,
-/// by the rules of the manifest.
+/// Builder methods, one per field. They check nothing: [`Images`](crate::Images) reports all mistakes of all its images at once,
+/// by the manifest's rules.
 ///
 /// ```
 /// use imgspec::ImageSpec;
@@ -65,40 +66,40 @@ macro_rules! paths {
 /// let gpu = base.clone().with_cuda("12.4").with_python_version("3.12");
 ///
 /// assert_eq!(cpu.apt_packages, gpu.apt_packages);
-/// assert!(base.packages.is_empty(), "the original is as it was");
+/// assert!(base.packages.is_empty(), "the original is unchanged");
 /// ```
 impl ImageSpec {
-    /// An image that is called so in its registry.
+    /// Creates a spec with this repository name.
     pub fn new(name: impl Into<String>) -> Self {
         Self::default().with_name(name)
     }
 
     texts! {
-        /// Calls the image so in its registry.
+        /// Sets the repository name.
         with_name: name;
-        /// Names the registry (and path) before the name, such as `ghcr.io/acme`.
+        /// Sets the registry and optional path prefix, such as `ghcr.io/acme`.
         with_registry: registry;
-        /// Names the backend that must build it, by the kind under which it is registered.
+        /// Sets the backend that must build the image, by its registered kind.
         with_builder: builder;
-        /// Wants a Python of this version, such as `3.12`.
+        /// Installs this version of Python, such as `3.12`.
         with_python_version: python_version;
-        /// Names the Python inside the image that gets the packages.
+        /// Sets the Python interpreter inside the image that packages are installed for.
         with_python_exec: python_exec;
         /// Replaces the default package index.
         with_pip_index: pip_index;
-        /// Gives the installer of Python packages further arguments, split as a shell would.
+        /// Sets additional arguments for the package installer, split as a shell would.
         with_pip_extra_args: pip_extra_args;
-        /// Takes NVIDIA's image with this CUDA as the base.
+        /// Uses NVIDIA's image with this CUDA version as the base.
         with_cuda: cuda;
-        /// Wants this cuDNN too.
+        /// Adds this version of cuDNN.
         with_cudnn: cudnn;
         /// Sets the user that containers run as.
         with_user: user;
-        /// Sets the working directory, absolute.
+        /// Sets the working directory, which must be absolute.
         with_workdir: workdir;
-        /// Sets the format of the tag, with `{spec_hash}` for that of the key.
+        /// Sets the format of the tag; `{spec_hash}` stands for the tag derived from the image's key.
         with_tag_format: tag_format;
-        /// Makes it an image of this version of flytekit: its tag, its user, its environment.
+        /// Makes the image compatible with this version of flytekit: sets its tag, user and environment.
         with_flytekit: flytekit;
     }
 
@@ -113,7 +114,7 @@ impl ImageSpec {
         with_conda_packages: conda_packages;
         /// Adds conda channels.
         with_conda_channels: conda_channels;
-        /// Adds package indexes.
+        /// Adds package index URLs.
         with_pip_extra_index_urls: pip_extra_index_url;
         /// Adds shell commands.
         with_commands: commands;
@@ -122,22 +123,22 @@ impl ImageSpec {
     }
 
     names! {
-        /// Sets a variable of the image's environment.
+        /// Sets an environment variable of the image.
         with_env: env;
         /// Sets a label.
         with_label: labels;
         /// Sets an option of the builder.
         with_builder_option: builder_options;
-        /// Sets a helper image: `uv-image`, `micromamba-image`.
+        /// Sets a helper image, `uv-image` or `micromamba-image`.
         with_builder_config: builder_config;
     }
 
     paths! {
-        /// Installs what a requirements file, lock file or project file of the workspace says.
+        /// Installs the packages listed in a requirements, lock or project file of the workspace.
         with_requirements: requirements;
-        /// Names the directory of the image's own source files.
+        /// Sets the directory of the image's own source files.
         with_source_root: source_root;
-        /// Names a file that says how the builder reaches registries.
+        /// Sets the configuration file that tells the builder how to reach registries.
         with_registry_config: registry_config;
     }
 
@@ -146,7 +147,7 @@ impl ImageSpec {
         self.with_platforms([platform])
     }
 
-    /// Sets variables of the image's environment.
+    /// Sets environment variables of the image.
     pub fn with_envs<N: Into<String>, V: Into<String>>(
         self,
         pairs: impl IntoIterator<Item = (N, V)>,
@@ -164,13 +165,13 @@ impl ImageSpec {
         pairs.fold(self, |spec, (name, value)| spec.with_label(name, value))
     }
 
-    /// Builds it on an image of a registry (or of the local store), or on nothing: `scratch`.
+    /// Builds on an image from a registry or the local store, or on the empty base `scratch`.
     pub fn with_base(mut self, reference: impl Into<String>) -> Self {
         self.base_image = Some(Base::outside(reference));
         self
     }
 
-    /// Builds it on another image of the same [`Images`](crate::Images), by id.
+    /// Builds on another image of the same [`Images`](crate::Images), by id.
     pub fn with_base_image(mut self, id: impl Into<String>) -> Self {
         self.base_image = Some(Base::Image(id.into()));
         self
@@ -181,7 +182,7 @@ impl ImageSpec {
         self.with_copy_of(Copy::new(path).to(to))
     }
 
-    /// Copies a file or directory out of another image of the same [`Images`](crate::Images).
+    /// Copies a file or directory from another image of the same [`Images`](crate::Images).
     pub fn with_copy_from_image(
         self,
         id: impl Into<String>,
@@ -191,31 +192,31 @@ impl ImageSpec {
         self.with_copy_of(Copy::from_image(id, path).to(to))
     }
 
-    /// Copies something into the image.
+    /// Adds a copy with full control over its options.
     pub fn with_copy_of(mut self, copy: Copy) -> Self {
         self.copy.push(copy);
         self
     }
 
-    /// Says which of the source files are copied in.
+    /// Sets which source files are copied in.
     pub fn with_source_copy_mode(mut self, mode: SourceCopyMode) -> Self {
         self.source_copy_mode = Some(mode);
         self
     }
 
-    /// Sets the entrypoint; nothing takes that of the base away.
+    /// Sets the entrypoint; an empty one clears the base's.
     pub fn with_entrypoint<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.entrypoint = Some(words.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Sets the default arguments; nothing takes those of the base away.
+    /// Sets the default command; an empty one clears the base's.
     pub fn with_cmd<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.cmd = Some(words.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Shows a file of this machine to the installer of Python packages, at an absolute path.
+    /// Mounts a local file at an absolute path while Python packages are installed.
     pub fn with_pip_secret_mount(mut self, file: impl Into<String>, to: impl Into<String>) -> Self {
         self.pip_secret_mounts.push(PipSecretMount {
             source: SecretFile::new(file),
@@ -224,19 +225,19 @@ impl ImageSpec {
         self
     }
 
-    /// Gives a secret to steps; one of the same id is replaced.
+    /// Adds a secret, replacing one with the same id.
     pub fn with_secret(mut self, secret: Secret) -> Self {
         put_secret(&mut self.secrets, secret);
         self
     }
 
-    /// Adds steps in an order of their own, after those of the fields.
+    /// Appends user-defined steps, which run after those of the other fields.
     pub fn with_steps(mut self, steps: impl IntoIterator<Item = OwnStep>) -> Self {
         self.steps.extend(steps);
         self
     }
 
-    /// Builds a Dockerfile of the user's own, which then is all there is to the image.
+    /// Builds a user-supplied Dockerfile, which then defines the whole image.
     pub fn with_dockerfile(mut self, dockerfile: OwnDockerfile) -> Self {
         self.dockerfile = Some(dockerfile);
         self

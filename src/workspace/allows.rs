@@ -1,19 +1,19 @@
-//! What manifests allow, and which of it was of any use.
+//! The lints that manifests allow, and which of these permissions were used.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::Place;
 
-/// One code of an `allow`.
+/// One code of an `allow` node.
 #[derive(Debug, Clone)]
 pub struct Allow {
-    /// The lint.
+    /// Code of the lint.
     pub code: &'static str,
-    /// Where it is said.
+    /// Place of the code in the manifest.
     pub place: Place,
 }
 
-/// All that the manifests of a workspace allow.
+/// All `allow` codes of a workspace's manifests.
 #[derive(Debug, Clone, Default)]
 pub struct Allows {
     said: Vec<Allow>,
@@ -21,13 +21,13 @@ pub struct Allows {
 }
 
 impl Allows {
-    /// Notes one, and says by which number it is known.
+    /// Adds an entry and returns its index.
     pub fn add(&mut self, code: &'static str, place: Place) -> usize {
         self.said.push(Allow { code, place });
         self.said.len() - 1
     }
 
-    /// Whether one of these, the innermost first, allows a lint; that one was of use then.
+    /// Whether any of these entries, innermost first, allows a lint. The entry that does is marked as used.
     pub fn take(&mut self, chain: &[usize], code: &str) -> bool {
         let mut chain = chain.iter();
         let found = chain.find(|at| self.said[**at].code == code);
@@ -35,7 +35,7 @@ impl Allows {
         found.is_some()
     }
 
-    /// Those that allowed nothing so far.
+    /// The entries that have not been used.
     pub fn unused(&self) -> impl Iterator<Item = &Allow> {
         let said = self.said.iter().enumerate();
         said.filter(|(at, _)| !self.used.contains(at))

@@ -1,34 +1,34 @@
-//! What outside images are, as `imgspec.lock` says it. Data only.
+//! The data model of `imgspec.lock`.
 
 use std::collections::BTreeMap;
 
-/// The content of the lock file.
+/// The content of a lock file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
-    /// What outside images are, by the names that manifests and Dockerfiles give them.
+    /// Locked images, by the reference used in manifests and Dockerfiles.
     pub bases: BTreeMap<String, Locked>,
 }
 
-/// What one outside image is.
+/// A locked outside image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locked {
-    /// The image itself, whatever its platforms.
+    /// The image as a whole, independent of platform.
     pub image: LockedImage,
-    /// The digest of its manifest for each platform; none for a platform that was not asked for.
+    /// Manifest digests by platform; platforms that are not needed are absent.
     pub platforms: BTreeMap<String, String>,
 }
 
-/// By what an image is found that is to be the same one next time.
+/// The identifier by which a locked image is found again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LockedImage {
-    /// The digest of what the tag named in its registry: of an index, or of the one manifest.
+    /// Digest that the tag had in its registry: that of an index or of a single manifest.
     Digest(String),
-    /// The id of an image that no registry has: only this machine's local store.
+    /// Id of an image that exists in no registry, only in the local store.
     Id(String),
 }
 
 impl LockedImage {
-    /// The digest or the id.
+    /// The digest or id.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -38,7 +38,7 @@ impl LockedImage {
 }
 
 impl Locked {
-    /// The platforms, of those that are wanted, that it says nothing of.
+    /// Returns those of the `wanted` platforms that have no digest.
     pub fn missing<'a>(&'a self, wanted: &'a [String]) -> impl Iterator<Item = &'a str> {
         let wanted = wanted.iter().map(String::as_str);
         wanted.filter(|platform| !self.platforms.contains_key(*platform))

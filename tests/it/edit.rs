@@ -270,7 +270,7 @@ fn comments_within_a_node_stay_when_values_go() {
     // An edit that would remove a comment is left to the user.
     refused(&gone, &["remove", "x", "packages", "b"])
         .says("imgspec.kdl:2:14")
-        .says("this would go with it");
+        .says("this would be removed with it");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn any_text_is_written_so_that_it_is_read_as_it_was_meant() {
         sandbox.run(&["remove", "train", "env", "NEW"]).success();
         assert_eq!(sandbox.read("imgspec.kdl"), TRAIN);
     }
-    refused(TRAIN, &["set", "train", "env", "A={{ \n }}"]).says("is not written by a command");
+    refused(TRAIN, &["set", "train", "env", "A={{ \n }}"]).says("commands cannot write a value");
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn what_cannot_be_read_is_said_and_exits_2() {
     1 | - a
       | ^
       |
-      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
+      = help: an ImageSpec file is a mapping of fields, such as `packages: [numpy]`
 
     1 error
     error[empty]: `empty.yaml` is empty

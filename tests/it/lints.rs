@@ -237,7 +237,7 @@ fn an_allow_of_nothing_known_is_refused() {
         ),
         ("allow", "`allow` needs the code of a lint"),
         ("allow floating-base why=\"x\"", "it takes no properties"),
-        ("allow 1", "`allow` takes text, not a number"),
+        ("allow 1", "`allow` takes a string, not a number"),
         (
             "template \"t\" { allow \"scratch\" }",
             "it belongs at the top of a file, or in an image",

@@ -157,8 +157,8 @@ fn a_broken_manifest_above_is_said_with_how_to_insist() {
     sandbox.write("imgspec.kdl", "workspace { include \"services/* }\n");
     for command in [&["check"][..], &["graph", "plan"], &["watch"], &["fmt"]] {
         let ran = run_in(&sandbox, "services/b", command).code(2);
-        let ran = ran.says("error[unsure-root]: nobody can say whether");
-        ran.says("or say which is: `--root DIR`, or `-f FILE`");
+        let ran = ran.says("error[unsure-root]: cannot tell whether");
+        ran.says("or choose the root: `--root DIR`, or `-f FILE`");
     }
     sandbox.write("services/b/imgspec.kdl", "image \"b\" { }\n");
     run_in(&sandbox, "services/b", &["--root", ".", "check"]).success();

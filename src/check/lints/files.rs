@@ -1,4 +1,4 @@
-//! What is copied without anything that says what to leave out.
+//! Copies of a whole directory without an ignore file.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::fingerprint::ignore::IGNORE_FILE;
 use crate::spec::CopyFrom;
 
 impl Lints<'_> {
-    /// `copy "."`, or what is above it.
+    /// Detects `copy "."` and copies of parent directories.
     pub(super) fn no_ignore_file(&mut self, root: &Path) {
         let image = self.image;
         let folder = &image.folder;
@@ -31,12 +31,12 @@ impl Lints<'_> {
                     .is_ok()
             };
             if folder.is_at_or_below(path) && path.under(root).is_dir() && !has_rules() {
-                let message = "all of the manifest's directory is copied, and no ignore file says what to leave out";
+                let message = "the manifest's entire directory is copied without an ignore file";
                 let found = Diagnostic::lint("no-ignore-file", message);
                 let found = found.help(format!(
-                    "write a `{IGNORE_FILE}` beside the manifest, such as for build results and `.venv`; an empty one will do"
+                    "add a `{IGNORE_FILE}` beside the manifest that excludes, for example, build results and `.venv`; an empty one is enough"
                 ));
-                self.tell(&field, found, "with it every file that appears there");
+                self.tell(&field, found, "this includes every file that appears there");
                 return;
             }
         }

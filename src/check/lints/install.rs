@@ -1,10 +1,11 @@
-//! Commands that install what a field installs: the field's packages are data, which the key knows and a builder caches.
+//! Detects commands that install what a field could. The packages in a field are data, which the key covers and a builder can
+//! cache.
 
 use super::shell::commands;
 
-/// What a command line installs, and the field that would; none where no field could.
+/// What a command line installs, and the field for that; `None` if no field could install it.
 pub(super) fn installs(line: &str) -> Option<(&'static str, &'static str)> {
-    // Packages of other sources need the source first, which only a command can add.
+    // Packages from other sources require adding the source first, which only a command can do.
     if ["/etc/apt", "add-apt-repository", "dpkg"]
         .iter()
         .any(|it| line.contains(it))
@@ -46,7 +47,7 @@ fn one(words: &[String]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-/// Files of the image, such as a project that was copied in: no field installs those.
+/// Whether an argument refers to files in the image, such as a project that was copied in; no field can install those.
 fn is_of_files(word: &str) -> bool {
     let is_url = word.contains("://");
     word == "."

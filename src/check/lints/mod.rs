@@ -1,6 +1,6 @@
-//! What is probably a mistake in an image, though nothing is wrong with it.
+//! Lints of images: things that are valid but probably mistakes.
 //!
-//! Reads no files but that it asks whether an ignore file is there, and what a user's own Dockerfile copies.
+//! Accesses files only to check for ignore files and to read user-supplied Dockerfiles.
 
 mod files;
 mod install;
@@ -10,20 +10,20 @@ mod words;
 
 use std::collections::BTreeSet;
 
-use super::told::Told;
+use super::findings::Findings;
 use crate::diagnostic::{Diagnostic, Place, Sources};
 use crate::recipe::familiar;
 use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
 use crate::workspace::{Image, Lock, Workspace};
 
-/// Tells what is doubtful in the images of a workspace. Values that look like secrets are made unreadable in its texts.
-pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
+/// Reports the lints of a workspace's images. Values that look like secrets are masked in its sources.
+pub(super) fn check(workspace: &mut Workspace, findings: &mut Findings) {
     for image in &workspace.images {
         let mut lints = Lints {
             image,
             sources: &workspace.sources,
             lock: workspace.lock.as_ref(),
-            told,
+            findings,
         };
         lints.words();
         lints.bases();
@@ -31,8 +31,8 @@ pub(super) fn check(workspace: &mut Workspace, told: &mut Told) {
         lints.installs();
         lints.no_ignore_file(&workspace.root);
     }
-    unused_secrets(&workspace.images, told);
-    let secrets = secrets(&workspace.images, told);
+    unused_secrets(&workspace.images, findings);
+    let secrets = secrets(&workspace.images, findings);
     workspace.sources.hide(&secrets);
 }
 
@@ -41,17 +41,17 @@ struct Lints<'a> {
     image: &'a Image,
     sources: &'a Sources,
     lock: Option<&'a Lock>,
-    told: &'a mut Told,
+    findings: &'a mut Findings,
 }
 
 impl Lints<'_> {
-    /// Tells what was found in a field.
+    /// Reports a lint at the place of a field.
     fn tell(&mut self, field: &str, found: Diagnostic, label: &str) {
         let found = match self.image.places.get(field) {
             Some(place) => found.at(place.clone(), label),
             None => found,
         };
-        self.told.lint(self.image, found);
+        self.findings.lint(self.image, found);
     }
 
     fn bases(&mut self) {
@@ -70,7 +70,7 @@ impl Lints<'_> {
         let place = self.image.places.get(field);
         let is_locked = |lock: &Lock| lock.bases.contains_key(&familiar(reference));
         let is_held = reference.contains('@') || self.lock.is_some_and(is_locked);
-        if is_held || !self.image.places.has(field) || self.told.is_ambiguous(place) {
+        if is_held || !self.image.places.has(field) || self.findings.is_ambiguous(place) {
             return;
         }
         let name = reference.rsplit('/').next().unwrap_or(reference);
@@ -83,11 +83,11 @@ impl Lints<'_> {
             "floating-base",
             format!("base `{reference}` has no fixed tag"),
         );
-        let found = found.help("two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or hold it with `imgspec lock`");
+        let found = found.help("builds with the same key may get different bases: use a fixed tag, such as `debian:bookworm-slim`, or pin it with `imgspec lock`");
         self.tell(field, found, label);
     }
 
-    /// `scratch` has no shell and no package manager. Programs that are copied out of another image may bring one.
+    /// `scratch` has no shell and no package manager, though programs copied from another image may provide them.
     fn scratch(&mut self) {
         let spec = &self.image.spec;
         if spec.base_image != Some(Base::Scratch) || spec.dockerfile.is_some() {
@@ -143,15 +143,15 @@ impl Lints<'_> {
         for (field, line) in commands.chain(steps) {
             if let Some((what, better)) = install::installs(line) {
                 let found = Diagnostic::lint("install-command", format!("a command runs `{what}`"));
-                let found = found.help(format!("say the packages in `{better}`: then they are installed before files are copied, and seen by whoever reads the manifest"));
+                let found = found.help(format!("list the packages in `{better}`, so that they are installed before files are copied and are visible in the manifest"));
                 self.tell(&field, found, &format!("`{better}` does this"));
             }
         }
     }
 }
 
-/// Tells values that look like secrets, and returns them.
-fn secrets(images: &[Image], told: &mut Told) -> BTreeSet<String> {
+/// Reports values that look like secrets, and returns them.
+fn secrets(images: &[Image], findings: &mut Findings) -> BTreeSet<String> {
     let mut hidden = BTreeSet::new();
     for image in images {
         let env = image.spec.env.iter();
@@ -170,7 +170,7 @@ fn secrets(images: &[Image], told: &mut Told) -> BTreeSet<String> {
             };
             let message = format!("the value of `{name}` looks like a secret");
             let found = Diagnostic::lint("secret-value", message).help(format!(
-                "everybody who has the image can read it; steps get a secret by `secret \"{}\" env=\"{name}\"`, and containers when they are started",
+                "anyone with the image can read it; pass it to steps with `secret \"{}\" env=\"{name}\"`, and to containers when they start",
                 name.to_ascii_lowercase().replace('_', "-")
             ));
             let place = image.places.get(&field);
@@ -178,15 +178,15 @@ fn secrets(images: &[Image], told: &mut Told) -> BTreeSet<String> {
                 Some(place) => found.at(place.clone(), why),
                 None => found,
             };
-            told.lint(image, found);
+            findings.lint(image, found);
             hidden.insert(value.clone());
         }
     }
     hidden
 }
 
-/// Secrets that no image's steps get. One that several images inherit need only be of use to one of them.
-fn unused_secrets(images: &[Image], told: &mut Told) {
+/// Reports secrets that no step uses. A secret that several images inherit need only be used by one of them.
+fn unused_secrets(images: &[Image], findings: &mut Findings) {
     let mut unused: Vec<(&Image, &str)> = Vec::new();
     let mut used = BTreeSet::new();
     let key = |place: &Place| (place.source, place.span.start);
@@ -204,16 +204,16 @@ fn unused_secrets(images: &[Image], told: &mut Told) {
         let place = image.places.get(&format!("secret.{id}"));
         if let Some(place) = place.filter(|place| !used.contains(&key(place))) {
             let found =
-                Diagnostic::lint("unused-secret", format!("no step gets the secret `{id}`"));
+                Diagnostic::lint("unused-secret", format!("no step uses the secret `{id}`"));
             let found = found
                 .at(place.clone(), "")
-                .help("remove it, or name steps that the image has in its block");
-            told.lint(image, found);
+                .help("remove it, or list steps that the image has in its block");
+            findings.lint(image, found);
         }
     }
 }
 
-/// Whether a step of an image gets a secret. Which steps of a Dockerfile do, it says itself.
+/// Whether a step of the image receives the secret. In a Dockerfile, the steps select their secrets themselves.
 fn gets(spec: &ImageSpec, secret: &crate::spec::Secret) -> bool {
     use crate::spec::SecretStep as Kind;
     let own = |is: fn(&OwnStep) -> bool| spec.steps.iter().any(is);

@@ -1,6 +1,6 @@
-//! Values that look like secrets: by the name that they are given, or because tokens of known services begin so.
+//! Detects values that look like secrets, by their name or because they start like tokens of well-known services.
 
-/// Endings of names whose values are secrets, by whole words.
+/// Final words of names whose values are secrets.
 const NAMES: [&str; 13] = [
     "TOKEN",
     "PASSWORD",
@@ -17,7 +17,7 @@ const NAMES: [&str; 13] = [
     "CREDENTIALS",
 ];
 
-/// How tokens of well-known services begin, and how long they are at least.
+/// Prefixes of tokens of well-known services, and the minimum length of these tokens.
 const TOKENS: [(&str, usize); 19] = [
     ("ghp_", 30),
     ("gho_", 30),
@@ -40,13 +40,13 @@ const TOKENS: [(&str, usize); 19] = [
     ("eyJhbGciOi", 40),
 ];
 
-/// Why a value looks like a secret; says nothing of the value itself.
+/// Why a value looks like a secret, without revealing the value.
 pub(super) fn looks_secret(name: &str, value: &str) -> Option<&'static str> {
     let is_token = |(prefix, length): &(&str, usize)| {
         value.starts_with(prefix) && value.len() >= *length && !value.contains(char::is_whitespace)
     };
     if TOKENS.iter().any(is_token) {
-        return Some("a token of a well-known service begins like this value");
+        return Some("it starts like a token of a well-known service");
     }
     if value.contains("-----BEGIN ") && value.contains("PRIVATE KEY-----") {
         return Some("it is a private key");
@@ -56,10 +56,11 @@ pub(super) fn looks_secret(name: &str, value: &str) -> Option<&'static str> {
         let before = name.strip_suffix(*end);
         before.is_some_and(|before| before.is_empty() || before.ends_with('_'))
     };
-    (NAMES.iter().any(ends_so) && !is_harmless(value)).then_some("secrets have such names")
+    (NAMES.iter().any(ends_so) && !is_harmless(value)).then_some("its name suggests a secret")
 }
 
-/// What no secret is: nothing, a switch, a small number, a path, a variable, a placeholder in angle brackets (`PAD_TOKEN="<pad>"`).
+/// Whether a value cannot be a secret: empty, a boolean, a small number, a path, a variable, or a placeholder in angle
+/// brackets (`PAD_TOKEN="<pad>"`).
 fn is_harmless(value: &str) -> bool {
     const WORDS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "none", "null"];
     let is_number = value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit());

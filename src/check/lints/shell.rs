@@ -1,6 +1,6 @@
-//! The commands of a shell line: enough of the shell's grammar to see which words are commands.
+//! Parses just enough shell syntax to find the commands of a line.
 
-/// The simple commands of a line, as words without quotes; assignments before a command and words such as `sudo` or `then` are left out.
+/// The simple commands of a line as unquoted words, without leading assignments and words such as `sudo` or `then`.
 pub(super) fn commands(line: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut words: Vec<String> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) fn commands(line: &str) -> Vec<Vec<String>> {
     found.filter(|words| !words.is_empty()).collect()
 }
 
-/// The rest of a quoted text.
+/// Reads the rest of a quoted string.
 fn quoted(quote: char, letters: &mut impl Iterator<Item = char>, text: &mut String) {
     while let Some(letter) = letters.next() {
         match letter {

@@ -1,4 +1,4 @@
-//! Values that are one text and should be several, or have one `=` too few.
+//! Single strings that should be several, and requirements with a single `=`.
 
 use super::Lints;
 use crate::diagnostic::{Diagnostic, Place, quoted};
@@ -36,7 +36,7 @@ impl Lints<'_> {
         }
     }
 
-    /// `entrypoint "python -m train"`: a program of this very name.
+    /// Detects `entrypoint "python -m train"`, which runs a program of exactly that name.
     fn entrypoint(&mut self) {
         let Some([only]) = self.image.spec.entrypoint.as_deref() else {
             return;
@@ -45,19 +45,16 @@ impl Lints<'_> {
             return;
         }
         let words = shlex::split(only).unwrap_or_default();
-        let message = format!(
-            "the entrypoint is one program with the name `{}`",
-            only.trim()
-        );
+        let message = format!("the entrypoint is a single program named `{}`", only.trim());
         let found = Diagnostic::lint("one-string-entrypoint", message);
         let found =
-            found.help("an entrypoint is words, not a shell line: write each in quotes of its own");
+            found.help("an entrypoint is a list of arguments, not a shell command: quote each argument separately");
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
         let found = self.mended("entrypoint[0]", only, &words.join(" "), found);
-        self.tell("entrypoint[0]", found, "no shell splits it");
+        self.tell("entrypoint[0]", found, "no shell splits this");
     }
 
-    /// Adds the fix where the text stands as it is.
+    /// Adds the fix if the source spells out the text.
     fn mended(&self, field: &str, text: &str, mended: &str, found: Diagnostic) -> Diagnostic {
         let place = self.image.places.get(field);
         let is_there = |place: &&Place| {
@@ -71,7 +68,7 @@ impl Lints<'_> {
     }
 }
 
-/// `name=version` as `name==version`.
+/// Rewrites `name=version` as `name==version`.
 fn with_two_equals(text: &str) -> Option<String> {
     let (before, after) = text.split_once('=')?;
     let name = before.trim_end();

@@ -1,19 +1,19 @@
-//! Fields that do not go together, told where the image says the one that is to change.
+//! Reports invalid combinations of fields at the place of the field to change.
 
 use std::fmt::Display;
 
-use crate::check::told::Told;
+use crate::check::findings::Findings;
 use crate::diagnostic::Diagnostic;
 use crate::workspace::Image;
 
-/// The clashes in the fields of one image.
+/// The invalid field combinations of one image.
 pub(super) struct Clashes<'a> {
     pub image: &'a Image,
-    pub told: &'a mut Told,
+    pub findings: &'a mut Findings,
 }
 
 impl Clashes<'_> {
-    /// A field that is wrong beside the others; `label` says why.
+    /// An error about a field that conflicts with others; `label` gives the reason.
     pub(super) fn at(
         &self,
         field: impl AsRef<str>,
@@ -36,10 +36,10 @@ impl Clashes<'_> {
         help: impl Into<String>,
     ) {
         let clash = self.at(field, message, label);
-        self.told.error(clash.help(help));
+        self.findings.error(clash.help(help));
     }
 
-    /// A field that means nothing beside the others.
+    /// Reports a field that has no effect in combination with the others.
     pub(super) fn no_effect(
         &mut self,
         field: &str,
@@ -54,6 +54,6 @@ impl Clashes<'_> {
             Some(place) => found.at(place.clone(), label),
             None => found,
         };
-        self.told.lint(self.image, found);
+        self.findings.lint(self.image, found);
     }
 }

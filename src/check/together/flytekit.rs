@@ -1,4 +1,4 @@
-//! Images that are to be flytekit's, and what flytekit would not make of them.
+//! Checks images that should be compatible with flytekit for what flytekit would build differently.
 
 use super::clash::Clashes;
 use crate::spec::{Base, ImageSpec, RequirementsKind};
@@ -11,15 +11,15 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
                 "runtime-packages",
                 "`runtime-packages` needs `flytekit`",
                 "flytekit installs them when a task starts",
-                "say `flytekit \"1.16.31\"`, or install them now: `packages`",
+                "add `flytekit \"1.16.31\"`, or install them in the image: `packages`",
             );
         }
         return;
     }
     if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
         clashes.error("source-root",
-                "flytekit would copy the modules that are loaded, which only the workflow's process knows",
-                "which files?", "say `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
+                "flytekit would copy the loaded modules, which only the workflow's process knows",
+                "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
     }
     if let Some(Base::Image(id)) = &spec.base_image
         && let Some(base) = images.iter().find(|image| image.id == *id)
@@ -27,9 +27,9 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
     {
         clashes.error(
             "base-image",
-            format!("flytekit cannot name the base `{id}`"),
+            format!("flytekit cannot refer to the base `{id}`"),
             "its tag is not one of flytekit's",
-            format!("give `{id}` a `flytekit` too, or say it in `defaults`"),
+            format!("add `flytekit` to `{id}` too, or set it in `defaults`"),
         );
     }
     let kind = spec.requirements.as_ref();
@@ -37,26 +37,26 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
     if let Some(RequirementsKind::Project | RequirementsKind::Pylock) = kind {
         clashes.error(
             "requirements",
-            "flytekit reads no project files",
-            "it would take this for a list of requirements",
-            "name a `.txt`, `uv.lock` or `poetry.lock`",
+            "flytekit does not support project files",
+            "it would read this as a list of requirements",
+            "use a `.txt`, `uv.lock` or `poetry.lock`",
         );
     }
     ignored(spec, clashes);
 }
 
-/// What only envd's builder would do.
+/// Reports fields that only the envd builder supports.
 fn ignored(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     for (field, is_said, counts) in [
         (
             "registry-config",
             spec.registry_config.is_some(),
-            "it counts for flytekit's id only",
+            "it affects only flytekit's id",
         ),
         (
             "builder-options",
             !spec.builder_options.is_empty(),
-            "they count for the tag only",
+            "they affect only the tag",
         ),
     ] {
         if is_said && spec.builder.as_deref() != Some("envd") {

@@ -1,6 +1,6 @@
-//! Lock files beside what they do not go with.
+//! Checks lock files against the other fields of an image.
 //!
-//! Looks for one file: the project that a lock file needs.
+//! The only file it looks for is the project file that a lock file needs.
 
 use std::path::Path;
 
@@ -10,11 +10,11 @@ use crate::spec::{GivenPath, ImageSpec, OwnStep, RequirementsKind, WorkspacePath
 
 /// A lock file that an image installs from.
 struct Lock<'a> {
-    /// The manifest's name of the field that names it.
+    /// Manifest name of the field.
     field: String,
     given: &'a GivenPath,
     kind: RequirementsKind,
-    /// What is to be installed beside it.
+    /// Packages listed along with the lock file.
     packages: &'a [String],
 }
 
@@ -70,7 +70,7 @@ pub(super) fn locks(spec: &ImageSpec, root: &Path, clashes: &mut Clashes<'_>) {
             Ok(FileKind::File) => continue,
             Ok(kind) => format!("`{project}` is {kind}"),
             Err(_) if project.under(root).is_symlink() => {
-                format!("`{project}` is a link that leads nowhere")
+                format!("`{project}` is a broken link")
             }
             Err(_) => "there is none in the same directory".to_owned(),
         };
@@ -96,8 +96,8 @@ fn beside_lock(lock: &Lock<'_>, clashes: &mut Clashes<'_>) {
     };
     clashes.error(
         at,
-        format!("packages do not go with `{}`", lock.name()),
-        "the lock file lists all that is installed",
+        format!("packages cannot be combined with `{}`", lock.name()),
+        "the lock file lists everything that is installed",
         format!("add them to the project and lock it again: `{add}`"),
     );
 }
@@ -111,7 +111,7 @@ fn unheard_index(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         "pip-extra-index-url"
     };
     let message = format!("poetry ignores `{index}`");
-    let why = "it takes packages from the sources of its project";
-    let help = "name it in the `pyproject.toml`: `[[tool.poetry.source]]`";
+    let why = "it uses the package sources of its project";
+    let help = "add it to the `pyproject.toml`: `[[tool.poetry.source]]`";
     clashes.no_effect(index, message, why, Some(help));
 }

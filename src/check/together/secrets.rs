@@ -1,6 +1,6 @@
-//! Secrets that would be in each other's way, or that no step would get.
+//! Checks for secrets that conflict with each other or that no step would receive.
 //!
-//! Pure; knows no values. Places are compared as the recipe has them, including those that nobody wrote.
+//! Accesses no values. Places are compared as in the recipe, defaults included.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,26 @@ pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
         clashes.no_effect(
             "pip-secret-mounts",
             "`pip-secret-mounts` has no effect without Python packages",
-            "no installer sees it",
+            "nothing would read this",
             None,
         );
     }
     if spec.dockerfile.is_some() {
         for secret in spec.secrets.iter().filter(|secret| !secret.uses.is_empty()) {
-            clashes.error(format!("secret.{}", secret.id),
-                    "a Dockerfile says itself which steps get a secret",
-                    "the block has no effect", format!(
-                    "leave the block out, and write `RUN --mount=type=secret,id={}` in the Dockerfile",
+            clashes.error(
+                format!("secret.{}", secret.id),
+                "a Dockerfile itself determines which steps use a secret",
+                "the block has no effect",
+                format!(
+                    "remove the block, and use `RUN --mount=type=secret,id={}` in the Dockerfile",
                     secret.id
-                ));
+                ),
+            );
         }
     }
 }
 
-/// Two secrets that one step would find in one place.
+/// Reports two secrets that the same step would find in the same place.
 fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let mut first: BTreeMap<Given, String> = BTreeMap::new();
     let mut told: Vec<(String, String)> = Vec::new();
@@ -40,7 +43,7 @@ fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 continue;
             };
             let pair = (other, secret.id.clone());
-            // Once for all kinds of steps.
+            // Report the pair only once for all kinds of steps.
             if told.contains(&pair) {
                 continue;
             }
@@ -50,16 +53,16 @@ fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             };
             let clash = clashes.at(
                 field(&pair.1),
-                format!("two secrets go to {place}"),
-                format!("so does {}", words(&pair.0)),
+                format!("two secrets are assigned to {place}"),
+                format!("so is {}", words(&pair.0)),
             );
-            clashes.told.error(clash);
+            clashes.findings.error(clash);
             told.push(pair);
         }
     }
 }
 
-/// The manifest's name of what a secret of the recipe comes from.
+/// The manifest name of the field that a recipe's secret comes from.
 fn field(id: &str) -> String {
     match mount(id) {
         Some(at) => format!("pip-secret-mounts[{at}]"),

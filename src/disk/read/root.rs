@@ -217,7 +217,7 @@ mod tests {
             assert_eq!(why, "it lies behind a link that leads outside", "{path}");
         }
         let why = read("dangling", Links::Follow).unwrap_err();
-        assert_eq!(why, "it is a link that leads nowhere");
+        assert_eq!(why, "it is a broken link");
         for path in ["../canary", "/etc/passwd"] {
             let why = read(path, Links::Refuse).unwrap_err();
             assert_eq!(why, "it lies behind a link that leads outside", "{path}");

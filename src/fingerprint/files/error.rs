@@ -31,7 +31,7 @@ pub enum FilesError {
         why: String,
     },
     /// A link leads nowhere.
-    #[error("`{}` is a link that leads nowhere", Shown(.path))]
+    #[error("`{}` is a broken link", Shown(.path))]
     Dangling {
         /// The symlink.
         path: String,
@@ -64,7 +64,7 @@ pub enum FilesError {
         /// The line that contains it.
         said: Mention,
     },
-    /// There is nothing of this name (or a link that leads nowhere).
+    /// There is nothing of this name (or a broken link).
     #[error("`{}` does not exist", Shown(.path))]
     Missing {
         /// The file or directory.

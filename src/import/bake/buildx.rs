@@ -1,6 +1,6 @@
-//! Asks `docker buildx bake` what a bake file says; builds nothing.
+//! Runs `docker buildx bake --print` to evaluate a bake file. Builds nothing.
 //!
-//! Nothing of HCL or Compose is parsed here, since only bake knows its functions, variables and inheritance; its own error
+//! HCL and Compose files are not parsed here, because only bake knows its functions, variables and inheritance; its own error
 //! messages are passed on.
 
 use std::collections::BTreeMap;
@@ -16,11 +16,11 @@ use crate::import::input::ImportContext;
 use crate::process::{self, Output};
 
 pub(super) struct Printed {
-    /// Targets and groups, evaluated.
+    /// Evaluated targets and groups.
     pub plan: Value,
-    /// The groups with their descriptions, where this version can list them.
+    /// Groups with their descriptions; `None` if this version of bake cannot list them.
     pub groups: Option<BTreeMap<String, String>>,
-    /// Whether all targets are there, not only those of the default group.
+    /// Whether `plan` has all targets rather than only those of the default group.
     pub is_complete: bool,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed,
     })
 }
 
-/// A target or group, as bake lists it.
+/// A target or group as listed by bake.
 #[derive(serde::Deserialize)]
 struct ListedTarget {
     name: String,
@@ -63,7 +63,7 @@ struct Bake<'a> {
 }
 
 impl Bake<'_> {
-    /// All targets and groups; none where bake is too old to list them.
+    /// Lists all targets and groups; `None` if bake is too old to do so.
     fn list(&self) -> Option<Vec<ListedTarget>> {
         let answer = self.ask(&["--list=type=targets,format=json"]).ok()?;
         serde_json::from_str(&answer.out).ok()
@@ -77,7 +77,7 @@ impl Bake<'_> {
         command
             .args(arguments)
             .current_dir(&self.context.paths.from);
-        // For a target with `ssh`, bake requires an agent even to print: this one is never spoken to.
+        // Bake requires an SSH agent even to print a target that uses `ssh`; this socket is never used.
         let agent = tempfile::tempdir().ok().and_then(|directory| {
             let socket = directory.path().join("agent");
             Some((UnixListener::bind(&socket).ok()?, socket, directory))
@@ -105,7 +105,7 @@ fn not_run(error: &std::io::Error) -> Diagnostic {
     Diagnostic::error("no-docker", message).help(PRINT_ELSEWHERE)
 }
 
-/// Bake's own error, or that this Docker has no bake.
+/// The diagnostic for a failed run: bake's own error, or that this Docker has no bake.
 fn refused(file: &Path, answer: &Output) -> Diagnostic {
     let lines = answer.err.lines().filter(|line| !line.trim().is_empty());
     let lines: Vec<&str> = lines.collect();

@@ -1,4 +1,4 @@
-//! A bake target's Dockerfile, with its build arguments and named contexts.
+//! Converts a bake target's Dockerfile along with its build arguments and named contexts.
 
 use serde_json::Value;
 
@@ -40,7 +40,7 @@ impl BakeTarget<'_> {
         self.nodes.push(node);
     }
 
-    /// A Dockerfile inside the bake file becomes a file beside the manifest.
+    /// Turns an inline Dockerfile into a file beside the manifest.
     fn inline(&mut self, text: &str) -> String {
         let path = format!("{}.Dockerfile", self.id);
         let message = format!("`dockerfile-inline` becomes the file `{path}` next to the manifest");
@@ -82,7 +82,7 @@ impl BakeTarget<'_> {
         nodes
     }
 
-    /// The node of a named context, or why there is none.
+    /// The node of a named context, or the reason that it is left out.
     fn context(&mut self, name: &str, value: &str, field: &str) -> Result<NewNode, String> {
         let node = NewNode::words(name, Vec::new());
         if value.is_empty() {

@@ -1,5 +1,5 @@
-//! The other fields of a bake target → the nodes of an image. Each known field is carried over or noted with an alternative;
-//! an unknown one is noted too.
+//! Converts the remaining fields of a bake target. Each known field is carried over or noted with an alternative; unknown
+//! fields are noted too.
 
 use serde_json::Value;
 
@@ -9,13 +9,13 @@ use crate::diagnostic::shown;
 use crate::import::imported::NewNode;
 use crate::manifest;
 
-const OWN_CACHE: &str = "the builder has its own cache, and images that are fresh are not built";
+const OWN_CACHE: &str = "the builder manages its own cache, and up-to-date images are not built";
 const FORCE: &str = "use `imgspec graph build --force` to build every step again";
 
-/// The fields that are not carried over, with the reason.
+/// Fields that are not carried over, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("annotations", "imgspec writes labels, not annotations"),
-    ("attest", "imgspec makes no provenance and no SBOM"),
+    ("attest", "imgspec generates neither provenance nor an SBOM"),
     ("cache-from", OWN_CACHE),
     ("cache-to", OWN_CACHE),
     (
@@ -45,7 +45,7 @@ impl BakeTarget<'_> {
                 continue;
             }
             match name.as_str() {
-                // Part of the Dockerfile's node, or the image's comment.
+                // Handled as part of the Dockerfile's node or the image's comment.
                 "context" | "dockerfile" | "dockerfile-inline" | "target" | "args" | "contexts"
                 | "description" => {}
                 "tags" => self.tags(&strings(value)),
@@ -65,7 +65,7 @@ impl BakeTarget<'_> {
         self.note(name, message);
     }
 
-    /// The first tag gives registry and name; imgspec makes the tag itself.
+    /// Takes registry and name from the first tag; imgspec makes the tag itself.
     fn tags(&mut self, tags: &[String]) {
         let Some((first, others)) = tags.split_first() else {
             return;
@@ -78,7 +78,7 @@ impl BakeTarget<'_> {
         for (field, text) in [("registry", registry), ("name", Some(name))] {
             let Some(text) = text else { continue };
             match manifest::takes(field, text) {
-                // The id is the default name.
+                // The name defaults to the id.
                 Ok(()) if field == "name" && text == self.id => {}
                 Ok(()) => self.nodes.push(NewNode::new(field, text)),
                 Err(refused) => {
@@ -143,7 +143,7 @@ impl BakeTarget<'_> {
         }
     }
 
-    /// The node of one secret, or why there is none.
+    /// The node of a secret, or the reason that it is left out.
     fn secret(&mut self, secret: &Value) -> Result<NewNode, String> {
         let parts = parts(secret);
         let part = |name: &str| {

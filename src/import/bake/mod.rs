@@ -1,7 +1,7 @@
-//! Docker's bake file → images with their Dockerfiles.
+//! Imports Docker's bake files as images with Dockerfiles.
 //!
-//! Reads the JSON of `docker buildx bake --print`, and has `buildx` turn any other form into it. Every target is imported, not
-//! only those of a group: imgspec builds just what is asked for anyway.
+//! Reads the JSON that `docker buildx bake --print` prints, and runs `buildx` to convert any other form into it. All targets
+//! are imported, not only those of one group, because imgspec builds only what is requested anyway.
 
 mod buildx;
 mod dockerfile;
@@ -66,7 +66,7 @@ fn ask(input: &Input, context: &ImportContext<'_>) -> Result<Printed, Box<Diagno
     buildx::print(path, context)
 }
 
-/// The JSON of `--print`, in which nothing is left to evaluate; none for other forms.
+/// Parses the fully evaluated JSON that `--print` produces; `None` for other forms.
 fn printed_form(text: &str) -> Option<Value> {
     let plan: Value = serde_json::from_str(text).ok()?;
     let top = plan.as_object()?;
@@ -166,7 +166,7 @@ fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
     imported
 }
 
-/// The target's name where it can be both id and repository name, otherwise one made from it.
+/// The target's name if it is valid as both an id and a repository name, otherwise an id derived from it.
 fn id(name: &str) -> String {
     let is_usable = name.len() <= 100
         && check_name(name).is_ok()
@@ -185,7 +185,7 @@ fn needs(target: &Value) -> impl Iterator<Item = &str> {
     contexts.filter_map(|(_, value)| value.as_str()?.strip_prefix("target:"))
 }
 
-/// Gives each image that shares its repository with another a tag format of its own.
+/// Sets a distinct tag format on each image that shares its repository with another.
 fn separate_tags(imported: &mut Imported) {
     let find = |image: &NewImage, name: &str| {
         let node = image.fields.iter().find(|node| node.name == name);

@@ -1,6 +1,7 @@
-//! One bake target on its way to an image, and where its Dockerfile and context are.
+//! The state of converting one bake target, and the location of its Dockerfile and context.
 //!
-//! A target with either of them outside the manifest's directory is left out: its image would be built from something else.
+//! A target whose Dockerfile or context is outside the manifest's directory is left out, because its image would be built from
+//! something else.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +14,12 @@ use crate::import::paths::Paths;
 pub(super) struct BakeTarget<'a> {
     /// The image's id.
     pub id: &'a str,
-    /// The ids of all images that are imported, by target.
+    /// The ids of all imported images, by target name.
     pub ids: &'a BTreeMap<&'a str, String>,
     pub paths: &'a Paths,
     /// The image's fields so far.
     pub nodes: Vec<NewNode>,
-    /// Takes notes and files.
+    /// Receives notes and files.
     pub imported: &'a mut Imported,
 }
 
@@ -40,16 +41,16 @@ impl BakeTarget<'_> {
     }
 }
 
-/// The paths of a target that can be an image, relative to the manifest.
+/// A target's paths, relative to the manifest.
 #[derive(Debug, Clone)]
 pub(super) struct Located {
-    /// The Dockerfile; none where the bake file contains its text.
+    /// The Dockerfile; `None` if it is inline.
     pub file: Option<String>,
     /// The build context.
     pub context: String,
 }
 
-/// Locates a target's Dockerfile and context; otherwise the field at fault, and its value with what is wrong with it.
+/// Locates a target's Dockerfile and context. The error is the offending field and a description of the problem.
 pub(super) fn locate(target: &Value, paths: &Paths) -> Result<Located, (&'static str, String)> {
     let text = |name: &str| {
         let text = target.get(name).and_then(Value::as_str);
@@ -63,7 +64,7 @@ pub(super) fn locate(target: &Value, paths: &Paths) -> Result<Located, (&'static
         return Ok(Located { file, context });
     }
     let file = text("dockerfile").unwrap_or("Dockerfile");
-    // Relative to the context, unless bake is told otherwise.
+    // Relative to the context, except in the cases below.
     let is_relative = given != "." && !file.starts_with('/') && !is_remote(file);
     let path = if is_relative {
         inside(&format!("{given}/{file}"), paths)
@@ -74,14 +75,14 @@ pub(super) fn locate(target: &Value, paths: &Paths) -> Result<Located, (&'static
     Ok(Located { file, context })
 }
 
-/// Whether it is anything but a plain path.
+/// Whether this is anything but a plain path.
 fn is_remote(path: &str) -> bool {
     path.contains("://") || path.starts_with("git@") || path.starts_with("target:") || path == "-"
 }
 
-/// A path of the bake file as one of the manifest; otherwise the path with what is wrong with it.
+/// Converts a path of the bake file to one relative to the manifest. The error describes the problem.
 pub(super) fn inside(given: &str, paths: &Paths) -> Result<String, String> {
-    // Bake's name for its working directory.
+    // Bake's prefix for its working directory.
     let given = given.strip_prefix("cwd://").unwrap_or(given);
     let found = if is_remote(given) {
         Err("is not on this machine")

@@ -1,10 +1,10 @@
-//! The values of bake's printed form, some of which older versions print as strings and newer ones as objects.
+//! Reads the values of bake's JSON; older versions print some as strings that newer versions print as objects.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A reference's repository and its tag; a digest is dropped.
+/// Splits a reference into repository and tag, dropping any digest.
 pub(super) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     let reference = reference
         .split_once('@')
@@ -15,7 +15,7 @@ pub(super) fn split_tag(reference: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The parts of `id=x,env=Y`, or of the object that newer versions print.
+/// The key-value pairs of `id=x,env=Y`, or of the object that newer versions print.
 pub(super) fn parts(value: &Value) -> BTreeMap<String, String> {
     match value {
         Value::String(text) => text
@@ -47,7 +47,7 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether bake prints it for a field that is not set.
+/// Whether this is how bake prints an unset field.
 pub(super) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -58,7 +58,7 @@ pub(super) fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// A value on one line, for messages.
+/// Formats a value on one line, for messages.
 pub(super) fn short(value: &Value) -> String {
     match value {
         Value::Array(values) => values.iter().map(short).collect::<Vec<_>>().join(" "),
@@ -75,7 +75,7 @@ pub(super) fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Whether an argument of this name usually holds a secret, which bake may have taken from the environment.
+/// Whether arguments of this name usually hold a secret. Bake may have taken the value from the environment.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     let words = "TOKEN SECRET PASSWORD PASSWD CREDENTIAL APIKEY API_KEY PRIVATE_KEY";

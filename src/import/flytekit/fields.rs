@@ -1,4 +1,4 @@
-//! The names of an ImageSpec's fields, and which node each becomes.
+//! The fields of an ImageSpec and their conversion to manifest nodes.
 
 use super::value::{SpecData, SpecField};
 use super::values::{OTHER_TAG, SpecImage};
@@ -7,7 +7,7 @@ use crate::import::imported::NewNode;
 use crate::spec::fields;
 use crate::suggest::closest;
 
-/// The fields of an ImageSpec, in the order of its declaration.
+/// Field names in declaration order.
 const FIELDS: &str = "name python_version builder source_root env registry packages conda_packages conda_channels \
     requirements apt_packages cuda cudnn base_image platform pip_index pip_extra_index_url pip_secret_mounts pip_extra_args \
     registry_config entrypoint commands tag_format source_copy_mode copy python_exec runtime_packages builder_options \
@@ -17,7 +17,7 @@ pub(in crate::import) fn field_names() -> impl Iterator<Item = &'static str> {
     FIELDS.split(' ')
 }
 
-/// The field that an unknown name probably means.
+/// The field that an unknown name was probably meant to be.
 pub(in crate::import) fn meant(name: &str) -> Option<&'static str> {
     let other = fields::alias(&name.replace('_', "-"));
     let other = other.and_then(|other| field_names().find(|it| it.replace('_', "-") == other));
@@ -47,7 +47,7 @@ impl SpecImage<'_> {
             "requirements" | "registry_config" => self.path(field, &node),
             "pip_secret_mounts" => self.mounts(field),
             "copy" => self.copies(field),
-            // See `sources`.
+            // Handled by `sources`.
             "source_root" | "source_copy_mode" => {}
             name if field_names().any(|known| known == name) => self.one(field, &node),
             name => {
@@ -68,7 +68,7 @@ impl SpecImage<'_> {
         self.nodes.extend(text.map(|text| NewNode::new(node, text)));
     }
 
-    /// Names that flytekit converts to lower case.
+    /// Converts a name, which flytekit lower-cases.
     fn lower_case(&mut self, field: &SpecField) {
         let name = &field.name;
         let Some(text) = self.text(name, &field.value) else {
@@ -86,8 +86,7 @@ impl SpecImage<'_> {
             None | Some("default") => {}
             Some("envd") => self.nodes.push(NewNode::new("builder", "envd")),
             Some("noop") => {
-                let why =
-                    "it is `noop`, which takes `base_image` as it is; here an image is built on it";
+                let why = "it is `noop`, which uses `base_image` unchanged; imgspec builds an image on it";
                 self.skip("builder", field.at, why);
             }
             Some(other) => {
@@ -97,7 +96,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// Platforms are one string, separated by commas.
+    /// Splits platforms, which are one comma-separated string.
     fn platform(&mut self, field: &SpecField) {
         let Some(text) = self.text(&field.name, &field.value) else {
             return;

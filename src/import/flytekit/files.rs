@@ -1,6 +1,6 @@
-//! The fields of an ImageSpec that name files: requirements, sources, copies, secrets.
+//! Converts the ImageSpec fields that name files: requirements, sources, copies and secrets.
 //!
-//! What the image needs has to be below the manifest's directory, or is left out; a secret's file may be anywhere.
+//! Files that go into the image must be below the manifest's directory and are left out otherwise; secret files may be anywhere.
 
 use super::value::{SpecData, SpecField, SpecValue};
 use super::values::{OTHER_TAG, SpecImage};
@@ -17,7 +17,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// A path of the source as one of the manifest; none when it is outside.
+    /// Converts a path to one relative to the manifest; `None`, with a note, if it is outside the manifest's directory.
     fn inside(&mut self, field: &str, given: &str, at: At) -> Option<String> {
         match self.paths.inside(given) {
             Ok(path) => {
@@ -34,7 +34,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// Pairs of a file on this machine and the path where the installer finds it.
+    /// Converts pairs of a local file and the path at which the installer sees it.
     pub(super) fn mounts(&mut self, field: &SpecField) {
         let name = &field.name;
         let SpecData::List(pairs) = &field.value.data else {
@@ -62,7 +62,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// Files go to their own relative path below `/root`.
+    /// Copies files to the same relative path below `/root`.
     pub(super) fn copies(&mut self, field: &SpecField) {
         let mut plain = Vec::new();
         for (text, at) in self.texts(field) {
@@ -93,7 +93,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// `source_root`, and which of its files are copied.
+    /// Converts `source_root` and the mode that selects which of its files are copied.
     pub(super) fn sources(&mut self, root: Option<&SpecField>, mode: Option<&SpecField>) {
         let Some(at) = mode.or(root).map(|field| field.at) else {
             return;
@@ -118,7 +118,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// Which of the source files are copied, in the manifest's word.
+    /// The manifest's name for the copy mode.
     fn copy_mode(&mut self, mode: Option<&SpecField>, at: At) -> &'static str {
         let text = mode.and_then(|mode| self.text(&mode.name, &mode.value));
         let text = text.unwrap_or_else(|| "CopyFileDetection.LOADED_MODULES".to_owned());
@@ -136,9 +136,9 @@ impl SpecImage<'_> {
                 return "all";
             }
         };
-        // Only Python can write a value that flytekit understands.
+        // Outside Python, the value is a string that flytekit does not recognize.
         if !text.contains('.') {
-            self.note("source_copy_mode", at, format!("`source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `{copies}`, {OTHER_TAG}"));
+            self.note("source_copy_mode", at, format!("`source_copy_mode` is a string, which flytekit always reads as `ALL`: taken by its name as `{copies}`, {OTHER_TAG}"));
         }
         copies
     }

@@ -1,7 +1,7 @@
-//! The fields of flytekit's `ImageSpec` → the nodes of an image; knows neither YAML nor Python.
+//! Converts the fields of flytekit's `ImageSpec` to image nodes, independently of YAML and Python.
 //!
-//! Where flytekit depends on what no file says (which modules are loaded, which Python runs it), the manifest gets what comes
-//! closest, and a note names the difference.
+//! Where flytekit depends on something that no file records (which modules are loaded, which Python runs it), the manifest
+//! gets the closest equivalent and a note explains the difference.
 
 mod fields;
 mod files;
@@ -16,16 +16,16 @@ use super::names::Ids;
 use super::paths::Paths;
 use values::SpecImage;
 
-/// The version of flytekit whose images these are when none is asked for or installed.
+/// The version of flytekit to assume if none is given or installed.
 pub(super) const DEFAULT_VERSION: &str = "1.16.31";
 
-/// flytekit's name of images that have none.
+/// The name that flytekit gives to images without one.
 const DEFAULT_NAME: &str = "flytekit";
 
 pub(super) struct Converter<'a> {
     pub paths: &'a Paths,
     pub ids: Ids,
-    /// The ids of the specs that [`SpecData::Spec`] refers to.
+    /// The ids of the specs that [`SpecData::Spec`] refers to, by index.
     pub specs: Vec<String>,
     pub images: Vec<NewImage>,
     pub notes: Vec<Note>,
@@ -42,7 +42,7 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// Makes the image of one ImageSpec, after those nested in it.
+    /// Adds the image of one ImageSpec, after those nested in it.
     pub(super) fn image(&mut self, id: &str, mut fields: Vec<SpecField>, comment: Option<String>) {
         fields.retain(|field| field.value.data != SpecData::Null);
         let nested = self.nested(id, &mut fields);
@@ -75,7 +75,7 @@ impl<'a> Converter<'a> {
         });
     }
 
-    /// Takes a base that is an ImageSpec itself out of the fields and makes it an image; returns its id.
+    /// Removes a base that is itself an ImageSpec from the fields, adds it as an image and returns its id.
     fn nested(&mut self, id: &str, fields: &mut Vec<SpecField>) -> Option<String> {
         let is_nested = |field: &SpecField| {
             field.name == "base_image"

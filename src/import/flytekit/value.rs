@@ -1,11 +1,11 @@
-//! A value of an ImageSpec, whatever language it was written in.
+//! A value of an ImageSpec, independent of the source language.
 //!
-//! A scalar that is not a string keeps its source text beside what Python makes of it: to its author `3.10` means `3.10`, to
-//! YAML 1.1 it is `3.1` (ImageSpecs do state Python versions like this).
+//! A scalar other than a string keeps its source text along with Python's interpretation: `3.10` means `3.10` to its author,
+//! but `3.1` in YAML 1.1, and ImageSpecs do state Python versions like this.
 
 use crate::import::imported::At;
 
-/// What [`Scalar::kind`] says of `true` and `false`.
+/// The [`Scalar::kind`] of `true` and `false`.
 pub(in crate::import) const BOOLEAN: &str = "a boolean";
 
 #[derive(Debug, Clone, PartialEq)]
@@ -21,18 +21,18 @@ pub(in crate::import) enum SpecData {
     Scalar(Scalar),
     List(Vec<SpecValue>),
     Map(Vec<(SpecValue, SpecValue)>),
-    /// Another ImageSpec of the same source, by number.
+    /// Another ImageSpec of the same source, by index.
     Spec(usize),
 }
 
-/// A scalar that is not a string: a number, a boolean, a date, a Python object.
+/// A scalar other than a string: a number, a boolean, a date or a Python object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::import) struct Scalar {
-    /// For messages, such as `a number`.
+    /// Kind for messages, such as `a number`.
     pub kind: String,
     /// The source text.
     pub written: String,
-    /// Python's `str` of it.
+    /// The result of Python's `str`.
     pub python: String,
 }
 
@@ -44,7 +44,7 @@ pub(in crate::import) struct SpecField {
 }
 
 impl SpecValue {
-    /// For messages, such as `a list`.
+    /// Kind for messages, such as `a list`.
     pub(in crate::import) fn kind(&self) -> &str {
         match &self.data {
             SpecData::Null => "null",

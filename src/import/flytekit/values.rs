@@ -1,7 +1,7 @@
-//! One ImageSpec on its way to an image: the values of its fields → texts that a manifest accepts.
+//! Converts the values of one ImageSpec to strings that a manifest accepts.
 //!
-//! Where the source text and Python's reading of it differ, the source text is taken, with a note; what the manifest's rules
-//! refuse is corrected as they suggest or left out, with a note.
+//! Where the source text and Python's interpretation differ, the source text wins. Values that the manifest's rules reject are
+//! replaced by the suggested fix, or left out. Both get a note.
 
 use super::value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue};
 use crate::check::has_password;
@@ -10,7 +10,7 @@ use crate::import::imported::{At, NewNode, Note};
 use crate::import::paths::Paths;
 use crate::manifest;
 
-/// Said where the image cannot get the tag that flytekit gives it.
+/// Ends messages about images whose tag will differ from the one that flytekit computes.
 pub(super) const OTHER_TAG: &str = "so the tag differs from flytekit's";
 
 pub(super) struct SpecImage<'a> {
@@ -56,7 +56,7 @@ impl SpecImage<'_> {
         }
     }
 
-    /// A value if the manifest's field accepts it, corrected where there is only one way.
+    /// Returns a value that the manifest's field accepts: the text itself, or its unambiguous correction.
     pub(super) fn accepted(
         &mut self,
         field: &str,
@@ -153,7 +153,7 @@ impl SpecImage<'_> {
                 self.skip(entry, value.at, "it has no value");
                 return None;
             }
-            // Docker gets what Python prints, and programs may look for just that.
+            // Docker gets what Python prints, and programs may check for exactly that.
             SpecData::Scalar(scalar) if scalar.kind == BOOLEAN => {
                 let python = &scalar.python;
                 let message = format!(
@@ -171,7 +171,7 @@ impl SpecImage<'_> {
         Some(text)
     }
 
-    /// The helper images: all of `builder_config` that flytekit's builder reads.
+    /// Converts the helper images, the only part of `builder_config` that flytekit's builder reads.
     pub(super) fn helpers(&mut self, field: &SpecField) {
         let SpecData::Map(pairs) = &field.value.data else {
             return self.wrong_type(&field.name, &field.value, "a mapping");
@@ -193,7 +193,7 @@ impl SpecImage<'_> {
     }
 }
 
-/// That a scalar without quotes is taken as a string.
+/// The note about an unquoted scalar that is taken as a string.
 fn unquoted(field: &str, scalar: &Scalar) -> String {
     let Scalar {
         kind,

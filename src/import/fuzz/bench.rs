@@ -1,4 +1,4 @@
-//! A workspace that sources are imported into, and `check` before what was imported.
+//! A workspace to import sources into and to check the resulting manifests in.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::import::{ImportContext, Imported, Input, InputKind, Paths, import};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// What may be wrong with a manifest that was imported: values that only its user can mend, and files that are not there.
+/// Errors that an imported manifest may have: values that only the user can fix, and missing files.
 const MAY_BE_WRONG: &[&str] = &[
-    // What is imported may be four times as large as a manifest may be: `check` says so.
+    // An import may be four times as large as a manifest, which `check` then reports.
     "too-large",
     "missing-file",
     "together",
@@ -39,7 +39,7 @@ impl Bench {
         self.0.path().canonicalize().unwrap()
     }
 
-    /// What is imported, if anything is; a bake file comes from standard input, so that nobody asks Docker.
+    /// Imports a source, if that succeeds. Bake files come from standard input, so that Docker is never run.
     pub(super) fn import(&self, text: &str, kind: InputKind) -> Option<Imported> {
         let mut sources = Sources::default();
         let folder = self.folder();
@@ -69,7 +69,7 @@ impl Bench {
         }
     }
 
-    /// What `check` says of the manifest: nothing against how it is written.
+    /// Checks the imported manifest, whose syntax must be valid.
     pub(super) fn check(&self, imported: &Imported) -> Checked {
         let manifest = self.folder().join("imgspec.kdl");
         let text = imported.manifest();

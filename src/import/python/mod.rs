@@ -1,4 +1,4 @@
-//! A Python file with flytekit's ImageSpecs → images.
+//! Imports the ImageSpecs of a Python file.
 //!
 //! Images are named after the variables that hold them, the tasks that use them, or the images built on them.
 
@@ -14,7 +14,7 @@ use super::names;
 use crate::diagnostic::{Diagnostic, shown};
 use crate::manifest;
 
-/// The result of `collect.py`.
+/// The output of `collect.py`.
 #[derive(Debug, Deserialize)]
 struct Collected {
     specs: Vec<CollectedSpec>,
@@ -27,11 +27,11 @@ struct Collected {
 
 #[derive(Debug, Deserialize)]
 struct CollectedSpec {
-    /// The variables that hold it.
+    /// Variables that hold the spec.
     names: Vec<String>,
-    /// The tasks that run in it.
+    /// Tasks that use the spec.
     used_by: Vec<String>,
-    /// The number of the spec that it is built on.
+    /// Index of the spec that this one is built on.
     base: Option<usize>,
     line: Option<usize>,
     /// Whether `force_push()` was called.
@@ -90,7 +90,7 @@ fn images(input: &Input, collected: &Collected, context: &ImportContext<'_>) -> 
     }
 }
 
-/// The version of flytekit that the user asked for, otherwise the installed one.
+/// The requested version of flytekit, or else the installed one.
 fn version(collected: &Collected, context: &ImportContext<'_>, notes: &mut Vec<Note>) -> String {
     if let Some(version) = &context.flytekit {
         return version.clone();
@@ -138,7 +138,7 @@ fn comment(spec: &CollectedSpec) -> Option<String> {
     (!tasks.is_empty()).then(|| format!("Used by {}{more}.", tasks.join(", ")))
 }
 
-/// The fields without flytekit's default platform.
+/// The fields of a spec, without flytekit's default platform.
 fn fields(spec: &CollectedSpec, at: At) -> Vec<SpecField> {
     let field = |name: &str, value: SpecValue| SpecField {
         name: name.to_owned(),
@@ -159,7 +159,7 @@ fn fields(spec: &CollectedSpec, at: At) -> Vec<SpecField> {
         .collect()
 }
 
-/// A value as `collect.py` encodes it.
+/// Decodes a value as encoded by `collect.py`.
 fn value(json: &Json, at: At) -> SpecValue {
     let text = |name: &str| json.get(name).and_then(Json::as_str);
     let data = match json {

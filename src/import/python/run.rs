@@ -1,7 +1,7 @@
-//! Runs the user's own Python to learn which ImageSpecs a file defines.
+//! Runs the user's Python interpreter to collect the ImageSpecs that a file defines.
 //!
-//! The file is run because only that tells what `with_packages` and loops make of a spec. It gets no input, writes no byte
-//! code and has a time limit.
+//! The file has to be run because only that shows what `with_packages` and loops make of a spec. It gets no input, writes no
+//! bytecode and is subject to a time limit.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -25,19 +25,19 @@ const SCRIPT: &str = include_str!("collect.py");
 
 const RESULT_LIMIT: u64 = 16 << 20;
 
-/// How many of the last lines of output are kept for a message.
+/// How many of the last lines of output messages include.
 const TAIL: usize = 12;
 
 #[derive(Debug)]
 struct PythonRun {
-    /// What `collect.py` wrote; none when it did not get that far.
+    /// The result written by `collect.py`; `None` if it did not get that far.
     result: Option<Value>,
     tail: VecDeque<String>,
     is_late: bool,
     stopped: bool,
 }
 
-/// The JSON that `collect.py` writes about the ImageSpecs of a file.
+/// Returns the JSON that `collect.py` writes about the file's ImageSpecs.
 pub(super) fn collect(
     input: &Input,
     context: &ImportContext<'_>,
@@ -61,7 +61,7 @@ pub(super) fn collect(
     }
 }
 
-/// Why the file cannot be imported, and in which of its lines.
+/// The diagnostic for a file whose import failed, with the offending line where known.
 fn failed(input: &Input, result: &Value, context: &ImportContext<'_>) -> Diagnostic {
     let words = result.get("message").and_then(Value::as_str);
     let words = shown(words.unwrap_or_default());
@@ -121,14 +121,14 @@ impl PythonRun {
             let seconds = context.limit.as_secs();
             let message = format!("importing `{file}` took longer than {seconds} s");
             return Diagnostic::error("python", message)
-                .help("move what it does into `if __name__ == \"__main__\":`, or give it more time with `--timeout SECONDS`");
+                .help("move its work into `if __name__ == \"__main__\":`, or allow more time with `--timeout SECONDS`");
         }
         if self.stopped {
             let message = format!("the import of `{file}` was interrupted");
             return Diagnostic::error("interrupted", message);
         }
         let python = context.python.display();
-        let message = format!("`{python}` ended before it had imported `{file}`");
+        let message = format!("`{python}` exited before it had imported `{file}`");
         let mistake = Diagnostic::error("python", message);
         let tail: Vec<String> = self.tail.iter().map(|line| shown(line)).collect();
         if tail.is_empty() {
@@ -138,7 +138,7 @@ impl PythonRun {
     }
 }
 
-/// Interrupts Python when its time is over.
+/// Interrupts Python when the time limit is exceeded.
 struct Deadline {
     stop: mpsc::Sender<()>,
     is_late: Arc<AtomicBool>,
@@ -166,7 +166,7 @@ impl Deadline {
 }
 
 const NAME_ANOTHER: &str =
-    "name the Python that your workflows use, such as `--python .venv/bin/python`";
+    "select the Python that your workflows use, such as `--python .venv/bin/python`";
 
 fn not_started(python: &Path, error: &io::Error) -> Diagnostic {
     let why = match error.kind() {

@@ -1,10 +1,10 @@
-//! Bake files in their printed form; those that need bake itself are tested where Docker is.
+//! Bake files in their printed form; those that need bake itself are tested where Docker is available.
 
 use insta::assert_snapshot;
 
 use super::{imported, imported_in, refused, told, told_of};
 
-/// A directory with files that a bake file names.
+/// A directory with the files that a bake file refers to.
 fn folder(files: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in files {
@@ -92,19 +92,19 @@ fn what_is_not_carried_over_is_named() {
     - a: `args.A-B` is left out: names of arguments consist of letters, digits and `_`
     - a: `args.N` is left out: it has no value, so the Dockerfile's default applies
     - a: `args.NPM_TOKEN` is left out: it looks like a secret, which would end up in the manifest and the image's history; pass it as a `secret`
-    - a: `contexts.bad` is left out: `A B` is not a valid reference: Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`
+    - a: `contexts.bad` is left out: `A B` is not a valid reference: Docker does not allow ` ` here: only lower-case letters, digits, `.`, `_`, `-`
     - a: `contexts.git` is left out: `https://example.org/a.git` is not on this machine
     - a: `contexts.none` is left out: target `none` is not imported
     - a: `contexts.oci` is left out: `oci-layout:///x` is not on this machine
     - a: `contexts.out` is left out: `../..` is outside the manifest's directory; `-o` can write the manifest further up
     - a: `annotations` (a=b) is left out: imgspec writes labels, not annotations
-    - a: `attest` (type=sbom) is left out: imgspec makes no provenance and no SBOM
-    - a: `cache-from` (type=gha) is left out: the builder has its own cache, and images that are fresh are not built
-    - a: `cache-to` (mode=max,type=gha) is left out: the builder has its own cache, and images that are fresh are not built
+    - a: `attest` (type=sbom) is left out: imgspec generates neither provenance nor an SBOM
+    - a: `cache-from` (type=gha) is left out: the builder manages its own cache, and up-to-date images are not built
+    - a: `cache-to` (mode=max,type=gha) is left out: the builder manages its own cache, and up-to-date images are not built
     - a: `call` (check) is left out: use `imgspec check` for the manifest and `docker build --check` for the Dockerfile
     - a: `entitlements` (network.host) is left out: builds get no extra privileges
     - a: `extra-hosts` (h=1.2.3.4) is left out: builds use the builder's hosts
-    - a: `labels.a b` is left out: names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
+    - a: `labels.a b` is left out: names of labels consist of letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
     - a: `labels.d` is left out: it has no value
     - a: `network` (host) is left out: builds use the builder's network
     - a: `no-cache` (true) is left out: use `imgspec graph build --force` to build every step again

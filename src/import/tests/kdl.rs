@@ -1,11 +1,11 @@
-//! Whatever a text holds, the manifest that is written holds it too.
+//! Any text survives being written to a manifest and read back.
 
 use proptest::prelude::*;
 
 use crate::import::{Imported, NewImage, NewNode};
 use crate::manifest::{self, Overrides};
 
-/// What a manifest's reader understands of commands and an environment.
+/// The commands and environment that are read back from a written manifest.
 fn read_back(texts: &[String]) -> (Vec<String>, Vec<String>) {
     let named = |(at, text): (usize, &String)| (format!("V{at}"), text.clone());
     let fields = vec![

@@ -1,4 +1,4 @@
-//! Whole sources, good and bad: the manifests and notes that become of them are held as they are.
+//! Snapshots of the manifests and notes that whole sources produce, valid and invalid.
 
 mod bake;
 mod kdl;
@@ -15,7 +15,7 @@ use crate::import::{ImportContext, Imported, Input, InputKind, Paths, import};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// What becomes of a source that lies in this directory.
+/// Imports a source located in this directory.
 fn imported_in(folder: &Path, name: &str, text: &str) -> Result<Imported, String> {
     let mut sources = Sources::default();
     let id = sources.add(name, text);
@@ -45,7 +45,7 @@ fn imported(name: &str, text: &str) -> Imported {
     imported
 }
 
-/// `check` takes the manifest, but for files that are not there.
+/// Asserts that `check` accepts the manifest, apart from missing files.
 fn understood(imported: &Imported) {
     let folder = tempfile::tempdir().unwrap();
     let manifest = folder.path().join("imgspec.kdl");
@@ -56,7 +56,7 @@ fn understood(imported: &Imported) {
     assert!(wrong.is_empty(), "{wrong:?}\n{}", imported.manifest());
 }
 
-/// The manifest, and below it the notes.
+/// The manifest, followed by the notes.
 fn told(name: &str, text: &str) -> String {
     told_of(&imported(name, text))
 }
@@ -77,7 +77,7 @@ fn told_of(imported: &Imported) -> String {
     out
 }
 
-/// Why a source is refused.
+/// The error of a source that cannot be imported.
 fn refused(name: &str, text: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     match imported_in(folder.path(), name, text) {

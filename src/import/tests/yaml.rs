@@ -1,4 +1,4 @@
-//! ImageSpecs as YAML.
+//! ImageSpecs in YAML.
 
 use insta::assert_snapshot;
 
@@ -58,7 +58,7 @@ runtime_packages: [six]
 builder_options: {imagepull_secret_name: x}
 builder_config: {uv_image: "uv:1", micromamba_image: "mm:1"}
 "#;
-    // All of them together make no image: `check` would say so.
+    // Not a buildable combination; `check` would report it.
     let folder = tempfile::tempdir().unwrap();
     let imported = imported_in(folder.path(), "train.yaml", text).unwrap();
     assert_snapshot!(told_of(&imported), @r#"
@@ -106,7 +106,7 @@ builder_config: {uv_image: "uv:1", micromamba_image: "mm:1"}
     - 21: train: `registry_config` names `registries.json`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
     - 26: train: `copy` names `src`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
     - 26: train: `copy` names `./a/b.txt`, which does not exist; paths are relative to flytekit's working directory, which `-C` sets
-    - 25: train: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `all`, so the tag differs from flytekit's
+    - 25: train: `source_copy_mode` is a string, which flytekit always reads as `ALL`: taken by its name as `all`, so the tag differs from flytekit's
     "#);
 }
 
@@ -205,7 +205,7 @@ fn the_names_of_copy_modes_are_understood() {
     source_copy_mode: LOADED_MODULES -> Some(["all"])
       `source_copy_mode` is `LOADED_MODULES`, and only the running Python knows which modules are loaded: taken as `all`, which copies all of `source_root`
     source_copy_mode: no-copy -> Some(["none"])
-      `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `none`, so the tag differs from flytekit's
+      `source_copy_mode` is a string, which flytekit always reads as `ALL`: taken by its name as `none`, so the tag differs from flytekit's
     source_copy_mode: CopyFileDetection.ALL -> Some(["all"])
     source_copy_mode: some -> Some(["all"])
       `source_copy_mode` is `some`, which flytekit reads as `ALL`: taken as `all`
@@ -220,7 +220,7 @@ fn the_names_of_copy_modes_are_understood() {
         python-version "3.12"
     }
 
-    - 2: x: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `all`, so the tag differs from flytekit's
+    - 2: x: `source_copy_mode` is a string, which flytekit always reads as `ALL`: taken by its name as `all`, so the tag differs from flytekit's
     - 2: x: `source_copy_mode` is left out: without `source_root` flytekit copies the directory that it registers; set `source-root` and `source-copy-mode`// From x.yaml, by `imgspec import`.
 
     defaults {
@@ -233,7 +233,7 @@ fn the_names_of_copy_modes_are_understood() {
         source-copy-mode "none"
     }
 
-    - 2: x: `source_copy_mode` is a string, which flytekit reads as `ALL` whatever it says: taken by its name as `none`, so the tag differs from flytekit's
+    - 2: x: `source_copy_mode` is a string, which flytekit always reads as `ALL`: taken by its name as `none`, so the tag differs from flytekit's
     "#);
 }
 
@@ -282,19 +282,19 @@ builder_options: {a: 1, b: {c: d}}
 
     - 2: x: `registry` cannot be `https://ghcr.io/acme/`: corrected to `ghcr.io/acme`
     - 3: x: `name` is left out: it is empty, so the tag differs from flytekit's
-    - 4: x: `packages` value `-r other.txt` is left out: options go to `pip-extra-args`, further files to `requirements`
-    - 4: x: `packages` value `--pre` is left out: options go to `pip-extra-args`, further files to `requirements`
+    - 4: x: `packages` value `-r other.txt` is left out: options belong in `pip-extra-args`, requirements files in `requirements`
+    - 4: x: `packages` value `--pre` is left out: options belong in `pip-extra-args`, requirements files in `requirements`
     - 4: x: `packages` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`
     - 5: x: `apt_packages` cannot be `Git`: corrected to `git`
-    - 5: x: `apt_packages` value `a b` is left out: one package a value: `apt-packages "git" "curl"`
+    - 5: x: `apt_packages` value `a b` is left out: one package per value: `apt-packages "git" "curl"`
     - 6: x: `platform` cannot be `arm64`: corrected to `linux/arm64`
     - 6: x: `platform` value `windows/amd64` is left out: known platforms are `linux/amd64`, `linux/arm64`, `linux/arm/v7`, `linux/arm/v6`, `linux/arm/v5`
     - 7: x: `pip_index` has a password in a URL, which would end up in the image's history: left out; pass it as a `secret`, or in a file by `pip-secret-mounts`
     - 8: x: `pip_extra_index_url` value `example.org` is left out: a URL begins with `https://`, `http://` or `file://`
-    - 9: x: `python_version` value `latest` is left out: a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
+    - 9: x: `python_version` value `latest` is left out: a version looks like `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
     - 10: x: `commands` value `` is left out: an empty command does nothing
-    - 11: x: `env.A B` is left out: names of environment variables have letters, digits and `_`, and begin with no digit
-    - 11: x: `env.1` is left out: names of environment variables have letters, digits and `_`, and begin with no digit
+    - 11: x: `env.A B` is left out: names of environment variables consist of letters, digits and `_`, and cannot begin with a digit
+    - 11: x: `env.1` is left out: names of environment variables consist of letters, digits and `_`, and cannot begin with a digit
     - 11: x: `env.N` takes a string, not a list: left out
     - 11: x: `env.Z` is left out: it contains a NUL character
     - 12: x: `entrypoint` is not a list, which flytekit rejects: taken as a list of one

@@ -1,4 +1,4 @@
-//! Files that are no ImageSpec, and hostile ones.
+//! Files that are not ImageSpecs, including hostile ones.
 
 use insta::assert_snapshot;
 
@@ -68,7 +68,7 @@ fn what_is_no_imagespec_is_refused() {
     1 | - a
       | ^
       |
-      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
+      = help: an ImageSpec file is a mapping of fields, such as `packages: [numpy]`
 
     1 error
     error[wrong-type]: `x.yaml` contains a string, not a mapping
@@ -77,7 +77,7 @@ fn what_is_no_imagespec_is_refused() {
     1 | hello
       | ^^^^^
       |
-      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
+      = help: an ImageSpec file is a mapping of fields, such as `packages: [numpy]`
 
     1 error
     error[wrong-type]: `x.yaml` contains null, not a mapping
@@ -86,7 +86,7 @@ fn what_is_no_imagespec_is_refused() {
     1 | ~
       | ^
       |
-      = help: the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`
+      = help: an ImageSpec file is a mapping of fields, such as `packages: [numpy]`
 
     1 error
     error[several]: a second document begins here

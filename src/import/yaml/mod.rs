@@ -1,4 +1,4 @@
-//! A YAML file with one ImageSpec → its image.
+//! Imports a YAML file with one ImageSpec.
 
 mod reader;
 mod scalar;
@@ -39,7 +39,7 @@ pub(super) fn import(
     })
 }
 
-/// The pairs of the ImageSpec; all keys are known fields.
+/// Reads the entries of the ImageSpec; all keys are known fields.
 fn spec(
     input: &Input,
     text: &str,
@@ -52,7 +52,7 @@ fn spec(
         let message = format!("`{}` contains {}, not a mapping", input.name, value.kind());
         let mistake = marks.at(Diagnostic::error("wrong-type", message), at, "");
         return Err(vec![mistake.help(
-            "the file of an ImageSpec is a mapping of its fields, such as `packages: [numpy]`",
+            "an ImageSpec file is a mapping of fields, such as `packages: [numpy]`",
         )]);
     };
     let is_field =
@@ -76,7 +76,7 @@ fn spec(
     }
 }
 
-/// Adds a mistake for each key that is not a field, also of a nested `base_image`.
+/// Reports each key that is not a field, including those of a nested `base_image`.
 fn check_keys(pairs: &[(SpecValue, SpecValue)], marks: Marks<'_>, mistakes: &mut Vec<Diagnostic>) {
     for (key, value) in pairs {
         let name = key.written().unwrap_or("");

@@ -1,7 +1,7 @@
-//! YAML → values, as PyYAML reads it: flytekit reads ImageSpecs with PyYAML.
+//! Reads YAML as PyYAML does, because that is what flytekit uses.
 //!
-//! Uses a parser of events, which delivers scalars as written and aliases unexpanded: `3.10` stays `3.10`, and a file of
-//! aliases cannot grow beyond a limit. Merge keys are applied here; of equal keys the last wins.
+//! Built on an event parser, which delivers scalars as written and aliases unexpanded: `3.10` stays `3.10`, and a file of
+//! aliases cannot grow beyond a limit. Merge keys are applied here; of equal keys, the last wins.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::import::flytekit::{SpecData, SpecValue};
 use crate::import::imported::At;
 use crate::import::input::place;
 
-/// The most values in a file; those of an alias count each time.
+/// The maximum number of values in a file, counting those of an alias each time.
 const MAX_NODES: usize = 20_000;
 
 const MAX_DEPTH: usize = 32;
@@ -43,7 +43,7 @@ impl Marks<'_> {
     }
 }
 
-/// The parser counts lines from 1 and columns from 0.
+/// Converts the parser's position, which counts lines from 1 and columns from 0.
 fn position(line: usize, column: usize) -> At {
     At {
         line: Some(line),
@@ -58,7 +58,7 @@ fn begin(span: &Span) -> At {
 pub(super) struct YamlReader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     marks: Marks<'t>,
-    /// Values by anchor, each with its number of nodes.
+    /// Values by anchor, each with the number of nodes in it.
     anchors: BTreeMap<usize, (SpecValue, usize)>,
     nodes: usize,
 }
@@ -150,7 +150,7 @@ impl<'t> YamlReader<'t> {
             let message = "an alias is inside the value that it repeats";
             return self.marks.error("not-yaml", message, at);
         };
-        // Before the copy is made.
+        // Check before copying.
         self.count(size, at)?;
         let value = self.anchors.get(&anchor);
         Ok(value.map_or_else(
@@ -221,7 +221,7 @@ impl<'t> YamlReader<'t> {
         Ok(as_dict(merged))
     }
 
-    /// The pairs that `<<` brings: of one mapping, or of several, of which the first takes precedence and so comes last.
+    /// The entries that `<<` merges in. Of several mappings, the first takes precedence and so comes last.
     fn merged(&self, value: SpecValue) -> Read<Pairs> {
         let is_map = |value: &SpecValue| matches!(value.data, SpecData::Map(_));
         match value.data {
@@ -242,7 +242,7 @@ fn null(at: At) -> SpecValue {
     SpecValue { data, at }
 }
 
-/// As in a Python dict, the first of equal keys gives the position and the last the value.
+/// As in a Python dict, the first of equal keys determines the position and the last the value.
 fn as_dict(pairs: Pairs) -> Pairs {
     let mut dict = Pairs::new();
     for (key, value) in pairs {

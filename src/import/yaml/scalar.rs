@@ -1,6 +1,7 @@
-//! What PyYAML makes of a scalar without quotes.
+//! Resolves an unquoted scalar as PyYAML does.
 //!
-//! Its patterns of YAML 1.1 by hand, since flytekit reads with it: `3.10`, `yes`, `017` and `12:30` are not strings to it.
+//! The YAML 1.1 patterns are implemented by hand because flytekit uses PyYAML, to which `3.10`, `yes`, `017` and `12:30` are
+//! not strings.
 
 use crate::import::flytekit::{BOOLEAN, Scalar, SpecData};
 
@@ -29,7 +30,7 @@ pub(super) fn resolve(text: &str) -> SpecData {
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    // Only three spellings count: `yEs` is a string.
+    // Only these three spellings count: `yEs` is a string.
     match text {
         "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Some(true),
         "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Some(false),
@@ -77,7 +78,7 @@ fn signed(sign: &str, number: &str) -> String {
     format!("{}{number}", if minus { "-" } else { "" })
 }
 
-/// `12:30` is 12 × 60 + 30.
+/// Base 60: `12:30` is 12 × 60 + 30.
 fn sexagesimal(digits: &str) -> Option<i128> {
     let mut parts = digits.split(':');
     let first = parts.next()?;
@@ -105,7 +106,7 @@ fn float(text: &str) -> Option<String> {
     };
     let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit() || c == '_');
     let has_exponent = fraction.len() + whole.len() + 1 < rest.len();
-    // An exponent needs a sign: `1.0e3` is a string.
+    // The exponent needs a sign: `1.0e3` is a string.
     if has_exponent
         && !(exponent.starts_with(['+', '-']) && exponent.len() > 1 && digits(&exponent[1..]))
     {
@@ -132,7 +133,7 @@ fn float(text: &str) -> Option<String> {
     Some(format!("{number:?}"))
 }
 
-/// `2024-01-31`, with or without a time.
+/// A date such as `2024-01-31`, with or without a time.
 fn is_date(text: &str) -> bool {
     let (date, time) = text
         .split_once(['T', 't', ' ', '\t'])

@@ -1,4 +1,4 @@
-//! What every field needs to be decoded: values held to their rules, paths, the one argument of a node.
+//! The basis for decoding any field: values checked against rules, paths, and nodes with exactly one argument.
 
 use super::scope::Scope;
 use crate::diagnostic::Spanned;
@@ -7,7 +7,7 @@ use crate::manifest::syntax::{Node, Value, one_argument, prop};
 use crate::spec::WorkspacePath;
 use crate::spec::rules::{self, PartRule, ValueRule};
 
-/// Decodes the fields of one node, with what is needed to understand them.
+/// Decodes the fields of one node.
 pub(in crate::manifest) struct Decoder<'a> {
     pub notes: &'a mut Notes,
     pub scope: &'a Scope<'a>,
@@ -15,14 +15,14 @@ pub(in crate::manifest) struct Decoder<'a> {
     pub folder: &'a WorkspacePath,
     /// `an image`, `a template` or `defaults`.
     pub owner: &'static str,
-    /// Nodes besides fields that may stand here, decoded elsewhere.
+    /// Nodes other than fields that are allowed here; they are decoded elsewhere.
     pub besides: &'static [&'static str],
-    /// Whether which builders there are is for others to judge.
+    /// Accepts any builder name, because another component validates it.
     pub takes_any_builder: bool,
 }
 
 impl Decoder<'_> {
-    /// A value that a rule takes; none when a mistake was told.
+    /// A value that satisfies a rule; `None` if an error was reported.
     pub(super) fn checked(
         &mut self,
         what: &str,
@@ -34,7 +34,7 @@ impl Decoder<'_> {
         Some(text)
     }
 
-    /// All arguments, each held to a rule; none when one of them is wrong.
+    /// All arguments, checked against a rule; `None` if one of them is invalid.
     pub(super) fn all_checked(
         &mut self,
         what: &str,
@@ -49,10 +49,10 @@ impl Decoder<'_> {
         texts.into_iter().collect()
     }
 
-    /// The property of this name, if there is one; none at all when a mistake was told.
+    /// The property for a part, if present; the outer `None` means that an error was reported.
     #[expect(
         clippy::option_option,
-        reason = "a mistake was told, or there is none, or this one"
+        reason = "an error was reported, there is none, or this one"
     )]
     pub(super) fn optional(&mut self, node: &Node, part: PartRule) -> Option<Option<Spanned>> {
         match prop(node, part.name) {
@@ -65,7 +65,7 @@ impl Decoder<'_> {
         self.notes.accept(rules::inside(self.folder, text))
     }
 
-    /// The one argument of a node; `example` is what could stand there.
+    /// The single argument of a node; `example` is a valid argument for the error message.
     pub(super) fn only_arg(
         &mut self,
         what: &str,
@@ -84,7 +84,7 @@ impl Decoder<'_> {
         let name = &node.name.text;
         self.notes
             .tell(rules::empty_step(name, &node.name.place).help(format!(
-                "write `{name} {example}`, or `{name} reset=#true` to drop what was inherited"
+                "write `{name} {example}`, or `{name} reset=#true` to discard inherited values"
             )));
     }
 }

@@ -1,4 +1,4 @@
-//! The fields that name images and files: `base-image`, `copy`, `requirements`.
+//! Decodes the fields that name images and files: `base-image`, `copy`, `requirements`.
 
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
@@ -44,7 +44,7 @@ impl Decoder<'_> {
         let (image, debian) = (prop(node, "image"), prop(node, "debian"));
         let given = node.args.len() + usize::from(image.is_some()) + usize::from(debian.is_some());
         if given == 0 && !node.props.is_empty() {
-            // What was given instead is told already.
+            // The invalid properties have already been reported.
             return None;
         }
         if given != 1 {
@@ -71,7 +71,7 @@ impl Decoder<'_> {
                 .at(node.head(), "an image has one base")
         };
         self.notes.tell(mistake.help(
-            "`base-image \"debian:bookworm-slim\"` is of a registry, `base-image image=\"id\"` of this workspace",
+            "`base-image \"debian:bookworm-slim\"` names a registry image, `base-image image=\"id\"` one of this workspace",
         ));
     }
 
@@ -82,9 +82,9 @@ impl Decoder<'_> {
             Diagnostic::error("not-yet", "`base-image debian=` is not supported yet")
                 .at(
                     prop.place(),
-                    "it needs the embedded builder, which version 0.3 will have",
+                    "it needs the embedded builder, which is planned for version 0.3",
                 )
-                .help("until then take Debian's image")
+                .help("until then, use Debian's image")
                 .fix(prop.place(), format!("\"debian:{}-slim\"", shown(&suite))),
         );
     }
@@ -135,14 +135,17 @@ impl Decoder<'_> {
         })
     }
 
-    /// Several sources need a directory to go to: Docker's rule.
+    /// Reports several sources with a destination that is not a directory, which Docker rejects.
     fn one_place_for_many(&mut self, node: &Node, to: Option<&Spanned>) {
         if let Some(to) = to
             && node.args.len() > 1
             && !to.text.ends_with('/')
         {
-            let mistake = Diagnostic::error("invalid-value", "several paths are copied to one")
-                .at(to.place.clone(), "a directory ends in `/`");
+            let mistake = Diagnostic::error(
+                "invalid-value",
+                "several paths need a directory as their destination",
+            )
+            .at(to.place.clone(), "a directory ends in `/`");
             self.notes.tell(if to.plain {
                 mistake.fix(to.place.clone(), quoted(&format!("{}/", to.text)))
             } else {

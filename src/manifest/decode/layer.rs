@@ -1,4 +1,4 @@
-//! One `defaults`, `template` or `image`: each node to its field, each field by its kind.
+//! Decodes a `defaults`, `template` or `image` node: finds the field of each child, and decodes it according to its kind.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::rules::check_names_once;
 use crate::suggest::near_words;
 
-/// Nodes that stand at the top of a file.
+/// Nodes at the top level of a file.
 pub(in crate::manifest) const TOP_NODES: &[&str] = &[
     "workspace",
     "variable",
@@ -51,7 +51,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// The field that a node gives; none when a mistake was told, or when it is not a field but may be here.
+    /// The field that a node sets; `None` if an error was reported, or if the node is not a field but allowed here.
     fn field(&mut self, node: &Node) -> Option<&'static Field> {
         let name = node.name.text.as_str();
         if self.besides.contains(&name) {
@@ -102,7 +102,7 @@ impl Decoder<'_> {
             FieldKind::Words(_) | FieldKind::Platforms => mistake.help(format!(
                 "write several values one after another: `{name} \"…\" \"…\"`"
             )),
-            _ => mistake.help("it has one value: leave one of the two lines"),
+            _ => mistake.help("it holds a single value: remove one of the two lines"),
         });
     }
 
@@ -163,7 +163,7 @@ impl Decoder<'_> {
         let name = field.name;
         let mistake = Diagnostic::error("wrong-type", "`reset` takes `#true`")
             .at(prop.value.place.clone(), "")
-            .help(format!("`{name} reset=#true` drops what was inherited"))
+            .help(format!("`{name} reset=#true` discards inherited values"))
             .fix(prop.value.place.clone(), "#true");
         self.notes.tell(match field.kind {
             FieldKind::Map(..) => mistake.help(format!(

@@ -1,7 +1,7 @@
-//! The nodes of one `defaults`, `template` or `image` → a layer of decoded fields; every mistake in them.
+//! Decodes the children of a `defaults`, `template` or `image` node into a layer of fields, reporting every mistake in them.
 //!
-//! A field that is wrong is told and left out, so that the rest is still looked at. The fields are those of
-//! [`crate::spec::fields`]; a new one of a known kind needs nothing here, a new kind of field one arm in `layer`.
+//! An invalid field is reported and left out, so that the rest is still checked. The fields are those in
+//! [`crate::spec::fields`]: a new one of an existing kind needs no change here, a new kind one arm in `layer`.
 
 mod decoded;
 mod decoder;

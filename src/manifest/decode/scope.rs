@@ -1,7 +1,7 @@
-//! `{{ name }}`: what names mean at one place, and text with the names filled in.
+//! Resolves `{{ name }}`: the names visible at a place, and their substitution in strings.
 //!
-//! Variables and matrix axes alike. A name is seen in the file that declares it and in the files that this includes, and is
-//! never hidden by another of the same name, so that `--var` is unambiguous along one chain of includes.
+//! Applies to variables and matrix axes alike. A name is visible in the file that declares it and in the files that this one
+//! includes. It cannot be shadowed, so that `--var` is unambiguous along a chain of includes.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use crate::manifest::syntax::{Data, Value};
 use crate::spec::rules::declared_name;
 use crate::suggest::closest;
 
-/// What is said of a variable or template that is seen nowhere.
+/// The label for a variable or template that is not declared in any visible file.
 pub(in crate::manifest) const UNDECLARED: &str =
     "declared neither here nor in a file that includes this one";
 
-const BRACES: &str = "where the braces are meant, write a raw string: `#\"…\"#`";
+const BRACES: &str = "for literal braces, write a raw string: `#\"…\"#`";
 
 const LENGTH_LIMIT: usize = 64 * 1024;
 
-/// What is declared in one file and in those that include it, by name.
+/// The declarations of one file and of those that include it, by name.
 pub(in crate::manifest) struct Seen<'a, T> {
     pub own: BTreeMap<String, T>,
     pub outer: Option<&'a Seen<'a, T>>,
 }
 
-/// What names mean at one place.
+/// The meaning of names at one place.
 pub(in crate::manifest) type Scope<'a> = Seen<'a, Name>;
 
 pub(in crate::manifest) static NO_NAMES: Scope<'static> = Seen::NOTHING;
 
 pub(in crate::manifest) struct Name {
-    /// Its value; none when a mistake about it was told already.
+    /// The value; `None` if an error about it has been reported.
     pub value: Option<String>,
     pub place: Place,
 }
@@ -56,7 +56,7 @@ impl<T> Seen<'_, T> {
 }
 
 impl Scope<'_> {
-    /// The text of a value, names filled in; none when a mistake was told. `what` takes the value.
+    /// The string value with names substituted; `None` if an error was reported. `what` names the field or part for messages.
     pub(in crate::manifest) fn text(
         &self,
         value: &Value,
@@ -97,8 +97,8 @@ impl Scope<'_> {
             }
             if out.len() > LENGTH_LIMIT || !notes.spend(out.len(), place) {
                 notes.tell(
-                    Diagnostic::error("too-large", "a text grows beyond 64 KiB")
-                        .at(place.clone(), "with its variables filled in"),
+                    Diagnostic::error("too-large", "a string grows beyond 64 KiB")
+                        .at(place.clone(), "after substitution of its variables"),
                 );
                 return None;
             }
@@ -123,7 +123,7 @@ impl Scope<'_> {
             );
             return None;
         }
-        // What was not read may declare it.
+        // An unreadable part may declare it.
         if !notes.incomplete {
             notes.tell(self.unknown(name, place));
         }
@@ -135,11 +135,11 @@ impl Scope<'_> {
         mistake
             .unknown(place, closest(name, self.names()), UNDECLARED)
             .or_help(format!("declare it: `variable \"{name}\" default=\"…\"`"))
-            .or_help("an axis of a matrix is known only inside its image; raw strings (`#\"…\"#`) are taken as they are")
+            .or_help("a matrix axis is visible only inside its image; raw strings (`#\"…\"#`) are taken literally")
     }
 }
 
-/// Where the name in the `count`th pair of braces stands; the whole value when escapes hide it.
+/// The place of the name in the `count`th pair of braces, or of the whole value if escapes make that hard to locate.
 fn hole(text: &str, count: usize, inside: &str, place: &Place, notes: &Notes) -> Place {
     let source = &notes.sources.get(place.source).text;
     let (Some(written), true) = (source.get(place.span.clone()), text.len() < 4096) else {
@@ -176,13 +176,13 @@ fn wrong_type(data: &Data, place: &Place, what: &str) -> Diagnostic {
         Data::Bool(value) => ("a boolean", Some(value.to_string())),
         Data::Null | Data::Text { .. } => ("`#null`", None),
     };
-    let mistake = Diagnostic::error("wrong-type", format!("`{what}` takes text, not {kind}"));
+    let mistake = Diagnostic::error("wrong-type", format!("`{what}` takes a string, not {kind}"));
     match mend {
         Some(mend) => mistake
-            .at(place.clone(), "text needs quotes here")
+            .at(place.clone(), "strings need quotes here")
             .fix(place.clone(), format!("\"{mend}\"")),
         None => mistake.at(place.clone(), "").help(format!(
-            "to drop what was inherited write `{what} reset=#true`"
+            "to discard inherited values, write `{what} reset=#true`"
         )),
     }
 }

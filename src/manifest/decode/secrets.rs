@@ -1,6 +1,6 @@
-//! Secrets, and files of this machine for single steps.
+//! Decodes secrets, and local files mounted for single steps.
 //!
-//! A secret's value has no place in the syntax, so that none can be written down by accident.
+//! There is no syntax for a secret's value, so that none can end up in a manifest by accident.
 
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned};
@@ -10,7 +10,7 @@ use crate::spec::rules::{PIP_MOUNT_TO, SECRET_ENV, SECRET_FILE, USE_ENV, USE_MOU
 use crate::spec::{PipSecretMount, Secret, SecretFile, SecretSource, SecretStep, SecretUse};
 
 impl Decoder<'_> {
-    /// `pip-secret-mounts "file" to="/path"`.
+    /// Decodes `pip-secret-mounts "file" to="/path"`.
     pub(super) fn mount(&mut self, field: &Field, node: &Node) -> Option<(PipSecretMount, Place)> {
         const EXAMPLE: &str = "\"file\" to=\"/root/.netrc\"";
         bare(node, &["to", "reset"], self.notes);
@@ -19,7 +19,10 @@ impl Decoder<'_> {
             let name = field.name;
             self.notes.tell(
                 Diagnostic::error("missing-argument", format!("`{name}` needs `to=`"))
-                    .at(node.head(), "where the file is shown to the installer")
+                    .at(
+                        node.head(),
+                        "the path at which the installer finds the file",
+                    )
                     .help(format!("write `{name} {EXAMPLE}`")),
             );
             return None;
@@ -31,7 +34,7 @@ impl Decoder<'_> {
         Some((mount, file.place))
     }
 
-    /// `secret "id" env="VAR"` or `secret "id" file="path"`, with the steps that get it.
+    /// Decodes `secret "id" env="VAR"` or `secret "id" file="path"`, with the steps that receive the secret.
     pub(super) fn secret(&mut self, field: &Field, node: &Node) -> Option<(Secret, Spanned)> {
         only_props(node, &["env", "file", "reset"], self.notes);
         let id = self.only_arg(field.name, field.rule, node, "\"id\" env=\"VARIABLE\"")?;
@@ -75,7 +78,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// `packages env="NAME"` or `commands mount="/path"` in a secret.
+    /// Decodes `packages env="NAME"` or `commands mount="/path"` in a secret's block.
     fn secret_use(&mut self, node: &Node) -> Option<SecretUse> {
         bare(node, &["env", "mount"], self.notes);
         let name = node.name.text.as_str();
@@ -89,7 +92,7 @@ impl Decoder<'_> {
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", message)
                     .at(value.place.clone(), "")
-                    .help("`env=\"NAME\"` gives the secret as a variable, `mount=\"/path\"` as a file"),
+                    .help("`env=\"NAME\"` passes the secret as a variable, `mount=\"/path\"` as a file"),
             );
         }
         let env = self.optional(node, USE_ENV);

@@ -1,7 +1,7 @@
-//! `steps`: the user's own order.
+//! Decodes `steps`, which have a user-defined order.
 //!
-//! What a step takes is held to the rule of the field that makes such steps, so that nothing is allowed in one place and
-//! refused in the other.
+//! The values of a step follow the rule of the corresponding field, so that nothing is accepted in one place and refused in
+//! the other.
 
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
@@ -15,7 +15,7 @@ const STEPS: [&str; 8] = [
 ];
 
 impl Decoder<'_> {
-    /// `steps { apt "git"; run "make" … }`.
+    /// Decodes `steps { apt "git"; run "make" … }`.
     pub(super) fn own_steps(&mut self, node: &Node) -> Vec<(OwnStep, Place)> {
         only_props(node, &["reset"], self.notes);
         let example = "steps { apt \"git\"; run \"make\" }";
@@ -99,7 +99,7 @@ impl Decoder<'_> {
         })
     }
 
-    /// The arguments of a step, without those that are wrong.
+    /// The valid arguments of a step.
     fn step_args(&mut self, node: &Node, part: PartRule) -> Vec<Spanned> {
         if node.args.is_empty() {
             self.notes
@@ -111,11 +111,11 @@ impl Decoder<'_> {
             .collect()
     }
 
-    /// Tells a node of a block that knows only some; by another name of what it means where there is one.
+    /// Reports an unknown node in a block, suggesting the known name that was probably meant.
     pub(super) fn unknown_part(&mut self, node: &Node, of: &str, known: &[&'static str]) {
         let (name, place) = (shown(&node.name.text), &node.name.place);
         let mistake = Diagnostic::error("unknown-node", format!("{of} has no `{name}`"));
-        // `steps { apt-packages … }` and `secret { pip … }`.
+        // For example, `steps { apt-packages … }` and `secret { pip … }`.
         let is_other = |known: &&&str| {
             fields::alias(known) == Some(name.as_str()) || fields::alias(&name) == Some(**known)
         };

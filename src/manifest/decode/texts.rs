@@ -1,4 +1,4 @@
-//! The fields that are texts: one, several, or named ones.
+//! Decodes string fields: single values, lists and maps.
 
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Spanned, quoted, shown};
@@ -16,7 +16,7 @@ impl Decoder<'_> {
         self.only_arg(field.name, rule, node, VALUE)
     }
 
-    /// Several words, or none: an empty entrypoint takes that of the base away.
+    /// Any number of arguments; an empty entrypoint clears that of the base.
     pub(super) fn words(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
         bare(node, &["reset"], self.notes);
         self.all_checked(field.name, field.rule, node)
@@ -41,7 +41,7 @@ impl Decoder<'_> {
         self.all_checked(field.name, field.rule, node)
     }
 
-    /// Names with values, as properties or as children.
+    /// Names and values, written as properties or as children.
     pub(super) fn map(
         &mut self,
         map: &str,
@@ -81,7 +81,7 @@ impl Decoder<'_> {
             .collect()
     }
 
-    /// `env "A=b"`, as other tools write it.
+    /// Reports a value without a name, such as `env "A=b"` in the style of other tools.
     fn not_a_pair(&mut self, map: &str, rule: ValueRule, value: &Value) {
         let message = format!("`{map}` takes names with values");
         let mistake = Diagnostic::error("wrong-type", message).at(value.place.clone(), "");

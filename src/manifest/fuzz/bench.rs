@@ -1,4 +1,4 @@
-//! A workspace on the disk whose manifests come and go, and what checks, plans and renders it without a builder.
+//! A workspace on disk with changing manifests, which are checked, planned and rendered without running a builder.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::run::Push;
 use crate::session::{Session, Wrong, examine_checked};
 use crate::view::{self, Drawing};
 
-/// What the Dockerfile of the workspace says.
+/// The content of the workspace's Dockerfile.
 pub(super) const DOCKERFILE: &str = "FROM scratch AS app\nCOPY a.py /\n";
 
 pub(super) struct Bench {
@@ -62,12 +62,12 @@ impl Bench {
         Self { folder, backends }
     }
 
-    /// Where the manifests are; what is rendered lies beside it.
+    /// The directory of the manifests; rendered files are put beside it.
     fn workspace(&self) -> PathBuf {
         self.folder.path().join("workspace")
     }
 
-    /// Replaces all manifests by these.
+    /// Replaces all manifests.
     pub(super) fn write(&self, manifests: &[(&Path, &str)]) {
         let sub = self.workspace().join("sub/imgspec.kdl");
         let _ = std::fs::remove_file(sub);
@@ -94,7 +94,7 @@ impl Bench {
         check(&self.workspace().join("imgspec.kdl"), &overrides, &value)
     }
 
-    /// A session, if the builders and the files have nothing against it.
+    /// Opens a session, unless builders or files are in error.
     pub(super) fn session(&self, checked: Checked) -> Result<Session, Box<Wrong>> {
         examine_checked(checked, self.backends.clone(), None, None)
     }
@@ -104,7 +104,7 @@ impl Bench {
         std::fs::write(self.workspace().join(path), bytes).unwrap();
     }
 
-    /// Everything that is done before a build.
+    /// Does everything that precedes a build.
     pub(super) fn plan(&self, session: &mut Session) {
         let all: BTreeSet<ImageId> = session.world.graph.ids().collect();
         for id in &all {
@@ -121,7 +121,7 @@ impl Bench {
         ] {
             let _ = view::render(format, &drawing);
         }
-        // No daemon is to be asked.
+        // Avoids querying a daemon.
         let fake = &self.backends[2];
         let world = Arc::get_mut(&mut session.world).expect("a session that is not run");
         let chosen = std::mem::replace(&mut world.backends, vec![Arc::clone(fake); all.len()]);
@@ -131,7 +131,7 @@ impl Bench {
         world.backends = chosen;
     }
 
-    /// What a backend would be given for an image; none when it cannot.
+    /// Renders the build script for an image; `None` if the backend does not support the image.
     pub(super) fn render(
         &self,
         session: &Session,
@@ -152,7 +152,7 @@ impl Bench {
         rendered.map_err(|error| error.to_string())?;
         Ok(std::fs::read_to_string(to.join(backend.script())).ok())
     }
-    /// What a backend is given to build an image.
+    /// The job that a backend would receive for an image.
     pub(super) fn job<'s>(
         &self,
         session: &'s Session,

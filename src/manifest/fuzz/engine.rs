@@ -1,5 +1,5 @@
-//! A sample of generated manifests before the real `BuildKit`: it reads the rendered Dockerfiles, and what it makes of values is
-//! what they were, so that the reader of the other tests can be believed.
+//! Runs generated manifests through the real `BuildKit`: it must accept the rendered Dockerfiles and preserve all values. This
+//! validates the Dockerfile parser that the other tests rely on.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,10 +19,10 @@ use crate::fuzz::{Random, dockerfile};
 use crate::spec::ImageSpec;
 use crate::spec::rules;
 
-/// How many Dockerfiles `BuildKit` reads, in one call.
+/// The number of Dockerfiles that `BuildKit` parses, in a single call.
 const READ: usize = 150;
 
-/// How many images it builds, of values alone.
+/// The number of images that it builds; they consist only of values.
 const BUILT: usize = 24;
 
 struct Silent;
@@ -83,7 +83,7 @@ fn buildkit_reads_rendered_dockerfiles() {
     let texts = rendered(&Bench::new());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("Dockerfile");
-    // One stage behind the other: a mistake in one would be found in all.
+    // All stages in one file, so that a single call checks them all.
     std::fs::write(&file, texts.concat()).unwrap();
     let path = file.to_str().unwrap();
     let said = docker(&[
@@ -108,7 +108,7 @@ fn buildkit_reads_rendered_dockerfiles() {
     );
 }
 
-/// Images of nothing but values.
+/// Images that consist only of values.
 fn of_values(random: &mut Random) -> Vec<Said> {
     let image = |at: usize| {
         let mut fields = vec![
@@ -142,7 +142,7 @@ fn buildkit_makes_of_values_what_they_were() {
     let mut random = Random::new(77);
     let _ = Pools::get();
     let images = of_values(&mut random);
-    // An image by itself: what is refused takes no other with it.
+    // One workspace per image, so that an error in one does not affect the others.
     let program = which::which("docker").ok();
     let backend = Docker::with(program, vec![("DOCKER_HOST".into(), host().into())]);
     let mut built = 0;
@@ -183,7 +183,7 @@ fn texts(value: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The variables of a real image.
+/// The environment variables of a built image.
 fn environment(config: &Value) -> BTreeMap<String, String> {
     let pairs = texts(&config["Env"]);
     let pairs = pairs.iter().filter_map(|pair| pair.split_once('='));
@@ -225,7 +225,7 @@ fn says(config: &Value, spec: &ImageSpec, text: &str) {
     );
 }
 
-/// The reader of the other tests read the same.
+/// Asserts that the test parser read the same values.
 fn agrees(config: &Value, text: &str) {
     let read = dockerfile::read(text, &[("IMGSPEC_NEWLINE", "\n")]).unwrap();
     let mut environment = environment(config);

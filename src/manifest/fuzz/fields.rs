@@ -1,4 +1,4 @@
-//! A node of each field, by its kind in the field table.
+//! Generates a node for each field according to its kind.
 
 use super::grammar::{FILES, FOLDERS, Grammar};
 use super::model::{Said, Value};
@@ -7,7 +7,7 @@ use crate::spec::SecretStep;
 use crate::spec::fields::{Field, FieldKind};
 use crate::spec::rules::{self, HELPERS, PartRule, ValueRule};
 
-/// The steps of values that one rule judges.
+/// The steps whose values are governed by a single rule.
 const STEPS: [PartRule; 7] = [
     rules::STEP_APT,
     rules::STEP_CONDA,
@@ -19,7 +19,7 @@ const STEPS: [PartRule; 7] = [
 ];
 
 impl Grammar<'_> {
-    /// A node of a field, by its kind.
+    /// A node of a field, according to its kind.
     pub(super) fn field(&mut self, field: &Field) -> Said {
         let node = Said::new(field.name);
         match field.kind {
@@ -97,7 +97,7 @@ impl Grammar<'_> {
             if is_known {
                 continue;
             }
-            // As a property that name would say something else.
+            // As a property, this name would have another meaning.
             if name == "reset" || self.random.chance(1, 4) {
                 node.children.push(Said::new(&name).arg(value));
             } else {
@@ -115,7 +115,7 @@ impl Grammar<'_> {
         }
     }
 
-    /// An image that may be named.
+    /// The id of an image that may be referred to.
     fn id(&mut self) -> Option<Value> {
         (!self.ids.is_empty()).then(|| self.random.pick(&self.ids).as_str().into())
     }

@@ -1,5 +1,5 @@
-//! Files of a checkout beside the manifest: Dockerfiles of the user's own, ignore files by Docker's and by flytekit's rules.
-//! A Dockerfile is sent as it is; whatever ignore files say, there is a plan or a reason.
+//! Fuzzes the files beside a manifest: user-supplied Dockerfiles, and ignore files under Docker's and flytekit's rules.
+//! Dockerfiles must be sent unchanged, and any ignore file must result in either a plan or an error with a reason.
 
 use super::bench::Bench;
 use super::told;
@@ -68,7 +68,7 @@ const RULES: &[&str] = &[
     "\u{feff}",
 ];
 
-/// A Dockerfile; below it an ignore file.
+/// A Dockerfile followed by an ignore file.
 fn make(random: &mut Random) -> String {
     let words = if random.chance(1, 2) {
         RULES
@@ -85,7 +85,7 @@ fn make(random: &mut Random) -> String {
 
 fn judge(bench: &Bench, text: &str) -> bool {
     let (dockerfile, rules) = text.split_once('\u{1}').unwrap_or((text, ""));
-    // Now and then it is not text at all.
+    // Occasionally the bytes are not valid UTF-8.
     let is_text = !dockerfile.ends_with("é");
     let mut bytes = dockerfile.as_bytes().to_vec();
     bytes.truncate(bytes.len() - usize::from(!is_text));

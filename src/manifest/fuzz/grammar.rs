@@ -1,11 +1,11 @@
-//! The grammar of manifests: fields of the table by their kinds, and files of declarations and images.
+//! The grammar of manifests: files of declarations and images, and fields according to the field table.
 
 use super::model::{Part, Said, Value, World};
 use super::pools::Pools;
 use crate::fuzz::Random;
 use crate::spec::fields::FieldKind;
 
-/// The files and directories that stand in the workspace, and in `sub` too.
+/// Files that exist in the workspace, and in its `sub` directory too.
 pub(super) const FILES: &[&str] = &[
     "requirements.txt",
     "project/uv.lock",
@@ -20,16 +20,16 @@ pub(super) const FILES: &[&str] = &[
     "é/run.sh",
 ];
 
-/// Directories of those.
+/// Directories of these files.
 pub(super) const FOLDERS: &[&str] = &["src", "src/b", "project", "é", "."];
 
-/// One world on its way.
+/// A world under construction.
 pub(super) struct Grammar<'a> {
     pub(super) random: &'a mut Random,
-    /// Images that others may name: those before them, so that there is no circle.
+    /// Images that may be referred to: earlier ones only, so that there are no cycles.
     pub(super) ids: Vec<String>,
     templates: Vec<String>,
-    /// Variables, with what they stand for.
+    /// Declarations of variables, with their values.
     variables: Vec<Said>,
     world: World,
 }
@@ -45,7 +45,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    /// A world in which nothing is wrong on purpose.
+    /// A world without deliberate mistakes.
     pub(super) fn world(mut self, pools: &Pools) -> World {
         let mut root = self.file(pools, false);
         if self.random.chance(1, 6) {
@@ -57,7 +57,7 @@ impl<'a> Grammar<'a> {
             self.world.sub = self.file(pools, true);
         }
         self.shuffle(&mut root);
-        // Variables of both files are declared in the first, which the second sees.
+        // The variables of both files are declared in the root manifest, where the other one can see them.
         let mut all = std::mem::take(&mut self.variables);
         all.extend(root);
         self.world.root = all;
@@ -97,7 +97,7 @@ impl<'a> Grammar<'a> {
         node
     }
 
-    /// Lets a node extend some of the templates so far.
+    /// Makes a node extend some of the templates generated so far.
     fn extend(&mut self, node: &mut Said) {
         if self.templates.is_empty() || !self.random.chance(1, 3) {
             return;
@@ -130,7 +130,7 @@ impl<'a> Grammar<'a> {
         node
     }
 
-    /// Makes several images of one; the others of the workspace name none of them.
+    /// Adds a matrix to an image. No other image refers to those it creates.
     fn matrix(&mut self, node: &mut Said, id: &str) {
         let mut axes = Said::new("matrix");
         let mut parts = vec![Part::Text(format!("{id}-m"))];
@@ -165,7 +165,7 @@ impl<'a> Grammar<'a> {
         node.children.push(axes);
     }
 
-    /// Some fields that go together, each once but for lists.
+    /// Some compatible fields, each set once except for lists.
     fn fields(&mut self, pools: &Pools, most: usize) -> Vec<Said> {
         let mut nodes: Vec<Said> = Vec::new();
         for field in pools.together(self.random, most) {
@@ -191,7 +191,7 @@ impl<'a> Grammar<'a> {
         nodes
     }
 
-    /// Puts variables in the place of parts of values, with the parts as what they stand for.
+    /// Replaces parts of values with variables that have the same value.
     fn with_variables(&mut self, node: &mut Said) {
         for value in node
             .args
@@ -208,7 +208,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    /// The text with a variable for a part of it.
+    /// Replaces a part of the text with a variable.
     fn variable(&mut self, text: &str) -> Value {
         let at = |random: &mut Random| text.floor_char_boundary(random.below(text.len() + 1));
         let (one, other) = (at(self.random), at(self.random));
@@ -240,7 +240,7 @@ impl<'a> Grammar<'a> {
         ])
     }
 
-    /// Flags of the command line, for images that are there.
+    /// `--set` flags for existing images.
     fn sets(&mut self, pools: &Pools) -> Vec<(String, String, String)> {
         let mut sets = Vec::new();
         for field in pools.together(self.random, 1) {

@@ -1,7 +1,8 @@
-//! What manifests mean, worked out a second time: names, templates, defaults, matrices, flags.
+//! A second implementation of the semantics of manifests: names, templates, defaults, matrices and flags.
 //!
-//! From docs/manifest.md and in another way than the loader: fields are lists of canonical lines, so that what is
-//! inherited is appending, replacing and dropping of lines; the spec that was read is written as nodes and made lines too.
+//! Follows docs/manifest.md with a different method than the loader: fields are lists of canonical lines, so that inheritance
+//! consists of appending, replacing and dropping lines. The spec that the loader returns is converted to nodes and then to
+//! lines too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +12,13 @@ use crate::spec::WorkspacePath;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::workspace;
 
-/// The canonical lines of each field, with what tells a line from others where the later replaces the earlier.
+/// The canonical lines of each field. Where later lines replace earlier ones, lines have a key that identifies them.
 pub(super) type Fields = BTreeMap<String, Vec<(Option<String>, String)>>;
 
-/// What names stand for at one place.
+/// The values of names at one place.
 type Names = BTreeMap<String, String>;
 
-/// The images of a world: their ids, with their fields.
+/// The images of a world: ids and fields.
 pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
     let names = names(world);
     let defaults = |nodes: &[Said]| {
@@ -68,7 +69,7 @@ pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
     all
 }
 
-/// What was read of an image, in the same form.
+/// The fields of a loaded image, in the same form.
 pub(super) fn of(image: &workspace::Image) -> Fields {
     let mut fields = Fields::new();
     let nodes = written::nodes(&image.spec);
@@ -102,7 +103,7 @@ fn names(world: &World) -> Names {
     names
 }
 
-/// The names of each image of a matrix, the first axis changing slowest.
+/// The names for each image of a matrix; the first axis changes slowest.
 fn combinations(image: &Said, names: &Names) -> Vec<Names> {
     let mut all = vec![names.clone()];
     let matrix = image.children.iter().filter(|node| node.name == "matrix");
@@ -130,7 +131,7 @@ fn combinations(image: &Said, names: &Names) -> Vec<Names> {
     all
 }
 
-/// Adds the templates that a node extends, those that they extend before them, each once.
+/// Adds the templates that a node extends, preceded by those that they extend, each once.
 fn extended(
     node: &Said,
     templates: &BTreeMap<String, (Said, bool)>,
@@ -153,7 +154,7 @@ fn extended(
     }
 }
 
-/// Adds what the flags of the command line say.
+/// Applies the `--set` flags.
 fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
     let mut lists = BTreeSet::new();
     for (image, name, value) in &world.sets {
@@ -169,7 +170,7 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
     }
 }
 
-/// Adds one layer.
+/// Applies one layer.
 fn add(fields: &mut Fields, nodes: &[Said], folder: &WorkspacePath, names: &Names) {
     for node in nodes.iter().filter(|node| node.reset) {
         fields.remove(&node.name);
@@ -200,7 +201,7 @@ fn add(fields: &mut Fields, nodes: &[Said], folder: &WorkspacePath, names: &Name
     }
 }
 
-/// The lines of one node.
+/// The canonical lines of one node.
 fn lines(
     field: &Field,
     node: &Said,
@@ -273,7 +274,7 @@ impl Reading<'_> {
         format!("{}/{given}", self.folder)
     }
 
-    /// Names with values, whether properties or a block says them.
+    /// Names and values, whether written as properties or in a block.
     fn pairs(&self, node: &Said) -> Vec<(String, String)> {
         let props = node
             .props
@@ -285,7 +286,7 @@ impl Reading<'_> {
             .collect()
     }
 
-    /// A node in one line, properties by name.
+    /// A node on one line, with properties sorted by name.
     fn whole(&self, node: &Said) -> String {
         let args: Vec<String> = node.args.iter().map(|arg| self.text(arg)).collect();
         let props: BTreeMap<&str, String> = node

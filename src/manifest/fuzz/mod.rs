@@ -1,8 +1,8 @@
-//! The whole way of a manifest up to a build, over manifests made by grammar: fields out of the field table, values out of
-//! the reference, spelt in all ways that KDL has, some of them spoilt.
+//! Fuzzes everything that happens to a manifest before a build, with manifests from a grammar: fields come from the field
+//! table, values from the reference manual, spelled in all ways that KDL allows; some are corrupted.
 //!
-//! What is accepted must mean what a second reading of the grammar says it means, be planned, and be rendered into files
-//! that say it too. What is refused must say why, at places that are there.
+//! What is accepted must mean what a second implementation of the semantics says, must be planned, and must be rendered into
+//! files with the same meaning. What is refused must have a reason and valid places.
 
 mod bench;
 #[cfg(feature = "engine-tests")]
@@ -34,10 +34,10 @@ use crate::graph::ImageId;
 use crate::report::diagnostics::render;
 use crate::session::Session;
 
-/// How many images of a workspace are rendered.
+/// The number of images rendered per workspace.
 const RENDERED: usize = 3;
 
-/// What manifests are made of when they are spoilt.
+/// The tokens used to corrupt manifests.
 const TOKENS: &[&str] = &[
     "image ",
     "template ",
@@ -91,13 +91,13 @@ const TOKENS: &[&str] = &[
     "secret \"a\" env=\"A\"\n",
 ];
 
-/// Manifests with what they are to mean, if anybody knows.
+/// Generated manifests and, if they are not corrupted, their meaning.
 #[derive(Clone)]
 struct Manifests {
     world: World,
-    /// Which of the spellings.
+    /// Seed of the spelling.
     spelling: u64,
-    /// The root manifest that is written instead of the world's.
+    /// Corrupted text to use as the root manifest.
     spoilt: Option<String>,
 }
 
@@ -150,7 +150,7 @@ impl Case for Manifests {
     }
 }
 
-/// Judges manifests, and remembers which fields were in accepted ones.
+/// Judges manifests, and tracks which fields occurred in accepted ones.
 struct Judge {
     bench: Bench,
     fields: BTreeSet<String>,
@@ -193,7 +193,7 @@ impl Judge {
         }
     }
 
-    /// Whether a session is made of it; then it is planned and rendered.
+    /// Whether a session can be opened; if so, plans and renders it.
     fn goes_on(&mut self, checked: Checked) -> bool {
         let mut session = match self.bench.session(checked) {
             Ok(session) => session,
@@ -225,14 +225,14 @@ impl Judge {
     fn rendered(&self, session: &Session, id: ImageId, backend: &str) -> Option<String> {
         match self.bench.render(session, id, backend) {
             Ok(rendered) => rendered,
-            // Nothing but backslashes, blanks or `#` for longer than a line may be: there is no way to write that down.
+            // A value without a possible line break that is longer than the maximum line length cannot be written.
             Err(error) if error.contains("a value is too long") => None,
             Err(error) => panic!("it is not rendered: {error}"),
         }
     }
 }
 
-/// What is told has places that are there, and can be drawn.
+/// Asserts that diagnostics have valid places and can be rendered.
 fn told(diagnostics: &[Diagnostic], sources: &Sources) {
     for diagnostic in diagnostics {
         assert!(

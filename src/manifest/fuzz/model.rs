@@ -1,17 +1,17 @@
-//! Manifests as trees of nodes whose values are known, before anybody has spelt them.
+//! Manifests as trees of nodes with known values, independent of their spelling.
 
-/// A text in which names may stand for something.
+/// A string that may contain references to names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Value(pub(super) Vec<Part>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     Text(String),
-    /// A variable or an axis.
+    /// A variable or a matrix axis.
     Name(String),
 }
 
-/// One node.
+/// A node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) name: String,
@@ -21,7 +21,7 @@ pub(super) struct Said {
     pub(super) children: Vec<Said>,
 }
 
-/// All that is said: manifests, and what the command line and the environment say over them.
+/// Manifests along with command-line overrides and environment variables.
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
     pub(super) root: Vec<Said>,
@@ -39,7 +39,7 @@ impl From<&str> for Value {
 }
 
 impl Value {
-    /// With the names filled in; none when one has no meaning.
+    /// Substitutes names; `None` if one has no value.
     pub(super) fn filled(&self, meaning: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         let part = |part: &Part| match part {
             Part::Text(text) => Some(text.clone()),
@@ -72,7 +72,7 @@ impl Said {
         self
     }
 
-    /// The property of this name.
+    /// The value of a property.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         let mut props = self.props.iter();
         props
@@ -85,12 +85,12 @@ impl Said {
     }
 }
 
-/// How many nodes there are, with those inside.
+/// The number of nodes, descendants included.
 fn count(nodes: &[Said]) -> usize {
     nodes.iter().map(Said::count).sum()
 }
 
-/// The nodes without those of some numbers, counted in the order of the text.
+/// The nodes without those in a range of indexes, counted in document order.
 fn without(nodes: &[Said], gone: &std::ops::Range<usize>, at: &mut usize) -> Vec<Said> {
     let mut kept = Vec::new();
     for node in nodes {
@@ -106,7 +106,7 @@ fn without(nodes: &[Said], gone: &std::ops::Range<usize>, at: &mut usize) -> Vec
 }
 
 impl World {
-    /// The same without some of its nodes; none when there are no such.
+    /// The same world without some of its nodes; `None` if that would remove nothing.
     pub(super) fn without(&self, part: usize, of: usize) -> Option<Self> {
         let (root, sub) = (count(&self.root), count(&self.sub));
         let all = root + sub + self.sets.len();

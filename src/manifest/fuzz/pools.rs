@@ -1,5 +1,5 @@
-//! Which nodes of each field are right by themselves, and which fields go together: found by asking `check`, so that a new
-//! field or a new rule between two needs no word here.
+//! Finds out by running `check` which nodes are valid on their own and which fields can be combined, so that new fields and
+//! rules need no change here.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -11,26 +11,26 @@ use super::spelling::spell;
 use crate::fuzz::Random;
 use crate::spec::fields::{self, Field};
 
-/// Nodes that are tried for each field.
+/// The number of nodes to try for each field.
 const TRIES: usize = 24;
 
-/// What was found.
+/// The valid nodes and combinations.
 pub(super) struct Pools {
     fields: Vec<Pool>,
-    /// Whether two fields go together, by their places in the list.
+    /// Whether two fields can be combined, by index.
     friends: Vec<Vec<bool>>,
 }
 
 struct Pool {
     field: &'static Field,
-    /// Nodes that are right, alone or beside their companion.
+    /// Valid nodes, alone or together with the companion.
     good: Vec<Said>,
-    /// A field that it needs.
+    /// Index of a field that is required along with this one.
     companion: Option<usize>,
 }
 
 impl Pools {
-    /// The pools, found once.
+    /// The pools, which are computed once.
     pub(super) fn get() -> &'static Self {
         static POOLS: OnceLock<Pools> = OnceLock::new();
         POOLS.get_or_init(|| Self::find(&Bench::new()))
@@ -67,7 +67,7 @@ impl Pools {
         Self { fields, friends }
     }
 
-    /// Fields that go together, with those that they need.
+    /// Fields that can be combined, with their companions.
     pub(super) fn together(&self, random: &mut Random, most: usize) -> Vec<&'static Field> {
         let mut chosen: Vec<usize> = Vec::new();
         for _ in 0..random.few(0, most) {
@@ -85,7 +85,7 @@ impl Pools {
         chosen.iter().map(|at| self.fields[*at].field).collect()
     }
 
-    /// A node of a field that was right.
+    /// A valid node of a field.
     pub(super) fn good(&self, field: &Field, random: &mut Random) -> Option<&Said> {
         let pool = self
             .fields
@@ -95,7 +95,7 @@ impl Pools {
     }
 }
 
-/// A field beside which some of these nodes are right, and those.
+/// Finds a field that makes some of the nodes valid, and returns its index and those nodes.
 fn with_companion(
     bench: &Bench,
     nodes: &[Said],
@@ -143,7 +143,7 @@ fn friends(bench: &Bench, fields: &[Pool], random: &mut Random) -> Vec<Vec<bool>
 }
 
 impl Bench {
-    /// Whether an image of these fields is right.
+    /// Whether an image with these fields is valid.
     fn takes(&self, nodes: &[&Said], random: &mut Random) -> bool {
         let mut image = Said::new("image").arg("i");
         image.children = nodes.iter().map(|&node| node.clone()).collect();

@@ -1,4 +1,4 @@
-//! The files that builders are given, read back: they say what the manifest said, and nothing else.
+//! Parses the rendered build scripts and asserts that they say exactly what the manifest says.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::fuzz::dockerfile::{self, Read};
 use crate::recipe::{Recipe, Step};
 use crate::spec::{CopyFrom, ImageSpec, OwnStep};
 
-/// Variables that imgspec sets itself, over what a manifest says or beside it.
+/// Variables that imgspec itself sets, possibly overriding the manifest's.
 const OURS: &[&str] = &[
     "PATH",
     "VIRTUAL_ENV",
@@ -17,7 +17,7 @@ const OURS: &[&str] = &[
     "_F_IMG_ID",
 ];
 
-/// Reads a Dockerfile back.
+/// Checks a rendered Dockerfile.
 pub(super) fn dockerfile(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     if spec.dockerfile.is_some() {
         assert_eq!(
@@ -39,7 +39,7 @@ pub(super) fn dockerfile(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     copies(&read, spec, recipe);
 }
 
-/// The variables of the fields and of the steps, the later over the earlier.
+/// The environment variables of fields and steps; later ones override earlier ones.
 fn said_environment(spec: &ImageSpec) -> BTreeMap<&str, &str> {
     let steps = spec.steps.iter().flat_map(|step| match step {
         OwnStep::Env(pairs) => pairs.as_slice(),
@@ -119,11 +119,11 @@ fn said_commands(spec: &ImageSpec) -> Vec<&str> {
         .collect()
 }
 
-/// What of the RUNs is a command of the user's.
+/// The user's commands among the RUN instructions.
 fn commands(runs: &[Vec<String>]) -> Vec<&str> {
     let command = |run: &'_ Vec<String>| match run.as_slice() {
         [sh, c, _] if sh == "/bin/sh" && c == "-c" => Some(2),
-        // With variables that are secrets.
+        // A command with secrets in environment variables.
         [_, _, script, sh, c, _]
             if script.ends_with("exec \"$0\" \"$@\"") && sh == "/bin/sh" && c == "-c" =>
         {
@@ -144,7 +144,7 @@ fn packages(runs: &[Vec<String>], spec: &ImageSpec) {
     });
     let apt: Vec<&String> = spec.apt_packages.iter().chain(apt.flatten()).collect();
     let found = runs.iter().filter_map(|run| {
-        // A package of another kind may have this name too.
+        // A package of another kind may have the same name.
         let is_apt = |pair: &[String]| pair[0].contains("\napt-get ") && pair[1] == "apt-packages";
         let at = run.windows(2).position(is_apt)?;
         Some(&run[at + 2..])
@@ -199,7 +199,7 @@ fn copies(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
     }
 }
 
-/// The one path that a pattern matches; a text without signs of patterns is taken as it is.
+/// The one path that a pattern matches. Text without wildcards is returned unchanged.
 fn meant(pattern: &str, path: &str) -> String {
     if !path.contains(['*', '?', '[']) {
         return pattern.to_owned();
@@ -213,7 +213,7 @@ fn meant(pattern: &str, path: &str) -> String {
         .replace("\\\\", "\\")
 }
 
-/// Reads a `build.envd` back.
+/// Checks a rendered `build.envd`.
 pub(super) fn envd(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     let (_, body) = text
         .split_once("\ndef build():\n")
@@ -267,7 +267,7 @@ pub(super) fn envd(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     assert_eq!(found, said, "the commands are run");
 }
 
-/// A value of Starlark, which but for its hexadecimal escapes is JSON.
+/// Parses a Starlark value, which is JSON except for hexadecimal escapes.
 fn value<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> T {
     let text = text
         .strip_prefix(name)
@@ -283,11 +283,12 @@ fn value<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> T {
             }
         }
     }
-    // DEL is a control character to Starlark's writer and none to JSON.
+    // Starlark's writer escapes DEL as a control character; JSON does not.
     serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {text:?}"))
 }
 
-/// The user's command in a line that envd puts between single quotes and splits as a shell would; none in a task of ours.
+/// The user's command in a line that envd puts between single quotes and splits as a shell would; `None` if the line is
+/// imgspec's own.
 fn command(line: &str) -> Option<String> {
     let words = shlex::split(&format!("bash -c '{line}'")).expect("it splits");
     let [_, _, script] = words.as_slice() else {
@@ -303,7 +304,7 @@ fn command(line: &str) -> Option<String> {
     }
 }
 
-/// Words of bash, plain or in `$'…'`.
+/// Splits a bash command into words, either plain or in `$'…'`.
 fn bash(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

@@ -1,11 +1,11 @@
-//! Nodes → KDL text, in one of the many ways to write the same.
+//! Writes nodes as KDL, choosing randomly among the equivalent spellings.
 
 use std::fmt::Write as _;
 
 use super::model::{Part, Said, Value};
 use crate::fuzz::Random;
 
-/// What may stand between two nodes and means nothing.
+/// Meaningless text that is allowed between nodes.
 const NOISE: &[&str] = &[
     "\n",
     ";\n",
@@ -18,7 +18,7 @@ const NOISE: &[&str] = &[
     "/-\n gone #true\n",
 ];
 
-/// What may stand between two values.
+/// Meaningless text that is allowed between values.
 const SPACES: &[&str] = &[
     " ",
     " ",
@@ -65,7 +65,7 @@ impl Speller<'_> {
         if node.reset {
             parts.push("reset=#true".to_owned());
         }
-        // Arguments keep their order, and properties theirs; which of them stand before which says nothing.
+        // The order of arguments matters, but not how they are interleaved with properties.
         let mut args = node
             .args
             .iter()
@@ -107,7 +107,7 @@ impl Speller<'_> {
         )
     }
 
-    /// A name of a node or property: no name can stand for it.
+    /// The name of a node or property, in which no variables are substituted.
     fn word(&mut self, text: &str) -> String {
         if is_bare(text) && self.random.chance(7, 8) {
             return text.to_owned();
@@ -123,7 +123,7 @@ impl Speller<'_> {
         }
     }
 
-    /// Text without names, in one of all the ways that can hold it.
+    /// A string without variables, in any spelling that can represent it.
     fn text(&mut self, text: &str) -> String {
         if is_bare(text) && self.random.chance(1, 6) {
             return text.to_owned();
@@ -152,7 +152,7 @@ impl Speller<'_> {
         format!("\"{}\"", parts.concat())
     }
 
-    /// The inside of a quoted text.
+    /// The contents of a quoted string.
     fn escaped(&mut self, text: &str) -> String {
         let mut out = String::new();
         let mut last_was_gap = false;
@@ -173,18 +173,18 @@ impl Speller<'_> {
             }
             last_was_gap = !is_white && self.random.chance(1, 60);
             if last_was_gap {
-                // Takes the line end and all blanks behind it away.
+                // Skips the line break and all whitespace after it.
                 out += "\\\n    ";
             }
         }
         if last_was_gap {
-            // Nothing of the text follows that could be taken away.
+            // Ends the gap here, where no text follows that it could swallow.
             out += "\\   ";
         }
         out
     }
 
-    /// A text over several lines, where it can be one.
+    /// A multi-line string, if the text can be written as one.
     fn several_lines(&mut self, text: &str, must: bool) -> Option<String> {
         let odd = |c: char| c != '\n' && (c.is_control() || is_odd(c));
         let is_blank = |line: &str| !line.is_empty() && line.trim().is_empty();
@@ -214,7 +214,7 @@ impl Speller<'_> {
     }
 }
 
-/// Whether a text with two braces can be written so that they mean nothing.
+/// Whether a text with two braces can be written so that they are literal.
 pub(super) fn is_spellable(text: &str) -> bool {
     let is_blank = |line: &str| !line.is_empty() && line.trim().is_empty();
     let is_odd = |c: char| c != '\n' && (c.is_control() || is_odd(c));
@@ -226,21 +226,21 @@ fn takes_block(name: &str) -> bool {
     matches!(name, "image" | "template" | "defaults" | "workspace")
 }
 
-/// Characters that a text of this grammar only writes as escapes: line ends and marks.
+/// Characters that this grammar always escapes: line separators and marks.
 fn is_odd(c: char) -> bool {
     let is_end = matches!(c, '\u{85}' | '\u{b}' | '\u{2028}' | '\u{2029}');
     is_end
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Whether a text can stand without quotes.
+/// Whether a string can be written without quotes.
 fn is_bare(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_keyword = matches!(text, "true" | "false" | "null" | "inf" | "-inf" | "nan");
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(is_word) && !is_keyword
 }
 
-/// A raw text of one line, where it can be one.
+/// A raw single-line string, if the text can be written as one.
 fn raw(text: &str) -> Option<String> {
     if text.contains(|c: char| c.is_control() || is_odd(c)) || text.starts_with("\"\"") {
         return None;
@@ -249,7 +249,7 @@ fn raw(text: &str) -> Option<String> {
     Some(format!("{hashes}\"{text}\"{hashes}"))
 }
 
-/// So many that the quotes with them do not stand in the text.
+/// Enough `#` that the closing quotes followed by them do not occur in the text.
 fn hashes(text: &str, quotes: &str) -> String {
     let mut hashes = "#".to_owned();
     while text.contains(&format!("{quotes}{hashes}")) {

@@ -1,5 +1,5 @@
-//! What values are tried: the words of the reference, nasty ones, and what can be made of both; the field's own rule says
-//! which of them are right.
+//! Candidate values: those in the reference manual's examples, difficult ones, and combinations of both. The field's own rule
+//! decides which of them are valid.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use crate::spec::rules::ValueRule;
 
 const REFERENCE: &str = include_str!("../../../docs/manifest.md");
 
-/// Texts that mean something to somebody on their way: shells, Docker, KDL, terminals, file systems.
+/// Strings that have a special meaning to shells, Docker, KDL, terminals or file systems.
 const NASTY: &[&str] = &[
     "",
     " ",
@@ -149,7 +149,7 @@ const NASTY: &[&str] = &[
     "reset",
 ];
 
-/// The texts that the examples of the reference give to fields, with nasty ones.
+/// The strings in the reference manual's examples, and the difficult ones.
 pub(super) fn words() -> &'static [String] {
     static WORDS: OnceLock<Vec<String>> = OnceLock::new();
     WORDS.get_or_init(|| {
@@ -180,7 +180,7 @@ fn collect(nodes: &[Node], words: &mut Vec<String>) {
     }
 }
 
-/// A text that a rule takes; none when no try was lucky.
+/// A random string that a rule accepts; `None` if none was found.
 pub(super) fn taken(rule: ValueRule, random: &mut Random) -> Option<String> {
     for _ in 0..16 {
         let text = any(random);
@@ -193,7 +193,7 @@ pub(super) fn taken(rule: ValueRule, random: &mut Random) -> Option<String> {
     (count > 0).then(|| fine.nth(random.below(count)).cloned())?
 }
 
-/// A text that a rule takes, or rarely one that it does not.
+/// A random string that a rule accepts or, rarely, refuses.
 pub(super) fn of(rule: ValueRule, random: &mut Random) -> String {
     if random.chance(1, 60) {
         return any(random);
@@ -201,7 +201,7 @@ pub(super) fn of(rule: ValueRule, random: &mut Random) -> String {
     taken(rule, random).unwrap_or_default()
 }
 
-/// Any text: a word, two, or a spoilt one.
+/// Any string: a word, a combination of two, or a corrupted one.
 pub(super) fn any(random: &mut Random) -> String {
     let words = words();
     let one = random.pick(words).clone();

@@ -1,4 +1,4 @@
-//! A spec → the nodes of the image that says the same at the root, whatever text it was read from.
+//! Converts a spec to equivalent nodes for the root manifest, independent of the text it was read from.
 
 use super::model::Said;
 use crate::spec::fields::{self, Field, FieldKind};
@@ -7,7 +7,7 @@ use crate::spec::{
     SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
 };
 
-/// The fields of a spec.
+/// The nodes of a spec's fields.
 pub(super) fn nodes(spec: &ImageSpec) -> Vec<Said> {
     fields::all()
         .flat_map(|field| nodes_of(field, spec))
@@ -160,7 +160,7 @@ fn said(path: &GivenPath) -> String {
     at_root(&path.path, &path.given)
 }
 
-/// A path as it is said at the root: as it was given, unless that was in the manifest of another directory.
+/// A path as written in the root manifest: as given, unless it was given in the manifest of another directory.
 fn at_root(path: &WorkspacePath, given: &str) -> String {
     let here = WorkspacePath::resolve(&WorkspacePath::ROOT, given);
     if here.as_ref() == Some(path) {

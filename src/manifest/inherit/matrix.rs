@@ -1,4 +1,4 @@
-//! `matrix`: one image for each combination of the values of its axes.
+//! Expands `matrix` to one image for each combination of axis values.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub(in crate::manifest) struct Axis {
     values: Vec<String>,
 }
 
-/// The axes of an image; none when a mistake in them was told.
+/// The axes of an image; `None` if errors in them were reported.
 pub(in crate::manifest) fn axes(
     image: &Node,
     scope: &Scope<'_>,
@@ -52,7 +52,7 @@ pub(in crate::manifest) fn axes(
     let counts = axes.iter().map(|axis| axis.values.len());
     let count = counts.fold(1, usize::saturating_mul);
     if count > COMBINATION_LIMIT {
-        let limit = format!("at most {COMBINATION_LIMIT} can be made");
+        let limit = format!("the limit is {COMBINATION_LIMIT}");
         notes.tell(
             Diagnostic::error("too-large", format!("this matrix makes {count} images"))
                 .at(matrix.name.place.clone(), limit),
@@ -97,7 +97,7 @@ fn twice(message: impl Into<String>, again: &Spanned, first: &Spanned) -> Diagno
     Diagnostic::twice("duplicate-field", message, &again.place, &first.place)
 }
 
-/// Whether the id of a matrix image names all axes; where it does not, its images would have one id, and that is told.
+/// Whether the id of a matrix image refers to all axes. Otherwise reports that several images would have the same id.
 pub(in crate::manifest) fn names_axes(image: &Node, axes: &[Axis], notes: &mut Notes) -> bool {
     let Some(id) = image.args.first() else {
         return true;
@@ -122,8 +122,8 @@ pub(in crate::manifest) fn names_axes(image: &Node, axes: &[Axis], notes: &mut N
     let mended = missing.iter().fold(text.clone(), |id, axis| {
         format!("{id}-{{{{ {} }}}}", axis.name.text)
     });
-    let message = format!("all images of this matrix would be called `{text}`");
-    let unnamed = format!("the id does not name the axis `{}`", first.name.text);
+    let message = format!("all images of this matrix would have the id `{text}`");
+    let unnamed = format!("the id does not contain the axis `{}`", first.name.text);
     let values = format!("{} values", first.values.len());
     notes.tell(
         Diagnostic::error("duplicate-image", message)
@@ -134,7 +134,7 @@ pub(in crate::manifest) fn names_axes(image: &Node, axes: &[Axis], notes: &mut N
     false
 }
 
-/// What the axes mean in each combination, the first axis changing slowest.
+/// The scopes of all combinations; the first axis changes slowest.
 pub(in crate::manifest) fn combinations<'s>(axes: &[Axis], scope: &'s Scope<'s>) -> Vec<Scope<'s>> {
     let count = axes.iter().map(|axis| axis.values.len()).product();
     let scope_of = |number: usize| {

@@ -1,6 +1,6 @@
-//! Layers of fields → the spec of an image: which layers an image has, in which order, and how they become one.
+//! Combines layers of fields into an image's spec: which layers an image has, their order, and how they are merged.
 //!
-//! Lowest first: `defaults` of all files above, templates in order, the image, `--set`.
+//! From lowest to highest: `defaults` of all files above, templates in order, the image, `--set`.
 
 mod matrix;
 mod merge;

@@ -1,6 +1,6 @@
-//! `--var name=value` and `--set image.field=value`: what the command line says over the manifests.
+//! Overrides from the command line: `--var name=value` and `--set image.field=value`.
 //!
-//! A flag is kept as a source of its own, so that a mistake in it is shown like one in a file.
+//! Each flag is stored as a source, so that mistakes in it are shown like those in a file.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::rules::declared_name;
 use crate::suggest::closest;
 
-/// What the command line says over the manifests.
+/// Overrides from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Variables: name, value.
+    /// Variables, as names and values.
     pub vars: Vec<(String, String)>,
-    /// Fields: image (id or glob), field (`env.NAME` for one entry of a map), value.
+    /// Fields, as image (id or glob), field (`env.NAME` for one entry of a map) and value.
     pub sets: Vec<(String, String, String)>,
 }
 
@@ -29,7 +29,7 @@ impl Overrides {
             Some((name, value)) if declared_name(name).is_ok() => {
                 Ok((name.to_owned(), value.to_owned()))
             }
-            Some((name, _)) => Err(format!("`{name}` is not a name for a variable")),
+            Some((name, _)) => Err(format!("`{name}` is not a valid variable name")),
             None => Err(format!("`{text}` has no value, write `{text}=value`")),
         }
     }
@@ -39,7 +39,7 @@ impl Overrides {
         let (target, value) = text
             .split_once('=')
             .ok_or_else(|| format!("`{text}` has no value, write `image.field=value`"))?;
-        // Ids and names of labels may have dots in them: the first field wins.
+        // Ids and label names may contain dots: the first known field wins.
         let known = target.match_indices('.').find(|(at, _)| {
             let field = &target[at + 1..];
             let map = field.split_once('.').map_or(field, |(map, _)| map);
@@ -65,7 +65,7 @@ impl Overrides {
     }
 }
 
-/// The `--set` flags of one load, each with the images that it names and whether it has met one.
+/// The `--set` flags of one load, with the images that they select and whether they matched any.
 pub(in crate::manifest) struct Sets(Vec<Set>);
 
 struct Set {
@@ -110,7 +110,7 @@ impl Sets {
         Self(overrides.sets.iter().map(set).collect())
     }
 
-    /// What the flags say of an image, lowest first.
+    /// The layers for an image, lowest first.
     pub(in crate::manifest) fn layers(
         &mut self,
         id: &str,
@@ -126,7 +126,7 @@ impl Sets {
             set.met = true;
             let Some(field) = set.field else { continue };
             let mut layer = set.layer(field, folder, notes);
-            // A flag sets: the first one of a list drops what the manifest says, the others add to it.
+            // The first flag for a list replaces the manifest's values; further ones add to it.
             for entry in &mut layer.0 {
                 entry.reset = field.kind.appends() && !lists.contains(&field.name);
             }
@@ -154,7 +154,7 @@ impl Set {
             notes.tell(
                 Diagnostic::error("invalid-value", message)
                     .at(self.field_place(), "")
-                    .help("write it in the manifest, with a variable where it must change"),
+                    .help("set it in the manifest, using variables for the parts that change"),
             );
             return Layer::default();
         }
@@ -168,14 +168,14 @@ impl Set {
             takes_any_builder: false,
         };
         let layer = decoder.layer(&[self.node(field)]);
-        // A fix in the manifest's words would be wrong on a command line.
+        // A fix in manifest syntax would be wrong for the command line.
         for mistake in &mut notes.mistakes[told..] {
             mistake.fix = None;
         }
         layer
     }
 
-    /// The node that the manifest would have.
+    /// The equivalent manifest node.
     fn node(&self, field: &Field) -> Node {
         let value = |text: &str| Value {
             data: Data::Text {

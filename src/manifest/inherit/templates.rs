@@ -1,6 +1,6 @@
-//! `template`: layers to inherit, found by name and put in order.
+//! Resolves `template`: finds the layers to inherit and puts them in order.
 //!
-//! A template that is reached twice counts once, where it is reached first, so that lists do not double.
+//! A template that is reached several times is applied once, where it is first reached, so that lists are not duplicated.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ pub(in crate::manifest) type Templates<'a> = Seen<'a, Template>;
 pub(in crate::manifest) static NO_TEMPLATES: Templates<'static> = Seen::NOTHING;
 
 impl Template {
-    /// Its name, where it is declared.
+    /// The template's name, at the place of its declaration.
     pub(in crate::manifest) fn named(&self, name: &str) -> Spanned {
         Spanned::plain(name, self.place.clone())
     }
@@ -54,7 +54,7 @@ impl Templates<'_> {
                         let start = way.iter().position(|hop| hop.text == name.text);
                         notes.tell(circle(&way[start.unwrap_or(0)..], name));
                     } else if let Some(template) = self.find(&name.text) {
-                        // The walk that looks for circles begins at the declarations.
+                        // The search for cycles starts at the declarations, which are not uses.
                         if name.place != template.place {
                             notes.use_of(&template.place);
                         }
@@ -79,7 +79,7 @@ impl Templates<'_> {
         if images.contains(text) {
             return mistake
                 .at(place, "this is an image")
-                .help("only templates can be extended; to build on an image write `base-image image=\"…\"`");
+                .help("only templates can be extended; to build on an image, write `base-image image=\"…\"`");
         }
         let meant = closest(text, self.names());
         let mistake = mistake.unfixed(&place, meant, UNDECLARED);
@@ -90,9 +90,10 @@ impl Templates<'_> {
     }
 }
 
-/// The mistake of templates that extend each other, the same wherever the circle is entered.
+/// The error for templates that extend each other; it is the same wherever the cycle is entered.
 fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
-    // Each hop: who extends, whom, where that is said. The first name of the way is said outside of the circle.
+    // Each hop consists of a template, the one it extends, and the place that says so. The first name was reached from outside
+    // the cycle.
     let mut hops: Vec<(&str, &Spanned)> = way
         .iter()
         .zip(way.iter().skip(1).copied().chain([back]))
@@ -119,7 +120,7 @@ fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
     let mistake = Diagnostic::error(
         "cycle",
         format!(
-            "templates extend each other in a circle: {}",
+            "templates extend each other in a cycle: {}",
             names.join(" -> ")
         ),
     )

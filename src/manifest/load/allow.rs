@@ -1,4 +1,4 @@
-//! `allow`: lints that a file or an image does not want to hear of.
+//! Reads `allow`, which silences lints for a file or an image.
 
 use super::loader::Loader;
 use crate::diagnostic::{Diagnostic, Spanned, lint, shown};
@@ -7,7 +7,7 @@ use crate::manifest::syntax::{Node, bare};
 use crate::suggest::closest;
 
 impl Loader<'_> {
-    /// What nodes allow, then what is allowed around them: numbers of [`crate::workspace::Allows`].
+    /// The lints that nodes allow, followed by those allowed around them, as indexes into [`crate::workspace::Allows`].
     pub(super) fn allows(&mut self, nodes: &[Node], around: &[usize]) -> Vec<usize> {
         let mut chain = Vec::new();
         for node in nodes.iter().filter(|node| node.name.text == "allow") {
@@ -35,7 +35,7 @@ impl Loader<'_> {
             }
             Some(lint) => {
                 let message = format!("`{}` cannot be allowed", lint.code);
-                let why = "it is not about what a manifest says";
+                let why = "it does not concern the contents of a manifest";
                 self.notes
                     .tell(Diagnostic::error("invalid-value", message).at(place.clone(), why));
             }

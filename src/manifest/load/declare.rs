@@ -1,4 +1,4 @@
-//! `variable`, `template` and `defaults`: what a file declares for itself and for the files that it includes.
+//! Reads `variable`, `template` and `defaults`: what a file declares for itself and for the files that it includes.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl Loader<'_> {
         scope
     }
 
-    /// The value of a variable: of a flag, else of the environment, else its default.
+    /// The value of a variable: from a flag, else from the environment, else its default.
     fn variable(&mut self, node: &Node, name: &Spanned, scope: &Scope<'_>) -> Option<String> {
         bare(node, &["env", "default"], &mut self.notes);
         let mut said =
@@ -107,7 +107,7 @@ impl Loader<'_> {
                 },
             );
         }
-        // One walk through all of them finds every circle once.
+        // Walks them all together, so that every cycle is found once.
         let all: Vec<Spanned> = templates
             .own
             .iter()
@@ -124,14 +124,14 @@ impl Loader<'_> {
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", "`defaults` has no name")
                     .at(value.place.clone(), "")
-                    .help("fields under a name are a `template`"),
+                    .help("to name a set of fields, use a `template`"),
             );
         }
         let mut decoder = self.decoder(scope, &file.folder, "defaults", &[]);
         Some(decoder.layer(&node.children))
     }
 
-    /// The name that a `variable` or `template` declares.
+    /// The name in a `variable` or `template` node.
     fn name(&mut self, node: &Node, what: &str) -> Option<Spanned> {
         let notes = &mut self.notes;
         let Some(value) = one_argument(node, &format!("a {what} has one name"), notes) else {
@@ -162,6 +162,6 @@ fn declared_twice(what: &str, name: &Spanned, before: &Place) -> Diagnostic {
     if before.source == name.place.source {
         mistake
     } else {
-        mistake.help("a file sees what the files that include it declare: no name may hide another")
+        mistake.help("declarations are visible in included files, where no name may shadow another")
     }
 }

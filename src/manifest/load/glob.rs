@@ -1,7 +1,7 @@
-//! `include "services/*"` → the manifests that it names.
+//! Expands `include "services/*"` to the manifests that it matches.
 //!
-//! A manifest is known by its real path, so that links inside the workspace lead to one manifest, and links out of it are
-//! found wherever they are.
+//! Manifests are identified by their resolved paths, so that links inside the workspace lead to a single manifest, and links
+//! that leave it are always detected.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,33 +12,33 @@ use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 use crate::workspace::Looked;
 
-/// The name of the manifest of a directory.
+/// The name of a directory's manifest.
 pub const FILE_NAME: &str = "imgspec.kdl";
 
-/// Directories of globs deeper than this are not looked into.
+/// The maximum depth to which `**` descends.
 const DEPTH_LIMIT: usize = 32;
 
-/// What makes a part of a path a glob.
+/// The characters that make a path component a glob.
 pub(super) const WILD: [char; 4] = ['*', '?', '[', '{'];
 
-/// Why an include names no manifests.
+/// Why an include matches no manifest.
 pub(super) enum NoMatch {
-    /// Nothing is there.
+    /// There is nothing at this path.
     Nothing {
-        /// What was found instead, or what probably was meant.
+        /// What was found instead, or what was probably meant.
         help: String,
     },
-    /// It leads out of the workspace.
+    /// The path leaves the workspace.
     Outside,
-    /// A link on the way leads out of the workspace.
+    /// A link along the path leaves the workspace.
     Link(String),
-    /// A link leads nowhere.
+    /// A broken link.
     Dangling(String),
-    /// It cannot be a glob.
+    /// An invalid glob.
     Glob(String),
 }
 
-/// The manifests that a pattern names, said in `folder`, in the order of their paths.
+/// The manifests that match a pattern relative to `folder`, sorted by path.
 pub(super) fn expand(
     root: &Path,
     folder: &WorkspacePath,
@@ -66,7 +66,7 @@ pub(super) fn expand(
     Ok(manifests)
 }
 
-/// Whether a pattern, said in `folder`, names a manifest; no directory is listed. Past a link it may, and this does not see it.
+/// Whether a pattern relative to `folder` matches a manifest, found without listing directories. May miss a match through a link.
 pub(super) fn names(
     root: &Path,
     folder: &WorkspacePath,
@@ -82,22 +82,22 @@ pub(super) fn names(
     found.any(|path| matches!(manifest(root, &path), Ok(Some(found)) if found == *wanted))
 }
 
-/// A walk through directories along the parts of a pattern.
+/// A walk through directories along the components of a pattern.
 struct Walk<'a> {
     root: &'a Path,
-    /// The only path that is looked for, if it is one.
+    /// The only path to look for, if set.
     wanted: Option<&'a Path>,
-    /// How many parts are left at the first glob: up to there the user has named every directory.
+    /// The number of components left at the first glob; up to there, the user has named every directory.
     named: usize,
-    /// Directories in which a part was looked for already, by real path and by how many parts were left: links and several `**`
-    /// would otherwise lead to the same places again and again.
+    /// Visited directories, by resolved path and number of components left. Otherwise links and multiple `**` would lead to
+    /// the same places again and again.
     seen: BTreeSet<(PathBuf, usize)>,
     found: Vec<PathBuf>,
     looked: &'a mut Looked,
 }
 
 impl<'a> Walk<'a> {
-    /// What a pattern leads to.
+    /// The paths that match a pattern.
     fn along(
         root: &'a Path,
         pattern: &WorkspacePath,
@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
         Ok(walk.found)
     }
 
-    /// The names in a directory that may lead on, sorted.
+    /// The candidate names in a directory, sorted.
     fn names(&self, folder: &Path) -> Vec<String> {
         let Some(wanted) = self.wanted else {
             return listed(self.root, folder);
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         };
         if !real.starts_with(self.root) {
-            // What a glob meets on its way out of the workspace is not meant.
+            // A glob is not meant to match what is outside the workspace.
             return if parts.len() == self.named && depth == 0 {
                 Err(NoMatch::Link(shown(self.root, &at)))
             } else {
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// `**`: the directory itself and all below it, but for hidden ones and links.
+    /// Matches `**`: the directory itself and everything below it, except hidden directories and links.
     fn any_depth(&mut self, at: &Path, parts: &[&str], depth: usize) -> Result<(), NoMatch> {
         self.step(at.to_owned(), &parts[1..], depth)?;
         self.looked.folders.insert(at.to_owned());
@@ -187,7 +187,7 @@ impl<'a> Walk<'a> {
             .compile_matcher();
         self.looked.folders.insert(at.to_owned());
         for name in self.names(at) {
-            // Hidden directories hold caches and checkouts: they must be named.
+            // Hidden directories contain caches and checkouts, so they must be named explicitly.
             let hidden = name.starts_with('.') && !part.starts_with('.');
             if !hidden && glob.is_match(&name) {
                 self.step(at.join(name), rest, depth)?;
@@ -197,7 +197,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The names in a directory, sorted; none when it cannot be read or lies outside.
+/// The names in a directory, sorted; empty if it cannot be read or is outside the workspace.
 fn listed(root: &Path, folder: &Path) -> Vec<String> {
     let inside = folder.strip_prefix(root).unwrap_or(folder);
     let listed = Root::open(root).and_then(|root| root.list(inside, Links::Follow));
@@ -209,7 +209,7 @@ fn listed(root: &Path, folder: &Path) -> Vec<String> {
     names
 }
 
-/// The manifest at a path: the file itself, or that of the directory.
+/// The manifest at a path: the file itself, or the one in that directory.
 fn manifest(root: &Path, path: &Path) -> Result<Option<WorkspacePath>, NoMatch> {
     let file = file_of(path);
     let wanted = file
@@ -221,11 +221,11 @@ fn manifest(root: &Path, path: &Path) -> Result<Option<WorkspacePath>, NoMatch> 
     if !file.exists() {
         return Err(NoMatch::Dangling(shown(root, &file)));
     }
-    // What is no file is told when it is read.
+    // Anything but a file is reported on reading.
     inside(root, &file).map(Some)
 }
 
-/// The manifest that a path means, there or not.
+/// The path of the manifest that a path refers to, whether or not it exists.
 fn file_of(path: &Path) -> PathBuf {
     if path.is_dir() {
         path.join(FILE_NAME)
@@ -234,7 +234,7 @@ fn file_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The real path of a file, as one of the workspace.
+/// The resolved path of a file, relative to the workspace.
 fn inside(root: &Path, file: &Path) -> Result<WorkspacePath, NoMatch> {
     let outside = || NoMatch::Link(shown(root, file));
     let real = file.canonicalize().map_err(|_| outside())?;
@@ -244,7 +244,7 @@ fn inside(root: &Path, file: &Path) -> Result<WorkspacePath, NoMatch> {
         .ok_or_else(outside)
 }
 
-/// A path as it is told.
+/// A path for messages.
 fn shown(root: &Path, path: &Path) -> String {
     let path = path.strip_prefix(root).unwrap_or(path);
     path.display().to_string()
@@ -257,7 +257,7 @@ fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf])
             Ok(FileKind::Directory) => format!("there is no {FILE_NAME} in `{shown}`"),
             Ok(_) => format!("`{shown}` is not a .kdl file"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                format!("`{shown}` is a link that leads nowhere")
+                format!("`{shown}` is a broken link")
             }
             Err(error) => format!("`{shown}` cannot be read: {}", system_words(&error)),
         };
@@ -265,7 +265,7 @@ fn nothing(root: &Path, whole: &WorkspacePath, globbed: bool, found: &[PathBuf])
     let folder = whole.parent();
     if globbed {
         return format!(
-            "a directory is included when it has an {FILE_NAME}, a file when it ends in .kdl"
+            "a directory is included if it contains an {FILE_NAME}, a file if its name ends in .kdl"
         );
     }
     let siblings = listed(root, &folder.under(root));

@@ -1,4 +1,4 @@
-//! What can be wrong with an `include`.
+//! Errors in `include`.
 
 use super::glob::NoMatch;
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
@@ -6,7 +6,7 @@ use crate::manifest::syntax::Node;
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 
-/// A node of `workspace` other than `include`.
+/// Reports a node of `workspace` other than `include`.
 pub(super) fn not_an_include(node: &Node) -> Diagnostic {
     let (name, place) = (&node.name.text, &node.name.place);
     let message = format!("unknown field `{name}` in the workspace");
@@ -20,7 +20,7 @@ pub(super) fn not_an_include(node: &Node) -> Diagnostic {
 
 pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
     let (pattern, place) = (shown(&text.text), text.place.clone());
-    let below = "a workspace is the directory of its root manifest, with all below it";
+    let below = "a workspace is the directory of its root manifest and everything below it";
     let leaves = || format!("`{pattern}` leaves the workspace");
     let (code, message, label, help) = match why {
         NoMatch::Nothing { help } => {
@@ -29,12 +29,12 @@ pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
         }
         NoMatch::Outside => ("outside", leaves(), String::new(), below.into()),
         NoMatch::Link(path) => {
-            let label = format!("`{path}` is behind a link that leads out of it");
+            let label = format!("`{path}` is behind a link that leads outside");
             ("outside", leaves(), label, below.into())
         }
         NoMatch::Dangling(path) => {
-            let message = format!("`{path}` is a link that leads nowhere");
-            let help = "mend the link, or remove it".into();
+            let message = format!("`{path}` is a broken link");
+            let help = "fix or remove the link".into();
             ("unreadable", message, "included here".into(), help)
         }
         NoMatch::Glob(why) => {
@@ -45,7 +45,7 @@ pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
     Diagnostic::error(code, message).at(place, label).help(help)
 }
 
-/// `said` are the places where each file of the way but the first is included.
+/// Reports an include cycle. `said` are the places where each file of the cycle but the first is included.
 pub(super) fn include_circle(
     text: &Spanned,
     way: &[WorkspacePath],
@@ -62,10 +62,10 @@ pub(super) fn include_circle(
         .map(|path| format!("`{path}`"))
         .collect();
     let message = format!(
-        "files include each other in a circle: {}",
+        "files include each other in a cycle: {}",
         names.join(" -> ")
     );
-    let mistake = Diagnostic::error("cycle", message).at(place, "this closes the circle");
+    let mistake = Diagnostic::error("cycle", message).at(place, "this closes the cycle");
     said.into_iter()
         .zip(&names[1..])
         .filter_map(|(place, name)| Some((place?, name)))

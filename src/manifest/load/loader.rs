@@ -1,4 +1,4 @@
-//! What is known while a workspace is read: of all of it, of what a file sees, of one file.
+//! The state of loading a workspace: global, as visible to a file, and of a single file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::manifest::syntax::Node;
 use crate::spec::WorkspacePath;
 use crate::workspace::{Allows, Image, Looked};
 
-/// Reads one workspace.
+/// Loads a workspace.
 pub(super) struct Loader<'a> {
     pub notes: Notes,
     pub images: Vec<Image>,
@@ -21,47 +21,47 @@ pub(super) struct Loader<'a> {
     pub overrides: &'a Overrides,
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub root: PathBuf,
-    /// Names of all variables, for flags that name none.
+    /// Names of all variables, to detect flags that match none.
     pub variables: BTreeSet<String>,
-    /// The files so far, with the include that led to each.
+    /// The files so far, each with the place that includes it.
     pub files: BTreeMap<WorkspacePath, Option<Place>>,
     pub looked: Looked,
     pub allows: Allows,
-    /// Variables and templates, to see in the end whether they are used.
+    /// Variables and templates; at the end, those that were not used are reported.
     pub declared: Vec<Declared>,
-    /// A file, by its path in the workspace, and the text that is read instead of its own.
+    /// Path of a file in the workspace, and the text to use instead of its content.
     pub instead: Option<(&'a str, &'a str)>,
-    /// Whether which builders there are is for others to judge.
+    /// Accepts any builder name, because another component validates it.
     pub takes_any_builder: bool,
 }
 
-/// A variable or template that a file declares.
+/// A variable or template declared in a file.
 pub(super) struct Declared {
-    /// What it is when nothing uses it.
+    /// The lint to report if it is not used.
     pub lint: &'static str,
     pub name: String,
     pub place: Place,
-    /// What is allowed where it is declared.
+    /// The lints allowed at the declaration, as indexes.
     pub allows: Vec<usize>,
 }
 
-/// What a file gets from the files that include it.
+/// What a file inherits from the files that include it.
 #[derive(Clone, Copy)]
 pub(super) struct Above<'a> {
     pub scope: &'a Scope<'a>,
     pub defaults: &'a [&'a Layer],
     pub templates: &'a Templates<'a>,
-    /// What is allowed, the innermost first.
+    /// Allowed lints, innermost first.
     pub allows: &'a [usize],
 }
 
-/// One file that is being read.
+/// A file being loaded.
 pub(super) struct File<'a> {
     pub folder: WorkspacePath,
     pub nodes: &'a [Node],
-    /// The ids that its images have without variables: only to word a mistake.
+    /// The ids of its images that contain no variables, for error messages only.
     pub plain_ids: BTreeSet<String>,
-    /// What is allowed in it, the innermost first.
+    /// Lints allowed in the file, innermost first.
     pub allows: Vec<usize>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Loader<'a> {
 }
 
 impl Above<'_> {
-    /// What the root manifest sees.
+    /// What the root manifest inherits.
     pub(super) fn nothing() -> Above<'static> {
         Above {
             scope: &NO_NAMES,

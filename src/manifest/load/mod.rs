@@ -1,4 +1,4 @@
-//! A root manifest and all that it includes → the workspace.
+//! Loads a root manifest and everything that it includes.
 
 mod allow;
 mod declare;
@@ -26,7 +26,7 @@ pub use glob::FILE_NAME;
 pub use root::{Apart, Root, Unsure, find};
 pub(crate) use said::load_said;
 
-/// Reads a root manifest and all that it includes. `env` answers for environment variables.
+/// Loads a root manifest and everything that it includes. `env` looks up environment variables.
 pub fn load(
     manifest: &Path,
     overrides: &Overrides,
@@ -35,7 +35,7 @@ pub fn load(
     Loader::new(overrides, env).load(manifest)
 }
 
-/// The same, as if a file of the workspace, by its path in it, had another text.
+/// Like [`load`], but with another text for one file, given by its path in the workspace.
 pub(crate) fn load_instead(
     manifest: &Path,
     overrides: &Overrides,
@@ -67,7 +67,7 @@ impl Loader<'_> {
         self.ends()
     }
 
-    /// What only the whole workspace can tell.
+    /// Completes the load with the checks that need the whole workspace.
     fn ends(mut self) -> Loaded {
         let is_whole = !self.notes.incomplete;
         if is_whole {

@@ -1,8 +1,8 @@
-//! Which manifest is the root, seen from a directory below it: the outermost one whose includes lead to the nearest.
+//! Finds the root manifest for a directory: the outermost manifest whose includes lead to the nearest one.
 //!
-//! As cargo and uv do. Where no manifest lies above the nearest one, nothing is read. Of those that do, only variables and
-//! includes count: a pattern is first followed the one way to the nearest manifest, and directories are listed only where
-//! another manifest might include it in between.
+//! This is how cargo and uv do it. If there is no manifest above the nearest one, nothing is read. Of those above, only
+//! variables and includes matter: each pattern is first matched against the nearest manifest alone, and directories are listed
+//! only where another manifest might include it indirectly.
 
 use std::collections::BTreeSet;
 use std::fs::Metadata;
@@ -21,37 +21,37 @@ use crate::spec::WorkspacePath;
 /// The root manifest of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// It.
+    /// Path of the root manifest.
     pub manifest: PathBuf,
-    /// The nearest manifest, which may be the same.
+    /// Path of the nearest manifest, which may be the same.
     pub nearest: PathBuf,
-    /// Manifests above the root that have nothing to do with it, the outermost first.
+    /// Manifests above that do not belong to this workspace, the outermost first.
     pub apart: Vec<Apart>,
 }
 
-/// A manifest above a workspace that is not its root.
+/// A manifest above a workspace that does not belong to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Apart {
-    /// It does not include the nearest one.
+    /// It does not include the nearest manifest.
     NotIncluding(PathBuf),
-    /// It belongs to another user, whose defaults and commands are not to get into this one's images unasked.
+    /// It belongs to another user, whose defaults and commands must not silently affect this workspace.
     Stranger(PathBuf),
 }
 
-/// Why nobody can say which manifest is the root.
+/// Why the root manifest cannot be determined.
 #[derive(Debug)]
 pub struct Unsure {
-    /// What is wrong with the manifest above.
+    /// The errors in the manifest above.
     pub diagnostics: Vec<Diagnostic>,
-    /// Its text.
+    /// The text of that manifest.
     pub sources: Sources,
 }
 
-/// Finds the root manifest of a directory; none when there is no manifest in it or above. Links to the directory are
-/// followed first: what counts is where it is.
+/// Finds the root manifest of a directory; `None` if there is no manifest in it or above. Links in the path of the directory
+/// are resolved first.
 ///
 /// # Errors
-/// When a manifest above cannot be read far enough to say whether it includes the nearest one.
+/// Fails if a manifest above cannot be read well enough to tell whether it includes the nearest one.
 pub fn find(
     from: &Path,
     overrides: &Overrides,
@@ -84,13 +84,13 @@ pub fn find(
     }))
 }
 
-/// Whether there is something that is a file or cannot be seen to be none, such as a link that leads nowhere.
+/// Whether a path is a file, or cannot be ruled out to be one, such as a broken link.
 fn may_be_manifest(path: &Path) -> bool {
     path.symlink_metadata().is_ok() && path.metadata().map_or(true, |meta| meta.is_file())
 }
 
-/// Whether a manifest above was put there by somebody who is neither this user, nor root, nor the one who put the nearest
-/// there. Directories such as /tmp are open to everybody.
+/// Whether a manifest above belongs to somebody other than this user, root and the owner of the nearest manifest. Anybody can
+/// create files in directories such as /tmp.
 fn is_strangers(manifest: &Path, nearest: &Path) -> bool {
     let owner = |path: &Path| path.symlink_metadata().as_ref().map(Metadata::uid).ok();
     let trusted = [
@@ -102,7 +102,7 @@ fn is_strangers(manifest: &Path, nearest: &Path) -> bool {
 }
 
 impl Loader<'_> {
-    /// Whether the includes of a manifest lead to another one.
+    /// Whether the includes of one manifest lead to another.
     fn leads(mut self, manifest: &Path, nearest: &Path) -> Result<bool, Box<Unsure>> {
         let folder = manifest.parent().unwrap_or(Path::new("/"));
         folder.clone_into(&mut self.root);
@@ -157,7 +157,7 @@ impl Loader<'_> {
                 Err(_) => {}
             }
         }
-        // A link on the way may hide that a pattern names it.
+        // A link along the path may hide that a pattern matches it.
         next.contains(goal)
             || next.into_iter().any(|next| {
                 depth < INCLUDE_LIMIT
@@ -166,7 +166,7 @@ impl Loader<'_> {
             })
     }
 
-    /// The patterns that a file includes.
+    /// The include patterns of a file.
     fn patterns(&mut self, file: &File<'_>, scope: &Scope<'_>) -> Vec<Spanned> {
         let includes = file.named("workspace").flat_map(|node| &node.children);
         let includes = includes.filter(|child| child.name.text == "include");
@@ -183,14 +183,14 @@ impl Loader<'_> {
         let shown = |path: &Path| Shown(&path.to_string_lossy()).to_string();
         let (manifest, nearest) = (shown(manifest), shown(nearest));
         let (sources, mut diagnostics) = self.notes.finish();
-        // Its own advice is for a manifest that was asked for.
+        // That advice is only useful for a manifest that the user named.
         let unreadable = diagnostics.iter_mut().filter(|it| it.code == "unreadable");
         unreadable.for_each(|mistake| mistake.help.clear());
-        let message = format!("nobody can say whether `{manifest}` includes `{nearest}`");
+        let message = format!("cannot tell whether `{manifest}` includes `{nearest}`");
         diagnostics.push(
             Diagnostic::error("unsure-root", message)
-                .help("mend the one above, which may be the root manifest")
-                .help("or say which is: `--root DIR`, or `-f FILE`"),
+                .help("fix the manifest above, which may be the root manifest")
+                .help("or choose the root: `--root DIR`, or `-f FILE`"),
         );
         Unsure {
             diagnostics,

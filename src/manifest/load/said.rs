@@ -1,6 +1,6 @@
-//! Images that a program says: each is written down as a manifest would have it, and read.
+//! Loads images defined by a program, by writing each as a manifest and reading it back.
 //!
-//! Written and read again, so that there is one set of rules and every mistake has an excerpt; no text in it is filled in.
+//! This way there is one set of rules, and every mistake has an excerpt. No variables are substituted in their text.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::manifest::write::{NewNode, NodeWriter, quoted_at};
 use crate::spec::WorkspacePath;
 use crate::workspace::{Loaded, Looked, Workspace};
 
-/// Reads `image` nodes, each with the directory whose `.dockerignore` applies; their paths are relative to the root.
+/// Loads `image` nodes, each with the directory whose `.dockerignore` applies. Their paths are relative to the root.
 pub(crate) fn load_said<'f>(
     root: PathBuf,
     images: impl IntoIterator<Item = (NewNode, &'f WorkspacePath)>,

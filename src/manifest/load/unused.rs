@@ -1,4 +1,4 @@
-//! Variables and templates that nothing uses, once all files are read.
+//! Reports variables and templates that nothing uses, after all files have been read.
 
 use super::loader::{Declared, File, Loader};
 use crate::diagnostic::{Diagnostic, Place};
@@ -19,7 +19,7 @@ impl Loader<'_> {
         });
     }
 
-    /// Tells what was declared and not used.
+    /// Reports the unused declarations.
     pub(super) fn unused(&mut self) {
         for declared in std::mem::take(&mut self.declared) {
             let Declared {
@@ -35,7 +35,8 @@ impl Loader<'_> {
                 let example = format!("remove it, or extend it: `image \"…\" extends=\"{name}\"`");
                 (format!("nothing extends the template `{name}`"), example)
             } else {
-                let example = format!("remove it, or use it: `{{{{ {name} }}}}` in a quoted text");
+                let example =
+                    format!("remove it, or use it: `{{{{ {name} }}}}` in a quoted string");
                 (format!("nothing uses the variable `{name}`"), example)
             };
             let found = Diagnostic::lint(lint, message).at(place, "");

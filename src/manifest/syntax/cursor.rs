@@ -1,4 +1,4 @@
-//! Characters: which are spaces, newlines, parts of words; and the walk over everything that means nothing.
+//! Character classes, and a cursor that skips whitespace and comments.
 
 use crate::diagnostic::{Diagnostic, Place, SourceId};
 
@@ -6,7 +6,7 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 
 const MISTAKE_LIMIT: usize = 50;
 
-/// A mistake was noted; the caller looks for a place to go on from.
+/// Indicates that a mistake was reported and the caller must resynchronize.
 pub(super) struct Noted;
 
 pub(super) fn is_newline(c: char) -> bool {
@@ -24,7 +24,7 @@ pub(super) fn is_space(c: char) -> bool {
     )
 }
 
-/// Whether KDL forbids the character everywhere: controls, and marks that reorder text on the screen.
+/// Whether KDL forbids the character everywhere: control characters, and marks that reorder displayed text.
 pub(super) fn is_forbidden(c: char) -> bool {
     matches!(
         c,
@@ -47,7 +47,7 @@ pub(super) fn is_word(c: char) -> bool {
         )
 }
 
-/// A mistake of syntax.
+/// A syntax error.
 pub(super) fn syntax(
     message: impl Into<String>,
     place: Place,
@@ -56,16 +56,16 @@ pub(super) fn syntax(
     Diagnostic::error("syntax", message).at(place, label)
 }
 
-/// Where in a text the reading has come to, and what was wrong so far.
+/// The position of the parser in a text, and the mistakes so far.
 pub(super) struct Cursor<'a> {
     pub text: &'a str,
     pub at: usize,
     source: SourceId,
     pub mistakes: Vec<Diagnostic>,
     pub given_up: bool,
-    /// Whether every block was opened and closed where it seems.
+    /// Whether all blocks match up.
     pub sound: bool,
-    /// How many blocks are open.
+    /// The number of open blocks.
     pub depth: usize,
 }
 
@@ -116,7 +116,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The place of the next character, or of nothing at the end.
+    /// The place of the next character; empty at the end.
     pub(super) fn here(&self) -> Place {
         let next = self.peek().filter(|c| !is_newline(*c));
         self.place(self.at, self.at + next.map_or(0, char::len_utf8))
@@ -131,14 +131,14 @@ impl<'a> Cursor<'a> {
         Noted
     }
 
-    /// Ends the walk: what follows could not be told apart from what is already wrong.
+    /// Stops parsing where further mistakes would only be consequences of earlier ones.
     pub(super) fn give_up(&mut self) {
         self.sound = false;
         self.at = self.text.len();
         self.given_up = true;
     }
 
-    /// Skips spaces, `/* */` and continued lines; says whether there were any.
+    /// Skips spaces, `/* */` and line continuations. Returns whether there were any.
     pub(super) fn node_space(&mut self) -> bool {
         let start = self.at;
         loop {
@@ -151,7 +151,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips all that may stand between nodes.
+    /// Skips everything that is allowed between nodes and has no meaning.
     pub(super) fn line_space(&mut self) {
         loop {
             let start = self.at;
@@ -166,7 +166,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A `\` with nothing but spaces and a comment up to the end of the line.
+    /// Skips a `\` followed by only spaces and a comment up to the end of the line.
     pub(super) fn continued_line(&mut self) -> bool {
         let start = self.at;
         self.at += 1;
@@ -181,7 +181,7 @@ impl<'a> Cursor<'a> {
         false
     }
 
-    /// One newline, `\r\n` counting as one.
+    /// Skips one newline, where `\r\n` counts as one.
     pub(super) fn newline(&mut self) -> bool {
         if self.eat("\r\n") {
             return true;
@@ -191,7 +191,7 @@ impl<'a> Cursor<'a> {
         found.is_some()
     }
 
-    /// A `/* … */` with others inside; an unclosed one or one too deep ends the walk.
+    /// Skips a `/* … */`, which may be nested. Stops parsing if it is unclosed or nested too deeply.
     pub(super) fn block_comment(&mut self) -> bool {
         let start = self.at;
         let mut depth = 0;

@@ -1,7 +1,7 @@
-//! KDL 2 text → a tree of nodes, every part with its place; all syntax mistakes of a text at once.
+//! Parses KDL 2 text into a tree of nodes with places, reporting all syntax errors at once.
 //!
-//! The parser is our own, because its mistakes are its main product and its input may be hostile: see docs/design/kdl.md. It is
-//! recursive only in braces, and those have a limit.
+//! The parser is our own because error messages are its main product and its input may be hostile: see docs/design/kdl.md. It
+//! recurses only for blocks, whose depth is limited.
 
 mod cursor;
 mod node;
@@ -17,8 +17,8 @@ pub(crate) use tokens::{Token, TokenKind, same, tokens};
 
 use crate::diagnostic::{Diagnostic, SourceId};
 
-/// Reads a text. When there are mistakes, the nodes are those that could be understood; a node with a mistake in its own
-/// line is not among them, and none is when blocks do not match.
+/// Parses a text. If there are mistakes, the nodes are those that could be understood: a node with a mistake on its own line
+/// is missing, and if blocks do not match, all are.
 pub(crate) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
     parser::document(text, source)
 }

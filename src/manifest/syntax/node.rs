@@ -1,4 +1,4 @@
-//! The tree that a text is read into, every part with its place.
+//! The syntax tree, with the place of every part.
 
 use crate::diagnostic::{Place, Spanned};
 
@@ -6,15 +6,15 @@ use crate::diagnostic::{Place, Spanned};
 pub(crate) struct Node {
     pub name: Spanned,
     pub args: Vec<Value>,
-    /// In order, repeated ones too.
+    /// In order of appearance, including duplicates.
     pub props: Vec<Prop>,
-    /// The nodes between its braces.
+    /// The nodes in its block.
     pub children: Vec<Node>,
-    /// The opening brace, if it has one.
+    /// The opening brace, if there is a block.
     pub block: Option<Place>,
 }
 
-/// One `name=value`.
+/// A `name=value`.
 #[derive(Debug, Clone)]
 pub(crate) struct Prop {
     pub name: Spanned,
@@ -24,16 +24,16 @@ pub(crate) struct Prop {
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
     pub data: Data,
-    /// With quotes.
+    /// Place of the value, including quotes.
     pub place: Place,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Data {
     Text {
-        /// Escapes are resolved.
+        /// The text with escapes resolved.
         text: String,
-        /// Whether it was quoted but not raw, so that `{{ }}` means something in it.
+        /// Whether it is a quoted, non-raw string, in which `{{ }}` has a meaning.
         quoted: bool,
     },
     /// A number, as written.
@@ -53,7 +53,7 @@ impl Node {
         }
     }
 
-    /// Has every text in it mean just itself: nothing is filled in.
+    /// Turns off the substitution of variables in all texts of the node.
     pub(in crate::manifest) fn say_literally(&mut self) {
         let props = self.props.iter_mut().map(|prop| &mut prop.value);
         for value in self.args.iter_mut().chain(props) {
@@ -64,7 +64,7 @@ impl Node {
         self.children.iter_mut().for_each(Self::say_literally);
     }
 
-    /// From the name to the last argument or property, without the block.
+    /// The place from the name to the last argument or property, excluding the block.
     pub(crate) fn head(&self) -> Place {
         let ends = self.args.iter().map(|value| value.place.span.end);
         let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
@@ -77,7 +77,7 @@ impl Node {
 }
 
 impl Prop {
-    /// From the name to the end of the value.
+    /// The place from the name to the end of the value.
     pub(crate) fn place(&self) -> Place {
         Place {
             source: self.name.place.source,

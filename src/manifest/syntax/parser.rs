@@ -1,4 +1,4 @@
-//! Nodes, arguments, properties and blocks; and how to go on after a mistake.
+//! Parses nodes, arguments, properties and blocks, and resynchronizes after mistakes.
 
 use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_space, syntax};
 use super::node::{Data, Node, Prop, Value};
@@ -21,7 +21,7 @@ impl Cursor<'_> {
             let place = self.place(at, at + c.len_utf8());
             let code = u32::from(c);
             let message = format!("the character U+{code:04X} is not allowed in a manifest");
-            let help = format!("where it is meant, write `\\u{{{code:x}}}` in a quoted string");
+            let help = format!("if it is intended, write `\\u{{{code:x}}}` in a quoted string");
             self.note(syntax(message, place, "an invisible control character").help(help));
             if self.given_up {
                 return;
@@ -29,7 +29,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Nodes up to the end of the text, or of the block that was opened there.
+    /// Parses nodes up to the end of the text, or of the block opened at `opened`.
     fn nodes(&mut self, opened: Option<Place>) -> Vec<Node> {
         let mut nodes = Vec::new();
         loop {
@@ -55,18 +55,14 @@ impl Cursor<'_> {
                         return nodes;
                     }
                     self.sound = false;
-                    self.note(syntax(
-                        "a `}` closes nothing",
-                        place,
-                        "no block is open here",
-                    ));
+                    self.note(syntax("unmatched `}`", place, "no block is open here"));
                 }
                 Some(_) => nodes.extend(self.node()),
             }
         }
     }
 
-    /// One node with its terminator; none when it is commented out or could not be named.
+    /// Parses a node with its terminator; `None` if it is commented out or has no name.
     fn node(&mut self) -> Option<Node> {
         let commented = self.eat("/-");
         if commented {
@@ -93,7 +89,7 @@ impl Cursor<'_> {
             let place = self.here();
             return Err(self.note(
                 syntax(
-                    "a block belongs to no node",
+                    "a block without a node",
                     place,
                     "there is nothing before it",
                 )
@@ -111,7 +107,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// The next argument, property or block of a node; none at its end.
+    /// Parses the next argument, property or block of a node; `None` at its end.
     fn part(&mut self, node: &mut Node) -> Option<Result<(), Noted>> {
         let spaced = self.node_space();
         match self.peek() {
@@ -205,7 +201,7 @@ impl Cursor<'_> {
                     place,
                     "a value must follow the `=`",
                 )
-                .help(format!("for an empty text write `{text}=\"\"`")),
+                .help(format!("for an empty string, write `{text}=\"\"`")),
             ));
         }
         let value = self.value()?;
@@ -216,7 +212,7 @@ impl Cursor<'_> {
         Ok(())
     }
 
-    /// A `=` behind a node's name, as in TOML.
+    /// Reports a `=` after a node's name, as in TOML.
     fn lone_equals(&mut self, node: &Node) -> Noted {
         let start = self.at;
         self.at += 1;
@@ -248,7 +244,7 @@ impl Cursor<'_> {
         Err(self.note(syntax("a space is missing between two values", place, "").fix(before, " ")))
     }
 
-    /// A `(type)`: KDL has it, manifests do not.
+    /// Reports a `(type)`, which KDL allows but manifests do not.
     fn annotation(&mut self) {
         if self.peek() != Some('(') {
             return;
@@ -259,16 +255,16 @@ impl Cursor<'_> {
         let place = self.place(start, self.at);
         self.node_space();
         let rest = self.place(start, self.at);
-        self.note(syntax("a manifest has no types in parentheses", place, "").fix(rest, ""));
+        self.note(syntax("manifests do not support type annotations", place, "").fix(rest, ""));
     }
 
-    /// Goes on behind a mistake: to the end of the line, or to what opens or closes a block in it.
+    /// Resynchronizes after a mistake: skips to the end of the line, or to the next brace on it.
     fn skip_line(&mut self) {
         loop {
             self.take_while(|c| !is_newline(c) && !matches!(c, '{' | '}' | ';' | '"'));
             let closed_here = self.peek() == Some('"') && {
                 self.at += 1;
-                // Not the line's end first: that would look at the rest of a long line for each of its quotes.
+                // Does not search for the end of the line first, which would scan the rest of a long line once for each quote.
                 self.take_while(|c| c != '"' && !is_newline(c));
                 self.eat("\"");
                 true

@@ -1,4 +1,4 @@
-//! What a node may look like, whatever it means: which properties it has, whether a block, how many arguments.
+//! Checks the shape of nodes independently of their meaning: properties, blocks and the number of arguments.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::manifest::notes::Notes;
 use crate::suggest::closest;
 
-/// The property of this name; the last one where it is given twice.
+/// The property with this name, or the last one if there are several.
 pub(in crate::manifest) fn prop<'a>(node: &'a Node, name: &str) -> Option<&'a Prop> {
     node.props.iter().rev().find(|prop| prop.name.text == name)
 }
 
-/// Tells properties other than `known`, and those that are given twice.
+/// Reports properties other than `known`, and duplicates.
 pub(in crate::manifest) fn only_props(node: &Node, known: &[&'static str], notes: &mut Notes) {
     let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
     for prop in &node.props {
@@ -28,7 +28,7 @@ pub(in crate::manifest) fn only_props(node: &Node, known: &[&'static str], notes
     }
 }
 
-/// What other tools call a property, and its name here.
+/// Property names in other tools, and their equivalents here.
 const OTHERS: &[(&str, &str)] = &[
     ("dest", "to"),
     ("destination", "to"),
@@ -75,13 +75,13 @@ pub(in crate::manifest) fn no_block(node: &Node, notes: &mut Notes) {
     }
 }
 
-/// A node of arguments and these properties, without a block.
+/// Checks that a node has only these properties and no block.
 pub(in crate::manifest) fn bare(node: &Node, props: &[&'static str], notes: &mut Notes) {
     only_props(node, props, notes);
     no_block(node, notes);
 }
 
-/// The first argument; tells a second one, as `too_many` of what.
+/// Returns the first argument; reports further ones, with `too_many` as the message.
 pub(in crate::manifest) fn one_argument<'a>(
     node: &'a Node,
     too_many: &str,
@@ -96,7 +96,7 @@ pub(in crate::manifest) fn one_argument<'a>(
     node.args.first()
 }
 
-/// Tells an argument of a node that is all block; says whether there was one.
+/// Reports an argument of a node that takes only a block. Returns whether there was one.
 pub(in crate::manifest) fn block_only(
     node: &Node,
     code: &'static str,

@@ -1,9 +1,9 @@
-//! Strings: quoted, raw, and both over several lines.
+//! Parses strings: quoted and raw, on one line or several.
 
 use super::cursor::{Cursor, Noted, is_newline, is_space, syntax};
 use crate::diagnostic::Diagnostic;
 
-/// Why the inside of a string is wrong: where in it, and in words.
+/// A mistake inside a string: its position in the body, and the message.
 struct BadString {
     at: usize,
     len: usize,
@@ -12,17 +12,17 @@ struct BadString {
 }
 
 impl BadString {
-    /// The same, where nobody can say where in the string.
+    /// Drops the position, which is unknown after transformations of the string.
     fn somewhere(self) -> Self {
         Self { len: 0, ..self }
     }
 }
 
 const ESCAPES: &str =
-    r##"KDL knows \n \r \t \\ \" \b \f \s \u{…}; a raw string #"…"# takes every `\` as it is"##;
+    r##"KDL knows \n \r \t \\ \" \b \f \s \u{…}; a raw string #"…"# takes every `\` literally"##;
 
 impl Cursor<'_> {
-    /// A string that begins with `"`.
+    /// Parses a string that begins with `"`.
     pub(super) fn quoted(&mut self) -> Result<String, Noted> {
         let start = self.at;
         if self.eat("\"\"\"") {
@@ -36,7 +36,7 @@ impl Cursor<'_> {
                 Some('"') if !escaped => break,
                 Some('\\') if !escaped => {
                     self.at += 1;
-                    // A `\` before a line's end takes the end and the next line's indentation away.
+                    // A `\` before a line break skips the break and the indentation that follows.
                     escaped = self.take_while(|c| is_space(c) || is_newline(c)).is_empty();
                     continue;
                 }
@@ -50,7 +50,7 @@ impl Cursor<'_> {
         text.map_err(|wrong| self.wrong_inside(body, wrong))
     }
 
-    /// A string that begins with `#"` or more hashes.
+    /// Parses a string that begins with one or more `#` and a quote.
     pub(super) fn raw(&mut self) -> Result<String, Noted> {
         let start = self.at;
         let hashes = self.take_while(|c| c == '#').len();
@@ -72,7 +72,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// The rest of a `"""` string, raw when it has hashes.
+    /// Parses the rest of a `"""` string, which is raw if it has hashes.
     fn several_lines(&mut self, start: usize, hashes: usize) -> Result<String, Noted> {
         let opening = self.at - start;
         if !self.newline() {
@@ -132,7 +132,7 @@ impl Cursor<'_> {
             syntax("a string is never closed", place, "begins here").help(if several {
                 "close it with the same quotes and hashes, on a line of their own"
             } else {
-                "close it on the same line; a string of several lines begins and ends with `\"\"\"`"
+                "close it on the same line; a multi-line string begins and ends with `\"\"\"`"
             }),
         );
         if several {
@@ -161,7 +161,7 @@ fn end_of_body(rest: &str, closing: &str, raw: bool) -> Option<usize> {
     None
 }
 
-/// Takes the indentation of the closing quotes off every line.
+/// Removes the indentation of the closing quotes from every line.
 fn dedent(body: &str) -> Result<String, BadString> {
     let mut lines = lines_of(body);
     let (_, prefix) = lines.pop().unwrap_or((0, ""));
@@ -170,7 +170,7 @@ fn dedent(body: &str) -> Result<String, BadString> {
             at: 0,
             len: 0,
             message: "the closing `\"\"\"` comes after text".into(),
-            help: "put the closing quotes on a line of their own; their indentation is taken off every line",
+            help: "put the closing quotes on a line of their own; their indentation is removed from every line",
         });
     }
     let mut text = Vec::new();
@@ -184,14 +184,14 @@ fn dedent(body: &str) -> Result<String, BadString> {
                 at,
                 len: line.len(),
                 message: "a line of this string is indented less than its closing quotes".into(),
-                help: "the indentation of the closing `\"\"\"` is taken off every line, so every line needs it",
+                help: "the indentation of the closing `\"\"\"` is removed from every line, so every line must have it",
             });
         }
     }
     Ok(text.join("\n"))
 }
 
-/// Resolves `\` before white space, which comes before anything else in strings of several lines.
+/// Resolves `\` before whitespace, which precedes all other processing in multi-line strings.
 fn without_space_escapes(body: &str) -> String {
     let mut out = String::with_capacity(body.len());
     let mut rest = body;
@@ -253,7 +253,7 @@ fn unescape(body: &str) -> Result<String, BadString> {
     Ok(out + rest)
 }
 
-/// The character of a `{e9}`, and how long that is.
+/// The character denoted by `{e9}`, and the length of that notation.
 fn code_point(rest: &str) -> Option<(char, usize)> {
     let (digits, _) = rest.strip_prefix('{')?.split_once('}')?;
     let hex = (1..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
@@ -261,7 +261,7 @@ fn code_point(rest: &str) -> Option<(char, usize)> {
     Some((c, digits.len() + 2))
 }
 
-/// The lines of a text and where each begins; line ends may be of one to three bytes.
+/// The lines of a text with their byte offsets. Line breaks have one to three bytes.
 fn lines_of(text: &str) -> Vec<(usize, &str)> {
     let mut lines = Vec::new();
     let mut start = 0;
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn lines_begin_where_they_stand_whatever_ends_the_one_before() {
-        // Found by fuzzing: after a line end of more than one byte, a mistake's place was within a character.
+        // Found by fuzzing: after a line break of several bytes, the place of a mistake was inside a character.
         let lines = lines_of("a\r\nb\u{85}c\u{2028}é\nd");
         assert_eq!(lines, [(0, "a"), (3, "b"), (6, "c"), (10, "é"), (13, "d")]);
     }

@@ -1,4 +1,4 @@
-//! The parser against examples, against the `kdl` crate as an oracle, and against noise.
+//! Tests of the parser: examples, the `kdl` crate as an oracle, and noise.
 
 use proptest::prelude::*;
 
@@ -20,7 +20,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The tree in one notation.
+/// The tree in a canonical notation.
 fn outline(nodes: &[Node]) -> String {
     let one = |node: &Node| {
         let mut out = format!("{:?}", node.name.text);
@@ -38,7 +38,7 @@ fn outline(nodes: &[Node]) -> String {
     nodes.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// The same of the oracle's tree; none when the oracle refuses.
+/// The oracle's tree in the same notation; `None` if it rejects the text.
 fn oracle(text: &str) -> Option<String> {
     fn value(value: &kdl::KdlValue, repr: &str) -> String {
         match value {
@@ -126,15 +126,15 @@ fn each_mistake_is_told_and_the_rest_is_read() {
         ),
         ("a [1]", "a `[` is not expected here"),
         ("a {", "a block is never closed"),
-        ("a }", "a `}` closes nothing"),
-        ("{ }", "a block belongs to no node"),
+        ("a }", "unmatched `}`"),
+        ("{ }", "a block without a node"),
         ("a { } b", "nothing may follow a block on its line"),
         ("a { } { }", "nothing may follow a block on its line"),
         ("a 3.12-slim", "`3.12-slim` is neither a number nor a word"),
         ("a \"\\q\"", "`\\q` is not an escape"),
         ("a \"\\u{110000}\"", "`\\u` needs a code point in braces"),
         ("a #what", "`#what` is not a keyword"),
-        ("a (u8)1", "a manifest has no types in parentheses"),
+        ("a (u8)1", "manifests do not support type annotations"),
         ("a /* x", "a comment is never closed"),
         (
             "a \"\"\"x\"\"\"",
@@ -152,7 +152,7 @@ fn each_mistake_is_told_and_the_rest_is_read() {
     ] {
         let (_, mistakes) = read(&format!("{text}\nb\n"));
         assert_eq!(mistakes, [message], "{text}");
-        // Types are the one thing of KDL that manifests do not have.
+        // Types are the only feature of KDL that manifests lack.
         assert!(oracle(text).is_none() || text.contains("(u8)"), "{text}");
     }
 }
@@ -183,12 +183,12 @@ fn nesting_without_end_is_told_in_no_time() {
     ] {
         assert_eq!(read(&text).1, [message]);
     }
-    // Found by fuzzing: a mistake before very many texts on one line.
+    // Found by fuzzing: a mistake followed by very many strings on one line.
     assert_eq!(
         read(&format!("[{}\nb", "\"a\" ".repeat(200_000))).1.len(),
         1
     );
-    // What made the oracle abort: docs/design/kdl.md.
+    // Input that made the oracle abort: docs/design/kdl.md.
     for text in [
         "= ", ")", "}", "/- ", "a /-b ", "\"\n", "#", "\\", "a=\n", "a #\"x", "\\u{", "/",
         "\"\"\"\n",
@@ -215,7 +215,8 @@ proptest! {
         for node in &nodes {
             prop_assert!(text.get(node.head().span).is_some());
         }
-        // What both accept they read alike; where only one accepts, the text is odd and a mistake is told or nothing is lost.
+        // Texts that both accept must be read alike. Where only one accepts, the text is unusual, and either a mistake is
+        // reported or nothing is lost.
         if mistakes.is_empty() && let Some(expected) = oracle(&text) {
             prop_assert_eq!(outline(&nodes), expected);
         }

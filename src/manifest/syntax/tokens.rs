@@ -1,6 +1,7 @@
-//! A text that reads without a mistake, cut into tokens: nothing is left out, so all of them together are the text.
+//! Splits a text without syntax errors into tokens that together cover all of it.
 //!
-//! For what the tree does not keep, comments and layout. It is the parser's own walk: there is one reading of KDL here.
+//! Used for what the tree does not represent: comments and layout. It shares the parser's cursor, so that there is only one
+//! implementation of KDL.
 
 use std::ops::Range;
 
@@ -11,13 +12,13 @@ use crate::diagnostic::SourceId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenKind {
     Newline,
-    /// Blanks within a line.
+    /// Whitespace within a line.
     Space,
-    /// `// …`, without the line's end.
+    /// `// …`, without the line break.
     LineComment,
     /// `/* … */`.
     BlockComment,
-    /// `\` with all up to the end of its line, and that end.
+    /// `\` with everything up to and including the line break.
     Continue,
     /// `/-`.
     Dash,
@@ -38,14 +39,14 @@ pub(crate) struct Token {
     pub span: Range<usize>,
 }
 
-/// The tokens of a text in which [`super::parse`] found no mistake.
+/// The tokens of a text that [`super::parse`] accepts without mistakes.
 pub(crate) fn tokens(text: &str, source: SourceId) -> Vec<Token> {
     let mut cursor = Cursor::new(text, source);
     let mut tokens = Vec::new();
     while let Some(c) = cursor.peek() {
         let start = cursor.at;
         let kind = cursor.token(c);
-        // A text with mistakes is cut up too, somehow.
+        // Always makes progress, even for a text with mistakes.
         cursor.at = cursor.at.max(start + c.len_utf8());
         let span = start..cursor.at;
         tokens.push(Token { kind, span });
@@ -90,7 +91,7 @@ impl Cursor<'_> {
     }
 }
 
-/// Whether two trees say the same, wherever it stands.
+/// Whether two trees have the same content, regardless of places.
 pub(crate) fn same(one: &[Node], other: &[Node]) -> bool {
     let props = |node: &Node| -> Vec<_> {
         let props = node.props.iter();

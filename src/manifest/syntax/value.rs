@@ -1,4 +1,4 @@
-//! One value: a string, a word, a number or a keyword; and what is none.
+//! Parses a single value: a string, a word, a number or a keyword.
 
 use super::cursor::{Cursor, Noted, is_newline, is_word, syntax};
 use super::node::{Data, Value};
@@ -42,7 +42,7 @@ impl Cursor<'_> {
         })
     }
 
-    /// A word without quotes, or a number.
+    /// Parses an unquoted word or a number.
     fn bare(&mut self) -> Result<Data, Noted> {
         let start = self.at;
         let word = self.take_while(is_word).to_owned();
@@ -54,7 +54,7 @@ impl Cursor<'_> {
             self.note(
                 Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
                     .at(place.clone(), format!("KDL 2 writes `#{word}`"))
-                    .help(format!("write `#{word}`, or for the text `\"{word}\"`"))
+                    .help(format!("write `#{word}` or, for the string, `\"{word}\"`"))
                     .fix(place, format!("#{word}")),
             );
             return Ok(keyword);
@@ -72,13 +72,13 @@ impl Cursor<'_> {
             syntax(
                 format!("`{word}` is neither a number nor a word"),
                 place.clone(),
-                "text that begins like a number needs quotes",
+                "strings that begin like a number need quotes",
             )
             .fix(place, format!("\"{word}\"")),
         ))
     }
 
-    /// `r"…"` and `r#"…"#`, which KDL 2 writes without the `r`.
+    /// Parses `r"…"` and `r#"…"#`, which KDL 2 writes without the `r`.
     fn old_raw(&mut self, start: usize) -> Result<Data, Noted> {
         let r = self.place(start, start + 1);
         let hashed = self.starts("#");
@@ -98,7 +98,7 @@ impl Cursor<'_> {
         })
     }
 
-    /// A character that can begin nothing.
+    /// Reports a character that cannot begin a value.
     fn stranger(&mut self) -> Noted {
         let place = self.here();
         let Some(c) = self.peek().filter(|c| !is_newline(*c)) else {
@@ -112,14 +112,14 @@ impl Cursor<'_> {
         self.at += c.len_utf8();
         self.note(match c {
             '[' | ']' => mistake.help("a list is written without brackets: `packages \"a\" \"b\"`"),
-            '/' | '(' | ')' | '=' => mistake.help("text with such characters needs quotes"),
+            '/' | '(' | ')' | '=' => mistake.help("strings with these characters need quotes"),
             '\\' => mistake.help("a `\\` continues a line only as its last character"),
             _ => mistake,
         })
     }
 }
 
-/// What a word means after a `#`.
+/// The meaning of a word after a `#`.
 fn keyword(word: &str) -> Option<Data> {
     Some(match word {
         "true" => Data::Bool(true),
@@ -130,7 +130,7 @@ fn keyword(word: &str) -> Option<Data> {
     })
 }
 
-/// Whether KDL reserves the word for numbers: it begins with a digit, after a sign or a dot too.
+/// Whether KDL reserves the word for numbers, because it begins with a digit, optionally after a sign or a dot.
 fn looks_like_number(word: &str) -> bool {
     let word = word.strip_prefix(['+', '-']).unwrap_or(word);
     let word = word.strip_prefix('.').unwrap_or(word);

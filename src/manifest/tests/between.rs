@@ -1,4 +1,4 @@
-//! Images and each other.
+//! Relations between images.
 
 use insta::assert_snapshot;
 
@@ -13,7 +13,7 @@ fn an_image_on_itself() {
     2 |     base-image image="a"
       |                      ^^^ `a` is built on `a`
 
-    error[cycle]: image `b` copies files out of itself
+    error[cycle]: image `b` copies files from itself
      --> imgspec.kdl:5:16
       |
     5 |     copy image="b" "/x"
@@ -26,7 +26,7 @@ fn an_image_on_itself() {
 #[test]
 fn two_images_on_each_other() {
     assert_snapshot!(told("image \"a\" {\n    base-image image=\"b\"\n}\nimage \"b\" {\n    copy image=\"a\" \"/x\" to=\"/y\"\n}\n"), @r#"
-    error[cycle]: images need each other in a circle: `a` -> `b` -> `a`
+    error[cycle]: images depend on each other in a cycle: `a` -> `b` -> `a`
      --> imgspec.kdl:2:22
       |
     2 |     base-image image="b"
@@ -58,7 +58,7 @@ fn many_images_of_many_files_in_a_circle() {
         ),
     ];
     assert_snapshot!(told_of(&files, &[]), @r#"
-    error[cycle]: images need each other in a circle: `a` -> `b` -> `c` -> `d` -> `a`
+    error[cycle]: images depend on each other in a cycle: `a` -> `b` -> `c` -> `d` -> `a`
      --> imgspec.kdl:3:22
       |
     3 |     base-image image="b"
@@ -110,7 +110,7 @@ fn unknown_images() {
     7 |     base-image image="debian"
       |                      ^^^^^^^^ no image of this workspace has this id
       |
-      = help: an image of a registry is named without `image=`: `base-image "debian"`
+      = help: a registry image is named without `image=`: `base-image "debian"`
 
     3 errors
     "#);
@@ -128,19 +128,19 @@ fn a_base_that_could_be_meant_in_two_ways() {
     3 |     base-image "ml-base"
       |                ^^^^^^^^^ Docker would pull `docker.io/library/ml-base`
       |
-      = help: to really pull it, say so with its tag: `ml-base:…`
+      = help: to pull it nevertheless, add its tag: `ml-base:…`
     help: to build on the image of this workspace
       |
     3 |     base-image image="ml-base"
       |                ++++++
 
-    warning[ambiguous-base]: base image `ml-bsae` is taken from a registry, but is nearly the id `ml-base`
+    warning[ambiguous-base]: base image `ml-bsae` is taken from a registry, but it resembles the id `ml-base`
      --> imgspec.kdl:6:16
       |
     6 |     base-image "ml-bsae"
       |                ^^^^^^^^^ Docker would pull `docker.io/library/ml-bsae`
       |
-      = help: to really pull it, say so with its tag: `ml-bsae:…`
+      = help: to pull it nevertheless, add its tag: `ml-bsae:…`
     help: to build on the image `ml-base` of this workspace
       |
     6 -     base-image "ml-bsae"
@@ -153,7 +153,7 @@ fn a_base_that_could_be_meant_in_two_ways() {
     9 |     base-image "ml-base:latest"
       |                ^^^^^^^^^^^^^^^^ it is whatever was pushed last
       |
-      = help: two builds of one key may be built on different images: name a tag, such as `debian:bookworm-slim`, or hold it with `imgspec lock`
+      = help: builds with the same key may get different bases: use a fixed tag, such as `debian:bookworm-slim`, or pin it with `imgspec lock`
 
     3 warnings
     "#);
@@ -166,10 +166,10 @@ fn two_images_with_one_reference() {
      --> imgspec.kdl:5:10
       |
     2 |     name "x"
-      |          --- `a` is called so here
+      |          --- `a` is named here
     ...
     5 |     name "x"
-      |          ^^^ `b` is called so here
+      |          ^^^ `b` is named here
       |
       = help: give one of them another `name`, or each a `tag-format` of its own, such as "{spec_hash}-cpu"
 
@@ -177,10 +177,10 @@ fn two_images_with_one_reference() {
       --> imgspec.kdl:12:7
        |
      2 |     name "x"
-       |          --- `a` is called so here
+       |          --- `a` is named here
     ...
     12 | image "x"
-       |       ^^^ `x` is called so here
+       |       ^^^ `x` is named here
        |
        = help: give one of them another `name`, or each a `tag-format` of its own, such as "{spec_hash}-cpu"
 
@@ -188,7 +188,7 @@ fn two_images_with_one_reference() {
       --> imgspec.kdl:15:10
        |
     15 |     name "serve"
-       |          ^^^^^^^ said for `s1` and for `s2`
+       |          ^^^^^^^ set for both `s1` and `s2`
        |
        = help: give one of them another `name`, or each a `tag-format` of its own, such as "{spec_hash}-cpu"
 

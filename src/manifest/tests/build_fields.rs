@@ -1,10 +1,10 @@
-//! The fields that say how an image is built: conda, CUDA, sources, secrets, steps, Dockerfiles, builders.
+//! Fields that control how an image is built: conda, CUDA, sources, secrets, steps, Dockerfiles, builders.
 
 use insta::assert_snapshot;
 
 use super::{told, told_of};
 
-/// One image with these lines.
+/// An image with these fields.
 fn image(lines: &str) -> String {
     told(&manifest(lines))
 }
@@ -145,17 +145,20 @@ fn values_that_rules_refuse() {
     "#
     ));
     for (mode, told) in [
-        ("LOADED_MODULES", "which modules are loaded only the Python"),
+        (
+            "LOADED_MODULES",
+            "only the Python process that runs the workflow",
+        ),
         ("no-copy", "it is called `none`"),
-        ("some", "it is `all` or `none`"),
+        ("some", "it must be `all` or `none`"),
     ] {
         let lines = format!("source-copy-mode \"{mode}\"");
         assert!(image(&lines).contains(told), "{mode}");
     }
     for (version, told) in [
         ("2.0.0", "only flytekit 1 has ImageSpecs"),
-        ("1.15.2", "since 1.15.3"),
-        ("latest", "a version is such as"),
+        ("1.15.2", "from 1.15.3 on"),
+        ("latest", "a version looks like"),
     ] {
         let lines = format!("flytekit \"{version}\"");
         assert!(image(&lines).contains(told), "{version}");

@@ -81,7 +81,7 @@ fn unknown_variables() {
       |              ^^^^^^ declared neither here nor in a file that includes this one
       |
       = help: declare it: `variable "nobody" default="…"`
-      = help: an axis of a matrix is known only inside its image; raw strings (`#"…"#`) are taken as they are
+      = help: a matrix axis is visible only inside its image; raw strings (`#"…"#`) are taken literally
 
     error[unknown-variable]: `{{.Id}}` is not a variable
      --> imgspec.kdl:5:42
@@ -89,7 +89,7 @@ fn unknown_variables() {
     5 |     commands "docker inspect --format '{{.Id}}'" "echo {{ registry"
       |                                          ^^^
       |
-      = help: where the braces are meant, write a raw string: `#"…"#`
+      = help: for literal braces, write a raw string: `#"…"#`
 
     error[syntax]: a `{{` is never closed
      --> imgspec.kdl:5:56
@@ -97,7 +97,7 @@ fn unknown_variables() {
     5 |     commands "docker inspect --format '{{.Id}}'" "echo {{ registry"
       |                                                        ^^ a variable's name and `}}` must follow
       |
-      = help: where the braces are meant, write a raw string: `#"…"#`
+      = help: for literal braces, write a raw string: `#"…"#`
 
     4 errors
     "##
@@ -175,7 +175,7 @@ fn names_that_are_declared_twice() {
     1 | variable "v" default="1"
       |          --- first declared here
       |
-      = help: a file sees what the files that include it declare: no name may hide another
+      = help: declarations are visible in included files, where no name may shadow another
 
     error[duplicate-image]: image `i` is declared twice
      --> a/imgspec.kdl:2:7
@@ -201,7 +201,7 @@ fn defaults_that_stand_twice_or_have_a_name() {
     1 | defaults "x" { user "a" }
       |          ^^^
       |
-      = help: fields under a name are a `template`
+      = help: to name a set of fields, use a `template`
 
     error[duplicate-node]: `defaults` is given twice in one file
      --> imgspec.kdl:2:1
@@ -254,7 +254,7 @@ fn declarations_without_a_name() {
      --> imgspec.kdl:5:10
       |
     5 | variable "a b" default="x"
-      |          ^^^^^ a name has letters, digits, `_` and `-`, and begins with a letter
+      |          ^^^^^ a name consists of letters, digits, `_` and `-`, and begins with a letter
 
     5 errors
     "#);
@@ -267,7 +267,7 @@ fn ids_that_cannot_name_files() {
      --> imgspec.kdl:1:7
       |
     1 | image "a/b"
-      |       ^^^^^ an id has no `/` in it: only letters, digits, `.`, `_`, `-`
+      |       ^^^^^ an id cannot contain `/`: only letters, digits, `.`, `_`, `-`
 
     error[invalid-value]: an image cannot be called `..`
      --> imgspec.kdl:2:7
@@ -279,7 +279,7 @@ fn ids_that_cannot_name_files() {
      --> imgspec.kdl:3:7
       |
     3 | image "x{{ v }}" { matrix { v "ubuntu:22.04" } }
-      |       ^^^^^^^^^^ an id has no `:` in it: only letters, digits, `.`, `_`, `-`
+      |       ^^^^^^^^^^ an id cannot contain `:`: only letters, digits, `.`, `_`, `-`
 
     3 errors
     "#);
@@ -309,7 +309,7 @@ fn flags_that_name_nothing() {
      --> --set:1:12
       |
     1 | train.user=a b
-      |            ^^^ it is a name or number, and after a `:` a group, such as `app` or `1000:1000`
+      |            ^^^ it must be a name or number, optionally followed by `:` and a group, such as `app` or `1000:1000`
 
     error[invalid-value]: `copy` cannot be set on the command line
      --> --set:1:7
@@ -317,7 +317,7 @@ fn flags_that_name_nothing() {
     1 | train.copy=x
       |       ^^^^
       |
-      = help: write it in the manifest, with a variable where it must change
+      = help: set it in the manifest, using variables for the parts that change
 
     error[unknown-variable]: unknown variable `regsitry`
      --> --var:1:1

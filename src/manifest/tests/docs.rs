@@ -1,4 +1,4 @@
-//! docs/manifest.md says what is so.
+//! Checks docs/manifest.md against the implementation.
 
 use super::checked;
 use crate::manifest::decode::TOP_NODES;
@@ -6,7 +6,7 @@ use crate::spec::fields;
 
 const REFERENCE: &str = include_str!("../../../docs/manifest.md");
 
-/// Mistakes that an example without its files and neighbours must have.
+/// Errors that an example has only because its files and context are missing.
 const EXPECTED: &[&str] = &[
     "missing-file",
     "nothing-included",

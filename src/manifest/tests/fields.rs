@@ -62,9 +62,9 @@ fn fields_of_coming_versions() {
      --> imgspec.kdl:2:16
       |
     2 |     base-image debian="bookworm"
-      |                ^^^^^^^^^^^^^^^^^ it needs the embedded builder, which version 0.3 will have
+      |                ^^^^^^^^^^^^^^^^^ it needs the embedded builder, which is planned for version 0.3
       |
-    help: until then take Debian's image
+    help: until then, use Debian's image
       |
     2 -     base-image debian="bookworm"
     2 +     base-image "debian:bookworm-slim"
@@ -74,7 +74,7 @@ fn fields_of_coming_versions() {
      --> imgspec.kdl:3:13
       |
     3 |     builder "oci"
-      |             ^^^^^ version 0.3 will have this builder
+      |             ^^^^^ this builder is planned for version 0.3
 
     2 errors
     "#);
@@ -92,13 +92,13 @@ fn what_other_tools_call_a_property_suggests_ours() {
 #[test]
 fn unknown_properties() {
     assert_snapshot!(told("image \"app\" {\n    copy \".\" too=\"/app\"\n    user \"me\" group=\"us\"\n    base-image img=\"x\" tag=\"y\"\n}\n"), @r#"
-    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+    warning[no-ignore-file]: the manifest's entire directory is copied without an ignore file
      --> imgspec.kdl:2:10
       |
     2 |     copy "." too="/app"
-      |          ^^^ with it every file that appears there
+      |          ^^^ this includes every file that appears there
       |
-      = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+      = help: add a `.dockerignore` beside the manifest that excludes, for example, build results and `.venv`; an empty one is enough
 
     error[unknown-property]: `copy` has no property `too`
      --> imgspec.kdl:2:14
@@ -141,11 +141,11 @@ fn unknown_properties() {
 #[test]
 fn values_of_the_wrong_type() {
     assert_snapshot!(told("image \"app\" {\n    python-version 3.10\n    user #true\n    workdir #null\n    env \"DEBUG=1\" OTHER=2\n    labels \"x\"\n    packages \"a\" reset=\"yes\"\n    commands {\n        echo \"hi\"\n    }\n}\n"), @r#"
-    error[wrong-type]: `python-version` takes text, not a number
+    error[wrong-type]: `python-version` takes a string, not a number
      --> imgspec.kdl:2:20
       |
     2 |     python-version 3.10
-      |                    ^^^^ text needs quotes here
+      |                    ^^^^ strings need quotes here
       |
     help: write it like this
       |
@@ -153,11 +153,11 @@ fn values_of_the_wrong_type() {
     2 +     python-version "3.10"
       |
 
-    error[wrong-type]: `user` takes text, not a boolean
+    error[wrong-type]: `user` takes a string, not a boolean
      --> imgspec.kdl:3:10
       |
     3 |     user #true
-      |          ^^^^^ text needs quotes here
+      |          ^^^^^ strings need quotes here
       |
     help: write it like this
       |
@@ -165,13 +165,13 @@ fn values_of_the_wrong_type() {
     3 +     user "true"
       |
 
-    error[wrong-type]: `workdir` takes text, not `#null`
+    error[wrong-type]: `workdir` takes a string, not `#null`
      --> imgspec.kdl:4:13
       |
     4 |     workdir #null
       |             ^^^^^
       |
-      = help: to drop what was inherited write `workdir reset=#true`
+      = help: to discard inherited values, write `workdir reset=#true`
 
     error[wrong-type]: `env` takes names with values
      --> imgspec.kdl:5:9
@@ -185,11 +185,11 @@ fn values_of_the_wrong_type() {
     5 +     env DEBUG="1" OTHER=2
       |
 
-    error[wrong-type]: `OTHER` takes text, not a number
+    error[wrong-type]: `OTHER` takes a string, not a number
      --> imgspec.kdl:5:25
       |
     5 |     env "DEBUG=1" OTHER=2
-      |                         ^ text needs quotes here
+      |                         ^ strings need quotes here
       |
     help: write it like this
       |
@@ -211,7 +211,7 @@ fn values_of_the_wrong_type() {
     7 |     packages "a" reset="yes"
       |                        ^^^^^
       |
-    help: `packages reset=#true` drops what was inherited
+    help: `packages reset=#true` discards inherited values
       |
     7 -     packages "a" reset="yes"
     7 +     packages "a" reset=#true
@@ -238,7 +238,7 @@ fn missing_and_superfluous_arguments() {
     2 |     python-version
       |     ^^^^^^^^^^^^^^ nothing follows
       |
-      = help: write `python-version "…"`, or `python-version reset=#true` to drop what was inherited
+      = help: write `python-version "…"`, or `python-version reset=#true` to discard inherited values
 
     error[missing-argument]: `packages` needs a value
      --> imgspec.kdl:3:5
@@ -246,7 +246,7 @@ fn missing_and_superfluous_arguments() {
     3 |     packages
       |     ^^^^^^^^ nothing follows
       |
-      = help: write `packages "…"`, or `packages reset=#true` to drop what was inherited
+      = help: write `packages "…"`, or `packages reset=#true` to discard inherited values
 
     error[missing-argument]: `env` needs a value
      --> imgspec.kdl:4:5
@@ -254,7 +254,7 @@ fn missing_and_superfluous_arguments() {
     4 |     env
       |     ^^^ nothing follows
       |
-      = help: write `env NAME="value"`, or `env reset=#true` to drop what was inherited
+      = help: write `env NAME="value"`, or `env reset=#true` to discard inherited values
 
     error[missing-argument]: `copy` needs a path
      --> imgspec.kdl:5:5
@@ -270,7 +270,7 @@ fn missing_and_superfluous_arguments() {
     6 |     base-image
       |     ^^^^^^^^^^ nothing follows
       |
-      = help: `base-image "debian:bookworm-slim"` is of a registry, `base-image image="id"` of this workspace
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace
 
     error[missing-argument]: `requirements` takes one file
      --> imgspec.kdl:7:5
@@ -295,7 +295,7 @@ fn missing_and_superfluous_arguments() {
     9 |     requirements "a" "b"
       |     ^^^^^^^^^^^^ again here
       |
-      = help: it has one value: leave one of the two lines
+      = help: it holds a single value: remove one of the two lines
 
     error[too-many-arguments]: `requirements` takes one file
      --> imgspec.kdl:9:22
@@ -311,7 +311,7 @@ fn missing_and_superfluous_arguments() {
     10 |     platform
        |     ^^^^^^^^ nothing follows
        |
-       = help: write `platform "…"`, or `platform reset=#true` to drop what was inherited
+       = help: write `platform "…"`, or `platform reset=#true` to discard inherited values
 
     10 errors
     "#);
@@ -320,7 +320,7 @@ fn missing_and_superfluous_arguments() {
 #[test]
 fn fields_that_are_said_twice() {
     assert_snapshot!(told("image \"app\" {\n    user \"a\"\n    platform \"linux/amd64\"\n    env A=\"1\" B=\"2\"\n    env A=\"3\"\n    user \"b\"\n    platform \"linux/arm64\"\n    copy \".\" to=\"/a\" to=\"/b\"\n}\n"), @r#"
-    error[duplicate-field]: `env` gives `A` twice
+    error[duplicate-field]: `env` has `A` twice
      --> imgspec.kdl:5:9
       |
     4 |     env A="1" B="2"
@@ -337,7 +337,7 @@ fn fields_that_are_said_twice() {
     6 |     user "b"
       |     ^^^^ again here
       |
-      = help: it has one value: leave one of the two lines
+      = help: it holds a single value: remove one of the two lines
 
     error[duplicate-field]: `platform` is given twice
      --> imgspec.kdl:7:5
@@ -350,13 +350,13 @@ fn fields_that_are_said_twice() {
       |
       = help: write several values one after another: `platform "…" "…"`
 
-    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+    warning[no-ignore-file]: the manifest's entire directory is copied without an ignore file
      --> imgspec.kdl:8:10
       |
     8 |     copy "." to="/a" to="/b"
-      |          ^^^ with it every file that appears there
+      |          ^^^ this includes every file that appears there
       |
-      = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+      = help: add a `.dockerignore` beside the manifest that excludes, for example, build results and `.venv`; an empty one is enough
 
     error[duplicate-field]: the property `to` is given twice
      --> imgspec.kdl:8:22
@@ -379,7 +379,7 @@ fn two_bases() {
     3 |     base-image "debian" image="a"
       |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ an image has one base
       |
-      = help: `base-image "debian:bookworm-slim"` is of a registry, `base-image image="id"` of this workspace
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace
 
     1 error
     "#);

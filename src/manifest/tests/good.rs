@@ -1,4 +1,4 @@
-//! What good manifests mean.
+//! The meaning of valid manifests.
 
 use crate::spec::{Base, CopyFrom};
 use crate::workspace::{Image, Workspace};

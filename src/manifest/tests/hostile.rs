@@ -1,4 +1,4 @@
-//! Manifests that want to break the program.
+//! Hostile manifests.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ fn variables_that_double_are_stopped() {
         );
     }
     let told = quickly(|| told(&text));
-    assert!(told.contains("a text grows beyond 64 KiB"), "{told}");
+    assert!(told.contains("a string grows beyond 64 KiB"), "{told}");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_thousand_images_are_read_in_good_time() {
 
 #[test]
 fn a_rule_is_asked_of_what_stands_in_the_image_and_not_of_what_was_written() {
-    // A variable must not carry in what a literal could not.
+    // A variable must not bring in a value that would be refused as a literal.
     let found = checked(
         &[(
             "imgspec.kdl",

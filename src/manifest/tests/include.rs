@@ -32,7 +32,7 @@ fn includes_that_match_nothing() {
     2 |     include "servces" "*.kd" "empty" "notes.txt" "a{b" "nowhere/x"
       |                       ^^^^^^
       |
-      = help: a directory is included when it has an imgspec.kdl, a file when it ends in .kdl
+      = help: a directory is included if it contains an imgspec.kdl, a file if its name ends in .kdl
 
     error[nothing-included]: `empty` includes nothing
      --> imgspec.kdl:2:30
@@ -77,7 +77,7 @@ fn includes_that_leave_the_workspace() {
     2 |     include "../other" "/etc"
       |             ^^^^^^^^^^
       |
-      = help: a workspace is the directory of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest and everything below it
 
     error[outside]: `/etc` leaves the workspace
      --> imgspec.kdl:2:24
@@ -85,7 +85,7 @@ fn includes_that_leave_the_workspace() {
     2 |     include "../other" "/etc"
       |                        ^^^^^^
       |
-      = help: a workspace is the directory of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest and everything below it
 
     error[unknown-field]: unknown field `includes` in the workspace
      --> imgspec.kdl:3:5
@@ -130,25 +130,25 @@ fn an_include_behind_a_link_out_of_the_workspace() {
      --> imgspec.kdl:2:13
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |             ^^^^^^ `link/imgspec.kdl` is behind a link that leads out of it
+      |             ^^^^^^ `link/imgspec.kdl` is behind a link that leads outside
       |
-      = help: a workspace is the directory of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest and everything below it
 
     error[outside]: `l*` leaves the workspace
      --> imgspec.kdl:2:20
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |                    ^^^^ `link/imgspec.kdl` is behind a link that leads out of it
+      |                    ^^^^ `link/imgspec.kdl` is behind a link that leads outside
       |
-      = help: a workspace is the directory of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest and everything below it
 
     error[outside]: `link/*` leaves the workspace
      --> imgspec.kdl:2:25
       |
     2 |     include "link" "l*" "link/*" "*/*.kdl"
-      |                         ^^^^^^^^ `link` is behind a link that leads out of it
+      |                         ^^^^^^^^ `link` is behind a link that leads outside
       |
-      = help: a workspace is the directory of its root manifest, with all below it
+      = help: a workspace is the directory of its root manifest and everything below it
 
     error[nothing-included]: `*/*.kdl` includes nothing
      --> imgspec.kdl:2:34
@@ -156,7 +156,7 @@ fn an_include_behind_a_link_out_of_the_workspace() {
     2 |     include "link" "l*" "link/*" "*/*.kdl"
       |                                  ^^^^^^^^^
       |
-      = help: a directory is included when it has an imgspec.kdl, a file when it ends in .kdl
+      = help: a directory is included if it contains an imgspec.kdl, a file if its name ends in .kdl
 
     4 errors
     "#);
@@ -183,22 +183,22 @@ fn files_that_include_themselves() {
     2 |     include "imgspec.kdl" "a"
       |             ^^^^^^^^^^^^^
 
-    error[cycle]: files include each other in a circle: `a/imgspec.kdl` -> `b/imgspec.kdl` -> `a/imgspec.kdl`
+    error[cycle]: files include each other in a cycle: `a/imgspec.kdl` -> `b/imgspec.kdl` -> `a/imgspec.kdl`
      --> b/imgspec.kdl:1:21
       |
     1 | workspace { include "../a" "../*.kdl" }
-      |                     ^^^^^^ this closes the circle
+      |                     ^^^^^^ this closes the cycle
       |
      ::: a/imgspec.kdl:1:21
       |
     1 | workspace { include "../b" }
       |                     ------ `b/imgspec.kdl` is included here
 
-    error[cycle]: files include each other in a circle: `imgspec.kdl` -> `a/imgspec.kdl` -> `b/imgspec.kdl` -> `imgspec.kdl`
+    error[cycle]: files include each other in a cycle: `imgspec.kdl` -> `a/imgspec.kdl` -> `b/imgspec.kdl` -> `imgspec.kdl`
      --> b/imgspec.kdl:1:28
       |
     1 | workspace { include "../a" "../*.kdl" }
-      |                            ^^^^^^^^^^ this closes the circle
+      |                            ^^^^^^^^^^ this closes the cycle
       |
      ::: imgspec.kdl:2:27
       |

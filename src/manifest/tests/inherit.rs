@@ -26,7 +26,7 @@ fn unknown_templates() {
     3 | image "b" extends="a"
       |                   ^^^ this is an image
       |
-      = help: only templates can be extended; to build on an image write `base-image image="…"`
+      = help: only templates can be extended; to build on an image, write `base-image image="…"`
 
     error[unknown-template]: unknown template `nothing`
      --> imgspec.kdl:4:19
@@ -63,7 +63,7 @@ fn templates_that_extend_themselves() {
     1 | template "own" extends="own" { }
       |                        ^^^^^
 
-    error[cycle]: templates extend each other in a circle: `a` -> `b` -> `c` -> `a`
+    error[cycle]: templates extend each other in a cycle: `a` -> `b` -> `c` -> `a`
      --> imgspec.kdl:2:22
       |
     2 | template "a" extends="b" { }
@@ -83,11 +83,11 @@ fn templates_that_extend_themselves() {
 #[test]
 fn a_matrix_whose_id_does_not_name_its_axes() {
     assert_snapshot!(told("image \"serve-{{ python }}\" {\n    matrix { python \"3.11\" \"3.12\"; cuda \"12\" \"13\" }\n}\n"), @r#"
-    error[duplicate-image]: all images of this matrix would be called `serve-{{ python }}`
+    error[duplicate-image]: all images of this matrix would have the id `serve-{{ python }}`
      --> imgspec.kdl:1:7
       |
     1 | image "serve-{{ python }}" {
-      |       ^^^^^^^^^^^^^^^^^^^^ the id does not name the axis `cuda`
+      |       ^^^^^^^^^^^^^^^^^^^^ the id does not contain the axis `cuda`
     2 |     matrix { python "3.11" "3.12"; cuda "12" "13" }
       |                                    ---- 2 values
       |
@@ -109,7 +109,7 @@ fn a_matrix_that_makes_an_id_twice() {
     1 | image "x{{ a }}{{ b }}" {
       |       ^^^^^^^^^^^^^^^^^ two combinations of the matrix have this id
       |
-      = help: put something between the axes in the id
+      = help: separate the axes in the id with some text
 
     1 error
     "#);
@@ -151,11 +151,11 @@ fn axes_that_are_wrong() {
       |                        |
       |                        first here
 
-    error[wrong-type]: `n` takes text, not a number
+    error[wrong-type]: `n` takes a string, not a number
      --> imgspec.kdl:3:44
       |
     3 |     matrix { v "1"; w; u "1" "1"; u "2"; n 3 }
-      |                                            ^ text needs quotes here
+      |                                            ^ strings need quotes here
       |
     help: write it like this
       |
@@ -193,7 +193,7 @@ fn a_matrix_that_is_too_large() {
      --> imgspec.kdl:1:47
       |
     1 | image "{{ a }}{{ b }}{{ c }}{{ d }}{{ e }}" { matrix { a "1" "2" "3" "4" "5"; b "1" "2" "3" "4" "5"; c "1" "2" "3...
-      |                                               ^^^^^^ at most 1000 can be made
+      |                                               ^^^^^^ the limit is 1000
 
     1 error
     "#);

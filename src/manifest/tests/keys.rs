@@ -1,4 +1,4 @@
-//! Which fields are part of an image's key: changing one changes the key, or the table says that it does not.
+//! Which fields are part of an image's key: either changing a field changes the key, or the table says that it does not.
 
 mod rows;
 
@@ -13,7 +13,7 @@ use crate::spec::fields;
 use Part::{In, Out};
 use rows::ROWS;
 
-/// Whether two manifests give the same key.
+/// Whether two manifests result in the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     /// The keys differ.
@@ -22,10 +22,10 @@ enum Part {
     Out,
 }
 
-/// A field, what an image says of it, and what it says otherwise.
+/// A field, and two alternative ways for an image to set it.
 type Row = (&'static str, &'static str, &'static str, Part);
 
-/// The files that the rows name.
+/// The files that the rows refer to.
 const FILES: &[(&str, &str)] = &[
     ("a.txt", "numpy"),
     ("b.txt", "scipy"),

@@ -1,4 +1,4 @@
-//! Whole manifests, good and bad: what the bad ones tell is held as it is drawn.
+//! Snapshots of the diagnostics of whole manifests.
 
 mod between;
 mod build_fields;
@@ -23,7 +23,7 @@ use crate::check::{Checked, check};
 use crate::manifest::Overrides;
 use crate::report::diagnostics::render;
 
-/// A directory with these files; a path that ends in `/` is a directory.
+/// Creates a directory with these files; a path that ends in `/` is a directory.
 pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, text) in files {
@@ -38,7 +38,7 @@ pub(super) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// What a check finds, with flags: `var:name=value`, `set:image.field=value`, `env:NAME=value`.
+/// Checks a workspace, with flags: `var:name=value`, `set:image.field=value`, `env:NAME=value`.
 pub(super) fn checked(files: &[(&str, &str)], flags: &[&str]) -> Checked {
     let folder = folder(files);
     let mut overrides = Overrides::default();
@@ -67,17 +67,17 @@ fn drawn(checked: &Checked) -> String {
     )
 }
 
-/// What is told of one manifest.
+/// The rendered diagnostics of a single manifest.
 pub(super) fn told(manifest: &str) -> String {
     told_of(&[("imgspec.kdl", manifest)], &[])
 }
 
-/// What is told of several files, with flags.
+/// The rendered diagnostics of several files, with flags.
 pub(super) fn told_of(files: &[(&str, &str)], flags: &[&str]) -> String {
     drawn(&checked(files, flags))
 }
 
-/// The workspace of files that nothing is told of.
+/// The workspace of files without diagnostics.
 #[track_caller]
 pub(super) fn good(files: &[(&str, &str)], flags: &[&str]) -> crate::workspace::Workspace {
     let checked = checked(files, flags);

@@ -1,4 +1,4 @@
-//! Paths that are not there, of another kind, or outside of the workspace.
+//! Paths that do not exist, have the wrong kind, or are outside the workspace.
 
 use insta::assert_snapshot;
 
@@ -13,7 +13,7 @@ fn paths_outside_of_the_workspace() {
     2 |     requirements "/etc/passwd"
       |                  ^^^^^^^^^^^^^ paths are relative to the directory of this file
       |
-      = help: an image is made only of files below the directory of the root manifest
+      = help: images can use only files below the directory of the root manifest
 
     error[outside]: `../secret` is not a path in the workspace
      --> imgspec.kdl:3:10
@@ -21,7 +21,7 @@ fn paths_outside_of_the_workspace() {
     3 |     copy "../secret" ""
       |          ^^^^^^^^^^^ this leads out of the workspace
       |
-      = help: an image is made only of files below the directory of the root manifest
+      = help: images can use only files below the directory of the root manifest
 
     error[outside]: `` is not a path in the workspace
      --> imgspec.kdl:3:22
@@ -29,7 +29,7 @@ fn paths_outside_of_the_workspace() {
     3 |     copy "../secret" ""
       |                      ^^ a path cannot be empty; the directory of this file is `.`
       |
-      = help: an image is made only of files below the directory of the root manifest
+      = help: images can use only files below the directory of the root manifest
 
     3 errors
     "#);
@@ -52,7 +52,7 @@ fn files_that_are_missing() {
     2 |     requirements "requirments.txt"
       |                  ^^^^^^^^^^^^^^^^^ did you mean `requirements.txt`?
       |
-      = help: paths are relative to the directory of the manifest that gives them
+      = help: paths are relative to the directory of the manifest that contains them
 
     error[missing-file]: `sorce` does not exist
      --> imgspec.kdl:3:10
@@ -60,7 +60,7 @@ fn files_that_are_missing() {
     3 |     copy "sorce" "src/*.py" to="/app/"
       |          ^^^^^^^ did you mean `src`?
       |
-      = help: paths are relative to the directory of the manifest that gives them
+      = help: paths are relative to the directory of the manifest that contains them
 
     error[missing-file]: `src/*.py` does not exist
      --> imgspec.kdl:3:18
@@ -68,7 +68,7 @@ fn files_that_are_missing() {
     3 |     copy "sorce" "src/*.py" to="/app/"
       |                  ^^^^^^^^^^ no such file or directory
       |
-      = help: globs are not expanded: copy the directory, and leave out what is not wanted with a `.dockerignore`
+      = help: globs are not expanded: copy the directory, and exclude unwanted files with a `.dockerignore`
 
     error[wrong-type]: `src` is a directory
      --> imgspec.kdl:5:26
@@ -104,15 +104,15 @@ fn files_behind_links_out_of_the_workspace() {
      --> imgspec.kdl:2:10
       |
     2 |     copy "etc/passwd" "gone"
-      |          ^^^^^^^^^^^^ a link on the way leads out of it
+      |          ^^^^^^^^^^^^ a link on this path leads outside
       |
-      = help: an image is made only of files below the directory of the root manifest
+      = help: images can use only files below the directory of the root manifest
 
     error[missing-file]: `gone` does not exist
      --> imgspec.kdl:2:23
       |
     2 |     copy "etc/passwd" "gone"
-      |                       ^^^^^^ a link that leads nowhere
+      |                       ^^^^^^ a broken link
 
     2 errors
     "#);

@@ -1,4 +1,4 @@
-//! Which manifest is the root, seen from a directory.
+//! Which manifest is the root for a directory.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -16,7 +16,7 @@ fn found_in(folder: &Path, from: &str, vars: &[(&str, &str)]) -> Result<Root, Bo
     find(&folder.join(from), &overrides, &|_| None).map(|found| found.expect("a manifest"))
 }
 
-/// The root manifest of a directory, relative to the files.
+/// The root manifest of a directory, relative to the test directory.
 #[track_caller]
 fn root(files: &[(&str, &str)], from: &str) -> String {
     let folder = folder(files);
@@ -26,7 +26,7 @@ fn root(files: &[(&str, &str)], from: &str) -> String {
     inside.display().to_string()
 }
 
-/// What cannot be read, as codes and messages.
+/// The errors as codes and messages.
 #[track_caller]
 fn unsure(folder: &Path, from: &str) -> Vec<String> {
     let unsure = found_in(folder, from, &[]).unwrap_err();
@@ -86,7 +86,7 @@ fn what_leads_there_may_lie_in_between_or_aside() {
     ];
     assert_eq!(root(&files, "services/a"), "imgspec.kdl");
     assert_eq!(root(&files, "services"), "services/imgspec.kdl");
-    // A circle is told when it is loaded; here it only ends.
+    // Cycles are reported when the manifest is loaded; here the search only has to end.
     let files = [
         ("imgspec.kdl", "workspace { include \"a.kdl\" }"),
         ("a.kdl", "workspace { include \"imgspec.kdl\" \"a.kdl\" }"),
@@ -142,7 +142,7 @@ fn variables_of_includes_count() {
         unsure(folder.path(), "services/a"),
         [
             "no-value: variable `where` has no value",
-            "unsure-root: nobody can say whether `…/imgspec.kdl` includes `…/services/a/imgspec.kdl`"
+            "unsure-root: cannot tell whether `…/imgspec.kdl` includes `…/services/a/imgspec.kdl`"
         ]
     );
 }
@@ -157,7 +157,7 @@ fn a_broken_manifest_above_never_makes_the_inner_one_the_root_silently() {
     let told = unsure(broken.path(), "services/a");
     assert!(told[0].starts_with("syntax"), "{told:?}");
     assert!(told.last().unwrap().starts_with("unsure-root"), "{told:?}");
-    // What can be read of it is enough to know: what is wrong is told when it is loaded.
+    // The readable part suffices to decide; its mistakes are reported when it is loaded.
     let enough = [
         (
             "imgspec.kdl",
@@ -176,8 +176,8 @@ fn a_broken_manifest_above_never_makes_the_inner_one_the_root_silently() {
     assert_eq!(
         unsure(link.path(), "a"),
         [
-            "unreadable: `imgspec.kdl` cannot be read: it is a link that leads nowhere",
-            "unsure-root: nobody can say whether `…/imgspec.kdl` includes `…/a/imgspec.kdl`"
+            "unreadable: `imgspec.kdl` cannot be read: it is a broken link",
+            "unsure-root: cannot tell whether `…/imgspec.kdl` includes `…/a/imgspec.kdl`"
         ]
     );
     let denied = folder(&files);
@@ -206,10 +206,10 @@ fn a_directory_counts_where_it_really_is() {
     symlink("../services/a", folder.path().join("elsewhere/link")).unwrap();
     let found = found_in(folder.path(), "elsewhere/link", &[]).unwrap();
     assert_eq!(found.manifest, real.join("imgspec.kdl"));
-    // `..` leads where it leads on the disk.
+    // `..` is resolved on disk.
     let found = found_in(folder.path(), "services/a/..", &[]).unwrap();
     assert_eq!(found.manifest, real.join("imgspec.kdl"));
-    // A manifest that is included through a link is known by its real path.
+    // A manifest that is included through a link is identified by its resolved path.
     let files = [
         ("imgspec.kdl", "workspace { include \"current/*\" }"),
         ("releases/one/a/imgspec.kdl", ""),
@@ -229,7 +229,7 @@ fn nobody_elses_manifest_becomes_the_root() {
     ];
     let folder = folder(&files);
     let path = folder.path().join("imgspec.kdl");
-    // Only root can give files away, so only root can see this.
+    // Only root can give files away, so this part needs root.
     if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
         return;
     }
@@ -237,7 +237,7 @@ fn nobody_elses_manifest_becomes_the_root() {
     let real = folder.path().canonicalize().unwrap();
     assert_eq!(found.manifest, real.join("a/imgspec.kdl"));
     assert_eq!(found.apart, [Apart::Stranger(real.join("imgspec.kdl"))]);
-    // A whole checkout that is another user's, as in a container, is one workspace.
+    // A whole checkout owned by another user, as in a container, is one workspace.
     let inner = folder.path().join("a/imgspec.kdl");
     std::os::unix::fs::chown(inner, Some(12_345), None).unwrap();
     let found = found_in(folder.path(), "a", &[]).unwrap();

@@ -1,4 +1,4 @@
-//! Secrets that are in each other's way, and passwords that should be secrets.
+//! Conflicting secrets, and passwords that should be secrets.
 
 use insta::assert_snapshot;
 
@@ -33,37 +33,37 @@ image "c" {
     }
 }
 "#), @r#"
-    error[together]: image `a`: two secrets go to the variable `TOKEN`
+    error[together]: image `a`: two secrets are assigned to the variable `TOKEN`
      --> imgspec.kdl:7:12
       |
     7 |     secret "two" env="TWO" {
-      |            ^^^^^ so does the secret `one`
+      |            ^^^^^ so is the secret `one`
 
-    error[together]: image `a`: two secrets go to the file `/root/.netrc`
+    error[together]: image `a`: two secrets are assigned to the file `/root/.netrc`
       --> imgspec.kdl:14:23
        |
     14 |     pip-secret-mounts "netrc" to="/root/.netrc"
-       |                       ^^^^^^^ so does the secret `netrc`
+       |                       ^^^^^^^ so is the secret `netrc`
 
-    error[together]: image `a`: two secrets go to the file `/root/.netrc`
+    error[together]: image `a`: two secrets are assigned to the file `/root/.netrc`
       --> imgspec.kdl:15:23
        |
     15 |     pip-secret-mounts "other" to="/root/.netrc"
-       |                       ^^^^^^^ so does another one of `pip-secret-mounts`
+       |                       ^^^^^^^ so is another one of `pip-secret-mounts`
 
     warning[no-effect]: image `b`: `pip-secret-mounts` has no effect without Python packages
       --> imgspec.kdl:18:5
        |
     18 |     pip-secret-mounts "netrc" to="/root/.netrc"
-       |     ^^^^^^^^^^^^^^^^^ no installer sees it
+       |     ^^^^^^^^^^^^^^^^^ nothing would read this
 
-    error[together]: image `c`: a Dockerfile says itself which steps get a secret
+    error[together]: image `c`: a Dockerfile itself determines which steps use a secret
       --> imgspec.kdl:22:12
        |
     22 |     secret "one" env="ONE" {
        |            ^^^^^ the block has no effect
        |
-       = help: leave the block out, and write `RUN --mount=type=secret,id=one` in the Dockerfile
+       = help: remove the block, and use `RUN --mount=type=secret,id=one` in the Dockerfile
 
     4 errors, 1 warning
     "#);
@@ -81,37 +81,37 @@ fn passwords_are_seen_wherever_urls_are() {
     }
 }
 "#), @r#"
-    error[password]: a URL has a password in it
+    error[password]: a URL contains a password
      --> imgspec.kdl:4:20
       |
     4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
-      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would end up in the image's history and in logs
       |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
+      = help: pass it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
 
-    error[password]: a URL has a password in it
+    error[password]: a URL contains a password
      --> imgspec.kdl:4:58
       |
     4 |     conda-channels "https://me:pass@example.org/channel" "https://example.org/t/abc/channel"
-      |                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would end up in the image's history and in logs
       |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
+      = help: pass it to the step as a secret: `secret "netrc" file="~/.netrc" { conda-packages mount="/root/.netrc" }`
 
-    error[password]: a URL has a password in it
+    error[password]: a URL contains a password
      --> imgspec.kdl:5:22
       |
     5 |     runtime-packages "x @ git+https://token@example.org/x"
-      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would reach the image's history and the logs
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it would end up in the image's history and in logs
       |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
+      = help: pass it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
 
-    error[password]: a URL has a password in it
+    error[password]: a URL contains a password
      --> imgspec.kdl:7:9
       |
     7 |         pip "x @ git+https://token@example.org/x"
-      |         ^^^ it would reach the image's history and the logs
+      |         ^^^ it would end up in the image's history and in logs
       |
-      = help: give it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
+      = help: pass it to the step as a secret: `secret "netrc" file="~/.netrc" { packages mount="/root/.netrc" }`
 
     4 errors
     "#);

@@ -1,4 +1,4 @@
-//! Texts that are no manifest.
+//! Files that are not manifests.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn text_that_is_not_kdl() {
 #[test]
 fn json_is_not_kdl() {
     assert_snapshot!(told("{\n  \"image\": {\"name\": \"app\"}\n}\n"), @r#"
-    error[syntax]: a block belongs to no node
+    error[syntax]: a block without a node
      --> imgspec.kdl:1:1
       |
     1 | {
@@ -106,7 +106,7 @@ fn true_of_kdl_1() {
     2 |     packages reset=true
       |                    ^^^^ KDL 2 writes `#true`
       |
-    help: write `#true`, or for the text `"true"`
+    help: write `#true` or, for the string, `"true"`
       |
     2 |     packages reset=#true
       |                    +
@@ -163,7 +163,7 @@ fn strings_and_blocks_that_are_never_closed() {
     2 |     user "me
       |          ^ begins here
       |
-      = help: close it on the same line; a string of several lines begins and ends with `"""`
+      = help: close it on the same line; a multi-line string begins and ends with `"""`
 
     2 errors
     "#);

@@ -1,10 +1,10 @@
-//! Fields that do not go together, or that mean nothing without another one.
+//! Fields that cannot be combined, or that have no effect without another.
 
 use insta::assert_snapshot;
 
 use super::{told, told_of};
 
-/// Files that the manifests here name.
+/// The files that the manifests in this module refer to.
 const FILES: &[(&str, &str)] = &[
     ("uv.lock", ""),
     ("pylock.toml", ""),
@@ -39,49 +39,49 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
     1 | image "a" { cudnn "9" }
       |                   ^^^ for which CUDA?
       |
-      = help: say the version of CUDA too: `cuda "12.6"`
+      = help: add the CUDA version: `cuda "12.6"`
 
     error[together]: image `b`: there is no image of CUDA 10.2
      --> imgspec.kdl:2:18
       |
     2 | image "b" { cuda "10.2" }
-      |                  ^^^^^^ there are images of CUDA 11.7, 11.8, 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6, 12.8, 12.9, 13.0
+      |                  ^^^^^^ images exist for CUDA 11.7, 11.8, 12.0, 12.1, 12.2, 12.3, 12.4, 12.5, 12.6, 12.8, 12.9, 13.0
 
     error[together]: image `c`: there is no image of CUDA 12.1.0
      --> imgspec.kdl:3:18
       |
     3 | image "c" { cuda "12.1.0" }
-      |                  ^^^^^^^^ of CUDA 12.1 there are images of 12.1.1
+      |                  ^^^^^^^^ for CUDA 12.1, images exist only of 12.1.1
       |
       = help: write `cuda "12.1"`
 
-    error[together]: image `d`: `cudnn` does not go with CUDA 12.6
+    error[together]: image `d`: `cudnn` cannot be combined with CUDA 12.6
      --> imgspec.kdl:4:32
       |
     4 | image "d" { cuda "12.6"; cudnn "8" }
       |                                ^^^ the images of CUDA 12.6 have cuDNN 9
 
-    error[together]: image `e`: `base-image` does not go with CUDA 12.6
+    error[together]: image `e`: `base-image` cannot be combined with CUDA 12.6
      --> imgspec.kdl:5:37
       |
     5 | image "e" { cuda "12.6"; base-image "debian:12" }
-      |                                     ^^^^^^^^^^^ with `cuda` the base is NVIDIA's
+      |                                     ^^^^^^^^^^^ with `cuda`, the base image is NVIDIA's
       |
-      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+      = help: omit `base-image`, or name the Ubuntu release to use (`ubuntu:22.04`); if your base already has CUDA, omit `cuda`
 
-    error[together]: image `f`: `base-image` does not go with CUDA 13
+    error[together]: image `f`: `base-image` cannot be combined with CUDA 13
      --> imgspec.kdl:6:35
       |
     6 | image "f" { cuda "13"; base-image "ubuntu:20.04" }
-      |                                   ^^^^^^^^^^^^^^ of CUDA 13 there are images of Ubuntu 24.04, 22.04
+      |                                   ^^^^^^^^^^^^^^ images of CUDA 13 exist for Ubuntu 24.04, 22.04
 
-    error[together]: image `g`: `base-image` does not go with CUDA 12.6
+    error[together]: image `g`: `base-image` cannot be combined with CUDA 12.6
      --> imgspec.kdl:7:43
       |
     7 | image "g" { cuda "12.6"; base-image image="a" }
-      |                                           ^^^ with `cuda` the base is NVIDIA's
+      |                                           ^^^ with `cuda`, the base image is NVIDIA's
       |
-      = help: leave `base-image` out, or name the Ubuntu that it is to be made of (`ubuntu:22.04`); on a base that has CUDA, leave `cuda` out
+      = help: omit `base-image`, or name the Ubuntu release to use (`ubuntu:22.04`); if your base already has CUDA, omit `cuda`
 
     error[together]: image `h`: NVIDIA's images have no Python
      --> imgspec.kdl:8:18
@@ -89,7 +89,7 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
     8 | image "h" { cuda "12.6"; packages "torch" }
       |                  ^^^^^^ packages need one
       |
-      = help: say which: `python-version "3.12"`
+      = help: choose one: `python-version "3.12"`
 
     error[together]: image `i`: NVIDIA's images have no Python
      --> imgspec.kdl:9:18
@@ -97,7 +97,7 @@ image "i" { cuda "12.6"; steps { pip "torch" } }
     9 | image "i" { cuda "12.6"; steps { pip "torch" } }
       |                  ^^^^^^ packages need one
       |
-      = help: say which: `python-version "3.12"`
+      = help: choose one: `python-version "3.12"`
 
     9 errors
     "#);
@@ -117,13 +117,13 @@ image "b" {
     conda-channels "pytorch"
 }
 "#), @r#"
-    error[together]: image `a`: `python-exec` does not go with conda packages
+    error[together]: image `a`: `python-exec` cannot be combined with conda packages
      --> imgspec.kdl:3:17
       |
     3 |     python-exec "/usr/bin/python3"
-      |                 ^^^^^^^^^^^^^^^^^^ conda brings a Python of its own
+      |                 ^^^^^^^^^^^^^^^^^^ conda installs its own Python
       |
-      = help: leave one of the two out; `python-version` says which Python conda installs
+      = help: remove one of the two; `python-version` sets which Python conda installs
 
     warning[no-effect]: image `b`: `conda-channels` has no effect without `conda-packages`
      --> imgspec.kdl:6:5
@@ -155,11 +155,11 @@ image "d" {
     }
 }
 "#), @r#"
-    error[together]: image `a`: packages do not go with `uv.lock`
+    error[together]: image `a`: packages cannot be combined with `uv.lock`
      --> imgspec.kdl:3:5
       |
     3 |     packages "numpy"
-      |     ^^^^^^^^ the lock file lists all that is installed
+      |     ^^^^^^^^ the lock file lists everything that is installed
       |
       = help: add them to the project and lock it again: `uv add`
 
@@ -175,23 +175,23 @@ image "d" {
      --> imgspec.kdl:7:15
       |
     7 |     pip-index "https://example.org/simple"
-      |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it takes packages from the sources of its project
+      |               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ it uses the package sources of its project
       |
-      = help: name it in the `pyproject.toml`: `[[tool.poetry.source]]`
+      = help: add it to the `pyproject.toml`: `[[tool.poetry.source]]`
 
-    error[together]: image `c`: packages do not go with `pylock.toml`
+    error[together]: image `c`: packages cannot be combined with `pylock.toml`
       --> imgspec.kdl:11:5
        |
     11 |     packages "numpy"
-       |     ^^^^^^^^ the lock file lists all that is installed
+       |     ^^^^^^^^ the lock file lists everything that is installed
        |
        = help: add them to the project and lock it again: `uv export -o pylock.toml`
 
-    error[together]: image `d`: packages do not go with `uv.lock`
+    error[together]: image `d`: packages cannot be combined with `uv.lock`
       --> imgspec.kdl:15:9
        |
     15 |         pip "numpy" requirements="uv.lock"
-       |         ^^^ the lock file lists all that is installed
+       |         ^^^ the lock file lists everything that is installed
        |
        = help: add them to the project and lock it again: `uv add`
 
@@ -211,7 +211,7 @@ fn sources_need_their_folder() {
      --> imgspec.kdl:1:30
       |
     1 | image "a" { source-copy-mode "all" }
-      |                              ^^^^^ all of what?
+      |                              ^^^^^ there is no directory to copy from
       |
       = help: name the directory: `source-root "src"`
 
@@ -234,33 +234,33 @@ fn a_dockerfile_stands_alone() {
     secret "token" env="TOKEN"
 }
 "#), @r#"
-    error[together]: image `a`: `packages` does not go with `dockerfile`
+    error[together]: image `a`: `packages` cannot be combined with `dockerfile`
      --> imgspec.kdl:3:5
       |
     3 |     packages "numpy"
-      |     ^^^^^^^^ the Dockerfile says it
+      |     ^^^^^^^^ the Dockerfile determines this
       |
-      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+      = help: move it into the Dockerfile, or discard the inherited values with `reset=#true`
 
-    error[together]: image `a`: `steps` does not go with `dockerfile`
+    error[together]: image `a`: `steps` cannot be combined with `dockerfile`
      --> imgspec.kdl:4:5
       |
     4 |     steps {
-      |     ^^^^^ the Dockerfile says it
+      |     ^^^^^ the Dockerfile determines this
       |
-      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+      = help: move it into the Dockerfile, or discard the inherited values with `reset=#true`
 
-    error[together]: image `a`: `pip-secret-mounts` does not go with `dockerfile`
+    error[together]: image `a`: `pip-secret-mounts` cannot be combined with `dockerfile`
      --> imgspec.kdl:7:5
       |
     7 |     pip-secret-mounts "netrc" to="/root/.netrc"
-      |     ^^^^^^^^^^^^^^^^^ the Dockerfile says it
+      |     ^^^^^^^^^^^^^^^^^ the Dockerfile determines this
       |
-      = help: write it into the Dockerfile, or drop what was inherited with `reset=#true`
+      = help: move it into the Dockerfile, or discard the inherited values with `reset=#true`
 
     3 errors
     "#);
-    // Every field says whether it may stand beside one.
+    // Decides for every field whether it may accompany one.
     let beside = [
         ("name", "\"x\""),
         ("registry", "\"ghcr.io/x\""),
@@ -312,10 +312,10 @@ fn every_other_field_is_told_beside_a_dockerfile() {
     for (field, value) in others {
         let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
         let told = with_files(&manifest);
-        let message = format!("image `a`: `{field}` does not go with `dockerfile`");
+        let message = format!("image `a`: `{field}` cannot be combined with `dockerfile`");
         assert!(told.contains(&message), "{field}\n{told}");
     }
-    // `dockerfile` itself, and those of `a_dockerfile_stands_alone`.
+    // `dockerfile` itself, and those covered by `a_dockerfile_stands_alone`.
     let all = crate::spec::fields::names().count();
     assert_eq!(
         others.len() + 10,
@@ -352,43 +352,43 @@ image "project" {
     2 |     runtime-packages "numpy"
       |     ^^^^^^^^^^^^^^^^ flytekit installs them when a task starts
       |
-      = help: say `flytekit "1.16.31"`, or install them now: `packages`
+      = help: add `flytekit "1.16.31"`, or install them in the image: `packages`
 
-    error[together]: image `own`: flytekit cannot name the base `plain`
+    error[together]: image `own`: flytekit cannot refer to the base `plain`
      --> imgspec.kdl:6:22
       |
     6 |     base-image image="plain"
       |                      ^^^^^^^ its tag is not one of flytekit's
       |
-      = help: give `plain` a `flytekit` too, or say it in `defaults`
+      = help: add `flytekit` to `plain` too, or set it in `defaults`
 
-    error[together]: image `sources`: flytekit would copy the modules that are loaded, which only the workflow's process knows
+    error[together]: image `sources`: flytekit would copy the loaded modules, which only the workflow's process knows
       --> imgspec.kdl:11:17
        |
     11 |     source-root "src"
        |                 ^^^^^ which files?
        |
-       = help: say `source-copy-mode "all"` here and `CopyFileDetection.ALL` in the workflow; or `"none"` and `NO_COPY`
+       = help: set `source-copy-mode "all"` here and `CopyFileDetection.ALL` in the workflow; or `"none"` and `NO_COPY`
 
-    error[together]: image `project`: flytekit reads no project files
+    error[together]: image `project`: flytekit does not support project files
       --> imgspec.kdl:16:18
        |
     16 |     requirements "pyproject.toml"
-       |                  ^^^^^^^^^^^^^^^^ it would take this for a list of requirements
+       |                  ^^^^^^^^^^^^^^^^ it would read this as a list of requirements
        |
-       = help: name a `.txt`, `uv.lock` or `poetry.lock`
+       = help: use a `.txt`, `uv.lock` or `poetry.lock`
 
     warning[no-effect]: image `project`: flytekit's Docker builder ignores `registry-config`
       --> imgspec.kdl:17:21
        |
     17 |     registry-config "conf.json"
-       |                     ^^^^^^^^^^^ it counts for flytekit's id only
+       |                     ^^^^^^^^^^^ it affects only flytekit's id
 
     warning[no-effect]: image `project`: flytekit's Docker builder ignores `builder-options`
       --> imgspec.kdl:18:5
        |
     18 |     builder-options network="host"
-       |     ^^^^^^^^^^^^^^^ they count for the tag only
+       |     ^^^^^^^^^^^^^^^ they affect only the tag
 
     4 errors, 2 warnings
     "#);

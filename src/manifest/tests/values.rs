@@ -11,7 +11,7 @@ fn names_registries_and_tags_that_docker_would_refuse() {
      --> imgspec.kdl:1:7
       |
     1 | image "Train"
-      |       ^^^^^^^ Docker takes lower-case letters only
+      |       ^^^^^^^ Docker allows only lower-case letters
       |
       = help: give it a `name "train"`, or another id
 
@@ -19,13 +19,13 @@ fn names_registries_and_tags_that_docker_would_refuse() {
      --> imgspec.kdl:3:10
       |
     3 |     name "My App"
-      |          ^^^^^^^^ Docker takes no ` ` in it: only lower-case letters, digits, `.`, `_`, `-`
+      |          ^^^^^^^^ Docker does not allow ` ` here: only lower-case letters, digits, `.`, `_`, `-`
 
     error[invalid-value]: `registry` cannot be `https://ghcr.io/acme`
      --> imgspec.kdl:4:14
       |
     4 |     registry "https://ghcr.io/acme"
-      |              ^^^^^^^^^^^^^^^^^^^^^^ a registry has no scheme
+      |              ^^^^^^^^^^^^^^^^^^^^^^ a registry cannot have a scheme
       |
     help: write it like this
       |
@@ -37,13 +37,13 @@ fn names_registries_and_tags_that_docker_would_refuse() {
      --> imgspec.kdl:5:16
       |
     5 |     tag-format "{hash}"
-      |                ^^^^^^^^ `{hash}` is unknown: the one field is `{spec_hash}`
+      |                ^^^^^^^^ `{hash}` is unknown: the only field is `{spec_hash}`
 
     error[invalid-value]: `name` cannot be `team/App`
      --> imgspec.kdl:8:10
       |
     8 |     name "team/App"
-      |          ^^^^^^^^^^ Docker takes lower-case letters only
+      |          ^^^^^^^^^^ Docker allows only lower-case letters
       |
     help: write it like this
       |
@@ -55,7 +55,7 @@ fn names_registries_and_tags_that_docker_would_refuse() {
      --> imgspec.kdl:9:14
       |
     9 |     registry "ghcr.io/acme:v1"
-      |              ^^^^^^^^^^^^^^^^^ a registry has no tag in it: that is made of the key, or of `tag-format`
+      |              ^^^^^^^^^^^^^^^^^ a registry cannot include a tag: the tag is made from the key, or from `tag-format`
 
     error[invalid-value]: `tag-format` cannot be `-{spec_hash}`
       --> imgspec.kdl:10:16
@@ -67,7 +67,7 @@ fn names_registries_and_tags_that_docker_would_refuse() {
       --> imgspec.kdl:11:16
        |
     11 |     base-image "Debian:12"
-       |                ^^^^^^^^^^^ Docker takes lower-case letters only
+       |                ^^^^^^^^^^^ Docker allows only lower-case letters
        |
     help: write it like this
        |
@@ -159,19 +159,19 @@ fn packages_that_would_be_taken_for_something_else() {
      --> imgspec.kdl:2:43
       |
     2 |     apt-packages "git" "-y" "vim-" "Curl" "git curl"
-      |                                           ^^^^^^^^^^ one package a value: `apt-packages "git" "curl"`
+      |                                           ^^^^^^^^^^ one package per value: `apt-packages "git" "curl"`
 
     error[invalid-value]: `packages` cannot be `-r x.txt`
      --> imgspec.kdl:3:14
       |
     3 |     packages "-r x.txt" "a\nb" ""
-      |              ^^^^^^^^^^ options go to `pip-extra-args`, further files to `requirements`
+      |              ^^^^^^^^^^ options belong in `pip-extra-args`, requirements files in `requirements`
 
     error[invalid-value]: `packages` cannot be `a\nb`
      --> imgspec.kdl:3:25
       |
     3 |     packages "-r x.txt" "a\nb" ""
-      |                         ^^^^^^ it cannot have a line break in it
+      |                         ^^^^^^ it cannot contain a line break
 
     error[invalid-value]: `packages` cannot be empty
      --> imgspec.kdl:3:32
@@ -183,7 +183,7 @@ fn packages_that_would_be_taken_for_something_else() {
      --> imgspec.kdl:4:20
       |
     4 |     pip-extra-args "--find-links 'x"
-      |                    ^^^^^^^^^^^^^^^^^ it does not split into words as a shell would: a quote or a `\` is left open
+      |                    ^^^^^^^^^^^^^^^^^ a shell could not split this into words: a quote or a `\` is left open
 
     error[invalid-value]: `pip-index` cannot be `pypi.example.org`
      --> imgspec.kdl:5:15
@@ -202,31 +202,31 @@ fn names_and_paths_that_an_image_cannot_have() {
      --> imgspec.kdl:2:9
       |
     2 |     env "1A"="x" "A B"="y"
-      |         ^^^^ names of environment variables have letters, digits and `_`, and begin with no digit
+      |         ^^^^ names of environment variables consist of letters, digits and `_`, and cannot begin with a digit
 
     error[invalid-value]: `env` cannot have an entry `A B`
      --> imgspec.kdl:2:18
       |
     2 |     env "1A"="x" "A B"="y"
-      |                  ^^^^^ names of environment variables have letters, digits and `_`, and begin with no digit
+      |                  ^^^^^ names of environment variables consist of letters, digits and `_`, and cannot begin with a digit
 
     error[invalid-value]: `labels` cannot have an entry `dev.imgspec.key`
      --> imgspec.kdl:3:12
       |
     3 |     labels "dev.imgspec.key"="x" "a b"="y"
-      |            ^^^^^^^^^^^^^^^^^ labels below `dev.imgspec.` are imgspec's own
+      |            ^^^^^^^^^^^^^^^^^ labels that begin with `dev.imgspec.` are reserved for imgspec
 
     error[invalid-value]: `labels` cannot have an entry `a b`
      --> imgspec.kdl:3:34
       |
     3 |     labels "dev.imgspec.key"="x" "a b"="y"
-      |                                  ^^^^^ names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
+      |                                  ^^^^^ names of labels consist of letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit
 
     error[invalid-value]: `user` cannot be `me too`
      --> imgspec.kdl:4:10
       |
     4 |     user "me too"
-      |          ^^^^^^^^ it is a name or number, and after a `:` a group, such as `app` or `1000:1000`
+      |          ^^^^^^^^ it must be a name or number, optionally followed by `:` and a group, such as `app` or `1000:1000`
 
     error[invalid-value]: `workdir` cannot be `app`
      --> imgspec.kdl:5:13
@@ -249,7 +249,7 @@ fn names_and_paths_that_an_image_cannot_have() {
      --> imgspec.kdl:7:20
       |
     7 |     python-version ">=3.9"
-      |                    ^^^^^^^ a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
+      |                    ^^^^^^^ a version looks like `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
 
     error[invalid-value]: `commands` cannot be empty
      --> imgspec.kdl:8:14
@@ -261,7 +261,7 @@ fn names_and_paths_that_an_image_cannot_have() {
      --> imgspec.kdl:9:9
       |
     9 |     cmd "a\u{0}b"
-      |         ^^^^^^^^^ no program can be given a NUL character
+      |         ^^^^^^^^^ it cannot contain a NUL character
 
     error[invalid-value]: `to` cannot be empty
       --> imgspec.kdl:10:17
@@ -273,7 +273,7 @@ fn names_and_paths_that_an_image_cannot_have() {
       --> imgspec.kdl:10:26
        |
     10 |     copy "." to="" owner="a:"
-       |                          ^^^^ it is a name or number, and after a `:` a group, such as `app` or `1000:1000`
+       |                          ^^^^ it must be a name or number, optionally followed by `:` and a group, such as `app` or `1000:1000`
 
     error[invalid-value]: `copy` cannot be `etc/passwd`
       --> imgspec.kdl:11:20
@@ -286,15 +286,15 @@ fn names_and_paths_that_an_image_cannot_have() {
     11 |     copy image="a" "/etc/passwd"
        |                     +
 
-    warning[no-ignore-file]: all of the manifest's directory is copied, and no ignore file says what to leave out
+    warning[no-ignore-file]: the manifest's entire directory is copied without an ignore file
       --> imgspec.kdl:12:10
        |
     12 |     copy "." "." to="/x"
-       |          ^^^ with it every file that appears there
+       |          ^^^ this includes every file that appears there
        |
-       = help: write a `.dockerignore` beside the manifest, such as for build results and `.venv`; an empty one will do
+       = help: add a `.dockerignore` beside the manifest that excludes, for example, build results and `.venv`; an empty one is enough
 
-    error[invalid-value]: several paths are copied to one
+    error[invalid-value]: several paths need a directory as their destination
       --> imgspec.kdl:12:21
        |
     12 |     copy "." "." to="/x"

@@ -1,4 +1,4 @@
-//! Dockerfiles, and the images that they name.
+//! Parsing of Dockerfiles.
 
 use super::*;
 use crate::recipe::{ContextSource, FileSet};

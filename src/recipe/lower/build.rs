@@ -1,4 +1,4 @@
-//! What is neither step nor config: the base, helper images, secrets, the user's own Dockerfile.
+//! Lowers everything that is neither step nor configuration: base, helper images, secrets and Dockerfiles.
 
 use super::lowering::{Lowering, sorted};
 use crate::recipe::build::{
@@ -44,13 +44,13 @@ impl Lowering<'_> {
     }
 }
 
-/// The base of an image; that of a Dockerfile is in the Dockerfile.
+/// The base of an image; a user-supplied Dockerfile names its own.
 pub(super) fn base(spec: &ImageSpec) -> Base {
     if spec.dockerfile.is_some() {
         return Base::Scratch;
     }
     let own = spec.base_image.as_ref();
-    // `check` has reported a mismatch.
+    // A mismatch has already been reported by `check`.
     let cuda = spec.cuda.as_deref();
     let cuda = cuda.and_then(|cuda| cuda_base(cuda, spec.cudnn.as_deref(), own).ok());
     cuda.map(Base::Registry)
@@ -71,12 +71,12 @@ pub(super) fn helpers(spec: &ImageSpec) -> Helpers {
     }
 }
 
-/// Where a secret is unless the manifest says it.
+/// Where steps find a secret unless the manifest says otherwise.
 fn default_place(id: &str) -> SecretPlace {
     SecretPlace::File(format!("/run/secrets/{id}"))
 }
 
-/// The secrets of an image, with default places filled in.
+/// The secrets of an image, with default locations filled in.
 pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
     let declared = spec.secrets.iter().map(|secret| StepSecret {
         id: secret.id.clone(),
@@ -97,7 +97,7 @@ pub(crate) fn secrets(spec: &ImageSpec) -> Vec<StepSecret> {
     secrets
 }
 
-/// The uses of a secret: every step has it unless some are named.
+/// The uses of a secret: all kinds of steps unless the manifest names some.
 fn uses(secret: &Secret) -> Vec<Given> {
     let mut uses = Vec::new();
     for given in &secret.uses {

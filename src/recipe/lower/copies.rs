@@ -1,4 +1,4 @@
-//! Sources and copies, and their default targets.
+//! Lowers sources and copies, including their default destinations.
 
 use super::lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering};
 use crate::recipe::files::FileSet;
@@ -6,7 +6,7 @@ use crate::recipe::model::{CopySource, CopyStep, Step};
 use crate::spec::{self, CopyFrom, GivenPath, SourceCopyMode};
 
 impl Lowering<'_> {
-    /// The image's own sources go where flytekit looks for them.
+    /// Copies the image's own sources to where flytekit expects them.
     pub(super) fn sources(&mut self, root: Option<&GivenPath>) {
         let (Some(root), Some(SourceCopyMode::All)) = (root, self.copy_mode()) else {
             return;
@@ -43,7 +43,7 @@ impl Lowering<'_> {
         self.steps.push(Step::Copy(step));
     }
 
-    /// The directory for files without a target.
+    /// The destination directory for files without an explicit destination.
     fn home(&self) -> &str {
         let workdir = self.spec.workdir.as_deref();
         workdir
@@ -82,7 +82,7 @@ impl Lowering<'_> {
     }
 }
 
-/// The given path without `.` and `..`: `./a/../b` becomes `b`, and `../common` becomes `common`.
+/// The path without `.` and `..`: `./a/../b` becomes `b`, and `../common` becomes `common`.
 fn default_tail(given: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in given.split('/') {

@@ -1,23 +1,23 @@
-//! One image on its way to a recipe.
+//! The state of lowering one image to a recipe.
 
 use crate::recipe::files::Own;
 use crate::recipe::model::Step;
 use crate::spec::{ImageSpec, WorkspacePath};
 
-/// flytekit's directory for files without a target, in images without a working directory.
+/// flytekit's directory for files without a destination, in images without a working directory.
 pub(super) const DEFAULT_DIRECTORY: &str = "/root";
 
-/// The account of flytekit's images.
+/// The user account in flytekit's images.
 pub(super) const FLYTEKIT_USER: &str = "flytekit";
 
 pub(super) struct Lowering<'a> {
     pub spec: &'a ImageSpec,
-    /// The directory of the manifest, whose `.dockerignore` applies.
+    /// The manifest's directory, whose `.dockerignore` applies.
     pub directory: &'a WorkspacePath,
-    /// What file sets leave out unasked.
+    /// Files that are excluded from file sets by default.
     pub own: Own,
     pub steps: Vec<Step>,
-    /// The manifest's fields that the file sets come from, in order.
+    /// The manifest fields that the file sets come from, in order.
     pub set_fields: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Packages of every kind, and the environment variables that they are installed with.
+//! Lowers packages of every kind, and the environment variables that flytekit images add.
 
 use super::lowering::{Lowering, sorted};
 use crate::recipe::files::FileSet;
@@ -19,7 +19,7 @@ impl Lowering<'_> {
     pub(super) fn environment(&mut self, env: &[(String, String)]) {
         let mut pairs = env.to_vec();
         if self.is_flytekit() {
-            // The user's own take precedence.
+            // User-defined variables take precedence.
             let known = [
                 ("PYTHONPATH", "/root".to_owned()),
                 ("FLYTE_SDK_RICH_TRACEBACKS", "0".to_owned()),
@@ -36,7 +36,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The Python that packages are installed for, after the steps so far.
+    /// The Python interpreter to install packages for, given the steps so far.
     fn interpreter(&self) -> Interpreter {
         if self.steps.iter().any(|step| matches!(step, Step::Lock(_))) {
             return Interpreter::Venv;
@@ -98,7 +98,7 @@ impl Lowering<'_> {
         });
     }
 
-    /// `pip-extra-args`, if this is the tool that installs `requirements`.
+    /// Returns `pip-extra-args` if `tool` is the one that installs `requirements`.
     fn extra_args(&self, tool: Option<LockTool>) -> Vec<String> {
         let requirements = self.spec.requirements.as_ref();
         let main_tool = requirements.and_then(|given| lock_tool(&given.path));
@@ -116,7 +116,7 @@ fn lock_tool(path: &WorkspacePath) -> Option<LockTool> {
     }
 }
 
-/// The files that the installer reads: lists of requirements include others, project files do not.
+/// The files that the installer reads: requirements files can include others, project files cannot.
 fn requirements_set(path: WorkspacePath) -> FileSet {
     if path.requirements_kind() == RequirementsKind::List {
         FileSet::Requirements { path }
@@ -125,8 +125,8 @@ fn requirements_set(path: WorkspacePath) -> FileSet {
     }
 }
 
-/// Whether a requirement names a package, as flytekit reads it: `flytekit[all]` and `flytekit.extra` do, `Flytekit` and
-/// `flytekit-foo` do not.
+/// Whether a requirement names a package, by flytekit's rules: `flytekit[all]` and `flytekit.extra` name flytekit, `Flytekit`
+/// and `flytekit-foo` do not.
 pub(crate) fn asks_for(requirement: &str, package: &str) -> bool {
     let name_goes_on = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
     requirement
@@ -134,7 +134,7 @@ pub(crate) fn asks_for(requirement: &str, package: &str) -> bool {
         .is_some_and(|rest| !rest.starts_with(name_goes_on))
 }
 
-/// Splits like a shell; the manifest has checked the quotes.
+/// Splits like a shell; the quotes were checked when the manifest was read.
 fn words(text: &str) -> Vec<String> {
     shlex::split(text).unwrap_or_else(|| vec![text.to_owned()])
 }

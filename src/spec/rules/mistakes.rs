@@ -1,4 +1,4 @@
-//! What is told of values that break a rule; whoever knows the place of a value asks here.
+//! Turns broken rules into diagnostics, for callers that know where a value was written.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use super::values::{any, id};
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::spec::WorkspacePath;
 
-/// A value that breaks a rule, as it is told; boxed, for results to stay small.
+/// The diagnostic for a value that breaks a rule; boxed to keep results small.
 pub(crate) type Mistake = Box<Diagnostic>;
 
-/// Holds the value of `what` to a rule.
+/// Checks the value of `what` against a rule.
 pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), Mistake> {
     any(&value.text)
         .and_then(|()| rule(&value.text))
@@ -24,7 +24,7 @@ pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), 
         })
 }
 
-/// Holds a name to a rule; `what` is what has it, such as `a context`.
+/// Checks a name against a rule; `what` is the thing named, such as `a context`.
 pub(crate) fn check_called(what: &str, rule: ValueRule, name: &Spanned) -> Result<(), Mistake> {
     rule(&name.text).map_err(|refused| {
         let message = format!("{what} cannot be called `{}`", shown(&name.text));
@@ -45,7 +45,7 @@ fn refused_as(message: String, text: &Spanned, refused: Refused) -> Mistake {
     })
 }
 
-/// Holds the name of an entry of a map to a rule.
+/// Checks the name of a map entry against a rule.
 pub(crate) fn check_entry(map: &str, rule: ValueRule, name: &Spanned) -> Result<(), Mistake> {
     rule(&name.text).map_err(|refused| {
         let message = format!("`{map}` cannot have an entry `{}`", shown(&name.text));
@@ -53,15 +53,15 @@ pub(crate) fn check_entry(map: &str, rule: ValueRule, name: &Spanned) -> Result<
     })
 }
 
-/// Holds the id of an image to its rule.
+/// Checks an image id against its rule.
 pub(crate) fn check_id(image: &Spanned) -> Result<(), Mistake> {
     check_called("an image", id, image)
 }
 
-/// Images that a workspace may have.
+/// The maximum number of images in a workspace.
 const IMAGE_LIMIT: usize = 10_000;
 
-/// Holds the id of one more image to those that are taken already.
+/// Checks that an image id is not taken and that the workspace has room for another image.
 pub(crate) fn check_id_once(id: &Spanned, taken: &BTreeMap<String, Place>) -> Result<(), Mistake> {
     let Some(before) = taken.get(&id.text) else {
         if taken.len() < IMAGE_LIMIT {
@@ -79,7 +79,7 @@ pub(crate) fn check_id_once(id: &Spanned, taken: &BTreeMap<String, Place>) -> Re
                 id.place.clone(),
                 "two combinations of the matrix have this id",
             )
-            .help("put something between the axes in the id")
+            .help("separate the axes in the id with some text")
     } else {
         mistake
             .at(id.place.clone(), "again here")
@@ -87,7 +87,7 @@ pub(crate) fn check_id_once(id: &Spanned, taken: &BTreeMap<String, Place>) -> Re
     }))
 }
 
-/// What may be given once: each that is given again is a mistake, told by `message` of it.
+/// Reports every repeated item; `message` makes the error message from the item's text.
 pub(crate) fn check_once<'t>(
     given: impl IntoIterator<Item = &'t Spanned>,
     message: impl Fn(&str) -> String,
@@ -106,20 +106,22 @@ pub(crate) fn check_once<'t>(
     again.collect()
 }
 
-/// The entries of a map, secrets, contexts: each name is given once.
+/// Checks that names of map entries, secrets or contexts are unique.
 pub(crate) fn check_names_once<'t>(
     field: &str,
     names: impl IntoIterator<Item = &'t Spanned>,
 ) -> Vec<Diagnostic> {
-    check_once(names, |name| format!("`{field}` gives `{name}` twice"))
+    check_once(names, |name| format!("`{field}` has `{name}` twice"))
 }
 
-/// Platforms, each of which is built once.
+/// Checks that no platform is listed twice.
 pub(crate) fn check_platforms_once(platforms: &[Spanned]) -> Vec<Diagnostic> {
-    check_once(platforms, |platform| format!("`{platform}` is given twice"))
+    check_once(platforms, |platform| {
+        format!("`{platform}` is listed twice")
+    })
 }
 
-/// The path of the workspace that a path means in a directory.
+/// Resolves a path written in `folder` to a workspace path.
 pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<WorkspacePath, Mistake> {
     let why = if path.text.is_empty() {
         "a path cannot be empty; the directory of this file is `.`"
@@ -133,11 +135,11 @@ pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<Workspace
     let message = format!("`{}` is not a path in the workspace", shown(&path.text));
     Err(Diagnostic::error("outside", message)
         .at(path.place.clone(), why)
-        .help("an image is made only of files below the directory of the root manifest")
+        .help("images can use only files below the directory of the root manifest")
         .into())
 }
 
-/// A step without any value; `place` is that of its name.
+/// The diagnostic for a step without a value; `place` is that of the step's name.
 pub(crate) fn empty_step(step: &str, place: &Place) -> Diagnostic {
     Diagnostic::missing(format!("`{step}` needs a value"), place)
 }

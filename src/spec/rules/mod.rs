@@ -1,7 +1,7 @@
-//! What values may be: one small question a value, asked alike of manifests and of the specs of programs.
+//! Validation rules for values: one small predicate each, shared by manifests and library specs.
 //!
-//! A value is refused when Docker, apt, pip or a file system would refuse it, or would take it for something else (an option,
-//! an instruction, a removal); everything else passes.
+//! A value is rejected if Docker, apt, pip or a file system would reject it or misinterpret it (as an option, an instruction or a
+//! removal). Everything else is accepted.
 
 mod mistakes;
 mod names;

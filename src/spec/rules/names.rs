@@ -1,26 +1,26 @@
-//! Docker's rules for what an image is called.
+//! Docker's rules for image names.
 //!
-//! What Docker would refuse after minutes of building is refused here at once, in words that say which part is wrong; where
-//! there is only one way to fix it, the fix comes along.
+//! What Docker would reject after minutes of building is rejected here right away, with a message that names the offending part and,
+//! where there is only one way to fix it, the fix.
 
 use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
 
-/// Checks a repository name: parts of lower-case letters and digits, `/` between them.
+/// Checks a repository name: components of lower-case letters and digits, separated by `/`.
 pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
     refuse_if(name.is_empty(), "a name cannot be empty")?;
-    refuse_if(name.len() > 255, "Docker takes at most 255 characters")?;
+    refuse_if(name.len() > 255, "Docker allows at most 255 characters")?;
     if name.chars().any(|c| c.is_ascii_uppercase()) {
         return settled(
-            "Docker takes lower-case letters only",
+            "Docker allows only lower-case letters",
             name.to_ascii_lowercase(),
             check_name,
         );
     }
     if let Some((before, tag)) = name.rsplit_once(':') {
         return refuse(if check_tag(tag).is_ok() && !before.is_empty() {
-            "a name has no tag in it: that is made of the key, or of `tag-format`"
+            "a name cannot include a tag: the tag is made from the key, or from `tag-format`"
         } else {
-            "a name cannot have a `:` in it"
+            "a name cannot contain `:`"
         });
     }
     for part in name.split('/') {
@@ -30,16 +30,13 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 fn check_part(part: &str) -> Result<(), Refused> {
-    refuse_if(
-        part.is_empty(),
-        "there is an empty part before or after a `/`",
-    )?;
+    refuse_if(part.is_empty(), "a part before or after a `/` is empty")?;
     if let Some(c) = part
         .chars()
         .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-'))
     {
         return refuse(format!(
-            "Docker takes no `{}` in it: only lower-case letters, digits, `.`, `_`, `-`",
+            "Docker does not allow `{}` here: only lower-case letters, digits, `.`, `_`, `-`",
             c.escape_debug()
         ));
     }
@@ -54,33 +51,33 @@ fn check_part(part: &str) -> Result<(), Refused> {
             matches!(separator, "" | "." | "_" | "__") || separator.chars().all(|c| c == '-');
         if !fine {
             return refuse(format!(
-                "Docker takes no `{separator}` between letters: only one `.`, one or two `_`, or any number of `-`"
+                "Docker does not allow `{separator}` between letters: only one `.`, one or two `_`, or any number of `-`"
             ));
         }
     }
     Ok(())
 }
 
-/// Checks a registry with the path below it, such as `ghcr.io/acme` or `localhost:5000`.
+/// Checks a registry with an optional path, such as `ghcr.io/acme` or `localhost:5000`.
 pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
     refuse_if(registry.is_empty(), "a registry cannot be empty")?;
     if let Some(rest) = without_schemes(registry) {
         return settled(
-            "a registry has no scheme",
+            "a registry cannot have a scheme",
             rest.trim_end_matches('/'),
             check_registry,
         );
     }
     if registry.len() > 1 && registry.ends_with('/') {
         return settled(
-            "a registry does not end in `/`",
+            "a registry cannot end in `/`",
             registry.trim_end_matches('/'),
             check_registry,
         );
     }
     if registry.chars().any(|c| c.is_ascii_uppercase()) {
         return settled(
-            "Docker takes lower-case letters only",
+            "Docker allows only lower-case letters",
             registry.to_ascii_lowercase(),
             check_registry,
         );
@@ -96,7 +93,7 @@ pub(crate) fn check_registry(registry: &str) -> Result<(), Refused> {
     })
 }
 
-/// What follows a scheme, or several: all are taken off at once, because a text may have thousands of them.
+/// Strips leading schemes; `None` if there are none. Iterates rather than recursing, because a text may have thousands of them.
 fn without_schemes(text: &str) -> Option<&str> {
     const SCHEMES: [&str; 5] = [
         "https://",
@@ -113,12 +110,12 @@ fn without_schemes(text: &str) -> Option<&str> {
 fn check_part_of_registry(part: &str) -> Result<(), Refused> {
     refuse_if(
         part.contains(':'),
-        "a registry has no tag in it: that is made of the key, or of `tag-format`",
+        "a registry cannot include a tag: the tag is made from the key, or from `tag-format`",
     )?;
     check_part(part)
 }
 
-/// Docker's way to tell `ghcr.io/x` from `acme/x`.
+/// Docker's heuristic for telling `ghcr.io/x` from `acme/x`.
 fn is_host(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
 }
@@ -129,7 +126,7 @@ fn check_host(host: &str) -> Result<(), Refused> {
             if address.parse::<std::net::Ipv6Addr>().is_err() {
                 return refuse(format!("`{address}` is not an IPv6 address"));
             }
-            // What follows must be a port: a line end here would be one in a Dockerfile.
+            // Only a port may follow: a line break here would end up in a Dockerfile.
             match rest.split_once(':') {
                 Some(("", port)) => ("ipv6", Some(port)),
                 None if rest.is_empty() => ("ipv6", None),
@@ -153,11 +150,11 @@ fn check_host(host: &str) -> Result<(), Refused> {
     require(name.split('.').all(fine), &why)
 }
 
-/// Checks a whole reference to an image of a registry: `[registry/]name[:tag][@digest]`.
+/// Checks a complete image reference: `[registry/]name[:tag][@digest]`.
 pub(crate) fn check_reference(reference: &str) -> Result<(), Refused> {
     refuse_if(reference.is_empty(), "a base image cannot be empty")?;
     if let Some(rest) = without_schemes(reference) {
-        return settled("a reference has no scheme", rest, check_reference);
+        return settled("a reference cannot have a scheme", rest, check_reference);
     }
     let (rest, digest) = halves(reference, '@');
     digest.map_or(Ok(()), check_digest)?;
@@ -186,7 +183,7 @@ fn check_repository(name: &str) -> Result<(), Refused> {
     }
     refuse_if(
         name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
-        "Docker takes 64 hexadecimal digits for an image id, not for a name",
+        "Docker reads 64 hexadecimal digits as an image id, not as a name",
     )?;
     check_name(name)
 }
@@ -205,14 +202,14 @@ pub(crate) fn check_tag(tag: &str) -> Result<(), Refused> {
     refuse_if(tag.is_empty(), "a tag cannot be empty")?;
     if tag.len() > 128 {
         return refuse(format!(
-            "the tag would have {} characters, and Docker takes at most 128",
+            "the tag would have {} characters, and Docker allows at most 128",
             tag.len()
         ));
     }
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if let Some(c) = tag.chars().find(|c| !word(*c) && !matches!(c, '.' | '-')) {
         return refuse(format!(
-            "Docker takes no `{}` in a tag: only letters, digits, `_`, `.`, `-`",
+            "Docker does not allow `{}` in a tag: only letters, digits, `_`, `.`, `-`",
             c.escape_debug()
         ));
     }
@@ -223,13 +220,14 @@ pub(crate) fn check_tag_format(format: &str) -> Result<(), Refused> {
     check_tag(&format_tag(format, &"0123456789abcdef".repeat(2))?)
 }
 
-/// Fills a tag format as Python's `str.format` would: `{spec_hash}`, `{spec_hash:.8}`, `{{` and `}}`.
+/// Expands a tag format as Python's `str.format` would: `{spec_hash}`, `{spec_hash:.8}`, `{{` and `}}`.
 pub(crate) fn format_tag(format: &str, spec_hash: &str) -> Result<String, Refused> {
-    let lone = |brace: &str| Refused::new(format!("a `{brace}` has no counterpart"));
+    let lone = |brace: &str| Refused::new(format!("unmatched `{brace}`"));
     fill_braces(format, lone, |field| fill_field(field, spec_hash))
 }
 
-/// Fills the placeholders of a format, each by what is between its braces; `lone` is said of a brace without its other half.
+/// Expands the placeholders of a format: `fill` maps the text between braces to its value, `lone` makes the error for an
+/// unmatched brace.
 pub(crate) fn fill_braces<T: AsRef<str>, E>(
     format: &str,
     lone: impl Fn(&str) -> E,
@@ -254,7 +252,7 @@ pub(crate) fn fill_braces<T: AsRef<str>, E>(
     Ok(out + rest)
 }
 
-/// Where the brace is that closes a placeholder, which may have others inside.
+/// The position of the brace that closes a placeholder, allowing for nested braces.
 fn end_of_field(text: &str) -> Option<usize> {
     let mut open = 1;
     text.find(|c| {
@@ -267,7 +265,7 @@ fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
     let (name, spec) = halves(field, ':');
     if name != "spec_hash" {
         return refuse(format!(
-            "`{{{name}}}` is unknown: the one field is `{{spec_hash}}`"
+            "`{{{name}}}` is unknown: the only field is `{{spec_hash}}`"
         ));
     }
     let Some(spec) = spec.filter(|spec| !spec.is_empty()) else {
@@ -280,7 +278,7 @@ fn fill_field<'a>(field: &str, spec_hash: &'a str) -> Result<&'a str, Refused> {
     match digits {
         Some(digits) => Ok(&spec_hash[..digits.min(spec_hash.len())]),
         None => refuse(format!(
-            "`:{spec}` is unknown: only a length can be given, as in `{{spec_hash:.8}}`"
+            "`:{spec}` is not supported: only a length can be given, as in `{{spec_hash:.8}}`"
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! What packages, their sources and their Python may be.
+//! Rules for packages, package sources and Python versions.
 
 use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
 use super::values::line;
@@ -21,11 +21,11 @@ pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
     refuse_if(value.starts_with('-'), "an option is not a package")?;
     refuse_if(
         value.contains(char::is_whitespace),
-        "one package a value: `apt-packages \"git\" \"curl\"`",
+        "one package per value: `apt-packages \"git\" \"curl\"`",
     )?;
     refuse_if(
         value.contains(['<', '>', '~']) && version.is_none(),
-        "apt takes only whole versions: `name=version`",
+        "apt accepts only exact versions: `name=version`",
     )?;
     let fine = |name: &str| {
         name.len() > 1
@@ -40,7 +40,7 @@ pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
     )?;
     require(
         fine(name),
-        "names of Debian packages have lower-case letters, digits, `+`, `-` and `.`, and begin with a letter or digit",
+        "names of Debian packages consist of lower-case letters, digits, `+`, `-` and `.`, and begin with a letter or digit",
     )?;
     refuse_if(
         arch.is_some_and(|arch| !fine(arch)),
@@ -50,16 +50,16 @@ pub(crate) fn apt_package(value: &str) -> Result<(), Refused> {
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~' | ':');
     refuse_if(
         version.is_some_and(|version| version.is_empty() || !version.chars().all(version_char)),
-        "a version has letters, digits, `.`, `+`, `-`, `~` and `:`",
+        "a version consists of letters, digits, `.`, `+`, `-`, `~` and `:`",
     )
 }
 
-/// A requirement that no installer takes for an option.
+/// A requirement that no installer could take for an option.
 pub(crate) fn requirement(value: &str) -> Result<(), Refused> {
     line(value)?;
     refuse_if(
         value.trim_start().starts_with('-'),
-        "options go to `pip-extra-args`, further files to `requirements`",
+        "options belong in `pip-extra-args`, requirements files in `requirements`",
     )?;
     refuse_if(
         value.trim_start().starts_with('#'),
@@ -67,10 +67,9 @@ pub(crate) fn requirement(value: &str) -> Result<(), Refused> {
     )
 }
 
-/// A file whose format is known by its name, or else a list of requirements.
+/// A file whose format is recognized by name; anything else must look like a pip requirements file.
 pub(crate) fn requirements_file(value: &str) -> Result<(), Refused> {
-    const TAKEN: &str =
-        "it is a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
+    const TAKEN: &str = "it must be a list of requirements, `uv.lock`, `poetry.lock`, `pylock.toml` or `pyproject.toml`";
     let name = value.rsplit('/').next().unwrap_or_default();
     if RequirementsKind::of(name) != RequirementsKind::List {
         return Ok(());
@@ -78,25 +77,25 @@ pub(crate) fn requirements_file(value: &str) -> Result<(), Refused> {
     let endings = [".toml", ".lock", ".yml", ".yaml", ".json", ".cfg", ".py"];
     refuse_if(
         matches!(name, "environment.yml" | "environment.yaml"),
-        "conda's packages go to `conda-packages`, its channels to `conda-channels`",
+        "conda packages belong in `conda-packages`, channels in `conda-channels`",
     )?;
     let is_other = name == "Pipfile" || endings.iter().any(|ending| name.ends_with(ending));
     require(!is_other, TAKEN)
 }
 
-/// `[channel::]name[version]` as conda writes it: nothing that micromamba could take for an option or a file.
+/// `[channel::]name[version]` in conda's syntax: nothing that micromamba could take for an option or a file.
 pub(crate) fn conda_package(value: &str) -> Result<(), Refused> {
     line(value)?;
     refuse_if(value.starts_with('-'), "an option is not a package")?;
     refuse_if(
         value.contains("://") || value.starts_with(['/', '.', '@']),
-        "a package has a name: files and URLs are not taken",
+        "a package is given by name: files and URLs are not supported",
     )?;
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-=<>!~*,|: []'\"".contains(c);
     let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
     require(
         begins && value.chars().all(fine),
-        "a package is such as `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
+        "a package looks like `numpy`, `numpy=1.26`, `numpy>=1.26,<2` or `conda-forge::numpy`",
     )
 }
 
@@ -108,29 +107,29 @@ pub(crate) fn conda_channel(value: &str) -> Result<(), Refused> {
     )
 }
 
-/// Numbers with dots between them, such as `12` or `12.4.1`.
+/// Numbers separated by dots, such as `12` or `12.4.1`.
 pub(crate) fn number(value: &str) -> Result<(), Refused> {
     let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     require(
         value.split('.').count() <= 4 && value.split('.').all(number),
-        "a version is such as `12`, `12.4` or `12.4.1`",
+        "a version looks like `12`, `12.4` or `12.4.1`",
     )
 }
 
 pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
-        "all" => settled("it is written in lower case", "all", copy_mode),
+        "all" => settled("it must be lower case", "all", copy_mode),
         "none" | "no-copy" => settled("it is called `none`", "none", copy_mode),
         "loaded-modules" => refuse(
-            "which modules are loaded only the Python process knows that runs the workflow: `all` copies every file of `source-root`, \
+            "only the Python process that runs the workflow knows which modules are loaded: `all` copies every file of `source-root`, \
              `none` leaves them to fast registration",
         ),
-        _ => refuse("it is `all` or `none`"),
+        _ => refuse("it must be `all` or `none`"),
     }
 }
 
-/// A release of flytekit whose images are understood: from 1.15.3 on their tags are computed as today.
+/// A supported release of flytekit: since 1.15.3, tags have been computed in the same way.
 pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
     number(value)?;
     let parts = value
@@ -139,11 +138,11 @@ pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
     match parts.collect::<Vec<u32>>().as_slice() {
         [1, minor, patch] if (*minor, *patch) >= (15, 3) => Ok(()),
         [1, _, _] => refuse(
-            "flytekit computes tags as today since 1.15.3: earlier releases are not understood",
+            "only releases from 1.15.3 on are supported: earlier ones compute tags differently",
         ),
-        [1] | [1, _] => {
-            refuse("the whole version is needed, such as `1.16.31`: it is also what is installed")
-        }
+        [1] | [1, _] => refuse(
+            "a full version is required, such as `1.16.31`: it is also the version that is installed",
+        ),
         _ => refuse("only flytekit 1 has ImageSpecs"),
     }
 }
@@ -164,7 +163,7 @@ pub(crate) fn url(value: &str) -> Result<(), Refused> {
     line(value)?;
     refuse_if(
         value.contains(char::is_whitespace),
-        "a URL has no space in it",
+        "a URL cannot contain spaces",
     )?;
     let known = ["https://", "http://", "file://"];
     require(
@@ -177,7 +176,7 @@ pub(crate) fn shell_words(value: &str) -> Result<(), Refused> {
     line(value)?;
     refuse_if(
         shlex::split(value).is_none(),
-        "it does not split into words as a shell would: a quote or a `\\` is left open",
+        "a shell could not split this into words: a quote or a `\\` is left open",
     )
 }
 
@@ -198,6 +197,6 @@ pub(crate) fn python_version(value: &str) -> Result<(), Refused> {
         });
     require(
         parts.len() <= 3 && first.iter().all(number) && tail && (number(&digits) || release),
-        "a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`",
+        "a version looks like `3.12`, `3.12.4`, `3.14rc1` or `3.13t`",
     )
 }

@@ -1,4 +1,4 @@
-//! The rules on the parts of values that have several, by the names that these parts have in a manifest.
+//! Rules for the parts of structured values, by the names that the parts have in a manifest.
 
 use super::packages::{apt_package, conda_package, requirement, requirements_file};
 use super::refused::ValueRule;
@@ -6,7 +6,7 @@ use super::values::{
     absolute, any, command, env_name, line, mount_point, stage_name, user, variable,
 };
 
-/// One part of a value: `to` of a copy, `target` of a Dockerfile.
+/// The rule for one part of a structured value, such as `to` of a copy or `target` of a Dockerfile.
 #[derive(Clone, Copy)]
 pub(crate) struct PartRule {
     pub name: &'static str,
@@ -17,7 +17,7 @@ const fn part(name: &'static str, rule: ValueRule) -> PartRule {
     PartRule { name, rule }
 }
 
-/// The id of an image of the workspace: of a base, a copy, a context.
+/// The id of a workspace image, in a base, a copy or a context.
 pub(crate) const IMAGE_ID: PartRule = part("image", any);
 pub(crate) const COPY_TO: PartRule = part("to", line);
 pub(crate) const COPY_OWNER: PartRule = part("owner", user);
@@ -25,7 +25,7 @@ pub(crate) const STEP_APT: PartRule = part("apt", apt_package);
 pub(crate) const STEP_CONDA: PartRule = part("conda", conda_package);
 pub(crate) const STEP_PIP: PartRule = part("pip", requirement);
 pub(crate) const STEP_RUN: PartRule = part("run", command);
-/// The rule is on the names.
+/// Applies to the names.
 pub(crate) const STEP_ENV: PartRule = part("env", env_name);
 pub(crate) const STEP_USER: PartRule = part("user", user);
 pub(crate) const STEP_WORKDIR: PartRule = part("workdir", absolute);
@@ -37,6 +37,6 @@ pub(crate) const USE_ENV: PartRule = part("env", variable);
 pub(crate) const USE_MOUNT: PartRule = part("mount", mount_point);
 pub(crate) const DOCKERFILE_CONTEXT: PartRule = part("context", any);
 pub(crate) const DOCKERFILE_TARGET: PartRule = part("target", stage_name);
-/// Build arguments: the rule is on their names.
+/// Build arguments; applies to the names.
 pub(crate) const DOCKERFILE_ARGS: PartRule = part("args", variable);
 pub(crate) const CONTEXT_PATH: PartRule = part("path", any);

@@ -1,18 +1,18 @@
-//! Why a value is refused, and what it should be instead.
+//! The result of a failed rule: the reason and, where known, a fix.
 
 pub(crate) type ValueRule = fn(&str) -> Result<(), Refused>;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub(crate) struct Refused {
-    /// What is wrong with it, in words.
+    /// Why the value is not accepted.
     pub why: String,
-    /// What it should probably be.
+    /// The value that was probably meant.
     pub fix: Option<String>,
 }
 
 impl Refused {
-    /// Without a fix.
+    /// A refusal without a fix.
     pub(super) fn new(why: impl Into<String>) -> Self {
         Self {
             why: why.into(),
@@ -25,23 +25,23 @@ pub(crate) fn refuse<T>(why: impl Into<String>) -> Result<T, Refused> {
     Err(Refused::new(why))
 }
 
-/// Refuses, without a fix, what does not meet a condition.
+/// Refuses, without a fix, unless the condition holds.
 pub(super) fn require(is_met: bool, why: &str) -> Result<(), Refused> {
     if is_met { Ok(()) } else { refuse(why) }
 }
 
-/// Refuses, without a fix, what meets a condition.
+/// Refuses, without a fix, if the condition holds.
 pub(super) fn refuse_if(is_met: bool, why: &str) -> Result<(), Refused> {
     require(!is_met, why)
 }
 
-/// What is before the first of a separator, and what is after it.
+/// Splits at the first separator; the second half is `None` if there is no separator.
 pub(super) fn halves(text: &str, separator: char) -> (&str, Option<&str>) {
     let mut halves = text.splitn(2, separator);
     (halves.next().unwrap_or_default(), halves.next())
 }
 
-/// Refuses with a fix that nobody has checked.
+/// Refuses with an unchecked fix.
 pub(crate) fn refuse_for(why: impl Into<String>, fix: impl Into<String>) -> Result<(), Refused> {
     Err(Refused {
         why: why.into(),
@@ -49,7 +49,7 @@ pub(crate) fn refuse_for(why: impl Into<String>, fix: impl Into<String>) -> Resu
     })
 }
 
-/// Refuses with a fix that `rule` accepts; where the fix is refused too, that refusal says more.
+/// Refuses with a fix, provided that `rule` accepts it; otherwise returns that rule's own refusal.
 pub(crate) fn settled(why: &str, fix: impl Into<String>, rule: ValueRule) -> Result<(), Refused> {
     let fix = fix.into();
     match rule(&fix) {

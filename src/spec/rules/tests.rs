@@ -1,4 +1,4 @@
-//! What Docker, apt, pip and conda take, and what they would refuse or misread.
+//! What Docker, apt, pip and conda accept, and what they would reject or misread.
 
 use super::names::{check_name, check_reference, check_registry, check_tag_format, format_tag};
 use super::packages::*;
@@ -39,7 +39,7 @@ fn names_are_docker_s() {
 
 #[test]
 fn schemes_without_end_are_refused_in_no_time() {
-    // Found by fuzzing: one call within the other for each, until the stack was full.
+    // Found by fuzzing: the function called itself once per scheme until the stack overflowed.
     let text = format!("{}r.test/a", "https://".repeat(100_000));
     let fix = |result: Result<(), Refused>| result.unwrap_err().fix;
     assert_eq!(fix(check_reference(&text)).as_deref(), Some("r.test/a"));
@@ -48,7 +48,7 @@ fn schemes_without_end_are_refused_in_no_time() {
 
 #[test]
 fn nothing_but_a_port_follows_an_ipv6_address() {
-    // Found by fuzzing: whatever followed the bracket was taken, a line end with an instruction too.
+    // Found by fuzzing: anything after the bracket was accepted, even a line break followed by an instruction.
     for host in [
         "[::1]x",
         "[::1] ",

@@ -1,12 +1,12 @@
-//! Rules on names, ids, paths inside images, builders and platforms.
+//! Rules for names, ids, paths inside images, builders and platforms.
 
 use super::refused::{Refused, refuse, refuse_for, refuse_if, require};
 use crate::suggest::closest;
 
-/// Backends of this version.
+/// Backends available in this version.
 const BUILDERS: &[&str] = &["docker", "envd", "fake"];
 
-/// Backends of coming versions.
+/// Backends planned for later versions, with the version.
 const COMING_BUILDERS: &[(&str, &str)] = &[("oci", "0.3")];
 
 /// Platforms that images can be built for.
@@ -29,7 +29,7 @@ const PLATFORMS: &[&str] = &[
     "linux/arm64/v8",
 ];
 
-/// What people call platforms otherwise.
+/// Common other names for platforms.
 const OTHER_NAMES: &[(&str, &str)] = &[
     ("amd64", "linux/amd64"),
     ("x86_64", "linux/amd64"),
@@ -41,47 +41,48 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("linux/arm", "linux/arm/v7"),
 ];
 
-/// Whether a name begins with a letter or digit (or one of `first`), and goes on with those and the characters of `more`.
+/// Whether a name consists of ASCII letters, digits and characters of `more`, and starts with a letter, a digit or a character
+/// of `first`.
 fn is_made_of(name: &str, first: &str, more: &str) -> bool {
     let word = |c: char, more: &str| c.is_ascii_alphanumeric() || more.contains(c);
     name.starts_with(|c| word(c, first)) && name.chars().all(|c| word(c, more))
 }
 
-/// The same, but the first character is no digit.
+/// Like [`is_made_of`], except that the first character cannot be a digit.
 fn is_identifier(name: &str, first: &str, more: &str) -> bool {
     is_made_of(name, first, more) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Anything that a process can be given.
+/// Anything that can be passed to a process.
 pub(crate) fn any(value: &str) -> Result<(), Refused> {
-    let why = "no program can be given a NUL character";
+    let why = "it cannot contain a NUL character";
     require(!value.contains('\0'), why)
 }
 
-/// Text of one line that is not empty.
+/// A single, non-empty line.
 pub(crate) fn line(value: &str) -> Result<(), Refused> {
     any(value)?;
     require(!value.trim().is_empty(), "it cannot be empty")?;
-    let why = "it cannot have a line break in it";
+    let why = "it cannot contain a line break";
     require(!value.contains(['\n', '\r']), why)
 }
 
-/// Names of variables, axes and templates.
+/// Names of variables, matrix axes and templates.
 pub(crate) fn declared_name(name: &str) -> Result<(), Refused> {
     require(
         is_identifier(name, "_", "_-"),
-        "a name has letters, digits, `_` and `-`, and begins with a letter",
+        "a name consists of letters, digits, `_` and `-`, and begins with a letter",
     )
 }
 
-/// Ids name files and stand in selections.
+/// Image ids, which also serve as file names and in selections.
 pub(crate) fn id(id: &str) -> Result<(), Refused> {
     require(!id.is_empty(), "an id cannot be empty")?;
     require(id.len() <= 128, "an id has at most 128 characters")?;
     let word = |c: char| c.is_ascii_alphanumeric();
     if let Some(c) = id.chars().find(|c| !word(*c) && !".-_".contains(*c)) {
         return refuse(format!(
-            "an id has no `{}` in it: only letters, digits, `.`, `_`, `-`",
+            "an id cannot contain `{}`: only letters, digits, `.`, `_`, `-`",
             c.escape_debug()
         ));
     }
@@ -89,7 +90,7 @@ pub(crate) fn id(id: &str) -> Result<(), Refused> {
     require(id.starts_with(word) && id.ends_with(word), why)?;
     require(
         !id.contains(".."),
-        "an id has no `..` in it: selections use it",
+        "an id cannot contain `..`: selections use it",
     )
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn builder(value: &str) -> Result<(), Refused> {
         return Ok(());
     }
     if let Some((_, version)) = COMING_BUILDERS.iter().find(|(name, _)| *name == value) {
-        return refuse(format!("version {version} will have this builder"));
+        return refuse(format!("this builder is planned for version {version}"));
     }
     if value == "default" {
         return refuse_for(
@@ -146,12 +147,12 @@ pub(crate) fn program(value: &str) -> Result<(), Refused> {
     require(value.starts_with('/'), why)
 }
 
-/// `user` or `user:group`, by name or number.
+/// `user` or `user:group`, each a name or number.
 pub(crate) fn user(value: &str) -> Result<(), Refused> {
     let mut parts = value.splitn(2, ':');
     require(
         parts.all(|part| is_made_of(part, "_", "_-.")),
-        "it is a name or number, and after a `:` a group, such as `app` or `1000:1000`",
+        "it must be a name or number, optionally followed by `:` and a group, such as `app` or `1000:1000`",
     )
 }
 
@@ -162,71 +163,71 @@ pub(crate) fn command(value: &str) -> Result<(), Refused> {
 }
 
 pub(crate) fn env_name(name: &str) -> Result<(), Refused> {
-    // A variable of that name would go before the build argument by which Dockerfiles are given line ends.
+    // A variable of this name would shadow the build argument that supplies line breaks to Dockerfiles.
     refuse_if(
         name == "IMGSPEC_NEWLINE",
-        "this one is imgspec's own: it stands for line ends while images are built",
+        "this name is reserved: imgspec uses it for line breaks while it builds images",
     )?;
     require(
         is_identifier(name, "_", "_.-"),
-        "names of environment variables have letters, digits and `_`, and begin with no digit",
+        "names of environment variables consist of letters, digits and `_`, and cannot begin with a digit",
     )
 }
 
-/// Names of the builder's options: words, as command lines have them.
+/// Names of builder options, in command-line style.
 pub(crate) fn option_name(name: &str) -> Result<(), Refused> {
     require(
         is_identifier(name, "", "_-"),
-        "names of options have letters, digits, `-` and `_`, and begin with a letter",
+        "names of options consist of letters, digits, `-` and `_`, and begin with a letter",
     )
 }
 
-/// Secrets are named in mounts and on command lines.
+/// Secret ids, which appear in mounts and on command lines.
 pub(crate) fn secret_id(id: &str) -> Result<(), Refused> {
     require(
         is_made_of(id, "", "._-") && id.len() <= 64,
-        "an id has letters, digits, `.`, `_` and `-`, begins with a letter or digit, and has at most 64 characters",
+        "an id consists of letters, digits, `.`, `_` and `-`, begins with a letter or digit, and has at most 64 characters",
     )?;
     let is_ours = id.starts_with("pip-secret-mounts-") || id.starts_with("UV_PYTHON_");
-    require(!is_ours, "imgspec uses such ids itself")
+    require(!is_ours, "this id is reserved: imgspec uses it itself")
 }
 
 pub(crate) fn variable(name: &str) -> Result<(), Refused> {
     require(
         is_identifier(name, "_", "_"),
-        "a shell's variables have letters, digits and `_`, and begin with no digit",
+        "names of shell variables consist of letters, digits and `_`, and cannot begin with a digit",
     )
 }
 
-/// Where something is mounted: a path that cannot be taken for more of the mount's options.
+/// A mount point: a path that cannot be mistaken for further mount options.
 pub(crate) fn mount_point(value: &str) -> Result<(), Refused> {
     absolute(value)?;
     let is_option = |c: char| c.is_whitespace() || ",\"$\\".contains(c);
-    let why = "a mount's path has no spaces, commas, quotes, `$` or `\\` in it";
+    let why = "the path of a mount cannot contain spaces, commas, quotes, `$` or `\\`";
     require(!value.contains(is_option), why)
 }
 
 pub(crate) fn label_name(name: &str) -> Result<(), Refused> {
-    let why = "labels below `dev.imgspec.` are imgspec's own";
+    let why = "labels that begin with `dev.imgspec.` are reserved for imgspec";
     require(!name.starts_with("dev.imgspec."), why)?;
     require(
         is_made_of(name, "", "._-/") && name.ends_with(|c: char| c.is_ascii_alphanumeric()),
-        "names of labels have letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit",
+        "names of labels consist of letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit",
     )
 }
 
 pub(crate) fn stage_name(name: &str) -> Result<(), Refused> {
-    let why = "stages have names of letters, digits, `-`, `_` and `.`, or a number";
+    let why = "the name of a stage consists of letters, digits, `-`, `_` and `.`, or is a number";
     require(is_made_of(name, "", "_-."), why)
 }
 
-/// What a Dockerfile can name in `FROM` and `COPY --from`.
+/// A context name, which must be usable in `FROM` and `COPY --from`.
 pub(crate) fn context_name(name: &str) -> Result<(), Refused> {
     let is_other = |c: char| c.is_whitespace() || c.is_control() || "=,$\"\\".contains(c);
     let is_taken = matches!(name, "context" | "dockerfile");
-    require(!is_taken, "BuildKit has that name for something else")?;
+    require(!is_taken, "BuildKit uses that name for something else")?;
     require(
         !name.is_empty() && !name.contains(is_other),
-        "it is what follows `FROM`: no spaces, `=`, `,`, `$` or quotes",
+        "it must be usable after `FROM`: no spaces, `=`, `,`, `$` or quotes",
     )
 }

@@ -114,7 +114,7 @@ fn a_manifest_that_may_not_be_written_is_left_as_it_is() {
                 insta::assert_snapshot!(ran.stderr, @r#"
                 error[usage]: `imgspec.kdl` cannot be written: permission denied
                  |
-                 = help: it is as it was; are it and its directory writable?
+                 = help: it is unchanged; check that the file and its directory are writable
 
                 1 error
                 "#);

@@ -80,15 +80,15 @@ fn what_is_unknown_is_suggested() {
 
     1 error
     $ imgspec set train extends x
-    error[usage]: `extends` is not edited by a command
+    error[usage]: commands cannot edit `extends`
      |
-     = help: write it into the image by hand
+     = help: edit the image by hand
 
     1 error
     $ imgspec set train nothing-such x
     error[usage]: there is no field `nothing-such`
      |
-     = help: docs/manifest.md has all fields
+     = help: docs/manifest.md lists all fields
 
     1 error
     $ imgspec remove train packages torsh
@@ -136,53 +136,53 @@ fn what_no_command_edits_is_said() {
     );
     assert_snapshot!(told, @r#"
     $ imgspec remove train packages
-    error[usage]: which values of `packages` are to be removed is not said
+    error[usage]: no values of `packages` to remove were given
      |
-     = help: name them behind the field
+     = help: list them after the field
 
     1 error
     $ imgspec add train user x
-    error[usage]: `user` has one value
+    error[usage]: `user` holds a single value
      |
      = help: write `imgspec set train user VALUE`
 
     1 error
     $ imgspec set train user x y
-    error[usage]: `user` has one value
+    error[usage]: `user` holds a single value
      |
      = help: write `imgspec set train user VALUE`
 
     1 error
     $ imgspec add train copy x
-    error[by-hand]: `copy` is not edited by a command
+    error[by-hand]: commands cannot edit `copy`
      --> imgspec.kdl:2:7
       |
     2 | image "train" { // one
-      |       ^^^^^^^ write it here by hand
+      |       ^^^^^^^ edit it here by hand
       |
-      = help: what commands edit are texts, paths, lists and maps
+      = help: commands can edit strings, paths, lists and maps
 
     1 error
     $ imgspec set train env A
-    error[usage]: `env` takes names with values, and "A" has no name
+    error[usage]: `env` takes `NAME=VALUE` pairs, and "A" has no name
      |
      = help: write `NAME=VALUE`
 
     1 error
     $ imgspec set train env =1
-    error[usage]: `env` takes names with values, and "=1" has no name
+    error[usage]: `env` takes `NAME=VALUE` pairs, and "=1" has no name
      |
      = help: write `NAME=VALUE`
 
     1 error
     $ imgspec set train env reset=1
-    error[usage]: an entry of `env` called `reset` is not edited by a command
+    error[usage]: commands cannot edit an entry of `env` named `reset`
      |
      = help: write it by hand: `env { reset "1" }`
 
     1 error
     $ imgspec set train env "A={{ \n }}"
-    error[usage]: a value with `{{` and with characters that cannot be seen is not written by a command
+    error[usage]: commands cannot write a value that has both `{{` and invisible characters
      |
      = help: write it into the manifest by hand
 
@@ -221,7 +221,7 @@ fn what_would_take_a_comment_along_is_left_to_its_writer() {
      --> imgspec.kdl:2:14
       |
     2 |     packages /-"old" "b" \ // two
-      |              ^^ this would go with it
+      |              ^^ this would be removed with it
 
     1 error
     $ imgspec remove a env A
@@ -229,17 +229,17 @@ fn what_would_take_a_comment_along_is_left_to_its_writer() {
      --> imgspec.kdl:5:11
       |
     5 |         A /* why */ "1"
-      |           ^^^^^^^^^ this would go with it
+      |           ^^^^^^^^^ this would be removed with it
 
     1 error
     $ imgspec remove a copy src
-    error[by-hand]: `copy` is not edited by a command
+    error[by-hand]: commands cannot edit `copy`
      --> imgspec.kdl:7:5
       |
     7 |     copy "src" to="/src"
-      |     ^^^^ write it here by hand
+      |     ^^^^ edit it here by hand
       |
-      = help: what commands edit are texts, paths, lists and maps
+      = help: commands can edit strings, paths, lists and maps
 
     1 error
     "#);

@@ -42,7 +42,7 @@ fn a_merge_conflict_is_told_with_its_line_and_mended_by_one_side_and_lock() {
         &[
             "`imgspec.lock` holds a merge conflict",
             "imgspec.lock:4",
-            "take either side whole",
+            "take one side entirely",
         ],
     );
     // One side, which lacks the other's bases.
@@ -72,7 +72,7 @@ fn a_damaged_lock_is_told_with_its_line() {
     std::fs::write(sandbox.path("imgspec.lock"), b"version 1\n\xff").unwrap();
     refused(&sandbox, &["it is not UTF-8"]);
     sandbox.write("imgspec.lock", "");
-    refused(&sandbox, &["it says no version"]);
+    refused(&sandbox, &["it has no version"]);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_lock_of_a_newer_version_is_left_alone() {
     refused(
         &sandbox,
         &[
-            "`imgspec.lock` is of version 7, and this imgspec knows 1",
+            "`imgspec.lock` has format version 7, but this imgspec supports only 1",
             "update imgspec",
         ],
     );

@@ -232,7 +232,7 @@ fn a_python_file_that_fails_is_shown_where_it_does() {
       = help: it was run by `python3`; `--python` names another
 
     1 error
-    error[python]: `python3` ended before it had imported `flow.py`
+    error[python]: `python3` exited before it had imported `flow.py`
      |
      = help: its last output:
              last words
@@ -263,7 +263,7 @@ fn a_python_without_flytekit_is_told_what_to_do() {
     assert_snapshot!(refused(&sandbox, &["flow.py"]), @"
     error[no-flytekit]: `python3` has no flytekit, which the file imports
      |
-     = help: name the Python that your workflows use, such as `--python .venv/bin/python`
+     = help: select the Python that your workflows use, such as `--python .venv/bin/python`
      = help: or install it there: `python3 -m pip install flytekit`
 
     1 error

@@ -36,7 +36,7 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
      --> ImageSpec train:2:10
       |
     2 |     name "Team/Train"
-      |          ^^^^^^^^^^^^ Docker takes lower-case letters only
+      |          ^^^^^^^^^^^^ Docker allows only lower-case letters
       |
     help: write it like this
       |
@@ -60,7 +60,7 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
      --> ImageSpec train:4:22
       |
     4 |     packages "numpy" "-e ."
-      |                      ^^^^^^ options go to `pip-extra-args`, further files to `requirements`
+      |                      ^^^^^^ options belong in `pip-extra-args`, requirements files in `requirements`
 
     error[outside]: `../secrets` is not a path in the workspace
      --> ImageSpec train:5:10
@@ -68,7 +68,7 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
     5 |     copy "../secrets" to="/s"
       |          ^^^^^^^^^^^^ this leads out of the workspace
       |
-      = help: an image is made only of files below the directory of the root manifest
+      = help: images can use only files below the directory of the root manifest
 
     error[missing-file]: `a.tx` does not exist
      --> ImageSpec train:6:10
@@ -76,7 +76,7 @@ fn all_mistakes_of_all_images_are_told_at_once_with_what_the_specs_say() {
     6 |     copy "a.tx" to="/a"
       |          ^^^^^^ did you mean `a.txt`?
       |
-      = help: paths are relative to the directory of the manifest that gives them
+      = help: paths are relative to the directory of the manifest that contains them
 
     error[unknown-builder]: image `base`: unknown builder `fakr`
      --> ImageSpec base:2:13
@@ -137,7 +137,7 @@ fn a_circle_is_shown_hop_by_hop() {
             );
     });
     insta::assert_snapshot!(told, @r#"
-    error[cycle]: images need each other in a circle: `a` -> `b` -> `a`
+    error[cycle]: images depend on each other in a cycle: `a` -> `b` -> `a`
      --> ImageSpec a:2:22
       |
     2 |     base-image image="b"

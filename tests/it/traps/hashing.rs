@@ -214,7 +214,7 @@ fn a_password_of_an_index_is_refused_and_shown_nowhere() {
         sandbox.run(&["render", "app"]),
     ];
     for ran in runs {
-        let ran = ran.code(2).says("a URL has a password in it");
+        let ran = ran.code(2).says("a URL contains a password");
         assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(secret));
     }
     assert!(!holds(&sandbox.root(), secret));

@@ -129,7 +129,7 @@ fn a_link_that_is_the_set_itself_is_followed_inside_the_workspace_only() {
     );
     assert_eq!(
         tree.read("broken").unwrap_err().to_string(),
-        "`broken` is a link that leads nowhere"
+        "`broken` is a broken link"
     );
 }
 

@@ -1,10 +1,10 @@
-//! Each field, with two ways to say it, and whether they are the same image.
+//! Two settings of each field, and whether they result in the same image.
 
 use super::Part::{In, Out};
 use super::Row;
 
 pub(super) const ROWS: &[Row] = &[
-    // What it is called, and who builds it how.
+    // Name and builder.
     ("name", "", "name \"x\"", Out),
     ("registry", "", "registry \"ghcr.io/acme\"", Out),
     ("tag-format", "", "tag-format \"{spec_hash}-x\"", Out),
@@ -16,7 +16,7 @@ pub(super) const ROWS: &[Row] = &[
         Out,
     ),
     ("registry-config", "", "registry-config \"conf.json\"", Out),
-    // What it is.
+    // Content of the image.
     ("platform", "", "platform \"linux/amd64\"", Out),
     ("platform", "", "platform \"linux/arm64\"", In),
     ("base-image", "", "base-image \"debian:bookworm-slim\"", Out),
@@ -161,7 +161,7 @@ pub(super) const ROWS: &[Row] = &[
     ("user", "", "user \"app\"", In),
     ("workdir", "", "workdir \"/app\"", In),
     ("labels", "", "labels a=\"b\"", In),
-    // Of secrets counts what they are called and who finds them where.
+    // Of a secret, its id and where steps find it count.
     (
         "secret",
         "secret \"a\" env=\"A\"",
@@ -198,7 +198,7 @@ pub(super) const ROWS: &[Row] = &[
         "packages \"x\"; pip-secret-mounts \"a\" to=\"/b\"",
         In,
     ),
-    // The images of helper programs count where they help.
+    // Helper images count only where they are used.
     (
         "builder-config",
         "packages \"x\"",
@@ -223,7 +223,7 @@ pub(super) const ROWS: &[Row] = &[
         "packages \"x\"; builder-config micromamba-image=\"mamba:1\"",
         Out,
     ),
-    // The user's own ways.
+    // User-defined builds.
     (
         "steps",
         "steps { apt \"git\"; run \"x\"; }",
@@ -309,7 +309,7 @@ pub(super) const ROWS: &[Row] = &[
         "dockerfile \"Dockerfile\" context=\"src\" { contexts { b path=\"lib\"; }; }",
         In,
     ),
-    // With `flytekit` its id is in the image, so all that it is made of counts.
+    // With `flytekit`, the image contains its id, so everything that the id is computed from counts.
     (
         "flytekit",
         "packages \"x\"",

@@ -44,12 +44,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:6:20
        |
      6 |     python-version "3.12"
-       |                    ^^^^^^ edit it here, for all that extend the template
+       |                    ^^^^^^ edit it here, for all images that extend the template
     ...
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: for `web` alone, write it into the image: `python-version "3.13"`
+       = help: to change only `web`, write it in the image: `python-version "3.13"`
 
     1 error
     $ imgspec add web packages uvicorn==0.31
@@ -57,12 +57,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:7:14
        |
      7 |     packages "uvicorn==0.30"
-       |              ^^^^^^^^^^^^^^^ edit it here, for all that extend the template
+       |              ^^^^^^^^^^^^^^^ edit it here, for all images that extend the template
     ...
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: `packages reset=#true …` in the image drops all that it inherits
+       = help: `packages reset=#true …` in the image discards everything it inherits
 
     1 error
     $ imgspec remove web packages uvicorn
@@ -70,12 +70,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:7:14
        |
      7 |     packages "uvicorn==0.30"
-       |              ^^^^^^^^^^^^^^^ edit it here, for all that extend the template
+       |              ^^^^^^^^^^^^^^^ edit it here, for all images that extend the template
     ...
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: `packages reset=#true` in the image drops all that it inherits
+       = help: `packages reset=#true` in the image discards everything it inherits
 
     1 error
     $ imgspec set web packages a
@@ -83,12 +83,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:7:14
        |
      7 |     packages "uvicorn==0.30"
-       |              ^^^^^^^^^^^^^^^ edit it here, for all that extend the template
+       |              ^^^^^^^^^^^^^^^ edit it here, for all images that extend the template
     ...
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: `packages reset=#true …` in the image drops all that it inherits
+       = help: `packages reset=#true …` in the image discards everything it inherits
 
     1 error
     $ imgspec add web cmd --more
@@ -96,12 +96,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:9:9
        |
      9 |     cmd "serve" "--all"
-       |         ^^^^^^^ edit it here, for all that extend the template
+       |         ^^^^^^^ edit it here, for all images that extend the template
     10 | }
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: for `web` alone, write it into the image: `cmd "serve" "--all" "--more"`
+       = help: to change only `web`, write it in the image: `cmd "serve" "--all" "--more"`
 
     1 error
     $ imgspec set web env PORT=1
@@ -109,12 +109,12 @@ fn what_a_template_says_is_refused_with_its_place() {
       --> imgspec.kdl:8:14
        |
      8 |     env PORT="8080"
-       |              ^^^^^^ edit it here, for all that extend the template
+       |              ^^^^^^ edit it here, for all images that extend the template
     ...
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: for `web` alone, write it into the image: `env PORT="1"`
+       = help: to change only `web`, write it in the image: `env PORT="1"`
 
     1 error
     "#);
@@ -142,7 +142,7 @@ fn what_defaults_or_a_matrix_says_is_refused_with_its_place() {
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: `labels reset=#true` in the image drops all that it inherits
+       = help: `labels reset=#true` in the image discards everything it inherits
 
     1 error
     $ imgspec set web registry x.io
@@ -155,7 +155,7 @@ fn what_defaults_or_a_matrix_says_is_refused_with_its_place() {
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: for `web` alone, write it into the image: `registry "x.io"`
+       = help: to change only `web`, write it in the image: `registry "x.io"`
 
     1 error
     $ imgspec remove web registry
@@ -168,17 +168,17 @@ fn what_defaults_or_a_matrix_says_is_refused_with_its_place() {
     11 | image "web" extends="service" {
        |       ----- `web` inherits it
        |
-       = help: `registry reset=#true` in the image drops all that it inherits
+       = help: `registry reset=#true` in the image discards everything it inherits
 
     1 error
     $ imgspec add py3.11 packages a
-    error[inherited]: image `py3.11` is one of the 2 of a matrix
+    error[inherited]: image `py3.11` is one of the 2 images of a matrix
       --> imgspec.kdl:14:7
        |
     14 | image "py{{ v }}" {
        |       ^^^^^^^^^^^ edit it here, for all of them
     15 |     matrix { v "3.11" "3.12" }
-       |     ------ this makes several images of one
+       |     ------ this declares several images
 
     1 error
     "#);
@@ -249,14 +249,14 @@ fn in_several_files_each_place_is_that_of_its_file() {
      --> imgspec.kdl:3:25
       |
     3 | template "t" { packages "a==1" }
-      |                         ^^^^^^ edit it here, for all that extend the template
+      |                         ^^^^^^ edit it here, for all images that extend the template
       |
      ::: services/api/imgspec.kdl:1:7
       |
     1 | image "api" extends="t" {}
       |       ----- `api` inherits it
       |
-      = help: `packages reset=#true …` in the image drops all that it inherits
+      = help: `packages reset=#true …` in the image discards everything it inherits
 
     1 error
     $ imgspec set web user x
@@ -271,7 +271,7 @@ fn in_several_files_each_place_is_that_of_its_file() {
     1 | image "web" extends="t" {}
       |       ----- `web` inherits it
       |
-      = help: for `web` alone, write it into the image: `user "x"`
+      = help: to change only `web`, write it in the image: `user "x"`
 
     1 error
     $ imgspec set web base-image image=ap
@@ -281,7 +281,7 @@ fn in_several_files_each_place_is_that_of_its_file() {
     2 |     base-image image="ap"
       |                      ^^^^ did you mean `api`?
       |
-    help: nothing was written: this is what a check of the edit found
+    help: nothing was written: the edit would not pass `imgspec check`
       |
     2 |     base-image image="api"
       |                         +

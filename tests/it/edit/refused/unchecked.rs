@@ -24,9 +24,9 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
      --> imgspec.kdl:4:20
       |
     4 |     python-version "three"
-      |                    ^^^^^^^ a version is such as `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
+      |                    ^^^^^^^ a version looks like `3.12`, `3.12.4`, `3.14rc1` or `3.13t`
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec add train platform amd64
@@ -36,7 +36,7 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
     3 |     platform "amd64"
       |              ^^^^^^^ did you mean `linux/amd64`?
       |
-    help: nothing was written: this is what a check of the edit found
+    help: nothing was written: the edit would not pass `imgspec check`
       |
     3 |     platform "linux/amd64"
       |               ++++++
@@ -47,9 +47,9 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
      --> imgspec.kdl:5:48
       |
     5 |     /* Python */ packages "torch==2.4" "numpy" "-r x" // both
-      |                                                ^^^^^^ options go to `pip-extra-args`, further files to `requirements`
+      |                                                ^^^^^^ options belong in `pip-extra-args`, requirements files in `requirements`
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec add train packages ""
@@ -59,7 +59,7 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
     5 |     /* Python */ packages "torch==2.4" "numpy" "" // both
       |                                                ^^
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec set train env "A B=1"
@@ -67,9 +67,9 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
      --> imgspec.kdl:6:21
       |
     6 |     env A="1" B="2" "A B"="1"
-      |                     ^^^^^ names of environment variables have letters, digits and `_`, and begin with no digit
+      |                     ^^^^^ names of environment variables consist of letters, digits and `_`, and cannot begin with a digit
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec set train source-copy-mode al
@@ -77,9 +77,9 @@ fn a_value_that_does_not_check_is_shown_and_not_written() {
      --> imgspec.kdl:7:22
       |
     7 |     source-copy-mode "al"
-      |                      ^^^^ it is `all` or `none`
+      |                      ^^^^ it must be `all` or `none`
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     "#);
@@ -104,8 +104,8 @@ fn an_edit_that_does_not_check_with_all_else_is_shown_and_not_written() {
     3 |     base-image image="nothing" // slim
       |                      ^^^^^^^^^ no image of this workspace has this id
       |
-      = help: an image of a registry is named without `image=`: `base-image "nothing"`
-      = help: nothing was written: this is what a check of the edit found
+      = help: a registry image is named without `image=`: `base-image "nothing"`
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec set train base-image image=train
@@ -115,7 +115,7 @@ fn an_edit_that_does_not_check_with_all_else_is_shown_and_not_written() {
     3 |     base-image image="train" // slim
       |                      ^^^^^^^ `train` is built on `train`
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec set train requirements none.txt
@@ -125,8 +125,8 @@ fn an_edit_that_does_not_check_with_all_else_is_shown_and_not_written() {
     4 |     requirements "none.txt"
       |                  ^^^^^^^^^^ no such file or directory
       |
-      = help: paths are relative to the directory of the manifest that gives them
-      = help: nothing was written: this is what a check of the edit found
+      = help: paths are relative to the directory of the manifest that contains them
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     $ imgspec set train builder dokcer
@@ -136,7 +136,7 @@ fn an_edit_that_does_not_check_with_all_else_is_shown_and_not_written() {
     3 |     builder "dokcer"
       |             ^^^^^^^^ did you mean `docker`?
       |
-    help: nothing was written: this is what a check of the edit found
+    help: nothing was written: the edit would not pass `imgspec check`
       |
     3 -     builder "dokcer"
     3 +     builder "docker"
@@ -172,9 +172,9 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
     3 |     user "y"
       |     ^^^^ again here
       |
-      = help: it has one value: leave one of the two lines
+      = help: it holds a single value: remove one of the two lines
 
-    error[duplicate-field]: `env` gives `A` twice
+    error[duplicate-field]: `env` has `A` twice
      --> imgspec.kdl:4:15
       |
     4 |     env A="1" A="2"
@@ -182,7 +182,7 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
       |         |
       |         first here
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     2 errors
     $ imgspec set a env A=3
@@ -194,9 +194,9 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
     3 |     user "y"
       |     ^^^^ again here
       |
-      = help: it has one value: leave one of the two lines
+      = help: it holds a single value: remove one of the two lines
 
-    error[duplicate-field]: `env` gives `A` twice
+    error[duplicate-field]: `env` has `A` twice
      --> imgspec.kdl:4:15
       |
     4 |     env A="3" A="2"
@@ -204,7 +204,7 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
       |         |
       |         first here
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     2 errors
     "#);
@@ -217,7 +217,7 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
     2 |     user "x
       |          ^ begins here
       |
-      = help: close it on the same line; a string of several lines begins and ends with `"""`
+      = help: close it on the same line; a multi-line string begins and ends with `"""`
 
     1 error
     $ imgspec fmt
@@ -227,7 +227,7 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
     2 |     user "x
       |          ^ begins here
       |
-      = help: close it on the same line; a string of several lines begins and ends with `"""`
+      = help: close it on the same line; a multi-line string begins and ends with `"""`
 
     1 error
     "#);
@@ -243,7 +243,7 @@ fn a_manifest_that_is_wrong_already_is_told_as_it_is() {
     4 | image "a" {}
       |       ^^^ again here
       |
-      = help: nothing was written: this is what a check of the edit found
+      = help: nothing was written: the edit would not pass `imgspec check`
 
     1 error
     "#);

@@ -122,7 +122,7 @@ impl Thing {
             Socket => &["a socket"],
             // A directory with the name of a manifest is taken for one that should contain a manifest.
             Directory => &["a directory", "there is no imgspec.kdl in"],
-            Dangling => &["leads nowhere"],
+            Dangling => &["broken link"],
             Outside => &["is outside", "leads out"],
             Large => &["larger than"],
             Denied => &["permission denied"],

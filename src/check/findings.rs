@@ -1,18 +1,18 @@
-//! What a check tells: mistakes, and lints unless a manifest allows them.
+//! Collects the results of a check: errors, and lints unless a manifest allows them.
 
 use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Label, Place, SourceId};
 use crate::workspace::{Allows, Image};
 
-/// What is told so far.
-pub(super) struct Told {
+/// The results so far.
+pub(super) struct Findings {
     pub list: Vec<Diagnostic>,
     pub allows: Allows,
     ambiguous: BTreeSet<(SourceId, usize)>,
 }
 
-impl Told {
+impl Findings {
     pub(super) fn new(list: Vec<Diagnostic>, allows: Allows) -> Self {
         Self {
             list,
@@ -25,12 +25,12 @@ impl Told {
         self.list.push(mistake);
     }
 
-    /// Whether it was told that a base may be meant to be one of the workspace: then what else it is is no matter yet.
+    /// Whether a base has been reported as possibly meaning a workspace image; other lints about it are premature then.
     pub(super) fn is_ambiguous(&self, place: Option<&Place>) -> bool {
         place.is_some_and(|place| self.ambiguous.contains(&(place.source, place.span.start)))
     }
 
-    /// Tells what a lint found in an image, unless it is allowed there or in the image's file.
+    /// Reports a lint, unless it is allowed for the image or in the image's file.
     pub(super) fn lint(&mut self, image: &Image, found: Diagnostic) {
         if self.allows.take(&image.allows, found.code) {
             return;
