@@ -46,6 +46,7 @@ pub struct Asker<'a> {
     audience: Audience<'a>,
 }
 
+/// Who receives the reports of slow answers.
 #[derive(Clone, Copy)]
 enum Audience<'a> {
     Nobody,
@@ -166,6 +167,7 @@ pub(crate) fn waiting<S: FnMut()>(
     }
 }
 
+/// Why a query ended without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GivenUp {
     #[error("no answer within {0}")]
@@ -204,6 +206,7 @@ impl LastSign {
     }
 }
 
+/// A pending query: its time limit, its cancellation, and its report if it is slow.
 #[derive(Debug)]
 pub(crate) struct Question<'a> {
     asker: Asker<'a>,

@@ -10,6 +10,7 @@ use crate::report;
 use crate::report::terminal::columns;
 use crate::report::wrap::wrapped;
 
+/// The appearance of standard output and standard error.
 #[derive(Clone, Copy)]
 pub(super) struct Screen {
     /// Whether to color standard error.

@@ -158,6 +158,7 @@ impl Group {
     }
 }
 
+/// The escalation of signals to a group that must stop.
 pub(super) struct Stop {
     group: Group,
     grace: Duration,

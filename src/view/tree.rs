@@ -50,6 +50,7 @@ fn aligned(lines: &[(String, String)]) -> String {
     })
 }
 
+/// An image at a position in the tree.
 struct Branch<'a> {
     node: &'a Node,
     /// Drawn before the image's name.
@@ -62,6 +63,7 @@ struct Branch<'a> {
     is_copy: bool,
 }
 
+/// Where each image is drawn in full, and below which images it appears.
 struct Outline<'a> {
     nodes: BTreeMap<&'a str, &'a Node>,
     /// Per image, the edge to the image below which it is drawn in full.

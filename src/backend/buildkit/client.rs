@@ -20,7 +20,7 @@ use tonic::{Code, Response, Status, Streaming};
 use super::direct::{self, Trees};
 use super::progress::{Form, Progress};
 use super::request::Request;
-use super::session::{Lent, Session};
+use super::session::{Offered, Session};
 use super::{connection, failure, gateway};
 use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::BuildError;
@@ -51,6 +51,7 @@ pub(crate) struct BuildKit {
     channel: Mutex<Option<Channel>>,
 }
 
+/// Why a build ended without a result.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// `BuildKit` cannot be reached, or the connection broke.
@@ -135,7 +136,7 @@ impl BuildKit {
 
     async fn session(&self, request: &Request<'_>, trees: &Trees) -> Result<Session, Ended> {
         let secrets = request.secrets.iter();
-        let lent = Lent {
+        let offered = Offered {
             trees: trees.clone(),
             secrets: secrets
                 .map(|secret| (secret.id.clone(), secret.value.clone()))
@@ -143,7 +144,7 @@ impl BuildKit {
             access: self.access.clone(),
         };
         let key = direct::files_key(request.job);
-        Session::open(&self.socket, &self.access.limits, &key, lent)
+        Session::open(&self.socket, &self.access.limits, &key, offered)
             .await
             .map_err(Ended::Lost)
     }

@@ -16,6 +16,7 @@ use crate::backend::steps::StepName;
 pub(crate) use reporter::Failure;
 use reporter::StepReporter;
 
+/// The formats of build output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// One JSON object per line.
@@ -24,6 +25,7 @@ pub(crate) enum Form {
     Plain,
 }
 
+/// A parser of build output, which reports steps and lines as notes.
 pub(crate) struct Progress<'a> {
     reporter: StepReporter<'a>,
     form: Form,

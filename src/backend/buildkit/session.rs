@@ -43,7 +43,8 @@ pub(super) struct Session {
     served: JoinHandle<()>,
 }
 
-pub(super) struct Lent {
+/// Everything that a session provides to the daemon.
+pub(super) struct Offered {
     /// File trees by the names that frontends use.
     pub(super) trees: Trees,
     /// Secret values by id.
@@ -58,7 +59,7 @@ impl Session {
         socket: &Path,
         limits: &Limits,
         key: &str,
-        lent: Lent,
+        offered: Offered,
     ) -> io::Result<Self> {
         let id = connection::random();
         let mut headers = vec![
@@ -69,7 +70,7 @@ impl Session {
         let methods = METHODS.iter();
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", *method)));
         let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
-        let services = Services(Arc::new(lent));
+        let services = Services(Arc::new(offered));
         let served = tokio::spawn(async move {
             let server = tonic::transport::Server::builder()
                 .add_service(FileSyncServer::new(services.clone()))
@@ -92,7 +93,7 @@ impl Drop for Session {
 }
 
 #[derive(Clone)]
-struct Services(Arc<Lent>);
+struct Services(Arc<Offered>);
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -133,9 +134,9 @@ impl Auth for Services {
         request: Request<CredentialsRequest>,
     ) -> Reply<CredentialsResponse> {
         let host = request.into_inner().host;
-        let lent = Arc::clone(&self.0);
+        let offered = Arc::clone(&self.0);
         // Credential helpers are processes, so they block.
-        let found = tokio::task::spawn_blocking(move || lent.access.login(&host)).await;
+        let found = tokio::task::spawn_blocking(move || offered.access.login(&host)).await;
         let login = found
             .map_err(|error| Status::internal(error.to_string()))?
             .map_err(Status::unauthenticated)?;

@@ -21,6 +21,7 @@ const GO_FOLDER: u32 = 1 << 31;
 /// The mode of a link in Go's `io/fs`, with all permissions set.
 const GO_LINK: u32 = 1 << 27 | 0o777;
 
+/// The files that a build may read from one local source.
 #[derive(Default)]
 pub(super) struct Tree {
     /// Keyed by path with `/` replaced by NUL, which sorts in the protocol's order, by component.
@@ -28,6 +29,7 @@ pub(super) struct Tree {
     moved: Mutex<Option<String>>,
 }
 
+/// An entry of a tree: its metadata, and where its content comes from.
 #[derive(Clone)]
 pub(super) struct Item {
     pub(super) stat: Stat,

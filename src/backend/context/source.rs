@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::read::{Links, Root};
 use crate::fingerprint::{Entry, EntryKind, Files};
 
+/// Why a file was not sent completely.
 #[derive(Debug)]
 pub(in crate::backend) enum NotSent {
     /// The file differs from what was hashed, or cannot be read.
@@ -17,6 +18,7 @@ pub(in crate::backend) enum NotSent {
     Untaken(io::Error),
 }
 
+/// Reads the files of a set below the directory in which they were hashed.
 pub(super) struct FileSetReader {
     root: Root,
     /// The directory that the entries' paths are relative to, itself relative to the root.

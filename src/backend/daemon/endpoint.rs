@@ -21,6 +21,7 @@ const PROXIES: &[(&str, &str)] = &[
     ("allProxy", "ALL_PROXY"),
 ];
 
+/// The address of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) host: String,

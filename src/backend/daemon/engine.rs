@@ -23,6 +23,7 @@ const DIRECT: Version = Version(23, 0);
 /// The first buildx with JSON progress.
 const RAW_PROGRESS: Version = Version(0, 13);
 
+/// Major and minor version numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(pub(super) u32, pub(super) u32);
 
@@ -37,6 +38,7 @@ impl Version {
     }
 }
 
+/// What `docker info` reports about the daemon and its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EngineInfo {
     pub(super) server: String,
@@ -119,6 +121,7 @@ impl EngineInfo {
     }
 }
 
+/// Why the daemon cannot be used, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NoEngine {
     pub(super) why: String,

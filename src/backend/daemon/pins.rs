@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 pub(super) const REPOSITORY: &str = "imgspec-pin";
 
+/// The private names of a run.
 #[derive(Debug)]
 pub(super) struct Pins {
     /// Start of the run in seconds since 1970, so that `clean` can recognize names left behind.

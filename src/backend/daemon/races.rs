@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 /// After this many such failures, an image is built without the cache.
 const STUCK: usize = 2;
 
+/// Number of lost results per image.
 #[derive(Debug, Default)]
 pub(super) struct Races(Mutex<BTreeMap<String, usize>>);
 

@@ -30,6 +30,7 @@ const CONNECTIONS: usize = 8;
 /// After this many consecutive failures, the rest of the round is skipped.
 const BROKEN: usize = 4;
 
+/// A round of queries, shared by its connections.
 struct Round {
     socket: PathBuf,
     limits: Limits,

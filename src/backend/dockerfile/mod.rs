@@ -20,6 +20,7 @@ use crate::recipe::{
 use crate::spec::{Base, SecretStep};
 pub(crate) use called::{Called, base_digest};
 
+/// A Dockerfile, with everything that its build needs besides the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Dockerfile {
     pub(crate) text: String,
@@ -33,6 +34,7 @@ pub(crate) struct Dockerfile {
     pub(crate) secrets: &'static [&'static str],
 }
 
+/// The further inputs of a user's own Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Own {
     pub(crate) target: Option<String>,

@@ -18,12 +18,14 @@ use crate::recipe::{Recipe, repository};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
+/// A build in progress.
 pub(super) struct Build<'a> {
     pub(super) envd: &'a Envd,
     pub(super) job: &'a Job<'a>,
     pub(super) asker: Asker<'a>,
 }
 
+/// A base that envd can pull, with its local description.
 pub(super) struct KnownBase {
     /// Its name for envd.
     pub(super) name: String,

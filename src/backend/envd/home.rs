@@ -45,6 +45,7 @@ location = \"localhost\"
 insecure = true
 ";
 
+/// An envd context: the `BuildKit` that envd builds with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Context {
     /// The user's name for it; `None` for Docker's daemon.
@@ -80,6 +81,7 @@ impl Context {
     }
 }
 
+/// A private HOME directory for envd.
 #[derive(Debug)]
 pub(super) struct Home {
     pub(super) dir: Dir,

@@ -17,6 +17,7 @@ pub(super) const PYTHON_BIN: &str = "/opt/conda/envs/envd/bin";
 /// What envd prepends to PATH along with its own Python.
 pub(super) const PYTHON_PATH: &str = "/opt/conda/envs/envd/bin:/opt/conda/bin";
 
+/// The parts of a recipe, as envd orders them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Layout<'a> {
     /// Debian packages that are installed first.
@@ -68,6 +69,7 @@ pub(super) struct Command<'a> {
     pub(super) task: Task<'a>,
 }
 
+/// What a command does.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Task<'a> {
     /// A command of the user's.
@@ -111,6 +113,7 @@ pub(super) fn lay_out(recipe: &Recipe) -> (Layout<'_>, Vec<Unsupported>) {
     (layer.layout, layer.unsupported)
 }
 
+/// The state while a recipe is laid out.
 struct Layer<'a> {
     recipe: &'a Recipe,
     layout: Layout<'a>,

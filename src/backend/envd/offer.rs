@@ -31,16 +31,18 @@ const PUSHED: &str = " cannot be pushed: ";
 /// How long to wait for this machine to refuse a connection.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// Pushes images of the local store to a registry, each once.
 #[derive(Debug)]
 pub(super) struct Offer {
     daemon: Arc<Daemon>,
-    to: To,
+    to: Target,
     /// The names of pushed images, by digest: all images built on a base wait for a single push.
     pushed: Once<String>,
 }
 
+/// The registry that images are pushed to.
 #[derive(Debug)]
-enum To {
+enum Target {
     /// A registry named by the user.
     Registry(String),
     /// The exchange, with its store in this directory; started when needed.
@@ -51,8 +53,8 @@ impl Offer {
     /// Offers images through `registry`, or else through an exchange with its store in this directory.
     pub(super) fn new(daemon: Arc<Daemon>, registry: Option<String>, store: Rooted) -> Self {
         let to = match registry {
-            Some(registry) => To::Registry(registry),
-            None => To::Exchange(store, Mutex::default()),
+            Some(registry) => Target::Registry(registry),
+            None => Target::Exchange(store, Mutex::default()),
         };
         Self {
             daemon,
@@ -88,7 +90,7 @@ impl Offer {
     /// its own.
     pub(super) fn unreached(&self, error: BuildError) -> BuildError {
         error.reworded(|why| {
-            let is_ours = matches!(self.to, To::Exchange(..)) && why.contains(REPOSITORY);
+            let is_ours = matches!(self.to, Target::Exchange(..)) && why.contains(REPOSITORY);
             if is_ours && why.contains("dial tcp") {
                 format!(
                     "{why}: envd's BuildKit cannot reach 127.0.0.1 on this machine; set {REGISTRY} to a registry that it can reach"
@@ -106,8 +108,8 @@ impl Offer {
 
     fn repository(&self, asker: Asker<'_>) -> Result<String, BuildError> {
         let (folder, exchange) = match &self.to {
-            To::Registry(registry) => return Ok(format!("{registry}/{REPOSITORY}")),
-            To::Exchange(folder, exchange) => (folder, exchange),
+            Target::Registry(registry) => return Ok(format!("{registry}/{REPOSITORY}")),
+            Target::Exchange(folder, exchange) => (folder, exchange),
         };
         let failed = |error: &dyn fmt::Display| {
             BuildError::Failed(format!(
@@ -139,13 +141,13 @@ impl Offer {
 
     fn help(&self, why: &str) -> String {
         match &self.to {
-            To::Registry(registry) => {
+            Target::Registry(registry) => {
                 format!(": {REGISTRY} names `{registry}` as the registry to use")
             }
-            To::Exchange(folder, _) if why.contains("507 Insufficient Storage") => {
+            Target::Exchange(folder, _) if why.contains("507 Insufficient Storage") => {
                 format!(": there is not enough space in {}", folder.path().display())
             }
-            To::Exchange(..) => format!(
+            Target::Exchange(..) => format!(
                 ": envd pulls bases only from registries, so the Docker daemon must reach one at 127.0.0.1 on this machine; \
                  if it runs elsewhere, set {REGISTRY} to a registry that both can reach"
             ),

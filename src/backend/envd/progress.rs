@@ -16,6 +16,7 @@ use crate::process::Stream;
 /// command.
 const COMMAND: &str = "bash -c set -euo pipefail";
 
+/// A parser of envd's output.
 pub(super) struct Reader<'a> {
     steps: &'a Steps,
     progress: Progress<'a>,

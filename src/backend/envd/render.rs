@@ -21,6 +21,7 @@ pub(super) const FILE: &str = "build.envd";
 
 const SETS: &str = "files";
 
+/// A rendered `build.envd`, with the files it needs.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Script {
     pub(super) text: String,

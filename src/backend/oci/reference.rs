@@ -1,5 +1,6 @@
 //! References of the form `registry/name:tag`, parsed as Docker does.
 
+/// A parsed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reference {
     /// The registry's host, including the port; Docker Hub's if the reference has none.

@@ -51,6 +51,7 @@ struct RunningImage {
     words: String,
 }
 
+/// The live lines at one moment.
 #[derive(Debug)]
 pub(super) struct Frame {
     running: Vec<Line>,

@@ -8,6 +8,7 @@ use crate::spec::SecretStep;
 /// The directory for secrets that a step receives as variables.
 const SECRETS: &str = "/run/imgspec/secrets";
 
+/// A RUN instruction under construction.
 pub(crate) struct Run {
     mounts: Vec<String>,
     /// Variables, with the ids of the secrets they hold.

@@ -39,6 +39,7 @@ impl Code {
     pub(super) const INTERNAL: Self = Self(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN");
 }
 
+/// An error response under construction.
 #[derive(Debug)]
 pub(super) struct ErrorResponse {
     code: Code,

@@ -45,6 +45,7 @@ pub(super) struct Served {
     pub(super) idle: Duration,
 }
 
+/// The uploads in progress, by id.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<BTreeMap<String, Upload>>);
 
@@ -58,6 +59,7 @@ struct Upload {
     writer: Slot,
 }
 
+/// A request that is being answered.
 pub(super) struct Call<'a> {
     pub(super) served: &'a Arc<Served>,
     pub(super) head: &'a Parts,

@@ -2,6 +2,7 @@
 //!
 //! Pure. A range of several parts, or in an unknown unit, is answered with the whole blob, as HTTP allows.
 
+/// The part of a blob that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     All,

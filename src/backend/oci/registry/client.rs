@@ -26,6 +26,7 @@ const LARGEST: u64 = 16 << 20;
 /// Maximum number of redirects.
 const REDIRECTS: u32 = 5;
 
+/// Why a query to a registry has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum LookupError {
     /// The registry reports that it does not exist.
@@ -46,12 +47,14 @@ pub(super) struct Client {
     tokens: Tokens,
 }
 
+/// The queries about one reference, which share a time limit.
 pub(super) struct Inquiry<'a> {
     client: &'a Client,
     of: &'a Reference,
     until: Instant,
 }
 
+/// An image in a registry.
 pub(super) struct RemoteImage {
     /// The manifest's digest.
     pub(super) digest: String,

@@ -28,12 +28,14 @@ const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 /// The user name that helpers return for a bare token.
 const TOKEN: &str = "<token>";
 
+/// How to access registries: time limits, and the directory of Docker's configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) limits: Limits,
     pub(crate) configuration: Option<PathBuf>,
 }
 
+/// Credentials for a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Login {
     Password(String, String),
@@ -49,6 +51,7 @@ struct Configuration {
     cred_helpers: BTreeMap<String, String>,
 }
 
+/// An entry of `auths` in Docker's configuration.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Known {
