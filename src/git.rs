@@ -57,17 +57,17 @@ pub(crate) fn files(
     }
     let mut command = command(folder);
     command.arg("ls-files").args(which);
-    let said = ask(&mut command, &Asker::silent().ask("git", limit))
+    let output = ask(&mut command, &Asker::silent().ask("git", limit))
         .map_err(|error| system_words(&error))?;
-    if said.success {
-        return Ok(Some(said.out.lines().map(str::to_owned).collect()));
+    if output.success {
+        return Ok(Some(output.out.lines().map(str::to_owned).collect()));
     }
     // A `.git` that git does not recognize, or a bare repository.
     let none = ["not a git repository", "must be run in a work tree"];
-    if none.iter().any(|words| said.err.contains(words)) {
+    if none.iter().any(|words| output.err.contains(words)) {
         return Ok(None);
     }
-    let line = said.err.lines().next().unwrap_or("it gave no reason");
+    let line = output.err.lines().next().unwrap_or("it gave no reason");
     Err(line.trim_start_matches("fatal: ").trim().to_owned())
 }
 

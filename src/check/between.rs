@@ -33,11 +33,11 @@ pub(super) fn check(images: &[Image], is_whole: bool, findings: &mut Findings) {
         }
         let place = image.places.get("base-image");
         if let (Some(Base::Registry(name)), Some(place)) = (&image.spec.base_image, place) {
-            if let Some(Some(said)) = ids.get(name.as_str()) {
+            if let Some(Some(declared)) = ids.get(name.as_str()) {
                 let why = "an image of this workspace has that id";
                 let mistake = ambiguous(name, place, why, "the image", name);
                 let other = format!("`{name}` of this workspace");
-                findings.lint(image, mistake.with((*said).clone(), other));
+                findings.lint(image, mistake.with((*declared).clone(), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {
@@ -99,7 +99,7 @@ pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
             names.join(" -> ")
         ),
     };
-    let said = |hop: &Hop| {
+    let label = |hop: &Hop| {
         let image = &images[hop.from.index()];
         let how = match hop.kind {
             EdgeKind::Base => "is built on",
@@ -110,7 +110,7 @@ pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
     };
     let mut mistake = Diagnostic::error("cycle", message);
     for (at, hop) in cycle.iter().enumerate() {
-        if let (Some(place), text) = said(hop) {
+        if let (Some(place), text) = label(hop) {
             mistake = if at == 0 {
                 mistake.at(place, text)
             } else {

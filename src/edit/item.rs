@@ -65,7 +65,7 @@ impl Item {
     }
 
     /// The text after the edit; `None` if the value is removed.
-    pub(super) fn said(&self) -> Option<&str> {
+    pub(super) fn text_after(&self) -> Option<&str> {
         match &self.fate {
             Fate::Stays => Some(&self.text),
             Fate::Goes => None,

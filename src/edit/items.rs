@@ -11,7 +11,7 @@ use crate::session::Refusal;
 pub(super) struct Changed {
     pub splices: Vec<Splice>,
     /// What was done, one sentence each.
-    pub said: Vec<String>,
+    pub actions: Vec<String>,
     /// Line of the first change, from 1.
     pub line: usize,
     /// The image's own values of the field after the change.
@@ -23,7 +23,7 @@ pub(super) struct Items<'a> {
     pub items: Vec<Item>,
     /// Values to append.
     pub pushed: Vec<Entry>,
-    said: Vec<String>,
+    actions: Vec<String>,
 }
 
 fn lines(text: &str) -> usize {
@@ -35,7 +35,7 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
         target,
         items: items(target),
         pushed: Vec::new(),
-        said: Vec::new(),
+        actions: Vec::new(),
     };
     match (change, target.shape) {
         (Change::Add(_), Shape::One) => return Err(items.has_one_value()),
@@ -58,12 +58,12 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
     let lead = first.map_or("", |splice| splice.text.as_str());
     let lead = &lead[..lead.len() - lead.trim_start_matches([' ', '{', '\r', '\n']).len()];
     let kept = items.items.iter();
-    let kept = kept.filter_map(|item| Some((item.key.clone(), item.said()?.to_owned())));
+    let kept = kept.filter_map(|item| Some((item.key.clone(), item.text_after()?.to_owned())));
     Ok(Changed {
         line: 1 + lines(&target.text[..start]) + lines(lead),
         values: kept.chain(items.pushed.clone()).collect(),
         splices,
-        said: items.said,
+        actions: items.actions,
     })
 }
 
@@ -72,15 +72,15 @@ impl Items<'_> {
         self.target.field.name
     }
 
-    fn say(&mut self, words: &str, value: &str, how: &str) {
-        self.say_all(words, &[value.to_owned()], how);
+    fn note(&mut self, words: &str, value: &str, how: &str) {
+        self.note_all(words, &[value.to_owned()], how);
     }
 
-    fn say_all(&mut self, words: &str, values: &[String], how: &str) {
+    fn note_all(&mut self, words: &str, values: &[String], how: &str) {
         let (field, id) = (self.field(), self.target.id);
         let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         let values = values.join(" ");
-        self.said
+        self.actions
             .push(format!("{words}{values} {how} {field} of {id}"));
     }
 
@@ -91,13 +91,13 @@ impl Items<'_> {
             let known = self
                 .items
                 .iter()
-                .position(|item| item.said().is_some_and(same));
+                .position(|item| item.text_after().is_some_and(same));
             let pushed = self.pushed.iter().position(|(_, text)| same(text));
             let from = inherited
                 .iter()
                 .find(|(text, _)| self.replaces() || same(text));
             if self.has(value) || inherited.iter().any(|(text, _)| text == value) {
-                self.say("", value, "is already in");
+                self.note("", value, "is already in");
             } else if let Some(at) = known {
                 self.exchange(at, value);
             } else if let Some(at) = pushed {
@@ -106,7 +106,7 @@ impl Items<'_> {
                 let all = inherited.iter().map(|(text, _)| text).chain([value]);
                 return Err(self.refuse_inherited(place, &all.cloned().collect::<Vec<_>>()));
             } else {
-                self.say("added ", value, "to");
+                self.note("added ", value, "to");
                 self.pushed.push((None, value.clone()));
             }
         }
@@ -132,7 +132,7 @@ impl Items<'_> {
 
     fn exchange(&mut self, at: usize, value: &str) {
         let old = quoted(&self.items[at].text);
-        self.say(&format!("replaced {old} by "), value, "in");
+        self.note(&format!("replaced {old} by "), value, "in");
         self.items[at].fate = Fate::Becomes(value.to_owned());
     }
 
@@ -146,18 +146,18 @@ impl Items<'_> {
                 text.clone_into(&mut self.pushed[at].1);
             } else if let Some(at) = known {
                 if self.items[at].is(text) {
-                    self.say("", value, "is already in");
+                    self.note("", value, "is already in");
                 } else {
-                    self.say("set ", value, "in");
+                    self.note("set ", value, "in");
                     self.items[at].fate = Fate::Becomes(text.to_owned());
                 }
-            } else if let Some((said, place)) = self.target.inherited_entry(key) {
-                if said != text {
+            } else if let Some((known_text, place)) = self.target.inherited_entry(key) {
+                if known_text != text {
                     return Err(self.refuse_inherited(place, std::slice::from_ref(value)));
                 }
-                self.say("", value, "is already in");
+                self.note("", value, "is already in");
             } else {
-                self.say("added ", value, "to");
+                self.note("added ", value, "to");
                 self.pushed.push((Some(key.to_owned()), text.to_owned()));
             }
         }
@@ -188,16 +188,16 @@ impl Items<'_> {
             .position(|item| item.key.as_deref() == key);
         if let Some(at) = known {
             if self.items[at].is(text) {
-                self.say("", value, "is already the");
+                self.note("", value, "is already the");
             } else {
                 self.exchange(at, text);
             }
             return Ok(());
         }
         let inherited = self.target.inherited();
-        if let Some((said, place)) = inherited.first().filter(|_| self.items.is_empty()) {
-            if key.is_none() && said == text {
-                self.say("", value, "is already the");
+        if let Some((known_text, place)) = inherited.first().filter(|_| self.items.is_empty()) {
+            if key.is_none() && known_text == text {
+                self.note("", value, "is already the");
                 return Ok(());
             }
             return Err(self.refuse_inherited(place, values));
@@ -205,7 +205,7 @@ impl Items<'_> {
         for item in &mut self.items {
             item.fate = Fate::Goes;
         }
-        self.say("set ", value, "as");
+        self.note("set ", value, "as");
         self.pushed.push((key.map(str::to_owned), text.to_owned()));
         Ok(())
     }
@@ -223,7 +223,7 @@ impl Items<'_> {
             .zip(values)
             .all(|(item, value)| item.is(value));
         if alike && self.items.len() == values.len() {
-            self.say_all("", values, "is already the");
+            self.note_all("", values, "is already the");
             return Ok(());
         }
         for (at, item) in self.items.iter_mut().enumerate() {
@@ -235,7 +235,7 @@ impl Items<'_> {
         }
         let more = values.iter().skip(self.items.len());
         self.pushed.extend(more.map(|value| (None, value.clone())));
-        self.say_all("set ", values, "as");
+        self.note_all("set ", values, "as");
         Ok(())
     }
 
@@ -251,7 +251,7 @@ impl Items<'_> {
                 return Err(self.absent(value));
             }
             for at in meant {
-                self.say("removed ", &self.items[at].shown(), "from");
+                self.note("removed ", &self.items[at].shown(), "from");
                 self.items[at].fate = Fate::Goes;
             }
         }
@@ -261,13 +261,13 @@ impl Items<'_> {
     /// Removes all values of a field that has a single value.
     fn remove_whole(&mut self) -> Result<(), Refusal> {
         if !matches!(self.target.shape, Shape::One | Shape::Words) {
-            return Err(self.is_not_said());
+            return Err(self.names_no_values());
         }
         if self.items.is_empty() {
             return Err(self.absent(""));
         }
         let all: Vec<String> = self.items.iter().map(Item::shown).collect();
-        self.say_all("removed ", &all, "from");
+        self.note_all("removed ", &all, "from");
         for item in &mut self.items {
             item.fate = Fate::Goes;
         }

@@ -68,7 +68,7 @@ impl<'a> Layout<'a> {
         self.tokens.get(self.at).map(|token| token.kind)
     }
 
-    fn said(&self) -> &'a str {
+    fn token_text(&self) -> &'a str {
         &self.text[self.tokens[self.at].span.clone()]
     }
 
@@ -81,7 +81,7 @@ impl<'a> Layout<'a> {
                 match self.peek() {
                     Some(TokenKind::Newline) => ends += 1,
                     Some(TokenKind::Space | TokenKind::End) => {}
-                    Some(TokenKind::Continue) if comment_in(self.said()).is_none() => {}
+                    Some(TokenKind::Continue) if comment_in(self.token_text()).is_none() => {}
                     None | Some(TokenKind::Close) => return,
                     Some(_) => break,
                 }
@@ -118,11 +118,11 @@ impl<'a> Layout<'a> {
     fn node(&mut self) {
         let has_node = self.head();
         while has_node && let Some(kind) = self.peek() {
-            let said = self.said();
+            let text = self.token_text();
             match kind {
                 TokenKind::Newline | TokenKind::Close => return,
                 TokenKind::Space => {}
-                TokenKind::Value | TokenKind::BlockComment => self.word(said),
+                TokenKind::Value | TokenKind::BlockComment => self.word(text),
                 TokenKind::Equals => {
                     self.out.push('=');
                     self.before = Before::Glue;
@@ -136,7 +136,7 @@ impl<'a> Layout<'a> {
                     continue;
                 }
                 TokenKind::LineComment => {
-                    self.word(said.trim_end());
+                    self.word(text.trim_end());
                     self.at += 1;
                     return;
                 }
@@ -158,15 +158,15 @@ impl<'a> Layout<'a> {
             match kind {
                 TokenKind::Space => {}
                 TokenKind::Continue => {
-                    let comment = comment_in(self.said());
+                    let comment = comment_in(self.token_text());
                     is_apart |= comment.is_some();
                     comments.extend(comment);
                 }
-                TokenKind::BlockComment => comments.push(self.said()),
+                TokenKind::BlockComment => comments.push(self.token_text()),
                 TokenKind::Dash => is_out = true,
                 TokenKind::Newline if is_out => {}
                 TokenKind::LineComment => {
-                    comments.push(self.said().trim_end());
+                    comments.push(self.token_text().trim_end());
                     is_apart |= is_out;
                     if !is_out {
                         self.at += 1;
@@ -198,10 +198,10 @@ impl<'a> Layout<'a> {
             self.at += 1;
             match self.peek() {
                 Some(TokenKind::Space | TokenKind::Newline) => {}
-                Some(TokenKind::BlockComment) => self.word(self.said()),
-                Some(TokenKind::LineComment) => self.break_line(Some(self.said().trim_end())),
+                Some(TokenKind::BlockComment) => self.word(self.token_text()),
+                Some(TokenKind::LineComment) => self.break_line(Some(self.token_text().trim_end())),
                 Some(TokenKind::Continue) => {
-                    if let Some(comment) = comment_in(self.said()) {
+                    if let Some(comment) = comment_in(self.token_text()) {
                         self.break_line(Some(comment));
                     }
                 }
@@ -217,7 +217,7 @@ impl<'a> Layout<'a> {
     fn continued(&mut self) -> bool {
         let mut comments = Vec::new();
         while let Some(TokenKind::Continue | TokenKind::Space) = self.peek() {
-            comments.extend(comment_in(self.said()));
+            comments.extend(comment_in(self.token_text()));
             self.at += 1;
         }
         let is_last = matches!(
@@ -290,12 +290,12 @@ impl<'a> Layout<'a> {
         let mut inside = "{".to_owned();
         let (mut is_glued, mut is_over) = (false, false);
         for (at, token) in self.tokens.iter().enumerate().skip(self.at + 1) {
-            let said = &self.text[token.span.clone()];
+            let text = &self.text[token.span.clone()];
             match token.kind {
                 TokenKind::Space => {}
                 TokenKind::Value if !is_over => {
                     inside += if is_glued { "" } else { " " };
-                    inside += said;
+                    inside += text;
                     is_glued = false;
                 }
                 TokenKind::Equals => {
@@ -328,7 +328,7 @@ impl<'a> Layout<'a> {
             .is_some_and(|it| it.kind == TokenKind::LineComment)
         {
             self.at += blanks;
-            self.word(self.said().trim_end());
+            self.word(self.token_text().trim_end());
             self.at += 1;
         }
     }

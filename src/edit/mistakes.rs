@@ -21,9 +21,9 @@ impl Items<'_> {
             return target.refuse_inherited(field, place, help);
         }
         let known = self.items.iter().flat_map(|item| {
-            let said = item.key.as_ref().unwrap_or(&item.text);
-            let package = name_of(field, said).map(|name| name.package);
-            [Some(said.clone()), package].into_iter().flatten()
+            let known_name = item.key.as_ref().unwrap_or(&item.text);
+            let package = name_of(field, known_name).map(|name| name.package);
+            [Some(known_name.clone()), package].into_iter().flatten()
         });
         let known: Vec<String> = known.collect();
         let meant = closest(value, known.iter().map(String::as_str));
@@ -57,13 +57,13 @@ impl Items<'_> {
             }
             _ => in_line(value).unwrap_or_else(|| quoted(value)),
         };
-        let said: Vec<String> = values.iter().map(written).collect();
-        let said = said.join(" ");
+        let written_out: Vec<String> = values.iter().map(written).collect();
+        let written_out = written_out.join(" ");
         let help = match self.target.shape {
             Shape::List => {
                 format!("`{field} reset=#true …` in the image discards everything it inherits")
             }
-            _ => format!("to change only `{id}`, write it in the image: `{field} {said}`"),
+            _ => format!("to change only `{id}`, write it in the image: `{field} {written_out}`"),
         };
         self.target.refuse_inherited(field, place, help)
     }
@@ -71,9 +71,9 @@ impl Items<'_> {
     /// The error for a map value that is not of the form `NAME=VALUE`.
     pub(super) fn has_no_name(&self, value: &str) -> Refusal {
         let field = self.field();
-        let said = quoted(value);
+        let shown = quoted(value);
         Refusal::usage(
-            format!("`{field}` takes `NAME=VALUE` pairs, and {said} has no name"),
+            format!("`{field}` takes `NAME=VALUE` pairs, and {shown} has no name"),
             "write `NAME=VALUE`",
         )
     }
@@ -87,7 +87,7 @@ impl Items<'_> {
         )
     }
 
-    pub(super) fn is_not_said(&self) -> Refusal {
+    pub(super) fn names_no_values(&self) -> Refusal {
         let field = self.field();
         Refusal::usage(
             format!("no values of `{field}` to remove were given"),

@@ -86,7 +86,7 @@ impl Edit {
         let mut proposal = ProposedEdit {
             path: target.path.to_owned(),
             line: changed.line,
-            said: changed.said,
+            said: changed.actions,
             file,
             text: None,
             warnings: Vec::new(),

@@ -43,17 +43,17 @@ fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Entry], text: &str) -
         .children
         .iter()
         .filter(|child| child.name.text == target.field.name);
-    let mut said: Vec<Entry> = own.flat_map(|node| said(node, text)).collect();
+    let mut found: Vec<Entry> = own.flat_map(|node| entries(node, text)).collect();
     let mut meant = values.to_vec();
     if values.iter().any(|(key, _)| key.is_some()) {
         // Map entries may be on the node's line or in its block.
-        said.sort();
+        found.sort();
         meant.sort();
     }
-    same(&others(nodes), &others(&target.nodes)) && said == meant
+    same(&others(nodes), &others(&target.nodes)) && found == meant
 }
 
-fn said(node: &Node, text: &str) -> Vec<Entry> {
+fn entries(node: &Node, text: &str) -> Vec<Entry> {
     let read = |value: &Value| match &value.data {
         Data::Text { text, .. } => text.clone(),
         _ => text[value.place.span.clone()].to_owned(),
@@ -71,11 +71,11 @@ fn said(node: &Node, text: &str) -> Vec<Entry> {
 /// All comments of a text, and the number of commented-out parts.
 pub(super) fn comments<'t>(text: &'t str, tokens: &[Token]) -> (Vec<&'t str>, usize) {
     let comment = |token: &Token| {
-        let said = &text[token.span.clone()];
+        let content = &text[token.span.clone()];
         match token.kind {
-            TokenKind::LineComment => Some(said.trim_end()),
-            TokenKind::BlockComment => Some(said),
-            TokenKind::Continue => comment_in(said),
+            TokenKind::LineComment => Some(content.trim_end()),
+            TokenKind::BlockComment => Some(content),
+            TokenKind::Continue => comment_in(content),
             _ => None,
         }
     };

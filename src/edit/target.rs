@@ -54,17 +54,17 @@ impl<'a> Target<'a> {
         let Some(at) = at.filter(|_| mistakes.is_empty()) else {
             return Err(wrong(mistakes));
         };
-        let said = |name: &str| {
+        let place_of = |name: &str| {
             let children = &nodes[at].children;
             let child = children.iter().find(|child| child.name.text == name);
             child.map(|child| &child.name.place)
         };
-        if let Some(matrix) = said("matrix") {
+        if let Some(matrix) = place_of("matrix") {
             let mistake = of_a_matrix(&workspace.images, image, head, matrix);
             return Err(wrong(vec![mistake]));
         }
         let Some(shape) = shape(field.kind) else {
-            let place = said(field.name).unwrap_or(head);
+            let place = place_of(field.name).unwrap_or(head);
             return Err(wrong(vec![by_hand(field.name, place.clone())]));
         };
         Ok(Self {
@@ -126,7 +126,7 @@ impl<'a> Target<'a> {
         };
         let inherited = places.into_iter().filter(|place| !self.is_own(place));
         inherited
-            .map(|place| (self.said_at(place), place))
+            .map(|place| (self.value_at(place), place))
             .collect()
     }
 
@@ -134,7 +134,7 @@ impl<'a> Target<'a> {
     pub(super) fn inherited_entry(&self, key: &str) -> Option<(String, &'a Place)> {
         let part = format!("{}.{key}", self.field.name);
         let place = self.places.get(&part).filter(|_| self.places.has(&part))?;
-        (!self.is_own(place)).then(|| (self.said_at(place), place))
+        (!self.is_own(place)).then(|| (self.value_at(place), place))
     }
 
     fn is_own(&self, place: &Place) -> bool {
@@ -150,12 +150,12 @@ impl<'a> Target<'a> {
     }
 
     /// The value at a place.
-    fn said_at(&self, place: &Place) -> String {
+    fn value_at(&self, place: &Place) -> String {
         let text = &self.workspace.sources.get(place.source).text;
-        let said = text.get(place.span.clone()).unwrap_or_default();
-        let (nodes, _) = manifest::parse(&format!("value {said}"), place.source);
+        let source_text = text.get(place.span.clone()).unwrap_or_default();
+        let (nodes, _) = manifest::parse(&format!("value {source_text}"), place.source);
         let value = nodes.first().and_then(|node| node.args.first());
-        value.map_or(said.to_owned(), |value| text_of(value, said))
+        value.map_or(source_text.to_owned(), |value| text_of(value, source_text))
     }
 
     pub(super) fn value(&self, value: &Value) -> String {

@@ -24,11 +24,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod assemble;
 mod backends;
 mod proposal;
 mod refusal;
 mod request;
-mod said;
 #[cfg(test)]
 mod tests;
 
@@ -136,7 +136,7 @@ impl Images {
             let help = "register one, or take `BackendRegistry::usual`";
             return Err(Refusal::usage("no builder is registered", help));
         }
-        let checked = check::loaded(said::assemble(root, &self.images));
+        let checked = check::loaded(assemble::assemble(root, &self.images));
         let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
         Ok(session?)
     }

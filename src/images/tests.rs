@@ -1,6 +1,6 @@
 //! Specs made by a program: valid values are preserved as given, invalid ones are reported at their place.
 
-use super::said::assemble;
+use super::assemble::assemble;
 use crate::spec::fields::{Field, FieldKind};
 use crate::spec::{
     Copy, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret, SecretStep,

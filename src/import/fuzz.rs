@@ -150,12 +150,12 @@ const JSON: &[&str] = &[
 
 /// A generated source and, if it is intact, the values that it contains.
 #[derive(Clone)]
-struct Said {
+struct Generated {
     text: String,
     known: Option<Value>,
 }
 
-impl Case for Said {
+impl Case for Generated {
     fn shown(&self) -> String {
         self.text.shown()
     }
@@ -181,7 +181,7 @@ impl Case for Said {
     }
 }
 
-impl Said {
+impl Generated {
     fn of(known: Value) -> Self {
         // YAML 1.1 takes these for line breaks, YAML 1.2 for characters; escapes are unambiguous.
         let text = ["\u{85}", "\u{2028}", "\u{2029}", "\u{feff}"].iter().fold(
@@ -221,28 +221,32 @@ fn pairs(random: &mut Random) -> Value {
 }
 
 /// A source with known values, or a corrupted one.
-fn source(random: &mut Random, words: &[&str], known: impl FnOnce(&mut Random) -> Value) -> Said {
+fn source(
+    random: &mut Random,
+    words: &[&str],
+    known: impl FnOnce(&mut Random) -> Value,
+) -> Generated {
     if let Some(long) = random.long(words) {
-        return Said {
+        return Generated {
             text: long,
             known: None,
         };
     }
-    let said = Said::of(known(random));
+    let generated = Generated::of(known(random));
     match random.below(4) {
-        0 => Said {
-            text: random.spoilt(&said.text, words),
+        0 => Generated {
+            text: random.spoilt(&generated.text, words),
             known: None,
         },
-        1 if random.chance(1, 3) => Said {
+        1 if random.chance(1, 3) => Generated {
             text: random.soup(words, 24),
             known: None,
         },
-        _ => said,
+        _ => generated,
     }
 }
 
-fn yaml(random: &mut Random) -> Said {
+fn yaml(random: &mut Random) -> Generated {
     source(random, YAML, |random| {
         let names: Vec<&str> = field_names().collect();
         let mut fields = Map::new();
@@ -268,7 +272,7 @@ fn yaml(random: &mut Random) -> Said {
     })
 }
 
-fn bake(random: &mut Random) -> Said {
+fn bake(random: &mut Random) -> Generated {
     source(random, JSON, |random| {
         let names = ["a", "b-c", "D", "é", ""];
         let mut targets = Map::new();
@@ -350,22 +354,24 @@ fn yaml_says(known: &Value, imported: &Imported, spec: &ImageSpec) {
         assert_eq!(spec.commands, list(known.get("commands")), "the commands");
     }
     if !is_noted(imported, "entrypoint") && known.get("entrypoint").is_some_and(Value::is_array) {
-        let said = list(known.get("entrypoint"));
+        let generated = list(known.get("entrypoint"));
         assert!(
-            spec.entrypoint.as_ref().is_none_or(|words| *words == said),
+            spec.entrypoint
+                .as_ref()
+                .is_none_or(|words| *words == generated),
             "{:?} is the entrypoint",
             spec.entrypoint
         );
     }
 }
 
-fn judge_yaml(bench: &Bench, said: &Said) -> bool {
-    let Some(imported) = bench.import(&said.text, InputKind::Yaml) else {
+fn judge_yaml(bench: &Bench, generated: &Generated) -> bool {
+    let Some(imported) = bench.import(&generated.text, InputKind::Yaml) else {
         return false;
     };
     let checked = bench.check(&imported);
     if let (Some(known), false, [.., image]) = (
-        &said.known,
+        &generated.known,
         checked.has_errors(),
         checked.workspace.images.as_slice(),
     ) {
@@ -374,12 +380,12 @@ fn judge_yaml(bench: &Bench, said: &Said) -> bool {
     true
 }
 
-fn judge_bake(bench: &Bench, said: &Said) -> bool {
-    let Some(imported) = bench.import(&said.text, InputKind::Bake) else {
+fn judge_bake(bench: &Bench, generated: &Generated) -> bool {
+    let Some(imported) = bench.import(&generated.text, InputKind::Bake) else {
         return false;
     };
     let checked = bench.check(&imported);
-    let targets = said
+    let targets = generated
         .known
         .as_ref()
         .and_then(|known| known.get("target")?.as_object());
@@ -412,7 +418,7 @@ fn yaml_imports() {
         name: "YAML imports",
         runs: 4000,
         make: yaml,
-        judge: |said: &Said| judge_yaml(&bench, said),
+        judge: |generated: &Generated| judge_yaml(&bench, generated),
     };
     fuzz.run().accepts(34);
 }
@@ -424,7 +430,7 @@ fn bake_imports() {
         name: "bake imports",
         runs: 4000,
         make: bake,
-        judge: |said: &Said| judge_bake(&bench, said),
+        judge: |generated: &Generated| judge_bake(&bench, generated),
     };
     fuzz.run().accepts(34);
 }

@@ -100,14 +100,14 @@ mod tests {
     #[test]
     fn paths_are_relative_to_the_manifest_when_they_are_below_it() {
         let paths = Paths::new(Path::new("/nowhere/repo/a"), Path::new("/nowhere/repo"));
-        for (given, said) in [
+        for (given, expected) in [
             ("x.txt", "a/x.txt"),
             ("./b/../c", "a/c"),
             ("..", "."),
             ("../d/", "d"),
             ("/nowhere/repo/e", "e"),
         ] {
-            assert_eq!(paths.inside(given).as_deref(), Ok(said), "{given}");
+            assert_eq!(paths.inside(given).as_deref(), Ok(expected), "{given}");
         }
         for outside in ["../..", "/etc/x", "../../repo2/x"] {
             assert!(paths.inside(outside).is_err(), "{outside}");
@@ -117,12 +117,12 @@ mod tests {
     #[test]
     fn files_of_secrets_may_be_anywhere() {
         let paths = Paths::new(Path::new("/nowhere/repo/a"), Path::new("/nowhere/repo"));
-        for (given, said) in [
+        for (given, expected) in [
             ("x", "a/x"),
             ("../../x", "/nowhere/x"),
             ("~/.netrc", "~/.netrc"),
         ] {
-            assert_eq!(paths.anywhere(given), said);
+            assert_eq!(paths.anywhere(given), expected);
         }
     }
 }

@@ -97,7 +97,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 struct Reader {
     lock: Lock,
     /// Where each image was declared.
-    said: BTreeMap<String, Place>,
+    declared: BTreeMap<String, Place>,
     mistakes: Vec<Diagnostic>,
 }
 
@@ -108,10 +108,10 @@ impl Reader {
         let (start, line) = line.unwrap_or((0, ""));
         let span = start..start + line.len();
         let place = Place { source, span };
-        let said = line
+        let version = line
             .strip_prefix("version ")
-            .map(|said| said.trim().parse::<u32>());
-        match said {
+            .map(|text| text.trim().parse::<u32>());
+        match version {
             Some(Ok(VERSION)) => return Ok(()),
             Some(Ok(newer)) if newer > VERSION => {
                 let message = format!(
@@ -131,7 +131,7 @@ impl Reader {
         let Some([name]) = self.texts(node) else {
             return;
         };
-        if let Some(first) = self.said.insert(name.clone(), node.head()) {
+        if let Some(first) = self.declared.insert(name.clone(), node.head()) {
             let message = format!("`{LOCK_FILE}` has two entries for `{}`", shown(&name));
             let mistake = Diagnostic::twice("wrong-lock", message, &node.head(), &first);
             self.mistakes.push(mistake.help(RESTORE));

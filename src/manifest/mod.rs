@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use inherit::Overrides;
 pub use load::{Apart, FILE_NAME, Root, Unsure, find, load};
-pub(crate) use load::{load_instead, load_said};
+pub(crate) use load::{load_instead, load_nodes};
 pub(crate) use syntax::{Data, Node, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::disk::read::{self, Links};

@@ -63,8 +63,8 @@ pub(crate) fn node_lines(name: &str, parts: &[String], depth: usize, is_list: bo
         return lines.iter().map(|line| format!("{name} {line}")).collect();
     }
     let indent = format!(" \\\n{}", " ".repeat(depth * 4 + 4));
-    let said = format!("{name} {}", lines.join(&indent));
-    vec![said.trim_end().to_owned()]
+    let node = format!("{name} {}", lines.join(&indent));
+    vec![node.trim_end().to_owned()]
 }
 
 /// Formats a string as a value with exactly this meaning, including any `{{`, on several lines if it has line breaks. `None`

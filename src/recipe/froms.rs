@@ -117,11 +117,13 @@ impl Reader {
 
     fn from(&mut self, rest: &str) {
         let mut words = rest.split_whitespace().peekable();
-        let mut said = None;
+        let mut given = None;
         while let Some(flag) = words.next_if(|word| word.starts_with("--")) {
-            said = flag.strip_prefix("--platform=").or(said);
+            given = flag.strip_prefix("--platform=").or(given);
         }
-        let mut platform = said.filter(|said| !said.contains('$')).map(str::to_owned);
+        let mut platform = given
+            .filter(|given| !given.contains('$'))
+            .map(str::to_owned);
         let name = words.next().map(unquoted).unwrap_or_default();
         let name_of_stage = words
             .next()
@@ -133,7 +135,7 @@ impl Reader {
                 platform.clone_from(&self.stages[self.names[&name.to_ascii_lowercase()]]);
             }
             Some(name) if name == "scratch" => platform = None,
-            Some(name) => self.image(&name, said.is_some()),
+            Some(name) => self.image(&name, given.is_some()),
             None => self.found.unread.push(format!("FROM {name}")),
         }
         let name_of_stage = name_of_stage.map(str::to_ascii_lowercase);
@@ -285,8 +287,8 @@ fn escape(text: &str) -> char {
         let (name, value) = line.trim().strip_prefix('#')?.split_once('=')?;
         Some((name.trim().to_ascii_lowercase(), value.trim()))
     });
-    let said = directives.find(|(name, _)| name == "escape");
-    if said.is_some_and(|(_, value)| value == "`") {
+    let directive = directives.find(|(name, _)| name == "escape");
+    if directive.is_some_and(|(_, value)| value == "`") {
         '`'
     } else {
         '\\'

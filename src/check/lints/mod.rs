@@ -107,7 +107,7 @@ impl Lints<'_> {
             let at = spec.steps.iter().position(is);
             at.map(|at| format!("steps[{at}]"))
         };
-        let has = |field: &str, is_said: bool| is_said.then(|| field.to_owned());
+        let has = |field: &str, is_set: bool| is_set.then(|| field.to_owned());
         let needy = has("apt-packages", !spec.apt_packages.is_empty())
             .or_else(|| has("conda-packages", !spec.conda_packages.is_empty()))
             .or_else(|| has("python-version", spec.python_version.is_some()))

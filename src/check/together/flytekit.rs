@@ -47,7 +47,7 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
 
 /// Reports fields that only the envd builder supports.
 fn ignored(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
-    for (field, is_said, counts) in [
+    for (field, is_set, counts) in [
         (
             "registry-config",
             spec.registry_config.is_some(),
@@ -59,7 +59,7 @@ fn ignored(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             "they affect only the tag",
         ),
     ] {
-        if is_said && spec.builder.as_deref() != Some("envd") {
+        if is_set && spec.builder.as_deref() != Some("envd") {
             clashes.no_effect(
                 field,
                 format!("flytekit's Docker builder ignores `{field}`"),

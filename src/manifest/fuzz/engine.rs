@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::bench::Bench;
 use super::grammar::Grammar;
-use super::model::Said;
+use super::model::GenNode;
 use super::pools::Pools;
 use super::spelling::spell;
 use super::{Manifests, values};
@@ -109,19 +109,19 @@ fn buildkit_reads_rendered_dockerfiles() {
 }
 
 /// Images that consist only of values.
-fn of_values(random: &mut Random) -> Vec<Said> {
+fn of_values(random: &mut Random) -> Vec<GenNode> {
     let image = |at: usize| {
         let mut fields = vec![
-            Said::new("base-image").arg("scratch"),
-            Said::new("name").arg(format!("imgspec-fuzz/{at}").as_str()),
+            GenNode::new("base-image").arg("scratch"),
+            GenNode::new("name").arg(format!("imgspec-fuzz/{at}").as_str()),
         ];
         for name in ["env", "labels", "entrypoint", "cmd", "workdir", "user"] {
             let field = crate::spec::fields::find(name).unwrap();
             fields.push(match name {
-                "env" => (0..12).fold(Said::new(name), |node, at| {
+                "env" => (0..12).fold(GenNode::new(name), |node, at| {
                     node.prop(&format!("A{at}"), values::any(random).as_str())
                 }),
-                "workdir" => Said::new(name).arg(
+                "workdir" => GenNode::new(name).arg(
                     values::taken(rules::absolute, random)
                         .unwrap_or_else(|| "/".into())
                         .as_str(),
@@ -129,7 +129,7 @@ fn of_values(random: &mut Random) -> Vec<Said> {
                 _ => Grammar::new(random).field(field),
             });
         }
-        let mut image = Said::new("image").arg(format!("i{at}").as_str());
+        let mut image = GenNode::new("image").arg(format!("i{at}").as_str());
         image.children = fields;
         image
     };

@@ -1,7 +1,7 @@
 //! Generates a node for each field according to its kind.
 
 use super::grammar::{FILES, FOLDERS, Grammar};
-use super::model::{Said, Value};
+use super::model::{GenNode, Value};
 use super::values;
 use crate::spec::SecretStep;
 use crate::spec::fields::{Field, FieldKind};
@@ -20,8 +20,8 @@ const STEPS: [PartRule; 7] = [
 
 impl Grammar<'_> {
     /// A node of a field, according to its kind.
-    pub(super) fn field(&mut self, field: &Field) -> Said {
-        let node = Said::new(field.name);
+    pub(super) fn field(&mut self, field: &Field) -> GenNode {
+        let node = GenNode::new(field.name);
         match field.kind {
             FieldKind::Text(_) | FieldKind::CopyMode | FieldKind::Platforms => {
                 node.arg(self.text(field.rule))
@@ -39,7 +39,7 @@ impl Grammar<'_> {
             FieldKind::Secrets => self.secret(node),
             FieldKind::Steps => {
                 let steps = (0..self.random.few(1, 4)).map(|_| self.step()).collect();
-                Said {
+                GenNode {
                     children: steps,
                     ..node
                 }
@@ -74,13 +74,13 @@ impl Grammar<'_> {
         path.as_str().into()
     }
 
-    fn args(&mut self, mut node: Said, rule: ValueRule, least: usize, most: usize) -> Said {
+    fn args(&mut self, mut node: GenNode, rule: ValueRule, least: usize, most: usize) -> GenNode {
         let count = self.random.few(least, most);
         node.args = (0..count).map(|_| self.text(rule)).collect();
         node
     }
 
-    fn map(&mut self, mut node: Said, rule: ValueRule, of_images: bool) -> Said {
+    fn map(&mut self, mut node: GenNode, rule: ValueRule, of_images: bool) -> GenNode {
         for _ in 0..self.random.few(1, 3) {
             let name = if of_images {
                 (*self.random.pick(&HELPERS)).to_owned()
@@ -99,7 +99,7 @@ impl Grammar<'_> {
             }
             // As a property, this name would have another meaning.
             if name == "reset" || self.random.chance(1, 4) {
-                node.children.push(Said::new(&name).arg(value));
+                node.children.push(GenNode::new(&name).arg(value));
             } else {
                 node.props.push((name, value));
             }
@@ -107,7 +107,7 @@ impl Grammar<'_> {
         node
     }
 
-    fn base(&mut self, node: Said, field: &Field) -> Said {
+    fn base(&mut self, node: GenNode, field: &Field) -> GenNode {
         match self.id() {
             Some(id) if self.random.chance(1, 2) => node.prop("image", id),
             _ if self.random.chance(1, 4) => node.arg("scratch"),
@@ -120,7 +120,7 @@ impl Grammar<'_> {
         (!self.ids.is_empty()).then(|| self.random.pick(&self.ids).as_str().into())
     }
 
-    fn copy(&mut self, mut node: Said) -> Said {
+    fn copy(&mut self, mut node: GenNode) -> GenNode {
         let count = self.random.few(1, 2);
         let image = self.id().filter(|_| self.random.chance(1, 4));
         node.args = (0..count)
@@ -146,7 +146,7 @@ impl Grammar<'_> {
         node
     }
 
-    fn secret(&mut self, node: Said) -> Said {
+    fn secret(&mut self, node: GenNode) -> GenNode {
         let node = node.arg(self.taken(rules::secret_id));
         let mut node = if self.random.chance(1, 2) {
             node.prop("env", self.taken(rules::variable))
@@ -155,7 +155,7 @@ impl Grammar<'_> {
         };
         for step in SecretStep::ALL {
             if self.random.chance(1, 4) {
-                let mut given = Said::new(step.field());
+                let mut given = GenNode::new(step.field());
                 if self.random.chance(1, 2) {
                     given
                         .props
@@ -172,12 +172,12 @@ impl Grammar<'_> {
         node
     }
 
-    fn step(&mut self) -> Said {
+    fn step(&mut self) -> GenNode {
         if self.random.chance(1, STEPS.len() + 1) {
-            return self.copy(Said::new("copy"));
+            return self.copy(GenNode::new("copy"));
         }
         let PartRule { name, rule } = *self.random.pick(&STEPS);
-        let node = Said::new(name);
+        let node = GenNode::new(name);
         match name {
             "env" => self.map(node, rule, false),
             "user" | "workdir" => node.arg(self.text(rule)),
@@ -186,7 +186,7 @@ impl Grammar<'_> {
         }
     }
 
-    fn dockerfile(&mut self, node: Said) -> Said {
+    fn dockerfile(&mut self, node: GenNode) -> GenNode {
         let mut node = node.arg("Dockerfile");
         if self.random.chance(1, 2) {
             node.props
@@ -199,20 +199,20 @@ impl Grammar<'_> {
             node.children.push(self.map_of_variables());
         }
         if self.random.chance(1, 3) {
-            let mut contexts = Said::new("contexts");
+            let mut contexts = GenNode::new("contexts");
             contexts.children.push(match self.id() {
-                Some(id) if self.random.chance(1, 2) => Said::new("base").prop("image", id),
+                Some(id) if self.random.chance(1, 2) => GenNode::new("base").prop("image", id),
                 _ if self.random.chance(1, 2) => {
-                    Said::new("r.test/x:1").arg(self.taken(rules::check_reference))
+                    GenNode::new("r.test/x:1").arg(self.taken(rules::check_reference))
                 }
-                _ => Said::new("data").prop("path", *self.random.pick(FOLDERS)),
+                _ => GenNode::new("data").prop("path", *self.random.pick(FOLDERS)),
             });
             node.children.push(contexts);
         }
         node
     }
 
-    fn map_of_variables(&mut self) -> Said {
-        self.map(Said::new("args"), rules::variable, false)
+    fn map_of_variables(&mut self) -> GenNode {
+        self.map(GenNode::new("args"), rules::variable, false)
     }
 }

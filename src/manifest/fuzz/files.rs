@@ -104,7 +104,7 @@ fn judge(bench: &Bench, text: &str) -> bool {
     bench.plan(&mut session);
     let own = session.world.graph.find("own").unwrap();
     match bench.render(&session, own, "docker") {
-        Ok(sent) => assert_eq!(sent.as_deref(), Some(dockerfile), "it is sent as it is"),
+        Ok(sent) => assert_eq!(sent.as_deref(), Some(dockerfile), "it is sent unchanged"),
         Err(why) => assert!(!is_text && !why.is_empty(), "{why}"),
     }
     true

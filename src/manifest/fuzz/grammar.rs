@@ -1,6 +1,6 @@
 //! The grammar of manifests: files of declarations and images, and fields according to the field table.
 
-use super::model::{Part, Said, Value, World};
+use super::model::{GenNode, Part, Value, World};
 use super::pools::Pools;
 use crate::fuzz::Random;
 use crate::spec::fields::FieldKind;
@@ -30,7 +30,7 @@ pub(super) struct Grammar<'a> {
     pub(super) ids: Vec<String>,
     templates: Vec<String>,
     /// Declarations of variables, with their values.
-    variables: Vec<Said>,
+    variables: Vec<GenNode>,
     world: World,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Grammar<'a> {
                 *self
                     .random
                     .pick(&["sub", "s*", "sub/imgspec.kdl", "**/imgspec.kdl", "{sub,x}"]);
-            root.push(Said::new("workspace").child(Said::new("include").arg(pattern)));
+            root.push(GenNode::new("workspace").child(GenNode::new("include").arg(pattern)));
             self.world.sub = self.file(pools, true);
         }
         self.shuffle(&mut root);
@@ -65,13 +65,13 @@ impl<'a> Grammar<'a> {
         self.world
     }
 
-    fn file(&mut self, pools: &Pools, is_sub: bool) -> Vec<Said> {
+    fn file(&mut self, pools: &Pools, is_sub: bool) -> Vec<GenNode> {
         let mut nodes = Vec::new();
         if self.random.chance(1, 6) {
             let fields = self.fields(pools, 2);
-            nodes.push(Said {
+            nodes.push(GenNode {
                 children: fields,
-                ..Said::new("defaults")
+                ..GenNode::new("defaults")
             });
         }
         for _ in 0..self.random.few(0, 2) {
@@ -84,13 +84,13 @@ impl<'a> Grammar<'a> {
         nodes
     }
 
-    fn template(&mut self, pools: &Pools, is_sub: bool) -> Said {
+    fn template(&mut self, pools: &Pools, is_sub: bool) -> GenNode {
         let name = format!(
             "t{}{}",
             self.templates.len(),
             if is_sub { "-sub" } else { "" }
         );
-        let mut node = Said::new("template").arg(name.as_str());
+        let mut node = GenNode::new("template").arg(name.as_str());
         node.children = self.fields(pools, 3);
         self.extend(&mut node);
         self.templates.push(name);
@@ -98,7 +98,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// Makes a node extend some of the templates generated so far.
-    fn extend(&mut self, node: &mut Said) {
+    fn extend(&mut self, node: &mut GenNode) {
         if self.templates.is_empty() || !self.random.chance(1, 3) {
             return;
         }
@@ -107,14 +107,16 @@ impl<'a> Grammar<'a> {
             node.props.push(("extends".to_owned(), one.as_str().into()));
         } else {
             let other = self.random.pick(&self.templates).clone();
-            let extends = Said::new("extends").arg(one.as_str()).arg(other.as_str());
+            let extends = GenNode::new("extends")
+                .arg(one.as_str())
+                .arg(other.as_str());
             node.children.push(extends);
         }
     }
 
-    fn image(&mut self, pools: &Pools, is_sub: bool) -> Said {
+    fn image(&mut self, pools: &Pools, is_sub: bool) -> GenNode {
         let id = format!("i{}{}", self.ids.len(), if is_sub { "-sub" } else { "" });
-        let mut node = Said::new("image").arg(id.as_str());
+        let mut node = GenNode::new("image").arg(id.as_str());
         node.children = self.fields(pools, 7);
         self.extend(&mut node);
         let is_several = self.random.chance(1, 8);
@@ -131,8 +133,8 @@ impl<'a> Grammar<'a> {
     }
 
     /// Adds a matrix to an image. No other image refers to those it creates.
-    fn matrix(&mut self, node: &mut Said, id: &str) {
-        let mut axes = Said::new("matrix");
+    fn matrix(&mut self, node: &mut GenNode, id: &str) {
+        let mut axes = GenNode::new("matrix");
         let mut parts = vec![Part::Text(format!("{id}-m"))];
         for axis in ["os", "python"].iter().take(self.random.few(1, 2)) {
             let values: Vec<Value> = ["1", "2x", "3.1"]
@@ -141,9 +143,9 @@ impl<'a> Grammar<'a> {
                 .map(|&it| it.into())
                 .collect();
             parts.extend([Part::Text(".".to_owned()), Part::Name((*axis).to_owned())]);
-            axes.children.push(Said {
+            axes.children.push(GenNode {
                 args: values,
-                ..Said::new(axis)
+                ..GenNode::new(axis)
             });
             let held = Value(vec![
                 Part::Text("x-".to_owned()),
@@ -154,9 +156,9 @@ impl<'a> Grammar<'a> {
                 .iter()
                 .any(|it| matches!(it.name.as_str(), "labels" | "dockerfile"))
             {
-                let labels = Said {
+                let labels = GenNode {
                     props: vec![("axis".to_owned(), held)],
-                    ..Said::new("labels")
+                    ..GenNode::new("labels")
                 };
                 node.children.push(labels);
             }
@@ -166,8 +168,8 @@ impl<'a> Grammar<'a> {
     }
 
     /// Some compatible fields, each set once except for lists.
-    fn fields(&mut self, pools: &Pools, most: usize) -> Vec<Said> {
-        let mut nodes: Vec<Said> = Vec::new();
+    fn fields(&mut self, pools: &Pools, most: usize) -> Vec<GenNode> {
+        let mut nodes: Vec<GenNode> = Vec::new();
         for field in pools.together(self.random, most) {
             let mut node = match pools.good(field, self.random) {
                 Some(node) if self.random.chance(1, 2) => node.clone(),
@@ -176,9 +178,9 @@ impl<'a> Grammar<'a> {
             if self.random.chance(1, 12) {
                 node.reset = true;
             } else if self.random.chance(1, 60) {
-                node = Said {
+                node = GenNode {
                     reset: true,
-                    ..Said::new(field.name)
+                    ..GenNode::new(field.name)
                 };
             }
             self.with_variables(&mut node);
@@ -192,7 +194,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// Replaces parts of values with variables that have the same value.
-    fn with_variables(&mut self, node: &mut Said) {
+    fn with_variables(&mut self, node: &mut GenNode) {
         for value in node
             .args
             .iter_mut()
@@ -215,7 +217,7 @@ impl<'a> Grammar<'a> {
         let (start, end) = (one.min(other), one.max(other));
         let name = format!("v{}", self.variables.len());
         let inside = text[start..end].to_owned();
-        let mut node = Said::new("variable").arg(name.as_str());
+        let mut node = GenNode::new("variable").arg(name.as_str());
         match self.random.below(4) {
             0 => {
                 node.props.push(("default".to_owned(), "not this".into()));

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Part, Said, Value, World};
+use super::model::{GenNode, Part, Value, World};
 use super::written;
 use crate::spec::WorkspacePath;
 use crate::spec::fields::{self, Field, FieldKind};
@@ -21,7 +21,7 @@ type Names = BTreeMap<String, String>;
 /// The images of a world: ids and fields.
 pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
     let names = names(world);
-    let defaults = |nodes: &[Said]| {
+    let defaults = |nodes: &[GenNode]| {
         nodes
             .iter()
             .filter(|node| node.name == "defaults")
@@ -30,7 +30,7 @@ pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
     };
     let templates = world.root.iter().chain(&world.sub).enumerate();
     let templates = templates.filter(|(_, node)| node.name == "template");
-    let templates: BTreeMap<String, (Said, bool)> = templates
+    let templates: BTreeMap<String, (GenNode, bool)> = templates
         .filter_map(|(at, node)| {
             Some((
                 text(node.args.first()?, &names)?,
@@ -40,7 +40,7 @@ pub(super) fn images(world: &World) -> Vec<(String, Fields)> {
         .collect();
     let mut all = Vec::new();
     for (nodes, is_sub) in [(&world.root, false), (&world.sub, true)] {
-        let mut below: Vec<(Said, bool)> = defaults(&world.root)
+        let mut below: Vec<(GenNode, bool)> = defaults(&world.root)
             .into_iter()
             .map(|node| (node, false))
             .collect();
@@ -104,7 +104,7 @@ fn names(world: &World) -> Names {
 }
 
 /// The names for each image of a matrix; the first axis changes slowest.
-fn combinations(image: &Said, names: &Names) -> Vec<Names> {
+fn combinations(image: &GenNode, names: &Names) -> Vec<Names> {
     let mut all = vec![names.clone()];
     let matrix = image.children.iter().filter(|node| node.name == "matrix");
     for axis in matrix.flat_map(|matrix| &matrix.children) {
@@ -133,11 +133,11 @@ fn combinations(image: &Said, names: &Names) -> Vec<Names> {
 
 /// Adds the templates that a node extends, preceded by those that they extend, each once.
 fn extended(
-    node: &Said,
-    templates: &BTreeMap<String, (Said, bool)>,
+    node: &GenNode,
+    templates: &BTreeMap<String, (GenNode, bool)>,
     names: &Names,
     seen: &mut BTreeSet<String>,
-    to: &mut Vec<(Said, bool)>,
+    to: &mut Vec<(GenNode, bool)>,
 ) {
     let nodes = node.children.iter().filter(|node| node.name == "extends");
     let wanted = node
@@ -162,7 +162,7 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
         if image != id && !stem.is_some_and(|stem| id.starts_with(stem)) {
             continue;
         }
-        let mut node = Said::new(name).arg(value.as_str());
+        let mut node = GenNode::new(name).arg(value.as_str());
         let is_list =
             fields::find(name).is_some_and(|field| matches!(field.kind, FieldKind::List(_)));
         node.reset = is_list && lists.insert(name.clone());
@@ -171,7 +171,7 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
 }
 
 /// Applies one layer.
-fn add(fields: &mut Fields, nodes: &[Said], folder: &WorkspacePath, names: &Names) {
+fn add(fields: &mut Fields, nodes: &[GenNode], folder: &WorkspacePath, names: &Names) {
     for node in nodes.iter().filter(|node| node.reset) {
         fields.remove(&node.name);
     }
@@ -204,7 +204,7 @@ fn add(fields: &mut Fields, nodes: &[Said], folder: &WorkspacePath, names: &Name
 /// The canonical lines of one node.
 fn lines(
     field: &Field,
-    node: &Said,
+    node: &GenNode,
     folder: &WorkspacePath,
     names: &Names,
 ) -> Vec<(Option<String>, String)> {
@@ -275,7 +275,7 @@ impl Reading<'_> {
     }
 
     /// Names and values, whether written as properties or in a block.
-    fn pairs(&self, node: &Said) -> Vec<(String, String)> {
+    fn pairs(&self, node: &GenNode) -> Vec<(String, String)> {
         let props = node
             .props
             .iter()
@@ -287,7 +287,7 @@ impl Reading<'_> {
     }
 
     /// A node on one line, with properties sorted by name.
-    fn whole(&self, node: &Said) -> String {
+    fn whole(&self, node: &GenNode) -> String {
         let args: Vec<String> = node.args.iter().map(|arg| self.text(arg)).collect();
         let props: BTreeMap<&str, String> = node
             .props
@@ -302,9 +302,9 @@ impl Reading<'_> {
         format!("{args:?} {props:?} {children:?}")
     }
 
-    fn copies(&self, node: &Said) -> Vec<String> {
+    fn copies(&self, node: &GenNode) -> Vec<String> {
         let of_image = node.value("image").is_some();
-        let mut props = Said {
+        let mut props = GenNode {
             args: Vec::new(),
             children: Vec::new(),
             ..node.clone()
@@ -322,7 +322,7 @@ impl Reading<'_> {
         .collect()
     }
 
-    fn step(&self, step: &Said) -> Vec<String> {
+    fn step(&self, step: &GenNode) -> Vec<String> {
         match step.name.as_str() {
             "copy" => self.copies(step),
             "env" => vec![format!("env {:?}", self.pairs(step))],
@@ -340,7 +340,7 @@ impl Reading<'_> {
         }
     }
 
-    fn dockerfile(&self, node: &Said) -> String {
+    fn dockerfile(&self, node: &GenNode) -> String {
         let here = Value(vec![Part::Text(".".to_owned())]);
         let (file, context) = (
             self.path(&node.args[0]),
@@ -362,7 +362,7 @@ impl Reading<'_> {
         format!("{file} {context} {target:?} {parts:?}")
     }
 
-    fn context(&self, node: &Said) -> String {
+    fn context(&self, node: &GenNode) -> String {
         match node.value("path") {
             Some(path) => format!("{} path {}", node.name, self.path(path)),
             None => format!("{} {}", node.name, self.whole(node)),

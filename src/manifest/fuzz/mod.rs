@@ -258,13 +258,13 @@ fn told(diagnostics: &[Diagnostic], sources: &Sources) {
     assert_eq!(
         drawn.is_empty(),
         diagnostics.is_empty(),
-        "what is told is drawn"
+        "diagnostics are rendered"
     );
     let json = to_json(diagnostics, sources);
     assert_eq!(
         json.as_array().map(Vec::len),
         Some(diagnostics.len()),
-        "what is told is JSON"
+        "diagnostics are converted to JSON"
     );
 }
 

@@ -13,20 +13,20 @@ pub(super) enum Part {
 
 /// A node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct GenNode {
     pub(super) name: String,
     pub(super) args: Vec<Value>,
     pub(super) props: Vec<(String, Value)>,
     pub(super) reset: bool,
-    pub(super) children: Vec<Said>,
+    pub(super) children: Vec<GenNode>,
 }
 
 /// Manifests along with command-line overrides and environment variables.
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
-    pub(super) root: Vec<Said>,
+    pub(super) root: Vec<GenNode>,
     /// The nodes of `sub/imgspec.kdl`.
-    pub(super) sub: Vec<Said>,
+    pub(super) sub: Vec<GenNode>,
     pub(super) vars: Vec<(String, String)>,
     pub(super) env: Vec<(String, String)>,
     pub(super) sets: Vec<(String, String, String)>,
@@ -49,7 +49,7 @@ impl Value {
     }
 }
 
-impl Said {
+impl GenNode {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -67,7 +67,7 @@ impl Said {
         self
     }
 
-    pub(super) fn child(mut self, child: Said) -> Self {
+    pub(super) fn child(mut self, child: GenNode) -> Self {
         self.children.push(child);
         self
     }
@@ -81,17 +81,17 @@ impl Said {
     }
 
     fn count(&self) -> usize {
-        1 + self.children.iter().map(Said::count).sum::<usize>()
+        1 + self.children.iter().map(GenNode::count).sum::<usize>()
     }
 }
 
 /// The number of nodes, descendants included.
-fn count(nodes: &[Said]) -> usize {
-    nodes.iter().map(Said::count).sum()
+fn count(nodes: &[GenNode]) -> usize {
+    nodes.iter().map(GenNode::count).sum()
 }
 
 /// The nodes without those in a range of indexes, counted in document order.
-fn without(nodes: &[Said], gone: &std::ops::Range<usize>, at: &mut usize) -> Vec<Said> {
+fn without(nodes: &[GenNode], gone: &std::ops::Range<usize>, at: &mut usize) -> Vec<GenNode> {
     let mut kept = Vec::new();
     for node in nodes {
         let is_gone = gone.contains(at);
@@ -99,7 +99,7 @@ fn without(nodes: &[Said], gone: &std::ops::Range<usize>, at: &mut usize) -> Vec
         let children = without(&node.children, gone, at);
         if !is_gone {
             let node = node.clone();
-            kept.push(Said { children, ..node });
+            kept.push(GenNode { children, ..node });
         }
     }
     kept

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::bench::Bench;
 use super::grammar::Grammar;
-use super::model::Said;
+use super::model::GenNode;
 use super::spelling::spell;
 use crate::fuzz::Random;
 use crate::spec::fields::{self, Field};
@@ -24,7 +24,7 @@ pub(super) struct Pools {
 struct Pool {
     field: &'static Field,
     /// Valid nodes, alone or together with the companion.
-    good: Vec<Said>,
+    good: Vec<GenNode>,
     /// Index of a field that is required along with this one.
     companion: Option<usize>,
 }
@@ -38,10 +38,10 @@ impl Pools {
 
     fn find(bench: &Bench) -> Self {
         let mut random = Random::new(7);
-        let mut tried: Vec<Vec<Said>> = Vec::new();
+        let mut tried: Vec<Vec<GenNode>> = Vec::new();
         let mut fields: Vec<Pool> = Vec::new();
         for field in fields::all() {
-            let nodes: Vec<Said> = (0..TRIES)
+            let nodes: Vec<GenNode> = (0..TRIES)
                 .map(|_| Grammar::new(&mut random).field(field))
                 .collect();
             let good = nodes
@@ -86,7 +86,7 @@ impl Pools {
     }
 
     /// A valid node of a field.
-    pub(super) fn good(&self, field: &Field, random: &mut Random) -> Option<&Said> {
+    pub(super) fn good(&self, field: &Field, random: &mut Random) -> Option<&GenNode> {
         let pool = self
             .fields
             .iter()
@@ -98,10 +98,10 @@ impl Pools {
 /// Finds a field that makes some of the nodes valid, and returns its index and those nodes.
 fn with_companion(
     bench: &Bench,
-    nodes: &[Said],
+    nodes: &[GenNode],
     fields: &[Pool],
     random: &mut Random,
-) -> Option<(usize, Vec<Said>)> {
+) -> Option<(usize, Vec<GenNode>)> {
     fields.iter().enumerate().find_map(|(at, other)| {
         let mut good = Vec::new();
         for node in nodes {
@@ -121,7 +121,7 @@ fn friends(bench: &Bench, fields: &[Pool], random: &mut Random) -> Vec<Vec<bool>
     let mut friends = vec![vec![false; fields.len()]; fields.len()];
     for one in 0..fields.len() {
         for other in 0..one {
-            let mut nodes: Vec<&Said> = Vec::new();
+            let mut nodes: Vec<&GenNode> = Vec::new();
             for at in [
                 Some(one),
                 Some(other),
@@ -144,8 +144,8 @@ fn friends(bench: &Bench, fields: &[Pool], random: &mut Random) -> Vec<Vec<bool>
 
 impl Bench {
     /// Whether an image with these fields is valid.
-    fn takes(&self, nodes: &[&Said], random: &mut Random) -> bool {
-        let mut image = Said::new("image").arg("i");
+    fn takes(&self, nodes: &[&GenNode], random: &mut Random) -> bool {
+        let mut image = GenNode::new("image").arg("i");
         image.children = nodes.iter().map(|&node| node.clone()).collect();
         let text = spell(&[image], random);
         self.write(&[(Path::new("imgspec.kdl"), &text)]);

@@ -22,7 +22,7 @@ pub(super) fn dockerfile(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     if spec.dockerfile.is_some() {
         assert_eq!(
             text, DOCKERFILE,
-            "the user's own Dockerfile is sent as it is"
+            "the user's own Dockerfile is sent unchanged"
         );
         return;
     }

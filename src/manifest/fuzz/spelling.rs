@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Part, Said, Value};
+use super::model::{GenNode, Part, Value};
 use crate::fuzz::Random;
 
 /// Meaningless text that is allowed between nodes.
@@ -34,7 +34,7 @@ const SPACES: &[&str] = &[
 ];
 
 /// Writes nodes.
-pub(super) fn spell(nodes: &[Said], random: &mut Random) -> String {
+pub(super) fn spell(nodes: &[GenNode], random: &mut Random) -> String {
     let mut out = if random.chance(1, 16) {
         "\u{feff}".to_owned()
     } else {
@@ -49,7 +49,7 @@ struct Speller<'a> {
 }
 
 impl Speller<'_> {
-    fn nodes(&mut self, nodes: &[Said], depth: usize, out: &mut String) {
+    fn nodes(&mut self, nodes: &[GenNode], depth: usize, out: &mut String) {
         for node in nodes {
             if self.random.chance(1, 12) {
                 *out += self.random.pick::<&str>(NOISE);
@@ -59,7 +59,7 @@ impl Speller<'_> {
         }
     }
 
-    fn node(&mut self, node: &Said, depth: usize, out: &mut String) {
+    fn node(&mut self, node: &GenNode, depth: usize, out: &mut String) {
         *out += &self.word(&node.name);
         let mut parts: Vec<String> = node.props.iter().map(|prop| self.prop(prop)).collect();
         if node.reset {
@@ -85,7 +85,7 @@ impl Speller<'_> {
         }
     }
 
-    fn block(&mut self, node: &Said, depth: usize, out: &mut String) {
+    fn block(&mut self, node: &GenNode, depth: usize, out: &mut String) {
         if self.random.chance(1, 30) {
             *out += " /-{ gone; } ";
         }

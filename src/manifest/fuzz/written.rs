@@ -1,6 +1,6 @@
 //! Converts a spec to equivalent nodes for the root manifest, independent of the text it was read from.
 
-use super::model::Said;
+use super::model::GenNode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
     Base, Copy, CopyFrom, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
@@ -8,14 +8,14 @@ use crate::spec::{
 };
 
 /// The nodes of a spec's fields.
-pub(super) fn nodes(spec: &ImageSpec) -> Vec<Said> {
+pub(super) fn nodes(spec: &ImageSpec) -> Vec<GenNode> {
     fields::all()
         .flat_map(|field| nodes_of(field, spec))
         .collect()
 }
 
-fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<Said> {
-    let node = Said::new(field.name);
+fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<GenNode> {
+    let node = GenNode::new(field.name);
     let one = |text: Option<&str>| {
         text.map(|text| node.clone().arg(text))
             .into_iter()
@@ -53,36 +53,36 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<Said> {
         }
         FieldKind::Secrets => spec.secrets.iter().map(secret).collect(),
         FieldKind::Steps if spec.steps.is_empty() => Vec::new(),
-        FieldKind::Steps => vec![spec.steps.iter().map(step).fold(node, Said::child)],
+        FieldKind::Steps => vec![spec.steps.iter().map(step).fold(node, GenNode::child)],
         FieldKind::Dockerfile => spec.dockerfile.iter().map(dockerfile).collect(),
     }
 }
 
-fn several(node: &Said, texts: &[String]) -> Vec<Said> {
+fn several(node: &GenNode, texts: &[String]) -> Vec<GenNode> {
     if texts.is_empty() {
         return Vec::new();
     }
     vec![args(node, texts)]
 }
 
-fn args(node: &Said, texts: &[String]) -> Said {
+fn args(node: &GenNode, texts: &[String]) -> GenNode {
     let texts = texts.iter().map(String::as_str);
-    texts.fold(node.clone(), Said::arg)
+    texts.fold(node.clone(), GenNode::arg)
 }
 
-fn pairs(name: &str, pairs: &[(String, String)]) -> Said {
-    let add = |node: Said, (name, value): &(String, String)| node.prop(name, value.as_str());
-    pairs.iter().fold(Said::new(name), add)
+fn pairs(name: &str, pairs: &[(String, String)]) -> GenNode {
+    let add = |node: GenNode, (name, value): &(String, String)| node.prop(name, value.as_str());
+    pairs.iter().fold(GenNode::new(name), add)
 }
 
-fn optional(node: Said, name: &str, text: Option<&String>) -> Said {
+fn optional(node: GenNode, name: &str, text: Option<&String>) -> GenNode {
     match text {
         Some(text) => node.prop(name, text.as_str()),
         None => node,
     }
 }
 
-fn base(node: Said, base: &Base) -> Said {
+fn base(node: GenNode, base: &Base) -> GenNode {
     match base {
         Base::Image(id) => node.prop("image", id.as_str()),
         Base::Registry(reference) => node.arg(reference.as_str()),
@@ -90,8 +90,8 @@ fn base(node: Said, base: &Base) -> Said {
     }
 }
 
-fn copy(copy: &Copy) -> Said {
-    let node = Said::new("copy");
+fn copy(copy: &Copy) -> GenNode {
+    let node = GenNode::new("copy");
     let node = match &copy.from {
         CopyFrom::Workspace { path, given } => node.arg(at_root(path, given).as_str()),
         CopyFrom::Image { image, path } => node.arg(path.as_str()).prop("image", image.as_str()),
@@ -100,40 +100,40 @@ fn copy(copy: &Copy) -> Said {
     optional(node, "owner", copy.owner.as_ref())
 }
 
-fn secret(secret: &Secret) -> Said {
-    let node = Said::new("secret").arg(secret.id.as_str());
+fn secret(secret: &Secret) -> GenNode {
+    let node = GenNode::new("secret").arg(secret.id.as_str());
     let node = match &secret.source {
         SecretSource::Env(variable) => node.prop("env", variable.as_str()),
         SecretSource::File(file) => node.prop("file", secret_file(file).as_str()),
     };
     secret.uses.iter().fold(node, |node, one| {
-        let given = optional(Said::new(one.step.field()), "env", one.env.as_ref());
+        let given = optional(GenNode::new(one.step.field()), "env", one.env.as_ref());
         node.child(optional(given, "mount", one.mount.as_ref()))
     })
 }
 
-fn step(step: &OwnStep) -> Said {
+fn step(step: &OwnStep) -> GenNode {
     match step {
-        OwnStep::Apt(packages) => args(&Said::new("apt"), packages),
-        OwnStep::Conda(packages) => args(&Said::new("conda"), packages),
+        OwnStep::Apt(packages) => args(&GenNode::new("apt"), packages),
+        OwnStep::Conda(packages) => args(&GenNode::new("conda"), packages),
         OwnStep::Pip {
             packages,
             requirements,
         } => {
             let file = requirements.as_ref().map(said);
-            let node = args(&Said::new("pip"), packages);
+            let node = args(&GenNode::new("pip"), packages);
             optional(node, "requirements", file.as_ref())
         }
         OwnStep::Copy(it) => copy(it),
-        OwnStep::Run(command) => Said::new("run").arg(command.as_str()),
+        OwnStep::Run(command) => GenNode::new("run").arg(command.as_str()),
         OwnStep::Env(variables) => pairs("env", variables),
-        OwnStep::User(user) => Said::new("user").arg(user.as_str()),
-        OwnStep::Workdir(path) => Said::new("workdir").arg(path.as_str()),
+        OwnStep::User(user) => GenNode::new("user").arg(user.as_str()),
+        OwnStep::Workdir(path) => GenNode::new("workdir").arg(path.as_str()),
     }
 }
 
-fn dockerfile(own: &OwnDockerfile) -> Said {
-    let node = Said::new("dockerfile")
+fn dockerfile(own: &OwnDockerfile) -> GenNode {
+    let node = GenNode::new("dockerfile")
         .arg(own.path.as_str())
         .prop("context", own.context.to_string().as_str());
     let mut node = optional(node, "target", own.target.as_ref());
@@ -142,13 +142,13 @@ fn dockerfile(own: &OwnDockerfile) -> Said {
     }
     if !own.contexts.is_empty() {
         let contexts = own.contexts.iter().map(|(name, it)| context(name, it));
-        node = node.child(contexts.fold(Said::new("contexts"), Said::child));
+        node = node.child(contexts.fold(GenNode::new("contexts"), GenNode::child));
     }
     node
 }
 
-fn context(name: &str, context: &NamedContext) -> Said {
-    let node = Said::new(name);
+fn context(name: &str, context: &NamedContext) -> GenNode {
+    let node = GenNode::new(name);
     match context {
         NamedContext::Image(id) => node.prop("image", id.as_str()),
         NamedContext::Registry(reference) => node.arg(reference.as_str()),

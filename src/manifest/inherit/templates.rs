@@ -106,10 +106,10 @@ fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
         })
         .unwrap_or(0);
     hops.rotate_left(first);
-    let (name, said) = hops[0];
+    let (name, extended) = hops[0];
     if hops.len() == 1 {
         return Diagnostic::error("cycle", format!("template `{name}` extends itself"))
-            .at(said.place.clone(), "");
+            .at(extended.place.clone(), "");
     }
     let names: Vec<String> = hops
         .iter()
@@ -125,8 +125,8 @@ fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
         ),
     )
     .at(
-        said.place.clone(),
-        format!("`{name}` extends `{}`", said.text),
+        extended.place.clone(),
+        format!("`{name}` extends `{}`", extended.text),
     );
     hops[1..].iter().fold(mistake, |mistake, (from, to)| {
         mistake.with(to.place.clone(), format!("`{from}` extends `{}`", to.text))

@@ -41,9 +41,9 @@ impl Loader<'_> {
     /// The value of a variable: from a flag, else from the environment, else its default.
     fn variable(&mut self, node: &Node, name: &Spanned, scope: &Scope<'_>) -> Option<String> {
         bare(node, &["env", "default"], &mut self.notes);
-        let mut said =
+        let mut value =
             |name| prop(node, name).map(|it| scope.text(&it.value, name, &mut self.notes));
-        let (env, default) = (said("env"), said("default"));
+        let (env, default) = (value("env"), value("default"));
         let mut flags = self.overrides.vars.iter().rev();
         if let Some((_, value)) = flags.find(|(var, _)| *var == name.text) {
             return Some(value.clone());

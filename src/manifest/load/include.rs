@@ -45,11 +45,11 @@ pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
     Diagnostic::error(code, message).at(place, label).help(help)
 }
 
-/// Reports an include cycle. `said` are the places where each file of the cycle but the first is included.
+/// Reports an include cycle. `places` are the places where each file of the cycle but the first is included.
 pub(super) fn include_circle(
     text: &Spanned,
     way: &[WorkspacePath],
-    said: Vec<Option<Place>>,
+    places: Vec<Option<Place>>,
 ) -> Diagnostic {
     let first = &way[0];
     let place = text.place.clone();
@@ -66,7 +66,8 @@ pub(super) fn include_circle(
         names.join(" -> ")
     );
     let mistake = Diagnostic::error("cycle", message).at(place, "this closes the cycle");
-    said.into_iter()
+    places
+        .into_iter()
         .zip(&names[1..])
         .filter_map(|(place, name)| Some((place?, name)))
         .fold(mistake, |mistake, (place, name)| {

@@ -7,9 +7,9 @@ mod glob;
 mod image;
 mod include;
 mod loader;
+mod nodes;
 mod read;
 mod root;
-mod said;
 mod unused;
 
 use std::path::Path;
@@ -23,8 +23,8 @@ use crate::suggest::closest;
 use crate::workspace::{Loaded, Workspace};
 
 pub use glob::FILE_NAME;
+pub(crate) use nodes::load_nodes;
 pub use root::{Apart, Root, Unsure, find};
-pub(crate) use said::load_said;
 
 /// Loads a root manifest and everything that it includes. `env` looks up environment variables.
 pub fn load(

@@ -145,13 +145,13 @@ impl Loader<'_> {
         let scope = self.scope(&file, outer);
         let patterns = self.patterns(&file, &scope);
         let root = self.root.clone();
-        let mut said = patterns.iter();
-        if said.any(|said| names(&root, &file.folder, &said.text, goal)) {
+        let mut each = patterns.iter();
+        if each.any(|pattern| names(&root, &file.folder, &pattern.text, goal)) {
             return true;
         }
         let mut next = Vec::new();
-        for said in patterns {
-            match expand(&root, &file.folder, &said.text, &mut self.looked) {
+        for pattern in patterns {
+            match expand(&root, &file.folder, &pattern.text, &mut self.looked) {
                 Ok(found) => next.extend(found),
                 Err(NoMatch::Glob(_)) => self.notes.incomplete = true,
                 Err(_) => {}

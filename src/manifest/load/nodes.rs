@@ -14,7 +14,7 @@ use crate::spec::WorkspacePath;
 use crate::workspace::{Loaded, Looked, Workspace};
 
 /// Loads `image` nodes, each with the directory whose `.dockerignore` applies. Their paths are relative to the root.
-pub(crate) fn load_said<'f>(
+pub(crate) fn load_nodes<'f>(
     root: PathBuf,
     images: impl IntoIterator<Item = (NewNode, &'f WorkspacePath)>,
 ) -> Loaded {

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::manifest::load_said;
+use crate::manifest::load_nodes;
 use crate::manifest::write::NewNode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
@@ -17,8 +17,8 @@ use crate::workspace::{Image, Loaded};
 
 /// Creates a workspace as if each image had a manifest of its own in `root`, which must be canonical. Reads no files.
 pub(super) fn assemble(root: PathBuf, images: &[Image]) -> Loaded {
-    let said = images.iter().map(|image| (node(image), &image.folder));
-    load_said(root, said)
+    let nodes = images.iter().map(|image| (node(image), &image.folder));
+    load_nodes(root, nodes)
 }
 
 fn node(image: &Image) -> NewNode {
