@@ -6,7 +6,8 @@
 //! quiet period, which includes the pipe. The time ends with the builder's first line of output, when all its input
 //! files are in place, rather than with the announcement before it.
 
-use std::fmt::Write as _;
+mod large;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,11 +15,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const QUIET: Duration = Duration::from_millis(80);
-
-/// Number of images at each level of the large graph: four roots, most images on one of them, nine levels at the
-/// deepest.
-const LEVELS: [usize; 9] = [4, 59, 30, 27, 33, 13, 2, 1, 1];
-const FILES: usize = 50_000;
 
 fn main() {
     // `cargo test --benches` only checks that this starts.
@@ -36,7 +32,7 @@ fn main() {
     };
     measure("the example of 12 images", &small, 40.0, &[all]);
     let large = folder.path().join("large");
-    hundred_and_seventy(&large);
+    large::write(&large, "");
     let most = Edits {
         what: "files of the root of 163 images, which are all affected",
         of: "src/i0/",
@@ -90,70 +86,6 @@ fn copy_folder(from: &Path, to: &Path) {
             std::fs::copy(&from, &to).expect("a copy");
         }
     }
-}
-
-/// On average each image has two dependencies, as in large collections of images: a base on the level below and a copy
-/// from another.
-fn hundred_and_seventy(root: &Path) {
-    let images: usize = LEVELS.iter().sum();
-    let mut manifest = String::new();
-    let (mut first, mut below) = (0, 0..0);
-    for width in LEVELS {
-        for at in first..first + width {
-            let mut needs: Vec<usize> = Vec::new();
-            if !below.is_empty() {
-                // Most of the second level is built on one root.
-                let spread = if first < 10 && at % 6 != 0 {
-                    0
-                } else {
-                    at % below.len()
-                };
-                needs.push(below.start + spread);
-                let other = at * 7 % first;
-                if !needs.contains(&other) && at % 8 != 0 {
-                    needs.push(other);
-                }
-                let third = at * 13 % first;
-                if at % 4 == 0 && !needs.contains(&third) {
-                    needs.push(third);
-                }
-            }
-            image(&mut manifest, at, &needs);
-            files(root, at, FILES / images + usize::from(at < FILES % images));
-        }
-        below = first..first + width;
-        first += width;
-    }
-    std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
-}
-
-fn image(manifest: &mut String, at: usize, needs: &[usize]) {
-    let base = needs.first().map_or("\"scratch\"".to_owned(), |base| {
-        format!("image=\"i{base}\"")
-    });
-    let _ = writeln!(
-        manifest,
-        "image \"i{at}\" {{\n    base-image {base}\n    copy \"src/i{at}\" to=\"/src/i{at}\""
-    );
-    for other in needs.iter().skip(1) {
-        let _ = writeln!(
-            manifest,
-            "    copy image=\"i{other}\" \"/src\" to=\"/other\""
-        );
-    }
-    manifest.push_str("}\n");
-}
-
-fn files(root: &Path, at: usize, count: usize) {
-    for file in 0..count {
-        let path = path(root, at, file);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-        std::fs::write(path, format!("# {at} {file}\n").repeat(40)).expect("a file");
-    }
-}
-
-fn path(root: &Path, at: usize, file: usize) -> PathBuf {
-    root.join(format!("src/i{at}/p{}/f{file}.py", file / 12))
 }
 
 struct Watch {

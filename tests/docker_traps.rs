@@ -30,6 +30,12 @@ struct Stage {
 }
 
 impl Stage {
+    /// Sets an environment variable for all further runs.
+    fn env(&mut self, name: &str, value: &str) {
+        let sandbox = std::mem::replace(&mut self.sandbox, Sandbox::new());
+        self.sandbox = sandbox.env(name, value);
+    }
+
     fn new(store: &'static str, engine: &str, manifest: &str) -> Self {
         let time = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
         let name = format!("imgspec-trap-{:x}-{time:x}", std::process::id());
@@ -221,15 +227,10 @@ fn twelve_images() -> String {
 /// The `docker` calls of a run that has nothing to do.
 fn calls_without_work(mut stage: Stage, variable: Option<(&str, &str)>) -> String {
     stage.build(&[]).success();
-    let calls = stage.sandbox.path("calls");
-    let path = counting_docker(&stage, &calls);
-    let sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new());
-    let sandbox = sandbox.env("PATH", &path);
-    stage.sandbox = match variable {
-        Some((name, value)) => sandbox.env(name, value),
-        None => sandbox,
-    };
-    std::fs::write(&calls, "").expect("a file");
+    let calls = note_calls(&mut stage);
+    if let Some((name, value)) = variable {
+        stage.env(name, value);
+    }
     let again = stage.build(&[]).success();
     assert_eq!(named(&again, "image-fresh").len(), 12, "{}", stage.store);
     let noted = || std::fs::read_to_string(&calls).expect("they are noted");
@@ -240,8 +241,10 @@ fn calls_without_work(mut stage: Stage, variable: Option<(&str, &str)>) -> Strin
     quiet
 }
 
-/// A PATH that starts with a `docker` that records its calls.
-fn counting_docker(stage: &Stage, calls: &std::path::Path) -> String {
+/// Records each call of `docker` in the returned file from now on.
+fn note_calls(stage: &mut Stage) -> PathBuf {
+    let calls = stage.sandbox.path("calls");
+    std::fs::write(&calls, "").expect("a file");
     let path = std::env::var("PATH").expect("PATH");
     let real = std::env::split_paths(&path).map(|folder| folder.join("docker"));
     let real: PathBuf = real
@@ -256,7 +259,35 @@ fn counting_docker(stage: &Stage, calls: &std::path::Path) -> String {
     stage.sandbox.write("bin/docker", &script);
     let program = stage.sandbox.path("bin/docker");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("rights");
-    format!("{}:{path}", stage.sandbox.path("bin").display())
+    let path = format!("{}:{path}", stage.sandbox.path("bin").display());
+    stage.env("PATH", &path);
+    calls
+}
+
+#[test]
+fn only_what_others_are_built_on_gets_a_private_name() {
+    // bake#1112: a base needs a name that nobody else moves. Every other name only costs the daemon time.
+    let manifest = CHAIN.to_owned()
+        + "image \"leaf\" { name \"NAME-leaf\"; base-image \"scratch\"; labels nonce=\"NAME\" }\n";
+    for mut stage in Stage::on_each(&manifest) {
+        let calls = note_calls(&mut stage);
+        let private_names = || {
+            let recorded = std::fs::read_to_string(&calls).expect("the recorded calls");
+            std::fs::write(&calls, "").expect("a file");
+            let removed = recorded.lines().filter(|line| line.starts_with("image rm"));
+            removed
+                .map(|line| line.matches("imgspec-pin:").count())
+                .sum::<usize>()
+        };
+        let built = stage.build(&[]).success();
+        assert_eq!(named(&built, "image-built").len(), 3, "{}", stage.store);
+        assert_eq!(private_names(), 1, "{}", stage.store);
+        // So does a base that was found rather than built.
+        stage.build(&["--force", "app"]).success();
+        assert_eq!(private_names(), 1, "{}", stage.store);
+        stage.build(&["--force", "leaf"]).success();
+        assert_eq!(private_names(), 0, "{}", stage.store);
+    }
 }
 
 #[test]

@@ -255,6 +255,8 @@ pub struct Job<'a> {
     pub outside: &'a Outside,
     /// Whether every step must run again, regardless of the backend's cache.
     pub no_cache: bool,
+    /// Whether this run builds other images on the result.
+    pub is_base: bool,
     /// The workspace root, absolute.
     pub root: &'a Path,
     /// The scratch directory for this image's contexts; its user empties it.

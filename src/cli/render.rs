@@ -93,6 +93,7 @@ fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
         bases: bases(session, id),
         outside: session.prints.outside(id),
         no_cache: false,
+        is_base: false,
         root: &session.world.workspace.root,
         scratch: session.store.context_folder(name),
     };

@@ -234,7 +234,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn builds_it(&self, id: ImageId) -> bool {
+    pub(crate) fn builds_it(&self, id: ImageId) -> bool {
         self.get(id)
             .is_some_and(|image| image.action == Action::Build)
     }

@@ -89,6 +89,9 @@ impl Jobs {
         let messages = self.messages.clone();
         self.pool.spawn_fifo(move || {
             let (result, seconds) = work.carry_out();
+            // The process may exit once the message arrives. Backends clean up when they are dropped, so nothing may keep
+            // them alive here.
+            drop(work);
             // The owner outlives its workers; if it is gone, nobody needs the message.
             let _ = messages.send(Message::Ended(Ended {
                 image,

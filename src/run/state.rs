@@ -202,6 +202,7 @@ impl State {
 
     pub(super) fn work(&self, id: ImageId, is_push: bool, jobs: &Jobs) -> Work {
         let bases = self.graph().bases(id).iter();
+        let mut dependents = self.graph().dependents(id).iter();
         Work {
             view: Arc::clone(&self.view),
             id,
@@ -211,6 +212,7 @@ impl State {
                 .collect(),
             planned_on: self.facts[id.index()].record.clone(),
             no_cache: self.forced.contains(self.view.name(id)),
+            is_base: dependents.any(|dependent| self.plan.builds_it(*dependent)),
             attempts: self.rules.options.attempts.max(1),
             push: is_push.then(|| self.artifact(id)),
             store: jobs.store.clone(),

@@ -47,6 +47,8 @@ pub(super) struct Work {
     pub(super) planned_on: Option<Record>,
     /// Build without the builder's cache, because of `--force`.
     pub(super) no_cache: bool,
+    /// Whether images that this run builds need it.
+    pub(super) is_base: bool,
     /// Maximum number of attempts, at least 1.
     pub(super) attempts: u32,
     /// The artifact to push; `None` to build.
@@ -257,6 +259,7 @@ impl Work {
             bases: self.bases.clone(),
             outside: self.view.prints.outside(self.id),
             no_cache: self.no_cache,
+            is_base: self.is_base,
             root: &self.view.world.workspace.root,
             scratch: self.store.context_folder(self.image()),
         }

@@ -177,6 +177,7 @@ impl Bench {
             bases: bases.clone(),
             outside: &Outside::default(),
             no_cache: false,
+            is_base: true,
             root: self.root.path(),
             scratch: self.root.path().join(".imgspec/contexts").join(unique()),
         };
@@ -199,6 +200,7 @@ impl Bench {
             bases: bases.clone(),
             outside: &Outside::default(),
             no_cache: false,
+            is_base: true,
             root: self.root.path(),
             scratch: self.root.path().join("unused"),
         };

@@ -23,6 +23,7 @@ fn push(bench: &Bench, recipe: &Recipe, reference: &str) -> Result<String, Build
         bases: BTreeMap::new(),
         outside: &Outside::default(),
         no_cache: false,
+        is_base: true,
         root: bench.root.path(),
         scratch: bench.root.path().join("unused"),
     };

@@ -28,8 +28,8 @@ pub(super) fn solve(
     session: &str,
     proxies: &[(String, String)],
 ) -> SolveRequest {
-    let references = [normal(request.job.reference), normal(&request.pin)];
-    let named = HashMap::from([("name".to_owned(), references.join(","))]);
+    let called: Vec<String> = request.names().map(normal).collect();
+    let named = HashMap::from([("name".to_owned(), called.join(","))]);
     // Without a frontend, the client itself defines the result.
     let asked = match request.touch {
         None => frontend(request, proxies),

@@ -11,8 +11,8 @@ use crate::spec::Base;
 pub(crate) struct Request<'a> {
     pub(crate) job: &'a Job<'a>,
     pub(crate) dockerfile: Dockerfile,
-    /// A private name that the result gets in addition to its reference.
-    pub(crate) pin: String,
+    /// A private name that the result gets in addition to its reference, where other images are built on it.
+    pub(crate) pin: Option<String>,
     pub(crate) secrets: Vec<Revealed>,
     /// Makes the result an existing image with another configuration. Supported only over gRPC; with commands the
     /// Dockerfile must express the same.
@@ -30,6 +30,11 @@ pub(crate) struct Touch<'a> {
 }
 
 impl Request<'_> {
+    /// What the result is to be called.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.job.reference).chain(self.pin.as_deref())
+    }
+
     /// The hosts of the registries that the build fetches from before its first step.
     pub(crate) fn registries(&self) -> Vec<String> {
         let recipe = self.job.recipe;

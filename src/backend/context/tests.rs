@@ -184,6 +184,7 @@ fn nothing_is_staged_or_removed_behind_a_link_in_the_state_folder() {
         bases: std::collections::BTreeMap::new(),
         outside: &crate::fingerprint::Outside::default(),
         no_cache: false,
+        is_base: false,
         root: dir.path(),
         scratch: to,
     };

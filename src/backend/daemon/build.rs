@@ -56,7 +56,7 @@ impl Daemon {
         let request = Request {
             job,
             dockerfile,
-            pin: self.pins.next(),
+            pin: job.is_base.then(|| self.pins.next()),
             secrets,
             touch: touch.map(|(config, image)| Touch { image, config }),
             notes: &notes,
@@ -72,7 +72,9 @@ impl Daemon {
             }
             locked::explained(hider.hide_error(error), job)
         })?;
-        self.pins.note(&digest, &request.pin);
+        if let Some(pin) = &request.pin {
+            self.pins.note(&digest, pin);
+        }
         self.is_for(job, asker)?;
         Ok(digest)
     }

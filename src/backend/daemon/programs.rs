@@ -109,7 +109,7 @@ impl Daemon {
 fn arguments(request: &Request<'_>, command: &mut Command) {
     let (job, dockerfile) = (request.job, &request.dockerfile);
     command
-        .args(["--tag", job.reference, "--tag", &request.pin])
+        .args(request.names().flat_map(|name| ["--tag", name]))
         .args(["--platform", &job.recipe.platforms.join(",")])
         .args(job.no_cache.then_some("--no-cache"))
         .arg("--file")

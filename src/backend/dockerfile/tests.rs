@@ -92,6 +92,7 @@ fn for_job<T>(
         bases: BTreeMap::from([("base".to_owned(), base)]),
         outside: &Outside::default(),
         no_cache: false,
+        is_base: false,
         root: Path::new("/"),
         scratch: PathBuf::new(),
     };

@@ -178,6 +178,7 @@ impl Bench {
                 .collect(),
             outside: session.prints.outside(id),
             no_cache: false,
+            is_base: false,
             root: &session.world.workspace.root,
             scratch: self.folder.path().join("scratch"),
         }

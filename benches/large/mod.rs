@@ -1,0 +1,86 @@
+//! The large graph that several benchmarks use: 170 images, 50,000 files, nine levels.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// How many images each level has: four roots, most images on one of them, a tail that is nine deep.
+const LEVELS: [usize; 9] = [4, 59, 30, 27, 33, 13, 2, 1, 1];
+
+const FILES: usize = 50_000;
+
+/// What image `i{at}` is called in a builder's store.
+pub(crate) const REPOSITORY: &str = "imgspec-bench/i";
+
+/// The images that each image needs, bases before what is built on them: first the one it stands on, then those that it
+/// copies `/src` from. Two on average, as in large collections of images.
+pub(crate) fn graph() -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = Vec::new();
+    let mut below = 0..0;
+    for width in LEVELS {
+        let first = all.len();
+        for at in first..first + width {
+            let mut needs: Vec<usize> = Vec::new();
+            if !below.is_empty() {
+                // Most of the second level stand on one root.
+                let spread = if first < 10 && at % 6 != 0 {
+                    0
+                } else {
+                    at % below.len()
+                };
+                needs.push(below.start + spread);
+                let other = at * 7 % first;
+                if !needs.contains(&other) && at % 8 != 0 {
+                    needs.push(other);
+                }
+                let third = at * 13 % first;
+                if at % 4 == 0 && !needs.contains(&third) {
+                    needs.push(third);
+                }
+            }
+            all.push(needs);
+        }
+        below = first..first + width;
+    }
+    all
+}
+
+/// How many of the files belong to an image itself.
+pub(crate) fn own_files(at: usize) -> usize {
+    let images: usize = LEVELS.iter().sum();
+    FILES / images + usize::from(at < FILES % images)
+}
+
+/// Writes the manifest and the files. Other salt, other content of every file: no builder has any of it.
+pub(crate) fn write(root: &Path, salt: &str) {
+    let mut manifest = String::new();
+    for (at, needs) in graph().iter().enumerate() {
+        image(&mut manifest, at, needs);
+        for file in 0..own_files(at) {
+            let path = path(root, at, file);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            std::fs::write(path, format!("# {at} {file} {salt}\n").repeat(40)).expect("a file");
+        }
+    }
+    std::fs::write(root.join("imgspec.kdl"), manifest).expect("a manifest");
+}
+
+fn image(manifest: &mut String, at: usize, needs: &[usize]) {
+    let base = needs.first().map_or("\"scratch\"".to_owned(), |base| {
+        format!("image=\"i{base}\"")
+    });
+    let _ = writeln!(
+        manifest,
+        "image \"i{at}\" {{\n    name \"{REPOSITORY}{at}\"\n    base-image {base}\n    copy \"src/i{at}\" to=\"/src/i{at}\""
+    );
+    for other in needs.iter().skip(1) {
+        let _ = writeln!(
+            manifest,
+            "    copy image=\"i{other}\" \"/src\" to=\"/other\""
+        );
+    }
+    manifest.push_str("}\n");
+}
+
+fn path(root: &Path, at: usize, file: usize) -> PathBuf {
+    root.join(format!("src/i{at}/p{}/f{file}.py", file / 12))
+}
