@@ -1,7 +1,9 @@
-//! Directories of ours, by handle: what is in one is named relative to it, one step at a time, and no step goes through a link.
+//! Directories owned by imgspec, accessed by handle: entries are opened relative to it, one component at a time, and
+//! never through a symlink.
 //!
-//! A checkout may ship links where imgspec keeps its state, and any process may put one there at any moment; a path would be
-//! led by them. `cap-std` was the alternative: it follows the links that stay inside, and here none is wanted at all.
+//! A checkout may contain symlinks where imgspec stores its state, and any process may create one there at any moment;
+//! a path would follow them. The alternative was `cap-std`, which follows symlinks that stay inside, but here none are
+//! wanted at all.
 
 mod error;
 mod exchange;
@@ -29,7 +31,7 @@ pub(crate) use fresh::{Fresh, TEMPORARY};
 pub(crate) use lock::Share;
 pub(crate) use rooted::Rooted;
 
-/// What every file and directory is opened with: no link is followed, no pipe is waited for, no terminal is taken over.
+/// Flags for opening any file or directory: do not follow symlinks, do not block on a pipe, do not acquire a terminal.
 const SAFELY: OFlags = OFlags::NOFOLLOW
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY)
@@ -37,10 +39,10 @@ const SAFELY: OFlags = OFlags::NOFOLLOW
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
-/// How often something is tried that another process undoes each time.
+/// Maximum number of retries if another process keeps undoing an operation.
 const TRIES: usize = 100;
 
-/// A directory of ours, open; a clone is the same one.
+/// An open directory of imgspec's own. Clones share the handle.
 #[derive(Debug, Clone)]
 pub(crate) struct Dir(Arc<Inner>);
 
@@ -60,13 +62,13 @@ impl Dir {
         }))
     }
 
-    /// Where it was when it was opened. Whoever goes there by this path may be led elsewhere by a link that was put in
-    /// since; it is for words, and for programs that take nothing but paths.
+    /// Its path when it was opened. A symlink created since may redirect this path, so it is only for messages, and for
+    /// external programs that need a path.
     pub(crate) fn path(&self) -> &Path {
         &self.0.path
     }
 
-    /// A directory in it; none if there is nothing of that name.
+    /// Opens a subdirectory; `None` if it does not exist.
     pub(crate) fn open(&self, name: impl AsRef<OsStr>) -> io::Result<Option<Self>> {
         let name = name.as_ref();
         match self.open_at(name, DIRECTORY, Mode::empty()) {
@@ -79,7 +81,7 @@ impl Dir {
         }
     }
 
-    /// A directory below it; none if a step is not there.
+    /// Opens a directory below it; `None` if a component does not exist.
     pub(crate) fn open_all(&self, path: impl AsRef<Path>) -> io::Result<Option<Self>> {
         let mut at = self.clone();
         for step in path.as_ref() {
@@ -91,7 +93,7 @@ impl Dir {
         Ok(Some(at))
     }
 
-    /// A directory in it, made if there is none.
+    /// Opens a subdirectory, creating it if needed.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         let name = name.as_ref();
         for _ in 0..TRIES {
@@ -106,7 +108,7 @@ impl Dir {
         Err(self.trouble(name, Doing::Writing, Errno::NOENT))
     }
 
-    /// A directory below it, every step made that is not there.
+    /// Opens a directory below it, creating missing components.
     pub(crate) fn make_all(&self, path: impl AsRef<Path>) -> io::Result<Self> {
         let mut at = self.clone();
         for step in path.as_ref() {
@@ -115,7 +117,7 @@ impl Dir {
         Ok(at)
     }
 
-    /// A regular file, open for reading; none if there is nothing of that name.
+    /// Opens a regular file for reading; `None` if it does not exist.
     pub(crate) fn file(&self, name: impl AsRef<OsStr>) -> io::Result<Option<(File, Metadata)>> {
         let name = name.as_ref();
         match self.open_at(name, OFlags::RDONLY, Mode::empty()) {
@@ -125,7 +127,7 @@ impl Dir {
         }
     }
 
-    /// The bytes of a regular file that has no more than the limit; none if there is nothing of that name.
+    /// Reads a regular file, which may not exceed the limit; `None` if it does not exist.
     pub(crate) fn read(&self, name: impl AsRef<OsStr>, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let name = name.as_ref();
         let Some((file, meta)) = self.file(name)? else {
@@ -136,7 +138,8 @@ impl Dir {
         bytes.map(Some).map_err(refused)
     }
 
-    /// A new file, open for writing; whatever had its name goes first, so nothing that also has another name is written to.
+    /// Creates a new file for writing. An existing entry with this name is removed first, so that no other hard link is
+    /// written to.
     pub(crate) fn anew(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let name = name.as_ref();
         for _ in 0..TRIES {
@@ -148,7 +151,7 @@ impl Dir {
         Err(self.trouble(name, Doing::Writing, Errno::EXIST))
     }
 
-    /// A new file of this mode, open for writing; none if the name is taken.
+    /// Creates a new file with this mode for writing; `None` if the name is taken.
     pub(crate) fn create(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<Option<File>> {
         let name = name.as_ref();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
@@ -159,7 +162,7 @@ impl Dir {
         }
     }
 
-    /// A file whose end is written to, made if there is none; not one that has another name too.
+    /// Opens a file for appending, creating it if needed. Fails if the file has another hard link.
     pub(crate) fn append(&self, name: impl AsRef<OsStr>) -> io::Result<File> {
         let name = name.as_ref();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
@@ -173,7 +176,7 @@ impl Dir {
         Ok(file)
     }
 
-    /// What is in it, by name.
+    /// The entries of the directory, sorted by name.
     pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries =
             super::entries(&self.0.handle).map_err(|error| self.own(Doing::Reading, error))?;
@@ -191,7 +194,7 @@ impl Dir {
         }
     }
 
-    /// Looks whether a name is free, or that of a regular file.
+    /// Checks that a name is unused or belongs to a regular file.
     pub(crate) fn verify_file(&self, name: impl AsRef<OsStr>) -> io::Result<()> {
         let name = name.as_ref();
         match self.kind(name)? {
@@ -200,7 +203,7 @@ impl Dir {
         }
     }
 
-    /// Gives a file another name; what had that name is no more.
+    /// Renames a file, replacing any file with the new name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let moved = rustix::fs::renameat(
             &self.0.handle,
@@ -219,7 +222,7 @@ impl Dir {
             .map_err(|error| self.trouble(name.as_ref(), Doing::Writing, error))
     }
 
-    /// Gives it these permissions, whatever the umask is.
+    /// Sets its permissions, regardless of the umask.
     pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
         rustix::fs::fchmod(&self.0.handle, mode_of(mode))
             .map_err(|error| self.own(Doing::Writing, error))
@@ -230,7 +233,7 @@ impl Dir {
             .map_err(|error| self.own(Doing::Writing, error))
     }
 
-    /// The error of a file in it that could not be written, with its name if it does not have that yet.
+    /// The error for a file that could not be written, under its final name.
     pub(crate) fn unwritten(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
         if DirError::of(&error).is_some() {
             return error;
@@ -238,7 +241,7 @@ impl Dir {
         self.told(name.as_ref(), Why::System(Doing::Writing, error))
     }
 
-    /// The same of one that could not be read.
+    /// The error for a file that could not be read.
     pub(crate) fn unread(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
         self.told(name.as_ref(), Why::System(Doing::Reading, error))
     }
@@ -267,7 +270,7 @@ impl Dir {
         }
     }
 
-    /// The error of what could not be opened: by its kind, if that is why.
+    /// The error for an entry that could not be opened: its kind, if that is the cause.
     fn refused(&self, name: &OsStr, error: Errno, wanted: FileKind, doing: Doing) -> io::Error {
         let is_by_kind = matches!(
             error,
@@ -295,7 +298,7 @@ impl Dir {
     }
 }
 
-/// A name that is one step down: not a path, and not the way up.
+/// Rejects names that are not a single path component, or lead upward.
 fn single(name: &OsStr) -> Result<&OsStr, Errno> {
     let mut steps = Path::new(name).components();
     match (steps.next(), steps.next()) {

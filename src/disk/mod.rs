@@ -1,8 +1,8 @@
-//! The one way to files: what others put on the disk is read ([`read`]), what is ours is kept by handle ([`dir`]).
+//! Safe file access: reading untrusted files ([`read`]), and managing imgspec's own by handle ([`dir`]).
 //!
-//! A checkout is hostile: a name in it may be a link to a user's home, a pipe that nobody writes to, or a device without end.
-//! So a kind is judged on the opened handle, never on a path, and nothing here blocks in `open`. Knows nothing of imgspec's
-//! own words; each caller says which image or field the file is for.
+//! A checkout may be hostile: a name in it may be a symlink to a user's home, a pipe that nobody writes to, or an
+//! endless device. So kinds are checked on open handles, never on paths, and opening never blocks. This module knows
+//! nothing about images and fields; callers add these to error messages.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
@@ -20,13 +20,13 @@ pub(crate) mod dir;
 pub(crate) mod limits;
 pub(crate) mod read;
 
-/// What a name on the disk stands for.
+/// The kind of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     /// A regular file.
     File,
     Directory,
-    /// A symbolic link that was not to be followed.
+    /// A symbolic link, if it is not to be followed.
     Link,
     Pipe,
     Socket,
@@ -56,7 +56,7 @@ impl From<FileType> for FileKind {
 }
 
 impl FileKind {
-    /// What a path leads to, links followed. It says nothing of what is there when the path is opened.
+    /// The kind of what a path leads to, following symlinks. It may have changed by the time the path is opened.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         path.metadata().map(|meta| Self::from(&meta))
     }
@@ -79,11 +79,11 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// One name in a directory.
+/// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) name: OsString,
-    /// What it is, links not followed.
+    /// Its kind, without following symlinks.
     pub(crate) kind: FileKind,
 }
 
@@ -96,11 +96,11 @@ fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
             continue;
         }
         let kind = match entry.file_type() {
-            // Some file systems do not say.
+            // Some file systems do not return the type.
             FileType::Unknown => {
                 match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-                    // It is gone again.
+                    // Removed in the meantime.
                     Err(Errno::NOENT) => continue,
                     Err(error) => return Err(error),
                 }
@@ -115,7 +115,7 @@ fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
     Ok(entries)
 }
 
-/// A name of a stranger as it is told: on one line, with nothing in it that a terminal would obey or not show.
+/// Displays an untrusted name on one line, escaping everything that a terminal would interpret or hide.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -131,7 +131,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Characters that show text in another order than it has, or not at all.
+/// Whether a character changes the displayed order of text, or is invisible.
 pub(crate) fn reorders(char: char) -> bool {
     matches!(
         char,
@@ -139,7 +139,7 @@ pub(crate) fn reorders(char: char) -> bool {
     )
 }
 
-/// The operating system's words for an error, without its number: "permission denied".
+/// The operating system's message for an error, without its number: "permission denied".
 pub(crate) fn system_words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

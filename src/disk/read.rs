@@ -1,7 +1,7 @@
-//! Reads files that others wrote, up to a limit: never waits for a pipe, never reads a device.
+//! Reads untrusted files up to a size limit, without blocking on pipes or reading devices.
 //!
-//! The handle is opened without blocking and its kind is asked of it, so nothing can be swapped between question and answer.
-//! What lies in a workspace is reached through [`Root`], which no link leads out of.
+//! Files are opened without blocking, and the kind is checked on the handle, so that nothing can be swapped in between.
+//! Files in a workspace are accessed through [`Root`], which no symlink leads out of.
 
 mod root;
 
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use super::{FileKind, system_words};
 pub(crate) use root::Root;
 
-/// Whether links are followed: by [`open`] one in the last place of the path, by [`Root`] those that stay below it.
+/// Whether symlinks are followed: by [`open`], as the last component of the path; by [`Root`], if they stay inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     Follow,
@@ -28,10 +28,10 @@ pub(crate) enum Refusal {
     Kind(FileKind),
     #[error("it is a broken link")]
     Dangling,
-    /// A link on the way leads out of the [`Root`].
+    /// A symlink leads out of the [`Root`].
     #[error("it lies behind a link that leads outside")]
     Outside,
-    /// The limit in bytes.
+    /// The size limit, in bytes.
     #[error("it is larger than {}", size_words(*.0))]
     TooLarge(u64),
     #[error("{}", system_words(.0))]
@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether there is nothing at the path.
+    /// Whether the path does not exist.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::System(error)
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
@@ -49,13 +49,13 @@ impl Refusal {
         matches!(self, Self::System(error) if error.kind() == io::ErrorKind::PermissionDenied)
     }
 
-    /// What the system's answer means; `at` is what stands at the path itself.
+    /// Interprets an error of the system; `at` returns the kind of the entry at the path itself.
     fn new(error: Errno, links: Links, at: impl Fn() -> Option<FileKind>) -> Self {
         match error {
             Errno::LOOP if links == Links::Refuse => Self::Kind(FileKind::Link),
             Errno::XDEV => Self::Outside,
             Errno::NOENT if at() == Some(FileKind::Link) => Self::Dangling,
-            // What cannot be opened at all: a socket, a device that is not there.
+            // Kinds that cannot be opened: a socket, or a device that does not exist.
             Errno::NXIO | Errno::NODEV => {
                 at().map_or_else(|| Self::System(error.into()), Self::Kind)
             }
@@ -64,7 +64,7 @@ impl Refusal {
     }
 }
 
-/// How a file is opened: nothing is waited for, and no terminal becomes this program's own.
+/// Flags for opening files: do not block, and do not acquire a controlling terminal.
 const FILE: OFlags = OFlags::NONBLOCK
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
@@ -81,7 +81,7 @@ pub(crate) fn open(path: &Path, links: Links) -> Result<(File, Metadata), Refusa
     }
 }
 
-/// The bytes of a regular file, if they are no more than the limit.
+/// Reads a regular file, which may not exceed the limit.
 pub(crate) fn bytes(path: &Path, links: Links, limit: u64) -> Result<Vec<u8>, Refusal> {
     let (file, meta) = open(path, links)?;
     limited(&file, &meta, limit)
@@ -95,11 +95,11 @@ fn regular(file: File) -> Result<(File, Metadata), Refusal> {
     }
 }
 
-/// All bytes of an opened file, if they are no more than the limit.
+/// Reads an open file, which may not exceed the limit.
 pub(crate) fn limited(file: &File, meta: &Metadata, limit: u64) -> Result<Vec<u8>, Refusal> {
     fits(meta.len(), limit)?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or_default() + 1);
-    // A file may grow while it is read, and those of /proc tell no size at all.
+    // A file may grow while it is read, and files in /proc report a size of 0.
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .map_err(Refusal::System)?;
@@ -115,7 +115,7 @@ pub(crate) fn fits(size: u64, limit: u64) -> Result<(), Refusal> {
     }
 }
 
-/// A limit in words: "16 MiB".
+/// A size limit for display: "16 MiB".
 pub(crate) fn size_words(bytes: u64) -> String {
     match bytes {
         _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
@@ -184,7 +184,7 @@ mod tests {
                 .unwrap_err()
                 .is_absent()
         );
-        // Files of /proc say that they have no bytes.
+        // Files in /proc report a size of 0.
         assert_eq!(
             why(Path::new("/proc/self/maps"), Links::Follow),
             "it is larger than 4 bytes"

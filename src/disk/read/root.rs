@@ -1,9 +1,9 @@
-//! A directory whose files are read by handle, so that no link leads out of it, not even one that is put into the middle of a
-//! path while it is opened.
+//! A directory whose files are read by handle, so that no symlink leads out of it, not even one that is created in the
+//! middle of a path while it is opened.
 //!
-//! The kernel is asked for a path without any link in one call (`openat2`), which costs no more than a plain open; where it
-//! cannot be asked so, the way is gone part by part. Only a path that has a link in it is resolved first, and what that gave
-//! is opened in the same way.
+//! Paths without symlinks are opened in one system call (`openat2`), which costs no more than a plain open; if that is
+//! not available, they are opened component by component. Only paths with symlinks are resolved first, and the result
+//! is then opened in the same way.
 
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::{FILE, FileKind, Links, Refusal, limited, regular};
 use crate::disk::{Entry, entries};
 
-/// Enough of a directory to open what is in it.
+/// Access that is sufficient to open entries of a directory.
 #[cfg(target_os = "linux")]
 const REACH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
@@ -31,7 +31,7 @@ pub(crate) struct Root {
 }
 
 impl Root {
-    /// Opens the directory itself; links on the way to it are followed.
+    /// Opens the directory itself; its path may contain symlinks.
     pub(crate) fn open(path: &Path) -> Result<Self, Refusal> {
         let handle = openat(CWD, path, REACH | OFlags::DIRECTORY, Mode::empty());
         Ok(Self {
@@ -44,7 +44,7 @@ impl Root {
         &self.path
     }
 
-    /// A path in it as one of the whole disk.
+    /// Converts a path inside it to an absolute path.
     pub(crate) fn at(&self, inside: impl AsRef<Path>) -> PathBuf {
         let inside = inside.as_ref();
         if inside.as_os_str().is_empty() {
@@ -58,7 +58,7 @@ impl Root {
         regular(File::from(self.reach(inside, links, FILE)?))
     }
 
-    /// The bytes of a regular file in it, if they are no more than the limit.
+    /// Reads a regular file inside it, which may not exceed the limit.
     pub(crate) fn bytes(
         &self,
         inside: &Path,
@@ -69,12 +69,12 @@ impl Root {
         limited(&file, &meta, limit)
     }
 
-    /// The names in a directory of it, in no order.
+    /// The entries of a directory inside it, unsorted.
     pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Entry>, Refusal> {
         entries(self.reach(inside, links, FILE | OFlags::DIRECTORY)?).map_err(system)
     }
 
-    /// What a link in it says.
+    /// The target of a symlink inside it.
     pub(crate) fn link(&self, inside: &Path) -> Result<PathBuf, Refusal> {
         let folder = inside.parent().unwrap_or(Path::new(""));
         let handle = self.reach(folder, Links::Refuse, REACH | OFlags::DIRECTORY)?;
@@ -86,7 +86,7 @@ impl Root {
         Ok(PathBuf::from(OsString::from_vec(target.into_bytes())))
     }
 
-    /// Where a path in it really is, as a path in it without links.
+    /// Resolves the symlinks of a path inside it. The result is relative to it.
     pub(crate) fn real(&self, inside: &Path) -> Result<PathBuf, Refusal> {
         let top = self.path.canonicalize().map_err(Refusal::System)?;
         let real = top.join(inside).canonicalize();
@@ -98,13 +98,13 @@ impl Root {
         Ok(real.to_owned())
     }
 
-    /// What the system knows of a path in it, without opening it. Links above it are followed, wherever they lead: what is
-    /// told is only good to be compared with what an opened file told of itself.
+    /// The metadata of a path inside it, without opening it. Symlinks in its parent directories are followed, wherever
+    /// they lead, so it may only be compared with the metadata of an open file.
     pub(crate) fn stat(&self, inside: &Path) -> Option<Metadata> {
         self.path.join(inside).symlink_metadata().ok()
     }
 
-    /// What stands at a path in it; the same holds for links above it.
+    /// The kind of the entry at a path; the caveat of [`Self::stat`] applies.
     pub(crate) fn kind(&self, inside: &Path) -> Option<FileKind> {
         Some((&self.stat(inside)?).into())
     }
@@ -127,7 +127,7 @@ fn system(error: Errno) -> Refusal {
     Refusal::System(error.into())
 }
 
-/// Opens what a path leads to on which there is no link, nor `..`.
+/// Opens a path that has neither symlinks nor `..`.
 fn without_links(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
@@ -139,7 +139,7 @@ fn without_links(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io
         use rustix::fs::{ResolveFlags, openat2};
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
         match openat2(from, path, flags, Mode::empty(), resolve) {
-            // An old kernel, or a sandbox that does not know the call.
+            // An old kernel, or a sandbox that blocks the call.
             Err(Errno::NOSYS | Errno::PERM) => {}
             result => return result,
         }
@@ -147,7 +147,7 @@ fn without_links(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io
     part_by_part(from, path, flags)
 }
 
-/// The same in many calls.
+/// The same with one call per component.
 fn part_by_part(from: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let mut parts = path.components().peekable();
     let mut at: Option<OwnedFd> = None;
@@ -176,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    /// `in/a/file`, links to it, and `canary` beside `in`.
+    /// `in/a/file`, symlinks to it, and `canary` next to `in`.
     fn tree() -> (tempfile::TempDir, Root) {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().canonicalize().unwrap();

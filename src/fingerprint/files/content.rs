@@ -1,7 +1,7 @@
-//! The content of one file: read once, hashed, with a mark by which a later change is cheap to see.
+//! Reads and hashes a file once, and marks its state so that later changes can be detected cheaply.
 //!
-//! Knows paths on disk only. Files are read, never mapped (a mapped file that an editor truncates kills
-//! the process); a link put in the file's place meanwhile is not followed and a pipe not waited for.
+//! Files are read, never memory-mapped (a mapped file that an editor truncates kills the process). If the file is
+//! replaced by a symlink or pipe, this is neither followed nor waited for.
 
 use std::cell::RefCell;
 use std::fs::{File, Metadata};
@@ -15,7 +15,7 @@ use super::error::{FilesError, Mention};
 use crate::disk::FileKind;
 use crate::disk::read::{self, Links, Refusal, Root};
 
-/// How much is read at once; files up to this size are hashed in one go.
+/// Size of the read buffer; files up to this size are hashed in one call.
 const CHUNK: usize = 128 * 1024;
 
 /// File systems keep times to two seconds at worst: a file that was written just before it was read may be written again
@@ -26,7 +26,7 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Says that nobody waits for what is being read any more; a clone is the same one.
+/// A flag that cancels reading. Clones share the flag.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stop(Arc<AtomicBool>);
 
@@ -40,13 +40,13 @@ impl Stop {
     }
 }
 
-/// Where files are read from, and whether they still are wanted.
+/// The root to read files from, and the flag that cancels reading.
 pub(super) struct Origin {
     pub(super) root: Root,
     pub(super) stop: Stop,
 }
 
-/// What a file held.
+/// The state of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
     /// Whether anyone may execute it.
@@ -55,7 +55,7 @@ pub(super) struct Content {
     pub(super) size: u64,
     /// blake3 of the bytes.
     pub(super) digest: [u8; 32],
-    /// The file's state while it was read.
+    /// The file's metadata while it was read.
     pub(super) mark: Mark,
 }
 
@@ -97,9 +97,9 @@ impl Mark {
 /// Why a file has no content.
 #[derive(Debug)]
 pub(super) enum ReadError {
-    /// It changed while it was read.
+    /// It changed while being read.
     Changed,
-    /// It is not opened, or the operating system refuses to read it.
+    /// It could not be opened, or the operating system failed to read it.
     Refused(Refusal),
 }
 
@@ -115,7 +115,7 @@ impl From<Refusal> for ReadError {
     }
 }
 
-/// Why a file that is named has no content. Its links were resolved a moment ago, so one that is there now is new.
+/// The error for a file named somewhere. Its symlinks were resolved a moment ago, so one that exists now is new.
 pub(super) fn unread(path: &str, said: Option<&Mention>, trouble: ReadError) -> FilesError {
     match trouble {
         ReadError::Changed | ReadError::Refused(Refusal::Kind(FileKind::Link)) => {
@@ -128,7 +128,7 @@ pub(super) fn unread(path: &str, said: Option<&Mention>, trouble: ReadError) -> 
     }
 }
 
-/// Hashes a file that has at most so many bytes.
+/// Hashes a file, which may not exceed the limit.
 pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, ReadError> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(CHUNK, 0);
@@ -140,7 +140,7 @@ pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, Read
     })
 }
 
-/// Hashes a file and keeps its bytes.
+/// Hashes a file and returns its bytes too.
 pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u8>), ReadError> {
     let (file, meta) = root.file(at, Links::Refuse)?;
     let bytes = read::limited(&file, &meta, limit)?;
@@ -149,7 +149,7 @@ pub(super) fn load(root: &Root, at: &Path, limit: u64) -> Result<(Content, Vec<u
     Ok((content, bytes))
 }
 
-/// Hashes what is left of a file; `expected` is its size, which saves asking for more after the last byte of a small file.
+/// Hashes the rest of a file; `expected` is its size, which saves one read call at the end of small files.
 fn digest(
     file: &File,
     expected: u64,
@@ -162,7 +162,7 @@ fn digest(
     }
     let mut hasher = blake3::Hasher::new();
     let mut size = 0;
-    // A file that grows as fast as it is read has an end here too.
+    // The bound also stops at a file that grows as fast as it is read.
     while filled > 0 && size <= expected {
         if stop.is_set() {
             return Err(io::ErrorKind::Interrupted.into());
@@ -174,7 +174,7 @@ fn digest(
     Ok((size, *hasher.finalize().as_bytes()))
 }
 
-/// Reads until the buffer is full, the file ends, or as much is read as was expected.
+/// Reads until the buffer is full, the file ends, or the expected size is reached.
 fn fill(mut file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

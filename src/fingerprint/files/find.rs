@@ -66,8 +66,8 @@ pub(super) fn find(
     )
 }
 
-/// The same for the directory that a Dockerfile copies from: the ignore file that bears the Dockerfile's name goes before
-/// the directory's own.
+/// The same for the context of a Dockerfile: an ignore file named after the Dockerfile takes precedence over that of
+/// the directory.
 pub(super) fn find_context(
     root: &Root,
     path: &WorkspacePath,
@@ -91,13 +91,14 @@ pub(super) fn find_context(
     )
 }
 
-/// The ignore file that bears a Dockerfile's name.
+/// The ignore file named after a Dockerfile.
 fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
     let path = format!("{dockerfile}{IGNORE_FILE}");
     WorkspacePath::resolve(&WorkspacePath::ROOT, &path).unwrap_or_default()
 }
 
-/// Goes through a directory and all below it, but for git's own: where files may come and go. The directory is a path from the root.
+/// Lists a directory and everything below it, except git's own, so that all places where files may be created or
+/// removed are recorded. `top` is relative to the root.
 pub(super) fn list_below(root: &Root, top: &Path) -> Result<(), FilesError> {
     let mut folders = vec![top.to_owned()];
     let mut next = 0;
@@ -117,7 +118,7 @@ pub(super) fn list_below(root: &Root, top: &Path) -> Result<(), FilesError> {
     Ok(())
 }
 
-/// One file, whatever rules say.
+/// Finds a single file, regardless of ignore rules.
 pub(super) fn find_file(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     let real = resolve(root, path, None)?;
     let kind = kind_of(root, &real, path)?;
@@ -146,7 +147,7 @@ fn find_by(path: &WorkspacePath, walk: &Walk<'_>) -> Result<Found, FilesError> {
     }
 }
 
-/// Where a path of the workspace really is, from the root: links are followed if they stay in the workspace.
+/// Resolves a workspace path, following symlinks that stay in the workspace. The result is relative to the root.
 pub(super) fn resolve(
     root: &Root,
     path: &WorkspacePath,
@@ -156,7 +157,7 @@ pub(super) fn resolve(
     real(root, path, said)
 }
 
-/// The same for one that is known from the listing of its directory.
+/// The same for a path that is known from listing its directory.
 pub(super) fn real(
     root: &Root,
     path: &WorkspacePath,
@@ -171,7 +172,7 @@ pub(super) fn real(
     Ok(real)
 }
 
-/// A path from the root as text.
+/// Converts a path relative to the root to text.
 pub(super) fn place_of(inside: &Path) -> Result<&str, FilesError> {
     inside.to_str().ok_or_else(|| FilesError::Name {
         path: inside.to_string_lossy().into_owned(),
@@ -184,7 +185,7 @@ fn kind_of(root: &Root, real: &Path, path: &WorkspacePath) -> Result<FileKind, F
     })
 }
 
-/// A set that is one file keeps the name that the manifest gives it, link or not.
+/// A set that is a single file retains the name in the manifest, symlink or not.
 fn single(
     root: &Root,
     path: &WorkspacePath,
@@ -205,7 +206,7 @@ fn single(
     })
 }
 
-/// The bytes of an ignore file; none when there is no such file.
+/// The bytes of an ignore file; `None` if it does not exist.
 pub(in crate::fingerprint) fn ignore_bytes(
     root: &Root,
     file: &str,
@@ -222,7 +223,7 @@ fn read_rules(root: &Root, file: &str) -> Result<Option<Rules>, FilesError> {
     let Some(bytes) = ignore_bytes(root, file)? else {
         return Ok(None);
     };
-    // A pattern that is not UTF-8 could only match names that are refused anyway.
+    // A pattern that is not UTF-8 could only match names that are rejected anyway.
     let rules = Rules::read(&String::from_utf8_lossy(&bytes));
     rules.map(Some).map_err(|bad| FilesError::BadRule {
         said: Mention {

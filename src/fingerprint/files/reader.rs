@@ -1,6 +1,6 @@
 //! Reads the file sets of a workspace, each once for all images that use it.
 //!
-//! Files are hashed in parallel by threads of their own, so that a run's workers are never among them.
+//! Files are hashed in parallel by a separate thread pool, so that a run's workers are not involved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use crate::recipe::FileSet;
 /// Reads file sets, each once.
 #[derive(Debug)]
 pub struct FileReader {
-    /// The workspace root, absolute and without links.
+    /// The workspace root: absolute and without symlinks.
     pub(crate) root: PathBuf,
     stop: Stop,
     pool: ThreadPool,
     read: Mutex<BTreeMap<FileSet, Reading>>,
 }
 
-/// What came of reading a set, and what it was read from.
+/// The result of reading a set, and the trail of it.
 #[derive(Debug, Clone)]
 struct Reading {
     files: Result<Arc<Files>, FilesError>,
@@ -51,12 +51,12 @@ impl FileReader {
         })
     }
 
-    /// The files of a set, as they were when it was first asked for.
+    /// The files of a set as of its first reading.
     pub fn read(&self, set: &FileSet) -> Result<Arc<Files>, FilesError> {
         self.read_all(&[set]).swap_remove(0)
     }
 
-    /// The files of several sets, in the order given; those not yet read are read in parallel.
+    /// The files of several sets, in the given order; those not yet read are read in parallel.
     pub fn read_all(&self, sets: &[&FileSet]) -> Vec<Result<Arc<Files>, FilesError>> {
         let missing: Vec<&FileSet> = {
             let read = self.lock();
@@ -90,7 +90,7 @@ impl FileReader {
         }
     }
 
-    /// What a set was read from; nothing if it was not read.
+    /// The trail of a set; empty if it was not read.
     pub fn trail(&self, set: &FileSet) -> Arc<Trail> {
         let read = self.lock();
         read.get(set)
@@ -98,12 +98,12 @@ impl FileReader {
             .unwrap_or_default()
     }
 
-    /// Nobody waits any more for what is being read: it is given up, and so is all that is begun later.
+    /// Cancels all reading in progress, and all that is started later.
     pub fn stop(&self) {
         self.stop.set(true);
     }
 
-    /// Takes [`FileReader::stop`] back.
+    /// Reverts [`FileReader::stop`].
     pub fn go_on(&self) {
         self.stop.set(false);
     }
@@ -118,8 +118,8 @@ impl FileReader {
         self.lock().retain(|set, _| sets.contains(set));
     }
 
-    /// Reads sets again. What is in them is listed anew, but only files whose size, times or inode changed (or whose times
-    /// prove nothing, see [`Files::moved`]) are hashed; the others keep their digests.
+    /// Reads sets again. Their directories are listed again, but only files whose size, times or inode changed (or
+    /// whose times prove nothing, see [`Files::moved`]) are hashed; the others retain their digests.
     pub fn read_again(&self, sets: &[&FileSet]) {
         let before: Vec<Option<Arc<Files>>> = {
             let read = self.lock();
@@ -139,11 +139,11 @@ impl FileReader {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<FileSet, Reading>> {
-        // Nothing is left half-done under the lock.
+        // No panic can leave the data inconsistent.
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs in the pool. A worker of another pool that waits for one takes up other work meanwhile (a whole build), so it
+    /// Runs `work` in the pool. A worker of another pool that waits would pick up other work (a whole build), so it
     /// waits through a thread that has none.
     fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let foreign =
@@ -160,7 +160,7 @@ impl FileReader {
     }
 }
 
-/// Reads one file set.
+/// Reads a single file set.
 pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
     read_set(&real_root(root)?, &Stop::default(), set, None)
 }

@@ -1,4 +1,4 @@
-//! One file set, read: found, hashed, with what shows later whether it would be read the same.
+//! Reads one file set: finds and hashes its files, and remembers what is needed to detect changes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) fn read_set(
     }
 }
 
-/// Opens the workspace root, for one reading of a set: a handle that is kept would keep a disk from being taken away.
+/// Opens the workspace root for one reading of a set: a handle that stays open would keep a disk from being unmounted.
 pub(super) fn open(root: &Path, stop: &Stop) -> Result<Origin, FilesError> {
     let root = Root::open(root).map_err(|refusal| FilesError::named(".", None, refusal))?;
     let stop = stop.clone();
@@ -67,7 +67,7 @@ fn read_once(
     Ok(files)
 }
 
-/// A lock file or project file, and the project file that the tool needs beside the lock.
+/// A lock file or project file, and the project file that must accompany a lock file.
 fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
     let kind = path.requirements_kind();
     let project = kind
@@ -97,12 +97,12 @@ pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> 
     }
 }
 
-/// The files of a source root by flytekit's rules: no directories, and what links lead to.
+/// The files of a source root by flytekit's rules: no directories, and the targets of symlinks.
 fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     let folder = find::resolve(root, path, None)?;
     let whole = root.at(&folder);
     let there = Folder::new(root.path(), &whole, Order::Sorted)
-        // An absolute root is one whose ignore rules hold.
+        // flytekit's ignore rules only work with an absolute root.
         .and_then(|reader| reader.source_files(&whole.to_string_lossy()));
     let files = there.map_err(|error| match error {
         Error::Files(error) => error,
@@ -128,7 +128,7 @@ fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     })
 }
 
-/// Where a source file that is listed here really is: what links lead to lies elsewhere, and is looked up there.
+/// Resolves a listed source file. The target of a symlink is elsewhere, so its lookup is recorded.
 fn followed(root: &Root, listed: &Path, within: &WorkspacePath) -> Result<PathBuf, FilesError> {
     let real = find::real(root, within, None)?;
     if real != listed {
@@ -209,7 +209,8 @@ fn read_found(
     Ok((files, marks))
 }
 
-/// How large a file of a set may be. Only what is later read whole has a limit: what is copied is passed on in pieces.
+/// The size limit for files of a set. Only files that are later read into memory have one: those that are copied are
+/// streamed.
 fn limit_of(set: &FileSet) -> u64 {
     match set {
         FileSet::File { .. } => limits::DOCKERFILE,

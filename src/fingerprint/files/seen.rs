@@ -1,6 +1,6 @@
-//! Whether files still are as they were read.
+//! Detects whether files changed since they were read.
 //!
-//! Asks for times before contents, so that it costs next to nothing where nothing changed.
+//! Checks times before contents, so that it costs next to nothing if nothing changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,16 +17,16 @@ use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
 
 impl Files {
-    /// The directory that nothing outside of is sent, and the directory of the entries as a path in it: the workspace root, or for
-    /// files that were not read from disk their own directory.
+    /// A directory outside of which nothing is sent, and the directory of the entries relative to it: the workspace
+    /// root or, for files that were not read from disk, their own directory.
     pub(crate) fn home(&self) -> (&Path, &Path) {
         let root = self.seen.as_ref().map(|seen| seen.root.as_path());
         let inside = root.and_then(|root| Some((root, self.folder.strip_prefix(root).ok()?)));
         inside.unwrap_or((&self.folder, Path::new("")))
     }
 
-    /// The first paths, from the workspace root, that differ from what they were in an earlier reading of the set, and how
-    /// many there are.
+    /// The paths that differ from an earlier reading of the set, relative to the workspace root: the first `most`, and
+    /// the total count.
     pub fn differences(&self, before: &Self, most: usize) -> (Vec<String>, usize) {
         let list = |files: &Self| -> BTreeMap<String, EntryKind> {
             let path = |entry: &Entry| find::join(&files.place, &entry.path);
@@ -41,7 +41,7 @@ impl Files {
             .into_iter()
             .filter(|path| old.get(*path) != new.get(*path))
             .collect();
-        // A directory that came or went is told by what came or went in it.
+        // A directory that was added or removed is represented by its entries.
         let holds = |path: &str, other: &&String| {
             other
                 .strip_prefix(path)
@@ -103,7 +103,7 @@ impl Files {
 }
 
 impl Seen {
-    /// What is in the set now.
+    /// The current entries of the set.
     fn items(&self, root: &Root, files: &Files) -> Result<Vec<Item>, FilesError> {
         match &self.set {
             FileSet::Tree { .. }

@@ -1,4 +1,4 @@
-//! A file set that was read: its entries, their digest, and what shows later whether it would be read the same.
+//! A file set that was read: its entries, their digest, and what is needed to detect changes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use super::content::{Mark, Stop};
 use crate::fingerprint::hash::Hash;
 use crate::recipe::FileSet;
 
-/// The content of one file set, as it was when it was read.
+/// The contents of a file set as of one reading.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
-    /// The directory that the entries' paths are relative to, absolute.
+    /// The directory that the entries' paths are relative to; absolute.
     pub folder: PathBuf,
-    /// The same directory as the manifest names it, from the workspace root; only for people.
+    /// The same directory relative to the workspace root, as named in the manifest; for display only.
     pub place: String,
-    /// Whether the set is one file rather than a directory. The file's path may be a link, to be followed.
+    /// Whether the set is a single file rather than a directory. The file's path may be a symlink to follow.
     pub single: bool,
-    /// Whether the files of a directory may be links, to be followed: flytekit reads sources so.
+    /// Whether files in a directory may be symlinks to follow, as flytekit does for sources.
     pub linked: bool,
-    /// Of a set of requirements files the path, within the set, of the one that names the others.
+    /// For requirements files, the path within the set of the one that includes the others.
     pub main: Option<String>,
-    /// What is in the set, sorted by path; a directory's own root is not listed.
+    /// The entries, sorted by path; the directory itself is not listed.
     pub entries: Vec<Entry>,
-    /// The hash of all entries.
+    /// A hash of all entries.
     pub digest: [u8; 32],
-    /// How it was read; none if it was not read from disk.
+    /// How it was read; `None` if it was not read from disk.
     pub(super) seen: Option<Arc<Seen>>,
 }
 
-/// The same files, wherever and whenever they were read.
+/// Compares contents, regardless of where and when they were read.
 impl PartialEq for Files {
     fn eq(&self, other: &Self) -> bool {
         self.single == other.single && self.main == other.main && self.entries == other.entries
@@ -38,7 +38,7 @@ impl PartialEq for Files {
 impl Eq for Files {}
 
 impl Files {
-    /// Files as given, not read from disk.
+    /// Makes a set from given entries, not read from disk.
     pub fn new(folder: PathBuf, single: bool, main: Option<String>, entries: Vec<Entry>) -> Self {
         let mut files = Self {
             folder,
@@ -52,32 +52,32 @@ impl Files {
     }
 }
 
-/// One file, directory or link of a file set.
+/// A file, directory or symlink in a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Path within the set, `/` between parts.
+    /// Path within the set, with `/` as separator.
     pub path: String,
-    /// What it is.
+    /// Its kind, with the details that enter the digest.
     pub kind: EntryKind,
 }
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
     /// A directory.
     Folder,
     /// A file.
     File {
-        /// Whether anyone may execute it.
+        /// Whether any execute bit is set.
         executable: bool,
         /// Size in bytes.
         size: u64,
-        /// blake3 of the content.
+        /// blake3 hash of the content.
         digest: [u8; 32],
     },
-    /// A symbolic link, taken as it is.
+    /// A symbolic link, not followed.
     Link {
-        /// What it points to, as written.
+        /// Its target, verbatim.
         target: String,
     },
 }
@@ -88,13 +88,13 @@ pub(super) struct Seen {
     pub(super) root: PathBuf,
     pub(super) stop: Stop,
     pub(super) set: FileSet,
-    /// Seconds since 1970 when the reading began.
+    /// When reading started, in seconds since 1970.
     pub(super) read: i64,
-    /// One for each entry; none for what is no file.
+    /// One per entry; `None` for entries that are not files.
     pub(super) marks: Vec<Option<Mark>>,
 }
 
-/// The digest of a file set: everything of it that counts.
+/// The digest of a file set: a hash of everything in it that affects images.
 pub(super) fn digest_of(files: &Files) -> [u8; 32] {
     let mut hash = Hash::new("imgspec 2026 files v1");
     hash.byte(u8::from(files.single));
@@ -106,7 +106,7 @@ pub(super) fn digest_of(files: &Files) -> [u8; 32] {
             EntryKind::Folder => hash.byte(0),
             EntryKind::File {
                 executable,
-                // The digest knows it.
+                // Implied by the digest.
                 size: _,
                 digest,
             } => {
