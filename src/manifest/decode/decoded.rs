@@ -1,4 +1,4 @@
-//! What the nodes of one `defaults`, `template` or `image` say, decoded.
+//! The decoded children of a `defaults`, `template` or `image` node.
 
 use crate::diagnostic::{Place, Spanned};
 use crate::spec::fields::{Field, Slot};
@@ -9,18 +9,18 @@ use crate::spec::{
 #[derive(Default)]
 pub(in crate::manifest) struct Layer(pub Vec<Entry>);
 
-/// One field as one node says it.
+/// A field as set by one node.
 pub(in crate::manifest) struct Entry {
     pub field: &'static Field,
-    /// The field's name in the manifest.
+    /// Place of the field's name.
     pub place: Place,
-    /// Whether what lower layers say is dropped.
+    /// Whether values from lower layers are discarded.
     pub reset: bool,
-    /// None when nothing but a reset was said, or nothing that could be understood.
+    /// `None` if the node only resets the field, or could not be understood.
     pub decoded: Option<Decoded>,
 }
 
-/// The values of a field, with their places and where in a spec they go.
+/// The values of a field with their places, and where they are stored in a spec.
 pub(in crate::manifest) enum Decoded {
     Text(Slot<Option<String>>, Spanned),
     Path(Slot<Option<GivenPath>>, GivenPath, Place),
@@ -32,7 +32,7 @@ pub(in crate::manifest) enum Decoded {
     Base(Base, Place),
     Copies(Vec<(Copy, Place)>),
     Mounts(Vec<(PipSecretMount, Place)>),
-    /// With its id.
+    /// A secret, and its id with its place.
     Secret(Secret, Spanned),
     Steps(Vec<(OwnStep, Place)>),
     /// With the places of its path and of what its context and contexts name.
@@ -40,7 +40,7 @@ pub(in crate::manifest) enum Decoded {
 }
 
 impl Decoded {
-    /// The names in it of which a layer gives each once.
+    /// The names in the value that must be unique within a layer.
     pub(super) fn names(&self) -> Vec<&Spanned> {
         match self {
             Self::Map(_, pairs) => pairs.iter().map(|(name, _)| name).collect(),
@@ -49,7 +49,7 @@ impl Decoded {
         }
     }
 
-    /// About the bytes that a copy of it takes, with its places.
+    /// The approximate size in bytes of a copy of the value, places included.
     pub(in crate::manifest) fn weight(&self) -> usize {
         let texts = |texts: &[Spanned]| texts.iter().map(|it| it.text.len() + 128).sum();
         match self {

@@ -1,4 +1,4 @@
-//! `dockerfile`: a Dockerfile of the user's own, with what it is built with.
+//! Decodes `dockerfile`: a user-supplied Dockerfile and its build settings.
 
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
@@ -11,7 +11,8 @@ use crate::spec::rules::{
 use crate::spec::{NamedContext, OwnDockerfile};
 
 impl Decoder<'_> {
-    /// `dockerfile "path" context="." target="x" { args …; contexts { … } }`, with the places of the paths and images in it.
+    /// Decodes `dockerfile "path" context="." target="x" { args …; contexts { … } }`, with the places of the paths and images
+    /// in it.
     pub(super) fn own_dockerfile(
         &mut self,
         field: &Field,

@@ -1,7 +1,7 @@
-//! One file after the other: what it declares, its images, then the files that it includes.
+//! Loads one file after the other: its declarations, its images, then the files that it includes.
 //!
-//! What a file declares is known to it and to the files that it includes, so that a file can be read knowing only the files
-//! above it.
+//! Declarations are visible in their own file and in the files that it includes, so that a file can be loaded knowing only the
+//! files above it.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::manifest::syntax::{Data, Node, bare, block_only, only_props};
 use crate::spec::{WorkspacePath, fields};
 use crate::suggest::closest;
 
-/// How deep includes may lead.
+/// The maximum nesting depth of includes.
 pub(super) const INCLUDE_LIMIT: usize = 32;
 
 impl Loader<'_> {
-    /// Reads one file and those that it includes. `way` leads from the root to it.
+    /// Loads a file and those that it includes. `way` is the chain of includes from the root to this file.
     pub(super) fn file(
         &mut self,
         path: &WorkspacePath,
@@ -58,7 +58,7 @@ impl Loader<'_> {
         self.includes(&file, &here, way);
     }
 
-    /// Tells nodes that may not stand at the top of a file, and those that may stand there only once.
+    /// Reports nodes that are not allowed at the top level of a file, and duplicates of those allowed only once.
     fn strangers(&mut self, nodes: &[Node]) {
         let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
         for node in nodes {
@@ -71,7 +71,7 @@ impl Loader<'_> {
                 let message = format!("`{name}` is given twice in one file");
                 self.notes.tell(
                     Diagnostic::twice("duplicate-node", message, place, before)
-                        .help("put what both say into one"),
+                        .help("merge the two"),
                 );
             }
         }
@@ -148,7 +148,7 @@ impl Loader<'_> {
         }
     }
 
-    /// Whether an included file is to be read; where it is not, that is told, but for globs that overlap.
+    /// Whether to load an included file. Otherwise reports the reason, unless it is that globs overlap.
     fn can_follow(&mut self, text: &Spanned, path: &WorkspacePath, way: &[WorkspacePath]) -> bool {
         if let Some(from) = way.iter().position(|it| it == path) {
             let said = way[from + 1..]
@@ -169,7 +169,7 @@ impl Loader<'_> {
             return false;
         }
         if way.len() >= INCLUDE_LIMIT {
-            let message = format!("includes lead more than {INCLUDE_LIMIT} files deep");
+            let message = format!("includes are nested more than {INCLUDE_LIMIT} files deep");
             self.notes
                 .tell(Diagnostic::error("too-deep", message).at(text.place.clone(), ""));
         }
@@ -199,6 +199,6 @@ fn stranger(name: &str, place: &Place) -> Diagnostic {
     let meant = closest(name.trim_end_matches(':'), TOP_NODES.iter().copied());
     let known = TOP_NODES.join(", ");
     mistake
-        .unknown(place, meant, "nothing has this name")
-        .or_help(format!("the top of a file can have {known}"))
+        .unknown(place, meant, "there is no node with this name")
+        .or_help(format!("the top level of a file can have {known}"))
 }

@@ -1,4 +1,4 @@
-//! `image` nodes → images: the id, what is inherited, and where all was said.
+//! Loads `image` nodes: the id, the inherited and own fields, and their places.
 
 use super::loader::{Above, File, Loader};
 use crate::diagnostic::{Diagnostic, Spanned};
@@ -9,7 +9,7 @@ use crate::spec::rules::{check_id, check_id_once};
 use crate::workspace::Image;
 
 impl Loader<'_> {
-    /// All images of one `image` node.
+    /// Loads all images of an `image` node.
     pub(super) fn image(&mut self, node: &Node, file: &File<'_>, here: &Above<'_>) {
         self.head(node);
         let axes = axes(node, here.scope, &mut self.notes)
@@ -42,7 +42,7 @@ impl Loader<'_> {
         }
     }
 
-    /// One image, with its axes in the scope.
+    /// Loads one image, with the values of its axes in scope.
     fn one(&mut self, node: &Node, file: &File<'_>, here: &Above<'_>, scope: &Scope<'_>) {
         let id = node.args.first();
         let id = id.and_then(|id| scope.text(id, "image", &mut self.notes));
@@ -60,7 +60,7 @@ impl Loader<'_> {
             .templates
             .layers(&extends, &file.plain_ids, &mut self.notes);
         let Some(id) = id else {
-            // Others may name the id that could not be read.
+            // Other images may refer to the id that could not be read.
             self.notes.incomplete = true;
             return;
         };
@@ -84,7 +84,7 @@ impl Loader<'_> {
         });
     }
 
-    /// The templates that an image or template extends: of the property, then of the `extends` nodes.
+    /// The templates that an image or template extends: those in the property, then those in `extends` nodes.
     pub(super) fn extends(&mut self, node: &Node, scope: &Scope<'_>) -> Vec<Spanned> {
         let notes = &mut self.notes;
         if node.name.text == "template" {

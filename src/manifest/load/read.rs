@@ -1,4 +1,4 @@
-//! One manifest's path → its nodes.
+//! Reads a manifest and parses it into nodes.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::manifest::syntax::{self, Node};
 use crate::spec::WorkspacePath;
 
 impl Loader<'_> {
-    /// The nodes of a file; none when it cannot be read.
+    /// The nodes of a file; `None` if it cannot be read.
     pub(super) fn nodes(
         &mut self,
         path: &WorkspacePath,
@@ -72,7 +72,7 @@ impl Loader<'_> {
         let mistake = unreadable(path.as_str(), &why);
         self.notes.tell(match included {
             Some(place) => mistake.at(place.clone(), "included here"),
-            None => mistake.help("name another with `-f`, or let `imgspec init` write one"),
+            None => mistake.help("name another with `-f`, or create one with `imgspec init`"),
         });
     }
 }

@@ -22,9 +22,9 @@ fn unknown_nodes() {
      --> imgspec.kdl:2:1
       |
     2 | volumes "/data"
-      | ^^^^^^^ nothing has this name
+      | ^^^^^^^ there is no node with this name
       |
-      = help: the top of a file can have workspace, variable, defaults, template, image, allow
+      = help: the top level of a file can have workspace, variable, defaults, template, image, allow
 
     2 errors
     "#);
@@ -211,7 +211,7 @@ fn defaults_that_stand_twice_or_have_a_name() {
     2 | defaults { user "b" }
       | ^^^^^^^^ again here
       |
-      = help: put what both say into one
+      = help: merge the two
 
     2 errors
     "#);

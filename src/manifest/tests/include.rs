@@ -261,7 +261,7 @@ fn includes_without_end() {
         .map(|(path, text)| (path.as_str(), text.as_str()))
         .collect();
     assert_snapshot!(told_of(&files, &[]), @r#"
-    error[too-deep]: includes lead more than 32 files deep
+    error[too-deep]: includes are nested more than 32 files deep
      --> 30.kdl:1:21
       |
     1 | workspace { include "31.kdl" }

@@ -15,9 +15,9 @@ fn text_that_is_not_kdl() {
      --> imgspec.kdl:1:1
       |
     1 | FROM debian:bookworm
-      | ^^^^ nothing has this name
+      | ^^^^ there is no node with this name
       |
-      = help: the top of a file can have workspace, variable, defaults, template, image, allow
+      = help: the top level of a file can have workspace, variable, defaults, template, image, allow
 
     error[syntax]: a `[` is not expected here
      --> imgspec.kdl:2:21
@@ -265,7 +265,7 @@ fn no_file_at_all() {
     assert_snapshot!(drawn(&checked), @r#"
     error[unreadable]: `imgspec.kdl` cannot be read: there is no such file
      |
-     = help: name another with `-f`, or let `imgspec init` write one
+     = help: name another with `-f`, or create one with `imgspec init`
 
     1 error
     "#);
