@@ -1,10 +1,11 @@
-//! The large graph (170 images, 50,000 files) built cold on a real engine, beside plain `docker build` of the same Dockerfiles:
-//! eight at once, and one after the other. Then what a run without work takes, beside the daemon's own answers.
+//! Builds the large graph (170 images, 50,000 files) cold on a real engine, and compares that with plain `docker build` of
+//! the same Dockerfiles, eight at once and one after another. Then compares a no-op run with the daemon's own answers.
 //!
-//! Needs a Docker engine with buildx (`DOCKER_HOST` chooses it) and `cargo bench --bench cold`: about ten minutes. Prints ratios;
-//! asserts nothing. Every build finds other contents in every file, so no cache of the other side serves it. How long an image
-//! takes is told by fifths of the run, beside how much there was to do in each, and for images of one shape alone: what
-//! grows only because later images carry more is told apart from what grows with the number of images.
+//! Run it with `cargo bench --bench cold`: about ten minutes, with a Docker engine that has buildx (selected by
+//! `DOCKER_HOST`). Prints ratios; asserts nothing. All files have new contents for each build, so that no build profits from
+//! the cache of another. The time per image is printed by fifths of the run, next to the amount of work in each, and
+//! separately for images of one shape: this distinguishes growth because later images have more files from growth with the
+//! number of images.
 
 mod large;
 
@@ -18,17 +19,17 @@ use std::time::{Duration, Instant};
 
 const AT_ONCE: usize = 8;
 
-/// How long the engine rests before each build: it goes on working for some seconds after a build has returned.
+/// Pause before each build, because the engine keeps working for some seconds after a build has returned.
 const REST: Duration = Duration::from_secs(4);
 
-/// What the images of the plain loop are called.
+/// Name prefix of the images built by plain `docker build`.
 const PLAIN: &str = "imgspec-bench/plain-i";
 
-/// When each image was begun and when it was there, by image.
+/// When the build of each image started and ended, by image.
 type Times = BTreeMap<usize, (Duration, Duration)>;
 
 fn main() {
-    // `cargo test --benches` only wants to know that it starts.
+    // `cargo test --benches` only checks that the benchmark starts.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -40,11 +41,11 @@ fn main() {
         std::thread::sleep(REST);
     };
     fresh("loop");
-    let alone = tell("docker build, one after the other", &plain(root, 1));
+    let alone = print_times("docker build, one after another", &plain(root, 1));
     fresh("eight");
-    let eight = tell("docker build, eight at once", &plain(root, AT_ONCE));
+    let eight = print_times("docker build, eight at once", &plain(root, AT_ONCE));
     fresh("imgspec");
-    let ours = tell("imgspec, eight at once", &imgspec(root));
+    let ours = print_times("imgspec, eight at once", &imgspec(root));
     println!(
         "cold: imgspec takes {:.2} of the loop's time, {:.2} of that of eight at once",
         ours.as_secs_f64() / alone.as_secs_f64(),
@@ -56,7 +57,7 @@ fn main() {
     clean_up();
 }
 
-/// Builds with imgspec, and reads from its events how long each image takes.
+/// Builds with imgspec, and takes the times of each image from its events.
 fn imgspec(root: &Path) -> Times {
     let start = Instant::now();
     let mut child = program(root)
@@ -86,7 +87,7 @@ fn imgspec(root: &Path) -> Times {
     times
 }
 
-/// Builds with `docker build`, each image as soon as what it needs is there, so many at once.
+/// Builds with `docker build`, each image as soon as the images it needs exist, with a limit on parallel builds.
 fn plain(root: &Path, at_once: usize) -> Times {
     let graph = large::graph();
     for (at, needs) in graph.iter().enumerate() {
@@ -94,7 +95,7 @@ fn plain(root: &Path, at_once: usize) -> Times {
             .expect("a Dockerfile");
     }
     let start = Instant::now();
-    // What nobody has begun, and what is there.
+    // Images not yet started, and images already built.
     let left: Vec<usize> = (0..graph.len()).collect();
     let state = Mutex::new((left, Times::new()));
     let changed = Condvar::new();
@@ -143,8 +144,8 @@ fn dockerfile(at: usize, needs: &[usize]) -> String {
     text
 }
 
-/// Prints how long it took, and how long each image in which part of the run; returns the whole time.
-fn tell(what: &str, times: &Times) -> Duration {
+/// Prints the total time and the time per image by fifths of the run; returns the total time.
+fn print_times(what: &str, times: &Times) -> Duration {
     let graph = large::graph();
     assert_eq!(times.len(), graph.len());
     let whole = times
@@ -162,17 +163,17 @@ fn tell(what: &str, times: &Times) -> Duration {
     for (part, images) in order.chunks(graph.len() / 5).enumerate() {
         let files = images.iter().map(|(at, _)| files[*at]).sum::<usize>() / images.len();
         println!(
-            "  fifth {}: {:.2} s an image, of {files} files each",
+            "  fifth {}: {:.2} s per image, with {files} files each",
             part + 1,
             mean(images)
         );
     }
-    // One base, which is a root, and nothing else.
+    // Images of one shape: on a root, copying from no other image.
     let alike = |at: usize| matches!(graph[at].as_slice(), [base] if graph[*base].is_empty());
     order.retain(|(at, _)| alike(*at));
     let (first, last) = order.split_at(order.len() / 2);
     println!(
-        "  {} images of one shape: {:.2} s those begun first, {:.2} s those begun last",
+        "  {} images of one shape: {:.2} s for those started first, {:.2} s for those started last",
         order.len(),
         mean(first),
         mean(last)
@@ -180,9 +181,9 @@ fn tell(what: &str, times: &Times) -> Duration {
     whole
 }
 
-/// How many files the layers of each image hold.
+/// The number of files in the layers of each image.
 fn files_written(graph: &[Vec<usize>]) -> Vec<usize> {
-    // What is below `/src` of each image.
+    // The number of files below `/src` in each image.
     let mut below: Vec<usize> = Vec::new();
     let mut written = Vec::new();
     for (at, needs) in graph.iter().enumerate() {
@@ -199,7 +200,7 @@ fn mean(images: &[(usize, f64)]) -> f64 {
     images.iter().map(|(_, seconds)| seconds).sum::<f64>() / images.len() as f64
 }
 
-/// A run without work beside what it consists of: reading the files, and the daemon's answers after each other.
+/// Compares a no-op run with its parts: reading the files, and querying the daemon sequentially.
 fn no_op(root: &Path) {
     let names = run(program(root).arg("tag"));
     let names: Vec<&str> = names
@@ -228,7 +229,7 @@ fn no_op(root: &Path) {
     );
 }
 
-/// How far `docker buildx bake` of the same graph comes.
+/// Prints where `docker buildx bake` of the same graph ends.
 fn bake(root: &Path) {
     let mut targets = serde_json::Map::new();
     for (at, needs) in large::graph().iter().enumerate() {

@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// How many images each level has: four roots, most images on one of them, a tail that is nine deep.
+/// The number of images per level: four roots, most images on one of them, and a tail to a depth of nine.
 const LEVELS: [usize; 9] = [4, 59, 30, 27, 33, 13, 2, 1, 1];
 
 const FILES: usize = 50_000;
 
-/// What image `i{at}` is called in a builder's store.
+/// The name of image `i{at}` in the builder's store.
 pub(crate) const REPOSITORY: &str = "imgspec-bench/i";
 
-/// The images that each image needs, bases before what is built on them: first the one it stands on, then those that it
-/// copies `/src` from. Two on average, as in large collections of images.
+/// The images that each image needs, in topological order: first its base, then those from which it copies `/src`. Two on
+/// average, as in large collections of images.
 pub(crate) fn graph() -> Vec<Vec<usize>> {
     let mut all: Vec<Vec<usize>> = Vec::new();
     let mut below = 0..0;
@@ -21,7 +21,7 @@ pub(crate) fn graph() -> Vec<Vec<usize>> {
         for at in first..first + width {
             let mut needs: Vec<usize> = Vec::new();
             if !below.is_empty() {
-                // Most of the second level stand on one root.
+                // Most images of the second level have the same root as base.
                 let spread = if first < 10 && at % 6 != 0 {
                     0
                 } else {
@@ -44,13 +44,13 @@ pub(crate) fn graph() -> Vec<Vec<usize>> {
     all
 }
 
-/// How many of the files belong to an image itself.
+/// The number of files that belong to the image itself.
 pub(crate) fn own_files(at: usize) -> usize {
     let images: usize = LEVELS.iter().sum();
     FILES / images + usize::from(at < FILES % images)
 }
 
-/// Writes the manifest and the files. Other salt, other content of every file: no builder has any of it.
+/// Writes the manifest and the files. A new salt changes the contents of all files, so that no builder has them cached.
 pub(crate) fn write(root: &Path, salt: &str) {
     let mut manifest = String::new();
     for (at, needs) in graph().iter().enumerate() {
