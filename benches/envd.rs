@@ -6,16 +6,19 @@
 //! Prints ratios and asserts nothing. Both sides are timed alternately and medians compared; both build identical
 //! `build.envd` files, none of which is in a cache.
 
+mod timing;
+
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use imgspec::backend::oci::exchange::Exchange;
 use imgspec::backend::oci::name::Digest;
 use imgspec::backend::oci::store::Store;
+use timing::{imgspec, median, time};
 
 const IMAGES: usize = 8;
 const ROUNDS: usize = 5;
@@ -234,27 +237,4 @@ fn read(path: &Path) -> Duration {
     let mut file = File::open(path).expect("a file");
     std::io::copy(&mut file, &mut std::io::sink()).expect("a file");
     began.elapsed()
-}
-
-fn imgspec(root: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
-    command.current_dir(root);
-    command
-}
-
-fn time(command: &mut Command) -> Duration {
-    let began = Instant::now();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts");
-    let took = began.elapsed();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    took
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

@@ -8,10 +8,14 @@
 //! a while, because it keeps working for some seconds after a build returns, which would be attributed to the other
 //! side.
 
+mod timing;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use timing::{imgspec, median, time};
 
 const IMAGES: usize = 40;
 const FILES: usize = 50;
@@ -187,12 +191,6 @@ fn walk(folder: &Path) -> usize {
         .sum()
 }
 
-fn imgspec(root: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
-    command.current_dir(root);
-    command
-}
-
 fn build(root: &Path) -> Command {
     let mut command = imgspec(root);
     command.args(["graph", "build"]);
@@ -211,28 +209,6 @@ fn bake(root: &Path) -> Command {
         ])
         .current_dir(root);
     command
-}
-
-fn time(command: &mut Command) -> Duration {
-    let start = Instant::now();
-    let output = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .output()
-        .expect("it starts");
-    let elapsed = start.elapsed();
-    assert!(
-        output.status.success(),
-        "{command:?} failed:\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    elapsed
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 fn clean_up() {

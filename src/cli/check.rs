@@ -51,8 +51,12 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         overrides: &context.overrides,
         builder: None,
         env: &context.env(),
+        trust: context.trust,
     };
     let examined = session::examine(&opening, None);
+    if let Ok(session) = &examined {
+        session.leave_index();
+    }
     let (workspace, found) = match &examined {
         Ok(session) => (&session.world.workspace, &session.warnings),
         Err(wrong) => (&wrong.workspace, &wrong.diagnostics),

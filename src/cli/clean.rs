@@ -17,7 +17,7 @@ use crate::store::LeftoverKind;
 
 #[derive(Args)]
 pub(super) struct CleanArgs {
-    /// Also forget what was built: all records
+    /// Also forget all builds: remove all records and the index of file times
     #[arg(long)]
     all: bool,
 }
@@ -69,6 +69,7 @@ fn word(kind: LeftoverKind) -> &'static str {
         LeftoverKind::Inputs => "input list",
         LeftoverKind::Context => "build context",
         LeftoverKind::Log => "log",
+        LeftoverKind::Index => "index of file times",
         LeftoverKind::Unfinished => "unfinished file",
     }
 }

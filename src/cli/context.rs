@@ -14,7 +14,7 @@ use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
 use crate::report::{self, words::Count};
 use crate::run::Event;
-use crate::session::{Opening, Refusal, Selection, Session};
+use crate::session::{Opening, Refusal, Selection, Session, Trust};
 use crate::spec::WorkspacePath;
 
 /// The environment of a command: its directory, manifest, limits and screen.
@@ -25,6 +25,7 @@ pub(super) struct Context {
     found: OnceCell<Root>,
     pub(super) overrides: Overrides,
     envd_context: Option<String>,
+    pub(super) trust: Trust,
     pub(super) screen: Screen,
     pub(super) limits: Limits,
     pub(super) signals: signals::Listening,
@@ -63,6 +64,11 @@ impl Context {
             found: OnceCell::new(),
             overrides,
             envd_context: global.envd_context,
+            trust: if global.verify {
+                Trust::Nothing
+            } else {
+                Trust::Times
+            },
             screen,
             limits,
             signals: signals::hear(limits.grace)?,
@@ -165,6 +171,7 @@ impl Context {
             overrides: &self.overrides,
             builder,
             env: &self.env(),
+            trust: self.trust,
         };
         let session = Session::open(&opening).map_err(|refusal| match refusal {
             Refusal::Wrong(mut diagnostics, sources) => {
@@ -173,6 +180,7 @@ impl Context {
             }
             other @ Refusal::Other { .. } => other.into(),
         })?;
+        session.leave_index();
         if !self.screen.quiet {
             self.warn(&session);
         }

@@ -90,6 +90,7 @@ fn session(context: &Context) -> Option<Session> {
         overrides: &context.overrides,
         builder: None,
         env: &context.env(),
+        trust: context.trust,
     };
     Session::open(&opening).ok()
 }

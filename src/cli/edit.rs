@@ -50,6 +50,7 @@ pub(super) fn run(
         overrides: &context.overrides,
         builder: None,
         env: &context.env(),
+        trust: context.trust,
     })?;
     if !context.screen.quiet {
         context.screen.show(&proposal.warnings, &proposal.sources);

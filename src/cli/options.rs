@@ -29,6 +29,9 @@ pub(super) struct Global {
     /// Let envd build in this context of its own instead of in Docker's daemon
     #[arg(long, value_name = "NAME", global = true)]
     pub(super) envd_context: Option<String>,
+    /// Read every file, even if its times say that it is unchanged
+    #[arg(long, global = true)]
+    pub(super) verify: bool,
     /// When to use colors
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
     pub(super) color: When,

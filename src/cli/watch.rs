@@ -116,6 +116,7 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
         env: &context.env(),
+        trust: context.trust,
     };
     let session = match session::examine(&opening, None) {
         Ok(session) => session,

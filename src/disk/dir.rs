@@ -24,6 +24,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 use super::read;
+use super::times;
 use super::{Entry, FileKind};
 pub(crate) use error::{DirError, Terms};
 use error::{Doing, Why};
@@ -178,10 +179,16 @@ impl Dir {
 
     /// The entries of the directory, sorted by name.
     pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
-        let mut entries =
-            super::entries(&self.0.handle).map_err(|error| self.own(Doing::Reading, error))?;
+        let listed = rustix::fs::Dir::read_from(&self.0.handle)
+            .and_then(|mut directory| super::entries(&mut directory));
+        let mut entries = listed.map_err(|error| self.own(Doing::Reading, error))?;
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
+    }
+
+    /// Whether file times on this file system reliably show every change; see [`times`].
+    pub(crate) fn has_reliable_times(&self) -> bool {
+        times::are_reliable(&self.0.handle)
     }
 
     /// What a name stands for; none if there is nothing of that name.

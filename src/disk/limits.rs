@@ -30,5 +30,8 @@ pub(crate) const CONFIGURATION: u64 = 16 * MIB;
 /// A secret: the limit of builders.
 pub(crate) const SECRET: u64 = 500 * KIB;
 
+/// The index of file times; enough for about three million files.
+pub(crate) const INDEX: u64 = 256 * MIB;
+
 /// A `.git` file: contains a single path.
 pub(crate) const GIT_FILE: u64 = 64 * KIB;

@@ -8,7 +8,6 @@ use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write as _};
 use std::fs::Metadata;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,6 +18,7 @@ use rustix::io::Errno;
 pub(crate) mod dir;
 pub(crate) mod limits;
 pub(crate) mod read;
+mod times;
 
 /// The kind of a directory entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +87,9 @@ pub(crate) struct Entry {
     pub(crate) kind: FileKind,
 }
 
-fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
+fn entries(directory: &mut rustix::fs::Dir) -> Result<Vec<Entry>, Errno> {
     let mut entries = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&directory)? {
+    while let Some(entry) = directory.read() {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {
@@ -98,7 +98,7 @@ fn entries(directory: impl AsFd) -> Result<Vec<Entry>, Errno> {
         let kind = match entry.file_type() {
             // Some file systems do not return the type.
             FileType::Unknown => {
-                match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+                match rustix::fs::statat(directory.fd()?, name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(stat) => FileType::from_raw_mode(stat.st_mode),
                     // Removed in the meantime.
                     Err(Errno::NOENT) => continue,

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::{FileKind, system_words};
-pub(crate) use root::Root;
+pub(crate) use root::{Listing, Root};
 
 /// Whether symlinks are followed: by [`open`], as the last component of the path; by [`Root`], if they stay inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub use item::{Change, Edit};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::manifest::{self, Overrides};
-use crate::session::{self, Opening, Refusal};
+use crate::session::{self, Opening, Reading, Refusal};
 use target::Target;
 
 /// An edit that has been checked but not written.
@@ -101,8 +101,12 @@ impl Edit {
         let loaded = manifest::load_instead(opening.manifest, &overrides, opening.env, instead);
         let root = loaded.workspace.root.clone();
         let known = session::backends(&root, opening.env);
-        let examined =
-            session::examine_checked(check::loaded(loaded), known, opening.builder, None);
+        let examined = session::examine_checked(
+            check::loaded(loaded),
+            known,
+            opening.builder,
+            Reading::Anew(opening.trust),
+        );
         let session = examined.map_err(|wrong| {
             Refusal::Wrong(unwritten(wrong.diagnostics), wrong.workspace.sources)
         })?;

@@ -16,7 +16,8 @@ mod outside;
 mod workspace;
 
 pub use encode::key;
-pub use files::{Entry, EntryKind, FileReader, Files, FilesError, read_files};
+pub(crate) use files::INDEX;
+pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint};
 pub use key::{BadKey, Key};
 pub use listing::{Change, Input, diff, inputs};

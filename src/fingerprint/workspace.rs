@@ -184,6 +184,14 @@ impl Fingerprints {
         (prints, unreadable)
     }
 
+    /// Called when a builder found other bytes in an image's files than the key was computed from. If the files' times
+    /// are unchanged nevertheless, stops trusting them.
+    pub(crate) fn doubt(&self, id: ImageId, recipe: &Recipe) {
+        if self.changed_since_read(id).is_none() {
+            recipe.file_sets().for_each(|set| self.reader.distrust(set));
+        }
+    }
+
     /// The first file of an image that changed since the key was computed.
     pub fn changed_since_read(&self, id: ImageId) -> Option<String> {
         self.files(id).iter().find_map(|files| files.moved())

@@ -45,7 +45,7 @@ use crate::disk::system_words;
 use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::run::{Event, Mailbox, Summary};
-use crate::session::{self, Refusal, Session};
+use crate::session::{self, Reading, Refusal, Session, Trust};
 use crate::spec::{ImageSpec, WorkspacePath};
 use crate::workspace::{Image, Places};
 use refusal::unknown_image;
@@ -59,6 +59,7 @@ pub struct Images {
     folder: PathBuf,
     backends: BackendRegistry,
     builder: Option<String>,
+    trust: Trust,
     images: Vec<Image>,
 }
 
@@ -76,6 +77,7 @@ impl Images {
             folder: folder.into(),
             backends,
             builder: None,
+            trust: Trust::Times,
             images: Vec::new(),
         }
     }
@@ -83,6 +85,12 @@ impl Images {
     /// Sets the kind of backend for images that name none. By default, the one with the highest priority is used.
     pub fn set_builder(&mut self, kind: impl Into<String>) -> &mut Self {
         self.builder = Some(kind.into());
+        self
+    }
+
+    /// Sets whether unchanged file times are trusted, which is the default, or all files are read.
+    pub fn set_trust(&mut self, trust: Trust) -> &mut Self {
+        self.trust = trust;
         self
     }
 
@@ -137,7 +145,12 @@ impl Images {
             return Err(Refusal::usage("no builder is registered", help));
         }
         let checked = check::loaded(assemble::assemble(root, &self.images));
-        let session = session::examine_checked(checked, known, self.builder.as_deref(), None);
+        let session = session::examine_checked(
+            checked,
+            known,
+            self.builder.as_deref(),
+            Reading::Anew(self.trust),
+        );
         Ok(session?)
     }
 

@@ -60,7 +60,9 @@ impl Engine<'_> {
         let is_open = |other: &ImageId| *other == id || self.state.board.get(*other).is_pending();
         let kept = self.state.graph().ids().filter(|other| !is_open(other));
         let kept: BTreeSet<ImageId> = kept.collect();
-        let sets: BTreeSet<&FileSet> = view.world.recipes[id.index()].file_sets().collect();
+        let recipe = &view.world.recipes[id.index()];
+        view.prints.doubt(id, recipe);
+        let sets: BTreeSet<&FileSet> = recipe.file_sets().collect();
         self.state.see(view.again(&sets, &kept));
     }
 }

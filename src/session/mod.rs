@@ -26,6 +26,7 @@ use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
 use crate::disk::dir::DirError;
 use crate::disk::system_words;
+pub use crate::fingerprint::Trust;
 use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
 use crate::graph::ImageId;
@@ -48,6 +49,8 @@ pub struct Opening<'a> {
     pub builder: Option<&'a str>,
     /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether unchanged file times are trusted.
+    pub trust: Trust,
 }
 
 /// A workspace that is ready to be planned and built.
@@ -148,7 +151,17 @@ pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Bo
         || backends(&checked.workspace.root, opening.env),
         |kept| kept.backends.clone(),
     );
-    examine_checked(checked, known, opening.builder, kept)
+    let reading = kept.map_or(Reading::Anew(opening.trust), Reading::Kept);
+    examine_checked(checked, known, opening.builder, reading)
+}
+
+/// What an examination can reuse instead of reading files.
+#[derive(Clone, Copy)]
+pub enum Reading<'a> {
+    /// What an earlier examination kept in memory.
+    Kept(&'a Kept),
+    /// The index that earlier runs left on disk, if trusted.
+    Anew(Trust),
 }
 
 /// Examines a workspace that is already checked, wherever its images come from; `known` lists all backends.
@@ -156,7 +169,7 @@ pub fn examine_checked(
     checked: Checked,
     known: Vec<Arc<dyn Backend>>,
     builder: Option<&str>,
-    kept: Option<&Kept>,
+    reading: Reading<'_>,
 ) -> Result<Session, Box<Wrong>> {
     let Checked {
         workspace,
@@ -187,7 +200,7 @@ pub fn examine_checked(
         recipes,
         backends,
     };
-    let prints = match read(&world, kept) {
+    let prints = match read(&world, reading) {
         Ok(prints) => prints,
         Err((bad, trail)) => {
             diagnostics.extend(mistakes::unreadable_files(
@@ -214,16 +227,16 @@ pub fn examine_checked(
 }
 
 /// Reads the files and computes the keys. If files cannot be read, also returns where they were looked for.
-fn read(world: &World, kept: Option<&Kept>) -> Result<Fingerprints, (Vec<BadSet>, Trail)> {
+fn read(world: &World, reading: Reading<'_>) -> Result<Fingerprints, (Vec<BadSet>, Trail)> {
     let World {
         workspace,
         graph,
         recipes,
         ..
     } = world;
-    let reader = match kept {
-        Some(kept) => Ok(Arc::clone(&kept.reader)),
-        None => FileReader::new(&workspace.root).map(Arc::new),
+    let reader = match reading {
+        Reading::Kept(kept) => Ok(Arc::clone(&kept.reader)),
+        Reading::Anew(trust) => FileReader::remembering(&workspace.root, trust).map(Arc::new),
     };
     let reader = reader.map_err(|error| {
         let (image, set) = (ImageId(0), None);
@@ -357,9 +370,16 @@ impl Session {
     ) -> Result<Summary, Refusal> {
         let store =
             Store::open(&self.world.workspace.root).map_err(|error| unusable_state(&error))?;
+        self.leave_index();
         let view = View::new(self.world, self.prints, planned.asked);
         let (plan, facts) = (planned.plan, planned.facts);
         run::run(view, plan, facts, store, options, mailbox, report).map_err(Refusal::from)
+    }
+
+    /// Writes the index of file times, so that later runs need not read unchanged files again. Does nothing if there is no
+    /// state directory yet.
+    pub fn leave_index(&self) {
+        self.prints.reader.leave_index();
     }
 
     /// Checks that the state directory is usable as far as it exists (for example, that no part of it is a symlink).

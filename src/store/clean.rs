@@ -12,6 +12,7 @@ use super::{
     CONTEXT_OF, CONTEXTS, INPUTS, LOGS, RECORDS, RecordState, Store, listing_file, lock_name, names,
 };
 use crate::disk::dir::{Dir, TEMPORARY};
+use crate::fingerprint::INDEX;
 
 /// Something in the state directory that is no longer needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum LeftoverKind {
     Context,
     /// A build log.
     Log,
+    /// The index of file times.
+    Index,
     /// A file that was never completed.
     Unfinished,
 }
@@ -59,7 +62,11 @@ impl Store {
         found.extend(logs.each(LeftoverKind::Log, |name| {
             Some(name.strip_suffix(".log").unwrap_or(name))
         }));
-        for listed in [ListedDir::of(Some(own))?, records, inputs] {
+        let own = ListedDir::of(Some(own))?;
+        if images.is_empty() {
+            found.extend(own.each(LeftoverKind::Index, |name| (name == INDEX).then_some("")));
+        }
+        for listed in [own, records, inputs] {
             found.extend(listed.each(LeftoverKind::Unfinished, |name| {
                 name.starts_with(TEMPORARY).then_some(name)
             }));

@@ -13,6 +13,7 @@
 //! .imgspec/state/inputs/IMAGE.KEY.json
 //! .imgspec/locks/IMAGE.lock    held while the image is built
 //! .imgspec/store.lock          held while a record is written
+//! .imgspec/index               the index of file times, which `fingerprint` keeps
 //! .imgspec/logs/IMAGE.log      .imgspec/contexts/IMAGE~RUN/
 //! ```
 

@@ -232,8 +232,9 @@ impl<'r> Keeper<'r> {
         // Its files are not the ones last seen: it is built again after they are read.
         let view = &now.engine.state.view;
         if let Some(id) = view.world.graph.find(&moved.image) {
-            self.looks
-                .doubt_sets(view.world.recipes[id.index()].file_sets());
+            let recipe = &view.world.recipes[id.index()];
+            view.prints.doubt(id, recipe);
+            self.looks.doubt_sets(recipe.file_sets());
         }
         let image = moved.image;
         self.reporter.emit(Event::ImageSuperseded { image });

@@ -17,7 +17,7 @@ use crate::fingerprint::{Entry, EntryKind, FilesError};
 use crate::graph::ImageId;
 use crate::plan::{Facts, facts};
 use crate::recipe::FileSet;
-use crate::session::{self, Kept, Opening, Session, Wrong};
+use crate::session::{self, Kept, Opening, Session, Trust, Wrong};
 use crate::store::Store;
 use crate::world::View;
 
@@ -139,6 +139,7 @@ fn read_manifests(
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
         env: &*request.env,
+        trust: Trust::Times,
     };
     let session = session::examine(&opening, Some(kept)).map_err(|wrong| Broken::of(*wrong))?;
     let asked = match session.select(&request.selection) {

@@ -68,6 +68,7 @@ pub fn watch(
     };
     let store = Store::open(&root).map_err(|error| unusable_state(&error))?;
     let kept = kept(&start, &root)?;
+    kept.reader.leave_index();
     let Mailbox {
         sender,
         receiver,

@@ -41,6 +41,7 @@ const PLACES: &[(&str, &str)] = &[
     ("faults::registry::", "tests/it/faults/registry.rs"),
     ("faults::signals::", "tests/it/faults/signals.rs"),
     ("faults::state::", "tests/it/faults/state.rs"),
+    ("faults::state::index::", "tests/it/faults/state/index.rs"),
     (
         "faults::state::surroundings::",
         "tests/it/faults/state/surroundings.rs",

@@ -5,23 +5,38 @@
 //! not available, they are opened component by component. Only paths with symlinks are resolved first, and the result
 //! is then opened in the same way.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{FILE, FileKind, Links, Refusal, limited, regular};
-use crate::disk::{Entry, entries};
+use crate::disk::{Entry, entries, times};
 
 /// Access that is sufficient to open entries of a directory.
 #[cfg(target_os = "linux")]
 const REACH: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
 const REACH: OFlags = OFlags::CLOEXEC;
+
+/// The names in a directory, and a handle to stat them through.
+pub(crate) struct Listing {
+    directory: Dir,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Listing {
+    /// Stats a name in the directory without following symlinks.
+    pub(crate) fn stat(&self, name: &OsStr) -> Option<Stat> {
+        let directory = self.directory.fd().ok()?;
+        statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()
+    }
+}
 
 /// A directory that nothing outside of is read.
 #[derive(Debug)]
@@ -71,7 +86,26 @@ impl Root {
 
     /// The entries of a directory inside it, unsorted.
     pub(crate) fn list(&self, inside: &Path, links: Links) -> Result<Vec<Entry>, Refusal> {
-        entries(self.reach(inside, links, FILE | OFlags::DIRECTORY)?).map_err(system)
+        Ok(self.listing(inside, links)?.entries)
+    }
+
+    /// Like [`Root::list`], but the result can also stat the names.
+    pub(crate) fn listing(&self, inside: &Path, links: Links) -> Result<Listing, Refusal> {
+        let handle = self.reach(inside, links, FILE | OFlags::DIRECTORY)?;
+        let mut directory = Dir::new(handle).map_err(system)?;
+        Ok(Listing {
+            entries: entries(&mut directory).map_err(system)?,
+            directory,
+        })
+    }
+
+    /// The device of the directory that contains a path, if file times there reliably show every change; see [`times`].
+    pub(crate) fn reliable_device(&self, inside: &Path) -> Option<u64> {
+        let folder = inside.parent().unwrap_or(Path::new(""));
+        let folder = self.reach(folder, Links::Refuse, REACH | OFlags::DIRECTORY);
+        let folder = File::from(folder.ok()?);
+        let device = folder.metadata().ok()?.dev();
+        times::are_reliable(&folder).then_some(device)
     }
 
     /// The target of a symlink inside it.

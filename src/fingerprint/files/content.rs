@@ -4,23 +4,19 @@
 //! replaced by a symlink or pipe, this is neither followed nor waited for.
 
 use std::cell::RefCell;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::{FilesError, Mention};
+use super::mark::Mark;
 use crate::disk::FileKind;
 use crate::disk::read::{self, Links, Refusal, Root};
 
 /// Size of the read buffer; files up to this size are hashed in one call.
 const CHUNK: usize = 128 * 1024;
-
-/// File systems keep times to two seconds at worst: a file that was written just before it was read may be written again
-/// under the same times.
-const COARSEST_CLOCK: i64 = 2;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -49,49 +45,10 @@ pub(super) struct Origin {
 /// The state of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
-    /// Whether anyone may execute it.
-    pub(super) executable: bool,
-    /// Size in bytes.
-    pub(super) size: u64,
     /// blake3 of the bytes.
     pub(super) digest: [u8; 32],
     /// The file's metadata while it was read.
     pub(super) mark: Mark,
-}
-
-/// The state of a file as the operating system tells it without reading the content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Mark {
-    device: u64,
-    inode: u64,
-    mode: u32,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Mark {
-    fn new(meta: &Metadata) -> Self {
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-            mode: meta.mode(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    /// Whether what is there now has this mark, and so is the very same file.
-    pub(super) fn is_still(&self, root: &Root, at: &Path) -> bool {
-        root.stat(at).is_some_and(|now| Self::new(&now) == *self)
-    }
-
-    /// Whether an equal mark would prove nothing, because the file was written within the clock's grain of this time
-    /// (seconds since 1970) at which it was read.
-    pub(super) fn is_racy(&self, read: i64) -> bool {
-        self.modified.0.max(self.changed.0) + COARSEST_CLOCK >= read
-    }
 }
 
 /// Why a file has no content.
@@ -135,7 +92,7 @@ pub(super) fn hash(from: &Origin, at: &Path, limit: u64) -> Result<Content, Read
         let (file, meta) = from.root.file(at, Links::Refuse)?;
         read::fits(meta.len(), limit)?;
         let before = Mark::new(&meta);
-        let (size, digest) = digest(&file, before.size, buffer, &from.stop)?;
+        let (size, digest) = digest(&file, before.size(), buffer, &from.stop)?;
         finish(&file, before, size, digest)
     })
 }
@@ -193,12 +150,10 @@ fn fill(mut file: &File, buffer: &mut [u8], expected: u64) -> io::Result<usize> 
 
 fn finish(file: &File, before: Mark, size: u64, digest: [u8; 32]) -> Result<Content, ReadError> {
     let after = Mark::new(&file.metadata()?);
-    if after != before || size != after.size {
+    if after != before || size != after.size() {
         return Err(ReadError::Changed);
     }
     Ok(Content {
-        executable: after.mode & 0o111 != 0,
-        size,
         digest,
         mark: after,
     })
@@ -220,7 +175,7 @@ mod tests {
             std::fs::write(folder.path().join(at), &bytes).unwrap();
             let content = hash(&from, at, u64::MAX).unwrap();
             assert_eq!(content.digest, *blake3::hash(&bytes).as_bytes(), "{size}");
-            assert_eq!(content.size, size as u64);
+            assert_eq!(content.mark.size(), size as u64);
             assert!(content.mark.is_still(&from.root, at));
             assert_eq!(load(&from.root, at, u64::MAX).unwrap(), (content, bytes));
         }

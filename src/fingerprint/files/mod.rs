@@ -1,19 +1,26 @@
 //! File sets as they are on disk: what is in them, with digests.
 //!
-//! Reads files, writes none; knows no recipe. What was read can later be asked cheaply whether it is still so. Measured in
+//! Reads files, writes none but the index of their times; knows no recipe. What was read can later be asked cheaply whether it is still so. Measured in
 //! `docs/design/key.md`.
 
 mod content;
 mod error;
 pub(super) mod find;
+mod found;
+mod index;
+mod known;
+mod mark;
 mod reader;
 mod reading;
 mod requirements;
 mod seen;
 mod set;
 pub(crate) mod trail;
+mod walk;
 
 pub use error::{FilesError, Mention};
+pub(crate) use index::INDEX;
+pub use index::Trust;
 pub use reader::{FileReader, read_files};
 pub use set::{Entry, EntryKind, Files};
 pub use trail::Trail;

@@ -11,6 +11,8 @@ use rayon::prelude::*;
 
 use super::content::Stop;
 use super::error::FilesError;
+use super::index::{Index, Trust};
+use super::known::Known;
 use super::reading::read_set;
 use super::set::Files;
 use super::trail::{self, Trail};
@@ -23,6 +25,7 @@ pub struct FileReader {
     pub(crate) root: PathBuf,
     stop: Stop,
     pool: ThreadPool,
+    index: Index,
     read: Mutex<BTreeMap<FileSet, Reading>>,
 }
 
@@ -34,8 +37,18 @@ struct Reading {
 }
 
 impl FileReader {
-    /// A reader of the files of the workspace at this root.
+    /// A reader for the workspace at this root that uses no index.
     pub fn new(root: &Path) -> Result<Self, FilesError> {
+        Self::with(root, Index::none())
+    }
+
+    /// A reader for the workspace at this root that uses the index of file times.
+    pub fn remembering(root: &Path, trust: Trust) -> Result<Self, FilesError> {
+        let index = Index::open(&real_root(root)?, trust);
+        Self::with(root, index)
+    }
+
+    fn with(root: &Path, index: Index) -> Result<Self, FilesError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .thread_name(|at| format!("hash-{at}"))
             .build()
@@ -47,6 +60,7 @@ impl FileReader {
             root: real_root(root)?,
             stop: Stop::default(),
             pool,
+            index,
             read: Mutex::default(),
         })
     }
@@ -67,12 +81,13 @@ impl FileReader {
                 .collect();
             missing.into_iter().collect()
         };
+        let known = self.index.known();
         // Two threads may read the same set at once: that is waste, whereas one waiting for the other inside the pool
         // could wait for itself.
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
-                .map(|set| self.read_now(set, None))
+                .map(|set| self.read_now(set, &known))
                 .collect()
         });
         let mut read = self.lock();
@@ -82,8 +97,8 @@ impl FileReader {
         sets.iter().map(|set| read[*set].files.clone()).collect()
     }
 
-    fn read_now(&self, set: &FileSet, before: Option<&Files>) -> Reading {
-        let (files, trail) = trail::recorded(|| read_set(&self.root, &self.stop, set, before));
+    fn read_now(&self, set: &FileSet, known: &Known) -> Reading {
+        let (files, trail) = trail::recorded(|| read_set(&self.root, &self.stop, set, known));
         Reading {
             files: files.map(Arc::new),
             trail: Arc::new(trail),
@@ -108,9 +123,25 @@ impl FileReader {
         self.stop.set(false);
     }
 
+    /// Writes the index of file times if there is a state directory and enough is new. Failures are ignored: the next run
+    /// reads the files.
+    pub fn leave_index(&self) {
+        let read = self.lock();
+        let good = read.values().filter_map(|read| read.files.clone().ok());
+        let files: Vec<Arc<Files>> = good.collect();
+        drop(read);
+        self.index.leave(&self.root, &files);
+    }
+
     /// Forgets a set, so that it is read again when next asked for.
     pub fn forget(&self, set: &FileSet) {
         self.lock().remove(set);
+    }
+
+    /// Forgets a set whose files changed although their times did not, and deletes the index: all files are read again.
+    pub fn distrust(&self, set: &FileSet) {
+        self.forget(set);
+        self.index.discard();
     }
 
     /// Forgets all sets but these.
@@ -129,7 +160,10 @@ impl FileReader {
         let found: Vec<_> = self.in_pool(|| {
             sets.par_iter()
                 .zip(&before)
-                .map(|(set, before)| self.read_now(set, before.as_deref()))
+                .map(|(set, before)| {
+                    let known = Known::of(before.as_deref().into_iter(), |_, _, _| true);
+                    self.read_now(set, &known)
+                })
                 .collect()
         });
         let mut read = self.lock();
@@ -162,7 +196,7 @@ impl FileReader {
 
 /// Reads a single file set.
 pub fn read_files(root: &Path, set: &FileSet) -> Result<Files, FilesError> {
-    read_set(&real_root(root)?, &Stop::default(), set, None)
+    read_set(&real_root(root)?, &Stop::default(), set, &Known::default())
 }
 
 fn real_root(root: &Path) -> Result<PathBuf, FilesError> {

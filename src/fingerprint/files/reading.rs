@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::content::{self, Content, Mark, Origin, ReadError, Stop, unread};
+use super::content::{self, Origin, ReadError, Stop, unread};
 use super::error::{FilesError, Mention};
-use super::find::{self, Found, Item, Kind};
-use super::set::{Entry, EntryKind, Files, Seen, digest_of};
+use super::find;
+use super::found::{Found, Item, Kind, join};
+use super::known::Known;
+use super::mark::{Mark, since_1970};
+use super::set::{Entry, EntryKind, Files, Seen, Work, digest_of};
+use super::walk::Hands;
 use super::{requirements, trail};
 use crate::disk::limits;
 use crate::disk::read::Root;
@@ -17,15 +21,16 @@ use crate::fingerprint::flytekit::{Error, Folder, Order};
 use crate::recipe::FileSet;
 use crate::spec::{RequirementsKind, WorkspacePath};
 
-/// Reads a set, once more if something moved: an editor saves in an instant, a branch switch does not.
+/// Reads a set, except for files that are `known`. Tries once more if something moved: an editor saves in an instant, a branch
+/// switch does not.
 pub(super) fn read_set(
     root: &Path,
     stop: &Stop,
     set: &FileSet,
-    before: Option<&Files>,
+    known: &Known,
 ) -> Result<Files, FilesError> {
-    match read_once(root, stop, set, before) {
-        Err(FilesError::Moved { .. }) => read_once(root, stop, set, before),
+    match read_once(root, stop, set, known) {
+        Err(FilesError::Moved { .. }) => read_once(root, stop, set, known),
         result => result,
     }
 }
@@ -37,23 +42,24 @@ pub(super) fn open(root: &Path, stop: &Stop) -> Result<Origin, FilesError> {
     Ok(Origin { root, stop })
 }
 
-fn read_once(
-    path: &Path,
-    stop: &Stop,
-    set: &FileSet,
-    before: Option<&Files>,
-) -> Result<Files, FilesError> {
+fn read_once(path: &Path, stop: &Stop, set: &FileSet, known: &Known) -> Result<Files, FilesError> {
     let from = &open(path, stop)?;
-    let read = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs().cast_signed());
+    let read = since_1970(SystemTime::now()).as_secs().cast_signed();
+    let mut work = Work::default();
     let (mut files, marks) = match set {
         FileSet::Requirements { path } => read_requirements(&from.root, path)?,
         FileSet::Project { path } => read_project(from, path)?,
         FileSet::Tree { .. }
         | FileSet::Source { .. }
         | FileSet::File { .. }
-        | FileSet::Context { .. } => read_found(from, find_set(&from.root, set)?, set, before)?,
+        | FileSet::Context { .. } => {
+            let found = find_set(&from.root, set, Hands::Pool)?;
+            let (files, measured) = read_found(from, found, set, known)?;
+            work = Work::of(&measured, read);
+            let each = measured.into_iter().map(|one| (one.entry, one.mark));
+            let (entries, marks) = each.unzip();
+            (Files { entries, ..files }, marks)
+        }
     };
     files.linked = matches!(set, FileSet::Source { .. });
     files.digest = digest_of(&files);
@@ -62,6 +68,7 @@ fn read_once(
         stop: stop.clone(),
         set: set.clone(),
         read,
+        work,
         marks,
     }));
     Ok(files)
@@ -82,15 +89,15 @@ fn project_files(path: &WorkspacePath) -> Vec<WorkspacePath> {
 /// Files, and the mark of each entry.
 type Marked = (Files, Vec<Option<Mark>>);
 
-pub(super) fn find_set(root: &Root, set: &FileSet) -> Result<Found, FilesError> {
+pub(super) fn find_set(root: &Root, set: &FileSet, hands: Hands) -> Result<Found, FilesError> {
     match set {
-        FileSet::Tree { path, ignore, own } => find::find(root, path, ignore, own),
+        FileSet::Tree { path, ignore, own } => find::find(root, path, ignore, own, hands),
         FileSet::Source { path } => sources(root, path),
         FileSet::Context {
             path,
             dockerfile,
             own,
-        } => find::find_context(root, path, dockerfile, own),
+        } => find::find_context(root, path, dockerfile, own, hands),
         FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
             find::find_file(root, path)
         }
@@ -116,7 +123,7 @@ fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
     for file in files {
         let within = WorkspacePath::resolve(path, &file).unwrap_or_default();
         items.push(Item {
-            kind: Kind::File(followed(root, &folder.join(&file), &within)?),
+            kind: Kind::File(followed(root, &folder.join(&file), &within)?.into()),
             path: file,
         });
     }
@@ -157,7 +164,7 @@ fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesErro
         marks.push(Some(content.mark));
         entries.push(Entry {
             path: path.file_name().unwrap_or_default().to_owned(),
-            kind: file_entry(&content),
+            kind: EntryKind::file(&content.mark, content.digest),
         });
     }
     let files = Files {
@@ -170,12 +177,35 @@ fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesErro
     Ok((files, marks))
 }
 
+/// An entry and how it was obtained.
+struct Measured {
+    entry: Entry,
+    mark: Option<Mark>,
+    /// Whether the content was read.
+    is_read: bool,
+}
+
+impl Work {
+    fn of(measured: &[Measured], read: i64) -> Self {
+        let marks = measured
+            .iter()
+            .filter(|one| one.is_read)
+            .filter_map(|one| one.mark);
+        let lasting = marks.filter(|mark| !mark.is_racy(read));
+        lasting.fold(Self::default(), |work, mark| Self {
+            files: work.files + 1,
+            bytes: work.bytes.saturating_add(mark.size()),
+        })
+    }
+}
+
+/// The entries of a set, and its [`Files`] without them.
 fn read_found(
     from: &Origin,
     found: Found,
     set: &FileSet,
-    before: Option<&Files>,
-) -> Result<Marked, FilesError> {
+    known: &Known,
+) -> Result<(Files, Vec<Measured>), FilesError> {
     let path = set.path();
     let place = if found.single {
         path.parent().as_str().to_owned()
@@ -183,30 +213,19 @@ fn read_found(
         path.as_str().to_owned()
     };
     let limit = limit_of(set);
-    let measured: Vec<Result<(Entry, Option<Mark>), FilesError>> = found
-        .items
-        .par_iter()
-        .map(
-            |item| match before.and_then(|before| before.known(&from.root, item)) {
-                Some(known) => Ok(known),
-                None => measure(from, item, &place, limit),
-            },
-        )
+    let items = found.items.into_par_iter();
+    let measured: Vec<Result<Measured, FilesError>> = items
+        .map(|item| measure(from, item, &place, limit, known))
         .collect();
     // The first in path order fails the set, whichever thread was first.
-    let (entries, marks) = measured
-        .into_iter()
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .unzip();
+    let measured = measured.into_iter().collect::<Result<_, _>>()?;
     let files = Files {
         folder: found.folder,
         place,
         single: found.single,
-        entries,
         ..Files::default()
     };
-    Ok((files, marks))
+    Ok((files, measured))
 }
 
 /// The size limit for files of a set. Only files that are later read into memory have one: those that are copied are
@@ -222,34 +241,43 @@ fn limit_of(set: &FileSet) -> u64 {
 
 fn measure(
     from: &Origin,
-    item: &Item,
+    item: Item,
     place: &str,
     limit: u64,
-) -> Result<(Entry, Option<Mark>), FilesError> {
-    let (kind, mark) = match &item.kind {
+    known: &Known,
+) -> Result<Measured, FilesError> {
+    let Item { path, kind } = item;
+    let mut is_read = false;
+    let (kind, mark) = match kind {
         Kind::Folder => (EntryKind::Folder, None),
-        Kind::Link(target) => {
-            let target = target.clone();
-            (EntryKind::Link { target }, None)
-        }
+        Kind::Link(target) => (EntryKind::Link { target }, None),
         Kind::File(at) => {
-            let path = || find::join(place, &item.path);
-            let content = content::hash(from, at, limit).map_err(|trouble| match trouble {
-                ReadError::Changed => FilesError::Moved { path: path() },
-                ReadError::Refused(refusal) => FilesError::found(&path(), refusal),
-            })?;
-            (file_entry(&content), Some(content.mark))
+            let stat = || from.root.stat(&at.path).as_ref().map(Mark::new);
+            let mark = at.mark.or_else(stat).filter(|mark| mark.size() <= limit);
+            let known = mark.and_then(|mark| Some((mark, known.digest(&mark)?)));
+            is_read = known.is_none();
+            let read = || read_file(from, &at.path, || join(place, &path), limit);
+            let (mark, digest) = known.map_or_else(read, Ok)?;
+            (EntryKind::file(&mark, digest), Some(mark))
         }
     };
-    let path = item.path.clone();
-    Ok((Entry { path, kind }, mark))
+    Ok(Measured {
+        entry: Entry { path, kind },
+        mark,
+        is_read,
+    })
 }
 
-pub(super) fn file_entry(content: &Content) -> EntryKind {
-    EntryKind::File {
-        executable: content.executable,
-        size: content.size,
-        digest: content.digest,
+fn read_file(
+    from: &Origin,
+    at: &Path,
+    shown: impl FnOnce() -> String,
+    limit: u64,
+) -> Result<(Mark, [u8; 32]), FilesError> {
+    match content::hash(from, at, limit) {
+        Ok(content) => Ok((content.mark, content.digest)),
+        Err(ReadError::Changed) => Err(FilesError::Moved { path: shown() }),
+        Err(ReadError::Refused(refusal)) => Err(FilesError::found(&shown(), refusal)),
     }
 }
 
@@ -266,7 +294,7 @@ fn read_requirements(root: &Root, main: &WorkspacePath) -> Result<Marked, FilesE
         .iter()
         .map(|file| Entry {
             path: within(&file.path),
-            kind: file_entry(&file.content),
+            kind: EntryKind::file(&file.content.mark, file.content.digest),
         })
         .collect();
     let marks = read.iter().map(|file| Some(file.content.mark)).collect();

@@ -5,13 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::content::{self, Mark, Origin};
+use super::content::{self, Origin};
 use super::error::FilesError;
-use super::find::{self, Item, Kind};
+use super::find;
+use super::found::{Item, Kind, join};
+use super::mark::Mark;
 #[cfg(doc)]
 use super::reader::FileReader;
-use super::reading::{file_entry, find_set, open};
+use super::reading::{find_set, open};
 use super::set::{Entry, EntryKind, Files, Seen};
+use super::walk::Hands;
 use crate::disk::read::Root;
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
@@ -29,7 +32,7 @@ impl Files {
     /// the total count.
     pub fn differences(&self, before: &Self, most: usize) -> (Vec<String>, usize) {
         let list = |files: &Self| -> BTreeMap<String, EntryKind> {
-            let path = |entry: &Entry| find::join(&files.place, &entry.path);
+            let path = |entry: &Entry| join(&files.place, &entry.path);
             let entries = files.entries.iter();
             entries
                 .map(|entry| (path(entry), entry.kind.clone()))
@@ -56,21 +59,6 @@ impl Files {
         (told.into_iter().take(most).collect(), count)
     }
 
-    /// The entry and mark of a file that is still as it was read, by its times alone; none for all else.
-    pub(super) fn known(&self, root: &Root, item: &Item) -> Option<(Entry, Option<Mark>)> {
-        let Kind::File(file) = &item.kind else {
-            return None;
-        };
-        let seen = self.seen.as_ref()?;
-        let at = self
-            .entries
-            .binary_search_by(|entry| entry.path.cmp(&item.path))
-            .ok()?;
-        let mark = seen.marks[at].filter(|mark| !mark.is_racy(seen.read))?;
-        mark.is_still(root, file)
-            .then(|| (self.entries[at].clone(), Some(mark)))
-    }
-
     /// The first thing that is not as it was read (names, kinds, links, modes, contents), from the workspace root; none if all is.
     ///
     /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
@@ -92,13 +80,13 @@ impl Files {
         let mut now = now.into_iter();
         for (entry, mark) in self.entries.iter().zip(&seen.marks) {
             let Some(item) = now.next() else {
-                return Some(find::join(&self.place, &entry.path));
+                return Some(join(&self.place, &entry.path));
             };
             if item.path != entry.path || !seen.is_same(&from, entry, mark.as_ref(), &item) {
-                return Some(find::join(&self.place, item.path.as_str().min(&entry.path)));
+                return Some(join(&self.place, item.path.as_str().min(&entry.path)));
             }
         }
-        now.next().map(|item| find::join(&self.place, &item.path))
+        now.next().map(|item| join(&self.place, &item.path))
     }
 }
 
@@ -109,18 +97,20 @@ impl Seen {
             FileSet::Tree { .. }
             | FileSet::Source { .. }
             | FileSet::File { .. }
-            | FileSet::Context { .. } => find_set(root, &self.set).map(|found| found.items),
+            | FileSet::Context { .. } => {
+                find_set(root, &self.set, Hands::Caller).map(|found| found.items)
+            }
             // The same contents name the same files.
             FileSet::Requirements { .. } | FileSet::Project { .. } => files
                 .entries
                 .iter()
                 .map(|entry| {
-                    let place = find::join(&files.place, &entry.path);
+                    let place = join(&files.place, &entry.path);
                     let path = WorkspacePath::resolve(&WorkspacePath::default(), &place)
                         .ok_or(FilesError::Moved { path: place })?;
                     Ok(Item {
                         path: entry.path.clone(),
-                        kind: Kind::File(find::resolve(root, &path, None)?),
+                        kind: Kind::File(find::resolve(root, &path, None)?.into()),
                     })
                 })
                 .collect(),
@@ -132,10 +122,14 @@ impl Seen {
             (EntryKind::Folder, Kind::Folder) => true,
             (EntryKind::Link { target }, Kind::Link(now)) => target == now,
             (file @ EntryKind::File { .. }, Kind::File(at)) => {
-                let is_still =
-                    |mark: &Mark| !mark.is_racy(self.read) && mark.is_still(&from.root, at);
+                let is_now = |mark: &Mark| match at.mark {
+                    Some(now) => now == *mark,
+                    None => mark.is_still(&from.root, &at.path),
+                };
+                let is_still = |mark: &Mark| !mark.is_racy(self.read) && is_now(mark);
                 mark.is_some_and(is_still)
-                    || content::hash(from, at, u64::MAX).is_ok_and(|now| file_entry(&now) == *file)
+                    || content::hash(from, &at.path, u64::MAX)
+                        .is_ok_and(|now| EntryKind::file(&now.mark, now.digest) == *file)
             }
             _ => false,
         }

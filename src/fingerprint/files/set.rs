@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::content::{Mark, Stop};
+use super::content::Stop;
+use super::mark::Mark;
 use crate::fingerprint::hash::Hash;
 use crate::recipe::FileSet;
 
@@ -82,6 +83,17 @@ pub enum EntryKind {
     },
 }
 
+impl EntryKind {
+    /// A file with this mark and digest.
+    pub(super) fn file(mark: &Mark, digest: [u8; 32]) -> Self {
+        Self::File {
+            executable: mark.is_executable(),
+            size: mark.size(),
+            digest,
+        }
+    }
+}
+
 /// How a set was read, to see later whether it would be read the same.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -92,6 +104,15 @@ pub(super) struct Seen {
     pub(super) read: i64,
     /// One per entry; `None` for entries that are not files.
     pub(super) marks: Vec<Option<Mark>>,
+    /// The work of reading it that an index would have saved.
+    pub(super) work: Work,
+}
+
+/// The number and total size of files that were read and whose marks are not racy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
 }
 
 /// The digest of a file set: a hash of everything in it that affects images.

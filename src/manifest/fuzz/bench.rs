@@ -17,7 +17,7 @@ use crate::graph::ImageId;
 use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::Push;
-use crate::session::{Session, Wrong, examine_checked};
+use crate::session::{Reading, Session, Trust, Wrong, examine_checked};
 use crate::view::{self, Drawing};
 
 /// The content of the workspace's Dockerfile.
@@ -96,7 +96,12 @@ impl Bench {
 
     /// Opens a session, unless builders or files are in error.
     pub(super) fn session(&self, checked: Checked) -> Result<Session, Box<Wrong>> {
-        examine_checked(checked, self.backends.clone(), None, None)
+        examine_checked(
+            checked,
+            self.backends.clone(),
+            None,
+            Reading::Anew(Trust::Nothing),
+        )
     }
 
     /// Writes a file of the workspace.

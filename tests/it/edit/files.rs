@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use imgspec::edit::{Change, Edit, ProposedEdit};
 use imgspec::manifest::Overrides;
-use imgspec::session::{Opening, Refusal};
+use imgspec::session::{Opening, Refusal, Trust};
 
 use super::{TRAIN, manifest};
 use crate::sandbox::{Ran, Sandbox};
@@ -23,6 +23,7 @@ fn propose(root: &Path, package: &str) -> Result<ProposedEdit, Refusal> {
         overrides: &Overrides::default(),
         builder: None,
         env: &|_| None,
+        trust: Trust::Times,
     })
 }
 

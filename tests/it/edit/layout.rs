@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use imgspec::manifest::Overrides;
-use imgspec::session::{Opening, Refusal, Selection, Session};
+use imgspec::session::{Opening, Refusal, Selection, Session, Trust};
 
 use super::manifest;
 use crate::sandbox::Sandbox;
@@ -74,6 +74,7 @@ fn tags(root: &Path) -> BTreeMap<String, String> {
         overrides: &Overrides::default(),
         builder: None,
         env: &|_| None,
+        trust: Trust::Times,
     });
     let session = match opened {
         Ok(session) => session,

@@ -5,7 +5,7 @@ use std::path::Path;
 use imgspec::check;
 use imgspec::edit::{Change, Edit, ProposedEdit};
 use imgspec::manifest::{self, Overrides};
-use imgspec::session::{Opening, Refusal};
+use imgspec::session::{Opening, Refusal, Trust};
 
 use super::layout::{copy, examples};
 
@@ -114,6 +114,7 @@ fn propose(root: &Path, edit: &Edit) -> Result<ProposedEdit, Refusal> {
         overrides: &Overrides::default(),
         builder: None,
         env: &|_| None,
+        trust: Trust::Times,
     })
 }
 

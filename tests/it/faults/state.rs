@@ -1,6 +1,7 @@
 //! A state directory that is damaged, full, read-only or replaced: nothing outside is touched, and the next run is
 //! correct.
 
+mod index;
 mod surroundings;
 
 use std::fs::{self, File};

@@ -1,6 +1,7 @@
 //! Tests file sets on a real disk.
 
 mod changes;
+mod index;
 mod own;
 mod trees;
 
