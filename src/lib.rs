@@ -42,7 +42,7 @@
 //! git graph recipe reference
 //! process workspace
 //! asking spec
-//! cancel diagnostic disk limits notes suggest
+//! cancel columns diagnostic disk limits notes suggest
 //! ```
 
 pub mod asking;
@@ -50,6 +50,7 @@ pub mod backend;
 pub mod cancel;
 pub mod check;
 pub mod cli;
+mod columns;
 pub mod diagnostic;
 mod disk;
 pub mod edit;

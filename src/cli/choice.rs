@@ -35,7 +35,7 @@ impl How {
 }
 
 /// Which images are built; shared with `graph plan`, which must come to the same decisions.
-#[derive(Args, Clone)]
+#[derive(Args, Clone, PartialEq, Eq, Default)]
 pub(super) struct Choice {
     /// The builder for images that name none: docker, envd, fake
     #[arg(long, value_name = "BUILDER")]
@@ -71,6 +71,11 @@ enum Unknown {
 }
 
 impl Choice {
+    /// Whether no flag was given.
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The effective push mode; flytekit's environment variables stand in for flags that are absent.
     pub(super) fn push(&self) -> Push {
         match self.push {

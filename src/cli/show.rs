@@ -1,16 +1,25 @@
 //! `graph show`: draws the graph.
 
 use std::io::stdout;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::Selection;
+use super::output;
 use super::screen::{print_lines, print_text};
+use crate::disk::system_words;
+use crate::graph::ImageId;
+use crate::plan::Plan;
 use crate::reference::short;
 use crate::report::terminal::columns;
-use crate::view::{self, Drawing};
+use crate::session::Session;
+use crate::store::RecordState;
+use crate::view::{self, Direction, Drawing, Label, Look, Theme};
 
 #[derive(Args)]
 pub(super) struct ShowArgs {
@@ -19,6 +28,29 @@ pub(super) struct ShowArgs {
     /// Drawing format
     #[arg(long, value_name = "FORMAT", default_value = "tree")]
     format: Format,
+    /// Write it to this file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Open it in the program for such files
+    #[arg(long)]
+    open: bool,
+    /// Show what is fresh, what will be built, and why
+    #[arg(long)]
+    plan: bool,
+    /// Show how long the last builds took, and the chain of images that takes longest
+    #[arg(long)]
+    times: bool,
+    /// Draw one box for each image or for each directory [default: directories in an SVG of over 300 images]
+    #[arg(long, value_name = "WHAT")]
+    group: Option<Group>,
+    /// Where bases are: on the left or on top [default: left in an SVG, top in DOT and Mermaid]
+    #[arg(long, value_name = "WHERE")]
+    direction: Option<Way>,
+    /// The colors of an SVG
+    #[arg(long, value_name = "COLORS", default_value = "auto")]
+    theme: Colors,
+    #[command(flatten, next_help_heading = "With --plan")]
+    choice: Choice,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,33 +63,190 @@ enum Format {
     Mermaid,
     /// For programs; see docs/json.md
     Json,
+    /// A picture
+    Svg,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Each image
+    None,
+    /// Each directory that declares images
+    Folder,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// From left to right
+    Lr,
+    /// From top to bottom
+    Tb,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Colors {
+    /// Dark on light
+    Light,
+    /// Light on dark
+    Dark,
+    /// What the reader's browser prefers
+    Auto,
+}
+
+/// Pictures of more images than this have a box for each directory, unless asked otherwise.
+const MANY: usize = 300;
+
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
-    let session = context.open(None)?;
-    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
-    // A terminal has no room for whole keys beside a tree; piped output is complete.
+    if !args.plan && !args.choice.is_default() {
+        return Err(Failure::usage(
+            "this says what to plan, and no plan is to be drawn".to_owned(),
+            "add `--plan`",
+        ));
+    }
+    let session = context.open(args.choice.builder.as_deref())?;
+    let selection = context.selection(&session, &args.selection.images);
+    let chosen = session.select(&selection)?;
+    let plan = if args.plan {
+        let notifier = Notifier::new(context);
+        let planned = args.choice.plan(&session, &selection, &notifier)?;
+        args.choice.tell_doubts(&session, &planned, &notifier);
+        Some(planned.plan)
+    } else {
+        None
+    };
+    let mut drawn = chosen;
+    drawn.extend(
+        plan.iter()
+            .flat_map(|plan| plan.builds().map(|image| image.id)),
+    );
+    let drawing = Drawing::new(&session.world.graph, &drawn, |id| {
+        label(args, context, &session, id)
+    });
+    let drawing = with_facts(args, &session, drawing, plan.as_ref());
+    let text = view::render(args.format.format(), &drawing, args.look());
+    deliver(args, &text)?;
+    Ok(exit::DONE)
+}
+
+fn label(args: &ShowArgs, context: &Context, session: &Session, id: ImageId) -> Label {
+    // A screen has no room for whole keys beside a tree; what is piped is complete.
     let is_narrow =
         args.format == Format::Tree && !context.screen.verbose && columns(stdout()).is_some();
-    let drawing = Drawing::new(&session.world.graph, &chosen, &|id| {
-        let reference = session.reference(id);
-        if is_narrow {
+    let reference = session.reference(id);
+    Label {
+        reference: if is_narrow {
             short(&reference)
         } else {
             reference
-        }
-    });
-    let format = match args.format {
-        Format::Tree => view::Format::Tree,
-        Format::Dot => view::Format::Dot,
-        Format::Mermaid => view::Format::Mermaid,
-        Format::Json => view::Format::Json,
-    };
-    let drawn = view::render(format, &drawing);
-    if args.format == Format::Tree {
-        print_lines(&drawn)?;
-    } else {
-        print_text(&drawn)?;
+        },
+        folder: session.world.workspace.images[id.index()]
+            .folder
+            .to_string(),
     }
-    Ok(exit::DONE)
+}
+
+fn with_facts(
+    args: &ShowArgs,
+    session: &Session,
+    mut drawing: Drawing,
+    plan: Option<&Plan>,
+) -> Drawing {
+    let graph = &session.world.graph;
+    if let Some(plan) = plan {
+        drawing.show_plan(graph, plan);
+    }
+    if args.times {
+        let seconds = |id| match session.store.read(graph.name(id)) {
+            RecordState::Found(record) => Some(record.seconds),
+            RecordState::Missing | RecordState::Unreadable(_) => None,
+        };
+        drawing.show_times(graph, seconds, plan);
+    }
+    let is_large =
+        args.format == Format::Svg && drawing.nodes.len() > MANY && drawing.folders() > 1;
+    match args.group {
+        Some(Group::Folder) => drawing.by_folder(),
+        None if is_large => drawing.by_folder(),
+        Some(Group::None) | None => drawing,
+    }
+}
+
+/// Prints the drawing, or writes it and shows it.
+fn deliver(args: &ShowArgs, text: &str) -> Result<(), Failure> {
+    let path = match (&args.output, args.open) {
+        (None, false) if args.format == Format::Tree => return print_lines(text),
+        (None, false) => return print_text(text),
+        (Some(path), _) => path.clone(),
+        (None, true) => temporary(args.format.ending())?,
+    };
+    output::put(&path, text).map_err(|error| unwritten(&path, &error))?;
+    if args.open {
+        open::that_detached(&path).map_err(|error| {
+            let (path, why) = (path.display(), system_words(&error));
+            Failure::usage(
+                format!("nothing here opens `{path}`: {why}"),
+                "open it yourself; on Linux, `xdg-open` is what is looked for",
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// A new file that nobody else can have made. Whoever shows it reads it later, so the system removes it some day.
+fn temporary(ending: &str) -> Result<PathBuf, Failure> {
+    let folder = std::env::temp_dir();
+    let file = tempfile::Builder::new()
+        .prefix("imgspec-graph-")
+        .suffix(&format!(".{ending}"))
+        .tempfile_in(&folder)
+        .map_err(|error| unwritten(&folder, &error))?;
+    let kept = file.keep();
+    kept.map(|(_, path)| path)
+        .map_err(|error| unwritten(&folder, &error.error))
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    let (path, why) = (path.display(), system_words(error));
+    Failure::usage(
+        format!("`{path}` cannot be written: {why}"),
+        "is the directory there and writable, and the disk not full?",
+    )
+}
+
+impl ShowArgs {
+    fn look(&self) -> Look {
+        Look {
+            direction: self.direction.map(|way| match way {
+                Way::Lr => Direction::Right,
+                Way::Tb => Direction::Down,
+            }),
+            theme: match self.theme {
+                Colors::Light => Theme::Light,
+                Colors::Dark => Theme::Dark,
+                Colors::Auto => Theme::Auto,
+            },
+        }
+    }
+}
+
+impl Format {
+    fn format(self) -> view::Format {
+        match self {
+            Self::Tree => view::Format::Tree,
+            Self::Dot => view::Format::Dot,
+            Self::Mermaid => view::Format::Mermaid,
+            Self::Json => view::Format::Json,
+            Self::Svg => view::Format::Svg,
+        }
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Tree => "txt",
+            Self::Dot => "dot",
+            Self::Mermaid => "mmd",
+            Self::Json => "json",
+            Self::Svg => "svg",
+        }
+    }
 }

@@ -3,9 +3,8 @@
 //! Pieces are sanitized when they are added and colored when they are painted, so a cut never lands inside an escape
 //! sequence, and untrusted text cannot introduce one.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
 use super::clean::clean;
+use crate::columns::{count, cut};
 
 /// How a piece looks when color is enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +66,7 @@ impl Line {
     /// Adds a piece, padded with spaces to `width` columns.
     pub fn column(self, style: Style, text: &str, width: usize) -> Self {
         let text = clean(text);
-        let blanks = width.saturating_sub(text.width());
+        let blanks = width.saturating_sub(count(&text));
         self.add(style, text).add(Style::Plain, " ".repeat(blanks))
     }
 
@@ -89,14 +88,14 @@ impl Line {
 
     /// Cuts the line to at most `width` columns, with an `…` where it was cut.
     pub fn cut_to(mut self, width: usize) -> Self {
-        let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
+        let whole: usize = self.0.iter().map(|(_, text)| count(text)).sum();
         if whole <= width {
             return self;
         }
         let mut left = width;
         let fitting = self.0.iter().take_while(|(_, text)| {
-            let fits = text.width() < left;
-            left = left.saturating_sub(if fits { text.width() } else { 0 });
+            let fits = count(text) < left;
+            left = left.saturating_sub(if fits { count(text) } else { 0 });
             fits
         });
         let fitting = fitting.count();
@@ -106,26 +105,6 @@ impl Line {
         }
         self
     }
-}
-
-pub(super) fn columns(text: &str) -> usize {
-    text.width()
-}
-
-/// The beginning of a text, in `width` columns of which the last is the `…`.
-fn cut(text: &str, width: usize) -> String {
-    let mut left = width.saturating_sub(1);
-    let fitting = text.chars().take_while(|char| {
-        let columns = char.width().unwrap_or(0);
-        let fits = columns <= left;
-        left = left.saturating_sub(columns);
-        fits
-    });
-    let mut out: String = fitting.collect();
-    if width > 0 {
-        out.push('…');
-    }
-    out
 }
 
 #[cfg(test)]

@@ -23,12 +23,14 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::columns;
+
 pub use output::Report;
 pub use settings::{Clock, Progress, Settings, Verbosity};
 
 /// The width of the widest of these names, in columns.
 pub fn widest<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
-    names.into_iter().map(line::columns).max().unwrap_or(0)
+    names.into_iter().map(columns::count).max().unwrap_or(0)
 }
 
 /// Creates the reporter for these settings, writing to stderr.

@@ -6,19 +6,24 @@
 use std::fmt::Write as _;
 
 use super::drawing::{Drawing, Node, printable};
+use super::layout::Direction;
 use crate::graph::EdgeKind;
 
-pub(super) fn render(drawing: &Drawing) -> String {
-    let mut out = String::from(
-        "digraph imgspec {\n  rankdir=BT;\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"];\n",
+pub(super) fn render(drawing: &Drawing, direction: Option<Direction>) -> String {
+    let rankdir = match direction {
+        Some(Direction::Right) => "RL",
+        Some(Direction::Down) | None => "BT",
+    };
+    let mut out = format!(
+        "digraph imgspec {{\n  rankdir={rankdir};\n  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\"];\n",
     );
     for node in &drawing.nodes {
         let (name, label) = (quote(&node.name), label(node));
-        let colour = node
+        let color = node
             .state
-            .map(|state| format!(", fillcolor=\"{}\"", state.colour()));
-        let colour = colour.unwrap_or_default();
-        let _ = writeln!(out, "  {name} [label={label}{colour}];");
+            .map(|state| format!(", fillcolor=\"{}\"", state.color()));
+        let color = color.unwrap_or_default();
+        let _ = writeln!(out, "  {name} [label={label}{color}];");
     }
     for edge in &drawing.edges {
         let style = match edge.kind {
@@ -33,7 +38,7 @@ pub(super) fn render(drawing: &Drawing) -> String {
 }
 
 fn label(node: &Node) -> String {
-    let lines: Vec<String> = node.lines().map(escape).collect();
+    let lines: Vec<String> = node.lines().iter().map(|line| escape(line)).collect();
     format!("\"{}\"", lines.join("\\n"))
 }
 
@@ -54,7 +59,7 @@ mod tests {
 
     #[test]
     fn images_are_boxes_and_copies_are_dashed() {
-        insta::assert_snapshot!(render(&diamond()), @r#"
+        insta::assert_snapshot!(render(&diamond(), None), @r#"
         digraph imgspec {
           rankdir=BT;
           node [shape=box, style="rounded,filled", fillcolor=white, fontname="sans-serif"];
@@ -72,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn states_are_colours_and_notes_are_lines() {
+    fn states_are_colors_and_notes_are_lines() {
         let mut drawing = drawing("a");
         drawing.nodes[0].state = Some(State::Build);
         drawing.nodes[0].note = Some("never built".into());
         assert!(
-            render(&drawing)
-                .contains(r##""a" [label="a\nr:5000/a:0a1b\nnever built", fillcolor="#fff3cd"];"##)
+            render(&drawing, None)
+                .contains(r##""a" [label="a\nr:5000/a:0a1b\nnever built", fillcolor="#fff0c2"];"##)
         );
     }
 
@@ -86,6 +91,6 @@ mod tests {
     fn a_reference_cannot_leave_its_string() {
         let mut drawing = drawing("a");
         drawing.nodes[0].reference = "x\"]; evil [label=\"\\\n\\N".into();
-        assert!(render(&drawing).contains(r#"[label="a\nx\"]; evil [label=\"\\ \\N"];"#));
+        assert!(render(&drawing, None).contains(r#"[label="a\nx\"]; evil [label=\"\\ \\N"];"#));
     }
 }

@@ -10,39 +10,70 @@ use serde::Serialize;
 use crate::graph::{EdgeKind, Graph, ImageId};
 
 /// The model of a drawing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Drawing {
     /// The images, in manifest order.
     #[serde(rename = "images")]
     pub nodes: Vec<Node>,
     /// The edges, in the order of the dependent images.
     pub edges: Vec<Edge>,
+    /// The chain of images that takes longest, if times are drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub critical_path: Option<CriticalPath>,
 }
 
-/// One image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One image, or the images of one directory.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Node {
-    /// The image's id.
+    /// The image's id, or the directory.
     #[serde(rename = "image")]
     pub name: String,
     /// Ids of the drawn images that it needs, as base or to copy from; without duplicates.
     pub bases: Vec<String>,
-    /// `registry/name:tag`.
+    /// `registry/name:tag`; empty for a directory.
     pub reference: String,
+    /// The directory that declares it, from the workspace root; `.` is the root.
+    pub folder: String,
+    /// How many images of a directory it stands for; `None` for a single image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<usize>,
     /// `None` in a drawing of the graph alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// A remark on the state, such as the first reason for a build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How many seconds the last build took, if times are drawn and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
 }
 
-/// The state of an image according to a plan or a run.
+/// What a drawing says of an image beside its id.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Label {
+    /// `registry/name:tag`.
+    pub reference: String,
+    /// The directory that declares it, from the workspace root; `.` is the root.
+    pub folder: String,
+}
+
+/// The chain of images that decides how long a build of all takes at least.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CriticalPath {
+    /// Ids, bases first.
+    pub images: Vec<String>,
+    /// The sum of their seconds.
+    pub seconds: f64,
+}
+
+/// What a plan or a run says about an image; of several, the greatest counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// It is up to date.
     Fresh,
+    /// It is built and will be pushed.
+    Push,
     /// It will be built.
     Build,
     /// Its build failed.
@@ -50,20 +81,26 @@ pub enum State {
 }
 
 impl State {
-    /// Returns `fresh`, `build` or `failed`.
+    /// All states, in the order of a legend.
+    pub(super) const ALL: [Self; 4] = [Self::Fresh, Self::Push, Self::Build, Self::Failed];
+
+    /// `fresh`, `push`, `build` or `failed`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
+            Self::Push => "push",
             Self::Build => "build",
             Self::Failed => "failed",
         }
     }
 
-    pub(super) fn colour(self) -> &'static str {
+    /// The color of a box on a light ground.
+    pub(super) const fn color(self) -> &'static str {
         match self {
-            Self::Fresh => "#e8f5e9",
-            Self::Build => "#fff3cd",
-            Self::Failed => "#f8d7da",
+            Self::Fresh => "#e3f4e5",
+            Self::Push => "#dfeafd",
+            Self::Build => "#fff0c2",
+            Self::Failed => "#fbdcdf",
         }
     }
 }
@@ -80,22 +117,26 @@ pub struct Edge {
 }
 
 impl Drawing {
-    /// Draws the images in `only`; `reference` returns the reference of each.
+    /// Draws these images of a graph; `label` returns the reference and the directory of an image.
     pub fn new(
         graph: &Graph,
         only: &BTreeSet<ImageId>,
-        mut reference: impl FnMut(ImageId) -> String,
+        mut label: impl FnMut(ImageId) -> Label,
     ) -> Self {
         let name = |id: ImageId| graph.name(id).to_owned();
         let node = |id: &ImageId| {
             let bases = graph.bases(*id).iter().copied();
             let bases = bases.filter(|base| only.contains(base));
+            let Label { reference, folder } = label(*id);
             Node {
                 name: name(*id),
                 bases: bases.map(name).collect(),
-                reference: reference(*id),
+                reference,
+                folder,
+                images: None,
                 state: None,
                 note: None,
+                seconds: None,
             }
         };
         let nodes = only.iter().map(node).collect();
@@ -109,15 +150,32 @@ impl Drawing {
                 kind,
             })
             .collect();
-        Self { nodes, edges }
+        Self {
+            nodes,
+            edges,
+            critical_path: None,
+        }
+    }
+
+    /// Whether an edge is part of the critical path.
+    pub(super) fn is_critical(&self, edge: &Edge) -> bool {
+        let path = self.critical_path.as_ref().map(|path| &path.images);
+        path.is_some_and(|path| {
+            let mut steps = path.windows(2);
+            steps.any(|step| step[0] == edge.to && step[1] == edge.from)
+        })
     }
 }
 
 impl Node {
-    /// The lines of a box: id, reference, note.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        let lines = [&self.name, &self.reference].into_iter();
-        lines.chain(&self.note).map(String::as_str)
+    /// What a box or its tooltip says: the id, the reference, how many images, the note, the time.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![self.name.clone()];
+        lines.extend(Some(self.reference.clone()).filter(|reference| !reference.is_empty()));
+        lines.extend(self.images.map(images));
+        lines.extend(self.note.clone());
+        lines.extend(self.seconds.map(|seconds| format!("{seconds:.1} s")));
+        lines
     }
 }
 
@@ -154,8 +212,11 @@ pub(super) mod tests {
                 name: name.to_owned(),
                 bases,
                 reference: format!("r:5000/{name}:0a1b"),
+                folder: ".".to_owned(),
+                images: None,
                 state: None,
                 note: None,
+                seconds: None,
             });
         }
         drawing
@@ -188,8 +249,9 @@ pub(super) mod tests {
     #[test]
     fn a_graph_is_drawn_in_manifest_order() {
         let graph = graph();
-        let drawing = Drawing::new(&graph, &graph.ids().collect(), |id| {
-            format!("r:5000/{}:0a1b", graph.name(id))
+        let drawing = Drawing::new(&graph, &graph.ids().collect(), |id| Label {
+            reference: format!("r:5000/{}:0a1b", graph.name(id)),
+            folder: ".".to_owned(),
         });
         assert_eq!(drawing, super::tests::drawing("os py:os app:py"));
     }
@@ -198,7 +260,7 @@ pub(super) mod tests {
     fn a_selection_leaves_no_edge_to_what_is_not_drawn() {
         let graph = graph();
         let only = graph.select(BTreeSet::new(), &["os", "app"]).unwrap();
-        let drawing = Drawing::new(&graph, &only, |_| String::new());
+        let drawing = Drawing::new(&graph, &only, |_| Label::default());
         assert_eq!(drawing.edges, []);
         assert!(drawing.nodes.iter().all(|node| node.bases.is_empty()));
     }

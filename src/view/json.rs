@@ -22,14 +22,16 @@ mod tests {
             {
               "image": "py",
               "bases": [],
-              "reference": "r:5000/py:0a1b"
+              "reference": "r:5000/py:0a1b",
+              "folder": "."
             },
             {
               "image": "app",
               "bases": [
                 "py"
               ],
-              "reference": "r:5000/app:0a1b"
+              "reference": "r:5000/app:0a1b",
+              "folder": "."
             }
           ],
           "edges": [

@@ -7,10 +7,15 @@
 use std::fmt::Write as _;
 
 use super::drawing::{Drawing, Node, State, printable};
+use super::layout::Direction;
 use crate::graph::EdgeKind;
 
-pub(super) fn render(drawing: &Drawing) -> String {
-    let mut out = String::from("flowchart BT\n");
+pub(super) fn render(drawing: &Drawing, direction: Option<Direction>) -> String {
+    let direction = match direction {
+        Some(Direction::Right) => "RL",
+        Some(Direction::Down) | None => "BT",
+    };
+    let mut out = format!("flowchart {direction}\n");
     for node in &drawing.nodes {
         let _ = writeln!(out, "  {}[\"{}\"]", id(&node.name), label(node));
     }
@@ -21,7 +26,7 @@ pub(super) fn render(drawing: &Drawing) -> String {
         };
         let _ = writeln!(out, "  {} {arrow} {}", id(&edge.from), id(&edge.to));
     }
-    for state in [State::Fresh, State::Build, State::Failed] {
+    for state in State::ALL {
         out.push_str(&class(drawing, state));
     }
     out
@@ -35,15 +40,15 @@ fn class(drawing: &Drawing, state: State) -> String {
     if ids.is_empty() {
         return String::new();
     }
-    let (word, colour) = (state.word(), state.colour());
+    let (word, color) = (state.word(), state.color());
     format!(
-        "  classDef {word} fill:{colour},color:#222\n  class {} {word}\n",
+        "  classDef {word} fill:{color},color:#222\n  class {} {word}\n",
         ids.join(",")
     )
 }
 
 fn label(node: &Node) -> String {
-    let lines: Vec<String> = node.lines().map(escape).collect();
+    let lines: Vec<String> = node.lines().iter().map(|line| escape(line)).collect();
     lines.join("<br/>")
 }
 
@@ -82,7 +87,7 @@ mod tests {
 
     #[test]
     fn images_are_boxes_and_copies_are_dotted() {
-        insta::assert_snapshot!(render(&diamond()), @r#"
+        insta::assert_snapshot!(render(&diamond(), None), @r#"
         flowchart BT
           i_os["os<br/>r:5000/os:0a1b"]
           i_tools["tools<br/>r:5000/tools:0a1b"]
@@ -102,12 +107,12 @@ mod tests {
         drawing.nodes[0].state = Some(State::Fresh);
         drawing.nodes[2].state = Some(State::Build);
         drawing.nodes[3].state = Some(State::Build);
-        let text = render(&drawing);
+        let text = render(&drawing, None);
         let tail: Vec<&str> = text.lines().skip(10).collect();
         insta::assert_snapshot!(tail.join("\n"), @r#"
-        classDef fresh fill:#e8f5e9,color:#222
+        classDef fresh fill:#e3f4e5,color:#222
         class i_os fresh
-        classDef build fill:#fff3cd,color:#222
+        classDef build fill:#fff0c2,color:#222
         class i_py,i_app build
         "#);
     }
@@ -123,7 +128,7 @@ mod tests {
     fn a_reference_cannot_leave_its_label() {
         let mut drawing = drawing("a");
         drawing.nodes[0].reference = "x\"]\nclick a href \"javascript:<b>`#quot;".into();
-        let text = render(&drawing);
+        let text = render(&drawing, None);
         assert_eq!(text.lines().count(), 2);
         assert!(text.contains("x#34;#93; click a href #34;javascript:#60;b#62;#96;#35;quot;\"]"));
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drawing::{Drawing, Edge, Node, printable};
+use super::drawing::{Drawing, Edge, Node, images, printable};
 use crate::graph::EdgeKind;
 
 /// The largest column to which references are aligned: one deep or long name must not push all others away.
@@ -136,7 +136,9 @@ fn words(branch: &Branch<'_>) -> String {
     let node = branch.node;
     let mut words = Vec::new();
     words.extend(node.state.map(|state| format!("{:6}", state.word())));
-    words.push(printable(&node.reference));
+    words.extend(node.images.map(images));
+    words.extend(Some(printable(&node.reference)).filter(|text| !text.is_empty()));
+    words.extend(node.seconds.map(|seconds| format!("{seconds:.1} s")));
     words.extend(node.note.as_deref().map(printable));
     words.join("  ")
 }

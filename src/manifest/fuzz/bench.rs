@@ -18,7 +18,7 @@ use crate::manifest::Overrides;
 use crate::plan::Judgement;
 use crate::run::Push;
 use crate::session::{Reading, Session, Trust, Wrong, examine_checked};
-use crate::view::{self, Drawing};
+use crate::view::{self, Drawing, Look};
 
 /// The content of the workspace's Dockerfile.
 pub(super) const DOCKERFILE: &str = "FROM scratch AS app\nCOPY a.py /\n";
@@ -117,14 +117,18 @@ impl Bench {
                 .prints
                 .inputs(*id, &session.world.recipes[id.index()]);
         }
-        let drawing = Drawing::new(&session.world.graph, &all, |id| session.reference(id));
+        let drawing = Drawing::new(&session.world.graph, &all, |id| view::Label {
+            reference: session.reference(id),
+            folder: String::new(),
+        });
         for format in [
             view::Format::Tree,
             view::Format::Dot,
             view::Format::Mermaid,
             view::Format::Json,
+            view::Format::Svg,
         ] {
-            let _ = view::render(format, &drawing);
+            let _ = view::render(format, &drawing, Look::default());
         }
         // Avoids querying a daemon.
         let fake = &self.backends[2];

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::report::line::{Line, Style, columns};
+use crate::columns;
+use crate::report::line::{Line, Style};
 use crate::report::settings::Settings;
 use crate::report::watch;
 use crate::report::words::{Seconds, first};
@@ -152,7 +153,7 @@ impl Screen {
     }
 
     fn widen(&mut self, image: &str) {
-        self.widest = self.widest.max(columns(image));
+        self.widest = self.widest.max(columns::count(image));
     }
 
     /// The lines at this moment; empty before a run and during a run without work.

@@ -1,0 +1,62 @@
+//! What a plan and the records say, put on a drawing.
+
+use super::drawing::{CriticalPath, Drawing, State};
+use crate::graph::{Graph, ImageId};
+use crate::plan::{Action, Plan, Planned};
+
+impl Drawing {
+    /// Colors images by what is planned for them, with the first reason. An image that no plan mentions is fresh: plans leave
+    /// out the bases that nobody asked for and that need no build.
+    pub fn show_plan(&mut self, graph: &Graph, plan: &Plan) {
+        for node in &mut self.nodes {
+            let planned = graph.find(&node.name).and_then(|id| plan.get(id));
+            let action = planned.map_or(Action::Fresh, |planned| planned.action);
+            node.state = Some(match action {
+                Action::Fresh => State::Fresh,
+                Action::Push => State::Push,
+                Action::Build => State::Build,
+            });
+            let reason = planned.and_then(|planned| planned.reasons.first());
+            node.note = reason.map(ToString::to_string);
+        }
+    }
+
+    /// Shows how long each image took last, and the chain of images that takes longest: of those that a plan builds, or
+    /// without a plan of all.
+    pub fn show_times(
+        &mut self,
+        graph: &Graph,
+        seconds: impl Fn(ImageId) -> Option<f64>,
+        plan: Option<&Plan>,
+    ) {
+        let ids: Vec<ImageId> = self
+            .nodes
+            .iter()
+            .filter_map(|node| graph.find(&node.name))
+            .collect();
+        for (node, id) in self.nodes.iter_mut().zip(&ids) {
+            node.seconds = seconds(*id);
+        }
+        let all = || {
+            let drawn = graph.order().iter().filter(|id| ids.contains(id));
+            let planned = drawn.map(|id| Planned {
+                id: *id,
+                action: Action::Build,
+                reasons: Vec::new(),
+                asked: true,
+                seconds: seconds(*id),
+            });
+            Plan::of(graph, planned.collect())
+        };
+        let (path, sum) = plan.map_or_else(
+            || all().critical_path(graph),
+            |plan| plan.critical_path(graph),
+        );
+        if self.nodes.iter().any(|node| node.seconds.is_some()) && !path.is_empty() {
+            self.critical_path = Some(CriticalPath {
+                images: path.iter().map(|id| graph.name(*id).to_owned()).collect(),
+                seconds: sum,
+            });
+        }
+    }
+}
