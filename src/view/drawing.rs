@@ -179,6 +179,14 @@ impl Node {
     }
 }
 
+/// `1 image`, `2 images`.
+pub(super) fn images(count: usize) -> String {
+    match count {
+        1 => "1 image".to_owned(),
+        count => format!("{count} images"),
+    }
+}
+
 /// Replaces control characters, which could break a line or act on a terminal: references may contain anything.
 pub(super) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")

@@ -14,6 +14,7 @@ mod lints;
 mod lock;
 mod narrow;
 mod outputs;
+mod pictures;
 mod plan;
 mod reliability;
 mod sandbox;

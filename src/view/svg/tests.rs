@@ -73,7 +73,7 @@ fn is_readable(drawing: &Drawing, look: Look) {
                 .children()
                 .filter(move |child| child.has_tag_name(name))
         };
-        let rect = child("rect").last().unwrap();
+        let rect = child("rect").next_back().unwrap();
         let (x, y) = (number(rect, "x"), number(rect, "y"));
         let (wide, high) = (number(rect, "width"), number(rect, "height"));
         assert!(x >= 0.0 && y >= 0.0 && x + wide <= width && y + high <= height);
