@@ -3,7 +3,7 @@
 //! Nodes are in manifest order and edges in the order of the dependent images, so that every format is deterministic
 //! without sorting.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -155,6 +155,16 @@ impl Drawing {
             edges,
             critical_path: None,
         }
+    }
+
+    /// The edges as places in the list of images: the one that needs, and the one that is needed.
+    pub(super) fn indices(&self) -> Vec<(usize, usize)> {
+        let names = self.nodes.iter().enumerate();
+        let at: HashMap<&str, usize> = names.map(|(at, node)| (node.name.as_str(), at)).collect();
+        let edges = self.edges.iter();
+        edges
+            .map(|edge| (at[edge.from.as_str()], at[edge.to.as_str()]))
+            .collect()
     }
 
     /// Whether an edge is part of the critical path.

@@ -5,6 +5,7 @@
 //! point in each of them, so it runs between boxes and not through them. All arrows to one image share these points: a trunk
 //! with branches can be followed where a bundle of parallel lines cannot.
 
+mod extent;
 mod layers;
 mod place;
 mod routes;
@@ -73,7 +74,7 @@ pub(super) fn layout(shape: &Shape<'_>, direction: Direction) -> Layout {
     };
     let trunks = routes::Trunks::new(&layers, shape.edges);
     let placed = place::place(&trunks, &layers, &across, &singles);
-    let columns = place::Columns::new(&layers, &along, trunks.segments());
+    let columns = extent::Columns::new(&layers, &along, trunks.segments());
     let boxes = (0..along.len()).map(|at| {
         let start = columns.start(layers[at]);
         (

@@ -3,13 +3,12 @@
 //! All formats render one small model, a [`Drawing`], which may carry a plan and times on top; the same drawing gives the same
 //! bytes.
 
-use std::collections::HashMap;
-
 mod dot;
 mod drawing;
 mod group;
 mod json;
 mod layout;
+mod look;
 mod mermaid;
 mod planned;
 mod svg;
@@ -17,6 +16,7 @@ mod tree;
 
 pub use drawing::{CriticalPath, Drawing, Edge, Label, Node, State};
 pub use layout::Direction;
+pub use look::{Look, Theme};
 
 /// The output format of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,27 +34,6 @@ pub enum Format {
     Svg,
 }
 
-/// How a picture looks; a tree and JSON have no use for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Look {
-    /// Where layers go; `None` is what suits the format: to the right in an SVG, down in the others.
-    pub direction: Option<Direction>,
-    /// The colors of an SVG.
-    pub theme: Theme,
-}
-
-/// Dark on light, light on dark, or what the reader prefers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Theme {
-    /// What the reader's browser is set to.
-    #[default]
-    Auto,
-    /// Dark on light.
-    Light,
-    /// Light on dark.
-    Dark,
-}
-
 /// The drawing in this format. Its last line ends with a newline; an empty drawing may be an empty text.
 pub fn render(format: Format, drawing: &Drawing, look: Look) -> String {
     match format {
@@ -64,14 +43,4 @@ pub fn render(format: Format, drawing: &Drawing, look: Look) -> String {
         Format::Json => json::render(drawing),
         Format::Svg => svg::render(drawing, look),
     }
-}
-
-/// The edges as places in the list of images: the one that needs, and the one that is needed.
-fn indices(drawing: &Drawing) -> Vec<(usize, usize)> {
-    let names = drawing.nodes.iter().enumerate();
-    let at: HashMap<&str, usize> = names.map(|(at, node)| (node.name.as_str(), at)).collect();
-    let edges = drawing.edges.iter();
-    edges
-        .map(|edge| (at[edge.from.as_str()], at[edge.to.as_str()]))
-        .collect()
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::drawing::{Drawing, Edge, Node, State, images, printable};
 use super::layout::{Direction, Layout, Point, Rect, Shape, layout};
-use super::{Look, Theme};
+use super::look::{Look, Theme};
 use crate::columns;
 use crate::graph::EdgeKind;
 
@@ -28,7 +28,7 @@ const LEGEND: f64 = 28.0;
 pub(super) fn render(drawing: &Drawing, look: Look) -> String {
     let texts: Vec<Texts> = drawing.nodes.iter().map(Texts::of).collect();
     let sizes: Vec<(f64, f64)> = texts.iter().map(Texts::size).collect();
-    let edges = super::indices(drawing);
+    let edges = drawing.indices();
     let shape = Shape {
         sizes: &sizes,
         edges: &edges,
@@ -66,7 +66,7 @@ pub(super) fn crossings(drawing: &Drawing) -> usize {
         .iter()
         .map(|node| Texts::of(node).size())
         .collect();
-    let edges = super::indices(drawing);
+    let edges = drawing.indices();
     let shape = Shape {
         sizes: &sizes,
         edges: &edges,

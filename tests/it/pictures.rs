@@ -111,11 +111,10 @@ fn directories_stand_for_their_images() {
     let tree = sandbox.run(&folders).success();
     assert_eq!(tree.stdout, ".        2 images\n└─ apps  1 image\n");
     // More images than a picture has room for, in more than one directory.
-    let many: String = (0..301)
-        .map(|at| {
-            format!("image \"i{at}\" {{ base-image \"debian:bookworm-slim\"; env A=\"{at}\" }}\n")
-        })
-        .collect();
+    let image =
+        |at| format!("image \"i{at}\" {{ base-image \"debian:bookworm-slim\"; env A=\"{at}\" }}");
+    let many: Vec<String> = (0..301).map(image).collect();
+    let many = many.join("\n");
     let one = sandbox.read("apps/imgspec.kdl");
     sandbox.write("apps/imgspec.kdl", &format!("{one}{many}"));
     let picture = |more: &[&str]| {

@@ -1,6 +1,6 @@
 //! The arrows to one image as a trunk with branches: the points that they share, one in each layer that they pass.
 
-use super::place::Columns;
+use super::extent::Columns;
 
 /// The points of all trunks, numbered after the boxes.
 pub(super) struct Trunks {
