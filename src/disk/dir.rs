@@ -191,7 +191,7 @@ impl Dir {
         times::are_reliable(&self.0.handle)
     }
 
-    /// What a name stands for; none if there is nothing of that name.
+    /// The kind of an entry, without following symlinks; `None` if it does not exist.
     pub(crate) fn kind(&self, name: impl AsRef<OsStr>) -> io::Result<Option<FileKind>> {
         let name = name.as_ref();
         match self.stat(name) {

@@ -3,7 +3,7 @@
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// `imgspec.kdl`: written by people, and the parser needs many times its size.
+/// `imgspec.kdl`: written by people; the parser needs many times its size.
 pub(crate) const MANIFEST: u64 = MIB;
 
 /// `.dockerignore`: written by people; each rule is evaluated for each file.

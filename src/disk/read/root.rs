@@ -38,7 +38,7 @@ impl Listing {
     }
 }
 
-/// A directory that nothing outside of is read.
+/// A directory outside of which nothing is read.
 #[derive(Debug)]
 pub(crate) struct Root {
     path: PathBuf,

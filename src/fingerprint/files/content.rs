@@ -45,13 +45,13 @@ pub(super) struct Origin {
 /// The state of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Content {
-    /// blake3 of the bytes.
+    /// blake3 hash of the bytes.
     pub(super) digest: [u8; 32],
     /// The file's metadata while it was read.
     pub(super) mark: Mark,
 }
 
-/// Why a file has no content.
+/// Why a file could not be read.
 #[derive(Debug)]
 pub(super) enum ReadError {
     /// It changed while being read.

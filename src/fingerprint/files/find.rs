@@ -15,7 +15,7 @@ use crate::recipe::Own;
 use crate::spec::WorkspacePath;
 use crate::workspace::STATE_FOLDER;
 
-/// Finds what is in a file or directory.
+/// Finds the entries of a file or directory.
 pub(super) fn find(
     root: &Root,
     path: &WorkspacePath,

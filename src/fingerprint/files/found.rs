@@ -19,7 +19,7 @@ pub(super) struct Found {
 pub(super) struct Item {
     /// Path within the set.
     pub(super) path: String,
-    /// What it is.
+    /// Its kind, with the details that enter the digest.
     pub(super) kind: Kind,
 }
 

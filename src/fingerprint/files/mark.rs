@@ -55,7 +55,7 @@ impl Mark {
         self.mode & 0o111 != 0
     }
 
-    /// Whether what is there now has this mark, and so is the very same file.
+    /// Whether the file at this path still has this mark, that is, is the same file and unchanged.
     pub(super) fn is_still(&self, root: &Root, at: &Path) -> bool {
         root.stat(at).is_some_and(|now| Self::new(&now) == *self)
     }
@@ -65,8 +65,8 @@ impl Mark {
         self.modified.0.max(self.changed.0)
     }
 
-    /// Whether an equal mark would prove nothing, because the file was written within the clock's grain of this time
-    /// (seconds since 1970) at which it was read.
+    /// Whether an equal mark proves nothing, because the file was written so shortly before it was read (in seconds
+    /// since 1970) that the clock may not distinguish the two.
     pub(super) fn is_racy(&self, read: i64) -> bool {
         self.newest() + COARSEST_CLOCK >= read
     }

@@ -1,7 +1,7 @@
-//! File sets as they are on disk: what is in them, with digests.
+//! Reads file sets from disk, with digests.
 //!
-//! Reads files, writes none but the index of their times; knows no recipe. What was read can later be asked cheaply whether it is still so. Measured in
-//! `docs/design/key.md`.
+//! Writes no files except the index of their times. What was read can later be checked cheaply for changes.
+//! Measurements are in `docs/design/key.md`.
 
 mod content;
 mod error;

@@ -82,8 +82,8 @@ impl FileReader {
             missing.into_iter().collect()
         };
         let known = self.index.known();
-        // Two threads may read the same set at once: that is waste, whereas one waiting for the other inside the pool
-        // could wait for itself.
+        // Two threads may read the same set concurrently. That is wasteful, but if one waited for the other inside the
+        // pool, it could wait for itself.
         let found: Vec<_> = self.in_pool(|| {
             missing
                 .par_iter()
@@ -133,7 +133,7 @@ impl FileReader {
         self.index.leave(&self.root, &files);
     }
 
-    /// Forgets a set, so that it is read again when next asked for.
+    /// Forgets a set, so that it is read again when next requested.
     pub fn forget(&self, set: &FileSet) {
         self.lock().remove(set);
     }
@@ -144,7 +144,7 @@ impl FileReader {
         self.index.discard();
     }
 
-    /// Forgets all sets but these.
+    /// Forgets all other sets.
     pub fn keep_only(&self, sets: &BTreeSet<&FileSet>) {
         self.lock().retain(|set, _| sets.contains(set));
     }

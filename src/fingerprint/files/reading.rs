@@ -21,8 +21,8 @@ use crate::fingerprint::flytekit::{Error, Folder, Order};
 use crate::recipe::FileSet;
 use crate::spec::{RequirementsKind, WorkspacePath};
 
-/// Reads a set, except for files that are `known`. Tries once more if something moved: an editor saves in an instant, a branch
-/// switch does not.
+/// Reads a set, except for files that are `known`. Retries once if something changed: an editor saves in an instant, a
+/// branch switch does not.
 pub(super) fn read_set(
     root: &Path,
     stop: &Stop,
@@ -217,7 +217,7 @@ fn read_found(
     let measured: Vec<Result<Measured, FilesError>> = items
         .map(|item| measure(from, item, &place, limit, known))
         .collect();
-    // The first in path order fails the set, whichever thread was first.
+    // The first failure in path order fails the set, whichever thread was first.
     let measured = measured.into_iter().collect::<Result<_, _>>()?;
     let files = Files {
         folder: found.folder,

@@ -59,11 +59,12 @@ impl Files {
         (told.into_iter().take(most).collect(), count)
     }
 
-    /// The first thing that is not as it was read (names, kinds, links, modes, contents), from the workspace root; none if all is.
+    /// The first path that changed since the set was read (names, kinds, links, modes, contents), relative to the
+    /// workspace root; `None` if nothing changed.
     ///
-    /// Only files whose size, times or inode changed are read again, and those written so shortly before they were read
-    /// that their times prove nothing. Takes no other thread, so a worker of any pool may ask. Files that were not read from
-    /// disk (in tests) are always as they were, and so are all once nobody waits for the answer, see [`FileReader::stop`].
+    /// Reads only files whose size, times or inode changed, and those written so shortly before they were read that
+    /// their times prove nothing. Uses no other threads, so a worker of any pool may call it. Files that were not read
+    /// from disk (in tests) never change, and after [`FileReader::stop`] no changes are reported.
     pub fn moved(&self) -> Option<String> {
         let seen = self.seen.as_ref()?;
         let first = self.first_that_moved(seen);
@@ -100,7 +101,7 @@ impl Seen {
             | FileSet::Context { .. } => {
                 find_set(root, &self.set, Hands::Caller).map(|found| found.items)
             }
-            // The same contents name the same files.
+            // If the contents are unchanged, they name the same files.
             FileSet::Requirements { .. } | FileSet::Project { .. } => files
                 .entries
                 .iter()

@@ -94,7 +94,7 @@ impl EntryKind {
     }
 }
 
-/// How a set was read, to see later whether it would be read the same.
+/// How a set was read, to detect changes later.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) root: PathBuf,

@@ -29,21 +29,21 @@ pub(super) enum Hands {
 
 /// A directory yet to be read.
 struct Ahead {
-    /// From the workspace root.
+    /// Relative to the workspace root.
     place: String,
-    /// From the set's directory, with a `/` at the end unless empty.
+    /// Relative to the set's directory; ends in `/` unless empty.
     within: String,
     verdict: Option<Arc<Verdict>>,
-    /// Whether it is left out unasked.
+    /// Whether it is excluded by default.
     is_own: bool,
 }
 
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Root,
     pub(super) rules: Rules,
-    /// The directory that the rules are about, from the workspace root.
+    /// The directory that the rules apply to, relative to the workspace root.
     pub(super) home: &'a str,
-    /// The file of the rules, from the workspace root.
+    /// The file with the rules, relative to the workspace root.
     pub(super) file: String,
     pub(super) own: &'a Own,
     pub(super) hands: Hands,
@@ -67,7 +67,7 @@ impl Walk<'_> {
             place: place.to_owned(),
             within: String::new(),
             verdict: verdict.map(Arc::new),
-            // What a manifest names is asked for.
+            // What a manifest names is included.
             is_own: false,
         }];
         while !level.is_empty() {
@@ -98,7 +98,7 @@ impl Walk<'_> {
         let hidden = next.is_own || is_excluded(next.verdict.as_deref());
         let mut inside = Inside::default();
         let listing = match self.root.listing(Path::new(&next.place), Links::Refuse) {
-            // What is left out need not be readable.
+            // Excluded directories need not be readable.
             Err(refusal) if hidden && refusal.is_denied() => return Ok(inside),
             listing => listing.map_err(|refusal| FilesError::found(&next.place, refusal))?,
         };
@@ -113,7 +113,7 @@ impl Walk<'_> {
         Ok(inside)
     }
 
-    /// Takes one entry of a directory up; whether it is in the set.
+    /// Processes an entry of a directory. Returns whether it is in the set.
     fn entry(
         &self,
         listing: &Listing,
@@ -182,7 +182,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Whether something in a directory that is left out may be in.
+    /// Whether an excluded directory may contain something that is included.
     fn may_hold_more(&self, place: &str) -> bool {
         self.below_home(place)
             .is_some_and(|path| !self.rules.may_prune(path))
@@ -193,7 +193,7 @@ impl Walk<'_> {
             .is_some_and(|path| self.rules.asks_for(path))
     }
 
-    /// The path as the rules see it; none if they do not.
+    /// The path as the rules see it; `None` if they do not apply.
     fn below_home<'p>(&self, place: &'p str) -> Option<&'p str> {
         if self.rules.is_empty() || place.is_empty() {
             None
@@ -204,7 +204,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The error that says which rule leaves the set itself out.
+    /// The error that names the rule which excludes the set itself.
     pub(super) fn refusal(&self, place: &str) -> Option<FilesError> {
         let verdict = self.rules.judge_whole(self.below_home(place)?)?;
         let rule = self.rules.cause(&verdict)?;
@@ -223,7 +223,7 @@ fn is_excluded(verdict: Option<&Verdict>) -> bool {
     verdict.is_some_and(Verdict::excluded)
 }
 
-/// The directories that lead to `within`, itself included.
+/// The directories that lead to `within`, including itself.
 fn ancestors(within: &str) -> impl Iterator<Item = Item> {
     within.match_indices('/').map(|(end, _)| Item {
         path: within[..end].to_owned(),
