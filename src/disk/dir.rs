@@ -135,7 +135,7 @@ impl Dir {
             return Ok(None);
         };
         let bytes = read::limited(&file, &meta, limit);
-        let refused = |refusal| self.told(name, Why::Unread(refusal));
+        let refused = |refusal| self.entry_error(name, Why::Unread(refusal));
         bytes.map(Some).map_err(refused)
     }
 
@@ -172,7 +172,7 @@ impl Dir {
             .map_err(|error| self.refused(name, error, FileKind::File, Doing::Writing))?;
         let (file, meta) = self.regular(name, handle, Doing::Writing)?;
         if meta.nlink() > 1 {
-            return Err(self.told(name, Why::Shared));
+            return Err(self.entry_error(name, Why::Shared));
         }
         Ok(file)
     }
@@ -206,7 +206,7 @@ impl Dir {
         let name = name.as_ref();
         match self.kind(name)? {
             None | Some(FileKind::File) => Ok(()),
-            Some(is) => Err(self.told(name, Why::NoFile(is))),
+            Some(is) => Err(self.entry_error(name, Why::NoFile(is))),
         }
     }
 
@@ -245,12 +245,12 @@ impl Dir {
         if DirError::of(&error).is_some() {
             return error;
         }
-        self.told(name.as_ref(), Why::System(Doing::Writing, error))
+        self.entry_error(name.as_ref(), Why::System(Doing::Writing, error))
     }
 
     /// The error for a file that could not be read.
     pub(crate) fn unread(&self, name: impl AsRef<OsStr>, error: io::Error) -> io::Error {
-        self.told(name.as_ref(), Why::System(Doing::Reading, error))
+        self.entry_error(name.as_ref(), Why::System(Doing::Reading, error))
     }
 
     fn open_at(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
@@ -270,10 +270,10 @@ impl Dir {
     fn regular(&self, name: &OsStr, handle: OwnedFd, doing: Doing) -> io::Result<(File, Metadata)> {
         let file = File::from(handle);
         let meta = file.metadata();
-        let meta = meta.map_err(|error| self.told(name, Why::System(doing, error)))?;
+        let meta = meta.map_err(|error| self.entry_error(name, Why::System(doing, error)))?;
         match FileKind::from(&meta) {
             FileKind::File => Ok((file, meta)),
-            is => Err(self.told(name, Why::NoFile(is))),
+            is => Err(self.entry_error(name, Why::NoFile(is))),
         }
     }
 
@@ -285,14 +285,16 @@ impl Dir {
         );
         let is = self.stat(name).ok().map(|stat| kind_of(&stat));
         match is.filter(|is| is_by_kind && *is != wanted) {
-            Some(is) if wanted == FileKind::Directory => self.told(name, Why::NoDirectory(is)),
-            Some(is) => self.told(name, Why::NoFile(is)),
+            Some(is) if wanted == FileKind::Directory => {
+                self.entry_error(name, Why::NoDirectory(is))
+            }
+            Some(is) => self.entry_error(name, Why::NoFile(is)),
             None => self.trouble(name, doing, error),
         }
     }
 
     fn trouble(&self, name: &OsStr, doing: Doing, error: Errno) -> io::Error {
-        self.told(name, Why::System(doing, error.into()))
+        self.entry_error(name, Why::System(doing, error.into()))
     }
 
     fn own(&self, doing: Doing, error: Errno) -> io::Error {
@@ -300,7 +302,7 @@ impl Dir {
         DirError::new(&self.0.path, &self.0.terms, why).into()
     }
 
-    fn told(&self, name: &OsStr, why: Why) -> io::Error {
+    fn entry_error(&self, name: &OsStr, why: Why) -> io::Error {
         DirError::new(&self.0.path.join(name), &self.0.terms, why).into()
     }
 }

@@ -22,7 +22,7 @@ impl Dir {
         match self.unlink(name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(_) if self.kind(name)? == Some(FileKind::Directory) => {
-                Err(self.told(name, Why::NoFile(FileKind::Directory)))
+                Err(self.entry_error(name, Why::NoFile(FileKind::Directory)))
             }
             Err(error) => Err(self.trouble(name, Doing::Removing, error)),
         }

@@ -73,7 +73,7 @@ impl From<Refusal> for ReadError {
 }
 
 /// The error for a file named somewhere. Its symlinks were resolved a moment ago, so one that exists now is new.
-pub(super) fn unread(path: &str, said: Option<&Mention>, trouble: ReadError) -> FilesError {
+pub(super) fn unread(path: &str, mention: Option<&Mention>, trouble: ReadError) -> FilesError {
     match trouble {
         ReadError::Changed | ReadError::Refused(Refusal::Kind(FileKind::Link)) => {
             FilesError::Moved { path: path.into() }
@@ -81,7 +81,7 @@ pub(super) fn unread(path: &str, said: Option<&Mention>, trouble: ReadError) -> 
         ReadError::Refused(refusal) if refusal.is_absent() => {
             FilesError::Moved { path: path.into() }
         }
-        ReadError::Refused(refusal) => FilesError::named(path, said, refusal),
+        ReadError::Refused(refusal) => FilesError::named(path, mention, refusal),
     }
 }
 

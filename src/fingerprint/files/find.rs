@@ -126,21 +126,21 @@ fn find_by(path: &WorkspacePath, walk: &Walk<'_>) -> Result<Found, FilesError> {
 pub(super) fn resolve(
     root: &Root,
     path: &WorkspacePath,
-    said: Option<&Mention>,
+    mention: Option<&Mention>,
 ) -> Result<PathBuf, FilesError> {
     trail::looked_up(&path.under(root.path()));
-    real(root, path, said)
+    real(root, path, mention)
 }
 
 /// The same for a path that is known from listing its directory.
 pub(super) fn real(
     root: &Root,
     path: &WorkspacePath,
-    said: Option<&Mention>,
+    mention: Option<&Mention>,
 ) -> Result<PathBuf, FilesError> {
     let real = root.real(Path::new(path.as_str()));
     let shown = path.to_string();
-    let real = real.map_err(|refusal| FilesError::named(&shown, said, refusal))?;
+    let real = real.map_err(|refusal| FilesError::named(&shown, mention, refusal))?;
     if real.starts_with(STATE_FOLDER) {
         return Err(FilesError::State { path: shown });
     }

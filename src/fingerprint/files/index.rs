@@ -247,11 +247,11 @@ fn load(place: &Rooted) -> Option<Known> {
     let (mut file, meta) = dir.file(INDEX).ok()??;
     let mut header = [0; HEADER];
     file.read_exact(&mut header).ok()?;
-    let told = Header::read(&header).filter(|told| told.is_of(&meta))?;
+    let parsed = Header::read(&header).filter(|parsed| parsed.is_of(&meta))?;
     let bytes = rows(&file, &meta, &header)?;
     // After a crash, recent files may have old content under new times.
-    let is_same = told.boot == boot() && told.boot != [0; 16];
-    let until = (!is_same).then(|| told.written.0.saturating_sub(SETTLED));
+    let is_same = parsed.boot == boot() && parsed.boot != [0; 16];
+    let until = (!is_same).then(|| parsed.written.0.saturating_sub(SETTLED));
     Known::new(bytes, until)
 }
 
@@ -262,8 +262,8 @@ fn rows(file: &File, meta: &Metadata, header: &[u8; HEADER]) -> Option<Vec<u8>> 
     (meta.len() <= limits::INDEX).then_some(())?;
     let mut bytes = Vec::with_capacity(length);
     file.take(limits::INDEX).read_to_end(&mut bytes).ok()?;
-    let told = (bytes.len() == rows + CHECKSUM).then(|| bytes.split_off(rows))?;
-    (told == checksum(header, &bytes)).then_some(bytes)
+    let stored = (bytes.len() == rows + CHECKSUM).then(|| bytes.split_off(rows))?;
+    (stored == checksum(header, &bytes)).then_some(bytes)
 }
 
 fn write(new: &mut Fresh, header: &Header, known: &Known) -> Option<()> {
@@ -285,9 +285,9 @@ fn checksum(header: &[u8; HEADER], rows: &[u8]) -> [u8; CHECKSUM] {
 
 /// The boot id; zeros if unknown, which never matches.
 fn boot() -> [u8; 16] {
-    let said = read::bytes(Path::new(BOOT), Links::Follow, 64).unwrap_or_default();
+    let text = read::bytes(Path::new(BOOT), Links::Follow, 64).unwrap_or_default();
     let mut boot = [0; 16];
-    let digits: Vec<u8> = said.into_iter().filter(u8::is_ascii_hexdigit).collect();
+    let digits: Vec<u8> = text.into_iter().filter(u8::is_ascii_hexdigit).collect();
     match hex::decode_to_slice(digits, &mut boot) {
         Ok(()) => boot,
         Err(_) => [0; 16],
@@ -314,9 +314,9 @@ pub(super) mod tests {
         let bytes = std::fs::read(index).unwrap();
         let (header, rows) = bytes.split_first_chunk::<HEADER>().unwrap();
         let mut rows = rows[..rows.len() - CHECKSUM].to_vec();
-        let mut told = Header::read(header).unwrap();
-        change(&mut told, &mut rows);
-        let header = told.bytes();
+        let mut parsed = Header::read(header).unwrap();
+        change(&mut parsed, &mut rows);
+        let header = parsed.bytes();
         let file = std::fs::OpenOptions::new().write(true).open(index).unwrap();
         let sum = checksum(&header, &rows);
         file.write_all_at(&[&header[..], &rows, &sum].concat(), 0)

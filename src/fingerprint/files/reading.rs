@@ -149,18 +149,18 @@ fn read_project(from: &Origin, main: &WorkspacePath) -> Result<Marked, FilesErro
     let mut entries = Vec::new();
     let mut marks = Vec::new();
     for path in project_files(main) {
-        let said = (path != *main).then(|| Mention {
+        let mention = (path != *main).then(|| Mention {
             file: main.to_string(),
             line: 1,
         });
-        let real = find::resolve(&from.root, &path, said.as_ref())?;
+        let real = find::resolve(&from.root, &path, mention.as_ref())?;
         let limit = if path.requirements_kind() == RequirementsKind::Project {
             limits::PROJECT
         } else {
             limits::LOCK
         };
         let content = content::hash(from, &real, limit)
-            .map_err(|trouble| unread(path.as_str(), said.as_ref(), trouble))?;
+            .map_err(|trouble| unread(path.as_str(), mention.as_ref(), trouble))?;
         marks.push(Some(content.mark));
         entries.push(Entry {
             path: path.file_name().unwrap_or_default().to_owned(),
