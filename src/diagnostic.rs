@@ -6,13 +6,14 @@
 pub mod lint;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 pub(crate) use text::{is_unseen, quoted, shown};
 
 /// The severity of a diagnostic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// Must be fixed before anything is built.
@@ -32,6 +33,8 @@ pub struct Source {
     pub path: String,
     /// The complete text.
     pub text: String,
+    /// The offsets at which its lines begin, computed on first use: thousands of places may be looked up in one text.
+    lines: OnceLock<Vec<usize>>,
 }
 
 /// All source texts, for rendering excerpts.
@@ -45,6 +48,7 @@ impl Sources {
         self.0.push(Source {
             path: path.into(),
             text: text.into(),
+            lines: OnceLock::new(),
         });
         id
     }
@@ -106,12 +110,24 @@ impl Sources {
 
     /// Line and column of a place, from 1; columns count characters.
     pub fn line_column(&self, place: &Place) -> (usize, usize) {
-        let text = &self.get(place.source).text;
-        let start = text.floor_char_boundary(place.span.start);
-        let before = &text[..start];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let source = self.get(place.source);
+        let at = source.text.floor_char_boundary(place.span.start);
+        let (line, bytes) = source.line(at);
+        let column = source.text[bytes.start..at].chars().count() + 1;
         (line, column)
+    }
+}
+
+impl Source {
+    /// The line that contains an offset: its number, from 1, and its range without the line break.
+    pub(crate) fn line(&self, at: usize) -> (usize, Range<usize>) {
+        let starts = self.lines.get_or_init(|| {
+            let ends = self.text.match_indices('\n').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(ends).collect()
+        });
+        let line = starts.partition_point(|start| *start <= at);
+        let end = starts.get(line).map_or(self.text.len(), |next| next - 1);
+        (line, starts[line - 1]..end)
     }
 }
 
@@ -119,7 +135,7 @@ impl Sources {
 const SECRET_LIMIT: usize = 256;
 
 /// A byte range of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The source text.
     pub source: SourceId,
@@ -150,7 +166,7 @@ impl Spanned {
 }
 
 /// A place with an explanation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Label {
     /// What to underline.
     pub place: Place,
@@ -159,7 +175,7 @@ pub struct Label {
 }
 
 /// An unambiguous fix: the text that should be at a place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fix {
     /// What to replace.
     pub place: Place,
@@ -175,20 +191,17 @@ pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
             (false, Some(place.source), place.span.start, place.span.end)
         })
     };
+    // Many may be at one place: comparing each with all of those would be quadratic.
+    let mut seen = HashSet::new();
+    let is_new: Vec<bool> = diagnostics.iter().map(|it| seen.insert(it)).collect();
+    let mut is_new = is_new.into_iter();
+    diagnostics.retain(|_| is_new.next().unwrap_or(true));
     diagnostics.sort_by_key(order);
-    let mut sorted: Vec<Diagnostic> = Vec::new();
-    for diagnostic in diagnostics {
-        let at = order(&diagnostic);
-        let here = sorted.iter().rev().take_while(|it| order(it) == at);
-        if !here.into_iter().any(|it| *it == diagnostic) {
-            sorted.push(diagnostic);
-        }
-    }
-    sorted
+    diagnostics
 }
 
 /// An error or warning. Its texts start in lower case, have no full stop, and put names in backticks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Diagnostic {
     /// Error or warning.

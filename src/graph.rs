@@ -8,7 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use petgraph::Direction;
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
@@ -312,7 +312,8 @@ fn order(edges: &DiGraph<(), EdgeKind>) -> Vec<ImageId> {
 
 /// One cycle for each strongly connected component: the shortest through its first image.
 fn cycles(edges: &DiGraph<(), EdgeKind>, hops: &[Hop]) -> Vec<Cycle> {
-    let mut found: Vec<Cycle> = tarjan_scc(edges)
+    // Not `tarjan_scc`: it recurses once per image, so a long chain of bases could overflow the stack.
+    let mut found: Vec<Cycle> = kosaraju_scc(edges)
         .into_iter()
         .filter(|component| component.len() > 1 || edges.contains_edge(component[0], component[0]))
         .map(|component| {

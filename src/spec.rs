@@ -3,6 +3,8 @@
 //! The fields are exactly those that a user writes, after inheritance and variables but before any defaults, which other modules own
 //! (see [`crate::recipe`]). A new field is a line here and a row in `spec/fields.rs`.
 
+use std::borrow::Cow;
+
 mod build;
 pub(crate) mod fields;
 mod parts;
@@ -11,7 +13,6 @@ mod requirements;
 pub(crate) mod rules;
 mod with;
 
-pub(crate) use build::put_secret;
 pub use build::{
     NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, SecretSource,
     SecretStep, SecretUse,
@@ -125,9 +126,9 @@ impl ImageSpec {
         if let Some(Base::Image(id)) = &self.base_image {
             need("base-image".to_owned(), id.as_str(), true);
         }
-        for (field, copy) in self.copies() {
+        for (list, at, copy) in self.copies() {
             if let CopyFrom::Image { image, .. } = &copy.from {
-                need(field, image, false);
+                need(format!("{list}[{at}]"), image, false);
             }
         }
         for (name, context) in self.dockerfile.iter().flat_map(|own| &own.contexts) {
@@ -139,9 +140,9 @@ impl ImageSpec {
     }
 
     /// Returns the workspace files and directories that this image reads, each with the manifest name of its field.
-    pub fn paths(&self) -> Vec<(String, &WorkspacePath, PathKind)> {
+    pub fn paths(&self) -> Vec<(Cow<'static, str>, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
-        let mut add = |field: String, path, kind| paths.push((field, path, kind));
+        let mut add = |field: Cow<'static, str>, path, kind| paths.push((field, path, kind));
         if let Some(requirements) = &self.requirements {
             add("requirements".into(), &requirements.path, PathKind::File);
         }
@@ -157,12 +158,13 @@ impl ImageSpec {
                 ..
             } = step
             {
-                add(format!("steps[{at}]"), &requirements.path, PathKind::File);
+                let field = format!("steps[{at}]");
+                add(field.into(), &requirements.path, PathKind::File);
             }
         }
-        for (field, copy) in self.copies() {
+        for (list, at, copy) in self.copies() {
             if let CopyFrom::Workspace { path, .. } = &copy.from {
-                add(field, path, PathKind::Any);
+                add(format!("{list}[{at}]").into(), path, PathKind::Any);
             }
         }
         if let Some(own) = &self.dockerfile {
@@ -171,7 +173,7 @@ impl ImageSpec {
             for (name, context) in &own.contexts {
                 if let NamedContext::Folder(path) = context {
                     let field = format!("dockerfile.contexts.{name}");
-                    add(field, path, PathKind::Folder);
+                    add(field.into(), path, PathKind::Folder);
                 }
             }
         }
@@ -191,19 +193,18 @@ impl ImageSpec {
         !self.conda_packages.is_empty() || self.steps.iter().any(conda)
     }
 
-    /// All copies: of `copy`, then of `steps`.
-    pub(crate) fn copies(&self) -> impl Iterator<Item = (String, &Copy)> {
+    /// All copies: of `copy`, then of `steps`; each with the field and its place in that.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (&'static str, usize, &Copy)> {
         let own = self
             .steps
             .iter()
             .enumerate()
             .filter_map(|(at, step)| match step {
-                OwnStep::Copy(copy) => Some((format!("steps[{at}]"), copy)),
+                OwnStep::Copy(copy) => Some(("steps", at, copy)),
                 _ => None,
             });
         let copy = self.copy.iter().enumerate();
-        copy.map(|(at, copy)| (format!("copy[{at}]"), copy))
-            .chain(own)
+        copy.map(|(at, copy)| ("copy", at, copy)).chain(own)
     }
 }
 

@@ -12,8 +12,11 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         _ => 3,
     };
     let folded = fold(word);
+    let length = folded.chars().count();
+    let is_of_length = |known: &&str| known.chars().count().abs_diff(length) <= limit;
     let distance = |known: &str| strsim::damerau_levenshtein(&folded, &fold(known));
-    let distances = known.into_iter().map(|known| (distance(known), known));
+    let known = known.into_iter().filter(is_of_length);
+    let distances = known.map(|known| (distance(known), known));
     let close = distances.filter(|(distance, _)| *distance <= limit);
     close
         .min_by_key(|(distance, _)| *distance)

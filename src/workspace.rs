@@ -5,15 +5,17 @@
 
 mod allows;
 mod locked;
+mod places;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::diagnostic::{Diagnostic, Place, Sources};
+use crate::diagnostic::{Diagnostic, Sources};
 use crate::spec::{ImageSpec, WorkspacePath};
 pub use locked::{Lock, Locked, LockedImage};
 
 pub use allows::{Allow, Allows};
+pub use places::{Part, Places, Said};
 
 /// The directory inside the workspace that contains records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
@@ -73,34 +75,4 @@ pub struct Image {
     pub places: Places,
     /// Indexes of the `allow` nodes in [`Workspace::allows`] that apply, innermost first.
     pub allows: Vec<usize>,
-}
-
-/// Where the fields of one image were said, by the manifest's name of the field: `base-image`, or `packages[2]` for one
-/// value of a list, or the empty name for the image's own head.
-#[derive(Debug, Clone, Default)]
-pub struct Places(BTreeMap<String, Place>);
-
-impl Places {
-    /// Notes a place.
-    pub fn insert(&mut self, field: impl Into<String>, place: Place) {
-        self.0.insert(field.into(), place);
-    }
-
-    /// Whether a field was said at all.
-    pub fn has(&self, field: &str) -> bool {
-        self.0.contains_key(field)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Place)> {
-        self.0.iter()
-    }
-
-    /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.
-    pub fn get(&self, field: &str) -> Option<&Place> {
-        self.0
-            .get(field)
-            .or_else(|| self.0.get(field.split(['[', '.']).next().unwrap_or("")))
-            .or_else(|| self.0.get(""))
-    }
 }

@@ -1,6 +1,6 @@
 //! Checks image names against Docker's rules and for duplicates.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::reference::{self, DEFAULT_TAG_FORMAT};
@@ -8,7 +8,7 @@ use crate::spec::rules::check_name;
 use crate::workspace::Image;
 
 pub(super) fn check(images: &[Image], diagnostics: &mut Vec<Diagnostic>) {
-    let mut first: BTreeMap<(String, &str), &Image> = BTreeMap::new();
+    let mut first: HashMap<(String, &str), &Image> = HashMap::new();
     for image in images {
         diagnostics.extend(id_as_name(image));
         let format = image.spec.tag_format.as_deref();

@@ -7,8 +7,8 @@ use crate::workspace::Image;
 /// Reports the fields of an image that contain passwords.
 pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
     let spec = &image.spec;
-    let one = |field: &'static str| move |text| (field.to_owned(), text);
-    let many = |field: &'static str| move |(at, text)| (format!("{field}[{at}]"), text);
+    let one = |field: &'static str| move |text| (field, None, text);
+    let many = |field: &'static str| move |(at, text)| (field, Some(at), text);
     let extra = spec.pip_extra_index_url.iter().enumerate();
     let packages = spec.packages.iter().enumerate();
     let runtime = spec.runtime_packages.iter().enumerate();
@@ -28,10 +28,11 @@ pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
         .chain(runtime.map(many("runtime-packages")))
         .chain(channels.map(many("conda-channels")))
         .chain(own.map(many("steps")))
-        .filter(|(field, text)| has_password(text) || has_token(field, text))
-        .filter_map(|(field, _)| {
+        .filter(|(field, _, text)| has_password(text) || has_token(field, text))
+        .filter_map(|(field, at, _)| {
             let mistake = Diagnostic::error("password", "a URL contains a password");
-            let place = image.places.get(&field)?.clone();
+            let part = at.map_or(field.to_owned(), |at| format!("{field}[{at}]"));
+            let place = image.places.get(&part)?.clone();
             let step = if field.starts_with("conda") {
                 SecretStep::Conda
             } else {

@@ -23,13 +23,21 @@ enum PathState {
 pub(super) struct Paths<'a> {
     root: &'a Path,
     known: BTreeMap<WorkspacePath, PathState>,
+    /// The names in directories in which something is missing.
+    listed: BTreeMap<WorkspacePath, Vec<String>>,
+    looks: usize,
 }
+
+/// How many missing files get a suggestion: each is compared with all files of its directory.
+const LOOKS: usize = 256;
 
 impl<'a> Paths<'a> {
     pub(super) fn new(workspace: &'a Workspace) -> Self {
         Self {
             root: &workspace.root,
             known: BTreeMap::new(),
+            listed: BTreeMap::new(),
+            looks: 0,
         }
     }
 
@@ -49,11 +57,10 @@ impl<'a> Paths<'a> {
         wanted: PathKind,
         place: &Place,
     ) -> Option<Diagnostic> {
-        let root = self.root;
-        let found = self
-            .known
-            .entry(path.clone())
-            .or_insert_with(|| look(root, path));
+        if !self.known.contains_key(path) {
+            self.known.insert(path.clone(), look(self.root, path));
+        }
+        let found = &self.known[path];
         let mistake = |code, what: String| Diagnostic::error(code, format!("`{path}` {what}"));
         match found {
             PathState::Kind(FileKind::Directory) if wanted != PathKind::File => None,
@@ -74,8 +81,35 @@ impl<'a> Paths<'a> {
             PathState::Unreadable(why) => {
                 Some(mistake("unreadable", format!("cannot be read: {why}")).at(place.clone(), ""))
             }
-            PathState::Missing => Some(missing(root, path, place)),
+            PathState::Missing => Some(self.missing(path, place)),
         }
+    }
+
+    fn missing(&mut self, path: &WorkspacePath, place: &Place) -> Diagnostic {
+        let mistake = Diagnostic::error("missing-file", format!("`{path}` does not exist"));
+        if path.under(self.root).symlink_metadata().is_ok() {
+            return mistake.at(place.clone(), "a broken link");
+        }
+        let mistake = mistake.unfixed(place, self.meant(path), "no such file or directory");
+        if path.file_name().unwrap_or("").contains(['*', '?']) {
+            return mistake.help("globs are not expanded: copy the directory, and exclude unwanted files with a `.dockerignore`");
+        }
+        mistake.help("paths are relative to the directory of the manifest that contains them")
+    }
+
+    /// The name in the same directory that was probably meant.
+    fn meant(&mut self, path: &WorkspacePath) -> Option<&str> {
+        self.looks += 1;
+        if self.looks > LOOKS {
+            return None;
+        }
+        let folder = path.parent();
+        if !self.listed.contains_key(&folder) {
+            self.listed
+                .insert(folder.clone(), names(self.root, &folder));
+        }
+        let names = self.listed[&folder].iter().map(String::as_str);
+        closest(path.file_name().unwrap_or(""), names)
     }
 }
 
@@ -94,13 +128,8 @@ fn look(root: &Path, path: &WorkspacePath) -> PathState {
     }
 }
 
-fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
-    let mistake = Diagnostic::error("missing-file", format!("`{path}` does not exist"));
-    if path.under(root).symlink_metadata().is_ok() {
-        return mistake.at(place.clone(), "a broken link");
-    }
-    let folder = path.parent();
-    let name = path.file_name().unwrap_or("");
+/// The names in a directory, sorted; none if it cannot be read.
+fn names(root: &Path, folder: &WorkspacePath) -> Vec<String> {
     let listed = Root::open(root)
         .and_then(|root| root.list(Path::new(folder.as_str()), Links::Follow))
         .into_iter()
@@ -109,10 +138,5 @@ fn missing(root: &Path, path: &WorkspacePath, place: &Place) -> Diagnostic {
         .filter_map(|listed| listed.name.into_string().ok())
         .collect();
     names.sort();
-    let meant = closest(name, names.iter().map(String::as_str));
-    let mistake = mistake.unfixed(place, meant, "no such file or directory");
-    if name.contains(['*', '?']) {
-        return mistake.help("globs are not expanded: copy the directory, and exclude unwanted files with a `.dockerignore`");
-    }
-    mistake.help("paths are relative to the directory of the manifest that contains them")
+    names
 }

@@ -16,6 +16,10 @@ use crate::workspace::Workspace;
 
 /// Reports invalid combinations of fields in the images of a workspace.
 pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
+    let images = workspace.images.iter();
+    let specs = images
+        .map(|image| (image.id.as_str(), &image.spec))
+        .collect();
     for image in &workspace.images {
         let spec = &image.spec;
         let mut clashes = Clashes { image, findings };
@@ -27,7 +31,7 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
             conda(spec, &mut clashes);
             locks::locks(spec, &workspace.root, &mut clashes);
             sources(spec, &mut clashes);
-            flytekit::flytekit(spec, &workspace.images, &mut clashes);
+            flytekit::flytekit(spec, &specs, &mut clashes);
         }
     }
 }

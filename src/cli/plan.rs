@@ -1,5 +1,7 @@
 //! `graph plan`: shows what `graph build` would do, and why.
 
+use std::mem::ManuallyDrop;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -53,10 +55,11 @@ pub(super) fn dry(
 
 fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let choice = &args.choice;
-    let session = context.open(choice.builder.as_deref())?;
+    // Never dropped, as in `check`: planning leaves nothing behind that would have to be cleaned up.
+    let session = ManuallyDrop::new(context.open(choice.builder.as_deref())?);
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
-    let planned = choice.plan(&session, &selection, &notifier)?;
+    let planned = ManuallyDrop::new(choice.plan(&session, &selection, &notifier)?);
     choice.tell_doubts(&session, &planned, &notifier);
     let relevant = session.world.graph.with_bases(&planned.asked);
     let floating = session.floating(&relevant);

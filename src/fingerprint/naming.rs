@@ -3,11 +3,12 @@
 //! flytekit's tag only names an image: it leaves out inputs that change the image (`docs/design/flytekit.md`), so
 //! freshness is still decided by the key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::flytekit::{Base, CopyMode, Digests, Error, Fields, Folder, Order, Spec, Value};
 use super::{Files, FilesError};
+use crate::graph::ImageId;
 use crate::spec::{self, CopyFrom, DEFAULT_PLATFORM, ImageSpec, SourceCopyMode, WorkspacePath};
 use crate::workspace::Image;
 
@@ -23,8 +24,8 @@ pub struct Namer {
     pub(super) base: Option<usize>,
 }
 
-/// The namers of all images, in order; `None` for images that are tagged by key.
-pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
+/// The namers of the images that flytekit tags; the others are tagged by key.
+pub fn namers(images: &[Image]) -> BTreeMap<ImageId, Namer> {
     let places: HashMap<&str, usize> = by_id(images);
     let namer = |image: &Image| {
         image.spec.flytekit.as_ref()?;
@@ -38,7 +39,10 @@ pub fn namers(images: &[Image]) -> Vec<Option<Namer>> {
             base,
         })
     };
-    images.iter().map(namer).collect()
+    let ids = (0..).map(ImageId);
+    ids.zip(images)
+        .filter_map(|(id, image)| Some((id, namer(image)?)))
+        .collect()
 }
 
 /// flytekit's ids of all images, which the images contain as `_F_IMG_ID`; `None` for images without `flytekit`.
@@ -52,7 +56,11 @@ pub fn flytekit_ids(images: &[Image]) -> Vec<Option<String>> {
     images.iter().map(id).collect()
 }
 
+/// The places of the images; of none when flytekit names none.
 fn by_id(images: &[Image]) -> HashMap<&str, usize> {
+    if images.iter().all(|image| image.spec.flytekit.is_none()) {
+        return HashMap::new();
+    }
     let ids = images.iter().enumerate();
     ids.map(|(at, image)| (image.id.as_str(), at)).collect()
 }

@@ -20,7 +20,7 @@ use crate::workspace::Workspace;
 pub struct Fingerprints {
     pub(crate) reader: Arc<FileReader>,
     all: Vec<Fingerprint>,
-    namers: Arc<[Option<Namer>]>,
+    namers: Arc<BTreeMap<ImageId, Namer>>,
     /// flytekit's tags, by image.
     tags: Vec<Option<String>>,
 }
@@ -82,8 +82,9 @@ impl Fingerprints {
         is_due: impl Fn(ImageId) -> bool,
     ) -> Vec<BadSet> {
         let mut bad = Vec::new();
+        let namers = Arc::clone(&self.namers);
         for &image in graph.order() {
-            let Some(namer) = self.namers[image.index()].clone().filter(|_| is_due(image)) else {
+            let Some(namer) = namers.get(&image).filter(|_| is_due(image)) else {
                 continue;
             };
             let base = namer.base.map(|at| {

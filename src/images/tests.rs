@@ -307,7 +307,7 @@ fn an_excerpt_is_a_manifest_that_says_the_same() {
     let made = &assembled.workspace.images[0].places;
     let span = |place: &crate::diagnostic::Place| place.span.clone();
     for (field, place) in made.iter() {
-        let there = read.places.get(field).map(span);
+        let there = read.places.get(&field.to_string()).map(span);
         assert_eq!(there, Some(span(place)), "{field}\n{text}");
     }
 }

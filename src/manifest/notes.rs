@@ -27,11 +27,21 @@ pub(super) struct Notes {
 
 impl Notes {
     pub(super) fn tell(&mut self, mistake: Diagnostic) {
-        if self.mistakes.len() < MISTAKE_LIMIT {
-            self.mistakes.push(mistake);
-        } else {
+        self.tell_with(|| mistake);
+    }
+
+    /// The same, but the mistake is only constructed when there is room for it: a hostile file can contain a million mistakes.
+    pub(super) fn tell_with(&mut self, mistake: impl FnOnce() -> Diagnostic) {
+        if self.is_full() {
             self.untold += 1;
+        } else {
+            self.mistakes.push(mistake());
         }
+    }
+
+    /// Whether further mistakes are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.mistakes.len() >= MISTAKE_LIMIT
     }
 
     pub(super) fn tell_all(&mut self, mistakes: Vec<Diagnostic>) {

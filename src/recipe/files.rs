@@ -1,6 +1,8 @@
 //! The workspace files that a step reads, and the ignore rules that apply to them.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::spec::WorkspacePath;
@@ -51,7 +53,7 @@ pub enum FileSet {
 
 /// Files that imgspec and git keep for themselves, excluded from file sets unless an ignore file re-includes them: `.git` and
 /// `.imgspec` at any depth, and the given files. Empty for flytekit images, whose rules exclude nothing by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Own(Option<Arc<BTreeSet<WorkspacePath>>>);
 
 impl Own {
@@ -70,6 +72,29 @@ impl Own {
         };
         let name = path.rsplit('/').next().unwrap_or(path);
         matches!(name, ".git" | STATE_FOLDER) || files.contains(path)
+    }
+}
+
+// All sets of a workspace share one list, which may be long, so the same list is not compared with itself, and lists are not hashed.
+
+impl Ord for Own {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) if Arc::ptr_eq(one, other) => Ordering::Equal,
+            (one, other) => one.cmp(other),
+        }
+    }
+}
+
+impl PartialOrd for Own {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Own {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.is_some().hash(state);
     }
 }
 

@@ -14,7 +14,7 @@ use super::build::Wishes;
 use super::files::Own;
 use super::model::{Config, Recipe, Step};
 use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
-use crate::workspace::{LOCK_FILE, Workspace};
+use crate::workspace::{Image, LOCK_FILE, Workspace};
 pub(crate) use build::secrets;
 use build::{base, helpers};
 use lowering::{DEFAULT_DIRECTORY, FLYTEKIT_USER, Lowering, sorted};
@@ -25,17 +25,13 @@ pub(crate) use packages::asks_for;
 /// An image without `user` inherits that of its nearest base in the workspace: its steps run as root, its containers as the
 /// base's user. `ids` are the ids by which flytekit finds images that have `flytekit`.
 pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
-    let specs: HashMap<&str, &ImageSpec> = workspace
-        .images
-        .iter()
-        .map(|image| (image.id.as_str(), &image.spec))
-        .collect();
     let own = own_files(workspace);
-    let images = workspace.images.iter().enumerate();
+    let users = users(&workspace.images);
+    let images = workspace.images.iter().zip(users).enumerate();
     images
-        .map(|(at, image)| {
+        .map(|(at, (image, user))| {
             let mut recipe = lower_one(&image.spec, &image.folder, &own);
-            recipe.config.user = inherited_user(&specs, &image.spec);
+            recipe.config.user = user.map(str::to_owned);
             if let Some(Some(id)) = ids.get(at) {
                 // Last, so that a new id does not invalidate any layer.
                 let variable = ("_F_IMG_ID".to_owned(), id.clone());
@@ -46,29 +42,44 @@ pub fn lower(workspace: &Workspace, ids: &[Option<String>]) -> Vec<Recipe> {
         .collect()
 }
 
-fn inherited_user(specs: &HashMap<&str, &ImageSpec>, spec: &ImageSpec) -> Option<String> {
-    let mut spec = spec;
-    // A longer chain is a cycle, which the graph reports.
-    for _ in 0..=specs.len() {
-        if spec.user.is_some() {
-            return spec.user.clone();
+/// The user of each image: its own, or else that of the nearest base that has one.
+fn users(images: &[Image]) -> Vec<Option<&str>> {
+    let places = images.iter().zip(0..);
+    let places: HashMap<&str, usize> = places.map(|(it, at)| (it.id.as_str(), at)).collect();
+    // Remembered for every image on the way, so that a long chain is not walked again from each of its images.
+    let mut known: Vec<Option<Option<&str>>> = vec![None; images.len()];
+    for start in 0..images.len() {
+        let mut way = Vec::new();
+        let mut next = Some(start);
+        let mut user = None;
+        // A longer walk means a cycle, which the graph reports.
+        while let Some(at) = next.filter(|_| way.len() < images.len()) {
+            if let Some(known) = known[at] {
+                user = known;
+                break;
+            }
+            way.push(at);
+            let spec = &images[at].spec;
+            user = own_user(spec);
+            next = match &spec.base_image {
+                Some(Base::Image(base)) if user.is_none() => places.get(base.as_str()).copied(),
+                _ => None,
+            };
         }
-        let own = spec.steps.iter().rev().find_map(|step| match step {
-            OwnStep::User(user) => Some(user),
-            _ => None,
-        });
-        if own.is_some() {
-            return own.cloned();
+        for at in way {
+            known[at] = Some(user);
         }
-        if spec.flytekit.is_some() {
-            return Some(FLYTEKIT_USER.to_owned());
-        }
-        let Some(Base::Image(base)) = &spec.base_image else {
-            return None;
-        };
-        spec = specs.get(base.as_str())?;
     }
-    None
+    known.into_iter().map(Option::flatten).collect()
+}
+
+fn own_user(spec: &ImageSpec) -> Option<&str> {
+    let said = spec.steps.iter().rev().find_map(|step| match step {
+        OwnStep::User(user) => Some(user.as_str()),
+        _ => None,
+    });
+    let flytekits = spec.flytekit.is_some().then_some(FLYTEKIT_USER);
+    spec.user.as_deref().or(said).or(flytekits)
 }
 
 /// The workspace files that only imgspec reads.
@@ -200,6 +211,8 @@ impl Lowering<'_> {
             self.steps.push(Step::Workdir(DEFAULT_DIRECTORY.to_owned()));
         }
         let dockerfile = self.dockerfile();
+        // Half of the capacity that a growing list ends up with is unused, which adds up over 10,000 images.
+        self.steps.shrink_to_fit();
         Recipe {
             platforms: if spec.platform.is_empty() {
                 vec![DEFAULT_PLATFORM.to_owned()]
@@ -231,7 +244,7 @@ impl Lowering<'_> {
 mod tests {
     use super::*;
     use crate::spec::{Copy, CopyFrom};
-    use crate::workspace::{Image, Places};
+    use crate::workspace::Places;
 
     fn image(id: &str, spec: ImageSpec) -> Image {
         Image {

@@ -50,9 +50,9 @@ pub enum Step {
     /// Sets environment variables, sorted by name, for all later steps and for the image.
     Env(Vec<(String, String)>),
     /// Installs Python packages with uv.
-    Pip(Pip),
+    Pip(Box<Pip>),
     /// Installs the packages of a lock file with its tool in [`VENV_HOME`](super::VENV_HOME), which is put first in `PATH`.
-    Lock(Lock),
+    Lock(Box<Lock>),
     /// Sets the user of all later steps and of the image.
     User(String),
     /// Sets the working directory of all later steps and of the image; created if absent.

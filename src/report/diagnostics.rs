@@ -18,6 +18,9 @@ const EXCERPT_LIMIT: usize = 64 * 1024;
 /// Maximum length of a line in an excerpt, in bytes: rendering time grows with the square of it.
 const LINE_LIMIT: usize = 2 * 1024;
 
+/// The maximum number of rendered diagnostics: loading a manifest reports 1,000, and how many more there are.
+const DRAWN: usize = 1001;
+
 /// Renders diagnostics one below the other, followed by a line with their counts; empty for no diagnostics.
 pub fn render(
     diagnostics: &[Diagnostic],
@@ -32,13 +35,35 @@ pub fn render(
     };
     let renderer = width.map_or(renderer.clone(), |width| renderer.term_width(width));
     let mut out = String::new();
-    for diagnostic in diagnostics {
+    let drawn = drawn(diagnostics);
+    for diagnostic in &drawn {
         let _ = writeln!(out, "{}\n", renderer.render(&report(diagnostic, sources)));
+    }
+    if diagnostics.len() > drawn.len() {
+        let more = diagnostics.len() - drawn.len();
+        let _ = writeln!(out, "and {more} more\n");
     }
     if !diagnostics.is_empty() {
         let _ = writeln!(out, "{}", count(diagnostics));
     }
     out
+}
+
+/// Selects the diagnostics to render, in order; when there are too many, errors take precedence over warnings.
+fn drawn(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
+    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
+    let (mut errors, mut warnings) = (errors.min(DRAWN), DRAWN.saturating_sub(errors));
+    let mut is_drawn = |it: &&Diagnostic| {
+        let left = if it.is_error() {
+            &mut errors
+        } else {
+            &mut warnings
+        };
+        let fits = *left > 0;
+        *left = left.saturating_sub(1);
+        fits
+    };
+    diagnostics.iter().filter(|it| is_drawn(it)).collect()
 }
 
 /// Formats the counts as `2 errors, 1 warning`.
@@ -132,10 +157,10 @@ impl<'a> Excerpt<'a> {
         let reach =
             |all: Range<usize>, one: Range<usize>| all.start.min(one.start)..all.end.max(one.end);
         let reach = spans.reduce(reach)?;
-        let start = text[..reach.start].rfind('\n').map_or(0, |at| at + 1);
-        let end = text[reach.end..]
-            .find('\n')
-            .map_or(text.len(), |at| reach.end + at);
+        let (start, end) = (
+            source.line(reach.start).1.start,
+            source.line(reach.end).1.end,
+        );
         let mut lines = text[start..end].split('\n');
         let is_drawable =
             end - start <= EXCERPT_LIMIT && lines.all(|line| line.len() <= LINE_LIMIT);
@@ -151,11 +176,11 @@ impl<'a> Excerpt<'a> {
 
     fn snippet<T: Clone>(&self) -> Snippet<'a, T> {
         let (text, lines) = (&self.source.text, self.lines.clone());
-        let before = text[..lines.start].matches('\n').count();
+        let (first, _) = self.source.line(lines.start);
         // A carriage return would be drawn as a character.
         Snippet::source(text[lines].replace('\r', " "))
             .path(self.source.path.as_str())
-            .line_start(before + 1)
+            .line_start(first)
     }
 }
 

@@ -67,6 +67,10 @@ fn unsupported(
     backend: &dyn Backend,
     known: &Backends,
 ) -> Vec<Diagnostic> {
+    let found = backend.check(recipe);
+    if found.is_empty() {
+        return Vec::new();
+    }
     let able = |other: &&Arc<dyn Backend>| other.priority() > 0 && other.check(recipe).is_empty();
     let able: Vec<String> = known
         .iter()
@@ -89,7 +93,7 @@ fn unsupported(
             mistake.help(format!("builders that can: {}", able.join(", ")))
         }
     };
-    backend.check(recipe).into_iter().map(mistake).collect()
+    found.into_iter().map(mistake).collect()
 }
 
 fn which_there_are(name: &str, known: &Backends) -> String {

@@ -1,6 +1,6 @@
 //! Errors found only from files and tags: file sets that cannot be read, and images with the same reference. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::{BadSet, Fingerprints};
@@ -39,7 +39,7 @@ pub(super) fn unreadable_files(
 /// Finds references that two images share: the later one would overwrite the earlier. flytekit's tags leave out some
 /// inputs, so two such images may have different keys and the same tag.
 pub(super) fn clashes(world: &World, prints: &Fingerprints) -> Vec<Diagnostic> {
-    let mut first: BTreeMap<String, &Image> = BTreeMap::new();
+    let mut first: HashMap<String, &Image> = HashMap::new();
     let mut mistakes = Vec::new();
     for id in world.graph.ids() {
         let image = &world.workspace.images[id.index()];

@@ -16,7 +16,7 @@ const CLEAN: &str = "test ! -e /run/imgspec && test -z \"$(ls -A /var/lib/apt/li
 
 fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) -> Step {
     let path = |path: &str| WorkspacePath::resolve(&WorkspacePath::default(), path).unwrap();
-    Step::Pip(Pip {
+    Step::Pip(Box::new(Pip {
         interpreter,
         requirements: requirements.map(|file| FileSet::Requirements { path: path(file) }),
         packages: packages.iter().map(|name| (*name).to_owned()).collect(),
@@ -24,7 +24,7 @@ fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) 
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
         unless_named: None,
-    })
+    }))
 }
 
 /// Builds like a run: transient failures (of the network) are retried.

@@ -120,7 +120,7 @@ fn every_step_has_its_instruction_and_its_words() {
             ("A".into(), "1".into()),
             ("B".into(), "$A \"x\"".into()),
         ]),
-        Step::Pip(pip),
+        Step::Pip(Box::new(pip)),
         Step::Workdir("/app".into()),
         tree("/app/src"),
         Step::Copy(CopyStep {

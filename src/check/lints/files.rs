@@ -12,17 +12,15 @@ impl Lints<'_> {
     pub(super) fn no_ignore_file(&mut self, root: &Path) {
         let image = self.image;
         let folder = &image.folder;
-        let copies = image
-            .spec
-            .copies()
-            .filter_map(|(field, copy)| match &copy.from {
-                CopyFrom::Workspace { path, .. } => Some((field, path)),
-                CopyFrom::Image { .. } => None,
-            });
+        let copies = image.spec.copies();
+        let copies = copies.filter_map(|(list, at, copy)| match &copy.from {
+            CopyFrom::Workspace { path, .. } => Some((list, Some(at), path)),
+            CopyFrom::Image { .. } => None,
+        });
         let source = image.spec.source_root.iter();
-        let source = source.map(|root| ("source-root".to_owned(), &root.path));
+        let source = source.map(|root| ("source-root", None, &root.path));
         let source = source.filter(|_| image.spec.flytekit.is_none());
-        for (field, path) in source.chain(copies) {
+        for (list, at, path) in source.chain(copies) {
             let has_rules = || {
                 folder
                     .under(root)
@@ -36,6 +34,7 @@ impl Lints<'_> {
                 let found = found.help(format!(
                     "add a `{IGNORE_FILE}` beside the manifest that excludes, for example, build results and `.venv`; an empty one is enough"
                 ));
+                let field = at.map_or(list.to_owned(), |at| format!("{list}[{at}]"));
                 self.tell(&field, found, "this includes every file that appears there");
                 return;
             }

@@ -95,7 +95,7 @@ impl Lints<'_> {
         }
         let brings_programs = spec
             .copies()
-            .any(|(_, copy)| matches!(copy.from, CopyFrom::Image { .. }));
+            .any(|(_, _, copy)| matches!(copy.from, CopyFrom::Image { .. }));
         let is_run = |step: &OwnStep| matches!(step, OwnStep::Run(_));
         let is_install = |step: &OwnStep| {
             matches!(
@@ -134,14 +134,15 @@ impl Lints<'_> {
     fn installs(&mut self) {
         let image = self.image;
         let commands = image.spec.commands.iter().enumerate();
-        let commands = commands.map(|(at, line)| (format!("commands[{at}]"), line));
+        let commands = commands.map(|(at, line)| ("commands", at, line));
         let steps = image.spec.steps.iter().enumerate();
         let steps = steps.filter_map(|(at, step)| match step {
-            OwnStep::Run(line) => Some((format!("steps[{at}]"), line)),
+            OwnStep::Run(line) => Some(("steps", at, line)),
             _ => None,
         });
-        for (field, line) in commands.chain(steps) {
+        for (list, at, line) in commands.chain(steps) {
             if let Some((what, better)) = install::installs(line) {
+                let field = format!("{list}[{at}]");
                 let found = Diagnostic::lint("install-command", format!("a command runs `{what}`"));
                 let found = found.help(format!("list the packages in `{better}`, so that they are installed before files are copied and are visible in the manifest"));
                 self.tell(&field, found, &format!("`{better}` does this"));
@@ -155,19 +156,22 @@ fn secrets(images: &[Image], findings: &mut Findings) -> BTreeSet<String> {
     let mut hidden = BTreeSet::new();
     for image in images {
         let env = image.spec.env.iter();
-        let env = env.map(|(name, value)| (format!("env.{name}"), name, value));
+        let env = env.map(|(name, value)| (None, name, value));
         let steps = image.spec.steps.iter().enumerate();
-        let steps = steps.flat_map(|(at, step)| match step {
-            OwnStep::Env(pairs) => pairs
+        let steps = steps.flat_map(|(at, step)| {
+            let pairs = match step {
+                OwnStep::Env(pairs) => pairs.as_slice(),
+                _ => &[],
+            };
+            pairs
                 .iter()
-                .map(|(name, value)| (format!("steps[{at}]"), name, value))
-                .collect(),
-            _ => Vec::new(),
+                .map(move |(name, value)| (Some(at), name, value))
         });
-        for (field, name, value) in env.chain(steps) {
+        for (step, name, value) in env.chain(steps) {
             let Some(why) = secret_value::looks_secret(name, value) else {
                 continue;
             };
+            let field = step.map_or(format!("env.{name}"), |at| format!("steps[{at}]"));
             let message = format!("the value of `{name}` looks like a secret");
             let found = Diagnostic::lint("secret-value", message).help(format!(
                 "anyone with the image can read it; pass it to steps with `secret \"{}\" env=\"{name}\"`, and to containers when they start",

@@ -9,21 +9,19 @@ impl Lints<'_> {
         self.entrypoint();
         let spec = &self.image.spec;
         let packages = spec.packages.iter().enumerate();
-        let packages = packages.map(|(at, text)| (format!("packages[{at}]"), text));
+        let packages = packages.map(|(at, text)| ("packages", at, text));
         let runtime = spec.runtime_packages.iter().enumerate();
-        let runtime = runtime.map(|(at, text)| (format!("runtime-packages[{at}]"), text));
+        let runtime = runtime.map(|(at, text)| ("runtime-packages", at, text));
         let steps = spec.steps.iter().enumerate().flat_map(|(at, step)| {
             let packages = match step {
                 OwnStep::Pip { packages, .. } => packages.as_slice(),
                 _ => &[],
             };
-            packages
-                .iter()
-                .map(move |text| (format!("steps[{at}]"), text))
+            packages.iter().map(move |text| ("steps", at, text))
         });
-        let all: Vec<_> = packages.chain(runtime).chain(steps).collect();
-        for (field, text) in all {
+        for (list, at, text) in packages.chain(runtime).chain(steps) {
             if let Some(mended) = with_two_equals(text) {
+                let field = format!("{list}[{at}]");
                 let found =
                     Diagnostic::lint("single-equals", format!("`{text}` is not a requirement"));
                 let found = self.mended(&field, text, &quoted(&mended), found);

@@ -1,10 +1,17 @@
 //! Checks images that should be compatible with flytekit for what flytekit would build differently.
 
+use std::collections::HashMap;
+
 use super::clash::Clashes;
 use crate::spec::{Base, ImageSpec, RequirementsKind};
-use crate::workspace::Image;
 
-pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes<'_>) {
+/// How deep flytekit images may be built on each other: the id of each is hashed from the specs of all its bases.
+const DEPTH_LIMIT: usize = 32;
+
+/// All images by their ids.
+pub(super) type Specs<'a> = HashMap<&'a str, &'a ImageSpec>;
+
+pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {
     if spec.flytekit.is_none() {
         if !spec.runtime_packages.is_empty() {
             clashes.error(
@@ -21,17 +28,7 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
                 "flytekit would copy the loaded modules, which only the workflow's process knows",
                 "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
     }
-    if let Some(Base::Image(id)) = &spec.base_image
-        && let Some(base) = images.iter().find(|image| image.id == *id)
-        && base.spec.flytekit.is_none()
-    {
-        clashes.error(
-            "base-image",
-            format!("flytekit cannot refer to the base `{id}`"),
-            "its tag is not one of flytekit's",
-            format!("add `flytekit` to `{id}` too, or set it in `defaults`"),
-        );
-    }
+    base(spec, specs, clashes);
     let kind = spec.requirements.as_ref();
     let kind = kind.map(|given| given.path.requirements_kind());
     if let Some(RequirementsKind::Project | RequirementsKind::Pylock) = kind {
@@ -43,6 +40,41 @@ pub(super) fn flytekit(spec: &ImageSpec, images: &[Image], clashes: &mut Clashes
         );
     }
     ignored(spec, clashes);
+}
+
+fn base(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {
+    let Some((id, base)) = base_of(spec, specs) else {
+        return;
+    };
+    if base.flytekit.is_none() {
+        clashes.error(
+            "base-image",
+            format!("flytekit cannot refer to the base `{id}`"),
+            "its tag is not one of flytekit's",
+            format!("add `flytekit` to `{id}` too, or set it in `defaults`"),
+        );
+    }
+    let below = |spec: &&ImageSpec| base_of(spec, specs).map(|(_, base)| base);
+    let depth = std::iter::successors(Some(base), below).take(DEPTH_LIMIT + 1);
+    // Reported once per chain: for the first image that is too deep.
+    if depth.count() == DEPTH_LIMIT {
+        clashes.error(
+            "base-image",
+            format!("flytekit images are built on each other more than {DEPTH_LIMIT} deep"),
+            "one base too many",
+            "flytekit hashes all bases of an image into its id: build on one that is further down",
+        );
+    }
+}
+
+/// The image of the workspace that an image is built on.
+fn base_of<'a>(spec: &ImageSpec, specs: &Specs<'a>) -> Option<(&'a str, &'a ImageSpec)> {
+    match &spec.base_image {
+        Some(Base::Image(id)) => specs
+            .get_key_value(id.as_str())
+            .map(|(id, spec)| (*id, *spec)),
+        _ => None,
+    }
 }
 
 /// Reports fields that only the envd builder supports.

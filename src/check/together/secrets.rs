@@ -2,7 +2,7 @@
 //!
 //! Accesses no values. Places are compared as in the recipe, defaults included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clash::Clashes;
 use crate::recipe::{self, Given, SecretPlace};
@@ -36,7 +36,7 @@ pub(super) fn secrets(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
 /// Reports two secrets that the same step would find in the same place.
 fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let mut first: BTreeMap<Given, String> = BTreeMap::new();
-    let mut told: Vec<(String, String)> = Vec::new();
+    let mut told: BTreeSet<(String, String)> = BTreeSet::new();
     for secret in recipe::secrets(spec) {
         for given in secret.uses {
             let Some(other) = first.insert(given.clone(), secret.id.clone()) else {
@@ -57,7 +57,7 @@ fn one_place(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 format!("so is {}", words(&pair.0)),
             );
             clashes.findings.error(clash);
-            told.push(pair);
+            told.insert(pair);
         }
     }
 }

@@ -37,7 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     )
         .prop_map(
             |(interpreter, packages, index, extra_indexes, extra_args)| {
-                Step::Pip(Pip {
+                Step::Pip(Box::new(Pip {
                     interpreter,
                     requirements: None,
                     packages,
@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
                     extra_indexes,
                     extra_args,
                     unless_named: None,
-                })
+                }))
             },
         );
     let copy = (text(), text(), prop::option::of(text())).prop_map(|(path, to, owner)| {

@@ -53,7 +53,7 @@ fn sample() -> Recipe {
                 version: "3.12".into(),
             },
             Step::Env(vec![("MODE".into(), "train".into())]),
-            Step::Pip(Pip {
+            Step::Pip(Box::new(Pip {
                 interpreter: Interpreter::Managed,
                 requirements: Some(FileSet::Requirements {
                     path: path("requirements.txt"),
@@ -63,7 +63,7 @@ fn sample() -> Recipe {
                 extra_indexes: texts("https://example.org/extra"),
                 extra_args: texts("--pre"),
                 unless_named: None,
-            }),
+            })),
             Step::Workdir("/app".into()),
             Step::Copy(CopyStep {
                 from: CopySource::Files(tree("src")),

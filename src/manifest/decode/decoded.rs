@@ -5,6 +5,10 @@ use crate::spec::fields::{Field, Slot};
 use crate::spec::{
     Base, Copy, GivenPath, OwnDockerfile, OwnStep, PipSecretMount, Secret, SourceCopyMode,
 };
+use crate::workspace::Part;
+
+/// The places of the parts of one field.
+pub(in crate::manifest) type PartPlaces = Vec<(Part<Box<str>>, Place)>;
 
 #[derive(Default)]
 pub(in crate::manifest) struct Layer(pub Vec<Entry>);
@@ -36,7 +40,7 @@ pub(in crate::manifest) enum Decoded {
     Secret(Secret, Spanned),
     Steps(Vec<(OwnStep, Place)>),
     /// With the places of its path and of what its context and contexts name.
-    Dockerfile(OwnDockerfile, Vec<(String, Place)>),
+    Dockerfile(OwnDockerfile, PartPlaces),
 }
 
 impl Decoded {

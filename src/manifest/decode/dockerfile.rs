@@ -1,5 +1,6 @@
 //! Decodes `dockerfile`: a user-supplied Dockerfile and its build settings.
 
+use super::decoded::PartPlaces;
 use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
 use crate::manifest::syntax::{Node, block_only, no_block, only_props, prop};
@@ -9,6 +10,7 @@ use crate::spec::rules::{
     check_called, check_names_once, check_reference, context_name,
 };
 use crate::spec::{NamedContext, OwnDockerfile};
+use crate::workspace::Part;
 
 impl Decoder<'_> {
     /// Decodes `dockerfile "path" context="." target="x" { args …; contexts { … } }`, with the places of the paths and images
@@ -17,15 +19,15 @@ impl Decoder<'_> {
         &mut self,
         field: &Field,
         node: &Node,
-    ) -> Option<(OwnDockerfile, Vec<(String, Place)>)> {
+    ) -> Option<(OwnDockerfile, PartPlaces)> {
         only_props(node, &["context", "target", "reset"], self.notes);
         let path = self.only_arg(field.name, field.rule, node, "\"Dockerfile\"")?;
-        let mut places = vec![(field.name.to_owned(), path.place.clone())];
+        let mut places = vec![(Part::Whole, path.place.clone())];
         let file = self.inside(&path);
         let context = match self.optional(node, DOCKERFILE_CONTEXT)? {
             None => Some(self.folder.clone()),
             Some(text) => {
-                places.push(("dockerfile.context".to_owned(), text.place.clone()));
+                places.push((Part::Named("context".into()), text.place.clone()));
                 self.inside(&text)
             }
         };
@@ -34,7 +36,8 @@ impl Decoder<'_> {
         let (args, contexts) = self.dockerfile_block(node);
         let contexts = contexts.into_iter().filter_map(|(name, child)| {
             let (context, place) = self.context(child)?;
-            places.push((format!("dockerfile.contexts.{}", name.text), place));
+            let part = format!("contexts.{}", name.text);
+            places.push((Part::Named(part.into()), place));
             Some((name.text.clone(), context))
         });
         let contexts = contexts.collect();

@@ -44,7 +44,10 @@ impl Decoder<'_> {
         let mut names: BTreeMap<&str, Vec<&Spanned>> = BTreeMap::new();
         for entry in &layer.0 {
             let given = entry.decoded.iter().flat_map(Decoded::names);
-            names.entry(entry.field.name).or_default().extend(given);
+            let mut given = given.peekable();
+            if given.peek().is_some() {
+                names.entry(entry.field.name).or_default().extend(given);
+            }
         }
         for (field, names) in names {
             self.notes.tell_all(check_names_once(field, names));
@@ -80,18 +83,19 @@ impl Decoder<'_> {
             );
             return;
         }
-        let message = format!("unknown field `{name}` in {owner}");
-        let mistake = Diagnostic::error("unknown-field", message);
-        let meant = fields::meant(name, self.besides);
-        self.notes.tell(
+        let besides = self.besides;
+        self.notes.tell_with(|| {
+            let message = format!("unknown field `{name}` in {owner}");
+            let mistake = Diagnostic::error("unknown-field", message);
+            let meant = fields::meant(name, besides);
             mistake
                 .unknown(place, meant, "no field has this name")
                 .or_help(near_words(
                     name,
                     fields::names(),
                     "docs/manifest.md lists all fields",
-                )),
-        );
+                ))
+        });
     }
 
     fn said_twice(&mut self, field: &Field, node: &Node, before: &Place) {

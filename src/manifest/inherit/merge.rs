@@ -2,16 +2,22 @@
 //!
 //! Pure. A `reset` takes away what lower layers said, whatever the order of lines in its own layer.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::diagnostic::{Place, Spanned};
 use crate::manifest::decode::{Decoded, Entry, Layer};
 use crate::manifest::notes::Notes;
-use crate::spec::{ImageSpec, put_secret};
-use crate::workspace::Places;
+use crate::spec::ImageSpec;
+use crate::spec::fields::{self, FieldKind};
+use crate::workspace::{Part, Places, Said};
 
-/// The spec that layers make, lowest first, and where its fields were said.
-pub(in crate::manifest) fn merge(layers: &[&Layer], notes: &mut Notes) -> (ImageSpec, Places) {
+/// The spec that layers make, lowest first, and where its fields were said; `head` is the place of the image's own head.
+pub(in crate::manifest) fn merge(
+    layers: &[&Layer],
+    head: Place,
+    notes: &mut Notes,
+) -> (ImageSpec, Places) {
     let mut from: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, layer) in layers.iter().enumerate() {
         for entry in layer.0.iter().filter(|entry| entry.reset) {
@@ -19,6 +25,7 @@ pub(in crate::manifest) fn merge(layers: &[&Layer], notes: &mut Notes) -> (Image
         }
     }
     let mut merged = Merged::default();
+    merged.places.say("", Part::Whole, head);
     for (at, layer) in layers.iter().enumerate() {
         for entry in &layer.0 {
             let dropped = from.get(entry.field.name).is_some_and(|from| at < *from);
@@ -29,17 +36,23 @@ pub(in crate::manifest) fn merge(layers: &[&Layer], notes: &mut Notes) -> (Image
             }
         }
     }
-    (merged.spec, merged.places)
+    shrink(&mut merged.spec);
+    (merged.spec, merged.places.0.into_iter().collect())
 }
+
+/// Positions by field and name.
+type Known<'a> = HashMap<(&'static str, &'a str), usize>;
 
 #[derive(Default)]
-struct Merged {
+struct Merged<'a> {
     spec: ImageSpec,
-    places: Places,
+    places: SaidSoFar,
+    /// The positions of map entries and secrets in their lists: searching the lists would be quadratic in thousands of entries.
+    known: Known<'a>,
 }
 
-impl Merged {
-    fn add(&mut self, entry: &Entry, decoded: &Decoded) {
+impl<'a> Merged<'a> {
+    fn add(&mut self, entry: &Entry, decoded: &'a Decoded) {
         let (name, spec, places) = (entry.field.name, &mut self.spec, &mut self.places);
         // A field of several values is where its name is, another where its value is.
         let mut place = &entry.place;
@@ -73,21 +86,52 @@ impl Merged {
                 append(name, &mut spec.pip_secret_mounts, cloned(mounts), places);
             }
             Decoded::Steps(steps) => append(name, &mut spec.steps, cloned(steps), places),
-            Decoded::Map(slot, pairs) => put_all(name, (slot.get_mut)(spec), pairs, places),
+            Decoded::Map(slot, pairs) => {
+                let known = &mut self.known;
+                put_all(name, (slot.get_mut)(spec), pairs, places, known);
+            }
             Decoded::Secret(secret, id) => {
                 place = &id.place;
-                places.insert(format!("{name}.{}", secret.id), place.clone());
-                put_secret(&mut spec.secrets, secret.clone());
+                places.say(name, Part::Named(secret.id.as_str().into()), place.clone());
+                match self.known.entry((name, &id.text)) {
+                    Occupied(at) => spec.secrets[*at.get()] = secret.clone(),
+                    Vacant(new) => {
+                        new.insert(spec.secrets.len());
+                        spec.secrets.push(secret.clone());
+                    }
+                }
             }
             Decoded::Dockerfile(dockerfile, parts) => {
                 for (part, place) in parts {
-                    places.insert(part.clone(), place.clone());
+                    places.say(name, part.clone(), place.clone());
                 }
                 spec.dockerfile = Some(dockerfile.clone());
                 return;
             }
         }
-        places.insert(name, place.clone());
+        places.say(name, Part::Whole, place.clone());
+    }
+}
+
+/// Returns the unused capacity of the lists, which adds up over 10,000 images.
+fn shrink(spec: &mut ImageSpec) {
+    for field in fields::all() {
+        match field.kind {
+            FieldKind::List(slot) => (slot.get_mut)(spec).shrink_to_fit(),
+            FieldKind::Map(slot, _) => (slot.get_mut)(spec).shrink_to_fit(),
+            _ => {}
+        }
+    }
+    spec.copy.shrink_to_fit();
+}
+
+/// The places so far, unsorted.
+#[derive(Default)]
+struct SaidSoFar(Vec<(Said, Place)>);
+
+impl SaidSoFar {
+    fn say(&mut self, field: &'static str, part: Part<Box<str>>, place: Place) {
+        self.0.push((Said { field, part }, place));
     }
 }
 
@@ -96,7 +140,7 @@ fn cloned<T: Clone>(values: &[(T, Place)]) -> impl Iterator<Item = (T, &Place)> 
 }
 
 /// The texts of a field that replaces, noting where each is.
-fn listed(name: &str, texts: &[Spanned], places: &mut Places) -> Vec<String> {
+fn listed(name: &'static str, texts: &[Spanned], places: &mut SaidSoFar) -> Vec<String> {
     let mut list = Vec::new();
     let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
     append(name, &mut list, texts, places);
@@ -105,34 +149,33 @@ fn listed(name: &str, texts: &[Spanned], places: &mut Places) -> Vec<String> {
 
 /// Adds values to a list, noting where each is.
 fn append<'p, T>(
-    name: &str,
+    name: &'static str,
     list: &mut Vec<T>,
     values: impl IntoIterator<Item = (T, &'p Place)>,
-    places: &mut Places,
+    places: &mut SaidSoFar,
 ) {
     for (value, place) in values {
-        places.insert(format!("{name}[{}]", list.len()), place.clone());
+        places.say(name, Part::At(list.len()), place.clone());
         list.push(value);
     }
 }
 
-fn put_all(
-    name: &str,
+fn put_all<'a>(
+    name: &'static str,
     map: &mut Vec<(String, String)>,
-    pairs: &[(Spanned, Spanned)],
-    places: &mut Places,
+    pairs: &'a [(Spanned, Spanned)],
+    places: &mut SaidSoFar,
+    known: &mut Known<'a>,
 ) {
-    // A map of a manifest may have thousands of names: looking each up in the list would take the square of that.
-    let known = map.iter().enumerate();
-    let mut known: BTreeMap<String, usize> =
-        known.map(|(at, (key, _))| (key.clone(), at)).collect();
-    for (key, value) in pairs {
-        places.insert(format!("{name}.{}", key.text), value.place.clone());
-        if let Some(at) = known.get(&key.text) {
-            map[*at].1.clone_from(&value.text);
-        } else {
-            known.insert(key.text.clone(), map.len());
-            map.push((key.text.clone(), value.text.clone()));
+    for (key, text) in pairs {
+        let part = Part::Named(key.text.as_str().into());
+        places.say(name, part, text.place.clone());
+        match known.entry((name, &key.text)) {
+            Occupied(at) => map[*at.get()].1.clone_from(&text.text),
+            Vacant(new) => {
+                new.insert(map.len());
+                map.push((key.text.clone(), text.text.clone()));
+            }
         }
     }
 }

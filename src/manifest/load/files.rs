@@ -34,13 +34,17 @@ impl Loader<'_> {
             Some(Data::Text { text, .. }) if node.name.text == "image" => Some(text.clone()),
             _ => None,
         };
+        self.strangers(&nodes);
+        let plain_ids = nodes.iter().filter_map(plain).collect();
+        // The nodes of each image are freed once it is read: those of 10,000 images take as much memory as everything made of them.
+        let is_image = |node: &Node| node.name.text == "image";
+        let (images, nodes): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(is_image);
         let file = File {
             folder: path.parent(),
             nodes: &nodes,
-            plain_ids: nodes.iter().filter_map(plain).collect(),
+            plain_ids,
             allows: self.allows(&nodes, above.allows),
         };
-        self.strangers(&nodes);
         let scope = self.scope(&file, above.scope);
         let templates = self.templates(&file, &scope, above.templates);
         let own = self.defaults(&file, &scope);
@@ -52,8 +56,8 @@ impl Loader<'_> {
             templates: &templates,
             allows: &file.allows,
         };
-        for node in file.named("image") {
-            self.image(node, &file, &here);
+        for node in images {
+            self.image(&node, &file, &here);
         }
         self.includes(&file, &here, way);
     }
@@ -64,7 +68,7 @@ impl Loader<'_> {
         for node in nodes {
             let (name, place) = (node.name.text.as_str(), &node.name.place);
             if !TOP_NODES.contains(&name) {
-                self.notes.tell(stranger(name, place));
+                self.notes.tell_with(|| stranger(name, place));
             } else if matches!(name, "defaults" | "workspace")
                 && let Some(before) = first.insert(name, place)
             {
@@ -112,6 +116,11 @@ impl Loader<'_> {
             );
         }
         for value in &node.args {
+            if self.notes.is_full() {
+                // Looking for the rest on disk would only find mistakes that are not reported anymore.
+                self.notes.incomplete = true;
+                return;
+            }
             if let Some(text) = here.scope.text(value, "include", &mut self.notes) {
                 self.expand(&text, file, here, way);
             }

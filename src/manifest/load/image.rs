@@ -72,8 +72,7 @@ impl Loader<'_> {
         layers.extend(templates);
         layers.push(&own);
         layers.extend(&sets);
-        let (spec, mut places) = merge(&layers, &mut self.notes);
-        places.insert("", id.place.clone());
+        let (spec, places) = merge(&layers, id.place.clone(), &mut self.notes);
         self.ids.insert(id.text.clone(), id.place);
         self.images.push(Image {
             id: id.text,

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::loader::Loader;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk::limits;
-use crate::disk::read::{Links, Refusal, Root, fits};
+use crate::disk::read::{Links, Refusal, Root, fits, size_words};
 use crate::manifest::syntax::{self, Node};
 use crate::spec::WorkspacePath;
 
@@ -56,10 +56,11 @@ impl Loader<'_> {
     }
 
     fn refused(&mut self, path: &WorkspacePath, included: Option<&Place>, refusal: &Refusal) {
-        if let Refusal::TooLarge(_) = refusal {
+        if let Refusal::TooLarge(limit) = refusal {
             let source = self.notes.sources.add(path.as_str(), "");
+            let message = format!("`{path}` is larger than {}", size_words(*limit));
             self.notes.tell(
-                Diagnostic::error("too-large", format!("`{path}` is larger than 1 MiB"))
+                Diagnostic::error("too-large", message)
                     .at(Place { source, span: 0..0 }, "")
                     .help("split it: `workspace { include \"…\" }`"),
             );

@@ -6,6 +6,9 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 
 const MISTAKE_LIMIT: usize = 50;
 
+/// How many nodes and values one text may contain. Each takes up to 250 bytes; 10,000 images need less than half of them.
+const PART_LIMIT: usize = 1_000_000;
+
 /// Indicates that a mistake was reported and the caller must resynchronize.
 pub(super) struct Noted;
 
@@ -67,6 +70,8 @@ pub(super) struct Cursor<'a> {
     pub sound: bool,
     /// The number of open blocks.
     pub depth: usize,
+    /// How many nodes and values there are so far.
+    parts: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -79,6 +84,7 @@ impl<'a> Cursor<'a> {
             given_up: false,
             sound: true,
             depth: 0,
+            parts: 0,
         }
     }
 
@@ -129,6 +135,20 @@ impl<'a> Cursor<'a> {
             self.give_up();
         }
         Noted
+    }
+
+    /// Counts one more node or value; one too many ends the walk.
+    pub(super) fn count_part(&mut self) {
+        self.parts += 1;
+        if self.parts == PART_LIMIT + 1 {
+            let message = format!("a manifest has more than {PART_LIMIT} nodes and values");
+            self.note(
+                Diagnostic::error("too-large", message)
+                    .at(self.here(), "one too many")
+                    .help("split it: `workspace { include \"…\" }`"),
+            );
+            self.give_up();
+        }
     }
 
     /// Stops parsing where further mistakes would only be consequences of earlier ones.

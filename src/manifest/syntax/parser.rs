@@ -64,6 +64,10 @@ impl Cursor<'_> {
 
     /// Parses a node with its terminator; `None` if it is commented out or has no name.
     fn node(&mut self) -> Option<Node> {
+        self.count_part();
+        if self.given_up {
+            return None;
+        }
         let commented = self.eat("/-");
         if commented {
             self.line_space();
@@ -167,6 +171,10 @@ impl Cursor<'_> {
         self.annotation();
         if self.peek() == Some('=') {
             return Err(self.lone_equals(node));
+        }
+        self.count_part();
+        if self.given_up {
+            return Ok(());
         }
         let value = self.value()?;
         let after = self.at;

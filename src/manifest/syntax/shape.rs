@@ -18,12 +18,13 @@ pub(in crate::manifest) fn only_props(node: &Node, known: &[&'static str], notes
     for prop in &node.props {
         let name = prop.name.text.as_str();
         if let Some(before) = first.insert(name, &prop.name.place) {
-            let message = format!("the property `{name}` is given twice");
-            let place = &prop.name.place;
-            notes.tell(Diagnostic::twice("duplicate-field", message, place, before));
+            notes.tell_with(|| {
+                let message = format!("the property `{name}` is given twice");
+                Diagnostic::twice("duplicate-field", message, &prop.name.place, before)
+            });
         }
         if !known.contains(&name) {
-            notes.tell(unknown_prop(node, prop, known));
+            notes.tell_with(|| unknown_prop(node, prop, known));
         }
     }
 }

@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 
 use super::{checked, drawn, folder, good, told, told_of};
 use crate::check::check;
+use crate::disk::limits;
 use crate::manifest::Overrides;
 
 #[test]
@@ -272,10 +273,14 @@ fn no_file_at_all() {
 }
 
 #[test]
-fn a_file_of_more_than_a_mebibyte() {
-    let text = format!("image \"app\" // {}\n", "x".repeat(1024 * 1024));
+fn a_file_of_one_byte_more_than_may_be() {
+    let head = "image \"app\" // ";
+    let most = usize::try_from(limits::MANIFEST).unwrap();
+    let mut text = format!("{head}{}", "x".repeat(most - head.len()));
+    assert_eq!(told(&text), "");
+    text.push('x');
     assert_snapshot!(told(&text), @r#"
-    error[too-large]: `imgspec.kdl` is larger than 1 MiB
+    error[too-large]: `imgspec.kdl` is larger than 16 MiB
     --> imgspec.kdl
      = help: split it: `workspace { include "…" }`
 

@@ -78,15 +78,15 @@ impl Lowering<'_> {
         self.set_fields
             .extend(file.iter().map(|_| field.to_owned()));
         self.steps.push(match (tool, file) {
-            (Some(tool), Some(path)) => Step::Lock(Lock {
+            (Some(tool), Some(path)) => Step::Lock(Box::new(Lock {
                 tool,
                 interpreter,
                 files: FileSet::Project { path },
                 index,
                 extra_indexes,
                 extra_args,
-            }),
-            (_, file) => Step::Pip(Pip {
+            })),
+            (_, file) => Step::Pip(Box::new(Pip {
                 interpreter,
                 requirements: file.map(requirements_set),
                 packages: packages.to_vec(),
@@ -94,7 +94,7 @@ impl Lowering<'_> {
                 extra_indexes,
                 extra_args,
                 unless_named,
-            }),
+            })),
         });
     }
 

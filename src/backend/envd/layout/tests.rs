@@ -41,7 +41,7 @@ fn copy(to: &str, owner: Option<&str>) -> Step {
 }
 
 fn pip(requirements: Option<FileSet>) -> Step {
-    Step::Pip(Pip {
+    Step::Pip(Box::new(Pip {
         interpreter: Interpreter::Base,
         requirements,
         packages: vec!["six".into()],
@@ -49,7 +49,7 @@ fn pip(requirements: Option<FileSet>) -> Step {
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
         unless_named: None,
-    })
+    }))
 }
 
 fn take(from: &str, owner: Option<&str>) -> Step {
@@ -190,7 +190,7 @@ fn one_owner_for_all_is_envds_and_others_are_given_afterwards() {
 
 #[test]
 fn what_envd_cannot_do_is_named_by_its_field() {
-    let lock = Step::Lock(Lock {
+    let lock = Step::Lock(Box::new(Lock {
         tool: LockTool::Uv,
         interpreter: Interpreter::Base,
         files: FileSet::Project {
@@ -199,7 +199,7 @@ fn what_envd_cannot_do_is_named_by_its_field() {
         index: None,
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
-    });
+    }));
     let secret = |id: &str| StepSecret {
         id: id.into(),
         source: SecretSource::Env("X".into()),

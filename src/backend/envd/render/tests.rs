@@ -54,7 +54,7 @@ fn take(from: &str, to: &str, owner: &str) -> Step {
 }
 
 fn pip(requirements: bool, packages: &[&str]) -> Step {
-    Step::Pip(Pip {
+    Step::Pip(Box::new(Pip {
         interpreter: Interpreter::Base,
         requirements: requirements.then(|| FileSet::Requirements {
             path: path("app/requirements.txt"),
@@ -64,7 +64,7 @@ fn pip(requirements: bool, packages: &[&str]) -> Step {
         extra_indexes: vec!["https://more.test/simple".into()],
         extra_args: vec!["--pre".into()],
         unless_named: None,
-    })
+    }))
 }
 
 fn script(steps: Vec<Step>, files: &[Files]) -> Script {
