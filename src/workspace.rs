@@ -15,7 +15,7 @@ use crate::spec::{ImageSpec, WorkspacePath};
 pub use locked::{Lock, Locked, LockedImage};
 
 pub use allows::{Allow, Allows};
-pub use places::{Part, Places, Said};
+pub use places::{FieldPath, Part, Places};
 
 /// The directory inside the workspace that contains records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";

@@ -1,21 +1,21 @@
-//! Where the fields of an image were said.
+//! The source locations of an image's fields.
 //!
-//! A workspace may have hundreds of thousands of places, so each image keeps one sorted list. A map with names such as
+//! A workspace may have hundreds of thousands of them, so each image has one sorted list. A map with names such as
 //! `packages[2]` as keys would take three times the memory and an allocation per name.
 
 use std::fmt;
 
 use crate::diagnostic::Place;
 
-/// Where the fields of one image were said, by the manifest's name of the field: `base-image`, or `packages[2]` for one
-/// value of a list, or the empty name for the image's own head.
+/// The source locations of one image's fields, by their names in the manifest: `base-image`, or `packages[2]` for one value
+/// of a list, or the empty name for the image's own node.
 #[derive(Debug, Clone, Default)]
-pub struct Places(Vec<(Said, Place)>);
+pub struct Places(Vec<(FieldPath, Place)>);
 
-/// What was said: a field or a part of one.
+/// A field, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Said {
-    /// The manifest's name of the field; empty for the image's own head.
+pub struct FieldPath {
+    /// The field's name in the manifest; empty for the image's own node.
     pub field: &'static str,
     /// Which part of the field.
     pub part: Part<Box<str>>,
@@ -43,13 +43,13 @@ impl Part<Box<str>> {
 }
 
 impl Places {
-    /// Whether a field was said at all.
+    /// Whether the field is set.
     pub fn has(&self, field: &str) -> bool {
         let (field, part) = parted(field);
         self.find(field, part).is_some()
     }
 
-    /// Where a field was said; of `packages[2]` when unknown that of `packages`, then that of the image's head.
+    /// The location of a field. If that of `packages[2]` is unknown, that of `packages`, then that of the image's node.
     pub fn get(&self, field: &str) -> Option<&Place> {
         let (field, part) = parted(field);
         self.find(field, part)
@@ -60,20 +60,20 @@ impl Places {
     fn find(&self, field: &str, part: Part<&str>) -> Option<&Place> {
         let places = &self.0;
         let at = places
-            .binary_search_by(|(said, _)| (said.field, said.part.borrowed()).cmp(&(field, part)));
+            .binary_search_by(|(path, _)| (path.field, path.part.borrowed()).cmp(&(field, part)));
         at.ok().map(|at| &places[at].1)
     }
 
     #[cfg(test)]
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(Said, Place)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(FieldPath, Place)> {
         self.0.iter()
     }
 }
 
-/// When something was said twice, the later place wins.
-impl FromIterator<(Said, Place)> for Places {
-    fn from_iter<I: IntoIterator<Item = (Said, Place)>>(places: I) -> Self {
-        let mut places: Vec<(Said, Place)> = places.into_iter().collect();
+/// If a field occurs twice, the later location wins.
+impl FromIterator<(FieldPath, Place)> for Places {
+    fn from_iter<I: IntoIterator<Item = (FieldPath, Place)>>(places: I) -> Self {
+        let mut places: Vec<(FieldPath, Place)> = places.into_iter().collect();
         places.sort_by(|(one, _), (other, _)| one.cmp(other));
         places.dedup_by(|later, earlier| {
             let is_same = later.0 == earlier.0;
@@ -101,7 +101,7 @@ fn parted(name: &str) -> (&str, Part<&str>) {
     (field, part)
 }
 
-impl fmt::Display for Said {
+impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.part {
             Part::Whole => f.write_str(self.field),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn the_last_place_of_the_nearest_name_counts() {
         let source = Sources::default().add("imgspec.kdl", "");
-        let said = [
+        let paths = [
             ("packages", Part::Whole),
             ("packages", Part::At(1)),
             ("packages", Part::At(10)),
@@ -127,11 +127,11 @@ mod tests {
             ("env", Part::Named("A[0].b".into())),
             ("", Part::Whole),
         ];
-        let said = said.into_iter().zip(0..).map(|((field, part), at)| {
+        let paths = paths.into_iter().zip(0..).map(|((field, part), at)| {
             let span = at..at + 1;
-            (Said { field, part }, Place { source, span })
+            (FieldPath { field, part }, Place { source, span })
         });
-        let places: Places = said.collect();
+        let places: Places = paths.collect();
         let at = |name| places.get(name).map(|place| place.span.start);
         assert_eq!(at("packages[1]"), Some(3));
         assert_eq!(at("packages[10]"), Some(2));
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(at("env.A[0].b"), Some(4));
         assert_eq!(at("env.B"), Some(5));
         assert!(places.has("packages[1]") && !places.has("packages[2]") && !places.has("env"));
-        let names: Vec<String> = places.iter().map(|(said, _)| said.to_string()).collect();
+        let names: Vec<String> = places.iter().map(|(path, _)| path.to_string()).collect();
         assert!(names.iter().all(|name| places.has(name)), "{names:?}");
     }
 }

@@ -1,6 +1,6 @@
-//! Layers → one spec, and where its fields were said.
+//! Merges layers into one spec, with the source location of each field.
 //!
-//! Pure. A `reset` takes away what lower layers said, whatever the order of lines in its own layer.
+//! Pure. A `reset` discards the values of lower layers, wherever it stands in its own layer.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
@@ -10,9 +10,9 @@ use crate::manifest::decode::{Decoded, Entry, Layer};
 use crate::manifest::notes::Notes;
 use crate::spec::ImageSpec;
 use crate::spec::fields::{self, FieldKind};
-use crate::workspace::{Part, Places, Said};
+use crate::workspace::{FieldPath, Part, Places};
 
-/// The spec that layers make, lowest first, and where its fields were said; `head` is the place of the image's own head.
+/// Merges `layers`, lowest first, into a spec and the locations of its fields; `head` is the location of the image's own node.
 pub(in crate::manifest) fn merge(
     layers: &[&Layer],
     head: Place,
@@ -25,7 +25,7 @@ pub(in crate::manifest) fn merge(
         }
     }
     let mut merged = Merged::default();
-    merged.places.say("", Part::Whole, head);
+    merged.places.add("", Part::Whole, head);
     for (at, layer) in layers.iter().enumerate() {
         for entry in &layer.0 {
             let dropped = from.get(entry.field.name).is_some_and(|from| at < *from);
@@ -40,13 +40,13 @@ pub(in crate::manifest) fn merge(
     (merged.spec, merged.places.0.into_iter().collect())
 }
 
-/// Positions by field and name.
+/// Positions in lists, by field and name.
 type Known<'a> = HashMap<(&'static str, &'a str), usize>;
 
 #[derive(Default)]
 struct Merged<'a> {
     spec: ImageSpec,
-    places: SaidSoFar,
+    places: Unsorted,
     /// The positions of map entries and secrets in their lists: searching the lists would be quadratic in thousands of entries.
     known: Known<'a>,
 }
@@ -54,7 +54,7 @@ struct Merged<'a> {
 impl<'a> Merged<'a> {
     fn add(&mut self, entry: &Entry, decoded: &'a Decoded) {
         let (name, spec, places) = (entry.field.name, &mut self.spec, &mut self.places);
-        // A field of several values is where its name is, another where its value is.
+        // A field with several values is located at its name, any other at its value.
         let mut place = &entry.place;
         match decoded {
             Decoded::Text(slot, text) => {
@@ -92,7 +92,7 @@ impl<'a> Merged<'a> {
             }
             Decoded::Secret(secret, id) => {
                 place = &id.place;
-                places.say(name, Part::Named(secret.id.as_str().into()), place.clone());
+                places.add(name, Part::Named(secret.id.as_str().into()), place.clone());
                 match self.known.entry((name, &id.text)) {
                     Occupied(at) => spec.secrets[*at.get()] = secret.clone(),
                     Vacant(new) => {
@@ -103,17 +103,17 @@ impl<'a> Merged<'a> {
             }
             Decoded::Dockerfile(dockerfile, parts) => {
                 for (part, place) in parts {
-                    places.say(name, part.clone(), place.clone());
+                    places.add(name, part.clone(), place.clone());
                 }
                 spec.dockerfile = Some(dockerfile.clone());
                 return;
             }
         }
-        places.say(name, Part::Whole, place.clone());
+        places.add(name, Part::Whole, place.clone());
     }
 }
 
-/// Returns the unused capacity of the lists, which adds up over 10,000 images.
+/// Frees the unused capacity of the lists, which adds up over 10,000 images.
 fn shrink(spec: &mut ImageSpec) {
     for field in fields::all() {
         match field.kind {
@@ -125,13 +125,13 @@ fn shrink(spec: &mut ImageSpec) {
     spec.copy.shrink_to_fit();
 }
 
-/// The places so far, unsorted.
+/// The locations collected so far, unsorted.
 #[derive(Default)]
-struct SaidSoFar(Vec<(Said, Place)>);
+struct Unsorted(Vec<(FieldPath, Place)>);
 
-impl SaidSoFar {
-    fn say(&mut self, field: &'static str, part: Part<Box<str>>, place: Place) {
-        self.0.push((Said { field, part }, place));
+impl Unsorted {
+    fn add(&mut self, field: &'static str, part: Part<Box<str>>, place: Place) {
+        self.0.push((FieldPath { field, part }, place));
     }
 }
 
@@ -139,23 +139,23 @@ fn cloned<T: Clone>(values: &[(T, Place)]) -> impl Iterator<Item = (T, &Place)> 
     values.iter().map(|(value, place)| (value.clone(), place))
 }
 
-/// The texts of a field that replaces, noting where each is.
-fn listed(name: &'static str, texts: &[Spanned], places: &mut SaidSoFar) -> Vec<String> {
+/// The values of a field that replaces inherited ones; records the location of each.
+fn listed(name: &'static str, texts: &[Spanned], places: &mut Unsorted) -> Vec<String> {
     let mut list = Vec::new();
     let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
     append(name, &mut list, texts, places);
     list
 }
 
-/// Adds values to a list, noting where each is.
+/// Appends values to a list and records the location of each.
 fn append<'p, T>(
     name: &'static str,
     list: &mut Vec<T>,
     values: impl IntoIterator<Item = (T, &'p Place)>,
-    places: &mut SaidSoFar,
+    places: &mut Unsorted,
 ) {
     for (value, place) in values {
-        places.say(name, Part::At(list.len()), place.clone());
+        places.add(name, Part::At(list.len()), place.clone());
         list.push(value);
     }
 }
@@ -164,12 +164,12 @@ fn put_all<'a>(
     name: &'static str,
     map: &mut Vec<(String, String)>,
     pairs: &'a [(Spanned, Spanned)],
-    places: &mut SaidSoFar,
+    places: &mut Unsorted,
     known: &mut Known<'a>,
 ) {
     for (key, text) in pairs {
         let part = Part::Named(key.text.as_str().into());
-        places.say(name, part, text.place.clone());
+        places.add(name, part, text.place.clone());
         match known.entry((name, &key.text)) {
             Occupied(at) => map[*at.get()].1.clone_from(&text.text),
             Vacant(new) => {
