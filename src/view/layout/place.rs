@@ -99,8 +99,8 @@ fn parts(
     let config = Config {
         vertex_spacing: GAP,
         transpose: count <= SWAPPED,
-        // Every line already goes to the next layer.
-        ranking_type: RankingType::Up,
+        // Every line goes to the next layer, so the layers in which lines are shortest are just ours.
+        ranking_type: RankingType::MinimizeEdgeLength,
         ..Config::default()
     };
     let layouts = rust_sugiyama::from_graph(&graph, &|_, at| (size(*at), 1.0), &config);
