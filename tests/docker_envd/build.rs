@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::bench::{Bench, nonce, on_each_engine};
-use crate::waiting::wait_for_log;
+use crate::waiting::{is_running, wait_for, wait_for_step};
 
 /// Characters that are special to a shell, Starlark or a Dockerfile.
 const NASTY: &str = "it's \"q\" $A `x` $(id) \\ \\n é ☃ 🎉 # no comment; && || > < * ? ~ !";
@@ -204,19 +204,20 @@ fn many_images_are_built_at_once() {
 #[test]
 fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
     on_each_engine(|bench| {
-        let mark = nonce();
+        let (mark, step) = (nonce(), step(300));
         bench.sandbox.write(
             "imgspec.kdl",
-            &format!("image \"slow\" {{\n  name \"imgspec-slow-{mark}\"\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep 300\"\n}}\n"),
+            &format!("image \"slow\" {{\n  name \"imgspec-slow-{mark}\"\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"{step}\"\n}}\n"),
         );
         let child = bench
             .sandbox
             .spawn(&["graph", "build", "--progress", "plain"]);
-        until_begun(bench, "slow");
+        until_begun(bench, "slow", &step);
         let pid = rustix::process::Pid::from_child(&child);
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
         let ended = child.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(130));
+        wait_for(|| !is_running(&step), "the daemon stops the step");
         assert_eq!(bench.names(&format!("imgspec-slow-{mark}:")), [""; 0]);
         let contexts = std::fs::read_dir(bench.sandbox.path(".imgspec/contexts"));
         assert_eq!(contexts.map_or(0, Iterator::count), 0);
@@ -290,22 +291,22 @@ fn through_dockers_programs_the_image_is_the_same_but_for_two_variables() {
 #[test]
 fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
     on_each_engine(|bench| {
-        let mark = nonce();
-        let manifest = |seconds: u8| {
+        let (mark, step) = (nonce(), step(20));
+        let manifest = |step: &str| {
             format!(
-                "image \"killed\" {{\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"echo begun; : {mark}; sleep {seconds}\"\n}}\n"
+                "image \"killed\" {{\n  name \"imgspec-killed-{mark}\"\n  builder \"envd\"\n  base-image \"debian:bookworm-slim\"\n  commands \"{step}\"\n}}\n"
             )
         };
-        bench.sandbox.write("imgspec.kdl", &manifest(20));
+        bench.sandbox.write("imgspec.kdl", &manifest(&step));
         let mut child = bench
             .sandbox
             .spawn(&["graph", "build", "--progress", "plain"]);
-        until_begun(bench, "killed");
+        until_begun(bench, "killed", &step);
         child.kill().unwrap();
         child.wait().unwrap();
         bench.kill_what_runs();
         assert_eq!(bench.names(&format!("imgspec-killed-{mark}:")), [""; 0]);
-        bench.sandbox.write("imgspec.kdl", &manifest(0));
+        bench.sandbox.write("imgspec.kdl", &manifest("true"));
         bench.build(&[]).success().says("built 1");
         // As if killed while a base was being handed to envd.
         let left = "127.0.0.1:9/00ff/imgspec-base:00";
@@ -317,8 +318,17 @@ fn a_killed_run_leaves_no_tag_and_no_record_and_clean_takes_the_rest() {
     });
 }
 
+/// A command that takes this long, and that no other process has.
+fn step(seconds: u32) -> String {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!(
+        "sleep {seconds}.{:09}",
+        time.expect("a clock").subsec_nanos()
+    )
+}
+
 #[track_caller]
-fn until_begun(bench: &Bench, image: &str) {
+fn until_begun(bench: &Bench, image: &str, step: &str) {
     let log = bench.sandbox.path(&format!(".imgspec/logs/{image}.log"));
-    wait_for_log(&log, "begun");
+    wait_for_step(step, &log);
 }

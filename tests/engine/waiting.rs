@@ -26,6 +26,16 @@ pub(crate) fn wait_for_log(log: &Path, words: &str) {
     );
 }
 
+/// Waits until a process of the engine's has exactly these arguments. Not all builders show a step's output while it runs.
+#[track_caller]
+pub(crate) fn wait_for_step(step: &str, log: &Path) {
+    let text = || std::fs::read_to_string(log).unwrap_or_default();
+    wait_or(
+        || is_running(step),
+        || format!("`{step}` to run; {}:\n{}", log.display(), text()),
+    );
+}
+
 #[track_caller]
 fn wait_or(is_true: impl Fn() -> bool, what: impl Fn() -> String) {
     let start = Instant::now();
