@@ -24,32 +24,30 @@ impl Drawing {
             }
             nodes.push(node);
         }
-        let mut kinds: BTreeMap<(&str, &str), EdgeKind> = BTreeMap::new();
+        // By folder, what it needs: a base rather than a copy, if both.
+        let mut needs: BTreeMap<&str, BTreeMap<&str, EdgeKind>> = BTreeMap::new();
         for edge in &self.edges {
             let (from, to) = (folder_of[edge.from.as_str()], folder_of[edge.to.as_str()]);
             if from != to {
-                let kind = kinds.entry((from, to)).or_insert(edge.kind);
+                let kind = needs.entry(from).or_default().entry(to);
+                let kind = kind.or_insert(edge.kind);
                 *kind = edge.kind.min(*kind);
             }
         }
-        let edges = |from: &str| {
-            let pairs = order.iter().map(|to| (from.to_owned(), *to));
-            let known = pairs.filter_map(|(from, to)| {
-                let kind = *kinds.get(&(from.as_str(), to))?;
-                let to = to.to_owned();
-                Some(Edge { from, to, kind })
-            });
-            known.collect::<Vec<_>>()
-        };
-        let nodes = order.iter().map(|name| {
-            let bases = edges(name).into_iter().map(|edge| edge.to).collect();
-            folder(name, bases, &members[name])
-        });
-        Self {
-            nodes: nodes.collect(),
-            edges: order.iter().flat_map(|name| edges(name)).collect(),
-            critical_path: None,
+        let mut drawing = Self::default();
+        for name in order {
+            let needs = needs.remove(name).unwrap_or_default();
+            let bases = needs.keys().map(|to| (*to).to_owned()).collect();
+            drawing.nodes.push(folder(name, bases, &members[name]));
+            drawing
+                .edges
+                .extend(needs.into_iter().map(|(to, kind)| Edge {
+                    from: name.to_owned(),
+                    to: to.to_owned(),
+                    kind,
+                }));
         }
+        drawing
     }
 
     /// How many directories declare the images.

@@ -1,5 +1,7 @@
 //! What a plan and the records say, put on a drawing.
 
+use std::collections::BTreeMap;
+
 use super::drawing::{CriticalPath, Drawing, State};
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Plan, Planned};
@@ -29,22 +31,22 @@ impl Drawing {
         seconds: impl Fn(ImageId) -> Option<f64>,
         plan: Option<&Plan>,
     ) {
-        let ids: Vec<ImageId> = self
-            .nodes
-            .iter()
-            .filter_map(|node| graph.find(&node.name))
-            .collect();
-        for (node, id) in self.nodes.iter_mut().zip(&ids) {
-            node.seconds = seconds(*id);
+        let mut drawn = BTreeMap::new();
+        for node in &mut self.nodes {
+            if let Some(id) = graph.find(&node.name) {
+                node.seconds = seconds(id);
+                drawn.insert(id, node.seconds);
+            }
         }
         let all = || {
-            let drawn = graph.order().iter().filter(|id| ids.contains(id));
-            let planned = drawn.map(|id| Planned {
-                id: *id,
-                action: Action::Build,
-                reasons: Vec::new(),
-                asked: true,
-                seconds: seconds(*id),
+            let planned = graph.order().iter().filter_map(|id| {
+                Some(Planned {
+                    id: *id,
+                    action: Action::Build,
+                    reasons: Vec::new(),
+                    asked: true,
+                    seconds: *drawn.get(id)?,
+                })
             });
             Plan::of(graph, planned.collect())
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use petgraph::Direction::Incoming;
 use petgraph::stable_graph::StableDiGraph;
 use rust_sugiyama::configure::{Config, RankingType};
 
@@ -26,7 +27,7 @@ pub(super) struct Placed {
     pub(super) crossings: usize,
 }
 
-/// Places what hangs together part by part, the largest first, and below that the single boxes in rows.
+/// Places one connected part below the other, the largest first, and the single boxes in rows below them.
 pub(super) fn place(trunks: &Trunks, layers: &[usize], sizes: &[f64], singles: &[usize]) -> Placed {
     let boxes = sizes.len();
     let size = |at: usize| sizes.get(at).copied().unwrap_or(LINE);
@@ -37,7 +38,7 @@ pub(super) fn place(trunks: &Trunks, layers: &[usize], sizes: &[f64], singles: &
     let all = boxes + trunks.points().len();
     let mut across = vec![0.0; all];
     let mut extent: f64 = 0.0;
-    for part in parts(trunks.segments(), all, &size) {
+    for part in parts(trunks.segments(), all, &size, &layer) {
         if part.len() == 1 {
             // Below, with the others of its kind.
             continue;
@@ -85,22 +86,33 @@ pub(super) fn place(trunks: &Trunks, layers: &[usize], sizes: &[f64], singles: &
     }
 }
 
-/// The parts of the graph that hang together, with the positions that rust-sugiyama gives them.
+/// The connected parts of the graph, with the positions that rust-sugiyama gives them.
 fn parts(
     lines: &[(usize, usize)],
     count: usize,
     size: &impl Fn(usize) -> f64,
+    layer: &impl Fn(usize) -> usize,
 ) -> Vec<Vec<(usize, f64)>> {
     let mut graph = StableDiGraph::<usize, ()>::new();
     let nodes: Vec<_> = (0..count).map(|at| graph.add_node(at)).collect();
     for (from, to) in lines {
         graph.add_edge(nodes[*from], nodes[*to], ());
     }
+    // The library puts what needs nothing into its first layer: a chain of points before it moves it to ours.
+    let roots: Vec<_> = graph.externals(Incoming).collect();
+    for root in roots {
+        let mut next = root;
+        for _ in 0..layer(root.index()) {
+            let point = graph.add_node(count);
+            graph.add_edge(point, next, ());
+            next = point;
+        }
+    }
     let config = Config {
         vertex_spacing: GAP,
         transpose: count <= SWAPPED,
-        // Every line goes to the next layer, so the layers in which lines are shortest are just ours.
-        ranking_type: RankingType::MinimizeEdgeLength,
+        // Every line goes to the next layer, so the lowest layers that are possible are just ours.
+        ranking_type: RankingType::Up,
         ..Config::default()
     };
     let layouts = rust_sugiyama::from_graph(&graph, &|_, at| (size(*at), 1.0), &config);
@@ -108,7 +120,8 @@ fn parts(
         .into_iter()
         .map(|(places, _, _)| {
             let places = places.into_iter();
-            places.map(|(node, (x, _))| (node.index(), x)).collect()
+            let places = places.map(|(node, (x, _))| (node.index(), x));
+            places.filter(|(at, _)| *at < count).collect()
         })
         .collect();
     // The largest first; of equals the one that is declared first.

@@ -125,3 +125,16 @@ fn nothing_is_a_drawing_too() {
     );
     assert!(layout.boxes.is_empty() && layout.width > 0.0);
 }
+
+#[test]
+fn a_dense_graph_of_a_thousand_boxes_takes_well_under_a_minute() {
+    let (sizes, edges) = (shape(1000), random(1000, 7));
+    let shape = Shape {
+        sizes: &sizes,
+        edges: &edges,
+    };
+    let start = std::time::Instant::now();
+    let layout = layout(&shape, Direction::Right);
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+    is_sound(&layout, &edges, Direction::Right);
+}
