@@ -31,7 +31,7 @@ pub(super) struct ShowArgs {
     /// Write it to this file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Open it in the program for such files
+    /// Open it with the system's viewer, from a temporary file without `--output`
     #[arg(long)]
     open: bool,
     /// Show what is fresh, what will be built, and why
@@ -99,7 +99,7 @@ const MANY: usize = 300;
 pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
     if !args.plan && !args.choice.is_default() {
         return Err(Failure::usage(
-            "this says what to plan, and no plan is to be drawn".to_owned(),
+            "a flag of `graph build` was given, and no plan is drawn".to_owned(),
             "add `--plan`",
         ));
     }
@@ -192,7 +192,7 @@ fn deliver(args: &ShowArgs, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A new file that nobody else can have made. Whoever shows it reads it later, so the system removes it some day.
+/// Creates a temporary file. It is not removed here, because the viewer reads it after this process has ended.
 fn temporary(ending: &str) -> Result<PathBuf, Failure> {
     let folder = std::env::temp_dir();
     let file = tempfile::Builder::new()
