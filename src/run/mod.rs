@@ -7,6 +7,7 @@ mod again;
 mod board;
 pub(crate) mod engine;
 pub mod event;
+pub mod history;
 pub(crate) mod jobs;
 pub(crate) mod mailbox;
 pub(crate) mod manner;
@@ -18,6 +19,7 @@ pub(crate) mod worker;
 use std::sync::Arc;
 
 pub use event::Event;
+pub use history::History;
 pub use jobs::NoWorkers;
 pub use mailbox::{Interrupter, Mailbox};
 pub use state::Options;

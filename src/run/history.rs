@@ -1,0 +1,436 @@
+//! What happened so far in a run or a watch, folded from its events: the state of each image, and who worked when.
+//!
+//! A live page, a timeline and a summary show this. They get it here rather than folding the events themselves, so that all
+//! three say the same.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+use super::event::Event;
+
+/// How many lines of output are kept for each image.
+const LINES: usize = 200;
+
+/// How many spans and messages are kept; a watch may run for weeks.
+const SPANS: usize = 10_000;
+const MESSAGES: usize = 50;
+
+/// What happened so far. Times are seconds since the start of the run.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct History {
+    /// The images that something was reported of, by id.
+    pub images: BTreeMap<String, Row>,
+    /// When workers were busy with which image.
+    pub spans: VecDeque<Span>,
+    /// The last warnings and other messages.
+    pub messages: VecDeque<Message>,
+    /// What the run does now.
+    pub activity: Activity,
+    /// The greatest number of builds at once; 0 if it was not reported.
+    pub jobs: usize,
+    /// When the last event was reported.
+    pub at: f64,
+}
+
+/// What a run or a watch does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activity {
+    /// It builds.
+    #[default]
+    Building,
+    /// A watch waits for changes.
+    Waiting,
+    /// The user has paused the watch.
+    Paused,
+    /// It has ended.
+    Ended,
+}
+
+/// The last state of an image.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Row {
+    /// Its state.
+    pub state: ImageState,
+    /// Since when it has been in this state.
+    pub since: f64,
+    /// `registry/name:tag`, once it was reported.
+    pub reference: Option<String>,
+    /// The running step.
+    pub step: Option<Step>,
+    /// Why it is built, why it failed, or what it waits for.
+    pub note: Option<String>,
+    /// How long the last build took.
+    pub seconds: Option<f64>,
+    /// The digest of the last result.
+    pub digest: Option<String>,
+    /// The file with the whole output of a build that failed, from the workspace root.
+    pub log: Option<String>,
+    /// The place in the manifest of a step that failed.
+    pub place: Option<String>,
+    /// How many steps were found in the builder's cache.
+    pub cached: usize,
+    /// The last lines of output of the last build.
+    pub lines: VecDeque<String>,
+}
+
+/// The state of an image in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageState {
+    /// It has to be built, and has not started.
+    #[default]
+    Waiting,
+    /// A worker builds or pushes it.
+    Running,
+    /// It needed nothing.
+    Fresh,
+    /// It was built.
+    Built,
+    /// It was pushed.
+    Pushed,
+    /// It failed.
+    Failed,
+    /// It was not started, because an image that it needs failed.
+    Skipped,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// A step of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Step {
+    /// Its number, from 1; 0 if steps are not numbered.
+    pub number: usize,
+    /// The number of steps; 0 if it is unknown.
+    pub of: usize,
+    /// What it does.
+    pub name: String,
+}
+
+/// A time in which a worker was busy with an image.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Span {
+    /// The image.
+    pub image: String,
+    /// The worker, from 0: the lowest number that was free, because workers have no names of their own.
+    pub worker: usize,
+    /// When it began.
+    pub start: f64,
+    /// When it ended; `None` if it has not.
+    pub end: Option<f64>,
+    /// How it ended, or that it runs; `Waiting` if it was stopped because its inputs changed.
+    pub state: ImageState,
+}
+
+/// Something that the user should know, and when it was said.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Message {
+    /// When.
+    pub at: f64,
+    /// The text.
+    pub text: String,
+}
+
+/// What an event changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// The state of one image, and perhaps its spans.
+    Image(&'a str),
+    /// One line of output more, of this image.
+    Line(&'a str, &'a str),
+    /// Anything else: activity, messages, many images.
+    All,
+}
+
+impl History {
+    /// Takes in an event that happened at this time.
+    pub fn hear<'a>(&mut self, at: f64, event: &'a Event) -> Change<'a> {
+        self.at = at;
+        match event {
+            Event::ImageStarted { .. }
+            | Event::ImageStep { .. }
+            | Event::ImageCached { .. }
+            | Event::ImageLog { .. }
+            | Event::ImageRetry { .. } => self.progress(at, event),
+            Event::ImageFresh { .. }
+            | Event::ImageBuilt { .. }
+            | Event::ImagePushed { .. }
+            | Event::ImageFailed { .. }
+            | Event::ImageSkipped { .. }
+            | Event::ImageCancelled { .. }
+            | Event::ImageSuperseded { .. }
+            | Event::ImageWaiting { .. } => self.end(at, event),
+            _ => {
+                self.whole(at, event);
+                Change::All
+            }
+        }
+    }
+
+    fn progress<'a>(&mut self, at: f64, event: &'a Event) -> Change<'a> {
+        match event {
+            Event::ImageStarted {
+                image,
+                reference,
+                reasons,
+                ..
+            } => {
+                self.open(at, image);
+                let row = self.turn(at, image, ImageState::Running, None);
+                *row = Row {
+                    state: row.state,
+                    since: at,
+                    reference: Some(reference.clone()),
+                    note: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                    seconds: row.seconds,
+                    ..Row::default()
+                };
+                Change::Image(image)
+            }
+            Event::ImageStep {
+                image,
+                step,
+                of,
+                name,
+            } => {
+                self.row(image).step = Some(Step {
+                    number: *step,
+                    of: *of,
+                    name: name.clone(),
+                });
+                Change::Image(image)
+            }
+            Event::ImageCached { image, .. } => {
+                self.row(image).cached += 1;
+                Change::Image(image)
+            }
+            Event::ImageLog { image, line } => {
+                keep(&mut self.row(image).lines, LINES, line.clone());
+                Change::Line(image, line)
+            }
+            Event::ImageRetry {
+                image,
+                attempt,
+                of,
+                why,
+                ..
+            } => {
+                self.row(image).note = Some(format!("attempt {attempt} of {of}: {why}"));
+                Change::Image(image)
+            }
+            _ => Change::All,
+        }
+    }
+
+    fn end<'a>(&mut self, at: f64, event: &'a Event) -> Change<'a> {
+        let (image, state, note) = match event {
+            // Also the end of a build, if another run has built the image meanwhile.
+            Event::ImageFresh { image, .. } => (image, ImageState::Fresh, None),
+            Event::ImageBuilt { image, .. } => (image, ImageState::Built, None),
+            Event::ImagePushed { image, .. } => (image, ImageState::Pushed, None),
+            Event::ImageFailed { image, error, .. } => {
+                (image, ImageState::Failed, Some(error.clone()))
+            }
+            Event::ImageSkipped { image, because } => {
+                let note = format!("because {} failed", because.join(", "));
+                (image, ImageState::Skipped, Some(note))
+            }
+            Event::ImageCancelled { image } => (image, ImageState::Cancelled, None),
+            Event::ImageSuperseded { image } => {
+                let note = "its inputs changed while it was built".to_owned();
+                (image, ImageState::Waiting, Some(note))
+            }
+            Event::ImageWaiting { image, because } => {
+                let note = format!("waits for {}", because.join(", "));
+                (image, ImageState::Waiting, Some(note))
+            }
+            _ => return Change::All,
+        };
+        self.close(at, image, state);
+        if let Event::ImagePushed { seconds, .. } = event {
+            self.add_push(at, image, *seconds);
+        }
+        let row = self.turn(at, image, state, note);
+        match event {
+            Event::ImageFresh { reference, .. } => row.reference = Some(reference.clone()),
+            Event::ImageBuilt {
+                reference,
+                digest,
+                seconds,
+                ..
+            } => {
+                row.reference = Some(reference.clone());
+                row.digest = Some(digest.clone());
+                row.seconds = Some(*seconds);
+            }
+            Event::ImageFailed {
+                place,
+                log,
+                tail,
+                seconds,
+                ..
+            } => {
+                row.place.clone_from(place);
+                row.log.clone_from(log);
+                row.seconds = Some(*seconds);
+                if row.lines.is_empty() {
+                    row.lines = tail.iter().cloned().collect();
+                }
+            }
+            _ => {}
+        }
+        Change::Image(image)
+    }
+
+    fn whole(&mut self, at: f64, event: &Event) {
+        match event {
+            Event::RunStarted { jobs, .. } => self.jobs = *jobs,
+            Event::FilesChanged { images, .. } => {
+                self.activity = Activity::Building;
+                for image in images {
+                    if self.row(image).state != ImageState::Running {
+                        self.turn(at, image, ImageState::Waiting, None);
+                    }
+                }
+            }
+            Event::GraphChanged { removed, .. } => {
+                for image in removed {
+                    self.images.remove(image);
+                }
+            }
+            Event::WatchWaiting { failed, waiting } => {
+                self.activity = Activity::Waiting;
+                // What turned out to have the same contents as before needs nothing.
+                for (image, row) in &mut self.images {
+                    if row.state == ImageState::Waiting
+                        && !failed.contains(image)
+                        && !waiting.contains(image)
+                    {
+                        (row.state, row.since, row.note) = (ImageState::Fresh, at, None);
+                    }
+                }
+            }
+            Event::WatchPaused { paused } => {
+                self.activity = if *paused {
+                    Activity::Paused
+                } else {
+                    Activity::Building
+                };
+            }
+            Event::RunFinished { .. } | Event::WatchEnded { .. } => {
+                self.activity = Activity::Ended;
+            }
+            Event::Warning { message } => self.say(at, message.clone()),
+            Event::Waiting { whom, .. } => self.say(at, format!("waiting for {whom}")),
+            Event::WatchHeld { why } => self.say(at, why.clone()),
+            Event::ManifestsBroken { .. } => {
+                self.say(at, "the manifests have errors".to_owned());
+            }
+            Event::ManifestsMended => self.say(at, "the manifests are valid again".to_owned()),
+            Event::HookEnded {
+                hook,
+                error: Some(error),
+                ..
+            } => self.say(at, format!("{hook}: {error}")),
+            _ => {}
+        }
+    }
+
+    fn row(&mut self, image: &str) -> &mut Row {
+        self.images.entry(image.to_owned()).or_default()
+    }
+
+    fn turn(&mut self, at: f64, image: &str, state: ImageState, note: Option<String>) -> &mut Row {
+        let row = self.row(image);
+        (row.state, row.since, row.note, row.step) = (state, at, note, None);
+        row
+    }
+
+    fn say(&mut self, at: f64, text: String) {
+        keep(&mut self.messages, MESSAGES, Message { at, text });
+    }
+
+    fn open(&mut self, at: f64, image: &str) {
+        let span = Span {
+            image: image.to_owned(),
+            worker: self.free_worker(at, f64::INFINITY),
+            start: at,
+            end: None,
+            state: ImageState::Running,
+        };
+        keep(&mut self.spans, SPANS, span);
+    }
+
+    /// The lowest worker without a span in this time.
+    fn free_worker(&self, start: f64, end: f64) -> usize {
+        let is_over =
+            |span: &&Span| span.start < end && span.end.is_none_or(|its_end| its_end > start);
+        let busy = self.spans.iter().filter(is_over).map(|span| span.worker);
+        let busy: BTreeSet<usize> = busy.collect();
+        (0..)
+            .find(|worker| !busy.contains(worker))
+            .unwrap_or_default()
+    }
+
+    fn close(&mut self, at: f64, image: &str, state: ImageState) {
+        let mut spans = self.spans.iter_mut().rev();
+        if let Some(span) = spans.find(|span| span.end.is_none() && span.image == image) {
+            (span.end, span.state) = (Some(at), state);
+        }
+    }
+
+    /// A push is only reported when it has ended.
+    fn add_push(&mut self, at: f64, image: &str, seconds: f64) {
+        let start = (at - seconds).max(0.0);
+        let span = Span {
+            image: image.to_owned(),
+            worker: self.free_worker(start, at),
+            start,
+            end: Some(at),
+            state: ImageState::Pushed,
+        };
+        keep(&mut self.spans, SPANS, span);
+    }
+
+    /// The chain of images that decided how long it took, bases first: from what ended last, back through whatever each of
+    /// them waited for. `needs` lists the ids of the images that an image needs.
+    pub fn critical_path<'a>(&self, needs: impl Fn(&str) -> Vec<&'a str>) -> Vec<String> {
+        // The last end of each image.
+        let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
+        for span in &self.spans {
+            let end = span.end.unwrap_or(self.at);
+            let last = ends.entry(&span.image).or_insert(end);
+            *last = last.max(end);
+        }
+        let last = |names: Vec<&str>| {
+            let ended = names.into_iter().filter_map(|name| {
+                let (name, end) = ends.get_key_value(name)?;
+                Some((*name, *end))
+            });
+            ended.max_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        let mut path = Vec::new();
+        let mut next = last(ends.keys().copied().collect());
+        while let Some((image, _)) = next {
+            path.push(image.to_owned());
+            next = last(needs(image));
+        }
+        path.reverse();
+        path
+    }
+}
+
+/// Adds an item to a list that forgets its oldest ones.
+fn keep<T>(list: &mut VecDeque<T>, limit: usize, item: T) {
+    if list.len() == limit {
+        list.pop_front();
+    }
+    list.push_back(item);
+}
