@@ -38,7 +38,11 @@ pub(super) fn render(drawing: &Drawing, direction: Option<Direction>) -> String 
 }
 
 fn label(node: &Node) -> String {
-    let lines: Vec<String> = node.lines().iter().map(|line| escape(line)).collect();
+    // In labels, Graphviz also interprets HTML's entities.
+    let lines = node.lines().into_iter();
+    let lines: Vec<String> = lines
+        .map(|line| escape(&line).replace('&', "&amp;"))
+        .collect();
     format!("\"{}\"", lines.join("\\n"))
 }
 

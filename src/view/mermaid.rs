@@ -73,6 +73,8 @@ fn escape(text: &str) -> String {
             '"' | '#' | '&' | '<' | '>' | '`' | '\\' | '*' | '[' | ']' | '{' | '}' => {
                 let _ = write!(out, "#{};", u32::from(char));
             }
+            // Two of them would begin a formula, also as entities; a space of no width keeps them apart.
+            '$' if out.ends_with('$') => out.push_str("\u{200b}$"),
             char => out.push(char),
         }
     }

@@ -20,9 +20,13 @@ state_dir() { # the argument of --state, or the default, as an absolute path
     echo "$dir"
 }
 
-cannot_start() { # prints why no private engine can be started here and fails, or succeeds
+is_debian() {
     # shellcheck disable=SC1091
-    if [[ ! -r /etc/os-release || $(. /etc/os-release && echo "$ID") != debian ]]; then
+    [[ -r /etc/os-release && $(. /etc/os-release && echo "$ID") == debian ]]
+}
+
+cannot_start() { # prints why no private engine can be started here and fails, or succeeds
+    if ! is_debian; then
         echo "a private engine is made of Debian's packages, and this is not Debian"
     elif ((EUID != 0)); then
         echo "a private engine needs root"
@@ -32,6 +36,19 @@ cannot_start() { # prints why no private engine can be started here and fails, o
         return 0
     fi
     return 1
+}
+
+apt_install() { # PACKAGE…: one call at a time, because apt-get does not wait for the lists that another one fetches
+    local -x DEBIAN_FRONTEND=noninteractive
+    local install=(apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=300 "$@")
+    {
+        flock 8
+        "${install[@]}" >>"$DIR/apt.log" 2>&1 && return
+        apt-get update -qq >>"$DIR/apt.log" 2>&1 || true
+        "${install[@]}" >>"$DIR/apt.log" 2>&1 && return
+    } 8</etc/apt
+    tail -n 20 "$DIR/apt.log" >&2
+    die "apt-get cannot install: $*"
 }
 
 lock() { # of DIR, until this process ends

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+mod browser;
 mod build;
 mod commands;
 mod completion;
@@ -16,6 +17,7 @@ mod narrow;
 mod outputs;
 mod pictures;
 mod plan;
+mod proofs;
 mod reliability;
 mod sandbox;
 mod tour;
