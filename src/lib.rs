@@ -29,7 +29,7 @@
 //!
 //! ```text
 //! cli
-//! edit images watch
+//! edit images ui watch
 //! import report session view
 //! run
 //! plan
@@ -42,7 +42,7 @@
 //! git graph recipe reference
 //! process workspace
 //! asking spec
-//! cancel columns diagnostic disk limits notes suggest
+//! cancel columns diagnostic disk limits loopback notes suggest
 //! ```
 
 pub mod asking;
@@ -63,6 +63,7 @@ pub mod images;
 pub mod import;
 pub mod limits;
 pub mod lock;
+mod loopback;
 pub mod manifest;
 pub mod notes;
 pub mod plan;
@@ -75,6 +76,7 @@ pub mod session;
 pub mod spec;
 pub mod store;
 pub mod suggest;
+pub mod ui;
 pub mod view;
 pub mod watch;
 pub mod workspace;

@@ -1,6 +1,7 @@
 //! `graph build`: builds what changed, bases first, in parallel.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -9,11 +10,14 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Selection;
+use super::page::{self, PageArgs};
 use super::{metadata, plan};
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{Mailbox, Summary};
-use crate::session::Session;
+use crate::run::{Event, Mailbox, Summary};
+use crate::session::{Planned, Session};
+use crate::ui::Ui;
+use crate::world::View;
 
 #[derive(Args)]
 pub(super) struct BuildArgs {
@@ -23,6 +27,8 @@ pub(super) struct BuildArgs {
     choice: Choice,
     #[command(flatten)]
     how: How,
+    #[command(flatten)]
+    page: PageArgs,
     /// Only show what would be done; same as `graph plan`
     #[arg(long)]
     dry_run: bool,
@@ -52,10 +58,23 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
+    let page = serve(args, context, &session, &planned)?;
+    let mut tell = |event: &Event| {
+        screen.event(event);
+        if let Some(page) = &page {
+            page.hear(event);
+        }
+    };
+    if let Some(page) = &page {
+        let url = page.url().to_owned();
+        tell(&Event::PageServed { url });
+    }
     let interrupter = mailbox.interrupter();
     context.signals.ask_first(move || interrupter.interrupt());
-    let summary = session.run(planned, options, mailbox, &mut |event| screen.event(event))?;
+    let summary = session.run(planned, options, mailbox, &mut tell)?;
     screen.finish();
+    args.page.wait(page.as_ref());
+    drop(page);
     let code = code(&summary, context);
     match metadata.map(|file| metadata::write(&file, &summary)) {
         Some(Err(failure)) if code == exit::DONE => Err(failure),
@@ -66,6 +85,21 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         }
         Some(Ok(())) | None => Ok(code),
     }
+}
+
+fn serve(
+    args: &BuildArgs,
+    context: &Context,
+    session: &Session,
+    planned: &Planned,
+) -> Result<Option<Ui>, Failure> {
+    let root = &session.world.workspace.root;
+    let scene = || {
+        let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
+        let view = Arc::new(View::new(world, prints, planned.asked.clone()));
+        page::scene(root, Some(&view), &planned.plan)
+    };
+    args.page.serve(context, scene, None, root)
 }
 
 fn code(summary: &Summary, context: &Context) -> u8 {

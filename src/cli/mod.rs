@@ -22,6 +22,7 @@ mod metadata;
 mod notifier;
 mod options;
 mod output;
+mod page;
 mod plan;
 mod render;
 mod screen;

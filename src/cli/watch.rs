@@ -1,6 +1,7 @@
 //! `watch`: builds what is stale, then waits for files to change and builds what they affect.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,11 +12,15 @@ use super::failure::{Failure, exit};
 use super::metadata;
 use super::notifier::Notifier;
 use super::options;
+use super::page::{PageArgs, scene};
 use crate::limits;
+use crate::plan::Plan;
 use crate::report;
-use crate::run::{Mailbox, Options};
+use crate::run::{Event, Mailbox, Options};
 use crate::session::{self, Opening, Refusal, Selection};
-use crate::watch::{self, Request, Start};
+use crate::ui::Ui;
+use crate::watch::{self, Audience, Request, Start};
+use crate::world::View;
 
 #[derive(Args)]
 pub(super) struct WatchArgs {
@@ -37,6 +42,11 @@ pub(super) struct WatchArgs {
     /// Run this shell command after each wave of builds with a failure
     #[arg(long, value_name = "COMMAND")]
     on_failure: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
+    /// Give the page buttons that rebuild and pause
+    #[arg(long, requires = "ui")]
+    ui_control: bool,
     #[arg(long, hide = true)]
     once_then_exit: bool,
     /// Write a JSON object like that of `graph build` to this file after each wave
@@ -61,6 +71,18 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings);
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
+    let page = serve(&args, context, &start, &mailbox)?;
+    let mut tell = |event: &Event| {
+        screen.event(event);
+        if let Some(page) = &page {
+            page.hear(event);
+        }
+    };
+    if let Some(page) = &page {
+        let url = page.url().to_owned();
+        tell(&Event::PageServed { url });
+    }
+    let root = start.root().to_owned();
     let signals = mailbox.interrupter();
     let again = signals.clone();
     context.signals.on_continued(move || again.continued());
@@ -71,11 +93,18 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         request,
         start,
         mailbox,
-        &mut |event| screen.event(event),
-        &mut |summary| {
-            if let Some(file) = &file {
-                unwritten = metadata::write(file, summary).err();
-            }
+        Audience {
+            event: &mut tell,
+            wave: &mut |summary| {
+                if let Some(file) = &file {
+                    unwritten = metadata::write(file, summary).err();
+                }
+            },
+            view: &mut |view, plan| {
+                if let Some(page) = &page {
+                    page.show(scene(&root, Some(view), plan));
+                }
+            },
         },
     )?;
     screen.finish();
@@ -83,6 +112,24 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         Some(failure) => Err(failure),
         None => Ok(exit::DONE),
     }
+}
+
+fn serve(
+    args: &WatchArgs,
+    context: &Context,
+    start: &Start,
+    mailbox: &Mailbox,
+) -> Result<Option<Ui>, Failure> {
+    let first = || match start {
+        Start::Sound(session, planned) => {
+            let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
+            let view = Arc::new(View::new(world, prints, planned.asked.clone()));
+            scene(start.root(), Some(&view), &planned.plan)
+        }
+        Start::Broken(_) => scene(start.root(), None, &Plan::default()),
+    };
+    let remote = args.ui_control.then(|| mailbox.remote());
+    args.page.serve(context, first, remote, start.root())
 }
 
 fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Request, Failure> {

@@ -15,6 +15,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
+pub(crate) mod cache;
 pub(crate) mod dir;
 pub(crate) mod limits;
 pub(crate) mod read;

@@ -262,6 +262,7 @@ mod tests {
         train: stopped because its inputs changed
         serve: waiting for `train`
         git is running; waiting for it to finish
+        live page: http://127.0.0.1:40001/0123456789abcdef0123456789abcdef/
         waiting for changes; failed: train
         paused: running builds finish, no new ones start
         on-success: started

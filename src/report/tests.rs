@@ -144,6 +144,9 @@ pub(crate) fn watch_story() -> Vec<Event> {
         Event::WatchHeld {
             why: "git is running; waiting for it to finish".into(),
         },
+        Event::PageServed {
+            url: "http://127.0.0.1:40001/0123456789abcdef0123456789abcdef/".into(),
+        },
         Event::WatchWaiting {
             failed: names(&["train"]),
             waiting: names(&["serve"]),

@@ -40,6 +40,7 @@ pub fn lines(event: &Event, color: bool) -> Vec<Line> {
             format!("{image}: waiting for {}", List(because)),
         ),
         Event::WatchHeld { why } => (Style::Dim, why.clone()),
+        Event::PageServed { url } => (Style::Plain, format!("live page: {url}")),
         // Waiting images are not listed: each has already reported what it waits for.
         Event::WatchWaiting { failed, .. } => {
             let text = "waiting for changes".to_owned();

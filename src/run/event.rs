@@ -120,6 +120,11 @@ pub enum Event {
         /// The timeout, in seconds.
         seconds: f64,
     },
+    /// A page shows what happens; whoever has its address sees it.
+    PageServed {
+        /// The address, on the loopback interface.
+        url: String,
+    },
     /// Nothing is left to do.
     RunFinished {
         /// Number of images built.

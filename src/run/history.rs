@@ -374,7 +374,7 @@ impl History {
             |span: &&Span| span.start < end && span.end.is_none_or(|its_end| its_end > start);
         let busy = self.spans.iter().filter(is_over).map(|span| span.worker);
         let busy: BTreeSet<usize> = busy.collect();
-        (0..)
+        (0..=busy.len())
             .find(|worker| !busy.contains(worker))
             .unwrap_or_default()
     }
@@ -434,3 +434,6 @@ fn keep<T>(list: &mut VecDeque<T>, limit: usize, item: T) {
     }
     list.push_back(item);
 }
+
+#[cfg(test)]
+mod tests;

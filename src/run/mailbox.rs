@@ -18,6 +18,8 @@ pub(crate) enum Message {
     Interrupt,
     /// The process was resumed after being stopped.
     Continued,
+    /// The user pressed a key, or a button that stands for it.
+    Key(char),
     /// Another source has news to poll for.
     Wake,
 }
@@ -76,6 +78,11 @@ impl Mailbox {
     pub fn interrupter(&self) -> Interrupter {
         Interrupter(self.sender.clone(), self.end.clone())
     }
+
+    /// Returns a handle for buttons.
+    pub fn remote(&self) -> Remote {
+        Remote(self.sender.clone())
+    }
 }
 
 /// Passes signals to a run or watch; harmless after its end.
@@ -93,6 +100,22 @@ impl Interrupter {
     /// To be called when the process is resumed: other processes may have used the terminal.
     pub fn continued(&self) {
         let _ = self.0.send(Message::Continued);
+    }
+}
+
+/// Does what keys of a watch do; harmless in a build, and after the end.
+#[derive(Clone)]
+pub struct Remote(SyncSender<Message>);
+
+impl Remote {
+    /// Tries failed images again or, if none failed, rebuilds those that changed last.
+    pub fn rebuild(&self) {
+        let _ = self.0.send(Message::Key('r'));
+    }
+
+    /// Pauses the watch, or resumes it.
+    pub fn pause(&self) {
+        let _ = self.0.send(Message::Key('p'));
     }
 }
 

@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use event::Event;
 pub use history::History;
 pub use jobs::NoWorkers;
-pub use mailbox::{Interrupter, Mailbox};
+pub use mailbox::{Interrupter, Mailbox, Remote};
 pub use state::Options;
 pub use wave::{Outcome, Summary};
 
@@ -70,7 +70,7 @@ pub fn run(
                 }
             }
             Ok(Message::Interrupt) => engine.interrupt(),
-            Ok(Message::Continued | Message::Wake) => {}
+            Ok(Message::Continued | Message::Wake | Message::Key(_)) => {}
             Err(_) => break,
         }
     }

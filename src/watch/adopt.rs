@@ -96,6 +96,7 @@ impl<'r> Keeper<'r> {
             now.engine.go_on();
         }
         now.engine.adopt(seen.view, facts, in_doubt);
+        self.is_unshown = true;
         self.wake(&mut now, &seen.woken, seen.files);
         for (id, error) in unreadable {
             now.engine.unreadable(id, &error);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use super::bell::{Bell, Ring};
+use super::bell::{Bell, Ending};
 use super::ends::Ends;
 use super::hints::Hints;
 use super::keys::Keys;
@@ -17,13 +17,15 @@ use super::look::readers;
 use super::looks::{Due, Looks};
 use super::phase::{Now, Phase};
 use super::poller::Poller;
-use super::request::Request;
+use super::request::{Audience, Request};
 use super::source::{DirectoryWatcher, Wake};
 use crate::graph::ImageId;
+use crate::plan::Plan;
+use crate::run::Event;
 use crate::run::mailbox::{End, Ended, Message, Reporter};
-use crate::run::{Event, Summary};
 use crate::session::Kept;
 use crate::store::Store;
+use crate::world::View;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -37,6 +39,9 @@ pub(super) struct Keeper<'r> {
     pub(super) request: Arc<Request>,
     pub(super) store: Store,
     pub(super) reporter: Reporter<'r>,
+    show: &'r mut dyn FnMut(&Arc<View>, &Plan),
+    /// Whether there is a view that the audience has not been given.
+    pub(super) is_unshown: bool,
     pub(super) looks: Looks,
     pub(super) end: End,
     bell: Bell,
@@ -57,19 +62,21 @@ impl<'r> Keeper<'r> {
         (kept, end): (Kept, End),
         store: Store,
         bell: Bell,
-        report: &'r mut dyn FnMut(&Event),
-        ended: &'r mut dyn FnMut(&Summary),
+        audience: Audience<'r>,
     ) -> Self {
+        let Audience { event, wave, view } = audience;
         let hints = Arc::new(Hints::default());
         let hint = bell.clone();
         let wake: Wake = Arc::new(move || hint.wake());
         let (source, why) = DirectoryWatcher::new(&hints, &wake, request.poll);
         let key = bell.clone();
-        let hear = || Keys::hear(Arc::new(move |pressed| key.ring(Ring::Key(pressed))));
+        let hear = || Keys::hear(Arc::new(move |pressed| key.press(pressed)));
         let this = Self {
-            reporter: Reporter::new(report),
+            reporter: Reporter::new(event),
+            show: view,
+            is_unshown: false,
             looks: Looks::new(&request, (kept, end.cancel.clone()), root, &hints),
-            ends: Ends::new(&request, root, &bell, ended),
+            ends: Ends::new(&request, root, &bell, wave),
             keys: request.keys.then(hear).flatten(),
             request,
             store,
@@ -87,12 +94,12 @@ impl<'r> Keeper<'r> {
         this
     }
 
-    /// Keeps the images up to date until the user stops it. `receiver` and `heard` receive what the bell sends.
+    /// Keeps the images up to date until the user stops it. `receiver` and `looked` receive what the bell sends.
     pub(super) fn keep(
         mut self,
         mut phase: Phase<'r>,
         receiver: Receiver<Message>,
-        heard: &Receiver<Ring>,
+        looked: &Receiver<Ending>,
     ) {
         self.begin(&mut phase);
         loop {
@@ -105,11 +112,8 @@ impl<'r> Keeper<'r> {
                 Ok(None) => {}
                 Err(()) => break,
             }
-            while let Ok(heard) = heard.try_recv() {
-                match heard {
-                    Ring::Looked(looked) => phase = self.looked(phase, looked),
-                    Ring::Key(key) => self.key(&mut phase, key),
-                }
+            while let Ok(looked) = looked.try_recv() {
+                phase = self.looked(phase, looked);
             }
         }
         // Dropped first, so that no sender blocks on a full channel.
@@ -195,6 +199,10 @@ impl<'r> Keeper<'r> {
             state.in_doubt = readers(&state.view, &self.looks.unseen());
         }
         now.engine.turn(self.wish == Wish::GoOn);
+        if std::mem::take(&mut self.is_unshown) {
+            let state = &now.engine.state;
+            (self.show)(&state.view, &state.plan);
+        }
         if now.engine.wave.is_some() && now.engine.is_done() && !self.looks.is_open() {
             let end = now.engine.end_wave();
             self.reporter.emit(Event::WatchWaiting {
@@ -216,6 +224,7 @@ impl<'r> Keeper<'r> {
                 }
             }
             Message::Interrupt => self.finish(phase),
+            Message::Key(key) => self.key(phase, key),
             Message::Continued => {
                 if let Some(keys) = &self.keys {
                     keys.again();

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::bell::{Bell, Ring};
+use super::bell::Bell;
 use super::git::Git;
 use super::hints::{Dirty, Hints};
 use super::look::{self, Task};
@@ -207,7 +207,7 @@ impl Looks {
             let looked = looked.map_err(|_| {
                 "internal error while reading changed files; please report it".to_owned()
             });
-            bell.ring(Ring::Looked(looked));
+            bell.ring(looked);
         });
         true
     }

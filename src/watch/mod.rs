@@ -29,13 +29,13 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 pub(crate) use keys::restore as restore_terminal;
-pub use request::{Env, QUIET, Request};
+pub use request::{Audience, Env, QUIET, Request};
 
 use crate::fingerprint::FileReader;
+use crate::run::Mailbox;
 use crate::run::engine::Engine;
 use crate::run::jobs::Jobs;
 use crate::run::mailbox::Reporter;
-use crate::run::{Event, Mailbox, Summary};
 use crate::session::{Kept, Planned, Refusal, Session, Wrong, unusable_state};
 use crate::store::Store;
 use crate::world::View;
@@ -52,20 +52,26 @@ pub enum Start {
     Broken(Box<Wrong>),
 }
 
-/// Keeps the images up to date until the user stops it, calling `ended` after each wave. Fails only at the start: if
+impl Start {
+    /// The workspace's root.
+    pub fn root(&self) -> &Path {
+        match self {
+            Self::Sound(session, _) => &session.world.workspace.root,
+            Self::Broken(wrong) => &wrong.workspace.root,
+        }
+    }
+}
+
+/// Keeps the images up to date until the user stops it, telling `audience` about it. Fails only at the start: if
 /// the state directory cannot be created, no worker can be started, or the workspace root cannot be opened.
 pub fn watch(
     request: Request,
     start: Start,
     mailbox: Mailbox,
-    report: &mut dyn FnMut(&Event),
-    ended: &mut dyn FnMut(&Summary),
+    audience: Audience<'_>,
 ) -> Result<(), Refusal> {
     let request = Arc::new(request);
-    let root = match &start {
-        Start::Sound(session, _) => session.world.workspace.root.clone(),
-        Start::Broken(wrong) => wrong.workspace.root.clone(),
-    };
+    let root = start.root().to_owned();
     let store = Store::open(&root).map_err(|error| unusable_state(&error))?;
     let kept = kept(&start, &root)?;
     kept.reader.leave_index();
@@ -87,8 +93,7 @@ pub fn watch(
         (kept, end),
         store,
         bell,
-        report,
-        ended,
+        audience,
     );
     let phase = first(&request, start, jobs, keeper.reporter.clone());
     keeper.keep(phase, receiver, &heard);

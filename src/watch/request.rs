@@ -1,14 +1,16 @@
 //! The parameters of a watch.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manifest::Overrides;
-use crate::plan::Judgement;
-use crate::run::Options;
+use crate::plan::{Judgement, Plan};
 use crate::run::manner::Manner;
 use crate::run::state::Rules;
+use crate::run::{Event, Options, Summary};
 use crate::session::Selection;
+use crate::world::View;
 
 /// Default time without changes before a look.
 pub const QUIET: Duration = Duration::from_millis(80);
@@ -44,6 +46,16 @@ pub struct Request {
     pub on_failure: Option<String>,
     /// Whether to read keys from the terminal.
     pub keys: bool,
+}
+
+/// Who is told what happens in a watch.
+pub struct Audience<'r> {
+    /// Gets each event.
+    pub event: &'r mut dyn FnMut(&Event),
+    /// Gets the result of each wave.
+    pub wave: &'r mut dyn FnMut(&Summary),
+    /// Gets what the images are now, and what is planned, when files or manifests have changed.
+    pub view: &'r mut dyn FnMut(&Arc<View>, &Plan),
 }
 
 impl Request {

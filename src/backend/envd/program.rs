@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::offer::{Offer, REGISTRY};
 use super::once::Once;
 use crate::backend::daemon::Daemon;
-use crate::backend::oci::store;
 use crate::backend::{BuildError, context};
+use crate::disk::cache;
 use crate::disk::dir::Rooted;
 
 /// The variable that selects envd's context, as in flytekit.
@@ -38,11 +38,10 @@ impl Envd {
     pub fn new(daemon: Arc<Daemon>, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
         let said = |name: &str| env(name).filter(|value| !value.is_empty());
         let user_home = said("HOME").map(PathBuf::from);
-        let caches = said("XDG_CACHE_HOME").map(PathBuf::from);
-        let caches = caches.or_else(|| user_home.as_ref().map(|home| home.join(".cache")));
+        let caches = cache::folder(env);
         let registry = said(REGISTRY);
         let own = |name: &str| match &caches {
-            Some(caches) => Rooted::new(caches, "imgspec", store::cache()).join(name),
+            Some(caches) => caches.join(name),
             None => context::ours(state).join(name),
         };
         let store = own("oci");

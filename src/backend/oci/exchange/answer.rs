@@ -10,8 +10,7 @@ use hyper::{Response, StatusCode};
 
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
-
-pub(super) type Answer = Response<BoxBody<Bytes, io::Error>>;
+use crate::loopback::Answer;
 
 /// An error of the protocol: its status and its code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,11 @@ use hyper::{Method, StatusCode};
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::answer::{self, Answer, Code, ErrorResponse};
+use super::answer::{self, Code, ErrorResponse};
 use super::call::{Call, PIECE, on_files};
 use super::range::{Part, part};
 use crate::backend::oci::name::Digest;
+use crate::loopback::Answer;
 
 const AHEAD: usize = 2;
 

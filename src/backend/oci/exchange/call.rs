@@ -1,8 +1,7 @@
 //! A request, and the state it is answered from: the store, the names in it, and the uploads in progress.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 use super::answer::{Code, ErrorResponse};
 use crate::backend::oci::name::Repository;
 use crate::backend::oci::store::{Links, Store, Writer};
+use crate::loopback::random_word;
 
 /// Maximum number of concurrent uploads: more than `docker push` makes for twenty images with five layers at a time.
 pub(super) const UPLOADS: usize = 128;
@@ -148,12 +148,6 @@ where
 }
 
 /// Returns an unguessable word.
-pub(super) fn random_word() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(hex::encode(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

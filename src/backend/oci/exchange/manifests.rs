@@ -8,12 +8,13 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Bytes, Incoming};
 
-use super::answer::{self, Answer, Code, ErrorResponse};
+use super::answer::{self, Code, ErrorResponse};
 use super::call::{Call, Served, on_files};
 use super::route;
 use crate::backend::oci::manifest::{LARGEST, Manifest, ManifestError};
 use crate::backend::oci::name::{Digest, Repository, Tag, Version};
 use crate::backend::oci::store::{StoreError, Stored};
+use crate::loopback::Answer;
 
 pub(super) async fn get(
     call: &Call<'_>,

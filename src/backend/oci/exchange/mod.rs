@@ -21,21 +21,18 @@ mod uploads;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
-use std::thread::JoinHandle;
-
-use tokio::sync::oneshot;
 
 use super::name::{Repository, Version};
 use super::store::{Links, Store, StoreError, Stored};
 use crate::limits::Limits;
-use call::{Served, Uploads, random_word};
+use crate::loopback::{Loopback, random_word};
+use call::{Served, Uploads};
 
 /// A running registry. When it is dropped, it stops listening, and everything pushed loses its name.
 #[derive(Debug)]
 pub struct Exchange {
     served: Arc<Served>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    _server: Loopback,
 }
 
 /// An error of the exchange.
@@ -56,7 +53,6 @@ impl Exchange {
     /// Starts the registry with this store.
     pub fn start(store: &Store, limits: &Limits) -> Result<Self, ExchangeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
         let served = Arc::new(Served {
             store: store.clone(),
             links: Links::new(store),
@@ -65,12 +61,10 @@ impl Exchange {
             uploads: Uploads::default(),
             idle: limits.idle,
         });
-        let (stop, stopped) = oneshot::channel();
-        let thread = serve::start(listener, Arc::clone(&served), stopped)?;
+        let running = serve::start(listener, &served)?;
         Ok(Self {
             served,
-            stop: Some(stop),
-            thread: Some(thread),
+            _server: running,
         })
     }
 
@@ -101,17 +95,5 @@ impl Exchange {
     fn own(&self, name: &str) -> Result<Repository, ExchangeError> {
         let own = Repository::read(&format!("{}/{name}", self.served.word));
         own.ok_or_else(|| ExchangeError::Name(name.to_owned()))
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        // If the thread has already ended, there is nothing to stop.
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }

@@ -1,101 +1,26 @@
-//! The registry's thread: accepts connections, reads requests, and dispatches each to the module that answers it.
+//! Reads requests to the registry and dispatches each to the module that answers it.
 //!
-//! It has a runtime of its own, which ends with all its tasks before the exchange is gone. Requests under any host name
-//! but the registry's own, and requests from a page in a browser, are rejected (DNS rebinding).
+//! Requests under any host name but the registry's own, and requests from a page in a browser, are rejected (DNS rebinding).
 
-use std::convert::Infallible;
 use std::io;
+use std::net::TcpListener;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
-use tokio_io_timeout::TimeoutStream;
 
-use super::answer::{self, Answer, Code, ErrorResponse};
+use super::answer::{self, Code, ErrorResponse};
 use super::call::{Call, Served};
 use super::route::{self, Target};
 use super::{blobs, manifests, uploads};
+use crate::loopback::{self, Answer, Loopback};
 
-/// Maximum number of connections; each may occupy one of the runtime's 512 blocking threads.
-const CONNECTIONS: usize = 256;
-
-/// How long a connection may wait for its next request: longer than clients keep one open, so that the client closes it
-/// first.
-const KEPT: Duration = Duration::from_mins(10);
-
-/// How long file access may continue after the exchange ends.
-const LAST: Duration = Duration::from_secs(2);
-
-/// Pause when the system cannot accept more connections.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Serves until `stopped` receives a message or its sender is dropped.
-pub(super) fn start(
-    listener: std::net::TcpListener,
-    served: Arc<Served>,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .thread_name("exchange")
-        .enable_all()
-        .build()?;
-    let entered = runtime.enter();
-    let listener = TcpListener::from_std(listener)?;
-    drop(entered);
-    thread::Builder::new()
-        .name("exchange".into())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped => {}
-                    () = accept(listener, served) => {}
-                }
-            });
-            runtime.shutdown_timeout(LAST);
-        })
-}
-
-async fn accept(listener: TcpListener, served: Arc<Served>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let permit = Arc::clone(&room).acquire_owned().await;
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+pub(super) fn start(listener: TcpListener, served: &Arc<Served>) -> io::Result<Loopback> {
+    let (served, idle) = (Arc::clone(served), served.idle);
+    Loopback::start("exchange", listener, idle, move |request| {
         let served = Arc::clone(&served);
-        tokio::spawn(async move {
-            converse(stream, served).await;
-            drop(permit);
-        });
-    }
-}
-
-async fn converse(stream: TcpStream, served: Arc<Served>) {
-    // An optimization only, so errors do not matter.
-    let _ = stream.set_nodelay(true);
-    let idle = served.idle;
-    let service = service_fn(move |request| {
-        let served = Arc::clone(&served);
-        async move { Ok::<_, Infallible>(answer(&served, request).await) }
-    });
-    let mut stream = TimeoutStream::new(stream);
-    // Closes the connection when the client stops reading.
-    stream.set_write_timeout(Some(idle));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(KEPT);
-    // The client deals with broken connections.
-    let _ = http
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
-        .await;
+        async move { answer(&served, request).await }
+    })
 }
 
 pub(super) async fn answer(served: &Arc<Served>, request: Request<Incoming>) -> Answer {
@@ -146,11 +71,8 @@ async fn fulfil(call: &mut Call<'_>) -> Result<Answer, ErrorResponse> {
 /// Rejects requests with another host name than the registry's, and requests from browsers, which send an origin.
 fn guard(call: &Call<'_>) -> Result<(), ErrorResponse> {
     let host = call.served.host.as_str();
-    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let is_own = call
-        .header("host")
-        .is_some_and(|named| named == host || named.strip_prefix("localhost:") == Some(port));
-    if is_own && !call.head.headers.contains_key("origin") {
+    let headers = &call.head.headers;
+    if loopback::is_for(headers, host) && !headers.contains_key("origin") {
         return Ok(());
     }
     let words = format!("only requests for `{host}` are served, and none from browsers");

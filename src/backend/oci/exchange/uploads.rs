@@ -9,12 +9,13 @@ use hyper::body::{Bytes, Incoming};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
-use super::answer::{self, Answer, Code, ErrorResponse};
+use super::answer::{self, Code, ErrorResponse};
 use super::call::{Call, PIECE, on_files, unknown};
 use super::range::chunk;
 use super::route::digest;
 use crate::backend::oci::name::{Digest, Repository};
 use crate::backend::oci::store::{StoreError, Writer};
+use crate::loopback::Answer;
 
 /// An upload locked for one writer, and its size in bytes.
 type Held = (OwnedMutexGuard<Option<Writer>>, u64);

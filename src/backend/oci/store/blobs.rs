@@ -13,8 +13,8 @@ use super::error::StoreError;
 use crate::asking::waiting;
 use crate::backend::oci::name::Digest;
 use crate::cancel::Cancel;
-use crate::disk::FileKind;
-use crate::disk::dir::{Dir, Fresh, Rooted, Share, Terms};
+use crate::disk::dir::{Dir, Fresh, Rooted, Share};
+use crate::disk::{FileKind, cache};
 
 /// The lock file shared by all users of the store; pruning locks it exclusively.
 const LOCK: &str = "lock";
@@ -128,24 +128,13 @@ impl Store {
     }
 }
 
-/// Terms for directories in the user's cache, which are private: images may contain what not everyone on the machine
-/// may read.
-pub(crate) fn cache() -> Terms {
-    Terms {
-        keeps: "its cache",
-        or: ", or set `XDG_CACHE_HOME` to another directory",
-        is_private: true,
-        hidden: None,
-    }
-}
-
 /// A directory below an existing one of the user's.
 fn place(folder: &Path) -> Rooted {
     let (above, name) = match (folder.parent(), folder.file_name()) {
         (Some(above), Some(name)) => (above, PathBuf::from(name)),
         _ => (folder, PathBuf::new()),
     };
-    Rooted::new(above, name, cache())
+    Rooted::new(above, name, cache::terms())
 }
 
 /// Creates a file with a random name in this directory, locked against sweeps while it is open.

@@ -13,7 +13,6 @@ mod tests;
 mod write;
 
 pub use blobs::Store;
-pub(crate) use blobs::cache;
 pub use error::StoreError;
 pub use links::{Links, Stored};
 pub use write::{Blob, Writer};

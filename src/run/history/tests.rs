@@ -1,0 +1,208 @@
+use super::*;
+
+fn text(name: &str) -> String {
+    name.to_owned()
+}
+
+fn started(image: &str) -> Event {
+    Event::ImageStarted {
+        image: text(image),
+        reference: format!("r/{image}:1"),
+        backend: text("fake"),
+        reasons: vec![text("never built")],
+    }
+}
+
+fn built(image: &str, seconds: f64) -> Event {
+    Event::ImageBuilt {
+        image: text(image),
+        reference: format!("r/{image}:1"),
+        digest: text("sha256:0"),
+        backend: text("fake"),
+        seconds,
+    }
+}
+
+fn pushed(image: &str, seconds: f64) -> Event {
+    Event::ImagePushed {
+        image: text(image),
+        reference: format!("r/{image}:1"),
+        seconds,
+    }
+}
+
+fn failed(image: &str) -> Event {
+    Event::ImageFailed {
+        image: text(image),
+        error: text("no space left"),
+        place: None,
+        log: Some(format!(".imgspec/logs/{image}.log")),
+        tail: vec![text("last line")],
+        seconds: 1.0,
+    }
+}
+
+/// Folds events, one second after another.
+fn history(events: &[Event]) -> History {
+    let mut history = History::default();
+    for (at, event) in (0_u32..).zip(events) {
+        history.hear(f64::from(at), event);
+    }
+    history
+}
+
+fn states(history: &History) -> Vec<(&str, ImageState)> {
+    let images = history.images.iter();
+    images
+        .map(|(image, row)| (image.as_str(), row.state))
+        .collect()
+}
+
+/// Image, worker, start and end of each span.
+fn spans(history: &History) -> Vec<(&str, usize, f64, Option<f64>)> {
+    let spans = history.spans.iter();
+    spans
+        .map(|span| (span.image.as_str(), span.worker, span.start, span.end))
+        .collect()
+}
+
+#[test]
+fn a_build_has_rows_and_spans() {
+    let history = history(&[
+        started("a"),
+        started("b"),
+        built("a", 2.0),
+        started("c"),
+        failed("b"),
+        Event::ImageSkipped {
+            image: text("d"),
+            because: vec![text("b")],
+        },
+        built("c", 3.0),
+        pushed("c", 0.5),
+    ]);
+    assert_eq!(
+        states(&history),
+        [
+            ("a", ImageState::Built),
+            ("b", ImageState::Failed),
+            ("c", ImageState::Pushed),
+            ("d", ImageState::Skipped)
+        ]
+    );
+    assert_eq!(
+        spans(&history),
+        [
+            ("a", 0, 0.0, Some(2.0)),
+            ("b", 1, 1.0, Some(4.0)),
+            ("c", 0, 3.0, Some(6.0)),
+            ("c", 0, 6.5, Some(7.0))
+        ]
+    );
+    let row = &history.images["b"];
+    assert_eq!(row.note.as_deref(), Some("no space left"));
+    assert_eq!(row.lines, ["last line"]);
+    assert_eq!(
+        history.images["d"].note.as_deref(),
+        Some("because b failed")
+    );
+    assert_eq!(history.images["c"].seconds, Some(3.0));
+}
+
+#[test]
+fn a_second_build_starts_afresh_but_remembers_how_long_the_first_took() {
+    let log = Event::ImageLog {
+        image: text("a"),
+        line: text("old"),
+    };
+    let step = Event::ImageStep {
+        image: text("a"),
+        step: 1,
+        of: 3,
+        name: text("RUN x"),
+    };
+    let history = history(&[started("a"), log, built("a", 2.0), started("a"), step]);
+    let row = &history.images["a"];
+    assert_eq!(row.state, ImageState::Running);
+    assert!(row.lines.is_empty());
+    assert_eq!(row.seconds, Some(2.0));
+    assert_eq!(row.step.as_ref().unwrap().number, 1);
+    assert_eq!(
+        spans(&history),
+        [("a", 0, 0.0, Some(2.0)), ("a", 0, 3.0, None)]
+    );
+}
+
+#[test]
+fn what_a_watch_only_suspected_is_fresh_when_it_waits() {
+    let changed = |images: &[&str]| Event::FilesChanged {
+        files: vec![text("x")],
+        count: 1,
+        images: images.iter().copied().map(text).collect(),
+        build: images.len(),
+    };
+    let superseded = Event::ImageSuperseded { image: text("a") };
+    let waits = Event::WatchWaiting {
+        failed: vec![text("b")],
+        waiting: vec![text("c")],
+    };
+    let mut history = history(&[
+        started("a"),
+        failed("b"),
+        superseded,
+        changed(&["a", "c", "d"]),
+    ]);
+    assert_eq!(history.images["a"].state, ImageState::Waiting);
+    assert_eq!(history.spans[0].state, ImageState::Waiting);
+    history.hear(5.0, &waits);
+    assert_eq!(history.activity, Activity::Waiting);
+    assert_eq!(
+        states(&history),
+        [
+            ("a", ImageState::Fresh),
+            ("b", ImageState::Failed),
+            ("c", ImageState::Waiting),
+            ("d", ImageState::Fresh)
+        ]
+    );
+}
+
+#[test]
+fn lists_have_an_end() {
+    let mut history = History::default();
+    history.hear(0.0, &started("a"));
+    for number in 0..1000_u32 {
+        let line = number.to_string();
+        let log = Event::ImageLog {
+            image: text("a"),
+            line: line.clone(),
+        };
+        assert_eq!(history.hear(1.0, &log), Change::Line("a", &line));
+        let message = line.clone();
+        history.hear(1.0, &Event::Warning { message });
+    }
+    assert_eq!(history.images["a"].lines.len(), LINES);
+    assert_eq!(history.images["a"].lines.back().unwrap(), "999");
+    assert_eq!(history.messages.len(), MESSAGES);
+}
+
+#[test]
+fn the_critical_path_goes_through_what_each_image_waited_for() {
+    let history = history(&[
+        started("slow"),
+        started("quick"),
+        built("quick", 1.0),
+        built("slow", 3.0),
+        started("app"),
+        started("other"),
+        built("other", 1.0),
+        built("app", 2.0),
+    ]);
+    let needs = |image: &str| match image {
+        "app" => vec!["quick", "slow", "fresh"],
+        "other" => vec!["slow"],
+        _ => Vec::new(),
+    };
+    assert_eq!(history.critical_path(needs), ["slow", "app"]);
+    assert!(History::default().critical_path(needs).is_empty());
+}

