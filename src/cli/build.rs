@@ -1,22 +1,22 @@
 //! `graph build`: builds what changed, bases first, in parallel.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
+use super::account::Files;
 use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Selection;
 use super::page::{self, PageArgs};
-use super::{metadata, plan};
+use super::plan;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::{Event, Mailbox, Summary};
 use crate::session::{Planned, Session};
-use crate::ui::Ui;
+use crate::ui::Scene;
 use crate::world::View;
 
 #[derive(Args)]
@@ -32,22 +32,15 @@ pub(super) struct BuildArgs {
     /// Only show what would be done; same as `graph plan`
     #[arg(long)]
     dry_run: bool,
-    /// Write a JSON object with the reference, digest, key, backend and build time of each image to this file
-    #[arg(long, value_name = "FILE")]
-    metadata_file: Option<PathBuf>,
+    #[command(flatten)]
+    files: Files,
 }
 
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
         return plan::dry(&args.choice, &args.selection, context);
     }
-    let metadata = args
-        .metadata_file
-        .as_ref()
-        .map(|file| context.folder.join(file));
-    if let Some(file) = &metadata {
-        metadata::refuse_early(file)?;
-    }
+    args.files.refuse_early(context)?;
     let session = context.open(args.choice.builder.as_deref())?;
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
@@ -58,9 +51,13 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
-    let page = serve(args, context, &session, &planned)?;
+    let scene = || scene(&session, &planned);
+    let root = &session.world.workspace.root;
+    let page = args.page.serve(context, scene, None, root)?;
+    let mut account = args.files.begin(context, scene);
     let mut tell = |event: &Event| {
         screen.event(event);
+        account.hear(event);
         if let Some(page) = &page {
             page.hear(event);
         }
@@ -76,30 +73,19 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     args.page.wait(page.as_ref());
     drop(page);
     let code = code(&summary, context);
-    match metadata.map(|file| metadata::write(&file, &summary)) {
-        Some(Err(failure)) if code == exit::DONE => Err(failure),
-        // The build failure matters more than the missing metadata file, so it sets the exit code.
-        Some(Err(failure)) => {
-            context.screen.tell(failure);
-            Ok(code)
-        }
-        Some(Ok(())) | None => Ok(code),
+    let mut failures = account.write(&summary);
+    // A build failure matters more than a file that is missing, so it sets the exit code.
+    let last = failures.pop_if(|_| code == exit::DONE);
+    for failure in failures {
+        context.screen.tell(failure);
     }
+    last.map_or(Ok(code), Err)
 }
 
-fn serve(
-    args: &BuildArgs,
-    context: &Context,
-    session: &Session,
-    planned: &Planned,
-) -> Result<Option<Ui>, Failure> {
-    let root = &session.world.workspace.root;
-    let scene = || {
-        let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
-        let view = Arc::new(View::new(world, prints, planned.asked.clone()));
-        page::scene(root, Some(&view), &planned.plan)
-    };
-    args.page.serve(context, scene, None, root)
+fn scene(session: &Session, planned: &Planned) -> Scene {
+    let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
+    let view = Arc::new(View::new(world, prints, planned.asked.clone()));
+    page::scene(&session.world.workspace.root, Some(&view), &planned.plan)
 }
 
 fn code(summary: &Summary, context: &Context) -> u8 {

@@ -1,7 +1,6 @@
 //! The file of `--metadata-file`: one JSON object per image.
 //!
-//! A regular file is replaced as a whole; anything else (a device, a pipe, `/dev/stdout`) is written to in place.
-//! Errors that can be foreseen are reported before anything is built.
+//! Written by every run, and by each wave of a watch.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +9,6 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::output;
-use crate::disk::system_words;
 use crate::recipe::repository;
 use crate::run::Summary;
 
@@ -26,26 +24,11 @@ struct Metadata<'a> {
     seconds: Option<f64>,
 }
 
+const WHAT: &str = "metadata file";
+
 /// Fails if the file could not be written once everything is built.
 pub(super) fn refuse_early(path: &Path) -> Result<(), Failure> {
-    let refuse = |why: String| {
-        let message = format!(
-            "the metadata file `{}` cannot be written: {why}",
-            path.display()
-        );
-        Err(Failure::usage(
-            message,
-            "name a file in an existing directory",
-        ))
-    };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    if path.is_dir() {
-        refuse("it is a directory".to_owned())
-    } else if folder.is_dir() {
-        Ok(())
-    } else {
-        refuse(format!("there is no directory `{}`", folder.display()))
-    }
+    output::refuse_early(WHAT, path)
 }
 
 pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
@@ -63,12 +46,5 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
     });
     let images: BTreeMap<&str, Metadata<'_>> = images.collect();
     let text = serde_json::to_string_pretty(&images).expect("our own values serialize") + "\n";
-    output::put(path, &text).map_err(|error| {
-        let message = format!(
-            "the metadata file `{}` cannot be written: {}",
-            path.display(),
-            system_words(&error)
-        );
-        Failure::usage(message, "the images were built nevertheless")
-    })
+    output::leave(WHAT, path, &text)
 }

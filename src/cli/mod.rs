@@ -3,6 +3,7 @@
 //! The only module that uses clap. Each command is a file with its arguments and one function that returns the exit
 //! code or a `Failure`; what commands share lives in files of its own below them, so that no command names this one.
 
+mod account;
 mod build;
 mod check;
 mod choice;

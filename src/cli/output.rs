@@ -53,6 +53,34 @@ pub(super) fn put(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
+/// Fails if a file that is written when everything is built could not be written.
+pub(super) fn refuse_early(what: &str, path: &Path) -> Result<(), Failure> {
+    let refuse = |why: String| {
+        let message = format!("the {what} `{}` cannot be written: {why}", path.display());
+        Err(Failure::usage(
+            message,
+            "name a file in an existing directory",
+        ))
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if path.is_dir() {
+        refuse("it is a directory".to_owned())
+    } else if folder.is_dir() {
+        Ok(())
+    } else {
+        refuse(format!("there is no directory `{}`", folder.display()))
+    }
+}
+
+/// Writes a file that tells of a run.
+pub(super) fn leave(what: &str, path: &Path, text: &str) -> Result<(), Failure> {
+    put(path, text).map_err(|error| {
+        let (path, why) = (path.display(), system_words(&error));
+        let message = format!("the {what} `{path}` cannot be written: {why}");
+        Failure::usage(message, "the images were built nevertheless")
+    })
+}
+
 fn no_file(kind: FileKind) -> io::Error {
     io::Error::other(format!("it is {kind}, not a file"))
 }

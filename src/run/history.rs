@@ -12,6 +12,9 @@ use super::event::Event;
 /// How many lines of output are kept for each image.
 const LINES: usize = 200;
 
+/// How many reasons are kept for each span.
+const REASONS: usize = 8;
+
 /// How many spans and messages are kept; a watch may run for weeks.
 const SPANS: usize = 10_000;
 const MESSAGES: usize = 50;
@@ -126,6 +129,9 @@ pub struct Span {
     pub end: Option<f64>,
     /// How it ended, or that it runs; `Waiting` if it was stopped because its inputs changed.
     pub state: ImageState,
+    /// Why it was built; the first reasons, if there are many.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 /// Something that the user should know, and when it was said.
@@ -182,7 +188,7 @@ impl History {
                 reasons,
                 ..
             } => {
-                self.open(at, image);
+                self.open(at, image, reasons);
                 let row = self.turn(at, image, ImageState::Running, None);
                 *row = Row {
                     state: row.state,
@@ -357,13 +363,14 @@ impl History {
         keep(&mut self.messages, MESSAGES, Message { at, text });
     }
 
-    fn open(&mut self, at: f64, image: &str) {
+    fn open(&mut self, at: f64, image: &str, reasons: &[String]) {
         let span = Span {
             image: image.to_owned(),
             worker: self.free_worker(at, f64::INFINITY),
             start: at,
             end: None,
             state: ImageState::Running,
+            reasons: reasons.iter().take(REASONS).cloned().collect(),
         };
         keep(&mut self.spans, SPANS, span);
     }
@@ -395,6 +402,7 @@ impl History {
             start,
             end: Some(at),
             state: ImageState::Pushed,
+            reasons: Vec::new(),
         };
         keep(&mut self.spans, SPANS, span);
     }

@@ -25,20 +25,14 @@ pub struct Scene {
 
 impl Scene {
     /// The document, with what happened so far.
-    pub(super) fn document(&self, history: &History, edition: String, has_buttons: bool) -> String {
+    pub(super) fn document(&self, history: &History, has_buttons: bool) -> String {
         let drawing = self.drawing();
-        let _ = (
-            history,
-            has_buttons,
-            edition,
-            drawing,
-            self.look,
-            &self.title,
-        );
+        let _ = (history, has_buttons, drawing, self.look, &self.title);
         String::new()
     }
 
-    fn drawing(&self) -> Drawing {
+    /// The images with what is planned, and how long their last builds took.
+    pub fn drawing(&self) -> Drawing {
         let Some(view) = &self.view else {
             return Drawing::default();
         };

@@ -12,11 +12,13 @@ mod look;
 mod mermaid;
 mod planned;
 mod svg;
+mod trace;
 mod tree;
 
 pub use drawing::{CriticalPath, Drawing, Edge, Label, Node, State};
 pub use layout::Direction;
 pub use look::{Look, Theme};
+pub use trace::trace;
 
 /// The output format of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

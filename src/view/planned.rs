@@ -1,10 +1,11 @@
-//! What a plan and the records say, put on a drawing.
+//! What a plan, the records and a run say, put on a drawing.
 
 use std::collections::BTreeMap;
 
 use super::drawing::{CriticalPath, Drawing, State};
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Plan, Planned};
+use crate::run::History;
 
 impl Drawing {
     /// Colors images by what is planned for them, with the first reason. An image that no plan mentions is fresh: plans leave
@@ -60,5 +61,16 @@ impl Drawing {
                 seconds: sum,
             });
         }
+    }
+    /// The chain of images that decided how long a run took, bases first.
+    pub fn critical_path_of(&self, history: &History) -> Vec<String> {
+        let nodes = self.nodes.iter();
+        let needs: BTreeMap<&str, &[String]> = nodes
+            .map(|node| (node.name.as_str(), node.bases.as_slice()))
+            .collect();
+        history.critical_path(|image| {
+            let needs = needs.get(image).copied().unwrap_or_default();
+            needs.iter().map(String::as_str).collect()
+        })
     }
 }

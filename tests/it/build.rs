@@ -98,12 +98,12 @@ fn an_interrupt_leaves_no_record_and_exits_130() {
     assert!(!sandbox.path(".imgspec/fake/local").exists());
 }
 
-fn interrupt(pid: u32) {
+pub(crate) fn interrupt(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
 }
 
-fn wait_for(is_true: impl Fn() -> bool) {
+pub(crate) fn wait_for(is_true: impl Fn() -> bool) {
     let start = std::time::Instant::now();
     while !is_true() {
         assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");

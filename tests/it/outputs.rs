@@ -12,17 +12,26 @@ fn one() -> Sandbox {
 }
 
 #[test]
-fn metadata_in_a_place_that_cannot_be_is_refused_before_anything_is_built() {
-    for (file, why) in [
-        ("none/meta.json", "there is no directory"),
-        (".", "a directory"),
+fn a_place_that_cannot_be_is_refused_before_anything_is_built() {
+    for (flag, file, what, why) in [
+        (
+            "--metadata-file",
+            "none/meta.json",
+            "the metadata file",
+            "there is no directory",
+        ),
+        ("--metadata-file", ".", "the metadata file", "a directory"),
+        (
+            "--timeline",
+            "none/t.json",
+            "the timeline",
+            "there is no directory",
+        ),
+        ("--timeline", "folder.json", "the timeline", "a directory"),
     ] {
         let sandbox = one();
-        sandbox
-            .build(&["--metadata-file", file])
-            .code(2)
-            .says("the metadata file")
-            .says(why);
+        std::fs::create_dir(sandbox.path("folder.json")).unwrap();
+        sandbox.build(&[flag, file]).code(2).says(what).says(why);
         assert!(!sandbox.path(".imgspec").exists());
     }
 }
@@ -66,12 +75,19 @@ fn a_pipe_that_metadata_is_written_to_stays_a_pipe() {
 }
 
 #[test]
-fn a_failed_build_stays_one_when_its_metadata_cannot_be_written() {
+fn a_failed_build_stays_one_when_its_files_cannot_be_written() {
+    let files = [
+        "--metadata-file",
+        "/proc/imgspec-nowhere",
+        "--timeline",
+        "/proc/imgspec-nowhere.json",
+    ];
     let sandbox = one().env("IMGSPEC_FAKE_FAIL", "app");
-    sandbox
-        .build(&["--metadata-file", "/proc/imgspec-nowhere"])
-        .code(1)
-        .says("the metadata file");
+    let said = sandbox.build(&files).code(1);
+    said.says("the metadata file").says("the timeline");
+    // A run that is fine otherwise fails.
+    let said = one().build(&files).code(2);
+    said.says("the metadata file").says("the timeline");
 }
 
 #[test]
