@@ -27,7 +27,62 @@ fn spans(trace: &Value) -> Vec<String> {
     let spans = events.filter(|event| event["ph"] == "X" && event["tid"] != 0);
     let mut spans: Vec<String> = spans
         .map(|span| {
-            let child = sandbox.spawn(&["graph", "build", "--builder", "fake", "--timeline", "t.json"]);
+            let words = [&span["name"], &span["args"]["state"]];
+            words.map(|word| word.as_str().unwrap()).join(" ")
+        })
+        .collect();
+    spans.sort();
+    spans
+}
+
+#[test]
+fn a_timeline_tells_when_each_image_was_built_and_why() {
+    let sandbox = shop().env("IMGSPEC_FAKE_SECONDS", "0.1");
+    sandbox.build(&["--timeline", "t.json"]).success();
+    let trace = trace(&sandbox);
+    assert_eq!(spans(&trace), ["app built", "base built", "docs built"]);
+    assert_eq!(
+        trace["otherData"]["critical-path"],
+        serde_json::json!(["base", "app"])
+    );
+    let events = trace["traceEvents"].as_array().unwrap();
+    let of = |name: &str| {
+        let mut events = events.iter();
+        events.find(|event| event["name"] == name).unwrap()
+    };
+    let (base, app) = (of("base"), of("app"));
+    assert_eq!(app["args"]["reasons"][0], "never built");
+    assert!(app["args"]["reference"].as_str().unwrap().contains("app:"));
+    let time = |event: &Value, name: &str| event[name].as_u64().unwrap();
+    assert!(time(base, "dur") >= 100_000, "microseconds: {base}");
+    assert!(time(app, "ts") >= time(base, "ts") + time(base, "dur"));
+    // Nothing happened in a run that has nothing to do.
+    sandbox.build(&["--timeline", "t.json"]).success();
+    assert_eq!(spans(&self::trace(&sandbox)), Vec::<String>::new());
+}
+
+#[test]
+fn a_timeline_is_written_when_images_fail_too() {
+    let sandbox = shop().env("IMGSPEC_FAKE_FAIL", "base");
+    sandbox.build(&["--timeline", "t.json"]).code(1);
+    let trace = trace(&sandbox);
+    assert_eq!(spans(&trace), ["base failed", "docs built"]);
+    let mut events = trace["traceEvents"].as_array().unwrap().iter();
+    let base = events.find(|event| event["name"] == "base").unwrap();
+    assert_eq!(base["args"]["error"], "told to fail");
+}
+
+#[test]
+fn a_timeline_is_written_when_the_run_is_interrupted_too() {
+    let sandbox = shop().env("IMGSPEC_FAKE_SECONDS", "60");
+    let child = sandbox.spawn(&[
+        "graph",
+        "build",
+        "--builder",
+        "fake",
+        "--timeline",
+        "t.json",
+    ]);
     let log = sandbox.path(".imgspec/fake/builds.log");
     wait_for(|| std::fs::read_to_string(&log).is_ok_and(|log| log.lines().count() == 2));
     interrupt(child.id());
