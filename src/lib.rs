@@ -41,7 +41,7 @@
 //! fingerprint
 //! git graph recipe reference
 //! process workspace
-//! asking spec
+//! asking clean spec
 //! cancel columns diagnostic disk limits loopback notes suggest
 //! ```
 
@@ -49,6 +49,7 @@ pub mod asking;
 pub mod backend;
 pub mod cancel;
 pub mod check;
+mod clean;
 pub mod cli;
 mod columns;
 pub mod diagnostic;

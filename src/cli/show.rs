@@ -1,5 +1,6 @@
 //! `graph show`: draws the graph.
 
+use std::collections::BTreeSet;
 use std::io::stdout;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +20,7 @@ use crate::reference::short;
 use crate::report::terminal::columns;
 use crate::session::Session;
 use crate::store::RecordState;
-use crate::view::{self, Direction, Drawing, Label, Look, Theme};
+use crate::view::{self, Detail, Direction, Drawing, Label, Look, Page, Tab, Theme};
 
 #[derive(Args)]
 pub(super) struct ShowArgs {
@@ -40,13 +41,13 @@ pub(super) struct ShowArgs {
     /// Show how long the last builds took, and the chain of images that takes longest
     #[arg(long)]
     times: bool,
-    /// Draw one box for each image or for each directory [default: directories in an SVG of over 300 images]
+    /// Draw one box for each image or for each directory [default: directories in a picture of over 300 images]
     #[arg(long, value_name = "WHAT")]
     group: Option<Group>,
-    /// Where bases are: on the left or on top [default: left in an SVG, top in DOT and Mermaid]
+    /// Where bases are: on the left or on top [default: left in pictures, top in DOT and Mermaid]
     #[arg(long, value_name = "WHERE")]
     direction: Option<Way>,
-    /// The colors of an SVG
+    /// The colors of a picture
     #[arg(long, value_name = "COLORS", default_value = "auto")]
     theme: Colors,
     #[command(flatten, next_help_heading = "With --plan")]
@@ -65,6 +66,8 @@ enum Format {
     Json,
     /// A picture
     Svg,
+    /// A page for browsers, in one file: search, filter, and the details of each image
+    Html,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,7 +126,10 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
         label(args, context, &session, id)
     });
     let drawing = with_facts(args, &session, drawing, plan.as_ref());
-    let text = view::render(args.format.format(), &drawing, args.look());
+    let text = match args.format.format() {
+        Some(format) => view::render(format, &grouped(args, drawing), args.look()),
+        None => page(args, &session, &drawing, &drawn, plan.as_ref()),
+    };
     deliver(args, &text)?;
     Ok(exit::DONE)
 }
@@ -162,6 +168,10 @@ fn with_facts(
         };
         drawing.show_times(graph, seconds, plan);
     }
+    drawing
+}
+
+fn grouped(args: &ShowArgs, drawing: Drawing) -> Drawing {
     let is_large =
         args.format == Format::Svg && drawing.nodes.len() > MANY && drawing.folders() > 1;
     match args.group {
@@ -169,6 +179,39 @@ fn with_facts(
         None if is_large => drawing.by_folder(),
         Some(Group::None) | None => drawing,
     }
+}
+
+/// The page, which has both groupings itself.
+fn page(
+    args: &ShowArgs,
+    session: &Session,
+    drawing: &Drawing,
+    drawn: &BTreeSet<ImageId>,
+    plan: Option<&Plan>,
+) -> String {
+    let Session {
+        world,
+        prints,
+        store,
+        ..
+    } = session;
+    let details = drawn.iter().map(|id| {
+        let detail = Detail::new(world, prints, store, plan, *id);
+        (world.graph.name(*id).to_owned(), detail)
+    });
+    let name = world.workspace.root.file_name();
+    view::page(&Page {
+        title: &name.map_or_else(|| "/".into(), std::ffi::OsStr::to_string_lossy),
+        made: &jiff::Timestamp::now().to_string(),
+        drawing,
+        details: Some(&details.collect()),
+        history: None,
+        live: None,
+        tab: Tab::Graph,
+        folders: args.group.map(|group| group == Group::Folder),
+        direction: args.look().direction,
+        theme: args.look().theme,
+    })
 }
 
 /// Prints the drawing, or writes it and shows it.
@@ -230,14 +273,16 @@ impl ShowArgs {
 }
 
 impl Format {
-    fn format(self) -> view::Format {
-        match self {
+    /// `None` for a page, which is more than a drawing.
+    fn format(self) -> Option<view::Format> {
+        Some(match self {
             Self::Tree => view::Format::Tree,
             Self::Dot => view::Format::Dot,
             Self::Mermaid => view::Format::Mermaid,
             Self::Json => view::Format::Json,
             Self::Svg => view::Format::Svg,
-        }
+            Self::Html => return None,
+        })
     }
 
     fn ending(self) -> &'static str {
@@ -247,6 +292,7 @@ impl Format {
             Self::Mermaid => "mmd",
             Self::Json => "json",
             Self::Svg => "svg",
+            Self::Html => "html",
         }
     }
 }

@@ -92,7 +92,7 @@ impl Sink for Hash {
 
 /// The text with `user:password@` removed from its URLs: credentials do not change what is downloaded, and no secret
 /// may get into a key or record.
-pub(super) fn without_credentials(text: &str) -> Cow<'_, str> {
+pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
     let mut kept = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("://").map(|at| at + 3) {

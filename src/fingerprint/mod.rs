@@ -16,6 +16,7 @@ mod outside;
 mod workspace;
 
 pub use encode::key;
+pub(crate) use encode::without_credentials;
 pub(crate) use files::INDEX;
 pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
 pub use images::{Fingerprint, FingerprintError, fingerprint};

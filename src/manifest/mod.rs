@@ -3,11 +3,12 @@
 //! The submodules follow the path of the text: `syntax` parses it into nodes, `decode` substitutes variables and turns nodes
 //! into fields, `inherit` merges the fields that an image gets from defaults, templates, a matrix and flags into one spec, and
 //! `load` takes one file after the other through all of that. The fields and their rules belong to [`crate::spec`]; `write`
-//! formats names and values. After a mistake, every stage continues with what it understood.
+//! formats names and values, `image_node` whole images. After a mistake, every stage continues with what it understood.
 
 mod decode;
 #[cfg(test)]
 mod fuzz;
+mod image_node;
 mod inherit;
 mod load;
 mod notes;
@@ -23,6 +24,7 @@ pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use image_node::{image_node, image_text};
 pub use inherit::Overrides;
 pub use load::{Apart, FILE_NAME, Root, Unsure, find, load};
 pub(crate) use load::{load_instead, load_nodes};

@@ -3,7 +3,7 @@
 //! Pieces are sanitized when they are added and colored when they are painted, so a cut never lands inside an escape
 //! sequence, and untrusted text cannot introduce one.
 
-use super::clean::clean;
+use crate::clean::clean;
 use crate::columns::{count, cut};
 
 /// How a piece looks when color is enabled.

@@ -4,7 +4,6 @@
 //! lines. Plain lines are not a mode of the terminal reporter because indicatif prints nothing at all without a
 //! terminal. All write to stderr: stdout is for results. A closed pipe ends the output, never the run.
 
-pub mod clean;
 pub mod diagnostics;
 pub mod json;
 pub mod line;

@@ -5,13 +5,13 @@
 
 use std::io::Write;
 
-use super::clean::{clean, clean_output};
 use super::line::Line;
 use super::output::{Output, Report};
 use super::settings::Verbosity;
 use super::words::{Count, Seconds};
 use super::wrap::wrapped;
 use super::{story, watch};
+use crate::clean::{clean, clean_output};
 use crate::run::event::Event;
 
 /// Writes every relevant event as a line.

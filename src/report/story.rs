@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::clean::clean_output;
 use super::line::{Line, Style};
 use super::words::{Count, List, Seconds, first};
 use crate::asking::Waiting;
+use crate::clean::clean_output;
 use crate::run::event::Event;
 
 /// How many failed images the summary names before it only counts them.

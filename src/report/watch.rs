@@ -1,9 +1,9 @@
 //! Messages of `imgspec watch`, shared by the terminal and plain reporters.
 
-use super::clean::clean_output;
 use super::diagnostics;
 use super::line::{Line, Style};
 use super::words::{Count, List, Seconds, first};
+use crate::clean::clean_output;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::run::event::Event;
 

@@ -24,7 +24,7 @@ mod turns;
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,6 +181,23 @@ impl Store {
         let name = file_name(image) + ".log";
         let path = [STATE_FOLDER, LOGS, &name].iter().collect();
         Ok((self.place.join(LOGS).make()?.anew(&name)?, path))
+    }
+
+    /// The end of the output of an image's last build: at most this many bytes, from the start of a line. `None` if it wrote
+    /// none here.
+    pub(crate) fn log_end(&self, image: &str, limit: u64) -> Option<String> {
+        let logs = self.place.join(LOGS).open().ok()??;
+        let (mut file, meta) = logs.file(file_name(image) + ".log").ok()??;
+        let start = meta.len().saturating_sub(limit);
+        file.seek(SeekFrom::Start(start)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(limit).read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        let whole = match text.split_once('\n') {
+            Some((_, rest)) if start > 0 => rest,
+            _ => &text,
+        };
+        Some(whole.to_owned())
     }
 
     /// The context directory for an image's build, different in each run. The builder of a killed run may still be

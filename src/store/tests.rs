@@ -428,3 +428,16 @@ fn leftovers_are_listed_and_removed_unless_in_use() {
     assert_eq!(store.read("app"), found(record("app", 1)));
     assert_eq!(store.inputs(&record("app", 1)), Some(input("1")));
 }
+
+#[test]
+fn the_end_of_a_log_starts_with_a_whole_line() {
+    let (_folder, store) = store();
+    assert_eq!(store.log_end("app", 100), None);
+    let (mut file, _) = store.open_log("app").unwrap();
+    std::io::Write::write_all(&mut file, b"first line\nsecond\nthird\n").unwrap();
+    assert_eq!(
+        store.log_end("app", 100).unwrap(),
+        "first line\nsecond\nthird\n"
+    );
+    assert_eq!(store.log_end("app", 17).unwrap(), "second\nthird\n");
+}

