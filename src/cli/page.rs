@@ -23,7 +23,7 @@ pub(super) struct PageArgs {
     #[arg(long)]
     ui: bool,
     /// The port of the page [default: the one that this workspace's page had last, or any free one]
-    #[arg(long, value_name = "N", requires = "ui")]
+    #[arg(long, value_name = "N", requires = "ui", value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Open the page in the browser
     #[arg(long, requires = "ui")]

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::Serialize;
 
 use super::event::Event;
+use crate::clean::clean_output;
 
 /// How many lines of output are kept for each image.
 const LINES: usize = 200;
@@ -76,7 +77,7 @@ pub struct Row {
     pub place: Option<String>,
     /// How many steps were found in the builder's cache.
     pub cached: usize,
-    /// The last lines of output of the last build.
+    /// The last lines of output of the last build, without control characters.
     pub lines: VecDeque<String>,
 }
 
@@ -150,7 +151,7 @@ pub enum Change<'a> {
     /// The state of one image, and perhaps its spans.
     Image(&'a str),
     /// One line of output more, of this image.
-    Line(&'a str, &'a str),
+    Line(&'a str),
     /// Anything else: activity, messages, many images.
     All,
 }
@@ -218,8 +219,8 @@ impl History {
                 Change::Image(image)
             }
             Event::ImageLog { image, line } => {
-                keep(&mut self.row(image).lines, LINES, line.clone());
-                Change::Line(image, line)
+                keep(&mut self.row(image).lines, LINES, clean_output(line));
+                Change::Line(image)
             }
             Event::ImageRetry {
                 image,
@@ -287,7 +288,7 @@ impl History {
                 row.log.clone_from(log);
                 row.seconds = Some(*seconds);
                 if row.lines.is_empty() {
-                    row.lines = tail.iter().cloned().collect();
+                    row.lines = tail.iter().map(|line| clean_output(line)).collect();
                 }
             }
             _ => {}

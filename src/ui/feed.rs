@@ -3,6 +3,7 @@
 //! The thread of the run only folds its event and notes what changed, so no page and no flood of output slows a build down.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -40,6 +41,8 @@ pub(super) struct Feed {
 struct Inner {
     history: History,
     scene: Arc<Scene>,
+    /// Names this run and the images it shows: a page with another one has to be loaded again.
+    edition: String,
     news: News,
     /// `None` once the run has ended.
     sender: Option<broadcast::Sender<Bytes>>,
@@ -65,6 +68,7 @@ impl Feed {
             inner: Mutex::new(Inner {
                 history: History::default(),
                 scene: Arc::new(scene),
+                edition: edition(),
                 news: News::default(),
                 sender: Some(sender),
             }),
@@ -87,12 +91,14 @@ impl Feed {
             Change::Image(image) => {
                 news.images.insert(image.to_owned());
             }
-            Change::Line(image, line) => {
+            Change::Line(image) => {
+                let row = history.images.get(image);
+                let line = row.and_then(|row| row.lines.back()).cloned();
                 let lines = news.lines.entry(image.to_owned()).or_default();
                 if lines.len() == LINES {
                     lines.remove(0);
                 }
-                lines.push(line.to_owned());
+                lines.extend(line);
             }
             Change::All => news.is_all = true,
         }
@@ -102,19 +108,22 @@ impl Feed {
     /// Shows other images, or the same ones in another state.
     pub(super) fn show(&self, scene: Scene) {
         let mut inner = self.inner.lock();
-        inner.news.is_scene |= !scene.is_like(&inner.scene);
+        if !scene.is_like(&inner.scene) {
+            inner.news.is_scene = true;
+            inner.edition = edition();
+        }
         inner.scene = Arc::new(scene);
         self.changed.notify_one();
     }
 
-    /// What is shown now, and what happened so far.
-    pub(super) fn whole(&self) -> (Arc<Scene>, History) {
+    /// What is shown now, its edition, and what happened so far.
+    pub(super) fn whole(&self) -> (Arc<Scene>, String, History) {
         let inner = self.inner.lock();
         let history = History {
             at: self.now(),
             ..inner.history.clone()
         };
-        (Arc::clone(&inner.scene), history)
+        (Arc::clone(&inner.scene), inner.edition.clone(), history)
     }
 
     pub(super) fn scene(&self) -> Arc<Scene> {
@@ -136,7 +145,7 @@ impl Feed {
         }
     }
 
-    /// Connects a page: the first message, and the source of the others; `None` if the run has ended.
+    /// Connects a page: the first messages, and the source of the others; `None` if the run has ended.
     pub(super) fn connect(self: &Arc<Self>) -> Option<(Bytes, broadcast::Receiver<Bytes>, Seat)> {
         let mut inner = self.inner.lock();
         // Whoever is there already is told first, so that nobody hears anything twice.
@@ -148,8 +157,9 @@ impl Feed {
         };
         self.pages.fetch_add(1, Ordering::SeqCst);
         self.was_seen.store(true, Ordering::SeqCst);
-        let first = message("history", &history);
-        Some((first, receiver, Seat(Arc::clone(self))))
+        let edition = message("edition", &inner.edition);
+        let first = [edition, message("history", &history)].concat();
+        Some((first.into(), receiver, Seat(Arc::clone(self))))
     }
 
     /// Whether a page has ever been connected.
@@ -207,7 +217,7 @@ impl Inner {
         // Nobody listening is no failure.
         let send = |message: Bytes| drop(sender.send(message));
         if news.is_scene {
-            send(message("page", &json!({})));
+            send(message("edition", &self.edition));
         }
         if news.is_all {
             self.history.at = now;
@@ -242,6 +252,11 @@ impl Inner {
             send(message("critical", &path));
         }
     }
+}
+
+/// A word that no other run and no other images have.
+fn edition() -> String {
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// A message as browsers read them from an event stream.

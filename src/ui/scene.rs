@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::graph::ImageId;
 use crate::plan::Plan;
 use crate::run::History;
 use crate::store::{RecordState, Store};
-use crate::view::{Drawing, Label, Look};
+use crate::view::{self, Detail, Drawing, Label, Live, Look, Page, Tab};
 use crate::world::View;
 
 /// What a page shows, apart from what happens.
@@ -25,10 +27,20 @@ pub struct Scene {
 
 impl Scene {
     /// The document, with what happened so far.
-    pub(super) fn document(&self, history: &History, has_buttons: bool) -> String {
-        let drawing = self.drawing();
-        let _ = (history, has_buttons, drawing, self.look, &self.title);
-        String::new()
+    pub(super) fn document(&self, history: &History, edition: &str, control: bool) -> String {
+        let made = Timestamp::now().to_string();
+        view::page(&Page {
+            title: &self.title,
+            made: &made,
+            drawing: &self.drawing(),
+            details: None,
+            history: Some(history),
+            live: Some(Live { control, edition }),
+            tab: Tab::Graph,
+            folders: None,
+            direction: self.look.direction,
+            theme: self.look.theme,
+        })
     }
 
     /// The images with what is planned, and how long their last builds took.
@@ -57,8 +69,9 @@ impl Scene {
     pub(super) fn detail(&self, image: &str) -> Option<String> {
         let view = self.view.as_ref()?;
         let id = view.world.graph.find(image)?;
-        let _ = id;
-        None
+        let (world, prints) = (&view.world, &view.prints);
+        let detail = Detail::new(world, prints, &self.store, Some(&self.plan), id);
+        Some(serde_json::to_string(&detail).expect("names, texts and numbers are JSON"))
     }
 
     /// Whether the same images are drawn: the manifests have not been read again.

@@ -114,8 +114,8 @@ impl Site {
     }
 
     fn document(&self) -> Answer {
-        let (scene, history) = self.feed.whole();
-        let page = scene.document(&history, self.remote.is_some());
+        let (scene, edition, history) = self.feed.whole();
+        let page = scene.document(&history, &edition, self.remote.is_some());
         let head = head(StatusCode::OK, "text/html; charset=utf-8");
         full(
             head.header(CONTENT_SECURITY_POLICY, "frame-ancestors 'none'"),

@@ -170,7 +170,8 @@ fn a_page_gets_the_whole_then_what_changes_and_the_end() {
     ui.hear(&built("base", 1.5));
     drop(ui);
     let events = events(stream);
-    let (kind, first) = &events[0];
+    assert_eq!(events[0].0, "edition");
+    let (kind, first) = &events[1];
     assert_eq!(kind, "history");
     assert_eq!(first["images"]["base"]["state"], "running");
     let (kind, last) = events.iter().rfind(|(kind, _)| kind == "history").unwrap();

@@ -175,9 +175,9 @@ fn lists_have_an_end() {
         let line = number.to_string();
         let log = Event::ImageLog {
             image: text("a"),
-            line: line.clone(),
+            line: format!("\u{1b}[1m{line}"),
         };
-        assert_eq!(history.hear(1.0, &log), Change::Line("a", &line));
+        assert_eq!(history.hear(1.0, &log), Change::Line("a"));
         let message = line.clone();
         history.hear(1.0, &Event::Warning { message });
     }
