@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::graph::ImageId;
+use crate::graph::{EdgeKind, ImageId};
 use crate::plan::Plan;
 use crate::run::History;
+use crate::spec::WorkspacePath;
 use crate::store::{RecordState, Store};
 use crate::view::{self, Detail, Drawing, Label, Live, Look, Page, Tab};
 use crate::world::View;
@@ -74,10 +75,12 @@ impl Scene {
         Some(serde_json::to_string(&detail).expect("names, texts and numbers are JSON"))
     }
 
-    /// Whether the same images are drawn: the manifests have not been read again.
+    /// Whether the same boxes and arrows are drawn.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         match (&self.view, &other.view) {
-            (Some(one), Some(other)) => Arc::ptr_eq(&one.world, &other.world),
+            (Some(one), Some(other)) => {
+                Arc::ptr_eq(&one.world, &other.world) || outline(one).eq(outline(other))
+            }
             (one, other) => one.is_none() == other.is_none(),
         }
     }
@@ -97,4 +100,15 @@ impl Scene {
             None => Vec::new(),
         })
     }
+}
+
+/// What decides which boxes and arrows are drawn, of each image: its id, its directory, and what it needs.
+fn outline(view: &View) -> impl Iterator<Item = (&str, &WorkspacePath, Vec<(&str, EdgeKind)>)> {
+    let graph = &view.world.graph;
+    view.relevant.iter().map(move |id| {
+        let needs = graph.needs(*id).into_iter();
+        let needs = needs.map(|(need, kind)| (graph.name(need), kind));
+        let folder = &view.world.workspace.images[id.index()].folder;
+        (graph.name(*id), folder, needs.collect())
+    })
 }

@@ -13,6 +13,7 @@ mod flytekit;
 mod import;
 mod library;
 mod lints;
+mod live;
 mod lock;
 mod narrow;
 mod outputs;

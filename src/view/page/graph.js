@@ -140,6 +140,7 @@ page.graph = (() => {
     if (view.name !== 'images') open('images');
     if (scope !== null && !inScope(id)) scope = null;
     selected = id;
+    page.setAddress(id);
     page.panel.show(id);
     paint();
     camera.resized();
@@ -155,6 +156,7 @@ page.graph = (() => {
   const clear = () => {
     const wasOpen = !page.at('panel').hidden;
     selected = null;
+    page.setAddress(null);
     if (!wasOpen) {
       scope = null;
       filter.clear();

@@ -53,6 +53,16 @@ page.now = () => {
   return goesOn ? at + (performance.now() - page.clock.heard) / 1000 : at;
 };
 
+/** Puts the selected image into the address, so that a link or a reload leads to it. */
+page.setAddress = (id) => {
+  const place = id === null ? location.pathname : `#${encodeURIComponent(id)}`;
+  try {
+    history.replaceState(null, '', place);
+  } catch {
+    // A page opened as a file may not change its address.
+  }
+};
+
 page.isNarrow = () => matchMedia('(max-width: 720px)').matches;
 
 page.isCalm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -222,4 +232,5 @@ page.start = () => {
   for (const start of page.starts) start();
   page.showAll();
   if (page.data.tab === 'timeline' && page.history) page.open('timeline');
+  if (location.hash) page.graph.select(decodeURIComponent(location.hash.slice(1)), { isCentred: true });
 };
