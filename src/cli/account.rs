@@ -22,26 +22,38 @@ pub(super) struct Files {
     /// Write a JSON object with the reference, digest, key, backend and build time of each image to this file
     #[arg(long, value_name = "FILE")]
     metadata_file: Option<PathBuf>,
-    /// Write when each image was built, and on which worker: as a trace that Perfetto opens (FILE.json)
+    /// Write when each image was built, and on which worker: as a page for browsers (FILE.html), or as a trace that Perfetto
+    /// opens (FILE.json)
     #[arg(long, value_name = "FILE", value_parser = timeline)]
     timeline: Option<Timeline>,
 }
 
+/// A file that says when images were built.
 #[derive(Clone)]
-struct Timeline(PathBuf);
+struct Timeline {
+    path: PathBuf,
+    is_page: bool,
+}
 
 fn timeline(text: &str) -> Result<Timeline, String> {
     let path = PathBuf::from(text);
-    match path.extension().and_then(|ending| ending.to_str()) {
-        Some("json") => Ok(Timeline(path)),
-        _ => Err("name a file that ends in `.json`, for a trace".to_owned()),
-    }
+    let is_page = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("html") => true,
+        Some("json") => false,
+        _ => {
+            return Err(
+                "name a file that ends in `.html`, for a page, or in `.json`, for a trace"
+                    .to_owned(),
+            );
+        }
+    };
+    Ok(Timeline { path, is_page })
 }
 
 /// The files to write, with their places, and what has happened so far.
 pub(super) struct Account {
     metadata: Option<PathBuf>,
-    timeline: Option<PathBuf>,
+    timeline: Option<Timeline>,
     /// `None` if nothing but metadata is written.
     scene: Option<Scene>,
     history: History,
@@ -56,8 +68,9 @@ impl Files {
             metadata, timeline, ..
         } = self.account(context);
         metadata.as_deref().map_or(Ok(()), metadata::refuse_early)?;
-        let timeline = timeline.as_deref();
-        timeline.map_or(Ok(()), |path| output::refuse_early(TIMELINE, path))
+        timeline.map_or(Ok(()), |timeline| {
+            output::refuse_early(TIMELINE, &timeline.path)
+        })
     }
 
     /// Begins to take account of a run.
@@ -72,7 +85,10 @@ impl Files {
         let place = |path: &Path| context.folder.join(path);
         Account {
             metadata: self.metadata_file.as_deref().map(place),
-            timeline: self.timeline.as_ref().map(|timeline| place(&timeline.0)),
+            timeline: self.timeline.as_ref().map(|timeline| Timeline {
+                path: place(&timeline.path),
+                ..*timeline
+            }),
             scene: None,
             history: History::default(),
             began: (jiff::Timestamp::now(), Instant::now()),
@@ -97,10 +113,14 @@ impl Account {
         if let Some(path) = &self.metadata {
             failures.extend(metadata::write(path, summary).err());
         }
-        if let (Some(path), Some(scene)) = (&self.timeline, &self.scene) {
+        if let (Some(timeline), Some(scene)) = (&self.timeline, &self.scene) {
             let made = self.began.0.to_string();
-            let text = trace(&self.history, &scene.drawing(), &made);
-            failures.extend(output::leave(TIMELINE, path, &text).err());
+            let text = if timeline.is_page {
+                scene.file(&self.history, &made)
+            } else {
+                trace(&self.history, &scene.drawing(), &made)
+            };
+            failures.extend(output::leave(TIMELINE, &timeline.path, &text).err());
         }
         failures
     }

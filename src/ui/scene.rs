@@ -1,5 +1,6 @@
 //! What a page shows: the images as last seen, and what is planned for them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -30,18 +31,45 @@ impl Scene {
     /// The document, with what happened so far.
     pub(super) fn document(&self, history: &History, edition: &str, control: bool) -> String {
         let made = Timestamp::now().to_string();
+        let live = Live { control, edition };
         view::page(&Page {
+            live: Some(live),
+            ..self.page(&self.drawing(), history, &made)
+        })
+    }
+
+    /// A document that needs no server: the run as it was, and the details of all images.
+    pub fn file(&self, history: &History, made: &str) -> String {
+        let details = self.view.iter().flat_map(|view| {
+            let drawn = self.drawn(view).into_iter();
+            drawn.map(|id| (view.name(id).to_owned(), self.detail_of(view, id)))
+        });
+        view::page(&Page {
+            details: Some(&details.collect()),
+            tab: Tab::Timeline,
+            ..self.page(&self.drawing(), history, made)
+        })
+    }
+
+    fn page<'a>(&'a self, drawing: &'a Drawing, history: &'a History, made: &'a str) -> Page<'a> {
+        Page {
             title: &self.title,
-            made: &made,
-            drawing: &self.drawing(),
+            made,
+            drawing,
             details: None,
             history: Some(history),
-            live: Some(Live { control, edition }),
+            live: None,
             tab: Tab::Graph,
             folders: None,
             direction: self.look.direction,
             theme: self.look.theme,
-        })
+        }
+    }
+
+    fn drawn(&self, view: &View) -> BTreeSet<ImageId> {
+        let mut drawn = view.relevant.clone();
+        drawn.extend(self.plan.builds().map(|image| image.id));
+        drawn
     }
 
     /// The images with what is planned, and how long their last builds took.
@@ -50,13 +78,11 @@ impl Scene {
             return Drawing::default();
         };
         let graph = &view.world.graph;
-        let mut drawn = view.relevant.clone();
-        drawn.extend(self.plan.builds().map(|image| image.id));
         let label = |id: ImageId| Label {
             reference: view.reference(id),
             folder: view.world.workspace.images[id.index()].folder.to_string(),
         };
-        let mut drawing = Drawing::new(graph, &drawn, label);
+        let mut drawing = Drawing::new(graph, &self.drawn(view), label);
         drawing.show_plan(graph, &self.plan);
         let seconds = |id| match self.store.read(graph.name(id)) {
             RecordState::Found(record) => Some(record.seconds),
@@ -70,9 +96,13 @@ impl Scene {
     pub(super) fn detail(&self, image: &str) -> Option<String> {
         let view = self.view.as_ref()?;
         let id = view.world.graph.find(image)?;
-        let (world, prints) = (&view.world, &view.prints);
-        let detail = Detail::new(world, prints, &self.store, Some(&self.plan), id);
+        let detail = self.detail_of(view, id);
         Some(serde_json::to_string(&detail).expect("names, texts and numbers are JSON"))
+    }
+
+    fn detail_of(&self, view: &View, id: ImageId) -> Detail {
+        let (world, prints) = (&view.world, &view.prints);
+        Detail::new(world, prints, &self.store, Some(&self.plan), id)
     }
 
     /// Whether the same boxes and arrows are drawn.

@@ -19,18 +19,24 @@ use super::svg;
 use crate::run::History;
 
 const MARKUP: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
+const STYLE: &str = concat!(
+    include_str!("page/page.css"),
+    include_str!("page/timeline.css")
+);
 /// Sets the theme before anything is painted.
 const HEAD: &str = include_str!("page/theme.js");
 /// Moves the picture: @panzoom/panzoom, see page/panzoom.LICENSE.
 const LIBRARY: &str = include_str!("page/panzoom.min.js");
 const LICENCE: &str = include_str!("page/panzoom.LICENSE");
-const SCRIPTS: [&str; 8] = [
+const SCRIPTS: [&str; 10] = [
     include_str!("page/page.js"),
+    // Before any script changes the document, which it saves.
+    include_str!("page/save.js"),
     include_str!("page/camera.js"),
     include_str!("page/graph.js"),
     include_str!("page/panel.js"),
     include_str!("page/search.js"),
+    include_str!("page/spans.js"),
     include_str!("page/timeline.js"),
     include_str!("page/live.js"),
     "page.start();\n",
@@ -115,7 +121,9 @@ pub fn page(page: &Page<'_>) -> String {
         live: page.live,
         tab: page.tab,
         folders,
-        critical: critical(page),
+        critical: page
+            .history
+            .map_or(Vec::new(), |history| drawing.critical_path_of(history)),
     };
     let data = serde_json::to_string(&data).expect("names, texts and numbers are JSON");
     let room = if page.history.is_some() || page.live.is_some() {
@@ -147,19 +155,6 @@ pub fn page(page: &Page<'_>) -> String {
         "folders" => by_folder.as_ref().map(picture).unwrap_or_default(),
         _ => String::new(),
     })
-}
-
-fn critical(page: &Page<'_>) -> Vec<String> {
-    let nodes = page.drawing.nodes.iter();
-    let needs: BTreeMap<&str, &[String]> = nodes
-        .map(|node| (node.name.as_str(), node.bases.as_slice()))
-        .collect();
-    let needs = |image: &str| {
-        let needs = needs.get(image).copied().unwrap_or_default();
-        needs.iter().map(String::as_str).collect()
-    };
-    page.history
-        .map_or(Vec::new(), |history| history.critical_path(needs))
 }
 
 /// The content security policy: only what is in this document runs, and only a live page talks to its server.

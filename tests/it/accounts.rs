@@ -1,7 +1,8 @@
 //! What `graph build` leaves for later: the timeline.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::browser::in_browser;
 use crate::build::{interrupt, wait_for};
 use crate::sandbox::Sandbox;
 
@@ -41,10 +42,7 @@ fn a_timeline_tells_when_each_image_was_built_and_why() {
     sandbox.build(&["--timeline", "t.json"]).success();
     let trace = trace(&sandbox);
     assert_eq!(spans(&trace), ["app built", "base built", "docs built"]);
-    assert_eq!(
-        trace["otherData"]["critical-path"],
-        serde_json::json!(["base", "app"])
-    );
+    assert_eq!(trace["otherData"]["critical-path"], json!(["base", "app"]));
     let events = trace["traceEvents"].as_array().unwrap();
     let of = |name: &str| {
         let mut events = events.iter();
@@ -98,7 +96,56 @@ fn a_timeline_is_written_when_the_run_is_interrupted_too() {
 fn a_timeline_that_nothing_can_open_is_refused() {
     for file in ["t.txt", "t", ".json"] {
         let sandbox = shop();
-        sandbox.build(&["--timeline", file]).code(2).says("`.json`");
+        sandbox
+            .build(&["--timeline", file])
+            .code(2)
+            .says("`.html`")
+            .says("`.json`");
         assert!(!sandbox.path(".imgspec").exists());
     }
+}
+
+#[test]
+fn a_timeline_is_a_page_too_that_works_without_anything_else() {
+    let sandbox = shop().env("IMGSPEC_FAKE_SECONDS", "0.2");
+    sandbox.build(&["--timeline", "t.html"]).success();
+    let input = json!({ "file": sandbox.path("t.html"), "image": "app" });
+    let Some(seen) = in_browser("timeline.mjs", &input) else {
+        return;
+    };
+    assert_eq!(seen["trouble"], json!([]));
+    assert_eq!(seen["requests"], json!([]));
+    let text = |name: &str| seen[name].as_str().unwrap();
+    assert!(
+        text("about").starts_with("3 images on 2 workers in 0."),
+        "{seen}"
+    );
+    assert!(
+        text("about").ends_with("critical path: base → app"),
+        "{seen}"
+    );
+    assert!(text("tip").contains("never built"), "{seen}");
+    for (what, image) in [
+        ("tip", "base"),
+        ("panel", "base"),
+        ("last", "app"),
+        ("selected", "app"),
+    ] {
+        assert!(text(what).starts_with(image), "{what}: {seen}");
+    }
+    for what in ["zooms", "pans", "fits", "themes"] {
+        assert_eq!(seen[what], true, "{what}: {seen}");
+    }
+    assert_eq!(seen["table"].as_array().unwrap().len(), 3);
+    assert_eq!(
+        spans(&seen["trace"]),
+        ["app built", "base built", "docs built"]
+    );
+    // A page that was saved shows the same.
+    assert_eq!(text("name"), "work.html");
+    assert_eq!(seen["aboutAgain"], seen["about"]);
+    assert!(
+        text("panelAgain").contains("base-image image=\"base\""),
+        "{seen}"
+    );
 }
