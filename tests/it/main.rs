@@ -17,6 +17,7 @@ mod live;
 mod lock;
 mod narrow;
 mod outputs;
+mod page;
 mod pictures;
 mod plan;
 mod proofs;

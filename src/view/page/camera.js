@@ -11,6 +11,8 @@ page.camera = (() => {
   const distances = [['farthest', 0.12], ['far', 0.3]];
   /** The size of the stage when it was last looked at. */
   let known = null;
+  /** Whether all is shown, because nobody has moved since; it then stays so when the stage changes its size. */
+  let isWhole = true;
 
   const size = () => ({ width: stage.clientWidth, height: stage.clientHeight });
 
@@ -19,6 +21,7 @@ page.camera = (() => {
   /** Puts a point of the picture at a point of the stage. */
   const place = (scale, [px, py], [qx, qy], animate) => {
     const [cx, cy] = [picture.width / 2, picture.height / 2];
+    isWhole = false;
     panzoom.zoom(scale, { animate });
     const real = panzoom.getScale();
     panzoom.pan((qx - cx) / real - (px - cx), (qy - cy) / real - (py - cy), { animate });
@@ -43,7 +46,9 @@ page.camera = (() => {
   const whole = () => ({ x: 0, y: 0, ...picture });
 
   const fit = (animate = !page.isCalm()) => {
-    if (stage.clientWidth > 0) place(...fitting(whole()), animate);
+    if (stage.clientWidth === 0) return;
+    place(...fitting(whole()), animate);
+    isWhole = true;
   };
 
   const zoomBy = (factor, point) => {
@@ -80,6 +85,7 @@ page.camera = (() => {
     if (now.width === 0 || (was && was.width === now.width && was.height === now.height)) return;
     known = now;
     if (!was || was.width === 0) fit(false);
+    else if (isWhole) fit();
     else place(panzoom.getScale(), under([was.width / 2, was.height / 2]), [now.width / 2, now.height / 2], false);
   };
 
@@ -100,15 +106,11 @@ page.camera = (() => {
     wheel = { step: (wheel?.step ?? 0) + step, at };
   };
 
-  // A layer of its own moves without being painted again, but is blurred when it grows: so only while it moves.
-  let still = null;
+  // No `will-change`: a layer of its own would be painted whole at each new size, where only what is seen has to be.
   const moved = () => {
     const scale = panzoom.getScale();
     const distance = distances.find(([, largest]) => scale < largest)?.[0] ?? '';
     if (canvas.dataset.distance !== distance) canvas.dataset.distance = distance;
-    canvas.classList.add('moving');
-    clearTimeout(still);
-    still = setTimeout(() => canvas.classList.remove('moving'), 250);
   };
 
   /** Takes the picture of this size; the first one is shown whole. */
@@ -138,6 +140,7 @@ page.camera = (() => {
     known = size();
     moved();
     canvas.addEventListener('panzoomchange', moved);
+    stage.addEventListener('pointermove', (event) => { if (event.buttons > 0) isWhole = false; });
     stage.addEventListener('wheel', wheeled, { passive: false });
     page.at('zoom-in').addEventListener('click', () => zoomBy(1.3));
     page.at('zoom-out').addEventListener('click', () => zoomBy(1 / 1.3));

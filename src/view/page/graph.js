@@ -125,13 +125,17 @@ page.graph = (() => {
       });
       if (view.name === 'images') element.setAttribute('aria-pressed', String(id === selected));
     }
+    const front = [];
     for (const arrow of view.arrows) {
       const { from, to } = arrow.dataset;
       const isUnder = Boolean(related && related.under.has(to) && (from === selected || related.under.has(from)));
       const isOver = Boolean(related && related.over.has(from) && (to === selected || related.over.has(to)));
       const isLoose = related ? !isUnder && !isOver : !(seen.has(from) && seen.has(to));
       setClasses(arrow, { under: isUnder, over: isOver, dim: isLoose });
+      if (isUnder || isOver) front.push(arrow);
     }
+    // Where arrows share a line, those that matter are seen.
+    view.svg.querySelector('.arrows').append(...front);
     page.search.showScope(scope);
   };
 
@@ -148,7 +152,8 @@ page.graph = (() => {
     if (!box) return;
     turn(box);
     if (isFocused) box.element.focus({ preventScroll: true });
-    if (isCentred) camera.centre(box);
+    // A narrow page shows all only too small to read.
+    if (isCentred || page.isNarrow()) camera.centre(box);
     else camera.reveal(box);
   };
 

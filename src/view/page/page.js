@@ -212,6 +212,16 @@ const pressed = (event) => {
   action();
 };
 
+const openAddress = () => {
+  if (!location.hash) return;
+  try {
+    page.graph.select(decodeURIComponent(location.hash.slice(1)), { isCentred: true });
+  } catch (error) {
+    // Anyone can write an address that encodes nothing.
+    if (!(error instanceof URIError)) throw error;
+  }
+};
+
 page.start = () => {
   showAbout();
   showTheme();
@@ -232,5 +242,5 @@ page.start = () => {
   for (const start of page.starts) start();
   page.showAll();
   if (page.data.tab === 'timeline' && page.history) page.open('timeline');
-  if (location.hash) page.graph.select(decodeURIComponent(location.hash.slice(1)), { isCentred: true });
+  openAddress();
 };

@@ -168,6 +168,11 @@ page.panel = (() => {
     return { open, top };
   };
 
+  const showLogEnd = () => {
+    const text = page.at('panel-log');
+    if (text) text.scrollTop = text.scrollHeight;
+  };
+
   /** Draws the panel again, with what is unfolded as it was. */
   const again = () => {
     const hadFocus = panel.contains(document.activeElement);
@@ -177,6 +182,7 @@ page.panel = (() => {
       if (was !== undefined) it.open = was;
     }
     panel.scrollTop = top;
+    showLogEnd();
     if (hadFocus) panel.querySelector('h2').focus({ preventScroll: true });
   };
 
@@ -208,8 +214,7 @@ page.panel = (() => {
   const show = (id) => {
     [shown, folder] = [id, null];
     begin();
-    const text = page.at('panel-log');
-    if (text) text.scrollTop = text.scrollHeight;
+    showLogEnd();
     if (!page.data.details) fetchDetail(id);
   };
 
@@ -249,12 +254,5 @@ page.panel = (() => {
   return { show, showFolder, close, changed, ticked, addLine, refresh: () => { if (!panel.hidden) again(); } };
 })();
 
-/** Adds a line to the output of an image: to its row, and to the panel if it is selected. */
-page.addLine = (id, line) => {
-  const row = page.row(id);
-  if (row) {
-    row.lines.push(line);
-    if (row.lines.length > 200) row.lines.shift();
-  }
-  page.panel.addLine(id, line);
-};
+/** Shows one more line of an image's output, if the image is selected. */
+page.addLine = (id, line) => page.panel.addLine(id, line);
