@@ -264,6 +264,7 @@ fn drawing(needs: Vec<(String, Vec<String>)>) -> Drawing {
             state: None,
             note: None,
             seconds: None,
+            size: None,
         });
     }
     drawing

@@ -11,6 +11,8 @@ mod lock;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;
+#[path = "docker/sizes.rs"]
+mod sizes;
 #[path = "engine/waiting.rs"]
 mod waiting;
 

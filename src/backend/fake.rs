@@ -85,6 +85,8 @@ pub struct Fake {
 struct FakeImage {
     key: String,
     digest: String,
+    /// The size of the files that were received.
+    size: Option<u64>,
 }
 
 impl Fake {
@@ -104,10 +106,17 @@ impl Fake {
         context::ours(&self.wishes.folder).join(store)
     }
 
-    fn keep(&self, place: StoreKind, job: &Job<'_>, digest: &str) -> Result<(), BuildError> {
+    fn keep(
+        &self,
+        place: StoreKind,
+        job: &Job<'_>,
+        digest: &str,
+        size: Option<u64>,
+    ) -> Result<(), BuildError> {
         let image = FakeImage {
             key: job.key.to_string(),
             digest: digest.to_owned(),
+            size,
         };
         let bytes = serde_json::to_vec(&image).expect("two texts are JSON");
         let keep = || {
@@ -119,17 +128,21 @@ impl Fake {
         keep().map_err(failed)
     }
 
-    fn receive(&self, job: &Job<'_>, cancel: &Cancel) -> Result<(), BuildError> {
+    /// Reads the files of a job; returns how many bytes they have.
+    fn receive(&self, job: &Job<'_>, cancel: &Cancel) -> Result<u64, BuildError> {
         let kept = self.wishes.received.as_ref();
         let mut kept = kept.map(append).transpose().map_err(failed)?;
+        let mut size = 0;
         let mut take = |piece: &[u8]| {
+            size += piece.len() as u64;
             if cancel.is_requested() {
                 return Err(std::io::ErrorKind::Interrupted.into());
             }
             kept.as_mut().map_or(Ok(()), |kept| kept.write_all(piece))
         };
         let mut sets = job.files.iter();
-        sets.try_for_each(|files| context::send_all(files, &mut take))
+        sets.try_for_each(|files| context::send_all(files, &mut take))?;
+        Ok(size)
     }
 
     /// Logs one line per build, so that tests can count builds across processes.
@@ -239,7 +252,7 @@ impl Backend for Fake {
             let value = String::from_utf8_lossy(&secret.value);
             notes.log(&format!("the secret `{}` is {value}", secret.id));
         }
-        self.receive(job, cancel)?;
+        let size = Some(self.receive(job, cancel)?).filter(|size| *size > 0);
         notes.log(&format!("pretending to build {}", job.image));
         self.take_time(job, notes, cancel)?;
         if self.stumbles(job.image) {
@@ -253,8 +266,8 @@ impl Backend for Fake {
         }
         let content = format!("{}{:?}", job.key, job.bases);
         let digest = format!("sha256:{}", blake3::hash(content.as_bytes()).to_hex());
-        self.keep(StoreKind::Local, job, &digest)?;
-        Ok(job.artifact(self.name(), digest))
+        self.keep(StoreKind::Local, job, &digest, size)?;
+        Ok(job.artifact(self.name(), digest, size))
     }
 
     fn push(
@@ -265,7 +278,7 @@ impl Backend for Fake {
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError> {
         pause(self.wishes.time / 4, cancel)?;
-        self.keep(StoreKind::Registry, job, &artifact.digest)?;
+        self.keep(StoreKind::Registry, job, &artifact.digest, artifact.size)?;
         Ok(Some(artifact.digest.clone()))
     }
 }
@@ -287,6 +300,7 @@ fn find(reference: &str, store: &Result<Option<Dir>, String>) -> Result<Existenc
     Ok(Existence::Present {
         key: Some(image.key),
         digest: image.digest,
+        size: image.size,
     })
 }
 

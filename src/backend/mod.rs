@@ -200,12 +200,13 @@ impl Existence {
     fn present(
         key: Option<String>,
         digest: String,
+        size: Option<u64>,
         there: &[platform::Platform],
         wanted: &[String],
     ) -> Self {
         let missing = platform::missing(there, wanted);
         if missing.is_empty() {
-            return Self::Present { key, digest };
+            return Self::Present { key, digest, size };
         }
         let missing = missing.into_iter().map(str::to_owned).collect();
         Self::Incomplete { missing }
@@ -221,6 +222,8 @@ pub enum Existence {
         key: Option<String>,
         /// The image id or manifest digest.
         digest: String,
+        /// How many bytes it takes in the store, if the store says so.
+        size: Option<u64>,
     },
     /// The image exists, but not for all platforms.
     Incomplete {
@@ -272,11 +275,12 @@ impl Job<'_> {
     }
 
     /// The artifact of this job's build.
-    fn artifact(&self, backend: &str, digest: String) -> Artifact {
+    fn artifact(&self, backend: &str, digest: String, size: Option<u64>) -> Artifact {
         Artifact {
             backend: backend.to_owned(),
             reference: self.reference.to_owned(),
             digest,
+            size,
         }
     }
 }
@@ -290,6 +294,9 @@ pub struct Artifact {
     pub reference: String,
     /// The image id or manifest digest, `sha256:…`.
     pub digest: String,
+    /// How many bytes it takes in the backend's store, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// Why a build has no result.

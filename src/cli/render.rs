@@ -118,6 +118,7 @@ fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
                 backend: session.world.backends[base.index()].name().to_owned(),
                 reference: session.reference(base),
                 digest: String::new(),
+                size: None,
             },
         }
     };

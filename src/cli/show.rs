@@ -19,7 +19,6 @@ use crate::plan::Plan;
 use crate::reference::short;
 use crate::report::terminal::columns;
 use crate::session::Session;
-use crate::store::RecordState;
 use crate::view::{self, Detail, Direction, Drawing, Label, Look, Page, Tab, Theme};
 
 #[derive(Args)]
@@ -38,7 +37,7 @@ pub(super) struct ShowArgs {
     /// Show what is fresh, what will be built, and why
     #[arg(long)]
     plan: bool,
-    /// Show how long the last builds took, and the chain of images that takes longest
+    /// Show how long the last builds took, how large their results are, and the chain of images that takes longest
     #[arg(long)]
     times: bool,
     /// Draw one box for each image or for each directory [default: directories in a picture of over 300 images]
@@ -162,11 +161,7 @@ fn with_facts(
         drawing.show_plan(graph, plan);
     }
     if args.times {
-        let seconds = |id| match session.store.read(graph.name(id)) {
-            RecordState::Found(record) => Some(record.seconds),
-            RecordState::Missing | RecordState::Unreadable(_) => None,
-        };
-        drawing.show_times(graph, seconds, plan);
+        drawing.show_times(graph, &session.store, plan);
     }
     drawing
 }

@@ -79,6 +79,7 @@ fn record(random: &mut Random) -> Record {
             backend,
             reference,
             digest,
+            size: random.chance(1, 2).then(|| random.next()),
         },
         platforms,
         seconds: 1.5,

@@ -156,6 +156,14 @@ impl Facts {
         why.filter(|_| !self.is_there())
     }
 
+    /// The size of the existing image in the local store, in bytes, if it is known.
+    pub fn size(&self) -> Option<u64> {
+        match &self.local {
+            Existence::Present { size, .. } => *size,
+            _ => None,
+        }
+    }
+
     /// The backend's digest of the existing image; empty if unknown.
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {

@@ -227,6 +227,7 @@ impl State {
             backend: self.view.world.backends[id.index()].name().to_owned(),
             reference: self.view.reference(id),
             digest: self.facts[id.index()].digest(),
+            size: self.facts[id.index()].size(),
         }
     }
 
@@ -266,6 +267,7 @@ impl State {
             facts.local = Existence::Present {
                 key: Some(job.is.key.to_string()),
                 digest: built.artifact.digest.clone(),
+                size: built.artifact.size,
             };
             facts.registry = pushes.then_some(Existence::Absent);
             let is_asked = self.view.asked.contains(&id);
@@ -283,7 +285,8 @@ impl State {
         let facts = &mut self.facts[id.index()];
         if facts.key == job.is.key {
             let (key, digest) = (Some(job.is.key.to_string()), digest.unwrap_or_default());
-            facts.registry = Some(Existence::Present { key, digest });
+            let size = None;
+            facts.registry = Some(Existence::Present { key, digest, size });
             self.plan.settle(id, Action::Fresh);
         }
     }
@@ -295,6 +298,7 @@ impl State {
             Some(Existence::Present {
                 key: Some(key),
                 digest,
+                ..
             }) if facts.key.is(key) => Some(digest.clone()).filter(|digest| !digest.is_empty()),
             _ => None,
         }

@@ -71,3 +71,26 @@ pub(super) fn parse(image: &str, bytes: &[u8]) -> RecordState {
         Ok(record) => RecordState::Found(Box::new(record)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As written before sizes were kept.
+    const OLDER: &str = r#"{
+        "version": 1, "image": "app", "key": "0000000000000000000000000000000000000000000000000000000000000000",
+        "artifact": { "backend": "docker", "reference": "app:0", "digest": "sha256:00" },
+        "platforms": ["linux/amd64"], "seconds": 1.5, "finished": "2026-01-02T03:04:05Z", "bases": {}, "stored": ["local"]
+    }"#;
+
+    #[test]
+    fn a_record_may_lack_the_size() {
+        let size = |text: &str| match parse("app", text.as_bytes()) {
+            RecordState::Found(record) => record.artifact.size,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(size(OLDER), None);
+        let newer = OLDER.replace("sha256:00\"", "sha256:00\", \"size\": 820000000");
+        assert_eq!(size(&newer), Some(820_000_000));
+    }
+}

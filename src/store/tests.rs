@@ -17,6 +17,7 @@ fn record(image: &str, key: u8) -> Record {
             backend: "fake".to_owned(),
             reference: format!("{image}:{key}"),
             digest: "sha256:00".to_owned(),
+            size: None,
         },
         platforms: vec!["linux/amd64".to_owned()],
         seconds: 1.5,

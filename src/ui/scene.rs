@@ -9,7 +9,7 @@ use crate::graph::{EdgeKind, ImageId};
 use crate::plan::Plan;
 use crate::run::History;
 use crate::spec::WorkspacePath;
-use crate::store::{RecordState, Store};
+use crate::store::Store;
 use crate::view::{self, Detail, Drawing, Label, Live, Look, Page, Tab};
 use crate::world::View;
 
@@ -84,11 +84,7 @@ impl Scene {
         };
         let mut drawing = Drawing::new(graph, &self.drawn(view), label);
         drawing.show_plan(graph, &self.plan);
-        let seconds = |id| match self.store.read(graph.name(id)) {
-            RecordState::Found(record) => Some(record.seconds),
-            RecordState::Missing | RecordState::Unreadable(_) => None,
-        };
-        drawing.show_times(graph, seconds, Some(&self.plan));
+        drawing.show_times(graph, &self.store, Some(&self.plan));
         drawing
     }
 

@@ -70,6 +70,8 @@ pub struct Built {
     pub finished: String,
     /// The result.
     pub digest: String,
+    /// How many bytes it takes, if that is known.
+    pub size: Option<u64>,
     /// The backend that built it.
     pub backend: String,
     /// Whether it was built with the current key.
@@ -97,6 +99,7 @@ impl Detail {
                 seconds: record.seconds,
                 finished: record.finished,
                 digest: record.artifact.digest,
+                size: record.artifact.size,
                 backend: record.artifact.backend,
                 is_current: record.key == key,
             }),

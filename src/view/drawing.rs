@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::size::size;
 use crate::graph::{EdgeKind, Graph, ImageId};
 use crate::run::history::ImageState;
 
@@ -47,6 +48,9 @@ pub struct Node {
     /// How many seconds the last build took, if times are drawn and it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// How many bytes the last build's result takes, if times are drawn and it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
 }
 
 /// What a drawing says of an image beside its id.
@@ -189,6 +193,7 @@ impl Drawing {
                 state: None,
                 note: None,
                 seconds: None,
+                size: None,
             }
         };
         let nodes = only.iter().map(node).collect();
@@ -230,14 +235,20 @@ impl Drawing {
 }
 
 impl Node {
-    /// What a box or its tooltip says: the id, the reference, how many images, the note, the time.
+    /// What a box or its tooltip says: the id, the reference, how many images, the note, the time, the size.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.name.clone()];
         lines.extend(Some(self.reference.clone()).filter(|reference| !reference.is_empty()));
         lines.extend(self.images.map(images));
         lines.extend(self.note.clone());
-        lines.extend(self.seconds.map(|seconds| format!("{seconds:.1} s")));
+        lines.extend(self.cost());
         lines
+    }
+
+    /// The time of its last build, and the size of its result.
+    pub(super) fn cost(&self) -> impl Iterator<Item = String> {
+        let seconds = self.seconds.map(|seconds| format!("{seconds:.1} s"));
+        seconds.into_iter().chain(self.size.map(size))
     }
 }
 
@@ -287,6 +298,7 @@ pub(super) mod tests {
                 state: None,
                 note: None,
                 seconds: None,
+                size: None,
             });
         }
         drawing

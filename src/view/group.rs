@@ -68,6 +68,8 @@ fn folder(name: &str, bases: Vec<String>, members: &[&Node]) -> Node {
         state: members.iter().filter_map(|node| node.state).max(),
         note: counts(members),
         seconds: (!seconds.is_empty()).then(|| seconds.iter().sum()),
+        // Images share layers, so a sum would say too much.
+        size: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod look;
 mod mermaid;
 mod page;
 mod planned;
+mod size;
 mod svg;
 mod trace;
 mod tree;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::drawing::{CriticalPath, Drawing, State};
-use crate::graph::{Graph, ImageId};
+use crate::graph::Graph;
 use crate::plan::{Action, Plan, Planned};
 use crate::run::History;
+use crate::store::{RecordState, Store};
 
 impl Drawing {
     /// Colors images by what is planned for them, with the first reason. An image that no plan mentions is fresh: plans leave
@@ -24,18 +25,16 @@ impl Drawing {
         }
     }
 
-    /// Shows how long each image took last, and the chain of images that takes longest: of those that a plan builds, or
+    /// Shows how long each image took last, how large it is, and the chain of images that takes longest: of those that a plan builds, or
     /// without a plan of all.
-    pub fn show_times(
-        &mut self,
-        graph: &Graph,
-        seconds: impl Fn(ImageId) -> Option<f64>,
-        plan: Option<&Plan>,
-    ) {
+    pub fn show_times(&mut self, graph: &Graph, store: &Store, plan: Option<&Plan>) {
         let mut drawn = BTreeMap::new();
         for node in &mut self.nodes {
             if let Some(id) = graph.find(&node.name) {
-                node.seconds = seconds(id);
+                if let RecordState::Found(record) = store.read(&node.name) {
+                    node.seconds = Some(record.seconds);
+                    node.size = record.artifact.size;
+                }
                 drawn.insert(id, node.seconds);
             }
         }

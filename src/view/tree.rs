@@ -138,7 +138,7 @@ fn words(branch: &Branch<'_>) -> String {
     words.extend(node.state.map(|state| format!("{:6}", state.word())));
     words.extend(node.images.map(images));
     words.extend(Some(printable(&node.reference)).filter(|text| !text.is_empty()));
-    words.extend(node.seconds.map(|seconds| format!("{seconds:.1} s")));
+    words.extend(node.cost());
     words.extend(node.note.as_deref().map(printable));
     words.join("  ")
 }

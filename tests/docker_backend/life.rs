@@ -35,6 +35,7 @@ fn an_image_has_its_key_its_tag_and_its_id() {
         let present = Existence::Present {
             key: Some(key().to_string()),
             digest: image.digest,
+            size: image.size,
         };
         assert_eq!(
             backend.exists(&wanted, Asker::silent()),
@@ -112,6 +113,7 @@ fn a_parent_that_is_gone_is_said() {
             backend: "docker".into(),
             reference: "gone:1".into(),
             digest: format!("sha256:{}", "0".repeat(64)),
+            size: None,
         };
         let bases = BTreeMap::from([("base".to_owned(), gone)]);
         let child = recipe("base", vec![run("true")]);

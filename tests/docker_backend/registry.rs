@@ -49,7 +49,10 @@ fn what_was_pushed_is_found_and_can_be_built_on_when_it_is_no_longer_here() {
         });
         let found = backend.exists(&wanted, Asker::silent());
         assert_eq!(found[0], Existence::Absent);
-        let Existence::Present { key: label, digest } = &found[1] else {
+        let Existence::Present {
+            key: label, digest, ..
+        } = &found[1]
+        else {
             panic!("{found:?}")
         };
         assert_eq!(label.as_deref(), Some(key().to_string().as_str()));
@@ -58,6 +61,7 @@ fn what_was_pushed_is_found_and_can_be_built_on_when_it_is_no_longer_here() {
             backend: "docker".into(),
             reference: reference.clone(),
             digest: digest.clone(),
+            size: None,
         };
         let bases = BTreeMap::from([("base".to_owned(), artifact)]);
         let child = recipe("base", vec![run("cp /mark /copied")]);

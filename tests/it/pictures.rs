@@ -89,6 +89,11 @@ fn times_and_the_critical_path_come_from_the_last_builds() {
     assert_eq!(images[images.as_array().unwrap().len() - 1], "app");
     assert!(drawing["critical_path"]["seconds"].as_f64().unwrap() > 0.0);
     assert!(drawing["images"][0]["seconds"].is_number());
+    // The fake builder's images are as large as the files that they are made from.
+    assert_eq!(drawing["images"][0]["size"], 1);
+    assert!(drawing["images"][1].get("size").is_none(), "no files");
+    let tree = sandbox.run(&["graph", "show", "--times"]).success();
+    assert_eq!(tree.stdout.matches(" s  1 B").count(), 1, "{}", tree.stdout);
     // Nothing is to be built, so nothing is critical.
     let drawing = show(&["--plan", "--builder", "fake"]);
     assert!(drawing.get("critical_path").is_none());

@@ -76,6 +76,7 @@ fn node(name: &str, state: Option<State>, note: Option<String>) -> Node {
         state,
         note,
         seconds: Some(1.5),
+        size: None,
     }
 }
 

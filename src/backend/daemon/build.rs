@@ -16,7 +16,7 @@ use crate::backend::{BuildError, Existence, Job, StoreKind, Wanted};
 use crate::process::{self, Stream};
 
 impl Daemon {
-    /// Builds the Dockerfile of a job's recipe and returns the digest of the result. With `config` (an OCI image
+    /// Builds the Dockerfile of a job's recipe and returns the digest of the result, and its size if the daemon says it. With `config` (an OCI image
     /// configuration, as JSON), the result is the recipe's base with that configuration; a daemon that is reached only
     /// through Docker's commands ignores it, so the recipe must express the same.
     ///
@@ -28,7 +28,7 @@ impl Daemon {
         job: &Job<'_>,
         config: Option<&str>,
         asker: Asker<'_>,
-    ) -> Result<String, BuildError> {
+    ) -> Result<(String, Option<u64>), BuildError> {
         let engine = self.engine(asker)?;
         if job.recipe.platforms.len() > 1 && !engine.info.containerd_store {
             return Err(one_platform(job));
@@ -75,21 +75,23 @@ impl Daemon {
         if let Some(pin) = &request.pin {
             self.pins.note(&digest, pin);
         }
-        self.is_for(job, asker)?;
-        Ok(digest)
+        let size = self.is_for(job, asker)?;
+        Ok((digest, size))
     }
 
     /// Checks that the result declares the wanted platform; otherwise its name is removed. `BuildKit` up to 0.13 labels
-    /// every result as wanted, so bases are checked beforehand as well.
-    fn is_for(&self, job: &Job<'_>, asker: Asker<'_>) -> Result<(), BuildError> {
+    /// every result as wanted, so bases are checked beforehand as well. Returns the result's size.
+    fn is_for(&self, job: &Job<'_>, asker: Asker<'_>) -> Result<Option<u64>, BuildError> {
         let wanted = Wanted {
             reference: job.reference,
             place: StoreKind::Local,
             platforms: &job.recipe.platforms,
         };
         let found = self.exists(&[wanted], asker).into_iter().next();
-        let Some(Existence::Incomplete { missing }) = found else {
-            return Ok(());
+        let missing = match found {
+            Some(Existence::Incomplete { missing }) => missing,
+            Some(Existence::Present { size, .. }) => return Ok(size),
+            _ => return Ok(None),
         };
         self.forget(job.reference);
         Err(BuildError::Failed(format!(

@@ -24,6 +24,9 @@ pub(crate) struct LocalImage {
     pub(crate) id: String,
     repo_tags: Option<Vec<String>>,
     repo_digests: Option<Vec<String>>,
+    /// In bytes. Of any type, because an image is no less there if its size cannot be read.
+    #[serde(default)]
+    size: Value,
     /// Docker's `Config`: environment, labels, entrypoint and so on.
     #[serde(default)]
     pub(crate) config: Value,
@@ -145,7 +148,13 @@ fn existence(image: &LocalImage, platforms: &[String]) -> Existence {
         _ => &[],
     };
     let there = std::slice::from_ref(&image.platform);
-    Existence::present(key(image), image.id.clone(), there, wanted)
+    Existence::present(
+        key(image),
+        image.id.clone(),
+        image.size.as_u64(),
+        there,
+        wanted,
+    )
 }
 
 fn key(image: &LocalImage) -> Option<String> {
@@ -247,6 +256,7 @@ mod tests {
         let present = |key: Option<&str>, digest: &str| Existence::Present {
             key: key.map(str::to_owned),
             digest: digest.into(),
+            size: None,
         };
         assert_eq!(
             found,
@@ -266,7 +276,8 @@ mod tests {
             read_one(200, body),
             Existence::Present {
                 key: Some("k".into()),
-                digest: "sha256:1".into()
+                digest: "sha256:1".into(),
+                size: None,
             }
         );
         let absent = r#"{"message":"No such image: a:1"}"#;

@@ -263,6 +263,7 @@ mod tests {
             let expected = Existence::Present {
                 key: None,
                 digest: format!("sha256:{name}"),
+                size: None,
             };
             assert_eq!(found, if is_even { expected } else { Existence::Absent });
         }

@@ -95,7 +95,8 @@ impl Backend for Docker {
     ) -> Result<Artifact, BuildError> {
         let built = self.0.build(job, None, Asker::build(notes, cancel));
         context::drop_scratch(job);
-        Ok(job.artifact(self.name(), built?))
+        let (digest, size) = built?;
+        Ok(job.artifact(self.name(), digest, size))
     }
 
     fn push(

@@ -82,6 +82,7 @@ fn for_job<T>(
         backend: "docker".into(),
         reference: "acme/base:7".into(),
         digest: String::new(),
+        size: None,
     };
     let job = Job {
         image: "train",

@@ -142,6 +142,7 @@ impl Build<'_> {
             backend: self.envd.name().to_owned(),
             reference: base.reference.clone(),
             digest: built.id,
+            size: None,
         };
         let labelled = Job {
             recipe: &recipe,
@@ -150,12 +151,12 @@ impl Build<'_> {
             ..job.clone()
         };
         let quiet = Quiet(asker.notes());
-        let digest = daemon.build(
+        let (digest, size) = daemon.build(
             &labelled,
             Some(&config),
             Asker::build(&quiet, asker.cancel()),
         )?;
-        Ok(job.artifact(self.envd.name(), digest))
+        Ok(job.artifact(self.envd.name(), digest, size))
     }
 }
 

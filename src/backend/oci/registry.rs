@@ -39,6 +39,7 @@ pub(crate) fn exists(
         Ok(Existence::present(
             found.label,
             found.digest,
+            None,
             &found.platforms,
             platforms,
         ))

@@ -174,6 +174,7 @@ impl Bench {
             backend: backend.to_owned(),
             reference: session.reference(base),
             digest: String::new(),
+            size: None,
         };
         let bases = session.world.graph.bases(id).iter().copied();
         Job {

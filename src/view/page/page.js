@@ -37,6 +37,14 @@ page.seconds = (seconds) => {
   return hours > 0 ? `${hours} h ${two(minutes)} min` : `${minutes} min ${two(whole % 60)} s`;
 };
 
+/** `512 B`, `7.34 kB`, `820 MB`: as Docker prints sizes. */
+page.size = (bytes) => {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const rounded = Number(bytes.toPrecision(3));
+  const unit = rounded < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(rounded) / 3));
+  return `${Number((bytes / 1000 ** unit).toPrecision(3))} ${units[unit]}`;
+};
+
 page.count = (count, thing) => `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;
 
 /** The row of an image in the run, if the page shows one. */

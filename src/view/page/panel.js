@@ -70,6 +70,7 @@ page.panel = (() => {
 
   const build = (built) => section('Last build', facts([
     ['took', page.seconds(built.seconds)],
+    ['size', built.size !== null && page.size(built.size)],
     ['finished', date(built.finished)],
     ['with', built.backend],
     ['digest', built.digest && code(built.digest, 'the digest')],

@@ -30,7 +30,7 @@ impl Texts {
                 .filter(|_| !is_told)
                 .map(|state| state.word().to_owned()),
         );
-        parts.extend(node.seconds.map(|seconds| format!("{seconds:.1} s")));
+        parts.extend(node.cost());
         parts.extend(node.note.as_deref().map(printable));
         Self {
             name: columns::fit(&printable(&node.name), NAME_LIMIT),

@@ -65,6 +65,7 @@ impl Backend for Mine {
             found.map_or(Existence::Absent, |(_, key)| Existence::Present {
                 key: Some(key.clone()),
                 digest: "sha256:0".into(),
+                size: None,
             })
         };
         wanted.iter().map(find).collect()
@@ -79,6 +80,7 @@ impl Backend for Mine {
             backend: self.name().into(),
             reference: job.reference.into(),
             digest: "sha256:0".into(),
+            size: None,
         })
     }
 

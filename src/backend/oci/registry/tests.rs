@@ -128,6 +128,7 @@ fn present(manifest: &str) -> Existence {
     Existence::Present {
         key: Some("k".into()),
         digest: digest_of(manifest),
+        size: None,
     }
 }
 
