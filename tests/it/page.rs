@@ -23,6 +23,7 @@ fn node(name: &str, bases: &[&str], folder: &str) -> Node {
         state: None,
         note: None,
         seconds: None,
+        size: None,
     }
 }
 
@@ -92,6 +93,7 @@ fn detail(image: &str, text: &str) -> Detail {
             seconds: 12.5,
             finished: "2026-01-02T03:04:05Z".to_owned(),
             digest: format!("sha256:{}", "0a1b".repeat(16)),
+            size: Some(820_000_000),
             backend: "fake".to_owned(),
             is_current: true,
         }),
