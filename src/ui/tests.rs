@@ -223,7 +223,7 @@ fn a_page_that_does_not_read_slows_nothing_down() {
     let _deaf = connect(&ui);
     let begun = Instant::now();
     let line = "x".repeat(2000);
-    for _ in 0..50_000 {
+    for _ in 0..5_000 {
         ui.hear(&log("base", &line));
     }
     assert!(begun.elapsed() < Duration::from_secs(10));
