@@ -15,8 +15,8 @@ use super::look::Look;
 use crate::graph::EdgeKind;
 pub(super) use colors::page_style;
 use legend::legend;
-use text::Texts;
 pub(super) use text::escape;
+use text::{NOTE_LIMIT, PAGE_NOTE_LIMIT, Texts};
 
 /// The height of the legend below the drawing.
 const LEGEND: f64 = 28.0;
@@ -24,7 +24,7 @@ const LEGEND: f64 = 28.0;
 /// A file of its own.
 pub(super) fn render(drawing: &Drawing, look: Look) -> String {
     let direction = look.direction.unwrap_or_default();
-    let picture = Picture::new(drawing, direction, 0);
+    let picture = Picture::new(drawing, direction, NOTE_LIMIT, 0);
     let legend = legend(drawing);
     let (width, height) = (
         picture.layout.width.max(legend.width),
@@ -51,7 +51,7 @@ pub(super) fn render(drawing: &Drawing, look: Look) -> String {
 /// A part of a page, which has the style ([`page_style`]), the title and the legend itself. Each box has room for a second
 /// line of this many columns, which a page fills when something happens; 0 if nothing will.
 pub(super) fn in_page(drawing: &Drawing, direction: Direction, room: usize) -> String {
-    let picture = Picture::new(drawing, direction, room);
+    let picture = Picture::new(drawing, direction, PAGE_NOTE_LIMIT, room);
     let (width, height) = (picture.layout.width, picture.layout.height);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" class=\"picture\">\n"
@@ -71,8 +71,9 @@ struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    fn new(drawing: &'a Drawing, direction: Direction, room: usize) -> Self {
-        let texts: Vec<Texts> = drawing.nodes.iter().map(Texts::of).collect();
+    fn new(drawing: &'a Drawing, direction: Direction, limit: usize, room: usize) -> Self {
+        let nodes = drawing.nodes.iter();
+        let texts: Vec<Texts> = nodes.map(|node| Texts::of(node, limit)).collect();
         let sizes: Vec<(f64, f64)> = texts.iter().map(|texts| texts.size(room)).collect();
         let edges = drawing.indices();
         let shape = Shape {
@@ -101,7 +102,9 @@ impl<'a> Picture<'a> {
 /// How often lines cross in the drawing, for comparisons.
 #[cfg(test)]
 pub(super) fn crossings(drawing: &Drawing) -> usize {
-    Picture::new(drawing, Direction::Right, 0).layout.crossings
+    Picture::new(drawing, Direction::Right, NOTE_LIMIT, 0)
+        .layout
+        .crossings
 }
 
 /// `12 images: 3 build, 9 fresh; an arrow goes from an image to what it needs`

@@ -78,6 +78,7 @@ page.isCalm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 /** Opens the graph or the timeline. */
 page.open = (tab) => {
   page.tab = tab;
+  document.body.dataset.tab = tab;
   for (const name of ['graph', 'timeline']) {
     const button = page.at(`tab-${name}`);
     button.setAttribute('aria-selected', String(name === tab));

@@ -9,7 +9,10 @@ pub(super) const NOTE_COLUMN: f64 = 10.0 * 0.61;
 
 /// Longer texts are cut; the whole ones are in the tooltip.
 const NAME_LIMIT: usize = 40;
-const NOTE_LIMIT: usize = 44;
+pub(super) const NOTE_LIMIT: usize = 44;
+
+/// In a page, which tells the rest when a box is clicked, boxes are narrower, so that more of them can be read at once.
+pub(super) const PAGE_NOTE_LIMIT: usize = 34;
 
 /// The space between text and box on both sides together.
 pub(super) const PADDING: f64 = 20.0;
@@ -21,7 +24,8 @@ pub(super) struct Texts {
 }
 
 impl Texts {
-    pub(super) fn of(node: &Node) -> Self {
+    /// The texts of a box, with a second line of at most `limit` columns.
+    pub(super) fn of(node: &Node, limit: usize) -> Self {
         let mut parts = Vec::new();
         parts.extend(node.images.map(images));
         let is_told = node.images.is_some() && node.note.is_some();
@@ -34,7 +38,7 @@ impl Texts {
         parts.extend(node.note.as_deref().map(printable));
         Self {
             name: columns::fit(&printable(&node.name), NAME_LIMIT),
-            note: columns::fit(&parts.join(" · "), NOTE_LIMIT),
+            note: columns::fit(&parts.join(" · "), limit),
         }
     }
 
