@@ -9,11 +9,12 @@ use crate::clean::clean_output;
 use crate::fingerprint::{Fingerprints, Input, without_credentials};
 use crate::graph::ImageId;
 use crate::manifest::image_text;
-use crate::plan::Plan;
+use crate::plan::{Plan, Reason};
 use crate::store::{RecordState, Store};
 use crate::world::World;
 
-/// How many inputs, lines of the spec and lines of the log are kept.
+/// How many reasons, inputs, lines of the spec and lines of the log are kept.
+const REASONS: usize = 40;
 const INPUTS: usize = 120;
 const SPEC: usize = 160;
 const LOG: usize = 60;
@@ -114,11 +115,23 @@ impl Detail {
             inputs,
             more_inputs,
             outside: outside(prints, id),
-            reasons: reasons.iter().map(ToString::to_string).collect(),
+            reasons: words(reasons),
             built,
             log: log(&store.log_end(name, LOG_BYTES).unwrap_or_default()),
         }
     }
+}
+
+fn words(reasons: &[Reason]) -> Vec<String> {
+    let mut words: Vec<String> = reasons
+        .iter()
+        .take(REASONS)
+        .map(Reason::to_string)
+        .collect();
+    if reasons.len() > REASONS {
+        words.push(format!("and {} more", reasons.len() - REASONS));
+    }
+    words
 }
 
 fn outside(prints: &Fingerprints, id: ImageId) -> Vec<Outside> {
@@ -177,6 +190,15 @@ mod tests {
                 &format!("{}…", "x".repeat(LINE)),
             ]
         );
+    }
+
+    #[test]
+    fn many_reasons_are_counted() {
+        let reason = Reason::NeverBuilt { unreadable: None };
+        assert_eq!(words(std::slice::from_ref(&reason)), ["never built"]);
+        let many = words(&vec![reason; REASONS + 3]);
+        assert_eq!(many.len(), REASONS + 1);
+        assert_eq!(many[REASONS], "and 3 more");
     }
 
     #[test]

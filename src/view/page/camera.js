@@ -8,7 +8,10 @@ page.camera = (() => {
   /** The size of the picture. */
   let picture = { width: 1, height: 1 };
   /** How small a picture can be: without texts, which nobody could read, and with thicker lines. */
-  const distances = [['farthest', 0.12], ['far', 0.3]];
+  const distances = [
+    ['farthest', 0.12],
+    ['far', 0.3],
+  ];
   /** The size of the stage when it was last looked at. */
   let known = null;
   /** Whether all is shown, because nobody has moved since; it then stays so when the stage changes its size. */
@@ -38,8 +41,9 @@ page.camera = (() => {
   /** What `place` needs to show a part of the picture: `{x, y, width, height}`. */
   const fitting = (part) => {
     const { width, height } = size();
-    const margin = width < 500 ? 24 : 64;
-    const scale = Math.min((width - margin) / part.width, (height - 2 * margin) / part.height, largest);
+    // Above, chips float over the picture.
+    const [aside, above] = width < 500 ? [12, 56] : [32, 64];
+    const scale = Math.min((width - 2 * aside) / part.width, (height - 2 * above) / part.height, largest);
     return [Math.max(scale, 0.02), [part.x + part.width / 2, part.y + part.height / 2], [width / 2, height / 2]];
   };
 
@@ -140,7 +144,9 @@ page.camera = (() => {
     known = size();
     moved();
     canvas.addEventListener('panzoomchange', moved);
-    stage.addEventListener('pointermove', (event) => { if (event.buttons > 0) isWhole = false; });
+    stage.addEventListener('pointermove', (event) => {
+      if (event.buttons > 0) isWhole = false;
+    });
     stage.addEventListener('wheel', wheeled, { passive: false });
     page.at('zoom-in').addEventListener('click', () => zoomBy(1.3));
     page.at('zoom-out').addEventListener('click', () => zoomBy(1 / 1.3));

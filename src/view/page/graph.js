@@ -21,7 +21,10 @@ page.graph = (() => {
   const needs = new Map();
   const users = new Map();
   for (const { from, to } of page.data.graph.edges) {
-    for (const [map, key, value] of [[needs, from, to], [users, to, from]]) {
+    for (const [map, key, value] of [
+      [needs, from, to],
+      [users, to, from],
+    ]) {
       if (!map.has(key)) map.set(key, new Set());
       map.get(key).add(value);
     }
@@ -84,6 +87,7 @@ page.graph = (() => {
 
   const show = (name) => {
     scope = null;
+    if (selected === null) page.panel.close();
     open(name);
     paint();
     camera.fit(false);
@@ -113,13 +117,14 @@ page.graph = (() => {
   const paint = () => {
     const related = relations();
     const isRelated = (id) => !related || id === selected || related.under.has(id) || related.over.has(id);
+    const shown = view.name === 'images' || selected === null ? selected : page.images.get(selected)?.folder;
     const seen = new Set();
     for (const { id, element } of view.boxes.values()) {
       const isSeen = matches(id) && isRelated(id) && (view.name !== 'images' || inScope(id));
       if (isSeen) seen.add(id);
       setClasses(element, {
         dim: !isSeen,
-        selected: id === selected && view.name === 'images',
+        selected: id === shown,
         under: Boolean(related?.under.has(id)),
         over: Boolean(related?.over.has(id)),
       });
@@ -186,7 +191,9 @@ page.graph = (() => {
     paint();
     page.panel.showFolder(folder);
     camera.resized();
-    const boxes = members(folder).map((id) => view.boxes.get(id)).filter(Boolean);
+    const boxes = members(folder)
+      .map((id) => view.boxes.get(id))
+      .filter(Boolean);
     const x = Math.min(...boxes.map((box) => box.x));
     const y = Math.min(...boxes.map((box) => box.y));
     const width = Math.max(...boxes.map((box) => box.x + box.width)) - x;
@@ -282,7 +289,10 @@ page.graph = (() => {
     }
     const there = page.states.filter((state) => counts.has(state)).reverse();
     const parts = there.map((state) => `${counts.get(state)} ${state}`);
-    return [there[0] ?? null, [page.count(members(folder).length, 'image'), parts.join(', ')].filter(Boolean).join(' · ')];
+    return [
+      there[0] ?? null,
+      [page.count(members(folder).length, 'image'), parts.join(', ')].filter(Boolean).join(' · '),
+    ];
   };
 
   const write = (box, text) => {
@@ -357,7 +367,13 @@ page.graph = (() => {
   const start = () => {
     page.at('groups').hidden = !page.at('folders').content.firstElementChild;
     open(page.data.folders ? 'folders' : 'images');
-    stage.addEventListener('pointerdown', (event) => { down = [event.clientX, event.clientY]; }, true);
+    stage.addEventListener(
+      'pointerdown',
+      (event) => {
+        down = [event.clientX, event.clientY];
+      },
+      true,
+    );
     stage.addEventListener('click', clicked);
     stage.addEventListener('keydown', pressed);
     for (const name of ['images', 'folders']) page.at(`group-${name}`).addEventListener('click', () => show(name));
@@ -369,7 +385,13 @@ page.graph = (() => {
   };
 
   return {
-    select, clear, toggleView, showStates, showRow, paint, filter,
+    select,
+    clear,
+    toggleView,
+    showStates,
+    showRow,
+    paint,
+    filter,
     members,
     closeScope,
     needs: (id) => [...(needs.get(id) ?? [])],

@@ -157,7 +157,8 @@ page.copy = async (text) => {
 const themes = ['auto', 'light', 'dark'];
 const icons = {
   auto: 'M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 1 1 0 11',
-  light: 'M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1.1 1.1M11.9 11.9 13 13M3 13l1.1-1.1M11.9 4.1 13 3',
+  light:
+    'M8 5a3 3 0 1 0 0 6 3 3 0 0 0 0-6zM8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1.1 1.1M11.9 11.9 13 13M3 13l1.1-1.1M11.9 4.1 13 3',
   dark: 'M13.5 9.5A6 6 0 0 1 6.5 2.5a6 6 0 1 0 7 7z',
 };
 const words = { auto: 'as the system', light: 'light', dark: 'dark' };
@@ -216,7 +217,7 @@ const pressed = (event) => {
   const isTyping = event.target.closest?.('input, textarea, select, dialog[open]');
   if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
   const action = shortcuts[event.key];
-  if (!action || (page.tab !== 'graph' && !['?', 't'].includes(event.key))) return;
+  if (!action || (page.tab !== 'graph' && !['?', 't', '/', 'Escape'].includes(event.key))) return;
   event.preventDefault();
   action();
 };
@@ -235,7 +236,10 @@ page.start = () => {
   showAbout();
   showTheme();
   page.at('theme').addEventListener('click', nextTheme);
-  page.at('help-open').addEventListener('click', () => page.at('help').showModal());
+  const help = page.at('help');
+  // Beside the dialog.
+  help.addEventListener('click', (event) => event.target === help && help.close());
+  page.at('help-open').addEventListener('click', () => help.showModal());
   for (const name of ['graph', 'timeline']) {
     const button = page.at(`tab-${name}`);
     const other = page.at(name === 'graph' ? 'tab-timeline' : 'tab-graph');

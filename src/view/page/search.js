@@ -9,7 +9,11 @@ page.search = (() => {
 
   /** How well an image fits the words: 0 if it does not, more the better. */
   const fit = (image, words) => {
-    const places = [[image.image, 4], [image.folder, 2], [image.reference, 1]];
+    const places = [
+      [image.image, 4],
+      [image.folder, 2],
+      [image.reference, 1],
+    ];
     let sum = 0;
     for (const word of words) {
       let best = 0;
@@ -28,7 +32,10 @@ page.search = (() => {
   const search = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     const scored = words.length === 0 ? [] : page.data.graph.images.map((image) => [fit(image, words), image]);
-    found = scored.filter(([score]) => score > 0).sort((a, b) => b[0] - a[0] || a[1].image.length - b[1].image.length).map(([, image]) => image);
+    found = scored
+      .filter(([score]) => score > 0)
+      .sort((a, b) => b[0] - a[0] || a[1].image.length - b[1].image.length)
+      .map(([, image]) => image);
     active = 0;
     showResults(words.length > 0);
   };
@@ -41,16 +48,23 @@ page.search = (() => {
       list.replaceChildren();
       return;
     }
-    const option = (image, at) => element('li', {
-      role: 'option',
-      id: `result-${at}`,
-      'aria-selected': String(at === active),
-      // Before the field loses the focus, which closes the list.
-      onpointerdown: (event) => { event.preventDefault(); choose(at); },
-    },
-    element('i', { class: `dot ${page.state(image.image) ?? 'plain'}` }),
-    element('b', null, image.image),
-    element('span', null, image.folder === '.' ? '' : image.folder));
+    const option = (image, at) =>
+      element(
+        'li',
+        {
+          role: 'option',
+          id: `result-${at}`,
+          'aria-selected': String(at === active),
+          // Before the field loses the focus, which closes the list.
+          onpointerdown: (event) => {
+            event.preventDefault();
+            choose(at);
+          },
+        },
+        element('i', { class: `dot ${page.state(image.image) ?? 'plain'}` }),
+        element('b', null, image.image),
+        element('span', null, image.folder === '.' ? '' : image.folder),
+      );
     const shown = found.slice(0, most).map(option);
     const rest = found.length - shown.length;
     const note = found.length === 0 ? 'No image found' : rest > 0 ? `and ${page.count(rest, 'image')} more` : null;
@@ -97,7 +111,12 @@ page.search = (() => {
   // --- States ---
 
   const chips = new Map();
-  const scopeChip = element('button', { type: 'button', class: 'chip scope', title: 'Show all directories', onclick: () => page.graph.closeScope() });
+  const scopeChip = element('button', {
+    type: 'button',
+    class: 'chip scope',
+    title: 'Show all directories',
+    onclick: () => page.graph.closeScope(),
+  });
 
   const toggle = (state) => {
     const { filter } = page.graph;
@@ -129,18 +148,26 @@ page.search = (() => {
     const kinds = new Set(page.data.graph.edges.map((edge) => edge.kind));
     const entry = (kind, words) => element('span', null, element('i', { class: `line ${kind}` }), words);
     const path = page.data.graph.critical_path;
-    page.at('legend').append(
-      ...(kinds.has('base') ? [entry('base', 'built on')] : []),
-      ...(kinds.has('copy') ? [entry('copy', 'copies from')] : []),
-      ...(path ? [entry('critical', `critical path, ${page.seconds(path.seconds)}`)] : []),
-    );
+    page
+      .at('legend')
+      .append(
+        ...(kinds.has('base') ? [entry('base', 'built on')] : []),
+        ...(kinds.has('copy') ? [entry('copy', 'copies from')] : []),
+        ...(path ? [entry('critical', `critical path, ${page.seconds(path.seconds)}`)] : []),
+      );
   };
 
   page.starts.push(() => {
-    for (const state of page.states) {
+    // What needs attention comes first.
+    for (const state of [...page.states].reverse()) {
       const count = element('span', { class: 'count' });
-      const button = element('button', { type: 'button', class: 'chip', 'aria-pressed': 'false', onclick: () => toggle(state) },
-        element('i', { class: `dot ${state}` }), `${state} `, count);
+      const button = element(
+        'button',
+        { type: 'button', class: 'chip', 'aria-pressed': 'false', onclick: () => toggle(state) },
+        element('i', { class: `dot ${state}` }),
+        `${state} `,
+        count,
+      );
       chips.set(state, { button, count });
       page.at('chips').append(button);
     }
@@ -149,7 +176,9 @@ page.search = (() => {
     showLegend();
     input.addEventListener('input', search);
     input.addEventListener('keydown', pressed);
-    input.addEventListener('focus', () => { if (input.value) search(); });
+    input.addEventListener('focus', () => {
+      if (input.value) search();
+    });
     input.addEventListener('blur', () => showResults(false));
   });
 

@@ -36,7 +36,12 @@ await withBrowser(async (browser) => {
   const still = async (tab) => {
     let last = null;
     for (let [tries, same] = [0, 0]; tries < 200; tries += 1) {
-      await tab.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+      await tab.evaluate(
+        () =>
+          new Promise((done) => {
+            requestAnimationFrame(() => requestAnimationFrame(done));
+          }),
+      );
       const now = JSON.stringify(await tab.locator('#canvas').boundingBox());
       same = now === last ? same + 1 : 0;
       if (same === 8) return JSON.parse(now);
@@ -56,7 +61,10 @@ await withBrowser(async (browser) => {
   assert.deepEqual(complaints, []);
   const own = Object.values(files).map((path) => `file://${path}`);
   own.push(...['', 'events', 'detail/py', 'detail/app'].map((path) => SITE + path));
-  assert.deepEqual([...asked].map((url) => url.split('#')[0]).filter((url) => !own.includes(url)), []);
+  assert.deepEqual(
+    [...asked].map((url) => url.split('#')[0]).filter((url) => !own.includes(url)),
+    [],
+  );
   return firstPaints();
 
   async function selecting() {
@@ -67,7 +75,15 @@ await withBrowser(async (browser) => {
     const panel = tab.locator('#panel');
     assert.equal(await panel.locator('h2').textContent(), 'py');
     const text = await panel.textContent();
-    for (const part of ['imgspec.kdl:7:1', 'r:5000/py:0a1b', 'a reason', 'image "py" {', '12.5 s', 'last line', 'and 7 inputs more']) {
+    for (const part of [
+      'imgspec.kdl:7:1',
+      'r:5000/py:0a1b',
+      'a reason',
+      'image "py" {',
+      '12.5 s',
+      'last line',
+      'and 7 inputs more',
+    ]) {
       assert.ok(text.includes(part), part);
     }
     assert.ok((await classes(tab, 'py')).includes('selected'));
@@ -99,7 +115,7 @@ await withBrowser(async (browser) => {
     await tab.keyboard.type('i-77');
     const results = tab.getByRole('option');
     assert.equal(await results.first().textContent(), 'i-77team-17');
-    assert.ok(await results.count() > 5);
+    assert.ok((await results.count()) > 5);
     await tab.keyboard.press('Enter');
     await still(tab);
     assert.equal(await tab.locator('#panel h2').textContent(), 'i-77');
@@ -108,7 +124,11 @@ await withBrowser(async (browser) => {
     assert.ok(Math.abs(found.x + found.width / 2 - stage.x - stage.width / 2) < 40, 'in the middle');
     assert.ok(Math.abs(found.y + found.height / 2 - stage.y - stage.height / 2) < 40, 'in the middle');
     // By directory, and by part of a reference; nothing is said to be nothing.
-    for (const [words, count] of [['team-3', 41], ['r:5000/i-999', 1], ['nowhere', 1]]) {
+    for (const [words, count] of [
+      ['team-3', 41],
+      ['r:5000/i-999', 1],
+      ['nowhere', 1],
+    ]) {
       await tab.locator('#search').fill(words);
       assert.equal(await tab.locator('#results li').count(), count, words);
     }
@@ -142,7 +162,9 @@ await withBrowser(async (browser) => {
     const [x, y] = [stage.x + stage.width / 2, stage.y + stage.height / 2];
     await tab.evaluate(() => {
       window.changes = 0;
-      const observer = new MutationObserver((records) => { window.changes += records.length; });
+      const observer = new MutationObserver((records) => {
+        window.changes += records.length;
+      });
       const all = { attributes: true, childList: true, characterData: true, subtree: true };
       observer.observe(document.querySelector('#canvas svg'), all);
     });
@@ -178,7 +200,9 @@ await withBrowser(async (browser) => {
     assert.ok(['py', 'tools'].includes(await focused()));
     await tab.keyboard.press('ArrowRight');
     assert.equal(await focused(), 'app');
-    const stroke = await box(tab, 'app').locator('rect').evaluate((it) => getComputedStyle(it).strokeWidth);
+    const stroke = await box(tab, 'app')
+      .locator('rect')
+      .evaluate((it) => getComputedStyle(it).strokeWidth);
     assert.ok(parseFloat(stroke) >= 2.4, 'the focus is seen');
     assert.match(await box(tab, 'app').getAttribute('aria-label'), /^app, build/);
     await tab.keyboard.press('Enter');
@@ -241,14 +265,26 @@ await withBrowser(async (browser) => {
     const panel = tab.locator('#panel');
     assert.equal(await panel.locator('h2').textContent(), evil);
     assert.ok((await panel.locator('#panel-log').textContent()).includes(evil));
-    for (const part of await panel.locator('details').all()) await part.evaluate((it) => { it.open = true; });
+    for (const part of await panel.locator('details').all())
+      await part.evaluate((it) => {
+        it.open = true;
+      });
     await tab.locator('#search').fill('onerror');
-    assert.ok(await tab.getByRole('option').count() > 0);
+    assert.ok((await tab.getByRole('option').count()) > 0);
     await tab.evaluate((evil) => {
       page.history = { images: {}, spans: [], messages: [{ at: 1, text: evil }], activity: 'building', jobs: 1, at: 2 };
       page.history.images[page.data.graph.images[0].image] = {
-        state: 'running', since: 1, reference: evil, step: { number: 1, of: 2, name: evil }, note: evil, seconds: null,
-        digest: evil, log: evil, place: evil, cached: 1, lines: [evil],
+        state: 'running',
+        since: 1,
+        reference: evil,
+        step: { number: 1, of: 2, name: evil },
+        note: evil,
+        seconds: null,
+        digest: evil,
+        log: evil,
+        place: evil,
+        cached: 1,
+        lines: [evil],
       };
       page.showAll();
       page.addLine(page.data.graph.images[0].image, evil);
@@ -306,7 +342,10 @@ await withBrowser(async (browser) => {
   }
 
   async function narrow() {
-    for (const [width, height] of [[390, 844], [1024, 700]]) {
+    for (const [width, height] of [
+      [390, 844],
+      [1024, 700],
+    ]) {
       const tab = await open(files.live);
       await tab.setViewportSize({ width, height });
       await box(tab, 'app').click();
@@ -329,17 +368,23 @@ await withBrowser(async (browser) => {
     for (let tries = 0; tries < 3; tries += 1) {
       const tab = await context.newPage();
       await tab.addInitScript(() => {
-        const look = () => requestAnimationFrame(() => {
-          const isThere = document.querySelectorAll('#canvas g.image').length === 1000;
-          // After the frame in which they are there.
-          if (isThere) setTimeout(() => { window.drawn = performance.now(); });
-          else look();
-        });
+        const look = () =>
+          requestAnimationFrame(() => {
+            const isThere = document.querySelectorAll('#canvas g.image').length === 1000;
+            // After the frame in which they are there.
+            if (isThere)
+              setTimeout(() => {
+                window.drawn = performance.now();
+              });
+            else look();
+          });
         look();
       });
       await tab.goto(`file://${files.whole}`);
       await tab.waitForFunction(() => window.drawn);
-      const entries = await tab.evaluate(() => performance.getEntriesByName('first-contentful-paint').map((it) => it.startTime));
+      const entries = await tab.evaluate(() =>
+        performance.getEntriesByName('first-contentful-paint').map((it) => it.startTime),
+      );
       assert.equal(entries.length, 1);
       first.push(entries[0]);
       all.push(await tab.evaluate(() => window.drawn));
