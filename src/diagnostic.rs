@@ -111,7 +111,7 @@ impl Sources {
     /// Line and column of a place, from 1; columns count characters.
     pub fn line_column(&self, place: &Place) -> (usize, usize) {
         let source = self.get(place.source);
-        let at = source.text.floor_char_boundary(place.span.start);
+        let at = source.text.floor_char_boundary(place.start());
         let (line, bytes) = source.line(at);
         let column = source.text[bytes.start..at].chars().count() + 1;
         (line, column)
@@ -134,13 +134,41 @@ impl Source {
 /// The maximum number of different secrets to mask one by one; with more than that, all text is masked.
 const SECRET_LIMIT: usize = 256;
 
-/// A byte range of one source.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A byte range of one source, of at most 4 GiB: a workspace has hundreds of thousands of them, so each is small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The source text.
     pub source: SourceId,
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    /// The place of some bytes of a source.
+    pub fn new(source: SourceId, span: Range<usize>) -> Self {
+        // No source comes close to this size; beyond it, places would be at its end.
+        let small = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self {
+            source,
+            start: small(span.start),
+            end: small(span.end),
+        }
+    }
+
+    /// Where it begins.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Where it ends.
+    pub fn end(self) -> usize {
+        self.end as usize
+    }
+
     /// The byte range.
-    pub span: Range<usize>,
+    pub fn span(self) -> Range<usize> {
+        self.start()..self.end()
+    }
 }
 
 /// A string with its place in the source.
@@ -186,10 +214,8 @@ pub struct Fix {
 /// Sorts diagnostics by source and removes duplicates; those without a place come last.
 pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let order = |it: &Diagnostic| {
-        let place = it.place.as_ref().map(|label| &label.place);
-        place.map_or((true, None, 0, 0), |place| {
-            (false, Some(place.source), place.span.start, place.span.end)
-        })
+        let place = it.place.as_ref().map(|label| label.place);
+        (place.is_none(), place)
     };
     // Many may be at one place: comparing each with all of those would be quadratic.
     let mut seen = HashSet::new();
@@ -269,7 +295,7 @@ impl Diagnostic {
 
     /// The error for a name that is not followed by its value.
     pub(crate) fn missing(message: impl Into<String>, name: &Place) -> Self {
-        Self::error("missing-argument", message).at(name.clone(), "nothing follows")
+        Self::error("missing-argument", message).at(*name, "nothing follows")
     }
 
     /// The error for a repetition of something that may occur only once.
@@ -280,15 +306,15 @@ impl Diagnostic {
         first: &Place,
     ) -> Self {
         Self::error(code, message)
-            .at(again.clone(), "again here")
-            .with(first.clone(), "first here")
+            .at(*again, "again here")
+            .with(*first, "first here")
     }
 
     /// Sets the place of an unknown word, with the word that was probably meant as a fix or, if there is none, with `otherwise`.
     pub(crate) fn unknown(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
         let unknown = self.unfixed(place, meant, otherwise);
         match meant {
-            Some(meant) => unknown.fix(place.clone(), meant),
+            Some(meant) => unknown.fix(*place, meant),
             None => unknown,
         }
     }
@@ -296,7 +322,7 @@ impl Diagnostic {
     /// Like [`Self::unknown`] but without a fix, for words that should not be edited.
     pub(crate) fn unfixed(self, place: &Place, meant: Option<&str>, otherwise: &str) -> Self {
         let label = meant.map(|meant| format!("did you mean `{meant}`?"));
-        self.at(place.clone(), label.as_deref().unwrap_or(otherwise))
+        self.at(*place, label.as_deref().unwrap_or(otherwise))
     }
 
     /// Adds a suggestion unless there is a fix.
@@ -364,7 +390,7 @@ mod tests {
         sources.add("other.kdl", "x");
         let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
         let span = 13..16;
-        let place = Place { source, span };
+        let place = Place::new(source, span);
         let diagnostics = [
             Diagnostic::error("unknown-field", "unknown field `usr`")
                 .at(place, "did you mean `user`?")

@@ -15,7 +15,8 @@ use crate::spec::{ImageSpec, WorkspacePath};
 pub use locked::{Lock, Locked, LockedImage};
 
 pub use allows::{Allow, Allows};
-pub use places::{FieldPath, Part, Places};
+pub(crate) use places::Part;
+pub use places::Places;
 
 /// The directory inside the workspace that contains records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";

@@ -43,7 +43,7 @@ pub(super) fn check(images: &[Image], is_whole: bool, findings: &mut Findings) {
                 let why = "an image of this workspace has that id";
                 let mistake = ambiguous(name, place, why, "the image", name);
                 let other = format!("`{name}` of this workspace");
-                findings.lint(image, mistake.with((*declared).clone(), other));
+                findings.lint(image, mistake.with(*(*declared), other));
             } else if is_bare(name)
                 && let Some(near) = look(name)
             {
@@ -69,7 +69,7 @@ fn unknown(need: &Need<'_>, place: &Place, meant: Option<&str>) -> Diagnostic {
     let mistake = Diagnostic::error("unknown-image", format!("unknown {what} `{id}`"));
     let mistake = mistake.unfixed(place, meant, "no image of this workspace has this id");
     match meant {
-        Some(meant) => mistake.fix(place.clone(), quoted(meant)),
+        Some(meant) => mistake.fix(*place, quoted(meant)),
         None if is_base => mistake.help(format!(
             "a registry image is named without `image=`: `base-image \"{id}\"`"
         )),
@@ -83,10 +83,10 @@ fn ambiguous(name: &str, place: &Place, why: &str, image: &str, id: &str) -> Dia
     let pulled = format!("Docker would pull `docker.io/library/{name}`");
     let tagged = format!("to pull it nevertheless, add its tag: `{name}:…`");
     Diagnostic::lint("ambiguous-base", message)
-        .at(place.clone(), pulled)
+        .at(*place, pulled)
         .help(format!("to build on {image} of this workspace"))
         .help(tagged)
-        .fix(place.clone(), format!("image={}", quoted(id)))
+        .fix(*place, format!("image={}", quoted(id)))
 }
 
 /// The error for a dependency cycle, with the place of every hop.
@@ -112,7 +112,7 @@ pub(super) fn circle(cycle: &Cycle, images: &[Image]) -> Diagnostic {
             EdgeKind::Copy => "copies from",
         };
         let text = format!("`{}` {how} `{}`", image.id, images[hop.to.index()].id);
-        (image.places.get(&hop.field).cloned(), text)
+        (image.places.get(&hop.field).copied(), text)
     };
     let mut mistake = Diagnostic::error("cycle", message);
     for (at, hop) in cycle.iter().enumerate() {

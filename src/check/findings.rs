@@ -27,7 +27,7 @@ impl Findings {
 
     /// Whether a base has been reported as possibly meaning a workspace image; other lints about it are premature then.
     pub(super) fn is_ambiguous(&self, place: Option<&Place>) -> bool {
-        place.is_some_and(|place| self.ambiguous.contains(&(place.source, place.span.start)))
+        place.is_some_and(|place| self.ambiguous.contains(&(place.source, place.start())))
     }
 
     /// Reports a lint, unless it is allowed for the image or in the image's file.
@@ -36,7 +36,7 @@ impl Findings {
             return;
         }
         if let ("ambiguous-base", Some(Label { place, .. })) = (found.code, &found.place) {
-            self.ambiguous.insert((place.source, place.span.start));
+            self.ambiguous.insert((place.source, place.start()));
         }
         self.list.push(found);
     }

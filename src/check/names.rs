@@ -41,14 +41,14 @@ fn id_as_name(image: &Image) -> Option<Diagnostic> {
     let fix = refused.fix.unwrap_or_else(|| "…".into());
     let message = format!("image `{id}` cannot be called `{id}` in a registry");
     let mistake = Diagnostic::error("invalid-value", message);
-    let mistake = mistake.at(image.places.get("")?.clone(), refused.why);
+    let mistake = mistake.at(*image.places.get("")?, refused.why);
     Some(mistake.help(format!("give it a `name \"{fix}\"`, or another id")))
 }
 
 fn too_long(image: &Image) -> Option<Diagnostic> {
     let message = format!("the reference of image `{}` is too long", image.id);
     let why = "Docker allows at most 255 characters of registry and name";
-    let place = image.places.get("name")?.clone();
+    let place = *image.places.get("name")?;
     Some(Diagnostic::error("invalid-value", message).at(place, why))
 }
 
@@ -59,11 +59,11 @@ fn one_reference(before: &Image, image: &Image, repository: &str) -> Diagnostic 
     match (image.places.get("name"), before.places.get("name")) {
         // A single line names both: a matrix, template or defaults.
         (Some(place), Some(first)) if place == first => {
-            mistake.at(place.clone(), format!("set for both `{one}` and `{other}`"))
+            mistake.at(*place, format!("set for both `{one}` and `{other}`"))
         }
         (Some(place), Some(first)) => mistake
-            .at(place.clone(), format!("`{other}` is named here"))
-            .with(first.clone(), format!("`{one}` is named here")),
+            .at(*place, format!("`{other}` is named here"))
+            .with(*first, format!("`{one}` is named here")),
         _ => mistake,
     }
 }

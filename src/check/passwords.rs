@@ -32,7 +32,7 @@ pub(super) fn check(image: &Image) -> Vec<Diagnostic> {
         .filter_map(|(field, at, _)| {
             let mistake = Diagnostic::error("password", "a URL contains a password");
             let part = at.map_or(field.to_owned(), |at| format!("{field}[{at}]"));
-            let place = image.places.get(&part)?.clone();
+            let place = *image.places.get(&part)?;
             let step = if field.starts_with("conda") {
                 SecretStep::Conda
             } else {

@@ -66,7 +66,7 @@ impl<'a> Paths<'a> {
             PathState::Kind(FileKind::Directory) if wanted != PathKind::File => None,
             PathState::Kind(FileKind::File) if wanted != PathKind::Folder => None,
             PathState::Kind(kind) => Some(mistake("wrong-type", format!("is {kind}")).at(
-                place.clone(),
+                *place,
                 match wanted {
                     PathKind::File => "expected a file",
                     PathKind::Folder => "expected a directory",
@@ -75,11 +75,11 @@ impl<'a> Paths<'a> {
             )),
             PathState::Outside => Some(
                 mistake("outside", "is outside the workspace".into())
-                    .at(place.clone(), "a link on this path leads outside")
+                    .at(*place, "a link on this path leads outside")
                     .help("images can use only files below the directory of the root manifest"),
             ),
             PathState::Unreadable(why) => {
-                Some(mistake("unreadable", format!("cannot be read: {why}")).at(place.clone(), ""))
+                Some(mistake("unreadable", format!("cannot be read: {why}")).at(*place, ""))
             }
             PathState::Missing => Some(self.missing(path, place)),
         }
@@ -88,7 +88,7 @@ impl<'a> Paths<'a> {
     fn missing(&mut self, path: &WorkspacePath, place: &Place) -> Diagnostic {
         let mistake = Diagnostic::error("missing-file", format!("`{path}` does not exist"));
         if path.under(self.root).symlink_metadata().is_ok() {
-            return mistake.at(place.clone(), "a broken link");
+            return mistake.at(*place, "a broken link");
         }
         let mistake = mistake.unfixed(place, self.meant(path), "no such file or directory");
         if path.file_name().unwrap_or("").contains(['*', '?']) {

@@ -49,8 +49,8 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
     let own = target
         .own()
         .first()
-        .map_or(target.image().name.place.span.start, |node| {
-            node.name.place.span.start
+        .map_or(target.image().name.place.start(), |node| {
+            node.name.place.start()
         });
     let first = splices.iter().min_by_key(|splice| splice.span.start);
     let start = first.map_or(own, |splice| splice.span.start);

@@ -42,8 +42,8 @@ impl Items<'_> {
         };
         let mistake = Diagnostic::error("not-there", message);
         target.refuse(match meant {
-            Some(meant) => mistake.at(place.clone(), format!("did you mean {}?", quoted(meant))),
-            None => mistake.at(place.clone(), ""),
+            Some(meant) => mistake.at(*place, format!("did you mean {}?", quoted(meant))),
+            None => mistake.at(*place, ""),
         })
     }
 

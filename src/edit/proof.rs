@@ -56,7 +56,7 @@ fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Entry], text: &str) -
 fn entries(node: &Node, text: &str) -> Vec<Entry> {
     let read = |value: &Value| match &value.data {
         Data::Text { text, .. } => text.clone(),
-        _ => text[value.place.span.clone()].to_owned(),
+        _ => text[value.place.span()].to_owned(),
     };
     let args = node.args.iter().map(|value| (None, read(value)));
     let props = node.props.iter().filter(|prop| prop.name.text != "reset");

@@ -126,7 +126,7 @@ pub(super) fn new_field(target: &Target<'_>, lines: &[String]) -> Splice {
 }
 
 pub(super) fn behind(target: &Target<'_>, node: &Node, lines: &[String]) -> Splice {
-    let around = Around::new(&target.tokens, node.name.place.span.start);
+    let around = Around::new(&target.tokens, node.name.place.start());
     let tokens = around.tokens;
     let mut at = around.next;
     // If the line continues after the node, the new nodes are added to it.
@@ -165,13 +165,13 @@ pub(super) fn into(target: &Target<'_>, parent: &Node, lines: &[String]) -> Spli
     let end = super::layout::line_end(target.text, &target.tokens);
     let outer = indent.strip_suffix("    ").unwrap_or_default();
     let Some(open) = &parent.block else {
-        let around = Around::new(&target.tokens, parent.name.place.span.start);
+        let around = Around::new(&target.tokens, parent.name.place.start());
         let inside = in_lines(target, lines, &indent);
         return Splice::insert(around.end, format!(" {{{end}{inside}{outer}}}"));
     };
     let first = target
         .tokens
-        .partition_point(|token| token.span.start < open.span.end);
+        .partition_point(|token| token.span.start < open.end());
     let inside = &target.tokens[first..];
     let beside = |token: &&Token| {
         matches!(
@@ -188,7 +188,7 @@ pub(super) fn into(target: &Target<'_>, parent: &Node, lines: &[String]) -> Spli
             let child = parent
                 .children
                 .first()
-                .map(|child| child.name.place.span.start);
+                .map(|child| child.name.place.start());
             let own = child.and_then(|at| self::indent(target.text, at));
             let indent = own.map_or(indent, str::to_owned);
             Splice::insert(span.end, in_lines(target, lines, &indent))
@@ -199,16 +199,16 @@ pub(super) fn into(target: &Target<'_>, parent: &Node, lines: &[String]) -> Spli
                 .all(|it| it.kind == TokenKind::Space) =>
         {
             Splice {
-                span: open.span.end..span.start,
+                span: open.end()..span.start,
                 text: format!("{end}{}{outer}", in_lines(target, lines, &indent)),
             }
         }
-        _ => Splice::insert(open.span.end, format!(" {};", lines.join("; "))),
+        _ => Splice::insert(open.end(), format!(" {};", lines.join("; "))),
     }
 }
 
 fn inner_indent(target: &Target<'_>, parent: &Node) -> String {
-    let start = parent.name.place.span.start;
+    let start = parent.name.place.start();
     format!("{}    ", indent(target.text, start).unwrap_or_default())
 }
 
@@ -221,7 +221,7 @@ fn in_lines(target: &Target<'_>, lines: &[String], indent: &str) -> String {
 /// Removes a node, along with its line if it has one of its own; comments beside it stay. Fails with the first comment inside
 /// the node, which would be lost.
 pub(super) fn without(target: &Target<'_>, node: &Node) -> Result<Splice, Range<usize>> {
-    let around = Around::new(&target.tokens, node.name.place.span.start);
+    let around = Around::new(&target.tokens, node.name.place.start());
     let (tokens, start, end) = (around.tokens, around.start(), around.end);
     let keeps = |token: &&Token| match token.kind {
         TokenKind::LineComment | TokenKind::BlockComment | TokenKind::Dash => true,

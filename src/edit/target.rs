@@ -65,7 +65,7 @@ impl<'a> Target<'a> {
         }
         let Some(shape) = shape(field.kind) else {
             let place = place_of(field.name).unwrap_or(head);
-            return Err(wrong(vec![by_hand(field.name, place.clone())]));
+            return Err(wrong(vec![by_hand(field.name, *place)]));
         };
         Ok(Self {
             workspace,
@@ -143,8 +143,8 @@ impl<'a> Target<'a> {
             let last = node
                 .children
                 .last()
-                .map_or(node.head().span.end, |child| child.head().span.end);
-            (node.name.place.span.start..last.max(node.head().span.end)).contains(&place.span.start)
+                .map_or(node.head().end(), |child| child.head().end());
+            (node.name.place.start()..last.max(node.head().end())).contains(&place.start())
         };
         place.source == self.source && own.iter().any(spans)
     }
@@ -152,14 +152,14 @@ impl<'a> Target<'a> {
     /// The value at a place.
     fn value_at(&self, place: &Place) -> String {
         let text = &self.workspace.sources.get(place.source).text;
-        let source_text = text.get(place.span.clone()).unwrap_or_default();
+        let source_text = text.get(place.span()).unwrap_or_default();
         let (nodes, _) = manifest::parse(&format!("value {source_text}"), place.source);
         let value = nodes.first().and_then(|node| node.args.first());
         value.map_or(source_text.to_owned(), |value| text_of(value, source_text))
     }
 
     pub(super) fn value(&self, value: &Value) -> String {
-        text_of(value, self.written(value.place.span.clone()))
+        text_of(value, self.written(value.place.span()))
     }
 
     pub(super) fn written(&self, span: std::ops::Range<usize>) -> &'a str {
@@ -174,9 +174,9 @@ impl<'a> Target<'a> {
             "inherited",
             format!("`{what}` of image `{id}` comes from {from}"),
         )
-        .at(place.clone(), format!("edit it here, for {who}"));
+        .at(*place, format!("edit it here, for {who}"));
         let mistake = match self.places.get("") {
-            Some(head) => mistake.with(head.clone(), format!("`{id}` inherits it")),
+            Some(head) => mistake.with(*head, format!("`{id}` inherits it")),
             None => mistake,
         };
         self.refuse(mistake.help(help))
@@ -192,7 +192,7 @@ impl<'a> Target<'a> {
         let (nodes, _) = manifest::parse(text, place.source);
         let above = nodes
             .iter()
-            .rfind(|node| node.name.place.span.start <= place.span.start);
+            .rfind(|node| node.name.place.start() <= place.start());
         let template = above
             .filter(|node| node.name.text == "template")
             .and_then(|node| node.args.first());
@@ -275,8 +275,8 @@ fn of_a_matrix(images: &[Image], image: &Image, head: &Place, matrix: &Place) ->
         image.id
     );
     Diagnostic::error("inherited", message)
-        .at(head.clone(), "edit it here, for all of them")
-        .with(matrix.clone(), "this declares several images")
+        .at(*head, "edit it here, for all of them")
+        .with(*matrix, "this declares several images")
 }
 
 fn by_hand(field: &str, place: Place) -> Diagnostic {

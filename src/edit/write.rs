@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
         if !changed && pushed.is_empty() {
             return Ok(());
         }
-        let span = node.head().span;
+        let span = node.head().span();
         let mut piece = self.piece(node)?;
         self.exchange(at, &mut piece)?;
         let over = self.push(at, span.start, &mut piece, pushed)?;
@@ -100,10 +100,10 @@ impl<'a> Writer<'a> {
     fn piece(&self, node: &Node) -> Result<Piece, Refusal> {
         let place = node.head();
         let tokens = self.target.tokens.iter();
-        let inside = tokens.skip_while(|token| token.span.start < place.span.start);
-        let inside = inside.take_while(|token| token.span.end <= place.span.end);
+        let inside = tokens.skip_while(|token| token.span.start < place.start());
+        let inside = inside.take_while(|token| token.span.end <= place.end());
         let dashes = inside.filter(|token| token.kind == TokenKind::Dash).count();
-        let written = self.target.written(place.span.clone());
+        let written = self.target.written(place.span());
         let piece = (dashes <= DASHES).then(|| Piece::read(written)).flatten();
         piece.ok_or_else(|| self.by_hand(place, "commands cannot preserve the way this is written"))
     }
@@ -178,17 +178,14 @@ impl<'a> Writer<'a> {
         let mut piece = self.piece(child)?;
         piece.replace(0, false, &written(new)?);
         Ok(Splice {
-            span: child.head().span,
+            span: child.head().span(),
             text: piece.text(),
         })
     }
 
     fn without(&self, node: &Node) -> Result<Splice, Refusal> {
         splice::without(self.target, node).map_err(|span| {
-            let place = Place {
-                source: self.target.source,
-                span,
-            };
+            let place = Place::new(self.target.source, span);
             self.by_hand(place, "this would be removed with it")
         })
     }

@@ -39,7 +39,7 @@ fn wrong(spec: ImageSpec) -> Vec<(String, String)> {
         let source = loaded.workspace.sources.get(place.source);
         (
             mistake.message.clone(),
-            source.text[place.span.clone()].to_owned(),
+            source.text[place.span()].to_owned(),
         )
     });
     told.collect()
@@ -163,7 +163,7 @@ fn what_is_sound_beside_a_mistake_stays_and_keeps_its_place() {
     assert_eq!(it.spec.copy, [Copy::new("in").to("/y")]);
     let place = it.places.get("copy[0]").unwrap();
     let text = &assembled.workspace.sources.get(place.source).text;
-    assert_eq!(&text[place.span.clone()], "\"in\"");
+    assert_eq!(&text[place.span()], "\"in\"");
 }
 
 #[test]
@@ -305,9 +305,9 @@ fn an_excerpt_is_a_manifest_that_says_the_same() {
     assert_eq!(read.spec, spec, "{text}");
     // Each field is stored in the same place in both specs.
     let made = &assembled.workspace.images[0].places;
-    let span = |place: &crate::diagnostic::Place| place.span.clone();
-    for (field, place) in made.iter() {
-        let there = read.places.get(&field.to_string()).map(span);
-        assert_eq!(there, Some(span(place)), "{field}\n{text}");
+    let span = |place: &crate::diagnostic::Place| place.span();
+    for name in made.names() {
+        let [there, here] = [&read.places, made].map(|places| places.get(&name).map(span));
+        assert_eq!(there, here, "{name}\n{text}");
     }
 }

@@ -59,10 +59,7 @@ pub(super) fn place(sources: &Sources, id: SourceId, at: At) -> Place {
         Some(column) => word(rest, column.max(1) - 1),
         None => (rest.len() - rest.trim_start().len(), rest.trim().len()),
     };
-    Place {
-        source: id,
-        span: start + offset..start + offset + length,
-    }
+    Place::new(id, start + offset..start + offset + length)
 }
 
 /// Byte offset and length of the word that starts after `column` characters.

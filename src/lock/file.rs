@@ -13,7 +13,7 @@ use crate::workspace::{LOCK_FILE, Lock};
 pub(crate) fn read(root: &Path, sources: &mut Sources) -> Result<Option<Lock>, Vec<Diagnostic>> {
     let mut place = || {
         let source = sources.add(LOCK_FILE, "");
-        Place { source, span: 0..0 }
+        Place::new(source, 0..0)
     };
     let unreadable = |why: String, help: &str, place: Place| {
         let message = format!("`{LOCK_FILE}` cannot be read: {why}");

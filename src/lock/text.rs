@@ -80,7 +80,7 @@ fn conflict(text: &str, source: SourceId) -> Option<Place> {
     let is_mark = |line: &str| line == "=======" || marks.iter().any(|mark| line.starts_with(mark));
     let (start, line) = lines(text).find(|(_, line)| is_mark(line))?;
     let span = start..start + line.len();
-    Some(Place { source, span })
+    Some(Place::new(source, span))
 }
 
 /// The lines of a text, each with its byte offset.
@@ -107,7 +107,7 @@ impl Reader {
         let line = lines(text).find(|(_, line)| line.starts_with("version"));
         let (start, line) = line.unwrap_or((0, ""));
         let span = start..start + line.len();
-        let place = Place { source, span };
+        let place = Place::new(source, span);
         let version = line
             .strip_prefix("version ")
             .map(|text| text.trim().parse::<u32>());

@@ -62,7 +62,7 @@ impl Notes {
         if before <= TEXT_LIMIT && self.spent > TEXT_LIMIT {
             self.tell(
                 Diagnostic::error("too-large", "the workspace grows beyond 64 MiB of values")
-                    .at(place.clone(), "the limit was reached here")
+                    .at(*place, "the limit was reached here")
                     .help("variables, templates and matrices multiply what is written"),
             );
         }
@@ -71,11 +71,11 @@ impl Notes {
 
     /// Records that the declaration at a place is used.
     pub(super) fn use_of(&mut self, declared: &Place) {
-        self.used.insert((declared.source, declared.span.start));
+        self.used.insert((declared.source, declared.start()));
     }
 
     pub(super) fn is_used(&self, declared: &Place) -> bool {
-        self.used.contains(&(declared.source, declared.span.start))
+        self.used.contains(&(declared.source, declared.start()))
     }
 
     pub(super) fn is_exhausted(&self) -> bool {
@@ -97,7 +97,7 @@ impl Notes {
 
 /// Removes type errors about values already reported as KDL 1, so that there is one mistake with one fix.
 fn once_a_word(mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let place = |mistake: &Diagnostic| mistake.place.as_ref().map(|label| label.place.clone());
+    let place = |mistake: &Diagnostic| mistake.place.as_ref().map(|label| label.place);
     let old: Vec<_> = mistakes
         .iter()
         .filter(|mistake| mistake.code == "kdl-1")

@@ -186,8 +186,8 @@ impl<'a> Excerpt<'a> {
 
 /// The place's byte range, clamped to character boundaries within the text.
 fn span(source: &Source, place: &Place) -> Range<usize> {
-    let start = source.text.floor_char_boundary(place.span.start);
-    start..source.text.floor_char_boundary(place.span.end).max(start)
+    let start = source.text.floor_char_boundary(place.start());
+    start..source.text.floor_char_boundary(place.end()).max(start)
 }
 
 #[cfg(test)]
@@ -199,17 +199,15 @@ mod tests {
         sources.add("other.kdl", "x");
         let source = sources.add("imgspec.kdl", "image \"é\"\n  usr 1\n");
         let span = 13..16;
-        (sources, Place { source, span })
+        (sources, Place::new(source, span))
     }
 
     #[test]
     fn a_place_outside_of_its_text_is_drawn_at_its_end() {
-        let (sources, mut place) = sources();
+        let (sources, place) = sources();
         for (start, end) in [(0, 0), (7, 8), (900, 1000), (3, 2)] {
-            place.span = start..end;
-            let diagnostic = Diagnostic::error("x", "y")
-                .at(place.clone(), "z")
-                .fix(place.clone(), "w");
+            let place = Place::new(place.source, start..end);
+            let diagnostic = Diagnostic::error("x", "y").at(place, "z").fix(place, "w");
             assert!(render(&[diagnostic], &sources, false, None).contains("error[x]: y"));
         }
     }
@@ -220,10 +218,8 @@ mod tests {
         let mut sources = Sources::default();
         let text = format!("ok\n[{}\nok", "\"a\" ".repeat(1000));
         let source = sources.add("imgspec.kdl", text);
-        let place = Place { source, span: 3..4 };
-        let diagnostic = Diagnostic::error("x", "y")
-            .at(place.clone(), "z")
-            .fix(place, "w");
+        let place = Place::new(source, 3..4);
+        let diagnostic = Diagnostic::error("x", "y").at(place, "z").fix(place, "w");
         let drawn = render(&[diagnostic], &sources, false, Some(80));
         assert_eq!(drawn, "error[x]: y\n--> imgspec.kdl:2:1\n\n1 error\n");
     }

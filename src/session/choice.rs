@@ -56,7 +56,7 @@ fn unknown(image: &Image, name: &str, known: &Backends) -> Diagnostic {
     let message = format!("image `{}`: unknown builder `{name}`", image.id);
     let mistake = Diagnostic::error("unknown-builder", message).help(which_there_are(name, known));
     match image.places.get("builder") {
-        Some(place) => mistake.at(place.clone(), ""),
+        Some(place) => mistake.at(*place, ""),
         None => mistake,
     }
 }
@@ -85,7 +85,7 @@ fn unsupported(
         );
         let mut mistake = Diagnostic::error("unsupported-field", message);
         if let Some(place) = image.places.get(&found.field) {
-            mistake = mistake.at(place.clone(), "");
+            mistake = mistake.at(*place, "");
         }
         if able.is_empty() {
             mistake

@@ -27,7 +27,7 @@ pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic>
             if workspace.allows.take(&image.allows, lint.code) {
                 continue;
             }
-            let place = image.places.get(field).cloned();
+            let place = image.places.get(field).copied();
             found.push(match place {
                 Some(place) => lint.at(place, label),
                 None => lint,
@@ -98,7 +98,7 @@ fn unused(workspace: &Workspace) -> Vec<Diagnostic> {
     let tell = |allow: &crate::workspace::Allow| {
         let message = format!("no `{}` here to allow", allow.code);
         let lint = Diagnostic::lint("unused-allow", message);
-        lint.at(allow.place.clone(), "has no effect")
+        lint.at(allow.place, "has no effect")
             .help("remove it, or it would hide a future one")
     };
     unused.map(tell).collect()

@@ -261,7 +261,7 @@ impl Session {
             self.world.workspace.images[id.index()].places.get(&field)
         });
         let mistake = match place {
-            Some(place) => mistake.at(place.clone(), "named here"),
+            Some(place) => mistake.at(*place, "named here"),
             None => mistake,
         };
         mistake.help(match (why, digest) {

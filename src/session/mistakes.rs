@@ -29,7 +29,7 @@ pub(super) fn unreadable_files(
         let mut diagnostic = Diagnostic::error("unreadable-files", message);
         diagnostic.help = bad.error.help();
         if let Some(place) = image.places.get(&field) {
-            diagnostic = diagnostic.at(place.clone(), "named here");
+            diagnostic = diagnostic.at(*place, "named here");
         }
         diagnostic
     };
@@ -62,10 +62,10 @@ fn clash(before: &Image, image: &Image, reference: &str) -> Diagnostic {
     let mut mistake = Diagnostic::error("duplicate-reference", message)
         .help("flytekit's tag leaves out what distinguishes them: give one of them another `name`");
     if let Some(place) = image.places.get("name") {
-        mistake = mistake.at(place.clone(), "the later one would overwrite the earlier");
+        mistake = mistake.at(*place, "the later one would overwrite the earlier");
     }
     match before.places.get("name") {
-        Some(place) => mistake.with(place.clone(), format!("`{}` is named here", before.id)),
+        Some(place) => mistake.with(*place, format!("`{}` is named here", before.id)),
         None => mistake,
     }
 }

@@ -64,6 +64,14 @@ impl<T> Clone for Slot<T> {
 
 impl<T> Copy for Slot<T> {}
 
+impl Field {
+    /// The position in the table.
+    pub(crate) fn position(&self) -> usize {
+        FIELDS
+            .element_offset(self)
+            .expect("every field is in the table")
+    }
+}
 impl FieldKind {
     /// Whether a layer may contain at most one node for this field.
     pub(crate) fn is_single(self) -> bool {

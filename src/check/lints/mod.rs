@@ -48,7 +48,7 @@ impl Lints<'_> {
     /// Reports a lint at the place of a field.
     fn tell(&mut self, field: &str, found: Diagnostic, label: &str) {
         let found = match self.image.places.get(field) {
-            Some(place) => found.at(place.clone(), label),
+            Some(place) => found.at(*place, label),
             None => found,
         };
         self.findings.lint(self.image, found);
@@ -124,7 +124,7 @@ impl Lints<'_> {
             let found = found
                 .help("build on an image that has them, and copy the result: `copy image=\"…\"`");
             let found = match self.image.places.get("base-image") {
-                Some(place) => found.with(place.clone(), "the base is empty"),
+                Some(place) => found.with(*place, "the base is empty"),
                 None => found,
             };
             self.tell(&field, found, "this needs a shell");
@@ -179,7 +179,7 @@ fn secrets(images: &[Image], findings: &mut Findings) -> BTreeSet<String> {
             ));
             let place = image.places.get(&field);
             let found = match place {
-                Some(place) => found.at(place.clone(), why),
+                Some(place) => found.at(*place, why),
                 None => found,
             };
             findings.lint(image, found);
@@ -193,7 +193,7 @@ fn secrets(images: &[Image], findings: &mut Findings) -> BTreeSet<String> {
 fn unused_secrets(images: &[Image], findings: &mut Findings) {
     let mut unused: Vec<(&Image, &str)> = Vec::new();
     let mut used = BTreeSet::new();
-    let key = |place: &Place| (place.source, place.span.start);
+    let key = |place: &Place| (place.source, place.start());
     for image in images {
         for secret in &image.spec.secrets {
             let place = image.places.get(&format!("secret.{}", secret.id));
@@ -210,7 +210,7 @@ fn unused_secrets(images: &[Image], findings: &mut Findings) {
             let found =
                 Diagnostic::lint("unused-secret", format!("no step uses the secret `{id}`"));
             let found = found
-                .at(place.clone(), "")
+                .at(*place, "")
                 .help("remove it, or list steps that the image has in its block");
             findings.lint(image, found);
         }

@@ -57,10 +57,10 @@ impl Lints<'_> {
         let place = self.image.places.get(field);
         let is_there = |place: &&Place| {
             let source = &self.sources.get(place.source).text;
-            source.get(place.span.clone()) == Some(quoted(text).as_str())
+            source.get(place.span()) == Some(quoted(text).as_str())
         };
         match place.filter(is_there) {
-            Some(place) => found.fix(place.clone(), mended),
+            Some(place) => found.fix(*place, mended),
             None => found,
         }
     }

@@ -23,7 +23,7 @@ impl Clashes<'_> {
         let message = format!("image `{}`: {message}", self.image.id);
         let clash = Diagnostic::error("together", message);
         match self.image.places.get(field.as_ref()) {
-            Some(place) => clash.at(place.clone(), label),
+            Some(place) => clash.at(*place, label),
             None => clash,
         }
     }
@@ -51,7 +51,7 @@ impl Clashes<'_> {
         let mut found = Diagnostic::lint("no-effect", message);
         found.help.extend(help.map(str::to_owned));
         let found = match self.image.places.get(field) {
-            Some(place) => found.at(place.clone(), label),
+            Some(place) => found.at(*place, label),
             None => found,
         };
         self.findings.lint(self.image, found);

@@ -22,12 +22,12 @@ impl Decoder<'_> {
     ) -> Option<(OwnDockerfile, PartPlaces)> {
         only_props(node, &["context", "target", "reset"], self.notes);
         let path = self.only_arg(field.name, field.rule, node, "\"Dockerfile\"")?;
-        let mut places = vec![(Part::Whole, path.place.clone())];
+        let mut places = vec![(Part::Whole, path.place)];
         let file = self.inside(&path);
         let context = match self.optional(node, DOCKERFILE_CONTEXT)? {
             None => Some(self.folder.clone()),
             Some(text) => {
-                places.push((Part::Named("context".into()), text.place.clone()));
+                places.push((Part::Named("context".into()), text.place));
                 self.inside(&text)
             }
         };

@@ -30,7 +30,7 @@ impl Decoder<'_> {
             _ => "file",
         };
         let message = format!("`{}` takes one {what}", field.name);
-        let mistake = Diagnostic::error(code, message).at(place.clone(), "");
+        let mistake = Diagnostic::error(code, message).at(*place, "");
         self.notes.tell(match field.name {
             "requirements" => {
                 mistake.help("a requirements file can include others with `-r other.txt`")
@@ -116,7 +116,7 @@ impl Decoder<'_> {
                 to: to.as_ref().map(|to| to.text.clone()),
                 owner: owner.as_ref().map(|owner| owner.text.clone()),
             };
-            let place = image.as_ref().unwrap_or(&path).place.clone();
+            let place = image.as_ref().unwrap_or(&path).place;
             copies.push((copy, place));
         }
         Some(copies)
@@ -145,9 +145,9 @@ impl Decoder<'_> {
                 "invalid-value",
                 "several paths need a directory as their destination",
             )
-            .at(to.place.clone(), "a directory ends in `/`");
+            .at(to.place, "a directory ends in `/`");
             self.notes.tell(if to.plain {
-                mistake.fix(to.place.clone(), quoted(&format!("{}/", to.text)))
+                mistake.fix(to.place, quoted(&format!("{}/", to.text)))
             } else {
                 mistake
             });

@@ -30,7 +30,7 @@ impl Decoder<'_> {
                 continue;
             };
             if field.kind.is_single()
-                && let Some(before) = first.insert(field.name, node.name.place.clone())
+                && let Some(before) = first.insert(field.name, node.name.place)
             {
                 self.said_twice(field, node, &before);
             }
@@ -79,7 +79,7 @@ impl Decoder<'_> {
             };
             self.notes.tell(
                 Diagnostic::error("misplaced", format!("`{name}` cannot be used in {owner}"))
-                    .at(place.clone(), belongs),
+                    .at(*place, belongs),
             );
             return;
         }
@@ -116,7 +116,7 @@ impl Decoder<'_> {
             reset && node.args.is_empty() && node.children.is_empty() && node.props.len() == 1;
         Entry {
             field,
-            place: node.name.place.clone(),
+            place: node.name.place,
             reset,
             decoded: (!bare).then(|| self.decoded(field, node)).flatten(),
         }
@@ -166,9 +166,9 @@ impl Decoder<'_> {
         }
         let name = field.name;
         let mistake = Diagnostic::error("wrong-type", "`reset` takes `#true`")
-            .at(prop.value.place.clone(), "")
+            .at(prop.value.place, "")
             .help(format!("`{name} reset=#true` discards inherited values"))
-            .fix(prop.value.place.clone(), "#true");
+            .fix(prop.value.place, "#true");
         self.notes.tell(match field.kind {
             FieldKind::Map(..) => mistake.help(format!(
                 "for an entry named `reset` write `{name} {{ reset \"…\" }}`"

@@ -75,7 +75,7 @@ impl Scope<'_> {
         };
         Some(Spanned {
             text,
-            place: value.place.clone(),
+            place: value.place,
             plain,
         })
     }
@@ -98,7 +98,7 @@ impl Scope<'_> {
             if out.len() > LENGTH_LIMIT || !notes.spend(out.len(), place) {
                 notes.tell(
                     Diagnostic::error("too-large", "a string grows beyond 64 KiB")
-                        .at(place.clone(), "after substitution of its variables"),
+                        .at(*place, "after substitution of its variables"),
                 );
                 return None;
             }
@@ -118,7 +118,7 @@ impl Scope<'_> {
             let message = format!("`{{{{{inside}}}}}` is not a variable");
             notes.tell(
                 Diagnostic::error("unknown-variable", message)
-                    .at(place.clone(), "")
+                    .at(*place, "")
                     .help(BRACES),
             );
             return None;
@@ -142,31 +142,28 @@ impl Scope<'_> {
 /// The place of the name in the `count`th pair of braces, or of the whole value if escapes make that hard to locate.
 fn hole(text: &str, count: usize, inside: &str, place: &Place, notes: &Notes) -> Place {
     let source = &notes.sources.get(place.source).text;
-    let (Some(written), true) = (source.get(place.span.clone()), text.len() < 4096) else {
-        return place.clone();
+    let (Some(written), true) = (source.get(place.span()), text.len() < 4096) else {
+        return *place;
     };
     let mut holes = written.match_indices("{{").map(|(at, _)| at + 2);
     match holes.nth(count) {
         Some(at) if written[at..].starts_with(inside) => {
             let name = inside.trim();
-            let start = place.span.start + at + inside.len() - inside.trim_start().len();
+            let start = place.start() + at + inside.len() - inside.trim_start().len();
             let span = if name.is_empty() {
                 start - 2..start
             } else {
                 start..start + name.len()
             };
-            Place {
-                source: place.source,
-                span,
-            }
+            Place::new(place.source, span)
         }
-        _ => place.clone(),
+        _ => *place,
     }
 }
 
 fn unclosed(place: &Place) -> Diagnostic {
     Diagnostic::error("syntax", "a `{{` is never closed")
-        .at(place.clone(), "a variable's name and `}}` must follow")
+        .at(*place, "a variable's name and `}}` must follow")
         .help(BRACES)
 }
 
@@ -179,9 +176,9 @@ fn wrong_type(data: &Data, place: &Place, what: &str) -> Diagnostic {
     let mistake = Diagnostic::error("wrong-type", format!("`{what}` takes a string, not {kind}"));
     match mend {
         Some(mend) => mistake
-            .at(place.clone(), "strings need quotes here")
-            .fix(place.clone(), format!("\"{mend}\"")),
-        None => mistake.at(place.clone(), "").help(format!(
+            .at(*place, "strings need quotes here")
+            .fix(*place, format!("\"{mend}\"")),
+        None => mistake.at(*place, "").help(format!(
             "to discard inherited values, write `{what} reset=#true`"
         )),
     }

@@ -91,7 +91,7 @@ impl Decoder<'_> {
             let message = format!("`{name}` takes no value here");
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", message)
-                    .at(value.place.clone(), "")
+                    .at(value.place, "")
                     .help("`env=\"NAME\"` passes the secret as a variable, `mount=\"/path\"` as a file"),
             );
         }

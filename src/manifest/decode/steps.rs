@@ -60,7 +60,7 @@ impl Decoder<'_> {
             }
         };
         let place = &node.name.place;
-        step.map(|step| (step, place.clone())).into_iter().collect()
+        step.map(|step| (step, *place)).into_iter().collect()
     }
 
     fn list_step(&mut self, node: &Node, part: PartRule) -> Vec<String> {

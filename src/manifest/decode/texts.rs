@@ -61,7 +61,7 @@ impl Decoder<'_> {
                     let place = args.get(1).map_or(&child.name.place, |value| &value.place);
                     let message = format!("`{}` takes one value", shown(&child.name.text));
                     self.notes
-                        .tell(Diagnostic::error("missing-argument", message).at(place.clone(), ""));
+                        .tell(Diagnostic::error("missing-argument", message).at(*place, ""));
                 }
             }
         }
@@ -84,16 +84,14 @@ impl Decoder<'_> {
     /// Reports a value without a name, such as `env "A=b"` in the style of other tools.
     fn not_a_pair(&mut self, map: &str, rule: ValueRule, value: &Value) {
         let message = format!("`{map}` takes names with values");
-        let mistake = Diagnostic::error("wrong-type", message).at(value.place.clone(), "");
+        let mistake = Diagnostic::error("wrong-type", message).at(value.place, "");
         let pair = match &value.data {
             Data::Text { text, .. } => text.split_once('='),
             _ => None,
         };
         self.notes
             .tell(match pair.filter(|(name, _)| rule(name).is_ok()) {
-                Some((name, text)) => {
-                    mistake.fix(value.place.clone(), format!("{name}={}", quoted(text)))
-                }
+                Some((name, text)) => mistake.fix(value.place, format!("{name}={}", quoted(text))),
                 None => mistake.help(format!("write `{map} NAME=\"value\"`")),
             });
     }

@@ -244,7 +244,7 @@ fn told(diagnostics: &[Diagnostic], sources: &Sources) {
         for place in labels.map(|label: &Label| &label.place).chain(fix) {
             let text = &sources.get(place.source).text;
             assert!(
-                text.get(place.span.clone()).is_some(),
+                text.get(place.span()).is_some(),
                 "the place of {diagnostic:?} is there"
             );
         }

@@ -55,7 +55,7 @@ pub(in crate::manifest) fn axes(
         let limit = format!("the limit is {COMBINATION_LIMIT}");
         notes.tell(
             Diagnostic::error("too-large", format!("this matrix makes {count} images"))
-                .at(matrix.name.place.clone(), limit),
+                .at(matrix.name.place, limit),
         );
     }
     (notes.mistakes.len() == told).then_some(axes)
@@ -68,8 +68,8 @@ fn axis(node: &Node, scope: &Scope<'_>, notes: &mut Notes) -> Axis {
         let message = format!("axis `{}` has the name of a variable", name.text);
         notes.tell(
             Diagnostic::error("duplicate-variable", message)
-                .at(name.place.clone(), "rename it")
-                .with(variable.place.clone(), "the variable"),
+                .at(name.place, "rename it")
+                .with(variable.place, "the variable"),
         );
     }
     bare(node, &[], notes);
@@ -127,9 +127,9 @@ pub(in crate::manifest) fn names_axes(image: &Node, axes: &[Axis], notes: &mut N
     let values = format!("{} values", first.values.len());
     notes.tell(
         Diagnostic::error("duplicate-image", message)
-            .at(id.place.clone(), unnamed)
-            .with(first.name.place.clone(), values)
-            .fix(id.place.clone(), quoted(&mended)),
+            .at(id.place, unnamed)
+            .with(first.name.place, values)
+            .fix(id.place, quoted(&mended)),
     );
     false
 }
@@ -143,7 +143,7 @@ pub(in crate::manifest) fn combinations<'s>(axes: &[Axis], scope: &'s Scope<'s>)
         for axis in axes.iter().rev() {
             let value = axis.values[rest % axis.values.len()].clone();
             rest /= axis.values.len();
-            let place = axis.name.place.clone();
+            let place = axis.name.place;
             let value = Some(value);
             own.insert(axis.name.text.clone(), Name { value, place });
         }

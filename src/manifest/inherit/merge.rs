@@ -9,8 +9,8 @@ use crate::diagnostic::{Place, Spanned};
 use crate::manifest::decode::{Decoded, Entry, Layer};
 use crate::manifest::notes::Notes;
 use crate::spec::ImageSpec;
-use crate::spec::fields::{self, FieldKind};
-use crate::workspace::{FieldPath, Part, Places};
+use crate::spec::fields::{self, Field, FieldKind};
+use crate::workspace::{Part, Places};
 
 /// Merges `layers`, lowest first, into a spec and the locations of its fields; `head` is the location of the image's own node.
 pub(in crate::manifest) fn merge(
@@ -24,8 +24,11 @@ pub(in crate::manifest) fn merge(
             from.insert(entry.field.name, at);
         }
     }
-    let mut merged = Merged::default();
-    merged.places.add("", Part::Whole, head);
+    let mut merged = Merged {
+        spec: ImageSpec::default(),
+        places: Places::new(head),
+        known: HashMap::new(),
+    };
     for (at, layer) in layers.iter().enumerate() {
         for entry in &layer.0 {
             let dropped = from.get(entry.field.name).is_some_and(|from| at < *from);
@@ -37,23 +40,23 @@ pub(in crate::manifest) fn merge(
         }
     }
     shrink(&mut merged.spec);
-    (merged.spec, merged.places.0.into_iter().collect())
+    merged.places.sort();
+    (merged.spec, merged.places)
 }
 
 /// Positions in lists, by field and name.
 type Known<'a> = HashMap<(&'static str, &'a str), usize>;
 
-#[derive(Default)]
 struct Merged<'a> {
     spec: ImageSpec,
-    places: Unsorted,
+    places: Places,
     /// The positions of map entries and secrets in their lists: searching the lists would be quadratic in thousands of entries.
     known: Known<'a>,
 }
 
 impl<'a> Merged<'a> {
     fn add(&mut self, entry: &Entry, decoded: &'a Decoded) {
-        let (name, spec, places) = (entry.field.name, &mut self.spec, &mut self.places);
+        let (field, spec, places) = (entry.field, &mut self.spec, &mut self.places);
         // A field with several values is located at its name, any other at its value.
         let mut place = &entry.place;
         match decoded {
@@ -74,26 +77,26 @@ impl<'a> Merged<'a> {
                 spec.base_image = Some(base.clone());
             }
             Decoded::Words(slot, words) => {
-                *(slot.get_mut)(spec) = Some(listed(name, words, places));
+                *(slot.get_mut)(spec) = Some(listed(field, words, places));
             }
-            Decoded::Platforms(words) => spec.platform = listed(name, words, places),
+            Decoded::Platforms(words) => spec.platform = listed(field, words, places),
             Decoded::List(slot, texts) => {
                 let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
-                append(name, (slot.get_mut)(spec), texts, places);
+                append(field, (slot.get_mut)(spec), texts, places);
             }
-            Decoded::Copies(copies) => append(name, &mut spec.copy, cloned(copies), places),
+            Decoded::Copies(copies) => append(field, &mut spec.copy, cloned(copies), places),
             Decoded::Mounts(mounts) => {
-                append(name, &mut spec.pip_secret_mounts, cloned(mounts), places);
+                append(field, &mut spec.pip_secret_mounts, cloned(mounts), places);
             }
-            Decoded::Steps(steps) => append(name, &mut spec.steps, cloned(steps), places),
+            Decoded::Steps(steps) => append(field, &mut spec.steps, cloned(steps), places),
             Decoded::Map(slot, pairs) => {
                 let known = &mut self.known;
-                put_all(name, (slot.get_mut)(spec), pairs, places, known);
+                put_all(field, (slot.get_mut)(spec), pairs, places, known);
             }
             Decoded::Secret(secret, id) => {
                 place = &id.place;
-                places.add(name, Part::Named(secret.id.as_str().into()), place.clone());
-                match self.known.entry((name, &id.text)) {
+                places.add(field, Part::Named(&secret.id), *place);
+                match self.known.entry((field.name, &id.text)) {
                     Occupied(at) => spec.secrets[*at.get()] = secret.clone(),
                     Vacant(new) => {
                         new.insert(spec.secrets.len());
@@ -103,13 +106,13 @@ impl<'a> Merged<'a> {
             }
             Decoded::Dockerfile(dockerfile, parts) => {
                 for (part, place) in parts {
-                    places.add(name, part.clone(), place.clone());
+                    places.add(field, part.borrowed(), *place);
                 }
                 spec.dockerfile = Some(dockerfile.clone());
                 return;
             }
         }
-        places.add(name, Part::Whole, place.clone());
+        places.add(field, Part::Whole, *place);
     }
 }
 
@@ -125,52 +128,41 @@ fn shrink(spec: &mut ImageSpec) {
     spec.copy.shrink_to_fit();
 }
 
-/// The locations collected so far, unsorted.
-#[derive(Default)]
-struct Unsorted(Vec<(FieldPath, Place)>);
-
-impl Unsorted {
-    fn add(&mut self, field: &'static str, part: Part<Box<str>>, place: Place) {
-        self.0.push((FieldPath { field, part }, place));
-    }
-}
-
 fn cloned<T: Clone>(values: &[(T, Place)]) -> impl Iterator<Item = (T, &Place)> {
     values.iter().map(|(value, place)| (value.clone(), place))
 }
 
 /// The values of a field that replaces inherited ones; records the location of each.
-fn listed(name: &'static str, texts: &[Spanned], places: &mut Unsorted) -> Vec<String> {
+fn listed(field: &'static Field, texts: &[Spanned], places: &mut Places) -> Vec<String> {
     let mut list = Vec::new();
     let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
-    append(name, &mut list, texts, places);
+    append(field, &mut list, texts, places);
     list
 }
 
 /// Appends values to a list and records the location of each.
 fn append<'p, T>(
-    name: &'static str,
+    field: &'static Field,
     list: &mut Vec<T>,
     values: impl IntoIterator<Item = (T, &'p Place)>,
-    places: &mut Unsorted,
+    places: &mut Places,
 ) {
     for (value, place) in values {
-        places.add(name, Part::At(list.len()), place.clone());
+        places.add(field, Part::At(list.len()), *place);
         list.push(value);
     }
 }
 
 fn put_all<'a>(
-    name: &'static str,
+    field: &'static Field,
     map: &mut Vec<(String, String)>,
     pairs: &'a [(Spanned, Spanned)],
-    places: &mut Unsorted,
+    places: &mut Places,
     known: &mut Known<'a>,
 ) {
     for (key, text) in pairs {
-        let part = Part::Named(key.text.as_str().into());
-        places.add(name, part, text.place.clone());
-        match known.entry((name, &key.text)) {
+        places.add(field, Part::Named(&key.text), text.place);
+        match known.entry((field.name, &key.text)) {
             Occupied(at) => map[*at.get()].1.clone_from(&text.text),
             Vacant(new) => {
                 new.insert(map.len());

@@ -200,10 +200,7 @@ impl Set {
     }
 
     fn place(&self, start: usize, end: usize) -> Place {
-        Place {
-            source: self.source,
-            span: start..end,
-        }
+        Place::new(self.source, start..end)
     }
 
     fn field_place(&self) -> Place {
@@ -214,7 +211,7 @@ impl Set {
     }
 
     fn value_place(&self) -> Place {
-        let start = self.field_place().span.end + 1;
+        let start = self.field_place().end() + 1;
         self.place(start, start + self.value.len())
     }
 }

@@ -22,7 +22,7 @@ pub(in crate::manifest) static NO_TEMPLATES: Templates<'static> = Seen::NOTHING;
 impl Template {
     /// The template's name, at the place of its declaration.
     pub(in crate::manifest) fn named(&self, name: &str) -> Spanned {
-        Spanned::plain(name, self.place.clone())
+        Spanned::plain(name, self.place)
     }
 }
 
@@ -74,7 +74,7 @@ impl Templates<'_> {
     }
 
     fn unknown(&self, name: &Spanned, images: &BTreeSet<String>) -> Diagnostic {
-        let (text, place) = (&name.text, name.place.clone());
+        let (text, place) = (&name.text, name.place);
         let mistake = Diagnostic::error("unknown-template", format!("unknown template `{text}`"));
         if images.contains(text) {
             return mistake
@@ -102,14 +102,14 @@ fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
     let first = (0..hops.len())
         .min_by_key(|at| {
             let place = &hops[*at].1.place;
-            (place.source, place.span.start)
+            (place.source, place.start())
         })
         .unwrap_or(0);
     hops.rotate_left(first);
     let (name, extended) = hops[0];
     if hops.len() == 1 {
         return Diagnostic::error("cycle", format!("template `{name}` extends itself"))
-            .at(extended.place.clone(), "");
+            .at(extended.place, "");
     }
     let names: Vec<String> = hops
         .iter()
@@ -125,10 +125,10 @@ fn circle(way: &[&Spanned], back: &Spanned) -> Diagnostic {
         ),
     )
     .at(
-        extended.place.clone(),
+        extended.place,
         format!("`{name}` extends `{}`", extended.text),
     );
     hops[1..].iter().fold(mistake, |mistake, (from, to)| {
-        mistake.with(to.place.clone(), format!("`{from}` extends `{}`", to.text))
+        mistake.with(to.place, format!("`{from}` extends `{}`", to.text))
     })
 }

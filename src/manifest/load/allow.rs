@@ -31,13 +31,13 @@ impl Loader<'_> {
         let (text, place) = (&code.text, &code.place);
         match lint::find(text) {
             Some(lint) if lint.is_allowable => {
-                return Some(self.allows.add(lint.code, place.clone()));
+                return Some(self.allows.add(lint.code, *place));
             }
             Some(lint) => {
                 let message = format!("`{}` cannot be allowed", lint.code);
                 let why = "it does not concern the contents of a manifest";
                 self.notes
-                    .tell(Diagnostic::error("invalid-value", message).at(place.clone(), why));
+                    .tell(Diagnostic::error("invalid-value", message).at(*place, why));
             }
             None => {
                 let message = format!("unknown lint `{}`", shown(text));
@@ -47,7 +47,7 @@ impl Loader<'_> {
                 let mistake = Diagnostic::error("unknown-lint", message);
                 let mistake = mistake.unfixed(place, meant, "no lint has this code");
                 self.notes.tell(match meant {
-                    Some(meant) => mistake.fix(place.clone(), format!("\"{meant}\"")),
+                    Some(meant) => mistake.fix(*place, format!("\"{meant}\"")),
                     None => mistake.help(format!("the lints are {}", known.join(", "))),
                 });
             }

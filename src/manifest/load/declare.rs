@@ -71,7 +71,7 @@ impl Loader<'_> {
         let message = format!("variable `{text}` has no value");
         let help = format!("{set}pass `--var {text}=…`, or give it a `default=\"…\"`");
         let mistake = Diagnostic::error("no-value", message);
-        self.notes.tell(mistake.at(place.clone(), why).help(help));
+        self.notes.tell(mistake.at(*place, why).help(help));
     }
 
     pub(super) fn templates<'s>(
@@ -123,7 +123,7 @@ impl Loader<'_> {
         if let Some(value) = node.args.first() {
             self.notes.tell(
                 Diagnostic::error("too-many-arguments", "`defaults` has no name")
-                    .at(value.place.clone(), "")
+                    .at(value.place, "")
                     .help("to name a set of fields, use a `template`"),
             );
         }
@@ -145,7 +145,7 @@ impl Loader<'_> {
             Data::Text { text, .. } => text.as_str(),
             _ => "",
         };
-        let name = Spanned::plain(text, value.place.clone());
+        let name = Spanned::plain(text, value.place);
         notes.accept(check_called(&format!("a {what}"), declared_name, &name))?;
         Some(name)
     }
@@ -157,8 +157,8 @@ fn declared_twice(what: &str, name: &Spanned, before: &Place) -> Diagnostic {
         _ => "duplicate-template",
     };
     let mistake = Diagnostic::error(code, format!("{what} `{}` is declared twice", name.text))
-        .at(name.place.clone(), "again here")
-        .with(before.clone(), "first declared here");
+        .at(name.place, "again here")
+        .with(*before, "first declared here");
     if before.source == name.place.source {
         mistake
     } else {

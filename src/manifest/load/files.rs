@@ -149,7 +149,7 @@ impl Loader<'_> {
                 continue;
             }
             if self.can_follow(text, &path, way) {
-                self.files.insert(path.clone(), Some(text.place.clone()));
+                self.files.insert(path.clone(), Some(text.place));
                 way.push(path.clone());
                 self.file(&path, Some(&text.place), here, way);
                 way.pop();
@@ -162,7 +162,7 @@ impl Loader<'_> {
         if let Some(from) = way.iter().position(|it| it == path) {
             let said = way[from + 1..]
                 .iter()
-                .map(|it| self.files.get(it).cloned().flatten());
+                .map(|it| self.files.get(it).copied().flatten());
             let mistake = include_circle(text, &way[from..], said.collect());
             self.notes.tell(mistake);
             return false;
@@ -172,7 +172,7 @@ impl Loader<'_> {
                 .as_ref()
                 .is_some_and(|it| it.source == text.place.source);
             if !same_file {
-                let mistake = included_twice(text, path, before.clone());
+                let mistake = included_twice(text, path, *before);
                 self.notes.tell(mistake);
             }
             return false;
@@ -180,7 +180,7 @@ impl Loader<'_> {
         if way.len() >= INCLUDE_LIMIT {
             let message = format!("includes are nested more than {INCLUDE_LIMIT} files deep");
             self.notes
-                .tell(Diagnostic::error("too-deep", message).at(text.place.clone(), ""));
+                .tell(Diagnostic::error("too-deep", message).at(text.place, ""));
         }
         way.len() < INCLUDE_LIMIT
     }
@@ -194,7 +194,7 @@ fn stranger(name: &str, place: &Place) -> Diagnostic {
             format!("`{name}` cannot be used outside an image"),
         )
         .at(
-            place.clone(),
+            *place,
             "a field belongs in an image, a template or `defaults`",
         )
         .help(format!(
@@ -203,7 +203,7 @@ fn stranger(name: &str, place: &Place) -> Diagnostic {
     }
     if name == "include" {
         return Diagnostic::error("misplaced", "`include` cannot be used outside `workspace`")
-            .at(place.clone(), "write `workspace { include \"…\" }`");
+            .at(*place, "write `workspace { include \"…\" }`");
     }
     let meant = closest(name.trim_end_matches(':'), TOP_NODES.iter().copied());
     let known = TOP_NODES.join(", ");

@@ -72,7 +72,7 @@ impl Loader<'_> {
         layers.extend(templates);
         layers.push(&own);
         layers.extend(&sets);
-        let (spec, places) = merge(&layers, id.place.clone(), &mut self.notes);
+        let (spec, places) = merge(&layers, id.place, &mut self.notes);
         self.ids.insert(id.text.clone(), id.place);
         self.images.push(Image {
             id: id.text,

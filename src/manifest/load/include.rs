@@ -19,7 +19,7 @@ pub(super) fn not_an_include(node: &Node) -> Diagnostic {
 }
 
 pub(super) fn wrong_include(text: &Spanned, why: NoMatch) -> Diagnostic {
-    let (pattern, place) = (shown(&text.text), text.place.clone());
+    let (pattern, place) = (shown(&text.text), text.place);
     let below = "a workspace is the directory of its root manifest and everything below it";
     let leaves = || format!("`{pattern}` leaves the workspace");
     let (code, message, label, help) = match why {
@@ -52,7 +52,7 @@ pub(super) fn include_circle(
     places: Vec<Option<Place>>,
 ) -> Diagnostic {
     let first = &way[0];
-    let place = text.place.clone();
+    let place = text.place;
     if way.len() == 1 {
         return Diagnostic::error("cycle", format!("`{first}` includes itself")).at(place, "");
     }
@@ -81,7 +81,7 @@ pub(super) fn included_twice(
     before: Option<Place>,
 ) -> Diagnostic {
     let mistake = Diagnostic::error("included-twice", format!("`{path}` is included twice"))
-        .at(text.place.clone(), "again here")
+        .at(text.place, "again here")
         .help("include it from one place, so that its defaults are clear");
     match before {
         Some(before) => mistake.with(before, "first included here"),

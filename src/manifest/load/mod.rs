@@ -105,10 +105,7 @@ impl Loader<'_> {
                 continue;
             }
             let source = self.notes.sources.add("--var", format!("{name}={value}"));
-            let place = Place {
-                source,
-                span: 0..name.len(),
-            };
+            let place = Place::new(source, 0..name.len());
             let mistake =
                 Diagnostic::error("unknown-variable", format!("unknown variable `{name}`"));
             let known = self.variables.iter().map(String::as_str);
@@ -126,7 +123,7 @@ impl Loader<'_> {
             .help("declare one: `image \"app\" { base-image \"debian:bookworm-slim\"; packages \"numpy\" }`");
         let root = self.notes.sources.first_file();
         self.notes.tell(match root {
-            Some(source) => mistake.at(Place { source, span: 0..0 }, ""),
+            Some(source) => mistake.at(Place::new(source, 0..0), ""),
             None => mistake,
         });
     }

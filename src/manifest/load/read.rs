@@ -31,10 +31,7 @@ impl Loader<'_> {
             self.notes.tell(not_utf8(
                 path,
                 &bytes,
-                Place {
-                    source,
-                    span: at..at + '\u{fffd}'.len_utf8(),
-                },
+                Place::new(source, at..at + '\u{fffd}'.len_utf8()),
             ));
             return None;
         }
@@ -61,7 +58,7 @@ impl Loader<'_> {
             let message = format!("`{path}` is larger than {}", size_words(*limit));
             self.notes.tell(
                 Diagnostic::error("too-large", message)
-                    .at(Place { source, span: 0..0 }, "")
+                    .at(Place::new(source, 0..0), "")
                     .help("split it: `workspace { include \"…\" }`"),
             );
             return;
@@ -72,7 +69,7 @@ impl Loader<'_> {
         };
         let mistake = unreadable(path.as_str(), &why);
         self.notes.tell(match included {
-            Some(place) => mistake.at(place.clone(), "included here"),
+            Some(place) => mistake.at(*place, "included here"),
             None => mistake.help("name another with `-f`, or create one with `imgspec init`"),
         });
     }

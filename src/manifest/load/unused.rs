@@ -14,7 +14,7 @@ impl Loader<'_> {
         self.declared.push(Declared {
             lint,
             name: name.to_owned(),
-            place: place.clone(),
+            place: *place,
             allows: file.allows.clone(),
         });
     }

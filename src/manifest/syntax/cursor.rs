@@ -116,10 +116,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn place(&self, start: usize, end: usize) -> Place {
-        Place {
-            source: self.source,
-            span: start..end,
-        }
+        Place::new(self.source, start..end)
     }
 
     /// The place of the next character; empty at the end.

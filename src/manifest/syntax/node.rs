@@ -66,22 +66,22 @@ impl Node {
 
     /// The place from the name to the last argument or property, excluding the block.
     pub(crate) fn head(&self) -> Place {
-        let ends = self.args.iter().map(|value| value.place.span.end);
-        let prop_ends = self.props.iter().map(|prop| prop.value.place.span.end);
+        let ends = self.args.iter().map(|value| value.place.end());
+        let prop_ends = self.props.iter().map(|prop| prop.value.place.end());
         let end = ends.chain(prop_ends).max().unwrap_or(0);
-        Place {
-            source: self.name.place.source,
-            span: self.name.place.span.start..end.max(self.name.place.span.end),
-        }
+        Place::new(
+            self.name.place.source,
+            self.name.place.start()..end.max(self.name.place.end()),
+        )
     }
 }
 
 impl Prop {
     /// The place from the name to the end of the value.
     pub(crate) fn place(&self) -> Place {
-        Place {
-            source: self.name.place.source,
-            span: self.name.place.span.start..self.value.place.span.end,
-        }
+        Place::new(
+            self.name.place.source,
+            self.name.place.start()..self.value.place.end(),
+        )
     }
 }

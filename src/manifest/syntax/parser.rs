@@ -160,9 +160,9 @@ impl Cursor<'_> {
         self.at += 1;
         self.depth += 1;
         if self.depth > DEPTH_LIMIT {
-            self.too_deep(place.span.start, "blocks", "block");
+            self.too_deep(place.start(), "blocks", "block");
         }
-        let children = self.nodes(Some(place.clone()));
+        let children = self.nodes(Some(place));
         self.depth -= 1;
         (place, children)
     }
@@ -202,7 +202,7 @@ impl Cursor<'_> {
             .peek()
             .is_none_or(|c| is_newline(c) || matches!(c, ';' | '}' | '{'));
         if nothing {
-            let place = self.place(name.place.span.start, self.at);
+            let place = self.place(name.place.start(), self.at);
             return Err(self.note(
                 syntax(
                     format!("`{text}=` has no value"),
@@ -245,7 +245,7 @@ impl Cursor<'_> {
         };
         if let Some(message) = stray {
             self.at += 1;
-            self.note(syntax(message, place.clone(), "").fix(place, ""));
+            self.note(syntax(message, place, "").fix(place, ""));
             return Ok(());
         }
         let before = self.place(self.at, self.at);

@@ -54,11 +54,9 @@ fn unknown_prop(node: &Node, prop: &Prop, known: &[&'static str]) -> Diagnostic 
     let wanted: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
     match meant(name, known) {
         Some(meant) => mistake
-            .at(place.clone(), format!("did you mean `{meant}`?"))
-            .fix(place.clone(), meant),
-        None if matches!(known, [] | ["reset"]) => {
-            mistake.at(place.clone(), "it takes no properties")
-        }
+            .at(*place, format!("did you mean `{meant}`?"))
+            .fix(*place, meant),
+        None if matches!(known, [] | ["reset"]) => mistake.at(*place, "it takes no properties"),
         None => mistake
             .at(prop.place(), "")
             .help(format!("it takes {}", wanted.join(", "))),
@@ -70,7 +68,7 @@ pub(in crate::manifest) fn no_block(node: &Node, notes: &mut Notes) {
         let name = &node.name.text;
         notes.tell(
             Diagnostic::error("wrong-type", format!("`{name}` takes no block"))
-                .at(place.clone(), "opened here")
+                .at(*place, "opened here")
                 .help(format!("write its values after it: `{name} \"…\"`")),
         );
     }
@@ -90,8 +88,7 @@ pub(in crate::manifest) fn one_argument<'a>(
 ) -> Option<&'a Value> {
     if let Some(second) = node.args.get(1) {
         notes.tell(
-            Diagnostic::error("too-many-arguments", too_many)
-                .at(second.place.clone(), "one too many"),
+            Diagnostic::error("too-many-arguments", too_many).at(second.place, "one too many"),
         );
     }
     node.args.first()
@@ -110,7 +107,7 @@ pub(in crate::manifest) fn block_only(
     let message = format!("`{}` takes a block", node.name.text);
     notes.tell(
         Diagnostic::error(code, message)
-            .at(value.place.clone(), "")
+            .at(value.place, "")
             .help(format!("write `{example}`")),
     );
     true

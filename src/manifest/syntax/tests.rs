@@ -213,7 +213,7 @@ proptest! {
         let whole: String = cut.iter().map(|token| &text[token.span.clone()]).collect();
         prop_assert_eq!(&whole, &text);
         for node in &nodes {
-            prop_assert!(text.get(node.head().span).is_some());
+            prop_assert!(text.get(node.head().span()).is_some());
         }
         // Texts that both accept must be read alike. Where only one accepts, the text is unusual, and either a mistake is
         // reported or nothing is lost.

@@ -53,7 +53,7 @@ impl Cursor<'_> {
         if let Some(keyword) = keyword(&word) {
             self.note(
                 Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
-                    .at(place.clone(), format!("KDL 2 writes `#{word}`"))
+                    .at(place, format!("KDL 2 writes `#{word}`"))
                     .help(format!("write `#{word}` or, for the string, `\"{word}\"`"))
                     .fix(place, format!("#{word}")),
             );
@@ -71,7 +71,7 @@ impl Cursor<'_> {
         Err(self.note(
             syntax(
                 format!("`{word}` is neither a number nor a word"),
-                place.clone(),
+                place,
                 "strings that begin like a number need quotes",
             )
             .fix(place, format!("\"{word}\"")),

@@ -17,7 +17,7 @@ pub(crate) fn check(what: &str, rule: ValueRule, value: &Spanned) -> Result<(), 
         .map_err(|refused| {
             if value.text.is_empty() {
                 let mistake = invalid(format!("`{what}` cannot be empty"));
-                return mistake.at(value.place.clone(), "").into();
+                return mistake.at(value.place, "").into();
             }
             let message = format!("`{what}` cannot be `{}`", shown(&value.text));
             refused_as(message, value, refused)
@@ -37,9 +37,9 @@ fn invalid(message: String) -> Diagnostic {
 }
 
 fn refused_as(message: String, text: &Spanned, refused: Refused) -> Mistake {
-    let mistake = invalid(message).at(text.place.clone(), refused.why);
+    let mistake = invalid(message).at(text.place, refused.why);
     Box::new(match refused.fix {
-        Some(fix) if text.plain => mistake.fix(text.place.clone(), quoted(&fix)),
+        Some(fix) if text.plain => mistake.fix(text.place, quoted(&fix)),
         Some(fix) => mistake.help(format!("it should probably be `{}`", shown(&fix))),
         None => mistake,
     })
@@ -49,7 +49,7 @@ fn refused_as(message: String, text: &Spanned, refused: Refused) -> Mistake {
 pub(crate) fn check_entry(map: &str, rule: ValueRule, name: &Spanned) -> Result<(), Mistake> {
     rule(&name.text).map_err(|refused| {
         let message = format!("`{map}` cannot have an entry `{}`", shown(&name.text));
-        invalid(message).at(name.place.clone(), refused.why).into()
+        invalid(message).at(name.place, refused.why).into()
     })
 }
 
@@ -69,21 +69,18 @@ pub(crate) fn check_id_once(id: &Spanned, taken: &BTreeMap<String, Place>) -> Re
         }
         let message = format!("the workspace has more than {IMAGE_LIMIT} images");
         let mistake = Diagnostic::error("too-large", message);
-        return Err(mistake.at(id.place.clone(), "one too many").into());
+        return Err(mistake.at(id.place, "one too many").into());
     };
     let message = format!("image `{}` is declared twice", shown(&id.text));
     let mistake = Diagnostic::error("duplicate-image", message);
     Err(Box::new(if *before == id.place {
         mistake
-            .at(
-                id.place.clone(),
-                "two combinations of the matrix have this id",
-            )
+            .at(id.place, "two combinations of the matrix have this id")
             .help("separate the axes in the id with some text")
     } else {
         mistake
-            .at(id.place.clone(), "again here")
-            .with(before.clone(), "first declared here")
+            .at(id.place, "again here")
+            .with(*before, "first declared here")
     }))
 }
 
@@ -134,7 +131,7 @@ pub(crate) fn inside(folder: &WorkspacePath, path: &Spanned) -> Result<Workspace
     };
     let message = format!("`{}` is not a path in the workspace", shown(&path.text));
     Err(Diagnostic::error("outside", message)
-        .at(path.place.clone(), why)
+        .at(path.place, why)
         .help("images can use only files below the directory of the root manifest")
         .into())
 }
