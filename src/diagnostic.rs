@@ -7,6 +7,7 @@ pub mod lint;
 mod text;
 
 use std::collections::{BTreeSet, HashSet};
+use std::iter::repeat_n;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -57,11 +58,11 @@ impl Sources {
     pub(crate) fn hide(&mut self, secrets: &BTreeSet<String>) {
         if secrets.len() > SECRET_LIMIT {
             let star = |letter: char| match letter {
-                '\n' => letter.to_string(),
-                letter => "*".repeat(letter.len_utf8()),
+                '\n' => repeat_n('\n', 1),
+                letter => repeat_n('*', letter.len_utf8()),
             };
             for source in &mut self.0 {
-                source.text = source.text.chars().map(star).collect();
+                source.text = source.text.chars().flat_map(star).collect();
             }
             return;
         }
@@ -213,16 +214,18 @@ pub struct Fix {
 
 /// Sorts diagnostics by source and removes duplicates; those without a place come last.
 pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let order = |it: &Diagnostic| {
-        let place = it.place.as_ref().map(|label| label.place);
-        (place.is_none(), place)
+    let place = |it: &Diagnostic| it.place.as_ref().map(|label| label.place);
+    diagnostics.sort_by_key(|it| (it.place.is_none(), place(it)));
+    // Only those at one place can be the same, but there may be many: comparing each with all of them would be quadratic.
+    let is_new = |there: &[Diagnostic]| -> Vec<bool> {
+        let mut seen = HashSet::new();
+        let is_alone = there.len() == 1;
+        there.iter().map(|it| is_alone || seen.insert(it)).collect()
     };
-    // Many may be at one place: comparing each with all of those would be quadratic.
-    let mut seen = HashSet::new();
-    let is_new: Vec<bool> = diagnostics.iter().map(|it| seen.insert(it)).collect();
+    let places = diagnostics.chunk_by(|one, other| place(one) == place(other));
+    let is_new: Vec<bool> = places.flat_map(is_new).collect();
     let mut is_new = is_new.into_iter();
     diagnostics.retain(|_| is_new.next().unwrap_or(true));
-    diagnostics.sort_by_key(order);
     diagnostics
 }
 

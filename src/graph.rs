@@ -82,7 +82,7 @@ impl Graph {
     pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
         let specs: Vec<(&str, &ImageSpec)> = images
             .iter()
-            .map(|image| (image.id.as_str(), &image.spec))
+            .map(|image| (image.id.as_str(), &*image.spec))
             .collect();
         let hops = hops(&specs);
         let mut edges = DiGraph::with_capacity(specs.len(), hops.len());
@@ -377,7 +377,7 @@ mod tests {
                 }
                 Image {
                     id: id.into(),
-                    spec,
+                    spec: Box::new(spec),
                     folder: crate::spec::WorkspacePath::default(),
                     places: Places::default(),
                     allows: Vec::new(),

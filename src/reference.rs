@@ -59,14 +59,14 @@ pub fn short(reference: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{ImageSpec, WorkspacePath};
+    use crate::spec::WorkspacePath;
     use crate::workspace::Places;
 
     #[test]
     fn a_reference_is_registry_name_and_tag() {
         let mut image = Image {
             id: "train".into(),
-            spec: ImageSpec::default(),
+            spec: Box::default(),
             folder: WorkspacePath::default(),
             places: Places::default(),
             allows: Vec::new(),

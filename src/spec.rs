@@ -88,7 +88,7 @@ pub struct ImageSpec {
     /// Steps in a user-defined order, run after those of the other fields.
     pub steps: Vec<OwnStep>,
     /// A Dockerfile to build instead of generating one; it then defines the whole image.
-    pub dockerfile: Option<OwnDockerfile>,
+    pub dockerfile: Option<Box<OwnDockerfile>>,
     /// Python packages that flytekit installs when a container starts; only with [`Self::flytekit`].
     pub runtime_packages: Vec<String>,
     /// Options passed to the builder, under the builder's own names.

@@ -68,8 +68,8 @@ pub struct Looked {
 pub struct Image {
     /// Id, unique in the workspace.
     pub id: String,
-    /// The image's specification.
-    pub spec: ImageSpec,
+    /// The image's specification; boxed, because lists of images are moved as they grow.
+    pub spec: Box<ImageSpec>,
     /// The directory of the manifest that declares the image, whose `.dockerignore` applies.
     pub folder: WorkspacePath,
     /// The places of its fields.

@@ -18,7 +18,7 @@ use crate::workspace::Workspace;
 pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
     let images = workspace.images.iter();
     let specs = images
-        .map(|image| (image.id.as_str(), &image.spec))
+        .map(|image| (image.id.as_str(), &*image.spec))
         .collect();
     for image in &workspace.images {
         let spec = &image.spec;

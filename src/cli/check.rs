@@ -1,6 +1,6 @@
 //! `check`: reports everything that is wrong with the manifests and the files they name.
 
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 
 use clap::Args;
 
@@ -56,18 +56,19 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         trust: context.trust,
     };
     // Never dropped: the process is about to exit, and freeing 10,000 images one by one would take a tenth of its time.
-    let examined = ManuallyDrop::new(session::examine(&opening, None));
-    if let Ok(session) = &*examined {
-        session.leave_index();
-    }
-    let (workspace, found) = match &*examined {
-        Ok(session) => (&session.world.workspace, &session.warnings),
-        Err(wrong) => (&wrong.workspace, &wrong.diagnostics),
+    let mut examined = ManuallyDrop::new(session::examine(&opening, None));
+    let (workspace, mut found) = match &mut *examined {
+        Ok(session) => {
+            session.leave_index();
+            let found = mem::take(&mut session.warnings);
+            (&session.world.workspace, found)
+        }
+        Err(wrong) => {
+            let mut found = mem::take(&mut wrong.diagnostics);
+            found.extend(context.apart());
+            (&wrong.workspace, found)
+        }
     };
-    let mut found = found.clone();
-    if examined.is_err() {
-        found.extend(context.apart());
-    }
     if !workspace.root.as_os_str().is_empty() {
         found.extend(check::state(&workspace.root));
     }

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::files::Files;
@@ -142,7 +143,7 @@ pub(super) fn encode(
     encoder.sink.input("recipe-format", Value::Number(FORMAT));
     encoder.texts("platform", platforms);
     encoder.base(base);
-    let names: Vec<String> = steps.iter().map(|step| encoder.name(step)).collect();
+    let names: Vec<Cow<'static, str>> = steps.iter().map(|step| encoder.name(step)).collect();
     encoder.sink.input("steps", Value::Text(&names.join(", ")));
     if recipe.uses_uv() {
         encoder.sink.input("uv-image", Value::Text(&helpers.uv));
@@ -174,7 +175,7 @@ struct Encoder<'a, S: Sink> {
 
 impl<S: Sink> Encoder<'_, S> {
     /// The name of a step: the manifest's name of its field, with an index if there may be several.
-    fn name(&mut self, step: &Step) -> String {
+    fn name(&mut self, step: &Step) -> Cow<'static, str> {
         let (field, counted) = match step {
             Step::Apt { .. } => ("apt-packages", false),
             Step::Python { .. } => ("python-version", false),
@@ -191,9 +192,9 @@ impl<S: Sink> Encoder<'_, S> {
         let seen = self.seen.entry(field).or_default();
         *seen += 1;
         match (counted, *seen) {
-            (true, count) => format!("{field}[{}]", count - 1),
-            (false, 1) => field.to_owned(),
-            (false, count) => format!("{field}({count})"),
+            (true, count) => format!("{field}[{}]", count - 1).into(),
+            (false, 1) => field.into(),
+            (false, count) => format!("{field}({count})").into(),
         }
     }
 
@@ -231,11 +232,10 @@ impl<S: Sink> Encoder<'_, S> {
         } = conda;
         let tail = name.strip_prefix("conda-packages").unwrap_or_default();
         if let Some(python) = python {
-            let field = format!("python-version{tail}");
-            self.text(&field, python);
+            self.text(&tailed("python-version", tail), python);
         }
         self.texts(name, packages);
-        self.urls(&format!("conda-channels{tail}"), channels);
+        self.urls(&tailed("conda-channels", tail), channels);
     }
 
     fn lock(&mut self, lock: &Lock, name: &str) {
@@ -252,7 +252,7 @@ impl<S: Sink> Encoder<'_, S> {
             LockTool::Uv => "uv",
             LockTool::Poetry => "poetry",
         };
-        self.text(&format!("lock{tail}"), tool);
+        self.text(&tailed("lock", tail), tool);
         self.interpreter(interpreter, tail);
         self.file_set(name);
         self.installer(tail, index.as_deref(), extra_indexes, extra_args);
@@ -266,7 +266,7 @@ impl<S: Sink> Encoder<'_, S> {
             Interpreter::Conda => ("python", "of conda"),
             Interpreter::Venv => ("python", "of the lock file"),
         };
-        self.text(&format!("{field}{tail}"), interpreter);
+        self.text(&tailed(field, tail), interpreter);
     }
 
     /// Only the name of a secret and where steps find it count, neither its value nor its source.
@@ -330,13 +330,12 @@ impl<S: Sink> Encoder<'_, S> {
         } = pip;
         // The suffix of the step's name distinguishes several pip steps.
         let tail = name.strip_prefix("packages").unwrap_or_default();
-        let field = |field: &str| format!("{field}{tail}");
         self.interpreter(interpreter, tail);
         if let Some((_, package)) = unless_named {
-            self.text(&field("flytekit"), package);
+            self.text(&tailed("flytekit", tail), package);
         }
         if requirements.is_some() {
-            self.file_set(&field("requirements"));
+            self.file_set(&tailed("requirements", tail));
         }
         self.urls(name, packages);
         self.installer(tail, index.as_deref(), extra_indexes, extra_args);
@@ -380,11 +379,11 @@ impl<S: Sink> Encoder<'_, S> {
     /// Package indexes and installer arguments; `tail` distinguishes steps of the same kind.
     fn installer(&mut self, tail: &str, index: Option<&str>, extra: &[String], args: &[String]) {
         if let Some(index) = index {
-            let name = format!("pip-index{tail}");
+            let name = tailed("pip-index", tail);
             self.sink.input(&name, Value::Url(index));
         }
-        self.urls(&format!("pip-extra-index-url{tail}"), extra);
-        self.urls(&format!("pip-extra-args{tail}"), args);
+        self.urls(&tailed("pip-extra-index-url", tail), extra);
+        self.urls(&tailed("pip-extra-args", tail), args);
     }
 
     fn text(&mut self, name: &str, text: &str) {
@@ -401,15 +400,22 @@ impl<S: Sink> Encoder<'_, S> {
 
     fn list(&mut self, name: &str, values: &[String], value: impl Fn(&str) -> Value<'_>) {
         self.sink.input(name, Value::Count(values.len()));
+        // One name serves them all: keys of 10,000 images have half a million inputs.
+        let mut part = format!("{name}[");
         for (at, text) in values.iter().enumerate() {
-            self.sink.input(&format!("{name}[{at}]"), value(text));
+            part.truncate(name.len() + 1);
+            let _ = write!(part, "{at}]");
+            self.sink.input(&part, value(text));
         }
     }
 
     fn pairs(&mut self, name: &str, pairs: &[(String, String)]) {
         self.sink.input(name, Value::Count(pairs.len()));
+        let mut part = format!("{name}.");
         for (key, value) in pairs {
-            self.text(&format!("{name}.{key}"), value);
+            part.truncate(name.len() + 1);
+            part.push_str(key);
+            self.text(&part, value);
         }
     }
 
@@ -424,6 +430,14 @@ impl<S: Sink> Encoder<'_, S> {
         let files = self.files.next();
         let files = files.expect("the files of all sets of the recipe are given");
         self.sink.input(name, Value::Files(files));
+    }
+}
+
+/// The name of an input whose step is one of several of its kind, which `tail` distinguishes.
+fn tailed<'n>(name: &'n str, tail: &str) -> Cow<'n, str> {
+    match tail {
+        "" => name.into(),
+        tail => format!("{name}{tail}").into(),
     }
 }
 

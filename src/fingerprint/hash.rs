@@ -1,11 +1,21 @@
 //! blake3 over length-prefixed parts, so that no two sequences of parts yield the same bytes.
 
-pub(super) struct Hash(blake3::Hasher);
+/// How many bytes are hashed at once: blake3 is fastest with several of its chunks of 1 KiB, and most parts are a few bytes.
+const AT_ONCE: usize = 16 * 1024;
+
+pub(super) struct Hash {
+    hasher: blake3::Hasher,
+    /// What is not yet hashed.
+    waiting: Vec<u8>,
+}
 
 impl Hash {
     /// Starts a hash; `purpose` separates its domain from all others.
     pub(super) fn new(purpose: &str) -> Self {
-        Self(blake3::Hasher::new_derive_key(purpose))
+        Self {
+            hasher: blake3::Hasher::new_derive_key(purpose),
+            waiting: Vec::with_capacity(4096),
+        }
     }
 
     pub(super) fn byte(&mut self, byte: u8) {
@@ -14,7 +24,11 @@ impl Hash {
 
     /// Adds bytes without a length prefix; their length must be fixed.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= AT_ONCE {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
     }
 
     pub(super) fn text(&mut self, text: &str) {
@@ -22,7 +36,7 @@ impl Hash {
         self.bytes(text.as_bytes());
     }
 
-    pub(super) fn digest(&self) -> [u8; 32] {
-        *self.0.finalize().as_bytes()
+    pub(super) fn digest(mut self) -> [u8; 32] {
+        *self.hasher.update(&self.waiting).finalize().as_bytes()
     }
 }

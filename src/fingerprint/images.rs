@@ -65,12 +65,13 @@ pub(super) fn fingerprint_again(
     let sets: BTreeSet<&FileSet> = recipes.iter().flat_map(Recipe::file_sets).collect();
     let sets: Vec<&FileSet> = sets.into_iter().collect();
     let read: HashMap<&FileSet, _> = sets.iter().copied().zip(reader.read_all(&sets)).collect();
-    let ids: HashMap<&str, ImageId> = graph.ids().map(|id| (graph.name(id), id)).collect();
     let mut done: Vec<Option<Result<Fingerprint, FingerprintError>>> = vec![None; recipes.len()];
     for id in graph.order() {
         let recipe = &recipes[id.index()];
         let base_key = |name: &str| {
-            let base = ids.get(name).and_then(|base| done[base.index()].as_ref());
+            let base = graph
+                .find(name)
+                .and_then(|base| done[base.index()].as_ref());
             match base {
                 Some(Ok(base)) => Ok((name.to_owned(), base.key)),
                 _ => Err(FingerprintError::Base(name.to_owned())),
@@ -99,10 +100,12 @@ fn one(
         .file_sets()
         .map(|set| read[set].clone())
         .collect::<Result<Vec<_>, _>>()?;
-    let bases = recipe
+    let mut bases = recipe
         .images()
         .map(base_key)
         .collect::<Result<Vec<_>, _>>()?;
+    // Most images have one, and a list that has grown has room for four.
+    bases.shrink_to_fit();
     // The reader returns the same `Arc` while the files are unchanged.
     let is_same = |before: &&Fingerprint| {
         before.bases == bases
@@ -134,7 +137,7 @@ mod tests {
     fn image(id: &str, base: Option<&str>, copy: &str) -> Image {
         Image {
             id: id.into(),
-            spec: ImageSpec {
+            spec: Box::new(ImageSpec {
                 base_image: base.map(|base| Base::Image(base.into())),
                 copy: vec![Copy {
                     from: CopyFrom::Workspace {
@@ -145,7 +148,7 @@ mod tests {
                     owner: None,
                 }],
                 ..ImageSpec::default()
-            },
+            }),
             folder: WorkspacePath::default(),
             places: Places::default(),
             allows: Vec::new(),

@@ -1,6 +1,6 @@
 //! Records and inputs in the store: what was written is read back, and foreign content is never mistaken for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Fuzz, Random};
@@ -84,7 +84,7 @@ fn record(random: &mut Random) -> Record {
         platforms,
         seconds: 1.5,
         finished,
-        bases: BTreeMap::from([(base.clone(), base)]),
+        bases: vec![(base.clone(), base)],
         stored: BTreeSet::from([StoreKind::Local]),
     }
 }

@@ -108,7 +108,7 @@ impl Images {
     ) -> &mut Self {
         self.images.push(Image {
             id: id.into(),
-            spec,
+            spec: Box::new(spec),
             folder,
             places: Places::default(),
             allows: Vec::new(),
@@ -124,13 +124,13 @@ impl Images {
     /// Returns the spec of an image; `None` if no image has this id.
     pub fn get(&self, id: &str) -> Option<&ImageSpec> {
         let found = self.images.iter().find(|image| image.id == id);
-        found.map(|image| &image.spec)
+        found.map(|image| &*image.spec)
     }
 
     /// Returns the spec of an image for modification; `None` if no image has this id.
     pub fn get_mut(&mut self, id: &str) -> Option<&mut ImageSpec> {
         let found = self.images.iter_mut().find(|image| image.id == id);
-        found.map(|image| &mut image.spec)
+        found.map(|image| &mut *image.spec)
     }
 
     /// Checks and fingerprints all images, as every method below does first. Starts and writes nothing.

@@ -11,7 +11,7 @@ use crate::workspace::{Image, Places};
 fn image(id: &str, spec: ImageSpec) -> Image {
     Image {
         id: id.to_owned(),
-        spec,
+        spec: Box::new(spec),
         folder: WorkspacePath::ROOT,
         places: Places::default(),
         allows: Vec::new(),
@@ -28,7 +28,7 @@ fn same(spec: &ImageSpec) {
         ],
     );
     assert_eq!(loaded.diagnostics, [], "{:?}", loaded.workspace.sources);
-    assert_eq!(loaded.workspace.images[1].spec, *spec);
+    assert_eq!(*loaded.workspace.images[1].spec, *spec);
 }
 
 /// The message of a mistake, and the text at its place.
@@ -197,7 +197,7 @@ proptest::proptest! {
             .with_packages([text.clone()])
             .with_steps([OwnStep::run(text.clone()), OwnStep::Env(vec![(text.clone(), text)])]);
         let loaded = assemble("/".into(), &[image("it", spec.clone())]);
-        let read = loaded.workspace.images.first().map(|image| &image.spec);
+        let read = loaded.workspace.images.first().map(|image| &*image.spec);
         let is_refused = loaded.diagnostics.iter().any(crate::diagnostic::Diagnostic::is_error);
         proptest::prop_assert!(is_refused || read == Some(&spec), "{spec:?}");
     }
@@ -246,9 +246,11 @@ fn everything() -> ImageSpec {
         labels: pair("a.b", "c"),
         tag_format: text("{spec_hash}-cpu"),
         steps: given.steps,
-        dockerfile: Some(own.with_target("run").with_arg("A", "1").with_context(
-            "data",
-            NamedContext::Folder(WorkspacePath::try_from("data").unwrap()),
+        dockerfile: Some(Box::new(
+            own.with_target("run").with_arg("A", "1").with_context(
+                "data",
+                NamedContext::Folder(WorkspacePath::try_from("data").unwrap()),
+            ),
         )),
         runtime_packages: list("x"),
         builder_options: pair("progress", "plain"),
@@ -302,7 +304,7 @@ fn an_excerpt_is_a_manifest_that_says_the_same() {
         crate::manifest::load(&manifest, &crate::manifest::Overrides::default(), &|_| None);
     assert_eq!(loaded.diagnostics, [], "{text}");
     let read = &loaded.workspace.images[0];
-    assert_eq!(read.spec, spec, "{text}");
+    assert_eq!(*read.spec, spec, "{text}");
     // Each field is stored in the same place in both specs.
     let made = &assembled.workspace.images[0].places;
     let span = |place: &crate::diagnostic::Place| place.span();

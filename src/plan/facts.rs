@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use super::{Facts, Push};
 use crate::asking::Asker;
 use crate::backend::{Existence, StoreKind, Wanted};
@@ -24,18 +26,18 @@ pub fn gather(
     push: Push,
     asker: Asker<'_>,
 ) -> Vec<Facts> {
-    let mut known = of(world, prints, store, relevant, push, asker);
+    let known = of(world, prints, store, relevant, push, asker);
+    let mut known = known.into_iter().peekable();
     let facts = |id: ImageId| {
-        let mut facts = known
-            .remove(&id)
-            .unwrap_or_else(|| nothing(world, prints, id));
+        let known = known.next_if(|(known, _)| *known == id);
+        let mut facts = known.map_or_else(|| nothing(world, prints, id), |(_, facts)| facts);
         facts.changes = changes(world, prints, store, id, &facts);
         facts
     };
     world.graph.ids().map(facts).collect()
 }
 
-/// The facts of `images`, without what changed since their records were written.
+/// The facts of `images`, in id order, without what changed since their records were written.
 pub fn of(
     world: &World,
     prints: &Fingerprints,
@@ -43,17 +45,19 @@ pub fn of(
     images: &BTreeSet<ImageId>,
     push: Push,
     asker: Asker<'_>,
-) -> BTreeMap<ImageId, Facts> {
+) -> Vec<(ImageId, Facts)> {
     // Read the records first. If another process builds an image in between, it is then found to exist or simply looks
     // new. In the opposite order it would look recorded but gone.
     let records = store.records();
-    let records = images.iter().map(|id| records.read(world.graph.name(*id)));
-    let records: Vec<RecordState> = records.collect();
+    let record = |id: &ImageId| records.read(world.graph.name(*id));
+    let records: Vec<RecordState> = prints
+        .reader
+        .in_pool(|| images.par_iter().map(record).collect());
     let mut found = existences(world, prints, images, push, asker);
     let facts = |(id, record): (&ImageId, RecordState)| {
         let mut facts = nothing(world, prints, *id);
         match record {
-            RecordState::Found(record) => facts.record = Some(*record),
+            RecordState::Found(record) => facts.record = Some(record),
             RecordState::Unreadable(why) => facts.unreadable = Some(why),
             RecordState::Missing => {}
         }

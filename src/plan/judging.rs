@@ -199,7 +199,7 @@ fn moved_on(graph: &Graph, facts: &[Facts], id: ImageId, base: ImageId) -> bool 
     let Existence::Present { digest: there, .. } = &facts[base.index()].local else {
         return false;
     };
-    let built_on = record.bases.get(graph.name(base));
+    let built_on = record.base(graph.name(base));
     record.artifact.digest == *digest && built_on.is_some_and(|built_on| built_on != there)
 }
 

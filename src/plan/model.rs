@@ -14,7 +14,7 @@ pub struct Facts {
     /// The key computed from the current files.
     pub key: Key,
     /// The record of the last build.
-    pub record: Option<Record>,
+    pub record: Option<Box<Record>>,
     /// Why the record, although present, cannot be read.
     pub unreadable: Option<String>,
     /// What the local store has under the image's reference.

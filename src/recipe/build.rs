@@ -1,5 +1,7 @@
 //! What a build needs besides its steps: helper images, secrets, a user-supplied Dockerfile and builder options.
 
+use std::borrow::Cow;
+
 use super::files::FileSet;
 use crate::spec::{SecretSource, SecretStep, WorkspacePath};
 
@@ -13,16 +15,16 @@ pub const MICROMAMBA_IMAGE: &str = "mambaorg/micromamba:2.3.2-debian12-slim";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Helpers {
     /// Image that contains `/uv`.
-    pub uv: String,
+    pub uv: Cow<'static, str>,
     /// Image that contains `/usr/bin/micromamba`.
-    pub micromamba: String,
+    pub micromamba: Cow<'static, str>,
 }
 
 impl Default for Helpers {
     fn default() -> Self {
         Self {
-            uv: UV_IMAGE.to_owned(),
-            micromamba: MICROMAMBA_IMAGE.to_owned(),
+            uv: UV_IMAGE.into(),
+            micromamba: MICROMAMBA_IMAGE.into(),
         }
     }
 }

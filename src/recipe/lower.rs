@@ -213,6 +213,7 @@ impl Lowering<'_> {
         let dockerfile = self.dockerfile();
         // Half of the capacity that a growing list ends up with is unused, which adds up over 10,000 images.
         self.steps.shrink_to_fit();
+        self.set_fields.shrink_to_fit();
         Recipe {
             platforms: if spec.platform.is_empty() {
                 vec![DEFAULT_PLATFORM.to_owned()]
@@ -249,7 +250,7 @@ mod tests {
     fn image(id: &str, spec: ImageSpec) -> Image {
         Image {
             id: id.into(),
-            spec,
+            spec: Box::new(spec),
             folder: WorkspacePath::default(),
             places: Places::default(),
             allows: Vec::new(),

@@ -20,7 +20,7 @@ pub struct Recipe {
     /// Secrets used by the steps.
     pub secrets: Vec<StepSecret>,
     /// A user-supplied Dockerfile, which replaces the steps.
-    pub dockerfile: Option<DockerfileRecipe>,
+    pub dockerfile: Option<Box<DockerfileRecipe>>,
     /// Options for the builder; not part of the key.
     pub wishes: Wishes,
     /// The manifest fields that the file sets come from, in the order of [`Recipe::file_sets`]; for messages.
@@ -41,7 +41,7 @@ pub enum Step {
         version: String,
     },
     /// Installs conda packages in [`CONDA_HOME`](super::CONDA_HOME) and puts them first in `PATH`.
-    Conda(Conda),
+    Conda(Box<Conda>),
     /// Creates an account unless it exists, and gives it ownership of its home directory and `/root`.
     Account {
         /// Account name.
@@ -58,7 +58,7 @@ pub enum Step {
     /// Sets the working directory of all later steps and of the image; created if absent.
     Workdir(String),
     /// Copies files into the image.
-    Copy(CopyStep),
+    Copy(Box<CopyStep>),
     /// Runs a command with `/bin/sh -c`.
     Run {
         /// The command, as the user wrote it.
@@ -227,10 +227,10 @@ impl Recipe {
         let steps = self.steps.iter().filter_map(|step| match step {
             Step::Pip(pip) => pip.requirements.as_ref(),
             Step::Lock(lock) => Some(&lock.files),
-            Step::Copy(CopyStep {
-                from: CopySource::Files(files),
-                ..
-            }) => Some(files),
+            Step::Copy(copy) => match &copy.from {
+                CopySource::Files(files) => Some(files),
+                CopySource::Image { .. } => None,
+            },
             _ => None,
         });
         let own = self.dockerfile.iter().flat_map(|own| {
@@ -252,10 +252,10 @@ impl Recipe {
             Base::Registry(_) | Base::Scratch => None,
         };
         let copied = self.steps.iter().filter_map(|step| match step {
-            Step::Copy(CopyStep {
-                from: CopySource::Image { image, .. },
-                ..
-            }) => Some(image.as_str()),
+            Step::Copy(copy) => match &copy.from {
+                CopySource::Image { image, .. } => Some(image.as_str()),
+                CopySource::Files(_) => None,
+            },
             _ => None,
         });
         let contexts = self.dockerfile.iter().flat_map(|own| &own.contexts);

@@ -37,6 +37,7 @@ impl Recipe {
         images.reverse();
         images.dedup_by(|next, kept| next.name == kept.name);
         images.reverse();
+        images.shrink_to_fit();
         images
     }
 
@@ -125,7 +126,7 @@ mod tests {
             path: path("Dockerfile"),
         };
         let recipe = Recipe {
-            dockerfile: Some(DockerfileRecipe {
+            dockerfile: Some(Box::new(DockerfileRecipe {
                 context: file.clone(),
                 file,
                 target: None,
@@ -134,7 +135,7 @@ mod tests {
                     ("b".into(), ContextSource::Registry("busybox:1".into())),
                     ("i".into(), ContextSource::Image("own".into())),
                 ],
-            }),
+            })),
             ..Recipe::default()
         };
         let image = |name: &str, any_platform| OutsideImage {

@@ -260,7 +260,7 @@ impl State {
         let pushes = self.rules.options.push.wants(self.view.world.spec(id));
         let facts = &mut self.facts[id.index()];
         if let Some(record) = &built.record {
-            facts.record = Some((**record).clone());
+            facts.record = Some(record.clone());
         }
         facts.changes.clear();
         if facts.key == job.is.key && is_wanted {

@@ -44,7 +44,7 @@ pub(super) struct Work {
     pub(super) is: Identity,
     pub(super) bases: BTreeMap<String, Artifact>,
     /// The record at planning time: another run may have built the image since.
-    pub(super) planned_on: Option<Record>,
+    pub(super) planned_on: Option<Box<Record>>,
     /// Build without the builder's cache, because of `--force`.
     pub(super) no_cache: bool,
     /// Whether images that this run builds need it.
@@ -192,8 +192,8 @@ impl Work {
         let bases_are_ours = self
             .bases
             .iter()
-            .all(|(name, base)| record.bases.get(name) == Some(&base.digest));
-        let is_new = self.planned_on.as_ref() != Some(&*record);
+            .all(|(name, base)| record.base(name) == Some(&base.digest));
+        let is_new = self.planned_on.as_ref() != Some(&record);
         (is_new
             && record.key == self.is.key
             && record.artifact.reference == self.view.reference(self.id)

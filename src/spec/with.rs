@@ -239,7 +239,7 @@ impl ImageSpec {
 
     /// Builds a user-supplied Dockerfile, which then defines the whole image.
     pub fn with_dockerfile(mut self, dockerfile: OwnDockerfile) -> Self {
-        self.dockerfile = Some(dockerfile);
+        self.dockerfile = Some(Box::new(dockerfile));
         self
     }
 }

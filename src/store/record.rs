@@ -2,7 +2,7 @@
 //!
 //! A record with another schema is not converted but counts as never built; building again is always correct.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,8 +30,9 @@ pub struct Record {
     pub seconds: f64,
     /// When the build finished, in RFC 3339 format.
     pub finished: String,
-    /// Digests of its bases, by image id.
-    pub bases: BTreeMap<String, String>,
+    /// Ids and digests of its bases, sorted. Not a map, which would take as much memory for one base as for eleven.
+    #[serde(with = "bases")]
+    pub bases: Vec<(String, String)>,
     /// The stores that contain the artifact.
     pub stored: BTreeSet<StoreKind>,
 }
@@ -50,25 +51,56 @@ pub enum RecordState {
     Found(Box<Record>),
 }
 
+impl Record {
+    /// The digest of a base.
+    #[must_use]
+    pub fn base(&self, id: &str) -> Option<&str> {
+        let base = self.bases.iter().find(|(name, _)| name == id);
+        base.map(|(_, digest)| digest.as_str())
+    }
+}
+
+/// In a record, bases are an object.
+mod bases {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        bases: &[(String, String)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(bases.iter().map(|(name, digest)| (name, digest)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(String, String)>, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
 pub(super) fn parse(image: &str, bytes: &[u8]) -> RecordState {
     #[derive(Deserialize)]
     struct Version {
         version: u32,
     }
     let unreadable = |why: &str| RecordState::Unreadable(why.to_owned());
-    match serde_json::from_slice::<Version>(bytes) {
-        Err(_) => return unreadable("it is damaged"),
-        Ok(Version { version }) if version != SCHEMA => {
-            return RecordState::Unreadable(format!(
-                "it was written by another version of imgspec (schema {version}, not {SCHEMA})"
-            ));
-        }
-        Ok(_) => {}
-    }
     match serde_json::from_slice::<Record>(bytes) {
-        Err(_) => unreadable("it is damaged"),
-        Ok(record) if record.image != image => unreadable("it belongs to another image"),
-        Ok(record) => RecordState::Found(Box::new(record)),
+        Ok(record) if record.version == SCHEMA => {
+            return if record.image == image {
+                RecordState::Found(Box::new(record))
+            } else {
+                unreadable("it belongs to another image")
+            };
+        }
+        _ => {}
+    }
+    match serde_json::from_slice::<Version>(bytes) {
+        Ok(Version { version }) if version != SCHEMA => RecordState::Unreadable(format!(
+            "it was written by another version of imgspec (schema {version}, not {SCHEMA})"
+        )),
+        _ => unreadable("it is damaged"),
     }
 }
 

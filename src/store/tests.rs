@@ -1,6 +1,6 @@
 //! Records in a real directory: what is written is read back, and nothing else ever is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +22,7 @@ fn record(image: &str, key: u8) -> Record {
         platforms: vec!["linux/amd64".to_owned()],
         seconds: 1.5,
         finished: "2026-01-02T03:04:05Z".to_owned(),
-        bases: BTreeMap::from([("base".to_owned(), "sha256:11".to_owned())]),
+        bases: vec![("base".to_owned(), "sha256:11".to_owned())],
         stored: BTreeSet::from([StoreKind::Local]),
     }
 }

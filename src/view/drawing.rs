@@ -316,10 +316,10 @@ pub(super) mod tests {
             .into_iter()
             .map(|(id, base)| Image {
                 id: id.into(),
-                spec: ImageSpec {
+                spec: Box::new(ImageSpec {
                     base_image: base.map(|base| Base::Image(base.into())),
                     ..ImageSpec::default()
-                },
+                }),
                 folder: WorkspacePath::default(),
                 places: Places::default(),
                 allows: Vec::new(),

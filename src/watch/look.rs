@@ -200,6 +200,7 @@ fn see(
     let asked_after = if asks_all { &view.relevant } else { &woken };
     let push = request.options.push;
     let facts = facts::of(world, &view.prints, store, asked_after, push, asker);
+    let facts = facts.into_iter().collect();
     let count = count_of(&view);
     let restless = restless(&view);
     let files = before.map_or((Vec::new(), 0), |before| changes::files(before, &view));

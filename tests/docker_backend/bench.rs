@@ -288,7 +288,7 @@ pub(crate) fn run(command: &str) -> Step {
 
 pub(crate) fn copy(path: &str, to: &str) -> Step {
     let root = WorkspacePath::default();
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Files(FileSet::Tree {
             path: WorkspacePath::resolve(&root, path).unwrap(),
             ignore: root,
@@ -296,7 +296,7 @@ pub(crate) fn copy(path: &str, to: &str) -> Step {
         }),
         to: to.into(),
         owner: None,
-    })
+    }))
 }
 
 /// Asserts a permanent failure; returns the field that caused it, and the message.

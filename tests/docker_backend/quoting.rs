@@ -188,14 +188,14 @@ fn paths_are_neither_patterns_nor_variables() {
             );
         }
         let from = |path: String, to: String| {
-            Step::Copy(CopyStep {
+            Step::Copy(Box::new(CopyStep {
                 from: CopySource::Image {
                     image: "parent".into(),
                     path,
                 },
                 to,
                 owner: Some("1000:12".into()),
-            })
+            }))
         };
         let steps = names
             .iter()

@@ -39,10 +39,10 @@ impl Request<'_> {
     pub(crate) fn registries(&self) -> Vec<String> {
         let recipe = self.job.recipe;
         let base = match &recipe.base {
-            Base::Registry(reference) => Some(reference),
+            Base::Registry(reference) => Some(reference.as_str()),
             Base::Image(_) | Base::Scratch => None,
         };
-        let helpers = [&recipe.helpers.uv, &recipe.helpers.micromamba].into_iter();
+        let helpers = [&*recipe.helpers.uv, &*recipe.helpers.micromamba].into_iter();
         let helpers = helpers.filter(|helper| self.dockerfile.text.contains(repository(helper)));
         let mut hosts: Vec<String> = base
             .into_iter()

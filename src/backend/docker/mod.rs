@@ -13,7 +13,7 @@ use super::{
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
-use crate::recipe::{CopyStep, Recipe, Step};
+use crate::recipe::{Recipe, Step};
 use crate::spec::Base;
 
 /// The backend that builds with Docker.
@@ -129,14 +129,15 @@ fn names(recipe: &Recipe, refuse: Refuse<'_>) {
     let unsettable = |name: &str| format!("`{name}` is not a name that a Dockerfile can set");
     for step in &recipe.steps {
         match step {
-            Step::Copy(CopyStep {
-                owner: Some(owner), ..
-            }) if !is_owner(owner) => refuse(
-                "copy",
-                format!(
-                    "`{owner}` is not an owner that a Dockerfile can express: use `user` or `user:group`"
-                ),
-            ),
+            Step::Copy(copy) => {
+                let bad = copy.owner.iter().find(|owner| !is_owner(owner));
+                if let Some(owner) = bad {
+                    let why = format!(
+                        "`{owner}` is not an owner that a Dockerfile can express: use `user` or `user:group`"
+                    );
+                    refuse("copy", why);
+                }
+            }
             Step::Env(pairs) => pairs
                 .iter()
                 .filter(|(name, _)| !is_plain_name(name))

@@ -40,7 +40,7 @@ fn files(single: bool, main: Option<&str>, name: &str) -> Files {
 }
 
 fn tree(to: &str) -> Step {
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Files(FileSet::Tree {
             path: path("app"),
             ignore: WorkspacePath::default(),
@@ -48,7 +48,7 @@ fn tree(to: &str) -> Step {
         }),
         to: to.into(),
         owner: Some("app:app".into()),
-    })
+    }))
 }
 
 fn recipe(base: Base, steps: Vec<Step>, config: Config) -> Recipe {
@@ -124,14 +124,14 @@ fn every_step_has_its_instruction_and_its_words() {
         Step::Pip(Box::new(pip)),
         Step::Workdir("/app".into()),
         tree("/app/src"),
-        Step::Copy(CopyStep {
+        Step::Copy(Box::new(CopyStep {
             from: CopySource::Image {
                 image: "base".into(),
                 path: "/opt/tool".into(),
             },
             to: "/opt/tool".into(),
             owner: None,
-        }),
+        })),
         Step::Run {
             command: "make all\nmake install".into(),
         },
@@ -255,7 +255,7 @@ fn what_a_dockerfile_names_gets_its_digest_by_a_context_unless_the_manifest_says
         path: path("Dockerfile"),
     };
     let recipe = Recipe {
-        dockerfile: Some(DockerfileRecipe {
+        dockerfile: Some(Box::new(DockerfileRecipe {
             context: file.clone(),
             file,
             target: None,
@@ -267,7 +267,7 @@ fn what_a_dockerfile_names_gets_its_digest_by_a_context_unless_the_manifest_says
                     ContextSource::Registry("own:1".into()),
                 ),
             ],
-        }),
+        })),
         ..Recipe::default()
     };
     let names = [

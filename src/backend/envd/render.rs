@@ -13,7 +13,7 @@ use crate::backend::steps::{self, StepName};
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
-use crate::recipe::{CopySource, CopyStep, Step};
+use crate::recipe::{CopySource, Step};
 pub(super) use task::ScriptInput;
 use task::{arguments, requirements, tops};
 
@@ -258,11 +258,7 @@ impl Writer<'_> {
 /// The target of a copy, as in the manifest.
 fn step_target(step: &Step) -> &str {
     match step {
-        Step::Copy(CopyStep {
-            from: CopySource::Files(_),
-            to,
-            ..
-        }) => to,
+        Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => &copy.to,
         _ => "",
     }
 }

@@ -5,6 +5,10 @@ use super::shell::commands;
 
 /// What a command line installs, and the field for that; `None` if no field could install it.
 pub(super) fn installs(line: &str) -> Option<(&'static str, &'static str)> {
+    // Most lines are seen to install nothing before they are parsed; quotes may be within the word.
+    if !line.contains("install") && !line.contains(['\'', '"', '\\']) {
+        return None;
+    }
     // Packages from other sources require adding the source first, which only a command can do.
     if ["/etc/apt", "add-apt-repository", "dpkg"]
         .iter()

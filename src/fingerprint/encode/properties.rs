@@ -51,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
     let copy = (text(), text(), prop::option::of(text())).prop_map(|(path, to, owner)| {
         let image = "tools".to_owned();
         let from = CopySource::Image { image, path };
-        Step::Copy(CopyStep { from, to, owner })
+        Step::Copy(Box::new(CopyStep { from, to, owner }))
     });
     prop_oneof![
         words().prop_map(|packages| Step::Apt { packages }),
@@ -62,11 +62,11 @@ fn step() -> impl Strategy<Value = Step> {
         text().prop_map(Step::User),
         text().prop_map(|name| Step::Account { name }),
         (prop::option::of(text()), words(), words()).prop_map(|(python, packages, channels)| {
-            Step::Conda(Conda {
+            Step::Conda(Box::new(Conda {
                 python,
                 packages,
                 channels,
-            })
+            }))
         }),
         copy,
         text().prop_map(|command| Step::Run { command }),

@@ -65,19 +65,19 @@ fn sample() -> Recipe {
                 unless_named: None,
             })),
             Step::Workdir("/app".into()),
-            Step::Copy(CopyStep {
+            Step::Copy(Box::new(CopyStep {
                 from: CopySource::Files(tree("src")),
                 to: "/app/src".into(),
                 owner: Some("app".into()),
-            }),
-            Step::Copy(CopyStep {
+            })),
+            Step::Copy(Box::new(CopyStep {
                 from: CopySource::Image {
                     image: "tools".into(),
                     path: "/bin/tool".into(),
                 },
                 to: "/bin/tool".into(),
                 owner: None,
-            }),
+            })),
             Step::Run {
                 command: "python -m compileall /app/src".into(),
             },

@@ -179,7 +179,7 @@ impl FileReader {
 
     /// Runs `work` in the pool. A worker of another pool that waits would pick up other work (a whole build), so it
     /// waits through a thread that has none.
-    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let foreign =
             rayon::current_thread_index().is_some() && self.pool.current_thread_index().is_none();
         if !foreign {

@@ -54,7 +54,12 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<GenNode> {
         FieldKind::Secrets => spec.secrets.iter().map(secret).collect(),
         FieldKind::Steps if spec.steps.is_empty() => Vec::new(),
         FieldKind::Steps => vec![spec.steps.iter().map(step).fold(node, GenNode::child)],
-        FieldKind::Dockerfile => spec.dockerfile.iter().map(dockerfile).collect(),
+        FieldKind::Dockerfile => spec
+            .dockerfile
+            .as_deref()
+            .map(dockerfile)
+            .into_iter()
+            .collect(),
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Merged<'a> {
                 for (part, place) in parts {
                     places.add(field, part.borrowed(), *place);
                 }
-                spec.dockerfile = Some(dockerfile.clone());
+                spec.dockerfile = Some(Box::new(dockerfile.clone()));
                 return;
             }
         }
@@ -134,7 +134,7 @@ fn cloned<T: Clone>(values: &[(T, Place)]) -> impl Iterator<Item = (T, &Place)> 
 
 /// The values of a field that replaces inherited ones; records the location of each.
 fn listed(field: &'static Field, texts: &[Spanned], places: &mut Places) -> Vec<String> {
-    let mut list = Vec::new();
+    let mut list = Vec::with_capacity(texts.len());
     let texts = texts.iter().map(|text| (text.text.clone(), &text.place));
     append(field, &mut list, texts, places);
     list

@@ -56,6 +56,7 @@ impl Loader<'_> {
             templates: &templates,
             allows: &file.allows,
         };
+        self.images.reserve(images.len());
         for node in images {
             self.image(&node, &file, &here);
         }

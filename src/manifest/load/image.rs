@@ -76,7 +76,7 @@ impl Loader<'_> {
         self.ids.insert(id.text.clone(), id.place);
         self.images.push(Image {
             id: id.text,
-            spec,
+            spec: Box::new(spec),
             folder: file.folder.clone(),
             places,
             allows: Vec::new(),

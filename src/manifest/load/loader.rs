@@ -26,6 +26,8 @@ pub(super) struct Loader<'a> {
     /// The files so far, each with the place that includes it.
     pub files: BTreeMap<WorkspacePath, Option<Place>>,
     pub looked: Looked,
+    /// How many nodes and values were parsed so far.
+    pub parts: usize,
     pub allows: Allows,
     /// Variables and templates; at the end, those that were not used are reported.
     pub declared: Vec<Declared>,
@@ -80,6 +82,7 @@ impl<'a> Loader<'a> {
             variables: BTreeSet::new(),
             files: BTreeMap::new(),
             looked: Looked::default(),
+            parts: 0,
             allows: Allows::default(),
             declared: Vec::new(),
             instead: None,

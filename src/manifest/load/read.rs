@@ -1,13 +1,17 @@
 //! Reads a manifest and parses it into nodes.
 
 use std::path::Path;
+use std::string::FromUtf8Error;
 
 use super::loader::Loader;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk::limits;
 use crate::disk::read::{Links, Refusal, Root, fits, size_words};
-use crate::manifest::syntax::{self, Node};
+use crate::manifest::syntax::{self, Node, PART_LIMIT};
 use crate::spec::WorkspacePath;
+
+/// A byte order mark, which some editors write at the start of a file.
+const MARK: char = '\u{feff}';
 
 impl Loader<'_> {
     /// The nodes of a file; `None` if it cannot be read.
@@ -16,6 +20,10 @@ impl Loader<'_> {
         path: &WorkspacePath,
         included: Option<&Place>,
     ) -> Option<Vec<Node>> {
+        if self.parts > PART_LIMIT {
+            // That was reported for an earlier file.
+            return None;
+        }
         let bytes = match self.bytes(path) {
             Ok(bytes) => bytes,
             Err(refusal) => {
@@ -23,24 +31,31 @@ impl Loader<'_> {
                 return None;
             }
         };
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                self.not_utf8(path, &error);
+                return None;
+            }
+        };
+        let text = text.strip_prefix(MARK).map(str::to_owned).unwrap_or(text);
         let source = self.notes.sources.add(path.as_str(), text);
-        if let Err(error) = std::str::from_utf8(&bytes) {
-            let at = error.valid_up_to();
-            self.notes.tell(not_utf8(
-                path,
-                &bytes,
-                Place::new(source, at..at + '\u{fffd}'.len_utf8()),
-            ));
-            return None;
-        }
-        let (nodes, mistakes) = syntax::parse(text, source);
+        let text = &self.notes.sources.get(source).text;
+        let (nodes, mistakes) = syntax::parse_next(text, source, &mut self.parts);
         self.notes.incomplete |= !mistakes.is_empty();
         for mistake in mistakes {
             self.notes.tell(mistake);
         }
         Some(nodes)
+    }
+
+    fn not_utf8(&mut self, path: &WorkspacePath, error: &FromUtf8Error) {
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let text = text.strip_prefix(MARK).unwrap_or(&text);
+        let source = self.notes.sources.add(path.as_str(), text);
+        let at = error.utf8_error().valid_up_to();
+        let place = Place::new(source, at..at + '\u{fffd}'.len_utf8());
+        self.notes.tell(not_utf8(path, error.as_bytes(), place));
     }
 
     fn bytes(&self, path: &WorkspacePath) -> Result<Vec<u8>, Refusal> {

@@ -6,8 +6,9 @@ pub(super) const DEPTH_LIMIT: usize = 64;
 
 const MISTAKE_LIMIT: usize = 50;
 
-/// How many nodes and values one text may contain. Each takes up to 250 bytes; 10,000 images need less than half of them.
-const PART_LIMIT: usize = 1_000_000;
+/// How many nodes and values the manifests of a workspace may contain. Each takes up to 200 bytes; 10,000 images need less than
+/// half of them.
+pub(in crate::manifest) const PART_LIMIT: usize = 1_000_000;
 
 /// Indicates that a mistake was reported and the caller must resynchronize.
 pub(super) struct Noted;
@@ -41,6 +42,11 @@ pub(super) fn is_forbidden(c: char) -> bool {
     )
 }
 
+/// Whether a byte may begin a forbidden character.
+pub(super) fn begins_forbidden(byte: u8) -> bool {
+    matches!(byte, 0..=0x8 | 0xe..=0x1f | 0x7f | 0xe2 | 0xef)
+}
+
 pub(super) fn is_word(c: char) -> bool {
     !is_space(c)
         && !is_newline(c)
@@ -70,8 +76,8 @@ pub(super) struct Cursor<'a> {
     pub sound: bool,
     /// The number of open blocks.
     pub depth: usize,
-    /// How many nodes and values there are so far.
-    parts: usize,
+    /// How many nodes and values there are so far, in this text and those before it.
+    pub parts: usize,
 }
 
 impl<'a> Cursor<'a> {
@@ -137,12 +143,14 @@ impl<'a> Cursor<'a> {
     /// Counts one more node or value; one too many ends the walk.
     pub(super) fn count_part(&mut self) {
         self.parts += 1;
-        if self.parts == PART_LIMIT + 1 {
-            let message = format!("a manifest has more than {PART_LIMIT} nodes and values");
+        if self.parts > PART_LIMIT {
+            let message = format!("the manifests have more than {PART_LIMIT} nodes and values");
             self.note(
                 Diagnostic::error("too-large", message)
                     .at(self.here(), "one too many")
-                    .help("split it: `workspace { include \"…\" }`"),
+                    .help(
+                        "write what images have in common once: in a `template`, or in `defaults`",
+                    ),
             );
             self.give_up();
         }

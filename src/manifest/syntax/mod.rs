@@ -11,6 +11,7 @@ mod string;
 mod tokens;
 mod value;
 
+pub(super) use cursor::PART_LIMIT;
 pub(crate) use node::{Data, Node, Prop, Value};
 pub(super) use shape::{bare, block_only, no_block, one_argument, only_props, prop};
 pub(crate) use tokens::{Token, TokenKind, same, tokens};
@@ -20,7 +21,16 @@ use crate::diagnostic::{Diagnostic, SourceId};
 /// Parses a text. If there are mistakes, the nodes are those that could be understood: a node with a mistake on its own line
 /// is missing, and if blocks do not match, all are.
 pub(crate) fn parse(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
-    parser::document(text, source)
+    parse_next(text, source, &mut 0)
+}
+
+/// Parses the next of several texts; `parts` counts their nodes and values, of which there may be [`PART_LIMIT`].
+pub(super) fn parse_next(
+    text: &str,
+    source: SourceId,
+    parts: &mut usize,
+) -> (Vec<Node>, Vec<Diagnostic>) {
+    parser::document(text, source, parts)
 }
 
 #[cfg(test)]

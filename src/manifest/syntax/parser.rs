@@ -1,22 +1,35 @@
 //! Parses nodes, arguments, properties and blocks, and resynchronizes after mistakes.
 
-use super::cursor::{Cursor, DEPTH_LIMIT, Noted, is_forbidden, is_newline, is_space, syntax};
+use super::cursor::{
+    Cursor, DEPTH_LIMIT, Noted, begins_forbidden, is_forbidden, is_newline, is_space, syntax,
+};
 use super::node::{Data, Node, Prop, Value};
 use crate::diagnostic::{Diagnostic, Place, SourceId, Spanned};
 
-pub(super) fn document(text: &str, source: SourceId) -> (Vec<Node>, Vec<Diagnostic>) {
+pub(super) fn document(
+    text: &str,
+    source: SourceId,
+    parts: &mut usize,
+) -> (Vec<Node>, Vec<Diagnostic>) {
     let mut cursor = Cursor::new(text, source);
+    cursor.parts = *parts;
     cursor.forbidden_characters();
     let mut nodes = cursor.nodes(None);
     if !cursor.sound {
         nodes.clear();
     }
+    *parts = cursor.parts;
     (nodes, cursor.mistakes)
 }
 
 impl Cursor<'_> {
     fn forbidden_characters(&mut self) {
         let text = self.text;
+        // Most texts have none. All bytes are looked at without a branch, which is many times as fast as stopping at the first.
+        let bytes = text.bytes();
+        if !bytes.fold(false, |found, byte| found | begins_forbidden(byte)) {
+            return;
+        }
         for (at, c) in text.char_indices().filter(|(_, c)| is_forbidden(*c)) {
             let place = self.place(at, at + c.len_utf8());
             let code = u32::from(c);
@@ -85,6 +98,10 @@ impl Cursor<'_> {
                 self.skip_line();
             }
         }
+        // A growing list has room for at least four: the nodes of 10,000 images would take twice the memory.
+        node.args.shrink_to_fit();
+        node.props.shrink_to_fit();
+        node.children.shrink_to_fit();
         (whole && !commented).then_some(node)
     }
 

@@ -30,20 +30,18 @@ impl Cursor<'_> {
         }
         self.at += 1;
         let body = self.at;
-        let mut escaped = false;
         loop {
-            match self.peek() {
-                Some('"') if !escaped => break,
-                Some('\\') if !escaped => {
-                    self.at += 1;
-                    // A `\` before a line break skips the break and the indentation that follows.
-                    escaped = self.take_while(|c| is_space(c) || is_newline(c)).is_empty();
-                    continue;
-                }
-                Some(c) if !is_newline(c) => self.at += c.len_utf8(),
-                _ => return Err(self.unclosed(start, 1)),
+            self.take_while(|c| !matches!(c, '"' | '\\') && !is_newline(c));
+            if self.peek() == Some('"') {
+                break;
             }
-            escaped = false;
+            if !self.eat("\\") {
+                return Err(self.unclosed(start, 1));
+            }
+            // A `\` before a line break skips the break and the indentation that follows.
+            if self.take_while(|c| is_space(c) || is_newline(c)).is_empty() {
+                self.at += self.peek().map_or(0, char::len_utf8);
+            }
         }
         let text = unescape(&self.text[body..self.at]);
         self.at += 1;

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::cursor::{begins_forbidden, is_forbidden};
 use super::{Data, Node, Value, parse};
 use crate::diagnostic::Sources;
 
@@ -226,4 +227,11 @@ proptest! {
     fn any_text_is_read_without_a_panic(text in "\\PC{0,200}") {
         read(&text);
     }
+}
+
+#[test]
+fn every_forbidden_character_is_looked_for() {
+    let first = |c: char| c.encode_utf8(&mut [0; 4]).as_bytes()[0];
+    let forbidden = ('\0'..=char::MAX).filter(|c| is_forbidden(*c));
+    assert!(forbidden.map(first).all(begins_forbidden));
 }

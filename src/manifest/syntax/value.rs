@@ -31,8 +31,8 @@ impl Cursor<'_> {
         }
         let start = self.at;
         self.at += 1;
-        let word = self.take_while(is_word).to_owned();
-        keyword(&word).ok_or_else(|| {
+        let word = self.take_while(is_word);
+        keyword(word).ok_or_else(|| {
             let place = self.place(start, self.at);
             self.note(
                 syntax(format!("`#{word}` is not a keyword"), place, "").help(
@@ -45,12 +45,12 @@ impl Cursor<'_> {
     /// Parses an unquoted word or a number.
     fn bare(&mut self) -> Result<Data, Noted> {
         let start = self.at;
-        let word = self.take_while(is_word).to_owned();
+        let word = self.take_while(is_word);
         if word == "r" && (self.starts("\"") || self.starts("#\"") || self.starts("##")) {
             return self.old_raw(start);
         }
         let place = self.place(start, self.at);
-        if let Some(keyword) = keyword(&word) {
+        if let Some(keyword) = keyword(word) {
             self.note(
                 Diagnostic::error("kdl-1", format!("`{word}` is KDL 1"))
                     .at(place, format!("KDL 2 writes `#{word}`"))
@@ -59,14 +59,14 @@ impl Cursor<'_> {
             );
             return Ok(keyword);
         }
-        if !looks_like_number(&word) {
+        if !looks_like_number(word) {
             return Ok(Data::Text {
-                text: word,
+                text: word.to_owned(),
                 quoted: false,
             });
         }
-        if is_number(&word) {
-            return Ok(Data::Number(word));
+        if is_number(word) {
+            return Ok(Data::Number(word.to_owned()));
         }
         Err(self.note(
             syntax(

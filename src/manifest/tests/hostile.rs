@@ -105,6 +105,24 @@ fn the_largest_file_is_refused_in_good_time_whatever_it_is_full_of() {
 }
 
 #[test]
+fn what_all_files_hold_together_is_limited_and_said_once() {
+    // Each file has 400,000 nodes; the third is one too many, and the others are not read.
+    let nodes = "/-a\n".repeat(400_000);
+    let names = ["a.kdl", "b.kdl", "c.kdl", "d.kdl", "e.kdl"];
+    let include = "workspace { include \"*.kdl\" }\nimage \"a\"\n";
+    let files = names.map(|name| (name, nodes.as_str()));
+    let files: Vec<_> = files
+        .into_iter()
+        .chain([("imgspec.kdl", include)])
+        .collect();
+    let found = quickly(|| checked(&files, &[]));
+    let mut large = found.diagnostics.iter().filter(|it| it.code == "too-large");
+    let place = large.next().and_then(|it| it.place.as_ref()).unwrap();
+    let source = found.workspace.sources.get(place.place.source);
+    assert_eq!((source.path.as_str(), large.count()), ("c.kdl", 0));
+}
+
+#[test]
 fn an_image_of_many_thousand_lines_is_read_in_good_time() {
     let of = |line: &dyn Fn(usize) -> String| (0..40_000).map(line).collect::<String>();
     let fields = of(&|at| format!("f{at} 1\n"));

@@ -9,7 +9,7 @@ use crate::recipe::files::FileSet;
 use crate::spec::{Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep};
 
 impl Lowering<'_> {
-    pub(super) fn dockerfile(&mut self) -> Option<DockerfileRecipe> {
+    pub(super) fn dockerfile(&mut self) -> Option<Box<DockerfileRecipe>> {
         let own = self.spec.dockerfile.as_ref()?;
         self.set_fields.push("dockerfile".to_owned());
         self.set_fields.push("dockerfile.context".to_owned());
@@ -28,7 +28,7 @@ impl Lowering<'_> {
             };
             contexts.push((name, source));
         }
-        Some(DockerfileRecipe {
+        Some(Box::new(DockerfileRecipe {
             file: FileSet::File {
                 path: own.path.clone(),
             },
@@ -40,7 +40,7 @@ impl Lowering<'_> {
             target: own.target.clone(),
             args: sorted(&own.args),
             contexts,
-        })
+        }))
     }
 }
 
@@ -62,7 +62,7 @@ pub(super) fn helpers(spec: &ImageSpec) -> Helpers {
     let configured = |name: &str| {
         let mut pairs = spec.builder_config.iter();
         let pair = pairs.find(|(known, _)| known == name);
-        pair.map(|(_, image)| image.clone())
+        pair.map(|(_, image)| image.clone().into())
     };
     let default = Helpers::default();
     Helpers {

@@ -22,11 +22,11 @@ impl Lowering<'_> {
             }
         };
         self.set_fields.push("source-root".to_owned());
-        self.steps.push(Step::Copy(CopyStep {
+        self.steps.push(Step::Copy(Box::new(CopyStep {
             from: CopySource::Files(files),
             to: self.home().to_owned(),
             owner: self.owner(None),
-        }));
+        })));
     }
 
     fn copy_mode(&self) -> Option<SourceCopyMode> {
@@ -40,7 +40,7 @@ impl Lowering<'_> {
         if matches!(step.from, CopySource::Files(_)) {
             self.set_fields.push(field);
         }
-        self.steps.push(Step::Copy(step));
+        self.steps.push(Step::Copy(Box::new(step)));
     }
 
     /// The destination directory for files without an explicit destination.

@@ -9,11 +9,11 @@ impl Lowering<'_> {
     pub(super) fn conda(&mut self, packages: &[String]) {
         let is_first = !self.steps.iter().any(|step| matches!(step, Step::Conda(_)));
         let python = self.spec.python_version.clone();
-        self.steps.push(Step::Conda(Conda {
+        self.steps.push(Step::Conda(Box::new(Conda {
             python: python.filter(|_| is_first && self.spec.python_exec.is_none()),
             packages: packages.to_vec(),
             channels: self.spec.conda_channels.clone(),
-        }));
+        })));
     }
 
     pub(super) fn environment(&mut self, env: &[(String, String)]) {

@@ -17,11 +17,11 @@ fn graph(needs: &[Vec<usize>]) -> Graph {
     };
     let image = |(at, needs): (usize, &Vec<usize>)| Image {
         id: format!("i{at}"),
-        spec: ImageSpec {
+        spec: Box::new(ImageSpec {
             base_image: Some(Base::Scratch),
             copy: needs.iter().map(copy).collect(),
             ..ImageSpec::default()
-        },
+        }),
         folder: crate::spec::WorkspacePath::default(),
         places: Places::default(),
         allows: Vec::new(),

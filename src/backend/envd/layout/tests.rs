@@ -33,11 +33,11 @@ fn env(name: &str, value: &str) -> Step {
 }
 
 fn copy(to: &str, owner: Option<&str>) -> Step {
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Files(FileSet::File { path: path("a") }),
         to: to.into(),
         owner: owner.map(str::to_owned),
-    })
+    }))
 }
 
 fn pip(requirements: Option<FileSet>) -> Step {
@@ -53,14 +53,14 @@ fn pip(requirements: Option<FileSet>) -> Step {
 }
 
 fn take(from: &str, owner: Option<&str>) -> Step {
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Image {
             image: "other".into(),
             path: from.into(),
         },
         to: "there".into(),
         owner: owner.map(str::to_owned),
-    })
+    }))
 }
 
 /// The fields that are rejected.

@@ -8,7 +8,7 @@ use super::task::{OWN_SCRIPT, PIP_SCRIPT, PLACE_SCRIPT, owned};
 use super::*;
 use crate::backend::envd::layout::lay_out;
 use crate::fingerprint::{Entry, EntryKind};
-use crate::recipe::{Conda, FileSet, Interpreter, Own, Pip, Recipe};
+use crate::recipe::{Conda, CopyStep, FileSet, Interpreter, Own, Pip, Recipe};
 use crate::spec::{Base, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
@@ -31,7 +31,7 @@ fn files(single: bool, main: Option<&str>, names: &[&str]) -> Files {
 }
 
 fn copy(to: &str, owner: Option<&str>) -> Step {
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Files(FileSet::Tree {
             path: path("app"),
             ignore: WorkspacePath::default(),
@@ -39,18 +39,18 @@ fn copy(to: &str, owner: Option<&str>) -> Step {
         }),
         to: to.into(),
         owner: owner.map(str::to_owned),
-    })
+    }))
 }
 
 fn take(from: &str, to: &str, owner: &str) -> Step {
-    Step::Copy(CopyStep {
+    Step::Copy(Box::new(CopyStep {
         from: CopySource::Image {
             image: "tools".into(),
             path: from.into(),
         },
         to: to.into(),
         owner: Some(owner.into()),
-    })
+    }))
 }
 
 fn pip(requirements: bool, packages: &[&str]) -> Step {
@@ -148,11 +148,11 @@ fn every_step_has_its_statement_and_its_words() {
 
 #[test]
 fn envds_own_python_and_conda_are_asked_for_by_name() {
-    let conda = Step::Conda(Conda {
+    let conda = Step::Conda(Box::new(Conda {
         python: Some("3.12".into()),
         packages: vec!["numpy>=1.26,<2".into()],
         channels: vec!["bioconda".into()],
-    });
+    }));
     let script = script(vec![conda], &[]);
     assert_snapshot!(script.text);
 }
