@@ -1,20 +1,22 @@
-//! The files that `graph build` leaves on request: an entry for each image, and the timeline.
+//! The files that `graph build` leaves on request: an entry for each image, the timeline, and a summary.
 //!
 //! Written after every run, also if images failed or the user interrupted it. A regular file is replaced as a whole; anything
 //! else (a device, a pipe, `/dev/stdout`) is written to in place. Errors that can be foreseen are reported before anything is
 //! built.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::summary::{SummaryArgs, SummaryFile};
 use super::{metadata, output};
 use crate::run::{Event, History, Summary};
 use crate::ui::Scene;
-use crate::view::trace;
+use crate::view::{Drawing, trace};
 
 /// The files to write.
 #[derive(Args)]
@@ -26,6 +28,8 @@ pub(super) struct Files {
     /// opens (FILE.json)
     #[arg(long, value_name = "FILE", value_parser = timeline)]
     timeline: Option<Timeline>,
+    #[command(flatten)]
+    pub(super) summary: SummaryArgs,
 }
 
 /// A file that says when images were built.
@@ -54,56 +58,56 @@ fn timeline(text: &str) -> Result<Timeline, String> {
 pub(super) struct Account {
     metadata: Option<PathBuf>,
     timeline: Option<Timeline>,
-    /// `None` if nothing but metadata is written.
+    summary: Option<SummaryFile>,
+    /// What is drawn; `None` if nothing but metadata is written.
     scene: Option<Scene>,
     history: History,
     /// When the run began, as time of day and as the zero of the history.
     began: (jiff::Timestamp, Instant),
 }
 
+const TIMELINE: &str = "timeline";
+
 impl Files {
-    /// Fails if a file could not be written once everything is built.
-    pub(super) fn refuse_early(&self, context: &Context) -> Result<(), Failure> {
-        let Account {
-            metadata, timeline, ..
-        } = self.account(context);
-        metadata.as_deref().map_or(Ok(()), metadata::refuse_early)?;
-        timeline.map_or(Ok(()), |timeline| {
-            output::refuse_early(TIMELINE, &timeline.path)
-        })
-    }
-
-    /// Begins to take account of a run.
-    pub(super) fn begin(&self, context: &Context, scene: impl FnOnce() -> Scene) -> Account {
-        Account {
-            scene: self.timeline.is_some().then(scene),
-            ..self.account(context)
+    /// The account of a run that has not begun; fails if a file could not be written once everything is built.
+    pub(super) fn account(&self, context: &Context) -> Result<Account, Failure> {
+        let metadata = self.metadata_file.as_ref();
+        let metadata = metadata.map(|file| context.folder.join(file));
+        if let Some(path) = &metadata {
+            metadata::refuse_early(path)?;
         }
-    }
-
-    fn account(&self, context: &Context) -> Account {
-        let place = |path: &Path| context.folder.join(path);
-        Account {
-            metadata: self.metadata_file.as_deref().map(place),
-            timeline: self.timeline.as_ref().map(|timeline| Timeline {
-                path: place(&timeline.path),
-                ..*timeline
-            }),
+        let timeline = self.timeline.as_ref().map(|timeline| Timeline {
+            path: context.folder.join(&timeline.path),
+            ..*timeline
+        });
+        if let Some(timeline) = &timeline {
+            output::refuse_early(TIMELINE, &timeline.path)?;
+        }
+        Ok(Account {
+            metadata,
+            timeline,
+            summary: self.summary.file(context)?,
             scene: None,
             history: History::default(),
             began: (jiff::Timestamp::now(), Instant::now()),
-        }
+        })
     }
 }
 
-const TIMELINE: &str = "timeline";
-
 impl Account {
+    /// The run begins.
+    pub(super) fn begin(&mut self, scene: impl FnOnce() -> Scene) {
+        if self.timeline.is_some() || self.summary.is_some() {
+            self.scene = Some(scene());
+        }
+        self.began = (jiff::Timestamp::now(), Instant::now());
+    }
+
     /// Takes in what happens now.
     pub(super) fn hear(&mut self, event: &Event) {
         if self.scene.is_some() {
-            self.history
-                .hear(self.began.1.elapsed().as_secs_f64(), event);
+            let at = self.began.1.elapsed().as_secs_f64();
+            self.history.hear(at, event);
         }
     }
 
@@ -113,15 +117,34 @@ impl Account {
         if let Some(path) = &self.metadata {
             failures.extend(metadata::write(path, summary).err());
         }
-        if let (Some(timeline), Some(scene)) = (&self.timeline, &self.scene) {
+        let Some(scene) = &self.scene else {
+            return failures;
+        };
+        if let Some(Timeline { path, is_page }) = &self.timeline {
             let made = self.began.0.to_string();
-            let text = if timeline.is_page {
+            let text = if *is_page {
                 scene.file(&self.history, &made)
             } else {
                 trace(&self.history, &scene.drawing(), &made)
             };
-            failures.extend(output::leave(TIMELINE, &timeline.path, &text).err());
+            failures.extend(output::leave(TIMELINE, path, &text).err());
+        }
+        if let Some(file) = &self.summary {
+            let mut drawing = scene.drawing();
+            show_sizes(&mut drawing, summary);
+            failures.extend(file.write(&drawing, Some(&self.history)).err());
         }
         failures
+    }
+}
+
+/// Also of images that were found: older records do not have sizes.
+fn show_sizes(drawing: &mut Drawing, summary: &Summary) {
+    let images = summary.images.iter();
+    let sizes: BTreeMap<&str, u64> = images
+        .filter_map(|outcome| Some((outcome.image.as_str(), outcome.artifact.size?)))
+        .collect();
+    for node in &mut drawing.nodes {
+        node.size = sizes.get(node.name.as_str()).copied().or(node.size);
     }
 }

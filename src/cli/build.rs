@@ -1,7 +1,5 @@
 //! `graph build`: builds what changed, bases first, in parallel.
 
-use std::sync::Arc;
-
 use clap::Args;
 
 use super::account::Files;
@@ -15,9 +13,7 @@ use super::plan;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::{Event, Mailbox, Summary};
-use crate::session::{Planned, Session};
-use crate::ui::Scene;
-use crate::world::View;
+use crate::session::Session;
 
 #[derive(Args)]
 pub(super) struct BuildArgs {
@@ -38,9 +34,9 @@ pub(super) struct BuildArgs {
 
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
-        return plan::dry(&args.choice, &args.selection, context);
+        return plan::dry(&args.choice, &args.selection, &args.files.summary, context);
     }
-    args.files.refuse_early(context)?;
+    let mut account = args.files.account(context)?;
     let session = context.open(args.choice.builder.as_deref())?;
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
@@ -51,10 +47,10 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
-    let scene = || scene(&session, &planned);
+    let scene = || page::scene_of(&session, &planned);
     let root = &session.world.workspace.root;
     let page = args.page.serve(context, scene, None, root)?;
-    let mut account = args.files.begin(context, scene);
+    account.begin(scene);
     let mut tell = |event: &Event| {
         screen.event(event);
         account.hear(event);
@@ -80,12 +76,6 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         context.screen.tell(failure);
     }
     last.map_or(Ok(code), Err)
-}
-
-fn scene(session: &Session, planned: &Planned) -> Scene {
-    let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
-    let view = Arc::new(View::new(world, prints, planned.asked.clone()));
-    page::scene(&session.world.workspace.root, Some(&view), &planned.plan)
 }
 
 fn code(summary: &Summary, context: &Context) -> u8 {

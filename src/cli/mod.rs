@@ -29,6 +29,7 @@ mod render;
 mod screen;
 mod show;
 mod signals;
+mod summary;
 mod tag;
 mod variables;
 mod watch;

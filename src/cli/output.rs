@@ -81,6 +81,16 @@ pub(super) fn leave(what: &str, path: &Path, text: &str) -> Result<(), Failure> 
     })
 }
 
+/// Adds to the end of a file that others write to as well.
+pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
+    if FileKind::at(path).is_ok_and(|kind| kind != FileKind::File) {
+        return put(path, text);
+    }
+    let mut open = std::fs::OpenOptions::new();
+    let mut file = open.append(true).create(true).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
 fn no_file(kind: FileKind) -> io::Error {
     io::Error::other(format!("it is {kind}, not a file"))
 }
@@ -153,5 +163,9 @@ mod tests {
         put(&at("link"), "4").unwrap();
         assert!(at("link").is_symlink());
         assert_eq!(read("new"), "4");
+        append(&at("new"), "5").unwrap();
+        append(&at("newer"), "6").unwrap();
+        assert_eq!((read("new"), read("newer")), ("45".into(), "6".into()));
+        append(folder.path(), "7").unwrap_err();
     }
 }

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use crate::disk::system_words;
 use crate::plan::Plan;
 use crate::run::Remote;
+use crate::session::{Planned, Session};
 use crate::store::Store;
 use crate::ui::{Scene, Settings, Ui};
 use crate::view::Look;
@@ -91,4 +92,11 @@ pub(super) fn scene(root: &Path, view: Option<&Arc<View>>, plan: &Plan) -> Scene
         store: Store::look(root),
         look: Look::default(),
     }
+}
+
+/// What is shown of a plan that was just made.
+pub(super) fn scene_of(session: &Session, planned: &Planned) -> Scene {
+    let (world, prints) = (Arc::clone(&session.world), session.prints.clone());
+    let view = Arc::new(View::new(world, prints, planned.asked.clone()));
+    scene(&session.world.workspace.root, Some(&view), &planned.plan)
 }

@@ -10,7 +10,9 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::{Format, Selection};
+use super::page;
 use super::screen::{print_json, print_lines};
+use super::summary::SummaryArgs;
 use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
@@ -29,6 +31,8 @@ pub(super) struct PlanArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    summary: SummaryArgs,
 }
 
 /// How many reasons per image are listed before the rest is only counted.
@@ -42,6 +46,7 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
 pub(super) fn dry(
     choice: &Choice,
     selection: &Selection,
+    summary: &SummaryArgs,
     context: &Context,
 ) -> Result<u8, Failure> {
     let args = PlanArgs {
@@ -49,12 +54,14 @@ pub(super) fn dry(
         choice: choice.clone(),
         refresh_bases: false,
         format: Format::Text,
+        summary: summary.clone(),
     };
     show(&args, context)
 }
 
 fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let choice = &args.choice;
+    let summary = args.summary.file(context)?;
     // Never dropped, as in `check`: planning leaves nothing behind that would have to be cleaned up.
     let session = ManuallyDrop::new(context.open(choice.builder.as_deref())?);
     let notifier = Notifier::new(context);
@@ -80,6 +87,9 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
             text.push_str(&bases(&floating, looks.as_deref()));
             print_lines(&text)?;
         }
+    }
+    if let Some(file) = summary {
+        file.write(&page::scene_of(&session, &planned).drawing(), None)?;
     }
     Ok(exit::DONE)
 }

@@ -10,10 +10,12 @@ mod group;
 mod json;
 mod layout;
 mod look;
+mod markdown;
 mod mermaid;
 mod page;
 mod planned;
 mod size;
+mod summary;
 mod svg;
 mod trace;
 mod tree;
@@ -23,6 +25,7 @@ pub use drawing::{CriticalPath, Drawing, Edge, Label, Node, State};
 pub use layout::Direction;
 pub use look::{Look, Theme};
 pub use page::{Live, Page, Tab, page};
+pub use summary::{SUMMARY_LIMIT, summary};
 pub use trace::trace;
 
 /// The output format of a drawing.

@@ -6,6 +6,7 @@ use super::drawing::{CriticalPath, Drawing, State};
 use crate::graph::Graph;
 use crate::plan::{Action, Plan, Planned};
 use crate::run::History;
+use crate::run::history::Span;
 use crate::store::{RecordState, Store};
 
 impl Drawing {
@@ -61,6 +62,36 @@ impl Drawing {
             });
         }
     }
+    /// Shows what became of the images in a run that has ended: how long each took, and why it was built or failed.
+    pub fn show_run(&mut self, history: &History) {
+        let spans = history.spans.iter();
+        let spans: BTreeMap<&str, &Span> = spans.map(|span| (span.image.as_str(), span)).collect();
+        for node in &mut self.nodes {
+            let Some(row) = history.images.get(&node.name) else {
+                // What was planned and never begun.
+                let is_planned = matches!(node.state, Some(State::Build | State::Push));
+                if is_planned {
+                    node.state = Some(State::Cancelled);
+                }
+                node.seconds = None;
+                continue;
+            };
+            let reasons = spans.get(node.name.as_str()).map(|span| &span.reasons);
+            let reason = reasons.and_then(|reasons| reasons.first());
+            node.state = Some(row.state.into());
+            node.note = row.note.as_ref().or(reason).cloned();
+            node.seconds = row.seconds;
+        }
+        let images = self.critical_path_of(history);
+        self.critical_path = (!images.is_empty()).then(|| CriticalPath {
+            seconds: images
+                .iter()
+                .filter_map(|image| history.images.get(image)?.seconds)
+                .sum(),
+            images,
+        });
+    }
+
     /// The chain of images that decided how long a run took, bases first.
     pub fn critical_path_of(&self, history: &History) -> Vec<String> {
         let nodes = self.nodes.iter();

@@ -1,10 +1,10 @@
-//! What `graph build` leaves for later: the timeline.
+//! What `graph build` leaves for later: the timeline and the summary.
 
 use serde_json::{Value, json};
 
 use crate::browser::in_browser;
 use crate::build::{interrupt, wait_for};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Ran, Sandbox};
 
 /// `app` on `base`, and `docs` apart.
 fn shop() -> Sandbox {
@@ -148,4 +148,83 @@ fn a_timeline_is_a_page_too_that_works_without_anything_else() {
         text("panelAgain").contains("base-image image=\"base\""),
         "{seen}"
     );
+}
+
+/// `graph build` with a summary, as a step of GitHub's.
+fn build_in_step(sandbox: &Sandbox) -> Ran {
+    let mut command = sandbox.command(&[
+        "graph",
+        "build",
+        "--builder",
+        "fake",
+        "--summary",
+        "step.md",
+    ]);
+    command.env("GITHUB_STEP_SUMMARY", sandbox.path("step.md"));
+    Ran::of(&mut command)
+}
+
+#[test]
+fn a_summary_tells_what_was_built_and_why_it_failed() {
+    let sandbox = shop().env("IMGSPEC_FAKE_FAIL", "base");
+    sandbox.build(&["--summary", "s.md"]).code(1);
+    let text = sandbox.read("s.md");
+    assert!(
+        text.starts_with("## imgspec: built 1, failed 1, skipped 1 in "),
+        "{text}"
+    );
+    for part in [
+        "| **failed** | <code>base</code> |",
+        "| skipped | <code>app</code> |",
+        "because base failed",
+        "| built | <code>docs</code> |",
+        "### <code>base</code> failed after ",
+        "\n```\ntold to fail\n",
+        "```mermaid\nflowchart BT\n",
+        "class i_base failed\n",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
+    // Written anew, as other files are.
+    let sandbox = sandbox.env("IMGSPEC_FAKE_FAIL", "");
+    sandbox.build(&["--summary", "s.md"]).success();
+    let text = sandbox.read("s.md");
+    assert!(
+        text.starts_with("## imgspec: built 2, fresh 1 in "),
+        "{text}"
+    );
+    assert_eq!(text.matches("## ").count(), 1);
+}
+
+#[test]
+fn the_summary_of_a_step_is_added_to_what_is_there() {
+    let sandbox = shop();
+    sandbox.write("step.md", "# Another command");
+    build_in_step(&sandbox).success();
+    build_in_step(&sandbox).success();
+    let text = sandbox.read("step.md");
+    assert!(
+        text.starts_with("# Another command\n## imgspec: built 3 in "),
+        "{text}"
+    );
+    assert!(text.contains("\n## imgspec: fresh 3 in "), "{text}");
+    // GitHub shows 1 MiB of all together.
+    sandbox.write("step.md", &"x".repeat(1 << 20));
+    build_in_step(&sandbox).success();
+    let added = sandbox.read("step.md").split_off(1 << 20);
+    assert!(added.starts_with("\n## imgspec: fresh 3 in "), "{added}");
+    assert!(!added.contains("<code>app</code>"), "{added}");
+}
+
+#[test]
+fn a_plan_has_a_summary_too() {
+    let sandbox = shop();
+    for words in [&["graph", "plan"][..], &["graph", "build", "--dry-run"]] {
+        let words = [words, &["--builder", "fake", "--summary", "s.md"]].concat();
+        sandbox.run(&words).success();
+        let text = sandbox.read("s.md");
+        assert!(text.starts_with("## imgspec: 3 to build\n"), "{text}");
+        assert!(text.contains("| build | <code>app</code> |") && text.contains("never built"));
+        std::fs::remove_file(sandbox.path("s.md")).unwrap();
+    }
 }

@@ -28,6 +28,7 @@ fn a_place_that_cannot_be_is_refused_before_anything_is_built() {
             "there is no directory",
         ),
         ("--timeline", "folder.json", "the timeline", "a directory"),
+        ("--summary", ".", "the summary", "a directory"),
     ] {
         let sandbox = one();
         std::fs::create_dir(sandbox.path("folder.json")).unwrap();
