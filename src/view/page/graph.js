@@ -57,7 +57,6 @@ page.graph = (() => {
       const box = { id, element, x, y, width, height };
       box.note = element.querySelector('text.note');
       box.drawn = box.note?.textContent ?? '';
-      box.isCritical = element.classList.contains('critical');
       boxes.set(id, box);
       element.setAttribute('role', 'button');
       element.setAttribute('tabindex', '-1');
@@ -146,7 +145,8 @@ page.graph = (() => {
 
   const select = (id, { isCentred = false, isFocused = false } = {}) => {
     if (!page.images.has(id)) return;
-    if (view.name !== 'images') open('images');
+    const isOther = view.name !== 'images';
+    if (isOther) open('images');
     if (scope !== null && !inScope(id)) scope = null;
     selected = id;
     page.setAddress(id);
@@ -158,7 +158,7 @@ page.graph = (() => {
     turn(box);
     if (isFocused) box.element.focus({ preventScroll: true });
     // A narrow page shows all only too small to read.
-    if (isCentred || page.isNarrow()) camera.centre(box);
+    if (isCentred || isOther || page.isNarrow()) camera.centre(box);
     else camera.reveal(box);
   };
 

@@ -50,7 +50,7 @@ await withBrowser(async (browser) => {
     throw new Error('the picture does not come to rest');
   };
 
-  const tests = { selecting, searching, filtering, moving, keyboard, theme, folders, hostile, running, narrow };
+  const tests = { selecting, searching, filtering, moving, touching, keyboard, theme, folders, hostile, running, narrow };
   for (const [name, test] of Object.entries(tests)) {
     try {
       await test();
@@ -186,6 +186,32 @@ await withBrowser(async (browser) => {
     assert.ok(Math.abs(whole.width - before.width) < 2, 'all is shown again');
     assert.equal(await tab.evaluate(() => window.changes), 0, 'moving changes no box');
     await tab.close();
+  }
+
+  async function touching() {
+    const hand = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    const tab = await hand.newPage();
+    tab.on('pageerror', (error) => complaints.push(String(error)));
+    await tab.goto(`file://${files.plain}`);
+    await box(tab, 'py').tap();
+    assert.equal(await tab.locator('#panel h2').textContent(), 'py');
+    const before = await still(tab);
+    const driver = await hand.newCDPSession(tab);
+    const touch = async (type, ...places) => {
+      const touchPoints = places.map(([x, y], id) => ({ x, y, id }));
+      await driver.send('Input.dispatchTouchEvent', { type, touchPoints });
+      await tab.waitForTimeout(20);
+    };
+    await touch('touchStart', [150, 250], [220, 250]);
+    for (let far = 6; far <= 60; far += 6) await touch('touchMove', [150 - far, 250], [220 + far, 250]);
+    await touch('touchEnd');
+    const near = await still(tab);
+    assert.ok(near.width > before.width * 1.2, 'two fingers zoom');
+    await touch('touchStart', [150, 250]);
+    for (let far = 6; far <= 60; far += 6) await touch('touchMove', [150 + far, 250]);
+    await touch('touchEnd');
+    assert.ok(Math.abs((await still(tab)).x - near.x - 60) < 3, 'one finger moves');
+    await hand.close();
   }
 
   async function keyboard() {
