@@ -79,7 +79,8 @@ fn run(sandbox: &Sandbox, command: &str) -> Vec<String> {
     let ran = match command.strip_prefix("imgspec ") {
         Some(words) => {
             let mut words = shlex::split(words).unwrap();
-            if words.starts_with(&["graph".to_owned()]) && words[1] != "show" {
+            let is_planned = words.iter().any(|word| word == "--plan");
+            if words.starts_with(&["graph".to_owned()]) && (words[1] != "show" || is_planned) {
                 words.extend(["--builder", "fake"].map(str::to_owned));
             }
             sandbox.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
