@@ -159,7 +159,7 @@ page.panel = (() => {
 
   const log = (id, detail, row) => {
     const lines = row && row.lines.length > 0 ? row.lines : (detail?.log ?? []);
-    const isOpen = lines.length > 0 && (row?.state === 'running' || page.state(id) === 'failed');
+    const isOpen = ['running', 'failed'].includes(page.state(id));
     const text = element('pre', { id: 'panel-log', tabindex: '0', 'aria-label': 'Log' }, lines.join('\n'));
     const part = folded('End of the log', isOpen, text);
     part.hidden = lines.length === 0;

@@ -50,7 +50,19 @@ await withBrowser(async (browser) => {
     throw new Error('the picture does not come to rest');
   };
 
-  const tests = { selecting, searching, filtering, moving, touching, keyboard, theme, folders, hostile, running, narrow };
+  const tests = {
+    selecting,
+    searching,
+    filtering,
+    moving,
+    touching,
+    keyboard,
+    theme,
+    folders,
+    hostile,
+    running,
+    narrow,
+  };
   for (const [name, test] of Object.entries(tests)) {
     try {
       await test();
@@ -344,6 +356,7 @@ await withBrowser(async (browser) => {
     await tab.locator('#panel').getByText('image "py" {').waitFor();
     await tab.evaluate(() => page.addLine('py', 'one more line'));
     assert.match(await tab.locator('#panel-log').textContent(), /one more line$/);
+    assert.ok(await tab.locator('#panel-log').isVisible(), 'the output of what runs is open');
     await tab.evaluate(() => {
       const { history } = page;
       history.at += 1;
