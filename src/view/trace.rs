@@ -3,6 +3,7 @@
 //! A track for each worker, and one of its own for the critical path: flows would have to be followed from span to span,
 //! while a track shows at a glance where the time went. Times are microseconds since the start of the run.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -67,11 +68,20 @@ pub fn trace(history: &History, drawing: &Drawing, made: &str) -> String {
     serde_json::to_string(&trace).expect("texts and numbers are JSON") + "\n"
 }
 
-/// The spans of the critical path, one after the other: those of one track must not overlap, and a push may run while images
-/// that need the pushed one are built.
+/// The spans of the critical path, one after the other: of each image the last build, and its push unless images that need
+/// it are built meanwhile. Those of one track must not overlap.
 fn along<'a>(path: &[String], history: &'a History) -> Vec<&'a Span> {
-    let mut spans: Vec<&Span> = history.spans.iter().collect();
-    spans.retain(|span| path.contains(&span.image));
+    let builds = history.spans.iter();
+    let builds = builds.filter(|span| span.state != ImageState::Pushed);
+    let last: BTreeMap<&str, f64> = builds
+        .map(|span| (span.image.as_str(), span.start))
+        .collect();
+    let is_last = |span: &&Span| {
+        last.get(span.image.as_str())
+            .is_none_or(|last| span.start >= *last)
+    };
+    let spans = history.spans.iter().filter(is_last);
+    let mut spans: Vec<&Span> = spans.filter(|span| path.contains(&span.image)).collect();
     spans.sort_by(|a, b| a.start.total_cmp(&b.start));
     let mut free = 0.0;
     spans.retain(|span| {
@@ -263,6 +273,20 @@ mod tests {
                 "2 os 1500000 3000000",
             ]
         );
+    }
+
+    #[test]
+    fn only_the_last_builds_are_on_the_path() {
+        let history = history(&[
+            (0.0, started("os")),
+            (1.0, built("os", 1.0)),
+            (1.0, started("app")),
+            (2.0, built("app", 1.0)),
+            (5.0, started("app")),
+            (6.0, built("app", 1.0)),
+        ]);
+        let spans = spans(&read(&history, "os app:os"));
+        assert_eq!(spans[..2], ["0 os 0 1000000", "0 app 5000000 6000000"]);
     }
 
     #[test]

@@ -5,12 +5,22 @@ page.spans = (() => {
   /** When a span ended; now, if it has not. */
   const endOf = (span) => span.end ?? page.now();
 
-  /** The spans of the critical path, one after the other; a push beside them is not part of it. */
+  const isRunning = () => Boolean(page.data.live) && page.history.activity === 'building';
+
+  /**
+   * The spans of the critical path, one after the other: of each image the last build, and its push unless another build
+   * runs meanwhile. Known when all is built.
+   */
   const critical = () => {
-    const images = new Set(page.data.critical ?? []);
+    if (isRunning()) return [];
+    const last = new Map((page.data.critical ?? []).map((image) => [image, 0]));
+    for (const { image, state, start } of page.history.spans) {
+      if (last.has(image) && state !== 'pushed') last.set(image, start);
+    }
     const found = [];
     let free = 0;
-    for (const span of [...page.history.spans].filter((one) => images.has(one.image)).sort((a, b) => a.start - b.start)) {
+    const candidates = page.history.spans.filter((one) => one.start >= last.get(one.image));
+    for (const span of candidates.sort((a, b) => a.start - b.start)) {
       if (span.start < free) continue;
       found.push(span);
       free = endOf(span);
@@ -79,9 +89,9 @@ page.spans = (() => {
     if (images === 0) return 'Nothing was built.';
     const path = critical.map((span) => span.image);
     const names = [...new Set(path)].join(' → ');
-    return `${page.count(images, 'image')} on ${page.count(lanes.length, 'worker')} in ${page.seconds(lastEnd())}`
+    return `${page.count(images, 'image')} on ${page.count(lanes.length, 'worker')} in ${page.seconds(lastEnd())}${isRunning() ? ' so far' : ''}`
       + (path.length > 0 ? `; critical path: ${names}` : '');
   };
 
-  return { endOf, critical, lastEnd, lines, neighbor, table, about };
+  return { endOf, isRunning, critical, lastEnd, lines, neighbor, table, about };
 })();

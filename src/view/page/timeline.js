@@ -4,7 +4,7 @@
 page.timeline = (() => {
   const place = page.at('timeline');
   const { element, spans } = page;
-  const { endOf } = spans;
+  const { endOf, isRunning } = spans;
   const AXIS = 28;
   /** Between the gutter and the start of the run: room for the frame of what is selected. */
   const MARGIN = 4;
@@ -27,10 +27,9 @@ page.timeline = (() => {
   let selected = null;
   let hovered = null;
   let frame = null;
+  let isStale = true;
 
   // --- What is drawn ---
-
-  const isRunning = () => Boolean(page.data.live) && page.history.activity !== 'ended';
 
   const read = () => {
     lanes = [];
@@ -139,12 +138,19 @@ page.timeline = (() => {
     const width = Math.max(to - from, 1.5);
     const top = AXIS + span.worker * LANE + (LANE - BAR) / 2;
     context.fillStyle = color[span.state] || color.image;
-    context.strokeStyle = marked ? color.critical : color.border;
-    context.lineWidth = marked ? 2 : 1;
-    context.beginPath();
-    context.roundRect(from + 0.5, top + 0.5, Math.max(width - 1, 0.5), BAR - 1, Math.min(4, width / 2));
-    context.fill();
-    context.stroke();
+    if (width < 5 && !marked) {
+      // Of thousands, each is a stroke with an edge.
+      context.fillRect(from, top, width, BAR);
+      context.fillStyle = color.border;
+      context.fillRect(from, top, 1, BAR);
+    } else {
+      context.strokeStyle = marked ? color.critical : color.border;
+      context.lineWidth = marked ? 2 : 1;
+      context.beginPath();
+      context.roundRect(from + 0.5, top + 0.5, Math.max(width - 1, 0.5), BAR - 1, Math.min(4, width / 2));
+      context.fill();
+      context.stroke();
+    }
     if (span.image === selected || span === hovered || span === current) {
       context.strokeStyle = color.text;
       context.lineWidth = span === hovered ? 1 : 2;
@@ -202,7 +208,9 @@ page.timeline = (() => {
 
   const draw = () => {
     frame = null;
-    if (place.hidden || !page.history || parts.chart.hidden) return;
+    if (place.hidden || !page.history) return;
+    if (isStale) refresh();
+    if (parts.chart.hidden) return;
     const ratio = window.devicePixelRatio || 1;
     size = { width: parts.scroll.clientWidth, height: Math.max(AXIS + lanes.length * LANE + 8, parts.scroll.clientHeight) };
     const [wide, high] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
@@ -390,14 +398,19 @@ page.timeline = (() => {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
   };
 
-  const show = () => {
-    if (place.hidden || !page.history) return;
-    if (!parts) build();
+  /** Takes in what happened; once for each frame, because much may happen between two. */
+  const refresh = () => {
+    isStale = false;
     read();
-    end = spans.lastEnd();
     const about = spans.about(lanes, critical);
     if (parts.about.textContent !== about) parts.about.textContent = about;
     if (!parts.table.hidden) parts.table.replaceChildren(spans.table(critical, choose));
+  };
+
+  const show = () => {
+    if (place.hidden || !page.history) return;
+    if (!parts) build();
+    isStale = true;
     redraw();
   };
 
