@@ -277,25 +277,49 @@ pub(super) fn send_all(
 ) -> Result<(), BuildError> {
     let source = open(files)?;
     let mut buffer = vec![0; CHUNK];
-    for entry in &files.entries {
-        let sent = match &entry.kind {
-            EntryKind::Folder => Ok(()),
-            EntryKind::Link { target } if source.is_link_to(entry, target) => Ok(()),
-            EntryKind::Link { .. } => Err(NotSent::Moved),
-            EntryKind::File { .. } => source.pass_on(entry, &mut buffer, give),
-        };
-        sent.map_err(|not_sent| match not_sent {
-            NotSent::Moved => moved(files, entry),
-            NotSent::Untaken(_) => BuildError::Cancelled,
-        })?;
-    }
-    Ok(())
+    let mut entries = files.entries.iter();
+    entries.try_for_each(|entry| send_one(&source, files, entry, &mut buffer, give))
 }
 
 /// Opens a set for reading; a set that no longer exists counts as moved.
 fn open(files: &Files) -> Result<FileSetReader, BuildError> {
     FileSetReader::open(files).map_err(|_| BuildError::Moved {
         path: files.place.clone(),
+    })
+}
+
+/// Passes the content of one entry to `give`, and verifies that it matches what was hashed, also for a link. Fails with
+/// [`BuildError::Cancelled`] if `give` fails.
+pub(super) fn send_entry(
+    files: &Files,
+    entry: &Entry,
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), BuildError> {
+    send_one(
+        &open(files)?,
+        files,
+        entry,
+        &mut vec![0; piece(entry)],
+        give,
+    )
+}
+
+fn send_one(
+    source: &FileSetReader,
+    files: &Files,
+    entry: &Entry,
+    buffer: &mut [u8],
+    give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), BuildError> {
+    let sent = match &entry.kind {
+        EntryKind::Folder => Ok(()),
+        EntryKind::Link { target } if source.is_link_to(entry, target) => Ok(()),
+        EntryKind::Link { .. } => Err(NotSent::Moved),
+        EntryKind::File { .. } => source.pass_on(entry, buffer, give),
+    };
+    sent.map_err(|not_sent| match not_sent {
+        NotSent::Moved => moved(files, entry),
+        NotSent::Untaken(_) => BuildError::Cancelled,
     })
 }
 

@@ -8,6 +8,7 @@ mod context;
 pub mod daemon;
 pub mod docker;
 mod dockerfile;
+pub mod embedded;
 pub mod envd;
 pub mod fake;
 mod labels;

@@ -18,6 +18,17 @@ pub(crate) struct Platform {
 }
 
 impl Platform {
+    /// Reads `linux/arm64` or `linux/arm/v7`.
+    pub(crate) fn read(text: &str) -> Self {
+        let mut parts = text.split('/').map(str::to_owned);
+        let mut next = || parts.next().unwrap_or_default();
+        Self {
+            os: next(),
+            architecture: next(),
+            variant: next(),
+        }
+    }
+
     /// Whether this platform matches `wanted`, such as `linux/arm64` or `linux/arm/v7`.
     pub(crate) fn is(&self, wanted: &str) -> bool {
         let mut parts = wanted.split('/');

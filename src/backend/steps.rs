@@ -78,3 +78,33 @@ pub(crate) fn one_line(text: &str) -> String {
     }
     words.chars().take(ENOUGH - 1).chain(['…']).collect()
 }
+
+/// Joins a path to a directory and normalizes it; a trailing `/` is preserved, because it is significant.
+pub(crate) fn join_path(folder: &str, path: &str) -> String {
+    let folder = if path.starts_with('/') { "" } else { folder };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut joined = format!("/{}", parts.join("/"));
+    if path.ends_with('/') && joined.len() > 1 {
+        joined.push('/');
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined_without_what_leads_nowhere() {
+        assert_eq!(join_path("/app", "src"), "/app/src");
+        assert_eq!(join_path("/app", "/x/./y/../z/"), "/x/z/");
+        assert_eq!(join_path("/", "../.."), "/");
+    }
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Backend;
 use super::daemon::Daemon;
 use super::docker::Docker;
+use super::embedded::Embedded;
 use super::envd::Envd;
 use super::fake::{Fake, Wishes};
 use crate::workspace::STATE_FOLDER;
@@ -16,7 +17,8 @@ pub fn all(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Bac
     let daemon = Arc::new(Daemon::default());
     vec![
         Arc::new(Docker::on(Arc::clone(&daemon))),
-        Arc::new(Envd::new(daemon, &state, env)),
+        Arc::new(Envd::new(Arc::clone(&daemon), &state, env)),
+        Arc::new(Embedded::new(daemon.registries(), &state, env)),
         Arc::new(Fake::new(Wishes::read(env, &state))),
     ]
 }

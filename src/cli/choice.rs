@@ -37,7 +37,7 @@ impl How {
 /// Which images are built; shared with `graph plan`, which must come to the same decisions.
 #[derive(Args, Clone, PartialEq, Eq, Default)]
 pub(super) struct Choice {
-    /// The builder for images that name none: docker, envd, fake
+    /// The builder for images that name none: docker, envd, oci, fake
     #[arg(long, value_name = "BUILDER")]
     pub(super) builder: Option<String>,
     /// Build the selected images even if they are fresh

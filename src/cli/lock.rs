@@ -22,7 +22,7 @@ pub(super) struct LockArgs {
     /// List what the lock lacks or holds needlessly, without writing it; exit code 1 if there is anything
     #[arg(long, conflicts_with = "update")]
     check: bool,
-    /// The builder for images that name none: docker, envd, fake
+    /// The builder for images that name none: docker, envd, oci, fake
     #[arg(long, value_name = "BUILDER")]
     builder: Option<String>,
 }

@@ -8,6 +8,7 @@ mod build;
 mod commands;
 mod completion;
 mod edit;
+mod embedded;
 mod faults;
 mod flytekit;
 mod import;

@@ -18,7 +18,7 @@ use crate::recipe::{
     ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step, familiar,
 };
 use crate::spec::{Base, SecretStep};
-pub(crate) use called::{Called, base_digest};
+pub(crate) use called::Called;
 
 /// A Dockerfile, with everything that its build needs besides the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,7 +110,7 @@ fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) 
     let mut own = Own {
         target: recipe.target.clone(),
         args: recipe.args.clone(),
-        labels: labels(job),
+        labels: labels::of(job),
         ..Own::default()
     };
     for (name, context) in &recipe.contexts {
@@ -138,27 +138,6 @@ fn own(job: &Job<'_>, called: &Called, recipe: &DockerfileRecipe, text: String) 
         own: Some(own),
         ..Dockerfile::default()
     }
-}
-
-/// The labels that identify an image, identical for identical keys, without time or version of imgspec; then the
-/// user's.
-fn labels(job: &Job<'_>) -> Vec<(String, String)> {
-    let base = match &job.recipe.base {
-        Base::Image(id) => job.bases.get(id).map(|base| base.reference.clone()),
-        Base::Registry(reference) => Some(reference.clone()),
-        Base::Scratch => None,
-    };
-    let own = [
-        (labels::KEY, Some(job.key.to_string())),
-        (labels::IMAGE, Some(job.image.to_owned())),
-        (labels::BASE, base),
-        (labels::BASE_DIGEST, base_digest(job).map(str::to_owned)),
-    ];
-    let own = own.into_iter();
-    let own = own.filter_map(|(name, value)| Some((name.to_owned(), value?)));
-    let said = job.recipe.config.labels.iter();
-    let said = said.filter(|(name, _)| !labels::is_reserved(name));
-    own.chain(said.cloned()).collect()
 }
 
 /// All texts that become words of the Dockerfile.
@@ -310,7 +289,7 @@ impl<'a> Writer<'a> {
         if let Some(user) = &config.user {
             self.line(format!("USER {}", quote::word(user)));
         }
-        for (name, value) in labels(self.job) {
+        for (name, value) in labels::of(self.job) {
             let (name, value) = (quote::word(&name), quote::word(&value));
             self.line(format!("LABEL {name}={value}"));
         }

@@ -16,7 +16,7 @@ use super::{config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;
-use crate::backend::dockerfile::base_digest;
+use crate::backend::labels::base_digest;
 use crate::backend::{Artifact, Backend, BuildError, Job, context, labels};
 use crate::recipe::Recipe;
 use crate::spec::Base;

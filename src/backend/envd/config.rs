@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::layout::{self, PYTHON_PATH};
-use super::path;
 use crate::backend::daemon::LocalImage;
+use crate::backend::steps::join_path;
 use crate::recipe::{Config, Recipe, Step};
 
 /// The fields that an image inherits from its base, apart from variables and labels.
@@ -122,7 +122,7 @@ fn folder(recipe: &Recipe, start: &str) -> Option<String> {
     });
     said.fold(None, |folder: Option<String>, path| {
         let folder = folder.as_deref().unwrap_or(start);
-        let joined = path::join(folder, path);
+        let joined = join_path(folder, path);
         Some(match joined.trim_end_matches('/') {
             "" => "/".to_owned(),
             path => path.to_owned(),

@@ -5,9 +5,10 @@
 //! left to envd; everything later, and Python packages always, become commands, which keep their order. Steps that
 //! would still happen too early are rejected. See `docs/design/envd.md`.
 
-use super::path::{is_system, join, overlap, owner_numbers};
+use super::path::{is_system, overlap, owner_numbers};
 use super::quote;
 use crate::backend::Unsupported;
+use crate::backend::steps::join_path;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
 
@@ -338,7 +339,7 @@ impl<'a> Layer<'a> {
             );
             return self.refuse("copy", why);
         };
-        let path = join("/", path.trim_end_matches('/'));
+        let path = join_path("/", path.trim_end_matches('/'));
         if path == "/" {
             return self.refuse("copy", "envd cannot copy a whole image");
         }
@@ -389,7 +390,7 @@ impl<'a> Layer<'a> {
     }
 
     fn absolute(&self, path: &str) -> String {
-        join(self.folder.as_deref().unwrap_or("/"), path)
+        join_path(self.folder.as_deref().unwrap_or("/"), path)
     }
 }
 

@@ -14,24 +14,6 @@ const SYSTEM: &[&str] = &[
     "/var",
 ];
 
-/// Joins a path to a directory and normalizes it; a trailing `/` is preserved, because it is significant.
-pub(super) fn join(folder: &str, path: &str) -> String {
-    let folder = if path.starts_with('/') { "" } else { folder };
-    let mut parts: Vec<&str> = Vec::new();
-    for part in folder.split('/').chain(path.split('/')) {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    let mut joined = format!("/{}", parts.join("/"));
-    if path.ends_with('/') && joined.len() > 1 {
-        joined.push('/');
-    }
-    joined
-}
-
 /// Whether a path is in a directory that installers read or write.
 pub(super) fn is_system(path: &str) -> bool {
     SYSTEM.iter().any(|folder| {
@@ -93,13 +75,6 @@ pub(super) fn owner_word(owner: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_joined_without_what_leads_nowhere() {
-        assert_eq!(join("/app", "src"), "/app/src");
-        assert_eq!(join("/app", "/x/./y/../z/"), "/x/z/");
-        assert_eq!(join("/", "../.."), "/");
-    }
 
     #[test]
     fn a_path_overlaps_with_what_is_above_and_below_it() {

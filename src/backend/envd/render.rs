@@ -7,9 +7,8 @@
 mod task;
 
 use super::layout::{Command, PYTHON_PATH, Task};
-use super::path;
 use super::quote;
-use crate::backend::steps::{self, StepName};
+use crate::backend::steps::{self, StepName, join_path};
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
@@ -161,7 +160,7 @@ impl Writer<'_> {
         }
         for copy in &self.source.layout.copies {
             let files = self.source.files[copy.set];
-            let to = path::join(self.source.folder, &copy.to);
+            let to = join_path(self.source.folder, &copy.to);
             let words = format!(
                 "copy: {} to {}",
                 steps::shown(files),

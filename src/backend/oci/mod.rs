@@ -2,8 +2,10 @@
 //! backends pass on images.
 
 pub mod exchange;
+pub(super) mod layer;
 pub mod manifest;
 pub mod name;
 pub(crate) mod reference;
 pub(super) mod registry;
 pub mod store;
+pub(super) mod tree;

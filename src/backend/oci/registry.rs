@@ -12,6 +12,7 @@ mod fuzz;
 mod login;
 mod resolve;
 mod round;
+mod transfer;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
 pub(crate) use resolve::resolve;
 use round::ask_all;
+pub(in crate::backend) use transfer::{Transfer, TransferError};
 
 /// Time limit for answers that are useful only if they come soon.
 const HASTE: Duration = Duration::from_secs(3);

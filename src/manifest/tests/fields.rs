@@ -56,7 +56,7 @@ fn unknown_fields() {
 
 #[test]
 fn fields_of_coming_versions() {
-    let manifest = "image \"app\" {\n    base-image debian=\"bookworm\"\n    builder \"oci\"\n}\n";
+    let manifest = "image \"app\" {\n    base-image debian=\"bookworm\"\n}\n";
     assert_snapshot!(told(manifest), @r#"
     error[not-yet]: `base-image debian=` is not supported yet
      --> imgspec.kdl:2:16
@@ -70,13 +70,7 @@ fn fields_of_coming_versions() {
     2 +     base-image "debian:bookworm-slim"
       |
 
-    error[invalid-value]: `builder` cannot be `oci`
-     --> imgspec.kdl:3:13
-      |
-    3 |     builder "oci"
-      |             ^^^^^ this builder is planned for version 0.3
-
-    2 errors
+    1 error
     "#);
 }
 

@@ -195,7 +195,7 @@ fn the_other_rules_take_what_docker_takes() {
         &["a", "org.opencontainers.image.source", "x/y"],
         &["", ".a", "a b", "dev.imgspec.key", "a\""],
     );
-    takes(builder, &["docker", "fake"], &["", "oci", "dokcer"]);
+    takes(builder, &["docker", "oci", "fake"], &["", "dokcer"]);
     takes(command, &["true", "a\nb"], &["", " \n", "a\0"]);
 }
 

@@ -4,10 +4,7 @@ use super::refused::{Refused, refuse, refuse_for, refuse_if, require};
 use crate::suggest::closest;
 
 /// Backends available in this version.
-const BUILDERS: &[&str] = &["docker", "envd", "fake"];
-
-/// Backends planned for later versions, with the version.
-const COMING_BUILDERS: &[(&str, &str)] = &[("oci", "0.3")];
+const BUILDERS: &[&str] = &["docker", "envd", "oci", "fake"];
 
 /// Platforms that images can be built for.
 const PLATFORMS: &[&str] = &[
@@ -97,9 +94,6 @@ pub(crate) fn id(id: &str) -> Result<(), Refused> {
 pub(crate) fn builder(value: &str) -> Result<(), Refused> {
     if BUILDERS.contains(&value) {
         return Ok(());
-    }
-    if let Some((_, version)) = COMING_BUILDERS.iter().find(|(name, _)| *name == value) {
-        return refuse(format!("this builder is planned for version {version}"));
     }
     if value == "default" {
         return refuse_for(

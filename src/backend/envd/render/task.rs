@@ -3,7 +3,7 @@
 use crate::backend::context;
 use crate::backend::envd::layout::{Layout, PYTHON_BIN, Task};
 use crate::backend::envd::path;
-use crate::backend::steps::{ACCOUNT_SCRIPT, main_file};
+use crate::backend::steps::{ACCOUNT_SCRIPT, join_path, main_file};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
 
@@ -125,7 +125,7 @@ pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String
             let path = &source.layout.taken[*taken].path;
             let (_, name) = path.rsplit_once('/').unwrap_or(("", path));
             let from = format!("{stage}/{name}");
-            let to = path::join(source.folder, to);
+            let to = join_path(source.folder, to);
             script(
                 PLACE_SCRIPT,
                 "copy",
@@ -133,7 +133,7 @@ pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String
             )
         }
         Task::Own { set, to, owner } => {
-            let to = path::join(source.folder, to);
+            let to = join_path(source.folder, to);
             script(OWN_SCRIPT, "copy", owned(source.files[*set], &to, owner))
         }
     }

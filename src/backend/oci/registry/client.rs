@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
+use ureq::config::ConfigBuilder;
 use ureq::http::{Response, StatusCode};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::auth::{Tokens, words};
@@ -18,7 +20,7 @@ use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
 /// Delays before retries of transient failures, unless the registry specifies one.
-const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+pub(super) const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 
 /// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
@@ -37,14 +39,14 @@ pub(super) enum LookupError {
 
 /// A client for registries. Connections and tokens are reused.
 pub(super) struct Client {
-    access: Access,
+    pub(super) access: Access,
     /// Total time limit for queries about one image.
     limit: Limit,
     waits: &'static [Duration],
     agent: Agent,
     /// For registries on this machine: a proxy's own `localhost` is a different one.
     direct: Agent,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
 }
 
 /// The queries about one reference, which share a time limit.
@@ -76,20 +78,28 @@ impl Client {
         Self::new(access, access.limits.answer(), &WAITS)
     }
 
+    /// A client that moves layers: as long as something moves, it may take any time.
+    pub(super) fn carrier(access: &Access) -> Self {
+        let idle = access.limits.idle;
+        let config = || {
+            Self::config(access)
+                .timeout_per_read(Some(idle))
+                .timeout_per_write(Some(idle))
+        };
+        Self {
+            agent: config().https_only(true).build().into(),
+            direct: config().proxy(None).build().into(),
+            ..Self::new(access, access.limits.idle(), &WAITS)
+        }
+    }
+
     /// A client that makes a single attempt.
     pub(super) fn hasty(access: &Access, limit: Limit) -> Self {
         Self::new(access, limit, &[])
     }
 
     fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
-        let config = || {
-            Agent::config_builder()
-                .timeout_connect(Some(access.limits.connect))
-                .timeout_global(Some(limit.time))
-                .max_redirects(REDIRECTS)
-                .http_status_as_error(false)
-                .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
-        };
+        let config = || Self::config(access).timeout_global(Some(limit.time));
         Self {
             access: access.clone(),
             limit,
@@ -99,6 +109,14 @@ impl Client {
             direct: config().proxy(None).build().into(),
             tokens: Tokens::default(),
         }
+    }
+
+    fn config(access: &Access) -> ConfigBuilder<AgentScope> {
+        Agent::config_builder()
+            .timeout_connect(Some(access.limits.connect))
+            .max_redirects(REDIRECTS)
+            .http_status_as_error(false)
+            .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
     }
 
     /// Whether a registry accepts a connection and then sends nothing.
@@ -116,7 +134,7 @@ impl Client {
         }
     }
 
-    fn agent(&self, host: &str) -> &Agent {
+    pub(super) fn agent(&self, host: &str) -> &Agent {
         if is_loopback(host) {
             &self.direct
         } else {
@@ -325,12 +343,12 @@ impl Inquiry<'_> {
     }
 }
 
-fn is_passing(status: StatusCode) -> bool {
+pub(super) fn is_passing(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// The delay that a registry asks for, in seconds or as a date.
-fn retry_after(answer: &Response<Body>) -> Option<Duration> {
+pub(super) fn retry_after(answer: &Response<Body>) -> Option<Duration> {
     let text = answer.headers().get("retry-after")?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

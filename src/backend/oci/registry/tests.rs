@@ -1,6 +1,7 @@
 //! Tests against a server in this process that answers like a registry.
 
 mod resolve;
+mod transfer;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;

@@ -17,11 +17,13 @@ use crate::disk::dir::{Dir, Fresh, Rooted, Share};
 use crate::disk::{FileKind, cache};
 
 /// The lock file shared by all users of the store; pruning locks it exclusively.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 
 pub(super) const BLOBS: &str = "blobs/sha256";
 
 pub(super) const UNFINISHED: &str = "unfinished";
+
+pub(super) const NOTES: &str = "notes";
 
 /// An open store; clones share it.
 #[derive(Debug, Clone)]
@@ -32,6 +34,7 @@ pub(super) struct Inner {
     folder: Dir,
     pub(super) blobs: Dir,
     pub(super) unfinished: Dir,
+    pub(super) notes: Dir,
     _used: File,
 }
 
@@ -56,10 +59,11 @@ impl Store {
         let store = Inner {
             blobs: folder.make_all(BLOBS)?,
             unfinished: folder.make(UNFINISHED)?,
+            notes: folder.make(NOTES)?,
             _used: used,
             folder,
         };
-        sweep(&store.unfinished)?;
+        remove_unfinished(&store.unfinished)?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -98,38 +102,10 @@ impl Store {
             Err(StoreError::Damaged(blobs.path().join(digest.hex())))
         }
     }
-
-    /// Removes all blobs of the store in this directory and returns their number; `None` if the store is in use,
-    /// because a run may be about to name blobs that have no name yet. Names belong to runs, so without a run no blob
-    /// is needed.
-    pub fn prune(folder: &Path) -> Result<Option<usize>, StoreError> {
-        Self::prune_at(&place(folder))
-    }
-
-    /// Prunes a store in a directory that must not be reached through links.
-    pub(crate) fn prune_at(place: &Rooted) -> Result<Option<usize>, StoreError> {
-        let Some(folder) = place.open()? else {
-            return Ok(Some(0));
-        };
-        let Some(_alone) = folder.try_lock(LOCK, Share::Nobody)? else {
-            return Ok(None);
-        };
-        if let Some(unfinished) = folder.open(UNFINISHED)? {
-            sweep(&unfinished)?;
-        }
-        let Some(blobs) = folder.open_all(BLOBS)? else {
-            return Ok(Some(0));
-        };
-        let entries = blobs.entries()?;
-        for entry in &entries {
-            blobs.remove_file(&entry.name)?;
-        }
-        Ok(Some(entries.len()))
-    }
 }
 
 /// A directory below an existing one of the user's.
-fn place(folder: &Path) -> Rooted {
+pub(super) fn place(folder: &Path) -> Rooted {
     let (above, name) = match (folder.parent(), folder.file_name()) {
         (Some(above), Some(name)) => (above, PathBuf::from(name)),
         _ => (folder, PathBuf::new()),
@@ -151,7 +127,7 @@ pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
 }
 
 /// Removes unfinished files of processes that no longer exist.
-fn sweep(unfinished: &Dir) -> io::Result<()> {
+pub(super) fn remove_unfinished(unfinished: &Dir) -> io::Result<()> {
     for entry in unfinished.entries()? {
         // What cannot be removed now is left for the next process.
         if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())

@@ -8,6 +8,8 @@
 mod blobs;
 mod error;
 mod links;
+mod notes;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -15,4 +17,5 @@ mod write;
 pub use blobs::Store;
 pub use error::StoreError;
 pub use links::{Links, Stored};
+pub(in crate::backend) use sweep::Sweep;
 pub use write::{Blob, Writer};

@@ -1,0 +1,244 @@
+//! The image that a build starts from: fetched from a registry, built before, or nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::common::{LARGEST, failed, passing};
+use super::config::Config;
+use crate::backend::oci::layer::{self, Index};
+use crate::backend::oci::manifest::{Descriptor, Manifest};
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::reference::Reference;
+use crate::backend::oci::registry::{Access, Transfer, TransferError};
+use crate::backend::oci::store::Store;
+use crate::backend::oci::tree::Tree;
+use crate::backend::platform::Platform;
+use crate::backend::{BuildError, Notes};
+use crate::cancel::Cancel;
+
+/// OCI's type of a layer compressed with gzip.
+pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A layer of an image, in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+}
+
+/// An image for one platform, as far as it is known.
+#[derive(Debug, Clone)]
+pub(super) struct Image {
+    pub(super) config: Config,
+    pub(super) parts: Vec<Part>,
+    pub(super) tree: Tree,
+}
+
+/// What is in a layer of somebody else.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LayerNote {
+    pub(super) diff_id: String,
+    pub(super) index: Index,
+}
+
+impl LayerNote {
+    pub(super) fn name(layer: Digest) -> String {
+        format!("layer-{}", layer.hex())
+    }
+
+    pub(super) fn read(store: &Store, layer: Digest) -> Result<Option<Self>, BuildError> {
+        let note = store.note(&Self::name(layer)).map_err(failed)?;
+        // A damaged note is made again.
+        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+    }
+
+    pub(super) fn keep(&self, store: &Store, layer: Digest) -> Result<(), BuildError> {
+        let text = serde_json::to_vec(self).expect("texts and numbers are JSON");
+        store.keep_note(&Self::name(layer), &text).map_err(failed)
+    }
+}
+
+/// Where images come from.
+pub(super) struct Source<'a> {
+    pub(super) store: &'a Store,
+    pub(super) access: &'a Access,
+    pub(super) cancel: &'a Cancel,
+    pub(super) notes: &'a dyn Notes,
+}
+
+impl Source<'_> {
+    /// An empty image.
+    pub(super) fn scratch(platform: &str) -> Image {
+        Image {
+            config: Config::scratch(&Platform::read(platform)),
+            parts: Vec::new(),
+            tree: Tree::default(),
+        }
+    }
+
+    /// An image of a registry; `pinned` is the digest it is locked to.
+    pub(super) fn registry(
+        &self,
+        reference: &str,
+        pinned: Option<&str>,
+        platform: &str,
+    ) -> Result<Image, BuildError> {
+        let of = Reference::read(reference)
+            .ok_or_else(|| BuildError::Failed(format!("`{reference}` is not a reference")))?;
+        let from = Transfer::new(&of, self.access, self.cancel);
+        let name = pinned.or(of.digest.as_deref()).unwrap_or(&of.tag);
+        let gone = |error| told(error, reference);
+        let (mut digest, mut bytes) = from.manifest(name).map_err(gone)?;
+        let mut manifest = read(&bytes)?;
+        if manifest.blobs.is_empty() {
+            let one = of_platform(&manifest, platform, reference)?;
+            (digest, bytes) = from.manifest(&one.to_string()).map_err(gone)?;
+            manifest = read(&bytes)?;
+        }
+        self.keep(digest, &bytes)?;
+        for blob in &manifest.blobs {
+            if self.store.size(blob.digest).map_err(failed)? == blob.size {
+                continue;
+            }
+            self.notes.log(&format!("fetching {}", blob.digest));
+            from.fetch(blob.digest, self.store).map_err(gone)?;
+        }
+        let image = self.image(&manifest)?;
+        if image.config.platform().is(platform) {
+            return Ok(image);
+        }
+        let is = image.config.platform();
+        Err(BuildError::Failed(format!(
+            "`{reference}` is for {is}, not for {platform}"
+        )))
+    }
+
+    /// An image that was built before, by the digest of its manifest or index.
+    pub(super) fn built(&self, digest: Digest, platform: &str) -> Result<Image, BuildError> {
+        let mut manifest = self.manifest(digest)?;
+        if manifest.blobs.is_empty() {
+            let one = of_platform(&manifest, platform, &digest.to_string())?;
+            manifest = self.manifest(one)?;
+        }
+        self.image(&manifest)
+    }
+
+    fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {
+        read(&self.store.read_whole(digest, LARGEST).map_err(failed)?)
+    }
+
+    fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), BuildError> {
+        self.store
+            .put(bytes, Some(digest))
+            .map(drop)
+            .map_err(failed)
+    }
+
+    /// Puts the layers of an image on each other. All its blobs are in the store.
+    fn image(&self, manifest: &Manifest) -> Result<Image, BuildError> {
+        let mut blobs = manifest.blobs.iter();
+        let config = blobs
+            .next()
+            .ok_or_else(|| BuildError::Failed("it has no config".to_owned()))?;
+        let config = self
+            .store
+            .read_whole(config.digest, LARGEST)
+            .map_err(failed)?;
+        let config = Config::read(&config)
+            .map_err(|error| BuildError::Failed(format!("its config cannot be read: {error}")))?;
+        let diff_ids = config.diff_ids().unwrap_or_default();
+        if diff_ids.len() != manifest.blobs.len() - 1 {
+            let why = "its config and its manifest have different numbers of layers";
+            return Err(BuildError::Failed(why.to_owned()));
+        }
+        let mut tree = Tree::default();
+        let mut parts = Vec::new();
+        for (blob, diff_id) in blobs.zip(diff_ids) {
+            tree.apply(&self.index(blob.digest, diff_id)?);
+            parts.push(Part {
+                media_type: oci_type(&blob.media_type),
+                digest: blob.digest,
+                size: blob.size.unwrap_or_default(),
+            });
+        }
+        Ok(Image {
+            config,
+            parts,
+            tree,
+        })
+    }
+
+    fn index(&self, blob: Digest, diff_id: Digest) -> Result<Index, BuildError> {
+        if let Some(note) = LayerNote::read(self.store, blob)?
+            && note.diff_id == diff_id.to_string()
+        {
+            return Ok(note.index);
+        }
+        let (file, _) = self.store.read(blob).map_err(failed)?;
+        let read = layer::read(file, &|| self.cancel.is_requested());
+        let (found, index) = read.map_err(|error| match error {
+            layer::LayerError::Cancelled => BuildError::Cancelled,
+            error => BuildError::Failed(format!("layer `{blob}`: {error}")),
+        })?;
+        if found != diff_id {
+            let why = format!(
+                "layer `{blob}` is not what its image says: `{found}` instead of `{diff_id}`"
+            );
+            return Err(BuildError::Failed(why));
+        }
+        let note = LayerNote {
+            diff_id: diff_id.to_string(),
+            index,
+        };
+        note.keep(self.store, blob)?;
+        Ok(note.index)
+    }
+}
+
+/// OCI's name for a type of layers; Docker's own names mean the same bytes.
+fn oci_type(media_type: &str) -> String {
+    match media_type {
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => LAYER,
+        "application/vnd.docker.image.rootfs.diff.tar" => "application/vnd.oci.image.layer.v1.tar",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn read(bytes: &[u8]) -> Result<Manifest, BuildError> {
+    Manifest::read(bytes, None)
+        .map_err(|error| BuildError::Failed(format!("its manifest is unusable: {error}")))
+}
+
+fn of_platform(index: &Manifest, platform: &str, name: &str) -> Result<Digest, BuildError> {
+    let images = index.manifests.iter().filter(|one| one.is_image());
+    let images: Vec<&Descriptor> = images.collect();
+    let is_it = |one: &&&Descriptor| {
+        let own = one.platform.as_ref();
+        own.is_none_or(|own| own.is(platform))
+    };
+    images
+        .iter()
+        .find(is_it)
+        .map(|one| one.digest)
+        .ok_or_else(|| {
+            let there = images.iter().filter_map(|one| one.platform.as_ref());
+            let there: Vec<String> = there.map(ToString::to_string).collect();
+            let there = there.join(", ");
+            BuildError::Failed(format!(
+                "`{name}` is not available for {platform}, only for {there}"
+            ))
+        })
+}
+
+/// A failed transfer of an image in words.
+pub(super) fn told(error: TransferError, reference: &str) -> BuildError {
+    match error {
+        TransferError::Absent => {
+            BuildError::Failed(format!("the registry does not have `{reference}`"))
+        }
+        TransferError::Passing(why) => passing(format!("`{reference}`: {why}")),
+        TransferError::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
+        TransferError::Cancelled => BuildError::Cancelled,
+    }
+}

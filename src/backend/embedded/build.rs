@@ -1,0 +1,399 @@
+//! Builds an image: the steps of a recipe become layers and config, then a manifest, for each platform.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::base::{Image, LAYER, LayerNote, Part, Source};
+use super::common::{NAME, failed};
+use super::copy::{self, Item};
+use super::owner::Owner;
+use crate::backend::context;
+use crate::backend::labels;
+use crate::backend::oci::layer::LayerWriter;
+use crate::backend::oci::manifest::{CONFIG, INDEX, MANIFEST};
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::tree::NoWay;
+use crate::backend::platform::Platform;
+use crate::backend::steps::{join_path, shown};
+use crate::backend::{BuildError, Job};
+use crate::disk::dir::Dir;
+use crate::fingerprint::Files;
+use crate::recipe::{CopyStep, Step};
+use crate::spec::Base;
+use crate::workspace::LockedImage;
+
+/// The version of how copies become layers; part of the keys of their layers.
+const COPY: &str = "copy 1";
+
+/// Builds the image for all platforms; returns the digest of its manifest or index.
+pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildError> {
+    let mut manifests = Vec::new();
+    let platforms = &job.recipe.platforms;
+    let of = platforms.len() * (job.recipe.steps.len() + 1);
+    let mut at = 0;
+    for platform in platforms {
+        let mut building = Building {
+            job,
+            source,
+            image: start(job, source, platform, (&mut at, of))?,
+            sets: 0,
+        };
+        for step in &job.recipe.steps {
+            at += 1;
+            source.notes.step(at, of, &step.words());
+            building
+                .step(step)
+                .map_err(|error| building.in_step(step, error))?;
+        }
+        building.config();
+        manifests.push((platform, building.finish()?));
+    }
+    match manifests.as_slice() {
+        [(_, (digest, _))] => Ok(*digest),
+        several => index(several, source),
+    }
+}
+
+fn start(
+    job: &Job<'_>,
+    source: &Source<'_>,
+    platform: &str,
+    (at, of): (&mut usize, usize),
+) -> Result<Image, BuildError> {
+    *at += 1;
+    let step = |name: &str| source.notes.step(*at, of, &format!("base-image: {name}"));
+    let image = match &job.recipe.base {
+        Base::Scratch => Ok(Source::scratch(platform)),
+        Base::Registry(reference) => {
+            step(reference);
+            let pinned = match job.outside.image(reference) {
+                Some(LockedImage::Digest(digest)) => Some(digest.as_str()),
+                Some(LockedImage::Id(_)) | None => None,
+            };
+            source.registry(reference, pinned, platform)
+        }
+        Base::Image(id) => {
+            step(id);
+            let base = job.base(id)?;
+            if base.backend == NAME {
+                let digest = Digest::read(&base.digest);
+                let digest =
+                    digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
+                source.built(digest, platform)
+            } else {
+                Err(BuildError::Failed(format!(
+                    "`{id}` is built by `{}`, whose images the embedded builder cannot reach; give both the same builder",
+                    base.backend
+                )))
+            }
+        }
+    };
+    image.map_err(|error| BuildError::Step {
+        field: "base-image".to_owned(),
+        error: Box::new(error),
+    })
+}
+
+/// One platform of an image under construction.
+struct Building<'a> {
+    job: &'a Job<'a>,
+    source: &'a Source<'a>,
+    image: Image,
+    /// How many file sets have been used.
+    sets: usize,
+}
+
+impl Building<'_> {
+    fn step(&mut self, step: &Step) -> Result<(), BuildError> {
+        match step {
+            Step::Env(pairs) => {
+                for (name, value) in pairs {
+                    self.image.config.set_variable(name, value);
+                }
+                self.image.config.add_history(&step.words(), None);
+                Ok(())
+            }
+            Step::User(user) => {
+                self.image.config.set("User", user.as_str());
+                self.image.config.add_history(&step.words(), None);
+                Ok(())
+            }
+            Step::Workdir(path) => {
+                let path = join_path(self.image.config.workdir(), path);
+                self.image.config.set("WorkingDir", path.as_str());
+                let owner = self.user()?;
+                let items = copy::folder(&self.image.tree, &path, owner).map_err(no_way)?;
+                self.layer(&items, None, &step.words())
+            }
+            Step::Copy(copy) => self.copy(copy, &step.words()),
+            other => Err(BuildError::Failed(format!(
+                "the embedded builder cannot do this: {}",
+                other.words()
+            ))),
+        }
+    }
+
+    /// The user of the steps so far, who owns the working directories that are made.
+    fn user(&self) -> Result<Owner, BuildError> {
+        match self.image.config.user() {
+            "" => Ok(Owner::default()),
+            user => Owner::read(user, &self.image.tree).map_err(BuildError::Failed),
+        }
+    }
+
+    fn copy(&mut self, copy: &CopyStep, words: &str) -> Result<(), BuildError> {
+        let files = &self.job.files[self.sets];
+        self.sets += 1;
+        let to = join_path(self.image.config.workdir(), &copy.to);
+        let owner = copy.owner.as_ref();
+        let owner = owner.map(|owner| Owner::read(owner, &self.image.tree));
+        let owner = owner.transpose().map_err(BuildError::Failed)?;
+        let items = copy::copy(&self.image.tree, files, &to, owner).map_err(no_way)?;
+        let words = format!("{words} ({})", shown(files));
+        self.layer(&items, Some(files), &words)
+    }
+
+    /// Adds a layer of these entries, or the same one from an earlier build.
+    fn layer(
+        &mut self,
+        items: &[Item<'_>],
+        files: Option<&Files>,
+        words: &str,
+    ) -> Result<(), BuildError> {
+        if items.is_empty() {
+            self.image.config.add_history(words, None);
+            return Ok(());
+        }
+        let key = format!("made-{}", key(items));
+        let (part, note) = match self.known(&key)? {
+            Some(known) => {
+                self.source.notes.cached(words);
+                known
+            }
+            None => self.write(&key, items, files)?,
+        };
+        let diff_id = Digest::read(&note.diff_id);
+        let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
+        self.image.tree.apply(&note.index);
+        self.image.parts.push(part);
+        self.image.config.add_history(words, Some(diff_id));
+        Ok(())
+    }
+
+    /// The layer with this key, if an earlier build has made it and it is still there.
+    fn known(&self, key: &str) -> Result<Option<(Part, LayerNote)>, BuildError> {
+        if self.job.no_cache {
+            return Ok(None);
+        }
+        let store = self.source.store;
+        let Some(text) = store.note(key).map_err(failed)? else {
+            return Ok(None);
+        };
+        let Some(digest) = std::str::from_utf8(&text).ok().and_then(Digest::read) else {
+            return Ok(None);
+        };
+        let Some(size) = store.size(digest).map_err(failed)? else {
+            return Ok(None);
+        };
+        let note = LayerNote::read(store, digest)?;
+        Ok(note.map(|note| (part(digest, size), note)))
+    }
+
+    fn write(
+        &self,
+        key: &str,
+        items: &[Item<'_>],
+        files: Option<&Files>,
+    ) -> Result<(Part, LayerNote), BuildError> {
+        let store = self.source.store;
+        let mut writer = LayerWriter::new(store).map_err(failed)?;
+        for item in items {
+            writer.entry(&item.entry()).map_err(failed)?;
+            let (Some(files), Some(from)) = (files, item.from) else {
+                continue;
+            };
+            let mut trouble = None;
+            let mut give = |piece: &[u8]| {
+                if self.source.cancel.is_requested() {
+                    return Err(std::io::ErrorKind::Interrupted.into());
+                }
+                writer.content(piece).map_err(|error| {
+                    trouble = Some(error);
+                    std::io::Error::other("the layer cannot be written")
+                })
+            };
+            let sent = context::send_entry(files, from, &mut give);
+            if let Some(error) = trouble {
+                return Err(failed(error));
+            }
+            sent?;
+        }
+        let layer = writer.finish().map_err(failed)?;
+        let note = LayerNote {
+            diff_id: layer.diff_id.to_string(),
+            index: layer.index,
+        };
+        note.keep(store, layer.blob.digest)?;
+        let text = layer.blob.digest.to_string();
+        store.keep_note(key, text.as_bytes()).map_err(failed)?;
+        Ok((part(layer.blob.digest, layer.blob.size), note))
+    }
+
+    fn config(&mut self) {
+        let wanted = &self.job.recipe.config;
+        let config = &mut self.image.config;
+        if let Some(entrypoint) = &wanted.entrypoint {
+            config.set("Entrypoint", entrypoint.clone());
+            // As with Docker, the base's arguments are not those of another program.
+            config.unset("Cmd");
+        }
+        if let Some(cmd) = &wanted.cmd {
+            config.set("Cmd", cmd.clone());
+        }
+        if let Some(user) = &wanted.user {
+            config.set("User", user.as_str());
+        }
+        config.retain_labels(|name| !labels::is_reserved(name));
+        for (name, value) in labels::of(self.job) {
+            config.set_label(&name, &value);
+        }
+    }
+
+    /// Stores config and manifest; returns the manifest's digest and size.
+    fn finish(self) -> Result<(Digest, u64), BuildError> {
+        let store = self.source.store;
+        let config = store
+            .put(self.image.config.bytes().as_slice(), None)
+            .map_err(failed)?;
+        let layers = self.image.parts.iter().map(|part| {
+            json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
+        });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": { "mediaType": CONFIG, "digest": config.digest.to_string(), "size": config.size },
+            "layers": layers.collect::<Vec<_>>(),
+        });
+        let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
+        let manifest = store.put(bytes.as_slice(), None).map_err(failed)?;
+        Ok((manifest.digest, manifest.size))
+    }
+
+    fn in_step(&self, step: &Step, error: BuildError) -> BuildError {
+        let field = match step {
+            Step::Env(_) => "env".to_owned(),
+            Step::User(_) => "user".to_owned(),
+            Step::Workdir(_) => "workdir".to_owned(),
+            Step::Copy(_) => {
+                let steps = self.job.recipe.steps.iter();
+                let before = steps.take_while(|other| !std::ptr::eq(*other, step));
+                let copies = before.filter(|step| matches!(step, Step::Copy(_)));
+                format!("copy[{}]", copies.count())
+            }
+            _ => return error,
+        };
+        match error {
+            BuildError::Failed(_) | BuildError::Transient(_) => BuildError::Step {
+                field,
+                error: Box::new(error),
+            },
+            other => other,
+        }
+    }
+}
+
+fn part(digest: Digest, size: u64) -> Part {
+    Part {
+        media_type: LAYER.to_owned(),
+        digest,
+        size,
+    }
+}
+
+/// What decides the bytes of a layer: paths, modes, owners, contents.
+fn key(items: &[Item<'_>]) -> String {
+    use crate::fingerprint::EntryKind;
+    let mut hash = blake3::Hasher::new();
+    let mut text = |part: &[u8]| {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    text(COPY.as_bytes());
+    for item in items {
+        text(item.path.as_bytes());
+        let numbers = [u64::from(item.mode), item.owner.user, item.owner.group];
+        for number in numbers {
+            text(&number.to_le_bytes());
+        }
+        match item.from.map(|from| &from.kind) {
+            Some(EntryKind::File { digest, .. }) => {
+                text(b"file");
+                text(digest);
+            }
+            Some(EntryKind::Link { target }) => {
+                text(b"link");
+                text(target.as_bytes());
+            }
+            Some(EntryKind::Folder) | None => text(b"folder"),
+        }
+    }
+    hash.finalize().to_hex().to_string()
+}
+
+fn index(
+    manifests: &[(&String, (Digest, u64))],
+    source: &Source<'_>,
+) -> Result<Digest, BuildError> {
+    let each = manifests.iter().map(|(platform, (digest, size))| {
+        let platform = Platform::read(platform);
+        let mut told = BTreeMap::from([("os", platform.os), ("architecture", platform.architecture)]);
+        if !platform.variant.is_empty() {
+            told.insert("variant", platform.variant);
+        }
+        json!({ "mediaType": MANIFEST, "digest": digest.to_string(), "size": size, "platform": told })
+    });
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": each.collect::<Vec<_>>(),
+    });
+    let bytes = serde_json::to_vec(&index).expect("JSON is JSON");
+    let blob = source.store.put(bytes.as_slice(), None).map_err(failed)?;
+    Ok(blob.digest)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn no_way(why: NoWay) -> BuildError {
+    BuildError::Failed(why.to_string())
+}
+
+/// The file that a render contains.
+pub(super) const SCRIPT: &str = "image.json";
+
+/// Writes what a build would make layers of: the steps in order, and the files of each copy.
+pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
+    let base = match &job.recipe.base {
+        Base::Scratch => "scratch",
+        Base::Registry(reference) => reference,
+        Base::Image(id) => id,
+    };
+    let config = &job.recipe.config;
+    let labels: BTreeMap<String, String> = labels::of(job).into_iter().collect();
+    let image = json!({
+        "reference": job.reference,
+        "platforms": job.recipe.platforms,
+        "base": base,
+        "steps": job.recipe.steps.iter().map(Step::words).collect::<Vec<_>>(),
+        "entrypoint": config.entrypoint,
+        "cmd": config.cmd,
+        "user": config.user,
+        "labels": labels,
+    });
+    let text = serde_json::to_string_pretty(&image).expect("JSON is JSON") + "\n";
+    to.write(SCRIPT, text.as_bytes()).map_err(failed)?;
+    for (at, files) in job.files.iter().enumerate() {
+        context::stage_in(files, &context::empty(to, at.to_string())?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! What the embedded builder cannot do yet: whatever has to run something, or to install something. Pure.
+
+use crate::backend::Unsupported;
+use crate::recipe::{CopySource, Recipe, Step};
+
+/// The fields of this recipe that cannot be honored.
+pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
+    let Recipe {
+        platforms: _,
+        base: _,
+        steps,
+        config: _,
+        helpers: _,
+        secrets: _,
+        dockerfile,
+        wishes: _,
+        set_fields: _,
+    } = recipe;
+    let own = dockerfile.as_ref().map(|_| Unsupported {
+        field: "dockerfile".to_owned(),
+        why: "the embedded builder has no Dockerfile frontend".to_owned(),
+    });
+    let mut commands = 0..;
+    let steps = steps.iter().filter_map(|step| {
+        let (field, why) = match step {
+            Step::Env(_) | Step::User(_) | Step::Workdir(_) => return None,
+            Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => return None,
+            Step::Copy(_) => ("copy".to_owned(), "it does not copy from other images yet"),
+            Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
+            Step::Python { .. } => ("python-version".to_owned(), INSTALLS),
+            Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
+            Step::Pip(pip) if pip.requirements.is_some() => ("requirements".to_owned(), INSTALLS),
+            Step::Pip(_) => ("packages".to_owned(), INSTALLS),
+            Step::Lock(_) => ("requirements".to_owned(), INSTALLS),
+            Step::Account { .. } => ("user".to_owned(), "it does not create accounts yet"),
+            Step::Run { .. } => {
+                let at = commands.next().unwrap_or(0);
+                (format!("commands[{at}]"), "it does not run commands yet")
+            }
+        };
+        let why = why.to_owned();
+        Some(Unsupported { field, why })
+    });
+    own.into_iter().chain(steps).collect()
+}
+
+const INSTALLS: &str = "it does not install packages yet";

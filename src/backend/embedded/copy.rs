@@ -1,0 +1,188 @@
+//! Where copied files go: the entries of a copy's layer, by the rules of a Dockerfile's `COPY`. Pure.
+//!
+//! Links on the way to the target are followed, so that no directory of a layer takes the place of a link to one. Below the
+//! target, what is copied must not meet anything of another kind: Docker refuses that too.
+
+use std::collections::BTreeMap;
+
+use super::owner::Owner;
+use crate::backend::context::folders;
+use crate::backend::oci::layer::{Entry, EntryKind, Node};
+use crate::backend::oci::tree::{NoWay, Tree};
+use crate::backend::steps::main_file;
+use crate::fingerprint::{self, Files};
+
+/// The mode of directories that are made.
+const FOLDER: u32 = 0o755;
+
+/// An entry of the layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item<'a> {
+    pub(super) path: String,
+    /// The file or link that is copied; `None` for a directory.
+    pub(super) from: Option<&'a fingerprint::Entry>,
+    pub(super) mode: u32,
+    pub(super) owner: Owner,
+}
+
+impl Item<'_> {
+    fn folder(path: String, owner: Owner) -> Self {
+        Self {
+            path,
+            from: None,
+            mode: FOLDER,
+            owner,
+        }
+    }
+
+    /// What a tar says about it.
+    pub(super) fn entry(&self) -> Entry<'_> {
+        let kind = match self.from.map(|from| &from.kind) {
+            Some(fingerprint::EntryKind::File { size, .. }) => EntryKind::File { size: *size },
+            Some(fingerprint::EntryKind::Link { target }) => EntryKind::Link { target },
+            Some(fingerprint::EntryKind::Folder) | None => EntryKind::Folder,
+        };
+        Entry {
+            path: &self.path,
+            kind,
+            mode: self.mode,
+            uid: self.owner.user,
+            gid: self.owner.group,
+        }
+    }
+}
+
+/// The entries for a copy of these files to `to`, an absolute path. `owner` is `None` if none was asked for.
+pub(super) fn copy<'a>(
+    tree: &Tree,
+    files: &'a Files,
+    to: &str,
+    owner: Option<Owner>,
+) -> Result<Vec<Item<'a>>, NoWay> {
+    let mut items = Items {
+        tree,
+        owner: owner.unwrap_or_default(),
+        items: BTreeMap::new(),
+    };
+    let target = tree.resolve(to)?;
+    if files.single {
+        let name = main_file(files);
+        let is_into = to.ends_with('/') || tree.is_folder(&target);
+        let target = if is_into {
+            below(&target, name)
+        } else {
+            target
+        };
+        for entry in files.entries.iter().filter(|entry| entry.path == name) {
+            items.file(&target, entry)?;
+        }
+    } else {
+        items.above(&below(&target, ""))?;
+        for folder in folders(files) {
+            items.folder(&below(&target, folder))?;
+        }
+        for entry in &files.entries {
+            if entry.kind != fingerprint::EntryKind::Folder {
+                items.file(&below(&target, &entry.path), entry)?;
+            }
+        }
+    }
+    Ok(items.items.into_values().collect())
+}
+
+/// The entries for a working directory: those of its path that are missing.
+pub(super) fn folder(tree: &Tree, path: &str, owner: Owner) -> Result<Vec<Item<'static>>, NoWay> {
+    let mut items = Items {
+        tree,
+        owner,
+        items: BTreeMap::new(),
+    };
+    let path = tree.resolve(path)?;
+    if tree.is_folder(&path) {
+        return Ok(Vec::new());
+    }
+    items.above(&below(&path, ""))?;
+    Ok(items.items.into_values().collect())
+}
+
+fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
+}
+
+struct Items<'a, 't> {
+    tree: &'t Tree,
+    /// The owner of everything that is copied or made.
+    owner: Owner,
+    /// By path, so that directories come before what is in them.
+    items: BTreeMap<String, Item<'a>>,
+}
+
+impl<'a> Items<'a, '_> {
+    /// The directories that a path is in: as they are, so that unpacking does not change them, or made.
+    fn above(&mut self, path: &str) -> Result<(), NoWay> {
+        for (at, _) in path.match_indices('/') {
+            let folder = &path[..at];
+            if self.items.contains_key(folder) {
+                continue;
+            }
+            let item = match self.tree.get(folder) {
+                Some(node) if self.tree.is_folder(folder) => kept(node),
+                Some(_) => return Err(NoWay::NoFolder(folder.to_owned())),
+                None => Item::folder(folder.to_owned(), self.owner),
+            };
+            self.items.insert(folder.to_owned(), item);
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &str) -> Result<(), NoWay> {
+        self.above(path)?;
+        match self.tree.get(path) {
+            Some(_) if !self.tree.is_folder(path) => Err(NoWay::NoFolder(path.to_owned())),
+            _ => {
+                let folder = Item::folder(path.to_owned(), self.owner);
+                self.items.insert(path.to_owned(), folder);
+                Ok(())
+            }
+        }
+    }
+
+    fn file(&mut self, path: &str, entry: &'a fingerprint::Entry) -> Result<(), NoWay> {
+        self.above(path)?;
+        // A link in its place is replaced.
+        if self.tree.is_folder(path) {
+            return Err(NoWay::Folder(path.to_owned()));
+        }
+        let mode = match &entry.kind {
+            fingerprint::EntryKind::File {
+                executable: true, ..
+            } => 0o755,
+            fingerprint::EntryKind::File { .. } => 0o644,
+            _ => 0o777,
+        };
+        let item = Item {
+            path: path.to_owned(),
+            from: Some(entry),
+            mode,
+            owner: self.owner,
+        };
+        self.items.insert(path.to_owned(), item);
+        Ok(())
+    }
+}
+
+fn kept(node: &Node) -> Item<'static> {
+    Item {
+        path: node.path.clone(),
+        from: None,
+        mode: node.mode,
+        owner: Owner {
+            user: node.uid,
+            group: node.gid,
+        },
+    }
+}

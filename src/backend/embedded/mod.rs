@@ -1,0 +1,244 @@
+//! The embedded builder: assembles images itself, without a daemon, as layers in a store of its own.
+//!
+//! Steps that do not run anything become layers that do not depend on what is below them, so each is made once. See
+//! `docs/design/embedded.md`.
+
+mod base;
+mod build;
+mod check;
+mod clean;
+mod common;
+mod config;
+mod copy;
+mod owner;
+mod publish;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use parking_lot::Mutex;
+
+use super::oci::manifest::Manifest;
+use super::oci::name::Digest;
+use super::oci::registry::{self, Access};
+use super::oci::store::Store;
+use super::platform::Platform;
+use super::{
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
+    StoreKind, Unresolved, Unsupported, Wanted, context, labels, waiting,
+};
+use crate::asking::Asker;
+use crate::disk::cache;
+use crate::disk::dir::Rooted;
+use crate::recipe::Recipe;
+use base::Source;
+use common::{ImageNote, LARGEST, NAME, failed};
+use config::Config;
+
+/// The embedded builder.
+#[derive(Debug)]
+pub struct Embedded {
+    access: Access,
+    place: Rooted,
+    /// Open as long as something needs it.
+    store: Mutex<Option<Store>>,
+}
+
+impl Embedded {
+    /// A builder whose store is in the user's cache, or without one in `state`. Opens nothing yet.
+    pub(super) fn new(access: Access, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
+        let own = cache::folder(env).unwrap_or_else(|| context::ours(state));
+        Self {
+            access,
+            place: own.join("images"),
+            store: Mutex::default(),
+        }
+    }
+
+    fn store(&self, cancel: &Cancel) -> Result<Store, BuildError> {
+        let mut store = self.store.lock();
+        if let Some(store) = &*store {
+            return Ok(store.clone());
+        }
+        let opened = Store::open_at(&self.place, &mut waiting(cancel, || {})).map_err(failed)?;
+        *store = Some(opened.clone());
+        Ok(opened)
+    }
+
+    /// What the store has under this reference. A store that does not exist has nothing.
+    fn find(&self, wanted: &Wanted<'_>) -> Result<Existence, BuildError> {
+        if self.place.open().map_err(failed)?.is_none() {
+            return Ok(Existence::Absent);
+        }
+        let store = self.store(&Cancel::default())?;
+        let Some(note) = store
+            .note(&ImageNote::name(wanted.reference))
+            .map_err(failed)?
+        else {
+            return Ok(Existence::Absent);
+        };
+        let Ok(note) = serde_json::from_slice::<ImageNote>(&note) else {
+            return Ok(Existence::Absent);
+        };
+        let Some(digest) = Digest::read(&note.digest) else {
+            return Ok(Existence::Absent);
+        };
+        let mut found = Found::default();
+        if note.reference != wanted.reference || !found.look(&store, digest) {
+            return Ok(Existence::Absent);
+        }
+        let key = Some(note.key);
+        Ok(Existence::present(
+            key,
+            note.digest,
+            Some(found.size),
+            &found.platforms,
+            wanted.platforms,
+        ))
+    }
+}
+
+/// What the store has of an image.
+#[derive(Default)]
+struct Found {
+    platforms: Vec<Platform>,
+    /// The size of all blobs, in bytes.
+    size: u64,
+}
+
+impl Found {
+    /// Whether the store has everything that an image consists of.
+    fn look(&mut self, store: &Store, digest: Digest) -> bool {
+        let manifest = store.read_whole(digest, LARGEST).ok();
+        let Some(manifest) = manifest.and_then(|bytes| Manifest::read(&bytes, None).ok()) else {
+            return false;
+        };
+        let mut each = manifest.manifests.iter();
+        if !each.all(|one| self.look(store, one.digest)) {
+            return false;
+        }
+        let mut blobs = manifest.blobs.iter();
+        if !blobs.all(|blob| store.size(blob.digest).is_ok_and(|size| size == blob.size)) {
+            return false;
+        }
+        let sizes = manifest.blobs.iter().filter_map(|blob| blob.size);
+        self.size += sizes.sum::<u64>();
+        if let Some(config) = manifest.blobs.first() {
+            let config = store.read_whole(config.digest, LARGEST).ok();
+            let config = config.and_then(|bytes| Config::read(&bytes).ok());
+            self.platforms
+                .extend(config.map(|config| config.platform()));
+        }
+        true
+    }
+}
+
+impl Backend for Embedded {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    /// Only for images that name it, as long as it does not do everything.
+    fn priority(&self) -> u8 {
+        0
+    }
+
+    fn availability(&self, _: Asker<'_>) -> Availability {
+        Availability::Ready {
+            versions: Vec::new(),
+            remarks: vec![
+                "builds without a daemon: copies, env, workdir, user and config".to_owned(),
+            ],
+        }
+    }
+
+    fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
+        // A store that is in use is cleaned another time.
+        let removed = clean::clean(&self.place).map_err(|error| error.to_string())?;
+        Ok(removed.unwrap_or_default())
+    }
+
+    fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        check::check(recipe)
+    }
+
+    fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
+        build::render(job, &context::theirs(to)?)
+    }
+
+    fn script(&self) -> &'static str {
+        build::SCRIPT
+    }
+
+    fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
+        let is_remote = |wanted: &&Wanted<'_>| wanted.place == StoreKind::Registry;
+        let remote: Vec<Wanted<'_>> = wanted.iter().filter(is_remote).cloned().collect();
+        let mut remote = registry::exists(&remote, labels::KEY, &self.access, asker).into_iter();
+        let each = wanted.iter().map(|wanted| match wanted.place {
+            StoreKind::Registry => remote.next().unwrap_or(Existence::Absent),
+            StoreKind::Local => self
+                .find(wanted)
+                .unwrap_or_else(|error| Existence::Unknown {
+                    why: error.to_string(),
+                }),
+        });
+        each.collect()
+    }
+
+    fn resolve(
+        &self,
+        wanted: &[Outsider<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Resolved, Unresolved>> {
+        registry::resolve(wanted, &self.access, asker)
+    }
+
+    fn build(
+        &self,
+        job: &Job<'_>,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let store = self.store(cancel)?;
+        let source = Source {
+            store: &store,
+            access: &self.access,
+            cancel,
+            notes,
+        };
+        let digest = build::build(job, &source)?;
+        let note = ImageNote {
+            reference: job.reference.to_owned(),
+            key: job.key.to_string(),
+            digest: digest.to_string(),
+        };
+        let text = serde_json::to_vec(&note).expect("texts are JSON");
+        store
+            .keep_note(&ImageNote::name(job.reference), &text)
+            .map_err(failed)?;
+        let mut found = Found::default();
+        let size = found.look(&store, digest).then_some(found.size);
+        Ok(job.artifact(NAME, digest.to_string(), size))
+    }
+
+    fn push(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Option<String>, BuildError> {
+        let store = self.store(cancel)?;
+        let source = Source {
+            store: &store,
+            access: &self.access,
+            cancel,
+            notes,
+        };
+        let digest = Digest::read(&artifact.digest)
+            .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
+        publish::push(job, digest, &source)?;
+        Ok(Some(artifact.digest.clone()))
+    }
+}

@@ -1,0 +1,16 @@
+//! Layers of images: canonical tar, compressed, with an index of what is in them.
+//!
+//! The same content gives the same bytes on every machine, so equal layers are stored and sent once.
+
+mod compress;
+mod index;
+mod read;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub(in crate::backend) use index::{Index, Node, NodeKind};
+pub(in crate::backend) use read::{LayerError, read};
+pub(in crate::backend) use tar::{Entry, EntryKind};
+pub(in crate::backend) use write::LayerWriter;

@@ -1,0 +1,181 @@
+//! Reads somebody else's layer: what it contains, and the digest of its tar, in one pass.
+//!
+//! Layers are archives of strangers. Nothing is unpacked here, and what does not stay inside the image is refused.
+
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
+use tar::{Archive, EntryType};
+
+use super::index::{Index, Node, NodeKind};
+use crate::backend::oci::name::Digest;
+
+/// More than the largest layers have: CUDA's have some ten thousand.
+const MOST: usize = 4_000_000;
+
+/// Files whose text is kept: users and groups are looked up in them.
+const KEPT: [&str; 2] = ["etc/passwd", "etc/group"];
+
+/// The largest of these.
+const LARGEST: u64 = 1 << 20;
+
+/// Why a layer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::backend) enum LayerError {
+    /// It is no tar, or a damaged one.
+    #[error("it cannot be read: {0}")]
+    Damaged(#[from] io::Error),
+    /// An entry that has no place in an image.
+    #[error("its entry `{0}` leads out of the image")]
+    Outside(String),
+    #[error("it has more than {MOST} entries")]
+    TooMany,
+    /// The person waiting for it has gone.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// Reads a layer, compressed with gzip or zstd or not at all. Stops when `is_cancelled` says so.
+pub(in crate::backend) fn read(
+    blob: impl Read,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<(Digest, Index), LayerError> {
+    let mut blob = BufReader::with_capacity(256 << 10, blob);
+    let mut magic = [0; 4];
+    let mut length = 0;
+    while length < magic.len() {
+        match blob.read(&mut magic[length..])? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    let whole = io::Cursor::new(magic).take(length as u64).chain(blob);
+    match magic {
+        [0x1f, 0x8b, ..] => read_tar(MultiGzDecoder::new(whole), is_cancelled),
+        [0x28, 0xb5, 0x2f, 0xfd] => read_tar(zstd::Decoder::new(whole)?, is_cancelled),
+        _ => read_tar(whole, is_cancelled),
+    }
+}
+
+/// Hashes what is read through it.
+struct Hashing<R> {
+    from: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.hash.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
+fn read_tar(
+    plain: impl Read,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<(Digest, Index), LayerError> {
+    let mut plain = Hashing {
+        from: BufReader::with_capacity(256 << 10, plain),
+        hash: Sha256::new(),
+    };
+    let mut index = Index::default();
+    let mut archive = Archive::new(&mut plain);
+    for entry in archive.entries()? {
+        if is_cancelled() {
+            return Err(LayerError::Cancelled);
+        }
+        if index.nodes.len() == MOST {
+            return Err(LayerError::TooMany);
+        }
+        let mut entry = entry?;
+        index.nodes.extend(node(&mut entry)?);
+    }
+    // What follows the end counts for the digest too.
+    io::copy(&mut plain, &mut io::sink())?;
+    Ok((Digest::finish(plain.hash), index))
+}
+
+fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerError> {
+    let path = entry.path()?.into_owned();
+    let Some(path) = inside(&path)? else {
+        return Ok(None);
+    };
+    let header = entry.header();
+    let (mode, uid, gid) = (header.mode()? & 0o7777, header.uid()?, header.gid()?);
+    let kind = header.entry_type();
+    let target = |entry: &tar::Entry<'_, _>| -> Result<String, LayerError> {
+        let target = entry.link_name()?.unwrap_or_default();
+        Ok(target.to_string_lossy().into_owned())
+    };
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let below = |name: &str| {
+        if above.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{above}/{name}")
+        }
+    };
+    if name == ".wh..wh..opq" {
+        return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
+    }
+    if let Some(gone) = name.strip_prefix(".wh.") {
+        return Ok(Some(bare(below(gone), NodeKind::Whiteout)));
+    }
+    let kind = match kind {
+        EntryType::Directory => NodeKind::Folder,
+        EntryType::Symlink => NodeKind::Link(target(entry)?),
+        EntryType::Link => {
+            let target = target(entry)?;
+            let within = inside(Path::new(&target))?;
+            NodeKind::HardLink(within.ok_or(LayerError::Outside(target))?)
+        }
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let is_kept = KEPT.contains(&path.as_str()) && entry.size() <= LARGEST;
+            NodeKind::File(if is_kept { Some(text(entry)?) } else { None })
+        }
+        EntryType::XGlobalHeader => return Ok(None),
+        _ => NodeKind::Special,
+    };
+    Ok(Some(Node {
+        path,
+        kind,
+        mode,
+        uid,
+        gid,
+    }))
+}
+
+fn bare(path: String, kind: NodeKind) -> Node {
+    Node {
+        path,
+        kind,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+fn text(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    entry.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The path from the image's root; `None` for the root itself.
+fn inside(path: &Path) -> Result<Option<String>, LayerError> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in path.to_string_lossy().split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                let shown = path.to_string_lossy().into_owned();
+                return Err(LayerError::Outside(shown));
+            }
+            part => parts.push(part.to_owned()),
+        }
+    }
+    Ok((!parts.is_empty()).then(|| parts.join("/")))
+}

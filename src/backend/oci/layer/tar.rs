@@ -1,0 +1,126 @@
+//! Heads of tar entries in one canonical form: ustar, and PAX records only for what ustar cannot hold.
+//!
+//! Format: <https://pubs.opengroup.org/onlinepubs/9699919799/utilities/pax.html#tag_20_92_13_06>.
+
+use std::io;
+
+use tar::{EntryType, Header};
+
+/// The modification time of everything that is made here: 1980-01-01, the earliest that a zip archive (a wheel) can
+/// express.
+const EPOCH: u64 = 315_532_800;
+
+/// The size of a tar block in bytes.
+const BLOCK: usize = 512;
+
+/// The largest size and number that a field of ustar holds.
+const LARGEST: u64 = 0o7_777_777;
+
+/// The end of a tar: two empty blocks.
+pub(super) const END: [u8; 2 * BLOCK] = [0; 2 * BLOCK];
+
+/// An entry of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::backend) struct Entry<'a> {
+    /// The path without a leading slash, without `.` and `..`.
+    pub(in crate::backend) path: &'a str,
+    pub(in crate::backend) kind: EntryKind<'a>,
+    pub(in crate::backend) mode: u32,
+    pub(in crate::backend) uid: u64,
+    pub(in crate::backend) gid: u64,
+}
+
+/// The kind of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backend) enum EntryKind<'a> {
+    Folder,
+    /// A file; its content follows.
+    File {
+        size: u64,
+    },
+    /// A symbolic link.
+    Link {
+        target: &'a str,
+    },
+}
+
+/// The blocks before an entry's content.
+pub(super) fn head(entry: &Entry<'_>) -> io::Result<Vec<u8>> {
+    let mut header = Header::new_ustar();
+    let mut records = Vec::new();
+    let (kind, size) = match entry.kind {
+        EntryKind::Folder => (EntryType::Directory, 0),
+        EntryKind::File { size } => (EntryType::Regular, size),
+        EntryKind::Link { target } => {
+            if header.set_link_name_literal(target).is_err() {
+                record(&mut records, "linkpath", target);
+            }
+            (EntryType::Symlink, 0)
+        }
+    };
+    header.set_entry_type(kind);
+    let path = match kind {
+        EntryType::Directory => format!("{}/", entry.path),
+        _ => entry.path.to_owned(),
+    };
+    if header.set_path(&path).is_err() {
+        record(&mut records, "path", &path);
+        let cut: String = path.chars().filter(char::is_ascii).take(90).collect();
+        header.set_path(cut.trim_end_matches('/'))?;
+    }
+    for (name, number) in [("uid", entry.uid), ("gid", entry.gid)] {
+        if number > LARGEST {
+            record(&mut records, name, &number.to_string());
+        }
+    }
+    header.set_uid(entry.uid.min(LARGEST));
+    header.set_gid(entry.gid.min(LARGEST));
+    header.set_mode(entry.mode);
+    header.set_mtime(EPOCH);
+    if size >= 8 << 30 {
+        record(&mut records, "size", &size.to_string());
+        header.set_size(0);
+    } else {
+        header.set_size(size);
+    }
+    header.set_cksum();
+    let mut blocks = Vec::with_capacity(BLOCK);
+    if !records.is_empty() {
+        blocks.extend(pax(&records)?);
+    }
+    blocks.extend_from_slice(header.as_bytes());
+    Ok(blocks)
+}
+
+/// How many zeros follow content of this size.
+pub(super) fn padding(size: u64) -> usize {
+    let over = usize::try_from(size % BLOCK as u64).unwrap_or_default();
+    (BLOCK - over) % BLOCK
+}
+
+/// Appends a PAX record: its length, which counts itself, its name, and its value.
+fn record(records: &mut Vec<u8>, name: &str, value: &str) {
+    let rest = name.len() + value.len() + 3;
+    let mut length = rest + 1;
+    while rest + length.to_string().len() != length {
+        length = rest + length.to_string().len();
+    }
+    records.extend(format!("{length} {name}={value}\n").into_bytes());
+}
+
+/// An extended header with these records.
+fn pax(records: &[u8]) -> io::Result<Vec<u8>> {
+    let mut header = Header::new_ustar();
+    header.set_path("PaxHeaders/entry")?;
+    header.set_entry_type(EntryType::XHeader);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(EPOCH);
+    header.set_size(records.len() as u64);
+    header.set_cksum();
+    let mut blocks = header.as_bytes().to_vec();
+    blocks.extend_from_slice(records);
+    blocks.resize(blocks.len() + padding(records.len() as u64), 0);
+    Ok(blocks)
+}

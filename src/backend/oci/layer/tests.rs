@@ -1,0 +1,154 @@
+use std::io::Read;
+
+use ::tar::EntryType;
+
+use super::write::Layer;
+use super::*;
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::Store;
+
+fn store() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Store::open(&folder.path().join("oci")).unwrap(), folder)
+}
+
+fn entry<'a>(path: &'a str, kind: EntryKind<'a>) -> Entry<'a> {
+    Entry {
+        path,
+        kind,
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+fn file<'a>(path: &'a str, content: &[u8]) -> Entry<'a> {
+    let size = content.len() as u64;
+    Entry {
+        mode: 0o644,
+        ..entry(path, EntryKind::File { size })
+    }
+}
+
+/// A layer of these files and links.
+fn layer(store: &Store, files: &[(&str, &[u8])]) -> Layer {
+    let mut writer = LayerWriter::new(store).unwrap();
+    writer.entry(&entry("app", EntryKind::Folder)).unwrap();
+    for (path, content) in files {
+        writer.entry(&file(path, content)).unwrap();
+        writer.content(content).unwrap();
+    }
+    let link = EntryKind::Link { target: "x/y" };
+    writer.entry(&entry("app/link", link)).unwrap();
+    writer.finish().unwrap()
+}
+
+fn plain(store: &Store, layer: &Layer) -> Vec<u8> {
+    let (blob, _) = store.read(layer.blob.digest).unwrap();
+    let mut plain = Vec::new();
+    let mut decoder = flate2::read::MultiGzDecoder::new(blob);
+    decoder.read_to_end(&mut plain).unwrap();
+    plain
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let (store, _folder) = store();
+    let long = format!("app/{}", "n".repeat(300));
+    let layer = layer(
+        &store,
+        &[("app/a.txt", b"hello"), ("app/empty", b""), (&long, b"x")],
+    );
+    let plain = plain(&store, &layer);
+    assert_eq!(Digest::of(&plain), layer.diff_id);
+    assert_eq!(plain.len() % 512, 0);
+    let mut archive = ::tar::Archive::new(plain.as_slice());
+    let mut found = Vec::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        found.push((entry.path().unwrap().display().to_string(), text));
+    }
+    let expected = [
+        ("app/", ""),
+        ("app/a.txt", "hello"),
+        ("app/empty", ""),
+        (&long, "x"),
+        ("app/link", ""),
+    ];
+    let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    assert_eq!(found, expected);
+    let (blob, _) = store.read(layer.blob.digest).unwrap();
+    let (diff_id, index) = read(blob, &|| false).unwrap();
+    assert_eq!((diff_id, index), (layer.diff_id, layer.index));
+}
+
+#[test]
+fn bytes_do_not_depend_on_threads() {
+    let big: Vec<u8> = (0..40_000_000_u32).map(|at| (at / 7 % 251) as u8).collect();
+    let digest = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.unwrap().install(|| {
+            let (store, _folder) = store();
+            layer(&store, &[("app/big", &big)]).blob.digest
+        })
+    };
+    assert_eq!(digest(1), digest(3));
+}
+
+#[test]
+fn a_file_is_as_long_as_its_head_says() {
+    let (store, _folder) = store();
+    let mut writer = LayerWriter::new(&store).unwrap();
+    writer.entry(&file("a", b"12345")).unwrap();
+    assert!(writer.content(b"123456").is_err());
+}
+
+#[test]
+fn strange_layers_are_indexed_or_refused() {
+    let build = |path: &str, kind: EntryType, target: &str| {
+        let mut header = ::tar::Header::new_ustar();
+        header.as_ustar_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_entry_type(kind);
+        header.set_link_name_literal(target).unwrap();
+        header.set_size(0);
+        header.set_mode(0o4755);
+        header.set_uid(7);
+        header.set_gid(8);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend([0; 1024]);
+        read(bytes.as_slice(), &|| false).map(|(_, index)| index.nodes)
+    };
+    let one = |path, kind, target| build(path, kind, target).unwrap().pop().unwrap();
+    assert_eq!(one("./usr/", EntryType::Directory, "").path, "usr");
+    assert_eq!(one("usr/su", EntryType::Regular, "").mode, 0o4755);
+    assert_eq!(
+        one("/lib", EntryType::Symlink, "usr/lib").kind,
+        NodeKind::Link("usr/lib".into())
+    );
+    assert_eq!(
+        one("a", EntryType::Link, "./b/c").kind,
+        NodeKind::HardLink("b/c".into())
+    );
+    assert_eq!(one("d/.wh.x", EntryType::Regular, "").path, "d/x");
+    assert_eq!(
+        one("d/.wh..wh..opq", EntryType::Regular, "").kind,
+        NodeKind::Opaque
+    );
+    assert_eq!(one("dev/null", EntryType::Char, "").kind, NodeKind::Special);
+    assert!(build("./", EntryType::Directory, "").unwrap().is_empty());
+    assert!(build("../x", EntryType::Regular, "").is_err());
+    assert!(build("a/../../x", EntryType::Regular, "").is_err());
+    assert!(build("a", EntryType::Link, "../b").is_err());
+    assert!(read(&[0x1f, 0x8b, 8, 0][..], &|| false).is_err());
+    assert!(
+        read(
+            &b"no tar at all, and long enough to be taken for one"[..],
+            &|| false
+        )
+        .is_err()
+    );
+    assert!(matches!(read(&b""[..], &|| true), Ok((_, index)) if index.nodes.is_empty()));
+}

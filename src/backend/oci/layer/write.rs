@@ -1,0 +1,106 @@
+//! Writes a layer into the store: tar, hashes and index in one pass.
+
+use std::io;
+
+use sha2::{Digest as _, Sha256};
+
+use super::compress::Compressor;
+use super::index::{Index, Node, NodeKind};
+use super::tar::{self, Entry, EntryKind};
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::{Blob, Store, StoreError, Writer};
+
+/// A finished layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::backend) struct Layer {
+    /// The digest of the tar.
+    pub(in crate::backend) diff_id: Digest,
+    /// The compressed tar in the store.
+    pub(in crate::backend) blob: Blob,
+    pub(in crate::backend) index: Index,
+}
+
+/// Writes a layer; dropping it discards it.
+#[derive(Debug)]
+pub(in crate::backend) struct LayerWriter {
+    blob: Writer,
+    plain: Sha256,
+    compressor: Compressor,
+    index: Index,
+    /// The bytes of the current file that are still to come.
+    left: u64,
+    padding: usize,
+}
+
+impl LayerWriter {
+    pub(in crate::backend) fn new(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self {
+            blob: store.writer()?,
+            plain: Sha256::new(),
+            compressor: Compressor::default(),
+            index: Index::default(),
+            left: 0,
+            padding: 0,
+        })
+    }
+
+    /// Begins an entry. Entries must be sorted so that directories come before what is in them.
+    pub(in crate::backend) fn entry(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        debug_assert_eq!(self.left, 0, "the previous file is whole");
+        let head = tar::head(entry).map_err(StoreError::Files)?;
+        self.bytes(&head)?;
+        let kind = match entry.kind {
+            EntryKind::Folder => NodeKind::Folder,
+            EntryKind::Link { target } => NodeKind::Link(target.to_owned()),
+            EntryKind::File { size } => {
+                (self.left, self.padding) = (size, tar::padding(size));
+                NodeKind::File(None)
+            }
+        };
+        self.index.nodes.push(Node {
+            path: entry.path.to_owned(),
+            kind,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+        });
+        if self.left == 0 { self.pad() } else { Ok(()) }
+    }
+
+    /// Appends to the content of the current file, which must not become longer than it was said to be.
+    pub(in crate::backend) fn content(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        let left = self.left.checked_sub(bytes.len() as u64);
+        self.left = left.ok_or_else(|| {
+            StoreError::Files(io::Error::other("a file is longer than its head says"))
+        })?;
+        self.bytes(bytes)?;
+        if self.left == 0 { self.pad() } else { Ok(()) }
+    }
+
+    /// Completes the layer.
+    pub(in crate::backend) fn finish(mut self) -> Result<Layer, StoreError> {
+        self.bytes(&tar::END)?;
+        for member in self.compressor.finish().map_err(StoreError::Files)? {
+            self.blob.add(&member)?;
+        }
+        Ok(Layer {
+            diff_id: Digest::finish(self.plain),
+            blob: self.blob.finish(None)?,
+            index: self.index,
+        })
+    }
+
+    fn pad(&mut self) -> Result<(), StoreError> {
+        let zeros = [0; 512];
+        let padding = std::mem::take(&mut self.padding);
+        self.bytes(&zeros[..padding])
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.plain.update(bytes);
+        for member in self.compressor.add(bytes).map_err(StoreError::Files)? {
+            self.blob.add(&member)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Transfers to and from a registry in this process, and from servers that lie, break off or refuse.
+
+use super::*;
+use crate::backend::oci::exchange::Exchange;
+use crate::backend::oci::manifest::MANIFEST;
+use crate::backend::oci::reference::Reference;
+use crate::backend::oci::registry::{Transfer, TransferError};
+use crate::backend::oci::store::Store;
+use crate::cancel::Cancel;
+
+/// A store of its own.
+fn store() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Store::open(&folder.path().join("oci")).unwrap(), folder)
+}
+
+fn repository(exchange: &Exchange, name: &str) -> Reference {
+    let name = exchange.repository(name).unwrap();
+    Reference::read(&format!("{name}:1")).unwrap()
+}
+
+fn quick() -> Access {
+    let limits = Limits {
+        idle: Duration::from_millis(500),
+        answer: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    Access {
+        limits,
+        configuration: None,
+    }
+}
+
+#[test]
+fn an_image_goes_to_a_registry_and_comes_back() {
+    let (theirs, _theirs) = store();
+    let exchange = Exchange::start(&theirs, &Limits::default()).unwrap();
+    let (of, other) = (repository(&exchange, "a"), repository(&exchange, "b"));
+    let cancel = Cancel::default();
+    let (ours, _ours) = store();
+    let big: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let layer = ours.put(big.as_slice(), None).unwrap();
+    let config = ours.put(CONFIG.as_bytes(), None).unwrap();
+    let manifest = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": { "mediaType": "c", "digest": config.digest.to_string(), "size": config.size },
+        "layers": [{ "mediaType": "l", "digest": layer.digest.to_string(), "size": layer.size }],
+    });
+    let manifest = manifest.to_string();
+    let to = Transfer::new(&of, &access(), &cancel);
+    assert_eq!(to.manifest("1").unwrap_err(), TransferError::Absent);
+    for blob in [layer, config] {
+        to.bring(blob.digest, blob.size, &ours, None).unwrap();
+        assert!(to.has(blob.digest).unwrap());
+    }
+    to.put_manifest("1", MANIFEST, manifest.as_bytes()).unwrap();
+    let mounted = Transfer::new(&other, &access(), &cancel);
+    mounted
+        .bring(layer.digest, layer.size, &ours, Some(&of.path))
+        .unwrap();
+
+    let (digest, bytes) = to.manifest("1").unwrap();
+    assert_eq!(bytes, manifest.as_bytes());
+    assert_eq!(to.manifest(&digest.to_string()).unwrap().1, bytes);
+    let (new, _new) = store();
+    to.fetch(layer.digest, &new).unwrap();
+    assert_eq!(new.read_whole(layer.digest, 4 << 20).unwrap(), big);
+}
+
+#[test]
+fn what_a_registry_sends_is_verified() {
+    let (host, _) = serve(|path, _, _| {
+        let found = |body: &str| (200, String::new(), body.to_owned());
+        match path {
+            "/v2/a/manifests/1" => found("{}"),
+            path if path.starts_with("/v2/a/manifests/") => found("other"),
+            path if path.starts_with("/v2/a/blobs/") => found("lies"),
+            _ => (404, String::new(), String::new()),
+        }
+    });
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let from = Transfer::new(&of, &quick(), &cancel);
+    assert_eq!(from.manifest("1").unwrap().1, b"{}");
+    let wrong = |error: TransferError| match error {
+        TransferError::Passing(why) => why,
+        other => panic!("{other:?}"),
+    };
+    let wanted = digest_of("wanted");
+    let why = wrong(from.manifest(&wanted).unwrap_err());
+    assert!(why.contains("instead of"), "{why}");
+    let (store, _folder) = store();
+    let digest = Digest::read(&wanted).unwrap();
+    let why = wrong(from.fetch(digest, &store).unwrap_err());
+    assert!(why.contains("expected blob"), "{why}");
+    assert_eq!(store.size(digest).unwrap(), None);
+}
+
+#[test]
+fn a_refusal_is_final_and_a_failure_is_tried_again() {
+    for (status, is_final, asked) in [
+        (403, true, 1),
+        (400, true, 1),
+        (500, false, 3),
+        (429, false, 3),
+    ] {
+        let (host, count) = serve(move |_, _, _| (status, String::new(), String::new()));
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let from = Transfer::new(&of, &quick(), &cancel);
+        let error = from.manifest("1").unwrap_err();
+        assert_eq!(
+            matches!(error, TransferError::Final(_)),
+            is_final,
+            "{status}: {error:?}"
+        );
+        assert_eq!(count.load(Ordering::SeqCst), asked, "{status}");
+    }
+}
+
+/// A server that breaks off in the middle of a blob, as often as it is told.
+fn breaking(body: &'static [u8], times: usize) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let head: Vec<String> = lines
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let range = head.iter().find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("range: bytes=")
+                    .map(str::to_owned)
+            });
+            let from: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap());
+            let status = if from == 0 {
+                "200 OK"
+            } else {
+                "206 Partial Content"
+            };
+            let rest = &body[from..];
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                rest.len()
+            );
+            let is_broken = counted.fetch_add(1, Ordering::SeqCst) < times;
+            let _ = stream.write_all(if is_broken {
+                &rest[..rest.len() / 2]
+            } else {
+                rest
+            });
+        }
+    });
+    (host, count)
+}
+
+#[test]
+fn a_broken_download_goes_on_where_it_broke() {
+    static BODY: [u8; 100_000] = [7; 100_000];
+    let digest = Digest::of(&BODY);
+    let (host, count) = breaking(&BODY, 2);
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let (store, _folder) = store();
+    Transfer::new(&of, &quick(), &cancel)
+        .fetch(digest, &store)
+        .unwrap();
+    assert_eq!(store.size(digest).unwrap(), Some(100_000));
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+    let (host, _) = breaking(&BODY, 100);
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let error = Transfer::new(&of, &quick(), &cancel).fetch(digest, &store);
+    assert!(matches!(error, Err(TransferError::Passing(_))), "{error:?}");
+}
+
+#[test]
+fn a_cancelled_transfer_ends() {
+    let (host, _) = serve(|_, _, _| (500, String::new(), String::new()));
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let asking = cancel.clone();
+    thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        asking.request();
+    });
+    let begun = Instant::now();
+    let error = Transfer::new(&of, &access(), &cancel).manifest("1");
+    assert_eq!(error.unwrap_err(), TransferError::Cancelled);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}

@@ -1,0 +1,340 @@
+//! Moves images between registries and the store: only what is missing, and verified on the way.
+//!
+//! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::http::request::Builder;
+use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::{Body, SendBody};
+
+use super::auth::words;
+use super::client::{Client, WAITS, is_passing, origin, retry_after};
+use super::login::Access;
+use crate::backend::oci::manifest::ANY;
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::reference::Reference;
+use crate::backend::oci::store::{Store, StoreError};
+use crate::cancel::Cancel;
+
+/// The largest manifest or config, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// How much of a layer is read at once.
+const PIECE: usize = 256 << 10;
+
+/// Transfers from and to one repository.
+pub(in crate::backend) struct Transfer<'a> {
+    client: Client,
+    of: Reference,
+    cancel: &'a Cancel,
+}
+
+/// Why a transfer did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::backend) enum TransferError {
+    /// The registry does not have it.
+    Absent,
+    /// It may succeed later.
+    Passing(String),
+    /// It will not.
+    Final(String),
+    Cancelled,
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        Self::Final(error.to_string())
+    }
+}
+
+type Result<T> = std::result::Result<T, TransferError>;
+
+/// What a request carries.
+enum Load<'a> {
+    Nothing,
+    Bytes(&'a [u8]),
+    /// A blob of this size in the store.
+    Blob(&'a Store, Digest, u64),
+}
+
+impl<'a> Transfer<'a> {
+    pub(in crate::backend) fn new(of: &Reference, access: &Access, cancel: &'a Cancel) -> Self {
+        Self {
+            client: Client::carrier(access),
+            of: of.clone(),
+            cancel,
+        }
+    }
+
+    /// A manifest or an index, by tag or digest, with its digest.
+    pub(in crate::backend) fn manifest(&self, name: &str) -> Result<(Digest, Vec<u8>)> {
+        let accept = ANY.join(", ");
+        let path = format!("manifests/{name}");
+        let request = || self.request(Method::GET, &path).header("Accept", &accept);
+        let mut answer = self.found(self.send(request, &Load::Nothing)?)?;
+        let bytes = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let bytes = bytes.map_err(|error| self.broken(&error))?;
+        let digest = Digest::of(&bytes);
+        match Digest::read(name) {
+            Some(wanted) if wanted != digest => {
+                Err(self.passing(&format!("it sent `{digest}` instead of `{wanted}`")))
+            }
+            _ => Ok((digest, bytes)),
+        }
+    }
+
+    /// Fetches a blob into the store; a connection that breaks is continued where it broke.
+    pub(in crate::backend) fn fetch(&self, digest: Digest, to: &Store) -> Result<()> {
+        let mut writer = to.writer()?;
+        let path = format!("blobs/{digest}");
+        let mut piece = vec![0; PIECE];
+        let mut broken = 0;
+        loop {
+            let have = writer.size();
+            let request = || {
+                let request = self.request(Method::GET, &path);
+                match have {
+                    0 => request,
+                    have => request.header("Range", format!("bytes={have}-")),
+                }
+            };
+            let mut answer = self.found(self.send(request, &Load::Nothing)?)?;
+            if have > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
+                writer = to.writer()?;
+            }
+            let mut body = answer.body_mut().as_reader();
+            let error = loop {
+                if self.cancel.is_requested() {
+                    return Err(TransferError::Cancelled);
+                }
+                match body.read(&mut piece) {
+                    Ok(0) => break None,
+                    Ok(count) => writer.add(&piece[..count])?,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => break Some(error),
+                }
+            };
+            let Some(error) = error else { break };
+            broken += 1;
+            if broken > WAITS.len() {
+                return Err(self.passing(&error));
+            }
+            self.pause(WAITS[broken - 1])?;
+        }
+        match writer.finish(Some(digest)) {
+            Ok(_) => Ok(()),
+            Err(error @ StoreError::Mismatch { .. }) => Err(self.passing(&error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the repository has a blob.
+    pub(in crate::backend) fn has(&self, digest: Digest) -> Result<bool> {
+        let path = format!("blobs/{digest}");
+        let answer = self.send(|| self.request(Method::HEAD, &path), &Load::Nothing)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => self.found(answer).map(|_| true),
+        }
+    }
+
+    /// Brings a blob of the store to the repository, by a mount from another repository of the same registry if that has
+    /// it.
+    pub(in crate::backend) fn bring(
+        &self,
+        digest: Digest,
+        size: u64,
+        from: &Store,
+        mount: Option<&str>,
+    ) -> Result<()> {
+        if self.has(digest)? {
+            return Ok(());
+        }
+        let path = match mount {
+            Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
+            None => "blobs/uploads/".to_owned(),
+        };
+        let request = || {
+            self.request(Method::POST, &path)
+                .header("Content-Length", "0")
+        };
+        let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
+        if answer.status() == StatusCode::CREATED {
+            return Ok(());
+        }
+        let place = answer
+            .headers()
+            .get("location")
+            .and_then(|it| it.to_str().ok());
+        let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
+        let place = self.absolute(place);
+        let sign = if place.contains('?') { '&' } else { '?' };
+        let url = format!("{place}{sign}digest={digest}");
+        let request = || {
+            let request = Request::builder().method(Method::PUT).uri(&url);
+            let request = request.header("Content-Type", "application/octet-stream");
+            request.header("Content-Length", size.to_string())
+        };
+        self.found(self.send(request, &Load::Blob(from, digest, size))?)?;
+        Ok(())
+    }
+
+    /// Names a manifest whose parts the repository has.
+    pub(in crate::backend) fn put_manifest(
+        &self,
+        name: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let path = format!("manifests/{name}");
+        let request = || {
+            let request = self.request(Method::PUT, &path);
+            request.header("Content-Type", media_type)
+        };
+        self.found(self.send(request, &Load::Bytes(bytes))?)
+            .map(drop)
+    }
+
+    fn request(&self, method: Method, what: &str) -> Builder {
+        let url = format!("{}/v2/{}/{what}", origin(&self.of.host), self.of.path);
+        Request::builder().method(method).uri(url)
+    }
+
+    /// The URL of a place that the registry named, which may be relative.
+    fn absolute(&self, place: &str) -> String {
+        match place.strip_prefix('/') {
+            Some(_) => format!("{}{place}", origin(&self.of.host)),
+            None => place.to_owned(),
+        }
+    }
+
+    /// Sends a request, again after passing failures, and once more with a token if one is required.
+    fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
+        let mut waits = WAITS.iter();
+        loop {
+            if self.cancel.is_requested() {
+                return Err(TransferError::Cancelled);
+            }
+            let answer = self.send_authorized(&request, load);
+            let (is_passing, asked) = match &answer {
+                Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
+                Err(TransferError::Passing(_)) => (true, None),
+                Err(_) => (false, None),
+            };
+            match waits.next().filter(|_| is_passing) {
+                Some(wait) => {
+                    let longest = self.client.access.limits.answer;
+                    self.pause(asked.unwrap_or(*wait).max(*wait).min(longest))?;
+                }
+                None => return answer,
+            }
+        }
+    }
+
+    fn send_authorized(
+        &self,
+        request: &impl Fn() -> Builder,
+        load: &Load<'_>,
+    ) -> Result<Response<Body>> {
+        let tokens = &self.client.tokens;
+        let known = tokens.known(&self.of);
+        let answer = self.send_once(request(), known.as_deref(), load)?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let challenge = answer.headers().get("www-authenticate");
+        let challenge = challenge
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        let agent = self.client.agent(&self.of.host);
+        let limit = self.client.access.limits.answer;
+        match tokens.fetch((agent, limit), &self.client.access, &self.of, challenge) {
+            Ok(Some(authorization)) => self.send_once(request(), Some(&authorization), load),
+            Ok(None) => Ok(answer),
+            Err(why) => Err(self.passing(&why)),
+        }
+    }
+
+    fn send_once(
+        &self,
+        mut request: Builder,
+        authorization: Option<&str>,
+        load: &Load<'_>,
+    ) -> Result<Response<Body>> {
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let agent = self.client.agent(&self.of.host);
+        let broken = |error: ureq::http::Error| TransferError::Final(error.to_string());
+        let answer = match load {
+            Load::Nothing => agent.run(request.body(()).map_err(broken)?),
+            Load::Bytes(bytes) => agent.run(request.body(*bytes).map_err(broken)?),
+            Load::Blob(store, digest, size) => {
+                let (file, there) = store.read(*digest)?;
+                if there != *size {
+                    return Err(StoreError::Unknown(*digest).into());
+                }
+                let file = Stoppable(file, self.cancel.clone());
+                let body = SendBody::from_owned_reader(file);
+                agent.run(request.body(body).map_err(broken)?)
+            }
+        };
+        answer.map_err(|error| self.broken(&error))
+    }
+
+    fn found(&self, answer: Response<Body>) -> Result<Response<Body>> {
+        match answer.status() {
+            status if status.is_success() => Ok(answer),
+            StatusCode::NOT_FOUND => Err(TransferError::Absent),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let (status, host) = (answer.status(), &self.of.host);
+                Err(TransferError::Final(format!(
+                    "registry `{host}`: it refused access ({status}); `docker login {host}` may help"
+                )))
+            }
+            status if is_passing(status) => Err(self.passing(&format!("it answers {status}"))),
+            status => Err(TransferError::Final(format!(
+                "registry `{}`: it answers {status}",
+                self.of.host
+            ))),
+        }
+    }
+
+    fn broken(&self, error: &ureq::Error) -> TransferError {
+        if self.cancel.is_requested() {
+            return TransferError::Cancelled;
+        }
+        self.passing(&words(error))
+    }
+
+    fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
+        TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
+    }
+
+    fn pause(&self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            if self.cancel.is_requested() {
+                return Err(TransferError::Cancelled);
+            }
+            thread::sleep(Duration::from_millis(20).min(time));
+        }
+        Ok(())
+    }
+}
+
+/// A file whose reading ends when the run is cancelled.
+struct Stoppable(File, Cancel);
+
+impl Read for Stoppable {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.1.is_requested() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.0.read(buffer)
+    }
+}

@@ -1,0 +1,182 @@
+//! The embedded builder beside Docker: the same manifest gives the same files and the same config, and its images run.
+
+use crate::engine::engines;
+use crate::sandbox::{Ran, Sandbox};
+use crate::{docker, nonce, on};
+
+/// A base with links between directories, a directory anybody may write to, accounts and settings of its own.
+const BASE: &str = "
+FROM busybox:1.36
+RUN mkdir -p /usr/lib2 /var/open /srv/kept && ln -s usr/lib2 /lib2 && ln -s /srv /var/srv && chmod 1777 /var/open \\
+ && echo old > /srv/kept/file && chmod 700 /srv/kept && chown 5:6 /srv/kept && echo app:x:70:71::/:/bin/sh >> /etc/passwd \\
+ && echo crew:x:72: >> /etc/group && echo x > /usr/lib2/x && ln -s x /usr/lib2/link
+ENV A=base B=base
+WORKDIR /srv
+ENTRYPOINT [\"/bin/sh\", \"-c\"]
+CMD [\"echo base\"]
+LABEL kept=yes
+";
+
+const IMAGES: &str = r#"
+image "lib" {
+    base-image "BASE"
+    env A="own" C="with = and \"quotes\""
+    copy "tree" to="/lib2"
+    copy "tree" to="/var/open/"
+    copy "one.txt" to="/var/open"
+    copy "one.txt" to="/new/a/b/"
+    copy "one.txt" to="/new/renamed.txt"
+}
+image "app" {
+    base-image image="lib"
+    workdir "/srv/work/place"
+    copy "tree" to="here" owner="app"
+    copy "tree" to="/srv/kept" owner="1234"
+    copy "one.txt" to="/var/srv/through-a-link.txt" owner="app:crew"
+    copy "one.txt" to="/lib2/link"
+    copy "one.txt" to="/lib2/two/three.txt" owner="1:2"
+    entrypoint "/bin/echo" "hello"
+    labels own="yes"
+    user "app"
+}
+"#;
+
+/// A registry and engine with a base, and a workspace.
+struct Bench {
+    sandbox: Sandbox,
+    engine: String,
+    base: String,
+    prefix: String,
+}
+
+impl Bench {
+    fn new(engine: &str) -> Self {
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+        let word = nonce();
+        let prefix = format!("{registry}/imgspec-test/embedded-{word}");
+        let this = Self {
+            sandbox: on(engine),
+            engine: engine.to_owned(),
+            base: format!("{prefix}/base:1"),
+            prefix,
+        };
+        let write = |path: &str, text: &str| this.sandbox.write(path, text);
+        write("../make/Dockerfile", BASE);
+        let folder = this.sandbox.path("../make").display().to_string();
+        let base = this.base.as_str();
+        let build = [
+            "buildx",
+            "build",
+            "--builder",
+            "default",
+            "--provenance=false",
+            "-q",
+            "-t",
+            base,
+        ];
+        this.docker(&[&build[..], &[&folder]].concat());
+        this.docker(&["push", "-q", base]);
+        write("one.txt", "one\n");
+        write("tree/a.txt", "a\n");
+        write("tree/sub/run.sh", "#!/bin/sh\n");
+        write("tree/two/deep/b.txt", "b\n");
+        let script = this.sandbox.path("tree/sub/run.sh");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(script, executable).unwrap();
+        std::os::unix::fs::symlink("../a.txt", this.sandbox.path("tree/sub/link")).unwrap();
+        this
+    }
+
+    fn docker(&self, arguments: &[&str]) -> String {
+        docker(&self.engine, arguments).success().stdout
+    }
+
+    /// Builds the images with a builder, pushes them, and returns the reference of `app`.
+    fn build(&self, builder: &str) -> String {
+        let images = IMAGES.replace("BASE", &self.base);
+        let head = format!(
+            "defaults {{ registry \"{}/{builder}\"; builder \"{builder}\"; }}\n",
+            self.prefix
+        );
+        self.sandbox
+            .write("imgspec.kdl", &format!("{head}{images}"));
+        let ran = self.sandbox.run(&["graph", "build", "--push"]);
+        assert!(ran.success().stderr.contains("built 2, pushed 2"));
+        self.sandbox
+            .run(&["tag", "app"])
+            .success()
+            .stdout
+            .trim()
+            .to_owned()
+    }
+
+    /// Every file of an image with kind, mode, owner and content.
+    fn files(&self, image: &str) -> Vec<String> {
+        let script = "find / -xdev ! -path '/proc*' ! -path '/sys*' ! -path '/dev*' ! -path '/etc/hosts' ! -path /etc/hostname \
+                      ! -path /etc/resolv.conf ! -path /etc/mtab ! -path '/.docker*' | sort | while read -r f; do \
+                      echo \"$(stat -c '%n %F %a %u:%g' \"$f\") $(readlink \"$f\") $([ -f \"$f\" ] && md5sum < \"$f\")\"; done";
+        let run = [
+            "run",
+            "--rm",
+            "--user",
+            "0",
+            "--entrypoint",
+            "/bin/sh",
+            image,
+            "-c",
+            script,
+        ];
+        self.docker(&run).lines().map(str::to_owned).collect()
+    }
+
+    fn config(&self, image: &str) -> serde_json::Value {
+        let text = self.docker(&["image", "inspect", "--format", "{{json .Config}}", image]);
+        let config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let of = ["Env", "Entrypoint", "Cmd", "User", "WorkingDir", "Labels"];
+        let value = |name: &&str| {
+            let mut value = config[*name].clone();
+            if let Some(labels) = value.as_object_mut() {
+                // These name keys and bases, which have the builder in their names here.
+                labels.retain(|name, _| {
+                    !name.starts_with("dev.imgspec.") && !name.starts_with("org.opencontainers.")
+                });
+            }
+            value
+        };
+        of.iter().map(value).collect()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let filter = format!("reference={}/*", self.prefix);
+        let deep = format!("reference={}/*/*", self.prefix);
+        let list = ["image", "ls", "-q", "--filter", &filter, "--filter", &deep];
+        let images = docker(&self.engine, &list).stdout;
+        let images: Vec<&str> = images.lines().collect();
+        let _: Ran = docker(
+            &self.engine,
+            &[&["image", "rm", "--force"], images.as_slice()].concat(),
+        );
+    }
+}
+
+#[test]
+fn the_embedded_builder_makes_what_docker_makes() {
+    for (_, engine) in engines() {
+        let bench = Bench::new(&engine);
+        let by_docker = bench.build("docker");
+        let embedded = bench.build("oci");
+        bench.docker(&["pull", "-q", &embedded]);
+        assert_eq!(bench.docker(&["run", "--rm", &embedded]), "hello\n");
+        let (wanted, found) = (bench.files(&by_docker), bench.files(&embedded));
+        let missing: Vec<_> = wanted.iter().filter(|line| !found.contains(line)).collect();
+        let extra: Vec<_> = found.iter().filter(|line| !wanted.contains(line)).collect();
+        assert!(
+            missing.is_empty() && extra.is_empty(),
+            "Docker: {missing:#?}\nembedded: {extra:#?}"
+        );
+        assert!(wanted.len() > 300, "{} files", wanted.len());
+        assert_eq!(bench.config(&by_docker), bench.config(&embedded));
+    }
+}

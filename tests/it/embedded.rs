@@ -1,0 +1,256 @@
+//! The embedded builder without any daemon: what it makes is the same everywhere, whole after any death, and refused in words.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::sandbox::Sandbox;
+
+const MANIFEST: &str = r#"
+defaults { builder "oci"; }
+image "tools" {
+    base-image "scratch"
+    env A="1"
+    copy "bin" to="/usr/local/bin"
+}
+image "app" {
+    base-image image="tools"
+    workdir "/srv/app"
+    copy "data.txt" to="." owner="1000:2000"
+    entrypoint "/usr/local/bin/run"
+    labels team="data"
+    user "1000"
+}
+"#;
+
+fn sandbox() -> Sandbox {
+    let files = [
+        ("imgspec.kdl", MANIFEST),
+        ("bin/run", "#!/bin/sh\nexec true\n"),
+        ("bin/lib/help.txt", "help\n"),
+        ("data.txt", "data\n"),
+    ];
+    let sandbox = Sandbox::with(&files);
+    let executable = PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(sandbox.path("bin/run"), executable).unwrap();
+    sandbox
+}
+
+/// Builds, and returns the digest of `app` by the metadata file.
+fn digest(sandbox: &Sandbox, more: &[&str]) -> String {
+    let flags = ["graph", "build", "--metadata-file", "metadata.json"];
+    sandbox.run(&[&flags, more].concat()).success();
+    let metadata: serde_json::Value = serde_json::from_str(&sandbox.read("metadata.json")).unwrap();
+    let _ = std::fs::remove_file(sandbox.path("metadata.json"));
+    metadata["app"]["digest"].as_str().unwrap().to_owned()
+}
+
+fn store(sandbox: &Sandbox) -> PathBuf {
+    sandbox.root().join("../home/.cache/imgspec/images")
+}
+
+fn blobs(sandbox: &Sandbox) -> Vec<String> {
+    let entries = store(sandbox).join("blobs/sha256").read_dir().unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_same_inputs_give_the_same_digest_everywhere() {
+    let first = digest(&sandbox(), &[]);
+    assert_eq!(
+        first,
+        "sha256:2a69730bf01b098536fd64cb3144ed7044e29d81338b7be3fd224258a713896a"
+    );
+    for (name, value) in [
+        ("RAYON_NUM_THREADS", "1"),
+        ("TZ", "Pacific/Auckland"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+        ("SOURCE_DATE_EPOCH", "1"),
+    ] {
+        assert_eq!(digest(&sandbox().env(name, value), &[]), first, "{name}");
+    }
+    assert_eq!(digest(&sandbox(), &["--jobs", "1"]), first);
+}
+
+#[test]
+fn what_was_made_before_is_used_again() {
+    let sandbox = sandbox();
+    let first = digest(&sandbox, &[]);
+    let before = blobs(&sandbox);
+    let again = sandbox.run(&["graph", "build"]).success();
+    assert!(again.stderr.contains("2 images fresh"), "{}", again.stderr);
+    sandbox.write("data.txt", "other\n");
+    let second = digest(&sandbox, &[]);
+    assert_ne!(first, second);
+    // A layer, a config and a manifest: the other layers are those of before.
+    assert_eq!(blobs(&sandbox).len(), before.len() + 3);
+    sandbox.write("data.txt", "data\n");
+    let back = sandbox.run(&["graph", "build"]).success();
+    assert!(back.stderr.contains("2 images fresh"), "{}", back.stderr);
+    let mode = store(&sandbox).metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}
+
+#[test]
+fn a_store_that_lost_something_is_noticed_and_mended() {
+    let sandbox = sandbox();
+    let first = digest(&sandbox, &[]);
+    let folder = store(&sandbox);
+    for blob in blobs(&sandbox) {
+        std::fs::remove_file(folder.join("blobs/sha256").join(&blob)).unwrap();
+        let plan = sandbox.run(&["graph", "plan"]).success().stdout;
+        assert!(plan.contains("build"), "without {blob}: {plan}");
+        assert_eq!(digest(&sandbox, &[]), first, "without {blob}");
+    }
+    for note in folder.join("notes").read_dir().unwrap() {
+        std::fs::write(note.unwrap().path(), "{").unwrap();
+    }
+    assert_eq!(digest(&sandbox, &[]), first);
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(digest(&sandbox, &[]), first);
+}
+
+#[test]
+fn killed_at_any_moment_the_next_run_finishes_the_job() {
+    let first = digest(&sandbox(), &[]);
+    let sandbox = sandbox();
+    for round in 0..30 {
+        let mut child = sandbox.spawn(&["graph", "build"]);
+        std::thread::sleep(Duration::from_micros(1500 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if round % 5 == 4 {
+            assert_eq!(digest(&sandbox, &[]), first, "after {round}");
+            std::fs::remove_dir_all(sandbox.path(".imgspec")).unwrap();
+            std::fs::remove_dir_all(store(&sandbox)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn two_runs_at_once_make_one_image() {
+    let sandbox = sandbox();
+    let mut children: Vec<_> = (0..4).map(|_| sandbox.spawn(&["graph", "build"])).collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    let unfinished = store(&sandbox).join("unfinished").read_dir().unwrap();
+    assert_eq!(unfinished.count(), 0);
+    assert_eq!(digest(&sandbox, &[]), digest(&self::sandbox(), &[]));
+}
+
+#[test]
+fn several_platforms_are_one_image() {
+    let sandbox = sandbox();
+    let manifest = MANIFEST.replace(
+        "defaults {",
+        "defaults { platform \"linux/amd64\" \"linux/arm64\";",
+    );
+    sandbox.write("imgspec.kdl", &manifest);
+    let digest = digest(&sandbox, &[]);
+    let blob = store(&sandbox)
+        .join("blobs/sha256")
+        .join(&digest["sha256:".len()..]);
+    let index: serde_json::Value = serde_json::from_slice(&std::fs::read(blob).unwrap()).unwrap();
+    let platforms: Vec<&str> = index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["platform"]["architecture"].as_str().unwrap())
+        .collect();
+    assert_eq!(platforms, ["amd64", "arm64"]);
+    let plan = sandbox.run(&["graph", "plan"]).success().stdout;
+    assert!(plan.contains("2 fresh"), "{plan}");
+}
+
+#[test]
+fn what_it_cannot_do_is_said_before_anything_is_built() {
+    let sandbox = Sandbox::with(&[
+        (
+            "imgspec.kdl",
+            r#"image "app" {
+    builder "oci"
+    base-image "debian:12"
+    apt-packages "git"
+    packages "torch"
+    commands "true" "false"
+}
+image "own" { builder "oci"; dockerfile "Dockerfile"; }
+"#,
+        ),
+        ("Dockerfile", "FROM scratch\n"),
+    ]);
+    let ran = sandbox.run(&["check"]);
+    insta::assert_snapshot!(ran.stderr);
+    assert!(!sandbox.path(".imgspec/state").exists());
+}
+
+#[test]
+fn a_base_of_another_builder_and_a_registry_that_is_gone_are_told() {
+    let sandbox = sandbox();
+    let mixed = MANIFEST.replace(
+        "image \"tools\" {",
+        "image \"tools\" {\n    builder \"fake\"",
+    );
+    sandbox.write("imgspec.kdl", &mixed);
+    let ran = sandbox.run(&["graph", "build"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let words = "`tools` is built by `fake`, whose images the embedded builder cannot reach; give both the same builder";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    let gone = MANIFEST.replace("\"scratch\"", "\"127.0.0.1:1/base:1\"");
+    sandbox.write("imgspec.kdl", &gone);
+    let ran = sandbox.run(&["graph", "build", "--attempts", "1"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("registry `127.0.0.1:1`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_render_shows_what_layers_are_made_of() {
+    let sandbox = sandbox();
+    let script = sandbox.run(&["render", "app"]).success().stdout;
+    let image: serde_json::Value = serde_json::from_str(&script).unwrap();
+    assert_eq!(image["base"], "tools");
+    assert_eq!(image["steps"][1], "copy to .");
+    sandbox.run(&["render", "tools", "-o", "out"]).success();
+    assert_eq!(sandbox.read("out/0/lib/help.txt"), "help\n");
+}
+
+#[test]
+fn clean_removes_what_no_image_has_and_what_is_old() {
+    let sandbox = sandbox();
+    let first = digest(&sandbox, &[]);
+    let before = blobs(&sandbox);
+    let stray = store(&sandbox).join("blobs/sha256").join("0".repeat(64));
+    std::fs::write(&stray, "stray").unwrap();
+    sandbox.run(&["clean"]).success();
+    assert_eq!(blobs(&sandbox), before);
+    assert!(
+        sandbox
+            .run(&["graph", "plan"])
+            .success()
+            .stdout
+            .contains("2 fresh")
+    );
+    let long_ago = std::time::SystemTime::now() - Duration::from_hours(100 * 24);
+    for note in store(&sandbox).join("notes").read_dir().unwrap() {
+        let note = note.unwrap();
+        if note.file_name().to_string_lossy().starts_with("image-") {
+            let file = std::fs::File::options()
+                .write(true)
+                .open(note.path())
+                .unwrap();
+            file.set_modified(long_ago).unwrap();
+        }
+    }
+    sandbox.run(&["clean"]).success();
+    assert_eq!(blobs(&sandbox), [""; 0]);
+    assert_eq!(store(&sandbox).join("notes").read_dir().unwrap().count(), 0);
+    assert_eq!(digest(&sandbox, &[]), first);
+}
