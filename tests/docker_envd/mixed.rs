@@ -45,6 +45,12 @@ fn a_graph_of_six_crosses_between_the_builders_both_ways() {
         assert_eq!(bench.shell("report", "cat /srv/notebook"), "a notebook\n");
         assert_eq!(bench.said("notebook-server"), "a notebook\n");
         assert_eq!(named(&build(), "image-fresh"), all);
+        let words = ["graph", "show", "--times", "--format", "json"];
+        let drawing = bench.sandbox.run(&words).success().json();
+        for image in drawing["images"].as_array().unwrap() {
+            let size = image["size"].as_u64();
+            assert!(size.is_some_and(|size| size > 1_000_000), "{image}");
+        }
 
         bench.sandbox.write("src/main.sh", "echo two\n");
         assert_eq!(named(&build(), "image-built"), ["app", "report"]);

@@ -93,6 +93,7 @@ await withBrowser(async (browser) => {
       'a reason',
       'image "py" {',
       '12.5 s',
+      '820 MB',
       'last line',
       'and 7 inputs more',
     ]) {
