@@ -48,7 +48,8 @@ impl Fingerprints {
         if found.iter().all(Result::is_ok) {
             let mut prints = Self {
                 reader,
-                all: found.into_iter().flatten().collect(),
+                // In place, where `flatten` would make a list of unknown length grow.
+                all: found.into_iter().filter_map(Result::ok).collect(),
                 namers: namers(&workspace.images).into(),
                 tags: Vec::new(),
             };

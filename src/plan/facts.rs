@@ -113,8 +113,6 @@ fn existences(
     push: Push,
     asker: Asker<'_>,
 ) -> BTreeMap<(ImageId, StoreKind), Existence> {
-    let reference = |id: &ImageId| (*id, world.reference(prints, *id));
-    let references: BTreeMap<ImageId, String> = images.iter().map(reference).collect();
     let mut by_backend: BTreeMap<&str, Vec<(ImageId, StoreKind)>> = BTreeMap::new();
     for id in images {
         let wanted = by_backend
@@ -128,10 +126,13 @@ fn existences(
     let mut found = BTreeMap::new();
     for wanted in by_backend.into_values() {
         let backend = &world.backends[wanted[0].0.index()];
+        let references = wanted.iter().map(|(id, _)| world.reference(prints, *id));
+        let references: Vec<String> = references.collect();
         let questions: Vec<Wanted<'_>> = wanted
             .iter()
-            .map(|(id, place)| Wanted {
-                reference: &references[id],
+            .zip(&references)
+            .map(|((id, place), reference)| Wanted {
+                reference,
                 place: *place,
                 platforms: &world.recipes[id.index()].platforms,
             })
