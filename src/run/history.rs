@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::event::Event;
 use crate::clean::clean_output;
+use crate::fingerprint::without_credentials;
 
 /// How many lines of output are kept for each image.
 const LINES: usize = 200;
@@ -77,7 +78,7 @@ pub struct Row {
     pub place: Option<String>,
     /// How many steps were found in the builder's cache.
     pub cached: usize,
-    /// The last lines of output of the last build, without control characters.
+    /// The last lines of output of the last build, without control characters and credentials in URLs.
     pub lines: VecDeque<String>,
 }
 
@@ -219,7 +220,7 @@ impl History {
                 Change::Image(image)
             }
             Event::ImageLog { image, line } => {
-                keep(&mut self.row(image).lines, LINES, clean_output(line));
+                keep(&mut self.row(image).lines, LINES, shown(line));
                 Change::Line(image)
             }
             Event::ImageRetry {
@@ -288,7 +289,7 @@ impl History {
                 row.log.clone_from(log);
                 row.seconds = Some(*seconds);
                 if row.lines.is_empty() {
-                    row.lines = tail.iter().map(|line| clean_output(line)).collect();
+                    row.lines = tail.iter().map(|line| shown(line)).collect();
                 }
             }
             _ => {}
@@ -434,6 +435,11 @@ impl History {
         path.reverse();
         path
     }
+}
+
+/// A line of output as a page may show it: pages are passed on.
+fn shown(line: &str) -> String {
+    without_credentials(&clean_output(line)).into_owned()
 }
 
 /// Adds an item to a list that forgets its oldest ones.

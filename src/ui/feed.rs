@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How many messages a page may be behind before it is disconnected; it then connects again and gets the whole.
 const BEHIND: usize = 256;
 
+/// How soon a browser tries again after the connection broke, so that it finds the next run while that is young.
+const RETRY: &[u8] = b"retry: 500\n\n";
+
 /// How many lines of one image are sent in one message.
 const LINES: usize = 200;
 
@@ -158,7 +161,7 @@ impl Feed {
         self.pages.fetch_add(1, Ordering::SeqCst);
         self.was_seen.store(true, Ordering::SeqCst);
         let edition = message("edition", &inner.edition);
-        let first = [edition, message("history", &history)].concat();
+        let first = [RETRY, &edition, &message("history", &history)].concat();
         Some((first.into(), receiver, Seat(Arc::clone(self))))
     }
 

@@ -61,3 +61,29 @@ fn a_page_follows_a_watch_through_edits_buttons_and_a_restart() {
         "{untouched}"
     );
 }
+
+#[test]
+fn a_page_shows_the_end_of_a_build_and_finds_the_next_one() {
+    let sandbox = sandbox();
+    let Some(found) = in_browser("build.mjs", &started(&sandbox)) else {
+        return;
+    };
+    assert_eq!(found["errors"], json!([]));
+    assert_eq!(found["code"], 0);
+    assert_eq!(found["isSame"], true, "the next build has the same address");
+    assert_eq!(found["isDrawn"], true);
+    assert_eq!(found["rows"][0], json!(["base", 0]));
+    let mut later = found["rows"].as_array().unwrap()[1..].to_vec();
+    later.sort_by_key(ToString::to_string);
+    let workers: Vec<u64> = later.iter().map(|row| row[1].as_u64().unwrap()).collect();
+    assert_eq!(
+        (&later[0][0], &later[1][0]),
+        (&json!("serve"), &json!("train"))
+    );
+    assert_eq!(
+        workers.iter().sum::<u64>(),
+        1,
+        "they were built at the same time"
+    );
+    assert_eq!(found["critical"][0], "base");
+}

@@ -175,14 +175,17 @@ fn lists_have_an_end() {
         let line = number.to_string();
         let log = Event::ImageLog {
             image: text("a"),
-            line: format!("\u{1b}[1m{line}"),
+            line: format!("\u{1b}[1m{line} https://me:secret@host/"),
         };
         assert_eq!(history.hear(1.0, &log), Change::Line("a"));
         let message = line.clone();
         history.hear(1.0, &Event::Warning { message });
     }
     assert_eq!(history.images["a"].lines.len(), LINES);
-    assert_eq!(history.images["a"].lines.back().unwrap(), "999");
+    assert_eq!(
+        history.images["a"].lines.back().unwrap(),
+        "999 https://host/"
+    );
     assert_eq!(history.messages.len(), MESSAGES);
 }
 

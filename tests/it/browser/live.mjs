@@ -1,39 +1,15 @@
 // The live page through a whole watch: what a user sees while images are built, files are edited, the program is killed and
 // started again.
 
-import { spawn } from 'node:child_process';
 import { appendFileSync, writeFileSync } from 'node:fs';
 
 import { input, withBrowser } from './driver.mjs';
+import { starter } from './program.mjs';
 
-const { program, folder, environment, manifest } = input();
+const { folder, manifest, ...program } = input();
+const start = starter({ folder, ...program });
+const watch = (...flags) => start('watch', ...flags);
 const PATIENCE = 60_000;
-
-/** Starts a watch, and waits until it has said where its page is. */
-async function watch(...flags) {
-  const child = spawn(program, ['watch', '--builder', 'fake', '--ui', ...flags], {
-    cwd: folder,
-    env: environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = new Promise((resolve) => child.on('exit', resolve));
-  const address = await new Promise((resolve, reject) => {
-    let said = '';
-    child.stderr.on('data', (data) => {
-      said += data;
-      const found = /live page: (\S+)/.exec(said);
-      if (found) resolve(found[1]);
-    });
-    ended.then(() => reject(new Error(`it ended: ${said}`)));
-  });
-  return {
-    address,
-    async end(signal) {
-      child.kill(signal);
-      await ended;
-    },
-  };
-}
 
 await withBrowser(async (browser) => {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
