@@ -93,7 +93,7 @@ impl History {
                     state: row.state,
                     since: at,
                     reference: Some(reference.clone()),
-                    note: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                    note: (!reasons.is_empty()).then(|| harmless(&reasons.join("; "))),
                     seconds: row.seconds,
                     ..Row::default()
                 };
@@ -108,7 +108,7 @@ impl History {
                 self.row(image).step = Some(Step {
                     number: *step,
                     of: *of,
-                    name: name.clone(),
+                    name: harmless(name),
                 });
                 Change::Image(image)
             }
@@ -127,7 +127,7 @@ impl History {
                 why,
                 ..
             } => {
-                self.row(image).note = Some(format!("attempt {attempt} of {of}: {why}"));
+                self.row(image).note = Some(harmless(&format!("attempt {attempt} of {of}: {why}")));
                 Change::Image(image)
             }
             _ => Change::All,
@@ -141,7 +141,7 @@ impl History {
             Event::ImageBuilt { image, .. } => (image, ImageState::Built, None),
             Event::ImagePushed { image, .. } => (image, ImageState::Pushed, None),
             Event::ImageFailed { image, error, .. } => {
-                (image, ImageState::Failed, Some(error.clone()))
+                (image, ImageState::Failed, Some(harmless(error)))
             }
             Event::ImageSkipped { image, because } => {
                 let note = format!("because {} failed", because.join(", "));
@@ -232,18 +232,18 @@ impl History {
             Event::RunFinished { .. } | Event::WatchEnded { .. } => {
                 self.activity = Activity::Ended;
             }
-            Event::Warning { message } => self.say(at, message.clone()),
-            Event::Waiting { whom, .. } => self.say(at, format!("waiting for {whom}")),
-            Event::WatchHeld { why } => self.say(at, why.clone()),
+            Event::Warning { message } => self.say(at, message),
+            Event::Waiting { whom, .. } => self.say(at, &format!("waiting for {whom}")),
+            Event::WatchHeld { why } => self.say(at, why),
             Event::ManifestsBroken { .. } => {
-                self.say(at, "the manifests have errors".to_owned());
+                self.say(at, "the manifests have errors");
             }
-            Event::ManifestsMended => self.say(at, "the manifests are valid again".to_owned()),
+            Event::ManifestsMended => self.say(at, "the manifests are valid again"),
             Event::HookEnded {
                 hook,
                 error: Some(error),
                 ..
-            } => self.say(at, format!("{hook}: {error}")),
+            } => self.say(at, &format!("{hook}: {error}")),
             _ => {}
         }
     }
@@ -258,7 +258,8 @@ impl History {
         row
     }
 
-    fn say(&mut self, at: f64, text: String) {
+    fn say(&mut self, at: f64, text: &str) {
+        let text = harmless(text);
         keep(&mut self.messages, MESSAGES, Message { at, text });
     }
 
@@ -269,7 +270,11 @@ impl History {
             start: at,
             end: None,
             state: ImageState::Running,
-            reasons: reasons.iter().take(REASONS).cloned().collect(),
+            reasons: reasons
+                .iter()
+                .take(REASONS)
+                .map(|reason| harmless(reason))
+                .collect(),
         };
         keep(&mut self.spans, SPANS, span);
     }
@@ -334,9 +339,14 @@ impl History {
     }
 }
 
-/// A line of output as a page may show it: pages are passed on.
+/// A text without credentials in URLs: pages, timelines and summaries are passed on.
+fn harmless(text: &str) -> String {
+    without_credentials(text).into_owned()
+}
+
+/// A line of output as a page may show it.
 fn shown(line: &str) -> String {
-    without_credentials(&clean_output(line)).into_owned()
+    harmless(&clean_output(line))
 }
 
 /// Adds an item to a list that forgets its oldest ones.

@@ -209,3 +209,56 @@ fn the_critical_path_goes_through_what_each_image_waited_for() {
     assert_eq!(history.critical_path(needs), ["slow", "app"]);
     assert!(History::default().critical_path(needs).is_empty());
 }
+
+#[test]
+fn nothing_that_is_told_has_credentials() {
+    let url = "https://ana:secret@index.acme/simple";
+    let image = || text("app");
+    let events = [
+        Event::ImageStarted {
+            image: image(),
+            reference: text("r/app:1"),
+            backend: text("fake"),
+            reasons: vec![format!("commands[0] changed: curl {url}")],
+        },
+        Event::ImageStep {
+            image: image(),
+            step: 1,
+            of: 2,
+            name: format!("commands: curl {url}"),
+        },
+        Event::ImageRetry {
+            image: image(),
+            attempt: 2,
+            of: 3,
+            wait_ms: 1,
+            why: format!("{url} does not answer"),
+        },
+        Event::ImageLog {
+            image: image(),
+            line: format!("Looking in {url}"),
+        },
+        Event::Warning {
+            message: format!("{url} is slow"),
+        },
+        Event::ImageFailed {
+            image: image(),
+            error: format!("`curl {url}` failed"),
+            place: None,
+            log: None,
+            tail: Vec::new(),
+            seconds: 1.0,
+        },
+    ];
+    let mut history = History::default();
+    for event in &events {
+        history.hear(1.0, event);
+        let told = serde_json::to_string(&history).unwrap();
+        assert!(!told.contains("secret"), "{event:?}: {told}");
+    }
+    let told = serde_json::to_string(&history).unwrap();
+    assert!(
+        told.matches("https://index.acme/simple").count() >= 4,
+        "{told}"
+    );
+}
