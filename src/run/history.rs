@@ -311,28 +311,35 @@ impl History {
         keep(&mut self.spans, SPANS, span);
     }
 
-    /// The chain of images that decided how long it took, bases first: from what ended last, back through whatever each of
-    /// them waited for. `needs` lists the ids of the images that an image needs.
-    pub fn critical_path<'a>(&self, needs: impl Fn(&str) -> Vec<&'a str>) -> Vec<String> {
-        // The last end of each image.
+    /// When the last of these spans of each image ended.
+    fn ends(&self, is_counted: impl Fn(&&Span) -> bool) -> BTreeMap<&str, f64> {
         let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
-        for span in &self.spans {
+        for span in self.spans.iter().filter(is_counted) {
             let end = span.end.unwrap_or(self.at);
             let last = ends.entry(&span.image).or_insert(end);
             *last = last.max(end);
         }
-        let last = |names: Vec<&str>| {
+        ends
+    }
+
+    /// The chain of images that decided how long it took, bases first: from what ended last, back through whatever each of
+    /// them waited for. `needs` lists the ids of the images that an image needs.
+    pub fn critical_path<'a>(&self, needs: impl Fn(&str) -> Vec<&'a str>) -> Vec<String> {
+        let ends = self.ends(|_| true);
+        // Nobody waits for the push of another.
+        let built = self.ends(|span| span.state != ImageState::Pushed);
+        let last = |names: Vec<&str>, ends: &BTreeMap<&'_ str, f64>| {
             let ended = names.into_iter().filter_map(|name| {
                 let (name, end) = ends.get_key_value(name)?;
-                Some((*name, *end))
+                Some(((*name).to_owned(), *end))
             });
             ended.max_by(|a, b| a.1.total_cmp(&b.1))
         };
         let mut path = Vec::new();
-        let mut next = last(ends.keys().copied().collect());
+        let mut next = last(ends.keys().copied().collect(), &ends);
         while let Some((image, _)) = next {
-            path.push(image.to_owned());
-            next = last(needs(image));
+            next = last(needs(&image), &built);
+            path.push(image);
         }
         path.reverse();
         path

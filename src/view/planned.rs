@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::drawing::{CriticalPath, Drawing, State};
-use crate::graph::Graph;
+use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Plan, Planned};
 use crate::run::History;
 use crate::run::history::Span;
@@ -55,7 +55,9 @@ impl Drawing {
             || all().critical_path(graph),
             |plan| plan.critical_path(graph),
         );
-        if self.nodes.iter().any(|node| node.seconds.is_some()) && !path.is_empty() {
+        // A sum of guesses would look like a measurement.
+        let is_known = |id: &ImageId| drawn.get(id).is_some_and(Option::is_some);
+        if !path.is_empty() && path.iter().all(is_known) {
             self.critical_path = Some(CriticalPath {
                 images: path.iter().map(|id| graph.name(*id).to_owned()).collect(),
                 seconds: sum,

@@ -262,3 +262,21 @@ fn nothing_that_is_told_has_credentials() {
         "{told}"
     );
 }
+
+#[test]
+fn nobody_waits_for_a_push() {
+    let history = history(&[
+        started("quick"),
+        started("slow"),
+        built("quick", 2.0),
+        built("slow", 2.0),
+        started("app"),
+        pushed("quick", 2.5),
+        built("app", 2.0),
+    ]);
+    let needs = |image: &str| match image {
+        "app" => vec!["quick", "slow"],
+        _ => Vec::new(),
+    };
+    assert_eq!(history.critical_path(needs), ["slow", "app"]);
+}
