@@ -196,7 +196,9 @@ impl History {
 
     fn whole(&mut self, at: f64, event: &Event) {
         match event {
-            Event::RunStarted { jobs, .. } => self.jobs = *jobs,
+            Event::RunStarted { jobs, .. } => {
+                (self.jobs, self.activity) = (*jobs, Activity::Building);
+            }
             Event::FilesChanged { images, .. } => {
                 self.activity = Activity::Building;
                 for image in images {
@@ -235,8 +237,14 @@ impl History {
             Event::Warning { message } => self.say(at, message),
             Event::Waiting { whom, .. } => self.say(at, &format!("waiting for {whom}")),
             Event::WatchHeld { why } => self.say(at, why),
-            Event::ManifestsBroken { .. } => {
-                self.say(at, "the manifests have errors");
+            Event::ManifestsBroken { shown, .. } => {
+                if self.spans.iter().all(|span| span.end.is_some()) {
+                    self.activity = Activity::Waiting;
+                }
+                let (mistakes, _) = &**shown;
+                let first = mistakes.first().map(|first| first.message.as_str());
+                let first = first.unwrap_or("see the terminal");
+                self.say(at, &format!("the manifests have errors: {first}"));
             }
             Event::ManifestsMended => self.say(at, "the manifests are valid again"),
             Event::HookEnded {

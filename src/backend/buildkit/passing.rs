@@ -67,9 +67,13 @@ pub(super) const FETCHING: &[&str] = &[
     "too many requests (429)",
 ];
 
-/// Messages from `BuildKit` when two builds finish the same step at once, as after a client was killed; a retry finds
-/// the step done. In lower case.
-pub(super) const RACING: &[&str] = &["failed to stat active key during commit", "during finalize"];
+/// Messages from `BuildKit` when two builds finish the same step at once, as after a client was killed, so that a retry finds
+/// the step done; or when images are removed while a layer is unpacked on one of theirs. In lower case.
+pub(super) const RACING: &[&str] = &[
+    "failed to stat active key during commit",
+    "during finalize",
+    "failed to prepare extraction snapshot",
+];
 
 /// Messages that look like network errors but are about names or permissions. In lower case.
 const LASTING: &[&str] = &[
@@ -134,8 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn two_builds_that_finish_one_step_at_once_are_worth_another_try() {
+    fn builds_that_get_into_each_others_way_are_worth_another_try() {
         let said = "failed to commit qq5 to vdd during finalize: failed to stat active key during commit: snapshot qq5 does not exist: not found";
+        assert!(is_passing(said));
+        let said = "failed to prepare extraction snapshot \"extract-6 sha256:df\": parent snapshot sha256:98 does not exist: not found";
         assert!(is_passing(said));
         assert!(!is_passing("pull access denied: not found"));
     }

@@ -280,3 +280,35 @@ fn nobody_waits_for_a_push() {
     };
     assert_eq!(history.critical_path(needs), ["slow", "app"]);
 }
+
+#[test]
+fn a_watch_with_broken_manifests_waits_and_says_what_is_wrong() {
+    let broken = Event::ManifestsBroken {
+        mistakes: serde_json::Value::Null,
+        shown: std::sync::Arc::new((
+            vec![crate::diagnostic::Diagnostic::error(
+                "syntax",
+                "a block is never closed",
+            )],
+            crate::diagnostic::Sources::default(),
+        )),
+    };
+    let mut history = history(&[broken.clone()]);
+    assert_eq!(history.activity, Activity::Waiting);
+    let text = "the manifests have errors: a block is never closed";
+    assert_eq!(history.messages[0].text, text);
+    let begins = Event::RunStarted {
+        build: 1,
+        fresh: 0,
+        jobs: 2,
+    };
+    history.hear(1.0, &begins);
+    assert_eq!((history.activity, history.jobs), (Activity::Building, 2));
+    history.hear(2.0, &started("a"));
+    history.hear(3.0, &broken);
+    assert_eq!(
+        history.activity,
+        Activity::Building,
+        "what was valid is still built"
+    );
+}
