@@ -85,6 +85,24 @@ pub trait Backend: Send + Sync {
         vec![None; wanted.len()]
     }
 
+    /// Whether it can write its images to files.
+    fn exports(&self) -> bool {
+        false
+    }
+
+    /// Writes images that it has built.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot do that, if an image is not whole, or if it cannot be written.
+    fn export(&self, _: &[Artifact], _: Export<'_>) -> Result<(), BuildError> {
+        let why = format!(
+            "the builder `{}` does not write images to files",
+            self.name()
+        );
+        Err(BuildError::Failed(why))
+    }
+
     /// Builds one image. The reference names the result only once this returns.
     ///
     /// # Errors
@@ -106,6 +124,14 @@ pub trait Backend: Send + Sync {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError>;
+}
+
+/// Where images are written.
+pub enum Export<'a> {
+    /// A directory, as an OCI layout.
+    Layout(&'a Path),
+    /// A stream, as an archive that `docker load` takes.
+    Archive(&'a mut dyn std::io::Write),
 }
 
 /// Whether a backend can build on this machine.

@@ -5,6 +5,7 @@ use clap::Args;
 use super::account::Files;
 use super::choice::{Choice, How};
 use super::context::Context;
+use super::export::{self, Exporter, Output};
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Selection;
@@ -28,6 +29,10 @@ pub(super) struct BuildArgs {
     /// Only show what would be done; same as `graph plan`
     #[arg(long)]
     dry_run: bool,
+    /// Write the selected images, which the builder `oci` must build: an OCI layout (`oci:DIR`), or an archive that `docker load`
+    /// takes (`tar:FILE`, `tar:-`)
+    #[arg(long, value_name = "WHERE", value_parser = export::place)]
+    output: Option<Output>,
     #[command(flatten)]
     files: Files,
 }
@@ -41,6 +46,9 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
     let planned = args.choice.plan(&session, &selection, &notifier)?;
+    let exporter = args.output.as_ref();
+    let exporter = exporter.map(|output| Exporter::new(output, &session, &planned, context));
+    let exporter = exporter.transpose()?;
     session.ready(&planned.plan, notifier.asker())?;
     args.choice.tell_doubts(&session, &planned, &notifier);
     let options = args.how.options(&args.choice);
@@ -70,6 +78,9 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     drop(page);
     let code = code(&summary, context);
     let mut failures = account.write(&summary);
+    if let Some(exporter) = exporter.filter(|_| code == exit::DONE) {
+        failures.extend(exporter.write(&summary).err());
+    }
     // A build failure matters more than a file that is missing, so it sets the exit code.
     let last = failures.pop_if(|_| code == exit::DONE);
     for failure in failures {

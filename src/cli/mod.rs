@@ -13,6 +13,7 @@ mod context;
 mod doctor;
 mod edit;
 mod explain;
+mod export;
 mod failure;
 mod fmt;
 mod generate;

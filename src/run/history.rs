@@ -87,6 +87,8 @@ impl History {
                 reasons,
                 ..
             } => {
+                let is_awake = self.activity != Activity::Waiting;
+                self.activity = Activity::Building;
                 self.open(at, image, reasons);
                 let row = self.turn(at, image, ImageState::Running, None);
                 *row = Row {
@@ -97,7 +99,11 @@ impl History {
                     seconds: row.seconds,
                     ..Row::default()
                 };
-                Change::Image(image)
+                if is_awake {
+                    Change::Image(image)
+                } else {
+                    Change::All
+                }
             }
             Event::ImageStep {
                 image,
@@ -227,6 +233,8 @@ impl History {
             Event::WatchPaused { paused } => {
                 self.activity = if *paused {
                     Activity::Paused
+                } else if self.is_idle() {
+                    Activity::Waiting
                 } else {
                     Activity::Building
                 };
@@ -234,11 +242,17 @@ impl History {
             Event::RunFinished { .. } | Event::WatchEnded { .. } => {
                 self.activity = Activity::Ended;
             }
+            _ => self.message(at, event),
+        }
+    }
+
+    fn message(&mut self, at: f64, event: &Event) {
+        match event {
             Event::Warning { message } => self.say(at, message),
             Event::Waiting { whom, .. } => self.say(at, &format!("waiting for {whom}")),
             Event::WatchHeld { why } => self.say(at, why),
             Event::ManifestsBroken { shown, .. } => {
-                if self.spans.iter().all(|span| span.end.is_some()) {
+                if self.is_idle() {
                     self.activity = Activity::Waiting;
                 }
                 let (mistakes, _) = &**shown;
@@ -254,6 +268,10 @@ impl History {
             } => self.say(at, &format!("{hook}: {error}")),
             _ => {}
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.spans.iter().all(|span| span.end.is_some())
     }
 
     fn row(&mut self, image: &str) -> &mut Row {

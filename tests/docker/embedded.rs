@@ -1,5 +1,7 @@
 //! The embedded builder beside Docker: the same manifest gives the same files and the same config, and its images run.
 
+use std::process::Command;
+
 use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{docker, nonce, on};
@@ -178,5 +180,47 @@ fn the_embedded_builder_makes_what_docker_makes() {
         );
         assert!(wanted.len() > 300, "{} files", wanted.len());
         assert_eq!(bench.config(&by_docker), bench.config(&embedded));
+    }
+}
+
+#[test]
+fn archives_and_layouts_are_loaded() {
+    for (store, engine) in engines() {
+        let bench = Bench::new(&engine);
+        let images = IMAGES.replace("BASE", &bench.base);
+        let head = format!(
+            "defaults {{ registry \"{}/files\"; builder \"oci\"; }}\n",
+            bench.prefix
+        );
+        bench
+            .sandbox
+            .write("imgspec.kdl", &format!("{head}{images}"));
+        bench
+            .sandbox
+            .run(&["graph", "build", "--output", "tar:images.tar"])
+            .success();
+        let archive = bench.sandbox.path("images.tar").display().to_string();
+        let loaded = bench.docker(&["load", "-i", &archive]);
+        assert_eq!(loaded.matches("Loaded image").count(), 2, "{loaded}");
+        let app = bench.sandbox.run(&["tag", "app"]).success().stdout;
+        assert_eq!(bench.docker(&["run", "--rm", app.trim()]), "hello\n");
+
+        bench
+            .sandbox
+            .run(&["graph", "build", "app", "--output", "oci:layout"])
+            .success();
+        // Only containerd's store reads a layout as it is: the classic one wants the list that an archive has.
+        if store == "containerd" {
+            bench.docker(&["image", "rm", "--force", app.trim()]);
+            let (layout, file) = (
+                bench.sandbox.path("layout"),
+                bench.sandbox.path("layout.tar"),
+            );
+            let mut tar = Command::new("tar");
+            tar.arg("-cf").arg(&file).arg("-C").arg(&layout).arg(".");
+            assert!(tar.status().unwrap().success());
+            bench.docker(&["load", "-i", &file.display().to_string()]);
+            assert_eq!(bench.docker(&["run", "--rm", app.trim()]), "hello\n");
+        }
     }
 }

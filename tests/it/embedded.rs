@@ -254,3 +254,88 @@ fn clean_removes_what_no_image_has_and_what_is_old() {
     assert_eq!(store(&sandbox).join("notes").read_dir().unwrap().count(), 0);
     assert_eq!(digest(&sandbox, &[]), first);
 }
+
+#[test]
+fn images_are_written_to_files() {
+    let sandbox = sandbox();
+    let first = digest(&sandbox, &["--output", "oci:out/layout"]);
+    let index: serde_json::Value =
+        serde_json::from_str(&sandbox.read("out/layout/index.json")).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
+    let app = &index["manifests"][1];
+    assert_eq!(app["digest"], first);
+    let name = app["annotations"]["io.containerd.image.name"]
+        .as_str()
+        .unwrap();
+    assert!(name.starts_with("docker.io/library/app:"), "{name}");
+    let written = sandbox
+        .path("out/layout/blobs/sha256")
+        .read_dir()
+        .unwrap()
+        .count();
+    assert_eq!(written, blobs(&sandbox).len());
+    // Again, with one image: what is there stays, and the index names what was asked for.
+    sandbox
+        .run(&["graph", "build", "tools", "--output", "oci:out/layout"])
+        .success();
+    let index: serde_json::Value =
+        serde_json::from_str(&sandbox.read("out/layout/index.json")).unwrap();
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
+
+    let mut archives = Vec::new();
+    for name in ["a.tar", "b.tar"] {
+        sandbox
+            .run(&["graph", "build", "app", "--output", &format!("tar:{name}")])
+            .success();
+        archives.push(std::fs::read(sandbox.path(name)).unwrap());
+    }
+    let piped = sandbox
+        .command(&["graph", "build", "app", "--output", "tar:-"])
+        .output()
+        .unwrap();
+    assert!(
+        archives[0] == archives[1] && archives[0] == piped.stdout,
+        "the same bytes each time"
+    );
+    assert!(archives[0].len() > 5 * 512 && archives[0].len() % 512 == 0);
+}
+
+#[test]
+fn what_cannot_be_written_to_files_is_said_before_anything_is_built() {
+    let sandbox = sandbox();
+    let refused = |flags: &[&str]| {
+        let ran = sandbox.run(&[&["graph", "build"], flags].concat());
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        ran.stderr
+    };
+    for value in ["x", "oci:", "tar:", "zip:x"] {
+        let words = refused(&["--output", value]);
+        assert!(
+            words.contains("write `oci:DIR`, `tar:FILE`"),
+            "{value}: {words}"
+        );
+    }
+    let mixed = MANIFEST.replace(
+        "image \"tools\" {",
+        "image \"tools\" {\n    builder \"fake\"",
+    );
+    sandbox.write("imgspec.kdl", &mixed);
+    let words = refused(&["--output", "tar:x.tar"]);
+    assert!(
+        words.contains("`tools` is built by `fake`, whose images `--output` cannot write"),
+        "{words}"
+    );
+    assert!(!sandbox.path(".imgspec/state").exists());
+    sandbox.write("imgspec.kdl", MANIFEST);
+    let words = refused(&["--output", "tar:nowhere/x.tar"]);
+    assert!(
+        words.contains("nowhere/x.tar` cannot be written"),
+        "{words}"
+    );
+    sandbox.write("file", "");
+    let words = refused(&["--output", "oci:file"]);
+    assert!(
+        words.contains("file` cannot be written") || words.contains("cannot be written to"),
+        "{words}"
+    );
+}

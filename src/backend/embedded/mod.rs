@@ -10,6 +10,7 @@ mod clean;
 mod common;
 mod config;
 mod copy;
+mod export;
 mod owner;
 mod publish;
 #[cfg(test)]
@@ -25,8 +26,8 @@ use super::oci::registry::{self, Access};
 use super::oci::store::Store;
 use super::platform::Platform;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
-    StoreKind, Unresolved, Unsupported, Wanted, context, labels, waiting,
+    Artifact, Availability, Backend, BuildError, Cancel, Existence, Export, Job, Notes, Outsider,
+    Resolved, StoreKind, Unresolved, Unsupported, Wanted, context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;
@@ -220,6 +221,18 @@ impl Backend for Embedded {
         let mut found = Found::default();
         let size = found.look(&store, digest).then_some(found.size);
         Ok(job.artifact(NAME, digest.to_string(), size))
+    }
+
+    fn exports(&self) -> bool {
+        true
+    }
+
+    fn export(&self, images: &[Artifact], to: Export<'_>) -> Result<(), BuildError> {
+        let store = self.store(&Cancel::default())?;
+        match to {
+            Export::Layout(folder) => export::layout(&store, images, folder),
+            Export::Archive(stream) => export::archive(&store, images, stream),
+        }
     }
 
     fn push(

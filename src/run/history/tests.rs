@@ -293,7 +293,7 @@ fn a_watch_with_broken_manifests_waits_and_says_what_is_wrong() {
             crate::diagnostic::Sources::default(),
         )),
     };
-    let mut history = history(&[broken.clone()]);
+    let mut history = history(std::slice::from_ref(&broken));
     assert_eq!(history.activity, Activity::Waiting);
     let text = "the manifests have errors: a block is never closed";
     assert_eq!(history.messages[0].text, text);
@@ -311,4 +311,16 @@ fn a_watch_with_broken_manifests_waits_and_says_what_is_wrong() {
         Activity::Building,
         "what was valid is still built"
     );
+}
+
+#[test]
+fn a_resumed_watch_waits_until_something_is_built() {
+    let paused = |paused| Event::WatchPaused { paused };
+    let mut history = history(&[started("a"), paused(true), built("a", 1.0)]);
+    assert_eq!(history.activity, Activity::Paused);
+    history.hear(3.0, &paused(false));
+    assert_eq!(history.activity, Activity::Waiting);
+    assert_eq!(history.hear(4.0, &started("a")), Change::All);
+    assert_eq!(history.activity, Activity::Building);
+    assert_eq!(history.hear(5.0, &started("b")), Change::Image("b"));
 }
