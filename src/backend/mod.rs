@@ -85,6 +85,11 @@ pub trait Backend: Send + Sync {
         vec![None; wanted.len()]
     }
 
+    /// Whether its images are in a store that no other builder reads.
+    fn is_store_own(&self) -> bool {
+        false
+    }
+
     /// Whether it can write its images to files.
     fn exports(&self) -> bool {
         false

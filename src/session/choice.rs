@@ -3,6 +3,7 @@
 //! Whether that backend can build on this machine is checked only when there is something to build: a run with nothing
 //! to do starts no process.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::backend::Backend;
@@ -46,10 +47,45 @@ pub(super) fn choose(
         chosen.push(Arc::clone(backend));
     }
     if mistakes.is_empty() {
+        mistakes = unreachable(images, recipes, &chosen);
+    }
+    if mistakes.is_empty() {
         Ok(chosen)
     } else {
         Err(mistakes)
     }
+}
+
+/// Images that need one of another builder, where one of the two has a store that no other builder reads.
+fn unreachable(images: &[Image], recipes: &[Recipe], chosen: &Backends) -> Vec<Diagnostic> {
+    let ids = images.iter().zip(chosen);
+    let builders: BTreeMap<&str, &Arc<dyn Backend>> = ids
+        .map(|(image, backend)| (image.id.as_str(), backend))
+        .collect();
+    let mut mistakes = Vec::new();
+    for ((image, recipe), own) in images.iter().zip(recipes).zip(chosen) {
+        let needs: BTreeSet<&str> = recipe.images().collect();
+        for need in needs {
+            let Some(other) = builders.get(need) else {
+                continue;
+            };
+            let is_apart = own.is_store_own() || other.is_store_own();
+            if own.name() == other.name() || !is_apart {
+                continue;
+            }
+            let (id, name, other) = (&image.id, own.name(), other.name());
+            let message = format!(
+                "image `{id}`: the `{name}` builder cannot reach `{need}`, which `{other}` builds"
+            );
+            let mut mistake =
+                Diagnostic::error("unreachable-image", message).help("give both the same builder");
+            if let Some(place) = image.places.get("base-image") {
+                mistake = mistake.at(*place, "");
+            }
+            mistakes.push(mistake);
+        }
+    }
+    mistakes
 }
 
 fn unknown(image: &Image, name: &str, known: &Backends) -> Diagnostic {

@@ -189,17 +189,35 @@ image "own" { builder "oci"; dockerfile "Dockerfile"; }
 }
 
 #[test]
-fn a_base_of_another_builder_and_a_registry_that_is_gone_are_told() {
+fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
     let sandbox = sandbox();
-    let mixed = MANIFEST.replace(
-        "image \"tools\" {",
-        "image \"tools\" {\n    builder \"fake\"",
-    );
+    for builder in ["docker", "fake"] {
+        let mixed = MANIFEST.replace(
+            "image \"tools\" {",
+            &format!("image \"tools\" {{\n    builder \"{builder}\""),
+        );
+        sandbox.write("imgspec.kdl", &mixed);
+        let ran = sandbox.run(&["check"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+        let words = format!("the `oci` builder cannot reach `tools`, which `{builder}` builds");
+        assert!(ran.stderr.contains(&words), "{}", ran.stderr);
+    }
+    let mixed = MANIFEST.replace("image \"app\" {", "image \"app\" {\n    builder \"fake\"");
     sandbox.write("imgspec.kdl", &mixed);
-    let ran = sandbox.run(&["graph", "build"]);
-    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
-    let words = "`tools` is built by `fake`, whose images the embedded builder cannot reach; give both the same builder";
+    let ran = sandbox.run(&["check"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let words = "image `app`: the `fake` builder cannot reach `tools`, which `oci` builds";
     assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("give both the same builder"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn a_registry_that_is_gone_is_told() {
+    let sandbox = sandbox();
     let gone = MANIFEST.replace("\"scratch\"", "\"127.0.0.1:1/base:1\"");
     sandbox.write("imgspec.kdl", &gone);
     let ran = sandbox.run(&["graph", "build", "--attempts", "1"]);
@@ -315,14 +333,12 @@ fn what_cannot_be_written_to_files_is_said_before_anything_is_built() {
             "{value}: {words}"
         );
     }
-    let mixed = MANIFEST.replace(
-        "image \"tools\" {",
-        "image \"tools\" {\n    builder \"fake\"",
-    );
+    let mixed =
+        format!("{MANIFEST}image \"other\" {{ builder \"fake\"; base-image \"scratch\"; }}\n");
     sandbox.write("imgspec.kdl", &mixed);
     let words = refused(&["--output", "tar:x.tar"]);
     assert!(
-        words.contains("`tools` is built by `fake`, whose images `--output` cannot write"),
+        words.contains("`other` is built by `fake`, whose images `--output` cannot write"),
         "{words}"
     );
     assert!(!sandbox.path(".imgspec/state").exists());

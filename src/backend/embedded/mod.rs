@@ -223,6 +223,10 @@ impl Backend for Embedded {
         Ok(job.artifact(NAME, digest.to_string(), size))
     }
 
+    fn is_store_own(&self) -> bool {
+        true
+    }
+
     fn exports(&self) -> bool {
         true
     }
