@@ -224,3 +224,31 @@ fn archives_and_layouts_are_loaded() {
         }
     }
 }
+
+#[test]
+fn images_on_one_base_fetch_it_once() {
+    let (_, engine) = engines().swap_remove(0);
+    let bench = Bench::new(&engine);
+    let image = |at: usize| {
+        let base = &bench.base;
+        format!("image \"i{at}\" {{ base-image \"{base}\"; env AT=\"{at}\"; }}\n")
+    };
+    let images = (0..8).map(image).collect::<Vec<_>>().concat();
+    bench.sandbox.write(
+        "imgspec.kdl",
+        &format!("defaults {{ builder \"oci\"; }}\n{images}"),
+    );
+    let ran = bench
+        .sandbox
+        .run(&["--progress", "json", "graph", "build", "--jobs", "8"]);
+    let said = ran.success().stderr;
+    let lines = said.lines().filter(|line| line.contains("\"image-log\""));
+    let mut fetched: Vec<&str> = lines
+        .filter_map(|line| Some(line.split("fetching ").nth(1)?.trim_end_matches("\"}")))
+        .collect();
+    assert!(fetched.len() > 3, "{said}");
+    fetched.sort_unstable();
+    let all = fetched.len();
+    fetched.dedup();
+    assert_eq!(fetched.len(), all, "a blob was fetched twice: {said}");
+}

@@ -1,8 +1,12 @@
 //! The image that a build starts from: fetched from a registry, built before, or nothing.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LARGEST, failed, passing};
+use super::common::{LARGEST, at_once, failed, passing};
 use super::config::Config;
 use crate::backend::oci::layer::{self, Index};
 use crate::backend::oci::manifest::{Descriptor, Manifest};
@@ -58,12 +62,23 @@ impl LayerNote {
     }
 }
 
+/// Whose turn it is to fetch a blob, of the builds of this process.
+#[derive(Debug, Default)]
+pub(super) struct Fetching(Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>);
+
+impl Fetching {
+    fn turn(&self, blob: Digest) -> Arc<Mutex<()>> {
+        Arc::clone(self.0.lock().entry(blob).or_default())
+    }
+}
+
 /// Where images come from.
 pub(super) struct Source<'a> {
     pub(super) store: &'a Store,
     pub(super) access: &'a Access,
     pub(super) cancel: &'a Cancel,
     pub(super) notes: &'a dyn Notes,
+    pub(super) fetching: &'a Fetching,
 }
 
 impl Source<'_> {
@@ -96,13 +111,9 @@ impl Source<'_> {
             manifest = read(&bytes)?;
         }
         self.keep(digest, &bytes)?;
-        for blob in &manifest.blobs {
-            if self.store.size(blob.digest).map_err(failed)? == blob.size {
-                continue;
-            }
-            self.notes.log(&format!("fetching {}", blob.digest));
-            from.fetch(blob.digest, self.store).map_err(gone)?;
-        }
+        at_once(&manifest.blobs, |blob| {
+            self.fetch(blob, &from).map_err(gone)
+        })?;
         let image = self.image(&manifest)?;
         if image.config.platform().is(platform) {
             return Ok(image);
@@ -111,6 +122,17 @@ impl Source<'_> {
         Err(BuildError::Failed(format!(
             "`{reference}` is for {is}, not for {platform}"
         )))
+    }
+
+    /// Fetches a blob that the store lacks. Images on one base, built at once, fetch it once.
+    fn fetch(&self, blob: &Descriptor, from: &Transfer<'_>) -> Result<(), TransferError> {
+        let turn = self.fetching.turn(blob.digest);
+        let _turn = turn.lock();
+        if self.store.size(blob.digest)? == blob.size {
+            return Ok(());
+        }
+        self.notes.log(&format!("fetching {}", blob.digest));
+        from.fetch(blob.digest, self.store)
     }
 
     /// An image that was built before, by the digest of its manifest or index.
@@ -153,8 +175,10 @@ impl Source<'_> {
         }
         let mut tree = Tree::default();
         let mut parts = Vec::new();
-        for (blob, diff_id) in blobs.zip(diff_ids) {
-            tree.apply(&self.index(blob.digest, diff_id)?);
+        let layers: Vec<(&Descriptor, Digest)> = blobs.zip(diff_ids).collect();
+        let indexes = at_once(&layers, |(blob, diff_id)| self.index(blob.digest, *diff_id))?;
+        for ((blob, _), index) in layers.iter().zip(&indexes) {
+            tree.apply(index);
             parts.push(Part {
                 media_type: oci_type(&blob.media_type),
                 digest: blob.digest,

@@ -33,7 +33,7 @@ use crate::asking::Asker;
 use crate::disk::cache;
 use crate::disk::dir::Rooted;
 use crate::recipe::Recipe;
-use base::Source;
+use base::{Fetching, Source};
 use common::{ImageNote, LARGEST, NAME, failed};
 use config::Config;
 
@@ -44,6 +44,7 @@ pub struct Embedded {
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
+    fetching: Fetching,
 }
 
 impl Embedded {
@@ -54,6 +55,7 @@ impl Embedded {
             access,
             place: own.join("images"),
             store: Mutex::default(),
+            fetching: Fetching::default(),
         }
     }
 
@@ -207,6 +209,7 @@ impl Backend for Embedded {
             access: &self.access,
             cancel,
             notes,
+            fetching: &self.fetching,
         };
         let digest = build::build(job, &source)?;
         let note = ImageNote {
@@ -252,6 +255,7 @@ impl Backend for Embedded {
             access: &self.access,
             cancel,
             notes,
+            fetching: &self.fetching,
         };
         let digest = Digest::read(&artifact.digest)
             .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;

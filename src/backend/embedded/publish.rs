@@ -1,12 +1,7 @@
 //! Brings an image to its registry: blobs first, then manifests, then the name.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
-use parking_lot::Mutex;
-
 use super::base::{Source, told};
-use super::common::{LARGEST, failed};
+use super::common::{LARGEST, at_once, failed};
 use crate::backend::oci::manifest::{Descriptor, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
@@ -14,9 +9,6 @@ use crate::backend::oci::registry::{Transfer, TransferError};
 use crate::backend::{BuildError, Job};
 use crate::recipe::repository;
 use crate::spec::Base;
-
-/// How many blobs are sent at once.
-const AT_ONCE: usize = 4;
 
 /// Pushes the image with this digest under the job's reference.
 pub(super) fn push(job: &Job<'_>, digest: Digest, source: &Source<'_>) -> Result<(), BuildError> {
@@ -58,29 +50,15 @@ fn read(bytes: &[u8]) -> Result<Manifest, BuildError> {
     Manifest::read(bytes, None).map_err(|error| failed(format!("a manifest of the store: {error}")))
 }
 
-/// Sends these blobs, a few at once; stops at the first failure.
 fn send(
     blobs: &[Descriptor],
     to: &Transfer<'_>,
     source: &Source<'_>,
     mount: Option<&str>,
 ) -> Result<(), TransferError> {
-    let next = AtomicUsize::new(0);
-    let failure = Mutex::new(None);
-    let work = || {
-        while let Some(blob) = blobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let size = blob.size.unwrap_or_default();
-            if let Err(error) = to.bring(blob.digest, size, source.store, mount) {
-                failure.lock().get_or_insert(error);
-                next.store(blobs.len(), Ordering::Relaxed);
-            }
-        }
+    let bring = |blob: &Descriptor| {
+        let size = blob.size.unwrap_or_default();
+        to.bring(blob.digest, size, source.store, mount)
     };
-    thread::scope(|scope| {
-        for _ in 1..AT_ONCE.min(blobs.len()) {
-            scope.spawn(work);
-        }
-        work();
-    });
-    failure.into_inner().map_or(Ok(()), Err)
+    at_once(blobs, bring).map(drop)
 }

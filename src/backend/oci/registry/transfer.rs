@@ -102,7 +102,12 @@ impl<'a> Transfer<'a> {
                     have => request.header("Range", format!("bytes={have}-")),
                 }
             };
-            let mut answer = self.found(self.send(request, &Load::Nothing)?)?;
+            let answer = self.send(request, &Load::Nothing)?;
+            if have > 0 && answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+                // It broke after the last byte.
+                break;
+            }
+            let mut answer = self.found(answer)?;
             if have > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
                 writer = to.writer()?;
             }
