@@ -48,6 +48,8 @@ pub struct History {
 pub enum Change<'a> {
     /// The state of one image, and perhaps its spans.
     Image(&'a str),
+    /// Nothing that is shown.
+    Nothing,
     /// One line of output more, of this image.
     Line(&'a str),
     /// Anything else: activity, messages, many images.
@@ -72,6 +74,11 @@ impl History {
             | Event::ImageCancelled { .. }
             | Event::ImageSuperseded { .. }
             | Event::ImageWaiting { .. } => self.end(at, event),
+            // A hook may print without end, and none of these shows.
+            Event::HookStarted { .. }
+            | Event::HookLog { .. }
+            | Event::PageServed { .. }
+            | Event::WatchStarted { .. } => Change::Nothing,
             _ => {
                 self.whole(at, event);
                 Change::All
@@ -86,25 +93,7 @@ impl History {
                 reference,
                 reasons,
                 ..
-            } => {
-                let is_awake = self.activity != Activity::Waiting;
-                self.activity = Activity::Building;
-                self.open(at, image, reasons);
-                let row = self.turn(at, image, ImageState::Running, None);
-                *row = Row {
-                    state: row.state,
-                    since: at,
-                    reference: Some(reference.clone()),
-                    note: (!reasons.is_empty()).then(|| harmless(&reasons.join("; "))),
-                    seconds: row.seconds,
-                    ..Row::default()
-                };
-                if is_awake {
-                    Change::Image(image)
-                } else {
-                    Change::All
-                }
-            }
+            } => self.start(at, image, reference, reasons),
             Event::ImageStep {
                 image,
                 step,
@@ -137,6 +126,34 @@ impl History {
                 Change::Image(image)
             }
             _ => Change::All,
+        }
+    }
+
+    fn start<'a>(
+        &mut self,
+        at: f64,
+        image: &'a str,
+        reference: &str,
+        reasons: &[String],
+    ) -> Change<'a> {
+        let wakes = self.activity == Activity::Waiting;
+        if wakes {
+            self.activity = Activity::Building;
+        }
+        self.open(at, image, reasons);
+        let row = self.row(image);
+        *row = Row {
+            state: ImageState::Running,
+            since: at,
+            reference: Some(reference.to_owned()),
+            note: (!reasons.is_empty()).then(|| harmless(&reasons.join("; "))),
+            seconds: row.seconds,
+            ..Row::default()
+        };
+        if wakes {
+            Change::All
+        } else {
+            Change::Image(image)
         }
     }
 

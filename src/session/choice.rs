@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::backend::Backend;
 use crate::diagnostic::Diagnostic;
 use crate::recipe::Recipe;
+use crate::spec::Base;
 use crate::suggest;
 use crate::workspace::Image;
 
@@ -79,7 +80,9 @@ fn unreachable(images: &[Image], recipes: &[Recipe], chosen: &Backends) -> Vec<D
             );
             let mut mistake =
                 Diagnostic::error("unreachable-image", message).help("give both the same builder");
-            if let Some(place) = image.places.get("base-image") {
+            let is_base = recipe.base == Base::Image(need.to_owned());
+            let place = image.places.get("base-image").filter(|_| is_base);
+            if let Some(place) = place {
                 mistake = mistake.at(*place, "");
             }
             mistakes.push(mistake);

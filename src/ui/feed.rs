@@ -104,6 +104,7 @@ impl Feed {
                 lines.extend(line);
             }
             Change::All => news.is_all = true,
+            Change::Nothing => {}
         }
         self.changed.notify_one();
     }

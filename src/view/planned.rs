@@ -26,8 +26,8 @@ impl Drawing {
         }
     }
 
-    /// Shows how long each image took last, how large it is, and the chain of images that takes longest: of those that a plan builds, or
-    /// without a plan of all.
+    /// Shows how long each image took last, how large it is, and the chain of images that takes longest: of those that a plan
+    /// builds, or without a plan of all.
     pub fn show_times(&mut self, graph: &Graph, store: &Store, plan: Option<&Plan>) {
         let mut drawn = BTreeMap::new();
         for node in &mut self.nodes {
@@ -64,6 +64,7 @@ impl Drawing {
             });
         }
     }
+
     /// Shows what became of the images in a run that has ended: how long each took, and why it was built or failed.
     pub fn show_run(&mut self, history: &History) {
         let spans = history.spans.iter();

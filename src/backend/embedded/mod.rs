@@ -69,6 +69,21 @@ impl Embedded {
         Ok(opened)
     }
 
+    fn source<'a>(
+        &'a self,
+        store: &'a Store,
+        notes: &'a dyn Notes,
+        cancel: &'a Cancel,
+    ) -> Source<'a> {
+        Source {
+            store,
+            access: &self.access,
+            cancel,
+            notes,
+            fetching: &self.fetching,
+        }
+    }
+
     /// What the store has under this reference. A store that does not exist has nothing.
     fn find(&self, wanted: &Wanted<'_>) -> Result<Existence, BuildError> {
         if self.place.open().map_err(failed)?.is_none() {
@@ -204,13 +219,7 @@ impl Backend for Embedded {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         let store = self.store(cancel)?;
-        let source = Source {
-            store: &store,
-            access: &self.access,
-            cancel,
-            notes,
-            fetching: &self.fetching,
-        };
+        let source = self.source(&store, notes, cancel);
         let digest = build::build(job, &source)?;
         let note = ImageNote {
             reference: job.reference.to_owned(),
@@ -250,13 +259,7 @@ impl Backend for Embedded {
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError> {
         let store = self.store(cancel)?;
-        let source = Source {
-            store: &store,
-            access: &self.access,
-            cancel,
-            notes,
-            fetching: &self.fetching,
-        };
+        let source = self.source(&store, notes, cancel);
         let digest = Digest::read(&artifact.digest)
             .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
         publish::push(job, digest, &source)?;

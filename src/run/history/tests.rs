@@ -324,3 +324,13 @@ fn a_resumed_watch_waits_until_something_is_built() {
     assert_eq!(history.activity, Activity::Building);
     assert_eq!(history.hear(5.0, &started("b")), Change::Image("b"));
 }
+
+#[test]
+fn what_a_hook_prints_changes_nothing() {
+    let log = Event::HookLog {
+        hook: text("on-success"),
+        line: text("restarted"),
+    };
+    let mut history = history(&[started("a")]);
+    assert_eq!(history.hear(1.0, &log), Change::Nothing);
+}

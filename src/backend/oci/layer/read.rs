@@ -12,7 +12,7 @@ use tar::{Archive, EntryType};
 use super::index::{Index, Node, NodeKind};
 use crate::backend::oci::name::Digest;
 
-/// More than the largest layers have: CUDA's have some ten thousand.
+/// Far more entries than a layer has in practice.
 const MOST: usize = 4_000_000;
 
 /// Files whose text is kept: users and groups are looked up in them.
