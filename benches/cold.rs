@@ -1,7 +1,8 @@
 //! Builds the large graph (170 images, 50,000 files) cold on a real engine, and compares that with plain `docker build` of
-//! the same Dockerfiles, eight at once and one after another. Then compares a no-op run with the daemon's own answers.
+//! the same Dockerfiles, eight at once and one after another, in the order of their numbers and in the order in which
+//! imgspec starts them. Then compares a no-op run with the daemon's own answers.
 //!
-//! Run it with `cargo bench --bench cold`: about ten minutes, with a Docker engine that has buildx (selected by
+//! Run it with `cargo bench --bench cold`: about fifteen minutes, with a Docker engine that has buildx (selected by
 //! `DOCKER_HOST`). Prints ratios; asserts nothing. All files have new contents for each build, so that no build profits from
 //! the cache of another. The time per image is printed by fifths of the run, next to the amount of work in each, and
 //! separately for images of one shape: this distinguishes growth because later images have more files from growth with the
@@ -40,12 +41,26 @@ fn main() {
         large::write(root, &format!("{} {round}", since.as_nanos()));
         std::thread::sleep(REST);
     };
+    let numbered: Vec<usize> = (0..large::graph().len()).collect();
     fresh("loop");
-    let alone = print_times("docker build, one after another", &plain(root, 1));
+    let alone = print_times(
+        "docker build, one after another",
+        &plain(root, 1, &numbered),
+    );
     fresh("eight");
-    let eight = print_times("docker build, eight at once", &plain(root, AT_ONCE));
+    let eight = plain(root, AT_ONCE, &numbered);
+    let eight = print_times("docker build, eight at once", &eight);
     fresh("imgspec");
-    let ours = print_times("imgspec, eight at once", &imgspec(root));
+    let times = imgspec(root, AT_ONCE);
+    let ours = print_times("imgspec, eight at once", &times);
+    fresh("our order");
+    let same_order = plain(root, AT_ONCE, &order_of(&times));
+    print_times(
+        "docker build, eight at once, in imgspec's order",
+        &same_order,
+    );
+    fresh("imgspec alone");
+    print_times("imgspec, one after another", &imgspec(root, 1));
     println!(
         "cold: imgspec takes {:.2} of the loop's time, {:.2} of that of eight at once",
         ours.as_secs_f64() / alone.as_secs_f64(),
@@ -58,11 +73,11 @@ fn main() {
 }
 
 /// Builds with imgspec, and takes the times of each image from its events.
-fn imgspec(root: &Path) -> Times {
+fn imgspec(root: &Path, at_once: usize) -> Times {
     let start = Instant::now();
     let mut child = program(root)
         .args(["graph", "build", "--progress", "json", "--jobs"])
-        .arg(AT_ONCE.to_string())
+        .arg(at_once.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -87,8 +102,15 @@ fn imgspec(root: &Path) -> Times {
     times
 }
 
-/// Builds with `docker build`, each image as soon as the images it needs exist, with a limit on parallel builds.
-fn plain(root: &Path, at_once: usize) -> Times {
+/// The images in the order in which they were started.
+fn order_of(times: &Times) -> Vec<usize> {
+    let mut order: Vec<usize> = times.keys().copied().collect();
+    order.sort_by_key(|at| times[at].0);
+    order
+}
+
+/// Builds with `docker build`, with a limit on parallel builds: always the first image in `order` whose needs exist.
+fn plain(root: &Path, at_once: usize, order: &[usize]) -> Times {
     let graph = large::graph();
     for (at, needs) in graph.iter().enumerate() {
         std::fs::write(root.join(format!("{at}.Dockerfile")), dockerfile(at, needs))
@@ -96,8 +118,7 @@ fn plain(root: &Path, at_once: usize) -> Times {
     }
     let start = Instant::now();
     // Images not yet started, and images already built.
-    let left: Vec<usize> = (0..graph.len()).collect();
-    let state = Mutex::new((left, Times::new()));
+    let state = Mutex::new((order.to_vec(), Times::new()));
     let changed = Condvar::new();
     let work = || {
         loop {
@@ -154,11 +175,11 @@ fn print_times(what: &str, times: &Times) -> Duration {
         .max()
         .unwrap_or_default();
     println!("{what}: {:.1} s", whole.as_secs_f64());
-    let mut order: Vec<(usize, f64)> = times
-        .iter()
-        .map(|(at, (begun, end))| (*at, end.saturating_sub(*begun).as_secs_f64()))
+    let seconds = |at: usize| times[&at].1.saturating_sub(times[&at].0).as_secs_f64();
+    let mut order: Vec<(usize, f64)> = order_of(times)
+        .into_iter()
+        .map(|at| (at, seconds(at)))
         .collect();
-    order.sort_by_key(|(at, _)| times[at].0);
     let files = files_written(&graph);
     for (part, images) in order.chunks(graph.len() / 5).enumerate() {
         let files = images.iter().map(|(at, _)| files[*at]).sum::<usize>() / images.len();

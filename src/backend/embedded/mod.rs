@@ -13,6 +13,7 @@ mod copy;
 mod export;
 mod owner;
 mod publish;
+mod python;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,56 @@
+//! Python packages without running Python: which Python a base has, which wheels it wants, and how they become layers.
+#![allow(
+    dead_code,
+    reason = "the parts that make and read these are being built"
+)]
+
+use crate::backend::oci::name::Digest;
+use crate::backend::platform::Platform;
+
+/// The Python of an image, as its files show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Major and minor version.
+    pub(super) version: (u32, u32),
+    /// The whole version, such as `3.12.4`, if a file tells it.
+    pub(super) full_version: Option<String>,
+    pub(super) platform: Platform,
+    pub(super) libc: Libc,
+    /// The absolute path of the interpreter, as scripts name it.
+    pub(super) interpreter: String,
+    pub(super) scheme: Scheme,
+}
+
+/// The C library of an image, and its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Libc {
+    Glibc(u32, u32),
+    Musl(u32, u32),
+}
+
+/// Where the parts of a package go: absolute paths of directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Scheme {
+    pub(super) purelib: String,
+    pub(super) platlib: String,
+    pub(super) scripts: String,
+    pub(super) headers: String,
+    pub(super) data: String,
+}
+
+/// A wheel that was chosen for a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wheel {
+    /// The name of the project, normalized as in PEP 503.
+    pub(super) name: String,
+    pub(super) version: String,
+    /// The file name, which tells the tags.
+    pub(super) file: String,
+    /// Where it can be fetched; without credentials.
+    pub(super) url: String,
+    pub(super) sha256: Digest,
+    /// Its size in bytes, if the source tells it.
+    pub(super) size: Option<u64>,
+    /// Whether the manifest names it, rather than another package.
+    pub(super) is_requested: bool,
+}
