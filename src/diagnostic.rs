@@ -98,6 +98,12 @@ impl Sources {
         &self.0[id.0 as usize]
     }
 
+    /// The ids of all sources, in the order in which they were read.
+    pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
+        let count = u32::try_from(self.0.len()).expect("fewer than 4 billion files");
+        (0..count).map(SourceId)
+    }
+
     /// All sources, in the order in which they were read.
     pub fn all(&self) -> impl Iterator<Item = &Source> {
         self.0.iter()

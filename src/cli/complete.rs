@@ -1,9 +1,10 @@
-//! Shell completion of images, manifest fields and builders.
+//! Shell completion of images, templates, manifest fields and builders.
 //!
 //! The script of `completions` calls this binary for each word, so its answers always match the current manifest.
 //! Completion prints no messages and writes no files; if a manifest is unreadable or has errors, it offers whatever
 //! could be read.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -11,8 +12,10 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use clap_complete::engine::CompletionCandidate;
 use clap_complete::env::{CompleteEnv, Shells};
 
+use crate::edit;
 use crate::manifest::{self, FILE_NAME, Overrides};
 use crate::spec::fields;
+use crate::workspace::Loaded;
 
 /// The environment variable that triggers completion: clap's default, plain `COMPLETE`, would clash with other
 /// programs.
@@ -48,6 +51,20 @@ pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
         .collect()
 }
 
+/// Completes what `add`, `remove` and `set` edit: image ids or, after `--template`, names of templates.
+pub(super) fn edited(typed: &OsStr) -> Vec<CompletionCandidate> {
+    if typed_words().all(|word| word != "--template") {
+        return images(typed);
+    }
+    let typed = typed.to_string_lossy();
+    let Some(loaded) = loaded() else {
+        return Vec::new();
+    };
+    let names = edit::templates(&loaded).into_iter().map(|name| name.text);
+    let names: BTreeSet<String> = names.filter(|name| name.starts_with(&*typed)).collect();
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
 /// Completes field names.
 pub(super) fn fields(typed: &OsStr) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
@@ -78,13 +95,20 @@ pub(super) fn set(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Ids of the images in the manifest that the command line typed so far refers to.
 fn ids() -> Vec<String> {
-    let Some((manifest, overrides)) = meant() else {
-        return Vec::new();
-    };
-    let env = |name: &str| std::env::var(name).ok();
-    let loaded = manifest::load(&manifest, &overrides, &env);
-    let images = loaded.workspace.images.into_iter();
+    let images = loaded().map(|loaded| loaded.workspace.images);
+    let images = images.into_iter().flatten();
     images.map(|image| image.id).collect()
+}
+
+fn loaded() -> Option<Loaded> {
+    let (manifest, overrides) = meant()?;
+    let env = |name: &str| std::env::var(name).ok();
+    Some(manifest::load(&manifest, &overrides, &env))
+}
+
+/// The command line typed so far, which the completion script passes after a `--`.
+fn typed_words() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip_while(|word| word != "--").skip(1)
 }
 
 /// The manifest and overrides that the command line typed so far refers to. Parsed with a command of its own, because
@@ -98,9 +122,7 @@ fn meant() -> Option<(PathBuf, Overrides)> {
         flag("var"),
         Arg::new("rest").num_args(0..),
     ]);
-    // The completion script passes the command line after a `--`.
-    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    let matches = command.try_get_matches_from(words).ok()?;
+    let matches = command.try_get_matches_from(typed_words()).ok()?;
     let all = |name| matches.get_many::<String>(name).into_iter().flatten();
     let here = std::env::current_dir().ok()?;
     let folder = all("directory").fold(here, |folder, it| folder.join(it));

@@ -1,4 +1,4 @@
-//! `add`, `remove` and `set`: edit one field of one image in its manifest.
+//! `add`, `remove` and `set`: edit one field of an image or a template in its manifest.
 
 use clap::Args;
 use clap_complete::engine::ArgValueCompleter;
@@ -7,14 +7,17 @@ use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::screen::eprint_text;
-use crate::edit::{Change, Edit};
+use crate::edit::{Change, Edit, Holder};
 use crate::session::Opening;
 
 #[derive(Args)]
 pub(super) struct EditArgs {
+    /// Edit the template of this name instead of an image
+    #[arg(long)]
+    template: bool,
     /// The image's id
-    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
-    image: String,
+    #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::edited))]
+    name: String,
     /// The field, by its name in the manifest
     #[arg(value_name = "FIELD", add = ArgValueCompleter::new(complete::fields))]
     field: String,
@@ -41,7 +44,11 @@ pub(super) fn run(
     }
     let manifest = context.manifest()?;
     let edit = Edit {
-        image: args.image,
+        of: if args.template {
+            Holder::Template(args.name)
+        } else {
+            Holder::Image(args.name)
+        },
         field: args.field,
         change: change(args.values),
     };

@@ -1,13 +1,14 @@
 //! Edits as requested, the values that an image itself gives a field, and what happens to each.
 
+use super::holder::Holder;
 use super::target::Target;
 use crate::manifest::{Data, Node, Value};
 
-/// A change of one field of one image.
+/// A change of one field of an image or a template.
 #[derive(Debug, Clone)]
 pub struct Edit {
-    /// Id of the image.
-    pub image: String,
+    /// Whose field it is.
+    pub of: Holder,
     /// Manifest name of the field.
     pub field: String,
     /// The change of the field's values.
@@ -21,7 +22,7 @@ pub enum Change {
     Add(Vec<String>),
     /// Removes values; entries of maps and packages can be given by name.
     Remove(Vec<String>),
-    /// Sets the image's own values; of a map, only the named entries.
+    /// Sets its own values; of a map, only the named entries.
     Set(Vec<String>),
 }
 
@@ -37,7 +38,7 @@ pub(super) enum Part {
 }
 
 pub(super) struct Item {
-    /// Index among the image's nodes of the field.
+    /// Index among its nodes of the field.
     pub node: usize,
     pub part: Part,
     pub key: Option<String>,
@@ -82,7 +83,7 @@ impl Item {
     }
 }
 
-/// All values that the image itself gives the field.
+/// All values that the image or template itself gives the field.
 pub(super) fn items(target: &Target<'_>) -> Vec<Item> {
     let mut items = Vec::new();
     for (node, own) in target.own().into_iter().enumerate() {

@@ -14,7 +14,7 @@ pub(super) struct Changed {
     pub actions: Vec<String>,
     /// Line of the first change, from 1.
     pub line: usize,
-    /// The image's own values of the field after the change.
+    /// Its own values of the field after the change.
     pub values: Vec<Entry>,
 }
 
@@ -49,12 +49,12 @@ pub(super) fn change(target: &Target<'_>, change: &Change) -> Result<Changed, Re
     let own = target
         .own()
         .first()
-        .map_or(target.image().name.place.start(), |node| {
+        .map_or(target.node().name.place.start(), |node| {
             node.name.place.start()
         });
     let first = splices.iter().min_by_key(|splice| splice.span.start);
     let start = first.map_or(own, |splice| splice.span.start);
-    // The first field of an image comes with the image's block.
+    // The first field comes with the block.
     let lead = first.map_or("", |splice| splice.text.as_str());
     let lead = &lead[..lead.len() - lead.trim_start_matches([' ', '{', '\r', '\n']).len()];
     let kept = items.items.iter();
@@ -77,7 +77,7 @@ impl Items<'_> {
     }
 
     fn note_all(&mut self, words: &str, values: &[String], how: &str) {
-        let (field, id) = (self.field(), self.target.id);
+        let (field, id) = (self.field(), self.target.of.name());
         let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         let values = values.join(" ");
         self.actions
@@ -119,12 +119,12 @@ impl Items<'_> {
         text == value || (name.is_some() && name_of(self.field(), text) == name)
     }
 
-    /// Whether a value of the image's own would replace its inherited values.
+    /// Whether a value of its own would replace its inherited values.
     fn replaces(&self) -> bool {
         self.target.shape == Shape::Words && self.items.is_empty()
     }
 
-    /// Whether the image itself has the value after the changes so far.
+    /// Whether the image or template itself has the value after the changes so far.
     fn has(&self, value: &str) -> bool {
         let is_pushed = self.pushed.iter().any(|(_, text)| text == value);
         is_pushed || self.items.iter().any(|item| item.is(value))

@@ -1,5 +1,6 @@
 //! Errors for changes that cannot be made, with what to do instead.
 
+use super::holder::Holder;
 use super::items::Items;
 use super::names::name_of;
 use super::target::Shape;
@@ -32,13 +33,9 @@ impl Items<'_> {
             .first()
             .map_or_else(|| target.head(), |node| &node.name.place);
         let message = if value.is_empty() {
-            format!("image `{}` has no `{field}`", target.id)
+            format!("{} has no `{field}`", target.of)
         } else {
-            format!(
-                "{} is not in `{field}` of image `{}`",
-                quoted(value),
-                target.id
-            )
+            format!("{} is not in `{field}` of {}", quoted(value), target.of)
         };
         let mistake = Diagnostic::error("not-there", message);
         target.refuse(match meant {
@@ -49,7 +46,7 @@ impl Items<'_> {
 
     /// The error for changing an inherited value. `values` are what the image would have to contain instead.
     pub(super) fn refuse_inherited(&self, place: &Place, values: &[String]) -> Refusal {
-        let (field, id) = (self.field(), self.target.id);
+        let (field, id) = (self.field(), self.target.of.name());
         let written = |value: &String| match (self.target.shape, value.split_once('=')) {
             (Shape::Map, Some((key, text))) => format!("{}={}", word(key), quoted(text)),
             (Shape::One, Some(("image", id))) if field == "base-image" => {
@@ -96,10 +93,14 @@ impl Items<'_> {
     }
 
     pub(super) fn has_one_value(&self) -> Refusal {
-        let (id, field) = (self.target.id, self.field());
+        let (of, field) = (&self.target.of, self.field());
+        let whose = match of {
+            Holder::Image(id) => id.clone(),
+            Holder::Template(name) => format!("--template {name}"),
+        };
         Refusal::usage(
             format!("`{field}` holds a single value"),
-            format!("write `imgspec set {id} {field} VALUE`"),
+            format!("write `imgspec set {whose} {field} VALUE`"),
         )
     }
 }

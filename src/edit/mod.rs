@@ -1,9 +1,10 @@
-//! Edits of a manifest on behalf of a command: one field of an image, or the layout.
+//! Edits of a manifest on behalf of a command: one field of an image or a template, or the layout.
 //!
 //! An edit changes one node, using the document model of the `kdl` crate, and not a byte of anything else. Before it is
 //! written, it is checked like `imgspec check`, and verified to make exactly the requested change.
 
 mod file;
+mod holder;
 mod item;
 mod items;
 mod layout;
@@ -22,6 +23,8 @@ use std::time::Duration;
 
 use file::File;
 pub use file::ManifestPath;
+pub use holder::Holder;
+pub(crate) use holder::templates;
 pub use item::{Change, Edit};
 
 use crate::check;
@@ -73,7 +76,7 @@ impl Edit {
             sets: Vec::new(),
         };
         let loaded = manifest::load(opening.manifest, &overrides, opening.env);
-        let target = Target::find(&loaded, &self.image, &self.field)?;
+        let target = Target::find(&loaded, &self.of, &self.field)?;
         let file = File::read(&ManifestPath {
             root: loaded.workspace.root.clone(),
             path: PathBuf::from(target.path),

@@ -17,9 +17,9 @@ pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Entry]) -> Result
     if is_sound {
         return Ok(());
     }
-    let (field, id, path) = (target.field.name, target.id, target.path);
+    let (field, of, path) = (target.field.name, target.of, target.path);
     Err(Refusal::usage(
-        format!("`{field}` of image `{id}` must be edited by hand"),
+        format!("`{field}` of {of} must be edited by hand"),
         format!("an automatic edit of `{path}` would change more than was requested"),
     ))
 }
@@ -27,19 +27,19 @@ pub(super) fn prove(target: &Target<'_>, text: &str, values: &[Entry]) -> Result
 fn is_meant(target: &Target<'_>, nodes: &[Node], values: &[Entry], text: &str) -> bool {
     let others = |nodes: &[Node]| {
         let mut nodes = nodes.to_vec();
-        if let Some(image) = nodes.get_mut(target.at) {
-            image
+        if let Some(holder) = nodes.get_mut(target.at) {
+            holder
                 .children
                 .retain(|child| child.name.text != target.field.name);
-            // The edit may give the image its block.
-            image.block = None;
+            // The edit may give it its block.
+            holder.block = None;
         }
         nodes
     };
-    let Some(image) = nodes.get(target.at) else {
+    let Some(holder) = nodes.get(target.at) else {
         return false;
     };
-    let own = image
+    let own = holder
         .children
         .iter()
         .filter(|child| child.name.text == target.field.name);

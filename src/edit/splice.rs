@@ -110,18 +110,18 @@ pub(super) fn indent(text: &str, at: usize) -> Option<&str> {
     before.trim().is_empty().then_some(before)
 }
 
-/// Inserts the field's new nodes, given as `lines`, at its usual place in the image's block.
+/// Inserts the field's new nodes, given as `lines`, at its usual place in the block.
 pub(super) fn new_field(target: &Target<'_>, lines: &[String]) -> Splice {
     let usual = |name: &str| if name == "extends" { 0 } else { 1 + rank(name) };
-    let image = target.image();
+    let holder = target.node();
     let new = usual(target.field.name);
-    let above = image
+    let above = holder
         .children
         .iter()
         .rposition(|child| usual(&child.name.text) <= new);
     match above {
-        Some(at) => behind(target, &image.children[at], lines),
-        None => into(target, image, lines),
+        Some(at) => behind(target, &holder.children[at], lines),
+        None => into(target, holder, lines),
     }
 }
 
@@ -152,7 +152,7 @@ pub(super) fn behind(target: &Target<'_>, node: &Node, lines: &[String]) -> Spli
     match tokens.get(at) {
         Some(token) if token.kind == TokenKind::Newline => {
             let own = indent(target.text, around.start());
-            let indent = own.map_or_else(|| inner_indent(target, target.image()), str::to_owned);
+            let indent = own.map_or_else(|| inner_indent(target, target.node()), str::to_owned);
             Splice::insert(token.span.end, in_lines(target, lines, &indent))
         }
         _ => Splice::insert(around.end, format!("; {}", lines.join("; "))),

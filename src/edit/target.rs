@@ -1,10 +1,10 @@
 //! Finds the nodes that an edit concerns, and explains why an edit cannot be made.
 
+use super::holder::{Holder, declaration, text_of};
 use crate::diagnostic::{Diagnostic, Place, SourceId};
-use crate::manifest::{self, Data, Node, Token, Value};
+use crate::manifest::{self, Node, Token, Value};
 use crate::session::Refusal;
 use crate::spec::fields::{self, Field, FieldKind};
-use crate::suggest::closest;
 use crate::workspace::{Image, Loaded, Places, Workspace};
 
 /// How a field's values are written.
@@ -20,11 +20,11 @@ pub(super) enum Shape {
     Map,
 }
 
-/// A field of an image, in the manifest that declares the image.
+/// A field of an image or template, in the manifest that declares it.
 pub(super) struct Target<'a> {
     workspace: &'a Workspace,
-    /// Id of the image.
-    pub id: &'a str,
+    /// Whose field it is.
+    pub of: &'a Holder,
     pub field: &'static Field,
     pub shape: Shape,
     /// Path of the manifest in the workspace.
@@ -34,21 +34,23 @@ pub(super) struct Target<'a> {
     pub tokens: Vec<Token>,
     /// All nodes of the manifest.
     pub nodes: Vec<Node>,
-    /// Index of the image among `nodes`.
+    /// Index of the image or template among `nodes`.
     pub at: usize,
-    places: &'a Places,
+    /// The places of an image's fields. What a template inherits from others is not looked up: its own values simply add to
+    /// them or replace them.
+    places: Option<&'a Places>,
 }
 
 impl<'a> Target<'a> {
-    pub(super) fn find(loaded: &'a Loaded, id: &str, field: &str) -> Result<Self, Refusal> {
+    pub(super) fn find(loaded: &'a Loaded, of: &'a Holder, field: &str) -> Result<Self, Refusal> {
         let workspace = &loaded.workspace;
         let field = fields::find(field).ok_or_else(|| unknown_field(field))?;
-        let (image, head) = image_of(loaded, id)?;
+        let (head, places) = declaration(loaded, of)?;
         let source = workspace.sources.get(head.source);
         let wrong = |mistakes| Refusal::Wrong(mistakes, workspace.sources.clone());
         let (nodes, mistakes) = manifest::parse(&source.text, head.source);
         let is_it = |node: &Node| {
-            node.name.text == "image" && node.args.first().is_some_and(|id| id.place == *head)
+            node.name.text == of.node() && node.args.first().is_some_and(|id| id.place == head)
         };
         let at = nodes.iter().position(is_it);
         let Some(at) = at.filter(|_| mistakes.is_empty()) else {
@@ -60,16 +62,16 @@ impl<'a> Target<'a> {
             child.map(|child| &child.name.place)
         };
         if let Some(matrix) = place_of("matrix") {
-            let mistake = of_a_matrix(&workspace.images, image, head, matrix);
+            let mistake = of_a_matrix(&workspace.images, of, &head, matrix);
             return Err(wrong(vec![mistake]));
         }
         let Some(shape) = shape(field.kind) else {
-            let place = place_of(field.name).unwrap_or(head);
+            let place = place_of(field.name).unwrap_or(&head);
             return Err(wrong(vec![by_hand(field.name, *place)]));
         };
         Ok(Self {
             workspace,
-            id: &image.id,
+            of,
             field,
             shape,
             path: &source.path,
@@ -78,24 +80,24 @@ impl<'a> Target<'a> {
             tokens: manifest::tokens(&source.text, head.source),
             nodes,
             at,
-            places: &image.places,
+            places,
         })
     }
 
-    pub(super) fn image(&self) -> &Node {
+    pub(super) fn node(&self) -> &Node {
         &self.nodes[self.at]
     }
 
-    /// The place of the image's id.
+    /// The place of the id or name.
     pub(super) fn head(&self) -> &Place {
-        let image = self.image();
-        let id = image.args.first();
-        id.map_or(&image.name.place, |id| &id.place)
+        let node = self.node();
+        let name = node.args.first();
+        name.map_or(&node.name.place, |name| &name.place)
     }
 
-    /// The image's own nodes of the field.
+    /// Its own nodes of the field.
     pub(super) fn own(&self) -> Vec<&Node> {
-        let children = self.image().children.iter();
+        let children = self.node().children.iter();
         children
             .filter(|node| node.name.text == self.field.name)
             .collect()
@@ -104,21 +106,23 @@ impl<'a> Target<'a> {
     /// The inherited values with their places; empty for maps, see [`Self::inherited_entry`].
     pub(super) fn inherited(&self) -> Vec<(String, &'a Place)> {
         let name = self.field.name;
+        let Some(known) = self.places else {
+            return Vec::new();
+        };
         let places: Vec<&Place> = match self.shape {
-            Shape::One => self
-                .places
+            Shape::One => known
                 .get(name)
-                .filter(|_| self.places.has(name))
+                .filter(|_| known.has(name))
                 .into_iter()
                 .collect(),
-            // The image's own value replaces all inherited ones.
+            // Its own value replaces all inherited ones.
             Shape::Words if !self.own().is_empty() => Vec::new(),
             Shape::Words | Shape::List => {
                 let mut places = Vec::new();
                 while let part = format!("{name}[{}]", places.len())
-                    && self.places.has(&part)
+                    && known.has(&part)
                 {
-                    places.extend(self.places.get(&part));
+                    places.extend(known.get(&part));
                 }
                 places
             }
@@ -133,7 +137,8 @@ impl<'a> Target<'a> {
     /// The inherited entry of a map, with its place.
     pub(super) fn inherited_entry(&self, key: &str) -> Option<(String, &'a Place)> {
         let part = format!("{}.{key}", self.field.name);
-        let place = self.places.get(&part).filter(|_| self.places.has(&part))?;
+        let known = self.places?;
+        let place = known.get(&part).filter(|_| known.has(&part))?;
         (!self.is_own(place)).then(|| (self.value_at(place), place))
     }
 
@@ -168,26 +173,35 @@ impl<'a> Target<'a> {
 
     /// The error for an edit that would have to change an inherited value.
     pub(super) fn refuse_inherited(&self, what: &str, place: &Place, help: String) -> Refusal {
-        let (from, who) = self.declared(place);
-        let id = self.id;
-        let mistake = Diagnostic::error(
-            "inherited",
-            format!("`{what}` of image `{id}` comes from {from}"),
-        )
-        .at(*place, format!("edit it here, for {who}"));
-        let mistake = match self.places.get("") {
-            Some(head) => mistake.with(*head, format!("`{id}` inherits it")),
+        let template = self.template_of(place);
+        let (from, who) = match &template {
+            Some(template) => (template.to_string(), "all images that extend the template"),
+            None => ("`defaults`".to_owned(), "all images below it"),
+        };
+        let of = self.of;
+        let mistake = Diagnostic::error("inherited", format!("`{what}` of {of} comes from {from}"))
+            .at(*place, format!("edit it here, for {who}"));
+        let mistake = match self.places.and_then(|places| places.get("")) {
+            Some(head) => mistake.with(*head, format!("`{}` inherits it", of.name())),
             None => mistake,
         };
-        self.refuse(mistake.help(help))
+        let mistake = mistake.help(help);
+        self.refuse(match template {
+            Some(template) => mistake.help(format!(
+                "for all of them, give `--template {}` instead of `{}`",
+                template.name(),
+                of.name()
+            )),
+            None => mistake,
+        })
     }
 
     pub(super) fn refuse(&self, mistake: Diagnostic) -> Refusal {
         Refusal::Wrong(vec![mistake], self.workspace.sources.clone())
     }
 
-    /// Where an inherited value is declared, and which images it applies to.
-    fn declared(&self, place: &Place) -> (String, String) {
+    /// The template that declares an inherited value; `None` if `defaults` does.
+    fn template_of(&self, place: &Place) -> Option<Holder> {
         let text = &self.workspace.sources.get(place.source).text;
         let (nodes, _) = manifest::parse(text, place.source);
         let above = nodes
@@ -196,34 +210,8 @@ impl<'a> Target<'a> {
         let template = above
             .filter(|node| node.name.text == "template")
             .and_then(|node| node.args.first());
-        match template.map(|name| text_of(name, "")) {
-            Some(name) => (
-                format!("template `{name}`"),
-                "all images that extend the template".to_owned(),
-            ),
-            None => ("`defaults`".to_owned(), "all images below it".to_owned()),
-        }
+        template.map(|name| Holder::Template(text_of(name, "")))
     }
-}
-
-fn text_of(value: &Value, written: &str) -> String {
-    match &value.data {
-        Data::Text { text, .. } => text.clone(),
-        _ => written.to_owned(),
-    }
-}
-
-fn image_of<'a>(loaded: &'a Loaded, id: &str) -> Result<(&'a Image, &'a Place), Refusal> {
-    let workspace = &loaded.workspace;
-    let image = workspace.images.iter().find(|image| image.id == id);
-    let found = image.and_then(|image| Some((image, image.places.get("")?)));
-    found.ok_or_else(|| {
-        // The image may be declared in a part that could not be read.
-        if loaded.diagnostics.iter().any(Diagnostic::is_error) {
-            return Refusal::Wrong(loaded.diagnostics.clone(), workspace.sources.clone());
-        }
-        unknown_image(id, &workspace.images)
-    })
 }
 
 /// How values of the field are written; `None` if commands cannot edit the field.
@@ -257,23 +245,12 @@ fn unknown_field(name: &str) -> Refusal {
     Refusal::usage(format!("there is no field `{name}`"), help)
 }
 
-fn unknown_image(id: &str, images: &[Image]) -> Refusal {
-    let help = closest(id, images.iter().map(|image| image.id.as_str())).map_or_else(
-        || "`imgspec graph show` lists the images".to_owned(),
-        |meant| format!("did you mean `{meant}`?"),
-    );
-    Refusal::usage(format!("there is no image `{id}`"), help)
-}
-
-fn of_a_matrix(images: &[Image], image: &Image, head: &Place, matrix: &Place) -> Diagnostic {
+fn of_a_matrix(images: &[Image], of: &Holder, head: &Place, matrix: &Place) -> Diagnostic {
     let siblings = images
         .iter()
         .filter(|it| it.places.get("") == Some(head))
         .count();
-    let message = format!(
-        "image `{}` is one of the {siblings} images of a matrix",
-        image.id
-    );
+    let message = format!("{of} is one of the {siblings} images of a matrix");
     Diagnostic::error("inherited", message)
         .at(*head, "edit it here, for all of them")
         .with(*matrix, "this declares several images")

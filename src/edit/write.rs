@@ -49,7 +49,7 @@ impl<'a> Writer<'a> {
         self.items.iter().filter(move |item| item.node == node)
     }
 
-    /// Adds the splices for one of the image's nodes; `pushed` are appended to its values.
+    /// Adds the splices for one of its nodes; `pushed` are appended to its values.
     fn node(
         &self,
         at: usize,
@@ -222,8 +222,8 @@ impl<'a> Writer<'a> {
 
     fn by_hand(&self, place: Place, why: &str) -> Refusal {
         let message = format!(
-            "`{}` of image `{}` must be edited by hand",
-            self.target.field.name, self.target.id
+            "`{}` of {} must be edited by hand",
+            self.target.field.name, self.target.of
         );
         self.target
             .refuse(Diagnostic::error("by-hand", message).at(place, why))

@@ -25,6 +25,8 @@ fn completed(sandbox: &Sandbox, shell: &str, words: &[&str]) -> Vec<String> {
 #[test]
 fn shells_complete_images_and_fields_from_the_manifest() {
     let sandbox = two();
+    let manifest = sandbox.read("imgspec.kdl") + "template \"service\" { env A=\"1\"; }\n";
+    sandbox.write("imgspec.kdl", &manifest);
     sandbox.write("deep/x", "");
     sandbox.write(
         "other/imgspec.kdl",
@@ -42,6 +44,12 @@ fn shells_complete_images_and_fields_from_the_manifest() {
             ["over-there"]
         );
         assert_eq!(completed(&["set", "app", "python-v"]), ["python-version"]);
+        assert_eq!(completed(&["add", "--template", ""])[..1], ["service"]);
+        assert_eq!(
+            completed(&["set", "--template", "service", "python-v"]),
+            ["python-version"]
+        );
+        assert_eq!(completed(&["add", "s"]), [""; 0]);
         assert_eq!(completed(&["check", "--set", "ap"]), ["app."]);
         assert_eq!(completed(&["check", "--set", "app.wor"]), ["app.workdir="]);
         assert_eq!(completed(&["explain", "nothing-like-it"]), [""; 0]);

@@ -376,3 +376,45 @@ fn values_with_variables_are_other_values_than_they_say() {
     let gone = edited(text, &["remove", "x", "packages", "torch"]);
     assert_eq!(gone, text.replace("    packages \"torch=={{ v }}\"\n", ""));
 }
+
+#[test]
+fn a_template_is_edited_for_all_images_that_extend_it() {
+    let text = r#"template "service" {
+    packages "uvicorn==0.30" // served by
+}
+template "bare"
+image "web" { extends "service" "bare"; base-image "debian:bookworm-slim"; }
+"#;
+    let edited = |arguments: &[&str]| edited(text, arguments);
+    assert_eq!(
+        edited(&[
+            "add",
+            "--template",
+            "service",
+            "packages",
+            "uvicorn==0.31",
+            "httpx"
+        ]),
+        text.replace("\"uvicorn==0.30\"", "\"uvicorn==0.31\" \"httpx\"")
+    );
+    assert_eq!(
+        edited(&["set", "--template", "service", "python-version", "3.12"]),
+        text.replace("    packages", "    python-version \"3.12\"\n    packages")
+    );
+    assert_eq!(
+        edited(&["add", "--template", "bare", "env", "A=1"]),
+        text.replace("\"bare\"\nimage", "\"bare\" {\n    env A=\"1\"\n}\nimage")
+    );
+    let sandbox = manifest(text);
+    let ran = sandbox.run(&["add", "--template", "service", "packages", "httpx"]);
+    assert_eq!(
+        ran.success().stderr,
+        "added \"httpx\" to packages of service (imgspec.kdl:2)\n"
+    );
+    // Every image that extends it is checked before anything is written.
+    sandbox
+        .run(&["set", "--template", "service", "python-version", "newest"])
+        .code(2);
+    let after = sandbox.read("imgspec.kdl");
+    assert_eq!(after, text.replace("0.30\"", "0.30\" \"httpx\""));
+}

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use imgspec::edit::{Change, Edit, ProposedEdit};
+use imgspec::edit::{Change, Edit, Holder, ProposedEdit};
 use imgspec::manifest::Overrides;
 use imgspec::session::{Opening, Refusal, Trust};
 
@@ -14,7 +14,7 @@ use crate::sandbox::{Ran, Sandbox};
 
 fn propose(root: &Path, package: &str) -> Result<ProposedEdit, Refusal> {
     let edit = Edit {
-        image: "train".into(),
+        of: Holder::Image("train".into()),
         field: "packages".into(),
         change: Change::Add(vec![package.into()]),
     };

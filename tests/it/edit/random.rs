@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use imgspec::check;
-use imgspec::edit::{Change, Edit, ProposedEdit};
+use imgspec::edit::{Change, Edit, Holder, ProposedEdit};
 use imgspec::manifest::{self, Overrides};
 use imgspec::session::{Opening, Refusal, Trust};
 
@@ -87,7 +87,7 @@ impl Numbers {
         &of[self.below(of.len())]
     }
 
-    fn edit(&mut self, images: &[String]) -> Edit {
+    fn edit(&mut self, holders: &[Holder]) -> Edit {
         let (field, values) = *self.one(VALUES);
         let is_single = matches!(
             field,
@@ -97,7 +97,7 @@ impl Numbers {
         let mut said: Vec<String> = (0..count).map(|_| (*self.one(values)).to_owned()).collect();
         said.dedup();
         Edit {
-            image: self.one(images).clone(),
+            of: self.one(holders).clone(),
             field: field.to_owned(),
             change: match self.below(3) {
                 0 if !is_single => Change::Add(said),
@@ -172,12 +172,8 @@ fn two_hundred_random_edits_of_the_examples_leave_all_else_as_it_was_and_check()
         let (sandbox, manifests) = numbers.one(&workspaces);
         let root = sandbox.root();
         let load = || manifest::load(&root.join("imgspec.kdl"), &Overrides::default(), &|_| None);
-        let images: Vec<String> = load()
-            .workspace
-            .images
-            .into_iter()
-            .map(|image| image.id)
-            .collect();
+        let images = load().workspace.images.into_iter();
+        let images = images.map(|image| Holder::Image(image.id));
         let read = || -> Vec<String> {
             manifests
                 .iter()
@@ -185,7 +181,12 @@ fn two_hundred_random_edits_of_the_examples_leave_all_else_as_it_was_and_check()
                 .collect()
         };
         let before = read();
-        let edit = numbers.edit(&images);
+        let templates = before.iter().flat_map(|text| text.lines());
+        let templates =
+            templates.filter_map(|line| line.strip_prefix("template \"")?.split('"').next());
+        let templates = templates.map(|name| Holder::Template(name.to_owned()));
+        let holders: Vec<Holder> = images.chain(templates).collect();
+        let edit = numbers.edit(&holders);
         let Ok(proposal) = propose(&root, &edit) else {
             // Inherited, part of a matrix, missing, or invalid: then nothing has changed.
             assert_eq!(read(), before);

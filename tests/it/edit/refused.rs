@@ -244,3 +244,98 @@ fn what_would_take_a_comment_along_is_left_to_its_writer() {
     1 error
     "#);
 }
+
+#[test]
+fn a_template_is_looked_up_by_its_name() {
+    let root = r#"workspace { include "a" "b"; }
+template "service" { env A="1"; }
+image "web" extends="service" { base-image "debian:12.5"; }
+"#;
+    let other = |name: &str| {
+        format!(
+            "template \"own\" {{ env A=\"1\"; }}\nimage \"{name}\" extends=\"own\" {{ base-image \"debian:12.5\"; }}\n"
+        )
+    };
+    let (a, b) = (other("a"), other("b"));
+    let files = [
+        ("imgspec.kdl", root),
+        ("a/imgspec.kdl", a.as_str()),
+        ("b/imgspec.kdl", b.as_str()),
+    ];
+    let told = told(
+        &files,
+        &[
+            &["add", "--template", "servcie", "packages", "x"],
+            &["add", "--template", "web", "packages", "x"],
+            &["add", "service", "packages", "x"],
+            &["add", "--template", "far-from-any", "packages", "x"],
+            &["add", "--template", "own", "packages", "x"],
+            &["remove", "--template", "service", "env", "B"],
+            &["remove", "--template", "service", "user"],
+            &["add", "--template", "service", "user", "x"],
+        ],
+    );
+    assert_snapshot!(told, @r#"
+    $ imgspec add --template servcie packages x
+    error[usage]: there is no template `servcie`
+     |
+     = help: did you mean `service`?
+
+    1 error
+    $ imgspec add --template web packages x
+    error[usage]: there is no template `web`
+     |
+     = help: without `--template`, the image `web` is edited
+
+    1 error
+    $ imgspec add service packages x
+    error[usage]: there is no image `service`
+     |
+     = help: with `--template`, the template `service` is edited
+
+    1 error
+    $ imgspec add --template far-from-any packages x
+    error[usage]: there is no template `far-from-any`
+     |
+     = help: the templates are `own`, `service`
+
+    1 error
+    $ imgspec add --template own packages x
+    error[by-hand]: template `own` is declared in 2 files
+     --> a/imgspec.kdl:1:10
+      |
+    1 | template "own" { env A="1"; }
+      |          ^^^^^
+      |
+     ::: b/imgspec.kdl:1:10
+      |
+    1 | template "own" { env A="1"; }
+      |          -----
+      |
+      = help: each applies in its own directory: edit the one that is meant by hand
+
+    1 error
+    $ imgspec remove --template service env B
+    error[not-there]: "B" is not in `env` of template `service`
+     --> imgspec.kdl:2:22
+      |
+    2 | template "service" { env A="1"; }
+      |                      ^^^
+
+    1 error
+    $ imgspec remove --template service user
+    error[not-there]: template `service` has no `user`
+     --> imgspec.kdl:2:10
+      |
+    2 | template "service" { env A="1"; }
+      |          ^^^^^^^^^
+
+    1 error
+    $ imgspec add --template service user x
+    error[usage]: `user` holds a single value
+     |
+     = help: write `imgspec set --template service user VALUE`
+
+    1 error
+    "#);
+}

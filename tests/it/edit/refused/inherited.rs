@@ -50,6 +50,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: to change only `web`, write it in the image: `python-version "3.13"`
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     $ imgspec add web packages uvicorn==0.31
@@ -63,6 +64,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: `packages reset=#true …` in the image discards everything it inherits
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     $ imgspec remove web packages uvicorn
@@ -76,6 +78,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: `packages reset=#true` in the image discards everything it inherits
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     $ imgspec set web packages a
@@ -89,6 +92,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: `packages reset=#true …` in the image discards everything it inherits
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     $ imgspec add web cmd --more
@@ -102,6 +106,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: to change only `web`, write it in the image: `cmd "serve" "--all" "--more"`
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     $ imgspec set web env PORT=1
@@ -115,6 +120,7 @@ fn what_a_template_says_is_refused_with_its_place() {
        |       ----- `web` inherits it
        |
        = help: to change only `web`, write it in the image: `env PORT="1"`
+       = help: for all of them, give `--template service` instead of `web`
 
     1 error
     "#);
@@ -257,6 +263,7 @@ fn in_several_files_each_place_is_that_of_its_file() {
       |       ----- `api` inherits it
       |
       = help: `packages reset=#true …` in the image discards everything it inherits
+      = help: for all of them, give `--template t` instead of `api`
 
     1 error
     $ imgspec set web user x
