@@ -11,6 +11,8 @@ mod common;
 mod config;
 mod copy;
 mod export;
+#[cfg(test)]
+mod fuzz;
 mod owner;
 mod publish;
 mod python;

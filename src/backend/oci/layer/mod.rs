@@ -3,6 +3,8 @@
 //! The same content gives the same bytes on every machine, so equal layers are stored and sent once.
 
 mod compress;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod read;
 mod tar;

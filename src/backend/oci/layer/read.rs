@@ -122,6 +122,9 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
         return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
     }
     if let Some(gone) = name.strip_prefix(".wh.") {
+        if matches!(gone, "" | "." | "..") {
+            return Err(LayerError::Outside(path.clone()));
+        }
         return Ok(Some(bare(below(gone), NodeKind::Whiteout)));
     }
     let kind = match kind {

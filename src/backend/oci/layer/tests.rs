@@ -142,6 +142,9 @@ fn strange_layers_are_indexed_or_refused() {
     assert!(build("../x", EntryType::Regular, "").is_err());
     assert!(build("a/../../x", EntryType::Regular, "").is_err());
     assert!(build("a", EntryType::Link, "../b").is_err());
+    for whiteout in ["d/.wh.", "d/.wh..", ".wh..."] {
+        assert!(build(whiteout, EntryType::Regular, "").is_err());
+    }
     assert!(read(&[0x1f, 0x8b, 8, 0][..], &|| false).is_err());
     assert!(
         read(
