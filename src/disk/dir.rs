@@ -74,11 +74,26 @@ impl Dir {
         let name = name.as_ref();
         match self.open_at(name, DIRECTORY, Mode::empty()) {
             Ok(handle) => {
+                self.verify_owner(name, &handle)?;
                 let path = self.0.path.join(name);
                 Ok(Some(Self::new(handle, path, Arc::clone(&self.0.terms))))
             }
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(self.refused(name, error, FileKind::Directory, Doing::Reading)),
+        }
+    }
+
+    /// Nobody else may own a private directory: who does can exchange what is in it.
+    fn verify_owner(&self, name: &OsStr, handle: &OwnedFd) -> io::Result<()> {
+        if !self.0.terms.is_private {
+            return Ok(());
+        }
+        let stat =
+            rustix::fs::fstat(handle).map_err(|error| self.trouble(name, Doing::Reading, error))?;
+        if stat.st_uid == rustix::process::geteuid().as_raw() {
+            Ok(())
+        } else {
+            Err(self.entry_error(name, Why::Foreign))
         }
     }
 

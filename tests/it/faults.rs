@@ -8,6 +8,7 @@ pub(crate) mod server;
 mod signals;
 mod stage;
 mod state;
+mod store;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -46,6 +47,7 @@ const PLACES: &[(&str, &str)] = &[
         "faults::state::surroundings::",
         "tests/it/faults/state/surroundings.rs",
     ),
+    ("faults::store::", "tests/it/faults/store.rs"),
 ];
 
 fn text(path: &str) -> String {

@@ -22,6 +22,7 @@ mod page;
 mod pictures;
 mod plan;
 mod proofs;
+mod registry;
 mod reliability;
 mod sandbox;
 mod tour;

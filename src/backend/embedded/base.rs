@@ -1,19 +1,16 @@
 //! The image that a build starts from: fetched from a registry, built before, or nothing.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use super::common::{LARGEST, at_once, failed, passing};
+use super::common::{LARGEST, at_once, failed, passing, stored};
 use super::config::Config;
+use crate::asking::Asker;
 use crate::backend::oci::layer::{self, Index};
 use crate::backend::oci::manifest::{Descriptor, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{Access, Transfer, TransferError};
-use crate::backend::oci::store::Store;
+use crate::backend::oci::store::{Store, StoreError, Turn};
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Notes};
@@ -62,23 +59,12 @@ impl LayerNote {
     }
 }
 
-/// Whose turn it is to fetch a blob, of the builds of this process.
-#[derive(Debug, Default)]
-pub(super) struct Fetching(Mutex<BTreeMap<Digest, Arc<Mutex<()>>>>);
-
-impl Fetching {
-    fn turn(&self, blob: Digest) -> Arc<Mutex<()>> {
-        Arc::clone(self.0.lock().entry(blob).or_default())
-    }
-}
-
 /// Where images come from.
 pub(super) struct Source<'a> {
     pub(super) store: &'a Store,
     pub(super) access: &'a Access,
     pub(super) cancel: &'a Cancel,
     pub(super) notes: &'a dyn Notes,
-    pub(super) fetching: &'a Fetching,
 }
 
 impl Source<'_> {
@@ -124,15 +110,28 @@ impl Source<'_> {
         )))
     }
 
-    /// Fetches a blob that the store lacks. Images on one base, built at once, fetch it once.
+    /// Fetches a blob that the store lacks. Images on one base, built at once by any processes, fetch it once.
     fn fetch(&self, blob: &Descriptor, from: &Transfer<'_>) -> Result<(), TransferError> {
-        let turn = self.fetching.turn(blob.digest);
-        let _turn = turn.lock();
-        if self.store.size(blob.digest)? == blob.size {
+        let is_there = || Ok::<_, StoreError>(self.store.size(blob.digest)? == blob.size);
+        if is_there()? {
+            return Ok(());
+        }
+        let what = format!("another run that is fetching {}", blob.digest);
+        let turn = self.turn(&blob.digest.hex(), &what)?;
+        let _turn = turn.ok_or(TransferError::Cancelled)?;
+        if is_there()? {
             return Ok(());
         }
         self.notes.log(&format!("fetching {}", blob.digest));
         from.fetch(blob.digest, self.store)
+    }
+
+    /// Waits for the turn to make what has this name, of all builds of all processes; `None` if cancelled. A long wait
+    /// for `whom` is reported.
+    pub(super) fn turn(&self, name: &str, whom: &str) -> Result<Option<Turn>, StoreError> {
+        let asker = Asker::build(self.notes, self.cancel);
+        let words = format!("waiting for {whom}");
+        self.store.turn(name, &mut asker.waiting(&words))
     }
 
     /// An image that was built before, by the digest of its manifest or index.
@@ -146,7 +145,7 @@ impl Source<'_> {
     }
 
     fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {
-        read(&self.store.read_whole(digest, LARGEST).map_err(failed)?)
+        read(&self.store.read_whole(digest, LARGEST).map_err(stored)?)
     }
 
     fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), BuildError> {
@@ -165,7 +164,7 @@ impl Source<'_> {
         let config = self
             .store
             .read_whole(config.digest, LARGEST)
-            .map_err(failed)?;
+            .map_err(stored)?;
         let config = Config::read(&config)
             .map_err(|error| BuildError::Failed(format!("its config cannot be read: {error}")))?;
         let diff_ids = config.diff_ids().unwrap_or_default();
@@ -198,10 +197,14 @@ impl Source<'_> {
         {
             return Ok(note.index);
         }
-        let (file, _) = self.store.read(blob).map_err(failed)?;
+        let (file, _) = self.store.send(blob).map_err(stored)?;
         let read = layer::read(file, &|| self.cancel.is_requested());
         let (found, index) = read.map_err(|error| match error {
             layer::LayerError::Cancelled => BuildError::Cancelled,
+            // It was damaged, and is gone.
+            error if self.store.size(blob).is_ok_and(|size| size.is_none()) => {
+                passing(format!("layer `{blob}`: {error}"))
+            }
             error => BuildError::Failed(format!("layer `{blob}`: {error}")),
         })?;
         if found != diff_id {

@@ -166,19 +166,33 @@ impl Building<'_> {
             return Ok(());
         }
         let key = format!("made-{}", key(items));
-        let (part, note) = match self.known(&key)? {
-            Some(known) => {
-                self.source.notes.cached(words);
-                known
-            }
-            None => self.write(&key, items, files)?,
-        };
+        let (part, note) = self.once(&key, words, || self.write(&key, items, files))?;
         let diff_id = Digest::read(&note.diff_id);
         let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
         self.image.tree.apply(&note.index);
         self.image.parts.push(part);
         self.image.config.add_history(words, Some(diff_id));
         Ok(())
+    }
+
+    /// The layer with this key: of an earlier build, or of one that makes it now, or made by this one.
+    fn once(
+        &self,
+        key: &str,
+        words: &str,
+        make: impl FnOnce() -> Result<(Part, LayerNote), BuildError>,
+    ) -> Result<(Part, LayerNote), BuildError> {
+        if let Some(known) = self.known(key)? {
+            self.source.notes.cached(words);
+            return Ok(known);
+        }
+        let whom = format!("another run that is making this layer: {words}");
+        let turn = self.source.turn(key, &whom).map_err(failed)?;
+        let _turn = turn.ok_or(BuildError::Cancelled)?;
+        match self.known(key)? {
+            Some(known) => Ok(known),
+            None => make(),
+        }
     }
 
     /// The layer with this key, if an earlier build has made it and it is still there.

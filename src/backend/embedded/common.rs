@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::BuildError;
+use crate::backend::oci::store::StoreError;
 
 /// The name by which manifests choose it.
 pub(super) const NAME: &str = "oci";
@@ -32,6 +33,16 @@ impl ImageNote {
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 pub(super) fn failed(error: impl Display) -> BuildError {
     BuildError::Failed(error.to_string())
+}
+
+/// A damaged blob is removed when it is found, so the next attempt makes or fetches it again.
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+pub(super) fn stored(error: StoreError) -> BuildError {
+    let why = error.to_string();
+    match error {
+        StoreError::Damaged(_) => passing(why),
+        _ => BuildError::Failed(why),
+    }
 }
 
 pub(super) fn passing(why: String) -> BuildError {

@@ -37,7 +37,7 @@ pub(super) fn layout(store: &Store, images: &[Artifact], to: &Path) -> Result<()
     let folder = context::theirs(to)?;
     let blobs = folder.make_all(BLOBS).map_err(failed)?;
     for digest in &contents.blobs {
-        let (mut file, size) = store.read(*digest).map_err(failed)?;
+        let (mut file, size) = store.send(*digest).map_err(failed)?;
         let there = blobs.file(digest.hex()).map_err(failed)?;
         if there.is_some_and(|(_, meta)| meta.len() == size) {
             continue;
@@ -66,7 +66,7 @@ pub(super) fn archive(
             .map_err(unwritten)?;
     }
     for digest in &contents.blobs {
-        let (file, size) = store.read(*digest).map_err(failed)?;
+        let (file, size) = store.send(*digest).map_err(failed)?;
         let mut head = head(EntryType::Regular, 0o644, size);
         let path = format!("{BLOBS}/{}", digest.hex());
         tar.append_data(&mut head, path, file.take(size))

@@ -36,9 +36,12 @@ use crate::asking::Asker;
 use crate::disk::cache;
 use crate::disk::dir::Rooted;
 use crate::recipe::Recipe;
-use base::{Fetching, Source};
+use base::Source;
 use common::{ImageNote, LARGEST, NAME, failed};
 use config::Config;
+
+/// How often a push makes again what it finds damaged.
+const REPAIRS: usize = 8;
 
 /// The embedded builder.
 #[derive(Debug)]
@@ -47,7 +50,6 @@ pub struct Embedded {
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
-    fetching: Fetching,
 }
 
 impl Embedded {
@@ -58,7 +60,6 @@ impl Embedded {
             access,
             place: own.join("images"),
             store: Mutex::default(),
-            fetching: Fetching::default(),
         }
     }
 
@@ -83,7 +84,6 @@ impl Embedded {
             access: &self.access,
             cancel,
             notes,
-            fetching: &self.fetching,
         }
     }
 
@@ -265,6 +265,18 @@ impl Backend for Embedded {
         let source = self.source(&store, notes, cancel);
         let digest = Digest::read(&artifact.digest)
             .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
+        for _ in 0..REPAIRS {
+            match publish::push(job, digest, &source) {
+                Err(BuildError::Cancelled) => return Err(BuildError::Cancelled),
+                // What was found damaged on the way is gone, and is made again.
+                Err(error) if !Found::default().look(&store, digest) => {
+                    if build::build(job, &source)? != digest {
+                        return Err(error);
+                    }
+                }
+                pushed => return pushed.map(|()| Some(artifact.digest.clone())),
+            }
+        }
         publish::push(job, digest, &source)?;
         Ok(Some(artifact.digest.clone()))
     }

@@ -43,7 +43,7 @@ const OLDEST: (u32, u32, u32) = (0, 3, 39);
 const TRIED: &str = "1.3.6";
 
 /// The remedy if the HOME directories cannot be set up.
-const HOME: &str = "set XDG_CACHE_HOME to a writable directory, on a disk with room, and check that `envd context ls` works";
+const HOME: &str = "set IMGSPEC_CACHE to a writable directory, on a disk with room, and check that `envd context ls` works";
 
 impl Envd {
     /// Queried in a private HOME: envd creates its files before it answers anything.

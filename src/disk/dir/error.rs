@@ -54,6 +54,8 @@ pub(crate) struct DirError {
 pub(super) enum Why {
     NoDirectory(FileKind),
     NoFile(FileKind),
+    /// A private directory belongs to another user.
+    Foreign,
     /// A file that would be written to has another hard link, which may belong to anyone.
     Shared,
     /// A file was opened but could not be read.
@@ -100,6 +102,7 @@ impl DirError {
         match &self.why {
             Why::NoDirectory(is) => format!("`{path}` is {is}, not a directory"),
             Why::NoFile(is) => format!("`{path}` is {is}, not a file"),
+            Why::Foreign => format!("`{path}` belongs to another user"),
             Why::Shared => format!("`{path}` has another name as well: it is a hard link"),
             Why::Unread(refusal) => format!("`{path}` cannot be read: {refusal}"),
             Why::System(doing, error) => {
@@ -114,6 +117,7 @@ impl DirError {
         match &self.why {
             Why::NoDirectory(is) => format!("it is {is}, not a directory"),
             Why::NoFile(is) => format!("it is {is}, not a file"),
+            Why::Foreign => "it belongs to another user".to_owned(),
             Why::Shared => "it has another name as well".to_owned(),
             Why::Unread(refusal) => refusal.to_string(),
             Why::System(_, error) => system_words(error),
@@ -122,7 +126,10 @@ impl DirError {
 
     /// How to fix it, if something else is in its place.
     pub(crate) fn help(&self) -> Option<String> {
-        let is_misplaced = matches!(self.why, Why::NoDirectory(_) | Why::NoFile(_) | Why::Shared);
+        let is_misplaced = matches!(
+            self.why,
+            Why::NoDirectory(_) | Why::NoFile(_) | Why::Foreign | Why::Shared
+        );
         is_misplaced.then(|| {
             let Terms { keeps, or, .. } = &self.terms;
             format!("imgspec keeps {keeps} in directories and files of its own; remove it{or}")

@@ -14,13 +14,18 @@ use super::answer::{self, Code, ErrorResponse};
 use super::call::{Call, PIECE, on_files};
 use super::range::{Part, part};
 use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::StoreError;
 use crate::loopback::Answer;
 
 const AHEAD: usize = 2;
 
 pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, ErrorResponse> {
     let store = call.served.store.clone();
-    let (file, size) = on_files(move || store.read(digest)).await?;
+    let (file, whole, size) = on_files(move || {
+        let (file, size) = store.read(digest)?;
+        Ok::<_, StoreError>((file, store.send(digest)?.0, size))
+    })
+    .await?;
     let head = |status, length: u64| {
         answer::head(status)
             .header("Content-Type", "application/octet-stream")
@@ -35,13 +40,14 @@ pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, Error
     match part(call.header("range"), size) {
         Part::All => Ok(answer::with(
             head(StatusCode::OK, size),
-            stream(file, 0, size),
+            stream(whole, size),
         )),
         Part::Bytes(first, last) => {
             let length = last - first + 1;
             let head = head(StatusCode::PARTIAL_CONTENT, length)
                 .header("Content-Range", format!("bytes {first}-{last}/{size}"));
-            Ok(answer::with(head, stream(file, first, length)))
+            let part = on_files(move || at(file, first)).await?;
+            Ok(answer::with(head, stream(part, length)))
         }
         Part::None => Err(
             ErrorResponse::new(Code::RANGE, format!("the blob has {size} bytes"))
@@ -50,29 +56,29 @@ pub(super) async fn get(call: &Call<'_>, digest: Digest) -> Result<Answer, Error
     }
 }
 
-fn stream(file: File, first: u64, length: u64) -> BoxBody<Bytes, io::Error> {
-    let (to, from) = mpsc::channel(AHEAD);
+/// The file from this byte on.
+fn at(mut file: File, first: u64) -> Result<File, StoreError> {
+    file.seek(SeekFrom::Start(first))?;
+    Ok(file)
+}
+
+fn stream(from: impl Read + Send + 'static, length: u64) -> BoxBody<Bytes, io::Error> {
+    let (to, received) = mpsc::channel(AHEAD);
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = send(file, first, length, &to) {
+        if let Err(error) = send(from, length, &to) {
             // The length was announced, so the client notices that the body is shorter.
             let _ = to.blocking_send(Err(error));
         }
     });
-    StreamBody::new(ReceiverStream::new(from)).boxed()
+    StreamBody::new(ReceiverStream::new(received)).boxed()
 }
 
-fn send(
-    mut file: File,
-    first: u64,
-    length: u64,
-    to: &Sender<io::Result<Frame<Bytes>>>,
-) -> io::Result<()> {
-    file.seek(SeekFrom::Start(first))?;
+fn send(mut from: impl Read, length: u64, to: &Sender<io::Result<Frame<Bytes>>>) -> io::Result<()> {
     let mut left = length;
     while left > 0 {
         let size = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));
         let mut piece = vec![0; size];
-        file.read_exact(&mut piece)?;
+        from.read_exact(&mut piece)?;
         left -= size as u64;
         if to.blocking_send(Ok(Frame::data(piece.into()))).is_err() {
             // The client has disconnected.

@@ -2,7 +2,6 @@
 //!
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use super::login::Access;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::store::{Store, StoreError};
+use crate::backend::oci::store::{Checked, Store, StoreError};
 use crate::cancel::Cancel;
 
 /// The largest manifest or config, in bytes.
@@ -76,10 +75,12 @@ impl<'a> Transfer<'a> {
         let path = format!("manifests/{name}");
         let request = || self.request(Method::GET, &path).header("Accept", &accept);
         let mut answer = self.found(self.send(request, &Load::Nothing)?)?;
+        let told = answer.headers().get("docker-content-digest");
+        let told = told.and_then(|digest| Digest::read(digest.to_str().ok()?));
         let bytes = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
         let bytes = bytes.map_err(|error| self.broken(&error))?;
         let digest = Digest::of(&bytes);
-        match Digest::read(name) {
+        match Digest::read(name).or(told) {
             Some(wanted) if wanted != digest => {
                 Err(self.passing(&format!("it sent `{digest}` instead of `{wanted}`")))
             }
@@ -279,7 +280,7 @@ impl<'a> Transfer<'a> {
             Load::Nothing => agent.run(request.body(()).map_err(broken)?),
             Load::Bytes(bytes) => agent.run(request.body(*bytes).map_err(broken)?),
             Load::Blob(store, digest, size) => {
-                let (file, there) = store.read(*digest)?;
+                let (file, there) = store.send(*digest)?;
                 if there != *size {
                     return Err(StoreError::Unknown(*digest).into());
                 }
@@ -332,8 +333,8 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// A file whose reading ends when the run is cancelled.
-struct Stoppable(File, Cancel);
+/// A blob whose reading ends when the run is cancelled.
+struct Stoppable(Checked, Cancel);
 
 impl Read for Stoppable {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

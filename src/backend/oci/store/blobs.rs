@@ -6,7 +6,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::StoreError;
@@ -23,6 +23,8 @@ pub(super) const BLOBS: &str = "blobs/sha256";
 
 pub(super) const UNFINISHED: &str = "unfinished";
 
+pub(super) const TURNS: &str = "turns";
+
 pub(super) const NOTES: &str = "notes";
 
 /// An open store; clones share it.
@@ -35,13 +37,17 @@ pub(super) struct Inner {
     pub(super) blobs: Dir,
     pub(super) unfinished: Dir,
     pub(super) notes: Dir,
+    pub(super) turns: Dir,
     _used: File,
 }
 
 impl Store {
     /// Opens the store in this directory, creating it if necessary, and removes what killed processes left.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        Self::open_at(&place(folder), &mut waiting(&Cancel::default(), || {}))
+        Self::open_at(
+            &cache::below(folder),
+            &mut waiting(&Cancel::default(), || {}),
+        )
     }
 
     /// Opens a store in a directory that must not be reached through links. While another process prunes the store,
@@ -60,10 +66,12 @@ impl Store {
             blobs: folder.make_all(BLOBS)?,
             unfinished: folder.make(UNFINISHED)?,
             notes: folder.make(NOTES)?,
+            turns: folder.make(TURNS)?,
             _used: used,
             folder,
         };
-        remove_unfinished(&store.unfinished)?;
+        remove_unlocked(&store.unfinished)?;
+        remove_unlocked(&store.turns)?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -72,17 +80,15 @@ impl Store {
         self.0.folder.path()
     }
 
-    /// The size of a blob in bytes; `None` if it does not exist.
+    /// The size of a blob in bytes; `None` if it does not exist. One that was changed since it was written is verified, and
+    /// removed if it is damaged.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
-        let found = self.0.blobs.file(digest.hex())?;
-        Ok(found.map(|(_, meta)| meta.len()))
+        Ok(self.open_blob(digest)?.map(|(_, size)| size))
     }
 
-    /// Opens a blob for reading; also returns its size in bytes.
+    /// Opens a blob for reading, verified as by [`Self::size`]; also returns its size in bytes.
     pub fn read(&self, digest: Digest) -> Result<(File, u64), StoreError> {
-        let found = self.0.blobs.file(digest.hex())?;
-        let (file, meta) = found.ok_or(StoreError::Unknown(digest))?;
-        Ok((file, meta.len()))
+        self.open_blob(digest)?.ok_or(StoreError::Unknown(digest))
     }
 
     /// Reads a small blob of at most `largest` bytes, and verifies its digest.
@@ -93,24 +99,16 @@ impl Store {
         }
         let mut text = Vec::new();
         let blobs = &self.0.blobs;
-        file.take(largest)
+        (&file)
+            .take(largest)
             .read_to_end(&mut text)
             .map_err(|error| blobs.unread(digest.hex(), error))?;
         if Digest::of(&text) == digest {
-            Ok(text)
-        } else {
-            Err(StoreError::Damaged(blobs.path().join(digest.hex())))
+            return Ok(text);
         }
+        self.remove_damaged(digest, &file)?;
+        Err(StoreError::Damaged(blobs.path().join(digest.hex())))
     }
-}
-
-/// A directory below an existing one of the user's.
-pub(super) fn place(folder: &Path) -> Rooted {
-    let (above, name) = match (folder.parent(), folder.file_name()) {
-        (Some(above), Some(name)) => (above, PathBuf::from(name)),
-        _ => (folder, PathBuf::new()),
-    };
-    Rooted::new(above, name, cache::terms())
 }
 
 /// Creates a file with a random name in this directory, locked against sweeps while it is open.
@@ -126,14 +124,14 @@ pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
     }
 }
 
-/// Removes unfinished files of processes that no longer exist.
-pub(super) fn remove_unfinished(unfinished: &Dir) -> io::Result<()> {
-    for entry in unfinished.entries()? {
+/// Removes files of processes that no longer exist.
+pub(super) fn remove_unlocked(folder: &Dir) -> io::Result<()> {
+    for entry in folder.entries()? {
         // What cannot be removed now is left for the next process.
         if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())
-            && let Ok(Some(_held)) = unfinished.try_lock(name, Share::Nobody)
+            && let Ok(Some(_held)) = folder.try_lock(name, Share::Nobody)
         {
-            let _ = unfinished.remove_file(name);
+            let _ = folder.remove_file(name);
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ pub enum StoreError {
     #[error("blob `{0}` is not in the store")]
     Unknown(Digest),
     /// The file at this path does not match its digest.
-    #[error("`{}` is damaged; remove it", .0.display())]
+    #[error("`{}` was damaged and has been removed; build again", .0.display())]
     Damaged(PathBuf),
     /// The blob is too large.
     #[error("blob `{digest}` is larger than {largest} bytes")]
@@ -53,13 +53,13 @@ fn words(error: &io::Error) -> String {
     let path = trouble.map_or(Path::new(""), DirError::path).display();
     match error.kind() {
         _ if is_full(error) => format!(
-            "no space left for `{path}`; free some, or set `XDG_CACHE_HOME` to a disk with space"
+            "no space left for `{path}`; free some, or set `IMGSPEC_CACHE` to a disk with space"
         ),
         ErrorKind::PermissionDenied => {
             format!("`{path}` cannot be used: permission denied; check its owner")
         }
         ErrorKind::ReadOnlyFilesystem => format!(
-            "`{path}` cannot be written: its file system is read-only; set `XDG_CACHE_HOME` to a writable one"
+            "`{path}` cannot be written: its file system is read-only; set `IMGSPEC_CACHE` to a writable one"
         ),
         _ => trouble.map_or_else(|| error.to_string(), ToString::to_string),
     }
@@ -82,7 +82,7 @@ mod tests {
     fn what_the_user_can_mend_is_told_with_how() {
         assert_eq!(
             told(ErrorKind::StorageFull),
-            "no space left for `/cache/x`; free some, or set `XDG_CACHE_HOME` to a disk with space"
+            "no space left for `/cache/x`; free some, or set `IMGSPEC_CACHE` to a disk with space"
         );
         assert!(told(ErrorKind::PermissionDenied).contains("permission denied"));
         assert!(told(ErrorKind::ReadOnlyFilesystem).contains("read-only"));

@@ -6,16 +6,20 @@
 //! killed processes from files in use (`docs/design/exchange.md`).
 
 mod blobs;
+mod checked;
 mod error;
 mod links;
 mod notes;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod write;
 
 pub use blobs::Store;
+pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
 pub(in crate::backend) use sweep::Sweep;
+pub(in crate::backend) use turn::Turn;
 pub use write::{Blob, Writer};

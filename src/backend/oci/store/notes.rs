@@ -1,19 +1,45 @@
-//! Small texts beside the blobs: what layers contain, and what images are called. Each is replaced as a whole.
+//! Small texts beside the blobs: what layers contain, and what images are called. Each is replaced as a whole, and begins
+//! with its checksum, so that a damaged one counts as none.
 
 use super::blobs::Store;
+use super::checked;
 use super::error::StoreError;
+use crate::disk::dir::Dir;
+use crate::disk::read;
 
 /// More than the list of the files of a large image needs.
-pub(super) const LARGEST: u64 = 256 << 20;
+const LARGEST: u64 = 256 << 20;
+
+/// The length of the checksum and of the end of its line.
+const HEAD: usize = 65;
 
 impl Store {
-    /// The note of this name, if there is one. A damaged note is up to the caller, to whom it counts as none.
+    /// The note of this name, if there is one and it is whole.
     pub(in crate::backend) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.0.notes.read(name, LARGEST)?)
+        whole(&self.0.notes, name)
     }
 
     /// Keeps a note, replacing any of the same name.
     pub(in crate::backend) fn keep_note(&self, name: &str, text: &[u8]) -> Result<(), StoreError> {
-        Ok(self.0.notes.replace(name, text)?)
+        let sum = blake3::hash(text).to_hex();
+        let whole = [sum.as_bytes(), b"\n", text].concat();
+        Ok(self.0.notes.replace(name, &whole)?)
     }
+}
+
+/// A note of this directory, if there is one and it is whole.
+pub(super) fn whole(notes: &Dir, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some((file, meta)) = notes.file(name)? else {
+        return Ok(None);
+    };
+    let Ok(mut text) = read::limited(&file, &meta, LARGEST) else {
+        return Ok(None);
+    };
+    checked::used(&file, &meta);
+    if text.len() < HEAD {
+        return Ok(None);
+    }
+    let rest = text.split_off(HEAD);
+    let sum = blake3::hash(&rest).to_hex();
+    Ok((text[..HEAD - 1] == *sum.as_bytes()).then_some(rest))
 }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::blobs::{BLOBS, LOCK, NOTES, Store, UNFINISHED, place, remove_unfinished};
+use super::blobs::{BLOBS, LOCK, NOTES, Store, TURNS, UNFINISHED, remove_unlocked};
 use super::error::StoreError;
 use super::notes;
 use crate::backend::oci::name::Digest;
+use crate::disk::cache;
 use crate::disk::dir::{Dir, Rooted, Share};
 
 /// A store that is locked for removal.
@@ -23,7 +24,7 @@ impl Store {
     /// because a run may be about to name blobs that have no name yet. In a store whose names belong to runs, no blob is
     /// needed without a run.
     pub fn prune(folder: &Path) -> Result<Option<usize>, StoreError> {
-        Self::prune_at(&place(folder))
+        Self::prune_at(&cache::below(folder))
     }
 
     /// Prunes a store in a directory that must not be reached through links.
@@ -49,8 +50,10 @@ impl Sweep {
         let Some(alone) = folder.try_lock(LOCK, Share::Nobody)? else {
             return Ok(None);
         };
-        if let Some(unfinished) = folder.open(UNFINISHED)? {
-            remove_unfinished(&unfinished)?;
+        for name in [UNFINISHED, TURNS] {
+            if let Some(left) = folder.open(name)? {
+                remove_unlocked(&left)?;
+            }
         }
         Ok(Some(Self {
             blobs: folder.open_all(BLOBS)?,
@@ -78,7 +81,7 @@ impl Sweep {
 
     pub(in crate::backend) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         match &self.notes {
-            Some(notes) => Ok(notes.read(name, notes::LARGEST)?),
+            Some(notes) => notes::whole(notes, name),
             None => Ok(None),
         }
     }

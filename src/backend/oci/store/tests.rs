@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -92,16 +93,78 @@ fn a_source_that_breaks_leaves_nothing() {
     assert_eq!(store.size(Digest::of(b"half")).unwrap(), None);
 }
 
+/// Changes a file, and not its time: a disk that fails.
+fn rot(path: &Path, bytes: &[u8]) {
+    let before = path.metadata().unwrap().modified().unwrap();
+    std::fs::write(path, bytes).unwrap();
+    let file = File::options().write(true).open(path).unwrap();
+    file.set_modified(before).unwrap();
+}
+
+#[test]
+fn the_end_of_a_damaged_blob_is_not_given_away() {
+    let (_folder, store) = fresh();
+    let whole = vec![7; 300_000];
+    let digest = store.put(whole.as_slice(), None).unwrap().digest;
+    let path = blob(store.folder(), digest);
+    let sent = |store: &Store| {
+        let (mut blob, size) = store.send(digest).unwrap();
+        assert_eq!(size, 300_000);
+        let mut sent = Vec::new();
+        let result = blob.read_to_end(&mut sent).map(drop);
+        (sent, result)
+    };
+    assert_eq!(sent(&store).0, whole);
+    let mut flipped = whole.clone();
+    flipped[150_000] ^= 1;
+    rot(&path, &flipped);
+    assert_eq!(store.size(digest).unwrap(), Some(300_000));
+    let (part, result) = sent(&store);
+    assert!(part.len() < 300_000);
+    let why = result.unwrap_err().to_string();
+    assert!(why.contains("was damaged and has been removed"), "{why}");
+    assert!(matches!(store.send(digest), Err(StoreError::Unknown(_))));
+}
+
+#[test]
+fn a_note_is_whole_or_none() {
+    let (_folder, store) = fresh();
+    assert_eq!(store.note("a").unwrap(), None);
+    store.keep_note("a", b"text").unwrap();
+    assert_eq!(store.note("a").unwrap().unwrap(), b"text");
+    let path = store.folder().join(super::blobs::NOTES).join("a");
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&path, flipped).unwrap();
+        assert_eq!(store.note("a").unwrap(), None, "{at}");
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert_eq!(store.note("a").unwrap(), None, "{at}");
+    }
+    store.keep_note("a", b"").unwrap();
+    assert_eq!(store.note("a").unwrap().unwrap(), b"");
+}
+
 #[test]
 fn a_damaged_blob_is_noticed_and_replaced() {
     let (_folder, store) = fresh();
     let digest = store.put(&b"blob"[..], None).unwrap().digest;
     let path = blob(store.folder(), digest);
     std::fs::write(&path, b"blot").unwrap();
+    assert_eq!(store.size(digest).unwrap(), None);
+    assert!(!path.exists());
+    store.put(&b"blob"[..], None).unwrap();
+    // One that is as it was is believed again.
+    std::fs::write(&path, b"blob").unwrap();
+    assert_eq!(store.size(digest).unwrap(), Some(4));
+    rot(&path, b"blot");
     assert!(matches!(
         store.read_whole(digest, 9),
         Err(StoreError::Damaged(_))
     ));
+    assert!(!path.exists());
+    store.put(&b"blob"[..], None).unwrap();
     std::fs::write(&path, b"").unwrap();
     store.put(&b"blob"[..], None).unwrap();
     assert_eq!(store.read_whole(digest, 9).unwrap(), b"blob");
@@ -275,4 +338,31 @@ fn what_a_killed_process_left_is_swept_and_nothing_of_a_living_one() {
     open(&folder);
     assert_eq!(unfinished(&store), 0);
     assert_eq!(store.size(Digest::of(b"half")).unwrap(), None);
+}
+
+#[test]
+fn a_turn_is_for_one_and_leaves_nothing() {
+    let (_folder, store) = fresh();
+    let never = || std::ops::ControlFlow::Break(());
+    let own = store.turn("a", &mut || never()).unwrap().unwrap();
+    assert!(store.turn("a", &mut || never()).unwrap().is_none());
+    let other = store.turn("b", &mut || never()).unwrap().unwrap();
+    drop((own, other));
+    let count = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let go_on = &mut || std::ops::ControlFlow::Continue(());
+                    let _turn = store.turn("a", go_on).unwrap().unwrap();
+                    let before = count.load(std::sync::atomic::Ordering::SeqCst);
+                    std::thread::yield_now();
+                    count.store(before + 1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(count.into_inner(), 160);
+    let left = store.folder().join(super::blobs::TURNS);
+    assert_eq!(left.read_dir().unwrap().count(), 0);
 }

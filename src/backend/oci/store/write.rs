@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use sha2::{Digest as _, Sha256};
 
 use super::blobs::{Store, create};
+use super::checked;
 use super::error::StoreError;
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::Fresh;
@@ -88,10 +89,10 @@ impl Writer {
             digest,
             size: self.size,
         };
-        // An existing file of another size is damaged and gets replaced.
-        if self.store.size(digest)? != Some(self.size) {
+        // A damaged one is removed by looking at it.
+        if self.store.size(digest)?.is_none() {
             let (blobs, name) = (&self.store.0.blobs, digest.hex());
-            let synced = self.file.file.sync_data();
+            let synced = checked::mark(&self.file.file).and_then(|()| self.file.file.sync_data());
             synced.map_err(|error| blobs.unwritten(&name, error))?;
             self.file.keep(blobs, &name)?;
         }

@@ -191,7 +191,7 @@ fn a_cache_directory_that_is_none_is_told_and_left_alone() {
             place
                 .run(&["doctor"])
                 .says(&said)
-                .says("or set `XDG_CACHE_HOME`");
+                .says("or set `IMGSPEC_CACHE`");
             place.run(&["-v", "clean"]).success();
             place.is_unharmed();
         }
@@ -202,7 +202,44 @@ fn a_cache_directory_that_is_none_is_told_and_left_alone() {
         let said = format!("imgspec/oci` is {kind}, not a directory");
         place.run(&["-v", "clean"]).success().says(&said);
         place.is_unharmed();
+        is_told_of_the_embedded_builder(other, kind);
     }
+    let place = Place::new();
+    let cache = place.sandbox.root().with_file_name("theirs");
+    fs::create_dir(&cache).unwrap();
+    // Only root can give a directory away.
+    if std::os::unix::fs::chown(&cache, Some(12345), None).is_ok() {
+        let sandbox = Sandbox::with(&[("imgspec.kdl", EMBEDDED)])
+            .env("IMGSPEC_CACHE", &cache.display().to_string());
+        sandbox
+            .run(&["graph", "build"])
+            .code(1)
+            .says("theirs` belongs to another user: imgspec keeps its cache")
+            .says("or set `IMGSPEC_CACHE`");
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
+    }
+}
+
+const EMBEDDED: &str = "image \"a\" { builder \"oci\"; base-image \"scratch\"; env A=\"1\" }";
+
+/// The same with a build, and with `IMGSPEC_CACHE`.
+fn is_told_of_the_embedded_builder(other: Other, kind: &str) {
+    let Place { sandbox, outside } = Place::new();
+    let cache = sandbox.root().with_file_name("cache");
+    let sandbox = sandbox.env("IMGSPEC_CACHE", &cache.display().to_string());
+    sandbox.write("imgspec.kdl", EMBEDDED);
+    let place = Place { sandbox, outside };
+    other(&cache, &place.outside);
+    let said = format!("cache` is {kind}, not a directory: imgspec keeps its cache");
+    place.run(&["graph", "build"]).code(1).says(&said);
+    place.is_unharmed();
+    fs::remove_file(&cache).unwrap();
+    place.run(&["graph", "build"]).success();
+    let mode = fs::metadata(&cache).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o700);
+    assert!(cache.join("images/blobs/sha256").is_dir());
+    let usual = place.sandbox.root().with_file_name("home/.cache");
+    assert!(!is_there(&usual));
 }
 
 fn git(sandbox: &Sandbox, words: &[&str]) {
