@@ -41,5 +41,6 @@ pub(super) fn whole(notes: &Dir, name: &str) -> Result<Option<Vec<u8>>, StoreErr
     }
     let rest = text.split_off(HEAD);
     let sum = blake3::hash(&rest).to_hex();
-    Ok((text[..HEAD - 1] == *sum.as_bytes()).then_some(rest))
+    let is_whole = text[..HEAD - 1] == *sum.as_bytes() && text[HEAD - 1] == b'\n';
+    Ok(is_whole.then_some(rest))
 }
