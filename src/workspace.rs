@@ -12,7 +12,9 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::spec::{ImageSpec, WorkspacePath};
-pub use locked::{Lock, Locked, LockedImage};
+pub use locked::{
+    ImagePackages, Lock, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
+};
 
 pub use allows::{Allow, Allows};
 pub(crate) use places::Part;
@@ -21,7 +23,7 @@ pub use places::Places;
 /// The directory inside the workspace that contains records, logs and build contexts.
 pub const STATE_FOLDER: &str = ".imgspec";
 
-/// The file beside the root manifest that pins outside images.
+/// The file beside the root manifest that pins outside images and Python packages.
 pub const LOCK_FILE: &str = "imgspec.lock";
 
 /// The root manifest and everything that it includes.
@@ -39,7 +41,7 @@ pub struct Workspace {
     pub looked: Looked,
     /// Lints allowed by the manifests.
     pub allows: Allows,
-    /// Pinned outside images; `None` without a lock file.
+    /// Pinned outside images and packages; `None` without a lock file.
     pub lock: Option<Lock>,
 }
 

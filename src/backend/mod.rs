@@ -13,6 +13,7 @@ pub mod envd;
 pub mod fake;
 mod labels;
 pub mod oci;
+mod pinned;
 mod platform;
 pub mod secret;
 mod steps;

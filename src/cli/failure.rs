@@ -31,7 +31,7 @@ impl From<Obstacle> for Failure {
             Obstacle::Unknown(_) => {
                 Self::usage(message, "restore access, or use `--when-unknown build`")
             }
-            Obstacle::Unlocked(floating) if floating.images.is_empty() => Self::usage(
+            Obstacle::Unlocked(floating) if !floating.is_lockable() => Self::usage(
                 message,
                 "write the image's name literally in the Dockerfile, or set its build arguments with `args` in the manifest",
             ),

@@ -126,8 +126,8 @@ fn base_documents(looks: &[Look]) -> Vec<BaseDocument<'_>> {
 /// Formats the notes on outside images: how many are floating, and which have moved.
 fn bases(floating: &Floating, looks: Option<&[Look]>) -> String {
     let mut text = String::new();
-    if floating.count() > 0 {
-        let (count, them) = match floating.count() {
+    if floating.bases() > 0 {
+        let (count, them) = match floating.bases() {
             1 => ("1 base floats".to_owned(), "it"),
             count => (format!("{count} bases float"), "them"),
         };

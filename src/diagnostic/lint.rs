@@ -28,7 +28,7 @@ const fn warning(code: &'static str, summary: &'static str) -> Lint {
 }
 
 /// All lints, sorted by code.
-pub static LINTS: [Lint; 17] = [
+pub static LINTS: [Lint; 18] = [
     warning(
         "ambiguous-base",
         "a registry base has the same name as an image of the workspace",
@@ -73,6 +73,13 @@ pub static LINTS: [Lint; 17] = [
     Lint {
         level: Severity::Error,
         ..warning("single-equals", "a Python package is pinned with one `=`")
+    },
+    Lint {
+        is_allowable: false,
+        ..warning(
+            "stale-lock",
+            "the lock has packages of an image for other requirements",
+        )
     },
     Lint {
         is_allowable: false,

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::credentials::without_credentials;
 use super::files::Files;
 use super::hash::Hash;
 use super::key::Key;
@@ -47,7 +48,7 @@ pub(super) enum Value<'a> {
 }
 
 /// Computes the key of an image from its recipe, its files in the order of [`Recipe::file_sets`], and the keys of the
-/// images it depends on, by id. Locked digests of outside images are included; unlocked images add nothing.
+/// images it depends on, by id. Locked images and packages are included; what is not locked adds nothing.
 pub fn key(
     recipe: &Recipe,
     files: &[Arc<Files>],
@@ -89,27 +90,6 @@ impl Sink for Hash {
             }
         }
     }
-}
-
-/// The text with `user:password@` removed from its URLs: credentials do not change what is downloaded, and no secret
-/// may get into a key or record.
-pub(crate) fn without_credentials(text: &str) -> Cow<'_, str> {
-    let mut kept = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("://").map(|at| at + 3) {
-        let authority = &rest[start..];
-        let end = authority
-            .find(|char: char| char.is_whitespace() || "/?#".contains(char))
-            .unwrap_or(authority.len());
-        let host = authority[..end].rfind('@').map_or(0, |at| at + 1);
-        kept.push_str(&rest[..start]);
-        kept.push_str(&authority[host..end]);
-        rest = &authority[end..];
-    }
-    if kept.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(kept + rest)
 }
 
 /// Passes every input of an image's key to the sink.
@@ -160,8 +140,8 @@ pub(super) fn encode(
     if let Some(own) = dockerfile {
         encoder.dockerfile(own);
     }
-    for (name, digest) in outside.inputs(platforms) {
-        encoder.sink.input(&name, Value::Text(digest));
+    for (name, locked) in outside.inputs(platforms) {
+        encoder.sink.input(&name, Value::Text(&locked));
     }
 }
 
@@ -440,6 +420,9 @@ fn tailed<'n>(name: &'n str, tail: &str) -> Cow<'n, str> {
         tail => format!("{name}{tail}").into(),
     }
 }
+
+mod packages;
+pub(super) use packages::package_inputs;
 
 #[cfg(test)]
 mod locked;

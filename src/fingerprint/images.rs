@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::packages::Installing;
 use super::{FileReader, Files, FilesError, Input, Key, Outside, inputs, key};
 use crate::graph::{Graph, ImageId};
 use crate::recipe::{FileSet, Recipe};
@@ -77,10 +78,16 @@ pub(super) fn fingerprint_again(
                 _ => Err(FingerprintError::Base(name.to_owned())),
             }
         };
+        let others = |name: &str| graph.find(name).map(|id| &recipes[id.index()]);
+        let image = Installing {
+            id: graph.name(*id),
+            recipe,
+            others: &others,
+        };
         let before = before.get(id.index());
         done[id.index()] = Some(match before.filter(|_| kept.contains(id)) {
             Some(kept) => Ok(kept.clone()),
-            None => one(recipe, lock, &read, base_key, before),
+            None => one(&image, lock, &read, base_key, before),
         });
     }
     done.into_iter()
@@ -89,12 +96,13 @@ pub(super) fn fingerprint_again(
 }
 
 fn one(
-    recipe: &Recipe,
+    image: &Installing<'_>,
     lock: Option<&Lock>,
     read: &HashMap<&FileSet, Result<Arc<Files>, FilesError>>,
     base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,
     before: Option<&Fingerprint>,
 ) -> Result<Fingerprint, FingerprintError> {
+    let recipe = image.recipe;
     // Report an image's own error rather than one of its bases.
     let files = recipe
         .file_sets()
@@ -119,7 +127,8 @@ fn one(
     if let Some(same) = before.filter(is_same) {
         return Ok(same.clone());
     }
-    let outside = Outside::find(recipe, &files, lock);
+    let packages = image.pins(&files, lock);
+    let outside = Outside::find(recipe, &files, lock, packages);
     Ok(Fingerprint {
         key: key(recipe, &files, &bases, &outside),
         files,

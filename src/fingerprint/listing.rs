@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::encode::{Sink, Value, encode, without_credentials};
+use super::credentials::without_credentials;
+use super::encode::{Sink, Value, encode};
 use super::{EntryKind, Files, Key, Outside};
 use crate::recipe::Recipe;
 

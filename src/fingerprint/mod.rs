@@ -3,6 +3,7 @@
 //! A key is the hash of an encoding that is defined once, through a trait, and used twice (hashed, and listed for
 //! `explain`), so that the two cannot disagree.
 
+mod credentials;
 mod encode;
 pub mod files;
 pub mod flytekit;
@@ -13,16 +14,17 @@ mod key;
 mod listing;
 mod naming;
 mod outside;
+mod packages;
 mod workspace;
 
+pub(crate) use credentials::without_credentials;
 pub use encode::key;
-pub(crate) use encode::without_credentials;
-pub(crate) use files::INDEX;
 pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
+pub(crate) use files::{INDEX, index_lines};
 pub use images::{Fingerprint, FingerprintError, fingerprint};
 pub use key::{BadKey, Key};
 pub use listing::{Change, Input, diff, inputs};
 pub use naming::{Namer, flytekit_ids, namers};
-pub use outside::Outside;
 pub(crate) use outside::dockerfile_text;
+pub use outside::{Outside, Pins};
 pub use workspace::{BadSet, Fingerprints};

@@ -1,16 +1,17 @@
-//! The outside images that one image depends on, with their entries in the lock file.
+//! What one image takes from outside, images and Python packages, with the entries in the lock file.
 //!
 //! Dockerfiles are parsed anew for every key: an edited `FROM` must not retain the digest of another image.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Files;
 use crate::disk::limits;
 use crate::disk::read::{self, Links, Root};
 use crate::recipe::{Froms, OutsideImage, Recipe, familiar, froms};
-use crate::workspace::{Lock, Locked, LockedImage};
+use crate::workspace::{Lock, Locked, LockedImage, PlatformPackages, StepPackages};
 
-/// The outside images that one image depends on.
+/// What one image takes from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
     /// Images named by tag, sorted by name.
@@ -21,11 +22,30 @@ pub struct Outside {
     pub unread: Vec<String>,
     /// The platform that a Dockerfile always builds for, whatever is requested.
     pub fixed_platform: Option<String>,
+    /// How the lock pins the packages of each step that installs some; empty if it has none of this image.
+    pub packages: Vec<Pins>,
+}
+
+/// How the lock pins the Python packages of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pins {
+    /// Not at all.
+    Open,
+    /// It has packages for other inputs, another base or other platforms, which are not used.
+    Stale,
+    /// By these packages.
+    Locked(Arc<StepPackages>),
 }
 
 impl Outside {
     /// Finds the images in the recipe and in its own Dockerfile, which is the first of its files.
-    pub(super) fn find(recipe: &Recipe, files: &[Arc<Files>], lock: Option<&Lock>) -> Self {
+    /// `packages` tells how its packages are locked.
+    pub(super) fn find(
+        recipe: &Recipe,
+        files: &[Arc<Files>],
+        lock: Option<&Lock>,
+        packages: Vec<Pins>,
+    ) -> Self {
         let own = recipe.dockerfile.as_ref().zip(files.first());
         let froms = own.map(|(own, files)| match dockerfile_text(files) {
             Some(text) => froms(&text, own),
@@ -42,6 +62,7 @@ impl Outside {
             images,
             fixed_platform: froms.as_ref().and_then(|froms| froms.platform.clone()),
             unread: froms.map(|froms| froms.unread).unwrap_or_default(),
+            packages,
         }
     }
 
@@ -53,21 +74,43 @@ impl Outside {
 
     /// The parts of the lock that enter the key, by name. For multi-platform images these are the digests of the
     /// requested platforms: the index also changes with the others.
-    pub(super) fn inputs(&self, platforms: &[String]) -> Vec<(String, &str)> {
+    pub(super) fn inputs(&self, platforms: &[String]) -> Vec<(String, Cow<'_, str>)> {
         let mut inputs = Vec::new();
         for (image, locked) in self.locks() {
             let name = format!("locked {}", image.name);
             if image.any_platform || matches!(locked.image, LockedImage::Id(_)) {
-                inputs.push((name, locked.image.text()));
+                inputs.push((name, locked.image.text().into()));
                 continue;
             }
             let digests = platforms.iter().filter_map(|platform| {
                 let digest = locked.platforms.get(platform)?;
-                Some((format!("{name} for {platform}"), digest.as_str()))
+                Some((format!("{name} for {platform}"), digest.as_str().into()))
             });
             inputs.extend(digests);
         }
+        for step in 0..self.packages.len() {
+            let which = match step {
+                0 => String::new(),
+                step => format!(" ({})", step + 1),
+            };
+            for platform in platforms {
+                let wheels = self.wheels(step, platform).into_iter();
+                inputs.extend(wheels.flat_map(|locked| &locked.wheels).map(|wheel| {
+                    let name = format!("locked {} for {platform}{which}", wheel.name);
+                    (name, format!("{} {}", wheel.version, wheel.sha256).into())
+                }));
+            }
+        }
         inputs
+    }
+
+    /// The locked packages of a step on a platform, if the lock pins them; the steps that install packages count from 0.
+    #[must_use]
+    pub fn wheels(&self, step: usize, platform: &str) -> Option<&PlatformPackages> {
+        match self.packages.get(step)? {
+            Pins::Locked(locked) => locked.platforms.get(platform),
+            Pins::Open | Pins::Stale => None,
+        }
     }
 
     /// The images that are not locked: a build takes whatever their tags point to.

@@ -105,7 +105,10 @@ pub fn renew(
 ) -> Result<Renewal, Vec<Failed>> {
     let none = Lock::default();
     let before = before.unwrap_or(&none);
-    let mut lock = Lock::default();
+    let mut lock = Lock {
+        packages: before.packages.clone(),
+        ..Lock::default()
+    };
     let mut due = Vec::new();
     for need in needs {
         if let Some(digest) = question(need, before.bases.get(&need.name), which) {

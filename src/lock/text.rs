@@ -1,28 +1,38 @@
-//! The text of the lock file: one node per image, sorted by name, so that branches that add different images merge line by line.
+//! The text of the lock file: one node per image, sorted by name, so that branches that change different images merge line
+//! by line.
 //!
 //! Pure. The format is KDL, read by the manifest parser. Only what `write` produces is accepted: anything else came from a
 //! merge or an edit by hand, and is reported rather than guessed at.
 
+mod packages;
+mod reader;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::backend::oci::name::Digest;
 use crate::diagnostic::{Diagnostic, Place, SourceId, quoted, shown};
-use crate::manifest::{Data, Node, parse};
+use crate::manifest::{Node, parse};
 use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
+use reader::{RESTORE, Reader};
 
-/// Version of the format; others are refused.
-const VERSION: u32 = 1;
+/// Newest version of the format; newer ones are refused.
+const VERSION: u32 = 2;
+
+/// The version of a file without packages, which older releases read too.
+const WITHOUT_PACKAGES: u32 = 1;
 
 const HEAD: &str = "// Resolved digests of outside images, written by `imgspec lock`. Commit this file with the manifests.";
 
-/// What to do about an invalid file.
-const RESTORE: &str =
-    "only `imgspec lock` writes this file: restore it, or remove it and run `imgspec lock`";
+const HEAD_WITH_PACKAGES: &str = "// Resolved outside images and Python packages, written by `imgspec lock`. Commit this file with the manifests.";
 
 /// Formats a lock.
 pub(super) fn write(lock: &Lock) -> String {
-    let mut text = format!("{HEAD}\nversion {VERSION}\n");
+    let (head, version) = if lock.packages.is_empty() {
+        (HEAD, WITHOUT_PACKAGES)
+    } else {
+        (HEAD_WITH_PACKAGES, VERSION)
+    };
+    let mut text = format!("{head}\nversion {version}\n");
     for (name, locked) in &lock.bases {
         let (word, id) = match &locked.image {
             LockedImage::Digest(digest) => ("digest", digest),
@@ -36,6 +46,7 @@ pub(super) fn write(lock: &Lock) -> String {
         }
         text.push_str("}\n");
     }
+    packages::write(&lock.packages, &mut text);
     text
 }
 
@@ -61,6 +72,7 @@ pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>
         match node.name.text.as_str() {
             "version" => {}
             "base" => reader.base(node),
+            "packages" if reader.version > WITHOUT_PACKAGES => reader.packages(node),
             other => reader.wrong(
                 node.head(),
                 &format!("it cannot contain `{}`", shown(other)),
@@ -93,14 +105,6 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-#[derive(Default)]
-struct Reader {
-    lock: Lock,
-    /// Where each image was declared.
-    declared: BTreeMap<String, Place>,
-    mistakes: Vec<Diagnostic>,
-}
-
 impl Reader {
     /// Reads the version from the text itself, because a newer format may not even parse.
     fn version(&mut self, text: &str, source: SourceId) -> Result<(), Vec<Diagnostic>> {
@@ -112,10 +116,13 @@ impl Reader {
             .strip_prefix("version ")
             .map(|text| text.trim().parse::<u32>());
         match version {
-            Some(Ok(VERSION)) => return Ok(()),
+            Some(Ok(version @ WITHOUT_PACKAGES..=VERSION)) => {
+                self.version = version;
+                return Ok(());
+            }
             Some(Ok(newer)) if newer > VERSION => {
                 let message = format!(
-                    "`{LOCK_FILE}` has format version {newer}, but this imgspec supports only {VERSION}"
+                    "`{LOCK_FILE}` has format version {newer}, but this imgspec supports only versions up to {VERSION}"
                 );
                 let mistake = Diagnostic::error("newer-lock", message).at(place, "");
                 self.mistakes
@@ -172,36 +179,6 @@ impl Reader {
             None => self.wrong(node.head(), "this image has no digest"),
         }
     }
-
-    /// The arguments of a node, if they are exactly `N` strings.
-    fn texts<const N: usize>(&mut self, node: &Node) -> Option<[String; N]> {
-        let texts = node.args.iter().filter_map(|value| match &value.data {
-            Data::Text { text, .. } => Some(text.clone()),
-            _ => None,
-        });
-        let texts: Vec<String> = texts.collect();
-        let is_plain = node.props.is_empty() && texts.len() == node.args.len();
-        let texts = texts.try_into().ok().filter(|_| is_plain);
-        if texts.is_none() {
-            self.wrong(
-                node.head(),
-                &format!("`{}` has the wrong arguments", node.name.text),
-            );
-        }
-        texts
-    }
-
-    fn digest(&mut self, node: &Node, text: &str) {
-        if Digest::read(text).is_none() {
-            self.wrong(node.head(), "this is not a sha256 digest");
-        }
-    }
-
-    fn wrong(&mut self, place: Place, why: &str) {
-        let message = format!("`{LOCK_FILE}` is damaged: {why}");
-        let mistake = Diagnostic::error("wrong-lock", message).at(place, "");
-        self.mistakes.push(mistake.help(RESTORE));
-    }
 }
 
 #[cfg(test)]
@@ -246,6 +223,7 @@ mod tests {
             bases.map(|(name, image, platforms)| (name.to_owned(), Locked { image, platforms }));
         Lock {
             bases: BTreeMap::from(bases),
+            ..Lock::default()
         }
     }
 
@@ -285,7 +263,7 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_whatever_else_is_there() {
         assert_eq!(
-            read("version 2\napt [\n"),
+            read("version 3\napt [\n"),
             Err(vec!["newer-lock 1: ".to_owned()])
         );
     }
@@ -304,6 +282,10 @@ mod tests {
             (
                 "version 1\nbsae \"a\"".to_owned(),
                 "2: it cannot contain `bsae`",
+            ),
+            (
+                "version 1\npackages \"a\"".to_owned(),
+                "2: it cannot contain `packages`",
             ),
             (base(""), "2: this image has no digest"),
             (

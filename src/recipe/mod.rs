@@ -10,6 +10,7 @@ mod froms;
 mod lower;
 mod model;
 mod outside;
+mod python;
 
 pub use build::{
     ContextSource, DockerfileRecipe, Given, Helpers, MICROMAMBA_IMAGE, SecretPlace, StepSecret,
@@ -25,6 +26,7 @@ pub use model::{
     Conda, Config, CopySource, CopyStep, Interpreter, Lock, LockTool, Pip, Recipe, Step,
 };
 pub use outside::repository;
+pub use python::{PythonOf, PythonSource};
 
 /// Version of the recipe semantics. Part of every key; raised when the same recipe would produce a different image.
 pub const FORMAT: u32 = 1;

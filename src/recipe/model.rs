@@ -244,6 +244,26 @@ impl Recipe {
         steps.chain(own)
     }
 
+    /// The steps that install Python packages which the manifest lists, each with the index of its file set, if it has one.
+    pub fn pips(&self) -> impl Iterator<Item = (&Pip, Option<usize>)> {
+        let mut sets = 0;
+        self.steps.iter().filter_map(move |step| {
+            let at = sets;
+            match step {
+                Step::Pip(pip) => {
+                    sets += usize::from(pip.requirements.is_some());
+                    return Some((pip.as_ref(), pip.requirements.as_ref().map(|_| at)));
+                }
+                Step::Lock(_) => sets += 1,
+                Step::Copy(copy) => {
+                    sets += usize::from(matches!(copy.from, CopySource::Files(_)));
+                }
+                _ => {}
+            }
+            None
+        })
+    }
+
     /// Ids of the workspace images that the recipe depends on: the base, then the sources of copies, then the Dockerfile's
     /// contexts.
     pub fn images(&self) -> impl Iterator<Item = &str> {

@@ -1,12 +1,12 @@
-//! Lints that need the files' contents: copies of nothing, Dockerfiles that copy ignored files, and `allow`s that match
-//! nothing.
+//! Lints that need the files' contents: copies of nothing, Dockerfiles that copy ignored files, packages that were locked
+//! for other requirements, and `allow`s that match nothing.
 
 use crate::diagnostic::Diagnostic;
-use crate::fingerprint::{EntryKind, Files, Fingerprints, dockerfile_text};
+use crate::fingerprint::{EntryKind, Files, Fingerprints, Pins, dockerfile_text};
 use crate::graph::ImageId;
 use crate::recipe::FileSet;
 use crate::spec::WorkspacePath;
-use crate::workspace::{Image, Workspace};
+use crate::workspace::{Image, LOCK_FILE, Workspace};
 use crate::world::World;
 
 /// Runs these lints on a workspace that is checked and read. Runs last, so that it also knows which `allow`s were used.
@@ -34,8 +34,33 @@ pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic>
             });
         }
     }
+    found.extend(stale(workspace, prints));
     found.extend(unused(workspace));
     found
+}
+
+/// Images with locked packages that no longer fit.
+fn stale(workspace: &Workspace, prints: &Fingerprints) -> Vec<Diagnostic> {
+    let images = workspace.images.iter().zip(0..);
+    let stale = images.filter(|(_, at)| {
+        let pins = &prints.outside(ImageId(*at)).packages;
+        pins.contains(&Pins::Stale)
+    });
+    let tell = |(image, _): (&Image, u32)| {
+        let message = format!(
+            "image `{}`: its packages in `{LOCK_FILE}` are out of date, so they are not used",
+            image.id
+        );
+        let lint = Diagnostic::lint("stale-lock", message);
+        let fields = ["packages", "requirements"].into_iter();
+        let mut places = fields.filter_map(|field| image.places.get(field));
+        let lint = match places.next() {
+            Some(place) => lint.at(*place, "not what they were resolved for"),
+            None => lint,
+        };
+        lint.help("`imgspec lock` resolves them anew")
+    };
+    stale.map(tell).collect()
 }
 
 type Found = (Diagnostic, String);

@@ -7,6 +7,7 @@ use super::{Refusal, Selection, Session};
 use crate::asking::Asker;
 use crate::backend::{Outsider, Resolved, Unresolved};
 use crate::diagnostic::Diagnostic;
+use crate::fingerprint::Pins;
 use crate::graph::ImageId;
 use crate::lock::{self, Failed, LockFile, Look, Need, Renewal, Which, WriteError};
 use crate::plan::Plan;
@@ -15,13 +16,15 @@ use crate::spec::Base;
 use crate::suggest::closest;
 use crate::workspace::{LOCK_FILE, LockedImage};
 
-/// Outside images that are named only by a tag, so that a build takes whatever the tag points to at that time.
+/// What a build takes from outside as it is at that time: images that are named only by a tag, and packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Floating {
     /// Ids of the images that depend on each, by name.
     pub images: BTreeMap<String, Vec<String>>,
     /// References in Dockerfiles that only a build can resolve: the id of the image, and the unresolved text.
     pub unread: Vec<(String, String)>,
+    /// Ids of the images whose Python packages were locked for other inputs.
+    pub packages: Vec<String>,
 }
 
 impl fmt::Display for Floating {
@@ -30,16 +33,30 @@ impl fmt::Display for Floating {
         let named = named.map(|(name, images)| format!("`{name}` (of {})", images.join(", ")));
         let unread = self.unread.iter();
         let unread = unread.map(|(image, words)| format!("`{words}` (of {image})"));
-        let all: Vec<String> = named.chain(unread).collect();
+        let packages = self.packages.iter();
+        let packages = packages.map(|image| format!("the packages of `{image}`"));
+        let all: Vec<String> = named.chain(unread).chain(packages).collect();
         out.write_str(&all.join(", "))
     }
 }
 
 impl Floating {
-    /// The number of floating references.
+    /// The number of floating references to images.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub fn bases(&self) -> usize {
         self.images.len() + self.unread.len()
+    }
+
+    /// Whether `imgspec lock` can pin any of it.
+    #[must_use]
+    pub fn is_lockable(&self) -> bool {
+        !self.images.is_empty() || !self.packages.is_empty()
+    }
+
+    /// Whether everything is pinned.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bases() == 0 && self.packages.is_empty()
     }
 }
 
@@ -147,7 +164,7 @@ impl Session {
         })
     }
 
-    /// The outside images of `of` that are not pinned by digest.
+    /// What the images of `of` take from outside without being pinned by digest.
     #[must_use]
     pub fn floating(&self, of: &BTreeSet<ImageId>) -> Floating {
         let mut floating = Floating::default();
@@ -160,6 +177,9 @@ impl Session {
             let unread = outside.unread.iter();
             let unread = unread.map(|words| (name.to_owned(), words.clone()));
             floating.unread.extend(unread);
+            if outside.packages.contains(&Pins::Stale) {
+                floating.packages.push(name.to_owned());
+            }
         }
         floating
     }

@@ -21,7 +21,7 @@ pub struct Wish {
     pub push: Push,
     /// Refuse to build bases that were not requested themselves.
     pub without_bases: bool,
-    /// Refuse to build on outside images that are not pinned by digest.
+    /// Refuse to build on outside images that are not pinned by digest, and with packages that were locked for other inputs.
     pub is_locked: bool,
     /// Build nothing if the existence of an image with flytekit's naming could not be determined.
     pub is_flytekit_known: bool,
@@ -44,7 +44,7 @@ pub enum Obstacle {
     /// Images whose existence could not be determined, by cause.
     #[error("{}", .0.iter().map(Doubt::to_string).collect::<Vec<_>>().join("; "))]
     Unknown(Vec<Doubt>),
-    /// Outside images that are not pinned by digest.
+    /// Outside images and packages that are not pinned by digest.
     #[error("`{LOCK_FILE}` does not pin {0}")]
     Unlocked(Floating),
     /// Ids of the bases that would have to be built, and must not be.
@@ -82,7 +82,7 @@ impl Session {
         }
         if wish.is_locked {
             let floating = self.floating(&self.world.graph.with_bases(asked));
-            if floating.count() > 0 {
+            if !floating.is_empty() {
                 return Err(Obstacle::Unlocked(floating));
             }
         }

@@ -1,12 +1,57 @@
 //! The data model of `imgspec.lock`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The content of a lock file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lock {
     /// Locked images, by the reference used in manifests and Dockerfiles.
     pub bases: BTreeMap<String, Locked>,
+    /// Locked Python packages, by the id of the image that installs them.
+    pub packages: BTreeMap<String, ImagePackages>,
+}
+
+/// The locked packages of one image, by step: 1 for the first of its steps that installs Python packages.
+pub type ImagePackages = BTreeMap<usize, Arc<StepPackages>>;
+
+/// The locked packages of one step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPackages {
+    /// Digest of everything in the manifest and its files that the packages were resolved from.
+    pub inputs: String,
+    /// What is installed on each platform.
+    pub platforms: BTreeMap<String, PlatformPackages>,
+}
+
+/// The locked packages of one step on one platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformPackages {
+    /// The Python and the C library that they were resolved for.
+    pub target: String,
+    /// Digest of the outside image that this Python is in; `None` if it is not in one, or if that is not locked.
+    pub base: Option<String>,
+    /// The packages, sorted by name.
+    pub wheels: Vec<LockedWheel>,
+}
+
+/// A locked Python package: one file, whoever serves it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockedWheel {
+    /// The name of the project, normalized as in PEP 503.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The name of the file.
+    pub file: String,
+    /// Digest of the file, `sha256:…`.
+    pub sha256: String,
+    /// Its size in bytes, if the index told it.
+    pub size: Option<u64>,
+    /// Where it was found, without credentials.
+    pub url: String,
+    /// Whether the manifest names it, rather than another package.
+    pub is_requested: bool,
 }
 
 /// A locked outside image.

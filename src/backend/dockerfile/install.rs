@@ -7,7 +7,7 @@
 mod python;
 mod run;
 
-pub(super) use python::{PYTHON_PATH, PYTHON_SOURCES, VENV_PATH, lock, pip, python};
+pub(super) use python::{PYTHON_PATH, PYTHON_SOURCES, VENV_PATH, lock, locked, pip, python};
 
 use crate::backend::steps::ACCOUNT_SCRIPT;
 use crate::recipe::{CONDA_HOME, Conda};

@@ -12,7 +12,7 @@ pub(crate) mod stage;
 use std::fmt::Write as _;
 
 use crate::backend::steps::{StepName, main_file, one_line, shown};
-use crate::backend::{BuildError, Job, context, labels};
+use crate::backend::{BuildError, Job, context, labels, pinned};
 use crate::fingerprint::Files;
 use crate::recipe::{
     ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step, familiar,
@@ -52,7 +52,7 @@ pub(crate) fn of_job(job: &Job<'_>, called: &Called) -> Result<Dockerfile, Build
         let text = context::text_of(&job.files[0], &job.files[0].entries[0])?;
         return Ok(self::own(job, called, own, text));
     }
-    let rendered = render(job, called);
+    let rendered = render(job, called)?;
     match quote::too_long(&rendered.text) {
         None => Ok(rendered),
         Some(length) => Err(BuildError::Failed(format!(
@@ -62,10 +62,11 @@ pub(crate) fn of_job(job: &Job<'_>, called: &Called) -> Result<Dockerfile, Build
     }
 }
 
-fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
+fn render(job: &Job<'_>, called: &Called) -> Result<Dockerfile, BuildError> {
     let mut writer = Writer {
         job,
         called,
+        pinned: pinned::of_job(job)?.into_iter(),
         lines: Vec::new(),
         steps: Vec::new(),
         sets: 0,
@@ -90,7 +91,7 @@ fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
     }
     let mut steps = job.recipe.steps.iter();
     let has_python = steps.any(|step| matches!(step, Step::Python { .. }));
-    Dockerfile {
+    Ok(Dockerfile {
         text,
         own: None,
         newline,
@@ -100,7 +101,7 @@ fn render(job: &Job<'_>, called: &Called) -> Dockerfile {
         } else {
             &[]
         },
-    }
+    })
 }
 
 /// Returns a user's own Dockerfile with the other inputs of its build; the text is not interpreted.
@@ -155,6 +156,8 @@ fn values(recipe: &Recipe) -> impl Iterator<Item = &str> {
 struct Writer<'a> {
     job: &'a Job<'a>,
     called: &'a Called,
+    /// The locked packages of the steps ahead that install some.
+    pinned: std::vec::IntoIter<Option<Vec<String>>>,
     lines: Vec<String>,
     steps: Vec<StepName>,
     sets: usize,
@@ -223,7 +226,10 @@ impl<'a> Writer<'a> {
             Step::Pip(pip) => {
                 let set = pip.requirements.as_ref().map(|_| self.next_set());
                 let requirements = set.map(|(at, files)| (at, main_file(files)));
-                let run = install::pip(pip, requirements, uv, &platforms);
+                let run = match self.pinned.next().flatten() {
+                    Some(lines) => install::locked(pip, &lines, uv, &platforms),
+                    None => install::pip(pip, requirements, uv, &platforms),
+                };
                 self.run(step, run, Some(SecretStep::Pip));
             }
             Step::Lock(lock) => {

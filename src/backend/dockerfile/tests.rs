@@ -10,10 +10,10 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::backend::Artifact;
-use crate::fingerprint::{Entry, EntryKind, Key, Outside};
+use crate::fingerprint::{Entry, EntryKind, Key, Outside, Pins};
 use crate::recipe::{Config, FileSet, Interpreter, OutsideImage, Own, Pip};
 use crate::spec::WorkspacePath;
-use crate::workspace::{Locked, LockedImage};
+use crate::workspace::{Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages};
 
 fn path(text: &str) -> WorkspacePath {
     WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
@@ -70,7 +70,7 @@ fn called() -> Called {
 
 fn rendered(recipe: &Recipe, files: &[Files]) -> Dockerfile {
     let files: Vec<Arc<Files>> = files.iter().cloned().map(Arc::new).collect();
-    for_job(recipe, &files, render)
+    for_job(recipe, &files, render).unwrap()
 }
 
 fn for_job<T>(
@@ -218,7 +218,7 @@ fn locked(recipe: &Recipe, names: &[(&str, &str)]) -> Dockerfile {
         };
         match &recipe.dockerfile {
             Some(own) => super::own(job, &called, own, "FROM debian:12\n".to_owned()),
-            None => render(job, &called),
+            None => render(job, &called).unwrap(),
         }
     })
 }
@@ -247,6 +247,102 @@ fn what_is_locked_is_named_by_digest_however_the_manifest_spells_it() {
         text.contains("org.opencontainers.image.base.digest"),
         "{text}"
     );
+}
+
+/// An image that installs `torch`, for which the lock has `six`.
+fn with_locked_packages(pip: Pip) -> String {
+    let wheel = LockedWheel {
+        name: "six".into(),
+        version: "1.17.0".into(),
+        file: "six-1.17.0-py3-none-any.whl".into(),
+        sha256: format!("sha256:{}", "1".repeat(64)),
+        size: None,
+        url: "https://files.test/six-1.17.0-py3-none-any.whl".into(),
+        is_requested: true,
+    };
+    let platform = PlatformPackages {
+        target: "python 3.12".into(),
+        base: None,
+        wheels: vec![wheel],
+    };
+    let locked = StepPackages {
+        inputs: String::new(),
+        platforms: BTreeMap::from([("linux/amd64".into(), platform)]),
+    };
+    let outside = Outside {
+        packages: vec![Pins::Open, Pins::Locked(Arc::new(locked))],
+        ..Outside::default()
+    };
+    let open = Pip {
+        packages: vec!["click".into()],
+        ..pip.clone()
+    };
+    let steps = [open, pip].map(|pip| Step::Pip(Box::new(pip))).to_vec();
+    let recipe = recipe(
+        Base::Registry("python:3.12".into()),
+        steps,
+        Config::default(),
+    );
+    for_job(&recipe, &[], |job, called| {
+        let job = &Job {
+            outside: &outside,
+            ..job.clone()
+        };
+        render(job, called).unwrap().text
+    })
+}
+
+#[test]
+fn locked_packages_are_installed_by_digest_and_nothing_else_is() {
+    let pip = Pip {
+        interpreter: Interpreter::Managed,
+        requirements: None,
+        packages: vec!["torch".into()],
+        index: Some("https://index.test/simple".into()),
+        extra_indexes: Vec::new(),
+        extra_args: vec!["--no-deps".into(), "it's".into()],
+        unless_named: Some(("flytekit".into(), "flytekit==1.16.31".into())),
+    };
+    let text = with_locked_packages(pip);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("RUN"))
+        .collect();
+    let [open, locked] = lines.as_slice() else {
+        panic!("{text}");
+    };
+    assert!(
+        open.contains("\"click\"") && !open.contains("--require-hashes"),
+        "{open}"
+    );
+    assert!(
+        !locked.contains("torch") && !locked.contains("flytekit"),
+        "{locked}"
+    );
+    let (_, command) = locked.split_once("done\\nprintf %s").unwrap();
+    assert_snapshot!(command.replace("\",\"", "\n"), @r#"
+     \"$lines\" | \"$@\"
+    1
+    six==1.17.0 --hash=sha256:1111111111111111111111111111111111111111111111111111111111111111
+    /run/imgspec/uv
+    pip
+    install
+    --python
+    /opt/python/bin/python3
+    --break-system-packages
+    --no-python-downloads
+    --no-config
+    --no-progress
+    --compile-bytecode
+    --link-mode=copy
+    --cache-dir
+    /run/imgspec/cache
+    --default-index=https://index.test/simple
+    --no-deps
+    it's
+    --require-hashes
+    --requirement=-"]
+    "#);
 }
 
 #[test]

@@ -11,14 +11,14 @@ use super::base::{Build, KnownBase};
 use super::home::Context;
 use super::layout::{Layout, lay_out};
 use super::progress::{Quiet, Reader};
-use super::render::{Script, ScriptInput, render, stage};
+use super::render::{LONGEST_LIST, Script, ScriptInput, render, stage};
 use super::{config, turn};
 use crate::asking::Asker;
 use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;
 use crate::backend::labels::base_digest;
-use crate::backend::{Artifact, Backend, BuildError, Job, context, labels};
-use crate::recipe::Recipe;
+use crate::backend::{Artifact, Backend, BuildError, Job, context, labels, pinned};
+use crate::recipe::{Pip, Recipe};
 use crate::spec::Base;
 
 /// Why a `registry-config` has no effect on other builders.
@@ -55,7 +55,7 @@ impl Build<'_> {
             &base.words,
             images.iter().map(String::as_str).collect(),
             config::working_folder(&base.image),
-        );
+        )?;
         // envd uses the directory's name in the image and in the names of its caches.
         let folder = context::scratch(job)?
             .make_all(job.image)
@@ -167,9 +167,21 @@ pub(super) fn script(
     base_words: &str,
     images: Vec<&str>,
     folder: &str,
-) -> Script {
+) -> Result<Script, BuildError> {
     let files = job.files.iter().map(AsRef::as_ref).collect();
-    render(&ScriptInput {
+    let pips = job.recipe.pips().map(|(pip, _)| pip);
+    let locked = pips.zip(pinned::of_job(job)?);
+    let locked: Vec<(&Pip, Vec<String>)> = locked
+        .filter_map(|(pip, lines)| Some((pip, lines?)))
+        .collect();
+    let size = |lines: &[String]| lines.iter().map(String::len).sum::<usize>();
+    if locked.iter().any(|(_, lines)| size(lines) > LONGEST_LIST) {
+        return Err(BuildError::Failed(format!(
+            "`{}` has more locked packages than fit into one of envd's commands; build it with `docker`",
+            job.image
+        )));
+    }
+    Ok(render(&ScriptInput {
         image: job.image,
         layout,
         files,
@@ -178,7 +190,8 @@ pub(super) fn script(
         base_words,
         folder,
         entrypoint: job.recipe.config.entrypoint.as_deref(),
-    })
+        pinned: &locked,
+    }))
 }
 
 /// The `registry-config` file, if any: envd passes it only to a `BuildKit` that it starts itself.

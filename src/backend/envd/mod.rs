@@ -151,7 +151,7 @@ impl Backend for Envd {
             .iter()
             .map(|taken| called(taken.image))
             .collect();
-        let script = build::script(job, &layout, base, base, images, "/");
+        let script = build::script(job, &layout, base, base, images, "/")?;
         render::stage(job, &script, &context::theirs(to)?)
     }
 

@@ -13,7 +13,7 @@ use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, Step};
-pub(super) use task::ScriptInput;
+pub(super) use task::{LONGEST_LIST, ScriptInput};
 use task::{arguments, requirements, tops};
 
 pub(super) const FILE: &str = "build.envd";

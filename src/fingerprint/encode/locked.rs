@@ -1,9 +1,13 @@
-//! How locked images enter the key: by their digests, and without a lock not at all.
+//! How locked images and packages enter the key: by their digests, and without a lock not at all.
 
 use super::super::listing::inputs;
+use super::super::outside::Pins;
+use super::super::packages::Installing;
 use super::*;
 use crate::recipe::OutsideImage;
-use crate::workspace::{Locked, LockedImage};
+use crate::workspace::{
+    Lock as LockFile, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
+};
 
 /// Locked images, each given as name, whether any platform will do, and digest or id.
 fn outside(images: &[(&str, bool, LockedImage)]) -> Outside {
@@ -62,4 +66,145 @@ fn what_is_locked_counts_for_the_platforms_that_are_wanted_and_what_floats_does_
     floating.locked = vec![None];
     floating.unread = vec!["FROM $X".to_owned()];
     assert_eq!(of(&floating), (unlocked, Vec::new()));
+}
+
+fn pip(packages: &[&str]) -> Step {
+    Step::Pip(Box::new(Pip {
+        interpreter: Interpreter::Base,
+        requirements: None,
+        packages: packages.iter().map(|&name| name.to_owned()).collect(),
+        index: Some("https://me:pw@index.test/simple".to_owned()),
+        extra_indexes: Vec::new(),
+        extra_args: Vec::new(),
+        unless_named: None,
+    }))
+}
+
+fn recipe(packages: &[&str]) -> Recipe {
+    Recipe {
+        base: Base::Registry("python:3.12".to_owned()),
+        steps: vec![pip(packages)],
+        ..Recipe::default()
+    }
+}
+
+/// A lock of the packages of the image `app`, as they would be resolved from this recipe.
+fn lock(recipe: &Recipe, version: &str, base: Option<&str>) -> LockFile {
+    let image = Installing {
+        id: "app",
+        recipe,
+        others: &|_| None,
+    };
+    let (pip, _) = recipe.pips().next().unwrap();
+    let wheel = LockedWheel {
+        name: "numpy".to_owned(),
+        version: version.to_owned(),
+        file: format!("numpy-{version}-py3-none-any.whl"),
+        sha256: format!("sha256:{version}"),
+        size: None,
+        url: "https://files.test/numpy.whl".to_owned(),
+        is_requested: true,
+    };
+    let platform = PlatformPackages {
+        target: "python 3.12".to_owned(),
+        base: base.map(str::to_owned),
+        wheels: vec![wheel],
+    };
+    let step = StepPackages {
+        inputs: package_inputs(pip, None, &image.python(pip)),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), platform)]),
+    };
+    LockFile {
+        packages: BTreeMap::from([("app".to_owned(), BTreeMap::from([(1, Arc::new(step))]))]),
+        ..LockFile::default()
+    }
+}
+
+fn found(recipe: &Recipe, lock: Option<&LockFile>) -> Outside {
+    let image = Installing {
+        id: "app",
+        recipe,
+        others: &|_| None,
+    };
+    Outside::find(recipe, &[], lock, image.pins(&[], lock))
+}
+
+#[test]
+fn locked_packages_are_named_with_their_versions() {
+    let recipe = recipe(&["numpy"]);
+    let of = |lock: Option<&LockFile>| {
+        let outside = found(&recipe, lock);
+        let listed = inputs(&recipe, &[], &[], &outside);
+        (key(&recipe, &[], &[], &outside), listed)
+    };
+    let (unlocked, _) = of(None);
+    let (one, before) = of(Some(&lock(&recipe, "2.2.5", None)));
+    let (two, after) = of(Some(&lock(&recipe, "2.2.6", None)));
+    assert!(unlocked != one && one != two);
+    let changes = super::super::diff(&before, &after);
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        changes,
+        ["locked numpy for linux/amd64 changed: 2.2.5 sha256:2.2.5 -> 2.2.6 sha256:2.2.6"]
+    );
+}
+
+#[test]
+fn packages_that_were_locked_for_something_else_are_stale_and_add_nothing() {
+    let locked = recipe(&["numpy"]);
+    let fits = lock(&locked, "2.2.5", None);
+    assert!(matches!(
+        found(&locked, Some(&fits)).packages.as_slice(),
+        [Pins::Locked(_)]
+    ));
+    let stale = |recipe: &Recipe, lock: &LockFile| {
+        let outside = found(recipe, Some(lock));
+        assert_eq!(outside.packages, [Pins::Stale]);
+        assert_eq!(
+            key(recipe, &[], &[], &outside),
+            key(recipe, &[], &[], &found(recipe, None))
+        );
+    };
+    stale(&recipe(&["numpy", "six"]), &fits);
+    let further = Recipe {
+        platforms: vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()],
+        ..locked.clone()
+    };
+    stale(&further, &fits);
+    let elsewhere = Recipe {
+        base: Base::Registry("python:3.13".to_owned()),
+        ..locked.clone()
+    };
+    stale(&elsewhere, &fits);
+    // The base moved in the lock, but not the packages that were resolved for it.
+    let mut moved = lock(&locked, "2.2.5", Some("sha256:a"));
+    let base = |digest: &str| Locked {
+        image: LockedImage::Digest("sha256:i".to_owned()),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), digest.to_owned())]),
+    };
+    moved
+        .bases
+        .insert("python:3.12".to_owned(), base("sha256:b"));
+    assert_eq!(found(&locked, Some(&moved)).packages, [Pins::Stale]);
+    moved
+        .bases
+        .insert("python:3.12".to_owned(), base("sha256:a"));
+    assert!(matches!(
+        found(&locked, Some(&moved)).packages.as_slice(),
+        [Pins::Locked(_)]
+    ));
+}
+
+#[test]
+fn credentials_of_an_index_are_no_input_of_its_packages() {
+    let with = recipe(&["numpy"]);
+    let mut without = with.clone();
+    if let Some(Step::Pip(pip)) = without.steps.first_mut() {
+        pip.index = Some("https://index.test/simple".to_owned());
+    }
+    let fits = lock(&with, "1", None);
+    assert!(matches!(
+        found(&without, Some(&fits)).packages.as_slice(),
+        [Pins::Locked(_)]
+    ));
 }

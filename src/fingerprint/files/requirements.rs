@@ -89,6 +89,27 @@ fn includes(file: &WorkspacePath, text: &str) -> Result<Vec<(WorkspacePath, Ment
     Ok(found)
 }
 
+/// The lines that say where packages are found, without comments.
+pub(crate) fn index_lines(text: &str) -> Vec<String> {
+    const NAMES: [&str; 6] = [
+        "--index-url",
+        "-i",
+        "--extra-index-url",
+        "--find-links",
+        "-f",
+        "--no-index",
+    ];
+    let names_one = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.any(|word| NAMES.contains(&word.split('=').next().unwrap_or_default()))
+    };
+    let lines = logical_lines(text).into_iter();
+    let lines = lines.map(|(_, line)| line.trim().to_owned());
+    lines
+        .filter(|line| line.starts_with('-') && names_one(line))
+        .collect()
+}
+
 /// Joins lines that end in `\` and removes comments. Each line has the number of its first part.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -260,6 +281,19 @@ mod tests {
             .collect();
         let expected = [(1, "a   b"), (4, "url#egg=x"), (5, "-r x.txt")];
         assert_eq!(lines, expected.map(|(line, text)| (line, text.to_owned())));
+    }
+
+    #[test]
+    fn lines_that_name_an_index_are_found() {
+        let text = "-i https://a.test/simple # own\n--extra-index-url=https://${TOKEN}@b.test\n--pre --find-links \\\n https://c.test\n\
+                    --no-index\nname --index-url x\n--pre\n-r more.txt\n";
+        let lines = [
+            "-i https://a.test/simple",
+            "--extra-index-url=https://${TOKEN}@b.test",
+            "--pre --find-links  https://c.test",
+            "--no-index",
+        ];
+        assert_eq!(index_lines(text), lines);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Installs Python, Python packages and lock files with uv, which is mounted from its own image. Pure.
 
 use super::run::{Run, cache};
+use crate::backend::pinned;
 use crate::recipe::{CONDA_HOME, Interpreter, Lock, LockTool, PYTHON_HOME, Pip, VENV_HOME};
 
 const UV: &str = "/run/imgspec/uv";
@@ -88,8 +89,19 @@ pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
     run
 }
 
-/// Installs Python packages; `requirements` is the set's directory in the context and the file in it.
-pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, platform: &str) -> Run {
+/// Installs the packages of these lines, which the lock has for a step, and nothing else.
+pub(crate) fn locked(pip: &Pip, lines: &[String], uv: &str, platform: &str) -> Run {
+    let mut arguments = installer(pip);
+    arguments.extend(pip.extra_args.iter().cloned());
+    let exactly = pinned::EXACTLY.map(str::to_owned).into_iter();
+    // uv takes none of its options twice.
+    arguments.extend(exactly.filter(|option| !pip.extra_args.contains(option)));
+    arguments.push("--requirement=-".to_owned());
+    with_uv(Run::new(pinned::feed(lines, arguments)), uv, platform)
+}
+
+/// uv for the interpreter and the indexes of a step.
+fn installer(pip: &Pip) -> Vec<String> {
     let mut arguments = match interpreter(&pip.interpreter) {
         Some(python) => pip_command(&python),
         // uv's own search ignores virtual environments, but the base's PATH must decide.
@@ -100,6 +112,12 @@ pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, plat
             .collect(),
     };
     arguments.extend(index_options(pip.index.as_ref(), &pip.extra_indexes));
+    arguments
+}
+
+/// Installs Python packages; `requirements` is the set's directory in the context and the file in it.
+pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, platform: &str) -> Run {
+    let mut arguments = installer(pip);
     if let Some((_, file)) = requirements {
         arguments.push(format!("--requirements={REQUIREMENTS}/{file}"));
     }

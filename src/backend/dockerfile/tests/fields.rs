@@ -39,7 +39,7 @@ fn of(lines: &str) -> Dockerfile {
     for_job(recipe, &print.files, |job, called| {
         match &recipe.dockerfile {
             Some(own) => super::own(job, called, own, "FROM base\n".to_owned()),
-            None => render(job, called),
+            None => render(job, called).unwrap(),
         }
     })
 }

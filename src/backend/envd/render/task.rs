@@ -1,9 +1,9 @@
 //! The process that a command of a script runs. Names are passed to scripts as arguments, never as shell text.
 
-use crate::backend::context;
 use crate::backend::envd::layout::{Layout, PYTHON_BIN, Task};
 use crate::backend::envd::path;
 use crate::backend::steps::{ACCOUNT_SCRIPT, join_path, main_file};
+use crate::backend::{context, pinned};
 use crate::fingerprint::{EntryKind, Files};
 use crate::recipe::{Interpreter, Pip, asks_for};
 
@@ -95,10 +95,12 @@ pub(crate) struct ScriptInput<'a> {
     /// The base's working directory.
     pub(crate) folder: &'a str,
     pub(crate) entrypoint: Option<&'a [String]>,
+    /// The locked packages of the steps that have some.
+    pub(crate) pinned: &'a [(&'a Pip, Vec<String>)],
 }
 
 /// Maximum size of a list of paths in bytes: a single argument is limited to 128 KiB.
-const LONGEST_LIST: usize = 64 * 1024;
+pub(crate) const LONGEST_LIST: usize = 64 * 1024;
 
 pub(super) fn requirements(set: usize) -> String {
     format!("imgspec-requirements-{set}")
@@ -119,7 +121,14 @@ pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String
         Task::Apt(_, packages) => script(APT_SCRIPT, "apt-packages", packages.to_vec()),
         Task::Account(_, name) => script(ACCOUNT_SCRIPT, "account", vec![(*name).to_owned()]),
         Task::Folder(_, path) => ["mkdir", "-p", "--", path].map(str::to_owned).to_vec(),
-        Task::Pip(_, pip, set) => script(PIP_SCRIPT, "packages", pip_arguments(pip, *set, source)),
+        Task::Pip(_, pip, set) => {
+            let mut steps = source.pinned.iter();
+            let lines = steps.find(|(locked, _)| std::ptr::eq(*locked, *pip));
+            let lines = lines.map(|(_, lines)| lines.as_slice());
+            let arguments = pip_arguments(pip, *set, lines.is_some(), source);
+            let command = script(PIP_SCRIPT, "packages", arguments);
+            lines.map_or(command.clone(), |lines| pinned::feed(lines, command))
+        }
         Task::Place { taken, to, owner } => {
             let stage = stage(*taken);
             let path = &source.layout.taken[*taken].path;
@@ -139,7 +148,13 @@ pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String
     }
 }
 
-fn pip_arguments(pip: &Pip, set: Option<usize>, source: &ScriptInput<'_>) -> Vec<String> {
+/// The arguments of [`PIP_SCRIPT`]; locked packages come from its standard input.
+fn pip_arguments(
+    pip: &Pip,
+    set: Option<usize>,
+    is_locked: bool,
+    source: &ScriptInput<'_>,
+) -> Vec<String> {
     let python = match &pip.interpreter {
         Interpreter::Exec(path) => path.clone(),
         Interpreter::Managed | Interpreter::Conda => format!("{PYTHON_BIN}/python"),
@@ -151,6 +166,12 @@ fn pip_arguments(pip: &Pip, set: Option<usize>, source: &ScriptInput<'_>) -> Vec
     all.extend(index.map(|index| format!("--index-url={index}")));
     let extra = pip.extra_indexes.iter();
     all.extend(extra.map(|index| format!("--extra-index-url={index}")));
+    if is_locked {
+        all.extend(pip.extra_args.iter().cloned());
+        all.extend(pinned::EXACTLY.map(str::to_owned));
+        all.push("--requirement=/dev/stdin".to_owned());
+        return all;
+    }
     if let (Some(folder), Some(set)) = (&folder, set) {
         let file = main_file(source.files[set]);
         all.push(format!("--requirement={folder}/{file}"));

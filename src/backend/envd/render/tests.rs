@@ -68,12 +68,19 @@ fn pip(requirements: bool, packages: &[&str]) -> Step {
 }
 
 fn script(steps: Vec<Step>, files: &[Files]) -> Script {
+    script_with(steps, files, &[])
+}
+
+/// The same, where these lines are locked for each step that installs Python packages.
+fn script_with(steps: Vec<Step>, files: &[Files], locked: &[String]) -> Script {
     let recipe = Recipe {
         base: Base::Registry("debian:bookworm-slim".into()),
         steps,
         ..Recipe::default()
     };
     let (layout, _) = lay_out(&recipe);
+    let pips = recipe.pips().map(|(pip, _)| (pip, locked.to_vec()));
+    let pinned: Vec<(&Pip, Vec<String>)> = pips.filter(|_| !locked.is_empty()).collect();
     render(&ScriptInput {
         image: "train",
         layout: &layout,
@@ -83,7 +90,29 @@ fn script(steps: Vec<Step>, files: &[Files]) -> Script {
         base_words: "debian:bookworm-slim",
         folder: "/w",
         entrypoint: Some(&["python".to_owned(), "-m".to_owned(), "train".to_owned()]),
+        pinned: &pinned,
     })
+}
+
+#[test]
+fn locked_packages_are_all_that_is_installed() {
+    let sets = [files(
+        false,
+        Some("requirements.txt"),
+        &["requirements.txt"],
+    )];
+    let lines = ["six==1.17 ; platform_machine == 'x86_64' --hash=sha256:11".to_owned()];
+    let script = script_with(vec![pip(true, &["torch==2.5.1"])], &sets, &lines).text;
+    let line = script.lines().find(|line| line.contains("run(")).unwrap();
+    assert!(line.contains("six==1.17 ; platform_machine =="), "{line}");
+    assert!(
+        line.contains("--pre --require-hashes --no-deps --requirement=/dev/stdin"),
+        "{line}"
+    );
+    assert!(
+        !line.contains("torch") && !line.contains("--requirement=/tmp"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -1,0 +1,29 @@
+//! The digest of what the Python packages of a step are resolved from: the part of its encoding in the key that decides
+//! which packages it gets, and the Python that they are for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Encoder, Sink, Value};
+use crate::fingerprint::files::Files;
+use crate::fingerprint::hash::Hash;
+use crate::recipe::{Pip, PythonOf};
+
+/// Computes the digest, `blake3:…`; `files` is the set of the requirements file, if the step has one.
+pub(in crate::fingerprint) fn package_inputs(
+    pip: &Pip,
+    files: Option<&Arc<Files>>,
+    python: &PythonOf<'_>,
+) -> String {
+    let mut hash = Hash::new("imgspec 2026 packages v1");
+    hash.input("python-of", Value::Text(&python.to_string()));
+    let files = files.map(std::slice::from_ref).unwrap_or_default();
+    let mut encoder = Encoder {
+        sink: &mut hash,
+        files: files.iter(),
+        bases: &[],
+        seen: BTreeMap::new(),
+    };
+    encoder.pip(pip, "packages");
+    format!("blake3:{}", hex::encode(hash.digest()))
+}
