@@ -35,14 +35,28 @@ pub(super) struct Image {
     pub(super) tree: Tree,
 }
 
-/// What is in a layer of somebody else.
-#[derive(Serialize, Deserialize)]
+/// What is in a layer.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LayerNote {
+    /// Which texts the index keeps.
+    #[serde(default)]
+    format: u32,
     pub(super) diff_id: String,
     pub(super) index: Index,
 }
 
 impl LayerNote {
+    /// Raised when indexes keep more; older notes are made again.
+    const FORMAT: u32 = 1;
+
+    pub(super) fn new(diff_id: Digest, index: Index) -> Self {
+        Self {
+            format: Self::FORMAT,
+            diff_id: diff_id.to_string(),
+            index,
+        }
+    }
+
     pub(super) fn name(layer: Digest) -> String {
         format!("layer-{}", layer.hex())
     }
@@ -50,7 +64,8 @@ impl LayerNote {
     pub(super) fn read(store: &Store, layer: Digest) -> Result<Option<Self>, BuildError> {
         let note = store.note(&Self::name(layer)).map_err(failed)?;
         // A damaged note is made again.
-        Ok(note.and_then(|note| serde_json::from_slice(&note).ok()))
+        let note: Option<Self> = note.and_then(|note| serde_json::from_slice(&note).ok());
+        Ok(note.filter(|note| note.format == Self::FORMAT))
     }
 
     pub(super) fn keep(&self, store: &Store, layer: Digest) -> Result<(), BuildError> {
@@ -213,10 +228,7 @@ impl Source<'_> {
             );
             return Err(BuildError::Failed(why));
         }
-        let note = LayerNote {
-            diff_id: diff_id.to_string(),
-            index,
-        };
+        let note = LayerNote::new(diff_id, index);
         note.keep(self.store, blob)?;
         Ok(note.index)
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::base::{Image, LAYER, LayerNote, Part, Source};
+use super::base::{Image, Source};
 use super::common::{NAME, failed};
 use super::copy::{self, Item};
+use super::made::{Key, Made, Once};
 use super::owner::Owner;
 use crate::backend::context;
 use crate::backend::labels;
-use crate::backend::oci::layer::LayerWriter;
+use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
 use crate::backend::oci::manifest::{CONFIG, INDEX, MANIFEST};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::tree::NoWay;
@@ -37,6 +38,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
             job,
             source,
             image: start(job, source, platform, (&mut at, of))?,
+            encoding: Encoding::default(),
             sets: 0,
         };
         for step in &job.recipe.steps {
@@ -100,6 +102,7 @@ struct Building<'a> {
     job: &'a Job<'a>,
     source: &'a Source<'a>,
     image: Image,
+    encoding: Encoding,
     /// How many file sets have been used.
     sets: usize,
 }
@@ -165,63 +168,33 @@ impl Building<'_> {
             self.image.config.add_history(words, None);
             return Ok(());
         }
-        let key = format!("made-{}", key(items));
-        let (part, note) = self.once(&key, words, || self.write(&key, items, files))?;
-        let diff_id = Digest::read(&note.diff_id);
+        let key = key(items, self.encoding);
+        let once = Once {
+            source: self.source,
+            encoding: self.encoding,
+            use_known: !self.job.no_cache,
+        };
+        let made = once.get(&key, words, || self.write(items, files))?;
+        self.add(made, words)
+    }
+
+    /// Puts a layer on top.
+    fn add(&mut self, made: Made, words: &str) -> Result<(), BuildError> {
+        let diff_id = Digest::read(&made.note.diff_id);
         let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
-        self.image.tree.apply(&note.index);
-        self.image.parts.push(part);
+        self.image.tree.apply(&made.note.index);
+        self.image.parts.push(made.part);
         self.image.config.add_history(words, Some(diff_id));
         Ok(())
     }
 
-    /// The layer with this key: of an earlier build, or of one that makes it now, or made by this one.
-    fn once(
-        &self,
-        key: &str,
-        words: &str,
-        make: impl FnOnce() -> Result<(Part, LayerNote), BuildError>,
-    ) -> Result<(Part, LayerNote), BuildError> {
-        if let Some(known) = self.known(key)? {
-            self.source.notes.cached(words);
-            return Ok(known);
-        }
-        let whom = format!("another run that is making this layer: {words}");
-        let turn = self.source.turn(key, &whom).map_err(failed)?;
-        let _turn = turn.ok_or(BuildError::Cancelled)?;
-        match self.known(key)? {
-            Some(known) => Ok(known),
-            None => make(),
-        }
-    }
-
-    /// The layer with this key, if an earlier build has made it and it is still there.
-    fn known(&self, key: &str) -> Result<Option<(Part, LayerNote)>, BuildError> {
-        if self.job.no_cache {
-            return Ok(None);
-        }
-        let store = self.source.store;
-        let Some(text) = store.note(key).map_err(failed)? else {
-            return Ok(None);
-        };
-        let Some(digest) = std::str::from_utf8(&text).ok().and_then(Digest::read) else {
-            return Ok(None);
-        };
-        let Some(size) = store.size(digest).map_err(failed)? else {
-            return Ok(None);
-        };
-        let note = LayerNote::read(store, digest)?;
-        Ok(note.map(|note| (part(digest, size), note)))
-    }
-
     fn write(
         &self,
-        key: &str,
         items: &[Item<'_>],
         files: Option<&Files>,
-    ) -> Result<(Part, LayerNote), BuildError> {
+    ) -> Result<Layer, BuildError> {
         let store = self.source.store;
-        let mut writer = LayerWriter::new(store).map_err(failed)?;
+        let mut writer = LayerWriter::new(store, self.encoding).map_err(failed)?;
         for item in items {
             writer.entry(&item.entry()).map_err(failed)?;
             let (Some(files), Some(from)) = (files, item.from) else {
@@ -243,15 +216,7 @@ impl Building<'_> {
             }
             sent?;
         }
-        let layer = writer.finish().map_err(failed)?;
-        let note = LayerNote {
-            diff_id: layer.diff_id.to_string(),
-            index: layer.index,
-        };
-        note.keep(store, layer.blob.digest)?;
-        let text = layer.blob.digest.to_string();
-        store.keep_note(key, text.as_bytes()).map_err(failed)?;
-        Ok((part(layer.blob.digest, layer.blob.size), note))
+        writer.finish().map_err(failed)
     }
 
     fn config(&mut self) {
@@ -317,42 +282,30 @@ impl Building<'_> {
     }
 }
 
-fn part(digest: Digest, size: u64) -> Part {
-    Part {
-        media_type: LAYER.to_owned(),
-        digest,
-        size,
-    }
-}
-
 /// What decides the bytes of a layer: paths, modes, owners, contents.
-fn key(items: &[Item<'_>]) -> String {
+fn key(items: &[Item<'_>], encoding: Encoding) -> String {
     use crate::fingerprint::EntryKind;
-    let mut hash = blake3::Hasher::new();
-    let mut text = |part: &[u8]| {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
-    };
-    text(COPY.as_bytes());
+    let mut key = Key::default();
+    key.text(COPY);
     for item in items {
-        text(item.path.as_bytes());
+        key.text(&item.path);
         let numbers = [u64::from(item.mode), item.owner.user, item.owner.group];
         for number in numbers {
-            text(&number.to_le_bytes());
+            key.number(number);
         }
         match item.from.map(|from| &from.kind) {
             Some(EntryKind::File { digest, .. }) => {
-                text(b"file");
-                text(digest);
+                key.text("file");
+                key.text(digest);
             }
             Some(EntryKind::Link { target }) => {
-                text(b"link");
-                text(target.as_bytes());
+                key.text("link");
+                key.text(target);
             }
-            Some(EntryKind::Folder) | None => text(b"folder"),
+            Some(EntryKind::Folder) | None => key.text("folder"),
         }
     }
-    hash.finalize().to_hex().to_string()
+    key.finish(encoding)
 }
 
 fn index(

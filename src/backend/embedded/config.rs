@@ -59,6 +59,27 @@ impl Config {
         self.part("User").and_then(Value::as_str).unwrap_or("")
     }
 
+    /// The value of a variable, if it is set.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        let variables = self.part("Env")?.as_array()?.iter();
+        let mut variables = variables.filter_map(|each| each.as_str()?.split_once('='));
+        variables
+            .find(|(own, _)| *own == name)
+            .map(|(_, value)| value)
+    }
+
+    /// Where programs are looked for: the directories of `PATH`, or the usual ones.
+    pub(super) fn search_path(&self) -> &str {
+        let set = self.variable("PATH").filter(|path| !path.is_empty());
+        set.unwrap_or(PATH.trim_start_matches("PATH="))
+    }
+
+    /// Puts a directory first in `PATH`.
+    pub(super) fn prepend_path(&mut self, folder: &str) {
+        let path = format!("{folder}:{}", self.search_path());
+        self.set_variable("PATH", &path);
+    }
+
     pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.config().insert(name.to_owned(), value.into());
     }

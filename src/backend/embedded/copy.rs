@@ -59,11 +59,7 @@ pub(super) fn copy<'a>(
     to: &str,
     owner: Option<Owner>,
 ) -> Result<Vec<Item<'a>>, NoWay> {
-    let mut items = Items {
-        tree,
-        owner: owner.unwrap_or_default(),
-        items: BTreeMap::new(),
-    };
+    let mut items = Items::new(tree, owner.unwrap_or_default());
     let target = tree.resolve(to)?;
     if files.single {
         let name = main_file(files);
@@ -92,11 +88,7 @@ pub(super) fn copy<'a>(
 
 /// The entries for a working directory: those of its path that are missing.
 pub(super) fn folder(tree: &Tree, path: &str, owner: Owner) -> Result<Vec<Item<'static>>, NoWay> {
-    let mut items = Items {
-        tree,
-        owner,
-        items: BTreeMap::new(),
-    };
+    let mut items = Items::new(tree, owner);
     let path = tree.resolve(path)?;
     if tree.is_folder(&path) {
         return Ok(Vec::new());
@@ -113,17 +105,26 @@ fn below(folder: &str, name: &str) -> String {
     }
 }
 
-struct Items<'a, 't> {
+/// Entries of a layer, with the directories that they are in.
+pub(super) struct Items<'a, 't> {
     tree: &'t Tree,
     /// The owner of everything that is copied or made.
     owner: Owner,
     /// By path, so that directories come before what is in them.
-    items: BTreeMap<String, Item<'a>>,
+    pub(super) items: BTreeMap<String, Item<'a>>,
 }
 
-impl<'a> Items<'a, '_> {
+impl<'a, 't> Items<'a, 't> {
+    pub(super) fn new(tree: &'t Tree, owner: Owner) -> Self {
+        Self {
+            tree,
+            owner,
+            items: BTreeMap::new(),
+        }
+    }
+
     /// The directories that a path is in: as they are, so that unpacking does not change them, or made.
-    fn above(&mut self, path: &str) -> Result<(), NoWay> {
+    pub(super) fn above(&mut self, path: &str) -> Result<(), NoWay> {
         for (at, _) in path.match_indices('/') {
             let folder = &path[..at];
             if self.items.contains_key(folder) {

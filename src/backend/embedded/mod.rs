@@ -13,13 +13,16 @@ mod copy;
 mod export;
 #[cfg(test)]
 mod fuzz;
+mod made;
 mod owner;
 mod publish;
 mod python;
 #[cfg(test)]
 mod tests;
 
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use parking_lot::Mutex;
 
@@ -223,7 +226,11 @@ impl Backend for Embedded {
     ) -> Result<Artifact, BuildError> {
         let store = self.store(cancel)?;
         let source = self.source(&store, notes, cancel);
-        let digest = build::build(job, &source)?;
+        // Not on a worker's thread: one of rayon's that waits for others takes up the next image meanwhile.
+        let digest = thread::scope(|scope| {
+            let building = scope.spawn(|| build::build(job, &source));
+            building.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
         let note = ImageNote {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),

@@ -1,6 +1,6 @@
 //! The files of an image as its layers leave them: where a path really leads, and who owns it. Nothing is unpacked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::layer::{Index, Node, NodeKind};
 
@@ -69,6 +69,17 @@ impl Tree {
             || self
                 .get(path)
                 .is_some_and(|node| node.kind == NodeKind::Folder)
+    }
+
+    /// The names in a directory whose links have been followed.
+    pub(in crate::backend) fn names<'a>(&'a self, folder: &str) -> BTreeSet<&'a str> {
+        let above = match folder {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
+        let inside = self.0.range(above.clone()..);
+        let inside = inside.map_while(|(path, _)| path.strip_prefix(&above));
+        inside.filter_map(|path| path.split('/').next()).collect()
     }
 
     /// The text of a file that has been kept, such as `etc/passwd`.
@@ -187,6 +198,7 @@ mod tests {
         assert_eq!(resolve("../../x").unwrap(), "x");
         assert_eq!(resolve("f/x"), Err(NoWay::NoFolder("f".into())));
         assert_eq!(resolve("loop/x"), Err(NoWay::Links("loop/x".into())));
+        assert_eq!(Vec::from_iter(tree.names("usr")), ["lib"]);
         assert!(tree.is_folder("") && tree.is_folder("usr/lib") && !tree.is_folder("lib"));
     }
 }

@@ -4,6 +4,18 @@
     reason = "the parts that make and read these are being built"
 )]
 
+mod entry_points;
+pub(super) mod install;
+mod layer;
+mod places;
+mod plan;
+mod record;
+mod scheme;
+pub(super) mod target;
+#[cfg(test)]
+mod tests;
+mod zip;
+
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
 

@@ -6,13 +6,16 @@ mod compress;
 #[cfg(test)]
 mod fuzz;
 mod index;
+mod kept;
 mod read;
+mod splice;
 mod tar;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub(in crate::backend) use compress::Encoding;
 pub(in crate::backend) use index::{Index, Node, NodeKind};
 pub(in crate::backend) use read::{LayerError, read};
 pub(in crate::backend) use tar::{Entry, EntryKind};
-pub(in crate::backend) use write::LayerWriter;
+pub(in crate::backend) use write::{Layer, LayerWriter};

@@ -10,16 +10,11 @@ use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
 
 use super::index::{Index, Node, NodeKind};
+use super::kept;
 use crate::backend::oci::name::Digest;
 
 /// Far more entries than a layer has in practice.
 const MOST: usize = 4_000_000;
-
-/// Files whose text is kept: users and groups are looked up in them.
-const KEPT: [&str; 2] = ["etc/passwd", "etc/group"];
-
-/// The largest of these.
-const LARGEST: u64 = 1 << 20;
 
 /// Why a layer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -136,8 +131,7 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
             NodeKind::HardLink(within.ok_or(LayerError::Outside(target))?)
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            let is_kept = KEPT.contains(&path.as_str()) && entry.size() <= LARGEST;
-            NodeKind::File(if is_kept { Some(text(entry)?) } else { None })
+            NodeKind::File(kept::text(&path, entry.size(), entry)?)
         }
         EntryType::XGlobalHeader => return Ok(None),
         _ => NodeKind::Special,
@@ -159,12 +153,6 @@ fn bare(path: String, kind: NodeKind) -> Node {
         uid: 0,
         gid: 0,
     }
-}
-
-fn text(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    entry.take(LARGEST).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The path from the image's root; `None` for the root itself.

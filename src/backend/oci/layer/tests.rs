@@ -32,7 +32,7 @@ fn file<'a>(path: &'a str, content: &[u8]) -> Entry<'a> {
 
 /// A layer of these files and links.
 fn layer(store: &Store, files: &[(&str, &[u8])]) -> Layer {
-    let mut writer = LayerWriter::new(store).unwrap();
+    let mut writer = LayerWriter::new(store, Encoding::Gzip).unwrap();
     writer.entry(&entry("app", EntryKind::Folder)).unwrap();
     for (path, content) in files {
         writer.entry(&file(path, content)).unwrap();
@@ -100,7 +100,7 @@ fn bytes_do_not_depend_on_threads() {
 #[test]
 fn a_file_is_as_long_as_its_head_says() {
     let (store, _folder) = store();
-    let mut writer = LayerWriter::new(&store).unwrap();
+    let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
     writer.entry(&file("a", b"12345")).unwrap();
     assert!(writer.content(b"123456").is_err());
 }

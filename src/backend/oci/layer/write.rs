@@ -4,7 +4,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 
-use super::compress::Compressor;
+use super::compress::{Compressor, Encoding};
 use super::index::{Index, Node, NodeKind};
 use super::tar::{self, Entry, EntryKind};
 use crate::backend::oci::name::Digest;
@@ -23,21 +23,23 @@ pub(in crate::backend) struct Layer {
 /// Writes a layer; dropping it discards it.
 #[derive(Debug)]
 pub(in crate::backend) struct LayerWriter {
-    blob: Writer,
+    pub(super) blob: Writer,
     plain: Sha256,
+    encoding: Encoding,
     compressor: Compressor,
     index: Index,
     /// The bytes of the current file that are still to come.
-    left: u64,
+    pub(super) left: u64,
     padding: usize,
 }
 
 impl LayerWriter {
-    pub(in crate::backend) fn new(store: &Store) -> Result<Self, StoreError> {
+    pub(in crate::backend) fn new(store: &Store, encoding: Encoding) -> Result<Self, StoreError> {
         Ok(Self {
             blob: store.writer()?,
             plain: Sha256::new(),
-            compressor: Compressor::default(),
+            encoding,
+            compressor: Compressor::new(encoding),
             index: Index::default(),
             left: 0,
             padding: 0,
@@ -90,13 +92,30 @@ impl LayerWriter {
         })
     }
 
-    fn pad(&mut self) -> Result<(), StoreError> {
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Ends the current member.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        for member in self.compressor.flush().map_err(StoreError::Files)? {
+            self.blob.add(&member)?;
+        }
+        Ok(())
+    }
+
+    /// Hashes bytes of the tar that are in the blob already.
+    pub(super) fn hash(&mut self, bytes: &[u8]) {
+        self.plain.update(bytes);
+    }
+
+    pub(super) fn pad(&mut self) -> Result<(), StoreError> {
         let zeros = [0; 512];
         let padding = std::mem::take(&mut self.padding);
         self.bytes(&zeros[..padding])
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.plain.update(bytes);
         for member in self.compressor.add(bytes).map_err(StoreError::Files)? {
             self.blob.add(&member)?;

@@ -1,0 +1,291 @@
+//! Writes the layer of one or several wheels: their files where they belong, in order, compressed as the wheels have them.
+//!
+//! One thread reads ahead and has files inflated and checked by all processors, another hashes and writes, so that neither
+//! waits for the other; what is between them is bounded.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::plan::{Content, Placed, Plan};
+use super::record::Hash;
+use super::zip::{self, Chunk, Member, Start, Zip, ZipError, refused};
+use crate::backend::BuildError;
+use crate::backend::embedded::common::failed;
+use crate::backend::embedded::copy::Item;
+use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Layer, LayerWriter};
+use crate::backend::oci::store::Store;
+use crate::cancel::Cancel;
+
+/// How much content is held at once, and the largest member that is not read in pieces.
+const BATCH: u64 = 8 << 20;
+
+/// Smaller files are compressed anew, together with the heads beside them.
+const SMALL: u64 = 2 << 10;
+
+/// An open wheel with its plan.
+pub(super) struct Open {
+    /// The name of its file.
+    pub(super) name: String,
+    pub(super) zip: Zip,
+    pub(super) starts: Vec<Start>,
+    pub(super) plan: Plan,
+}
+
+/// An entry of the layer.
+pub(super) enum Source<'a> {
+    Folder(Item<'a>),
+    File(&'a Open, &'a Placed),
+}
+
+/// The files of a layer by path, without slashes at their starts.
+pub(super) type Entries<'a> = BTreeMap<String, Source<'a>>;
+
+/// What the reader hands to the writer.
+enum Piece<'a> {
+    /// A directory, or a file whose content was made.
+    Entry(&'a str, &'a Source<'a>),
+    /// A whole file: its bytes in the wheel, and its content.
+    Whole(&'a str, &'a Source<'a>, Vec<u8>, Vec<u8>),
+    /// The start of a large file, then its chunks, then its end.
+    Start(&'a str, &'a Source<'a>),
+    Chunk(Chunk),
+    End,
+    Failed(BuildError),
+}
+
+/// Writes the layer into the store.
+pub(super) fn write(
+    entries: &Entries<'_>,
+    store: &Store,
+    encoding: Encoding,
+    cancel: &Cancel,
+) -> Result<Layer, BuildError> {
+    let mut writer = LayerWriter::new(store, encoding).map_err(failed)?;
+    thread::scope(|scope| {
+        let (give, take) = sync_channel(2);
+        scope.spawn(move || {
+            if let Err(error) = read(entries, cancel, &give) {
+                // A writer that has failed does not listen.
+                let _ = give.send(vec![Piece::Failed(error)]);
+            }
+        });
+        write_all(&take, &mut writer)
+    })?;
+    writer.finish().map_err(failed)
+}
+
+type Give<'a> = SyncSender<Vec<Piece<'a>>>;
+
+/// The writer has stopped; it says why itself.
+fn gone<E>(_: E) -> BuildError {
+    BuildError::Cancelled
+}
+
+fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Result<(), BuildError> {
+    let mut batch: Vec<(&str, &Source<'_>)> = Vec::new();
+    let mut held = 0;
+    for (path, source) in entries {
+        if cancel.is_requested() {
+            return Err(BuildError::Cancelled);
+        }
+        let size = match source {
+            Source::File(open, placed) => match &placed.content {
+                Content::Member { at, .. } => open.zip.members[*at].size,
+                Content::Made(_) => 0,
+            },
+            Source::Folder(_) => 0,
+        };
+        if held + size > BATCH && !batch.is_empty() {
+            give.send(inflated(&batch)?).map_err(gone)?;
+            batch.clear();
+            held = 0;
+        }
+        match member(source) {
+            Some((open, at, hash)) if size > BATCH => {
+                give.send(vec![Piece::Start(path, source)]).map_err(gone)?;
+                stream(open, at, hash, cancel, give)?;
+            }
+            _ => {
+                held += size;
+                batch.push((path, source));
+            }
+        }
+    }
+    give.send(inflated(&batch)?).map_err(gone)
+}
+
+fn member<'a>(source: &Source<'a>) -> Option<(&'a Open, usize, &'a Hash)> {
+    match source {
+        Source::File(open, placed) => match &placed.content {
+            Content::Member { at, hash } => Some((open, *at, hash)),
+            Content::Made(_) => None,
+        },
+        Source::Folder(_) => None,
+    }
+}
+
+fn inflated<'a>(batch: &[(&'a str, &'a Source<'a>)]) -> Result<Vec<Piece<'a>>, BuildError> {
+    let one = |(path, source): &(&'a str, &'a Source<'a>)| {
+        let Some((open, at, hash)) = member(source) else {
+            return Ok(Piece::Entry(path, source));
+        };
+        let whole = || {
+            let member = &open.zip.members[at];
+            let packed = open.zip.packed(member, open.starts[at])?;
+            let plain = zip::inflate(member, &packed)?;
+            let found: Hash = Sha256::digest(&plain).into();
+            check(member, found, hash)?;
+            Ok((packed, plain))
+        };
+        let (packed, plain) = whole().map_err(|error| told(&open.name, &error))?;
+        Ok(Piece::Whole(path, source, packed, plain))
+    };
+    batch.par_iter().map(one).collect()
+}
+
+fn stream(
+    open: &Open,
+    at: usize,
+    hash: &Hash,
+    cancel: &Cancel,
+    give: &Give<'_>,
+) -> Result<(), BuildError> {
+    let member = &open.zip.members[at];
+    let mut found = Sha256::new();
+    let mut on = |chunk: Chunk| {
+        if let Chunk::Plain(bytes) = &chunk {
+            found.update(bytes);
+        }
+        let sent = give.send(vec![Piece::Chunk(chunk)]);
+        if cancel.is_requested() || sent.is_err() {
+            return Err(ZipError::Cancelled);
+        }
+        Ok(())
+    };
+    let streamed = open.zip.stream(member, open.starts[at], &mut on);
+    let checked = streamed.and_then(|()| check(member, found.finalize().into(), hash));
+    checked.map_err(|error| told(&open.name, &error))?;
+    give.send(vec![Piece::End]).map_err(gone)
+}
+
+fn check(member: &Member, found: Hash, wanted: &Hash) -> Result<(), ZipError> {
+    if found == *wanted {
+        return Ok(());
+    }
+    let name = &member.name;
+    refused(format!("its `{name}` is not what its RECORD says"))
+}
+
+/// A failure with a wheel in words.
+pub(super) fn told(wheel: &str, error: &ZipError) -> BuildError {
+    match error {
+        ZipError::Cancelled => BuildError::Cancelled,
+        error => BuildError::Failed(format!("wheel `{wheel}`: {error}")),
+    }
+}
+
+fn write_all(take: &Receiver<Vec<Piece<'_>>>, writer: &mut LayerWriter) -> Result<(), BuildError> {
+    while let Ok(pieces) = take.recv() {
+        for piece in pieces {
+            match piece {
+                Piece::Entry(path, source) => made(writer, path, source)?,
+                Piece::Whole(path, source, packed, plain) => {
+                    whole(writer, path, source, &packed, &plain)?;
+                }
+                Piece::Start(path, source) => large(writer, path, source, take)?,
+                Piece::Failed(error) => return Err(error),
+                Piece::Chunk(_) | Piece::End => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn made(writer: &mut LayerWriter, path: &str, source: &Source<'_>) -> Result<(), BuildError> {
+    writer.entry(&entry(path, source)).map_err(failed)?;
+    if let Source::File(_, placed) = source
+        && let Content::Made(bytes) = &placed.content
+    {
+        writer.content(bytes).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn whole(
+    writer: &mut LayerWriter,
+    path: &str,
+    source: &Source<'_>,
+    packed: &[u8],
+    plain: &[u8],
+) -> Result<(), BuildError> {
+    let entry = entry(path, source);
+    let Some((open, at, _)) = member(source).filter(|_| plain.len() as u64 >= SMALL) else {
+        writer.entry(&entry).map_err(failed)?;
+        return writer.content(plain).map_err(failed);
+    };
+    let member = &open.zip.members[at];
+    let mut splice = writer.splice(&entry).map_err(failed)?;
+    if member.is_deflated {
+        splice.packed(packed).map_err(failed)?;
+        splice.plain(plain).map_err(failed)?;
+        splice.finish(member.crc).map_err(failed)
+    } else {
+        splice.stored(plain).map_err(failed)?;
+        splice.finish_stored(member.crc).map_err(failed)
+    }
+}
+
+/// Writes a file whose chunks follow.
+fn large(
+    writer: &mut LayerWriter,
+    path: &str,
+    source: &Source<'_>,
+    take: &Receiver<Vec<Piece<'_>>>,
+) -> Result<(), BuildError> {
+    let Some((open, at, _)) = member(source) else {
+        return Ok(());
+    };
+    let member = &open.zip.members[at];
+    let mut splice = writer.splice(&entry(path, source)).map_err(failed)?;
+    while let Ok(pieces) = take.recv() {
+        for piece in pieces {
+            match piece {
+                Piece::Chunk(Chunk::Packed(bytes)) => splice.packed(&bytes).map_err(failed)?,
+                Piece::Chunk(Chunk::Plain(bytes)) if member.is_deflated => {
+                    splice.plain(&bytes).map_err(failed)?;
+                }
+                Piece::Chunk(Chunk::Plain(bytes)) => splice.stored(&bytes).map_err(failed)?,
+                Piece::End if member.is_deflated => {
+                    return splice.finish(member.crc).map_err(failed);
+                }
+                Piece::End => return splice.finish_stored(member.crc).map_err(failed),
+                Piece::Failed(error) => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn entry<'a>(path: &'a str, source: &'a Source<'_>) -> Entry<'a> {
+    match source {
+        Source::Folder(item) => item.entry(),
+        Source::File(open, placed) => {
+            let size = match &placed.content {
+                Content::Member { at, .. } => open.zip.members[*at].size,
+                Content::Made(bytes) => bytes.len() as u64,
+            };
+            Entry {
+                path,
+                kind: EntryKind::File { size },
+                mode: if placed.is_executable { 0o755 } else { 0o644 },
+                uid: 0,
+                gid: 0,
+            }
+        }
+    }
+}

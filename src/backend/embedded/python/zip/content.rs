@@ -1,0 +1,191 @@
+//! The contents of entries: whole, in pieces, or compressed as they are. Sizes and checksums are verified.
+
+use std::os::unix::fs::FileExt;
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+
+use super::{Member, Start, Zip, ZipError, refused};
+
+/// How much is read and inflated at once of a large member.
+const PIECE: usize = 1 << 20;
+
+/// A part of a member.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::backend::embedded::python) enum Chunk {
+    /// Bytes of the archive.
+    Packed(Vec<u8>),
+    /// Bytes of the content.
+    Plain(Vec<u8>),
+}
+
+impl Zip {
+    /// The bytes of a member as they are in the archive.
+    pub(in crate::backend::embedded::python) fn packed(
+        &self,
+        member: &Member,
+        start: Start,
+    ) -> Result<Vec<u8>, ZipError> {
+        let mut bytes = vec![0; usize::try_from(member.packed).unwrap_or(usize::MAX)];
+        self.file.read_exact_at(&mut bytes, start.0)?;
+        Ok(bytes)
+    }
+
+    /// The whole content of a member, of at most `largest` bytes.
+    pub(in crate::backend::embedded::python) fn content(
+        &self,
+        at: usize,
+        start: Start,
+        largest: u64,
+    ) -> Result<Vec<u8>, ZipError> {
+        let member = &self.members[at];
+        if member.size > largest {
+            let name = &member.name;
+            return refused(format!("its `{name}` is larger than {largest} bytes"));
+        }
+        let packed = self.packed(member, start)?;
+        inflate(member, &packed)
+    }
+
+    /// The first bytes of a member, at most `count`.
+    pub(in crate::backend::embedded::python) fn first(
+        &self,
+        at: usize,
+        start: Start,
+        count: usize,
+    ) -> Result<Vec<u8>, ZipError> {
+        let member = &self.members[at];
+        // More than the compressed form of so few bytes needs.
+        let length = member.packed.min(count as u64 + 4096);
+        let mut packed = vec![0; usize::try_from(length).unwrap_or_default()];
+        self.file.read_exact_at(&mut packed, start.0)?;
+        if !member.is_deflated {
+            packed.truncate(count);
+            return Ok(packed);
+        }
+        let mut first = Vec::with_capacity(count);
+        let mut inflater = Decompress::new(false);
+        let done = inflater.decompress_vec(&packed, &mut first, FlushDecompress::None);
+        done.map_err(|_| damaged(member))?;
+        Ok(first)
+    }
+
+    /// Gives a member in pieces, compressed and plain.
+    pub(in crate::backend::embedded::python) fn stream(
+        &self,
+        member: &Member,
+        start: Start,
+        give: &mut dyn FnMut(Chunk) -> Result<(), ZipError>,
+    ) -> Result<(), ZipError> {
+        let mut check = Check::new(member);
+        let mut inflater = Decompress::new(false);
+        let mut is_over = !member.is_deflated;
+        let (mut at, mut left) = (start.0, member.packed);
+        while left > 0 {
+            let length = usize::try_from(left.min(PIECE as u64)).unwrap_or(PIECE);
+            let mut packed = vec![0; length];
+            self.file.read_exact_at(&mut packed, at)?;
+            at += length as u64;
+            left -= length as u64;
+            if member.is_deflated {
+                let mut rest = packed.as_slice();
+                while !is_over {
+                    let mut plain = Vec::with_capacity(PIECE);
+                    let before = inflater.total_in();
+                    let done = inflater.decompress_vec(rest, &mut plain, FlushDecompress::None);
+                    let status = done.map_err(|_| damaged(member))?;
+                    let used = usize::try_from(inflater.total_in() - before).unwrap_or_default();
+                    rest = &rest[used..];
+                    is_over = status == Status::StreamEnd;
+                    let is_full = plain.len() == plain.capacity();
+                    check.add(&plain)?;
+                    if !plain.is_empty() {
+                        give(Chunk::Plain(plain))?;
+                    }
+                    if rest.is_empty() && !is_full {
+                        break;
+                    }
+                    if used == 0 && !is_full && !is_over {
+                        return Err(damaged(member));
+                    }
+                }
+                if is_over && (!rest.is_empty() || left > 0) {
+                    return Err(damaged(member));
+                }
+                give(Chunk::Packed(packed))?;
+            } else {
+                check.add(&packed)?;
+                give(Chunk::Plain(packed))?;
+            }
+        }
+        if is_over {
+            check.finish()
+        } else {
+            Err(damaged(member))
+        }
+    }
+}
+
+/// The content of a member from its bytes in the archive.
+pub(in crate::backend::embedded::python) fn inflate(
+    member: &Member,
+    packed: &[u8],
+) -> Result<Vec<u8>, ZipError> {
+    let mut check = Check::new(member);
+    let plain = if member.is_deflated {
+        // A byte more than it should have shows that it has more.
+        let size = usize::try_from(member.size).unwrap_or(usize::MAX - 1);
+        let mut plain = Vec::with_capacity(size + 1);
+        let mut inflater = Decompress::new(false);
+        let done = inflater.decompress_vec(packed, &mut plain, FlushDecompress::Finish);
+        if !matches!(done, Ok(Status::StreamEnd)) || inflater.total_in() != packed.len() as u64 {
+            return Err(damaged(member));
+        }
+        plain
+    } else {
+        packed.to_vec()
+    };
+    check.add(&plain)?;
+    check.finish()?;
+    Ok(plain)
+}
+
+/// Compares content with what the archive says about it.
+struct Check<'a> {
+    member: &'a Member,
+    crc: Crc,
+    size: u64,
+}
+
+impl<'a> Check<'a> {
+    fn new(member: &'a Member) -> Self {
+        Self {
+            member,
+            crc: Crc::new(),
+            size: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), ZipError> {
+        self.crc.update(bytes);
+        self.size += bytes.len() as u64;
+        if self.size > self.member.size {
+            return Err(damaged(self.member));
+        }
+        Ok(())
+    }
+
+    fn finish(&self) -> Result<(), ZipError> {
+        if (self.crc.sum(), self.size) == (self.member.crc, self.member.size) {
+            Ok(())
+        } else {
+            Err(damaged(self.member))
+        }
+    }
+}
+
+fn damaged(member: &Member) -> ZipError {
+    let name = &member.name;
+    ZipError::Refused(format!(
+        "its `{name}` is not what its checksum and size say"
+    ))
+}
