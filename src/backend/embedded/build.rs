@@ -188,11 +188,7 @@ impl Building<'_> {
         Ok(())
     }
 
-    fn write(
-        &self,
-        items: &[Item<'_>],
-        files: Option<&Files>,
-    ) -> Result<Layer, BuildError> {
+    fn write(&self, items: &[Item<'_>], files: Option<&Files>) -> Result<Layer, BuildError> {
         let store = self.source.store;
         let mut writer = LayerWriter::new(store, self.encoding).map_err(failed)?;
         for item in items {

@@ -12,9 +12,9 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base;
 use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::embedded::copy::Items;
-use crate::backend::embedded::made::{Key, Made};
+use crate::backend::embedded::made::{Key, Made, Once};
 use crate::backend::embedded::owner::Owner;
-use crate::backend::oci::layer::{Encoding, NodeKind};
+use crate::backend::oci::layer::{Encoding, Layer, NodeKind};
 use crate::backend::oci::tree::Tree;
 
 /// The version of how wheels become layers; part of the keys of their layers.
@@ -161,13 +161,21 @@ fn group(
         .map(|wheel| open(wheel, source))
         .collect::<Result<Vec<Zip>, _>>()?;
     let key = key(wheels, &zips, place)?;
-    let (store, encoding) = (source.store, place.encoding);
-    if place.use_known
-        && let Some(made) = Made::known(store, &key, encoding)?
-    {
-        source.notes.cached(&words);
-        return Ok(Installed { made, words });
-    }
+    let once = Once {
+        source,
+        encoding: place.encoding,
+        use_known: place.use_known,
+    };
+    let made = once.get(&key, &words, || write(wheels, zips, place, source))?;
+    Ok(Installed { made, words })
+}
+
+fn write(
+    wheels: &[&Wheel],
+    zips: Vec<Zip>,
+    place: &Place<'_>,
+    source: &base::Source<'_>,
+) -> Result<Layer, BuildError> {
     let mut opened = Vec::new();
     for (wheel, zip) in wheels.iter().zip(zips) {
         let plan = || {
@@ -184,9 +192,7 @@ fn group(
         });
     }
     let entries = entries(&opened, place, source)?;
-    let layer = layer::write(&entries, store, encoding, source.cancel)?;
-    let made = Made::keep(store, &key, layer, encoding)?;
-    Ok(Installed { made, words })
+    layer::write(&entries, source.store, place.encoding, source.cancel)
 }
 
 fn open(wheel: &Wheel, source: &base::Source<'_>) -> Result<Zip, BuildError> {

@@ -75,8 +75,9 @@ impl Names {
         };
         let (kind, rest) = rest.split_once('/').unwrap_or((rest, ""));
         match kind {
-            "purelib" | "platlib" | "headers" | "data" if rest.is_empty() => Ok(Place::Nowhere),
-            "scripts" if rest.is_empty() => Ok(Place::Nowhere),
+            "purelib" | "platlib" | "headers" | "data" | "scripts" if rest.is_empty() => {
+                Ok(Place::Nowhere)
+            }
             "purelib" => Ok(Place::Purelib(rest)),
             "platlib" => Ok(Place::Platlib(rest)),
             "headers" => Ok(Place::Header(rest)),

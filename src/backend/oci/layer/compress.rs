@@ -23,6 +23,7 @@ const AT_ONCE: usize = 8;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(dead_code, reason = "the field that chooses them is being built")]
 pub(in crate::backend) enum Encoding {
     /// Gzip, in several members.
     #[default]

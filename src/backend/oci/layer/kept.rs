@@ -36,10 +36,7 @@ fn kept(path: &str, size: u64) -> Option<Kept> {
         path if WHOLE.contains(&path) => Kept::Whole,
         "var/lib/dpkg/status" => Kept::Dpkg,
         "lib/apk/db/installed" | "usr/lib/apk/db/installed" => Kept::Apk,
-        // The second name is that of older versions, to which the first is a link.
-        _ if name == "libc.so.6" || (name.starts_with("libc-2.") && name.ends_with(".so")) => {
-            Kept::Glibc
-        }
+        _ if name == "libc.so.6" || is_old_glibc(name) => Kept::Glibc,
         _ if name.starts_with("ld-musl-") => Kept::Musl,
         _ => return None,
     };
@@ -48,6 +45,12 @@ fn kept(path: &str, size: u64) -> Option<Kept> {
         _ => LARGEST_SEARCHED,
     };
     (size <= largest).then_some(kind)
+}
+
+/// Whether this is a file to which older versions of glibc link its usual name.
+fn is_old_glibc(name: &str) -> bool {
+    let version = name.strip_prefix("libc-2.");
+    version.is_some_and(|version| version.strip_suffix(".so").is_some())
 }
 
 /// What is kept of the file at this path; nothing of most files.

@@ -4,7 +4,8 @@ use std::os::unix::fs::FileExt;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::{Member, Start, Zip, ZipError, refused};
+use super::entry::{Member, Start, ZipError, refused};
+use super::open::Zip;
 
 /// How much is read and inflated at once of a large member.
 const PIECE: usize = 1 << 20;

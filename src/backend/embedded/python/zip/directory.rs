@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::entry::{Member, ZipError, refused};
 use super::fields::{ELSEWHERE, Fields, ZIP64};
-use super::{Member, ZipError, refused};
 
 /// The sizes of the records at the end.
 const END: u64 = 22;

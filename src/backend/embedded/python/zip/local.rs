@@ -6,8 +6,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::entry::{Member, Start, ZipError, refused};
 use super::fields::{ELSEWHERE, Fields, ZIP64};
-use super::{Member, Start, ZipError, refused};
 
 /// The fixed part of a header.
 const HEADER: u64 = 30;
