@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::install::{Installed, Place, layers};
 use super::zip::sample::{Part, wheel};
 use super::*;
-use crate::backend::embedded::base::{Fetching, Source};
+use crate::backend::embedded::base::Source;
 use crate::backend::embedded::config::Config;
 use crate::backend::oci::layer::{Encoding, Index, Node, NodeKind};
 use crate::backend::oci::registry::Access;
@@ -134,7 +134,6 @@ impl Bench {
             },
             cancel: &Cancel::default(),
             notes: &self.log,
-            fetching: &Fetching::default(),
         };
         layers(wheels, &place, &source)
     }
