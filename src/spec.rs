@@ -143,6 +143,9 @@ impl ImageSpec {
     pub fn paths(&self) -> Vec<(Cow<'static, str>, &WorkspacePath, PathKind)> {
         let mut paths = Vec::new();
         let mut add = |field: Cow<'static, str>, path, kind| paths.push((field, path, kind));
+        if let Some(Base::File { file, .. }) = &self.base_image {
+            add("base-image".into(), &file.path, PathKind::Any);
+        }
         if let Some(requirements) = &self.requirements {
             add("requirements".into(), &requirements.path, PathKind::File);
         }

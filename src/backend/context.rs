@@ -21,7 +21,7 @@ use crate::disk::system_words;
 use crate::fingerprint::{Entry, EntryKind, Files};
 use crate::workspace::STATE_FOLDER;
 use source::FileSetReader;
-pub(super) use source::NotSent;
+pub(super) use source::{NotSent, Verified};
 
 mod source;
 
@@ -250,7 +250,7 @@ pub(super) fn place(files: &Files, entry: &Entry) -> String {
     }
 }
 
-fn moved(files: &Files, entry: &Entry) -> BuildError {
+pub(super) fn moved(files: &Files, entry: &Entry) -> BuildError {
     let path = place(files, entry);
     BuildError::Moved { path }
 }
@@ -262,6 +262,13 @@ pub(super) fn send(
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
     FileSetReader::open(files)?.pass_on(entry, &mut vec![0; piece(entry)], give)
+}
+
+/// Opens a file of a set; reading to its end verifies that it matches what was hashed.
+pub(super) fn verified(files: &Files, entry: &Entry) -> Result<Verified, BuildError> {
+    let file = open(files)?.file(entry);
+    file.and_then(|file| Verified::new(file, entry))
+        .map_err(|_| moved(files, entry))
 }
 
 /// Verifies that the files of a set match what was hashed, as a builder that receives them does.

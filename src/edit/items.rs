@@ -177,9 +177,11 @@ impl Items<'_> {
         let [value] = values else {
             return Err(self.has_one_value());
         };
-        // An image of the workspace is given as the property `image`.
+        // An image of the workspace, and one in a file, are given as properties.
         let (key, text) = match value.split_once('=') {
-            Some(("image", id)) if self.field() == "base-image" => (Some("image"), id),
+            Some((key @ ("image" | "file"), text)) if self.field() == "base-image" => {
+                (Some(key), text)
+            }
             _ => (None, value.as_str()),
         };
         let known = self

@@ -49,8 +49,8 @@ impl Items<'_> {
         let (field, id) = (self.field(), self.target.of.name());
         let written = |value: &String| match (self.target.shape, value.split_once('=')) {
             (Shape::Map, Some((key, text))) => format!("{}={}", word(key), quoted(text)),
-            (Shape::One, Some(("image", id))) if field == "base-image" => {
-                format!("image={}", quoted(id))
+            (Shape::One, Some((key @ ("image" | "file"), text))) if field == "base-image" => {
+                format!("{key}={}", quoted(text))
             }
             _ => in_line(value).unwrap_or_else(|| quoted(value)),
         };

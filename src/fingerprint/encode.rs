@@ -103,6 +103,7 @@ pub(super) fn encode(
     let Recipe {
         platforms,
         base,
+        base_file,
         steps,
         config,
         helpers,
@@ -139,6 +140,9 @@ pub(super) fn encode(
     encoder.config(config);
     if let Some(own) = dockerfile {
         encoder.dockerfile(own);
+    }
+    if base_file.is_some() {
+        encoder.file_set("base-image");
     }
     for (name, locked) in outside.inputs(platforms) {
         encoder.sink.input(&name, Value::Text(&locked));
@@ -201,6 +205,12 @@ impl<S: Sink> Encoder<'_, S> {
             Base::Image(id) => self.image("base", id),
             Base::Registry(reference) => self.text("base-image", reference),
             Base::Scratch => self.text("base", "scratch"),
+            Base::File { file: _, name } => {
+                self.text("base", "file");
+                if let Some(name) = name {
+                    self.text("base-image.ref", name);
+                }
+            }
         }
     }
 

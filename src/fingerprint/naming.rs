@@ -175,7 +175,8 @@ fn fields(spec: &ImageSpec) -> Fields {
         base_image: match &spec.base_image {
             Some(spec::Base::Registry(reference)) => Some(Base::Reference(reference.clone())),
             Some(spec::Base::Scratch) => Some(Base::Reference("scratch".to_owned())),
-            Some(spec::Base::Image(_)) | None => None,
+            // A file is an error together with `flytekit`.
+            Some(spec::Base::Image(_) | spec::Base::File { .. }) | None => None,
         },
         platform: Some(if spec.platform.is_empty() {
             DEFAULT_PLATFORM.to_owned()

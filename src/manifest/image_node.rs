@@ -84,6 +84,9 @@ fn base(name: &str, base: &Base) -> NewNode {
     match base {
         Base::Image(id) => NewNode::words(name, Vec::new()).with("image", id),
         Base::Registry(reference) => NewNode::new(name, reference),
+        Base::File { file, name: own } => NewNode::words(name, Vec::new())
+            .with("file", at_root(&file.path, &file.given))
+            .with_some("ref", own.as_ref()),
         Base::Scratch => NewNode::new(name, "scratch"),
     }
 }

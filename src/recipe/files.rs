@@ -40,6 +40,11 @@ pub enum FileSet {
         /// The file.
         path: WorkspacePath,
     },
+    /// A file, or a directory with all of its files, regardless of ignore rules.
+    Whole {
+        /// The file or directory.
+        path: WorkspacePath,
+    },
     /// The context of a Dockerfile. The Dockerfile's own ignore file (`Dockerfile.dockerignore`) replaces that of the directory.
     Context {
         /// The directory.
@@ -107,6 +112,7 @@ impl FileSet {
             | Self::Project { path }
             | Self::Source { path }
             | Self::File { path }
+            | Self::Whole { path }
             | Self::Context { path, .. } => path,
         }
     }

@@ -211,6 +211,8 @@ impl Lowering<'_> {
             self.steps.push(Step::Workdir(DEFAULT_DIRECTORY.to_owned()));
         }
         let dockerfile = self.dockerfile();
+        let base = base(spec);
+        let base_file = self.base_file(&base);
         // Half of the capacity that a growing list ends up with is unused, which adds up over 10,000 images.
         self.steps.shrink_to_fit();
         self.set_fields.shrink_to_fit();
@@ -220,7 +222,8 @@ impl Lowering<'_> {
             } else {
                 spec.platform.clone()
             },
-            base: base(spec),
+            base,
+            base_file,
             steps: self.steps,
             config: Config {
                 entrypoint: spec.entrypoint.clone(),

@@ -11,6 +11,8 @@ pub struct Recipe {
     pub platforms: Vec<String>,
     /// The image that the steps start from.
     pub base: Base,
+    /// The files of a base that is in a file or directory.
+    pub base_file: Option<FileSet>,
     /// The build steps, in order.
     pub steps: Vec<Step>,
     /// The image configuration that containers start with.
@@ -182,6 +184,7 @@ impl Default for Recipe {
         Self {
             platforms: vec![DEFAULT_PLATFORM.to_owned()],
             base: Base::Scratch,
+            base_file: None,
             steps: Vec::new(),
             config: Config::default(),
             helpers: Helpers::default(),
@@ -222,7 +225,7 @@ impl Step {
 }
 
 impl Recipe {
-    /// The file sets of the steps, in order; then the Dockerfile, its context and its named contexts.
+    /// The file sets of the steps, in order; then the Dockerfile, its context and its named contexts; then the base's.
     pub fn file_sets(&self) -> impl Iterator<Item = &FileSet> {
         let steps = self.steps.iter().filter_map(|step| match step {
             Step::Pip(pip) => pip.requirements.as_ref(),
@@ -241,7 +244,7 @@ impl Recipe {
             });
             [&own.file, &own.context].into_iter().chain(contexts)
         });
-        steps.chain(own)
+        steps.chain(own).chain(&self.base_file)
     }
 
     /// The steps that install Python packages which the manifest lists, each with the index of its file set, if it has one.
@@ -269,7 +272,7 @@ impl Recipe {
     pub fn images(&self) -> impl Iterator<Item = &str> {
         let base = match &self.base {
             Base::Image(id) => Some(id.as_str()),
-            Base::Registry(_) | Base::Scratch => None,
+            Base::Registry(_) | Base::File { .. } | Base::Scratch => None,
         };
         let copied = self.steps.iter().filter_map(|step| match step {
             Step::Copy(copy) => match &copy.from {

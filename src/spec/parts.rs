@@ -9,6 +9,14 @@ pub enum Base {
     Image(String),
     /// An image from a registry or the local store, by reference.
     Registry(String),
+    /// An image in a file or directory of the workspace: an OCI layout, an archive of images, or the tar of a root file
+    /// system.
+    File {
+        /// The file or directory.
+        file: GivenPath,
+        /// Which of several images, by name.
+        name: Option<String>,
+    },
     /// An empty base.
     Scratch,
 }

@@ -104,7 +104,7 @@ impl TryFrom<&str> for WorkspacePath {
 }
 
 /// A workspace path along with its original spelling.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct GivenPath {
     /// The normalized path.
     pub path: WorkspacePath,

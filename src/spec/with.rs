@@ -177,6 +177,13 @@ impl ImageSpec {
         self
     }
 
+    /// Builds on an image in a file or directory of the workspace.
+    pub fn with_base_file(mut self, path: impl Into<String>) -> Self {
+        let (file, name) = (GivenPath::new(path), None);
+        self.base_image = Some(Base::File { file, name });
+        self
+    }
+
     /// Copies a file or directory of the workspace into the image.
     pub fn with_copy(self, path: impl Into<String>, to: impl Into<String>) -> Self {
         self.with_copy_of(Copy::new(path).to(to))

@@ -61,39 +61,84 @@ impl FileSetReader {
 
 /// Reads a file to its end, passing its content on; succeeds only if it matches what was hashed.
 pub(super) fn pass_on(
-    mut source: File,
+    source: File,
     entry: &Entry,
     buffer: &mut [u8],
     give: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), NotSent> {
-    let EntryKind::File {
-        executable,
-        size,
-        digest,
-    } = &entry.kind
-    else {
-        return Err(NotSent::Moved);
-    };
-    let meta = source.metadata().map_err(|_| NotSent::Moved)?;
-    let may_run = meta.permissions().mode() & 0o111 != 0;
-    if !meta.is_file() || meta.len() != *size || may_run != *executable {
-        return Err(NotSent::Moved);
-    }
-    let mut hash = blake3::Hasher::new();
-    let mut passed = 0;
+    let mut source = Verified::new(source, entry)?;
     loop {
-        let count = match source.read(buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+        match source.read(buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => give(&buffer[..count]).map_err(NotSent::Untaken)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return Err(NotSent::Moved),
+        }
+    }
+}
+
+/// A file of a set that is verified while it is read: its end is an error unless everything matches what was hashed.
+pub(in crate::backend) struct Verified {
+    file: File,
+    hash: blake3::Hasher,
+    passed: u64,
+    size: u64,
+    digest: [u8; 32],
+    is_moved: bool,
+}
+
+impl Verified {
+    pub(super) fn new(file: File, entry: &Entry) -> Result<Self, NotSent> {
+        let EntryKind::File {
+            executable,
+            size,
+            digest,
+        } = &entry.kind
+        else {
+            return Err(NotSent::Moved);
         };
-        hash.update(&buffer[..count]);
-        give(&buffer[..count]).map_err(NotSent::Untaken)?;
-        passed += count as u64;
+        let meta = file.metadata().map_err(|_| NotSent::Moved)?;
+        let may_run = meta.permissions().mode() & 0o111 != 0;
+        if !meta.is_file() || meta.len() != *size || may_run != *executable {
+            return Err(NotSent::Moved);
+        }
+        Ok(Self {
+            file,
+            hash: blake3::Hasher::new(),
+            passed: 0,
+            size: *size,
+            digest: *digest,
+            is_moved: false,
+        })
     }
-    if passed != *size || hash.finalize().as_bytes() != digest {
-        return Err(NotSent::Moved);
+
+    /// Whether reading failed because the file differs from what was hashed, or cannot be read.
+    pub(in crate::backend) fn is_moved(&self) -> bool {
+        self.is_moved
     }
-    Ok(())
+
+    fn moved<T>(&mut self) -> io::Result<T> {
+        self.is_moved = true;
+        Err(io::Error::other("it changed while it was being read"))
+    }
+}
+
+impl Read for Verified {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer) {
+            Ok(0) if !buffer.is_empty() => {
+                if self.passed != self.size || self.hash.finalize().as_bytes() != &self.digest {
+                    return self.moved();
+                }
+                Ok(0)
+            }
+            Ok(count) => {
+                self.hash.update(&buffer[..count]);
+                self.passed += count as u64;
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(_) => self.moved(),
+        }
+    }
 }

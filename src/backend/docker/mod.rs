@@ -1,5 +1,7 @@
 //! The `docker` backend: one Dockerfile per image, built by the `BuildKit` of a Docker daemon.
 
+mod base;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,6 +69,7 @@ impl Backend for Docker {
                 .collect(),
             locked: locked_digests(job).collect(),
         };
+        base::check(job, &Cancel::default())?;
         let to = context::theirs(to)?;
         stage(job, &dockerfile::of_job(job, &called)?, &to)
     }
@@ -93,6 +96,7 @@ impl Backend for Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
+        base::check(job, cancel)?;
         let built = self.0.build(job, None, Asker::build(notes, cancel));
         context::drop_scratch(job);
         let (digest, size) = built?;
@@ -120,9 +124,26 @@ fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
         let field = field.to_owned();
         unsupported.push(Unsupported { field, why });
     };
+    base_file(recipe, &mut refuse);
     names(recipe, &mut refuse);
     wishes(recipe, &mut refuse);
     unsupported
+}
+
+/// Docker unpacks the tar of a root file system, which has no platform; images in files are for others.
+fn base_file(recipe: &Recipe, refuse: Refuse<'_>) {
+    let Base::File { name, .. } = &recipe.base else {
+        return;
+    };
+    if name.is_some() {
+        let why =
+            "it builds on the tar of a root file system, not on an image in an archive (`ref`)";
+        refuse("base-image", why.to_owned());
+    }
+    if recipe.platforms.len() > 1 {
+        let why = "a root file system in a file is for one platform";
+        refuse("platform", why.to_owned());
+    }
 }
 
 fn names(recipe: &Recipe, refuse: Refuse<'_>) {

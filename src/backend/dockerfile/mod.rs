@@ -177,8 +177,14 @@ impl<'a> Writer<'a> {
         let (from, name) = (format!("FROM {from}"), format!("base-image: {name}"));
         self.line(from);
         let recipe = self.job.recipe;
-        // `scratch` is neither fetched nor numbered.
-        if recipe.base != Base::Scratch {
+        if recipe.base_file.is_some() {
+            // The base's files are the last set; `ADD` unpacks them.
+            let at = self.job.files.len() - 1;
+            let (source, to) = copied(at, &self.job.files[at], "/");
+            self.numbered(name, false);
+            self.line(format!("ADD {}", quote::copy(&source, &to)));
+        } else if recipe.base != Base::Scratch {
+            // `scratch` is neither fetched nor numbered.
             self.numbered(name, true);
         }
         if recipe.config.user.is_some() && !recipe.steps.is_empty() {
@@ -191,6 +197,7 @@ impl<'a> Writer<'a> {
         match &self.job.recipe.base {
             Base::Image(id) => (self.parent(id), id),
             Base::Registry(reference) => (self.called.outside(reference), reference),
+            Base::File { file, .. } => ("scratch", file.path.as_str()),
             Base::Scratch => ("scratch", "scratch"),
         }
     }

@@ -1,16 +1,17 @@
 //! The image that a build starts from: fetched from a registry, built before, or nothing.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::common::{LARGEST, at_once, failed, passing, stored};
 use super::config::Config;
 use crate::asking::Asker;
 use crate::backend::oci::layer::{self, Index};
-use crate::backend::oci::manifest::{Descriptor, Manifest};
+use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{Access, Transfer, TransferError};
-use crate::backend::oci::store::{Store, StoreError, Turn};
+use crate::backend::oci::store::{Blob, Store, StoreError, Turn};
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Notes};
@@ -33,6 +34,18 @@ pub(super) struct Image {
     pub(super) config: Config,
     pub(super) parts: Vec<Part>,
     pub(super) tree: Tree,
+}
+
+impl Image {
+    /// The image, if it is for this platform.
+    pub(super) fn only_for(self, platform: &str, name: &str) -> Result<Self, BuildError> {
+        let is = self.config.platform();
+        if is.is(platform) {
+            return Ok(self);
+        }
+        let why = format!("`{name}` is for {is}, not for {platform}");
+        Err(BuildError::Failed(why))
+    }
 }
 
 /// What is in a layer.
@@ -115,14 +128,7 @@ impl Source<'_> {
         at_once(&manifest.blobs, |blob| {
             self.fetch(blob, &from).map_err(gone)
         })?;
-        let image = self.image(&manifest)?;
-        if image.config.platform().is(platform) {
-            return Ok(image);
-        }
-        let is = image.config.platform();
-        Err(BuildError::Failed(format!(
-            "`{reference}` is for {is}, not for {platform}"
-        )))
+        self.image(&manifest)?.only_for(platform, reference)
     }
 
     /// Fetches a blob that the store lacks. Images on one base, built at once by any processes, fetch it once.
@@ -157,6 +163,21 @@ impl Source<'_> {
             manifest = self.manifest(one)?;
         }
         self.image(&manifest)
+    }
+
+    /// Stores the manifest of an image with these layers.
+    pub(super) fn put_manifest(&self, config: Blob, parts: &[Part]) -> Result<Blob, BuildError> {
+        let layers = parts.iter().map(|part| {
+            json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
+        });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": { "mediaType": CONFIG, "digest": config.digest.to_string(), "size": config.size },
+            "layers": layers.collect::<Vec<_>>(),
+        });
+        let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
+        self.store.put(bytes.as_slice(), None).map_err(failed)
     }
 
     fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {
@@ -244,12 +265,16 @@ fn oci_type(media_type: &str) -> String {
     .to_owned()
 }
 
-fn read(bytes: &[u8]) -> Result<Manifest, BuildError> {
+pub(super) fn read(bytes: &[u8]) -> Result<Manifest, BuildError> {
     Manifest::read(bytes, None)
         .map_err(|error| BuildError::Failed(format!("its manifest is unusable: {error}")))
 }
 
-fn of_platform(index: &Manifest, platform: &str, name: &str) -> Result<Digest, BuildError> {
+pub(super) fn of_platform(
+    index: &Manifest,
+    platform: &str,
+    name: &str,
+) -> Result<Digest, BuildError> {
     let images = index.manifests.iter().filter(|one| one.is_image());
     let images: Vec<&Descriptor> = images.collect();
     let is_it = |one: &&&Descriptor| {

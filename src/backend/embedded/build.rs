@@ -7,12 +7,13 @@ use serde_json::json;
 use super::base::{Image, Source};
 use super::common::{NAME, failed};
 use super::copy::{self, Item};
+use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
-use crate::backend::oci::manifest::{CONFIG, INDEX, MANIFEST};
+use crate::backend::oci::manifest::{INDEX, MANIFEST};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::tree::NoWay;
 use crate::backend::platform::Platform;
@@ -67,6 +68,10 @@ fn start(
     let step = |name: &str| source.notes.step(*at, of, &format!("base-image: {name}"));
     let image = match &job.recipe.base {
         Base::Scratch => Ok(Source::scratch(platform)),
+        Base::File { file, name } => {
+            step(file.path.as_str());
+            files::base(job, name.as_deref(), platform, source)
+        }
         Base::Registry(reference) => {
             step(reference);
             let pinned = match job.outside.image(reference) {
@@ -241,17 +246,7 @@ impl Building<'_> {
         let config = store
             .put(self.image.config.bytes().as_slice(), None)
             .map_err(failed)?;
-        let layers = self.image.parts.iter().map(|part| {
-            json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
-        });
-        let manifest = json!({
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": { "mediaType": CONFIG, "digest": config.digest.to_string(), "size": config.size },
-            "layers": layers.collect::<Vec<_>>(),
-        });
-        let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
-        let manifest = store.put(bytes.as_slice(), None).map_err(failed)?;
+        let manifest = self.source.put_manifest(config, &self.image.parts)?;
         Ok((manifest.digest, manifest.size))
     }
 
@@ -340,6 +335,7 @@ pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
         Base::Scratch => "scratch",
         Base::Registry(reference) => reference,
         Base::Image(id) => id,
+        Base::File { file, .. } => file.path.as_str(),
     };
     let config = &job.recipe.config;
     let labels: BTreeMap<String, String> = labels::of(job).into_iter().collect();

@@ -8,6 +8,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     let Recipe {
         platforms: _,
         base: _,
+        base_file: _,
         steps,
         config: _,
         helpers: _,

@@ -11,6 +11,7 @@ mod common;
 mod config;
 mod copy;
 mod export;
+mod files;
 #[cfg(test)]
 mod fuzz;
 mod made;

@@ -57,7 +57,9 @@ impl Build<'_> {
                     image,
                 })
             }
-            Base::Scratch => Err(BuildError::Failed("envd builds on images only".to_owned())),
+            Base::File { .. } | Base::Scratch => {
+                Err(BuildError::Failed("envd builds on images only".to_owned()))
+            }
         }
     }
 

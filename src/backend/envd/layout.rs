@@ -146,6 +146,12 @@ impl<'a> Layer<'a> {
         if recipe.base == Base::Scratch {
             self.refuse("base-image", "envd builds on images only, not on `scratch`");
         }
+        if recipe.base_file.is_some() {
+            self.refuse(
+                "base-image",
+                "envd builds on images of registries only, not on one in a file",
+            );
+        }
         if recipe.platforms.len() > 1 {
             self.refuse("platform", "envd builds for a single platform only");
         }

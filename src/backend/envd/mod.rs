@@ -143,7 +143,7 @@ impl Backend for Envd {
         let base = match &job.recipe.base {
             Base::Image(id) => called(id),
             Base::Registry(reference) => reference,
-            Base::Scratch => "scratch",
+            Base::File { .. } | Base::Scratch => "scratch",
         };
         let (layout, _) = layout::lay_out(job.recipe);
         let images = layout

@@ -1,6 +1,7 @@
 //! The OCI distribution protocol: common types, the registry client, the blob store, and the exchange through which
 //! backends pass on images.
 
+pub(super) mod archive;
 pub mod exchange;
 pub(super) mod layer;
 pub mod manifest;

@@ -43,6 +43,14 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
 }
 
 fn base(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {
+    if let Some(Base::File { .. }) = &spec.base_image {
+        clashes.error(
+            "base-image",
+            "flytekit knows no bases in files",
+            "its tag could not name this base",
+            "push the base to a registry, and name it there",
+        );
+    }
     let Some((id, base)) = base_of(spec, specs) else {
         return;
     };

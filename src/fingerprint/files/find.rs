@@ -66,6 +66,23 @@ pub(super) fn find_context(
     )
 }
 
+/// Finds a file, or everything in a directory.
+pub(super) fn find_whole(
+    root: &Root,
+    path: &WorkspacePath,
+    hands: Hands,
+) -> Result<Found, FilesError> {
+    let walk = Walk {
+        root,
+        rules: Rules::default(),
+        home: "",
+        file: String::new(),
+        own: &Own::NOTHING,
+        hands,
+    };
+    find_by(path, &walk)
+}
+
 /// The ignore file named after a Dockerfile.
 fn ignore_of(dockerfile: &WorkspacePath) -> WorkspacePath {
     let path = format!("{dockerfile}{IGNORE_FILE}");

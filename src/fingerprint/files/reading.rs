@@ -52,6 +52,7 @@ fn read_once(path: &Path, stop: &Stop, set: &FileSet, known: &Known) -> Result<F
         FileSet::Tree { .. }
         | FileSet::Source { .. }
         | FileSet::File { .. }
+        | FileSet::Whole { .. }
         | FileSet::Context { .. } => {
             let found = find_set(&from.root, set, Hands::Pool)?;
             let (files, measured) = read_found(from, found, set, known)?;
@@ -98,6 +99,7 @@ pub(super) fn find_set(root: &Root, set: &FileSet, hands: Hands) -> Result<Found
             dockerfile,
             own,
         } => find::find_context(root, path, dockerfile, own, hands),
+        FileSet::Whole { path } => find::find_whole(root, path, hands),
         FileSet::File { path } | FileSet::Requirements { path } | FileSet::Project { path } => {
             find::find_file(root, path)
         }
@@ -235,7 +237,10 @@ fn limit_of(set: &FileSet) -> u64 {
         FileSet::File { .. } => limits::DOCKERFILE,
         FileSet::Requirements { .. } => limits::REQUIREMENTS,
         FileSet::Project { .. } => limits::LOCK,
-        FileSet::Tree { .. } | FileSet::Source { .. } | FileSet::Context { .. } => u64::MAX,
+        FileSet::Tree { .. }
+        | FileSet::Source { .. }
+        | FileSet::Whole { .. }
+        | FileSet::Context { .. } => u64::MAX,
     }
 }
 

@@ -98,6 +98,7 @@ impl Seen {
             FileSet::Tree { .. }
             | FileSet::Source { .. }
             | FileSet::File { .. }
+            | FileSet::Whole { .. }
             | FileSet::Context { .. } => {
                 find_set(root, &self.set, Hands::Caller).map(|found| found.items)
             }

@@ -4,7 +4,7 @@ use super::decoder::Decoder;
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::manifest::syntax::{Node, Prop, bare, prop};
 use crate::spec::fields::Field;
-use crate::spec::rules::{COPY_OWNER, COPY_TO, IMAGE_ID, absolute, any};
+use crate::spec::rules::{BASE_FILE, BASE_REF, COPY_OWNER, COPY_TO, IMAGE_ID, absolute, any};
 use crate::spec::{Base, Copy, CopyFrom, GivenPath};
 
 impl Decoder<'_> {
@@ -40,9 +40,15 @@ impl Decoder<'_> {
     }
 
     pub(super) fn base(&mut self, field: &Field, node: &Node) -> Option<(Base, Place)> {
-        bare(node, &["image", "debian", "reset"], self.notes);
-        let (image, debian) = (prop(node, "image"), prop(node, "debian"));
-        let given = node.args.len() + usize::from(image.is_some()) + usize::from(debian.is_some());
+        const KINDS: [&str; 3] = ["image", "debian", "file"];
+        bare(
+            node,
+            &["image", "debian", "file", "ref", "reset"],
+            self.notes,
+        );
+        let [image, debian, file] = KINDS.map(|kind| prop(node, kind));
+        let kinds = [image, debian, file].into_iter().flatten();
+        let given = node.args.len() + kinds.count();
         if given == 0 && !node.props.is_empty() {
             // The invalid properties have already been reported.
             return None;
@@ -56,11 +62,39 @@ impl Decoder<'_> {
             return None;
         }
         if let Some(image) = image {
+            self.ref_without_file(node);
             let id = self.scope.text(&image.value, "image", self.notes)?;
             return Some((Base::Image(id.text), id.place));
         }
+        if file.is_some() {
+            return self.base_file(node);
+        }
+        self.ref_without_file(node);
         let text = self.checked(field.name, field.rule, node.args.first()?)?;
         Some((Base::outside(text.text), text.place))
+    }
+
+    fn base_file(&mut self, node: &Node) -> Option<(Base, Place)> {
+        let file = self.optional(node, BASE_FILE);
+        let name = self.optional(node, BASE_REF);
+        let (file, name) = (file??, name?);
+        let path = self.inside(&file)?;
+        let base = Base::File {
+            file: GivenPath {
+                path,
+                given: file.text,
+            },
+            name: name.map(|name| name.text),
+        };
+        Some((base, file.place))
+    }
+
+    fn ref_without_file(&mut self, node: &Node) {
+        if let Some(name) = prop(node, "ref") {
+            let mistake = Diagnostic::error("missing-argument", "`ref` needs `file`");
+            let mistake = mistake.at(name.place(), "it names an image in a file");
+            self.notes.tell(mistake.help("`base-image file=\"base.tar\" ref=\"name:tag\"`; a registry image is named without `ref=`"));
+        }
     }
 
     fn one_base(&mut self, node: &Node, given: usize) {
@@ -71,7 +105,7 @@ impl Decoder<'_> {
                 .at(node.head(), "an image has one base")
         };
         self.notes.tell(mistake.help(
-            "`base-image \"debian:bookworm-slim\"` names a registry image, `base-image image=\"id\"` one of this workspace",
+            "`base-image \"debian:bookworm-slim\"` names a registry image, `base-image image=\"id\"` one of this workspace, `base-image file=\"base.tar\"` one in a file",
         ));
     }
 

@@ -91,6 +91,10 @@ fn base(node: GenNode, base: &Base) -> GenNode {
     match base {
         Base::Image(id) => node.prop("image", id.as_str()),
         Base::Registry(reference) => node.arg(reference.as_str()),
+        Base::File { file, name } => {
+            let node = node.prop("file", at_root(&file.path, &file.given).as_str());
+            optional(node, "ref", name.as_ref())
+        }
         Base::Scratch => node.arg("scratch"),
     }
 }

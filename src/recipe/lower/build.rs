@@ -44,6 +44,17 @@ impl Lowering<'_> {
     }
 }
 
+impl Lowering<'_> {
+    pub(super) fn base_file(&mut self, base: &Base) -> Option<FileSet> {
+        let Base::File { file, .. } = base else {
+            return None;
+        };
+        self.set_fields.push("base-image".to_owned());
+        let path = file.path.clone();
+        Some(FileSet::Whole { path })
+    }
+}
+
 /// The base of an image; a user-supplied Dockerfile names its own.
 pub(super) fn base(spec: &ImageSpec) -> Base {
     if spec.dockerfile.is_some() {

@@ -19,6 +19,9 @@ const fn part(name: &'static str, rule: ValueRule) -> PartRule {
 
 /// The id of a workspace image, in a base, a copy or a context.
 pub(crate) const IMAGE_ID: PartRule = part("image", any);
+/// The file or directory of a base, and the name of the image in it.
+pub(crate) const BASE_FILE: PartRule = part("file", any);
+pub(crate) const BASE_REF: PartRule = part("ref", line);
 pub(crate) const COPY_TO: PartRule = part("to", line);
 pub(crate) const COPY_OWNER: PartRule = part("owner", user);
 pub(crate) const STEP_APT: PartRule = part("apt", apt_package);

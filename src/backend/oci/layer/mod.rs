@@ -7,6 +7,8 @@ mod compress;
 mod fuzz;
 mod index;
 mod kept;
+mod pack;
+mod plain;
 mod read;
 mod splice;
 mod tar;
@@ -16,6 +18,8 @@ mod write;
 
 pub(in crate::backend) use compress::Encoding;
 pub(in crate::backend) use index::{Index, Node, NodeKind};
-pub(in crate::backend) use read::{LayerError, read};
+pub(in crate::backend) use pack::pack;
+pub(in crate::backend) use plain::{Compression, peek, plain};
+pub(in crate::backend) use read::{LayerError, inside, read};
 pub(in crate::backend) use tar::{Entry, EntryKind};
 pub(in crate::backend) use write::{Layer, LayerWriter};

@@ -5,13 +5,14 @@
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
 
 use super::index::{Index, Node, NodeKind};
 use super::kept;
+use super::plain::plain;
 use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::StoreError;
 
 /// Far more entries than a layer has in practice.
 const MOST: usize = 4_000_000;
@@ -27,6 +28,9 @@ pub(in crate::backend) enum LayerError {
     Outside(String),
     #[error("it has more than {MOST} entries")]
     TooMany,
+    /// What is made of it cannot be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The person waiting for it has gone.
     #[error("interrupted")]
     Cancelled,
@@ -37,21 +41,7 @@ pub(in crate::backend) fn read(
     blob: impl Read,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<(Digest, Index), LayerError> {
-    let mut blob = BufReader::with_capacity(256 << 10, blob);
-    let mut magic = [0; 4];
-    let mut length = 0;
-    while length < magic.len() {
-        match blob.read(&mut magic[length..])? {
-            0 => break,
-            count => length += count,
-        }
-    }
-    let whole = io::Cursor::new(magic).take(length as u64).chain(blob);
-    match magic {
-        [0x1f, 0x8b, ..] => read_tar(MultiGzDecoder::new(whole), is_cancelled),
-        [0x28, 0xb5, 0x2f, 0xfd] => read_tar(zstd::Decoder::new(whole)?, is_cancelled),
-        _ => read_tar(whole, is_cancelled),
-    }
+    read_tar(plain(blob)?, is_cancelled)
 }
 
 /// Hashes what is read through it.
@@ -68,7 +58,7 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
-fn read_tar(
+pub(super) fn read_tar(
     plain: impl Read,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<(Digest, Index), LayerError> {
@@ -156,7 +146,7 @@ fn bare(path: String, kind: NodeKind) -> Node {
 }
 
 /// The path from the image's root; `None` for the root itself.
-fn inside(path: &Path) -> Result<Option<String>, LayerError> {
+pub(in crate::backend) fn inside(path: &Path) -> Result<Option<String>, LayerError> {
     let mut parts: Vec<String> = Vec::new();
     for part in path.to_string_lossy().split('/') {
         match part {
