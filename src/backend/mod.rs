@@ -91,6 +91,26 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// Whether it can build on images of such a store nevertheless.
+    fn borrows(&self) -> bool {
+        false
+    }
+
+    /// Whether it can bring its images into the local Docker.
+    fn loads(&self) -> bool {
+        false
+    }
+
+    /// Brings an image that it has built into the local Docker, where its reference then names it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot do that, or if Docker does not answer.
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
+        let why = format!("the builder `{}` has no images for Docker", self.name());
+        Err(BuildError::Failed(why))
+    }
+
     /// Whether it can write its images to files.
     fn exports(&self) -> bool {
         false

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Backend;
 use super::daemon::Daemon;
 use super::docker::Docker;
-use super::embedded::Embedded;
+use super::embedded::{self, Embedded};
 use super::envd::Envd;
 use super::fake::{Fake, Wishes};
 use crate::workspace::STATE_FOLDER;
@@ -14,11 +14,12 @@ use crate::workspace::STATE_FOLDER;
 /// All backends for the workspace in `root`, in order of precedence among those of equal priority.
 pub fn all(root: &Path, env: &dyn Fn(&str) -> Option<String>) -> Vec<Arc<dyn Backend>> {
     let state = root.join(STATE_FOLDER);
-    let daemon = Arc::new(Daemon::default());
+    let images = embedded::place(&state, env);
+    let daemon = Arc::new(Daemon::default().borrowing(images.clone()));
     vec![
         Arc::new(Docker::on(Arc::clone(&daemon))),
         Arc::new(Envd::new(Arc::clone(&daemon), &state, env)),
-        Arc::new(Embedded::new(daemon.registries(), &state, env)),
+        Arc::new(Embedded::new(daemon, images)),
         Arc::new(Fake::new(Wishes::read(env, &state))),
     ]
 }

@@ -7,6 +7,7 @@ use super::choice::{Choice, How};
 use super::context::Context;
 use super::export::{self, Exporter, Output};
 use super::failure::{Failure, exit};
+use super::load::Loader;
 use super::notifier::Notifier;
 use super::options::Selection;
 use super::page::{self, PageArgs};
@@ -33,6 +34,9 @@ pub(super) struct BuildArgs {
     /// takes (`tar:FILE`, `tar:-`)
     #[arg(long, value_name = "WHERE", value_parser = export::place)]
     output: Option<Output>,
+    /// Bring the selected images into the local Docker, as `docker images` lists them; only layers that it lacks are sent
+    #[arg(long)]
+    load: bool,
     #[command(flatten)]
     files: Files,
 }
@@ -49,6 +53,8 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let exporter = args.output.as_ref();
     let exporter = exporter.map(|output| Exporter::new(output, &session, &planned, context));
     let exporter = exporter.transpose()?;
+    let loader = args.load.then(|| Loader::new(&session, &planned));
+    let loader = loader.transpose()?;
     session.ready(&planned.plan, notifier.asker())?;
     args.choice.tell_doubts(&session, &planned, &notifier);
     let options = args.how.options(&args.choice);
@@ -80,6 +86,9 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let mut failures = account.write(&summary);
     if let Some(exporter) = exporter.filter(|_| code == exit::DONE) {
         failures.extend(exporter.write(&summary).err());
+    }
+    if let Some(loader) = loader.filter(|_| code == exit::DONE) {
+        failures.extend(loader.load(&summary, &notifier, context).err());
     }
     // A build failure matters more than a file that is missing, so it sets the exit code.
     let last = failures.pop_if(|_| code == exit::DONE);

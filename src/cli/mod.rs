@@ -19,6 +19,7 @@ mod fmt;
 mod generate;
 mod import;
 mod init;
+mod load;
 mod lock;
 mod metadata;
 mod notifier;

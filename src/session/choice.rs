@@ -70,7 +70,7 @@ fn unreachable(images: &[Image], recipes: &[Recipe], chosen: &Backends) -> Vec<D
             let Some(other) = builders.get(need) else {
                 continue;
             };
-            let is_apart = own.is_store_own() || other.is_store_own();
+            let is_apart = own.is_store_own() || (other.is_store_own() && !own.borrows());
             if own.name() == other.name() || !is_apart {
                 continue;
             }

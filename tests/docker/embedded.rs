@@ -1,5 +1,8 @@
 //! The embedded builder beside Docker: the same manifest gives the same files and the same config, and its images run.
 
+#[path = "embedded/reach.rs"]
+mod reach;
+
 use std::process::Command;
 
 use crate::engine::engines;

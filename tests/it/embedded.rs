@@ -193,6 +193,9 @@ image "own" { builder "oci"; dockerfile "Dockerfile"; }
 #[test]
 fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
     let sandbox = sandbox();
+    let mixed = MANIFEST.replace("image \"app\" {", "image \"app\" {\n    builder \"docker\"");
+    sandbox.write("imgspec.kdl", &mixed);
+    sandbox.run(&["check"]).success();
     for builder in ["docker", "fake"] {
         let mixed = MANIFEST.replace(
             "image \"tools\" {",
@@ -215,6 +218,24 @@ fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn loading_needs_a_docker_and_images_for_it() {
+    let nowhere = "unix:///nowhere/docker.sock";
+    let sandbox = sandbox().env("DOCKER_HOST", nowhere);
+    let ran = sandbox.run(&["graph", "build", "--load"]);
+    assert_ne!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("built 2"), "{}", ran.stderr);
+    let words = "`app` cannot be brought into Docker";
+    let all = ran.stderr.contains(words) || ran.stderr.contains("`tools` cannot be brought");
+    assert!(all && ran.stderr.contains("docker"), "{}", ran.stderr);
+    let mixed =
+        format!("{MANIFEST}image \"other\" {{ builder \"fake\"; base-image \"scratch\"; }}\n");
+    sandbox.write("imgspec.kdl", &mixed);
+    let ran = sandbox.run(&["graph", "build", "--load"]).code(2);
+    let words = "`other` is built by `fake`, whose images `--load` cannot bring into Docker";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     }
 }
 
+pub(crate) fn pull(reference: &str, said: &str) -> BuildError {
+    let message = format!("`{reference}` cannot be pulled: {}", clean(said));
+    BuildError::of(message, is_passing(said))
+}
+
 pub(crate) fn push(reference: &str, said: &str) -> BuildError {
     let message = format!("`{reference}` cannot be pushed: {}", clean(said));
     BuildError::of(message, is_passing(said))

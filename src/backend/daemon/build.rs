@@ -70,7 +70,7 @@ impl Daemon {
             if failure::is_race(&error) {
                 self.races.note(job.image);
             }
-            locked::explained(hider.hide_error(error), job)
+            self.explain_lent(locked::explained(hider.hide_error(error), job))
         })?;
         if let Some(pin) = &request.pin {
             self.pins.note(&digest, pin);
@@ -122,7 +122,11 @@ impl Daemon {
     ) -> Result<BTreeMap<String, String>, BuildError> {
         let pinned = |id: &str| {
             let base = job.base(id)?;
-            Ok((id.to_owned(), self.pinned(id, base, asker)?))
+            let name = match self.lent(base, asker)? {
+                Some(name) => name,
+                None => self.pinned(id, base, asker)?,
+            };
+            Ok((id.to_owned(), name))
         };
         job.recipe.images().map(pinned).collect()
     }
@@ -150,18 +154,44 @@ impl Daemon {
         reference: &str,
         asker: Asker<'_>,
     ) -> Result<Option<String>, BuildError> {
+        asker.step("pushing");
+        let mut digest = None;
+        let last = self.transfer("push", reference, asker, |line| {
+            digest = inspect::pushed(line).or(digest.take());
+        })?;
+        match last {
+            None => Ok(digest),
+            Some(last) => Err(failure::push(reference, &last)),
+        }
+    }
+
+    /// Pulls an image into the local store.
+    pub(super) fn pull(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
+        match self.transfer("pull", reference, asker, |_| {})? {
+            None => Ok(()),
+            Some(last) => Err(failure::pull(reference, &last)),
+        }
+    }
+
+    /// Runs `docker image push` or `pull`. Returns the last line that tells of a failure.
+    fn transfer(
+        &self,
+        how: &str,
+        reference: &str,
+        asker: Asker<'_>,
+        mut hear: impl FnMut(&str),
+    ) -> Result<Option<String>, BuildError> {
         if self.program.is_none() {
             return Err(NoEngine::no_program().into());
         }
         let (notes, cancel) = (asker.notes(), asker.cancel());
-        asker.step("pushing");
         // Errors are reported on standard error; the two streams arrive in any order.
-        let (mut last, mut digest) = (String::new(), None);
+        let mut last = String::new();
         let registry = Reference::read(reference).map(|read| read.host);
         let mut command = self
             .docker()
             .map_err(|error| broken_off("docker", &error))?;
-        process::keep_all(command.args(["image", "push", "--", reference]));
+        process::keep_all(command.args(["image", how, "--", reference]));
         let exit = self
             .run(
                 &mut command,
@@ -169,7 +199,7 @@ impl Daemon {
                 &|| registry.as_slice(),
                 |stream, line| {
                     notes.log(line);
-                    digest = inspect::pushed(line).or(digest.take());
+                    hear(line);
                     let is_telling = stream == Stream::Err || last.is_empty();
                     if is_telling && !line.trim().is_empty() {
                         line.clone_into(&mut last);
@@ -178,11 +208,11 @@ impl Daemon {
             )
             .map_err(|error| broken_off("docker", &error))?;
         if exit.status.success() {
-            Ok(digest)
+            Ok(None)
         } else if exit.stopped {
             Err(BuildError::Cancelled)
         } else {
-            Err(failure::push(reference, &last))
+            Ok(Some(last))
         }
     }
 }

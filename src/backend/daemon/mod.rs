@@ -14,6 +14,7 @@ mod fuzz;
 mod http;
 mod images;
 mod inspect;
+mod lent;
 mod locked;
 mod pins;
 mod programs;
@@ -27,7 +28,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Availability;
 use super::buildkit::BuildKit;
+use super::oci::lend::Lender;
 use crate::asking::Asker;
+use crate::disk::dir::Rooted;
 use crate::limits::Limits;
 pub(crate) use build::broken_off;
 use endpoint::Endpoint;
@@ -50,6 +53,8 @@ pub struct Daemon {
     engine: Mutex<Option<Engine>>,
     pins: Pins,
     races: Races,
+    /// Where images come from that it does not have.
+    lender: Option<Lender>,
     /// Whether the daemon failed to answer the most recent query.
     is_lost: AtomicBool,
 }
@@ -80,11 +85,18 @@ impl Daemon {
             engine: Mutex::default(),
             pins: Pins::new(),
             races: Races::default(),
+            lender: None,
             is_lost: AtomicBool::new(false),
         };
         // Invalid limits are reported at startup; here they count as unset.
         this.limits = Limits::read(&|name| this.variable(name)).unwrap_or_default();
         this
+    }
+
+    /// Also builds on images of the store in this directory, the embedded builder's.
+    pub(in crate::backend) fn borrowing(mut self, place: Rooted) -> Self {
+        self.lender = Some(Lender::new(place, self.limits));
+        self
     }
 
     pub(crate) fn availability(&self, asker: Asker<'_>) -> Availability {

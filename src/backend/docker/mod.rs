@@ -69,7 +69,6 @@ impl Backend for Docker {
                 .collect(),
             locked: locked_digests(job).collect(),
         };
-        base::check(job, &Cancel::default())?;
         let to = context::theirs(to)?;
         stage(job, &dockerfile::of_job(job, &called)?, &to)
     }
@@ -88,6 +87,19 @@ impl Backend for Docker {
 
     fn foreign(&self, wanted: &[Outsider<'_>], asker: Asker<'_>) -> Vec<Option<Unresolved>> {
         self.0.foreign(wanted, asker)
+    }
+
+    fn borrows(&self) -> bool {
+        true
+    }
+
+    fn loads(&self) -> bool {
+        true
+    }
+
+    /// Its images are where they are built.
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
+        Ok(())
     }
 
     fn build(

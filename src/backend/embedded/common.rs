@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::BuildError;
+use crate::backend::oci::lend::BUILDER;
 use crate::backend::oci::store::StoreError;
 
 /// The name by which manifests choose it.
-pub(super) const NAME: &str = "oci";
+pub(super) const NAME: &str = BUILDER;
 
 /// The largest manifest or config, in bytes.
 pub(super) const LARGEST: u64 = 16 << 20;

@@ -23,10 +23,12 @@ mod tests;
 
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use parking_lot::Mutex;
 
+use super::daemon::Daemon;
 use super::oci::manifest::Manifest;
 use super::oci::name::Digest;
 use super::oci::registry::{self, Access};
@@ -50,19 +52,26 @@ const REPAIRS: usize = 8;
 /// The embedded builder.
 #[derive(Debug)]
 pub struct Embedded {
+    daemon: Arc<Daemon>,
     access: Access,
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
 }
 
+/// The directory of the store: in the user's cache, or without one in `state`.
+pub(super) fn place(state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Rooted {
+    let own = cache::folder(env).unwrap_or_else(|| context::ours(state));
+    own.join("images")
+}
+
 impl Embedded {
-    /// A builder whose store is in the user's cache, or without one in `state`. Opens nothing yet.
-    pub(super) fn new(access: Access, state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Self {
-        let own = cache::folder(env).unwrap_or_else(|| context::ours(state));
+    /// A builder whose store is in this directory. Opens nothing yet. The daemon is only for images that are wanted there.
+    pub(super) fn new(daemon: Arc<Daemon>, place: Rooted) -> Self {
         Self {
-            access,
-            place: own.join("images"),
+            access: daemon.registries(),
+            daemon,
+            place,
             store: Mutex::default(),
         }
     }
@@ -248,6 +257,14 @@ impl Backend for Embedded {
 
     fn is_store_own(&self) -> bool {
         true
+    }
+
+    fn loads(&self) -> bool {
+        true
+    }
+
+    fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
+        self.daemon.load(image, asker)
     }
 
     fn exports(&self) -> bool {

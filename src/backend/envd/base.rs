@@ -67,6 +67,9 @@ impl Build<'_> {
     /// has it.
     pub(super) fn pullable(&self, id: &str) -> Result<(String, Option<LocalImage>), BuildError> {
         let base = self.job.base(id)?;
+        if let Some(name) = self.envd.daemon.lent(base, self.asker)? {
+            return Ok((name, None));
+        }
         let pin = self.envd.daemon.pinned(id, base, self.asker)?;
         let Some(image) = self.envd.daemon.image(&pin, self.asker)? else {
             // Only the registry has it; the pin is then its digest there.

@@ -175,6 +175,19 @@ impl Backend for Envd {
         self.daemon.foreign(wanted, asker)
     }
 
+    fn borrows(&self) -> bool {
+        true
+    }
+
+    fn loads(&self) -> bool {
+        true
+    }
+
+    /// Its images are where they are built.
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
+        Ok(())
+    }
+
     fn build(
         &self,
         job: &Job<'_>,

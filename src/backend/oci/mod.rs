@@ -4,6 +4,7 @@
 pub(super) mod archive;
 pub mod exchange;
 pub(super) mod layer;
+pub(super) mod lend;
 pub mod manifest;
 pub mod name;
 pub(crate) mod reference;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::listing::inputs;
 use super::*;
-use crate::spec::{SecretSource, SecretStep};
+use crate::spec::{GivenPath, SecretSource, SecretStep};
 
 fn bases() -> Vec<(String, Key)> {
     vec![("tools".to_owned(), Key::new([2; 32]))]
@@ -77,6 +77,10 @@ fn recipe() -> impl Strategy<Value = Recipe> {
     let base = prop_oneof![
         Just(Base::Scratch),
         Just(Base::Image("tools".into())),
+        prop::option::of(text()).prop_map(|name| Base::File {
+            file: GivenPath::new("base.tar"),
+            name,
+        }),
         text().prop_map(Base::Registry)
     ];
     let config = (

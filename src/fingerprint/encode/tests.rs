@@ -195,6 +195,13 @@ fn the_listing_names_inputs_as_the_manifest_does() {
     assert_eq!(shown, expected);
 }
 
+fn file_base(name: Option<&str>) -> Base {
+    Base::File {
+        file: crate::spec::GivenPath::new("base.tar"),
+        name: name.map(str::to_owned),
+    }
+}
+
 type Edit = fn(&mut Recipe);
 
 /// Each edit results in a different image.
@@ -205,6 +212,10 @@ const EDITS: &[(&str, Edit)] = &[
         it.base = Base::Registry("ml-base".into());
     }),
     ("scratch", |it| it.base = Base::Scratch),
+    ("a file", |it| it.base = file_base(None)),
+    ("a named image of a file", |it| {
+        it.base = file_base(Some("a:1"))
+    }),
     ("base called scratch", |it| {
         it.base = Base::Registry("scratch".into());
     }),

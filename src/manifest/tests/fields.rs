@@ -118,7 +118,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `reset`
+      = help: it takes `image`, `debian`, `file`, `ref`, `reset`
 
     error[unknown-property]: `base-image` has no property `tag`
      --> imgspec.kdl:4:24
@@ -126,7 +126,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                        ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `reset`
+      = help: it takes `image`, `debian`, `file`, `ref`, `reset`
 
     4 errors, 1 warning
     "#);
@@ -264,7 +264,7 @@ fn missing_and_superfluous_arguments() {
     6 |     base-image
       |     ^^^^^^^^^^ nothing follows
       |
-      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file
 
     error[missing-argument]: `requirements` takes one file
      --> imgspec.kdl:7:5
@@ -373,7 +373,7 @@ fn two_bases() {
     3 |     base-image "debian" image="a"
       |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ an image has one base
       |
-      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file
 
     1 error
     "#);

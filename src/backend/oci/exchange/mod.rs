@@ -22,7 +22,8 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use super::name::{Repository, Version};
+use super::manifest::{self, Manifest, ManifestError};
+use super::name::{Digest, Repository, Version};
 use super::store::{Links, Store, StoreError, Stored};
 use crate::limits::Limits;
 use crate::loopback::{Loopback, random_word};
@@ -44,6 +45,9 @@ pub enum ExchangeError {
     /// An error of the operating system.
     #[error("cannot start a registry on 127.0.0.1: {0}")]
     System(#[from] io::Error),
+    /// A manifest of the store that is none.
+    #[error("a manifest of the store: {0}")]
+    Manifest(#[from] ManifestError),
     /// A name that is invalid in a registry.
     #[error("`{0}` is not a valid name in a registry")]
     Name(String),
@@ -82,6 +86,28 @@ impl Exchange {
     pub fn repository(&self, name: &str) -> Result<String, ExchangeError> {
         let own = self.own(name)?;
         Ok(format!("{}/{own}", self.host()))
+    }
+
+    /// Names an image of the store, by the digest of its manifest or index; returns the name for pulls.
+    pub(in crate::backend) fn offer(
+        &self,
+        name: &str,
+        digest: Digest,
+    ) -> Result<String, ExchangeError> {
+        let own = self.own(name)?;
+        let manifest = self.add(&own, digest)?;
+        for one in manifest.manifests {
+            self.add(&own, one.digest)?;
+        }
+        Ok(format!("{}/{own}@{digest}", self.host()))
+    }
+
+    fn add(&self, to: &Repository, digest: Digest) -> Result<Manifest, ExchangeError> {
+        let text = self.store().read_whole(digest, manifest::LARGEST)?;
+        let manifest = Manifest::read(&text, None)?;
+        let media_type = manifest.media_type.clone();
+        self.served.links.add(to, &Stored { digest, media_type })?;
+        Ok(manifest)
     }
 
     /// The manifest pushed to the repository `name` under this tag or digest, if any.

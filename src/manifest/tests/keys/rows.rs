@@ -27,6 +27,18 @@ pub(super) const ROWS: &[Row] = &[
         "base-image image=\"two\"",
         In,
     ),
+    (
+        "base-image",
+        "base-image file=\"a.txt\"",
+        "base-image file=\"b.txt\"",
+        In,
+    ),
+    (
+        "base-image",
+        "base-image file=\"a.txt\" ref=\"a\"",
+        "base-image file=\"a.txt\" ref=\"b\"",
+        In,
+    ),
     ("cuda", "cuda \"12.6\"", "cuda \"12.8\"", In),
     ("cuda", "cuda \"12.6\"", "cuda \"12.6.3\"", Out),
     ("cudnn", "cuda \"12.6\"", "cuda \"12.6\"; cudnn \"9\"", In),

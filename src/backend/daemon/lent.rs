@@ -1,0 +1,41 @@
+//! Images of the embedded builder's store: what the daemon builds on, and what is brought into its own store.
+
+use super::Daemon;
+use crate::asking::Asker;
+use crate::backend::oci::lend::BUILDER;
+use crate::backend::{Artifact, BuildError};
+
+impl Daemon {
+    /// A name under which the daemon can pull an image that another builder's store has; `None` for its own images.
+    pub(crate) fn lent(
+        &self,
+        image: &Artifact,
+        asker: Asker<'_>,
+    ) -> Result<Option<String>, BuildError> {
+        match &self.lender {
+            Some(lender) if image.backend == BUILDER => lender.lend(image, asker).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Explains a failure to pull a lent image.
+    pub(crate) fn explain_lent(&self, error: BuildError) -> BuildError {
+        match &self.lender {
+            Some(lender) => lender.unreached(error),
+            None => error,
+        }
+    }
+
+    /// Brings an image of another builder's store into the daemon's, under its reference.
+    pub(crate) fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
+        self.ready(asker)?;
+        let Some(name) = self.lent(image, asker)? else {
+            return Ok(());
+        };
+        self.pull(&name, asker)
+            .map_err(|error| self.explain_lent(error))?;
+        let named = self.name(&name, &image.reference, asker);
+        self.forget(&name);
+        named
+    }
+}

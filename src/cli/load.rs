@@ -1,0 +1,74 @@
+//! `--load` of `graph build`: the requested images in the local Docker, after everything has been built.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::notifier::Notifier;
+use super::options::Progress;
+use super::screen::eprint_text;
+use crate::backend::{Backend, BuildError};
+use crate::cancel::Cancel;
+use crate::run::Summary;
+use crate::session::{Planned, Session};
+
+/// The requested images, with the builders that bring them into Docker.
+pub(super) struct Loader(BTreeMap<String, Arc<dyn Backend>>);
+
+impl Loader {
+    /// Fails if a requested image could not be brought into Docker once it is built.
+    pub(super) fn new(session: &Session, planned: &Planned) -> Result<Self, Failure> {
+        let world = &session.world;
+        let mut images = BTreeMap::new();
+        for id in &planned.asked {
+            let (image, backend) = (world.graph.name(*id), &world.backends[id.index()]);
+            if !backend.loads() {
+                let builder = backend.name();
+                return Err(Failure::usage(
+                    format!(
+                        "`{image}` is built by `{builder}`, whose images `--load` cannot bring into Docker"
+                    ),
+                    "select images of the builder `oci`; those of `docker` and `envd` are there anyway",
+                ));
+            }
+            images.insert(image.to_owned(), Arc::clone(backend));
+        }
+        Ok(Self(images))
+    }
+
+    /// Brings the requested images into Docker, under their references.
+    pub(super) fn load(
+        &self,
+        summary: &Summary,
+        notifier: &Notifier,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let cancel = Cancel::default();
+        let interrupted = cancel.clone();
+        context.signals.ask_first(move || interrupted.request());
+        let asker = notifier.asker().or(&cancel);
+        let mut loaded = 0;
+        for built in &summary.images {
+            let Some(backend) = self.0.get(&built.image) else {
+                continue;
+            };
+            backend
+                .load(&built.artifact, asker)
+                .map_err(|error| unloaded(&built.image, &error))?;
+            loaded += 1;
+        }
+        let screen = context.screen;
+        if !screen.quiet && !matches!(screen.progress, Progress::Json) {
+            eprint_text(&format!("loaded {loaded} into Docker\n"));
+        }
+        Ok(())
+    }
+}
+
+fn unloaded(image: &str, error: &BuildError) -> Failure {
+    Failure::usage(
+        format!("`{image}` cannot be brought into Docker: {error}"),
+        "the images were built nevertheless; `--output tar:FILE` writes an archive that `docker load` takes",
+    )
+}
