@@ -122,6 +122,8 @@ impl Import<'_> {
         }
         let mut config = Config::scratch(&Platform::read(self.platform));
         config.add_history(&format!("base-image: {}", shown(self.files)), Some(diff_id));
+        // As Docker says of images without a base.
+        config.set("WorkingDir", "/");
         self.stored(&config.bytes(), &[held.part])
     }
 

@@ -214,7 +214,7 @@ const EDITS: &[(&str, Edit)] = &[
     ("scratch", |it| it.base = Base::Scratch),
     ("a file", |it| it.base = file_base(None)),
     ("a named image of a file", |it| {
-        it.base = file_base(Some("a:1"))
+        it.base = file_base(Some("a:1"));
     }),
     ("base called scratch", |it| {
         it.base = Base::Registry("scratch".into());
