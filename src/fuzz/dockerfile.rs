@@ -27,6 +27,8 @@ pub(crate) struct Read {
     pub(crate) runs: Vec<Vec<String>>,
     /// Flags and paths of each COPY instruction.
     pub(crate) copies: Vec<(Vec<String>, Vec<String>)>,
+    /// The paths of each ADD instruction.
+    pub(crate) adds: Vec<Vec<String>>,
     args: BTreeMap<String, String>,
 }
 
@@ -93,6 +95,7 @@ impl Read {
             "RUN" => self.runs.push(exec(rest)?),
             "ENTRYPOINT" => self.entrypoint = Some(exec(rest)?),
             "CMD" => self.cmd = Some(exec(rest)?),
+            "ADD" => self.adds.push(exec(rest)?),
             "COPY" => {
                 let words = exec(rest)?;
                 let words: Result<Vec<String>, String> =

@@ -222,7 +222,7 @@ fn lines(
             .into_iter()
             .map(|(name, value)| (Some(name.clone()), format!("{name}={value}")))
             .collect(),
-        FieldKind::Base => vec![plain(read.whole(node))],
+        FieldKind::Base => vec![plain(read.base(node))],
         FieldKind::Copies => read.copies(node).into_iter().map(plain).collect(),
         FieldKind::Mounts => {
             let file = read.secret_file(&node.args[0]);
@@ -300,6 +300,14 @@ impl Reading<'_> {
             .map(|child| format!("{} {}", child.name, self.whole(child)))
             .collect();
         format!("{args:?} {props:?} {children:?}")
+    }
+
+    fn base(&self, node: &GenNode) -> String {
+        let name = node.value("ref").map(|name| self.text(name));
+        match node.value("file") {
+            Some(file) => format!("file {:?} {name:?}", self.path(file)),
+            None => self.whole(node),
+        }
     }
 
     fn copies(&self, node: &GenNode) -> Vec<String> {

@@ -167,6 +167,8 @@ fn packages(runs: &[Vec<String>], spec: &ImageSpec) {
 }
 
 fn copies(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
+    let bases = usize::from(recipe.base_file.is_some());
+    assert_eq!(read.adds.len(), bases, "a base in a file is added");
     let is_copy = |step: &&Step| matches!(step, Step::Copy(_));
     assert_eq!(
         read.copies.len(),
