@@ -111,14 +111,6 @@ impl Grammar<'_> {
         match self.id() {
             Some(id) if self.random.chance(1, 2) => node.prop("image", id),
             _ if self.random.chance(1, 4) => node.arg("scratch"),
-            _ if self.random.chance(1, 4) => {
-                let node = node.prop("file", self.path());
-                if self.random.chance(1, 2) {
-                    node.prop("ref", self.text(rules::line))
-                } else {
-                    node
-                }
-            }
             _ => node.arg(self.text(field.rule)),
         }
     }
