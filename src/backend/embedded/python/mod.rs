@@ -5,6 +5,8 @@
 )]
 
 mod entry_points;
+#[cfg(test)]
+mod fuzz;
 pub(super) mod install;
 mod layer;
 mod places;

@@ -79,8 +79,8 @@ impl Notes for Log {
     }
 }
 
-struct Bench {
-    store: Store,
+pub(super) struct Bench {
+    pub(super) store: Store,
     _folder: tempfile::TempDir,
     log: Log,
     tree: Tree,
@@ -88,7 +88,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
             store: Store::open(&folder.path().join("images")).unwrap(),
@@ -103,7 +103,7 @@ impl Bench {
         self.put_bytes(stem, &wheel(stem, parts))
     }
 
-    fn put_bytes(&self, stem: &str, bytes: &[u8]) -> Wheel {
+    pub(super) fn put_bytes(&self, stem: &str, bytes: &[u8]) -> Wheel {
         let blob = self.store.put(bytes, None).unwrap();
         let (name, version) = stem.split_once('-').unwrap();
         Wheel {
@@ -117,7 +117,7 @@ impl Bench {
         }
     }
 
-    fn install(&self, wheels: &[Wheel]) -> Result<Vec<Installed>, BuildError> {
+    pub(super) fn install(&self, wheels: &[Wheel]) -> Result<Vec<Installed>, BuildError> {
         let target = find(&self.tree, &Interpreter::Base, &config(&[])).unwrap();
         let place = Place {
             target: &target,
