@@ -230,6 +230,7 @@ impl Backend for Fake {
         let access = Access {
             limits: Limits::default(),
             configuration: None,
+            ..Access::default()
         };
         registry::resolve(wanted, &access, asker)
     }

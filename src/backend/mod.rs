@@ -4,6 +4,7 @@
 //! Everything that differs between builders is behind this trait.
 
 mod buildkit;
+mod cleaning;
 mod context;
 pub mod daemon;
 pub mod docker;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 
 pub(crate) use crate::asking::waiting;
@@ -45,14 +47,14 @@ pub trait Backend: Send + Sync {
     /// Whether it can build on this machine, for `doctor`; may start a process.
     fn availability(&self, asker: Asker<'_>) -> Availability;
 
-    /// Removes what killed runs left in its store, except what a run may still need; returns the number of items
-    /// removed.
+    /// Removes what killed runs left in its store, and what `wish` says, except what a run may still need.
     ///
     /// # Errors
     ///
-    /// Fails with a description if the store could not be queried.
-    fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
-        Ok(0)
+    /// Fails with a description if the store could not be queried, or is in use.
+    fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
+        let _ = (wish, asker);
+        Ok(Cleaned::default())
     }
 
     /// The parts of this recipe that it cannot carry out; pure.

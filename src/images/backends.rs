@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::asking::Asker;
 use crate::backend::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
-    Unresolved, Unsupported, Wanted,
+    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Job, Notes,
+    Outsider, Resolved, Unresolved, Unsupported, Wanted,
 };
 use crate::recipe::Recipe;
 use crate::session::{self, Refusal};
@@ -124,8 +124,8 @@ impl Backend for Registered {
         self.backend.availability(asker)
     }
 
-    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
-        self.backend.clean(asker)
+    fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
+        self.backend.clean(wish, asker)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {

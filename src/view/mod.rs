@@ -25,6 +25,7 @@ pub use drawing::{CriticalPath, Drawing, Edge, Label, Node, State};
 pub use layout::Direction;
 pub use look::{Look, Theme};
 pub use page::{Live, Page, Tab, page};
+pub(crate) use size::size;
 pub use summary::{SUMMARY_LIMIT, summary};
 pub use trace::trace;
 

@@ -3,7 +3,7 @@
 const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
 /// `512 B`, `7.34 kB`, `820 MB`, `1.25 GB`.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     // Thousandths of a unit, so that no digit is lost on the way.
     let (mut thousandths, mut unit) = (u128::from(bytes) * 1000, 0);
     while thousandths >= 999_500 && unit + 1 < UNITS.len() {

@@ -56,6 +56,7 @@ impl Daemon {
         Access {
             limits: self.limits,
             configuration: self.configuration(),
+            registries: registry::places(&|name| self.raw(name).map(PathBuf::from)),
         }
     }
 

@@ -13,7 +13,9 @@ impl Daemon {
         asker: Asker<'_>,
     ) -> Result<Option<String>, BuildError> {
         match &self.lender {
-            Some(lender) if image.backend == BUILDER => lender.lend(image, asker).map(Some),
+            Some(lender) if image.backend == BUILDER => {
+                lender.lend(image, &self.registries(), asker).map(Some)
+            }
             _ => Ok(None),
         }
     }

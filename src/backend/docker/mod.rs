@@ -10,8 +10,8 @@ use super::buildkit::options;
 use super::daemon::{Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, Existence, Job, Notes, Outsider, Resolved,
-    Unresolved, Unsupported, Wanted, context, labels,
+    Artifact, Availability, Backend, BuildError, CleanUp, Cleaned, Existence, Job, Notes, Outsider,
+    Resolved, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -52,8 +52,11 @@ impl Backend for Docker {
         self.0.availability(asker)
     }
 
-    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
-        self.0.clean_pins(asker)
+    fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
+        if wish.dry_run {
+            return Ok(Cleaned::default());
+        }
+        self.0.clean_pins(asker).map(Cleaned::names)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {

@@ -9,8 +9,9 @@ use crate::asking::Asker;
 use crate::backend::oci::layer::{self, Index};
 use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
+use crate::backend::oci::origin::{Origin, Supply};
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::registry::{Access, Transfer, TransferError};
+use crate::backend::oci::registry::{Access, Pull, TransferError};
 use crate::backend::oci::store::{Blob, Store, StoreError, Turn};
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
@@ -59,6 +60,9 @@ pub(super) struct LayerNote {
 }
 
 impl LayerNote {
+    /// How the names of these notes begin; the layer's digest follows.
+    pub(super) const START: &str = "layer-";
+
     /// Raised when indexes keep more; older notes are made again.
     const FORMAT: u32 = 1;
 
@@ -71,7 +75,7 @@ impl LayerNote {
     }
 
     pub(super) fn name(layer: Digest) -> String {
-        format!("layer-{}", layer.hex())
+        format!("{}{}", Self::START, layer.hex())
     }
 
     pub(super) fn read(store: &Store, layer: Digest) -> Result<Option<Self>, BuildError> {
@@ -114,9 +118,10 @@ impl Source<'_> {
     ) -> Result<Image, BuildError> {
         let of = Reference::read(reference)
             .ok_or_else(|| BuildError::Failed(format!("`{reference}` is not a reference")))?;
-        let from = Transfer::new(&of, self.access, self.cancel);
         let name = pinned.or(of.digest.as_deref()).unwrap_or(&of.tag);
         let gone = |error| told(error, reference);
+        let is_pinned = name != of.tag;
+        let from = Pull::new(&of, is_pinned, self.access, self.cancel).map_err(gone)?;
         let (mut digest, mut bytes) = from.manifest(name).map_err(gone)?;
         let mut manifest = read(&bytes)?;
         if manifest.blobs.is_empty() {
@@ -125,34 +130,25 @@ impl Source<'_> {
             manifest = read(&bytes)?;
         }
         self.keep(digest, &bytes)?;
-        at_once(&manifest.blobs, |blob| {
-            self.fetch(blob, &from).map_err(gone)
-        })?;
+        if let [config, layers @ ..] = manifest.blobs.as_slice() {
+            self.supply().fetch(config, &from).map_err(gone)?;
+            Origin::keep(self.store, layers, &of).map_err(failed)?;
+        }
         self.image(&manifest)?.only_for(platform, reference)
     }
 
-    /// Fetches a blob that the store lacks. Images on one base, built at once by any processes, fetch it once.
-    fn fetch(&self, blob: &Descriptor, from: &Transfer<'_>) -> Result<(), TransferError> {
-        let is_there = || Ok::<_, StoreError>(self.store.size(blob.digest)? == blob.size);
-        if is_there()? {
-            return Ok(());
-        }
-        let what = format!("another run that is fetching {}", blob.digest);
-        let turn = self.turn(&blob.digest.hex(), &what)?;
-        let _turn = turn.ok_or(TransferError::Cancelled)?;
-        if is_there()? {
-            return Ok(());
-        }
-        self.notes.log(&format!("fetching {}", blob.digest));
-        from.fetch(blob.digest, self.store)
+    /// Waits for the turn to make what has this name, as [`Supply::turn`] does.
+    pub(super) fn turn(&self, name: &str, whom: &str) -> Result<Option<Turn>, StoreError> {
+        self.supply().turn(name, whom)
     }
 
-    /// Waits for the turn to make what has this name, of all builds of all processes; `None` if cancelled. A long wait
-    /// for `whom` is reported.
-    pub(super) fn turn(&self, name: &str, whom: &str) -> Result<Option<Turn>, StoreError> {
-        let asker = Asker::build(self.notes, self.cancel);
-        let words = format!("waiting for {whom}");
-        self.store.turn(name, &mut asker.waiting(&words))
+    /// The store, and how it gets what it lacks.
+    pub(super) fn supply(&self) -> Supply<'_> {
+        Supply {
+            store: self.store,
+            access: self.access,
+            asker: Asker::build(self.notes, self.cancel),
+        }
     }
 
     /// An image that was built before, by the digest of its manifest or index.
@@ -191,7 +187,7 @@ impl Source<'_> {
             .map_err(failed)
     }
 
-    /// Puts the layers of an image on each other. All its blobs are in the store.
+    /// Puts the layers of an image on each other. Layers are fetched only if it is not known what is in them.
     fn image(&self, manifest: &Manifest) -> Result<Image, BuildError> {
         let mut blobs = manifest.blobs.iter();
         let config = blobs
@@ -211,7 +207,7 @@ impl Source<'_> {
         let mut tree = Tree::default();
         let mut parts = Vec::new();
         let layers: Vec<(&Descriptor, Digest)> = blobs.zip(diff_ids).collect();
-        let indexes = at_once(&layers, |(blob, diff_id)| self.index(blob.digest, *diff_id))?;
+        let indexes = at_once(&layers, |(blob, diff_id)| self.index(blob, *diff_id))?;
         for ((blob, _), index) in layers.iter().zip(&indexes) {
             tree.apply(index);
             parts.push(Part {
@@ -227,12 +223,16 @@ impl Source<'_> {
         })
     }
 
-    fn index(&self, blob: Digest, diff_id: Digest) -> Result<Index, BuildError> {
+    fn index(&self, blob: &Descriptor, diff_id: Digest) -> Result<Index, BuildError> {
+        let (layer, blob) = (blob, blob.digest);
         if let Some(note) = LayerNote::read(self.store, blob)?
             && note.diff_id == diff_id.to_string()
         {
             return Ok(note.index);
         }
+        self.supply()
+            .obtain(layer)
+            .map_err(|error| told(error, &format!("layer {blob}")))?;
         let (file, _) = self.store.send(blob).map_err(stored)?;
         let read = layer::read(file, &|| self.cancel.is_requested());
         let (found, index) = read.map_err(|error| match error {
@@ -303,6 +303,7 @@ pub(super) fn told(error: TransferError, reference: &str) -> BuildError {
         }
         TransferError::Passing(why) => passing(format!("`{reference}`: {why}")),
         TransferError::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
+        TransferError::Lost(why) | TransferError::Store(why) => BuildError::Failed(why),
         TransferError::Cancelled => BuildError::Cancelled,
     }
 }

@@ -1,7 +1,7 @@
 //! Layers that were made here, found again by the key of what they are made from.
 
 use super::base::{LayerNote, Part, Source};
-use super::common::failed;
+use super::common::{MADE, failed};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{Encoding, Layer};
 use crate::backend::oci::name::Digest;
@@ -35,7 +35,7 @@ impl Key {
             Encoding::GzipSingle => self.text("gzip-single"),
             Encoding::Zstd => self.text("zstd"),
         }
-        format!("made-{}", self.0.finalize().to_hex())
+        format!("{MADE}{}", self.0.finalize().to_hex())
     }
 }
 

@@ -29,20 +29,22 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::daemon::Daemon;
-use super::oci::manifest::Manifest;
+use super::oci::manifest::{Descriptor, Manifest};
 use super::oci::name::Digest;
-use super::oci::registry::{self, Access};
+use super::oci::origin::{Origin, Supply};
+use super::oci::registry::{self, Access, TransferError};
 use super::oci::store::Store;
 use super::platform::Platform;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Export, Job, Notes, Outsider,
-    Resolved, StoreKind, Unresolved, Unsupported, Wanted, context, labels, waiting,
+    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Export, Job,
+    Notes, Outsider, Resolved, StoreKind, Unresolved, Unsupported, Wanted, context, labels,
+    waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;
 use crate::disk::dir::Rooted;
 use crate::recipe::Recipe;
-use base::Source;
+use base::{Source, told};
 use common::{ImageNote, LARGEST, NAME, failed};
 use config::Config;
 
@@ -142,7 +144,7 @@ struct Found {
 }
 
 impl Found {
-    /// Whether the store has everything that an image consists of.
+    /// Whether the store has everything that an image consists of, or knows where layers came from.
     fn look(&mut self, store: &Store, digest: Digest) -> bool {
         let manifest = store.read_whole(digest, LARGEST).ok();
         let Some(manifest) = manifest.and_then(|bytes| Manifest::read(&bytes, None).ok()) else {
@@ -152,8 +154,13 @@ impl Found {
         if !each.all(|one| self.look(store, one.digest)) {
             return false;
         }
-        let mut blobs = manifest.blobs.iter();
-        if !blobs.all(|blob| store.size(blob.digest).is_ok_and(|size| size == blob.size)) {
+        let is_there =
+            |blob: &Descriptor| store.size(blob.digest).is_ok_and(|size| size == blob.size);
+        let can_come =
+            |blob: &Descriptor| Origin::of(store, blob.digest).is_ok_and(|origin| origin.is_some());
+        let (config, layers) = manifest.blobs.split_at(manifest.blobs.len().min(1));
+        let mut layers = layers.iter();
+        if !config.iter().all(is_there) || !layers.all(|layer| is_there(layer) || can_come(layer)) {
             return false;
         }
         let sizes = manifest.blobs.iter().filter_map(|blob| blob.size);
@@ -187,10 +194,12 @@ impl Backend for Embedded {
         }
     }
 
-    fn clean(&self, _: Asker<'_>) -> Result<usize, String> {
-        // A store that is in use is cleaned another time.
-        let removed = clean::clean(&self.place).map_err(|error| error.to_string())?;
-        Ok(removed.unwrap_or_default())
+    fn clean(&self, wish: &CleanUp, _: Asker<'_>) -> Result<Cleaned, String> {
+        let cleaned = clean::clean(&self.place, wish).map_err(|error| error.to_string())?;
+        Ok(cleaned.unwrap_or(Cleaned {
+            is_busy: true,
+            ..Cleaned::default()
+        }))
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
@@ -273,6 +282,19 @@ impl Backend for Embedded {
 
     fn export(&self, images: &[Artifact], to: Export<'_>) -> Result<(), BuildError> {
         let store = self.store(&Cancel::default())?;
+        let supply = Supply {
+            store: &store,
+            access: &self.access,
+            asker: Asker::silent(),
+        };
+        for image in images {
+            let digest = Digest::read(&image.digest);
+            let digest =
+                digest.ok_or_else(|| failed(format!("`{}` is no digest", image.digest)))?;
+            supply
+                .whole(digest)
+                .map_err(|error| told(error, &image.reference))?;
+        }
         match to {
             Export::Layout(folder) => export::layout(&store, images, folder),
             Export::Archive(stream) => export::archive(&store, images, stream),
@@ -290,19 +312,17 @@ impl Backend for Embedded {
         let source = self.source(&store, notes, cancel);
         let digest = Digest::read(&artifact.digest)
             .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
+        let mut pushed = publish::push(job, digest, &source);
         for _ in 0..REPAIRS {
-            match publish::push(job, digest, &source) {
-                Err(BuildError::Cancelled) => return Err(BuildError::Cancelled),
-                // What was found damaged on the way is gone, and is made again.
-                Err(error) if !Found::default().look(&store, digest) => {
-                    if build::build(job, &source)? != digest {
-                        return Err(error);
-                    }
-                }
-                pushed => return pushed.map(|()| Some(artifact.digest.clone())),
+            // What was found damaged on the way is gone, and is made again.
+            let lost = matches!(pushed, Err(TransferError::Lost(_)));
+            if !lost || build::build(job, &source)? != digest {
+                break;
             }
+            pushed = publish::push(job, digest, &source);
         }
-        publish::push(job, digest, &source)?;
-        Ok(Some(artifact.digest.clone()))
+        pushed
+            .map(|()| Some(artifact.digest.clone()))
+            .map_err(|error| told(error, job.reference))
     }
 }

@@ -1,38 +1,37 @@
 //! Brings an image to its registry: blobs first, then manifests, then the name.
 
-use super::base::{Source, told};
-use super::common::{LARGEST, at_once, failed};
+use super::base::Source;
+use super::common::{LARGEST, at_once};
+use crate::backend::Job;
 use crate::backend::oci::manifest::{Descriptor, Manifest};
 use crate::backend::oci::name::Digest;
+use crate::backend::oci::origin::Origin;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{Transfer, TransferError};
-use crate::backend::{BuildError, Job};
 use crate::recipe::repository;
 use crate::spec::Base;
 
 /// Pushes the image with this digest under the job's reference.
-pub(super) fn push(job: &Job<'_>, digest: Digest, source: &Source<'_>) -> Result<(), BuildError> {
+pub(super) fn push(
+    job: &Job<'_>,
+    digest: Digest,
+    source: &Source<'_>,
+) -> Result<(), TransferError> {
     let of = Reference::read(job.reference)
-        .ok_or_else(|| BuildError::Failed(format!("`{}` is not a reference", job.reference)))?;
+        .ok_or_else(|| TransferError::Final(format!("`{}` is not a reference", job.reference)))?;
     let to = Transfer::new(&of, source.access, source.cancel);
     let mount = mount(job, &of);
-    let gone = |error| told(error, job.reference);
-    let bytes = source.store.read_whole(digest, LARGEST).map_err(failed)?;
+    let bytes = source.store.read_whole(digest, LARGEST)?;
     let manifest = read(&bytes)?;
     for one in &manifest.manifests {
-        let bytes = source
-            .store
-            .read_whole(one.digest, LARGEST)
-            .map_err(failed)?;
+        let bytes = source.store.read_whole(one.digest, LARGEST)?;
         let image = read(&bytes)?;
-        send(&image.blobs, &to, source, mount.as_deref()).map_err(gone)?;
+        send(&image.blobs, (&to, &of), source, mount.as_ref())?;
         let name = one.digest.to_string();
-        to.put_manifest(&name, &image.media_type, &bytes)
-            .map_err(gone)?;
+        to.put_manifest(&name, &image.media_type, &bytes)?;
     }
-    send(&manifest.blobs, &to, source, mount.as_deref()).map_err(gone)?;
+    send(&manifest.blobs, (&to, &of), source, mount.as_ref())?;
     to.put_manifest(&of.tag, &manifest.media_type, &bytes)
-        .map_err(gone)
 }
 
 /// The repository of the base, if it is in the same registry: blobs that it has need not be sent.
@@ -46,19 +45,28 @@ fn mount(job: &Job<'_>, of: &Reference) -> Option<String> {
     (base.host == of.host && base.path != of.path).then_some(base.path)
 }
 
-fn read(bytes: &[u8]) -> Result<Manifest, BuildError> {
-    Manifest::read(bytes, None).map_err(|error| failed(format!("a manifest of the store: {error}")))
+fn read(bytes: &[u8]) -> Result<Manifest, TransferError> {
+    Manifest::read(bytes, None)
+        .map_err(|error| TransferError::Final(format!("a manifest of the store: {error}")))
 }
 
 fn send(
     blobs: &[Descriptor],
-    to: &Transfer<'_>,
+    (to, of): (&Transfer<'_>, &Reference),
     source: &Source<'_>,
-    mount: Option<&str>,
+    mount: Option<&String>,
 ) -> Result<(), TransferError> {
     let bring = |blob: &Descriptor| {
         let size = blob.size.unwrap_or_default();
-        to.bring(blob.digest, size, source.store, mount)
+        let origin = Origin::of(source.store, blob.digest)?;
+        let origin = origin.and_then(|origin| origin.at(&of.host));
+        let mount = origin.as_ref().or(mount).filter(|path| **path != of.path);
+        to.bring(
+            (blob.digest, size),
+            source.store,
+            mount.map(String::as_str),
+            &|| source.supply().obtain(blob),
+        )
     };
     at_once(blobs, bring).map(drop)
 }

@@ -28,8 +28,8 @@ pub use program::{CONTEXT, Envd};
 
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
-    Unresolved, Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Job, Notes,
+    Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -86,10 +86,17 @@ impl Backend for Envd {
     }
 
     /// Removes blobs of bases that were made available to envd, and their names; what another run uses stays.
-    fn clean(&self, asker: Asker<'_>) -> Result<usize, String> {
+    fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
+        if wish.dry_run {
+            return Ok(Cleaned::default());
+        }
         let pruned = Store::prune_at(&self.store).map_err(|error| error.to_string())?;
         let names = self.offer.clean(asker)?;
-        Ok(pruned.unwrap_or(0) + names)
+        Ok(Cleaned {
+            names,
+            blobs: pruned.unwrap_or(0),
+            ..Cleaned::default()
+        })
     }
 
     fn availability(&self, asker: Asker<'_>) -> Availability {

@@ -7,6 +7,8 @@ use parking_lot::Mutex;
 
 use super::exchange::Exchange;
 use super::name::Digest;
+use super::origin::Supply;
+use super::registry::{Access, TransferError};
 use super::store::Store;
 use crate::asking::Asker;
 use crate::backend::{Artifact, BuildError};
@@ -40,6 +42,7 @@ impl Lender {
     pub(in crate::backend) fn lend(
         &self,
         image: &Artifact,
+        access: &Access,
         asker: Asker<'_>,
     ) -> Result<String, BuildError> {
         let failed = |error: &dyn fmt::Display| {
@@ -56,8 +59,20 @@ impl Lender {
             *exchange = Some(started.map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");
-        open.offer(REPOSITORY, digest)
-            .map_err(|error| failed(&error))
+        let name = open.offer(REPOSITORY, digest);
+        let name = name.map_err(|error| failed(&error))?;
+        let store = open.store().clone();
+        drop(exchange);
+        let supply = Supply {
+            store: &store,
+            access,
+            asker,
+        };
+        match supply.whole(digest) {
+            Ok(()) => Ok(name),
+            Err(TransferError::Cancelled) => Err(BuildError::Cancelled),
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     /// Explains a failure whose cause is a daemon that does not run on this machine.

@@ -2,11 +2,13 @@
 //! backends pass on images.
 
 pub(super) mod archive;
+pub(super) mod at_once;
 pub mod exchange;
 pub(super) mod layer;
 pub(super) mod lend;
 pub mod manifest;
 pub mod name;
+pub(super) mod origin;
 pub(crate) mod reference;
 pub(super) mod registry;
 pub mod store;

@@ -10,6 +10,8 @@ mod client;
 #[cfg(test)]
 mod fuzz;
 mod login;
+mod mirrors;
+mod pull;
 mod resolve;
 mod round;
 mod transfer;
@@ -21,6 +23,8 @@ use crate::asking::Asker;
 use crate::backend::{Existence, Wanted};
 use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
+pub(crate) use mirrors::places;
+pub(in crate::backend) use pull::Pull;
 pub(crate) use resolve::resolve;
 use round::ask_all;
 pub(in crate::backend) use transfer::{Transfer, TransferError};

@@ -131,6 +131,7 @@ impl Bench {
             access: &Access {
                 limits: Limits::default(),
                 configuration: None,
+                ..Access::default()
             },
             cancel: &Cancel::default(),
             notes: &self.log,

@@ -1,5 +1,6 @@
 //! Queries a single registry for manifests and configs, with retries where they may help and time permits.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use ureq::{Agent, Body};
 
 use super::auth::{Tokens, words};
 use super::login::Access;
+use super::mirrors::Registries;
 use crate::asking::GivenUp;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
@@ -41,12 +43,16 @@ pub(super) enum LookupError {
 pub(super) struct Client {
     pub(super) access: Access,
     /// Total time limit for queries about one image.
-    limit: Limit,
+    pub(super) limit: Limit,
     waits: &'static [Duration],
     agent: Agent,
     /// For registries on this machine: a proxy's own `localhost` is a different one.
     direct: Agent,
     pub(super) tokens: Tokens,
+    /// The user's configuration of registries, or why it cannot be read.
+    registries: Result<Registries, String>,
+    /// The registries that may be spoken to without encryption, beside those on this machine.
+    insecure: BTreeSet<String>,
 }
 
 /// The queries about one reference, which share a time limit.
@@ -100,6 +106,7 @@ impl Client {
 
     fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
         let config = || Self::config(access).timeout_global(Some(limit.time));
+        let registries = Registries::read(&access.registries);
         Self {
             access: access.clone(),
             limit,
@@ -108,6 +115,10 @@ impl Client {
             agent: config().https_only(true).build().into(),
             direct: config().proxy(None).build().into(),
             tokens: Tokens::default(),
+            insecure: registries
+                .as_ref()
+                .map_or_else(|_| BTreeSet::new(), Registries::insecure),
+            registries,
         }
     }
 
@@ -119,23 +130,48 @@ impl Client {
             .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
     }
 
+    /// Where to pull an image from, in order: mirrors, then its registry.
+    pub(super) fn sources(
+        &self,
+        of: &Reference,
+        is_pinned: bool,
+    ) -> Result<Vec<Reference>, String> {
+        self.registries.as_ref()?.sources(of, is_pinned)
+    }
+
+    /// The base URL of a registry.
+    pub(super) fn origin(&self, host: &str) -> String {
+        if self.insecure.contains(host) {
+            format!("http://{host}")
+        } else {
+            origin(host)
+        }
+    }
+
     /// Whether a registry accepts a connection and then sends nothing.
     pub(super) fn is_silent(&self, host: &str) -> bool {
-        let asked = self.agent(host).get(format!("{}/v2/", origin(host))).call();
+        let asked = self
+            .agent(host)
+            .get(format!("{}/v2/", self.origin(host)))
+            .call();
         let late = |why| !matches!(why, ureq::Timeout::Connect | ureq::Timeout::Resolve);
         matches!(asked, Err(ureq::Error::Timeout(why)) if late(why))
     }
 
     pub(super) fn inquiry<'a>(&'a self, of: &'a Reference) -> Inquiry<'a> {
+        self.inquiry_within(of, self.limit.time)
+    }
+
+    pub(super) fn inquiry_within<'a>(&'a self, of: &'a Reference, time: Duration) -> Inquiry<'a> {
         Inquiry {
             client: self,
             of,
-            until: Instant::now() + self.limit.time,
+            until: Instant::now() + time,
         }
     }
 
     pub(super) fn agent(&self, host: &str) -> &Agent {
-        if is_loopback(host) {
+        if is_loopback(host) || self.insecure.contains(host) {
             &self.direct
         } else {
             &self.agent
@@ -278,7 +314,11 @@ impl Inquiry<'_> {
         accept: &str,
         authorization: Option<&str>,
     ) -> Result<Response<Body>, LookupError> {
-        let url = format!("{}/v2/{}/{what}", origin(&self.of.host), self.of.path);
+        let url = format!(
+            "{}/v2/{}/{what}",
+            self.client.origin(&self.of.host),
+            self.of.path
+        );
         let request = self.client.agent(&self.of.host).get(&url);
         let request = request.config().timeout_global(Some(self.left())).build();
         let mut request = request.header("Accept", accept);
@@ -359,7 +399,7 @@ pub(super) fn retry_after(answer: &Response<Body>) -> Option<Duration> {
 }
 
 /// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.
-pub(super) fn origin(host: &str) -> String {
+fn origin(host: &str) -> String {
     match host {
         DOCKER_HUB => "https://registry-1.docker.io".to_owned(),
         host if is_loopback(host) => format!("http://{host}"),

@@ -212,6 +212,7 @@ impl Registry {
         let access = Access {
             limits: Limits::default(),
             configuration: None,
+            ..Access::default()
         };
         let client = Client::hasty(&access, access.limits.answer());
         let found = client.inquiry(&reference).image("key");

@@ -28,11 +28,13 @@ const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 /// The user name that helpers return for a bare token.
 const TOKEN: &str = "<token>";
 
-/// How to access registries: time limits, and the directory of Docker's configuration.
-#[derive(Debug, Clone)]
+/// How to access registries: time limits, the directory of Docker's configuration, and where containers' one may be.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
     pub(crate) limits: Limits,
     pub(crate) configuration: Option<PathBuf>,
+    /// The places of `registries.conf`, in order.
+    pub(crate) registries: Vec<PathBuf>,
 }
 
 /// Credentials for a registry.
@@ -185,6 +187,7 @@ mod tests {
         Access {
             limits: Limits::default(),
             configuration: Some(folder.to_owned()),
+            ..Access::default()
         }
     }
 

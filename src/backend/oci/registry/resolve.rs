@@ -1,9 +1,10 @@
 //! Resolves images to digests: of the whole image, and of the manifest for each platform.
 
-use super::client::{LookupError, Manifests};
+use super::client::{Client, LookupError, Manifests};
 use super::login::Access;
 use super::round::ask_all;
 use crate::asking::Asker;
+use crate::backend::oci::reference::Reference;
 use crate::backend::{Outsider, Resolved, Unresolved};
 use crate::workspace::{Locked, LockedImage};
 
@@ -18,7 +19,7 @@ pub(crate) fn resolve(
     let questions = questions.map(|one| (one.reference.to_owned(), one.platforms.to_vec()));
     let answers = ask_all(
         questions.collect(),
-        |client, reference, _| client.inquiry(reference).manifests(),
+        |client, reference, _| manifests(client, reference),
         access,
         asker,
     );
@@ -29,6 +30,27 @@ pub(crate) fn resolve(
         Err(LookupError::Unknown(why)) => Err(Unresolved::Unknown(why)),
     })
     .collect()
+}
+
+/// The manifests of an image, by a mirror if one has it.
+fn manifests(client: &Client, of: &Reference) -> Result<Manifests, LookupError> {
+    let sources = client.sources(of, of.digest.is_some());
+    let sources = sources.map_err(LookupError::Unknown)?;
+    let mut left = sources.len();
+    let mut why = Vec::new();
+    for source in &sources {
+        // A mirror that hangs leaves time for the others.
+        let time = client.limit.time / u32::try_from(left).unwrap_or(1);
+        left -= 1;
+        match client.inquiry_within(source, time).manifests() {
+            Err(LookupError::Unknown(other)) => why.push(other),
+            Err(LookupError::Absent) if left > 0 => {
+                why.push(format!("registry `{}` does not have it", source.host));
+            }
+            found => return found,
+        }
+    }
+    Err(LookupError::Unknown(why.join("; ")))
 }
 
 fn locked(found: Manifests, wanted: &[String]) -> Result<Resolved, Unresolved> {

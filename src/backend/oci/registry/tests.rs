@@ -100,6 +100,7 @@ fn access() -> Access {
     Access {
         limits: Limits::default(),
         configuration: None,
+        ..Access::default()
     }
 }
 

@@ -11,7 +11,7 @@ use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Body, SendBody};
 
 use super::auth::words;
-use super::client::{Client, WAITS, is_passing, origin, retry_after};
+use super::client::{Client, WAITS, is_passing, retry_after};
 use super::login::Access;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
@@ -30,23 +30,39 @@ pub(in crate::backend) struct Transfer<'a> {
     client: Client,
     of: Reference,
     cancel: &'a Cancel,
+    /// The pauses between attempts.
+    waits: &'static [Duration],
 }
 
 /// Why a transfer did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::backend) enum TransferError {
     /// The registry does not have it.
+    #[error("the registry does not have it")]
     Absent,
     /// It may succeed later.
+    #[error("{0}")]
     Passing(String),
     /// It will not.
+    #[error("{0}")]
     Final(String),
+    /// The store does not have it, or no longer because it was damaged.
+    #[error("{0}")]
+    Lost(String),
+    /// The store cannot be used.
+    #[error("{0}")]
+    Store(String),
+    #[error("interrupted")]
     Cancelled,
 }
 
 impl From<StoreError> for TransferError {
     fn from(error: StoreError) -> Self {
-        Self::Final(error.to_string())
+        let why = error.to_string();
+        match error {
+            StoreError::Unknown(_) | StoreError::Damaged(_) => Self::Lost(why),
+            _ => Self::Store(why),
+        }
     }
 }
 
@@ -66,7 +82,23 @@ impl<'a> Transfer<'a> {
             client: Client::carrier(access),
             of: of.clone(),
             cancel,
+            waits: &WAITS,
         }
+    }
+
+    /// The same for a mirror: there are other places to ask, so it is not asked again.
+    pub(super) fn asked_once(self) -> Self {
+        Self { waits: &[], ..self }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.of.host
+    }
+
+    /// Where to pull the image from, in order.
+    pub(super) fn sources(&self, is_pinned: bool) -> Result<Vec<Reference>> {
+        let sources = self.client.sources(&self.of, is_pinned);
+        sources.map_err(TransferError::Final)
     }
 
     /// A manifest or an index, by tag or digest, with its digest.
@@ -126,10 +158,10 @@ impl<'a> Transfer<'a> {
             };
             let Some(error) = error else { break };
             broken += 1;
-            if broken > WAITS.len() {
-                return Err(self.passing(&error));
+            match self.waits.get(broken - 1) {
+                Some(wait) => self.pause(*wait)?,
+                None => return Err(self.passing(&error)),
             }
-            self.pause(WAITS[broken - 1])?;
         }
         match writer.finish(Some(digest)) {
             Ok(_) => Ok(()),
@@ -148,14 +180,14 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Brings a blob of the store to the repository, by a mount from another repository of the same registry if that has
-    /// it.
+    /// Brings a blob to the repository: by a mount from another repository of the same registry if that has it, otherwise
+    /// from the store, after `obtain` has put it there.
     pub(in crate::backend) fn bring(
         &self,
-        digest: Digest,
-        size: u64,
+        (digest, size): (Digest, u64),
         from: &Store,
         mount: Option<&str>,
+        obtain: &dyn Fn() -> Result<()>,
     ) -> Result<()> {
         if self.has(digest)? {
             return Ok(());
@@ -172,6 +204,7 @@ impl<'a> Transfer<'a> {
         if answer.status() == StatusCode::CREATED {
             return Ok(());
         }
+        obtain()?;
         let place = answer
             .headers()
             .get("location")
@@ -206,21 +239,25 @@ impl<'a> Transfer<'a> {
     }
 
     fn request(&self, method: Method, what: &str) -> Builder {
-        let url = format!("{}/v2/{}/{what}", origin(&self.of.host), self.of.path);
+        let url = format!(
+            "{}/v2/{}/{what}",
+            self.client.origin(&self.of.host),
+            self.of.path
+        );
         Request::builder().method(method).uri(url)
     }
 
     /// The URL of a place that the registry named, which may be relative.
     fn absolute(&self, place: &str) -> String {
         match place.strip_prefix('/') {
-            Some(_) => format!("{}{place}", origin(&self.of.host)),
+            Some(_) => format!("{}{place}", self.client.origin(&self.of.host)),
             None => place.to_owned(),
         }
     }
 
     /// Sends a request, again after passing failures, and once more with a token if one is required.
     fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
-        let mut waits = WAITS.iter();
+        let mut waits = self.waits.iter();
         loop {
             if self.cancel.is_requested() {
                 return Err(TransferError::Cancelled);

@@ -31,14 +31,42 @@ fn is_marked(meta: &Metadata) -> bool {
     modified.is_some_and(|time| time == UNIX_EPOCH + VERIFIED)
 }
 
-/// Records that a file is used now: what has not been used for long is removed first.
-pub(super) fn used(file: &File, meta: &Metadata) {
-    let now = SystemTime::now();
-    let last = meta.accessed().ok();
-    if last.is_none_or(|last| now.duration_since(last).is_ok_and(|age| age > RECENT)) {
+/// Records that a blob is used now: what has not been used for long is removed first.
+fn used(file: &File, meta: &Metadata) {
+    if let Some(now) = is_due(meta.accessed()) {
         // Without this record, it is only removed earlier.
         let _ = file.set_times(FileTimes::new().set_accessed(now));
     }
+}
+
+/// The same for a note, whose time of modification says nothing else.
+pub(super) fn note_used(file: &File, meta: &Metadata) {
+    if let Some(now) = is_due(meta.modified()) {
+        let _ = file.set_modified(now);
+    }
+}
+
+/// Now, if the last use was recorded too long ago.
+fn is_due(last: io::Result<SystemTime>) -> Option<SystemTime> {
+    let now = SystemTime::now();
+    let age = last.ok().map(|last| now.duration_since(last));
+    let is_recent = age.is_some_and(|age| age.is_ok_and(|age| age < RECENT));
+    (!is_recent).then_some(now)
+}
+
+/// Whether a file is what its name says; reads it only if it was changed since it was verified.
+pub(super) fn is_whole(digest: Digest, file: &File, meta: &Metadata) -> io::Result<bool> {
+    if is_marked(meta) {
+        return Ok(true);
+    }
+    let mut hash = Sha256::new();
+    io::copy(&mut file.take(meta.len()), &mut hash)?;
+    if Digest::finish(hash) != digest {
+        return Ok(false);
+    }
+    // In a store that cannot be written, it is verified each time.
+    let _ = mark(file);
+    Ok(true)
 }
 
 impl Store {
@@ -48,18 +76,12 @@ impl Store {
         let Some((mut file, meta)) = found else {
             return Ok(None);
         };
-        if !is_marked(&meta) {
-            let unread = |error| self.0.blobs.unread(digest.hex(), error);
-            let mut hash = Sha256::new();
-            io::copy(&mut (&file).take(meta.len()), &mut hash).map_err(unread)?;
-            if Digest::finish(hash) != digest {
-                self.remove_damaged(digest, &file)?;
-                return Ok(None);
-            }
-            file.rewind().map_err(unread)?;
-            // In a store that cannot be written, it is verified each time.
-            let _ = mark(&file);
+        let unread = |error| self.0.blobs.unread(digest.hex(), error);
+        if !is_whole(digest, &file, &meta).map_err(unread)? {
+            self.remove_damaged(digest, &file)?;
+            return Ok(None);
         }
+        file.rewind().map_err(unread)?;
         used(&file, &meta);
         Ok(Some((file, meta.len())))
     }

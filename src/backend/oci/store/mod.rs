@@ -20,6 +20,6 @@ pub use blobs::Store;
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
-pub(in crate::backend) use sweep::Sweep;
+pub(in crate::backend) use sweep::{Sweep, Usage};
 pub(in crate::backend) use turn::Turn;
 pub use write::{Blob, Writer};

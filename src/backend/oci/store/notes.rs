@@ -1,10 +1,11 @@
 //! Small texts beside the blobs: what layers contain, and what images are called. Each is replaced as a whole, and begins
 //! with its checksum, so that a damaged one counts as none.
 
+use std::fs::{File, Metadata};
+
 use super::blobs::Store;
 use super::checked;
 use super::error::StoreError;
-use crate::disk::dir::Dir;
 use crate::disk::read;
 
 /// More than the list of the files of a large image needs.
@@ -16,7 +17,11 @@ const HEAD: usize = 65;
 impl Store {
     /// The note of this name, if there is one and it is whole.
     pub(in crate::backend) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        whole(&self.0.notes, name)
+        let Some((file, meta)) = self.0.notes.file(name)? else {
+            return Ok(None);
+        };
+        checked::note_used(&file, &meta);
+        Ok(whole(&file, &meta))
     }
 
     /// Keeps a note, replacing any of the same name.
@@ -27,20 +32,13 @@ impl Store {
     }
 }
 
-/// A note of this directory, if there is one and it is whole.
-pub(super) fn whole(notes: &Dir, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some((file, meta)) = notes.file(name)? else {
-        return Ok(None);
-    };
-    let Ok(mut text) = read::limited(&file, &meta, LARGEST) else {
-        return Ok(None);
-    };
-    checked::used(&file, &meta);
+/// The text of a note, if it is whole.
+pub(super) fn whole(file: &File, meta: &Metadata) -> Option<Vec<u8>> {
+    let mut text = read::limited(file, meta, LARGEST).ok()?;
     if text.len() < HEAD {
-        return Ok(None);
+        return None;
     }
     let rest = text.split_off(HEAD);
     let sum = blake3::hash(&rest).to_hex();
-    let is_whole = text[..HEAD - 1] == *sum.as_bytes() && text[HEAD - 1] == b'\n';
-    Ok(is_whole.then_some(rest))
+    (text[..HEAD - 1] == *sum.as_bytes() && text[HEAD - 1] == b'\n').then_some(rest)
 }

@@ -1,15 +1,16 @@
 //! Removal from a store that nobody is using.
 
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
 use super::blobs::{BLOBS, LOCK, NOTES, Store, TURNS, UNFINISHED, remove_unlocked};
 use super::error::StoreError;
-use super::notes;
+use super::{checked, notes};
 use crate::backend::oci::name::Digest;
-use crate::disk::cache;
 use crate::disk::dir::{Dir, Rooted, Share};
+use crate::disk::{FileKind, cache};
 
 /// A store that is locked for removal.
 #[derive(Debug)]
@@ -17,6 +18,25 @@ pub(in crate::backend) struct Sweep {
     blobs: Option<Dir>,
     notes: Option<Dir>,
     _alone: Option<File>,
+}
+
+/// The size and the last use of something in a store.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::backend) struct Usage {
+    pub(in crate::backend) size: u64,
+    pub(in crate::backend) used: SystemTime,
+    /// Whether a blob is not what it is called.
+    pub(in crate::backend) is_damaged: bool,
+}
+
+impl Usage {
+    fn new(meta: &Metadata, used: SystemTime) -> Self {
+        Self {
+            size: meta.len(),
+            used,
+            is_damaged: false,
+        }
+    }
 }
 
 impl Store {
@@ -31,7 +51,7 @@ impl Store {
     pub(crate) fn prune_at(place: &Rooted) -> Result<Option<usize>, StoreError> {
         match Sweep::begin(place)? {
             None => Ok(None),
-            Some(sweep) => sweep.remove_blobs(|_| false).map(Some),
+            Some(sweep) => sweep.remove_all().map(Some),
         }
     }
 }
@@ -68,30 +88,45 @@ impl Sweep {
         (Digest::of(&bytes) == digest).then_some(bytes)
     }
 
-    /// The names of all notes that begin like this.
-    pub(in crate::backend) fn notes(&self, start: &str) -> Result<Vec<String>, StoreError> {
-        let mut names = Vec::new();
-        for entry in self.notes.iter().map(Dir::entries) {
-            let each = entry?.into_iter();
-            let each = each.filter_map(|entry| entry.name.into_string().ok());
-            names.extend(each.filter(|name| name.starts_with(start)));
+    /// All notes, by name.
+    pub(in crate::backend) fn notes(&self) -> Result<BTreeMap<String, Usage>, StoreError> {
+        let mut notes = BTreeMap::new();
+        for (name, _, meta) in files(self.notes.as_ref())? {
+            let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            notes.insert(name, Usage::new(&meta, used));
         }
-        Ok(names)
+        Ok(notes)
+    }
+
+    /// All blobs. One that was changed since it was written is verified.
+    pub(in crate::backend) fn blobs(&self) -> Result<BTreeMap<Digest, Usage>, StoreError> {
+        let mut blobs = BTreeMap::new();
+        for (name, file, meta) in files(self.blobs.as_ref())? {
+            if let Some(digest) = Digest::read(&format!("sha256:{name}")) {
+                let used = meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
+                let is_damaged = !checked::is_whole(digest, &file, &meta)?;
+                let usage = Usage::new(&meta, used);
+                blobs.insert(
+                    digest,
+                    Usage {
+                        is_damaged,
+                        ..usage
+                    },
+                );
+            }
+        }
+        Ok(blobs)
     }
 
     pub(in crate::backend) fn note(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match &self.notes {
-            Some(notes) => notes::whole(notes, name),
-            None => Ok(None),
-        }
-    }
-
-    /// When a note was written.
-    pub(in crate::backend) fn age(&self, name: &str) -> Result<Option<SystemTime>, StoreError> {
-        match &self.notes {
-            Some(notes) => Ok(notes.file(name)?.and_then(|(_, meta)| meta.modified().ok())),
-            None => Ok(None),
-        }
+        let found = self
+            .notes
+            .as_ref()
+            .map(|notes| notes.file(name))
+            .transpose()?;
+        Ok(found
+            .flatten()
+            .and_then(|(file, meta)| notes::whole(&file, &meta)))
     }
 
     pub(in crate::backend) fn remove_note(&self, name: &str) -> Result<(), StoreError> {
@@ -101,23 +136,38 @@ impl Sweep {
         }
     }
 
-    /// Removes all blobs but these; returns how many were removed.
-    pub(in crate::backend) fn remove_blobs(
-        &self,
-        is_needed: impl Fn(Digest) -> bool,
-    ) -> Result<usize, StoreError> {
+    pub(in crate::backend) fn remove_blob(&self, digest: Digest) -> Result<(), StoreError> {
+        match &self.blobs {
+            Some(blobs) => Ok(blobs.remove_file(digest.hex())?),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all blobs; returns how many.
+    fn remove_all(&self) -> Result<usize, StoreError> {
         let Some(blobs) = &self.blobs else {
             return Ok(0);
         };
-        let mut removed = 0;
-        for entry in blobs.entries()? {
-            let name = entry.name.to_string_lossy();
-            let digest = Digest::read(&format!("sha256:{name}"));
-            if !digest.is_some_and(&is_needed) {
-                blobs.remove_file(&entry.name)?;
-                removed += 1;
-            }
+        let entries = blobs.entries()?;
+        for entry in &entries {
+            blobs.remove_file(&entry.name)?;
         }
-        Ok(removed)
+        Ok(entries.len())
     }
+}
+
+/// The files of a directory.
+fn files(folder: Option<&Dir>) -> Result<Vec<(String, File, Metadata)>, StoreError> {
+    let mut files = Vec::new();
+    let Some(folder) = folder else {
+        return Ok(files);
+    };
+    for entry in folder.entries()? {
+        if let (FileKind::File, Ok(name)) = (entry.kind, entry.name.into_string())
+            && let Some((file, meta)) = folder.file(&name)?
+        {
+            files.push((name, file, meta));
+        }
+    }
+    Ok(files)
 }

@@ -28,6 +28,7 @@ fn quick() -> Access {
     Access {
         limits,
         configuration: None,
+        ..Access::default()
     }
 }
 
@@ -51,13 +52,16 @@ fn an_image_goes_to_a_registry_and_comes_back() {
     let to = Transfer::new(&of, &access(), &cancel);
     assert_eq!(to.manifest("1").unwrap_err(), TransferError::Absent);
     for blob in [layer, config] {
-        to.bring(blob.digest, blob.size, &ours, None).unwrap();
+        to.bring((blob.digest, blob.size), &ours, None, &|| Ok(()))
+            .unwrap();
         assert!(to.has(blob.digest).unwrap());
     }
     to.put_manifest("1", MANIFEST, manifest.as_bytes()).unwrap();
     let mounted = Transfer::new(&other, &access(), &cancel);
     mounted
-        .bring(layer.digest, layer.size, &ours, Some(&of.path))
+        .bring((layer.digest, layer.size), &ours, Some(&of.path), &|| {
+            panic!("it is mounted")
+        })
         .unwrap();
 
     let (digest, bytes) = to.manifest("1").unwrap();
