@@ -2,7 +2,7 @@
 //! correct.
 
 mod index;
-mod surroundings;
+pub(crate) mod surroundings;
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -3,7 +3,8 @@
 use std::process::Child;
 use std::time::Duration;
 
-use crate::registry::{Fault, Registry, layer, noise};
+use super::state::surroundings::mounting;
+use crate::registry::{Fault, Registry, digest, layer, noise};
 use crate::sandbox::Sandbox;
 
 /// A registry with a base of two layers, and its reference.
@@ -108,11 +109,7 @@ const REQUESTS: &[(&str, &str)] = &[
 /// Builds and pushes with this fault at this request, then without it.
 fn survives(fault: &Fault, (method, path): (&'static str, &'static str)) {
     let (registry, base) = base();
-    let sandbox = on(&base);
-    let manifest = sandbox.read("imgspec.kdl");
-    let registries = format!("defaults {{ registry \"{}/team\"; ", registry.host);
-    let manifest = manifest.replace("defaults {", &registries);
-    sandbox.write("imgspec.kdl", &manifest);
+    let sandbox = pushed(&base, &registry);
     let own = fault.clone();
     registry
         .faults(move |asked, at| (asked == method && at.starts_with(path)).then(|| own.clone()));
@@ -192,10 +189,7 @@ fn flip(sandbox: &Sandbox, rots: bool) -> usize {
 #[test]
 fn a_damaged_blob_reaches_nobody_and_is_made_again() {
     let (registry, base) = base();
-    let sandbox = on(&base);
-    let manifest = sandbox.read("imgspec.kdl");
-    let registries = format!("defaults {{ registry \"{}/team\"; ", registry.host);
-    sandbox.write("imgspec.kdl", &manifest.replace("defaults {", &registries));
+    let sandbox = pushed(&base, &registry);
     let tar = ["graph", "build", "--output", "tar:app.tar"];
     sandbox.run(&tar).success();
     let whole = std::fs::read(sandbox.path("app.tar")).unwrap();
@@ -217,4 +211,99 @@ fn a_damaged_blob_reaches_nobody_and_is_made_again() {
     sandbox.run(&["graph", "build", "--push"]).success();
     registry.is_whole();
     assert_eq!(registry.blobs("team/app").len(), 4);
+}
+
+/// An image on a base, to be pushed to the base's registry.
+fn pushed(base: &str, registry: &Registry) -> Sandbox {
+    let sandbox = on(base);
+    let manifest = sandbox.read("imgspec.kdl");
+    let registries = format!("defaults {{ registry \"{}/team\"; ", registry.host);
+    sandbox.write("imgspec.kdl", &manifest.replace("defaults {", &registries));
+    sandbox
+}
+
+/// Every blob is what it is called.
+#[track_caller]
+fn is_whole(sandbox: &Sandbox) {
+    let store = sandbox
+        .root()
+        .join("../home/.cache/imgspec/images/blobs/sha256");
+    for blob in store.read_dir().into_iter().flatten() {
+        let blob = blob.unwrap();
+        let name = format!("sha256:{}", blob.file_name().to_str().unwrap());
+        assert_eq!(digest(&std::fs::read(blob.path()).unwrap()), name);
+    }
+}
+
+#[test]
+fn of_two_that_are_killed_at_any_moment_nothing_wrong_is_left() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let (registry, base) = base();
+    let mut sandbox = pushed(&base, &registry);
+    for round in 0..24 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let push = ["graph", "build", "--push", "--force"];
+        let mut both = [sandbox.spawn(&push), sandbox.spawn(&push)];
+        for (child, moment) in both.iter_mut().zip([seed % 150, seed / 150 % 150]) {
+            std::thread::sleep(Duration::from_millis(moment));
+            child.kill().unwrap();
+        }
+        for mut child in both {
+            child.wait().unwrap();
+        }
+        is_whole(&sandbox);
+        registry.is_whole();
+        if round % 4 == 3 {
+            sandbox.run(&["graph", "build", "--push"]).success();
+            is_whole(&sandbox);
+            assert_eq!(turns(&sandbox), 0);
+            let unfinished = "../home/.cache/imgspec/images/unfinished";
+            assert_eq!(sandbox.path(unfinished).read_dir().unwrap().count(), 0);
+            let plan = sandbox.run(&["graph", "plan", "--push"]).success().stdout;
+            assert!(plan.contains("1 fresh"), "{plan}");
+            sandbox = pushed(&base, &registry);
+        }
+    }
+}
+
+/// Builds and pushes with a cache of limited space, and again with more.
+const SHORT_OF_ROOM: &str = r#"
+mkdir -p "$HOME/.cache"
+mount -t tmpfs -o "$1" none "$HOME/.cache" || exit 9
+"$0" graph build --push --attempts 1
+echo "first: $?"
+mount -o remount,size=64m,nr_inodes=1000 "$HOME/.cache" || exit 9
+"$0" graph build --push || exit 7
+"$0" graph plan --push || exit 8
+"#;
+
+#[test]
+fn a_full_disk_at_any_write_is_said_and_the_next_run_finishes_the_job() {
+    for (unit, first, step) in [("size", 4096, 400_000), ("nr_inodes", 1, 2)] {
+        let (mut room, mut failures) = (first, 0);
+        loop {
+            let (registry, base) = base();
+            let sandbox = pushed(&base, &registry);
+            let Some(ran) = mounting(&sandbox, SHORT_OF_ROOM, &format!("{unit}={room}")) else {
+                return;
+            };
+            let ran = ran.success().says("1 fresh");
+            registry.is_whole();
+            assert_eq!(registry.blobs("team/app").len(), 4);
+            if ran.stdout.contains("first: 0") {
+                break;
+            }
+            assert!(
+                ran.stderr.contains("no space left"),
+                "{unit}={room}: {}",
+                ran.stderr
+            );
+            failures += 1;
+            room += step;
+            assert!(failures < 60, "{unit}={room}: {}", ran.stderr);
+        }
+        assert!(failures > 3, "{unit}: {failures}");
+    }
 }

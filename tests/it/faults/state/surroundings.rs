@@ -67,7 +67,7 @@ fn what_only_looks_makes_no_state_directory() {
 
 /// Runs a script with the program as `$0` where it may mount file systems; `tests/run` reports whether this machine
 /// allows it.
-fn mounting(sandbox: &Sandbox, script: &str, argument: &str) -> Option<Ran> {
+pub(crate) fn mounting(sandbox: &Sandbox, script: &str, argument: &str) -> Option<Ran> {
     if std::env::var("IMGSPEC_TEST_MOUNTS").is_ok_and(|said| said == "none") {
         return None;
     }
