@@ -106,14 +106,31 @@ fn images_are_loaded_into_docker() {
         ];
         assert_eq!(bench.docker(&run), "a\n");
         assert!(left(&bench).is_empty(), "{:?}", left(&bench));
-        // Fresh images are loaded too: Docker may have lost them, or never had them.
+        // Fresh images are loaded too: Docker may have lost them, or never had them. So may the store, of layers that a
+        // registry has.
         bench.docker(&["image", "rm", "--force", &tools]);
+        assert!(lose_layers(&bench) > 1);
         bench
             .sandbox
             .run(&["graph", "build", "tools", "--load"])
             .success();
         assert_eq!(bench.docker(&run), "a\n");
     }
+}
+
+/// Removes the layers of bases from the store; returns how many.
+fn lose_layers(bench: &Bench) -> usize {
+    let store = bench.sandbox.root().join("../home/.cache/imgspec/images");
+    let notes = store.join("notes").read_dir().unwrap();
+    let names = notes.map(|note| note.unwrap().file_name().into_string().unwrap());
+    let mut lost = 0;
+    for name in names {
+        if let Some(hex) = name.strip_prefix("from-") {
+            std::fs::remove_file(store.join("blobs/sha256").join(hex)).unwrap();
+            lost += 1;
+        }
+    }
+    lost
 }
 
 /// The files of an image's file system as Docker writes them, as a tar in the workspace.
