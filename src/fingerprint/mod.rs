@@ -20,7 +20,7 @@ mod workspace;
 pub(crate) use credentials::without_credentials;
 pub use encode::key;
 pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
-pub(crate) use files::{INDEX, index_lines};
+pub(crate) use files::{INDEX, index_lines, requirement_lines};
 pub use images::{Fingerprint, FingerprintError, fingerprint};
 pub use key::{BadKey, Key};
 pub use listing::{Change, Input, diff, inputs};

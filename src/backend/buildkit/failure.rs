@@ -3,7 +3,7 @@
 //! Pure. Only network errors reported by `BuildKit`, Docker or an installer count as transient; a user's command that
 //! failed has failed, whatever it printed.
 
-use super::passing::{FETCHING, RACING, is_passing, says};
+use super::passing::{RACING, fetch_is_passing, is_passing, says};
 use super::progress::Failure;
 use super::unfetched::unfetched;
 use crate::backend::BuildError;
@@ -25,7 +25,7 @@ pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
         // A command ran and failed: transient only if an installer blames the network.
         Some(_) => {
             step.is_some_and(|step| step.fetches)
-                && failure.lines.iter().any(|line| says(line, FETCHING))
+                && failure.lines.iter().any(|line| fetch_is_passing(line))
         }
         None => is_passing(&failure.error),
     };

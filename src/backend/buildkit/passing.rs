@@ -40,7 +40,7 @@ const PASSING: &[&str] = &[
 ];
 
 /// Messages from apt, uv and curl in that case. In lower case.
-pub(super) const FETCHING: &[&str] = &[
+const FETCHING: &[&str] = &[
     "temporary failure resolving",
     "could not resolve",
     "could not connect to",
@@ -92,6 +92,11 @@ const LASTING: &[&str] = &[
 /// Whether Docker's message describes a transient failure.
 pub(crate) fn is_passing(said: &str) -> bool {
     says(said, RACING) || (says(said, PASSING) && !says(said, LASTING))
+}
+
+/// Whether an installer's message describes a download that failed for a moment.
+pub(crate) fn fetch_is_passing(said: &str) -> bool {
+    says(said, FETCHING)
 }
 
 pub(super) fn says(text: &str, words: &[&str]) -> bool {

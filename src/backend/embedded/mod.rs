@@ -59,6 +59,8 @@ pub struct Embedded {
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
+    /// Where programs that help are kept.
+    tools: Rooted,
 }
 
 /// The directory of the store: in the user's cache, or without one in `state`.
@@ -75,6 +77,7 @@ impl Embedded {
             daemon,
             place,
             store: Mutex::default(),
+            tools: own.join("tools"),
         }
     }
 
@@ -99,6 +102,7 @@ impl Embedded {
             access: &self.access,
             cancel,
             notes,
+            tools: &self.tools,
         }
     }
 

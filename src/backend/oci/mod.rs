@@ -13,3 +13,4 @@ pub(crate) mod reference;
 pub(super) mod registry;
 pub mod store;
 pub(super) mod tree;
+pub(super) mod web;

@@ -19,6 +19,7 @@ mod transfer;
 use std::time::Duration;
 
 use super::reference::Reference;
+pub(in crate::backend) use super::web::TransferError;
 use crate::asking::Asker;
 use crate::backend::{Existence, Wanted};
 use client::{Client, LookupError};
@@ -27,7 +28,7 @@ pub(crate) use mirrors::places;
 pub(in crate::backend) use pull::Pull;
 pub(crate) use resolve::resolve;
 use round::ask_all;
-pub(in crate::backend) use transfer::{Transfer, TransferError};
+pub(in crate::backend) use transfer::Transfer;
 
 /// Time limit for answers that are useful only if they come soon.
 const HASTE: Duration = Duration::from_secs(3);

@@ -110,6 +110,11 @@ pub(crate) fn index_lines(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The lines of a requirements file, joined and without comments.
+pub(crate) fn requirement_lines(text: &str) -> impl Iterator<Item = String> {
+    logical_lines(text).into_iter().map(|(_, line)| line)
+}
+
 /// Joins lines that end in `\` and removes comments. Each line has the number of its first part.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);

@@ -4,19 +4,38 @@
     reason = "the parts that make and read these are being built"
 )]
 
+mod address;
+pub(super) mod arguments;
 mod entry_points;
+mod environment;
+pub(super) mod fetch;
 #[cfg(test)]
 mod fuzz;
+pub(super) mod given;
+mod index;
+mod indexes;
 pub(super) mod install;
+pub(super) mod kept;
 mod layer;
+mod locks;
+mod logins;
 mod places;
 mod plan;
 mod record;
 mod scheme;
+mod simple;
+mod tags;
 pub(super) mod target;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+mod uv;
+pub(super) mod wanted;
+mod web;
 mod zip;
+
+use std::fmt;
 
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
@@ -40,6 +59,15 @@ pub(super) struct Target {
 pub(super) enum Libc {
     Glibc(u32, u32),
     Musl(u32, u32),
+}
+
+impl fmt::Display for Libc {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Glibc(major, minor) => write!(out, "glibc {major}.{minor}"),
+            Self::Musl(major, minor) => write!(out, "musl {major}.{minor}"),
+        }
+    }
 }
 
 /// Where the parts of a package go: absolute paths of directories.

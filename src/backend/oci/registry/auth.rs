@@ -4,7 +4,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use ureq::Agent;
 
 use super::login::{Access, Login};
 use crate::backend::oci::reference::Reference;
-use crate::disk::system_words;
+use crate::backend::oci::web::words;
 
 /// Maximum size of a token response, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -139,20 +138,6 @@ fn token(
     let token = body.read_json::<Token>();
     let token = token.map_err(|error| no_token(&words(&error)))?;
     Ok(format!("Bearer {}", token.token))
-}
-
-pub(super) fn words(error: &ureq::Error) -> String {
-    match error {
-        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "its answer ends prematurely".to_owned()
-        }
-        ureq::Error::Io(error) => system_words(error),
-        ureq::Error::TooManyRedirects => "too many redirects".to_owned(),
-        ureq::Error::RequireHttpsOnly(url) => {
-            format!("it redirects to `{url}`, which is not encrypted")
-        }
-        error => error.to_string(),
-    }
 }
 
 fn basic(user: &str, password: &str) -> String {

@@ -4,31 +4,24 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use jiff::fmt::rfc2822;
-use jiff::{SignedDuration, Timestamp};
-use ureq::config::ConfigBuilder;
 use ureq::http::{Response, StatusCode};
-use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
-use super::auth::{Tokens, words};
+use super::auth::Tokens;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
+use crate::backend::oci::web::{
+    self, WAITS, carrying, is_loopback, is_passing, retry_after, words,
+};
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
-/// Delays before retries of transient failures, unless the registry specifies one.
-pub(super) const WAITS: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
-
 /// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
-
-/// Maximum number of redirects.
-const REDIRECTS: u32 = 5;
 
 /// Why a query to a registry has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +79,7 @@ impl Client {
 
     /// A client that moves layers: as long as something moves, it may take any time.
     pub(super) fn carrier(access: &Access) -> Self {
-        let idle = access.limits.idle;
-        let config = || {
-            Self::config(access)
-                .timeout_per_read(Some(idle))
-                .timeout_per_write(Some(idle))
-        };
+        let config = || carrying(&access.limits);
         Self {
             agent: config().https_only(true).build().into(),
             direct: config().proxy(None).build().into(),
@@ -105,7 +93,7 @@ impl Client {
     }
 
     fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
-        let config = || Self::config(access).timeout_global(Some(limit.time));
+        let config = || web::config(&access.limits).timeout_global(Some(limit.time));
         let registries = Registries::read(&access.registries);
         Self {
             access: access.clone(),
@@ -120,14 +108,6 @@ impl Client {
                 .map_or_else(|_| BTreeSet::new(), Registries::insecure),
             registries,
         }
-    }
-
-    fn config(access: &Access) -> ConfigBuilder<AgentScope> {
-        Agent::config_builder()
-            .timeout_connect(Some(access.limits.connect))
-            .max_redirects(REDIRECTS)
-            .http_status_as_error(false)
-            .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
     }
 
     /// Where to pull an image from, in order: mirrors, then its registry.
@@ -383,21 +363,6 @@ impl Inquiry<'_> {
     }
 }
 
-pub(super) fn is_passing(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-}
-
-/// The delay that a registry asks for, in seconds or as a date.
-pub(super) fn retry_after(answer: &Response<Body>) -> Option<Duration> {
-    let text = answer.headers().get("retry-after")?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = rfc2822::parse(text).ok()?.timestamp();
-    let left: SignedDuration = until.duration_since(Timestamp::now());
-    Some(left.try_into().unwrap_or_default())
-}
-
 /// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.
 fn origin(host: &str) -> String {
     match host {
@@ -405,15 +370,6 @@ fn origin(host: &str) -> String {
         host if is_loopback(host) => format!("http://{host}"),
         host => format!("https://{host}"),
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or(rest),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    let address: Result<std::net::IpAddr, _> = name.parse();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

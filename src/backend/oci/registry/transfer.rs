@@ -3,27 +3,22 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 use std::io::{self, Read};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Body, SendBody};
 
-use super::auth::words;
-use super::client::{Client, WAITS, is_passing, retry_after};
+use super::client::Client;
 use super::login::Access;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::store::{Checked, Store, StoreError};
+use crate::backend::oci::web::{TransferError, Trial, WAITS, is_passing, words};
 use crate::cancel::Cancel;
 
 /// The largest manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
-
-/// How much of a layer is read at once.
-const PIECE: usize = 256 << 10;
 
 /// Transfers from and to one repository.
 pub(in crate::backend) struct Transfer<'a> {
@@ -32,38 +27,6 @@ pub(in crate::backend) struct Transfer<'a> {
     cancel: &'a Cancel,
     /// The pauses between attempts.
     waits: &'static [Duration],
-}
-
-/// Why a transfer did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(in crate::backend) enum TransferError {
-    /// The registry does not have it.
-    #[error("the registry does not have it")]
-    Absent,
-    /// It may succeed later.
-    #[error("{0}")]
-    Passing(String),
-    /// It will not.
-    #[error("{0}")]
-    Final(String),
-    /// The store does not have it, or no longer because it was damaged.
-    #[error("{0}")]
-    Lost(String),
-    /// The store cannot be used.
-    #[error("{0}")]
-    Store(String),
-    #[error("interrupted")]
-    Cancelled,
-}
-
-impl From<StoreError> for TransferError {
-    fn from(error: StoreError) -> Self {
-        let why = error.to_string();
-        match error {
-            StoreError::Unknown(_) | StoreError::Damaged(_) => Self::Lost(why),
-            _ => Self::Store(why),
-        }
-    }
 }
 
 type Result<T> = std::result::Result<T, TransferError>;
@@ -122,12 +85,8 @@ impl<'a> Transfer<'a> {
 
     /// Fetches a blob into the store; a connection that breaks is continued where it broke.
     pub(in crate::backend) fn fetch(&self, digest: Digest, to: &Store) -> Result<()> {
-        let mut writer = to.writer()?;
         let path = format!("blobs/{digest}");
-        let mut piece = vec![0; PIECE];
-        let mut broken = 0;
-        loop {
-            let have = writer.size();
+        let ask = |have| {
             let request = || {
                 let request = self.request(Method::GET, &path);
                 match have {
@@ -136,38 +95,13 @@ impl<'a> Transfer<'a> {
                 }
             };
             let answer = self.send(request, &Load::Nothing)?;
-            if have > 0 && answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-                // It broke after the last byte.
-                break;
+            match answer.status() {
+                StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => Ok(answer),
+                _ => self.found(answer),
             }
-            let mut answer = self.found(answer)?;
-            if have > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
-                writer = to.writer()?;
-            }
-            let mut body = answer.body_mut().as_reader();
-            let error = loop {
-                if self.cancel.is_requested() {
-                    return Err(TransferError::Cancelled);
-                }
-                match body.read(&mut piece) {
-                    Ok(0) => break None,
-                    Ok(count) => writer.add(&piece[..count])?,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => break Some(error),
-                }
-            };
-            let Some(error) = error else { break };
-            broken += 1;
-            match self.waits.get(broken - 1) {
-                Some(wait) => self.pause(*wait)?,
-                None => return Err(self.passing(&error)),
-            }
-        }
-        match writer.finish(Some(digest)) {
-            Ok(_) => Ok(()),
-            Err(error @ StoreError::Mismatch { .. }) => Err(self.passing(&error)),
-            Err(error) => Err(error.into()),
-        }
+        };
+        let trial = self.trial();
+        trial.receive((digest, None), to, ask, |why| self.passing(why))
     }
 
     /// Whether the repository has a blob.
@@ -257,24 +191,14 @@ impl<'a> Transfer<'a> {
 
     /// Sends a request, again after passing failures, and once more with a token if one is required.
     fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
-        let mut waits = self.waits.iter();
-        loop {
-            if self.cancel.is_requested() {
-                return Err(TransferError::Cancelled);
-            }
-            let answer = self.send_authorized(&request, load);
-            let (is_passing, asked) = match &answer {
-                Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
-                Err(TransferError::Passing(_)) => (true, None),
-                Err(_) => (false, None),
-            };
-            match waits.next().filter(|_| is_passing) {
-                Some(wait) => {
-                    let longest = self.client.access.limits.answer;
-                    self.pause(asked.unwrap_or(*wait).max(*wait).min(longest))?;
-                }
-                None => return answer,
-            }
+        self.trial().send(|| self.send_authorized(&request, load))
+    }
+
+    fn trial(&self) -> Trial<'_> {
+        Trial {
+            cancel: self.cancel,
+            limits: &self.client.access.limits,
+            waits: self.waits,
         }
     }
 
@@ -356,17 +280,6 @@ impl<'a> Transfer<'a> {
 
     fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
-    }
-
-    fn pause(&self, time: Duration) -> Result<()> {
-        let end = Instant::now() + time;
-        while Instant::now() < end {
-            if self.cancel.is_requested() {
-                return Err(TransferError::Cancelled);
-            }
-            thread::sleep(Duration::from_millis(20).min(time));
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,128 @@
+//! Files that list the packages of a project: what of them a target wants, as package, version and files. Pure.
+//!
+//! Each format has its reader. All give the same, so what is chosen, refused and said is decided once.
+
+pub(super) mod poetry;
+pub(super) mod project;
+pub(super) mod pylock;
+pub(super) mod requirements;
+pub(super) mod uv_lock;
+mod walk;
+
+use std::str::FromStr;
+
+use pep440_rs::Version;
+
+use super::tags::{Tags, WheelName, normal};
+use crate::backend::oci::name::Digest;
+
+/// A package that a lock file wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Locked {
+    /// Normalized.
+    pub(super) name: String,
+    pub(super) version: String,
+    /// The wheels that the file names.
+    pub(super) wheels: Vec<Offer>,
+    /// The hashes of its files, where the file tells nothing else of them.
+    pub(super) hashes: Vec<Digest>,
+    /// The URL of the only index that may have it.
+    pub(super) index: Option<String>,
+    /// The file name of a source distribution.
+    pub(super) sdist: Option<String>,
+    /// Whether the project itself wants it, rather than another package.
+    pub(super) is_requested: bool,
+}
+
+/// A wheel that can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Offer {
+    pub(super) file: String,
+    /// Where; `None` if an index has to be asked.
+    pub(super) url: Option<String>,
+    pub(super) sha256: Option<Digest>,
+    pub(super) size: Option<u64>,
+}
+
+/// The best wheel of a package for a target.
+pub(super) fn choose<'a>(locked: &'a Locked, tags: &Tags) -> Result<&'a Offer, String> {
+    let Locked { name, version, .. } = locked;
+    let mut ranked = Vec::new();
+    for offer in &locked.wheels {
+        let Some(wheel) = WheelName::read(&offer.file) else {
+            continue;
+        };
+        if wheel.name != *name || !same_version(&wheel.version, version) {
+            let file = &offer.file;
+            return Err(format!("`{file}` is not a wheel of {name} {version}"));
+        }
+        ranked.extend(tags.rank(&wheel).map(|rank| (rank, offer)));
+    }
+    let best = ranked
+        .into_iter()
+        .min_by(|(one, _), (other, _)| one.cmp(other));
+    best.map(|(_, offer)| offer).ok_or_else(|| {
+        let there = locked.wheels.iter().map(|offer| offer.file.as_str());
+        none(name, version, tags, there.chain(locked.sdist.as_deref()))
+    })
+}
+
+/// The error for a package without a wheel for the target.
+fn none<'a>(
+    name: &str,
+    version: &str,
+    tags: &Tags,
+    there: impl Iterator<Item = &'a str>,
+) -> String {
+    const ENOUGH: usize = 4;
+    let there: Vec<&str> = there.collect();
+    let only = match there.len() {
+        0 => String::new(),
+        1..=ENOUGH => format!(" (only {})", there.join(", ")),
+        many => format!(
+            " (only {} and {} more)",
+            there[..ENOUGH].join(", "),
+            many - ENOUGH
+        ),
+    };
+    format!(
+        "{name} {version} has no wheel for {}{only}, and the embedded builder does not build packages; choose a version that has one, or another builder",
+        tags.best()
+    )
+}
+
+/// Whether two spellings are the same version: `1.0` is `1.0.0`.
+pub(super) fn same_version(one: &str, other: &str) -> bool {
+    // In file names, `_` stands for `-`.
+    let read = |text: &str| Version::from_str(&text.replace('_', "-")).ok();
+    one == other || matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
+}
+
+/// The name of the file that a URL leads to.
+pub(super) fn file_of(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    percent_encoding::percent_decode_str(name)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+/// A hash as lock files write it: `sha256:…`.
+fn hash(text: &str) -> Result<Digest, String> {
+    Digest::read(&text.to_ascii_lowercase())
+        .ok_or_else(|| format!("`{}` is not a sha256", text.escape_debug()))
+}
+
+/// A name that must be one of a package.
+fn project_name(name: &str) -> Result<String, String> {
+    let normal = normal(name);
+    let is_fine = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '-';
+    if normal.is_empty() || normal.len() > 255 || !normal.chars().all(is_fine) {
+        let shown: String = name.chars().take(60).collect();
+        return Err(format!(
+            "`{}` is not the name of a package",
+            shown.escape_debug()
+        ));
+    }
+    Ok(normal)
+}

@@ -1,0 +1,226 @@
+//! `poetry.lock`: what `poetry install --only main --no-root` would install. Pure.
+//!
+//! Since version 2.1 of the format each package says for whom it is. Before that, the dependencies are followed from those of
+//! the project.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use pep508_rs::ExtraName;
+use serde::Deserialize;
+
+use super::project::Project;
+use super::walk::{Edge, Walk};
+use super::{Locked, Offer, file_of, hash, project_name};
+use crate::backend::embedded::python::address;
+use crate::backend::embedded::python::environment::Environment;
+use crate::backend::embedded::python::tags::normal;
+
+#[derive(Deserialize)]
+struct PoetryLock {
+    #[serde(default)]
+    package: Vec<Package>,
+    #[serde(default)]
+    extras: BTreeMap<String, Vec<String>>,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Metadata {
+    lock_version: String,
+    /// Before version 2.
+    #[serde(default)]
+    files: BTreeMap<String, Vec<File>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) version: String,
+    #[serde(default)]
+    pub(super) python_versions: Option<String>,
+    #[serde(default)]
+    groups: Option<Vec<String>>,
+    markers: Option<toml::Value>,
+    #[serde(default)]
+    files: Vec<File>,
+    /// By name: a version, a table, or several of them.
+    #[serde(default)]
+    pub(super) dependencies: BTreeMap<String, toml::Value>,
+    source: Option<Source>,
+}
+
+#[derive(Deserialize, Clone)]
+struct File {
+    file: String,
+    hash: String,
+}
+
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "type")]
+    kind: String,
+    url: String,
+}
+
+/// The packages that a target wants of a project, with these extras; `None` for all extras.
+pub(in super::super) fn read(
+    text: &str,
+    project: &Project,
+    extras: Option<&BTreeSet<String>>,
+    environment: &Environment,
+) -> Result<Vec<Locked>, String> {
+    let lock: PoetryLock = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let version = lock.metadata.lock_version.as_str();
+    let parts: Vec<u32> = version
+        .split('.')
+        .map_while(|part| part.parse().ok())
+        .collect();
+    let known: BTreeSet<String> = lock.extras.keys().map(|extra| normal(extra)).collect();
+    let extras = extras.unwrap_or(&known);
+    if let Some(unknown) = extras.iter().find(|extra| !known.contains(*extra)) {
+        return Err(format!("it has no extra `{unknown}`"));
+    }
+    let wanted = match parts.as_slice() {
+        [2, minor, ..] if *minor > 0 => told(&lock, extras, environment)?,
+        [1, 1, ..] | [2, ..] => followed(&lock, project, extras, environment)?,
+        _ => {
+            let version = version.escape_debug();
+            return Err(format!(
+                "its `lock-version` is {version}; only 1.1 to 2 are known"
+            ));
+        }
+    };
+    let direct = project.named();
+    let mut locked: BTreeMap<String, Locked> = BTreeMap::new();
+    for at in wanted {
+        let package = &lock.package[at];
+        let one = package.locked(&lock.metadata.files, &direct)?;
+        if let Some(other) = locked.insert(one.name.clone(), one) {
+            let name = other.name;
+            return Err(format!(
+                "it has several versions of {name} for the image's Python"
+            ));
+        }
+    }
+    Ok(locked.into_values().collect())
+}
+
+/// The packages that say of themselves that they are wanted.
+fn told(
+    lock: &PoetryLock,
+    extras: &BTreeSet<String>,
+    environment: &Environment,
+) -> Result<BTreeSet<usize>, String> {
+    let extras: Vec<ExtraName> = extras
+        .iter()
+        .filter_map(|it| ExtraName::from_str(it).ok())
+        .collect();
+    let mut wanted = BTreeSet::new();
+    for (at, package) in lock.package.iter().enumerate() {
+        let mut groups = package.groups.iter().flatten();
+        if !groups.any(|group| group == "main") {
+            continue;
+        }
+        let marker = match &package.markers {
+            Some(toml::Value::Table(each)) => each.get("main").and_then(toml::Value::as_str),
+            Some(one) => one.as_str(),
+            None => None,
+        };
+        let named = |why: String| format!("{}: {why}", normal(&package.name));
+        let holds = marker.map(|marker| environment.holds(marker, &extras));
+        if holds.transpose().map_err(named)?.unwrap_or(true) {
+            wanted.insert(at);
+        }
+    }
+    Ok(wanted)
+}
+
+/// The packages that the project's dependencies lead to.
+fn followed(
+    lock: &PoetryLock,
+    project: &Project,
+    extras: &BTreeSet<String>,
+    environment: &Environment,
+) -> Result<BTreeSet<usize>, String> {
+    let of_extras = lock
+        .extras
+        .iter()
+        .filter(|(extra, _)| extras.contains(&normal(extra)));
+    let optional: BTreeSet<String> = of_extras
+        .flat_map(|(_, names)| names)
+        .map(|it| first_word(it))
+        .collect();
+    let mut walk = Walk::new(&lock.package, environment);
+    for (name, value) in &project.poetry.dependencies {
+        for edge in Edge::read(name, value)? {
+            if normal(name) != "python" && (!edge.is_optional || optional.contains(&edge.name)) {
+                walk.follow(&edge, &[])?;
+            }
+        }
+    }
+    for (extra, text) in &project.requirements {
+        if extra.as_ref().is_none_or(|extra| extras.contains(extra)) {
+            walk.follow(&Edge::of_requirement(text)?, &[])?;
+        }
+    }
+    walk.finish()
+}
+
+/// The name in `attrs (>=1)`.
+fn first_word(text: &str) -> String {
+    let end = text.find(|char: char| char.is_whitespace() || "([;<>=!~".contains(char));
+    normal(&text[..end.unwrap_or(text.len())])
+}
+
+impl Package {
+    fn locked(
+        &self,
+        old: &BTreeMap<String, Vec<File>>,
+        direct: &BTreeSet<String>,
+    ) -> Result<Locked, String> {
+        let name = project_name(&self.name)?;
+        let told = |why: String| format!("{name}: {why}");
+        let mut index = None;
+        let mut url = None;
+        match &self.source {
+            None => {}
+            Some(source) if source.kind == "legacy" => index = Some(source.url.clone()),
+            Some(source) if source.kind == "url" => {
+                url = Some(address::read(&source.url).map_err(told)?.0.to_string());
+            }
+            Some(source) => {
+                let kind = source.kind.escape_debug();
+                return Err(format!(
+                    "{name}: it comes from a source of kind `{kind}`, and the embedded builder does not build packages; use a wheel, or another builder"
+                ));
+            }
+        }
+        let files = match old.get(&self.name) {
+            Some(files) if self.files.is_empty() => files,
+            _ => &self.files,
+        };
+        let is_wheel = |file: &&File| file.file.ends_with(".whl");
+        let wheels = files.iter().filter(is_wheel).map(|file| {
+            Ok(Offer {
+                url: url.clone().filter(|url| file_of(url) == file.file),
+                sha256: Some(hash(&file.hash).map_err(told)?),
+                size: None,
+                file: file.file.clone(),
+            })
+        });
+        let wheels = wheels.collect::<Result<_, String>>()?;
+        let sdist = files.iter().find(|file| !is_wheel(file));
+        Ok(Locked {
+            version: self.version.clone(),
+            wheels,
+            hashes: Vec::new(),
+            index,
+            sdist: sdist.map(|file| file.file.clone()),
+            is_requested: direct.contains(&name),
+            name,
+        })
+    }
+}

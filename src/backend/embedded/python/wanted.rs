@@ -1,0 +1,315 @@
+//! Which wheels a step wants: from a lock file as it stands, or resolved by uv, or as it was found out before.
+
+use super::environment::Environment;
+use super::given::Given;
+use super::index::Index;
+use super::indexes::Indexes;
+use super::kept::Question;
+use super::locks::project::Project;
+use super::locks::uv_lock::{self, Choice};
+use super::locks::{self, Locked, Offer, poetry, pylock, requirements};
+use super::tags::{Tags, normal};
+use super::uv::{self, Request};
+use super::{Target, Wheel, arguments};
+use crate::backend::BuildError;
+use crate::backend::context::{self, text_of};
+use crate::backend::embedded::base::Source;
+use crate::backend::embedded::common::{at_once, failed};
+use crate::backend::steps::{join_path, main_file};
+use crate::disk::dir::Dir;
+use crate::fingerprint::Files;
+use crate::recipe::{Lock, LockTool, Pip, asks_for};
+use crate::spec::RequirementsKind;
+
+/// The file with the packages that the manifest lists, for uv.
+const PACKAGES: &str = "packages.in";
+
+/// The directory with the requirements files, for uv.
+const REQUIREMENTS: &str = "requirements";
+
+/// The file that a project's lock file belongs to.
+const PROJECT: &str = "pyproject.toml";
+
+/// What decides and finds out which wheels are wanted, besides the step itself.
+pub(in super::super) struct Wanting<'a> {
+    pub(in super::super) target: &'a Target,
+    pub(in super::super) given: &'a Given,
+    pub(in super::super) source: &'a Source<'a>,
+    /// A directory for what uv reads.
+    pub(in super::super) scratch: &'a Dir,
+    /// Whether what was found out before does not count.
+    pub(in super::super) is_anew: bool,
+}
+
+/// The wheels that packages and a requirements file want.
+pub(in super::super) fn pip(
+    pip: &Pip,
+    files: Option<&Files>,
+    wanting: &Wanting<'_>,
+) -> Result<Vec<Wheel>, BuildError> {
+    let indexes = Indexes::of(pip.index.as_ref(), &pip.extra_indexes, wanting.given);
+    let indexes = indexes.map_err(failed)?;
+    let mut question = wanting.question("pip", files, &indexes);
+    question.add("packages", &pip.packages);
+    question.add("arguments", &pip.extra_args);
+    let unless = pip.unless_named.iter();
+    question.add(
+        "unless named",
+        unless.flat_map(|(name, package)| [name, package]),
+    );
+    wanting.asked(&question, || {
+        let kind = files.map(|files| RequirementsKind::of(main_file(files)));
+        match (kind, files) {
+            (Some(RequirementsKind::Pylock), Some(files)) if pip.packages.is_empty() => {
+                wanting.in_file(files, main_file(files), pylock::read, &indexes)
+            }
+            (Some(RequirementsKind::Pylock), Some(files)) => Err(failed(format!(
+                "`{}` lists everything to install; `packages` cannot be combined with it",
+                main_file(files)
+            ))),
+            (Some(RequirementsKind::List), Some(files)) => match wanting.closed(pip, files)? {
+                Some(wheels) => Ok(wheels),
+                None => wanting.resolve(pip, Some(files), &indexes),
+            },
+            _ => wanting.resolve(pip, files, &indexes),
+        }
+    })
+}
+
+/// The wheels that a project's lock file wants.
+pub(in super::super) fn lock(
+    lock: &Lock,
+    files: &Files,
+    wanting: &Wanting<'_>,
+) -> Result<Vec<Wheel>, BuildError> {
+    let indexes = match lock.tool {
+        LockTool::Uv => Indexes::of(lock.index.as_ref(), &lock.extra_indexes, wanting.given),
+        LockTool::Poetry => Indexes::public(),
+    };
+    let indexes = indexes.map_err(failed)?;
+    let mut question = wanting.question("lock", Some(files), &indexes);
+    question.add("arguments", &lock.extra_args);
+    wanting.asked(&question, || {
+        let text = text(files, PROJECT)?;
+        let project = Project::read(&text).map_err(failed)?;
+        let read = |text: &str, environment: &Environment| match lock.tool {
+            LockTool::Uv => {
+                let choice = Choice::of(&arguments::sync(&lock.extra_args)?);
+                uv_lock::read(text, &project, &choice, environment)
+            }
+            LockTool::Poetry => {
+                let extras = arguments::poetry_extras(&lock.extra_args)?;
+                poetry::read(text, &project, extras.as_ref(), environment)
+            }
+        };
+        let name = match lock.tool {
+            LockTool::Uv => "uv.lock",
+            LockTool::Poetry => "poetry.lock",
+        };
+        wanting.in_file(files, name, read, &indexes)
+    })
+}
+
+impl Wanting<'_> {
+    fn question(&self, kind: &str, files: Option<&Files>, indexes: &Indexes) -> Question {
+        let mut question = Question::new(kind);
+        let target = self.target;
+        let libc = target.libc.to_string();
+        let version = format!("{}.{}", target.version.0, target.version.1);
+        let full = target.full_version.clone().unwrap_or_default();
+        question.add("target", [version, full, target.platform.to_string(), libc]);
+        question.add("indexes", indexes.all.iter().map(ToString::to_string));
+        question.add("files", files.iter().map(|files| files.digest));
+        question
+    }
+
+    /// The answer to a question: what is kept of an earlier one, or a new one.
+    fn asked(
+        &self,
+        question: &Question,
+        answer: impl FnOnce() -> Result<Vec<Wheel>, BuildError>,
+    ) -> Result<Vec<Wheel>, BuildError> {
+        let store = self.source.store;
+        if !self.is_anew
+            && let Some(known) = question.known(store)?
+        {
+            return Ok(known);
+        }
+        let wheels = answer()?;
+        question.keep(&wheels, store)?;
+        Ok(wheels)
+    }
+
+    /// The wheels that a lock file names.
+    fn in_file(
+        &self,
+        files: &Files,
+        name: &str,
+        read: impl FnOnce(&str, &Environment) -> Result<Vec<Locked>, String>,
+        indexes: &Indexes,
+    ) -> Result<Vec<Wheel>, BuildError> {
+        let text = text(files, name)?;
+        let place = shown_in(files, name);
+        let named = |why: String| failed(format!("`{place}`: {why}"));
+        let environment = Environment::of(self.target).map_err(failed)?;
+        let locked = read(&text, &environment).map_err(named)?;
+        self.chosen(&locked, &environment, indexes)
+            .map_err(|error| error.reworded(|why| format!("`{place}`: {why}")))
+    }
+
+    /// The best wheel of each package.
+    fn chosen(
+        &self,
+        locked: &[Locked],
+        environment: &Environment,
+        indexes: &Indexes,
+    ) -> Result<Vec<Wheel>, BuildError> {
+        let tags = Tags::of(self.target);
+        let index = Index::new(self.given, indexes, self.source);
+        let mut wheels = at_once(locked, |locked| {
+            let offer = locks::choose(locked, &tags);
+            if let Ok(offer) = offer
+                && offer.url.is_some()
+            {
+                return wheel(locked, offer);
+            }
+            let is_closed = !locked.wheels.is_empty() && locked.hashes.is_empty();
+            if is_closed && offer.is_err() {
+                return Err(failed(offer.err().unwrap_or_default()));
+            }
+            let admits = |requires: &str| environment.admits(requires).unwrap_or(true);
+            let found = index.complete(locked, &admits)?;
+            wheel(locked, locks::choose(&found, &tags).map_err(failed)?)
+        })?;
+        wheels.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(wheels)
+    }
+
+    /// The wheels of a requirements file that pins everything; `None` if a resolver is needed.
+    fn closed(&self, pip: &Pip, files: &Files) -> Result<Option<Vec<Wheel>>, BuildError> {
+        let has_more = !pip.packages.is_empty() || pip.unless_named.is_some();
+        if has_more || !pip.extra_args.is_empty() {
+            return Ok(None);
+        }
+        let environment = Environment::of(self.target).map_err(failed)?;
+        let include = |from: &str, name: &str| {
+            let above = from.rsplit_once('/').map_or("", |(above, _)| above);
+            let path = join_path(&format!("/{above}"), name);
+            let path = path.trim_start_matches('/').to_owned();
+            let text = text(files, &path).ok()?;
+            Some((path, text))
+        };
+        let name = main_file(files);
+        let Some(closed) = requirements::read(name, &include, &environment) else {
+            return Ok(None);
+        };
+        let index = pip.index.as_ref().or(closed.index.as_ref());
+        let extra = [pip.extra_indexes.as_slice(), &closed.extra_indexes].concat();
+        let indexes = Indexes::of(index, &extra, self.given).map_err(failed)?;
+        let place = shown_in(files, name);
+        let chosen = self.chosen(&closed.locked, &environment, &indexes);
+        chosen
+            .map(Some)
+            .map_err(|error| error.reworded(|why| format!("`{place}`: {why}")))
+    }
+
+    /// What uv chooses.
+    fn resolve(
+        &self,
+        pip: &Pip,
+        files: Option<&Files>,
+        indexes: &Indexes,
+    ) -> Result<Vec<Wheel>, BuildError> {
+        arguments::pip(&pip.extra_args).map_err(failed)?;
+        let mut requested: Vec<String> = pip.packages.clone();
+        let mut sources = Vec::new();
+        if let Some(files) = files {
+            let name = main_file(files);
+            let text = text(files, name)?;
+            let folder = context::empty(self.scratch, REQUIREMENTS)?;
+            context::stage_in(files, &folder)?;
+            sources.push(format!("{REQUIREMENTS}/{name}"));
+            requested.extend(text.lines().map(str::to_owned));
+        }
+        // As the other builders have it: unless a line begins with the name, as a pattern of grep says it.
+        let is_named = |name: &str| {
+            requested
+                .iter()
+                .any(|line| asks_for(line.trim_start(), name))
+        };
+        let mut packages = pip.packages.clone();
+        let unless = pip.unless_named.iter();
+        packages.extend(
+            unless
+                .filter(|(name, _)| !is_named(name))
+                .map(|(_, package)| package.clone()),
+        );
+        if !packages.is_empty() {
+            let text = packages.join("\n") + "\n";
+            self.scratch
+                .write(PACKAGES, text.as_bytes())
+                .map_err(context::unwritten)?;
+            sources.push(PACKAGES.to_owned());
+        }
+        let text = uv::resolve(
+            &Request {
+                target: self.target,
+                given: self.given,
+                indexes,
+                arguments: &pip.extra_args,
+                files: &sources,
+                folder: self.scratch,
+            },
+            self.source,
+        )?;
+        let environment = Environment::of(self.target).map_err(failed)?;
+        let told = |why: String| failed(format!("uv's answer: {why}"));
+        let mut locked = pylock::read(&text, &environment).map_err(told)?;
+        requested.extend(packages);
+        let requested: Vec<String> = requested.iter().filter_map(|line| name_of(line)).collect();
+        for one in &mut locked {
+            one.is_requested = requested.contains(&one.name);
+        }
+        self.chosen(&locked, &environment, indexes)
+    }
+}
+
+/// The text of a file of a set.
+fn text(files: &Files, name: &str) -> Result<String, BuildError> {
+    let entry = files.entries.iter().find(|entry| entry.path == name);
+    let missing = || failed(format!("`{}` is missing", shown_in(files, name)));
+    text_of(files, entry.ok_or_else(missing)?)
+}
+
+/// The path of a file of a set, for messages.
+fn shown_in(files: &Files, name: &str) -> String {
+    match files.place.as_str() {
+        "" => name.to_owned(),
+        place => format!("{place}/{name}"),
+    }
+}
+
+/// The package that a requirement names.
+fn name_of(requirement: &str) -> Option<String> {
+    let requirement = requirement.trim();
+    let is_part = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    let end = requirement
+        .find(|char| !is_part(char))
+        .unwrap_or(requirement.len());
+    let name = &requirement[..end];
+    let begins = name.starts_with(|char: char| char.is_ascii_alphanumeric());
+    begins.then(|| normal(name))
+}
+
+fn wheel(locked: &Locked, offer: &Offer) -> Result<Wheel, BuildError> {
+    let told = |what: &str| failed(format!("{} has no {what}", offer.file));
+    Ok(Wheel {
+        name: locked.name.clone(),
+        version: locked.version.clone(),
+        url: offer.url.clone().ok_or_else(|| told("address"))?,
+        sha256: offer.sha256.ok_or_else(|| told("sha256 hash"))?,
+        size: offer.size,
+        is_requested: locked.is_requested,
+        file: offer.file.clone(),
+    })
+}
