@@ -132,12 +132,11 @@ fn attributes(tag: &str) -> (BTreeMap<String, String>, &str) {
                 .chars()
                 .next()
                 .filter(|char| matches!(char, '"' | '\''));
-            (value, rest) = match quote {
-                Some(quote) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
-                None => {
-                    let end = after.find(|char: char| char.is_whitespace() || char == '>');
-                    after.split_at(end.unwrap_or(after.len()))
-                }
+            (value, rest) = if let Some(quote) = quote {
+                after[1..].split_once(quote).unwrap_or((&after[1..], ""))
+            } else {
+                let end = after.find(|char: char| char.is_whitespace() || char == '>');
+                after.split_at(end.unwrap_or(after.len()))
             };
         }
         found.entry(name).or_insert_with(|| unescaped(value));

@@ -107,6 +107,10 @@ pub(super) fn file_of(url: &str) -> String {
         .into_owned()
 }
 
+fn is_wheel(file: &str) -> bool {
+    file.strip_suffix(".whl").is_some()
+}
+
 /// A hash as lock files write it: `sha256:…`.
 fn hash(text: &str) -> Result<Digest, String> {
     Digest::read(&text.to_ascii_lowercase())

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::project::Project;
 use super::walk::{Edge, Walk};
-use super::{Locked, Offer, file_of, hash, project_name};
+use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::tags::normal;
@@ -202,7 +202,7 @@ impl Package {
             Some(files) if self.files.is_empty() => files,
             _ => &self.files,
         };
-        let is_wheel = |file: &&File| file.file.ends_with(".whl");
+        let is_wheel = |file: &&File| is_wheel(&file.file);
         let wheels = files.iter().filter(is_wheel).map(|file| {
             Ok(Offer {
                 url: url.clone().filter(|url| file_of(url) == file.file),
@@ -222,5 +222,154 @@ impl Package {
             is_requested: direct.contains(&name),
             name,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Libc;
+    use super::super::super::testing::{mangled, target};
+    use super::*;
+
+    const PROJECT: &str = r#"
+[project]
+name = "app"
+dependencies = ["click>=8"]
+[tool.poetry.dependencies]
+python = ">=3.9,<4"
+requests = { version = "^2.30", extras = ["socks"] }
+colorama = { version = "*", markers = "sys_platform == 'win32'" }
+attrs = { version = "*", optional = true }
+old = [{ version = "^1", python = "<3.10" }, { version = "^2", python = ">=3.10" }]
+"#;
+
+    /// A lock file of version 2.1; without what that version added it is one of version 2.0.
+    fn lock(is_new: bool) -> String {
+        let packages = [
+            (
+                "attrs",
+                "1.0",
+                "optional = true",
+                "extra == \"gpu\"",
+                "main",
+                "",
+            ),
+            ("click", "8.1", "optional = false", "", "main", ""),
+            (
+                "colorama",
+                "0.4",
+                "optional = false",
+                "sys_platform == \"win32\"",
+                "main",
+                "",
+            ),
+            ("iniconfig", "2.0", "optional = false", "", "dev", ""),
+            (
+                "old",
+                "1.5",
+                "python-versions = '>=3.7'",
+                "python_version < \"3.10\"",
+                "main",
+                "",
+            ),
+            (
+                "old",
+                "2.5",
+                "python-versions = '>=3.7'",
+                "python_version >= \"3.10\"",
+                "main",
+                "",
+            ),
+            ("pysocks", "1.7", "optional = false", "", "main", ""),
+            (
+                "requests",
+                "2.32",
+                "optional = false",
+                "",
+                "main",
+                "pysocks = { version = '>=1.5', optional = true, markers = 'extra == \"socks\"' }",
+            ),
+        ];
+        let mut text = String::new();
+        for (name, version, more, marker, group, dependencies) in packages {
+            text += &format!("[[package]]\nname = '{name}'\nversion = '{version}'\n{more}\n");
+            if is_new {
+                text += &format!("groups = ['{group}']\n");
+                if !marker.is_empty() {
+                    text += &format!("markers = '{marker}'\n");
+                }
+            }
+            let digest = "0".repeat(64);
+            text += &format!(
+                "files = [{{ file = '{name}-{version}-py3-none-any.whl', hash = 'sha256:{digest}' }}, {{ file = '{name}-{version}.tar.gz', hash = 'sha256:{digest}' }}]\n"
+            );
+            if !dependencies.is_empty() {
+                text += &format!("[package.dependencies]\n{dependencies}\n");
+            }
+        }
+        let version = if is_new { "2.1" } else { "2.0" };
+        text + &format!("[extras]\ngpu = ['attrs (>=1)']\n[metadata]\nlock-version = '{version}'\n")
+    }
+
+    fn told(text: &str, extras: &[&str]) -> Result<Vec<String>, String> {
+        let environment =
+            Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36))).unwrap();
+        let extras = extras.iter().map(|extra| (*extra).to_owned()).collect();
+        let locked = read(
+            text,
+            &Project::read(PROJECT).unwrap(),
+            Some(&extras),
+            &environment,
+        )?;
+        let told = |it: &Locked| format!("{} {} {}", it.name, it.version, it.is_requested);
+        Ok(locked.iter().map(told).collect())
+    }
+
+    #[test]
+    fn both_versions_of_the_format_give_the_same() {
+        for is_new in [true, false] {
+            let plain = [
+                "click 8.1 true",
+                "old 2.5 true",
+                "pysocks 1.7 false",
+                "requests 2.32 true",
+            ];
+            assert_eq!(told(&lock(is_new), &[]).unwrap(), plain, "{is_new}");
+            let with: Vec<String> = told(&lock(is_new), &["gpu"]).unwrap();
+            assert_eq!(with.len(), 5, "{is_new}");
+            assert_eq!(with[0], "attrs 1.0 true");
+            assert_eq!(
+                told(&lock(is_new), &["cpu"]).unwrap_err(),
+                "it has no extra `cpu`"
+            );
+        }
+    }
+
+    #[test]
+    fn sources_that_would_have_to_be_built_are_named() {
+        let git = lock(true).replace(
+            "name = 'click'",
+            "name = 'click'\nsource = { type = 'git', url = 'https://h/x' }",
+        );
+        let error = told(&git, &[]).unwrap_err();
+        assert!(
+            error.starts_with("click: it comes from a source of kind `git`"),
+            "{error}"
+        );
+        let strange = lock(true).replace("'2.1'", "'3.0'");
+        assert!(
+            told(&strange, &[])
+                .unwrap_err()
+                .contains("only 1.1 to 2 are known")
+        );
+    }
+
+    #[test]
+    fn mangled_files_are_refused_or_read() {
+        for is_new in [true, false] {
+            for text in mangled(&lock(is_new)) {
+                let _ = told(&text, &[]);
+            }
+        }
     }
 }

@@ -75,7 +75,7 @@ impl Project {
         let default_groups = match &file.tool.uv.default_groups {
             None => Some(BTreeSet::from(["dev".to_owned()])),
             Some(toml::Value::String(all)) if all == "all" => None,
-            Some(named) => Some(names(named)),
+            Some(chosen) => Some(names(chosen)),
         };
         let mut groups: BTreeSet<String> =
             file.dependency_groups.keys().map(|it| normal(it)).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Locked, Offer, file_of, hash, project_name};
+use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 
@@ -108,7 +108,7 @@ impl Package {
         }
         if let Some(archive) = self.archive {
             let offer = archive.offer()?;
-            if offer.file.ends_with(".whl") {
+            if is_wheel(&offer.file) {
                 wheels.push(offer);
             } else {
                 sdist = Some(offer.file);

@@ -20,10 +20,13 @@ pub(in super::super) struct Closed {
     pub(in super::super) extra_indexes: Vec<String>,
 }
 
-/// Reads a file; `include` gives the text of another one that a file names. `None` if it is not closed.
+/// Finds a file by the one that names it, and by its name there: its path and its text.
+pub(in super::super) type Include<'a> = &'a dyn Fn(&str, &str) -> Option<(String, String)>;
+
+/// Reads a file with those that it includes. `None` if it is not closed.
 pub(in super::super) fn read(
     name: &str,
-    include: &dyn Fn(&str, &str) -> Option<(String, String)>,
+    include: Include<'_>,
     environment: &Environment,
 ) -> Option<Closed> {
     let mut closed = Closed::default();
@@ -71,8 +74,8 @@ pub(in super::super) fn read(
     (!is_double && !closed.locked.is_empty()).then_some(closed)
 }
 
-/// A pinned requirement; nothing if it is not for the target, and `None` if it is not pinned.
-fn requirement(line: &str, environment: &Environment) -> Option<Option<Locked>> {
+/// A pinned requirement, if it is for the target; `None` if it is not pinned.
+fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
     const LONGEST: usize = 64 << 10;
     if line.len() > LONGEST {
         return None;
@@ -91,7 +94,7 @@ fn requirement(line: &str, environment: &Environment) -> Option<Option<Locked>> 
     let (bare, marker) = text.split_once(';').unwrap_or((text, ""));
     let read: Requirement = Requirement::from_str(bare.trim()).ok()?;
     if !marker.trim().is_empty() && !environment.holds(marker.trim(), &[]).ok()? {
-        return Some(None);
+        return Some(Vec::new());
     }
     let mut locked = Locked {
         name: normal(read.name.as_ref()),
@@ -132,5 +135,102 @@ fn requirement(line: &str, environment: &Environment) -> Option<Option<Locked>> 
             });
         }
     }
-    Some(Some(locked))
+    Some(vec![locked])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Libc;
+    use super::super::super::testing::{mangled, target};
+    use super::*;
+
+    const FILE: &str = "
+-i https://h/simple
+--extra-index-url=https://other/simple
+-r more/deep.txt
+-c constraints.txt
+Six==1.17.0 \\
+    --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274 \\
+    --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000  # two files
+colorama==0.4 ; sys_platform == 'win32' --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000
+direct @ https://h/direct-2.0-py3-none-any.whl --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274
+";
+
+    fn closed(text: &str) -> Option<Closed> {
+        let environment =
+            Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36))).unwrap();
+        let include = |from: &str, name: &str| {
+            let deep = "torch[cuda]==2.5.1+cu121 --hash sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274\n-r deep.txt";
+            match (from, name) {
+                ("", "all.txt") => Some(("all.txt".to_owned(), text.to_owned())),
+                (_, "more/deep.txt" | "deep.txt") => {
+                    Some(("more/deep.txt".to_owned(), deep.to_owned()))
+                }
+                _ => None,
+            }
+        };
+        read("all.txt", &include, &environment)
+    }
+
+    #[test]
+    fn a_file_that_pins_everything_needs_no_resolver() {
+        let closed = closed(FILE).unwrap();
+        let told: Vec<_> = closed
+            .locked
+            .iter()
+            .map(|it| {
+                (
+                    it.name.as_str(),
+                    it.version.as_str(),
+                    it.hashes.len(),
+                    it.wheels.len(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("direct", "2.0", 0, 1),
+                ("six", "1.17.0", 2, 0),
+                ("torch", "2.5.1+cu121", 1, 0)
+            ]
+        );
+        assert_eq!(closed.index.as_deref(), Some("https://h/simple"));
+        assert_eq!(closed.extra_indexes, ["https://other/simple"]);
+    }
+
+    #[test]
+    fn any_other_file_is_left_to_uv() {
+        for (from, to) in [
+            ("Six==1.17.0", "Six>=1.17.0"),
+            ("Six==1.17.0", "Six==1.17.*"),
+            ("Six==1.17.0", "Six"),
+            ("Six==1.17.0", "Six===1.17.0"),
+            ("-c constraints.txt", "--find-links https://h/files"),
+            ("-c constraints.txt", "--no-binary :all:"),
+            ("-c constraints.txt", "-r missing.txt"),
+            ("-c constraints.txt", "-e git+https://h/x"),
+            ("-i https://h/simple", "-i https://${TOKEN}@h/simple"),
+            (
+                "--hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274\n",
+                "\n",
+            ),
+            (
+                "-c constraints.txt",
+                "direct==2 --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274",
+            ),
+        ] {
+            let text = FILE.replacen(from, to, 1);
+            assert_ne!(text, FILE, "{from}");
+            assert!(closed(&text).is_none(), "{to}");
+        }
+        assert!(closed("").is_none());
+    }
+
+    #[test]
+    fn mangled_files_are_left_or_read() {
+        for text in mangled(FILE) {
+            let _ = closed(&text);
+        }
+    }
 }

@@ -392,3 +392,6 @@ impl<'a> Walk<'a> {
         Ok(locked.into_values().collect())
     }
 }
+
+#[cfg(test)]
+mod tests;
