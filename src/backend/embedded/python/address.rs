@@ -23,6 +23,14 @@ pub(super) fn read(text: &str) -> Result<WithLogin, String> {
     Address::of(url)
 }
 
+/// The URL of an index that may be named: `NAME=URL`.
+pub(super) fn bare(url: &str) -> &str {
+    match url.split_once('=') {
+        Some((name, url)) if !name.contains([':', '/']) => url,
+        _ => url,
+    }
+}
+
 impl Address {
     fn of(mut url: Url) -> Result<WithLogin, String> {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {

@@ -27,7 +27,8 @@ pub(in super::super) fn all(
     let web = Web::new(&given.logins, source);
     at_once(&missing, |wheel| {
         let what = format!("`{}`", wheel.file);
-        let turn = source.turn(&wheel.sha256.hex(), &what).map_err(stored)?;
+        let whom = format!("another run that is fetching {what}");
+        let turn = source.turn(&wheel.sha256.hex(), &whom).map_err(stored)?;
         let _turn = turn.ok_or(BuildError::Cancelled)?;
         if is_there(wheel, source)? {
             return Ok(());

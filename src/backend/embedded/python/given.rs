@@ -1,5 +1,6 @@
 //! What a step's secrets hold for the installer of packages: variables, and the logins of a `.netrc`. Pure.
 
+use super::address::bare;
 use super::logins::Logins;
 use crate::backend::secret::{Hider, Revealed};
 use crate::recipe::{Recipe, SecretPlace};
@@ -32,7 +33,7 @@ impl Given {
             }
         }
         let mut logins = netrc.as_deref().map(Logins::netrc).unwrap_or_default();
-        super::indexes::logins(&variables, &mut logins);
+        logins_of_indexes(&variables, &mut logins);
         Self {
             variables,
             netrc,
@@ -46,5 +47,23 @@ impl Given {
         let mut each = self.variables.iter();
         let found = each.find(|(known, _)| known == name)?;
         Some(found.1.trim()).filter(|value| !value.is_empty())
+    }
+}
+
+/// The logins in variables that name indexes.
+fn logins_of_indexes(variables: &[(String, String)], logins: &mut Logins) {
+    const INDEXES: [&str; 4] = [
+        "UV_DEFAULT_INDEX",
+        "UV_INDEX_URL",
+        "UV_INDEX",
+        "UV_EXTRA_INDEX_URL",
+    ];
+    for (name, value) in variables {
+        if INDEXES.contains(&name.as_str()) {
+            for url in value.split_whitespace() {
+                // One that cannot be read is told when it is used.
+                let _ = logins.read(bare(url));
+            }
+        }
     }
 }

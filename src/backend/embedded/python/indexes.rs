@@ -1,8 +1,7 @@
 //! Which package indexes a step uses: those of the manifest, else those of its secrets, else the public one. Pure.
 
-use super::address::Address;
+use super::address::{self, Address, bare};
 use super::given::Given;
-use super::logins::Logins;
 
 /// The public index.
 const PUBLIC: &str = "https://pypi.org/simple";
@@ -36,14 +35,14 @@ impl Indexes {
         let usual = [said("UV_DEFAULT_INDEX"), said("UV_INDEX_URL"), PUBLIC];
         let usual = usual.into_iter().find(|url| !url.is_empty());
         urls.extend(index.map(String::as_str).or(usual.map(bare)));
-        let read = |url: &str| Ok(super::address::read(url)?.0);
+        let read = |url: &str| Ok(address::read(url)?.0);
         let all: Result<Vec<Address>, String> = urls.into_iter().map(read).collect();
         Ok(Self { all: all?, options })
     }
 
     /// The public index alone: Poetry's, unless the project has sources of its own.
     pub(super) fn public() -> Result<Self, String> {
-        let (public, _) = super::address::read(PUBLIC)?;
+        let (public, _) = address::read(PUBLIC)?;
         let (all, options) = (vec![public], Vec::new());
         Ok(Self { all, options })
     }
@@ -51,31 +50,5 @@ impl Indexes {
     /// uv's options for the indexes of the manifest; it reads the variables itself.
     pub(super) fn options(&self) -> &[String] {
         &self.options
-    }
-}
-
-/// The URL of an index that may be named: `NAME=URL`.
-fn bare(url: &str) -> &str {
-    match url.split_once('=') {
-        Some((name, url)) if !name.contains([':', '/']) => url,
-        _ => url,
-    }
-}
-
-/// The logins in variables that name indexes.
-pub(super) fn logins(variables: &[(String, String)], logins: &mut Logins) {
-    const INDEXES: [&str; 4] = [
-        "UV_DEFAULT_INDEX",
-        "UV_INDEX_URL",
-        "UV_INDEX",
-        "UV_EXTRA_INDEX_URL",
-    ];
-    for (name, value) in variables {
-        if INDEXES.contains(&name.as_str()) {
-            for url in value.split_whitespace() {
-                // One that cannot be read is told when it is used.
-                let _ = logins.read(bare(url));
-            }
-        }
     }
 }

@@ -10,7 +10,7 @@ use pep508_rs::ExtraName;
 use serde::Deserialize;
 
 use super::project::Project;
-use super::walk::{Edge, Walk};
+use super::walk::{Edge, Stop, Walk};
 use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
@@ -36,11 +36,11 @@ struct Metadata {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) version: String,
+struct Package {
+    name: String,
+    version: String,
     #[serde(default)]
-    pub(super) python_versions: Option<String>,
+    python_versions: Option<String>,
     #[serde(default)]
     groups: Option<Vec<String>>,
     markers: Option<toml::Value>,
@@ -48,7 +48,7 @@ pub(super) struct Package {
     files: Vec<File>,
     /// By name: a version, a table, or several of them.
     #[serde(default)]
-    pub(super) dependencies: BTreeMap<String, toml::Value>,
+    dependencies: BTreeMap<String, toml::Value>,
     source: Option<Source>,
 }
 
@@ -153,7 +153,10 @@ fn followed(
         .flat_map(|(_, names)| names)
         .map(|it| first_word(it))
         .collect();
-    let mut walk = Walk::new(&lock.package, environment);
+    let mut walk = Walk::new(
+        lock.package.iter().map(Package::stop).collect(),
+        environment,
+    );
     for (name, value) in &project.poetry.dependencies {
         for edge in Edge::read(name, value)? {
             if normal(name) != "python" && (!edge.is_optional || optional.contains(&edge.name)) {
@@ -176,6 +179,15 @@ fn first_word(text: &str) -> String {
 }
 
 impl Package {
+    fn stop(&self) -> Stop<'_> {
+        Stop {
+            name: &self.name,
+            version: &self.version,
+            python_versions: self.python_versions.as_deref(),
+            dependencies: &self.dependencies,
+        }
+    }
+
     fn locked(
         &self,
         old: &BTreeMap<String, Vec<File>>,

@@ -105,7 +105,13 @@ fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
         sdist: None,
         is_requested: true,
     };
-    match read.version_or_url? {
+    pinned(&mut locked, read.version_or_url?)?;
+    Some(vec![locked])
+}
+
+/// Takes over the version or the URL that a requirement is pinned to.
+fn pinned(locked: &mut Locked, to: VersionOrUrl) -> Option<()> {
+    match to {
         VersionOrUrl::VersionSpecifier(range) => {
             let mut each = range.iter();
             let (one, None) = (each.next()?, each.next()) else {
@@ -135,7 +141,7 @@ fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
             });
         }
     }
-    Some(vec![locked])
+    Some(())
 }
 
 #[cfg(test)]

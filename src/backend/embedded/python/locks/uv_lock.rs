@@ -112,6 +112,52 @@ impl Choice {
     }
 }
 
+impl Choice {
+    /// The extras that are asked for.
+    fn extras(&self, root: &Package, project: &Project) -> Result<BTreeSet<String>, String> {
+        let known: BTreeSet<String> = root
+            .optional_dependencies
+            .keys()
+            .map(|it| normal(it))
+            .collect();
+        let mut extras = if self.all_extras {
+            known.clone()
+        } else {
+            self.extras.clone()
+        };
+        extras.retain(|extra| !self.no_extras.contains(extra));
+        if let Some(unknown) = extras
+            .iter()
+            .find(|it| !known.contains(*it) && !project.extras.contains(*it))
+        {
+            return Err(format!("it has no extra `{unknown}`"));
+        }
+        Ok(extras)
+    }
+
+    /// The groups that are asked for, with those that are asked for by default.
+    fn groups(&self, root: &Package, project: &Project) -> Result<BTreeSet<String>, String> {
+        let known: BTreeSet<String> = root.dev_dependencies.keys().map(|it| normal(it)).collect();
+        let mut groups = self.groups.clone();
+        if self.all_groups {
+            groups.extend(known.iter().cloned());
+        } else if !self.no_default_groups {
+            match &project.default_groups {
+                Some(named) => groups.extend(named.iter().cloned()),
+                None => groups.extend(known.iter().cloned()),
+            }
+        }
+        groups.retain(|group| !self.no_groups.contains(group));
+        if let Some(unknown) = groups
+            .iter()
+            .find(|it| !known.contains(*it) && !project.groups.contains(*it))
+        {
+            return Err(format!("it has no group `{unknown}`"));
+        }
+        Ok(groups)
+    }
+}
+
 /// The packages that a target wants of a project.
 pub(in super::super) fn read(
     text: &str,
@@ -241,40 +287,7 @@ impl<'a> Walk<'a> {
         project: &Project,
         choice: &Choice,
     ) -> Result<(), String> {
-        let known: BTreeSet<String> = root
-            .optional_dependencies
-            .keys()
-            .map(|it| normal(it))
-            .collect();
-        let mut extras = if choice.all_extras {
-            known.clone()
-        } else {
-            choice.extras.clone()
-        };
-        extras.retain(|extra| !choice.no_extras.contains(extra));
-        if let Some(unknown) = extras
-            .iter()
-            .find(|it| !known.contains(*it) && !project.extras.contains(*it))
-        {
-            return Err(format!("it has no extra `{unknown}`"));
-        }
-        let known: BTreeSet<String> = root.dev_dependencies.keys().map(|it| normal(it)).collect();
-        let mut groups = choice.groups.clone();
-        if choice.all_groups {
-            groups.extend(known.iter().cloned());
-        } else if !choice.no_default_groups {
-            match &project.default_groups {
-                Some(named) => groups.extend(named.iter().cloned()),
-                None => groups.extend(known.iter().cloned()),
-            }
-        }
-        groups.retain(|group| !choice.no_groups.contains(group));
-        if let Some(unknown) = groups
-            .iter()
-            .find(|it| !known.contains(*it) && !project.groups.contains(*it))
-        {
-            return Err(format!("it has no group `{unknown}`"));
-        }
+        let (extras, groups) = (choice.extras(root, project)?, choice.groups(root, project)?);
         let name = normal(&root.name);
         let mark = |kind: &str, what: &String| format!("{kind}-{}-{name}-{what}", name.len());
         let marks = extras.iter().map(|extra| mark("extra", extra));

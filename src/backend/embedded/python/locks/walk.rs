@@ -6,9 +6,18 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, Requirement, VersionOrUrl};
 
-use super::poetry::Package;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::tags::normal;
+
+/// A package, as far as the walk needs it.
+pub(super) struct Stop<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    /// The range of Python versions that it is for.
+    pub(super) python_versions: Option<&'a str>,
+    /// By name: a version, a table, or several of them.
+    pub(super) dependencies: &'a BTreeMap<String, toml::Value>,
+}
 
 /// What one package wants of another.
 #[derive(Debug, Default)]
@@ -85,7 +94,7 @@ impl Edge {
 
 /// A walk along dependencies.
 pub(super) struct Walk<'a> {
-    packages: &'a [Package],
+    packages: Vec<Stop<'a>>,
     by_name: BTreeMap<String, Vec<usize>>,
     environment: &'a Environment,
     /// The extras with which each package was come by.
@@ -94,10 +103,10 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(packages: &'a [Package], environment: &'a Environment) -> Self {
+    pub(super) fn new(packages: Vec<Stop<'a>>, environment: &'a Environment) -> Self {
         let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, package) in packages.iter().enumerate() {
-            by_name.entry(normal(&package.name)).or_default().push(at);
+            by_name.entry(normal(package.name)).or_default().push(at);
         }
         Self {
             packages,
@@ -138,8 +147,8 @@ impl<'a> Walk<'a> {
             let extras: Vec<ExtraName> = extras
                 .filter_map(|it| ExtraName::from_str(it).ok())
                 .collect();
-            let package: &'a Package = &self.packages[at];
-            for (name, value) in &package.dependencies {
+            let dependencies: &'a BTreeMap<_, _> = self.packages[at].dependencies;
+            for (name, value) in dependencies {
                 for edge in Edge::read(name, value)? {
                     // An optional dependency has a marker with its extra.
                     if !edge.is_optional || edge.marker.is_some() {
@@ -160,15 +169,14 @@ impl<'a> Walk<'a> {
     fn find(&self, edge: &Edge) -> Result<usize, String> {
         let name = &edge.name;
         let mut found = self.by_name.get(name).cloned().unwrap_or_default();
-        let packages = self.packages;
+        let packages = &self.packages;
         if found.len() > 1 {
             let fits = |at: &usize| {
                 let package = &packages[*at];
                 package
                     .python_versions
-                    .as_deref()
                     .is_none_or(|range| self.admits(range))
-                    && is_within(&package.version, edge.version.as_deref())
+                    && is_within(package.version, edge.version.as_deref())
             };
             found.retain(fits);
         }
