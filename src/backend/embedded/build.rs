@@ -10,6 +10,7 @@ use super::copy::{self, Item};
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
+use super::packages;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
@@ -21,7 +22,7 @@ use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
-use crate::recipe::{CopyStep, Step};
+use crate::recipe::{CopyStep, Pip, Step};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -39,6 +40,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
             job,
             source,
             image: start(job, source, platform, (&mut at, of))?,
+            platform,
             encoding: Encoding::default(),
             sets: 0,
         };
@@ -107,12 +109,13 @@ struct Building<'a> {
     job: &'a Job<'a>,
     source: &'a Source<'a>,
     image: Image,
+    platform: &'a str,
     encoding: Encoding,
     /// How many file sets have been used.
     sets: usize,
 }
 
-impl Building<'_> {
+impl<'a> Building<'a> {
     fn step(&mut self, step: &Step) -> Result<(), BuildError> {
         match step {
             Step::Env(pairs) => {
@@ -135,6 +138,7 @@ impl Building<'_> {
                 self.layer(&items, None, &step.words())
             }
             Step::Copy(copy) => self.copy(copy, &step.words()),
+            Step::Pip(pip) => self.pip(pip),
             other => Err(BuildError::Failed(format!(
                 "the embedded builder cannot do this: {}",
                 other.words()
@@ -150,9 +154,24 @@ impl Building<'_> {
         }
     }
 
-    fn copy(&mut self, copy: &CopyStep, words: &str) -> Result<(), BuildError> {
-        let files = &self.job.files[self.sets];
+    /// The files of the next set.
+    fn files(&mut self) -> &'a Files {
         self.sets += 1;
+        &self.job.files[self.sets - 1]
+    }
+
+    fn pip(&mut self, pip: &Pip) -> Result<(), BuildError> {
+        let files = pip.requirements.as_ref().map(|_| self.files());
+        let image = (&self.image, self.platform);
+        let whole = (self.job, self.source);
+        for installed in packages::pip(pip, files, image, self.encoding, whole)? {
+            self.add(installed.made, &installed.words)?;
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, copy: &CopyStep, words: &str) -> Result<(), BuildError> {
+        let files = self.files();
         let to = join_path(self.image.config.workdir(), &copy.to);
         let owner = copy.owner.as_ref();
         let owner = owner.map(|owner| Owner::read(owner, &self.image.tree));
@@ -261,6 +280,8 @@ impl Building<'_> {
                 let copies = before.filter(|step| matches!(step, Step::Copy(_)));
                 format!("copy[{}]", copies.count())
             }
+            Step::Pip(pip) if pip.requirements.is_some() => "requirements".to_owned(),
+            Step::Pip(_) => "packages".to_owned(),
             _ => return error,
         };
         match error {

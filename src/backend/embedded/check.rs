@@ -1,7 +1,8 @@
 //! What the embedded builder cannot do yet: whatever has to run something, or to install something. Pure.
 
+use super::python::arguments;
 use crate::backend::Unsupported;
-use crate::recipe::{CopySource, Recipe, Step};
+use crate::recipe::{CopySource, Interpreter, Recipe, Step};
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
@@ -30,6 +31,13 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
             Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
             Step::Python { .. } => ("python-version".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
+            Step::Pip(pip)
+                if matches!(pip.interpreter, Interpreter::Base | Interpreter::Exec(_)) =>
+            {
+                let why = arguments::refused(step)?;
+                let field = "pip-extra-args".to_owned();
+                return Some(Unsupported { field, why });
+            }
             Step::Pip(pip) if pip.requirements.is_some() => ("requirements".to_owned(), INSTALLS),
             Step::Pip(_) => ("packages".to_owned(), INSTALLS),
             Step::Lock(_) => ("requirements".to_owned(), INSTALLS),

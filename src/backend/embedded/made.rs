@@ -35,7 +35,12 @@ impl Key {
             Encoding::GzipSingle => self.text("gzip-single"),
             Encoding::Zstd => self.text("zstd"),
         }
-        format!("{MADE}{}", self.0.finalize().to_hex())
+        self.named(MADE)
+    }
+
+    /// The key as the name of a note that begins like this.
+    pub(super) fn named(&self, start: &str) -> String {
+        format!("{start}{}", self.0.finalize().to_hex())
     }
 }
 

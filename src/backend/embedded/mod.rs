@@ -16,6 +16,7 @@ mod files;
 mod fuzz;
 mod made;
 mod owner;
+mod packages;
 mod publish;
 mod python;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::fmt::Display;
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use ureq::config::ConfigBuilder;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
@@ -63,13 +66,37 @@ impl From<StoreError> for TransferError {
 
 type Result<T> = std::result::Result<T, TransferError>;
 
-/// A configuration for agents.
+/// A configuration for agents, which trust the certificates that this machine trusts.
 pub(in crate::backend) fn config(limits: &Limits) -> ConfigBuilder<AgentScope> {
+    let trusted = TlsConfig::builder().root_certs(roots());
     Agent::config_builder()
+        .tls_config(trusted.build())
         .timeout_connect(Some(limits.connect))
         .max_redirects(REDIRECTS)
         .http_status_as_error(false)
         .user_agent(concat!("imgspec/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The certificates of this machine, or the usual ones where it has none.
+fn roots() -> RootCerts {
+    const USUAL: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    static HAS_OWN: LazyLock<bool> = LazyLock::new(|| {
+        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os);
+        let is_linux = cfg!(target_os = "linux");
+        !is_linux
+            || named.iter().any(Option::is_some)
+            || USUAL.iter().any(|at| Path::new(at).exists())
+    });
+    if *HAS_OWN {
+        RootCerts::PlatformVerifier
+    } else {
+        RootCerts::WebPki
+    }
 }
 
 /// A configuration for agents that move blobs: as long as something moves, it may take any time.

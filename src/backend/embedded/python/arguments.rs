@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::tags::normal;
+use super::places::normal;
 use crate::recipe::{LockTool, Step};
 use crate::spec::RequirementsKind;
 

@@ -47,6 +47,14 @@ impl Indexes {
         Ok(Self { all, options })
     }
 
+    /// These, and then the public one.
+    pub(super) fn with_public(&self) -> Result<Self, String> {
+        let mut all = self.all.clone();
+        all.extend(Self::public()?.all);
+        let options = Vec::new();
+        Ok(Self { all, options })
+    }
+
     /// uv's options for the indexes of the manifest; it reads the variables itself.
     pub(super) fn options(&self) -> &[String] {
         &self.options

@@ -6,14 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::{Wheel, address};
 use crate::backend::BuildError;
 use crate::backend::embedded::common::stored;
+use crate::backend::embedded::made::Key;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
 
 /// The version of how the wheels of a step are found; part of the names of notes.
 const FORMAT: &str = "wanted 1";
 
-/// The beginning of the names of these notes.
-pub(in super::super) const PREFIX: &str = "wanted-";
+/// What the names of these notes begin with.
+pub(in super::super) const WANTED: &str = "wanted-";
 
 #[derive(Serialize, Deserialize)]
 struct KeptWheel {
@@ -26,34 +27,29 @@ struct KeptWheel {
     is_requested: bool,
 }
 
-/// The name of a note: a hash of all that decides what is wanted.
-#[derive(Debug, Clone)]
-pub(super) struct Question(blake3::Hasher);
+/// All that decides what is wanted.
+#[derive(Debug)]
+pub(super) struct Question(Key);
 
 impl Question {
     pub(super) fn new(kind: &str) -> Self {
-        let mut this = Self(blake3::Hasher::new());
-        this.add("format", [FORMAT]);
-        this.add("kind", [kind]);
-        this
+        let mut key = Key::default();
+        key.text(FORMAT);
+        key.text(kind);
+        Self(key)
     }
 
-    /// Adds values under a name.
-    pub(super) fn add<T: AsRef<[u8]>>(&mut self, name: &str, values: impl IntoIterator<Item = T>) {
-        let mut text = |part: &[u8]| {
-            self.0.update(&(part.len() as u64).to_le_bytes());
-            self.0.update(part);
-        };
+    /// Adds values.
+    pub(super) fn add<T: AsRef<[u8]>>(&mut self, values: impl IntoIterator<Item = T>) {
         let values: Vec<T> = values.into_iter().collect();
-        text(name.as_bytes());
-        text(&values.len().to_le_bytes());
+        self.0.number(values.len() as u64);
         for value in values {
-            text(value.as_ref());
+            self.0.text(value);
         }
     }
 
     fn name(&self) -> String {
-        format!("{PREFIX}{}", self.0.finalize().to_hex())
+        self.0.named(WANTED)
     }
 
     /// The answer that was kept. A damaged one counts as none.

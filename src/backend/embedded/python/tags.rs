@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::places::normal;
 use super::{Libc, Target};
 
 /// The tags of a target, each with its rank; 0 is the best.
@@ -61,20 +62,6 @@ impl WheelName {
             platform,
         })
     }
-}
-
-/// The name of a project as PEP 503 normalizes it.
-pub(super) fn normal(name: &str) -> String {
-    let mut normal = String::with_capacity(name.len());
-    for char in name.trim().chars() {
-        let is_mark = matches!(char, '-' | '_' | '.');
-        if !is_mark {
-            normal.extend(char.to_lowercase());
-        } else if !normal.ends_with('-') {
-            normal.push('-');
-        }
-    }
-    normal
 }
 
 impl Tags {
@@ -223,7 +210,6 @@ mod tests {
         ] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
-        assert_eq!(normal(" A__b.-.C "), "a-b-c");
     }
 
     #[test]

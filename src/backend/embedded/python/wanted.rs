@@ -7,8 +7,9 @@ use super::indexes::Indexes;
 use super::kept::Question;
 use super::locks::project::Project;
 use super::locks::uv_lock::{self, Choice};
-use super::locks::{self, Locked, Offer, poetry, pylock, requirements};
-use super::tags::{Tags, normal};
+use super::locks::{self, Locked, poetry, pylock, requirements};
+use super::places::normal;
+use super::tags::Tags;
 use super::uv::{self, Request};
 use super::{Target, Wheel, arguments};
 use crate::backend::BuildError;
@@ -50,13 +51,10 @@ pub(in super::super) fn pip(
     let indexes = Indexes::of(pip.index.as_ref(), &pip.extra_indexes, wanting.given);
     let indexes = indexes.map_err(failed)?;
     let mut question = wanting.question("pip", files, &indexes);
-    question.add("packages", &pip.packages);
-    question.add("arguments", &pip.extra_args);
+    question.add(&pip.packages);
+    question.add(&pip.extra_args);
     let unless = pip.unless_named.iter();
-    question.add(
-        "unless named",
-        unless.flat_map(|(name, package)| [name, package]),
-    );
+    question.add(unless.flat_map(|(name, package)| [name, package]));
     wanting.asked(&question, || {
         let kind = files.map(|files| RequirementsKind::of(main_file(files)));
         match (kind, files) {
@@ -88,7 +86,7 @@ pub(in super::super) fn lock(
     };
     let indexes = indexes.map_err(failed)?;
     let mut question = wanting.question("lock", Some(files), &indexes);
-    question.add("arguments", &lock.extra_args);
+    question.add(&lock.extra_args);
     wanting.asked(&question, || {
         let text = text(files, PROJECT)?;
         let project = Project::read(&text).map_err(failed)?;
@@ -117,9 +115,9 @@ impl Wanting<'_> {
         let libc = target.libc.to_string();
         let version = format!("{}.{}", target.version.0, target.version.1);
         let full = target.full_version.clone().unwrap_or_default();
-        question.add("target", [version, full, target.platform.to_string(), libc]);
-        question.add("indexes", indexes.all.iter().map(ToString::to_string));
-        question.add("files", files.iter().map(|files| files.digest));
+        question.add([version, full, target.platform.to_string(), libc]);
+        question.add(indexes.all.iter().map(ToString::to_string));
+        question.add(files.iter().map(|files| files.digest));
         question
     }
 
@@ -171,7 +169,7 @@ impl Wanting<'_> {
             if let Ok(offer) = offer
                 && offer.url.is_some()
             {
-                return wheel(locked, offer);
+                return locked.wheel(offer).map_err(failed);
             }
             let is_closed = !locked.wheels.is_empty() && locked.hashes.is_empty();
             if is_closed && offer.is_err() {
@@ -179,7 +177,8 @@ impl Wanting<'_> {
             }
             let admits = |requires: &str| environment.admits(requires).unwrap_or(true);
             let found = index.complete(locked, &admits)?;
-            wheel(locked, locks::choose(&found, &tags).map_err(failed)?)
+            let offer = locks::choose(&found, &tags).map_err(failed)?;
+            found.wheel(offer).map_err(failed)
         })?;
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
@@ -299,17 +298,4 @@ fn name_of(requirement: &str) -> Option<String> {
     let name = &requirement[..end];
     let begins = name.starts_with(|char: char| char.is_ascii_alphanumeric());
     begins.then(|| normal(name))
-}
-
-fn wheel(locked: &Locked, offer: &Offer) -> Result<Wheel, BuildError> {
-    let told = |what: &str| failed(format!("{} has no {what}", offer.file));
-    Ok(Wheel {
-        name: locked.name.clone(),
-        version: locked.version.clone(),
-        url: offer.url.clone().ok_or_else(|| told("address"))?,
-        sha256: offer.sha256.ok_or_else(|| told("sha256 hash"))?,
-        size: offer.size,
-        is_requested: locked.is_requested,
-        file: offer.file.clone(),
-    })
 }

@@ -11,10 +11,8 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::web::{
-    TransferError, carrying, is_loopback, is_passing, receive, send_patiently, words,
+    TransferError, Trial, WAITS, carrying, is_loopback, is_passing, words,
 };
-use crate::cancel::Cancel;
-use crate::limits::Limits;
 
 /// The largest page of an index, in bytes: those of the projects with most files have a few MiB.
 const LARGEST: u64 = 64 << 20;
@@ -45,12 +43,12 @@ impl<'a> Web<'a> {
         }
     }
 
-    fn limits(&self) -> &Limits {
-        &self.source.access.limits
-    }
-
-    fn cancel(&self) -> &Cancel {
-        self.source.cancel
+    fn trial(&self) -> Trial<'_> {
+        Trial {
+            cancel: self.source.cancel,
+            limits: &self.source.access.limits,
+            waits: &WAITS,
+        }
     }
 
     fn agent(&self, of: &Address) -> &Agent {
@@ -86,17 +84,12 @@ impl<'a> Web<'a> {
             have => self.get(at, &[("Range", &format!("bytes={have}-"))]),
         };
         let failed = |why: &dyn std::fmt::Display| TransferError::Passing(told(at, &why));
-        receive(
-            (digest, size),
-            self.source.store,
-            self.cancel(),
-            ask,
-            failed,
-        )
+        let trial = self.trial();
+        trial.receive((digest, size), self.source.store, ask, failed)
     }
 
     fn get(&self, at: &Address, headers: &[(&str, &str)]) -> Result<Response<Body>> {
-        let answer = send_patiently(self.cancel(), self.limits(), || {
+        let answer = self.trial().send(|| {
             let mut request = Request::get(at.as_str());
             for (name, value) in headers {
                 request = request.header(*name, *value);
@@ -132,7 +125,7 @@ impl<'a> Web<'a> {
     }
 
     fn broken(&self, at: &Address, error: &ureq::Error) -> TransferError {
-        if self.cancel().is_requested() {
+        if self.source.cancel.is_requested() {
             return TransferError::Cancelled;
         }
         TransferError::Passing(told(at, &words(error)))
@@ -148,7 +141,9 @@ pub(super) fn failure(what: &str, error: TransferError) -> BuildError {
     match error {
         TransferError::Absent => BuildError::Failed(format!("{what} is not found")),
         TransferError::Passing(why) => BuildError::Transient(format!("{what}: {why}")),
-        TransferError::Final(why) => BuildError::Failed(format!("{what}: {why}")),
+        TransferError::Final(why) | TransferError::Lost(why) | TransferError::Store(why) => {
+            BuildError::Failed(format!("{what}: {why}"))
+        }
         TransferError::Cancelled => BuildError::Cancelled,
     }
 }

@@ -13,7 +13,9 @@ use std::str::FromStr;
 
 use pep440_rs::Version;
 
-use super::tags::{Tags, WheelName, normal};
+use super::Wheel;
+use super::places::normal;
+use super::tags::{Tags, WheelName};
 use crate::backend::oci::name::Digest;
 
 /// A package that a lock file wants.
@@ -42,6 +44,41 @@ pub(super) struct Offer {
     pub(super) url: Option<String>,
     pub(super) sha256: Option<Digest>,
     pub(super) size: Option<u64>,
+}
+
+impl Locked {
+    /// A package of which only one file is wanted.
+    pub(super) fn of_wheel(name: &str, version: &str, file: &str, sha256: Digest) -> Self {
+        let offer = Offer {
+            file: file.to_owned(),
+            url: None,
+            sha256: Some(sha256),
+            size: None,
+        };
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            wheels: vec![offer],
+            hashes: Vec::new(),
+            index: None,
+            sdist: None,
+            is_requested: false,
+        }
+    }
+
+    /// The package with this file of it.
+    pub(super) fn wheel(&self, offer: &Offer) -> Result<Wheel, String> {
+        let missing = |what: &str| format!("`{}` has no {what}", offer.file);
+        Ok(Wheel {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            url: offer.url.clone().ok_or_else(|| missing("address"))?,
+            sha256: offer.sha256.ok_or_else(|| missing("sha256 hash"))?,
+            size: offer.size,
+            is_requested: self.is_requested,
+            file: offer.file.clone(),
+        })
+    }
 }
 
 /// The best wheel of a package for a target.

@@ -14,7 +14,7 @@ use super::walk::{Edge, Stop, Walk};
 use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
-use crate::backend::embedded::python::tags::normal;
+use crate::backend::embedded::python::places::normal;
 
 #[derive(Deserialize)]
 struct PoetryLock {

@@ -7,7 +7,7 @@ use pep440_rs::VersionSpecifiers;
 use pep508_rs::{Requirement, VersionOrUrl};
 use serde::Deserialize;
 
-use crate::backend::embedded::python::tags::normal;
+use crate::backend::embedded::python::places::normal;
 
 /// A project, as far as its lock file needs it.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use pep508_rs::{Requirement, VersionOrUrl};
 use super::{Locked, Offer, file_of, hash};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
-use crate::backend::embedded::python::tags::normal;
+use crate::backend::embedded::python::places::normal;
 use crate::fingerprint::requirement_lines;
 
 /// What a closed file says.

@@ -12,7 +12,7 @@ use super::project::Project;
 use super::{Locked, Offer, file_of, hash, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
-use crate::backend::embedded::python::tags::normal;
+use crate::backend::embedded::python::places::normal;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

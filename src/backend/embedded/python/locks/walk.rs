@@ -7,7 +7,7 @@ use pep440_rs::{Version, VersionSpecifiers};
 use pep508_rs::{ExtraName, Requirement, VersionOrUrl};
 
 use crate::backend::embedded::python::environment::Environment;
-use crate::backend::embedded::python::tags::normal;
+use crate::backend::embedded::python::places::normal;
 
 /// A package, as far as the walk needs it.
 pub(super) struct Stop<'a> {

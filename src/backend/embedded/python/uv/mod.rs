@@ -88,7 +88,7 @@ pub(super) fn platform(target: &Target) -> Result<String, BuildError> {
 
 /// Resolves requirements; returns a `pylock.toml`.
 pub(super) fn resolve(request: &Request<'_>, source: &Source<'_>) -> Result<String, BuildError> {
-    let uv = program::find(source)?;
+    let uv = program::find(request.given, request.indexes, source)?;
     source.notes.log("uv resolves the packages");
     let output = run(request, source, &mut request.command(&uv, source, false)?)?;
     if output.success {
