@@ -178,6 +178,7 @@ fn what_it_cannot_do_is_said_before_anything_is_built() {
     base-image "debian:12"
     apt-packages "git"
     packages "torch"
+    pip-extra-args "--no-binary :all:"
     commands "true" "false"
 }
 image "own" { builder "oci"; dockerfile "Dockerfile"; }

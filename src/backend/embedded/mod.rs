@@ -76,9 +76,9 @@ impl Embedded {
         Self {
             access: daemon.registries(),
             daemon,
+            tools: place.join("tools"),
             place,
             store: Mutex::default(),
-            tools: own.join("tools"),
         }
     }
 
