@@ -83,6 +83,8 @@ pub struct ImageSpec {
     pub workdir: Option<String>,
     /// Labels, in manifest order.
     pub labels: Vec<(String, String)>,
+    /// How layers are compressed: `gzip`, `gzip-single` or `zstd`.
+    pub compression: Option<String>,
     /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
     /// Steps in a user-defined order, run after those of the other fields.

@@ -340,6 +340,9 @@ impl Job<'_> {
     }
 }
 
+/// Why a builder does not honor `compression`.
+const COMPRESSION: &str = "how layers are compressed is the daemon's choice";
+
 /// A built image, with what its backend needs to find it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Artifact {

@@ -353,6 +353,7 @@ impl<S: Sink> Encoder<'_, S> {
             cmd,
             user,
             labels,
+            compression,
         } = config;
         if let Some(entrypoint) = entrypoint {
             self.texts("entrypoint", entrypoint);
@@ -364,6 +365,9 @@ impl<S: Sink> Encoder<'_, S> {
             self.text("user", user);
         }
         self.pairs("labels", labels);
+        if let Some(compression) = compression {
+            self.text("compression", compression);
+        }
     }
 
     /// Package indexes and installer arguments; `tail` distinguishes steps of the same kind.

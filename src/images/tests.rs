@@ -88,6 +88,7 @@ fn every_field_is_read_as_it_was_said() {
             .with_user("1000:1000")
             .with_workdir("/w")
             .with_label("a.b", "c")
+            .with_compression("gzip-single")
             .with_tag_format("{spec_hash}-cpu")
             .with_runtime_packages(["x"])
             .with_builder_option("progress", "plain")
@@ -244,6 +245,7 @@ fn everything() -> ImageSpec {
         user: text("app:app"),
         workdir: text("/w"),
         labels: pair("a.b", "c"),
+        compression: text("zstd"),
         tag_format: text("{spec_hash}-cpu"),
         steps: given.steps,
         dockerfile: Some(Box::new(

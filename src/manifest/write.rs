@@ -46,6 +46,7 @@ const ORDER: &[&str] = &[
     "entrypoint",
     "cmd",
     "labels",
+    "compression",
 ];
 
 /// The usual position of a field among the others.

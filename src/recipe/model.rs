@@ -176,6 +176,8 @@ pub struct Config {
     pub user: Option<String>,
     /// Labels, sorted by name.
     pub labels: Vec<(String, String)>,
+    /// How layers are compressed, if not in the usual way.
+    pub compression: Option<String>,
 }
 
 impl Default for Recipe {

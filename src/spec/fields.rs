@@ -142,6 +142,7 @@ static FIELDS: &[Field] = &[
     field("workdir", Text(slot!(workdir)), rules::absolute, &["working-dir", "workingdir"]),
     field("labels", Map(slot!(labels), any), rules::label_name, &["label"]),
     field("tag-format", Text(slot!(tag_format)), rules::check_tag_format, &["tag"]),
+    field("compression", Text(slot!(compression)), rules::compression, &[]),
     field("conda-packages", List(slot!(conda_packages)), rules::conda_package, &["conda"]),
     field("conda-channels", List(slot!(conda_channels)), rules::conda_channel, &["channels"]),
     field("cuda", Text(slot!(cuda)), rules::number, &[]),

@@ -99,6 +99,8 @@ impl ImageSpec {
         with_workdir: workdir;
         /// Sets the format of the tag; `{spec_hash}` stands for the tag derived from the image's key.
         with_tag_format: tag_format;
+        /// Sets how layers are compressed: `gzip`, `gzip-single` or `zstd`.
+        with_compression: compression;
         /// Makes the image compatible with this version of flytekit: sets its tag, user and environment.
         with_flytekit: flytekit;
     }

@@ -10,8 +10,8 @@ use super::buildkit::options;
 use super::daemon::{Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, CleanUp, Cleaned, Existence, Job, Notes, Outsider,
-    Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, Existence, Job,
+    Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -193,6 +193,9 @@ fn names(recipe: &Recipe, refuse: Refuse<'_>) {
 
 /// Rejects options that the daemon does not support, and references that would not remain a single word.
 fn wishes(recipe: &Recipe, refuse: Refuse<'_>) {
+    if recipe.config.compression.is_some() {
+        refuse("compression", COMPRESSION.to_owned());
+    }
     let is_strict = !recipe.wishes.is_lenient;
     let options = recipe.wishes.options.iter().filter(|_| is_strict);
     for (name, value) in options {

@@ -41,7 +41,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
             source,
             image: start(job, source, platform, (&mut at, of))?,
             platform,
-            encoding: Encoding::default(),
+            encoding: Encoding::read(job.recipe.config.compression.as_deref()),
             sets: 0,
         };
         for step in &job.recipe.steps {

@@ -105,6 +105,7 @@ pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
             cmd: texts("Cmd"),
             user: Some(config["User"].as_str().unwrap_or("0").to_owned()),
             labels: labels.into_iter().collect(),
+            compression: None,
         },
         ..Recipe::default()
     }

@@ -28,8 +28,8 @@ pub use program::{CONTEXT, Envd};
 
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Job, Notes,
-    Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, CleanUp, Cleaned, Existence,
+    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -134,6 +134,12 @@ impl Backend for Envd {
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
         let (_, mut unsupported) = layout::lay_out(recipe);
+        if recipe.config.compression.is_some() {
+            unsupported.push(Unsupported {
+                field: "compression".to_owned(),
+                why: COMPRESSION.to_owned(),
+            });
+        }
         let wishes = &recipe.wishes;
         if self.wanted.is_none() && wishes.registry_config.is_some() && !wishes.is_lenient {
             unsupported.push(Unsupported {

@@ -116,87 +116,91 @@ pub(in crate::backend) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-/// Sends a request, again after passing failures.
-pub(in crate::backend) fn send(
-    self,
-    send: impl Fn() -> Result<Response<Body>>,
-) -> Result<Response<Body>> {
-    let Self { cancel, limits, waits } = self;
-    let mut waits = waits.iter();
-    loop {
-        if cancel.is_requested() {
-            return Err(TransferError::Cancelled);
-        }
-        let answer = send();
-        let (is_passing, asked) = match &answer {
-            Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
-            Err(TransferError::Passing(_)) => (true, None),
-            Err(_) => (false, None),
-        };
-        match waits.next().filter(|_| is_passing) {
-            Some(wait) => {
-                let wait = asked.unwrap_or(*wait).max(*wait);
-                pause(wait.min(limits.answer), cancel)?;
-            }
-            None => return answer,
-        }
-    }
-}
-
-/// Fetches a blob into the store; a connection that breaks is continued where it broke. `most` is its size, if that is
-/// known; `ask` requests the blob from a byte on; `failed` words a failure that may pass.
-pub(in crate::backend) fn receive(
-    self,
-    (wanted, most): (Digest, Option<u64>),
-    to: &Store,
-    ask: impl Fn(u64) -> Result<Response<Body>>,
-    failed: impl Fn(&dyn Display) -> TransferError,
-) -> Result<()> {
-    let Self { cancel, waits, .. } = self;
-    let mut writer = to.writer()?;
-    let mut piece = vec![0; PIECE];
-    let mut broken = 0;
-    loop {
-        let have = writer.size();
-        let mut answer = ask(have)?;
-        if have > 0 && answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-            // It broke after the last byte.
-            break;
-        }
-        if have > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
-            writer = to.writer()?;
-        }
-        let mut body = answer.body_mut().as_reader();
-        let error = loop {
+    /// Sends a request, again after passing failures.
+    pub(in crate::backend) fn send(
+        self,
+        send: impl Fn() -> Result<Response<Body>>,
+    ) -> Result<Response<Body>> {
+        let Self {
+            cancel,
+            limits,
+            waits,
+        } = self;
+        let mut waits = waits.iter();
+        loop {
             if cancel.is_requested() {
                 return Err(TransferError::Cancelled);
             }
-            match body.read(&mut piece) {
-                Ok(0) => break None,
-                Ok(_) if most.is_some_and(|most| writer.size() >= most) => {
-                    return Err(failed(&format!(
-                        "it sent more than {} bytes",
-                        most.unwrap_or(0)
-                    )));
+            let answer = send();
+            let (is_passing, asked) = match &answer {
+                Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
+                Err(TransferError::Passing(_)) => (true, None),
+                Err(_) => (false, None),
+            };
+            match waits.next().filter(|_| is_passing) {
+                Some(wait) => {
+                    let wait = asked.unwrap_or(*wait).max(*wait);
+                    pause(wait.min(limits.answer), cancel)?;
                 }
-                Ok(count) => writer.add(&piece[..count])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Some(error),
+                None => return answer,
             }
-        };
-        let Some(error) = error else { break };
-        broken += 1;
-        match waits.get(broken - 1) {
-            Some(wait) => pause(*wait, cancel)?,
-            None => return Err(failed(&error)),
         }
     }
-    match writer.finish(Some(wanted)) {
-        Ok(_) => Ok(()),
-        Err(error @ StoreError::Mismatch { .. }) => Err(failed(&error)),
-        Err(error) => Err(error.into()),
+
+    /// Fetches a blob into the store; a connection that breaks is continued where it broke. `most` is its size, if that is
+    /// known; `ask` requests the blob from a byte on; `failed` words a failure that may pass.
+    pub(in crate::backend) fn receive(
+        self,
+        (wanted, most): (Digest, Option<u64>),
+        to: &Store,
+        ask: impl Fn(u64) -> Result<Response<Body>>,
+        failed: impl Fn(&dyn Display) -> TransferError,
+    ) -> Result<()> {
+        let Self { cancel, waits, .. } = self;
+        let mut writer = to.writer()?;
+        let mut piece = vec![0; PIECE];
+        let mut broken = 0;
+        loop {
+            let have = writer.size();
+            let mut answer = ask(have)?;
+            if have > 0 && answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+                // It broke after the last byte.
+                break;
+            }
+            if have > 0 && answer.status() != StatusCode::PARTIAL_CONTENT {
+                writer = to.writer()?;
+            }
+            let mut body = answer.body_mut().as_reader();
+            let error = loop {
+                if cancel.is_requested() {
+                    return Err(TransferError::Cancelled);
+                }
+                match body.read(&mut piece) {
+                    Ok(0) => break None,
+                    Ok(_) if most.is_some_and(|most| writer.size() >= most) => {
+                        return Err(failed(&format!(
+                            "it sent more than {} bytes",
+                            most.unwrap_or(0)
+                        )));
+                    }
+                    Ok(count) => writer.add(&piece[..count])?,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => break Some(error),
+                }
+            };
+            let Some(error) = error else { break };
+            broken += 1;
+            match waits.get(broken - 1) {
+                Some(wait) => pause(*wait, cancel)?,
+                None => return Err(failed(&error)),
+            }
+        }
+        match writer.finish(Some(wanted)) {
+            Ok(_) => Ok(()),
+            Err(error @ StoreError::Mismatch { .. }) => Err(failed(&error)),
+            Err(error) => Err(error.into()),
+        }
     }
-}
 }
 
 fn pause(time: Duration, cancel: &Cancel) -> Result<()> {

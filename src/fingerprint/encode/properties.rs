@@ -88,12 +88,14 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         prop::option::of(words()),
         prop::option::of(text()),
         pairs(),
+        prop::option::of(text()),
     )
-        .prop_map(|(entrypoint, cmd, user, labels)| Config {
+        .prop_map(|(entrypoint, cmd, user, labels, compression)| Config {
             entrypoint,
             cmd,
             user,
             labels,
+            compression,
         });
     let steps = prop::collection::vec(step(), 0..4);
     (words(), base, steps, config, secrets()).prop_map(

@@ -87,6 +87,7 @@ fn sample() -> Recipe {
             cmd: Some(texts("--help")),
             user: Some("app".into()),
             labels: vec![("team".into(), "ml".into())],
+            compression: None,
         },
         ..Recipe::default()
     }

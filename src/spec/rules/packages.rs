@@ -129,6 +129,13 @@ pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     }
 }
 
+pub(crate) fn compression(value: &str) -> Result<(), Refused> {
+    match value {
+        "gzip" | "gzip-single" | "zstd" => Ok(()),
+        _ => refuse("it must be `gzip`, `gzip-single` or `zstd`"),
+    }
+}
+
 /// A supported release of flytekit: since 1.15.3, tags have been computed in the same way.
 pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
     number(value)?;

@@ -21,7 +21,7 @@ use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
 /// How much content is held at once, and the largest member that is not read in pieces.
-const BATCH: u64 = 8 << 20;
+const BATCH: u64 = 4 << 20;
 
 /// Smaller files are compressed anew, together with the heads beside them.
 const SMALL: u64 = 2 << 10;
@@ -66,7 +66,7 @@ pub(super) fn write(
 ) -> Result<Layer, BuildError> {
     let mut writer = LayerWriter::new(store, encoding).map_err(failed)?;
     thread::scope(|scope| {
-        let (give, take) = sync_channel(2);
+        let (give, take) = sync_channel(1);
         scope.spawn(move || {
             if let Err(error) = read(entries, cancel, &give) {
                 // A writer that has failed does not listen.

@@ -53,6 +53,7 @@ fn what_the_recipe_says_goes_before_what_the_base_says() {
             cmd: None,
             user: Some("0".into()),
             labels: vec![("a".into(), "2".into())],
+            compression: None,
         },
         ..Recipe::default()
     };

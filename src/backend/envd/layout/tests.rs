@@ -242,6 +242,7 @@ fn what_only_the_finished_image_says_is_no_matter_of_envds() {
             cmd: Some(vec!["b".into()]),
             user: Some("app".into()),
             labels: vec![("x".into(), "y".into())],
+            compression: None,
         },
         ..recipe(Vec::new())
     };

@@ -23,7 +23,6 @@ const AT_ONCE: usize = 8;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(dead_code, reason = "the field that chooses them is being built")]
 pub(in crate::backend) enum Encoding {
     /// Gzip, in several members.
     #[default]
@@ -34,6 +33,15 @@ pub(in crate::backend) enum Encoding {
 }
 
 impl Encoding {
+    /// What a manifest calls it; the usual one for `None`.
+    pub(in crate::backend) fn read(name: Option<&str>) -> Self {
+        match name {
+            Some("gzip-single") => Self::GzipSingle,
+            Some("zstd") => Self::Zstd,
+            _ => Self::Gzip,
+        }
+    }
+
     /// OCI's type of such a layer.
     pub(in crate::backend) fn media_type(self) -> &'static str {
         match self {
