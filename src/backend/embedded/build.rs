@@ -10,7 +10,8 @@ use super::copy::{self, Item};
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
-use super::packages;
+use super::packages::Packages;
+use super::python::install::Installed;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
@@ -22,7 +23,7 @@ use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
-use crate::recipe::{CopyStep, Pip, Step};
+use crate::recipe::{CopyStep, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -138,7 +139,9 @@ impl<'a> Building<'a> {
                 self.layer(&items, None, &step.words())
             }
             Step::Copy(copy) => self.copy(copy, &step.words()),
+            Step::Python { version } => self.python(version, &step.words()),
             Step::Pip(pip) => self.pip(pip),
+            Step::Lock(lock) => self.lock(lock),
             other => Err(BuildError::Failed(format!(
                 "the embedded builder cannot do this: {}",
                 other.words()
@@ -160,12 +163,43 @@ impl<'a> Building<'a> {
         &self.job.files[self.sets - 1]
     }
 
+    fn packages(&self) -> Packages<'a> {
+        Packages {
+            job: self.job,
+            source: self.source,
+            platform: self.platform,
+            encoding: self.encoding,
+        }
+    }
+
     fn pip(&mut self, pip: &Pip) -> Result<(), BuildError> {
         let files = pip.requirements.as_ref().map(|_| self.files());
-        let image = (&self.image, self.platform);
-        let whole = (self.job, self.source);
-        for installed in packages::pip(pip, files, image, self.encoding, whole)? {
-            self.add(installed.made, &installed.words)?;
+        let installed = self.packages().pip(pip, files, &self.image)?;
+        self.installed(installed)
+    }
+
+    fn lock(&mut self, lock: &Lock) -> Result<(), BuildError> {
+        let files = self.files();
+        let made = self.packages().environment(lock, &self.image)?;
+        self.add(made, &format!("environment: {VENV_HOME}"))?;
+        self.image.config.set_variable("VIRTUAL_ENV", VENV_HOME);
+        self.image.config.prepend_path(&format!("{VENV_HOME}/bin"));
+        let installed = self.packages().lock(lock, files, &self.image)?;
+        self.installed(installed)
+    }
+
+    fn python(&mut self, version: &str, words: &str) -> Result<(), BuildError> {
+        let made = self.packages().python(version, &self.image)?;
+        self.add(made, words)?;
+        self.image
+            .config
+            .prepend_path(&format!("{PYTHON_HOME}/bin"));
+        Ok(())
+    }
+
+    fn installed(&mut self, layers: Vec<Installed>) -> Result<(), BuildError> {
+        for Installed { made, words } in layers {
+            self.add(made, &words)?;
         }
         Ok(())
     }
@@ -282,6 +316,8 @@ impl<'a> Building<'a> {
             }
             Step::Pip(pip) if pip.requirements.is_some() => "requirements".to_owned(),
             Step::Pip(_) => "packages".to_owned(),
+            Step::Lock(_) => "requirements".to_owned(),
+            Step::Python { .. } => "python-version".to_owned(),
             _ => return error,
         };
         match error {

@@ -29,18 +29,17 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
             Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => return None,
             Step::Copy(_) => ("copy".to_owned(), "it does not copy from other images yet"),
             Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
-            Step::Python { .. } => ("python-version".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
-            Step::Pip(pip)
-                if matches!(pip.interpreter, Interpreter::Base | Interpreter::Exec(_)) =>
-            {
+            Step::Python { .. } => return None,
+            Step::Pip(_) | Step::Lock(_) if is_for_conda(step) => {
+                let why = "it does not install packages for conda's Python yet";
+                ("packages".to_owned(), why)
+            }
+            Step::Pip(_) | Step::Lock(_) => {
                 let why = arguments::refused(step)?;
                 let field = "pip-extra-args".to_owned();
                 return Some(Unsupported { field, why });
             }
-            Step::Pip(pip) if pip.requirements.is_some() => ("requirements".to_owned(), INSTALLS),
-            Step::Pip(_) => ("packages".to_owned(), INSTALLS),
-            Step::Lock(_) => ("requirements".to_owned(), INSTALLS),
             Step::Account { .. } => ("user".to_owned(), "it does not create accounts yet"),
             Step::Run { .. } => {
                 let at = commands.next().unwrap_or(0);
@@ -51,6 +50,15 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         Some(Unsupported { field, why })
     });
     own.into_iter().chain(steps).collect()
+}
+
+fn is_for_conda(step: &Step) -> bool {
+    let interpreter = match step {
+        Step::Pip(pip) => &pip.interpreter,
+        Step::Lock(lock) => &lock.interpreter,
+        _ => return false,
+    };
+    *interpreter == Interpreter::Conda
 }
 
 const INSTALLS: &str = "it does not install packages yet";

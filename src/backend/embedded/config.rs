@@ -74,6 +74,12 @@ impl Config {
         set.unwrap_or(PATH.trim_start_matches("PATH="))
     }
 
+    /// Puts a directory first in `PATH`.
+    pub(super) fn prepend_path(&mut self, folder: &str) {
+        let path = format!("{folder}:{}", self.search_path());
+        self.set_variable("PATH", &path);
+    }
+
     pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.config().insert(name.to_owned(), value.into());
     }

@@ -1,50 +1,110 @@
-//! Steps that install Python packages: which wheels they want, the wheels themselves, and the layers of them.
+//! Steps that install Python and packages for it: which wheels they want, the wheels themselves, and the layers of them.
 
 use super::base::{Image, Source};
+use super::common::failed;
+use super::made::{Made, Once};
 use super::python::given::Given;
 use super::python::install::{self, Installed, Place};
+use super::python::managed::Mirrors;
 use super::python::wanted::{self, Wanting};
-use super::python::{fetch, target};
+use super::python::{Target, Wheel, fetch, managed, target, venv};
 use crate::backend::oci::layer::Encoding;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Job, context, secret};
 use crate::fingerprint::Files;
-use crate::recipe::Pip;
+use crate::recipe::{Interpreter, Lock, Pip};
 
-/// The layers of a step that installs packages for a Python of the image.
-pub(super) fn pip(
-    pip: &Pip,
-    files: Option<&Files>,
-    (image, platform): (&Image, &str),
-    encoding: Encoding,
-    (job, source): (&Job<'_>, &Source<'_>),
-) -> Result<Vec<Installed>, BuildError> {
-    let revealed = secret::of_job(job, &|name| std::env::var(name).ok())?;
-    let hider = secret::Hider::new(&revealed);
-    let given = Given::of(job.recipe, &revealed);
-    let platform = Platform::read(platform);
-    let target = target::find(&image.tree, &platform, &pip.interpreter, &image.config)?;
-    let scratch = context::scratch(job)?;
-    let wanting = Wanting {
-        target: &target,
-        given: &given,
-        source,
-        scratch: &scratch,
-        is_anew: job.no_cache,
-    };
-    let wheels = wanted::pip(pip, files, &wanting);
-    context::drop_scratch(job);
-    let fetched = wheels.and_then(|wheels| {
-        fetch::all(&wheels, &given, source)?;
-        Ok(wheels)
-    });
-    let wheels = fetched.map_err(|error| hider.hide_error(error))?;
-    let place = Place {
-        target: &target,
-        tree: &image.tree,
-        layers: image.parts.len(),
-        encoding,
-        use_known: !job.no_cache,
-    };
-    install::layers(&wheels, &place, source)
+/// What the steps of an image have in common on a platform.
+pub(super) struct Packages<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) platform: &'a str,
+    pub(super) encoding: Encoding,
+}
+
+impl Packages<'_> {
+    /// The layers of a step that installs packages for a Python of the image.
+    pub(super) fn pip(
+        &self,
+        pip: &Pip,
+        files: Option<&Files>,
+        image: &Image,
+    ) -> Result<Vec<Installed>, BuildError> {
+        let target = self.target(&pip.interpreter, image)?;
+        self.install(image, &target, |wanting| wanted::pip(pip, files, wanting))
+    }
+
+    /// The layers of a lock file's packages, whose environment the image has.
+    pub(super) fn lock(
+        &self,
+        lock: &Lock,
+        files: &Files,
+        image: &Image,
+    ) -> Result<Vec<Installed>, BuildError> {
+        let target = self.target(&Interpreter::Venv, image)?;
+        self.install(image, &target, |wanting| wanted::lock(lock, files, wanting))
+    }
+
+    /// The layer of a lock file's environment.
+    pub(super) fn environment(&self, lock: &Lock, image: &Image) -> Result<Made, BuildError> {
+        let base = self.target(&lock.interpreter, image)?;
+        venv::layer(&base, &image.tree, &self.once())
+    }
+
+    /// The layer of a Python of the image's own.
+    pub(super) fn python(&self, version: &str, image: &Image) -> Result<Made, BuildError> {
+        let platform = Platform::read(self.platform);
+        let libc = target::libc(&image.tree, &platform).map_err(failed)?;
+        let mirrors = Mirrors::of(&|name| std::env::var(name).ok());
+        let system = (&platform, libc);
+        managed::layer(version, &image.tree, system, &mirrors, &self.once())
+    }
+
+    fn once(&self) -> Once<'_> {
+        Once {
+            source: self.source,
+            encoding: self.encoding,
+            use_known: !self.job.no_cache,
+        }
+    }
+
+    fn target(&self, interpreter: &Interpreter, image: &Image) -> Result<Target, BuildError> {
+        let platform = Platform::read(self.platform);
+        target::find(&image.tree, &platform, interpreter, &image.config)
+    }
+
+    fn install(
+        &self,
+        image: &Image,
+        target: &Target,
+        wanted: impl FnOnce(&Wanting<'_>) -> Result<Vec<Wheel>, BuildError>,
+    ) -> Result<Vec<Installed>, BuildError> {
+        let (job, source) = (self.job, self.source);
+        let revealed = secret::of_job(job, &|name| std::env::var(name).ok())?;
+        let hider = secret::Hider::new(&revealed);
+        let given = Given::of(job.recipe, &revealed);
+        let scratch = context::scratch(job)?;
+        let wanting = Wanting {
+            target,
+            given: &given,
+            source,
+            scratch: &scratch,
+            is_anew: job.no_cache,
+        };
+        let wheels = wanted(&wanting);
+        context::drop_scratch(job);
+        let fetched = wheels.and_then(|wheels| {
+            fetch::all(&wheels, &given, source)?;
+            Ok(wheels)
+        });
+        let wheels = fetched.map_err(|error| hider.hide_error(error))?;
+        let place = Place {
+            target,
+            tree: &image.tree,
+            layers: image.parts.len(),
+            encoding: self.encoding,
+            use_known: !job.no_cache,
+        };
+        install::layers(&wheels, &place, source)
+    }
 }

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layer::{self, Entries, Open, Source, told};
+use super::locks::same_version;
 use super::plan::{self, Content, Plan};
 use super::zip::Zip;
 use super::{Target, Wheel};
@@ -82,7 +83,7 @@ fn missing<'a>(wheels: &'a [Wheel], place: &Place<'_>) -> Result<Vec<&'a Wheel>,
     for wheel in wheels {
         match installed.get(super::places::normal(&wheel.name).as_str()) {
             None => missing.push(wheel),
-            Some(version) if *version == wheel.version => {}
+            Some(version) if same_version(version, &wheel.version) => {}
             Some(version) => {
                 let Wheel {
                     name, version: new, ..

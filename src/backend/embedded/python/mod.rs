@@ -19,6 +19,7 @@ pub(super) mod kept;
 mod layer;
 mod locks;
 mod logins;
+pub(super) mod managed;
 mod places;
 mod plan;
 mod record;
@@ -31,6 +32,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod uv;
+pub(super) mod venv;
 pub(super) mod wanted;
 mod web;
 mod zip;

@@ -200,7 +200,7 @@ fn package<'a>(list: Option<&'a str>, name: &str) -> Option<&'a str> {
 }
 
 /// The C library, by the names that its kind has on this architecture.
-fn libc(tree: &Tree, platform: &Platform) -> Result<Libc, String> {
+pub(in crate::backend::embedded) fn libc(tree: &Tree, platform: &Platform) -> Result<Libc, String> {
     let architecture = match (platform.architecture.as_str(), platform.variant.as_str()) {
         ("amd64", _) => ["x86_64-linux-gnu", "x86_64"],
         ("arm64", _) => ["aarch64-linux-gnu", "aarch64"],

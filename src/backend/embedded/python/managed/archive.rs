@@ -1,0 +1,200 @@
+//! Writes the layer of an archive with Python: its `python/` below a directory of its own, in its own order.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, EntryType};
+
+use crate::backend::oci::layer::{Entry, EntryKind, LayerWriter};
+use crate::backend::oci::store::StoreError;
+use crate::cancel::Cancel;
+
+/// More entries and bytes than any Python has.
+const MOST: usize = 500_000;
+const LARGEST: u64 = 8 << 30;
+
+/// How much is copied at once.
+const PIECE: usize = 256 << 10;
+
+/// Why an archive cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ArchiveError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// What has been written.
+pub(super) struct Written {
+    folders: BTreeSet<String>,
+    others: BTreeSet<String>,
+    /// The names directly below the archive's directory.
+    pub(super) top: BTreeSet<String>,
+}
+
+/// Writes what is in the archive below `to`, which exists.
+pub(super) fn write(
+    file: File,
+    to: &str,
+    writer: &mut LayerWriter,
+    cancel: &Cancel,
+) -> Result<Written, ArchiveError> {
+    let mut file = BufReader::with_capacity(PIECE, file);
+    let mut magic = [0; 4];
+    file.read_exact(&mut magic)?;
+    let whole = io::Cursor::new(magic).chain(file);
+    let plain: Box<dyn Read> = match magic {
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole)?),
+        _ => Box::new(MultiGzDecoder::new(whole)),
+    };
+    let mut written = Written {
+        folders: BTreeSet::new(),
+        others: BTreeSet::new(),
+        top: BTreeSet::new(),
+    };
+    let mut archive = Archive::new(plain);
+    let mut total = 0_u64;
+    for (count, entry) in archive.entries()?.enumerate() {
+        let mut entry = entry?;
+        total = total.saturating_add(entry.size());
+        if count == MOST || total > LARGEST {
+            return refused("it has more in it than any Python");
+        }
+        if cancel.is_requested() {
+            return Err(ArchiveError::Cancelled);
+        }
+        written.entry(&mut entry, to, writer, cancel)?;
+    }
+    Ok(written)
+}
+
+fn refused<T>(why: impl Into<String>) -> Result<T, ArchiveError> {
+    Err(ArchiveError::Refused(why.into()))
+}
+
+impl Written {
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.others.contains(path)
+    }
+
+    fn entry(
+        &mut self,
+        entry: &mut tar::Entry<'_, impl Read>,
+        to: &str,
+        writer: &mut LayerWriter,
+        cancel: &Cancel,
+    ) -> Result<(), ArchiveError> {
+        let shown = entry.path()?.display().to_string();
+        let kind = entry.header().entry_type();
+        if kind == EntryType::XGlobalHeader {
+            return Ok(());
+        }
+        let parts: Vec<&str> = shown
+            .split('/')
+            .filter(|part| !matches!(*part, "" | "."))
+            .collect();
+        let [top, parts @ ..] = parts.as_slice() else {
+            return Ok(());
+        };
+        if *top != "python" || parts.contains(&"..") {
+            return refused(format!(
+                "its entry `{shown}` is not in its directory `python`"
+            ));
+        }
+        let [.., name] = parts else { return Ok(()) };
+        self.top.insert(parts[0].to_owned());
+        let above = self.above(to, &parts[..parts.len() - 1], writer)?;
+        let path = format!("{above}/{name}");
+        if kind == EntryType::Directory {
+            return self.folder(path, writer);
+        }
+        if self.folders.contains(&path) || !self.others.insert(path.clone()) {
+            return refused(format!("it has `{shown}` twice"));
+        }
+        let is_executable = entry.header().mode()? & 0o111 != 0;
+        let target = entry
+            .link_name()?
+            .map(|target| target.display().to_string());
+        let (kind, mode) = match (kind, &target) {
+            (EntryType::Symlink, Some(target)) => (EntryKind::Link { target }, 0o777),
+            (EntryType::Regular | EntryType::Continuous, _) => {
+                let size = entry.size();
+                let mode = if is_executable { 0o755 } else { 0o644 };
+                (EntryKind::File { size }, mode)
+            }
+            _ => {
+                return refused(format!(
+                    "its entry `{shown}` is no file, directory or symbolic link"
+                ));
+            }
+        };
+        let head = Entry {
+            path: &path,
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+        };
+        writer.entry(&head)?;
+        let mut left = match kind {
+            EntryKind::File { size } => size,
+            _ => 0,
+        };
+        let mut piece = vec![0; PIECE];
+        while left > 0 {
+            if cancel.is_requested() {
+                return Err(ArchiveError::Cancelled);
+            }
+            match entry.read(&mut piece)? {
+                0 => return refused(format!("it ends within `{shown}`")),
+                count => {
+                    writer.content(&piece[..count])?;
+                    left = left.saturating_sub(count as u64);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the directories that are not there yet; nothing is below a file or a link.
+    fn above(
+        &mut self,
+        to: &str,
+        parts: &[&str],
+        writer: &mut LayerWriter,
+    ) -> Result<String, ArchiveError> {
+        let mut path = to.to_owned();
+        for part in parts {
+            path = format!("{path}/{part}");
+            self.folder(path.clone(), writer)?;
+        }
+        Ok(path)
+    }
+
+    fn folder(&mut self, path: String, writer: &mut LayerWriter) -> Result<(), ArchiveError> {
+        if self.others.contains(&path) {
+            return refused(format!(
+                "it has something below `{path}`, which is no directory"
+            ));
+        }
+        if !self.folders.contains(&path) {
+            let entry = Entry {
+                path: &path,
+                kind: EntryKind::Folder,
+                mode: 0o755,
+                uid: 0,
+                gid: 0,
+            };
+            writer.entry(&entry)?;
+            self.folders.insert(path);
+        }
+        Ok(())
+    }
+}
