@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::base::{Image, Source};
-use super::common::{NAME, failed};
-use super::copy::{self, Item};
+use super::common::failed;
+use super::copy::{self, Item, Origin};
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
+use super::taken::Taken;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
@@ -21,7 +22,7 @@ use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
-use crate::recipe::{CopyStep, Step};
+use crate::recipe::{CopySource, CopyStep, Step};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -38,6 +39,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
         let mut building = Building {
             job,
             source,
+            platform,
             image: start(job, source, platform, (&mut at, of))?,
             encoding: Encoding::default(),
             sets: 0,
@@ -82,18 +84,7 @@ fn start(
         }
         Base::Image(id) => {
             step(id);
-            let base = job.base(id)?;
-            if base.backend == NAME {
-                let digest = Digest::read(&base.digest);
-                let digest =
-                    digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
-                source.built(digest, platform)
-            } else {
-                Err(BuildError::Failed(format!(
-                    "`{id}` is built by `{}`, whose images the embedded builder cannot reach; give both the same builder",
-                    base.backend
-                )))
-            }
+            source.made(job, id, platform)
         }
     };
     image.map_err(|error| BuildError::Step {
@@ -106,6 +97,7 @@ fn start(
 struct Building<'a> {
     job: &'a Job<'a>,
     source: &'a Source<'a>,
+    platform: &'a str,
     image: Image,
     encoding: Encoding,
     /// How many file sets have been used.
@@ -151,12 +143,29 @@ impl Building<'_> {
     }
 
     fn copy(&mut self, copy: &CopyStep, words: &str) -> Result<(), BuildError> {
-        let files = &self.job.files[self.sets];
-        self.sets += 1;
         let to = join_path(self.image.config.workdir(), &copy.to);
         let owner = copy.owner.as_ref();
         let owner = owner.map(|owner| Owner::read(owner, &self.image.tree));
         let owner = owner.transpose().map_err(BuildError::Failed)?;
+        if let CopySource::Image { image, path } = &copy.from {
+            let words = format!("{words} ({image}:{path})");
+            let platform = self.platform;
+            let from = self.source.made(self.job, image, platform)?;
+            let onto = (&self.image.tree, to.as_str());
+            let taken = Taken::new(&from, path, onto, owner, self.source).map_err(|error| {
+                error.reworded(|why| format!("`{image}` cannot be copied from: {why}"))
+            })?;
+            if taken.items.is_empty() {
+                self.image.config.add_history(&words, None);
+                return Ok(());
+            }
+            let encoding = self.encoding;
+            let write = || taken.write(encoding, self.source);
+            let made = self.once().get(&taken.key(encoding), &words, write)?;
+            return self.add(made, &words);
+        }
+        let files = &self.job.files[self.sets];
+        self.sets += 1;
         let items = copy::copy(&self.image.tree, files, &to, owner).map_err(no_way)?;
         let words = format!("{words} ({})", shown(files));
         self.layer(&items, Some(files), &words)
@@ -174,13 +183,16 @@ impl Building<'_> {
             return Ok(());
         }
         let key = key(items, self.encoding);
-        let once = Once {
+        let made = self.once().get(&key, words, || self.write(items, files))?;
+        self.add(made, words)
+    }
+
+    fn once(&self) -> Once<'_> {
+        Once {
             source: self.source,
             encoding: self.encoding,
             use_known: !self.job.no_cache,
-        };
-        let made = once.get(&key, words, || self.write(items, files))?;
-        self.add(made, words)
+        }
     }
 
     /// Puts a layer on top.
@@ -198,7 +210,7 @@ impl Building<'_> {
         let mut writer = LayerWriter::new(store, self.encoding).map_err(failed)?;
         for item in items {
             writer.entry(&item.entry()).map_err(failed)?;
-            let (Some(files), Some(from)) = (files, item.from) else {
+            let (Some(files), Origin::Workspace(from)) = (files, item.from) else {
                 continue;
             };
             let mut trouble = None;
@@ -284,16 +296,19 @@ fn key(items: &[Item<'_>], encoding: Encoding) -> String {
         for number in numbers {
             key.number(number);
         }
-        match item.from.map(|from| &from.kind) {
-            Some(EntryKind::File { digest, .. }) => {
-                key.text("file");
-                key.text(digest);
-            }
-            Some(EntryKind::Link { target }) => {
-                key.text("link");
-                key.text(target);
-            }
-            Some(EntryKind::Folder) | None => key.text("folder"),
+        match item.from {
+            Origin::Workspace(from) => match &from.kind {
+                EntryKind::File { digest, .. } => {
+                    key.text("file");
+                    key.text(digest);
+                }
+                EntryKind::Link { target } => {
+                    key.text("link");
+                    key.text(target);
+                }
+                EntryKind::Folder => key.text("folder"),
+            },
+            Origin::Folder | Origin::Image(_) => key.text("folder"),
         }
     }
     key.finish(encoding)
