@@ -291,57 +291,43 @@ fn items<'a>(
     let real = from.resolve(path).map_err(told)?;
     let target = onto.resolve(to).map_err(told)?;
     let mut items = Items::new(onto, owner.unwrap_or_default());
-    let owner_of = |node: &Node| {
-        owner.unwrap_or(Owner {
+    let mut put = |place: &str, node: &'a Node| {
+        let own = Owner {
             user: node.uid,
             group: node.gid,
-        })
+        };
+        let owner = owner.unwrap_or(own);
+        match &node.kind {
+            NodeKind::Folder => items.folder_as(place, node.mode, owner).map_err(told),
+            NodeKind::Special => Err(format!(
+                "`/{}` is a device or a pipe, which is not copied",
+                node.path
+            )),
+            _ => items
+                .put(place, Origin::Image(node), node.mode, owner)
+                .map_err(told),
+        }
     };
-    let node = from.get(&real);
-    let is_folder = from.is_folder(&real) || (node.is_none() && from.below(&real).next().is_some());
-    let Some(node) = node.filter(|_| !is_folder) else {
-        if !is_folder {
+    let is_inside = from.below(&real).next().is_some();
+    match from.get(&real) {
+        Some(node) if node.kind != NodeKind::Folder => {
+            let name = path.trim_end_matches('/').rsplit('/').next();
+            let is_into = to.ends_with('/') || onto.is_folder(&target);
+            match name.filter(|_| is_into) {
+                Some(name) => put(&below(&target, name), node)?,
+                None => put(&target, node)?,
+            }
+        }
+        None if !is_inside && !real.is_empty() => {
             return Err(format!("there is no `{path}` in the image"));
         }
-        items.above(&below(&target, "")).map_err(told)?;
-        // A directory that the copy makes is as it was; one that is there, or that `/` asks for, is not changed.
-        if let Some(node) = node.filter(|_| !onto.is_folder(&target) && !to.ends_with('/')) {
-            items
-                .folder_as(&target, node.mode, owner_of(node))
-                .map_err(told)?;
-        }
-        for (path, node) in from.below(&real) {
-            let place = below(&target, path);
-            match &node.kind {
-                NodeKind::Folder => items.folder_as(&place, node.mode, owner_of(node)),
-                NodeKind::Special => {
-                    return Err(format!(
-                        "`/{}` is a device or a pipe, which is not copied",
-                        node.path
-                    ));
-                }
-                _ => items.put(&place, Origin::Image(node), node.mode, owner_of(node)),
+        _ => {
+            for (path, node) in from.below(&real) {
+                put(&below(&target, path), node)?;
             }
-            .map_err(told)?;
+            // It is there even if nothing is in it; as with Docker, it does not take over the attributes of the source.
+            items.above(&below(&target, "")).map_err(told)?;
         }
-        return Ok(items.items.into_values().collect());
-    };
-    if node.kind == NodeKind::Special {
-        return Err(format!(
-            "`{path}` is a device or a pipe, which is not copied"
-        ));
     }
-    let name = path
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    let target = if to.ends_with('/') || onto.is_folder(&target) {
-        below(&target, name)
-    } else {
-        target
-    };
-    let put = items.put(&target, Origin::Image(node), node.mode, owner_of(node));
-    put.map_err(told)?;
     Ok(items.items.into_values().collect())
 }

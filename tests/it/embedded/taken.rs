@@ -121,7 +121,7 @@ fn copies_keep_what_files_are() {
         entries(&sandbox, &layers[0]),
         [
             "new/ Directory 755 0:0",
-            "new/dir/ Directory 750 7:8",
+            "new/dir/ Directory 755 0:0",
             "new/dir/a Regular 4755 7:8 content of z",
             "new/dir/link Symlink 777 7:8 z",
             "new/dir/ping Regular 755 7:8 ping SCHILY.xattr.security.capability",
