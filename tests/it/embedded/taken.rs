@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use serde_json::Value;
+use tar::EntryType as Kind;
 
 use crate::sandbox::Sandbox;
 
@@ -28,7 +29,6 @@ fn root_fs(more: &str) -> Vec<u8> {
             builder.append_link(&mut head, path, target).unwrap();
         }
     };
-    use tar::EntryType as Kind;
     add(Kind::Directory, "opt/", 0o750, "", "");
     // Not sorted: layers of others are in any order.
     add(Kind::Regular, "opt/z", 0o4755, "", "content of z");
