@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::base::{Image, Source};
 use super::common::failed;
-use super::copy::{self, Item, Origin};
+use super::copy::{self, Copied, Item};
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
@@ -210,7 +210,7 @@ impl Building<'_> {
         let mut writer = LayerWriter::new(store, self.encoding).map_err(failed)?;
         for item in items {
             writer.entry(&item.entry()).map_err(failed)?;
-            let (Some(files), Origin::Workspace(from)) = (files, item.from) else {
+            let (Some(files), Copied::Workspace(from)) = (files, item.from) else {
                 continue;
             };
             let mut trouble = None;
@@ -297,7 +297,7 @@ fn key(items: &[Item<'_>], encoding: Encoding) -> String {
             key.number(number);
         }
         match item.from {
-            Origin::Workspace(from) => match &from.kind {
+            Copied::Workspace(from) => match &from.kind {
                 EntryKind::File { digest, .. } => {
                     key.text("file");
                     key.text(digest);
@@ -308,7 +308,7 @@ fn key(items: &[Item<'_>], encoding: Encoding) -> String {
                 }
                 EntryKind::Folder => key.text("folder"),
             },
-            Origin::Folder | Origin::Image(_) => key.text("folder"),
+            Copied::Folder | Copied::Image(_) => key.text("folder"),
         }
     }
     key.finish(encoding)

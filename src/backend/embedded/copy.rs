@@ -17,7 +17,7 @@ const FOLDER: u32 = 0o755;
 
 /// What an entry is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin<'a> {
+pub(super) enum Copied<'a> {
     /// A directory.
     Folder,
     /// A file or link of the workspace.
@@ -30,7 +30,7 @@ pub(super) enum Origin<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item<'a> {
     pub(super) path: String,
-    pub(super) from: Origin<'a>,
+    pub(super) from: Copied<'a>,
     pub(super) mode: u32,
     pub(super) owner: Owner,
 }
@@ -39,7 +39,7 @@ impl Item<'_> {
     fn folder(path: String, owner: Owner) -> Self {
         Self {
             path,
-            from: Origin::Folder,
+            from: Copied::Folder,
             mode: FOLDER,
             owner,
         }
@@ -49,16 +49,16 @@ impl Item<'_> {
     pub(super) fn entry(&self) -> Entry<'_> {
         use fingerprint::EntryKind as Kind;
         self.entry_of(match &self.from {
-            Origin::Workspace(from) => match &from.kind {
+            Copied::Workspace(from) => match &from.kind {
                 Kind::File { size, .. } => EntryKind::File { size: *size },
                 Kind::Link { target } => EntryKind::Link { target },
                 Kind::Folder => EntryKind::Folder,
             },
-            Origin::Image(Node {
+            Copied::Image(Node {
                 kind: NodeKind::Link(target),
                 ..
             }) => EntryKind::Link { target },
-            Origin::Image(_) | Origin::Folder => EntryKind::Folder,
+            Copied::Image(_) | Copied::Folder => EntryKind::Folder,
         })
     }
 
@@ -186,14 +186,14 @@ impl<'a, 't> Items<'a, 't> {
             fingerprint::EntryKind::File { .. } => 0o644,
             _ => 0o777,
         };
-        self.put(path, Origin::Workspace(entry), mode, self.owner)
+        self.put(path, Copied::Workspace(entry), mode, self.owner)
     }
 
     /// A file or a link; a link in its place is replaced.
     pub(super) fn put(
         &mut self,
         path: &str,
-        from: Origin<'a>,
+        from: Copied<'a>,
         mode: u32,
         owner: Owner,
     ) -> Result<(), NoWay> {
@@ -216,7 +216,7 @@ impl<'a, 't> Items<'a, 't> {
 fn kept(node: &Node) -> Item<'static> {
     Item {
         path: node.path.clone(),
-        from: Origin::Folder,
+        from: Copied::Folder,
         mode: node.mode,
         owner: Owner {
             user: node.uid,

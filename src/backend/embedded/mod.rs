@@ -40,8 +40,7 @@ use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
     Export, Job, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported, Wanted,
-    context, labels,
-    waiting,
+    context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;

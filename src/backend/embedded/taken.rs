@@ -8,15 +8,16 @@ use std::io::{self, Read};
 
 use tar::{Archive, EntryType};
 
-use super::base::{Image, LayerNote, Source};
+use super::base::{Image, LayerNote, Source, told};
 use super::common::failed;
-use super::copy::{Item, Items, Origin, below};
+use super::copy::{Copied, Item, Items, below};
 use super::made::Key;
 use super::owner::Owner;
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{
     Encoding, EntryKind, Layer, LayerWriter, Node, NodeKind, XATTR, Xattr, inside, plain,
 };
+use crate::backend::oci::manifest::Descriptor;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Spool;
 use crate::backend::oci::tree::{NoWay, Tree};
@@ -79,7 +80,7 @@ impl<'a> Taken<'a> {
             contents: Vec::new(),
         };
         let places = taken.items.iter().map(|item| match &item.from {
-            Origin::Image(node) if !matches!(node.kind, NodeKind::Link(_)) => {
+            Copied::Image(node) if !matches!(node.kind, NodeKind::Link(_)) => {
                 taken.place(&node.path).map(Some)
             }
             _ => Ok(None),
@@ -133,7 +134,7 @@ impl<'a> Taken<'a> {
                     key.text(path);
                 }
                 (
-                    Origin::Image(Node {
+                    Copied::Image(Node {
                         kind: NodeKind::Link(target),
                         ..
                     }),
@@ -202,7 +203,17 @@ impl<'a> Taken<'a> {
         let mut held = HashMap::new();
         for (layer, mut paths) in wanted {
             paths.sort_unstable();
-            let blob = self.from.parts[layer].digest;
+            let part = &self.from.parts[layer];
+            let blob = part.digest;
+            let layer_of = Descriptor {
+                media_type: part.media_type.clone(),
+                digest: blob,
+                size: Some(part.size),
+                urls: Vec::new(),
+                platform: None,
+            };
+            let obtained = source.supply().obtain(&layer_of);
+            obtained.map_err(|error| told(error, &format!("layer {blob}")))?;
             let found = gather_layer(blob, &paths, spool, source);
             for (path, content) in found.map_err(|error| match error {
                 _ if source.cancel.is_requested() => BuildError::Cancelled,
@@ -304,7 +315,7 @@ fn items<'a>(
                 node.path
             )),
             _ => items
-                .put(place, Origin::Image(node), node.mode, owner)
+                .put(place, Copied::Image(node), node.mode, owner)
                 .map_err(told),
         }
     };
