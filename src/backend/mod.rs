@@ -7,6 +7,7 @@ mod buildkit;
 mod cleaning;
 mod context;
 pub mod daemon;
+mod details;
 pub mod docker;
 mod dockerfile;
 pub mod embedded;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
+pub use details::{ConfigDetails, Details, LayerDetails};
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
@@ -131,6 +133,16 @@ pub trait Backend: Send + Sync {
         Err(BuildError::Failed(why))
     }
 
+    /// What an image consists of, for this platform, or the first one that it has; `None` if it cannot tell.
+    fn inspect(
+        &self,
+        _: Subject<'_>,
+        _: Option<&str>,
+        _: &Cancel,
+    ) -> Option<Result<Details, BuildError>> {
+        None
+    }
+
     /// Builds one image. The reference names the result only once this returns.
     ///
     /// # Errors
@@ -152,6 +164,15 @@ pub trait Backend: Send + Sync {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError>;
+}
+
+/// An image to look into.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// One that the backend has built.
+    Built(&'a Artifact),
+    /// One of a registry, by reference.
+    Registry(&'a str),
 }
 
 /// Where images are written.

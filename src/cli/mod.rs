@@ -19,6 +19,7 @@ mod fmt;
 mod generate;
 mod import;
 mod init;
+mod inspect;
 mod load;
 mod lock;
 mod metadata;
@@ -95,6 +96,8 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// List everything that an image's key is made of, and what changed since its last build
     Explain(explain::ExplainArgs),
+    /// Show what an image consists of: config, layers, what made them, and what other images have too
+    Inspect(inspect::InspectArgs),
     /// Write the files that a builder would receive for an image
     Render(render::RenderArgs),
     /// Print the references of images
@@ -177,6 +180,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Lock(args) => lock::run(&args, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
+        Command::Inspect(args) => inspect::run(&args, context),
         Command::Render(args) => render::run(&args, context),
         Command::Tag(args) => tag::run(&args, context),
         Command::Init(args) => init::run(&args, context),

@@ -2,6 +2,8 @@
 
 #[path = "embedded/reach.rs"]
 mod reach;
+#[path = "embedded/taken.rs"]
+mod taken;
 
 use std::process::Command;
 

@@ -1,7 +1,9 @@
 //! The embedded builder without any daemon: what it makes is the same everywhere, whole after any death, and refused in words.
 
 mod files;
+mod inspect;
 mod python;
+mod taken;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::base::{Image, Source};
-use super::common::{NAME, failed};
-use super::copy::{self, Item};
+use super::common::failed;
+use super::copy::{self, Copied, Item};
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
 use super::packages::Packages;
 use super::python::install::Installed;
+use super::taken::Taken;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
@@ -23,7 +24,7 @@ use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
-use crate::recipe::{CopyStep, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
+use crate::recipe::{CopySource, CopyStep, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -40,8 +41,8 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
         let mut building = Building {
             job,
             source,
-            image: start(job, source, platform, (&mut at, of))?,
             platform,
+            image: start(job, source, platform, (&mut at, of))?,
             encoding: Encoding::read(job.recipe.config.compression.as_deref()),
             sets: 0,
         };
@@ -85,18 +86,7 @@ fn start(
         }
         Base::Image(id) => {
             step(id);
-            let base = job.base(id)?;
-            if base.backend == NAME {
-                let digest = Digest::read(&base.digest);
-                let digest =
-                    digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
-                source.built(digest, platform)
-            } else {
-                Err(BuildError::Failed(format!(
-                    "`{id}` is built by `{}`, whose images the embedded builder cannot reach; give both the same builder",
-                    base.backend
-                )))
-            }
+            source.made(job, id, platform)
         }
     };
     image.map_err(|error| BuildError::Step {
@@ -109,8 +99,8 @@ fn start(
 struct Building<'a> {
     job: &'a Job<'a>,
     source: &'a Source<'a>,
-    image: Image,
     platform: &'a str,
+    image: Image,
     encoding: Encoding,
     /// How many file sets have been used.
     sets: usize,
@@ -205,11 +195,28 @@ impl<'a> Building<'a> {
     }
 
     fn copy(&mut self, copy: &CopyStep, words: &str) -> Result<(), BuildError> {
-        let files = self.files();
         let to = join_path(self.image.config.workdir(), &copy.to);
         let owner = copy.owner.as_ref();
         let owner = owner.map(|owner| Owner::read(owner, &self.image.tree));
         let owner = owner.transpose().map_err(BuildError::Failed)?;
+        if let CopySource::Image { image, path } = &copy.from {
+            let words = format!("{words} ({image}:{path})");
+            let platform = self.platform;
+            let from = self.source.made(self.job, image, platform)?;
+            let onto = (&self.image.tree, to.as_str());
+            let taken = Taken::new(&from, path, onto, owner, self.source).map_err(|error| {
+                error.reworded(|why| format!("`{image}` cannot be copied from: {why}"))
+            })?;
+            if taken.items.is_empty() {
+                self.image.config.add_history(&words, None);
+                return Ok(());
+            }
+            let encoding = self.encoding;
+            let write = || taken.write(encoding, self.source);
+            let made = self.once().get(&taken.key(encoding), &words, write)?;
+            return self.add(made, &words);
+        }
+        let files = self.files();
         let items = copy::copy(&self.image.tree, files, &to, owner).map_err(no_way)?;
         let words = format!("{words} ({})", shown(files));
         self.layer(&items, Some(files), &words)
@@ -227,13 +234,16 @@ impl<'a> Building<'a> {
             return Ok(());
         }
         let key = key(items, self.encoding);
-        let once = Once {
+        let made = self.once().get(&key, words, || self.write(items, files))?;
+        self.add(made, words)
+    }
+
+    fn once(&self) -> Once<'_> {
+        Once {
             source: self.source,
             encoding: self.encoding,
             use_known: !self.job.no_cache,
-        };
-        let made = once.get(&key, words, || self.write(items, files))?;
-        self.add(made, words)
+        }
     }
 
     /// Puts a layer on top.
@@ -251,7 +261,7 @@ impl<'a> Building<'a> {
         let mut writer = LayerWriter::new(store, self.encoding).map_err(failed)?;
         for item in items {
             writer.entry(&item.entry()).map_err(failed)?;
-            let (Some(files), Some(from)) = (files, item.from) else {
+            let (Some(files), Copied::Workspace(from)) = (files, item.from) else {
                 continue;
             };
             let mut trouble = None;
@@ -341,16 +351,19 @@ fn key(items: &[Item<'_>], encoding: Encoding) -> String {
         for number in numbers {
             key.number(number);
         }
-        match item.from.map(|from| &from.kind) {
-            Some(EntryKind::File { digest, .. }) => {
-                key.text("file");
-                key.text(digest);
-            }
-            Some(EntryKind::Link { target }) => {
-                key.text("link");
-                key.text(target);
-            }
-            Some(EntryKind::Folder) | None => key.text("folder"),
+        match item.from {
+            Copied::Workspace(from) => match &from.kind {
+                EntryKind::File { digest, .. } => {
+                    key.text("file");
+                    key.text(digest);
+                }
+                EntryKind::Link { target } => {
+                    key.text("link");
+                    key.text(target);
+                }
+                EntryKind::Folder => key.text("folder"),
+            },
+            Copied::Folder | Copied::Image(_) => key.text("folder"),
         }
     }
     key.finish(encoding)

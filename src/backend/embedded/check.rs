@@ -2,7 +2,7 @@
 
 use super::python::arguments;
 use crate::backend::Unsupported;
-use crate::recipe::{CopySource, Interpreter, Recipe, Step};
+use crate::recipe::{Interpreter, Recipe, Step};
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
@@ -25,9 +25,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     let mut commands = 0..;
     let steps = steps.iter().filter_map(|step| {
         let (field, why) = match step {
-            Step::Env(_) | Step::User(_) | Step::Workdir(_) => return None,
-            Step::Copy(copy) if matches!(copy.from, CopySource::Files(_)) => return None,
-            Step::Copy(_) => ("copy".to_owned(), "it does not copy from other images yet"),
+            Step::Env(_) | Step::User(_) | Step::Workdir(_) | Step::Copy(_) => return None,
             Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
             Step::Python { .. } => return None,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::owner::Owner;
 use crate::backend::context::folders;
-use crate::backend::oci::layer::{Entry, EntryKind, Node};
+use crate::backend::oci::layer::{Entry, EntryKind, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
 use crate::backend::steps::main_file;
 use crate::fingerprint::{self, Files};
@@ -15,12 +15,22 @@ use crate::fingerprint::{self, Files};
 /// The mode of directories that are made.
 const FOLDER: u32 = 0o755;
 
+/// What an entry is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copied<'a> {
+    /// A directory.
+    Folder,
+    /// A file or link of the workspace.
+    Workspace(&'a fingerprint::Entry),
+    /// A file or link of another image.
+    Image(&'a Node),
+}
+
 /// An entry of the layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item<'a> {
     pub(super) path: String,
-    /// The file or link that is copied; `None` for a directory.
-    pub(super) from: Option<&'a fingerprint::Entry>,
+    pub(super) from: Copied<'a>,
     pub(super) mode: u32,
     pub(super) owner: Owner,
 }
@@ -29,19 +39,30 @@ impl Item<'_> {
     fn folder(path: String, owner: Owner) -> Self {
         Self {
             path,
-            from: None,
+            from: Copied::Folder,
             mode: FOLDER,
             owner,
         }
     }
 
-    /// What a tar says about it.
+    /// What a tar says about it, unless it is a file of another image.
     pub(super) fn entry(&self) -> Entry<'_> {
-        let kind = match self.from.map(|from| &from.kind) {
-            Some(fingerprint::EntryKind::File { size, .. }) => EntryKind::File { size: *size },
-            Some(fingerprint::EntryKind::Link { target }) => EntryKind::Link { target },
-            Some(fingerprint::EntryKind::Folder) | None => EntryKind::Folder,
-        };
+        use fingerprint::EntryKind as Kind;
+        self.entry_of(match &self.from {
+            Copied::Workspace(from) => match &from.kind {
+                Kind::File { size, .. } => EntryKind::File { size: *size },
+                Kind::Link { target } => EntryKind::Link { target },
+                Kind::Folder => EntryKind::Folder,
+            },
+            Copied::Image(Node {
+                kind: NodeKind::Link(target),
+                ..
+            }) => EntryKind::Link { target },
+            Copied::Image(_) | Copied::Folder => EntryKind::Folder,
+        })
+    }
+
+    pub(super) fn entry_of<'k>(&'k self, kind: EntryKind<'k>) -> Entry<'k> {
         Entry {
             path: &self.path,
             kind,
@@ -97,7 +118,7 @@ pub(super) fn folder(tree: &Tree, path: &str, owner: Owner) -> Result<Vec<Item<'
     Ok(items.items.into_values().collect())
 }
 
-fn below(folder: &str, name: &str) -> String {
+pub(super) fn below(folder: &str, name: &str) -> String {
     if folder.is_empty() {
         name.to_owned()
     } else {
@@ -141,23 +162,23 @@ impl<'a, 't> Items<'a, 't> {
     }
 
     fn folder(&mut self, path: &str) -> Result<(), NoWay> {
+        self.folder_as(path, FOLDER, self.owner)
+    }
+
+    /// A directory with these attributes.
+    pub(super) fn folder_as(&mut self, path: &str, mode: u32, owner: Owner) -> Result<(), NoWay> {
         self.above(path)?;
         match self.tree.get(path) {
             Some(_) if !self.tree.is_folder(path) => Err(NoWay::NoFolder(path.to_owned())),
             _ => {
-                let folder = Item::folder(path.to_owned(), self.owner);
-                self.items.insert(path.to_owned(), folder);
+                let folder = Item::folder(path.to_owned(), owner);
+                self.items.insert(path.to_owned(), Item { mode, ..folder });
                 Ok(())
             }
         }
     }
 
     fn file(&mut self, path: &str, entry: &'a fingerprint::Entry) -> Result<(), NoWay> {
-        self.above(path)?;
-        // A link in its place is replaced.
-        if self.tree.is_folder(path) {
-            return Err(NoWay::Folder(path.to_owned()));
-        }
         let mode = match &entry.kind {
             fingerprint::EntryKind::File {
                 executable: true, ..
@@ -165,13 +186,29 @@ impl<'a, 't> Items<'a, 't> {
             fingerprint::EntryKind::File { .. } => 0o644,
             _ => 0o777,
         };
+        self.put(path, Copied::Workspace(entry), mode, self.owner)
+    }
+
+    /// A file or a link; a link in its place is replaced.
+    pub(super) fn put(
+        &mut self,
+        path: &str,
+        from: Copied<'a>,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<(), NoWay> {
+        self.above(path)?;
+        if self.tree.is_folder(path) {
+            return Err(NoWay::Folder(path.to_owned()));
+        }
+        let path = path.to_owned();
         let item = Item {
-            path: path.to_owned(),
-            from: Some(entry),
+            path: path.clone(),
+            from,
             mode,
-            owner: self.owner,
+            owner,
         };
-        self.items.insert(path.to_owned(), item);
+        self.items.insert(path, item);
         Ok(())
     }
 }
@@ -179,7 +216,7 @@ impl<'a, 't> Items<'a, 't> {
 fn kept(node: &Node) -> Item<'static> {
     Item {
         path: node.path.clone(),
-        from: None,
+        from: Copied::Folder,
         mode: node.mode,
         owner: Owner {
             user: node.uid,

@@ -14,11 +14,13 @@ mod export;
 mod files;
 #[cfg(test)]
 mod fuzz;
+mod inspect;
 mod made;
 mod owner;
 mod packages;
 mod publish;
 mod python;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -37,9 +39,9 @@ use super::oci::registry::{self, Access, TransferError};
 use super::oci::store::Store;
 use super::platform::Platform;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Export, Job,
-    Notes, Outsider, Resolved, StoreKind, Unresolved, Unsupported, Wanted, context, labels,
-    waiting,
+    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
+    Export, Job, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported, Wanted,
+    context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;
@@ -271,6 +273,24 @@ impl Backend for Embedded {
 
     fn is_store_own(&self) -> bool {
         true
+    }
+
+    fn inspect(
+        &self,
+        subject: Subject<'_>,
+        platform: Option<&str>,
+        cancel: &Cancel,
+    ) -> Option<Result<Details, BuildError>> {
+        Some(match subject {
+            Subject::Registry(reference) => {
+                inspect::of_registry(reference, platform, &self.access, cancel)
+            }
+            Subject::Built(image) => self.store(cancel).and_then(|store| {
+                let digest = Digest::read(&image.digest);
+                let digest = digest.ok_or_else(|| failed("it has no digest"))?;
+                inspect::of_store(&store, digest, platform)
+            }),
+        })
     }
 
     fn loads(&self) -> bool {

@@ -1,4 +1,4 @@
-use super::copy::{copy, folder};
+use super::copy::{Copied, copy, folder};
 use super::owner::Owner;
 use crate::backend::oci::layer::{Index, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
@@ -67,7 +67,7 @@ fn copied(tree: &Tree, files: &Files, to: &str, owner: Option<u64>) -> Vec<Strin
     });
     let items = copy(tree, files, to, owner).unwrap();
     let words = items.iter().map(|item| {
-        let slash = if item.from.is_none() { "/" } else { "" };
+        let slash = if item.from == Copied::Folder { "/" } else { "" };
         format!("{}{slash} {:o} {}", item.path, item.mode, item.owner.user)
     });
     words.collect()

@@ -82,6 +82,20 @@ impl Tree {
         inside.filter_map(|path| path.split('/').next()).collect()
     }
 
+    /// Everything in a directory whose links have been followed, by paths from there.
+    pub(in crate::backend) fn below<'a>(
+        &'a self,
+        folder: &str,
+    ) -> impl Iterator<Item = (&'a str, &'a Node)> {
+        let above = match folder {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
+        let inside = self.0.range(above.clone()..);
+        let inside = inside.map_while(move |(path, node)| Some((path.strip_prefix(&above)?, node)));
+        inside.filter(|(path, _)| !path.is_empty())
+    }
+
     /// The text of a file that has been kept, such as `etc/passwd`.
     pub(in crate::backend) fn text(&self, path: &str) -> Option<&str> {
         match &self.get(&self.resolve(path).ok()?)?.kind {

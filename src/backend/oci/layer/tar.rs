@@ -10,6 +10,9 @@ use tar::{EntryType, Header};
 /// express.
 const EPOCH: u64 = 315_532_800;
 
+/// The start of the names of extended attributes.
+pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -42,20 +45,30 @@ pub(in crate::backend) enum EntryKind<'a> {
     Link {
         target: &'a str,
     },
+    /// Another name of a file that the layer has already.
+    HardLink {
+        target: &'a str,
+    },
 }
 
+/// An extended attribute: its name and value.
+pub(in crate::backend) type Xattr = (String, Vec<u8>);
+
 /// The blocks before an entry's content.
-pub(super) fn head(entry: &Entry<'_>) -> io::Result<Vec<u8>> {
+pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     let mut header = Header::new_ustar();
     let mut records = Vec::new();
     let (kind, size) = match entry.kind {
         EntryKind::Folder => (EntryType::Directory, 0),
         EntryKind::File { size } => (EntryType::Regular, size),
-        EntryKind::Link { target } => {
+        EntryKind::Link { target } | EntryKind::HardLink { target } => {
             if header.set_link_name_literal(target).is_err() {
-                record(&mut records, "linkpath", target);
+                record(&mut records, "linkpath", target.as_bytes());
             }
-            (EntryType::Symlink, 0)
+            match entry.kind {
+                EntryKind::HardLink { .. } => (EntryType::Link, 0),
+                _ => (EntryType::Symlink, 0),
+            }
         }
     };
     header.set_entry_type(kind);
@@ -64,13 +77,13 @@ pub(super) fn head(entry: &Entry<'_>) -> io::Result<Vec<u8>> {
         _ => entry.path.to_owned(),
     };
     if header.set_path(&path).is_err() {
-        record(&mut records, "path", &path);
+        record(&mut records, "path", path.as_bytes());
         let cut: String = path.chars().filter(char::is_ascii).take(90).collect();
         header.set_path(cut.trim_end_matches('/'))?;
     }
     for (name, number) in [("uid", entry.uid), ("gid", entry.gid)] {
         if number > LARGEST {
-            record(&mut records, name, &number.to_string());
+            record(&mut records, name, number.to_string().as_bytes());
         }
     }
     header.set_uid(entry.uid.min(LARGEST));
@@ -78,10 +91,13 @@ pub(super) fn head(entry: &Entry<'_>) -> io::Result<Vec<u8>> {
     header.set_mode(entry.mode);
     header.set_mtime(EPOCH);
     if size >= 8 << 30 {
-        record(&mut records, "size", &size.to_string());
+        record(&mut records, "size", size.to_string().as_bytes());
         header.set_size(0);
     } else {
         header.set_size(size);
+    }
+    for (name, value) in xattrs {
+        record(&mut records, &format!("{XATTR}{name}"), value);
     }
     header.set_cksum();
     let mut blocks = Vec::with_capacity(BLOCK);
@@ -99,13 +115,15 @@ pub(super) fn padding(size: u64) -> usize {
 }
 
 /// Appends a PAX record: its length, which counts itself, its name, and its value.
-fn record(records: &mut Vec<u8>, name: &str, value: &str) {
+fn record(records: &mut Vec<u8>, name: &str, value: &[u8]) {
     let rest = name.len() + value.len() + 3;
     let mut length = rest + 1;
     while rest + length.to_string().len() != length {
         length = rest + length.to_string().len();
     }
-    records.extend(format!("{length} {name}={value}\n").into_bytes());
+    records.extend(format!("{length} {name}=").into_bytes());
+    records.extend_from_slice(value);
+    records.push(b'\n');
 }
 
 /// An extended header with these records.

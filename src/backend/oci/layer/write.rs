@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::compress::{Compressor, Encoding};
 use super::index::{Index, Node, NodeKind};
-use super::tar::{self, Entry, EntryKind};
+use super::tar::{self, Entry, EntryKind, Xattr};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{Blob, Store, StoreError, Writer};
 
@@ -48,12 +48,22 @@ impl LayerWriter {
 
     /// Begins an entry. Entries must be sorted so that directories come before what is in them.
     pub(in crate::backend) fn entry(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        self.entry_with(entry, &[])
+    }
+
+    /// Begins an entry with extended attributes.
+    pub(in crate::backend) fn entry_with(
+        &mut self,
+        entry: &Entry<'_>,
+        xattrs: &[Xattr],
+    ) -> Result<(), StoreError> {
         debug_assert_eq!(self.left, 0, "the previous file is whole");
-        let head = tar::head(entry).map_err(StoreError::Files)?;
+        let head = tar::head(entry, xattrs).map_err(StoreError::Files)?;
         self.bytes(&head)?;
         let kind = match entry.kind {
             EntryKind::Folder => NodeKind::Folder,
             EntryKind::Link { target } => NodeKind::Link(target.to_owned()),
+            EntryKind::HardLink { target } => NodeKind::HardLink(target.to_owned()),
             EntryKind::File { size } => {
                 (self.left, self.padding) = (size, tar::padding(size));
                 NodeKind::File(None)

@@ -83,6 +83,19 @@ impl<'a> Transfer<'a> {
         }
     }
 
+    /// A small blob, such as a config.
+    pub(in crate::backend) fn small(&self, digest: Digest) -> Result<Vec<u8>> {
+        let path = format!("blobs/{digest}");
+        let request = || self.request(Method::GET, &path);
+        let mut answer = self.found(self.send(request, &Load::Nothing)?)?;
+        let bytes = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let bytes = bytes.map_err(|error| self.broken(&error))?;
+        match Digest::of(&bytes) {
+            found if found == digest => Ok(bytes),
+            found => Err(self.passing(&format!("it sent `{found}` instead of `{digest}`"))),
+        }
+    }
+
     /// Fetches a blob into the store; a connection that breaks is continued where it broke.
     pub(in crate::backend) fn fetch(&self, digest: Digest, to: &Store) -> Result<()> {
         let path = format!("blobs/{digest}");

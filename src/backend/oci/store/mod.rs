@@ -10,6 +10,7 @@ mod checked;
 mod error;
 mod links;
 mod notes;
+mod spool;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use blobs::Store;
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
+pub(in crate::backend) use spool::Spool;
 pub(in crate::backend) use sweep::{Sweep, Usage};
 pub(in crate::backend) use turn::Turn;
 pub use write::{Blob, Writer};

@@ -1,0 +1,232 @@
+//! `inspect`: what an image consists of, and which of its layers other images of the workspace have too.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
+use serde::Serialize;
+
+use super::complete;
+use super::context::Context;
+use super::failure::{Failure, exit};
+use super::options::Format;
+use super::screen::{print_json, print_lines};
+use crate::backend::{Cancel, Details, LayerDetails, Subject};
+use crate::graph::ImageId;
+use crate::report::line::{Line, Style};
+use crate::report::words::Count;
+use crate::session::{self, Selection, Session};
+use crate::store::RecordState;
+use crate::view::size;
+
+#[derive(Args)]
+pub(super) struct InspectArgs {
+    /// The id of an image that the builder `oci` has built, or the reference of an image in a registry
+    #[arg(value_name = "IMAGE|REF", add = ArgValueCompleter::new(complete::images))]
+    image: String,
+    /// Which platform of an image for several [default: the first]
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Option<String>,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    reference: &'a str,
+    digest: &'a str,
+    platform: &'a str,
+    size: u64,
+    config: &'a crate::backend::ConfigDetails,
+    layers: Vec<LayerDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct LayerDocument<'a> {
+    #[serde(flatten)]
+    layer: &'a LayerDetails,
+    /// The other images of the workspace that have it.
+    shared: &'a [String],
+}
+
+/// The images of the workspace that have a layer, by its digest.
+type Sharers = BTreeMap<String, Vec<String>>;
+
+pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<u8, Failure> {
+    let platform = args.platform.as_deref();
+    let is_reference = args.image.contains(['/', ':', '@']);
+    let (reference, details, sharers) = if is_reference {
+        let details = of_registry(&args.image, platform, context)?;
+        (args.image.clone(), details, Sharers::new())
+    } else {
+        of_workspace(&args.image, platform, context)?
+    };
+    let nobody = Vec::new();
+    let layers = details.layers.iter().map(|layer| LayerDocument {
+        layer,
+        shared: sharers.get(&layer.digest).unwrap_or(&nobody),
+    });
+    let document = Document {
+        reference: &reference,
+        digest: &details.digest,
+        platform: &details.platform,
+        size: details.size,
+        config: &details.config,
+        layers: layers.collect(),
+    };
+    match args.format {
+        Format::Json => print_json(&document)?,
+        Format::Text => print_lines(&text(&document, context.screen.color_out))?,
+    }
+    Ok(exit::DONE)
+}
+
+fn of_registry(
+    reference: &str,
+    platform: Option<&str>,
+    context: &Context,
+) -> Result<Details, Failure> {
+    let backends = session::backends(&context.folder, &context.env());
+    let subject = Subject::Registry(reference);
+    // A signal ends the process.
+    let cancel = Cancel::default();
+    let mut found = backends
+        .iter()
+        .filter_map(|backend| backend.inspect(subject, platform, &cancel));
+    match found.next() {
+        Some(Ok(details)) => Ok(details),
+        Some(Err(error)) => Err(Failure::usage(
+            error.to_string(),
+            "an image of the workspace is named by its id",
+        )),
+        None => Err(Failure::usage(
+            "no builder reads images of registries".to_owned(),
+            "`imgspec doctor` lists the builders",
+        )),
+    }
+}
+
+fn of_workspace(
+    name: &str,
+    platform: Option<&str>,
+    context: &Context,
+) -> Result<(String, Details, Sharers), Failure> {
+    let session = context.open(None)?;
+    session.verify_state()?;
+    let ids = session.select(&Selection::of(&[name.to_owned()]))?;
+    let Some(id) = ids.first().copied().filter(|_| ids.len() == 1) else {
+        let message = format!("`{name}` names {} images", ids.len());
+        return Err(Failure::usage(message, "name one"));
+    };
+    let graph = &session.world.graph;
+    let (reference, details) = built(&session, id, platform)?;
+    let mut sharers = Sharers::new();
+    for other in graph.ids().filter(|other| *other != id) {
+        // What is not built, or not by this builder, shares nothing that is known.
+        if let Ok((_, details)) = built(&session, other, platform) {
+            for layer in details.layers {
+                let images = sharers.entry(layer.digest).or_default();
+                if images.last().map(String::as_str) != Some(graph.name(other)) {
+                    images.push(graph.name(other).to_owned());
+                }
+            }
+        }
+    }
+    Ok((reference, details, sharers))
+}
+
+/// The last build of an image.
+fn built(
+    session: &Session,
+    id: ImageId,
+    platform: Option<&str>,
+) -> Result<(String, Details), Failure> {
+    let name = session.world.graph.name(id);
+    let RecordState::Found(record) = session.store.read(name) else {
+        return Err(Failure::usage(
+            format!("`{name}` is not built"),
+            "`imgspec graph build` builds it",
+        ));
+    };
+    let backend = &session.world.backends[id.index()];
+    let subject = Subject::Built(&record.artifact);
+    match backend.inspect(subject, platform, &Cancel::default()) {
+        Some(Ok(details)) => Ok((record.artifact.reference, details)),
+        Some(Err(error)) => Err(Failure::usage(
+            format!("`{name}` cannot be inspected: {error}"),
+            "`imgspec graph build` builds it again if something of it is missing",
+        )),
+        None => Err(Failure::usage(
+            format!(
+                "`{name}` is built by `{}`, whose images `inspect` cannot read",
+                backend.name()
+            ),
+            "`docker image inspect` and `docker history` show what Docker has; a pushed image is inspected by its reference",
+        )),
+    }
+}
+
+fn text(document: &Document<'_>, color: bool) -> String {
+    let mut text = String::new();
+    let mut line = |line: Line| text.push_str(&format!("{}\n", line.paint(color)));
+    line(Line::of(Style::Bold, document.reference));
+    line(Line::of(Style::Dim, document.digest));
+    let layers = Count(document.layers.len(), "layer");
+    line(Line::of(
+        Style::Plain,
+        format!(
+            "{}, {layers}, {} compressed",
+            document.platform,
+            size(document.size)
+        ),
+    ));
+    line(Line::new());
+    for (name, value) in settings(document.config) {
+        line(
+            Line::new()
+                .column(Style::Plain, name, 11)
+                .add(Style::Plain, value),
+        );
+    }
+    for LayerDocument { layer, shared } in &document.layers {
+        let hex = layer.digest.trim_start_matches("sha256:");
+        line(
+            Line::new()
+                .column(Style::Plain, &size(layer.size), 11)
+                .add(Style::Dim, hex.get(..12).unwrap_or(hex))
+                .add(Style::Plain, "  ")
+                .add(Style::Plain, layer.made_by.as_deref().unwrap_or("unknown")),
+        );
+        if !shared.is_empty() {
+            let words = format!("also in {}", shared.join(", "));
+            line(
+                Line::new()
+                    .column(Style::Plain, "", 25)
+                    .add(Style::Dim, words),
+            );
+        }
+    }
+    text
+}
+
+fn settings(config: &crate::backend::ConfigDetails) -> Vec<(&'static str, String)> {
+    let words = |words: &Option<Vec<String>>| {
+        let words = words.as_ref().filter(|words| !words.is_empty())?;
+        serde_json::to_string(words).ok()
+    };
+    let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let mut settings = Vec::new();
+    let mut add = |name, value: Option<String>| settings.extend(value.map(|value| (name, value)));
+    add("entrypoint", words(&config.entrypoint));
+    add("cmd", words(&config.cmd));
+    add("user", some(&config.user));
+    add("workdir", some(&config.workdir));
+    for pair in config.env.iter().flatten() {
+        add("env", Some(pair.clone()));
+    }
+    for (name, value) in config.labels.iter().flatten() {
+        add("label", Some(format!("{name}={value}")));
+    }
+    settings
+}
