@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::login::Access;
-use super::transfer::{Transfer, TransferError};
+use super::transfer::Transfer;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::store::Store;
+use crate::backend::oci::web::TransferError;
 use crate::cancel::Cancel;
 
 /// The places of an image, in order. At least one: its registry, the last.

@@ -3,6 +3,7 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode};
