@@ -25,10 +25,13 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     let mut commands = 0..;
     let steps = steps.iter().filter_map(|step| {
         let (field, why) = match step {
-            Step::Env(_) | Step::User(_) | Step::Workdir(_) | Step::Copy(_) => return None,
+            Step::Env(_)
+            | Step::User(_)
+            | Step::Workdir(_)
+            | Step::Copy(_)
+            | Step::Python { .. } => return None,
             Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
-            Step::Python { .. } => return None,
             Step::Pip(_) | Step::Lock(_) if is_for_conda(step) => {
                 let why = "it does not install packages for conda's Python yet";
                 ("packages".to_owned(), why)
