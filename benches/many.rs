@@ -4,6 +4,8 @@
 //! file of 4 MiB and in 20 included files. Whole processes are timed in turn, A B A B …; prints medians beside the aims; asserts
 //! nothing.
 
+mod memory;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -56,7 +58,7 @@ fn measure(what: &str, words: &[&str], workspaces: &[(&str, &Path)], limit: f64)
     for (times, (name, root)) in times.iter_mut().zip(workspaces) {
         times.sort();
         let median = times[ROUNDS / 2].as_secs_f64();
-        let memory = peak(&mut imgspec(root, words));
+        let memory = memory::peak(&mut imgspec(root, words));
         println!(
             "{what}, {IMAGES} images in {name}: {median:.3} s ({:.2} of the aim of {limit} s), {memory} MiB ({:.2} of {MEMORY} MiB)",
             median / limit,
@@ -165,21 +167,4 @@ fn time(command: &mut Command) -> Duration {
     let elapsed = start.elapsed();
     assert!(status.success(), "{command:?}: {status}");
     elapsed
-}
-
-/// The most memory that a process has resident, in MiB: the last word of the system before it ends.
-fn peak(command: &mut Command) -> u64 {
-    let mut child = command.spawn().expect("it starts");
-    let mut most = 0;
-    while child.try_wait().expect("it can be asked").is_none() {
-        most = most.max(high_water(child.id()).unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    most / 1024
-}
-
-fn high_water(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
