@@ -22,6 +22,8 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     for (path, content) in files {
         let mut head = tar::Header::new_ustar();
         head.set_mode(0o755);
+        head.set_uid(0);
+        head.set_gid(0);
         if let Some((path, target)) = path.split_once('>') {
             head.set_entry_type(tar::EntryType::Symlink);
             head.set_size(0);
@@ -301,8 +303,8 @@ fn a_lock_file_becomes_an_environment_with_its_packages() {
         files["opt/venv/pyvenv.cfg"],
         "home = /usr/bin\nimplementation = CPython\nversion_info = 3.11\ninclude-system-site-packages = false\n"
     );
-    let site = "opt/venv/lib/python3.11/site-packages";
-    assert_eq!(files[&format!("{site}/demo.py")], "x = 1\n");
+    let installed = "opt/venv/lib/python3.11/site-packages";
+    assert_eq!(files[&format!("{installed}/demo.py")], "x = 1\n");
     assert!(files["opt/venv/bin/demo"].starts_with("#!/opt/venv/bin/python3\n"));
     let variables: Vec<&str> = config["config"]["Env"]
         .as_array()

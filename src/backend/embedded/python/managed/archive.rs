@@ -118,49 +118,7 @@ impl Written {
         if self.folders.contains(&path) || !self.others.insert(path.clone()) {
             return refused(format!("it has `{shown}` twice"));
         }
-        let is_executable = entry.header().mode()? & 0o111 != 0;
-        let target = entry
-            .link_name()?
-            .map(|target| target.display().to_string());
-        let (kind, mode) = match (kind, &target) {
-            (EntryType::Symlink, Some(target)) => (EntryKind::Link { target }, 0o777),
-            (EntryType::Regular | EntryType::Continuous, _) => {
-                let size = entry.size();
-                let mode = if is_executable { 0o755 } else { 0o644 };
-                (EntryKind::File { size }, mode)
-            }
-            _ => {
-                return refused(format!(
-                    "its entry `{shown}` is no file, directory or symbolic link"
-                ));
-            }
-        };
-        let head = Entry {
-            path: &path,
-            kind,
-            mode,
-            uid: 0,
-            gid: 0,
-        };
-        writer.entry(&head)?;
-        let mut left = match kind {
-            EntryKind::File { size } => size,
-            _ => 0,
-        };
-        let mut piece = vec![0; PIECE];
-        while left > 0 {
-            if cancel.is_requested() {
-                return Err(ArchiveError::Cancelled);
-            }
-            match entry.read(&mut piece)? {
-                0 => return refused(format!("it ends within `{shown}`")),
-                count => {
-                    writer.content(&piece[..count])?;
-                    left = left.saturating_sub(count as u64);
-                }
-            }
-        }
-        Ok(())
+        file(entry, (&path, &shown), writer, cancel)
     }
 
     /// Writes the directories that are not there yet; nothing is below a file or a link.
@@ -197,4 +155,57 @@ impl Written {
         }
         Ok(())
     }
+}
+
+/// Writes a file or a link, which comes from the entry `shown`.
+fn file(
+    entry: &mut tar::Entry<'_, impl Read>,
+    (path, shown): (&str, &str),
+    writer: &mut LayerWriter,
+    cancel: &Cancel,
+) -> Result<(), ArchiveError> {
+    let kind = entry.header().entry_type();
+    let is_executable = entry.header().mode()? & 0o111 != 0;
+    let target = entry
+        .link_name()?
+        .map(|target| target.display().to_string());
+    let (kind, mode) = match (kind, &target) {
+        (EntryType::Symlink, Some(target)) => (EntryKind::Link { target }, 0o777),
+        (EntryType::Regular | EntryType::Continuous, _) => {
+            let size = entry.size();
+            let mode = if is_executable { 0o755 } else { 0o644 };
+            (EntryKind::File { size }, mode)
+        }
+        _ => {
+            return refused(format!(
+                "its entry `{shown}` is no file, directory or symbolic link"
+            ));
+        }
+    };
+    let head = Entry {
+        path,
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+    };
+    writer.entry(&head)?;
+    let mut left = match kind {
+        EntryKind::File { size } => size,
+        _ => 0,
+    };
+    let mut piece = vec![0; PIECE];
+    while left > 0 {
+        if cancel.is_requested() {
+            return Err(ArchiveError::Cancelled);
+        }
+        match entry.read(&mut piece)? {
+            0 => return refused(format!("it ends within `{shown}`")),
+            count => {
+                writer.content(&piece[..count])?;
+                left = left.saturating_sub(count as u64);
+            }
+        }
+    }
+    Ok(())
 }
