@@ -10,6 +10,8 @@ mod embedded;
 mod engine;
 #[path = "docker/lock.rs"]
 mod lock;
+#[path = "docker/packages.rs"]
+mod packages;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;

@@ -16,14 +16,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Existence, Job, Notes, Outsider, Resolved,
     StoreKind, Unresolved, Unsupported, Wanted, context,
+    oci::name::Digest,
     oci::registry::{self, Access},
+    packages,
     secret::{self, Discreet, Hider},
 };
 use crate::asking::Asker;
 use crate::disk::dir::{Dir, Rooted};
 use crate::disk::system_words;
 use crate::limits::Limits;
-use crate::recipe::Recipe;
+use crate::recipe::{PythonSource, Recipe};
+use crate::workspace::LockedWheel;
 
 /// Maximum size of an image file in bytes; a larger file was not written by this backend.
 const LARGEST_IMAGE: u64 = 1 << 20;
@@ -41,12 +44,14 @@ pub struct Wishes {
     pub folder: PathBuf,
     /// A file to which all received content is appended.
     pub received: Option<PathBuf>,
+    /// The newest versions of Python packages, by name; others have 1.0.
+    pub versions: BTreeMap<String, String>,
 }
 
 impl Wishes {
     /// Reads the configuration from environment variables: `IMGSPEC_FAKE_SECONDS` (default 0.3), `IMGSPEC_FAKE_FAIL`
     /// (`a,b`), `IMGSPEC_FAKE_STUMBLE` (`a:2,b:1`), `IMGSPEC_FAKE_STORE` (default `fake` in the workspace's state
-    /// directory) and `IMGSPEC_FAKE_RECEIVED`.
+    /// directory), `IMGSPEC_FAKE_RECEIVED` and `IMGSPEC_FAKE_VERSIONS` (`six:1.17,numpy:2.2.5`).
     pub fn read(env: &dyn Fn(&str) -> Option<String>, state: &Path) -> Self {
         let list = |name: &str| {
             env(name)
@@ -60,6 +65,8 @@ impl Wishes {
             .and_then(|text| text.parse().ok())
             .unwrap_or(0.3_f64);
         let stumble = list("IMGSPEC_FAKE_STUMBLE");
+        let versions = list("IMGSPEC_FAKE_VERSIONS");
+        let versions = versions.iter().filter_map(|word| word.split_once(':'));
         Self {
             time: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
             fail: list("IMGSPEC_FAKE_FAIL"),
@@ -70,6 +77,9 @@ impl Wishes {
                 .collect(),
             folder: env("IMGSPEC_FAKE_STORE").map_or_else(|| state.join("fake"), PathBuf::from),
             received: env("IMGSPEC_FAKE_RECEIVED").map(PathBuf::from),
+            versions: versions
+                .map(|(name, version)| (name.to_owned(), version.to_owned()))
+                .collect(),
         }
     }
 }
@@ -153,6 +163,56 @@ impl Fake {
         written.map_err(|error| folder.unwritten("builds.log", error))
     }
 
+    /// Pretends to resolve what `packages` lists, one pure wheel each.
+    fn choose(
+        &self,
+        step: &packages::Requested<'_>,
+    ) -> Result<packages::Found, packages::NotFound> {
+        if let PythonSource::Built(image) = step.python.source {
+            let why = format!("which Python `{image}` has shows only when it is built");
+            return Err(packages::NotFound::Unknowable(why));
+        }
+        let target = step.python.to_string();
+        if let Some(kept) = step.kept.filter(|kept| kept.target == target) {
+            let wheels = kept.wheels.clone();
+            let remark = None;
+            return Ok(packages::Found {
+                target,
+                wheels,
+                remark,
+            });
+        }
+        let wheel = |requirement: &String| {
+            let (name, exact) = requirement.split_once("==").unwrap_or((requirement, ""));
+            let preferred = step.preferred.iter().find(|wheel| wheel.name == name);
+            let newest = self.wishes.versions.get(name).map_or("1.0", String::as_str);
+            let version = match (exact, preferred) {
+                ("", Some(wheel)) => &wheel.version,
+                ("", None) => newest,
+                (exact, _) => exact,
+            };
+            let file = format!("{name}-{version}-py3-none-any.whl");
+            let digest = Digest::of(file.as_bytes());
+            LockedWheel {
+                name: name.to_owned(),
+                version: version.to_owned(),
+                url: format!("https://files.test/{file}"),
+                file,
+                sha256: digest.to_string(),
+                size: None,
+                is_requested: true,
+            }
+        };
+        let mut wheels: Vec<LockedWheel> = step.pip.packages.iter().map(wheel).collect();
+        wheels.sort();
+        let remark = None;
+        Ok(packages::Found {
+            target,
+            wheels,
+            remark,
+        })
+    }
+
     fn stumbles(&self, image: &str) -> bool {
         let times = self.wishes.stumble.get(image).copied().unwrap_or(0);
         let mut stumbled = self.stumbled.lock();
@@ -233,6 +293,18 @@ impl Backend for Fake {
             ..Access::default()
         };
         registry::resolve(wanted, &access, asker)
+    }
+
+    fn resolves_packages_of(&self, builder: &dyn Backend) -> bool {
+        builder.name() == self.name()
+    }
+
+    fn packages(
+        &self,
+        wanted: &[packages::Requested<'_>],
+        _: Asker<'_>,
+    ) -> Vec<Result<packages::Found, packages::NotFound>> {
+        wanted.iter().map(|step| self.choose(step)).collect()
     }
 
     fn build(

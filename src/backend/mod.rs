@@ -15,6 +15,7 @@ pub mod envd;
 pub mod fake;
 mod labels;
 pub mod oci;
+pub mod packages;
 mod pinned;
 mod platform;
 pub mod secret;
@@ -82,6 +83,21 @@ pub trait Backend: Send + Sync {
     fn resolve(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Result<Resolved, Unresolved>> {
         let why = format!("`{}` cannot look it up", self.name());
         vec![Err(Unresolved::Unknown(why)); wanted.len()]
+    }
+
+    /// Whether it resolves the Python packages of images that this backend builds.
+    fn resolves_packages_of(&self, _: &dyn Backend) -> bool {
+        false
+    }
+
+    /// The Python packages that these steps would install now, in the same order.
+    fn packages(
+        &self,
+        wanted: &[packages::Requested<'_>],
+        _: Asker<'_>,
+    ) -> Vec<Result<packages::Found, packages::NotFound>> {
+        let why = format!("`{}` does not resolve packages", self.name());
+        vec![Err(packages::NotFound::Unknowable(why)); wanted.len()]
     }
 
     /// Why a build on each of these outside images could not target its platforms, in the same order; `None` if it

@@ -1,4 +1,6 @@
-//! `lock`: pins outside images in `imgspec.lock`.
+//! `lock`: pins outside images and Python packages in `imgspec.lock`.
+
+use std::collections::BTreeSet;
 
 use clap::Args;
 
@@ -6,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::screen::{eprint_text, print_lines};
-use crate::lock::{Change, Renewal, Which};
+use crate::lock::{Change, PackageChange, Renewal, Which};
 use crate::report::words::Count;
 use crate::session::{Session, remark};
 use crate::workspace::{LOCK_FILE, Locked};
@@ -16,8 +18,8 @@ const TRIES: usize = 5;
 
 #[derive(Args)]
 pub(super) struct LockArgs {
-    /// Look up locked images again: these bases, those of these images, or all
-    #[arg(long, value_name = "IMAGE|BASE", num_args = 0..)]
+    /// Look up again what is locked: these bases, these packages, all of these images, or everything
+    #[arg(long, value_name = "IMAGE|BASE|PACKAGE", num_args = 0..)]
     update: Option<Vec<String>>,
     /// List what the lock lacks or holds needlessly, without writing it; exit code 1 if there is anything
     #[arg(long, conflicts_with = "update")]
@@ -36,7 +38,7 @@ pub(super) fn run(args: &LockArgs, context: &Context) -> Result<u8, Failure> {
         let which = match &args.update {
             None => Which::Missing,
             Some(words) if words.is_empty() => Which::All,
-            Some(words) => Which::These(session.outside_of(words)?),
+            Some(words) => Which::These(session.chosen(words)?),
         };
         let notifier = Notifier::new(context);
         let renewal = session.renew_lock(&which, notifier.asker())?;
@@ -68,13 +70,23 @@ fn tell(
             "image `{image}`: `{words}` is resolved only during the build, so it cannot be locked"
         ));
     }
+    for warning in &renewal.warnings {
+        notifier.warn(warning.clone());
+    }
     if context.screen.quiet {
         return;
     }
     for change in &renewal.changes {
         eprint_text(&format!("{}\n", words(change)));
     }
+    for change in &renewal.packages {
+        eprint_text(&format!("{}\n", package_words(change)));
+    }
     let count = Count(renewal.lock.bases.len(), "image");
+    let count = match renewal.lock.package_count() {
+        0 => count.to_string(),
+        packages => format!("{count} and {}", Count(packages, "package")),
+    };
     let written = if is_new { "written" } else { "unchanged" };
     eprint_text(&format!("{LOCK_FILE}: {count} locked, {written}\n"));
 }
@@ -98,6 +110,28 @@ fn words(change: &Change) -> String {
     }
 }
 
+fn package_words(change: &PackageChange) -> String {
+    let PackageChange {
+        image,
+        name,
+        before,
+        after,
+    } = change;
+    let all = |versions: &BTreeSet<String>| {
+        let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+        versions.join(", ")
+    };
+    let (before, after) = (all(before), all(after));
+    match (before.as_str(), after.as_str()) {
+        ("", after) => format!("added   {name} {after} ({image})"),
+        (before, "") => format!("removed {name} {before} ({image})"),
+        (before, after) if before == after => {
+            format!("changed {name} {after} ({image}): other files")
+        }
+        (before, after) => format!("updated {name} {before} -> {after} ({image})"),
+    }
+}
+
 /// Lists what the lock lacks and what it holds needlessly.
 fn check(session: &Session) -> Result<u8, Failure> {
     let all = session.world.graph.ids().collect();
@@ -113,6 +147,24 @@ fn check(session: &Session) -> Result<u8, Failure> {
     for name in lock.flat_map(|lock| lock.bases.keys()) {
         if !needs.iter().any(|need| need.name == *name) {
             found += &format!("{name} is locked, but no image uses it\n");
+        }
+    }
+    for image in &floating.packages {
+        found += &format!("the packages of {image} are not locked, or for other requirements\n");
+    }
+    let installing: BTreeSet<(&str, usize)> = session
+        .package_needs()
+        .iter()
+        .map(|need| (need.image, need.step))
+        .collect();
+    let lock = session.world.workspace.lock.iter();
+    for (image, steps) in lock.flat_map(|lock| &lock.packages) {
+        if steps
+            .keys()
+            .any(|step| !installing.contains(&(image, *step)))
+        {
+            found +=
+                &format!("packages of {image} are locked, but it installs none that need it\n");
         }
     }
     print_lines(&found)?;

@@ -77,6 +77,7 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
         Format::Json => {
             let document = Document {
                 floating: floating.images.keys().map(String::as_str).collect(),
+                floating_packages: floating.packages.iter().map(String::as_str).collect(),
                 bases: looks.as_deref().map(base_documents),
                 ..Document::new(&session, &planned.plan, choice)
             };
@@ -84,7 +85,8 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
         }
         Format::Text => {
             let mut text = text(&session, &planned.plan, choice, context);
-            text.push_str(&bases(&floating, looks.as_deref()));
+            let is_locked = session.world.workspace.lock.is_some();
+            text.push_str(&bases(&floating, is_locked, looks.as_deref()));
             print_lines(&text)?;
         }
     }
@@ -98,6 +100,7 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
 struct Document<'a> {
     images: Vec<ImageDocument<'a>>,
     floating: Vec<&'a str>,
+    floating_packages: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bases: Option<Vec<BaseDocument<'a>>>,
 }
@@ -123,16 +126,27 @@ fn base_documents(looks: &[Look]) -> Vec<BaseDocument<'_>> {
     each.collect()
 }
 
-/// Formats the notes on outside images: how many are floating, and which have moved.
-fn bases(floating: &Floating, looks: Option<&[Look]>) -> String {
+/// Formats the notes on what comes from outside: how much is floating, and which images have moved.
+fn bases(floating: &Floating, is_locked: bool, looks: Option<&[Look]>) -> String {
     let mut text = String::new();
-    if floating.bases() > 0 {
-        let (count, them) = match floating.bases() {
-            1 => ("1 base floats".to_owned(), "it"),
-            count => (format!("{count} bases float"), "them"),
-        };
-        text.push_str(&format!("{count}; `imgspec lock` pins {them}\n"));
-    }
+    let packages = match floating.packages.len() {
+        count if is_locked && count > 0 => {
+            Some(format!("the packages of {}", Count(count, "image")))
+        }
+        // Who locks nothing is not told of every image.
+        _ => None,
+    };
+    let told = match (floating.bases(), packages) {
+        (0, None) => String::new(),
+        (1, None) => "1 base floats; `imgspec lock` pins it\n".to_owned(),
+        (0, Some(packages)) => format!("{packages} float; `imgspec lock` pins them\n"),
+        (count, None) => format!("{count} bases float; `imgspec lock` pins them\n"),
+        (count, Some(packages)) => {
+            let bases = Count(count, "base");
+            format!("{bases} and {packages} float; `imgspec lock` pins them\n")
+        }
+    };
+    text.push_str(&told);
     let Some(looks) = looks else {
         return text;
     };
@@ -179,6 +193,7 @@ impl<'a> Document<'a> {
         Self {
             images: images.collect(),
             floating: Vec::new(),
+            floating_packages: Vec::new(),
             bases: None,
         }
     }

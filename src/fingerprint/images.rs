@@ -96,7 +96,7 @@ pub(super) fn fingerprint_again(
 }
 
 fn one(
-    image: &Installing<'_>,
+    image: &Installing<'_, '_>,
     lock: Option<&Lock>,
     read: &HashMap<&FileSet, Result<Arc<Files>, FilesError>>,
     base_key: impl Fn(&str) -> Result<(String, Key), FingerprintError>,

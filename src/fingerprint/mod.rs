@@ -27,4 +27,5 @@ pub use listing::{Change, Input, diff, inputs};
 pub use naming::{Namer, flytekit_ids, namers};
 pub(crate) use outside::dockerfile_text;
 pub use outside::{Outside, Pins};
+pub use packages::{Installing, are_hashed};
 pub use workspace::{BadSet, Fingerprints};

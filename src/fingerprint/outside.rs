@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Files;
+use super::files::{Entry, Files};
 use crate::disk::limits;
 use crate::disk::read::{self, Links, Root};
 use crate::recipe::{Froms, OutsideImage, Recipe, familiar, froms};
@@ -130,12 +130,16 @@ impl Outside {
     }
 }
 
-/// The text of a set that consists of one file, a Dockerfile. If the file changed since it was hashed, this is detected
-/// when it is sent.
+/// The text of a set that consists of one file, a Dockerfile.
 pub(crate) fn dockerfile_text(files: &Files) -> Option<String> {
+    text(files, files.entries.first()?, limits::DOCKERFILE)
+}
+
+/// The text of a file of a set. If the file changed since it was hashed, this is detected when it is sent.
+pub(super) fn text(files: &Files, entry: &Entry, limit: u64) -> Option<String> {
     let (root, folder) = files.home();
-    let path = folder.join(&files.entries.first()?.path);
+    let path = folder.join(&entry.path);
     let (file, meta) = Root::open(root).ok()?.file(&path, Links::Follow).ok()?;
-    let bytes = read::limited(&file, &meta, limits::DOCKERFILE).ok()?;
+    let bytes = read::limited(&file, &meta, limit).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,23 +3,33 @@
 use std::sync::Arc;
 
 use super::encode::package_inputs;
-use super::files::Files;
-use super::outside::Pins;
+use super::files::{Files, is_hashed};
+use super::outside::{self, Pins};
+use crate::disk::limits;
 use crate::recipe::{Pip, PythonOf, Recipe, familiar};
-use crate::workspace::{Lock, LockedImage};
+use crate::workspace::Lock;
 
 /// An image whose packages may be locked, with the recipes that tell which Python they are for.
-pub(super) struct Installing<'a> {
-    pub(super) id: &'a str,
-    pub(super) recipe: &'a Recipe,
+pub struct Installing<'a, 'o> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its recipe.
+    pub recipe: &'a Recipe,
     /// The recipes of the workspace, by id.
-    pub(super) others: &'a dyn Fn(&str) -> Option<&'a Recipe>,
+    pub others: &'o dyn Fn(&str) -> Option<&'a Recipe>,
 }
 
-impl<'a> Installing<'a> {
+impl<'a> Installing<'a, '_> {
     /// The Python that a step of the image installs packages for.
-    pub(super) fn python(&self, pip: &'a Pip) -> PythonOf<'a> {
+    #[must_use]
+    pub fn python(&self, pip: &'a Pip) -> PythonOf<'a> {
         PythonOf::find(self.id, self.recipe, &pip.interpreter, self.others)
+    }
+
+    /// The digest of what the packages of a step are resolved from; `files` is the set of its requirements.
+    #[must_use]
+    pub fn inputs(&self, pip: &'a Pip, files: Option<&Arc<Files>>) -> String {
+        package_inputs(pip, files, &self.python(pip))
     }
 
     /// How the lock pins the packages of each step.
@@ -36,9 +46,8 @@ impl<'a> Installing<'a> {
             let files = set.and_then(|set| files.get(set));
             let platforms = &mut self.recipe.platforms.iter();
             let fits = |platform: &String| {
-                let base = python
-                    .outside
-                    .and_then(|it| locked_base(lock, it, platform));
+                let base = python.outside.and_then(|it| lock.bases.get(&familiar(it)));
+                let base = base.and_then(|locked| locked.on(platform));
                 let of = locked.platforms.get(platform);
                 of.is_some_and(|it| it.base.as_deref() == base)
             };
@@ -52,11 +61,12 @@ impl<'a> Installing<'a> {
     }
 }
 
-/// The digest that the lock has of an outside image for a platform.
-fn locked_base<'a>(lock: &'a Lock, reference: &str, platform: &str) -> Option<&'a str> {
-    let locked = lock.bases.get(&familiar(reference))?;
-    match &locked.image {
-        LockedImage::Digest(_) => locked.platforms.get(platform).map(String::as_str),
-        LockedImage::Id(id) => Some(id),
-    }
+/// Whether every requirement in these files has the hashes of its files, so that they need no lock.
+#[must_use]
+pub fn are_hashed(files: &Files) -> bool {
+    let mut texts = files
+        .entries
+        .iter()
+        .map(|entry| outside::text(files, entry, limits::REQUIREMENTS));
+    texts.all(|text| text.is_some_and(|text| is_hashed(&text)))
 }

@@ -86,6 +86,13 @@ impl LockFile {
     /// Fails if the file cannot be written or has changed since it was read. It is then left unchanged.
     pub fn write(&self, lock: &Lock) -> Result<bool, WriteError> {
         let new = text::write(lock);
+        // An index may tell what no lock can hold, and a file that cannot be read again helps nobody.
+        let mut sources = Sources::default();
+        let source = sources.add(LOCK_FILE, "");
+        if let Err(mistakes) = text::read(&new, source) {
+            let why = mistakes.first().map(|mistake| mistake.message.clone());
+            return Err(WriteError::Refused(why.unwrap_or_default()));
+        }
         let written = match &self.before {
             Some(before) if before == new.as_bytes() => return Ok(false),
             Some(before) => self.dir.exchange(LOCK_FILE, before, new.as_bytes()),

@@ -1,4 +1,4 @@
-//! Decides which outside images to resolve, and computes the new lock. Queries backends but accesses no files.
+//! Decides which outside images to resolve, and computes their part of the new lock. Queries backends but accesses no files.
 //!
 //! By default, locked entries are kept and only missing ones are resolved. A missing platform is resolved by the locked
 //! digest, so that all platforms of an image are from the same moment.
@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::versions::PackageChange;
 use crate::asking::Asker;
 use crate::backend::{Backend, Outsider, Resolved, Unresolved};
 use crate::recipe;
@@ -24,15 +25,50 @@ pub struct Need {
     pub backend: Arc<dyn Backend>,
 }
 
-/// Which images to resolve again although they are locked.
+/// What to resolve again although it is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// None of them.
+    /// Nothing.
     Missing,
-    /// These, by reference.
-    These(BTreeSet<String>),
-    /// All of them.
+    /// This.
+    These(Chosen),
+    /// Everything.
     All,
+}
+
+/// What was chosen to be resolved again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Outside images, by reference.
+    pub bases: BTreeSet<String>,
+    /// Images all of whose packages were chosen, by id.
+    pub images: BTreeSet<String>,
+    /// Packages, in whatever images, by normalized name.
+    pub packages: BTreeSet<String>,
+}
+
+impl Which {
+    fn is_base(&self, name: &str) -> bool {
+        self.has(|chosen| &chosen.bases, name)
+    }
+
+    /// Whether all packages of this image were chosen.
+    pub(super) fn is_image(&self, id: &str) -> bool {
+        self.has(|chosen| &chosen.images, id)
+    }
+
+    /// Whether this package was chosen.
+    pub(super) fn is_package(&self, name: &str) -> bool {
+        self.has(|chosen| &chosen.packages, name)
+    }
+
+    fn has(&self, of: impl Fn(&Chosen) -> &BTreeSet<String>, name: &str) -> bool {
+        match self {
+            Self::Missing => false,
+            Self::These(chosen) => of(chosen).contains(name),
+            Self::All => true,
+        }
+    }
 }
 
 /// A lock that fits the workspace, and how it differs from the previous one.
@@ -40,8 +76,12 @@ pub enum Which {
 pub struct Renewal {
     /// The new lock.
     pub lock: Lock,
-    /// The differences, by name.
+    /// The differences of images, by name.
     pub changes: Vec<Change>,
+    /// The differences of packages, by image and name.
+    pub packages: Vec<PackageChange>,
+    /// Remarks on packages, and which are left out.
+    pub warnings: Vec<String>,
     /// Remarks on images that were resolved without their registry: the name, and why the registry could not be queried.
     pub remarks: Vec<(String, String)>,
 }
@@ -93,7 +133,7 @@ impl Look {
     }
 }
 
-/// Computes a lock for the needed images.
+/// Computes a lock of the needed images, as yet without packages.
 ///
 /// # Errors
 /// Returns all images that could not be resolved; nothing should be written then.
@@ -105,10 +145,7 @@ pub fn renew(
 ) -> Result<Renewal, Vec<Failed>> {
     let none = Lock::default();
     let before = before.unwrap_or(&none);
-    let mut lock = Lock {
-        packages: before.packages.clone(),
-        ..Lock::default()
-    };
+    let mut lock = Lock::default();
     let mut due = Vec::new();
     for need in needs {
         if let Some(digest) = question(need, before.bases.get(&need.name), which) {
@@ -142,6 +179,8 @@ pub fn renew(
         changes: changes(before, &lock),
         lock,
         remarks,
+        packages: Vec::new(),
+        warnings: Vec::new(),
     })
 }
 
@@ -174,12 +213,7 @@ pub fn changes(before: &Lock, after: &Lock) -> Vec<Change> {
 /// Whether an image has to be resolved: `Some(Some(digest))` by that digest, `Some(None)` by its tag.
 #[allow(clippy::option_option, reason = "whether, and how")]
 fn question(need: &Need, locked: Option<&Locked>, which: &Which) -> Option<Option<String>> {
-    let is_chosen = match which {
-        Which::Missing => false,
-        Which::These(names) => names.contains(&need.name),
-        Which::All => true,
-    };
-    let locked = locked.filter(|_| !is_chosen);
+    let locked = locked.filter(|_| !which.is_base(&need.name));
     let Some(locked) = locked else {
         return Some(None);
     };

@@ -7,9 +7,8 @@ use super::{Refusal, Selection, Session};
 use crate::asking::Asker;
 use crate::backend::{Outsider, Resolved, Unresolved};
 use crate::diagnostic::Diagnostic;
-use crate::fingerprint::Pins;
 use crate::graph::ImageId;
-use crate::lock::{self, Failed, LockFile, Look, Need, Renewal, Which, WriteError};
+use crate::lock::{self, Chosen, Failed, LockFile, Look, Need, Renewal, Which, WriteError};
 use crate::plan::Plan;
 use crate::recipe::{ContextSource, familiar};
 use crate::spec::Base;
@@ -23,7 +22,7 @@ pub struct Floating {
     pub images: BTreeMap<String, Vec<String>>,
     /// References in Dockerfiles that only a build can resolve: the id of the image, and the unresolved text.
     pub unread: Vec<(String, String)>,
-    /// Ids of the images whose Python packages were locked for other inputs.
+    /// Ids of the images with Python packages that neither the lock nor their own files pin.
     pub packages: Vec<String>,
 }
 
@@ -177,7 +176,7 @@ impl Session {
             let unread = outside.unread.iter();
             let unread = unread.map(|words| (name.to_owned(), words.clone()));
             floating.unread.extend(unread);
-            if outside.packages.contains(&Pins::Stale) {
+            if self.has_open_packages(*id) {
                 floating.packages.push(name.to_owned());
             }
         }
@@ -191,50 +190,74 @@ impl Session {
         lock::look(&self.needs(of), lock, asker)
     }
 
-    /// The outside images that arguments name: directly, or as dependencies of the workspace's images they select.
+    /// What arguments name: outside images, images of the workspace with all that they and their bases take from outside,
+    /// and locked packages.
     ///
     /// # Errors
-    /// If an argument names neither an outside image nor an image of the workspace.
-    pub fn outside_of(&self, words: &[String]) -> Result<BTreeSet<String>, Refusal> {
+    /// If an argument names nothing of these.
+    pub fn chosen(&self, words: &[String]) -> Result<Chosen, Refusal> {
         let all = self.needs(&self.world.graph.ids().collect());
-        let mut names = BTreeSet::new();
+        let packages = self.locked_packages();
+        let mut chosen = Chosen::default();
         for word in words {
             let own = familiar(word);
             if all.iter().any(|need| need.name == own) {
-                names.insert(own);
+                chosen.bases.insert(own);
                 continue;
             }
-            let selected = self
-                .select(&Selection::of(std::slice::from_ref(word)))
-                .map_err(|refusal| {
+            let selected = match self.select(&Selection::of(std::slice::from_ref(word))) {
+                Ok(selected) => self.world.graph.with_bases(&selected),
+                Err(_) if packages.contains(word.as_str()) => {
+                    chosen.packages.insert(word.clone());
+                    continue;
+                }
+                Err(refusal) => {
                     let known = all.iter().map(|need| need.name.as_str());
-                    match closest(&own, known) {
+                    let known = known.chain(packages.iter().copied());
+                    return Err(match closest(&own, known) {
                         Some(meant) => Refusal::usage(
                             format!(
-                                "`{word}` is neither an image of the workspace nor used by one"
+                                "`{word}` is neither an image of the workspace nor a base or a locked package of one"
                             ),
                             format!("did you mean `{meant}`?"),
                         ),
                         None => refusal,
-                    }
-                })?;
-            let needs = self.needs(&self.world.graph.with_bases(&selected));
-            names.extend(needs.into_iter().map(|need| need.name));
+                    });
+                }
+            };
+            let needs = self.needs(&selected);
+            chosen.bases.extend(needs.into_iter().map(|need| need.name));
+            let names = selected
+                .iter()
+                .map(|id| self.world.graph.name(*id).to_owned());
+            chosen.images.extend(names);
         }
-        Ok(names)
+        Ok(chosen)
+    }
+
+    /// The names of all locked packages.
+    fn locked_packages(&self) -> BTreeSet<&str> {
+        let lock = self.world.workspace.lock.iter();
+        let steps = lock.flat_map(|lock| lock.packages.values()).flatten();
+        let platforms = steps.flat_map(|(_, step)| step.platforms.values());
+        let wheels = platforms.flat_map(|platform| &platform.wheels);
+        wheels.map(|wheel| wheel.name.as_str()).collect()
     }
 
     /// Makes a lock for everything the workspace depends on. Writes nothing.
     ///
     /// # Errors
-    /// All outside images that could not be resolved, each with its source location.
+    /// All outside images or else all packages that could not be resolved, each with its source location.
     pub fn renew_lock(&self, which: &Which, asker: Asker<'_>) -> Result<Renewal, Refusal> {
         let needs = self.needs(&self.world.graph.ids().collect());
         let lock = self.world.workspace.lock.as_ref();
-        lock::renew(&needs, lock, which, asker).map_err(|failed| {
+        let renewal = lock::renew(&needs, lock, which, asker).map_err(|failed| {
             let errors = failed.iter().map(|failed| self.unresolved(failed));
             Refusal::Wrong(errors.collect(), self.world.workspace.sources.clone())
-        })
+        });
+        let mut renewal = renewal?;
+        self.renew_packages(&mut renewal, which, asker)?;
+        Ok(renewal)
     }
 
     /// Writes a lock made by [`Self::renew_lock`]. Returns whether the file changed; `None`, with nothing written, if

@@ -6,6 +6,7 @@ mod choice;
 mod lints;
 mod locked;
 mod mistakes;
+mod packages;
 mod prepare;
 mod select;
 

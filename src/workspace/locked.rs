@@ -1,6 +1,6 @@
 //! The data model of `imgspec.lock`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The content of a lock file.
@@ -82,7 +82,30 @@ impl LockedImage {
     }
 }
 
+impl Lock {
+    /// The number of locked packages; a version that several images install counts once.
+    #[must_use]
+    pub fn package_count(&self) -> usize {
+        let steps = self.packages.values().flat_map(BTreeMap::values);
+        let platforms = steps.flat_map(|step| step.platforms.values());
+        let wheels = platforms.flat_map(|platform| &platform.wheels);
+        let versions: BTreeSet<(&str, &str)> = wheels
+            .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
+            .collect();
+        versions.len()
+    }
+}
+
 impl Locked {
+    /// The digest or id of the image for a platform.
+    #[must_use]
+    pub fn on(&self, platform: &str) -> Option<&str> {
+        match &self.image {
+            LockedImage::Digest(_) => self.platforms.get(platform).map(String::as_str),
+            LockedImage::Id(id) => Some(id),
+        }
+    }
+
     /// Returns those of the `wanted` platforms that have no digest.
     pub fn missing<'a>(&'a self, wanted: &'a [String]) -> impl Iterator<Item = &'a str> {
         let wanted = wanted.iter().map(String::as_str);

@@ -1,5 +1,6 @@
 //! `imgspec lock` and what it pins, with a loopback registry and the fake builder.
 
+mod packages;
 mod registry;
 
 use imgspec::{ImageSpec, Images, Request};

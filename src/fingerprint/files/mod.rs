@@ -22,7 +22,7 @@ pub use error::{FilesError, Mention};
 pub(crate) use index::INDEX;
 pub use index::Trust;
 pub use reader::{FileReader, read_files};
-pub(crate) use requirements::{index_lines, requirement_lines};
+pub(crate) use requirements::{index_lines, is_hashed, requirement_lines};
 pub use set::{Entry, EntryKind, Files};
 pub use trail::Trail;
 

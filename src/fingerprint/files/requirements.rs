@@ -115,6 +115,16 @@ pub(crate) fn requirement_lines(text: &str) -> impl Iterator<Item = String> {
     logical_lines(text).into_iter().map(|(_, line)| line)
 }
 
+/// Whether every requirement has the hashes of its files.
+pub(crate) fn is_hashed(text: &str) -> bool {
+    let lines = logical_lines(text).into_iter();
+    let mut requirements = lines.filter(|(_, line)| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('-')
+    });
+    requirements.all(|(_, line)| line.contains(" --hash="))
+}
+
 /// Joins lines that end in `\` and removes comments. Each line has the number of its first part.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -299,6 +309,15 @@ mod tests {
             "--no-index",
         ];
         assert_eq!(index_lines(text), lines);
+    }
+
+    #[test]
+    fn one_requirement_without_a_hash_is_enough_to_need_a_lock() {
+        assert!(is_hashed(
+            "# all\n-i https://a.test\nsix==1.17 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
+        ));
+        assert!(!is_hashed("six==1.17 --hash=sha256:00\nclick==8\n"));
+        assert!(!is_hashed("six==1.17 # --hash=sha256:00\n"));
     }
 
     #[test]

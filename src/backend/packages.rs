@@ -1,0 +1,54 @@
+//! What a backend is asked about Python packages that are to be locked, and its answers.
+
+use std::path::Path;
+
+use crate::fingerprint::Files;
+use crate::recipe::{Pip, PythonOf, Recipe};
+use crate::workspace::{LockedImage, LockedWheel, PlatformPackages};
+
+/// A step whose packages are to be locked for one platform.
+#[derive(Clone)]
+pub struct Requested<'a> {
+    /// Id of the image.
+    pub image: &'a str,
+    /// The recipe of the image.
+    pub recipe: &'a Recipe,
+    /// The step.
+    pub pip: &'a Pip,
+    /// The files of its requirements.
+    pub files: Option<&'a Files>,
+    /// The platform.
+    pub platform: &'a str,
+    /// The Python that the packages are for.
+    pub python: PythonOf<'a>,
+    /// What the lock has of the outside image of this Python.
+    pub outside: Option<&'a LockedImage>,
+    /// The workspace root, absolute.
+    pub root: &'a Path,
+    /// What is locked for the same requirements: the answer, if the Python and the C library are still the same.
+    pub kept: Option<&'a PlatformPackages>,
+    /// Locked packages whose versions are preferred.
+    pub preferred: &'a [LockedWheel],
+}
+
+/// The packages of a step on a platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The Python and the C library that they are for.
+    pub target: String,
+    /// The packages, sorted by name.
+    pub wheels: Vec<LockedWheel>,
+    /// What had to be assumed.
+    pub remark: Option<String>,
+}
+
+/// Why packages are not locked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// No lock can have them: only a build shows which Python they are for.
+    #[error("{0}")]
+    Unknowable(String),
+    /// They could not be resolved.
+    #[error("{0}")]
+    Failed(String),
+}

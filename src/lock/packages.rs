@@ -1,0 +1,249 @@
+//! Decides which Python packages to resolve, and computes the new lists. Queries backends but accesses no files.
+//!
+//! By default, locked packages are kept as long as they fit, and where requirements changed, the versions of what is still
+//! wanted. A list that only lost its base is kept if the new base has the same Python.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use super::renew::Which;
+use crate::asking::Asker;
+use crate::backend::Backend;
+use crate::backend::packages::{Found, NotFound, Requested};
+use crate::fingerprint::Files;
+use crate::recipe::{Pip, PythonOf, Recipe, familiar};
+use crate::workspace::{ImagePackages, Lock, Locked, LockedWheel, PlatformPackages, StepPackages};
+
+/// A step whose packages have to be locked.
+#[derive(Clone)]
+pub struct PackageNeed<'a> {
+    /// Id of the image.
+    pub image: &'a str,
+    /// Number of the step among those of the image that install packages, from 1.
+    pub step: usize,
+    /// The recipe of the image.
+    pub recipe: &'a Recipe,
+    /// The step itself.
+    pub pip: &'a Pip,
+    /// The files of its requirements.
+    pub files: Option<&'a Files>,
+    /// The Python that the packages are for.
+    pub python: PythonOf<'a>,
+    /// Digest of what they are resolved from.
+    pub inputs: String,
+    /// The workspace root, absolute.
+    pub root: &'a Path,
+    /// The backend that resolves them.
+    pub backend: Arc<dyn Backend>,
+}
+
+/// The packages of a lock that fits the workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageRenewal {
+    /// The packages, by image.
+    pub packages: BTreeMap<String, ImagePackages>,
+    /// Ids of images with a remark on their packages.
+    pub remarks: Vec<(String, String)>,
+    /// Ids of images whose packages cannot be locked, and why.
+    pub left: Vec<(String, String)>,
+}
+
+/// Packages that could not be resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedPackages {
+    /// Id of the image.
+    pub image: String,
+    /// Whether its step has a requirements file and no packages in the manifest.
+    pub is_of_file: bool,
+    /// The platform.
+    pub platform: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// A question about one step on one platform.
+struct Question<'a> {
+    need: &'a PackageNeed<'a>,
+    platform: &'a str,
+    base: Option<String>,
+    kept: Option<&'a PlatformPackages>,
+    preferred: Vec<LockedWheel>,
+}
+
+/// Computes the packages to lock, with these bases.
+///
+/// # Errors
+/// Returns all packages that could not be resolved; nothing should be written then.
+pub fn renew_packages<'a>(
+    needs: &'a [PackageNeed<'a>],
+    before: Option<&'a Lock>,
+    bases: &BTreeMap<String, Locked>,
+    which: &Which,
+    asker: Asker<'_>,
+) -> Result<PackageRenewal, Vec<FailedPackages>> {
+    let mut renewing = Renewing::default();
+    let mut questions = Vec::new();
+    for need in needs {
+        let old = before.and_then(|lock| lock.packages.get(need.image)?.get(&need.step));
+        for platform in &need.recipe.platforms {
+            match question(need, platform, old.map(AsRef::as_ref), bases, which) {
+                Ok(kept) => renewing.add(need, platform, kept.clone()),
+                Err(question) => questions.push(question),
+            }
+        }
+    }
+    let answers = ask(&questions, bases, asker);
+    for (question, answer) in questions.into_iter().zip(answers) {
+        renewing.hear(question, answer);
+    }
+    renewing.end(needs)
+}
+
+/// A renewal under way.
+#[derive(Default)]
+struct Renewing<'a> {
+    /// The packages by image and step, then by platform.
+    steps: BTreeMap<(&'a str, usize), BTreeMap<String, PlatformPackages>>,
+    /// The images and steps that are left out.
+    left: BTreeSet<(&'a str, usize)>,
+    failed: Vec<FailedPackages>,
+    renewal: PackageRenewal,
+}
+
+impl<'a> Renewing<'a> {
+    fn add(&mut self, need: &PackageNeed<'a>, platform: &str, packages: PlatformPackages) {
+        let platforms = self.steps.entry((need.image, need.step)).or_default();
+        platforms.insert(platform.to_owned(), packages);
+    }
+
+    fn hear(&mut self, question: Question<'a>, answer: Result<Found, NotFound>) {
+        let need = question.need;
+        let image = || need.image.to_owned();
+        match answer {
+            Ok(found) => {
+                let remark = found.remark.map(|remark| (image(), remark));
+                self.renewal.remarks.extend(remark);
+                let packages = PlatformPackages {
+                    target: found.target,
+                    base: question.base,
+                    wheels: found.wheels,
+                };
+                self.add(need, question.platform, packages);
+            }
+            Err(NotFound::Unknowable(why)) => {
+                self.left.insert((need.image, need.step));
+                self.renewal.left.push((image(), why));
+            }
+            Err(NotFound::Failed(why)) => self.failed.push(FailedPackages {
+                image: image(),
+                is_of_file: need.pip.packages.is_empty() && need.pip.requirements.is_some(),
+                platform: question.platform.to_owned(),
+                why,
+            }),
+        }
+    }
+
+    fn end(mut self, needs: &[PackageNeed<'a>]) -> Result<PackageRenewal, Vec<FailedPackages>> {
+        if !self.failed.is_empty() {
+            return Err(self.failed);
+        }
+        // What is said of each platform is said once.
+        self.renewal.left.dedup();
+        self.renewal.remarks.dedup();
+        for need in needs {
+            let of = (need.image, need.step);
+            let Some(platforms) = self.steps.remove(&of).filter(|_| !self.left.contains(&of))
+            else {
+                continue;
+            };
+            let inputs = need.inputs.clone();
+            let images = &mut self.renewal.packages;
+            let image = images.entry(need.image.to_owned()).or_default();
+            image.insert(need.step, Arc::new(StepPackages { inputs, platforms }));
+        }
+        Ok(self.renewal)
+    }
+}
+
+/// What is locked for a platform, if it is kept as it is; otherwise what to ask.
+fn question<'a>(
+    need: &'a PackageNeed<'a>,
+    platform: &'a str,
+    old: Option<&'a StepPackages>,
+    bases: &BTreeMap<String, Locked>,
+    which: &Which,
+) -> Result<&'a PlatformPackages, Question<'a>> {
+    let outside = need.python.outside.and_then(|it| bases.get(&familiar(it)));
+    let base = outside
+        .and_then(|locked| locked.on(platform))
+        .map(str::to_owned);
+    let known = old.and_then(|old| old.platforms.get(platform));
+    let is_named = |wheel: &LockedWheel| which.is_package(&wheel.name);
+    let is_chosen =
+        which.is_image(need.image) || known.is_some_and(|known| known.wheels.iter().any(is_named));
+    let fits = old.is_some_and(|old| old.inputs == need.inputs) && !is_chosen;
+    let kept = known.filter(|_| fits);
+    if let Some(kept) = kept.filter(|kept| kept.base == base) {
+        return Ok(kept);
+    }
+    // The packages of a further platform have the versions of the others.
+    let alike = known.or_else(|| old?.platforms.values().next());
+    let alike = alike.filter(|_| !which.is_image(need.image));
+    let preferred = alike.iter().flat_map(|alike| &alike.wheels);
+    Err(Question {
+        need,
+        platform,
+        base,
+        kept,
+        preferred: preferred.filter(|it| !is_named(it)).cloned().collect(),
+    })
+}
+
+/// Queries each backend once; the answers are in the order of the questions.
+fn ask(
+    questions: &[Question<'_>],
+    bases: &BTreeMap<String, Locked>,
+    asker: Asker<'_>,
+) -> Vec<Result<Found, NotFound>> {
+    let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (at, question) in questions.iter().enumerate() {
+        let backend = question.need.backend.name();
+        by_backend.entry(backend).or_default().push(at);
+    }
+    let unheard = || Err(NotFound::Failed("the builder gave no answer".to_owned()));
+    let mut answers: Vec<_> = questions.iter().map(|_| unheard()).collect();
+    for places in by_backend.into_values() {
+        let wanted = places.iter().map(|at| {
+            let question = &questions[*at];
+            let PackageNeed {
+                image,
+                recipe,
+                pip,
+                files,
+                python,
+                root,
+                ..
+            } = question.need;
+            let outside = python.outside.and_then(|it| bases.get(&familiar(it)));
+            Requested {
+                image,
+                recipe,
+                pip,
+                files: *files,
+                platform: question.platform,
+                python: python.clone(),
+                outside: outside.map(|locked| &locked.image),
+                root,
+                kept: question.kept,
+                preferred: &question.preferred,
+            }
+        });
+        let wanted: Vec<Requested<'_>> = wanted.collect();
+        let backend = &questions[places[0]].need.backend;
+        for (at, answer) in places.iter().zip(backend.packages(&wanted, asker)) {
+            answers[*at] = answer;
+        }
+    }
+    answers
+}

@@ -1,0 +1,179 @@
+//! Locked packages on real engines: an index that later has a newer version, or another file under the same name, changes
+//! nothing in what is installed.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::engines;
+use crate::sandbox::Sandbox;
+use crate::{docker, nonce, on};
+
+/// A wheel with one module, `imgspec_probe`, whose `PLACE` is `the index`.
+const WHEEL: &[u8] = include_bytes!("../data/imgspec_probe-1.0-py3-none-any.whl");
+
+/// A file of an index: its name, the digest that the index tells of it, and its content.
+type File = (String, String, Vec<u8>);
+
+/// A package index on its own port until the test ends, with files that a test changes.
+struct Index {
+    port: u16,
+    files: Arc<Mutex<Vec<File>>>,
+}
+
+impl Index {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let files = Arc::new(Mutex::new(Vec::new()));
+        let served = Arc::clone(&files);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let served = Arc::clone(&served);
+                std::thread::spawn(move || answer(&stream.unwrap(), &served.lock().unwrap()));
+            }
+        });
+        let index = Self { port, files };
+        index.offer("1.0", WHEEL);
+        index
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/simple", self.port)
+    }
+
+    /// Adds a file, or replaces its content, of which the index still tells the first digest.
+    fn offer(&self, version: &str, content: &[u8]) {
+        let mut files = self.files.lock().unwrap();
+        let name = name(version);
+        match files.iter_mut().find(|(file, ..)| *file == name) {
+            Some((.., before)) => *before = content.to_vec(),
+            None => files.push((name, hex::encode(Sha256::digest(content)), content.to_vec())),
+        }
+    }
+}
+
+fn name(version: &str) -> String {
+    format!("imgspec_probe-{version}-py3-none-any.whl")
+}
+
+fn answer(stream: &TcpStream, files: &[File]) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let Some(Ok(first)) = lines.next() else {
+        return;
+    };
+    while lines
+        .next()
+        .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+    {}
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let path = path.trim_matches('/');
+    let anchor =
+        |(file, digest, _): &File| format!("<a href=\"/{file}#sha256={digest}\">{file}</a>\n");
+    let page = || {
+        let rows: String = files.iter().map(anchor).collect();
+        format!("<html><body>{rows}</body></html>").into_bytes()
+    };
+    let (status, kind, body) = match files.iter().find(|(file, ..)| file == path) {
+        Some((.., content)) => (200, "application/octet-stream", content.clone()),
+        None if path == "simple/imgspec-probe" => (200, "text/html", page()),
+        None => (404, "text/plain", Vec::new()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let mut stream = stream;
+    let _ = stream.write_all(head.as_bytes());
+    if !first.starts_with("HEAD") {
+        let _ = stream.write_all(&body);
+    }
+}
+
+/// A workspace with an image on a Debian with Python that is in the registry.
+fn workspace(engine: &str, index: &Index, builder: &str) -> (Sandbox, String) {
+    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+    let word = nonce();
+    let base = format!("{registry}/imgspec-test/python-{word}:1");
+    docker(engine, &["tag", "debian:bookworm-slim", &base]).success();
+    docker(engine, &["push", "-q", &base]).success();
+    let sandbox = on(engine);
+    sandbox.write(
+        "imgspec.kdl",
+        &format!(
+            "image \"app\" {{\n    name \"packages-{word}\"\n    registry \"{registry}/imgspec-test\"\n    builder \"{builder}\"\n    \
+             base-image \"{base}\"\n    packages \"imgspec-probe\"\n    pip-index \"{}\"\n{}}}\n",
+            index.url(),
+            if builder == "docker" {
+                "    builder-options network=\"host\"\n"
+            } else {
+                ""
+            }
+        ),
+    );
+    (sandbox, base)
+}
+
+/// What the built image prints.
+fn printed(engine: &str, sandbox: &Sandbox) -> String {
+    let reference = sandbox.run(&["tag", "app"]).success().stdout;
+    let reference = reference.trim();
+    let program = "import imgspec_probe, importlib.metadata as m; print(m.version('imgspec-probe'), imgspec_probe.PLACE)";
+    let run = [
+        "run",
+        "--rm",
+        "--entrypoint=python3",
+        reference,
+        "-c",
+        program,
+    ];
+    docker(engine, &run).success().stdout.trim().to_owned()
+}
+
+fn a_newer_version_and_another_file_change_nothing(builder: &str) {
+    for (store, engine) in engines() {
+        let index = Index::new();
+        let (sandbox, base) = workspace(&engine, &index, builder);
+        sandbox
+            .run(&["lock"])
+            .success()
+            .says("added   imgspec-probe 1.0 (app)");
+        let lock = sandbox.read("imgspec.lock");
+        assert!(
+            lock.contains(&hex::encode(Sha256::digest(WHEEL))),
+            "{store}: {lock}"
+        );
+        index.offer("1.0", &[WHEEL, b"more"].concat());
+        let build = [
+            "graph",
+            "build",
+            "--locked",
+            "--push",
+            "--progress",
+            "plain",
+        ];
+        let told = sandbox.run(&build).code(1).stderr.to_lowercase();
+        assert!(
+            told.contains("hash") || told.contains("sha256"),
+            "{store}: {told}"
+        );
+        index.offer("1.0", WHEEL);
+        // Not a wheel at all: nobody is to look into it.
+        index.offer("2.0", b"newer");
+        sandbox.run(&build).success();
+        assert_eq!(printed(&engine, &sandbox), "1.0 the index", "{store}");
+        sandbox.run(&["lock"]).success().says("unchanged");
+        let reference = sandbox.run(&["tag", "app"]).success().stdout;
+        let _ = docker(
+            &engine,
+            &["image", "rm", "--force", &base, reference.trim()],
+        );
+    }
+}
+
+#[test]
+fn docker_installs_what_is_locked_whatever_the_index_has_later() {
+    a_newer_version_and_another_file_change_nothing("docker");
+}
