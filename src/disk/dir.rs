@@ -28,7 +28,7 @@ use super::times;
 use super::{Entry, FileKind};
 pub(crate) use error::{DirError, Terms};
 use error::{Doing, Why};
-pub(crate) use fresh::{Fresh, TEMPORARY};
+pub(crate) use fresh::{Fresh, TEMPORARY, unused};
 pub(crate) use lock::Share;
 pub(crate) use rooted::Rooted;
 

@@ -18,6 +18,7 @@ mod inspect;
 mod made;
 mod owner;
 mod packages;
+mod pins;
 mod publish;
 mod python;
 mod taken;
@@ -37,6 +38,7 @@ use super::oci::name::Digest;
 use super::oci::origin::{Origin, Supply};
 use super::oci::registry::{self, Access, TransferError};
 use super::oci::store::Store;
+use super::packages::{Found as FoundPackages, NotFound, Requested};
 use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
@@ -242,6 +244,25 @@ impl Backend for Embedded {
         asker: Asker<'_>,
     ) -> Vec<Result<Resolved, Unresolved>> {
         registry::resolve(wanted, &self.access, asker)
+    }
+
+    fn resolves_packages_of(&self, _: &dyn Backend) -> bool {
+        true
+    }
+
+    fn packages(
+        &self,
+        wanted: &[Requested<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<FoundPackages, NotFound>> {
+        let cancel = asker.cancel();
+        match self.store(cancel) {
+            Ok(store) => pins::find(wanted, &self.source(&store, asker.notes(), cancel)),
+            Err(error) => {
+                let error = NotFound::Failed(error.to_string());
+                vec![Err(error); wanted.len()]
+            }
+        }
     }
 
     fn build(

@@ -3,6 +3,7 @@
 use super::base::{Image, Source};
 use super::common::failed;
 use super::made::{Made, Once};
+use super::pins;
 use super::python::given::Given;
 use super::python::install::{self, Installed, Place};
 use super::python::managed::Mirrors;
@@ -31,7 +32,11 @@ impl Packages<'_> {
         image: &Image,
     ) -> Result<Vec<Installed>, BuildError> {
         let target = self.target(&pip.interpreter, image)?;
-        self.install(image, &target, |wanting| wanted::pip(pip, files, wanting))
+        let locked = pins::of_job(self.job, pip, &target)?;
+        self.install(image, &target, |wanting| match locked {
+            Some(locked) => Ok(locked),
+            None => wanted::pip(pip, files, wanting),
+        })
     }
 
     /// The layers of a lock file's packages, whose environment the image has.
@@ -90,6 +95,7 @@ impl Packages<'_> {
             source,
             scratch: &scratch,
             is_anew: job.no_cache,
+            preferred: &[],
         };
         let wheels = wanted(&wanting);
         context::drop_scratch(job);

@@ -113,6 +113,6 @@ impl Drop for Fresh {
 }
 
 /// A random name: neither clocks nor process ids are unique among machines that share a disk.
-pub(super) fn unused() -> String {
+pub(crate) fn unused() -> String {
     format!("{TEMPORARY}{:016x}", RandomState::new().hash_one(0))
 }

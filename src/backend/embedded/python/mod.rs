@@ -25,7 +25,7 @@ mod plan;
 mod record;
 mod scheme;
 mod simple;
-mod tags;
+pub(super) mod tags;
 pub(super) mod target;
 #[cfg(test)]
 mod testing;

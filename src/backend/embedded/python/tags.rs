@@ -7,7 +7,7 @@ use super::{Libc, Target};
 
 /// The tags of a target, each with its rank; 0 is the best.
 #[derive(Debug, Clone)]
-pub(super) struct Tags {
+pub(in super::super) struct Tags {
     ranks: BTreeMap<String, usize>,
     /// The best tag, for messages.
     best: String,
@@ -15,7 +15,7 @@ pub(super) struct Tags {
 
 /// The parts of a wheel's file name: <https://packaging.python.org/en/latest/specifications/binary-distribution-format/>.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WheelName {
+pub(in super::super) struct WheelName {
     /// Normalized.
     pub(super) name: String,
     pub(super) version: String,
@@ -30,7 +30,7 @@ pub(super) struct WheelName {
 const LONGEST: usize = 255;
 
 impl WheelName {
-    pub(super) fn read(file: &str) -> Option<Self> {
+    pub(in super::super) fn read(file: &str) -> Option<Self> {
         let stem = file.strip_suffix(".whl")?;
         let is_fine = |char: char| char.is_ascii_alphanumeric() || "._-+!".contains(char);
         let parts: Vec<&str> = stem.split('-').collect();
@@ -65,7 +65,7 @@ impl WheelName {
 }
 
 impl Tags {
-    pub(super) fn of(target: &Target) -> Self {
+    pub(in super::super) fn of(target: &Target) -> Self {
         let platforms = platforms(target);
         let (major, minor) = target.version;
         let own = format!("cp{major}{minor}");
@@ -112,7 +112,7 @@ impl Tags {
     }
 
     /// How well a wheel suits, lower is better; `None` if it does not.
-    pub(super) fn rank(&self, wheel: &WheelName) -> Option<impl Ord + use<>> {
+    pub(in super::super) fn rank(&self, wheel: &WheelName) -> Option<impl Ord + use<>> {
         let mut best = None;
         for python in wheel.python.split('.') {
             for abi in wheel.abi.split('.') {

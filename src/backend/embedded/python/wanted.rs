@@ -40,6 +40,9 @@ pub(in super::super) struct Wanting<'a> {
     pub(in super::super) scratch: &'a Dir,
     /// Whether what was found out before does not count.
     pub(in super::super) is_anew: bool,
+    /// Names and versions of packages that are to stay as they are, as far as requirements allow it. What depends on them
+    /// is not kept as an answer.
+    pub(in super::super) preferred: &'a [(&'a str, &'a str)],
 }
 
 /// The wheels that packages and a requirements file want.
@@ -134,7 +137,9 @@ impl Wanting<'_> {
             return Ok(known);
         }
         let wheels = answer()?;
-        question.keep(&wheels, store)?;
+        if self.preferred.is_empty() {
+            question.keep(&wheels, store)?;
+        }
         Ok(wheels)
     }
 
@@ -256,6 +261,7 @@ impl Wanting<'_> {
                 given: self.given,
                 indexes,
                 arguments: &pip.extra_args,
+                preferred: self.preferred,
                 files: &sources,
                 folder: self.scratch,
             },

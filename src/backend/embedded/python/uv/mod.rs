@@ -49,6 +49,9 @@ const PASSED: [&str; 22] = [
     "UV_HTTP_TIMEOUT",
 ];
 
+/// The file that uv writes its answer to if it is to prefer what is in it.
+const BEFORE: &str = "pylock.toml";
+
 /// The versions of glibc that uv knows as platforms, all 2.X; it has others for the rest.
 const GLIBC: [u32; 12] = [17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40];
 
@@ -59,6 +62,8 @@ pub(super) struct Request<'a> {
     pub(super) indexes: &'a Indexes,
     /// Options of uv.
     pub(super) arguments: &'a [String],
+    /// Names and versions of packages that uv is to prefer.
+    pub(super) preferred: &'a [(&'a str, &'a str)],
     /// Files with requirements, relative to the directory.
     pub(super) files: &'a [String],
     /// Where these are, and where uv may write.
@@ -170,6 +175,12 @@ impl Request<'_> {
         if !fetches_python {
             command.arg("--no-python-downloads");
         }
+        if !self.preferred.is_empty() {
+            // uv prefers what is in the file that it is to replace.
+            let before = preferences(self.preferred);
+            folder.write(BEFORE, before.as_bytes()).map_err(unwritten)?;
+            command.args(["--output-file", BEFORE]);
+        }
         command.args(self.indexes.options());
         command.args(self.arguments).arg("--").args(self.files);
         Ok(command)
@@ -197,6 +208,17 @@ impl Request<'_> {
             is_passing(&said) || fetch_is_passing(&said),
         )
     }
+}
+
+/// A `pylock.toml` of an earlier answer, as far as uv looks at it.
+fn preferences(packages: &[(&str, &str)]) -> String {
+    let mut text = "lock-version = \"1.0\"\ncreated-by = \"imgspec\"\n".to_owned();
+    for (name, version) in packages {
+        text.push_str(&format!(
+            "\n[[packages]]\nname = \"{name}\"\nversion = \"{version}\"\n"
+        ));
+    }
+    text
 }
 
 /// The longest message, in characters.

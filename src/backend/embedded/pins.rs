@@ -1,0 +1,281 @@
+//! Python packages for `imgspec lock`: what a build would install now, found out without building anything.
+//!
+//! For images of every builder: only the base's files are needed, and a registry has them.
+
+use super::base::Source;
+use super::common::{at_once, failed};
+use super::python::given::Given;
+use super::python::tags::{Tags, WheelName};
+use super::python::wanted::{self, Wanting};
+use super::python::{Libc, Scheme, Target, Wheel, target};
+use crate::backend::context::{empty, unwritten};
+use crate::backend::oci::name::Digest;
+use crate::backend::packages::{Found, NotFound, Requested};
+use crate::backend::platform::Platform;
+use crate::backend::{BuildError, Job, secret};
+use crate::disk::dir::{Dir, unused};
+use crate::recipe::{PYTHON_HOME, Pip, PythonSource};
+use crate::workspace::{LockedImage, LockedWheel};
+
+/// The C library that is assumed where none can be read: older than that of any distribution that is still maintained.
+const ASSUMED: Libc = Libc::Glibc(2, 28);
+
+/// Answers questions about the packages of steps, a few at once.
+pub(super) fn find(wanted: &[Requested<'_>], source: &Source<'_>) -> Vec<Result<Found, NotFound>> {
+    let answers = at_once(wanted, |wanted| Ok::<_, NotFound>(find_one(wanted, source)));
+    answers.unwrap_or_default()
+}
+
+fn find_one(wanted: &Requested<'_>, source: &Source<'_>) -> Result<Found, NotFound> {
+    let (target, remark) = target_of(wanted, source)?;
+    let words = words(&target);
+    if let Some(kept) = wanted.kept.filter(|kept| kept.target == words) {
+        return Ok(Found {
+            target: words,
+            wheels: kept.wheels.clone(),
+            remark,
+        });
+    }
+    let wheels = resolve(wanted, &target, source)?;
+    let mut wheels: Vec<LockedWheel> = wheels.into_iter().map(locked).collect();
+    wheels.sort();
+    Ok(Found {
+        target: words,
+        wheels,
+        remark,
+    })
+}
+
+fn resolve(
+    wanted: &Requested<'_>,
+    target: &Target,
+    source: &Source<'_>,
+) -> Result<Vec<Wheel>, NotFound> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let revealed = secret::reveal(wanted.recipe, wanted.root, &variable)
+        .map_err(|missing| NotFound::Failed(missing.join("; ")))?;
+    let given = Given::of(wanted.recipe, &revealed);
+    let scratch = Scratch::new(source).map_err(not_found)?;
+    let preferred = wanted.preferred.iter();
+    let preferred: Vec<(&str, &str)> = preferred
+        .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
+        .collect();
+    let wanting = Wanting {
+        target,
+        given: &given,
+        source,
+        scratch: &scratch.folder,
+        is_anew: true,
+        preferred: &preferred,
+    };
+    wanted::pip(wanted.pip, wanted.files, &wanting).map_err(not_found)
+}
+
+/// The Python that the packages are for, and what is assumed of it.
+fn target_of(
+    wanted: &Requested<'_>,
+    source: &Source<'_>,
+) -> Result<(Target, Option<String>), NotFound> {
+    let unknowable = |why: String| Err(NotFound::Unknowable(why));
+    match wanted.python.source {
+        PythonSource::Built(image) => unknowable(format!(
+            "which Python `{image}` has shows only when it is built"
+        )),
+        PythonSource::Nothing => {
+            unknowable("no image of a registry that it is built on can have a Python".to_owned())
+        }
+        PythonSource::Conda(None) => {
+            unknowable("conda chooses its Python during the build".to_owned())
+        }
+        PythonSource::Conda(Some(version)) | PythonSource::Managed(version) => {
+            installed(version, wanted, source)
+        }
+        PythonSource::Outside | PythonSource::Exec(_) => {
+            let Some(reference) = wanted.python.outside else {
+                return unknowable("its base is not an image of a registry".to_owned());
+            };
+            let Some(image) = outside(reference, wanted, source)? else {
+                return unknowable(format!(
+                    "`{reference}` is only in the local store, where its files cannot be read"
+                ));
+            };
+            let platform = Platform::read(wanted.platform);
+            let interpreter = &wanted.pip.interpreter;
+            let found = target::find(&image.tree, &platform, interpreter, &image.config);
+            match found {
+                Ok(target) => Ok((target, None)),
+                Err(error) => unknowable(format!("`{reference}`: {error}")),
+            }
+        }
+    }
+}
+
+/// A Python that a step installs, on the C library of the outside image.
+fn installed(
+    version: &str,
+    wanted: &Requested<'_>,
+    source: &Source<'_>,
+) -> Result<(Target, Option<String>), NotFound> {
+    let mut parts = version.split('.').map(str::parse);
+    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+        let why = format!(
+            "packages for Python {version} are not locked, only those for releases such as 3.12"
+        );
+        return Err(NotFound::Unknowable(why));
+    };
+    let full: Option<u32> = parts.next().and_then(Result::ok);
+    let platform = Platform::read(wanted.platform);
+    let image = if let Some(reference) = wanted.python.outside {
+        outside(reference, wanted, source)?
+    } else {
+        None
+    };
+    let (libc, remark) = if let Some(image) = image {
+        let libc = target::libc(&image.tree, &platform);
+        (libc.map_err(NotFound::Unknowable)?, None)
+    } else {
+        let remark = format!(
+            "its packages are locked for {ASSUMED}, because its base cannot be read without a build"
+        );
+        (ASSUMED, Some(remark))
+    };
+    let folder = |name: &str| format!("{PYTHON_HOME}/{name}");
+    let target = Target {
+        version: (major, minor),
+        full_version: full.map(|_| version.to_owned()),
+        platform,
+        libc,
+        interpreter: folder("bin/python3"),
+        scheme: Scheme {
+            purelib: folder("lib"),
+            platlib: folder("lib"),
+            scripts: folder("bin"),
+            headers: folder("include"),
+            data: PYTHON_HOME.to_owned(),
+        },
+    };
+    Ok((target, remark))
+}
+
+/// The outside image; `None` if no registry has it.
+fn outside(
+    reference: &str,
+    wanted: &Requested<'_>,
+    source: &Source<'_>,
+) -> Result<Option<super::base::Image>, NotFound> {
+    let pinned = match wanted.outside {
+        Some(LockedImage::Id(_)) => return Ok(None),
+        Some(LockedImage::Digest(digest)) => Some(digest.as_str()),
+        None => None,
+    };
+    let image = source.registry(reference, pinned, wanted.platform);
+    image.map(Some).map_err(|error| {
+        let error =
+            error.reworded(|why| format!("the Python of `{reference}` cannot be read: {why}"));
+        not_found(error)
+    })
+}
+
+/// How a target is told apart from others in the lock.
+fn words(target: &Target) -> String {
+    let (major, minor) = target.version;
+    let version = match &target.full_version {
+        Some(version) => version.clone(),
+        None => format!("{major}.{minor}"),
+    };
+    format!("python {version}, {}", target.libc)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
+fn not_found(error: BuildError) -> NotFound {
+    NotFound::Failed(error.to_string())
+}
+
+fn locked(wheel: Wheel) -> LockedWheel {
+    let Wheel {
+        name,
+        version,
+        file,
+        url,
+        sha256,
+        size,
+        is_requested,
+    } = wheel;
+    LockedWheel {
+        name,
+        version,
+        file,
+        sha256: sha256.to_string(),
+        size,
+        url,
+        is_requested,
+    }
+}
+
+/// The wheels that the lock has for a step of a job; `None` if it does not pin them.
+pub(super) fn of_job(
+    job: &Job<'_>,
+    pip: &Pip,
+    target: &Target,
+) -> Result<Option<Vec<Wheel>>, BuildError> {
+    let mut steps = job.recipe.pips();
+    let step = steps.position(|(other, _)| std::ptr::eq(other, pip));
+    let platforms = job.recipe.platforms.iter();
+    let mut platforms = platforms.filter(|platform| target.platform.is(platform));
+    let locked = step.zip(platforms.next());
+    let Some(locked) = locked.and_then(|(step, platform)| job.outside.wheels(step, platform))
+    else {
+        return Ok(None);
+    };
+    let tags = Tags::of(target);
+    let wheels = locked.wheels.iter().map(|wheel| {
+        let name = WheelName::read(&wheel.file);
+        let fits = name.is_some_and(|name| tags.rank(&name).is_some());
+        let Some(sha256) = Digest::read(&wheel.sha256).filter(|_| fits) else {
+            return Err(failed(format!(
+                "{} is locked for {}, but the image has {}; run `imgspec lock --update {}`",
+                wheel.file,
+                locked.target,
+                words(target),
+                job.image
+            )));
+        };
+        Ok(Wheel {
+            name: wheel.name.clone(),
+            version: wheel.version.clone(),
+            file: wheel.file.clone(),
+            url: wheel.url.clone(),
+            sha256,
+            size: wheel.size,
+            is_requested: wheel.is_requested,
+        })
+    });
+    wheels.collect::<Result<_, _>>().map(Some)
+}
+
+/// A directory for one question, removed afterwards.
+struct Scratch {
+    above: Dir,
+    name: String,
+    folder: Dir,
+}
+
+impl Scratch {
+    fn new(source: &Source<'_>) -> Result<Self, BuildError> {
+        let above = source.tools.make().map_err(unwritten)?;
+        let name = unused();
+        let folder = empty(&above, &name)?;
+        Ok(Self {
+            above,
+            name,
+            folder,
+        })
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What remains is a copy of the user's files, and recognizable by its name.
+        let _ = self.above.remove(&self.name);
+    }
+}
