@@ -15,6 +15,8 @@ mod packages;
 #[path = "it/sandbox.rs"]
 #[allow(dead_code, reason = "the sandbox serves two test programs")]
 mod sandbox;
+#[path = "docker/services.rs"]
+mod services;
 #[path = "docker/sizes.rs"]
 mod sizes;
 #[path = "engine/waiting.rs"]

@@ -3,6 +3,7 @@
 //! A backend handles one recipe and one job at a time; the graph, keys, records and retries belong to its callers.
 //! Everything that differs between builders is behind this trait.
 
+mod answers;
 mod buildkit;
 mod cleaning;
 mod context;
@@ -12,6 +13,7 @@ pub mod docker;
 mod dockerfile;
 pub mod embedded;
 pub mod envd;
+mod error;
 pub mod fake;
 mod labels;
 pub mod oci;
@@ -26,9 +28,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use answers::{Existence, Resolved, Unresolved};
 pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
+pub use error::BuildError;
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
@@ -37,7 +41,6 @@ pub use crate::notes::Notes;
 use crate::asking::Asker;
 use crate::fingerprint::{Files, Key, Outside};
 use crate::recipe::Recipe;
-use crate::workspace::Locked;
 
 /// A builder of images.
 pub trait Backend: Send + Sync {
@@ -104,6 +107,11 @@ pub trait Backend: Send + Sync {
     /// could, or if that is not known in advance.
     fn foreign(&self, wanted: &[Outsider<'_>], _: Asker<'_>) -> Vec<Option<Unresolved>> {
         vec![None; wanted.len()]
+    }
+
+    /// Whether it builds with a recipe's helper images, such as uv's.
+    fn uses_helpers(&self) -> bool {
+        true
     }
 
     /// Whether its images are in a store that no other builder reads.
@@ -247,34 +255,6 @@ pub struct Outsider<'a> {
     pub platforms: &'a [String],
 }
 
-/// The current content of an outside image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// The image, with the manifests of the requested platforms.
-    pub locked: Locked,
-    /// Why the answer comes from the local store rather than the registry; `None` if it comes from the registry.
-    pub instead: Option<String>,
-}
-
-/// Why an outside image could not be resolved.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unresolved {
-    /// The image exists, but not for these platforms.
-    #[error("it is not available for {}, only for {}", .missing.join(" and "), .there.join(", "))]
-    Foreign {
-        /// The requested platforms that it lacks.
-        missing: Vec<String>,
-        /// The platforms that it supports.
-        there: Vec<String>,
-    },
-    /// Its registry does not have it.
-    #[error("its registry does not have it")]
-    Absent,
-    /// There was no answer; contains the reason.
-    #[error("{0}")]
-    Unknown(String),
-}
-
 /// The stores in which an artifact can be.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -285,50 +265,6 @@ pub enum StoreKind {
     Local,
     /// The registry in the reference.
     Registry,
-}
-
-impl Existence {
-    /// `Present` if the image supports all platforms, else `Incomplete`.
-    fn present(
-        key: Option<String>,
-        digest: String,
-        size: Option<u64>,
-        there: &[platform::Platform],
-        wanted: &[String],
-    ) -> Self {
-        let missing = platform::missing(there, wanted);
-        if missing.is_empty() {
-            return Self::Present { key, digest, size };
-        }
-        let missing = missing.into_iter().map(str::to_owned).collect();
-        Self::Incomplete { missing }
-    }
-}
-
-/// Whether a reference exists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Existence {
-    /// The image exists.
-    Present {
-        /// The value of the image's `dev.imgspec.key` label.
-        key: Option<String>,
-        /// The image id or manifest digest.
-        digest: String,
-        /// How many bytes it takes in the store, if the store says so.
-        size: Option<u64>,
-    },
-    /// The image exists, but not for all platforms.
-    Incomplete {
-        /// The platforms that it lacks.
-        missing: Vec<String>,
-    },
-    /// The image does not exist.
-    Absent,
-    /// There was no answer; never treated as `Present`.
-    Unknown {
-        /// The reason.
-        why: String,
-    },
 }
 
 /// Everything that a backend needs to build one image.
@@ -392,73 +328,4 @@ pub struct Artifact {
     /// How many bytes it takes in the backend's store, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-}
-
-/// Why a build has no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    /// The recipe cannot be carried out: a command failed, or a package does not exist. Retrying would not help.
-    #[error("{0}")]
-    Failed(String),
-    /// A transient failure of the network, the registry or the daemon. Worth retrying.
-    #[error("{0}")]
-    Transient(String),
-    /// A failure of a step that a field of the manifest caused.
-    #[error("{error}")]
-    Step {
-        /// The field, as in the image's places: `base-image`, `commands[1]`.
-        field: String,
-        /// The failure itself.
-        error: Box<BuildError>,
-    },
-    /// A file differs from what was hashed.
-    #[error("`{path}` changed while it was being read")]
-    Moved {
-        /// The file, relative to the workspace root.
-        path: String,
-    },
-    /// The run was interrupted.
-    #[error("interrupted")]
-    Cancelled,
-}
-
-impl BuildError {
-    /// Whether a retry may help.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Transient(_) => true,
-            Self::Step { error, .. } => error.is_transient(),
-            Self::Failed(_) | Self::Moved { .. } | Self::Cancelled => false,
-        }
-    }
-
-    /// The manifest field that caused the failed step, if known.
-    pub fn field(&self) -> Option<&str> {
-        match self {
-            Self::Step { field, .. } => Some(field),
-            _ => None,
-        }
-    }
-
-    /// Replaces the error's message.
-    pub(crate) fn reworded(self, words: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Failed(why) => Self::Failed(words(why)),
-            Self::Transient(why) => Self::Transient(words(why)),
-            Self::Step { field, error } => Self::Step {
-                field,
-                error: Box::new(error.reworded(words)),
-            },
-            error => error,
-        }
-    }
-
-    /// Creates a failure that is transient or permanent.
-    pub(crate) fn of(why: String, is_transient: bool) -> Self {
-        if is_transient {
-            Self::Transient(why)
-        } else {
-            Self::Failed(why)
-        }
-    }
 }

@@ -20,6 +20,9 @@ pub(super) const LAST_TICK: Duration = Duration::from_millis(2);
 /// How long the pipes may stay open after the process itself ended.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
+/// How often to try again while a program is busy, 10 ms apart.
+const BUSY: usize = 50;
+
 /// The running process groups, and whether no more may be started.
 struct Running {
     groups: BTreeSet<i32>,
@@ -82,11 +85,11 @@ pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
             command.env_remove(name);
         }
     }
-    let child = command
+    command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()?;
+        .process_group(0);
+    let child = spawn(command)?;
     let group = Group::of(&child);
     running
         .groups
@@ -96,6 +99,20 @@ pub(crate) fn start(command: &mut Command) -> io::Result<Started> {
         group,
         is_ended: false,
     })
+}
+
+/// Starts a program. One that has just been written may be busy for a moment: a child of another thread has the file open for
+/// writing, until it starts its own program.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 0..BUSY {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            started => return started,
+        }
+    }
+    command.spawn()
 }
 
 impl Started {

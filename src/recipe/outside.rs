@@ -41,6 +41,14 @@ impl Recipe {
         images
     }
 
+    /// Whether an outside image is there only to supply an installer.
+    #[must_use]
+    pub fn is_helper(&self, name: &str) -> bool {
+        let helpers = [&self.helpers.uv, &self.helpers.micromamba];
+        let is_base = matches!(&self.base, Base::Registry(base) if familiar(base) == name);
+        self.dockerfile.is_none() && !is_base && helpers.iter().any(|it| familiar(it) == name)
+    }
+
     /// Whether a step uses `uv` from its helper image.
     #[must_use]
     pub fn uses_uv(&self) -> bool {

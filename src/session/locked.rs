@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::ImageId;
 use crate::lock::{self, Chosen, Failed, LockFile, Look, Need, Renewal, Which, WriteError};
 use crate::plan::Plan;
-use crate::recipe::{ContextSource, familiar};
+use crate::recipe::{ContextSource, OutsideImage, familiar};
 use crate::spec::Base;
 use crate::suggest::closest;
 use crate::workspace::{LOCK_FILE, LockedImage};
@@ -66,7 +66,8 @@ impl Session {
         let mut needs: BTreeMap<&str, Need> = BTreeMap::new();
         for id in of {
             let platforms = &self.world.recipes[id.index()].platforms;
-            for image in &self.prints.outside(*id).images {
+            let outside = self.prints.outside(*id).images.iter();
+            for image in outside.filter(|image| self.is_used(*id, image)) {
                 let need = needs.entry(&image.name).or_insert_with(|| Need {
                     name: image.name.clone(),
                     platforms: Vec::new(),
@@ -88,6 +89,12 @@ impl Session {
         needs
     }
 
+    /// Whether the builder of an image needs this outside image: one with installers of its own needs no helpers.
+    fn is_used(&self, id: ImageId, outside: &OutsideImage) -> bool {
+        let at = id.index();
+        self.world.backends[at].uses_helpers() || !self.world.recipes[at].is_helper(&outside.name)
+    }
+
     /// Outside images that do not exist for the platforms of the images to be built on them, one line each. Locked
     /// images were checked for these platforms when they were locked.
     #[must_use]
@@ -98,6 +105,7 @@ impl Session {
             let (recipe, backend) = (&self.world.recipes[at], self.world.backends[at].name());
             let outside = self.prints.outside(image.id);
             let floating = outside.floating().filter(|image| !image.any_platform);
+            let floating = floating.filter(|used| self.is_used(image.id, used));
             let by_digest = match &recipe.base {
                 Base::Registry(base) if base.contains('@') => Some(base.as_str()),
                 _ => None,
@@ -169,7 +177,7 @@ impl Session {
         let mut floating = Floating::default();
         for id in of {
             let (outside, name) = (self.prints.outside(*id), self.world.graph.name(*id));
-            for image in outside.floating() {
+            for image in outside.floating().filter(|it| self.is_used(*id, it)) {
                 let images = floating.images.entry(image.name.clone()).or_default();
                 images.push(name.to_owned());
             }

@@ -132,43 +132,53 @@ fn printed(engine: &str, sandbox: &Sandbox) -> String {
     docker(engine, &run).success().stdout.trim().to_owned()
 }
 
+/// A workspace of this builder, with its packages locked, and the name of its base.
+fn locked(engine: &str, index: &Index, builder: &str) -> (Sandbox, String) {
+    let (sandbox, base) = workspace(engine, index, builder);
+    sandbox
+        .run(&["lock"])
+        .success()
+        .says("added   imgspec-probe 1.0 (app)");
+    let lock = sandbox.read("imgspec.lock");
+    assert!(lock.contains(&hex::encode(Sha256::digest(WHEEL))), "{lock}");
+    (sandbox, base)
+}
+
+const BUILD: [&str; 6] = [
+    "graph",
+    "build",
+    "--locked",
+    "--push",
+    "--progress",
+    "plain",
+];
+
 fn a_newer_version_and_another_file_change_nothing(builder: &str) {
     for (store, engine) in engines() {
         let index = Index::new();
-        let (sandbox, base) = workspace(&engine, &index, builder);
-        sandbox
-            .run(&["lock"])
-            .success()
-            .says("added   imgspec-probe 1.0 (app)");
-        let lock = sandbox.read("imgspec.lock");
-        assert!(
-            lock.contains(&hex::encode(Sha256::digest(WHEEL))),
-            "{store}: {lock}"
-        );
-        index.offer("1.0", &[WHEEL, b"more"].concat());
-        let build = [
-            "graph",
-            "build",
-            "--locked",
-            "--push",
-            "--progress",
-            "plain",
-        ];
-        let told = sandbox.run(&build).code(1).stderr.to_lowercase();
+        let (sandbox, base) = locked(&engine, &index, builder);
+        // The time of the first file: still a wheel, with the same files.
+        let mut other = WHEEL.to_vec();
+        other[10] ^= 1;
+        index.offer("1.0", &other);
+        let told = sandbox.run(&BUILD).code(1).stderr.to_lowercase();
         assert!(
             told.contains("hash") || told.contains("sha256"),
             "{store}: {told}"
         );
-        index.offer("1.0", WHEEL);
+        // Another index, because uv remembers what it has fetched from this one.
+        let index = Index::new();
+        let (sandbox, other_base) = locked(&engine, &index, builder);
         // Not a wheel at all: nobody is to look into it.
         index.offer("2.0", b"newer");
-        sandbox.run(&build).success();
+        sandbox.run(&BUILD).success();
         assert_eq!(printed(&engine, &sandbox), "1.0 the index", "{store}");
         sandbox.run(&["lock"]).success().says("unchanged");
         let reference = sandbox.run(&["tag", "app"]).success().stdout;
+        let images = [base.as_str(), other_base.as_str(), reference.trim()];
         let _ = docker(
             &engine,
-            &["image", "rm", "--force", &base, reference.trim()],
+            &[&["image", "rm", "--force"][..], &images].concat(),
         );
     }
 }
@@ -176,4 +186,9 @@ fn a_newer_version_and_another_file_change_nothing(builder: &str) {
 #[test]
 fn docker_installs_what_is_locked_whatever_the_index_has_later() {
     a_newer_version_and_another_file_change_nothing("docker");
+}
+
+#[test]
+fn the_embedded_builder_installs_what_is_locked_whatever_the_index_has_later() {
+    a_newer_version_and_another_file_change_nothing("oci");
 }

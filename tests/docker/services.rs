@@ -20,7 +20,11 @@ const CALLS: [(&str, &[&str], &str); 6] = [
     ),
     (
         "api",
-        &["python3", "-c", "import api, uvicorn; print(len(api.app.routes))"],
+        &[
+            "python3",
+            "-c",
+            "import api, uvicorn; print(len(api.app.routes))",
+        ],
         "1\n",
     ),
     ("features", &[], "1.0"),
@@ -40,9 +44,10 @@ fn services() -> Sandbox {
     let text = sandbox.read("imgspec.kdl");
     let base = "base-image \"python:3.12-slim-bookworm\"";
     assert!(text.contains(base), "{text}");
-    let text = text
-        .replace(base, "base-image file=\"base.tar\"")
-        .replace("localhost:5000", &format!("{registry}/imgspec-test/{}", nonce()));
+    let text = text.replace(base, "base-image file=\"base.tar\"").replace(
+        "localhost:5000",
+        &format!("{registry}/imgspec-test/{}", nonce()),
+    );
     sandbox.write("imgspec.kdl", &text);
     sandbox
 }

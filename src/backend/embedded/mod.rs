@@ -296,6 +296,10 @@ impl Backend for Embedded {
         true
     }
 
+    fn uses_helpers(&self) -> bool {
+        false
+    }
+
     fn inspect(
         &self,
         subject: Subject<'_>,

@@ -71,12 +71,6 @@ impl Logins {
         Ok(address)
     }
 
-    /// Adds a login for the origin of an address.
-    pub(super) fn add(&mut self, address: &Address, user: String, password: String) {
-        let of = Of::Origin(address.origin());
-        self.0.insert(0, Login { of, user, password });
-    }
-
     /// User and password for an address.
     pub(super) fn of(&self, address: &Address) -> Option<(&str, &str)> {
         let fits = |login: &&Login| match &login.of {

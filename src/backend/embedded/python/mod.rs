@@ -1,8 +1,4 @@
 //! Python packages without running Python: which Python a base has, which wheels it wants, and how they become layers.
-#![allow(
-    dead_code,
-    reason = "the parts that make and read these are being built"
-)]
 
 mod address;
 pub(super) mod arguments;

@@ -170,6 +170,8 @@ pub(super) const ROWS: &[Row] = &[
     ("commands", "commands \"make\"", "commands \"make all\"", In),
     ("entrypoint", "", "entrypoint \"x\"", In),
     ("cmd", "", "cmd \"x\"", In),
+    ("compression", "", "compression \"gzip\"", Out),
+    ("compression", "", "compression \"zstd\"", In),
     ("user", "", "user \"app\"", In),
     ("workdir", "", "workdir \"/app\"", In),
     ("labels", "", "labels a=\"b\"", In),

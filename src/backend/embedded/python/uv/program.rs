@@ -90,6 +90,11 @@ fn fetched(given: &Given, indexes: &Indexes, source: &Source<'_>) -> Result<Path
     if folder.file(PROGRAM).map_err(unwritten)?.is_some() {
         return Ok(path);
     }
+    let turn = source.turn(&format!("uv-{VERSION}"), "another run that is fetching uv");
+    let _turn = turn.map_err(stored)?.ok_or(BuildError::Cancelled)?;
+    if folder.file(PROGRAM).map_err(unwritten)?.is_some() {
+        return Ok(path);
+    }
     if source.store.size(digest).map_err(stored)?.is_none() {
         let said = format!("fetching uv {VERSION}, since there is none in PATH");
         source.notes.log(&said);

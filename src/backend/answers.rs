@@ -1,0 +1,76 @@
+//! What stores and registries answer about images: whether they exist, and what a tag points to.
+
+use super::platform::{self, Platform};
+use crate::workspace::Locked;
+
+/// The current content of an outside image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The image, with the manifests of the requested platforms.
+    pub locked: Locked,
+    /// Why the answer comes from the local store rather than the registry; `None` if it comes from the registry.
+    pub instead: Option<String>,
+}
+
+/// Why an outside image could not be resolved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// The image exists, but not for these platforms.
+    #[error("it is not available for {}, only for {}", .missing.join(" and "), .there.join(", "))]
+    Foreign {
+        /// The requested platforms that it lacks.
+        missing: Vec<String>,
+        /// The platforms that it supports.
+        there: Vec<String>,
+    },
+    /// Its registry does not have it.
+    #[error("its registry does not have it")]
+    Absent,
+    /// There was no answer; contains the reason.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl Existence {
+    /// `Present` if the image supports all platforms, else `Incomplete`.
+    pub(super) fn present(
+        key: Option<String>,
+        digest: String,
+        size: Option<u64>,
+        there: &[Platform],
+        wanted: &[String],
+    ) -> Self {
+        let missing = platform::missing(there, wanted);
+        if missing.is_empty() {
+            return Self::Present { key, digest, size };
+        }
+        let missing = missing.into_iter().map(str::to_owned).collect();
+        Self::Incomplete { missing }
+    }
+}
+
+/// Whether a reference exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Existence {
+    /// The image exists.
+    Present {
+        /// The value of the image's `dev.imgspec.key` label.
+        key: Option<String>,
+        /// The image id or manifest digest.
+        digest: String,
+        /// How many bytes it takes in the store, if the store says so.
+        size: Option<u64>,
+    },
+    /// The image exists, but not for all platforms.
+    Incomplete {
+        /// The platforms that it lacks.
+        missing: Vec<String>,
+    },
+    /// The image does not exist.
+    Absent,
+    /// There was no answer; never treated as `Present`.
+    Unknown {
+        /// The reason.
+        why: String,
+    },
+}
