@@ -99,6 +99,12 @@ fn workspace(engine: &str, index: &Index, builder: &str) -> (Sandbox, String) {
     let base = format!("{registry}/imgspec-test/python-{word}:1");
     docker(engine, &["tag", "debian:bookworm-slim", &base]).success();
     docker(engine, &["push", "-q", &base]).success();
+    // uv's image, where a registry has it: containerd's store asks for what is locked by digest.
+    let uv = format!("{registry}/imgspec-test/uv:1");
+    docker(engine, &["tag", "ghcr.io/astral-sh/uv:0.9", &uv]).success();
+    docker(engine, &["push", "-q", &uv]).success();
+    let options =
+        format!("    builder-options network=\"host\"\n    builder-config uv-image=\"{uv}\"\n");
     let sandbox = on(engine);
     sandbox.write(
         "imgspec.kdl",
@@ -106,11 +112,7 @@ fn workspace(engine: &str, index: &Index, builder: &str) -> (Sandbox, String) {
             "image \"app\" {{\n    name \"packages-{word}\"\n    registry \"{registry}/imgspec-test\"\n    builder \"{builder}\"\n    \
              base-image \"{base}\"\n    packages \"imgspec-probe\"\n    pip-index \"{}\"\n{}}}\n",
             index.url(),
-            if builder == "docker" {
-                "    builder-options network=\"host\"\n"
-            } else {
-                ""
-            }
+            if builder == "docker" { options.as_str() } else { "" }
         ),
     );
     (sandbox, base)
