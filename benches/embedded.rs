@@ -111,12 +111,9 @@ impl<'a> Bench<'a> {
         for _ in 0..ROUNDS {
             self.write_science(&self.fresh_name("ours"));
             std::thread::sleep(REST);
-            ours.push(time(&mut self.imgspec(&[
-                "graph",
-                "build",
-                "--push",
-                "--no-cache",
-            ])));
+            ours.push(time(
+                &mut self.imgspec(&["graph", "build", "--push", "--force"]),
+            ));
             std::thread::sleep(REST);
             theirs.push(self.docker_round());
             limits.push(self.least());
@@ -265,7 +262,7 @@ impl Bench<'_> {
             "image \"big\" {{\n    name \"{name}\"\n    base-image \"{base}\"\n    requirements \"pylock.toml\"\n}}\n"
         ));
         let memory = memory::peak(&mut self.imgspec(&["graph", "build", "--quiet"]));
-        let again = time(&mut self.imgspec(&["graph", "build", "--no-cache"]));
+        let again = time(&mut self.imgspec(&["graph", "build", "--force"]));
         let size = std::fs::metadata(&path).expect("a file").len() / 1_000_000;
         println!(
             "a wheel of {size} MB: {memory} MiB of memory, fetched first; {:.1} s to become a layer",

@@ -2,6 +2,7 @@
 
 mod files;
 mod inspect;
+mod packages;
 mod python;
 mod taken;
 

@@ -58,15 +58,33 @@ fn send(
 ) -> Result<(), TransferError> {
     let bring = |blob: &Descriptor| {
         let size = blob.size.unwrap_or_default();
+        // Who needs a blob that another image is sending waits, and mounts it.
+        let note = sent(blob.digest, of);
+        let turn = source.turn(&note, "another image that is sending the same layer")?;
+        let _turn = turn.ok_or(TransferError::Cancelled)?;
         let origin = Origin::of(source.store, blob.digest)?;
         let origin = origin.and_then(|origin| origin.at(&of.host));
-        let mount = origin.as_ref().or(mount).filter(|path| **path != of.path);
+        let before = source.store.note(&note)?;
+        let before = before.and_then(|path| String::from_utf8(path).ok());
+        let places = [origin.as_ref(), before.as_ref(), mount];
+        let mut others = places.into_iter().flatten();
+        let mount = others.find(|path| **path != of.path);
         to.bring(
             (blob.digest, size),
             source.store,
             mount.map(String::as_str),
             &|| source.supply().obtain(blob),
-        )
+        )?;
+        if before.is_none() {
+            source.store.keep_note(&note, of.path.as_bytes())?;
+        }
+        Ok(())
     };
     at_once(blobs, bring).map(drop)
+}
+
+/// The note that says which repository of a registry has got a blob.
+fn sent(blob: Digest, of: &Reference) -> String {
+    let key = blake3::hash(format!("{} {blob}", of.host).as_bytes());
+    format!("sent-{}", key.to_hex())
 }

@@ -1,0 +1,407 @@
+//! Python packages without a daemon and without a network: synthetic wheels from an index on the loopback interface.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use sha2::{Digest, Sha256};
+
+use crate::sandbox::Sandbox;
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A zip of these files, not compressed.
+fn zip(files: &[(String, String)]) -> Vec<u8> {
+    let (mut zip, mut list) = (Vec::new(), Vec::new());
+    for (name, text) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(text.as_bytes());
+        let mut head = Vec::new();
+        for number in [20u16, 0, 0, 0, 33] {
+            head.extend(number.to_le_bytes());
+        }
+        let length = u32::try_from(text.len()).unwrap();
+        for number in [crc.sum(), length, length] {
+            head.extend(number.to_le_bytes());
+        }
+        head.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        head.extend(0u16.to_le_bytes());
+        let at = u32::try_from(zip.len()).unwrap();
+        zip.extend(b"PK\x03\x04");
+        zip.extend(&head);
+        zip.extend(name.as_bytes());
+        zip.extend(text.as_bytes());
+        list.extend(b"PK\x01\x02\x14\x03");
+        list.extend(&head);
+        list.extend([0; 6]);
+        list.extend((0o100_644u32 << 16).to_le_bytes());
+        list.extend(at.to_le_bytes());
+        list.extend(name.as_bytes());
+    }
+    let (start, length) = (zip.len(), list.len());
+    zip.extend(list);
+    zip.extend(b"PK\x05\x06\0\0\0\0");
+    let count = u16::try_from(files.len()).unwrap();
+    zip.extend(count.to_le_bytes());
+    zip.extend(count.to_le_bytes());
+    zip.extend(u32::try_from(length).unwrap().to_le_bytes());
+    zip.extend(u32::try_from(start).unwrap().to_le_bytes());
+    zip.extend([0, 0]);
+    zip
+}
+
+/// A wheel with one module.
+fn wheel(name: &str, version: &str) -> Vec<u8> {
+    wheel_with(name, version, &format!("version = '{version}'\n"))
+}
+
+/// A wheel whose module has this text.
+fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
+    let info = format!("{name}-{version}.dist-info");
+    let files = [
+        (format!("{name}.py"), text.to_owned()),
+        (
+            format!("{info}/METADATA"),
+            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+        ),
+        (
+            format!("{info}/WHEEL"),
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned(),
+        ),
+    ];
+    let mut record = String::new();
+    for (path, _) in &files {
+        record += &format!("{path},,\n");
+    }
+    record += &format!("{info}/RECORD,,\n");
+    zip(&[&files[..], &[(format!("{info}/RECORD"), record)]].concat())
+}
+
+type Answers = BTreeMap<String, (u16, String, Vec<u8>)>;
+
+/// A package index.
+struct Index {
+    host: String,
+    answers: Arc<Mutex<Answers>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Index {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let answers = Arc::new(Mutex::new(Answers::new()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (own, noted) = (Arc::clone(&answers), Arc::clone(&asked));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (own, noted) = (Arc::clone(&own), Arc::clone(&noted));
+                std::thread::spawn(move || answer(&stream.unwrap(), &own, &noted));
+            }
+        });
+        Self {
+            host,
+            answers,
+            asked,
+        }
+    }
+
+    fn set(&self, path: &str, status: u16, kind: &str, body: &[u8]) {
+        let answer = (status, kind.to_owned(), body.to_vec());
+        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// Offers a wheel; returns its hash.
+    fn offer(&self, file: &str, bytes: &[u8]) -> String {
+        let name = file.split('-').next().unwrap();
+        let hash = sha256(bytes);
+        self.set(&format!("/files/{file}"), 200, "application/zip", bytes);
+        let page =
+            format!("<!DOCTYPE html><a href=\"../../files/{file}#sha256={hash}\">{file}</a>");
+        self.set(
+            &format!("/simple/{name}/"),
+            200,
+            "text/html",
+            page.as_bytes(),
+        );
+        hash
+    }
+
+    /// What was asked for since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+}
+
+fn answer(mut stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut first = String::new();
+        if reader.read_line(&mut first).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut line = String::new();
+        let mut login = String::new();
+        while reader.read_line(&mut line).unwrap_or(0) > 2 {
+            if line.to_lowercase().starts_with("authorization:") {
+                login = format!(" {}", line["authorization:".len()..].trim());
+            }
+            line.clear();
+        }
+        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+        asked.lock().unwrap().push(format!("{path}{login}"));
+        let found = answers.lock().unwrap().get(&path).cloned();
+        let (status, kind, body) = found.unwrap_or((404, "text/plain".to_owned(), Vec::new()));
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        if stream
+            .write_all(head.as_bytes())
+            .and_then(|()| stream.write_all(&body))
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// A root file system with the files by which a Python is found.
+fn root() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in [
+        ("usr/bin/python3.11", ""),
+        ("usr/lib/python3.11/os.py", ""),
+        (
+            "lib/x86_64-linux-gnu/libc.so.6",
+            "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
+        ),
+    ] {
+        let mut head = tar::Header::new_ustar();
+        head.set_size(text.len() as u64);
+        head.set_mode(0o755);
+        head.set_mtime(0);
+        head.set_uid(0);
+        head.set_gid(0);
+        tar.append_data(&mut head, path, text.as_bytes()).unwrap();
+    }
+    let mut head = tar::Header::new_ustar();
+    head.set_entry_type(tar::EntryType::Symlink);
+    head.set_mode(0o777);
+    head.set_size(0);
+    head.set_uid(0);
+    head.set_gid(0);
+    head.set_mtime(0);
+    tar.append_link(&mut head, "usr/bin/python3", "python3.11")
+        .unwrap();
+    tar.into_inner().unwrap()
+}
+
+fn manifest(index: &Index, more: &str) -> String {
+    let host = &index.host;
+    format!(
+        "image \"app\" {{\n    builder \"oci\"\n    base-image file=\"root.tar\"\n    requirements \"all.txt\"\n    \
+         pip-index \"http://{host}/simple\"\n    {more}\n}}\n"
+    )
+}
+
+fn sandbox(index: &Index, requirements: &str) -> Sandbox {
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", &manifest(index, "")),
+        ("all.txt", requirements),
+    ]);
+    std::fs::write(sandbox.path("root.tar"), root()).unwrap();
+    sandbox
+}
+
+#[test]
+fn pinned_packages_are_fetched_once_and_found_again_without_asking() {
+    let index = Index::new();
+    let (one, two) = (wheel("one", "1.0"), wheel("two", "2.0"));
+    let one = index.offer("one-1.0-py3-none-any.whl", &one);
+    let two = index.offer("two-2.0-py3-none-any.whl", &two);
+    let text =
+        format!("one==1.0 --hash=sha256:{one}\ntwo==2.0 \\\n  --hash=sha256:{two} # the second\n");
+    let sandbox = sandbox(&index, &text);
+    sandbox.run(&["graph", "build"]).success();
+    let mut asked = index.asked();
+    asked.sort();
+    assert_eq!(
+        asked,
+        [
+            "/files/one-1.0-py3-none-any.whl",
+            "/files/two-2.0-py3-none-any.whl",
+            "/simple/one/",
+            "/simple/two/"
+        ]
+    );
+    sandbox.write("imgspec.kdl", &manifest(&index, "env A=\"1\""));
+    sandbox.run(&["graph", "build"]).success().says("built 1");
+    assert_eq!(index.asked(), [""; 0]);
+    sandbox.run(&["graph", "build", "--force"]).success();
+    let mut asked = index.asked();
+    asked.sort();
+    assert_eq!(asked, ["/simple/one/", "/simple/two/"]);
+}
+
+#[test]
+fn a_login_goes_to_its_host_and_into_no_message() {
+    let index = Index::new();
+    let hash = index.offer("one-1.0-py3-none-any.whl", &wheel("one", "1.0"));
+    let sandbox = sandbox(&index, &format!("one==1.0 --hash=sha256:{hash}\n"));
+    let secret = "secret \"netrc\" file=\"netrc\" { packages mount=\"/root/.netrc\"; }";
+    sandbox.write("imgspec.kdl", &manifest(&index, secret));
+    sandbox.write("netrc", "machine 127.0.0.1 login me password hush-hush\n");
+    let ran = sandbox.run(&["graph", "build"]).success();
+    assert_eq!(
+        index.asked(),
+        [
+            "/simple/one/ Basic bWU6aHVzaC1odXNo",
+            "/files/one-1.0-py3-none-any.whl Basic bWU6aHVzaC1odXNo"
+        ]
+    );
+    assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
+    index.set("/simple/one/", 401, "text/plain", b"");
+    let ran = sandbox.run(&["graph", "build", "--force"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("it refuses access (401"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
+}
+
+#[test]
+fn indexes_that_lie_or_lack_something_are_told() {
+    let index = Index::new();
+    let hash = index.offer("one-1.0-py3-none-any.whl", &wheel("one", "1.0"));
+    let pinned = format!("one==1.0 --hash=sha256:{hash}\n");
+    let sandbox = sandbox(&index, &pinned);
+    let refused = |words: &str| {
+        let ran = sandbox.run(&["graph", "build", "--attempts", "1"]);
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+        assert!(ran.stderr.contains("imgspec.kdl:4"), "{}", ran.stderr);
+    };
+    index.set(
+        "/files/one-1.0-py3-none-any.whl",
+        200,
+        "application/zip",
+        b"lies",
+    );
+    refused("expected blob `sha256:");
+    index.set("/files/one-1.0-py3-none-any.whl", 503, "text/plain", b"");
+    refused("`one-1.0-py3-none-any.whl`: `http://127.0.0.1");
+    index.set(
+        "/simple/one/",
+        200,
+        "application/vnd.pypi.simple.v1+json",
+        b"{\"meta\":{\"api-version\":\"9.0\"}}",
+    );
+    sandbox.write("all.txt", &format!("# new\n{pinned}"));
+    refused("it is not the page of an index");
+    index.set("/simple/one/", 404, "text/plain", b"");
+    refused("one is not found at `http://127.0.0.1");
+    let file = "one-1.0-cp312-cp312-win_amd64.whl";
+    let hash = index.offer(file, &wheel_with("one", "1.0", "other"));
+    sandbox.write("all.txt", &format!("one==1.0 --hash=sha256:{hash}\n"));
+    refused(
+        "one 1.0 has no wheel for cp311-cp311-manylinux_2_36_x86_64 (only one-1.0-cp312-cp312-win_amd64.whl)",
+    );
+}
+
+#[test]
+fn a_pylock_needs_no_index() {
+    let index = Index::new();
+    let hash = index.offer("one-1.0-py3-none-any.whl", &wheel("one", "1.0"));
+    let sandbox = sandbox(&index, "");
+    let own = manifest(&index, "").replace("all.txt", "pylock.toml");
+    sandbox.write("imgspec.kdl", &own);
+    let url = format!("http://{}/files/one-1.0-py3-none-any.whl", index.host);
+    sandbox.write(
+        "pylock.toml",
+        &format!(
+            "lock-version = \"1.0\"\ncreated-by = \"x\"\n[[packages]]\nname = \"one\"\nversion = \"1.0\"\n\
+             wheels = [{{ url = \"{url}\", hashes = {{ sha256 = \"{hash}\" }} }}]\n"
+        ),
+    );
+    sandbox.run(&["graph", "build"]).success();
+    assert_eq!(index.asked(), ["/files/one-1.0-py3-none-any.whl"]);
+}
+
+/// A text that hardly anything can compress.
+fn noise(length: usize, seed: u64) -> String {
+    let bytes = crate::registry::noise(length, seed);
+    let letter = |byte: &u8| char::from(b' ' + byte % 95);
+    bytes.iter().map(letter).collect()
+}
+
+#[test]
+fn two_hundred_images_make_and_send_each_wheel_once() {
+    const WHEELS: usize = 12;
+    let index = Index::new();
+    let registry = crate::registry::Registry::new();
+    let mut pins = Vec::new();
+    let mut size = 0;
+    for at in 0..WHEELS {
+        let name = format!("big{at}");
+        let bytes = wheel_with(&name, "1.0", &noise(1_100_000, at as u64 + 1));
+        size += bytes.len();
+        let hash = index.offer(&format!("{name}-1.0-py3-none-any.whl"), &bytes);
+        pins.push(format!("{name}==1.0 --hash=sha256:{hash}\n"));
+    }
+    let host = &index.host;
+    let mut manifest = format!(
+        "defaults {{ builder \"oci\"; registry \"{}\"; pip-index \"http://{host}/simple\"; }}\n\
+         image \"base\" {{ base-image file=\"root.tar\"; }}\n",
+        registry.host
+    );
+    let sandbox = Sandbox::with(&[]);
+    std::fs::write(sandbox.path("root.tar"), root()).unwrap();
+    for at in 0..200 {
+        let three = [
+            at % WHEELS,
+            (at + 1 + at / WHEELS % 5) % WHEELS,
+            (at + 7) % WHEELS,
+        ];
+        let chosen: std::collections::BTreeSet<usize> = three.into();
+        let text: String = chosen.into_iter().map(|at| pins[at].as_str()).collect();
+        sandbox.write(&format!("r{at}.txt"), &text);
+        manifest += &format!(
+            "image \"i{at}\" {{ base-image image=\"base\"; requirements \"r{at}.txt\"; env AT=\"{at}\"; }}\n"
+        );
+    }
+    sandbox.write("imgspec.kdl", &manifest);
+    let ran = sandbox.run(&["graph", "build", "--push"]).success();
+    assert!(
+        ran.stderr.contains("built 201, pushed 201"),
+        "{}",
+        ran.stderr
+    );
+    // The base's layer, and one a wheel; what else is large are the wheels themselves.
+    let blobs = sandbox
+        .root()
+        .join("../home/.cache/imgspec/images/blobs/sha256");
+    let sizes = blobs
+        .read_dir()
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len());
+    let large: Vec<u64> = sizes.filter(|size| *size > 100_000).collect();
+    assert_eq!(large.len(), 2 * WHEELS);
+    let stored = usize::try_from(large.iter().sum::<u64>()).unwrap();
+    assert!(
+        stored < size * 21 / 10,
+        "{stored} bytes for wheels of {size}"
+    );
+    let asked = registry.asked();
+    let sent = asked
+        .iter()
+        .filter(|line| line.starts_with("PUT") && line.contains("/blobs/uploads/"));
+    // Each image has a config of its own, and each wheel's layer is sent once.
+    assert_eq!(sent.count(), 201 + 1 + WHEELS, "{asked:#?}");
+    registry.is_whole();
+}
