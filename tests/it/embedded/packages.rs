@@ -333,6 +333,47 @@ fn a_pylock_needs_no_index() {
     assert_eq!(index.asked(), ["/files/one-1.0-py3-none-any.whl"]);
 }
 
+/// The digests of an image's layers, as `inspect` tells them.
+fn layers(sandbox: &Sandbox) -> Vec<String> {
+    let told = sandbox.run(&["inspect", "app", "--format", "json"]);
+    let told = told.success().json();
+    let layers = told["layers"].as_array().unwrap().iter();
+    layers
+        .map(|layer| layer["digest"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_same_wheels_give_the_same_layers_everywhere() {
+    let index = Index::new();
+    let built = |variables: &[(&str, &str)]| {
+        let big = wheel_with("big", "1.0", &noise(1_500_000, 7));
+        let big = index.offer("big-1.0-py3-none-any.whl", &big);
+        let one = index.offer("one-1.0-py3-none-any.whl", &wheel("one", "1.0"));
+        let pins = format!("one==1.0 --hash=sha256:{one}\nbig==1.0 --hash=sha256:{big}\n");
+        let mut sandbox = sandbox(&index, &pins);
+        for (name, value) in variables {
+            sandbox = sandbox.env(name, value);
+        }
+        sandbox.run(&["graph", "build"]).success();
+        layers(&sandbox)
+    };
+    let first = built(&[]);
+    // The base, the large wheel, and the small one.
+    assert_eq!(
+        first,
+        ["", "", ""],
+        "a change of these bytes needs another version in the keys of layers"
+    );
+    for variable in [
+        ("RAYON_NUM_THREADS", "1"),
+        ("TZ", "Pacific/Auckland"),
+        ("LC_ALL", "tr_TR.UTF-8"),
+    ] {
+        assert_eq!(built(&[variable]), first, "{variable:?}");
+    }
+}
+
 /// A text that hardly anything can compress.
 fn noise(length: usize, seed: u64) -> String {
     let bytes = crate::registry::noise(length, seed);

@@ -2,6 +2,8 @@
 //!
 //! Each format has its reader. All give the same, so what is chosen, refused and said is decided once.
 
+#[cfg(test)]
+mod fuzz;
 pub(super) mod poetry;
 pub(super) mod project;
 pub(super) mod pylock;
