@@ -58,14 +58,19 @@ fn send(
 ) -> Result<(), TransferError> {
     let bring = |blob: &Descriptor| {
         let size = blob.size.unwrap_or_default();
-        // Who needs a blob that another image is sending waits, and mounts it.
-        let note = sent(blob.digest, of);
-        let turn = source.turn(&note, "another image that is sending the same layer")?;
-        let _turn = turn.ok_or(TransferError::Cancelled)?;
         let origin = Origin::of(source.store, blob.digest)?;
         let origin = origin.and_then(|origin| origin.at(&of.host));
-        let before = source.store.note(&note)?;
-        let before = before.and_then(|path| String::from_utf8(path).ok());
+        let note = sent(blob.digest, of);
+        let mut before = sent_to(&note, source)?;
+        // Who needs a blob that another image is sending waits, and mounts it.
+        let mut turn = None;
+        if origin.is_none() && before.is_none() {
+            turn = source.turn(&note, "another image that is sending the same layer")?;
+            if turn.is_none() {
+                return Err(TransferError::Cancelled);
+            }
+            before = sent_to(&note, source)?;
+        }
         let places = [origin.as_ref(), before.as_ref(), mount];
         let mut others = places.into_iter().flatten();
         let mount = others.find(|path| **path != of.path);
@@ -78,9 +83,16 @@ fn send(
         if before.is_none() {
             source.store.keep_note(&note, of.path.as_bytes())?;
         }
+        drop(turn);
         Ok(())
     };
     at_once(blobs, bring).map(drop)
+}
+
+/// The repository that has got a blob, by the note about it.
+fn sent_to(note: &str, source: &Source<'_>) -> Result<Option<String>, TransferError> {
+    let path = source.store.note(note)?;
+    Ok(path.and_then(|path| String::from_utf8(path).ok()))
 }
 
 /// The note that says which repository of a registry has got a blob.
