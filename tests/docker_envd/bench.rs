@@ -135,8 +135,15 @@ impl Bench {
     pub(crate) fn shell(&self, image: &str, command: &str) -> String {
         let reference = self.reference(image);
         let run = ["run", "--rm", "--user=0", "--entrypoint=/bin/sh"];
-        let ran = self.docker(&[&run[..], &[&reference, "-c", command]].concat());
-        ran.success().stdout
+        let run = [&run[..], &[&reference, "-c", command]].concat();
+        // Occasionally `docker run` loses the output of a short container. The image does not change: what prints nothing
+        // prints nothing the second time too.
+        let said = self.docker(&run).success().stdout;
+        if said.is_empty() {
+            self.docker(&run).success().stdout
+        } else {
+            said
+        }
     }
 
     /// Kills what a killed run left running.

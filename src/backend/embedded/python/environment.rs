@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree};
+use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, MarkerTree, Requirement};
 
 use super::Target;
 use super::tags::machine;
@@ -68,10 +68,36 @@ pub(super) fn full_version(target: &Target) -> String {
 }
 
 fn read_marker(marker: &str) -> Result<MarkerTree, String> {
-    if marker.len() > LONGEST || depth(marker) > DEEPEST {
-        return Err("a marker is too long or nested too deep".to_owned());
+    if !is_tame(marker) {
+        return Err("a marker is too long, nested too deep, or not ASCII".to_owned());
     }
     MarkerTree::from_str(marker).map_err(|_| format!("the marker `{marker}` cannot be read"))
+}
+
+/// Reads a requirement; `None` if it is none.
+pub(super) fn read_requirement(text: &str) -> Option<Requirement> {
+    let is_sound = is_tame(text) && has_sound_names(text);
+    is_sound.then(|| Requirement::from_str(text).ok())?
+}
+
+/// Whether the names of a package and its extras begin and end as names do; the parser panics at some others.
+fn has_sound_names(text: &str) -> bool {
+    let text = text.trim_start();
+    let is_in_name = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+    let is_end = |char: char| char.is_ascii_alphanumeric();
+    let is_sound = |name: &str| name.starts_with(is_end) && name.ends_with(is_end);
+    let end = text.find(|char| !is_in_name(char)).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let extras = rest.trim_start().strip_prefix('[').unwrap_or_default();
+    let extras = extras.split(']').next().unwrap_or_default();
+    let mut extras = extras.split(',').map(str::trim);
+    is_sound(name) && extras.all(|extra| extra.is_empty() || is_sound(extra))
+}
+
+/// Whether a text may be given to the parser, which calls itself for each parenthesis, and panics at letters in places where
+/// it expects none that have several bytes.
+fn is_tame(text: &str) -> bool {
+    text.is_ascii() && text.len() <= LONGEST && depth(text) <= DEEPEST
 }
 
 /// More than resolvers write, in bytes.

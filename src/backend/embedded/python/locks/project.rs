@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep440_rs::VersionSpecifiers;
-use pep508_rs::{Requirement, VersionOrUrl};
+use pep508_rs::VersionOrUrl;
 use serde::Deserialize;
 
+use super::super::environment::read_requirement;
 use crate::backend::embedded::python::places::normal;
 
 /// A project, as far as its lock file needs it.
@@ -159,7 +160,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     if text.len() > LONGEST {
         return Err(unusable());
     }
-    let read: Requirement = Requirement::from_str(text).map_err(|_| unusable())?;
+    let read = read_requirement(text).ok_or_else(unusable)?;
     let range = match &read.version_or_url {
         Some(VersionOrUrl::VersionSpecifier(range)) => canonical(&range.to_string()),
         Some(VersionOrUrl::Url(_)) | None => String::new(),

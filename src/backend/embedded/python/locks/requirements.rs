@@ -1,11 +1,11 @@
 //! A requirements file that pins everything by `==` and `--hash`: needs no resolver. Any other is uv's to read. Pure.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use pep440_rs::Operator;
-use pep508_rs::{Requirement, VersionOrUrl};
+use pep508_rs::VersionOrUrl;
 
+use super::super::environment::read_requirement;
 use super::{Locked, Offer, file_of, hash};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
@@ -92,7 +92,7 @@ fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
         return None;
     }
     let (bare, marker) = text.split_once(';').unwrap_or((text, ""));
-    let read: Requirement = Requirement::from_str(bare.trim()).ok()?;
+    let read = read_requirement(bare.trim())?;
     if !marker.trim().is_empty() && !environment.holds(marker.trim(), &[]).ok()? {
         return Some(Vec::new());
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{ExtraName, Requirement, VersionOrUrl};
+use pep508_rs::{ExtraName, VersionOrUrl};
 
+use super::super::environment::read_requirement;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::places::normal;
 
@@ -73,8 +74,8 @@ impl Edge {
     }
 
     pub(super) fn of_requirement(text: &str) -> Result<Self, String> {
-        let read: Requirement = Requirement::from_str(text)
-            .map_err(|_| format!("`{}` is not a requirement", text.escape_debug()))?;
+        let read = read_requirement(text)
+            .ok_or_else(|| format!("`{}` is not a requirement", text.escape_debug()))?;
         Ok(Self {
             name: normal(read.name.as_ref()),
             extras: read
