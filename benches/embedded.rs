@@ -90,7 +90,9 @@ impl<'a> Bench<'a> {
     }
 
     fn write(&self, text: &str) {
-        let text = format!("defaults {{ builder \"oci\"; }}\n{text}");
+        let text = text.replace(&format!("name \"{}/", self.registry), "name \"");
+        let registry = &self.registry;
+        let text = format!("defaults {{ builder \"oci\"; registry \"{registry}\"; }}\n{text}");
         std::fs::write(self.root.join("imgspec.kdl"), text).expect("a manifest");
     }
 
