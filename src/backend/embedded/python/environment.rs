@@ -131,6 +131,22 @@ mod tests {
     }
 
     #[test]
+    fn what_the_parser_panics_at_is_not_given_to_it() {
+        for text in [
+            "a; python_version > '3' é",
+            "é",
+            "s.'",
+            "a[b.] == 1",
+            "",
+            "[a]",
+        ] {
+            assert!(read_requirement(text).is_none(), "{text}");
+        }
+        assert!(read_marker("python_version > '3' é").is_err());
+        assert!(read_requirement("a-b_c.d [x,y] >=1 ; python_version > '3'").is_some());
+    }
+
+    #[test]
     fn markers_are_those_of_the_image() {
         let environment = environment("linux/arm64");
         let gpu = [ExtraName::from_str("gpu").unwrap()];
