@@ -3,6 +3,7 @@
 //! Steps that do not run anything become layers that do not depend on what is below them, so each is made once. See
 //! `docs/design/embedded.md`.
 
+mod address;
 mod base;
 mod build;
 mod check;
@@ -10,11 +11,13 @@ mod clean;
 mod common;
 mod config;
 mod copy;
+mod debian;
 mod export;
 mod files;
 #[cfg(test)]
 mod fuzz;
 mod inspect;
+mod logins;
 mod made;
 mod owner;
 mod packages;
@@ -24,6 +27,7 @@ mod python;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod web;
 
 use std::panic::resume_unwind;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! Python packages without running Python: which Python a base has, which wheels it wants, and how they become layers.
 
-mod address;
 pub(super) mod arguments;
 mod entry_points;
 mod environment;
@@ -14,7 +13,6 @@ pub(super) mod install;
 pub(super) mod kept;
 mod layer;
 mod locks;
-mod logins;
 pub(super) mod managed;
 mod places;
 mod plan;
@@ -30,11 +28,11 @@ mod tests;
 mod uv;
 pub(super) mod venv;
 pub(super) mod wanted;
-mod web;
 mod zip;
 
 use std::fmt;
 
+use super::{address, logins, web};
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
 
