@@ -5,6 +5,7 @@
 
 mod between;
 mod findings;
+mod groups;
 mod lints;
 mod names;
 mod passwords;
@@ -67,6 +68,12 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
     together::check(&workspace, &mut findings);
     read_lock(&mut workspace, &mut findings.list);
     lints::check(&mut workspace, &mut findings);
+    let graph = Graph::new(&workspace.images).map_err(|cycles| {
+        for cycle in &cycles {
+            findings.error(between::circle(cycle, &workspace.images));
+        }
+    });
+    let graph = groups::check(&workspace, graph.ok(), loaded.is_whole, &mut findings);
     let Findings {
         list: mut diagnostics,
         allows,
@@ -74,12 +81,6 @@ pub fn loaded(mut loaded: Loaded) -> Checked {
     } = findings;
     workspace.allows = allows;
     let images = &workspace.images;
-    let graph = Graph::new(images)
-        .map_err(|cycles| {
-            let circles = cycles.iter().map(|cycle| between::circle(cycle, images));
-            diagnostics.extend(circles);
-        })
-        .ok();
     names::check(images, &mut diagnostics);
     diagnostics.extend(images.iter().flat_map(passwords::check));
     paths::Paths::new(&workspace).check(images, &mut diagnostics);

@@ -1,7 +1,9 @@
-//! The dependency graph of images: order, bases, dependents, affected images, selection and cycles.
+//! The dependency graph of images: order, bases, dependents, affected images, named groups, selection and cycles.
 //!
 //! An [`ImageId`] is the image's position in the manifest. It breaks ties everywhere, so that the same manifest always results
 //! in the same order.
+
+mod select;
 
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -13,8 +15,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
 use crate::spec::ImageSpec;
-use crate::suggest::closest;
 use crate::workspace::Image;
+
+pub use select::{DEFAULT_GROUP, UnknownSelection, plain};
 
 /// The position of an image in the manifest, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,16 +66,7 @@ pub struct Graph {
     bases: Vec<Vec<ImageId>>,
     dependents: Vec<Vec<ImageId>>,
     order: Vec<ImageId>,
-}
-
-/// A selector that matches no image.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no image matches `{pattern}`")]
-pub struct UnknownSelection {
-    /// The selector as written by the user.
-    pub pattern: String,
-    /// The id that was probably meant.
-    pub suggestion: Option<String>,
+    groups: BTreeMap<String, BTreeSet<ImageId>>,
 }
 
 impl Graph {
@@ -80,10 +74,7 @@ impl Graph {
     ///
     /// If there are cycles, returns one for each strongly connected component, starting from its first image in manifest order.
     pub fn new(images: &[Image]) -> Result<Self, Vec<Cycle>> {
-        let specs: Vec<(&str, &ImageSpec)> = images
-            .iter()
-            .map(|image| (image.id.as_str(), &*image.spec))
-            .collect();
+        let specs = specs(images);
         let hops = hops(&specs);
         let mut edges = DiGraph::with_capacity(specs.len(), hops.len());
         for _ in &specs {
@@ -100,6 +91,20 @@ impl Graph {
         if !cycles.is_empty() {
             return Err(cycles);
         }
+        Ok(Self::with_edges(&specs, edges))
+    }
+
+    /// The images without their dependencies, for questions that only concern their names.
+    pub(crate) fn of_names(images: &[Image]) -> Self {
+        let specs = specs(images);
+        let mut edges = DiGraph::new();
+        for _ in &specs {
+            edges.add_node(());
+        }
+        Self::with_edges(&specs, edges)
+    }
+
+    fn with_edges(specs: &[(&str, &ImageSpec)], edges: DiGraph<(), EdgeKind>) -> Self {
         let order = order(&edges);
         let names: Vec<String> = specs.iter().map(|(name, _)| (*name).to_owned()).collect();
         // Duplicate names are an error reported elsewhere; the first image gets the name.
@@ -107,14 +112,15 @@ impl Graph {
         for (name, id) in names.iter().zip((0..).map(ImageId)) {
             by_name.entry(name.clone()).or_insert(id);
         }
-        Ok(Self {
+        Self {
             by_name,
             bases: neighbours(&edges, Direction::Outgoing),
             dependents: neighbours(&edges, Direction::Incoming),
             names,
             edges,
             order,
-        })
+            groups: BTreeMap::new(),
+        }
     }
 
     /// All images, in manifest order.
@@ -176,67 +182,14 @@ impl Graph {
         self.reach(from, Direction::Outgoing)
     }
 
-    /// Evaluates selectors: ids and globs; `base...` adds all dependents, `...train` all dependencies, `!x` removes images.
-    /// Without selectors, or with only removing ones, the selection starts from `start`. Fails with every selector that
-    /// matches no image.
-    pub fn select<S: AsRef<str>>(
-        &self,
-        start: BTreeSet<ImageId>,
-        words: &[S],
-    ) -> Result<BTreeSet<ImageId>, Vec<UnknownSelection>> {
-        let only_minus = words.iter().all(|word| word.as_ref().starts_with('!'));
-        let mut chosen = if only_minus { start } else { BTreeSet::new() };
-        let mut unknown = Vec::new();
-        for word in words {
-            let word = word.as_ref();
-            let removed = word.strip_prefix('!');
-            match self.matching(removed.unwrap_or(word)) {
-                Err(error) => unknown.push(error),
-                Ok(found) if removed.is_some() => chosen.retain(|id| !found.contains(id)),
-                Ok(found) => chosen.extend(found),
-            }
-        }
-        if unknown.is_empty() {
-            Ok(chosen)
-        } else {
-            Err(unknown)
-        }
+    /// Names a group of images, so that selections can refer to it.
+    pub(crate) fn add_group(&mut self, name: &str, members: BTreeSet<ImageId>) {
+        self.groups.insert(name.to_owned(), members);
     }
 
-    /// The images whose ids match a glob; empty if the glob is invalid.
-    fn glob(&self, pattern: &str) -> BTreeSet<ImageId> {
-        let Ok(glob) = globset::Glob::new(pattern) else {
-            return BTreeSet::new();
-        };
-        let glob = glob.compile_matcher();
-        let ids = self.ids().filter(|id| glob.is_match(self.name(*id)));
-        ids.collect()
-    }
-
-    fn matching(&self, pattern: &str) -> Result<BTreeSet<ImageId>, UnknownSelection> {
-        let needs = pattern.strip_prefix("...");
-        let name = needs.unwrap_or(pattern);
-        let dependents = name.strip_suffix("...");
-        let name = dependents.unwrap_or(name);
-        let found = match self.find(name) {
-            Some(id) => BTreeSet::from([id]),
-            None => self.glob(name),
-        };
-        if found.is_empty() {
-            let suggestion = closest(name, self.names.iter().map(String::as_str));
-            return Err(UnknownSelection {
-                pattern: pattern.to_owned(),
-                suggestion: suggestion.map(str::to_owned),
-            });
-        }
-        let mut all = found.clone();
-        if needs.is_some() {
-            all.extend(self.with_bases(&found));
-        }
-        if dependents.is_some() {
-            all.extend(self.affected(&found));
-        }
-        Ok(all)
+    /// The groups, by name.
+    pub fn groups(&self) -> &BTreeMap<String, BTreeSet<ImageId>> {
+        &self.groups
     }
 
     fn reach(&self, from: &BTreeSet<ImageId>, direction: Direction) -> BTreeSet<ImageId> {
@@ -248,6 +201,12 @@ impl Graph {
         }
         seen
     }
+}
+
+fn specs(images: &[Image]) -> Vec<(&str, &ImageSpec)> {
+    let each = images.iter();
+    each.map(|image| (image.id.as_str(), &*image.spec))
+        .collect()
 }
 
 /// The neighbors of each image, without duplicates, in manifest order.
@@ -357,7 +316,7 @@ mod tests {
     use crate::spec::{Base, Copy, CopyFrom, ImageSpec};
     use crate::workspace::Places;
 
-    fn images(text: &str) -> Vec<Image> {
+    pub(super) fn images(text: &str) -> Vec<Image> {
         text.split_whitespace()
             .map(|word| {
                 let (id, needs) = word.split_once(':').unwrap_or((word, ""));
@@ -386,7 +345,7 @@ mod tests {
             .collect()
     }
 
-    fn names(graph: &Graph, ids: impl IntoIterator<Item = ImageId>) -> String {
+    pub(super) fn names(graph: &Graph, ids: impl IntoIterator<Item = ImageId>) -> String {
         ids.into_iter()
             .map(|id| graph.name(id))
             .collect::<Vec<_>>()
@@ -417,20 +376,5 @@ mod tests {
             .map(|cycle| cycle.iter().map(|hop| (hop.from.0, hop.to.0)).collect())
             .collect();
         assert_eq!(shown, [vec![(0, 0)], vec![(1, 2), (2, 3), (3, 1)]]);
-    }
-
-    #[test]
-    fn selections_name_ids_globs_sides_and_what_to_leave_out() {
-        let graph = Graph::new(&images("os py:os train:py serve:py docs")).unwrap();
-        let asked = |words: &[&str]| graph.select(graph.ids().collect(), words);
-        let select = |words: &[&str]| asked(words).map(|ids| names(&graph, ids));
-        assert_eq!(select(&[]).unwrap(), "os py train serve docs");
-        assert_eq!(select(&["py..."]).unwrap(), "py train serve");
-        assert_eq!(select(&["...train"]).unwrap(), "os py train");
-        assert_eq!(select(&["*r*", "!serve"]).unwrap(), "train");
-        assert_eq!(select(&["!docs"]).unwrap(), "os py train serve");
-        let unknown = select(&["trian", "nothing*"]).unwrap_err();
-        assert_eq!(unknown[0].suggestion.as_deref(), Some("train"));
-        assert_eq!(unknown.len(), 2);
     }
 }

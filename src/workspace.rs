@@ -4,6 +4,7 @@
 //! without knowing its syntax.
 
 mod allows;
+mod groups;
 mod locked;
 mod places;
 
@@ -17,6 +18,7 @@ pub use locked::{
 };
 
 pub use allows::{Allow, Allows};
+pub use groups::Group;
 pub(crate) use places::Part;
 pub use places::Places;
 
@@ -33,6 +35,8 @@ pub struct Workspace {
     pub root: PathBuf,
     /// The images, in manifest order.
     pub images: Vec<Image>,
+    /// The groups, in manifest order, as they are written.
+    pub groups: Vec<Group>,
     /// Resolved paths of all manifests, the root's included, even those that cannot be read.
     pub manifests: BTreeSet<WorkspacePath>,
     /// The texts of the manifests.

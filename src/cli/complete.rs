@@ -39,12 +39,20 @@ pub(super) fn script(shell: &str) -> std::io::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// Completes image ids, including after the `!` and `...` of a selection.
+/// Completes ids and groups, including after the `!` and `...` of a selection.
 pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let loaded = loaded().map(|loaded| loaded.workspace);
+    let (images, groups) = loaded.map_or_else(Default::default, |it| (it.images, it.groups));
+    let ids = images.into_iter().map(|image| image.id);
+    let groups = groups.into_iter().map(|group| group.name.text);
+    words(typed, ids.chain(groups))
+}
+
+/// Those of the words that continue what is typed.
+fn words(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let signs = typed.len() - typed.trim_start_matches(['!', '.']).len();
-    ids()
-        .iter()
+    words
         .map(|id| format!("{}{id}", &typed[..signs]))
         .filter(|word| word.starts_with(&*typed))
         .map(CompletionCandidate::new)
@@ -54,7 +62,7 @@ pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
 /// Completes what `add`, `remove` and `set` edit: image ids or, after `--template`, names of templates.
 pub(super) fn edited(typed: &OsStr) -> Vec<CompletionCandidate> {
     if typed_words().all(|word| word != "--template") {
-        return images(typed);
+        return words(typed, ids().into_iter());
     }
     let typed = typed.to_string_lossy();
     let Some(loaded) = loaded() else {

@@ -10,11 +10,12 @@ use super::signals;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
 use crate::disk::{Shown, system_words};
+use crate::graph::DEFAULT_GROUP;
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
 use crate::report::{self, words::Count};
 use crate::run::Event;
-use crate::session::{Opening, Refusal, Selection, Session, Trust};
+use crate::session::{Opening, Refusal, Selection, Session, Start, Trust};
 use crate::spec::WorkspacePath;
 
 /// The environment of a command: its directory, manifest, limits and screen.
@@ -207,19 +208,20 @@ impl Context {
         let words = words.to_vec();
         let selection = Selection { words, below };
         let is_silent = self.screen.quiet || self.screen.progress == Progress::Json;
-        if selection.is_of_directory() && !is_silent {
+        if selection.is_default() && !is_silent {
             let all = workspace.images.len();
             let asked = Selection {
                 words: Vec::new(),
                 ..selection.clone()
             };
             let asked = session.select(&asked).map_or(all, |asked| asked.len());
+            let what = match session.start(&selection) {
+                Start::Group => format!("the group `{DEFAULT_GROUP}`"),
+                Start::All | Start::Folder(_) => format!("what `{}` declares", selection.below),
+            };
             if asked < all {
-                eprint_text(&format!(
-                    "{asked} of {}: what `{}` declares; `'*'` selects all\n",
-                    Count(all, "image"),
-                    selection.below
-                ));
+                let all = Count(all, "image");
+                eprint_text(&format!("{asked} of {all}: {what}; `'*'` selects all\n"));
             }
         }
         selection

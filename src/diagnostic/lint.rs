@@ -28,7 +28,7 @@ const fn warning(code: &'static str, summary: &'static str) -> Lint {
 }
 
 /// All lints, sorted by code.
-pub static LINTS: [Lint; 18] = [
+pub static LINTS: [Lint; 19] = [
     warning(
         "ambiguous-base",
         "a registry base has the same name as an image of the workspace",
@@ -88,6 +88,10 @@ pub static LINTS: [Lint; 18] = [
             "the state directory `.imgspec` is committed to git",
         )
     },
+    warning(
+        "unselected-image",
+        "no group selects an image, and no image needs it",
+    ),
     warning("unused-allow", "an `allow` allows nothing"),
     warning("unused-secret", "a secret is not used by any step"),
     warning("unused-template", "nothing extends a template"),

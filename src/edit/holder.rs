@@ -109,7 +109,7 @@ fn unknown(of: &Holder, loaded: &Loaded) -> Refusal {
     } else if known.is_empty() {
         format!("no {} is declared", of.node())
     } else if let Holder::Image(_) = of {
-        "`imgspec graph show` lists the images".to_owned()
+        "`imgspec graph show '*'` lists the images".to_owned()
     } else {
         format!("the templates are `{}`", known.join("`, `"))
     };

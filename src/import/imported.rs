@@ -11,6 +11,8 @@ pub struct Imported {
     pub flytekit: Option<String>,
     /// The images, bases first.
     pub images: Vec<NewImage>,
+    /// Groups of them.
+    pub groups: Vec<NewGroup>,
     /// Files that the manifest refers to and that must be created.
     pub files: Vec<NewFile>,
     /// Notes on what was left out or changed.
@@ -26,6 +28,15 @@ pub struct NewImage {
     pub comment: Option<String>,
     /// Fields in any order; the writer sorts them.
     pub fields: Vec<NewNode>,
+}
+
+/// A `group` node to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewGroup {
+    /// Name, unique among groups and ids.
+    pub name: String,
+    /// Ids of images and names of groups.
+    pub members: Vec<String>,
 }
 
 /// A file to write beside the manifest.

@@ -36,6 +36,12 @@ impl Imported {
             node.children.sort_by_key(|field| write::rank(&field.name));
             writer.node(&node, 0);
         }
+        for group in &self.groups {
+            writer.out.push('\n');
+            let mut node = NewNode::new("group", &group.name);
+            node.children = vec![NewNode::list("images", group.members.clone())];
+            writer.node(&node, 0);
+        }
         let body = writer.out;
         let mut head = format!("// From {}, by `imgspec import`.\n", comment(&self.title));
         if has_braces {

@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::spec::rules::check_name;
+
 const MAX_LENGTH: usize = 60;
 
 pub(super) fn slug(name: &str) -> String {
@@ -14,6 +16,19 @@ pub(super) fn slug(name: &str) -> String {
     let slug: String = slug.chars().take(MAX_LENGTH).collect();
     let slug = slug.trim_end_matches('-');
     if slug.is_empty() { "image" } else { slug }.to_owned()
+}
+
+/// A name if it is valid as both an id and a repository name, otherwise an id derived from it.
+pub(super) fn id(name: &str) -> String {
+    let is_usable = name.len() <= 100
+        && check_name(name).is_ok()
+        && !name.contains('/')
+        && !name.contains("..");
+    if is_usable {
+        name.to_owned()
+    } else {
+        slug(name)
+    }
 }
 
 #[derive(Debug, Default)]

@@ -18,8 +18,8 @@ use std::sync::Arc;
 pub use crate::backend::table::all as backends;
 pub use locked::{Floating, look_words, remark};
 pub use prepare::{Obstacle, Wish};
-pub use select::Selection;
 pub(crate) use select::unselectable;
+pub use select::{Selection, Start};
 
 use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};

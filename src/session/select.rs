@@ -3,16 +3,28 @@
 use std::collections::BTreeSet;
 
 use super::{Refusal, Session};
-use crate::graph::{ImageId, UnknownSelection};
+use crate::graph::{DEFAULT_GROUP, ImageId, UnknownSelection};
 use crate::spec::WorkspacePath;
 
 /// The images that a command is to work on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Ids, globs, `base...`, `...train`, `!x`. If empty or only exclusions, they apply to all images of `below`.
+    /// Ids, groups, globs, `base...`, `...train`, `!x`. If empty or only exclusions, they apply to the default selection.
     pub words: Vec<String>,
-    /// The directory whose images, including those of its subdirectories, are the default selection.
+    /// The directory whose images, including those of its subdirectories, are the default selection. At the root it is the
+    /// group `default`, if there is one.
     pub below: WorkspacePath,
+}
+
+/// What a selection without arguments takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// All images of the workspace.
+    All,
+    /// The group `default`.
+    Group,
+    /// The images declared in a directory or below it.
+    Folder(WorkspacePath),
 }
 
 impl Selection {
@@ -24,8 +36,8 @@ impl Selection {
         }
     }
 
-    /// Whether the selection starts from the images of the directory.
-    pub fn is_of_directory(&self) -> bool {
+    /// Whether the selection starts from the default selection.
+    pub fn is_default(&self) -> bool {
         self.words.iter().all(|word| word.starts_with('!'))
     }
 }
@@ -33,11 +45,28 @@ impl Selection {
 impl Session {
     /// The images that a selection names. An argument that names none is an error that suggests the closest id.
     pub fn select(&self, selection: &Selection) -> Result<BTreeSet<ImageId>, Refusal> {
-        let start = self.below(&selection.below);
+        let start = match self.start(selection) {
+            Start::All => self.world.graph.ids().collect(),
+            Start::Group => self.world.graph.groups()[DEFAULT_GROUP].clone(),
+            Start::Folder(folder) => self.below(&folder),
+        };
         let chosen = self.world.graph.select(start, &selection.words);
         chosen.map_err(|unknown| {
-            unselectable(unknown, "`imgspec graph show` lists the images".to_owned())
+            unselectable(
+                unknown,
+                "`imgspec graph show '*'` lists the images".to_owned(),
+            )
         })
+    }
+
+    /// What the selection starts from if no argument adds images.
+    pub fn start(&self, selection: &Selection) -> Start {
+        let has_default = self.world.graph.groups().contains_key(DEFAULT_GROUP);
+        match &selection.below {
+            root if *root == WorkspacePath::ROOT && has_default => Start::Group,
+            root if *root == WorkspacePath::ROOT => Start::All,
+            folder => Start::Folder(folder.clone()),
+        }
     }
 
     /// The images declared in a directory or below it.

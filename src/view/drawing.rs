@@ -3,7 +3,7 @@
 //! Nodes are in manifest order and edges in the order of the dependent images, so that every format is deterministic
 //! without sorting.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
@@ -22,6 +22,9 @@ pub struct Drawing {
     /// The chain of images that takes longest, if times are drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub critical_path: Option<CriticalPath>,
+    /// The groups with drawn images, and the ids of those.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
 }
 
 /// One image, or the images of one directory.
@@ -207,10 +210,17 @@ impl Drawing {
                 kind,
             })
             .collect();
+        let groups = graph.groups().iter().map(|(group, members)| {
+            let drawn = members.intersection(only);
+            (group.clone(), drawn.map(|id| name(*id)).collect())
+        });
         Self {
             nodes,
             edges,
             critical_path: None,
+            groups: groups
+                .filter(|(_, drawn): &(_, Vec<_>)| !drawn.is_empty())
+                .collect(),
         }
     }
 

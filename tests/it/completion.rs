@@ -25,7 +25,8 @@ fn completed(sandbox: &Sandbox, shell: &str, words: &[&str]) -> Vec<String> {
 #[test]
 fn shells_complete_images_and_fields_from_the_manifest() {
     let sandbox = two();
-    let manifest = sandbox.read("imgspec.kdl") + "template \"service\" { env A=\"1\"; }\n";
+    let manifest = sandbox.read("imgspec.kdl")
+        + "template \"service\" { env A=\"1\"; }\ngroup \"apps\" { images \"app\"; }\n";
     sandbox.write("imgspec.kdl", &manifest);
     sandbox.write("deep/x", "");
     sandbox.write(
@@ -34,7 +35,12 @@ fn shells_complete_images_and_fields_from_the_manifest() {
     );
     for shell in ["bash", "zsh", "fish"] {
         let completed = |words: &[&str]| completed(&sandbox, shell, words);
-        assert_eq!(completed(&["graph", "build", "a"]), ["app"], "{shell}");
+        assert_eq!(
+            completed(&["graph", "build", "a"]),
+            ["app", "apps"],
+            "{shell}"
+        );
+        assert_eq!(completed(&["set", "a"]), ["app"]);
         assert_eq!(completed(&["tag", "...b"]), ["...base"]);
         assert_eq!(completed(&["explain", ""])[..2], ["base", "app"]);
         assert_eq!(completed(&["-C", "deep", "explain", "b"]), ["base"]);

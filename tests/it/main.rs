@@ -11,6 +11,7 @@ mod edit;
 mod embedded;
 mod faults;
 mod flytekit;
+mod groups;
 mod import;
 mod library;
 mod lints;

@@ -18,8 +18,8 @@ use crate::process::{self, Output};
 pub(super) struct Printed {
     /// Evaluated targets and groups.
     pub plan: Value,
-    /// Groups with their descriptions; `None` if this version of bake cannot list them.
-    pub groups: Option<BTreeMap<String, String>>,
+    /// Groups with the names in them, which are targets or groups; `None` if this version of bake cannot list them.
+    pub groups: Option<BTreeMap<String, Vec<String>>>,
     /// Whether `plan` has all targets rather than only those of the default group.
     pub is_complete: bool,
 }
@@ -39,7 +39,12 @@ pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed,
         let message = format!("unexpected output of `docker buildx bake --print`: {error}");
         Diagnostic::error("bake", message)
     })?;
-    let group = |it: &&ListedTarget| (it.name.clone(), it.description.clone());
+    // Bake describes a group by the names in it.
+    let group = |it: &&ListedTarget| {
+        let names = it.description.split(',').map(str::trim);
+        let names = names.filter(|name| !name.is_empty()).map(str::to_owned);
+        (it.name.clone(), names.collect())
+    };
     Ok(Printed {
         plan,
         groups: listed.is_some().then(|| groups.iter().map(group).collect()),

@@ -1,11 +1,12 @@
 //! Imports Docker's bake files as images with Dockerfiles.
 //!
 //! Reads the JSON that `docker buildx bake --print` prints, and runs `buildx` to convert any other form into it. All targets
-//! are imported, not only those of one group, because imgspec builds only what is requested anyway.
+//! are imported, not only those of one group, and the groups with them.
 
 mod buildx;
 mod dockerfile;
 mod fields;
+mod groups;
 mod target;
 mod values;
 
@@ -17,10 +18,10 @@ use super::imported::{At, Imported, NewImage, NewNode, Note};
 use super::input::{ImportContext, Input};
 use super::names::{self, Ids};
 use super::paths::Paths;
-use crate::diagnostic::{Diagnostic, shown};
+use crate::diagnostic::Diagnostic;
 use crate::manifest;
-use crate::spec::rules::check_name;
 use buildx::Printed;
+use groups::Listed;
 use target::BakeTarget;
 
 pub(super) fn import(
@@ -41,7 +42,7 @@ pub(super) fn import(
         let mistake = mistake.help("a bake file has a `target` for each image");
         return Err(mistake.into());
     };
-    let mut imported = images(targets, &context.paths);
+    let mut imported = images(targets, &groups::read(&printed), &context.paths);
     if imported.images.is_empty() {
         let message = format!("no target of `{}` can be imported", input.name);
         let mut mistake = Diagnostic::error("no-image", message);
@@ -89,13 +90,6 @@ fn general_notes(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
         let message = "this version of buildx cannot list targets: only those of the group `default` are imported";
         note("target", message.to_owned());
     }
-    for (name, targets) in groups(printed) {
-        let (name, targets) = (shown(&name), shown(&targets));
-        let message = format!(
-            "group `{name}` ({targets}) is left out: pass the ids of its images, or a glob, to `imgspec graph build`"
-        );
-        note("group", message);
-    }
     let mut lines = text.lines().map(str::trim_start);
     if lines.any(|line| line.starts_with("variable")) || text.contains("\"variable\"") {
         let message =
@@ -104,20 +98,7 @@ fn general_notes(notes: &mut Vec<Note>, printed: &Printed, text: &str) {
     }
 }
 
-fn groups(printed: &Printed) -> BTreeMap<String, String> {
-    if let Some(groups) = &printed.groups {
-        return groups.clone();
-    }
-    let groups = printed.plan.get("group").and_then(Value::as_object);
-    let group = |(name, group): (&String, &Value)| {
-        let targets = group.get("targets").and_then(Value::as_array);
-        let targets = targets.into_iter().flatten().filter_map(Value::as_str);
-        (name.clone(), targets.collect::<Vec<_>>().join(", "))
-    };
-    groups.into_iter().flatten().map(group).collect()
-}
-
-fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
+fn images(targets: &Map<String, Value>, groups: &Listed, paths: &Paths) -> Imported {
     let mut imported = Imported::default();
     let located: BTreeMap<&str, _> = targets
         .iter()
@@ -127,7 +108,7 @@ fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
     let ids: BTreeMap<&str, String> = located
         .iter()
         .filter(|(_, located)| located.is_ok())
-        .map(|(name, _)| (*name, taken.fresh(&id(name))))
+        .map(|(name, _)| (*name, taken.fresh(&names::id(name))))
         .collect();
     let known = |name: &str| targets.get_key_value(name).map(|(name, _)| name.as_str());
     let order = names::bases_first(targets.keys().map(String::as_str), |name: &str| {
@@ -163,20 +144,8 @@ fn images(targets: &Map<String, Value>, paths: &Paths) -> Imported {
         }
     }
     separate_tags(&mut imported);
+    groups::import(groups, &ids, &mut taken, &mut imported);
     imported
-}
-
-/// The target's name if it is valid as both an id and a repository name, otherwise an id derived from it.
-fn id(name: &str) -> String {
-    let is_usable = name.len() <= 100
-        && check_name(name).is_ok()
-        && !name.contains('/')
-        && !name.contains("..");
-    if is_usable {
-        name.to_owned()
-    } else {
-        names::slug(name)
-    }
 }
 
 fn needs(target: &Value) -> impl Iterator<Item = &str> {

@@ -85,6 +85,7 @@ fn images(input: &Input, collected: &Collected, context: &ImportContext<'_>) -> 
         title: input.name.clone(),
         flytekit: Some(version(collected, context, &mut notes)),
         images: converter.images,
+        groups: Vec::new(),
         files: Vec::new(),
         notes,
     }

@@ -60,8 +60,11 @@ fn targets_become_images_bases_first() {
         labels "org.opencontainers.image.source"="https://example.org"
     }
 
+    group "default" {
+        images "app" "z-base"
+    }
+
     - app: the tag `v1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
-    - group `default` (app, z-base) is left out: pass the ids of its images, or a glob, to `imgspec graph build`
     "#);
 }
 
@@ -250,4 +253,42 @@ fn what_has_no_target_is_refused() {
 
     1 error
     ");
+}
+
+#[test]
+fn groups_are_kept_as_far_as_their_targets_are() {
+    let text = r#"{
+      "group": { "default": { "targets": ["web", "Tools"] }, "Tools": { "targets": ["cli", "far"] }, "gone": { "targets": ["far"] }, "b\u0007": { "targets": ["web"] } },
+      "target": { "web": {}, "cli": {}, "far": { "context": "https://example.org/a.git" } }
+    }"#;
+    let folder = folder(&["Dockerfile"]);
+    assert_snapshot!(told_of(&imported_in(folder.path(), "bake.json", text).unwrap()), @r#"
+    // From bake.json, by `imgspec import`.
+
+    image "cli" {
+        dockerfile "Dockerfile"
+    }
+
+    image "web" {
+        dockerfile "Dockerfile"
+    }
+
+    group "tools" {
+        images "cli"
+    }
+
+    group "b" {
+        images "web"
+    }
+
+    group "default" {
+        images "web" "tools"
+    }
+
+    - far: the target is left out: its `context` `https://example.org/a.git` is not on this machine
+    - group `Tools` is called `tools`
+    - group `Tools` is without `far`, which is not imported
+    - group `b\u{7}` is called `b`
+    - group `gone` is left out: none of its targets is imported
+    "#);
 }

@@ -34,6 +34,7 @@ pub(super) fn import(
         title: input.name.clone(),
         flytekit: Some(version.unwrap_or(flytekit::DEFAULT_VERSION).to_owned()),
         images: converter.images,
+        groups: Vec::new(),
         files: Vec::new(),
         notes: converter.notes,
     })

@@ -18,6 +18,7 @@ pub(in crate::manifest) const TOP_NODES: &[&str] = &[
     "defaults",
     "template",
     "image",
+    "group",
     "allow",
 ];
 

@@ -60,6 +60,7 @@ impl Loader<'_> {
         for node in images {
             self.image(&node, &file, &here);
         }
+        self.groups(&file, &scope);
         self.includes(&file, &here, way);
     }
 

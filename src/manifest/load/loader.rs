@@ -9,12 +9,13 @@ use crate::manifest::inherit::{NO_TEMPLATES, Overrides, Sets, Templates};
 use crate::manifest::notes::Notes;
 use crate::manifest::syntax::Node;
 use crate::spec::WorkspacePath;
-use crate::workspace::{Allows, Image, Looked};
+use crate::workspace::{Allows, Group, Image, Looked};
 
 /// Loads a workspace.
 pub(super) struct Loader<'a> {
     pub notes: Notes,
     pub images: Vec<Image>,
+    pub groups: Vec<Group>,
     /// The ids so far, with their places.
     pub ids: BTreeMap<String, Place>,
     pub sets: Sets,
@@ -74,6 +75,7 @@ impl<'a> Loader<'a> {
         Self {
             notes,
             images: Vec::new(),
+            groups: Vec::new(),
             ids: BTreeMap::new(),
             sets,
             overrides,

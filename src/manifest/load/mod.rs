@@ -4,6 +4,7 @@ mod allow;
 mod declare;
 mod files;
 mod glob;
+mod group;
 mod image;
 mod include;
 mod loader;
@@ -88,6 +89,7 @@ impl Loader<'_> {
             workspace: Workspace {
                 root: self.root,
                 images: self.images,
+                groups: self.groups,
                 manifests: self.files.into_keys().collect(),
                 sources,
                 looked: self.looked,

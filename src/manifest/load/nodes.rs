@@ -53,6 +53,7 @@ pub(crate) fn load_nodes<'f>(
         workspace: Workspace {
             root,
             images: loader.images,
+            groups: loader.groups,
             manifests: BTreeSet::new(),
             sources,
             looked: Looked::default(),

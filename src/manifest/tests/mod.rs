@@ -6,6 +6,7 @@ mod declarations;
 mod docs;
 mod fields;
 mod good;
+mod groups;
 mod hostile;
 mod include;
 mod inherit;

@@ -58,6 +58,11 @@ pub(crate) fn check_id(image: &Spanned) -> Result<(), Mistake> {
     check_called("an image", id, image)
 }
 
+/// Checks the name of a group, which is used where ids are.
+pub(crate) fn check_group(name: &Spanned) -> Result<(), Mistake> {
+    check_called("a group", id, name)
+}
+
 /// The maximum number of images in a workspace.
 const IMAGE_LIMIT: usize = 10_000;
 

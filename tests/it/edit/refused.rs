@@ -64,7 +64,7 @@ fn what_is_unknown_is_suggested() {
     $ imgspec add nothing-like-it packages x
     error[usage]: there is no image `nothing-like-it`
      |
-     = help: `imgspec graph show` lists the images
+     = help: `imgspec graph show '*'` lists the images
 
     1 error
     $ imgspec add train pip x

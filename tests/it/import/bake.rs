@@ -58,10 +58,13 @@ esac
         }
     }
 
+    group "default" {
+        images "app"
+    }
+
     note: app: `ssh` (default) is left out: builds get no SSH agent; pass the key as a `secret`
-    note: group `default` (app) is left out: pass the ids of its images, or a glob, to `imgspec graph build`
     note: variables are replaced by their current values; declare a `variable` to keep one
-    2 images, 3 notes; `-o imgspec.kdl` writes it to a file
+    2 images, 2 notes; `-o imgspec.kdl` writes it to a file
     "#);
     let asked = sandbox.read("asked");
     assert!(
