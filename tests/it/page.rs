@@ -39,7 +39,7 @@ fn drawing(nodes: Vec<Node>) -> Drawing {
         edges: edges.collect(),
         nodes,
         critical_path: None,
-        groups: Default::default(),
+        groups: BTreeMap::new(),
     }
 }
 

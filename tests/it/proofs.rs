@@ -105,7 +105,7 @@ fn hostile() -> Drawing {
             images: NAMES.iter().map(|&name| name.to_owned()).collect(),
             seconds: 2.0,
         }),
-        groups: Default::default(),
+        groups: std::collections::BTreeMap::new(),
     }
 }
 
