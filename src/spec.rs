@@ -17,7 +17,7 @@ pub use build::{
     NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, SecretSource,
     SecretStep, SecretUse,
 };
-pub use parts::{Base, Copy, CopyFrom, SourceCopyMode};
+pub use parts::{Base, Copy, CopyFrom, Debian, SourceCopyMode, Variant};
 pub use path::{GivenPath, OutsidePath, PathKind, WorkspacePath};
 pub use requirements::RequirementsKind;
 

@@ -25,7 +25,7 @@ pub(crate) fn of(job: &Job<'_>) -> Vec<(String, String)> {
     let base = match &job.recipe.base {
         Base::Image(id) => job.bases.get(id).map(|base| base.reference.clone()),
         Base::Registry(reference) => Some(reference.clone()),
-        Base::File { .. } | Base::Scratch => None,
+        Base::File { .. } | Base::Debian(_) | Base::Scratch => None,
     };
     let own = [
         (KEY, Some(job.key.to_string())),

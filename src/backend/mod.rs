@@ -316,6 +316,9 @@ impl Job<'_> {
 /// Why a builder does not honor `compression`.
 const COMPRESSION: &str = "how layers are compressed is the daemon's choice";
 
+/// Why a builder does not honor `base-image debian=`.
+const DEBIAN: &str = "systems of Debian's packages are made by the builder `oci`: declare an image with `builder \"oci\"` and this base, and name it with `base-image image=`";
+
 /// A built image, with what its backend needs to find it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Artifact {

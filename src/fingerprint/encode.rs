@@ -19,7 +19,7 @@ use crate::recipe::{
     Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
     Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
 };
-use crate::spec::Base;
+use crate::spec::{Base, Debian};
 
 /// Version of the encoding: incremented when its bytes or the contents of file sets change.
 const KEY_FORMAT: u32 = 2;
@@ -204,6 +204,7 @@ impl<S: Sink> Encoder<'_, S> {
         match base {
             Base::Image(id) => self.image("base", id),
             Base::Registry(reference) => self.text("base-image", reference),
+            Base::Debian(debian) => self.debian(debian),
             Base::Scratch => self.text("base", "scratch"),
             Base::File { file: _, name } => {
                 self.text("base", "file");
@@ -212,6 +213,20 @@ impl<S: Sink> Encoder<'_, S> {
                 }
             }
         }
+    }
+
+    fn debian(&mut self, debian: &Debian) {
+        let Debian {
+            suite,
+            mirror,
+            variant,
+        } = debian;
+        self.text("base", "debian");
+        self.text("base-image.debian", suite);
+        if let Some(mirror) = mirror {
+            self.text("base-image.mirror", mirror);
+        }
+        self.text("base-image.variant", variant.name());
     }
 
     fn conda(&mut self, conda: &Conda, name: &str) {

@@ -175,8 +175,10 @@ fn fields(spec: &ImageSpec) -> Fields {
         base_image: match &spec.base_image {
             Some(spec::Base::Registry(reference)) => Some(Base::Reference(reference.clone())),
             Some(spec::Base::Scratch) => Some(Base::Reference("scratch".to_owned())),
-            // A file is an error together with `flytekit`.
-            Some(spec::Base::Image(_) | spec::Base::File { .. }) | None => None,
+            // Files and suites are errors together with `flytekit`.
+            Some(spec::Base::Image(_) | spec::Base::File { .. } | spec::Base::Debian(_)) | None => {
+                None
+            }
         },
         platform: Some(if spec.platform.is_empty() {
             DEFAULT_PLATFORM.to_owned()

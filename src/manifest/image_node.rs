@@ -5,8 +5,8 @@ use super::write::{self, NewNode, NodeWriter};
 use crate::diagnostic::quoted;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
-    Base, Copy, CopyFrom, ImageSpec, NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret,
-    SecretFile, SecretSource, WorkspacePath,
+    Base, Copy, CopyFrom, Debian, ImageSpec, NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret,
+    SecretFile, SecretSource, Variant, WorkspacePath,
 };
 use crate::workspace::Image;
 
@@ -87,6 +87,17 @@ fn base(name: &str, base: &Base) -> NewNode {
         Base::File { file, name: own } => NewNode::words(name, Vec::new())
             .with("file", at_root(&file.path, &file.given))
             .with_some("ref", own.as_ref()),
+        Base::Debian(Debian {
+            suite,
+            mirror,
+            variant,
+        }) => {
+            let named = (*variant != Variant::default()).then(|| variant.name().to_owned());
+            NewNode::words(name, Vec::new())
+                .with("debian", suite)
+                .with_some("mirror", mirror.as_ref())
+                .with_some("variant", named.as_ref())
+        }
         Base::Scratch => NewNode::new(name, "scratch"),
     }
 }

@@ -137,7 +137,7 @@ fn ubuntu_of(
                 .unwrap_or(name)
                 .strip_prefix("ubuntu:")
         }
-        Base::Image(_) | Base::File { .. } | Base::Scratch => None,
+        Base::Image(_) | Base::File { .. } | Base::Debian(_) | Base::Scratch => None,
     };
     let Some(asked) = asked else {
         let help = "omit `base-image`, or name the Ubuntu release to use (`ubuntu:22.04`); \

@@ -274,7 +274,7 @@ impl Recipe {
     pub fn images(&self) -> impl Iterator<Item = &str> {
         let base = match &self.base {
             Base::Image(id) => Some(id.as_str()),
-            Base::Registry(_) | Base::File { .. } | Base::Scratch => None,
+            Base::Registry(_) | Base::File { .. } | Base::Debian(_) | Base::Scratch => None,
         };
         let copied = self.steps.iter().filter_map(|step| match step {
             Step::Copy(copy) => match &copy.from {

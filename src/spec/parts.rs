@@ -17,8 +17,63 @@ pub enum Base {
         /// Which of several images, by name.
         name: Option<String>,
     },
+    /// A system made of Debian's packages, without a registry.
+    Debian(Debian),
     /// An empty base.
     Scratch,
+}
+
+/// A system made of a Debian suite's packages.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Debian {
+    /// The suite, such as `bookworm`.
+    pub suite: String,
+    /// The address of the archive, without a slash at its end; `None` for Debian's own.
+    pub mirror: Option<String>,
+    /// Which packages it has.
+    pub variant: Variant,
+}
+
+impl Debian {
+    /// A suite from Debian's own archive, with the packages of [`Variant::Minbase`].
+    pub fn new(suite: impl Into<String>) -> Self {
+        Self {
+            suite: suite.into(),
+            mirror: None,
+            variant: Variant::default(),
+        }
+    }
+}
+
+/// Which packages a Debian base has, each with what they depend on. The names are mmdebstrap's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Variant {
+    /// Those that are marked as essential.
+    Essential,
+    /// The essential ones, and apt.
+    Apt,
+    /// The essential ones, apt, and those of priority `required`.
+    #[default]
+    Minbase,
+}
+
+impl Variant {
+    /// Converts a name that the field's rule has already accepted.
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "essential" => Self::Essential,
+            "apt" => Self::Apt,
+            _ => Self::Minbase,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Essential => "essential",
+            Self::Apt => "apt",
+            Self::Minbase => "minbase",
+        }
+    }
 }
 
 impl Base {

@@ -5,7 +5,7 @@
 
 use super::ImageSpec;
 use super::build::{OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, put, put_secret};
-use super::parts::{Base, Copy, SourceCopyMode};
+use super::parts::{Base, Copy, Debian, SourceCopyMode};
 use super::path::GivenPath;
 
 /// Methods that set a string.
@@ -183,6 +183,12 @@ impl ImageSpec {
     pub fn with_base_file(mut self, path: impl Into<String>) -> Self {
         let (file, name) = (GivenPath::new(path), None);
         self.base_image = Some(Base::File { file, name });
+        self
+    }
+
+    /// Builds on a system made of a Debian suite's packages, such as `bookworm`.
+    pub fn with_base_debian(mut self, suite: impl Into<String>) -> Self {
+        self.base_image = Some(Base::Debian(Debian::new(suite)));
         self
     }
 

@@ -40,7 +40,7 @@ impl Request<'_> {
         let recipe = self.job.recipe;
         let base = match &recipe.base {
             Base::Registry(reference) => Some(reference.as_str()),
-            Base::Image(_) | Base::File { .. } | Base::Scratch => None,
+            Base::Image(_) | Base::File { .. } | Base::Debian(_) | Base::Scratch => None,
         };
         let helpers = [&*recipe.helpers.uv, &*recipe.helpers.micromamba].into_iter();
         let helpers = helpers.filter(|helper| self.dockerfile.text.contains(repository(helper)));

@@ -11,7 +11,7 @@ use super::daemon::{Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, Existence, Job,
-    Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    DEBIAN, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -140,6 +140,7 @@ fn unsupported(recipe: &Recipe) -> Vec<Unsupported> {
         unsupported.push(Unsupported { field, why });
     };
     base_file(recipe, &mut refuse);
+    base_debian(recipe, &mut refuse);
     names(recipe, &mut refuse);
     wishes(recipe, &mut refuse);
     unsupported
@@ -158,6 +159,13 @@ fn base_file(recipe: &Recipe, refuse: Refuse<'_>) {
     if recipe.platforms.len() > 1 {
         let why = "a root file system in a file is for one platform";
         refuse("platform", why.to_owned());
+    }
+}
+
+/// Making a system of packages is the embedded builder's work, whose images this builder can build on.
+fn base_debian(recipe: &Recipe, refuse: Refuse<'_>) {
+    if let Base::Debian(_) = recipe.base {
+        refuse("base-image", DEBIAN.to_owned());
     }
 }
 

@@ -198,6 +198,8 @@ impl<'a> Writer<'a> {
             Base::Image(id) => (self.parent(id), id),
             Base::Registry(reference) => (self.called.outside(reference), reference),
             Base::File { file, .. } => ("scratch", file.path.as_str()),
+            // A backend that renders Dockerfiles refuses it.
+            Base::Debian(debian) => ("scratch", &debian.suite),
             Base::Scratch => ("scratch", "scratch"),
         }
     }

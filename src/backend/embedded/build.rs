@@ -76,6 +76,10 @@ fn start(
             step(file.path.as_str());
             files::base(job, name.as_deref(), platform, source)
         }
+        Base::Debian(debian) => {
+            step(&debian.suite);
+            Err(failed("not yet"))
+        }
         Base::Registry(reference) => {
             step(reference);
             let pinned = match job.outside.image(reference) {
@@ -406,6 +410,7 @@ pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
         Base::Registry(reference) => reference,
         Base::Image(id) => id,
         Base::File { file, .. } => file.path.as_str(),
+        Base::Debian(debian) => &debian.suite,
     };
     let config = &job.recipe.config;
     let labels: BTreeMap<String, String> = labels::of(job).into_iter().collect();

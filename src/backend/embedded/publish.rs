@@ -39,7 +39,7 @@ fn mount(job: &Job<'_>, of: &Reference) -> Option<String> {
     let base = match &job.recipe.base {
         Base::Image(id) => &job.bases.get(id)?.reference,
         Base::Registry(reference) => reference,
-        Base::File { .. } | Base::Scratch => return None,
+        Base::File { .. } | Base::Debian(_) | Base::Scratch => return None,
     };
     let base = Reference::read(repository(base))?;
     (base.host == of.host && base.path != of.path).then_some(base.path)

@@ -57,7 +57,7 @@ impl Build<'_> {
                     image,
                 })
             }
-            Base::File { .. } | Base::Scratch => {
+            Base::File { .. } | Base::Debian(_) | Base::Scratch => {
                 Err(BuildError::Failed("envd builds on images only".to_owned()))
             }
         }

@@ -7,7 +7,7 @@
 
 use super::path::{is_system, overlap, owner_numbers};
 use super::quote;
-use crate::backend::Unsupported;
+use crate::backend::{DEBIAN, Unsupported};
 use crate::backend::steps::join_path;
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
@@ -145,6 +145,9 @@ impl<'a> Layer<'a> {
         }
         if recipe.base == Base::Scratch {
             self.refuse("base-image", "envd builds on images only, not on `scratch`");
+        }
+        if let Base::Debian(_) = recipe.base {
+            self.refuse("base-image", DEBIAN);
         }
         if recipe.base_file.is_some() {
             self.refuse(

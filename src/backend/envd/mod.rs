@@ -156,7 +156,7 @@ impl Backend for Envd {
         let base = match &job.recipe.base {
             Base::Image(id) => called(id),
             Base::Registry(reference) => reference,
-            Base::File { .. } | Base::Scratch => "scratch",
+            Base::File { .. } | Base::Debian(_) | Base::Scratch => "scratch",
         };
         let (layout, _) = layout::lay_out(job.recipe);
         let images = layout

@@ -51,6 +51,14 @@ fn base(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {
             "push the base to a registry, and name it there",
         );
     }
+    if let Some(Base::Debian(_)) = &spec.base_image {
+        clashes.error(
+            "base-image",
+            "flytekit knows no bases made of Debian's packages",
+            "its tag could not name this base",
+            "push the base to a registry, and name it there",
+        );
+    }
     let Some((id, base)) = base_of(spec, specs) else {
         return;
     };

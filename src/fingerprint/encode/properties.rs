@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::listing::inputs;
 use super::*;
-use crate::spec::{GivenPath, SecretSource, SecretStep};
+use crate::spec::{GivenPath, SecretSource, SecretStep, Variant};
 
 fn bases() -> Vec<(String, Key)> {
     vec![("tools".to_owned(), Key::new([2; 32]))]
@@ -80,6 +80,14 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         prop::option::of(text()).prop_map(|name| Base::File {
             file: GivenPath::new("base.tar"),
             name,
+        }),
+        (text(), prop::option::of(text()), 0..3_usize).prop_map(|(suite, mirror, variant)| {
+            let variant = [Variant::Essential, Variant::Apt, Variant::Minbase][variant];
+            Base::Debian(Debian {
+                suite,
+                mirror,
+                variant,
+            })
         }),
         text().prop_map(Base::Registry)
     ];

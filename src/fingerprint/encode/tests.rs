@@ -6,7 +6,7 @@ use super::super::files::{Entry, EntryKind};
 use super::super::listing::inputs;
 use super::*;
 use crate::recipe::{FileSet, Own};
-use crate::spec::WorkspacePath;
+use crate::spec::{Variant, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
     WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
@@ -203,6 +203,13 @@ fn file_base(name: Option<&str>) -> Base {
     }
 }
 
+fn debian(suite: &str, mirror: Option<&str>) -> Base {
+    Base::Debian(Debian {
+        mirror: mirror.map(str::to_owned),
+        ..Debian::new(suite)
+    })
+}
+
 type Edit = fn(&mut Recipe);
 
 /// Each edit results in a different image.
@@ -216,6 +223,17 @@ const EDITS: &[(&str, Edit)] = &[
     ("a file", |it| it.base = file_base(None)),
     ("a named image of a file", |it| {
         it.base = file_base(Some("a:1"));
+    }),
+    ("a suite", |it| it.base = debian("bookworm", None)),
+    ("another suite", |it| it.base = debian("trixie", None)),
+    ("a suite of a mirror", |it| {
+        it.base = debian("bookworm", Some("http://a/debian"));
+    }),
+    ("a variant of a suite", |it| {
+        it.base = Base::Debian(Debian {
+            variant: Variant::Apt,
+            ..Debian::new("bookworm")
+        });
     }),
     ("base called scratch", |it| {
         it.base = Base::Registry("scratch".into());

@@ -1,11 +1,16 @@
 //! Decodes the fields that name images and files: `base-image`, `copy`, `requirements`.
 
 use super::decoder::Decoder;
-use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
-use crate::manifest::syntax::{Node, Prop, bare, prop};
+use crate::diagnostic::{Diagnostic, Place, Spanned, quoted};
+use crate::manifest::syntax::{Node, bare, prop};
 use crate::spec::fields::Field;
-use crate::spec::rules::{BASE_FILE, BASE_REF, COPY_OWNER, COPY_TO, IMAGE_ID, absolute, any};
-use crate::spec::{Base, Copy, CopyFrom, GivenPath};
+use crate::spec::rules::{
+    BASE_DEBIAN, BASE_FILE, BASE_MIRROR, BASE_REF, BASE_VARIANT, COPY_OWNER, COPY_TO, IMAGE_ID,
+    absolute, any,
+};
+use crate::spec::{Base, Copy, CopyFrom, Debian, GivenPath, Variant};
+
+const DEBIAN: &str = "`base-image debian=\"bookworm\" mirror=\"https://deb.debian.org/debian\" variant=\"minbase\"`";
 
 impl Decoder<'_> {
     pub(super) fn path(&mut self, field: &Field, node: &Node) -> Option<(GivenPath, Place)> {
@@ -43,7 +48,9 @@ impl Decoder<'_> {
         const KINDS: [&str; 3] = ["image", "debian", "file"];
         bare(
             node,
-            &["image", "debian", "file", "ref", "reset"],
+            &[
+                "image", "debian", "mirror", "variant", "file", "ref", "reset",
+            ],
             self.notes,
         );
         let [image, debian, file] = KINDS.map(|kind| prop(node, kind));
@@ -57,19 +64,17 @@ impl Decoder<'_> {
             self.one_base(node, given);
             return None;
         }
-        if let Some(debian) = debian {
-            self.debian(debian);
-            return None;
+        self.parts_of_another(node);
+        if debian.is_some() {
+            return self.base_debian(node);
         }
         if let Some(image) = image {
-            self.ref_without_file(node);
             let id = self.scope.text(&image.value, "image", self.notes)?;
             return Some((Base::Image(id.text), id.place));
         }
         if file.is_some() {
             return self.base_file(node);
         }
-        self.ref_without_file(node);
         let text = self.checked(field.name, field.rule, node.args.first()?)?;
         Some((Base::outside(text.text), text.place))
     }
@@ -89,11 +94,37 @@ impl Decoder<'_> {
         Some((base, file.place))
     }
 
-    fn ref_without_file(&mut self, node: &Node) {
-        if let Some(name) = prop(node, "ref") {
-            let mistake = Diagnostic::error("missing-argument", "`ref` needs `file`");
-            let mistake = mistake.at(name.place(), "it names an image in a file");
-            self.notes.tell(mistake.help("`base-image file=\"base.tar\" ref=\"name:tag\"`; a registry image is named without `ref=`"));
+    fn base_debian(&mut self, node: &Node) -> Option<(Base, Place)> {
+        let suite = self.optional(node, BASE_DEBIAN);
+        let mirror = self.optional(node, BASE_MIRROR);
+        let variant = self.optional(node, BASE_VARIANT);
+        let (suite, mirror, variant) = (suite??, mirror?, variant?);
+        let base = Base::Debian(Debian {
+            suite: suite.text,
+            mirror: mirror.map(|mirror| mirror.text.trim_end_matches('/').to_owned()),
+            variant: variant.map_or_else(Variant::default, |name| Variant::named(&name.text)),
+        });
+        Some((base, suite.place))
+    }
+
+    /// Reports properties that belong to another kind of base.
+    fn parts_of_another(&mut self, node: &Node) {
+        const PARTS: [(&str, &str, &str, &str); 3] = [
+            (
+                "ref",
+                "file",
+                "it names an image in a file",
+                "`base-image file=\"base.tar\" ref=\"name:tag\"`; a registry image is named without `ref=`",
+            ),
+            ("mirror", "debian", "it is where Debian's packages come from", DEBIAN),
+            ("variant", "debian", "it says which of Debian's packages", DEBIAN),
+        ];
+        for (part, kind, label, help) in PARTS {
+            if let (Some(given), None) = (prop(node, part), prop(node, kind)) {
+                let message = format!("`{part}` needs `{kind}`");
+                let mistake = Diagnostic::error("missing-argument", message);
+                self.notes.tell(mistake.at(given.place(), label).help(help));
+            }
         }
     }
 
@@ -105,22 +136,8 @@ impl Decoder<'_> {
                 .at(node.head(), "an image has one base")
         };
         self.notes.tell(mistake.help(
-            "`base-image \"debian:bookworm-slim\"` names a registry image, `base-image image=\"id\"` one of this workspace, `base-image file=\"base.tar\"` one in a file",
+            "`base-image \"debian:bookworm-slim\"` names a registry image, `base-image image=\"id\"` one of this workspace, `base-image file=\"base.tar\"` one in a file, `base-image debian=\"bookworm\"` one of Debian's packages",
         ));
-    }
-
-    fn debian(&mut self, prop: &Prop) {
-        let suite = self.scope.text(&prop.value, "debian", self.notes);
-        let suite = suite.map_or_else(|| "bookworm".into(), |suite| suite.text);
-        self.notes.tell(
-            Diagnostic::error("not-yet", "`base-image debian=` is not supported yet")
-                .at(
-                    prop.place(),
-                    "it needs the embedded builder, which is planned for version 0.3",
-                )
-                .help("until then, use Debian's image")
-                .fix(prop.place(), format!("\"debian:{}-slim\"", shown(&suite))),
-        );
     }
 
     pub(super) fn copies(&mut self, node: &Node) -> Option<Vec<(Copy, Place)>> {

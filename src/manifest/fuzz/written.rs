@@ -95,6 +95,11 @@ fn base(node: GenNode, base: &Base) -> GenNode {
             let node = node.prop("file", at_root(&file.path, &file.given).as_str());
             optional(node, "ref", name.as_ref())
         }
+        Base::Debian(debian) => {
+            let node = node.prop("debian", debian.suite.as_str());
+            let node = optional(node, "mirror", debian.mirror.as_ref());
+            node.prop("variant", debian.variant.name())
+        }
         Base::Scratch => node.arg("scratch"),
     }
 }

@@ -1,6 +1,6 @@
 //! Rules for packages, package sources and Python versions.
 
-use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
+use super::refused::{Refused, halves, refuse, refuse_for, refuse_if, require, settled};
 use super::values::line;
 use crate::spec::RequirementsKind;
 use crate::suggest::closest;
@@ -177,6 +177,51 @@ pub(crate) fn url(value: &str) -> Result<(), Refused> {
         known.iter().any(|scheme| value.starts_with(scheme)),
         "a URL begins with `https://`, `http://` or `file://`",
     )
+}
+
+/// The name of a suite, as it is in an archive's `dists`.
+pub(crate) fn suite(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    let is_fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.+~_".contains(c);
+    if value.starts_with(|c: char| c.is_ascii_lowercase()) && value.chars().all(is_fine) {
+        return Ok(());
+    }
+    let why = "a suite is a name such as `bookworm`, in lower case";
+    match value.to_ascii_lowercase() {
+        lower if lower != value && suite(&lower).is_ok() => refuse_for(why, lower),
+        _ => refuse(why),
+    }
+}
+
+/// The address of a package archive. It gets into the image, so it has no login.
+pub(crate) fn mirror(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    refuse_if(
+        value.contains(|c: char| c.is_whitespace() || "[]\"#?".contains(c)),
+        "an archive's address has no spaces, brackets, quotes, `?` and `#`",
+    )?;
+    let rest = value.strip_prefix("https://");
+    let Some(rest) = rest.or_else(|| value.strip_prefix("http://")) else {
+        return refuse("an archive's address begins with `https://` or `http://`");
+    };
+    let host = rest.split('/').next().unwrap_or_default();
+    refuse_if(
+        host.contains('@'),
+        "an archive's address cannot have a login: it is written into the image",
+    )?;
+    require(!host.is_empty(), "it names no host")
+}
+
+/// Which packages a Debian base has.
+pub(crate) fn variant(value: &str) -> Result<(), Refused> {
+    const VARIANTS: [&str; 3] = ["minbase", "apt", "essential"];
+    if VARIANTS.contains(&value) {
+        return Ok(());
+    }
+    match closest(value, VARIANTS.iter().copied()) {
+        Some(meant) => refuse_for(format!("did you mean `{meant}`?"), meant),
+        None => refuse("the variants are `minbase`, `apt` and `essential`"),
+    }
 }
 
 pub(crate) fn shell_words(value: &str) -> Result<(), Refused> {

@@ -1,6 +1,8 @@
 //! Rules for the parts of structured values, by the names that the parts have in a manifest.
 
-use super::packages::{apt_package, conda_package, requirement, requirements_file};
+use super::packages::{
+    apt_package, conda_package, mirror, requirement, requirements_file, suite, variant,
+};
 use super::refused::ValueRule;
 use super::values::{
     absolute, any, command, env_name, line, mount_point, stage_name, user, variable,
@@ -22,6 +24,10 @@ pub(crate) const IMAGE_ID: PartRule = part("image", any);
 /// The file or directory of a base, and the name of the image in it.
 pub(crate) const BASE_FILE: PartRule = part("file", any);
 pub(crate) const BASE_REF: PartRule = part("ref", line);
+/// The suite of a Debian base, the address of its archive, and which packages it has.
+pub(crate) const BASE_DEBIAN: PartRule = part("debian", suite);
+pub(crate) const BASE_MIRROR: PartRule = part("mirror", mirror);
+pub(crate) const BASE_VARIANT: PartRule = part("variant", variant);
 pub(crate) const COPY_TO: PartRule = part("to", line);
 pub(crate) const COPY_OWNER: PartRule = part("owner", user);
 pub(crate) const STEP_APT: PartRule = part("apt", apt_package);
